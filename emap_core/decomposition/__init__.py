@@ -1,0 +1,6 @@
+"""Split a model's grid of logits into text, image and interaction parts."""
+
+from emap_core.decomposition.exact import Decomposition, decompose, decompose_sums
+from emap_core.decomposition.moments import Moments
+
+__all__ = ["Decomposition", "Moments", "decompose", "decompose_sums"]

@@ -1,0 +1,37 @@
+"""What can be wrong with a user's input, each with a message that says what would be right."""
+
+
+class EmapError(Exception):
+    """Base of every error that a user's input can cause; its message is one line for people."""
+
+
+class SpecError(EmapError):
+    """A spec string names no known loader, or its target cannot be loaded."""
+
+
+class ModelError(EmapError):
+    """A model breaks the contract: wrong shape, values that are not numbers, missing methods."""
+
+
+class DatasetError(EmapError):
+    """A dataset breaks the contract: too few examples, unequal lengths, unreadable images."""
+
+
+class LabelError(DatasetError):
+    """Labels do not fit the classes of the model or the task."""
+
+
+class SettingError(EmapError):
+    """A keyword argument or command-line flag has a value that it cannot have."""
+
+
+class RunError(EmapError):
+    """A run folder is missing, damaged, unfinished or belongs to other work."""
+
+
+class MissingExtraError(EmapError):
+    """An optional dependency is needed that is not installed."""
+
+
+class Cancelled(EmapError):
+    """A run was asked to stop; what it had finished is kept."""

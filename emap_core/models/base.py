@@ -1,0 +1,178 @@
+"""The model contract: anything that scores pairs of a text and an image.
+
+The smallest model is a callable ``model(texts, images) -> (B, C)``. A model that can share work
+has ``encode_texts``, ``encode_images`` and ``score`` instead, and may have ``score_grid``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emap_core.errors import ModelError
+from emap_core.models import states as trees
+from emap_core.models.states import States
+
+Output = Literal["logits", "log_probabilities", "probabilities"]
+OUTPUTS = ("logits", "log_probabilities", "probabilities")
+
+Device = str | torch.device
+
+
+@runtime_checkable
+class StagedModel(Protocol):
+    """A model whose encoders run once per unique text and image.
+
+    Optional attributes: ``classes`` (C names, in the order of the last axis), ``output`` (one of
+    `OUTPUTS`, logits by default), ``device``, ``fingerprint`` (a string that changes whenever the
+    outputs would) and ``score_grid(text_states, image_states) -> (A, B, C)``.
+    """
+
+    def encode_texts(self, texts: list[str]) -> States:
+        """Return states with one item a text."""
+
+    def encode_images(self, images: list[Any]) -> States:
+        """Return states with one item an image."""
+
+    def score(self, text_states: States, image_states: States) -> Any:
+        """Return the outputs of B aligned pairs, shape (B, C)."""
+
+
+class Scorer:
+    """One face for every kind of model: encode once, then score tiles of the grid.
+
+    Parameters
+    ----------
+    model : StagedModel or callable
+    device : str
+        ``"auto"`` takes cuda, then mps, then cpu; a model that cannot be moved keeps its own.
+
+    Raises
+    ------
+    ModelError
+        If the model is neither callable nor staged, or states an unknown ``output``.
+    """
+
+    def __init__(self, model: Any, device: str = "auto") -> None:
+        self.staged = all(hasattr(model, m) for m in ("encode_texts", "encode_images", "score"))
+        if not self.staged and not callable(model):
+            raise ModelError(
+                f"{type(model).__name__} is no model: it needs encode_texts, encode_images and "
+                "score, or to be a callable (texts, images) -> array"
+            )
+        self.model = model
+        self.output: Output = getattr(model, "output", "logits")
+        if self.output not in OUTPUTS:
+            raise ModelError(f"model.output is {self.output!r}; expected one of {', '.join(OUTPUTS)}")
+        classes = getattr(model, "classes", None)
+        self.classes: list[str] | None = None if classes is None else [str(c) for c in classes]
+        self.fingerprint: str | None = getattr(model, "fingerprint", None)
+        self.has_grid = self.staged and hasattr(model, "score_grid")
+        self.device = self._place(device)
+
+    def encode_texts(self, texts: list[str]) -> States:
+        """Return the states of unique texts; a plain callable's are the texts themselves."""
+        return self._encode("encode_texts", texts)
+
+    def encode_images(self, images: list[Any]) -> States:
+        """Return the states of unique images; a plain callable's are the images themselves."""
+        return self._encode("encode_images", images)
+
+    def score_tile(
+        self, text_states: States, image_states: States, batch_size: int
+    ) -> NDArray[np.float32] | NDArray[np.float64]:
+        """Return the outputs of A texts with B images, shape (A, B, C).
+
+        At most `batch_size` pairs (but at least one) go through the model at a time.
+        """
+        n_texts, n_images = trees.count(text_states), trees.count(image_states)
+        score = self._score_block if self.has_grid else self._score_pairs
+        columns = min(n_images, max(batch_size, 1))
+        rows = min(n_texts, max(batch_size // columns, 1))
+        with torch.inference_mode():
+            # Results are brought over once a tile, so that a device is not waited for in between.
+            bands = [
+                [
+                    score(
+                        _part(text_states, a, a + rows, n_texts),
+                        _part(image_states, b, b + columns, n_images),
+                    )
+                    for b in range(0, n_images, columns)
+                ]
+                for a in range(0, n_texts, rows)
+            ]
+            return _host(bands)
+
+    def _encode(self, method: str, items: list[Any]) -> States:
+        if not self.staged:
+            return list(items)
+        with torch.inference_mode():
+            encoded = getattr(self.model, method)(items)
+        sizes = {len(leaf) for leaf in trees.leaves(encoded)}
+        if sizes != {len(items)}:
+            raise ModelError(
+                f"model.{method} returned states of first axis {sorted(sizes)} for {len(items)} "
+                "items; every tensor needs one entry an item"
+            )
+        return encoded
+
+    def _score_block(self, text_states: States, image_states: States) -> Any:
+        expected = (trees.count(text_states), trees.count(image_states))
+        scores = self.model.score_grid(text_states, image_states)
+        shape = tuple(np.shape(scores))
+        if len(shape) != 3 or shape[:2] != expected:
+            raise ModelError(
+                f"model.score_grid returned shape {shape} for {expected[0]} texts and "
+                f"{expected[1]} images; expected {(*expected, 'C')}".replace("'", "")
+            )
+        return scores
+
+    def _score_pairs(self, text_states: States, image_states: States) -> Any:
+        n_texts, n_images = trees.count(text_states), trees.count(image_states)
+        rows = np.repeat(np.arange(n_texts), n_images)
+        columns = np.tile(np.arange(n_images), n_texts)
+        pairs = (trees.take(text_states, rows), trees.take(image_states, columns))
+        scores = self.model.score(*pairs) if self.staged else self.model(*pairs)
+        shape = tuple(np.shape(scores))
+        if len(shape) != 2 or shape[0] != len(rows):
+            name = "model.score" if self.staged else "the model"
+            raise ModelError(
+                f"{name} returned shape {shape} for {len(rows)} pairs; "
+                f"expected ({len(rows)}, C), a row a pair"
+            )
+        return scores.reshape(n_texts, n_images, shape[1])
+
+    def _place(self, device: str) -> str:
+        move: Callable[..., Any] | None = getattr(self.model, "to", None)
+        if move is None:
+            return str(getattr(self.model, "device", "cpu"))
+        chosen = best_device() if device == "auto" else device
+        try:
+            move(chosen)
+        except (RuntimeError, AssertionError) as error:
+            raise ModelError(f"device {chosen!r} cannot be used: {error}") from error
+        return str(getattr(self.model, "device", chosen))
+
+
+def best_device() -> str:
+    """Return ``"cuda"``, ``"mps"`` or ``"cpu"``, the first that this machine has."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _part(states: States, start: int, stop: int, size: int) -> States:
+    return states if start == 0 and stop >= size else trees.take(states, slice(start, stop))
+
+
+def _host(bands: Sequence[Sequence[Any]]) -> NDArray[Any]:
+    if isinstance(bands[0][0], torch.Tensor):
+        joined = torch.cat([torch.cat(list(band), dim=1) for band in bands])
+        if joined.dtype in (torch.bfloat16, torch.float16):
+            joined = joined.float()
+        return joined.cpu().numpy()
+    return np.concatenate([np.concatenate(list(band), axis=1) for band in bands])

@@ -1,0 +1,90 @@
+"""Encoded texts and images: tensors, arrays or lists, nested in tuples and dicts, first axis = items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+States = Any
+"""A tensor, array or list whose first axis counts items, or a (nested) tuple or dict of them."""
+
+
+def map_leaves(function: Callable[..., Any], states: States, *others: States) -> States:
+    """Apply `function` to every leaf of `states` (and the same leaves of `others`)."""
+    if isinstance(states, dict):
+        return {key: map_leaves(function, states[key], *(o[key] for o in others)) for key in states}
+    if isinstance(states, tuple):
+        return tuple(map_leaves(function, *parts) for parts in zip(states, *others, strict=True))
+    return function(states, *others)
+
+
+def leaves(states: States) -> list[Any]:
+    """Return the tensors, arrays and lists of `states` in a fixed order."""
+    found: list[Any] = []
+    map_leaves(found.append, states)
+    return found
+
+
+def count(states: States) -> int:
+    """Return the number of items on the first axis."""
+    return len(leaves(states)[0])
+
+
+def take(states: States, index: Sequence[int] | slice) -> States:
+    """Return the items at `index` (positions or a slice)."""
+
+    def pick(leaf: Any) -> Any:
+        if isinstance(leaf, list):
+            return leaf[index] if isinstance(index, slice) else [leaf[i] for i in index]
+        if isinstance(index, slice):
+            return leaf[index]
+        if isinstance(leaf, torch.Tensor):
+            return leaf.index_select(0, torch.as_tensor(index, device=leaf.device))
+        return leaf[np.asarray(index)]
+
+    return map_leaves(pick, states)
+
+
+def concatenate(parts: Sequence[States]) -> States:
+    """Join several states along their first axis; their other axes must agree."""
+
+    def join(*same: Any) -> Any:
+        if isinstance(same[0], list):
+            return [item for part in same for item in part]
+        return torch.cat(same) if isinstance(same[0], torch.Tensor) else np.concatenate(same)
+
+    return parts[0] if len(parts) == 1 else map_leaves(join, *parts)
+
+
+def item_shapes(states: States) -> tuple[tuple[int, ...], ...]:
+    """Return the shape of one item in every leaf; states of the same shapes can be joined."""
+    return tuple(() if isinstance(leaf, list) else tuple(leaf.shape[1:]) for leaf in leaves(states))
+
+
+def n_bytes(states: States) -> int:
+    """Return the memory that the states take, in bytes."""
+    total = 0
+    for leaf in leaves(states):
+        if isinstance(leaf, torch.Tensor):
+            total += leaf.element_size() * leaf.nelement()
+        elif isinstance(leaf, np.ndarray):
+            total += leaf.nbytes
+        else:
+            total += sum(_size_of_item(item) for item in leaf)
+    return total
+
+
+def to_device(states: States, device: str | torch.device) -> States:
+    """Move tensors to `device`; arrays and lists stay as they are."""
+    return map_leaves(
+        lambda leaf: leaf.to(device, non_blocking=True) if isinstance(leaf, torch.Tensor) else leaf,
+        states,
+    )
+
+
+def _size_of_item(item: Any) -> int:
+    width, height = getattr(item, "size", (0, 0)) if not isinstance(item, str) else (len(item), 1)
+    return 4 * width * height
