@@ -1,0 +1,32 @@
+# make app    install what is needed, once, and open the dashboard
+# make test   install what is needed, once, and run every test
+# make check  formatting, lint and types
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: app test check benchmark screenshots
+
+app: .venv/app
+	$(BIN)/streamlit run app.py
+
+test: .venv/dev
+	$(BIN)/python -m pytest
+
+check: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+benchmark: .venv/dev
+	$(BIN)/python -m benchmarks
+
+# The marks are as new as the lists they were installed from, so a second call installs nothing.
+.venv/app: requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+.venv/dev: requirements-dev.txt .venv/app
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
