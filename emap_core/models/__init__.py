@@ -1,0 +1,38 @@
+"""Models: anything that scores pairs of a text and an image, found by a spec string."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emap_core import specs
+
+LOADERS = {
+    "demo": "emap_core.models.demo:load",
+}
+"""Reserved prefixes and the function that each leads to."""
+
+
+def load_model(spec: str, **settings: Any) -> Any:
+    """Return the model that a spec string names.
+
+    Parameters
+    ----------
+    spec : str
+        ``demo:NAME``, another prefix of `LOADERS`, or ``module[.sub]:factory``, a function that
+        returns a staged model or a callable (texts, images) -> array.
+    **settings
+        Keyword arguments of the loader or factory.
+
+    Raises
+    ------
+    SpecError
+        If the spec names nothing known, or what it names cannot be loaded.
+    SettingError
+        If the loader does not take a keyword argument.
+
+    Examples
+    --------
+    >>> load_model("demo:concat").classes[:3]
+    ['circle', 'green', 'red']
+    """
+    return specs.load("model", spec, LOADERS, settings)

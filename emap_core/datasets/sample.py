@@ -1,0 +1,74 @@
+"""A seeded sample of a dataset, as a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from emap_core.datasets.base import Dataset, Examples, Index, fingerprint_of
+from emap_core.errors import SettingError
+
+
+class Picked(Sequence[Any]):
+    """Some entries of a sequence, each taken only when it is asked for."""
+
+    def __init__(self, entries: Sequence[Any], rows: Index) -> None:
+        self.entries = entries
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return Picked(self.entries, self.rows[index])
+        return self.entries[int(self.rows[index])]
+
+
+def sample(dataset: Dataset, limit: int | None, seed: int = 0) -> Dataset:
+    """Return `limit` random examples of a dataset in their order, or all if it has no more.
+
+    Raises
+    ------
+    SettingError
+        If `limit` is less than 2, since recombining needs two examples.
+    """
+    if limit is None:
+        return dataset
+    if limit < 2:
+        raise SettingError(f"limit is {limit}; recombining texts and images needs at least 2")
+    if limit >= len(dataset):
+        return dataset
+    rows = np.sort(np.random.default_rng(seed).choice(len(dataset), limit, replace=False))
+    whole = dataset.fingerprint
+    return pick(dataset, rows, fingerprint_of(whole, f"{limit}, seed {seed}") if whole else None)
+
+
+def pick(dataset: Dataset, rows: Index, fingerprint: str | None) -> Dataset:
+    """Return the examples at `rows`; images stay unopened until they are asked for."""
+
+    def chosen(name: str) -> Any:
+        values = getattr(dataset, name, None)
+        return None if values is None else [values[int(row)] for row in rows]
+
+    def unopened(name: str) -> Any:
+        values = getattr(dataset, name, None)
+        return None if values is None else Picked(values, rows)
+
+    picked = Examples(
+        texts=chosen("texts"),
+        images=unopened("images"),
+        labels=chosen("labels"),
+        ids=chosen("ids") or [str(row) for row in rows],
+        classes=getattr(dataset, "classes", None),
+        task=getattr(dataset, "task", "multiclass"),
+        fingerprint=fingerprint,
+        image_keys=chosen("image_keys"),
+        image_inputs=unopened("image_inputs"),
+    )
+    groups = getattr(dataset, "groups", None)
+    if groups is not None:
+        picked.groups = groups.iloc[rows].reset_index(drop=True)  # type: ignore[attr-defined]
+    return picked

@@ -1,0 +1,41 @@
+"""``demo:NAME``: small trained models that come with the repository."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from safetensors import safe_open
+
+from emap_core.errors import SpecError
+from emap_core.models.demo_networks import ARCHITECTURES, VERSION, DemoModel
+
+FOLDER = Path(__file__).resolve().parents[2] / "assets" / "demo_models"
+"""Weights and their card; part of the repository, not of the installed package."""
+
+
+def load(name: str) -> DemoModel:
+    """Return a demo model with its trained weights.
+
+    Raises
+    ------
+    SpecError
+        If there is no model of that name, or the weights are not there.
+    """
+    if name not in ARCHITECTURES:
+        known = ", ".join(f"demo:{known}" for known in ARCHITECTURES)
+        raise SpecError(f"there is no model 'demo:{name}'; there are {known}")
+    path = FOLDER / f"{name}.safetensors"
+    if not path.is_file():
+        raise SpecError(
+            f"the weights of 'demo:{name}' are not in {FOLDER}; demo models come with a clone of "
+            "the repository, not with the installed package"
+        )
+    with safe_open(path, framework="pt") as file:
+        described = file.metadata()
+        weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    model = ARCHITECTURES[name](json.loads(described["words"]), json.loads(described["classes"]))
+    model.load_state_dict(weights)
+    model.fingerprint = hashlib.sha256(VERSION.encode() + path.read_bytes()).hexdigest()[:16]
+    return model.eval().requires_grad_(False)

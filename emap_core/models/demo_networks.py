@@ -1,0 +1,448 @@
+"""The demo models' architectures: six ways to answer a question about a small picture.
+
+All of them encode each text and image once, into states that hold everything that depends on one
+side alone; what is left for a pair is the same function for aligned pairs and for the grid.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+from torch.nn import functional
+
+from emap_core.models.fusion import FusedLinear
+
+VERSION = "1"
+"""Part of every fingerprint; raise it when the same weights would give other outputs."""
+
+IMAGE_SIZE = 64
+_WORD = re.compile(r"[^\W_]+")
+_PADDING, _UNKNOWN, _START = 0, 1, 2
+_N_SPECIAL = 3
+_N_POSITIONS = 32
+
+
+class DemoModel(nn.Module):
+    """What the demo models share: words, pixels and the staged contract.
+
+    Parameters
+    ----------
+    words : sequence of str
+        The vocabulary; every other word becomes the same unknown one.
+    classes : sequence of str
+        Names of the C outputs.
+    """
+
+    fingerprint: str
+
+    def __init__(self, words: Sequence[str], classes: Sequence[str]) -> None:
+        super().__init__()
+        self.words = list(words)
+        self.classes = list(classes)
+        self._number_of_word = {word: i + _N_SPECIAL for i, word in enumerate(words)}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    def encode_texts(self, texts: list[str]) -> Any:
+        """Return the states of B texts."""
+        return self.text_states(self.word_numbers(texts).to(self.device))
+
+    def encode_images(self, images: list[Image.Image]) -> Any:
+        """Return the states of B images of any size."""
+        return self.image_states(pixels_of(images).to(self.device))
+
+    def forward(self, texts: list[str], images: list[Image.Image]) -> torch.Tensor:
+        """Return the logits of B aligned pairs, shape (B, C)."""
+        logits: torch.Tensor = self.score(self.encode_texts(texts), self.encode_images(images))
+        return logits
+
+    def word_numbers(self, texts: Sequence[str]) -> torch.Tensor:
+        """Return the numbers of the words, shape (B, length), a start before and padding after."""
+        rows = [
+            [_START, *(self._number_of_word.get(word, _UNKNOWN) for word in words_of(text))]
+            for text in texts
+        ]
+        numbers = torch.full((len(rows), max(map(len, rows), default=1)), _PADDING)
+        for row, found in zip(numbers, rows, strict=True):
+            row[: len(found)] = torch.tensor(found)
+        return numbers
+
+    def text_states(self, numbers: torch.Tensor) -> Any:
+        """Return the states of texts given as word numbers, shape (B, length)."""
+        raise NotImplementedError
+
+    def image_states(self, pixels: torch.Tensor) -> Any:
+        """Return the states of images given as bytes, shape (B, 3, 64, 64)."""
+        raise NotImplementedError
+
+    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:
+        """Return the logits of B aligned pairs, shape (B, C)."""
+        raise NotImplementedError
+
+    def score_grid(self, text_states: Any, image_states: Any) -> torch.Tensor:
+        """Return the logits of A texts with B images, shape (A, B, C)."""
+        raise NotImplementedError
+
+
+class TextOnly(DemoModel):
+    """Reads the text and never looks at the image."""
+
+    def __init__(self, words: Sequence[str], classes: Sequence[str]) -> None:
+        super().__init__(words, classes)
+        self.text = _TextTower(len(words), len(classes))
+
+    def text_states(self, numbers: torch.Tensor) -> torch.Tensor:  # noqa: D102
+        logits: torch.Tensor = self.text(numbers)
+        return logits
+
+    def image_states(self, pixels: torch.Tensor) -> torch.Tensor:  # noqa: D102
+        return torch.zeros(len(pixels), 1, device=pixels.device)
+
+    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
+        logits: torch.Tensor = text_states
+        return logits
+
+    def score_grid(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
+        logits: torch.Tensor = text_states[:, None].expand(-1, len(image_states), -1)
+        return logits
+
+
+class ImageOnly(DemoModel):
+    """Looks at the image and never reads the text."""
+
+    def __init__(self, words: Sequence[str], classes: Sequence[str]) -> None:
+        super().__init__(words, classes)
+        self.image = _ImageTower(len(classes))
+
+    def text_states(self, numbers: torch.Tensor) -> torch.Tensor:  # noqa: D102
+        return torch.zeros(len(numbers), 1, device=numbers.device)
+
+    def image_states(self, pixels: torch.Tensor) -> torch.Tensor:  # noqa: D102
+        logits: torch.Tensor = self.image(pixels)
+        return logits
+
+    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
+        logits: torch.Tensor = image_states
+        return logits
+
+    def score_grid(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
+        logits: torch.Tensor = image_states[None].expand(len(text_states), -1, -1)
+        return logits
+
+
+class Additive(DemoModel):
+    """Adds the logits of a text tower and of an image tower: no interactions by construction."""
+
+    def __init__(self, words: Sequence[str], classes: Sequence[str]) -> None:
+        super().__init__(words, classes)
+        self.text = _TextTower(len(words), len(classes))
+        self.image = _ImageTower(len(classes))
+
+    def text_states(self, numbers: torch.Tensor) -> torch.Tensor:  # noqa: D102
+        logits: torch.Tensor = self.text(numbers)
+        return logits
+
+    def image_states(self, pixels: torch.Tensor) -> torch.Tensor:  # noqa: D102
+        logits: torch.Tensor = self.image(pixels)
+        return logits
+
+    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
+        return FusedLinear.pairs(text_states, image_states)
+
+    def score_grid(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
+        return FusedLinear.grid(text_states, image_states)
+
+
+class Concat(DemoModel):
+    """A multilayer perceptron on the concatenated vectors of both sides."""
+
+    size: ClassVar[int] = 64
+    hidden: ClassVar[int] = 128
+
+    def __init__(self, words: Sequence[str], classes: Sequence[str]) -> None:
+        super().__init__(words, classes)
+        self.text = _TextTower(len(words), self.size)
+        self.image = _ImageTower(self.size)
+        self.fused = FusedLinear(self.size, self.size, self.hidden)
+        self.head = nn.Linear(self.hidden, len(classes))
+
+    def text_states(self, numbers: torch.Tensor) -> torch.Tensor:  # noqa: D102
+        projected: torch.Tensor = self.fused.text(functional.relu(self.text(numbers)))
+        return projected
+
+    def image_states(self, pixels: torch.Tensor) -> torch.Tensor:  # noqa: D102
+        projected: torch.Tensor = self.fused.image(functional.relu(self.image(pixels)))
+        return projected
+
+    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
+        logits: torch.Tensor = self.head(self.fused.pairs(text_states, image_states).relu_())
+        return logits
+
+    def score_grid(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
+        logits: torch.Tensor = self.head(self.fused.grid(text_states, image_states).relu_())
+        return logits
+
+
+class SelfAttention(DemoModel):
+    """A transformer over the words and the cells of the image as one sequence."""
+
+    size: ClassVar[int] = 32
+
+    def __init__(self, words: Sequence[str], classes: Sequence[str]) -> None:
+        super().__init__(words, classes)
+        self.tokens = _Tokens(len(words), self.size)
+        self.cells = _ImageCells(self.size)
+        self.first = _Block(self.size)
+        self.second = _Block(self.size)
+        self.head = nn.Sequential(nn.LayerNorm(self.size), nn.Linear(self.size, len(classes)))
+
+    def text_states(self, numbers: torch.Tensor) -> dict[str, torch.Tensor]:  # noqa: D102
+        return self._states(self.tokens(numbers)) | {"seen": numbers != _PADDING}
+
+    def image_states(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:  # noqa: D102
+        return self._states(self.cells(pixels))
+
+    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
+        return self._fuse(text_states, image_states)
+
+    def score_grid(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
+        a, b = len(text_states["seen"]), len(image_states["values"])
+        texts = {k: v.repeat_interleave(b, dim=0) for k, v in text_states.items()}
+        images = {k: v.repeat(a, *[1] * (v.ndim - 1)) for k, v in image_states.items()}
+        return self._fuse(texts, images).reshape(a, b, -1)
+
+    def _states(self, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
+        # The first layer's queries, keys and values see one token each, so they are no pair's.
+        query, keys, values = self.first.attention.project(self.first.before(tokens))
+        return {"tokens": tokens, "query": query, "keys": keys, "values": values}
+
+    def _fuse(self, texts: Any, images: Any) -> torch.Tensor:
+        query, keys, values = (
+            torch.cat([texts[name], images[name]], dim=2) for name in ("query", "keys", "values")
+        )
+        tokens = torch.cat([texts["tokens"], images["tokens"]], dim=1)
+        seen = functional.pad(texts["seen"], (0, images["tokens"].shape[1]), value=True)
+        tokens = self.first.finish(tokens, self.first.attention.attend(query, keys, values, seen))
+        # Only the start token is read out, so the last layer asks for that one alone.
+        query, keys, values = self.second.attention.project(self.second.before(tokens))
+        attended = self.second.attention.attend(query[:, :, :1], keys, values, seen)
+        logits: torch.Tensor = self.head(self.second.finish(tokens[:, :1], attended)[:, 0])
+        return logits
+
+
+class CrossAttention(DemoModel):
+    """A question's words read one another, then look twice at the cells of the image."""
+
+    size: ClassVar[int] = 32
+
+    def __init__(self, words: Sequence[str], classes: Sequence[str]) -> None:
+        super().__init__(words, classes)
+        self.tokens = _Tokens(len(words), self.size)
+        self.cells = _ImageCells(self.size)
+        self.reader = _Block(self.size)
+        self.looks = nn.ModuleList([_Block(self.size), _Block(self.size)])
+        self.head = nn.Sequential(nn.LayerNorm(self.size), nn.Linear(self.size, len(classes)))
+
+    def text_states(self, numbers: torch.Tensor) -> torch.Tensor:  # noqa: D102
+        tokens, seen = self.tokens(numbers), numbers != _PADDING
+        attention = self.reader.attention
+        attended = attention.attend(*attention.project(self.reader.before(tokens)), seen)
+        read: torch.Tensor = self.reader.finish(tokens, attended)[:, 0]
+        return read
+
+    def image_states(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:  # noqa: D102
+        cells = functional.layer_norm(self.cells(pixels), (self.size,))
+        states: dict[str, torch.Tensor] = {}
+        for number, look in enumerate(self._looks()):
+            _, keys, values = look.attention.project(cells)
+            states |= {f"keys{number}": keys, f"values{number}": values}
+        return states
+
+    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
+        # A pair is a grid of one text with one image, so that both paths are one computation.
+        return self._fuse(text_states[:, None], image_states)[:, 0]
+
+    def score_grid(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
+        a, b = len(text_states), len(image_states["keys0"])
+        asked = text_states[None].expand(b, a, -1)
+        return self._fuse(asked, image_states).transpose(0, 1)
+
+    def _looks(self) -> list[_Block]:
+        return cast("list[_Block]", list(self.looks))
+
+    def _fuse(self, asked: torch.Tensor, images: Any) -> torch.Tensor:
+        # The texts that meet an image do not see one another: they are its queries side by side.
+        for number, look in enumerate(self._looks()):
+            query = look.attention.queries(look.before(asked))
+            attended = look.attention.attend(
+                query, images[f"keys{number}"], images[f"values{number}"], None
+            )
+            asked = look.finish(asked, attended)
+        logits: torch.Tensor = self.head(asked)
+        return logits
+
+
+ARCHITECTURES: dict[str, type[DemoModel]] = {
+    "text-only": TextOnly,
+    "image-only": ImageOnly,
+    "additive": Additive,
+    "concat": Concat,
+    "self-attention": SelfAttention,
+    "cross-attention": CrossAttention,
+}
+"""The demo models by name, from the least to the most expressive."""
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text, in lower case and without punctuation."""
+    return _WORD.findall(text.lower())
+
+
+def pixels_of(images: Sequence[Image.Image]) -> torch.Tensor:
+    """Return images as bytes, resized to 64 × 64, shape (B, 3, 64, 64)."""
+    size = (IMAGE_SIZE, IMAGE_SIZE)
+    arrays = np.empty((len(images), *size, 3), dtype=np.uint8)
+    for row, image in zip(arrays, images, strict=True):
+        colours = image.convert("RGB")
+        if colours.size != size:
+            colours = colours.resize(size, Image.Resampling.BILINEAR)
+        row[:] = np.asarray(colours)
+    return torch.from_numpy(arrays).permute(0, 3, 1, 2)
+
+
+class _TextTower(nn.Module):
+    """Which words occur → a vector; a bag of words needs no padding."""
+
+    def __init__(self, n_words: int, size: int) -> None:
+        super().__init__()
+        self.n_numbers = n_words + _N_SPECIAL
+        self.layers = nn.Sequential(nn.Linear(self.n_numbers, 64), nn.ReLU(), nn.Linear(64, size))
+
+    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+        counts = torch.zeros(len(numbers), self.n_numbers, device=numbers.device)
+        counts.scatter_add_(1, numbers, (numbers >= _UNKNOWN).float())
+        vector: torch.Tensor = self.layers(counts)
+        return vector
+
+
+class _ImageMap(nn.Sequential):
+    """A small convolutional network: bytes (B, 3, 64, 64) → features (B, 64, 4, 4)."""
+
+    def __init__(self) -> None:
+        layers: list[nn.Module] = []
+        for inputs, outputs in ((3, 16), (16, 32), (32, 64), (64, 64)):
+            layers += [
+                nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(outputs),
+                nn.ReLU(inplace=True),
+            ]
+        super().__init__(*layers)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        features = pixels.float() / 127.5 - 1
+        for layer in self:
+            features = layer(features)
+        return features
+
+
+class _ImageTower(nn.Module):
+    """Image → a vector."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.map = _ImageMap()
+        self.out = nn.Sequential(
+            nn.Flatten(), nn.Linear(64 * 4 * 4, 64), nn.ReLU(), nn.Linear(64, size)
+        )
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        vector: torch.Tensor = self.out(self.map(pixels))
+        return vector
+
+
+class _Tokens(nn.Module):
+    """Word numbers → vectors that know their word and their place."""
+
+    def __init__(self, n_words: int, size: int) -> None:
+        super().__init__()
+        self.word = nn.Embedding(n_words + _N_SPECIAL, size)
+        self.place = nn.Embedding(_N_POSITIONS, size)
+
+    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+        places = torch.arange(numbers.shape[1], device=numbers.device)
+        vectors: torch.Tensor = self.word(numbers) + self.place(places.clamp(max=_N_POSITIONS - 1))
+        return vectors
+
+
+class _ImageCells(nn.Module):
+    """Image → the 16 cells of its feature map as vectors that know their place."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.map = _ImageMap()
+        self.out = nn.Linear(64, size)
+        self.place = nn.Parameter(torch.randn(16, size) * 0.1)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        vectors: torch.Tensor = self.out(self.map(pixels).flatten(2).transpose(1, 2)) + self.place
+        return vectors
+
+
+class _Attention(nn.Module):
+    """Attention with several heads, in two steps: project each token, then attend."""
+
+    def __init__(self, size: int, heads: int = 4) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(size, size)
+        self.key = nn.Linear(size, size)
+        self.value = nn.Linear(size, size)
+        self.out = nn.Linear(size, size)
+
+    def queries(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self._split(self.query(tokens))
+
+    def project(self, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        return self.queries(tokens), self._split(self.key(tokens)), self._split(self.value(tokens))
+
+    def attend(
+        self,
+        query: torch.Tensor,
+        keys: torch.Tensor,
+        values: torch.Tensor,
+        seen: torch.Tensor | None,
+    ) -> torch.Tensor:
+        mask = None if seen is None else seen[:, None, None, :]
+        attended = functional.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
+        joined: torch.Tensor = self.out(attended.transpose(1, 2).flatten(2))
+        return joined
+
+    def _split(self, tokens: torch.Tensor) -> torch.Tensor:
+        batch, length, size = tokens.shape
+        return tokens.reshape(batch, length, self.heads, size // self.heads).transpose(1, 2)
+
+
+class _Block(nn.Module):
+    """The parts of a transformer layer; the caller says who attends to whom."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.before = nn.LayerNorm(size)
+        self.attention = _Attention(size)
+        self.think = nn.Sequential(
+            nn.LayerNorm(size), nn.Linear(size, 2 * size), nn.GELU(), nn.Linear(2 * size, size)
+        )
+
+    def finish(self, tokens: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
+        tokens = tokens + attended
+        result: torch.Tensor = tokens + self.think(tokens)
+        return result

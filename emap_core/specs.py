@@ -1,0 +1,111 @@
+"""Spec strings: one way to name a model or a dataset in the browser, in Python and on a shell."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from emap_core.errors import EmapError, SettingError, SpecError
+
+
+def load(kind: str, spec: str, loaders: Mapping[str, str], settings: Mapping[str, Any]) -> Any:
+    """Return the model or dataset that a spec string names.
+
+    Parameters
+    ----------
+    kind : str
+        ``"model"`` or ``"dataset"``, for messages.
+    spec : str
+        ``PREFIX:NAME`` with a prefix of `loaders`, else ``module[.sub]:factory``.
+    loaders : mapping
+        Prefix to ``module:function``; the function gets what follows the prefix.
+    settings : mapping
+        Keyword arguments for the loader or factory.
+
+    Raises
+    ------
+    SpecError
+        If the spec names no loader, or its factory cannot be imported or fails.
+    SettingError
+        If the loader or factory does not take a keyword argument, or needs another.
+    """
+    prefix, colon, name = spec.partition(":")
+    known = ", ".join(f"{p}:" for p in loaders)
+    if not colon or not prefix or not name:
+        raise SpecError(
+            f"{kind} {spec!r} is no spec; expected PREFIX:NAME, with {known} or module:factory"
+        )
+    if prefix in loaders:
+        return _call(kind, spec, import_name(loaders[prefix]), (name,), settings)
+    try:
+        factory = import_name(spec)
+    except SpecError as error:
+        raise SpecError(f"{kind} {spec!r}: {error}; known prefixes are {known}") from error
+    made = _call(kind, spec, factory, (), settings)
+    if made is None:
+        raise SpecError(f"{kind} {spec!r}: the factory returned None; expected the {kind}")
+    return made
+
+
+def import_name(target: str) -> Any:
+    """Import ``module[.sub]:name``, where modules of the working folder count too."""
+    module_name, _, name = target.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
+            raise SpecError(f"there is no module {error.name!r} here or installed") from error
+        raise SpecError(f"module {module_name!r} needs {error.name!r}, which is missing") from error
+    except EmapError:
+        raise
+    except Exception as error:
+        raise SpecError(
+            f"module {module_name!r} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+    for part in name.split("."):
+        if not hasattr(found, part):
+            names = [n for n, v in vars(found).items() if callable(v) and not n.startswith("_")]
+            there = ", ".join(names[:8]) or "no functions"
+            raise SpecError(f"module {module_name!r} has no {name!r}; it has {there}")
+        found = getattr(found, part)
+    return found
+
+
+def _call(
+    kind: str,
+    spec: str,
+    function: Callable[..., Any],
+    positional: tuple[str, ...],
+    settings: Mapping[str, Any],
+) -> Any:
+    if not callable(function):
+        raise SpecError(
+            f"{kind} {spec!r} is {function!r}; expected a function that returns the {kind}"
+        )
+    try:
+        signature = inspect.signature(function)
+    except ValueError:
+        signature = None
+    if signature is not None:
+        try:
+            signature.bind(*positional, **settings)
+        except TypeError as error:
+            takes = list(signature.parameters)[len(positional) :]
+            raise SettingError(
+                f"{kind} {spec!r}: {error}; it takes {', '.join(takes) or 'no arguments'}"
+            ) from error
+    try:
+        return function(*positional, **settings)
+    except EmapError:
+        raise
+    except Exception as error:
+        if positional:
+            raise
+        raise SpecError(f"{kind} {spec!r} failed: {type(error).__name__}: {error}") from error

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import easy_vqa
+import pytest
+from PIL import Image
+
+from emap_core.datasets import load_dataset
+from emap_core.datasets.base import find_cells, match_labels
+from emap_core.errors import SettingError, SpecError
+
+PACKAGE = Path(easy_vqa.__file__).parent / "data"
+
+
+@pytest.mark.parametrize(
+    ("split", "n_examples", "n_images"), [("test", 9_673, 1_000), ("train", 38_575, 4_000)]
+)
+def test_a_split_is_the_package_s_own_files(split, n_examples, n_images):
+    questions = json.loads((PACKAGE / split / "questions.json").read_text())
+    data = load_dataset("demo:easy-vqa", split=split)
+    cells = find_cells(data)
+    assert len(data) == len(questions) == n_examples
+    assert cells.shape == (107, n_images)
+    for row in (0, 17, n_examples - 1):
+        text, answer, image = questions[row]
+        assert (data.texts[row], data.labels[row]) == (text, answer)
+        with Image.open(PACKAGE / split / "images" / f"{image}.png") as expected:
+            assert data.images[row].tobytes() == expected.convert("RGB").tobytes()
+
+
+def test_answers_are_the_classes():
+    data = load_dataset("demo:easy-vqa")
+    assert len(data.classes) == 13
+    assert set(data.labels) == set(data.classes)
+
+
+def test_unique_images_are_found_without_opening_one():
+    data = load_dataset("demo:easy-vqa")
+    data.images = [None] * len(data)
+    assert find_cells(data).shape == (107, 1_000)
+
+
+def test_yes_no_keeps_the_questions_with_these_answers():
+    answers = [a for _, a, _ in json.loads((PACKAGE / "test" / "questions.json").read_text())]
+    data = load_dataset("demo:easy-vqa-yes-no")
+    assert len(data) == answers.count("yes") + answers.count("no")
+    assert set(data.labels) == {"yes", "no"}
+    thirteen = load_dataset("demo:easy-vqa").classes
+    labels = match_labels(data, thirteen, 13)
+    assert {thirteen[label] for label in labels} == {"yes", "no"}
+
+
+def test_a_sample_keeps_order_and_is_its_seed_s():
+    whole = load_dataset("demo:easy-vqa")
+    some = load_dataset("demo:easy-vqa", limit=50, seed=3)
+    place = {example: row for row, example in enumerate(whole.ids)}
+    rows = [place[example] for example in some.ids]
+    assert rows == sorted(set(rows)) and len(rows) == 50
+    assert some.texts == [whole.texts[row] for row in rows]
+    assert some.images[7].tobytes() == whole.images[rows[7]].tobytes()
+    assert load_dataset("demo:easy-vqa", limit=50, seed=3).ids == some.ids
+    assert load_dataset("demo:easy-vqa", limit=50, seed=4).ids != some.ids
+
+
+def test_fingerprints_differ_whenever_the_examples_do():
+    names = [
+        load_dataset(spec, **settings).fingerprint
+        for spec, settings in [
+            ("demo:easy-vqa", {}),
+            ("demo:easy-vqa", {"split": "train"}),
+            ("demo:easy-vqa-yes-no", {}),
+            ("demo:easy-vqa", {"limit": 50}),
+            ("demo:easy-vqa", {"limit": 51}),
+            ("demo:easy-vqa", {"limit": 50, "seed": 1}),
+        ]
+    ]
+    assert len(set(names)) == len(names)
+    assert load_dataset("demo:easy-vqa", limit=9_673).fingerprint == names[0]
+
+
+@pytest.mark.parametrize(
+    ("spec", "settings", "error", "words"),
+    [
+        ("demo:nothing", {}, SpecError, ["demo:nothing", "demo:easy-vqa", "demo:easy-vqa-yes-no"]),
+        ("easy-vqa", {}, SpecError, ["'easy-vqa'", "demo:"]),
+        ("nowhere:data", {}, SpecError, ["nowhere", "demo:"]),
+        ("demo:easy-vqa", {"split": "validation"}, SettingError, ["validation", "test", "train"]),
+        ("demo:easy-vqa", {"colour": "red"}, SettingError, ["colour", "split"]),
+        ("demo:easy-vqa", {"limit": 1}, SettingError, ["limit is 1", "at least 2"]),
+    ],
+)
+def test_an_error_names_the_thing_and_what_would_be_right(spec, settings, error, words):
+    with pytest.raises(error) as caught:
+        load_dataset(spec, **settings)
+    message = str(caught.value)
+    assert all(word in message for word in words), message
+    assert "\n" not in message
