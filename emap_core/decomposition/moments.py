@@ -1,4 +1,4 @@
-"""Weighted means and sums of squares of a grid, gathered tile by tile without cancellation."""
+"""Weighted sums of a tile of the grid, and how those of all tiles come together."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+
+_BLOCK_BYTES = 2**18
 
 
 @dataclass(frozen=True)
@@ -36,27 +38,6 @@ class Moments:
         """Return the moments of no cells at all."""
         return cls(0.0, np.zeros(n_classes), np.zeros(n_classes))
 
-    @classmethod
-    def of(cls, cells: Array, text_share: Array, image_share: Array) -> Moments:
-        """Return the moments of one tile.
-
-        Parameters
-        ----------
-        cells : ndarray of shape (A, B, C)
-        text_share : ndarray of shape (A,)
-        image_share : ndarray of shape (B,)
-        """
-        weight = float(text_share.sum() * image_share.sum())
-        if weight == 0.0:
-            return cls.zero(cells.shape[2])
-        mean = np.einsum("a,b,abc->c", text_share, image_share, cells, optimize=True) / weight
-        # A second pass over the deviations takes what rounding left in the first mean.
-        deviation = cells - mean
-        rest = np.einsum("a,b,abc->c", text_share, image_share, deviation, optimize=True) / weight
-        np.square(deviation, out=deviation)
-        squares = np.einsum("a,b,abc->c", text_share, image_share, deviation, optimize=True)
-        return cls(weight, mean + rest, np.maximum(squares - weight * rest**2, 0.0))
-
     def merge(self, other: Moments) -> Moments:
         """Return the moments of both parts together."""
         weight = self.weight + other.weight
@@ -66,3 +47,71 @@ class Moments:
         mean = self.mean + delta * (other.weight / weight)
         between = delta**2 * (self.weight * other.weight / weight)
         return Moments(weight, mean, self.squares + other.squares + between)
+
+
+def sum_tile(
+    cells: NDArray[np.floating], text_share: Array, image_share: Array
+) -> tuple[Array, Array, Moments, Moments]:
+    """Return all that the projection needs of a tile, in one pass through the cache.
+
+    Parameters
+    ----------
+    cells : ndarray of shape (A, B, C)
+        Any floating type; sums are float64.
+    text_share : ndarray of shape (A,)
+    image_share : ndarray of shape (B,)
+
+    Returns
+    -------
+    rows : ndarray of shape (A, C)
+        Sum over images, weighted by their shares.
+    columns : ndarray of shape (B, C)
+        Sum over texts, weighted by their shares.
+    moments, centred : Moments
+        Of the cells, and of the cells minus their mean over classes.
+    """
+    n_texts, n_images, n_classes = cells.shape
+    rows = np.empty((n_texts, n_classes))
+    columns = np.zeros(n_images * n_classes)
+    squares, centred_squares = np.zeros((2, n_images * n_classes))
+    step = max(_BLOCK_BYTES // (8 * n_images * n_classes), 1)
+    # Squares are taken around a value near the mean, for the reason that `Moments` gives.
+    offset = cells[:step].mean(axis=(0, 1), dtype=np.float64)
+    buffer = np.empty((min(step, n_texts), n_images, n_classes))
+    squared = np.empty_like(buffer)
+    average = np.full(n_classes, 1.0 / n_classes)
+    for start in range(0, n_texts, step):
+        part = slice(start, min(start + step, n_texts))
+        values = buffer[: part.stop - start]
+        values[...] = cells[part]
+        values -= offset
+        flat, flat_squared = (b.reshape(len(b), -1)[: part.stop - start] for b in (buffer, squared))
+        rows[part] = image_share @ values
+        columns += text_share[part] @ flat
+        np.square(flat, out=flat_squared)
+        squares += text_share[part] @ flat_squared
+        if n_classes > 1:
+            values -= (values @ average)[:, :, None]
+            np.square(flat, out=flat_squared)
+            centred_squares += text_share[part] @ flat_squared
+    by_image = columns.reshape(n_images, n_classes)
+    text_weight, image_weight = float(text_share.sum()), float(image_share.sum())
+    weight = text_weight * image_weight
+    shifted = image_share @ by_image
+    moments = _around(
+        offset, weight, shifted, image_share @ squares.reshape(n_images, n_classes)
+    )
+    centred = _around(
+        offset - offset.mean(),
+        weight,
+        shifted - shifted.mean(),
+        image_share @ centred_squares.reshape(n_images, n_classes),
+    )
+    return rows + image_weight * offset, by_image + text_weight * offset, moments, centred
+
+
+def _around(offset: Array, weight: float, shifted: Array, squares: Array) -> Moments:
+    if weight == 0.0:
+        return Moments.zero(len(offset))
+    rest = shifted / weight
+    return Moments(weight, offset + rest, np.maximum(squares - weight * rest**2, 0.0))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from emap_core import decompose
-from emap_core.decomposition import Moments, decompose_sums
+from emap_core.decomposition import Moments, decompose_sums, sum_tile
 from emap_core.errors import DatasetError
 
 REFERENCE = json.loads(
@@ -211,27 +211,37 @@ def test_class_centred_is_the_decomposition_of_the_centred_grid():
         np.testing.assert_allclose(getattr(found, name), getattr(direct, name), atol=1e-9)
 
 
-def test_sums_alone_give_the_same():
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+@pytest.mark.parametrize("n_classes", [1, 3])
+def test_sums_of_tiles_give_the_same(offset, n_classes):
     rng = np.random.default_rng(5)
-    grid = rng.normal(size=(6, 7, 3)) + 1e6
-    texts, images = rng.integers(0, 6, 20), rng.integers(0, 7, 20)
+    grid = rng.normal(size=(60, 70, n_classes)) + offset
+    texts, images = rng.integers(0, 60, 200), rng.integers(0, 70, 200)
     direct = decompose(grid, texts, images)
-    halves = [
-        Moments.of(grid[:, part], direct.text_share, direct.image_share[part])
-        for part in (slice(0, 3), slice(3, 7))
-    ]
-    moments = halves[0].merge(halves[1])
+    p, q = direct.text_share, direct.image_share
+    text_mean, image_mean = np.zeros((60, n_classes)), np.zeros((70, n_classes))
+    moments = centred = Moments.zero(n_classes)
+    for rows in (slice(0, 50), slice(50, 60)):
+        for columns in (slice(0, 3), slice(3, 70)):
+            tile = sum_tile(grid[rows, columns], p[rows], q[columns])
+            text_mean[rows] += tile[0]
+            image_mean[columns] += tile[1]
+            moments, centred = moments.merge(tile[2]), centred.merge(tile[3])
     found = decompose_sums(
         logits=direct.logits,
         mean=moments.mean,
-        text_mean=direct.text_mean,
-        image_mean=direct.image_mean,
+        text_mean=text_mean,
+        image_mean=image_mean,
         variance=moments.squares,
-        centred_variance=direct.centred_variance,
+        centred_variance=centred.squares,
         text_index=texts,
         image_index=images,
     )
+    np.testing.assert_allclose(found.emap, direct.emap, rtol=1e-13, atol=1e-12)
     np.testing.assert_allclose(found.variance_shares, direct.variance_shares, **EXACT)
+    np.testing.assert_allclose(
+        found.class_centred().variance_shares, direct.class_centred().variance_shares, **EXACT
+    )
 
 
 def test_no_variance_has_no_shares():
