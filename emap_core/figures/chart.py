@@ -1,0 +1,27 @@
+"""What every figure function returns: the figure, its message in words, and its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+import plotly.graph_objects as go
+
+
+@dataclass(frozen=True, eq=False)
+class Chart:
+    """A figure for the eyes, and the same for everyone else.
+
+    Attributes
+    ----------
+    figure : plotly.graph_objects.Figure
+        The figure itself; the same data gives the same figure.
+    alt : str
+        Its message in words, for screen readers and captions.
+    table : pandas.DataFrame
+        The numbers that it draws.
+    """
+
+    figure: go.Figure
+    alt: str
+    table: pd.DataFrame

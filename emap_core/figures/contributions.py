@@ -1,0 +1,216 @@
+"""Which side carries each prediction: image contribution against text contribution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from emap_core.figures.chart import Chart
+from emap_core.figures.style import (
+    FONT_SIZE,
+    IMAGE,
+    LIGHT,
+    TEXT,
+    Theme,
+    new_figure,
+    outline,
+    pattern,
+    signed_scale,
+)
+
+Array = NDArray[np.float64]
+
+
+def contributions(
+    text: Array,
+    image: Array,
+    interaction: Array,
+    flips: NDArray[np.bool_],
+    ids: Sequence[str],
+    *,
+    selected: str | None = None,
+    quantity: str = "logit",
+    unit: str = "logits",
+    margins: bool = True,
+    theme: Theme = LIGHT,
+) -> Chart:
+    """Draw a point an example: its text's contribution across, its image's upwards.
+
+    Parameters
+    ----------
+    text, image, interaction : ndarray of shape (N,)
+        Parts of each example's prediction, of one class or of a margin.
+    flips : ndarray of bool, shape (N,)
+        Whether the prediction changes without the interaction; diamonds.
+    ids : sequence of str
+        Handed back as ``customdata`` of the points that a reader selects.
+    selected : str, optional
+        The id to ring.
+    quantity : str
+        What the parts add up to ("the logit of circle", say), for axes and words.
+    margins : bool
+        Draw histograms of both contributions at the edges.
+    """
+    names = [str(name) for name in ids]
+    flips = np.asarray(flips, dtype=bool)
+    limit = _limit(interaction)
+    figure = new_figure(theme, height=640, dragmode="pan", margin={"t": 60})
+    for flipped, label in ((False, "● same without interaction"), (True, "◆ flips without it")):
+        rows = np.flatnonzero(flips == flipped)
+        figure.add_trace(
+            go.Scattergl(
+                name=f"{label[2:]} ({len(rows):,})",
+                # WebGL works in 32 bits anyway; half the bytes to send.
+                x=text[rows].astype(np.float32),
+                y=image[rows].astype(np.float32),
+                customdata=[names[row] for row in rows],
+                mode="markers",
+                marker={
+                    "symbol": "diamond" if flipped else "circle",
+                    "size": 10 if flipped else 7,
+                    "color": interaction[rows].astype(np.float32),
+                    "coloraxis": "coloraxis",
+                    "line": outline(theme, 0.8),
+                    "opacity": 0.9,
+                },
+                hovertemplate="%{customdata}<br>text %{x:.3g}, image %{y:.3g}, "
+                "interaction %{marker.color:.3g}<extra></extra>",
+            )
+        )
+    _ring(figure, text, image, names, selected, theme)
+    _guides(figure, text, image, theme)
+    if margins:
+        _add_margins(figure, text, image, theme)
+    top = 0.86 if margins else 1.0
+    axis = {"zeroline": True, "domain": [0, top]}
+    figure.update_layout(
+        xaxis={**axis, "title": f"what the text adds to {quantity}, {unit}"},
+        yaxis={
+            **axis,
+            "title": f"what the image adds to {quantity}, {unit}",
+            "scaleanchor": "x",
+        },
+        coloraxis={
+            "colorscale": signed_scale(theme),
+            "cmin": -limit,
+            "cmax": limit,
+            "colorbar": {
+                "title": {"text": f"interaction, {unit}", "side": "right"},
+                "len": top,
+                "y": 0,
+                "yanchor": "bottom",
+            },
+        },
+        legend={"y": 1.02},
+    )
+    table = pd.DataFrame(
+        {"id": names, "text": text, "image": image, "interaction": interaction, "flip": flips}
+    )
+    return Chart(figure, _message(table, quantity), table)
+
+
+def _limit(interaction: Array) -> float:
+    if not len(interaction):
+        return 1.0
+    # A few extreme examples would bleach all others; they share the end colour instead.
+    return float(np.quantile(np.abs(interaction), 0.98)) or 1.0
+
+
+def _ring(
+    figure: go.Figure,
+    text: Array,
+    image: Array,
+    names: list[str],
+    selected: str | None,
+    theme: Theme,
+) -> None:
+    if selected is None or selected not in names:
+        return
+    row = names.index(selected)
+    figure.add_trace(
+        go.Scattergl(
+            name="chosen example",
+            x=[float(text[row])],
+            y=[float(image[row])],
+            customdata=[selected],
+            mode="markers",
+            marker={"symbol": "circle-open", "size": 22, "color": theme.ink, "line": {"width": 3}},
+            hoverinfo="skip",
+        )
+    )
+
+
+def _guides(figure: go.Figure, text: Array, image: Array, theme: Theme) -> None:
+    reach = float(max(np.abs(text).max(initial=0.0), np.abs(image).max(initial=0.0))) or 1.0
+    for slope, label in ((1, "both the same"), (-1, "they cancel")):
+        figure.add_shape(
+            type="line",
+            x0=-reach,
+            x1=reach,
+            y0=-slope * reach,
+            y1=slope * reach,
+            line={"color": theme.faint, "width": 1.5, "dash": "dash"},
+            layer="below",
+        )
+        figure.add_annotation(
+            x=reach if slope > 0 else -reach,
+            y=reach,
+            text=label,
+            showarrow=False,
+            font={"size": FONT_SIZE},
+            opacity=0.8,
+            xanchor="right" if slope > 0 else "left",
+            yanchor="bottom",
+        )
+
+
+def _add_margins(figure: go.Figure, text: Array, image: Array, theme: Theme) -> None:
+    for values, part, colour, upright in (
+        (text, "text", TEXT, True),
+        (image, "image", IMAGE, False),
+    ):
+        counts, edges = np.histogram(values, bins=40)
+        middles = (edges[:-1] + edges[1:]) / 2
+        figure.add_trace(
+            go.Bar(
+                x=middles if upright else counts,
+                y=counts if upright else middles,
+                width=np.diff(edges),
+                orientation="v" if upright else "h",
+                xaxis="x" if upright else "x2",
+                yaxis="y2" if upright else "y",
+                marker={
+                    "color": colour,
+                    "line": outline(theme, 0.5),
+                    "pattern": pattern(part, theme),
+                },
+                showlegend=False,
+                hovertemplate="%{y:,} examples<extra></extra>"
+                if upright
+                else "%{x:,} examples<extra></extra>",
+            )
+        )
+    edge = {"showgrid": False, "showticklabels": False, "ticks": "", "fixedrange": True}
+    figure.update_layout(
+        xaxis2={**edge, "domain": [0.88, 1], "anchor": "y"},
+        yaxis2={**edge, "domain": [0.88, 1], "anchor": "x"},
+        bargap=0,
+    )
+
+
+def _message(table: pd.DataFrame, quantity: str) -> str:
+    if table.empty:
+        return "No example is in this selection."
+    spread = {part: float(table[part].std(ddof=0)) for part in ("text", "image", "interaction")}
+    lead, other = ("text", "image") if spread["text"] >= spread["image"] else ("image", "text")
+    message = (
+        f"Contributions of text and image to {quantity} for {len(table):,} examples. "
+        f"The {lead} moves it more: its contributions spread by {spread[lead]:.3g}, "
+        f"those of the {other} by {spread[other]:.3g}, "
+        f"those of the interaction by {spread['interaction']:.3g}."
+    )
+    return message + f" {int(table.flip.sum()):,} predictions change without the interaction."

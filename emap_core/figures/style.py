@@ -1,0 +1,220 @@
+"""The one language of colour and form that every figure, page and export speaks."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+TEXT = "#0072B2"
+IMAGE = "#E69F00"
+INTERACTION = "#CC79A7"
+CONSTANT = "#7F7F7F"
+PART_COLOURS = {"text": TEXT, "image": IMAGE, "interaction": INTERACTION}
+PART_HATCHES = {"text": "-", "image": "/", "interaction": ""}
+FONT = '"Source Sans 3", "Source Sans Pro", "Source Sans", system-ui, sans-serif'
+FONT_SIZE = 14
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours that follow the ground on which a figure stands.
+
+    Attributes
+    ----------
+    name : str
+        "light" or "dark".
+    ink : str
+        Text, outlines and the full model.
+    paper : str
+        The ground of the page; fills hollow markers.
+    faint : str
+        Grid lines and guides.
+    signed : tuple of (float, str)
+        Diverging colours from purple (lowers) over the middle (nothing) to green (raises).
+    """
+
+    name: str
+    ink: str
+    paper: str
+    faint: str
+    signed: tuple[tuple[float, str], ...]
+
+
+LIGHT = Theme(
+    name="light",
+    ink="#1F2328",
+    paper="#FFFFFF",
+    faint="#D5D9DE",
+    signed=(
+        (0.0, "#5E2A84"),
+        (0.25, "#A876B8"),
+        (0.5, "#F7F7F7"),
+        (0.75, "#74BF77"),
+        (1.0, "#1B7837"),
+    ),
+)
+DARK = Theme(
+    name="dark",
+    ink="#F0F2F5",
+    paper="#0E1117",
+    faint="#3A404A",
+    signed=(
+        (0.0, "#D9A5F0"),
+        (0.25, "#9A5FB5"),
+        (0.5, "#2A2E36"),
+        (0.75, "#3F9C52"),
+        (1.0, "#9BE39B"),
+    ),
+)
+
+
+def theme_named(name: str | None) -> Theme:
+    """Return the theme called `name`; anything but ``"dark"`` is light."""
+    return DARK if name == "dark" else LIGHT
+
+
+def new_figure(theme: Theme, *, height: int, **layout: Any) -> go.Figure:
+    """Return an empty figure in the common style on a transparent ground, `height` in pixels."""
+    figure = go.Figure()
+    apply_style(figure, theme, height=height, **layout)
+    return figure
+
+
+def apply_style(figure: go.Figure, theme: Theme, *, height: int, **layout: Any) -> None:
+    """Give a figure the common fonts, lines and margins, `height` in pixels."""
+    figure.update_layout(template=_template(theme), height=height)
+    figure.update_layout(**layout)
+
+
+def outline(theme: Theme, width: float = 1.0) -> dict[str, Any]:
+    """Return the ink line that keeps a light colour visible on a light ground."""
+    return {"color": theme.ink, "width": width}
+
+
+def pattern(part: str, theme: Theme) -> dict[str, Any]:
+    """Return the hatching of ``"text"``, ``"image"`` or ``"interaction"``."""
+    return {
+        "shape": PART_HATCHES[part],
+        "fillmode": "overlay",
+        "fgcolor": theme.ink,
+        "fgopacity": 0.45,
+        "size": 7,
+        "solidity": 0.15,
+    }
+
+
+def signed_scale(theme: Theme) -> list[list[Any]]:
+    """Return the diverging colours, to be centred at 0."""
+    return [list(stop) for stop in theme.signed]
+
+
+def words(text: str, width: int = 48) -> str:
+    """Return a text as one line of at most `width` characters, safe inside a figure.
+
+    Figures read ``<b>`` and the like as markup; a text from a dataset is shown as it is.
+    """
+    line = " ".join(str(text).split())
+    return html.escape(
+        line if len(line) <= width else line[: width - 1].rstrip() + "…", quote=False
+    )
+
+
+def column_names(classes: Sequence[str], n_columns: int) -> list[str]:
+    """Return a name for each of the C columns; the one logit of a binary task speaks for both."""
+    if n_columns == 1 and len(classes) == 2:
+        return [f"{classes[1]} (rather than {classes[0]})"]
+    return [str(name) for name in classes]
+
+
+def number(value: float) -> str:
+    """Return three significant figures: 0.0123, 1.23, 12.3, 1,230."""
+    if not math.isfinite(value):
+        return "not defined"
+    size = abs(value)
+    if size == 0:
+        return "0"
+    if size < 1e-4 or size >= 1e7:
+        return f"{value:.2e}".replace("-", "−")
+    places = max(0, 2 - math.floor(math.log10(float(f"{size:.2e}"))))
+    return f"{value:,.{places}f}".replace("-", "−")
+
+
+def signed(value: float) -> str:
+    """Return three significant figures with their sign: +1.23, −0.0456."""
+    return f"+{number(value)}" if value > 0 else number(value)
+
+
+def percent(share: float) -> str:
+    """Return a share of 1 as a percentage with one decimal: 42.1%."""
+    return f"{100 * share:.1f}%".replace("-", "−") if math.isfinite(share) else "not defined"
+
+
+def measured(value: float, unit: str) -> str:
+    """Return a metric's value: a percentage where its differences are points, else a number."""
+    return percent(value) if unit == "points" else number(value)
+
+
+def change(value: float, unit: str) -> str:
+    """Return a signed difference of two values: ``+19.0 points``, ``−0.0123``."""
+    if unit != "points" or not math.isfinite(value):
+        return signed(value)
+    return f"{'+' if value > 0 else ''}{_tenth(value)} points"
+
+
+def bracket(low: float, high: float, unit: str = "") -> str:
+    """Return an interval: ``[18.2, 19.8]``, in points where the unit is points."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return "[no interval]"
+    show = _tenth if unit == "points" else number
+    return f"[{show(low)}, {show(high)}]"
+
+
+def _tenth(share: float) -> str:
+    # "+ 0.0" turns −0.04 points into 0.0, not −0.0.
+    return f"{round(100 * share, 1) + 0.0:.1f}".replace("-", "−")
+
+
+def _template(theme: Theme) -> go.layout.Template:
+    axis = {
+        "gridcolor": theme.faint,
+        "linecolor": theme.ink,
+        "zerolinecolor": theme.ink,
+        "zerolinewidth": 1,
+        "zeroline": False,
+        "tickcolor": theme.faint,
+        "automargin": True,
+        "title": {"font": {"size": FONT_SIZE}, "standoff": 8},
+        "tickfont": {"size": FONT_SIZE},
+    }
+    return go.layout.Template(
+        layout={
+            "font": {"family": FONT, "size": FONT_SIZE, "color": theme.ink},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "margin": {"l": 8, "r": 8, "t": 40, "b": 8},
+            "xaxis": axis,
+            "yaxis": axis,
+            "separators": ".,",
+            "hoverlabel": {
+                "font": {"family": FONT, "size": FONT_SIZE, "color": theme.ink},
+                "bgcolor": theme.paper,
+                "bordercolor": theme.ink,
+            },
+            "legend": {
+                "orientation": "h",
+                "x": 0,
+                "xanchor": "left",
+                "y": 1.0,
+                "yanchor": "bottom",
+                "font": {"size": FONT_SIZE},
+            },
+            "dragmode": "pan",
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": theme.ink, "activecolor": TEXT},
+            "coloraxis": {"colorbar": {"outlinewidth": 0, "thickness": 14}},
+        }
+    )

@@ -1,0 +1,119 @@
+"""How much of each class's variance over all recombinations text, image and interaction carry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from emap_core.decomposition import Decomposition
+from emap_core.decomposition.exact import PARTS
+from emap_core.figures.chart import Chart
+from emap_core.figures.style import (
+    LIGHT,
+    PART_COLOURS,
+    Theme,
+    column_names,
+    new_figure,
+    outline,
+    pattern,
+    percent,
+    words,
+)
+
+
+def variance_shares(
+    decomposition: Decomposition, classes: Sequence[str], *, most: int = 30, theme: Theme = LIGHT
+) -> Chart:
+    """Draw stacked bars, a class a row, the largest interaction on top, all classes pooled first.
+
+    Parameters
+    ----------
+    decomposition : Decomposition
+        Class-centred for softmax tasks.
+    classes : sequence of str
+        Names of the classes.
+    most : int
+        With more classes than this, the ones with the largest interaction are drawn; the table
+        has all of them.
+    """
+    shares, pooled = decomposition.variance_shares, decomposition.pooled_shares
+    order = np.argsort(-np.nan_to_num(shares[2], nan=-1.0), kind="stable")
+    names = column_names(classes, shares.shape[1])
+    rows = [] if shares.shape[1] == 1 else [("all classes together", pooled)]
+    rows += [(names[c], shares[:, c]) for c in order]
+    table = pd.DataFrame([(name, *values) for name, values in rows], columns=["class", *PARTS])
+    drawn = rows[: most + 1]
+
+    figure = new_figure(theme, height=90 + 34 * len(drawn), barmode="stack", bargap=0.3)
+    places = list(range(len(drawn)))
+    for number, part in enumerate(PARTS):
+        figure.add_trace(
+            go.Bar(
+                name=part,
+                y=places,
+                x=[100 * values[number] for _, values in drawn],
+                orientation="h",
+                marker={
+                    "color": PART_COLOURS[part],
+                    "line": outline(theme),
+                    "pattern": pattern(part, theme),
+                },
+                customdata=[words(name) for name, _ in drawn],
+                hovertemplate="%{customdata}: " + part + " %{x:.1f}%<extra></extra>",
+            )
+        )
+    figure.add_trace(
+        go.Scatter(
+            y=places,
+            x=[0 if np.isnan(values[2]) else 100 for _, values in drawn],
+            mode="text",
+            text=[
+                " never varies" if np.isnan(values[2]) else f" {percent(values[2])}"
+                for _, values in drawn
+            ],
+            textposition="middle right",
+            cliponaxis=False,
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    )
+    figure.update_xaxes(
+        range=[0, 112],
+        tickvals=[0, 25, 50, 75, 100],
+        title="share of the variance over all recombinations, %  (interaction at the right)",
+        showgrid=False,
+    )
+    figure.update_yaxes(
+        tickvals=places,
+        ticktext=[
+            f"<b>{name}</b>" if number == 0 and len(rows) > 1 else words(name, 28)
+            for number, (name, _) in enumerate(drawn)
+        ],
+        range=[len(drawn) - 0.5, -0.5],
+        showgrid=False,
+    )
+    figure.update_layout(legend_traceorder="normal", dragmode=False)
+    return Chart(figure, _message(table, pooled, len(drawn)), table)
+
+
+def _message(table: pd.DataFrame, pooled: np.ndarray, drawn: int) -> str:
+    if np.isnan(pooled[2]):
+        return "Variance shares: the logits never vary, so there is nothing to share out."
+    text, image, interaction = (percent(value) for value in pooled)
+    message = (
+        f"Variance shares over all recombinations: text {text}, image {image}, "
+        f"interaction {interaction}."
+    )
+    if len(table) > 1:
+        varying = table.iloc[1:].dropna()
+        top, last = varying.iloc[0], varying.iloc[-1]
+        message += (
+            f" By class the interaction goes from {percent(top.interaction)} ({top['class']}) "
+            f"down to {percent(last.interaction)} ({last['class']})."
+        )
+    if drawn < len(table):
+        message += f" Drawn are the {drawn - 1} of {len(table) - 1} classes with the most of it."
+    return message

@@ -1,0 +1,212 @@
+"""How one prediction comes about: mean, text, image, EMAP, interaction, logit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from emap_core.decomposition import Decomposition
+from emap_core.figures.chart import Chart
+from emap_core.figures.style import (
+    CONSTANT,
+    LIGHT,
+    PART_COLOURS,
+    Theme,
+    apply_style,
+    column_names,
+    number,
+    outline,
+    pattern,
+    signed,
+    words,
+)
+
+STEPS = ("mean", "text", "image", "EMAP", "interaction", "logit")
+
+
+def top_classes(
+    decomposition: Decomposition, example: int, count: int = 3, always: Sequence[int] = ()
+) -> list[int]:
+    """Return the `count` classes with the largest logits of an example, largest first.
+
+    Classes named in `always` (the true one, say) stand among them; the additive prediction does
+    too, so that a flip shows on both sides.
+    """
+    logits = decomposition.logits[example]
+    wanted = dict.fromkeys([int(np.argmax(logits)), *map(int, always)])
+    wanted[int(np.argmax(decomposition.emap[example]))] = None
+    for number_of_class in np.argsort(-logits, kind="stable"):
+        if len(wanted) >= min(count, len(logits)):
+            break
+        wanted[int(number_of_class)] = None
+    return sorted(wanted, key=lambda c: -logits[c])
+
+
+def waterfall(
+    decomposition: Decomposition,
+    example: int,
+    classes: Sequence[str],
+    *,
+    shown: Sequence[int] | None = None,
+    true_class: int | None = None,
+    unit: str = "logits",
+    theme: Theme = LIGHT,
+) -> Chart:
+    """Draw how an example's logit builds up from its parts, one panel a class.
+
+    Parameters
+    ----------
+    decomposition : Decomposition
+    example : int
+        Position of the example, 0 to N − 1.
+    classes : sequence of str
+        Names of the classes.
+    shown : sequence of int, optional
+        The classes to draw; by default those of `top_classes`.
+    true_class : int, optional
+        Column of the true class, named so above its panel.
+    unit : str
+        What the numbers are, for the axis.
+    """
+    if shown is None:
+        known = [] if true_class is None else [true_class]
+        shown = top_classes(decomposition, example, always=known)
+    names = column_names(classes, len(decomposition.mean))
+    rows = [_steps(decomposition, example, c) for c in shown]
+    table = pd.DataFrame(rows, columns=STEPS)
+    table.insert(0, "class", [names[c] for c in shown])
+
+    predicted = int(np.argmax(decomposition.logits[example])) if len(names) > 1 else None
+    additive = int(np.argmax(decomposition.emap[example])) if len(names) > 1 else None
+    titles = [_title(names[c], c, true_class, predicted, additive) for c in shown]
+    figure = make_subplots(
+        cols=len(shown), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.04
+    )
+    apply_style(figure, theme, height=330, showlegend=False, bargap=0.35, dragmode=False)
+    figure.update_annotations(font_size=15, yshift=4)
+    low, high = _reach(table)
+    for column, values in enumerate(rows, start=1):
+        for trace in _bars(values, theme):
+            figure.add_trace(trace, row=1, col=column)
+        _connect(figure, values, column, theme)
+    # Numbers stand beside the bars: room for them on both sides.
+    room = 0.2 * (high - low) * max(1.0, len(shown) / 2)
+    figure.update_xaxes(
+        range=[low - room, high + room], zeroline=True, nticks=6, title=unit, showgrid=False
+    )
+    figure.update_yaxes(
+        tickvals=list(range(len(STEPS))), ticktext=list(STEPS), range=[5.6, -0.6], showgrid=False
+    )
+    if any("<br>" in title for title in titles):
+        figure.update_layout(margin_t=64)
+    return Chart(figure, _message(table), table)
+
+
+def _steps(decomposition: Decomposition, example: int, column: int) -> tuple[float, ...]:
+    return (
+        float(decomposition.mean[column]),
+        float(decomposition.text_effect[example, column]),
+        float(decomposition.image_effect[example, column]),
+        float(decomposition.emap[example, column]),
+        float(decomposition.interaction[example, column]),
+        float(decomposition.logits[example, column]),
+    )
+
+
+def _starts(values: tuple[float, ...]) -> list[float]:
+    mean, text, _, emap, _, _ = values
+    return [0.0, mean, mean + text, 0.0, emap, 0.0]
+
+
+def _bars(values: tuple[float, ...], theme: Theme) -> list[go.Bar]:
+    bars = []
+    for place, (step, value, start) in enumerate(zip(STEPS, values, _starts(values), strict=True)):
+        marker = {"color": CONSTANT, "line": outline(theme)}
+        if step in PART_COLOURS:
+            marker = {
+                "color": PART_COLOURS[step],
+                "line": outline(theme),
+                "pattern": pattern(step, theme),
+            }
+        elif step == "EMAP":
+            marker = {"color": "rgba(0,0,0,0)", "line": outline(theme, 2)}
+        elif step == "logit":
+            marker = {"color": theme.ink, "line": outline(theme)}
+        bars.append(
+            go.Bar(
+                y=[place],
+                x=[value],
+                base=[start],
+                orientation="h",
+                marker=marker,
+                hovertemplate=f"{step}: {_shown(step, value)}<extra></extra>",
+            )
+        )
+    for right in (True, False):
+        places = [i for i, value in enumerate(values) if (value >= 0) == right]
+        bars.append(
+            go.Scatter(
+                y=places,
+                x=[_starts(values)[i] + values[i] for i in places],
+                text=[f"\u2002{_shown(STEPS[i], values[i])}\u2002" for i in places],
+                mode="text",
+                textposition="middle right" if right else "middle left",
+                cliponaxis=False,
+                hoverinfo="skip",
+            )
+        )
+    return bars
+
+
+def _shown(step: str, value: float) -> str:
+    return signed(value) if step in PART_COLOURS else number(value)
+
+
+def _connect(figure: go.Figure, values: tuple[float, ...], column: int, theme: Theme) -> None:
+    ends = [start + value for start, value in zip(_starts(values), values, strict=True)]
+    for place in range(len(STEPS) - 1):
+        figure.add_shape(
+            type="line",
+            x0=ends[place],
+            x1=ends[place],
+            y0=place,
+            y1=place + 1,
+            line={"color": theme.ink, "width": 1, "dash": "dot"},
+            layer="below",
+            row=1,
+            col=column,
+        )
+
+
+def _reach(table: pd.DataFrame) -> tuple[float, float]:
+    points = [0.0]
+    for row in table[list(STEPS)].to_numpy():
+        values = tuple(row)
+        points += [start + value for start, value in zip(_starts(values), values, strict=True)]
+    low, high = min(points), max(points)
+    return (low, high) if high > low else (-1.0, 1.0)
+
+
+def _title(
+    name: str, column: int, true: int | None, predicted: int | None, additive: int | None
+) -> str:
+    roles = [
+        role
+        for role, c in (("true", true), ("predicted", predicted), ("EMAP’s", additive))
+        if c == column
+    ]
+    return f"<b>{words(name, 24)}</b>" + (f"<br>{', '.join(roles)}" if roles else "")
+
+
+def _message(table: pd.DataFrame) -> str:
+    sentences = [
+        f"{row['class']}: mean {number(row['mean'])}, text {signed(row.text)}, "
+        f"image {signed(row.image)}, which makes EMAP {number(row.EMAP)}; "
+        f"interaction {signed(row.interaction)}, which makes the logit {number(row.logit)}."
+        for _, row in table.iterrows()
+    ]
+    return "How the prediction builds up. " + " ".join(sentences)
