@@ -1,0 +1,112 @@
+"""What kind of example each one is: which side the prediction follows, what interactions change.
+
+The kinds go by agreement of the unimodal predictions and the full one, after the interaction
+types of "MMoE: Enhancing Multimodal Models with Mixtures of Multimodal Interaction Experts"
+(arXiv 2311.09580).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from emap_core.decomposition import Decomposition
+from emap_core.inference.gap import Interval
+from emap_core.inference.metrics import Array, Space, Task, predict
+
+KINDS = ("redundant", "text-led", "image-led", "synergistic")
+"""All three predictions agree; the full one follows the text; the image; neither."""
+
+FLIPS = ("helped", "hurt", "changed", "same")
+"""Interactions made it right; made it wrong; changed the prediction otherwise; changed nothing."""
+
+
+def kinds(
+    decomposition: Decomposition, task: Task, space: Space = "logits"
+) -> NDArray[np.str_] | None:
+    """Return the kind of each example, shape (N,), one of `KINDS`; None for a regression.
+
+    Text only and image only are the model's own one-sided means without the example itself. In a
+    multilabel task the prediction is the set of classes.
+    """
+    if task == "regression":
+        return None
+    full, text, image = (
+        predict(scores, task, space)
+        for scores in (
+            decomposition.logits,
+            _or_else(decomposition.text_only, decomposition.text_mean[decomposition.text_index]),
+            _or_else(decomposition.image_only, decomposition.image_mean[decomposition.image_index]),
+        )
+    )
+    follows_text, follows_image = _agree(full, text), _agree(full, image)
+    return np.select(
+        [follows_text & follows_image, follows_text, follows_image], KINDS[:3], KINDS[3]
+    )
+
+
+def flips(
+    decomposition: Decomposition,
+    labels: ArrayLike | None,
+    task: Task,
+    space: Space = "logits",
+) -> NDArray[np.str_] | None:
+    """Return what interactions did to each prediction, shape (N,); None for a regression.
+
+    The full prediction is held against that of the leave-one-out projection, or of the plain one
+    where that is undefined. In a multilabel task, helped means more classes right than without.
+    Without labels nothing is known to help or hurt: changed or same.
+    """
+    if task == "regression":
+        return None
+    full = predict(decomposition.logits, task, space)
+    without = predict(_or_else(decomposition.emap_leave_one_out, decomposition.emap), task, space)
+    changed = ~_agree(full, without)
+    if labels is None:
+        return np.where(changed, "changed", "same")
+    truth = np.asarray(labels)
+    gain = _right(full, truth).astype(int) - _right(without, truth)
+    return np.select([gain > 0, gain < 0, changed], FLIPS[:3], FLIPS[3])
+
+
+def proportions(
+    names: ArrayLike, of: Sequence[str], clusters: ArrayLike | None = None
+) -> dict[str, Interval]:
+    """Return the share of examples with each name, with its 95% Wilson interval.
+
+    Where examples come in clusters (the same image, the same text), N shrinks by the design
+    effect: the variance between clusters over that of independent examples (Kish 1965).
+    """
+    given = np.asarray(names)
+    groups = None if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
+    return {name: _wilson(given == name, groups) for name in of}
+
+
+def _or_else(values: Array, otherwise: Array) -> Array:
+    return np.where(np.isnan(values), otherwise, values)
+
+
+def _agree(a: Array, b: Array) -> NDArray[np.bool_]:
+    same = a == b
+    return np.asarray(same.all(axis=-1) if same.ndim == 2 else same)
+
+
+def _right(predicted: Array, labels: Array) -> Array:
+    right = predicted == labels
+    return np.asarray(right.sum(axis=-1) if right.ndim == 2 else right.astype(int))
+
+
+def _wilson(hit: NDArray[np.bool_], groups: Array | None) -> Interval:
+    n, share = float(len(hit)), float(hit.mean())
+    if groups is not None and 0.0 < share < 1.0:
+        sums = np.bincount(groups, hit - share)
+        n_groups = len(sums)
+        between = float((sums**2).sum()) * n_groups / max(n_groups - 1, 1)
+        n /= max(between / (n * share * (1.0 - share)), 1.0)
+    z = float(stats.norm.ppf(0.975))
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return Interval(share, max(centre - half, 0.0), min(centre + half, 1.0))
