@@ -1,0 +1,57 @@
+"""Labels and predictions in words, for tables that people read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from emap_core.inference.metrics import Space, Task, predict
+
+
+@overload
+def label_names(
+    labels: ArrayLike | None, classes: Sequence[str] | None, task: Task
+) -> list[str | None]: ...
+@overload
+def label_names(
+    labels: ArrayLike | None, classes: Sequence[str] | None, task: Task, example: int
+) -> str | None: ...
+def label_names(
+    labels: ArrayLike | None,
+    classes: Sequence[str] | None,
+    task: Task,
+    example: int | None = None,
+) -> list[str | None] | str | None:
+    """Return the labels of all examples in words, or that of one; None without labels.
+
+    Classes of a multilabel task are joined by commas; numbers of a regression are rounded to
+    three significant figures.
+    """
+    if labels is None:
+        return None if example is not None else []
+    given = np.asarray(labels)
+    if example is not None:
+        return _words(given[example], classes, task)
+    return [_words(label, classes, task) for label in given]
+
+
+def prediction_names(
+    scores: ArrayLike, classes: Sequence[str] | None, task: Task, space: Space = "logits"
+) -> list[str | None]:
+    """Return what scores of shape (N, C) decide, in words; None where they are not numbers."""
+    return [_words(decided, classes, task) for decided in predict(scores, task, space)]
+
+
+def _words(value: Any, classes: Sequence[str] | None, task: Task) -> str | None:
+    several = np.atleast_1d(value)
+    if task == "regression":
+        return ", ".join(f"{number:.3g}" for number in several)
+    if (several < 0).any():
+        return None
+    numbers = np.flatnonzero(several) if task == "multilabel" else several
+    if classes is None:
+        return ", ".join(f"class {n}" for n in numbers)
+    return ", ".join(classes[int(n)] for n in numbers)
