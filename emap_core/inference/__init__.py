@@ -1,0 +1,46 @@
+"""What a decomposition says about performance, and how sure that is: arrays in, numbers out."""
+
+from emap_core.inference.gap import Gap, Interval
+from emap_core.inference.kinds import FLIPS, KINDS, flips, kinds, proportions
+from emap_core.inference.metrics import (
+    Metric,
+    default_metrics,
+    difference,
+    evaluate,
+    metric,
+    predict,
+    probabilities,
+    vqa_credit,
+    why_undefined,
+)
+from emap_core.inference.names import label_names, prediction_names
+from emap_core.inference.table import PROJECTIONS, projections, score_table
+from emap_core.inference.verdict import SMALLEST_GAP, Verdict, self_term_note, verdict
+
+__all__ = [
+    "FLIPS",
+    "KINDS",
+    "PROJECTIONS",
+    "SMALLEST_GAP",
+    "Gap",
+    "Interval",
+    "Metric",
+    "Verdict",
+    "default_metrics",
+    "difference",
+    "evaluate",
+    "flips",
+    "kinds",
+    "label_names",
+    "metric",
+    "predict",
+    "prediction_names",
+    "probabilities",
+    "projections",
+    "proportions",
+    "score_table",
+    "self_term_note",
+    "verdict",
+    "vqa_credit",
+    "why_undefined",
+]
