@@ -1,0 +1,272 @@
+"""``logits:FILE``: a grid that was computed elsewhere, by another machine or another language."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from emap_core.datasets.base import Cells
+from emap_core.errors import EmapError, ModelError, SettingError, SpecError
+from emap_core.models.base import OUTPUTS, Output
+
+_GRID_NAMES = ("grid", "logits")
+
+
+class GridModel:
+    """The outputs of a model that is not here, for every text with every image.
+
+    Parameters
+    ----------
+    grid : array of shape (texts, images, C) or (texts, images)
+        Rows and columns are the dataset's unique texts and images in order of first appearance,
+        or its examples (N × N), or whatever the index arrays say.
+    text_index, image_index : array of shape (N,), optional
+        Row and column of each example.
+    classes : sequence of str, optional
+        Names of the C outputs (two for a single logit).
+    output : {"logits", "log_probabilities", "probabilities"}
+    fingerprint : str, optional
+        Changes whenever the grid does.
+
+    Raises
+    ------
+    ModelError
+        If the shapes do not fit one another.
+    """
+
+    def __init__(
+        self,
+        grid: Any,
+        text_index: Any = None,
+        image_index: Any = None,
+        classes: Sequence[str] | None = None,
+        output: Output = "logits",
+        fingerprint: str | None = None,
+    ) -> None:
+        if output not in OUTPUTS:
+            raise SettingError(f"output is {output!r}; expected one of {', '.join(OUTPUTS)}")
+        values = np.asanyarray(grid)
+        if values.ndim == 2:
+            values = values[:, :, None]
+        if values.ndim != 3 or 0 in values.shape or values.dtype.kind not in "fiu":
+            raise ModelError(
+                f"the grid has shape {np.shape(grid)} of {values.dtype}; "
+                "expected numbers of shape (texts, images, classes)"
+            )
+        if (text_index is None) != (image_index is None):
+            raise ModelError("the grid has one of text_index and image_index; give both or none")
+        n_classes = values.shape[2]
+        if classes is not None and len(classes) not in ({1, 2} if n_classes == 1 else {n_classes}):
+            raise ModelError(f"there are {len(classes)} class names for {n_classes} classes")
+        self.grid: NDArray[Any] = values
+        self.text_index = _index("text_index", text_index, values.shape[0])
+        self.image_index = _index("image_index", image_index, values.shape[1])
+        self.classes = None if classes is None else [str(name) for name in classes]
+        self.output = output
+        self.fingerprint = fingerprint
+
+    def __call__(self, texts: list[str], images: list[Any]) -> NoReturn:
+        """Refuse to score: there is no model behind a grid."""
+        raise ModelError("a grid holds no model: pairs outside of it cannot be scored")
+
+    def grid_for(self, cells: Cells) -> NDArray[Any]:
+        """Return the outputs on a dataset's unique texts and images, shape (U_t, U_v, C).
+
+        Raises
+        ------
+        ModelError
+            If grid and dataset are of different sizes, or an index contradicts the dataset.
+        """
+        n = len(cells.text_index)
+        first_texts = np.unique(cells.text_index, return_index=True)[1]
+        if self.text_index is not None and self.image_index is not None:
+            if len(self.text_index) != n or len(self.image_index) != n:
+                raise ModelError(
+                    f"the grid's indices are of {len(self.text_index)} and "
+                    f"{len(self.image_index)} examples; the dataset has {n}"
+                )
+            _check_same("text", self.text_index, cells.text_index)
+            _check_same("image", self.image_index, cells.image_index)
+            return self._rows_and_columns(
+                self.text_index[first_texts], self.image_index[cells.image_examples]
+            )
+        if self.grid.shape[:2] == cells.shape:
+            return self.grid
+        if self.grid.shape[:2] == (n, n):
+            return self._rows_and_columns(first_texts, cells.image_examples)
+        raise ModelError(
+            f"the grid has {self.grid.shape[0]} texts × {self.grid.shape[1]} images; the dataset "
+            f"has {cells.shape[0]} different texts × {cells.shape[1]} different images and {n} "
+            f"examples: expected {cells.shape[0]} × {cells.shape[1]}, {n} × {n}, or index arrays"
+        )
+
+    def _rows_and_columns(self, rows: Any, columns: Any) -> NDArray[Any]:
+        chosen: NDArray[Any] = self.grid[np.ix_(rows, columns)]
+        return chosen
+
+
+def load(
+    path: str, classes: str | Sequence[str] | None = None, output: Output = "logits"
+) -> GridModel:
+    """Return the grid in a .npy, .npz, .safetensors, .parquet or .zarr file.
+
+    An .npz, .safetensors or .zarr group holds an array ``grid`` (or ``logits``, or a single one)
+    and may hold ``text_index``, ``image_index`` and ``classes``. A .parquet file has a row a
+    pair, with the columns ``text_id`` and ``image_id``, numbered from 0, and one column a class.
+
+    Parameters
+    ----------
+    path : str
+    classes : str or sequence of str, optional
+        Names of the classes, as a list or with commas; those in the file by default.
+    output : {"logits", "log_probabilities", "probabilities"}
+
+    Raises
+    ------
+    SpecError
+        If the file is not there, cannot be read or holds no grid.
+    """
+    file = Path(path)
+    readers: dict[str, Callable[[Path], dict[str, Any]]] = {
+        ".npy": _read_npy,
+        ".npz": _read_npz,
+        ".safetensors": _read_safetensors,
+        ".parquet": _read_parquet,
+        ".zarr": _read_zarr,
+    }
+    if not file.exists():
+        raise SpecError(f"there is no grid {path}")
+    if file.suffix not in readers:
+        raise SpecError(f"grid {path} is none of {', '.join(readers)}")
+    try:
+        arrays = readers[file.suffix](file)
+    except EmapError:
+        raise
+    except Exception as error:
+        raise SpecError(f"grid {path} cannot be read: {error}") from error
+    named = arrays.get("classes")
+    if isinstance(classes, str):
+        classes = [name.strip() for name in classes.split(",")]
+    try:
+        return GridModel(
+            _grid_among(arrays),
+            arrays.get("text_index"),
+            arrays.get("image_index"),
+            classes=[str(name) for name in named]
+            if classes is None and named is not None
+            else classes,
+            output=output,
+            fingerprint=_content(file, output),
+        )
+    except ModelError as error:
+        raise ModelError(f"grid {path}: {error}") from error
+
+
+def _read_npy(file: Path) -> dict[str, Any]:
+    return {"grid": np.load(file, mmap_mode="r")}
+
+
+def _read_npz(file: Path) -> dict[str, Any]:
+    with np.load(file) as stored:
+        return dict(stored)
+
+
+def _read_safetensors(file: Path) -> dict[str, Any]:
+    from safetensors import safe_open
+
+    # Through torch, since NumPy has no bfloat16.
+    with safe_open(file, framework="pt") as stored:
+        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        described = stored.metadata() or {}
+    arrays: dict[str, Any] = {
+        name: (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+        for name, tensor in tensors.items()
+    }
+    if "classes" in described:
+        arrays["classes"] = json.loads(described["classes"])
+    return arrays
+
+
+def _read_zarr(file: Path) -> dict[str, Any]:
+    import zarr
+
+    stored = zarr.open(str(file), mode="r")
+    if isinstance(stored, zarr.Array):
+        return {"grid": stored[...], "classes": stored.attrs.get("classes")}
+    arrays = {name: array[...] for name, array in stored.arrays()}
+    return {"classes": stored.attrs.get("classes")} | arrays
+
+
+def _read_parquet(file: Path) -> dict[str, Any]:
+    table = pd.read_parquet(file)
+    missing = [name for name in ("text_id", "image_id") if name not in table]
+    if missing:
+        raise SpecError(
+            f"grid {file} has no column {missing[0]!r}; it has {', '.join(map(str, table.columns))}"
+        )
+    ids = table[["text_id", "image_id"]]
+    if not all(pd.api.types.is_integer_dtype(ids[name]) for name in ids):
+        raise SpecError(f"grid {file}: text_id and image_id must be whole numbers from 0")
+    values = table.drop(columns=["text_id", "image_id"])
+    n_texts, n_images = (int(most) + 1 for most in ids.max())
+    counts = np.zeros((n_texts, n_images), dtype=np.int64)
+    np.add.at(counts, (ids["text_id"].to_numpy(), ids["image_id"].to_numpy()), 1)
+    if (counts != 1).any():
+        text, image = np.argwhere(counts != 1)[0]
+        raise SpecError(
+            f"grid {file} has {counts[text, image]} rows for text {text} with image {image}; "
+            "expected one for every pair"
+        )
+    grid = np.empty((n_texts, n_images, values.shape[1]), dtype=np.float64)
+    grid[ids["text_id"], ids["image_id"]] = values.to_numpy(dtype=np.float64)
+    return {"grid": grid, "classes": list(values.columns)}
+
+
+def _grid_among(arrays: dict[str, Any]) -> Any:
+    for name in _GRID_NAMES:
+        if name in arrays:
+            return arrays[name]
+    others = [v for k, v in arrays.items() if k not in ("text_index", "image_index", "classes")]
+    if len(others) == 1:
+        return others[0]
+    raise ModelError(f"it holds {', '.join(arrays) or 'nothing'}; expected an array named 'grid'")
+
+
+def _index(name: str, values: Any, size: int) -> NDArray[np.intp] | None:
+    if values is None:
+        return None
+    index = np.asarray(values)
+    if index.ndim != 1 or index.dtype.kind not in "iu":
+        raise ModelError(f"{name} has shape {index.shape} of {index.dtype}; expected whole numbers")
+    if len(index) and not (index.min() >= 0 and index.max() < size):
+        raise ModelError(f"{name} reaches {index.max()}; the grid has 0 to {size - 1}")
+    return index.astype(np.intp)
+
+
+def _check_same(kind: str, given: NDArray[np.intp], found: NDArray[np.intp]) -> None:
+    """Refuse an index that puts two different texts (or images) into the same row (or column)."""
+    firsts = np.unique(found, return_index=True)[1]
+    rows, counts = np.unique(given[firsts], return_counts=True)
+    if (counts > 1).any():
+        row = rows[counts > 1][0]
+        a, b = firsts[given[firsts] == row][:2]
+        raise ModelError(
+            f"{kind}_index puts the different {kind}s of examples {a} and {b} both at {row}; "
+            "the grid is of other data or in another order"
+        )
+
+
+def _content(file: Path, output: str) -> str:
+    digest = hashlib.sha256(output.encode())
+    parts = sorted(p for p in file.rglob("*") if p.is_file()) if file.is_dir() else [file]
+    for part in parts:
+        with part.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
+    return digest.hexdigest()[:16]

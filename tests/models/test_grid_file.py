@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import zarr
+from PIL import Image
+from safetensors.torch import save_file
+
+from emap_core.datasets.base import Examples, find_cells
+from emap_core.errors import EmapError, ModelError, SettingError, SpecError
+from emap_core.models import load_model
+from emap_core.models.grid_file import GridModel
+
+TEXTS = ["b", "a", "b", "c", "a"]
+IMAGES = [1, 0, 0, 1, 1]
+N_TEXTS, N_IMAGES, N = 3, 2, 5
+CLASSES = ["cat", "dog", "fish"]
+
+
+@pytest.fixture
+def cells():
+    images = [Image.new("RGB", (2, 2))] * N
+    return find_cells(Examples(TEXTS, images, image_keys=IMAGES))
+
+
+@pytest.fixture
+def grid():
+    return np.random.default_rng(0).normal(size=(N_TEXTS, N_IMAGES, 3)).astype(np.float32)
+
+
+def write_npy(path, grid):
+    np.save(path, grid)
+
+
+def write_npz(path, grid):
+    np.savez(path, logits=grid, classes=CLASSES)
+
+
+def write_safetensors(path, grid):
+    save_file({"grid": torch.from_numpy(grid)}, path, {"classes": '["cat", "dog", "fish"]'})
+
+
+def write_zarr(path, grid):
+    zarr.create_array(store=str(path), data=grid, overwrite=True)
+
+
+def write_parquet(path, grid):
+    text, image = np.indices(grid.shape[:2])
+    table = pd.DataFrame({"text_id": text.ravel(), "image_id": image.ravel()})
+    table[CLASSES] = grid.reshape(-1, 3)
+    table.sample(frac=1, random_state=0).to_parquet(path)
+
+
+WRITERS = {
+    "npy": write_npy,
+    "npz": write_npz,
+    "safetensors": write_safetensors,
+    "zarr": write_zarr,
+    "parquet": write_parquet,
+}
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_every_format_gives_the_grid_back(suffix, tmp_path, cells, grid):
+    path = tmp_path / f"grid.{suffix}"
+    WRITERS[suffix](path, grid)
+    model = load_model(f"logits:{path}")
+    np.testing.assert_array_equal(model.grid_for(cells), grid)
+    assert model.classes == (None if suffix in ("npy", "zarr") else CLASSES)
+    assert load_model(f"logits:{path}", classes="x, y, z").classes == ["x", "y", "z"]
+    before = model.fingerprint
+    assert load_model(f"logits:{path}").fingerprint == before
+    WRITERS[suffix](path, grid + 1)
+    assert load_model(f"logits:{path}").fingerprint != before
+
+
+def test_every_example_with_every_other_is_taken_too(cells, grid):
+    square = grid[np.ix_(cells.text_index, cells.image_index)]
+    assert square.shape == (N, N, 3)
+    np.testing.assert_array_equal(GridModel(square).grid_for(cells), grid)
+
+
+def test_index_arrays_say_which_row_and_column_is_whose(cells, grid, tmp_path):
+    text_order, image_order = np.array([2, 0, 1]), np.array([1, 0])
+    path = tmp_path / "grid.npz"
+    np.savez(
+        path,
+        grid=grid[text_order][:, image_order],
+        text_index=np.argsort(text_order)[cells.text_index],
+        image_index=np.argsort(image_order)[cells.image_index],
+    )
+    np.testing.assert_array_equal(load_model(f"logits:{path}").grid_for(cells), grid)
+
+
+def test_a_grid_without_classes_has_one(cells, grid):
+    model = GridModel(grid[:, :, 0], classes=["no", "yes"])
+    assert model.grid_for(cells).shape == (N_TEXTS, N_IMAGES, 1)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"grid": np.zeros((4, 2, 3))}, ["4 texts × 2 images", "3 × 2", "5 × 5"]),
+        ({"text_index": np.zeros(4, int), "image_index": np.zeros(4, int)}, ["of 4", "has 5"]),
+        (
+            {"text_index": np.array([0, 0, 0, 1, 2]), "image_index": np.array([0, 1, 1, 0, 0])},
+            ["text_index", "examples 0 and 1"],
+        ),
+    ],
+)
+def test_a_grid_of_other_data_is_refused(cells, grid, arrays, words):
+    with pytest.raises(ModelError) as caught:
+        GridModel(**{"grid": grid} | arrays).grid_for(cells)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"grid": np.zeros(5)}, ["(5,)", "(texts, images, classes)"]),
+        ({"grid": np.array([["a"]])}, ["expected numbers"]),
+        ({"classes": ["cat"]}, ["1 class names for 3"]),
+        ({"text_index": np.zeros(5, int)}, ["give both"]),
+        ({"text_index": np.full(5, 7), "image_index": np.zeros(5, int)}, ["reaches 7", "0 to 2"]),
+        ({"text_index": np.zeros(5), "image_index": np.zeros(5, int)}, ["whole numbers"]),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(grid, arrays, words):
+    with pytest.raises(ModelError) as caught:
+        GridModel(**{"grid": grid} | arrays)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_there_is_no_model_behind_a_grid(grid):
+    with pytest.raises(ModelError, match="holds no model"):
+        GridModel(grid)(["a"], [None])
+    with pytest.raises(SettingError, match="log_probabilities"):
+        GridModel(grid, output="odds")
+
+
+def test_files_that_hold_no_grid_are_refused(tmp_path, grid):
+    np.savez(tmp_path / "two.npz", first=grid, second=grid)
+    (tmp_path / "torn.npz").write_bytes(b"PK\x03\x04 not really")
+    (tmp_path / "grid.csv").write_text("1,2\n")
+    pairs = pd.DataFrame({"text_id": [0, 0, 1], "image_id": [0, 1, 0], "score": 0.5})
+    pairs.to_parquet(tmp_path / "missing.parquet")
+    pairs.rename(columns={"text_id": "text"}).to_parquet(tmp_path / "column.parquet")
+    for name, words in {
+        "nowhere.npy": ["there is no grid"],
+        "two.npz": ["first, second", "'grid'"],
+        "torn.npz": ["cannot be read"],
+        "grid.csv": [".npy", ".zarr"],
+        "missing.parquet": ["0 rows for text 1 with image 1"],
+        "column.parquet": ["no column 'text_id'", "text, image_id, score"],
+    }.items():
+        with pytest.raises((SpecError, EmapError)) as caught:
+            load_model(f"logits:{tmp_path / name}")
+        message = str(caught.value)
+        assert name in message and all(word in message for word in words), message
