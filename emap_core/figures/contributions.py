@@ -21,15 +21,23 @@ from emap_core.figures.style import (
     pattern,
     signed_scale,
 )
+from emap_core.inference import FLIPS
 
 Array = NDArray[np.float64]
+
+_SYMBOLS = {
+    "same": ("circle", "same without interaction"),
+    "changed": ("diamond", "another answer without it"),
+    "hurt": ("triangle-down", "right without it"),
+    "helped": ("triangle-up", "wrong without it"),
+}
 
 
 def contributions(
     text: Array,
     image: Array,
     interaction: Array,
-    flips: NDArray[np.bool_],
+    flips: NDArray[np.str_] | None,
     ids: Sequence[str],
     *,
     selected: str | None = None,
@@ -44,8 +52,9 @@ def contributions(
     ----------
     text, image, interaction : ndarray of shape (N,)
         Parts of each example's prediction, of one class or of a margin.
-    flips : ndarray of bool, shape (N,)
-        Whether the prediction changes without the interaction; diamonds.
+    flips : ndarray of str, shape (N,), or None
+        What the interaction did to each prediction, one of `inference.FLIPS`; None where
+        predictions cannot flip.
     ids : sequence of str
         Handed back as ``customdata`` of the points that a reader selects.
     selected : str, optional
@@ -56,22 +65,26 @@ def contributions(
         Draw histograms of both contributions at the edges.
     """
     names = [str(name) for name in ids]
-    flips = np.asarray(flips, dtype=bool)
+    kinds = np.full(len(names), "same") if flips is None else np.asarray(flips)
     limit = _limit(interaction)
     figure = new_figure(theme, height=640, dragmode="pan", margin={"t": 60})
-    for flipped, label in ((False, "● same without interaction"), (True, "◆ flips without it")):
-        rows = np.flatnonzero(flips == flipped)
+    # Flips are drawn last, above the many that stay the same.
+    for kind in reversed(FLIPS):
+        rows = np.flatnonzero(kinds == kind)
+        if not len(rows) and kind != "same":
+            continue
+        symbol, label = _SYMBOLS[kind]
         figure.add_trace(
             go.Scattergl(
-                name=f"{label[2:]} ({len(rows):,})",
+                name=f"{label} ({len(rows):,})",
                 # WebGL works in 32 bits anyway; half the bytes to send.
                 x=text[rows].astype(np.float32),
                 y=image[rows].astype(np.float32),
                 customdata=[names[row] for row in rows],
                 mode="markers",
                 marker={
-                    "symbol": "diamond" if flipped else "circle",
-                    "size": 10 if flipped else 7,
+                    "symbol": symbol,
+                    "size": 7 if kind == "same" else 11,
                     "color": interaction[rows].astype(np.float32),
                     "coloraxis": "coloraxis",
                     "line": outline(theme, 0.8),
@@ -108,7 +121,7 @@ def contributions(
         legend={"y": 1.02},
     )
     table = pd.DataFrame(
-        {"id": names, "text": text, "image": image, "interaction": interaction, "flip": flips}
+        {"id": names, "text": text, "image": image, "interaction": interaction, "flip": kinds}
     )
     return Chart(figure, _message(table, quantity), table)
 
@@ -213,4 +226,5 @@ def _message(table: pd.DataFrame, quantity: str) -> str:
         f"those of the {other} by {spread[other]:.3g}, "
         f"those of the interaction by {spread['interaction']:.3g}."
     )
-    return message + f" {int(table.flip.sum()):,} predictions change without the interaction."
+    changed = int((table.flip != "same").sum())
+    return message + f" {changed:,} predictions change without the interaction."

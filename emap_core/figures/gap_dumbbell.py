@@ -1,0 +1,198 @@
+"""What interactions are worth: the model's score beside the score of its additive projection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from emap_core.figures.chart import Chart
+from emap_core.figures.style import (
+    LIGHT,
+    Theme,
+    apply_style,
+    bracket,
+    change,
+    measured,
+    words,
+)
+from emap_core.inference import Gap, metric
+
+_ROW = 58
+
+
+def gap_dumbbell(gaps: Mapping[str, Gap], *, title: str = "", theme: Theme = LIGHT) -> Chart:
+    """Draw a row a gap: filled marker the full model, hollow one without interactions.
+
+    The bar through the hollow marker is the interval of the difference, laid where the additive
+    score would be. Metrics in points share one axis; each other metric has its own.
+
+    Parameters
+    ----------
+    gaps : mapping of str to Gap
+        What to call each row (a metric or a model), top row first.
+    title : str
+        Written on the axis of metrics in points: "accuracy, %", say.
+    """
+    table = pd.DataFrame([_row(name, gap) for name, gap in gaps.items()], columns=_COLUMNS)
+    panels = _panels(table)
+    figure = make_subplots(
+        rows=max(1, len(panels)),
+        row_heights=[len(panel) for panel in panels] or [1],
+        vertical_spacing=min(0.25, 60 / (_ROW * max(1, len(table)) + 60)),
+    )
+    height = 100 + _ROW * len(table) + 56 * max(0, len(panels) - 1)
+    apply_style(figure, theme, height=height, dragmode=False, margin={"r": 12})
+    for place, panel in enumerate(panels, start=1):
+        _draw(figure, table.loc[panel], place, title, theme)
+    return Chart(figure, _message(table), table)
+
+
+_COLUMNS = [
+    "row",
+    "metric",
+    "unit",
+    "full",
+    "projected",
+    "difference",
+    "low",
+    "high",
+    "p_value",
+    "n_examples",
+    "higher_is_better",
+]
+
+
+def _row(name: str, gap: Gap) -> list[object]:
+    known = metric(gap.metric)
+    return [
+        name,
+        known.label,
+        known.unit,
+        gap.full,
+        gap.projected,
+        gap.difference,
+        gap.low,
+        gap.high,
+        gap.p_value,
+        gap.n_examples,
+        known.higher_is_better,
+    ]
+
+
+def _panels(table: pd.DataFrame) -> list[list[int]]:
+    points = [int(i) for i in table.index[table.unit == "points"]]
+    others: dict[str, list[int]] = {}
+    for i in table.index[table.unit != "points"]:
+        others.setdefault(table.metric[i], []).append(int(i))
+    return [panel for panel in (points, *others.values()) if panel]
+
+
+def _draw(figure: go.Figure, rows: pd.DataFrame, place: int, title: str, theme: Theme) -> None:
+    in_points = rows.unit.iloc[0] == "points"
+    scale = 100.0 if in_points else 1.0
+    y = np.arange(len(rows))
+    full, projected = scale * rows.full.to_numpy(), scale * rows.projected.to_numpy()
+    # A metric to be made small moves the other way when the difference grows.
+    sign = np.where(rows.higher_is_better, 1.0, -1.0)
+    ends = [scale * sign * rows[side].to_numpy() for side in ("low", "high")]
+    lows, highs = full - np.maximum(*ends), full - np.minimum(*ends)
+    where = {"row": place, "col": 1}
+    figure.add_trace(
+        go.Scatter(
+            x=_pairs(projected, full),
+            y=_pairs(y, y),
+            mode="lines",
+            line={"color": theme.ink, "width": 2},
+            hoverinfo="skip",
+            showlegend=False,
+        ),
+        **where,
+    )
+    figure.add_trace(
+        go.Scatter(
+            x=_pairs(lows, highs),
+            y=_pairs(y, y),
+            mode="lines",
+            line={"color": theme.ink, "width": 9},
+            opacity=0.35,
+            name="interval of the difference",
+            showlegend=place == 1,
+            hoverinfo="skip",
+        ),
+        **where,
+    )
+    # The hollow marker is the larger one, to be seen around the filled one where nothing changes.
+    for name, values, fill, size in (
+        ("without interactions (EMAP)", projected, theme.paper, 18),
+        ("the model as it is", full, theme.ink, 12),
+    ):
+        figure.add_trace(
+            go.Scatter(
+                x=values,
+                y=y,
+                mode="markers",
+                name=name,
+                showlegend=place == 1,
+                marker={"size": size, "color": fill, "line": {"color": theme.ink, "width": 2.5}},
+                hovertemplate=f"{name}: %{{x:.4g}}{'%' if in_points else ''}<extra></extra>",
+            ),
+            **where,
+        )
+    drawn = np.concatenate([full, projected, lows, highs])
+    drawn = drawn[np.isfinite(drawn)]
+    low, high = (drawn.min(), drawn.max()) if len(drawn) else (0.0, 1.0)
+    room = 0.06 * (high - low) or 1.0
+    for number, (_, row) in enumerate(rows.iterrows()):
+        middle = (full[number] + projected[number]) / 2
+        if not np.isfinite(middle):
+            middle = (low + high) / 2
+        across = (middle - low) / (high - low or 1.0)
+        figure.add_annotation(
+            x=middle,
+            y=number,
+            text=_label(row),
+            xanchor="left" if across < 0.15 else "right" if across > 0.85 else "center",
+            showarrow=False,
+            yshift=21,
+            **where,
+        )
+    figure.update_xaxes(
+        range=[low - room, high + room],
+        title=(title or "score, %") if in_points else rows.metric.iloc[0],
+        ticksuffix="%" if in_points else "",
+        nticks=7,
+        **where,
+    )
+    figure.update_yaxes(
+        tickvals=y,
+        ticktext=[words(name, 28) for name in rows.row],
+        range=[len(rows) - 0.5, -0.75],
+        showgrid=False,
+        **where,
+    )
+
+
+def _pairs(starts: np.ndarray, ends: np.ndarray) -> list[float | None]:
+    joined: list[float | None] = []
+    for start, end in zip(starts, ends, strict=True):
+        joined += [float(start), float(end), None]
+    return joined
+
+
+def _label(row: pd.Series) -> str:
+    unit = row.unit
+    return f"{change(row.difference, unit)} {bracket(row.low, row.high, unit)}"
+
+
+def _message(table: pd.DataFrame) -> str:
+    sentences = [
+        f"{row['row']}: {measured(row.full, row.unit)} as it is, "
+        f"{measured(row.projected, row.unit)} without interactions, "
+        f"difference {_label(row)}, N = {row.n_examples:,}."
+        for _, row in table.iterrows()
+    ]
+    return "What interactions are worth. " + " ".join(sentences)

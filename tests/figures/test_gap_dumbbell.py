@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+
+from emap_core.figures import gap_dumbbell
+from emap_core.inference import Gap
+
+
+def _gap(metric="accuracy", full=0.999, projected=0.809, low=0.182, high=0.198, **changes):
+    values = {
+        "metric": metric,
+        "projection": "emap_leave_one_out",
+        "full": full,
+        "projected": projected,
+        "difference": full - projected,
+        "low": low,
+        "high": high,
+        "p_value": 0.001,
+        "method": "bootstrap",
+        "n_examples": 9673,
+        "n_resamples": 1000,
+        "seed": 0,
+    }
+    return Gap(**(values | changes))
+
+
+def _markers(figure):
+    return {trace.name: trace for trace in figure.data if trace.mode == "markers"}
+
+
+def _interval(figure):
+    return next(t for t in figure.data if t.name == "interval of the difference")
+
+
+def test_a_row_shows_both_scores_and_the_interval_where_the_additive_score_would_be():
+    figure = gap_dumbbell({"concat": _gap()}).figure
+    markers = _markers(figure)
+    np.testing.assert_allclose(markers["the model as it is"].x, [99.9])
+    np.testing.assert_allclose(markers["without interactions (EMAP)"].x, [80.9])
+    np.testing.assert_allclose(_interval(figure).x[:2], [99.9 - 19.8, 99.9 - 18.2])
+
+
+def test_the_full_model_is_filled_and_its_projection_hollow():
+    markers = _markers(gap_dumbbell({"concat": _gap()}).figure)
+    full, hollow = markers["the model as it is"], markers["without interactions (EMAP)"]
+    assert full.marker.color == full.marker.line.color == hollow.marker.line.color
+    assert hollow.marker.color != full.marker.color
+
+
+def test_difference_and_interval_are_written_in_points():
+    chart = gap_dumbbell({"concat": _gap()})
+    assert chart.figure.layout.annotations[0].text == "+19.0 points [18.2, 19.8]"
+    assert "99.9% as it is, 80.9% without" in chart.alt
+    assert "N = 9,673" in chart.alt
+
+
+def test_a_loss_grows_without_interactions_so_its_interval_lies_above():
+    gap = _gap("log_loss", full=0.2, projected=0.5, low=0.25, high=0.35, difference=0.3)
+    np.testing.assert_allclose(
+        _interval(gap_dumbbell({"log loss": gap}).figure).x[:2], [0.45, 0.55]
+    )
+
+
+def test_metrics_of_other_units_have_an_axis_of_their_own():
+    loss = _gap("log_loss", full=0.2, projected=0.5, low=0.25, high=0.35, difference=0.3)
+    figure = gap_dumbbell({"accuracy": _gap(), "log loss": loss}).figure
+    assert figure.layout.xaxis.ticksuffix == "%"
+    assert figure.layout.xaxis2.ticksuffix == ""
+    assert figure.layout.xaxis2.range[1] < 1
+
+
+def test_rows_stand_in_the_order_given():
+    figure = gap_dumbbell({"b": _gap(), "a": _gap(full=0.5, projected=0.4)}).figure
+    assert list(figure.layout.yaxis.ticktext) == ["b", "a"]
+    assert figure.layout.yaxis.range[0] > figure.layout.yaxis.range[1]
+
+
+def test_a_gap_without_numbers_is_said_to_be_undefined():
+    nothing = float("nan")
+    gap = _gap(full=0.9, projected=nothing, difference=nothing, low=nothing, high=nothing)
+    chart = gap_dumbbell({"one image": gap})
+    assert "not defined" in chart.alt
+    assert "no interval" in chart.alt
