@@ -1,0 +1,192 @@
+"""What interacts with what: the leading products of a text score and an image score.
+
+Source: the additive main effects and multiplicative interaction (AMMI) model and its biplot,
+Gauch, "Model selection and validation for yield trials with interaction", Biometrics 44 (1988).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.extmath import randomized_svd
+
+Array = NDArray[np.float64]
+
+_CHUNK = 4_000_000
+"""Cells worked on at a time: 32 MB of float64."""
+
+
+@dataclass(frozen=True, eq=False)
+class Modes:
+    """The leading modes of the interaction of one class, largest first.
+
+    The interaction of text u with image w is approximately the sum over modes k of
+    ``singular_values[k] * text_scores[u, k] * image_scores[w, k]``: a text and an image at the
+    same end of a mode raise the logit together, at opposite ends they lower it.
+
+    Attributes
+    ----------
+    singular_values : ndarray of shape (K,)
+        Root mean square, over all recombinations, of what each mode adds; in units of the logits.
+    shares : ndarray of shape (K,)
+        Share of the interaction's variance over all recombinations that each mode explains.
+    text_scores : ndarray of shape (U_t, K)
+        Mean 0 and variance 1, weighted by how often each text is used.
+    image_scores : ndarray of shape (U_v, K)
+        The same for images.
+    variance : float
+        Variance of the interaction over all recombinations.
+    """
+
+    singular_values: Array
+    shares: Array
+    text_scores: Array
+    image_scores: Array
+    variance: float
+
+    def __len__(self) -> int:
+        return len(self.singular_values)
+
+    def interaction(self, k: int, text: int, image: int) -> float:
+        """Return what mode `k` adds to the logit of a text with an image."""
+        product = self.text_scores[text, k] * self.image_scores[image, k]
+        return float(self.singular_values[k] * product)
+
+    def ends(self, k: int, count: int = 5) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the texts with the highest scores of mode `k` and those with the lowest.
+
+        At most `count` of each, the most extreme first, none at both ends.
+        """
+        return _ends(self.text_scores[:, k], count)
+
+    def image_ends(self, k: int, count: int = 5) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the images with the highest scores of mode `k` and those with the lowest."""
+        return _ends(self.image_scores[:, k], count)
+
+
+def interaction_modes(
+    cells: NDArray[Any],
+    text_share: Array,
+    image_share: Array,
+    *,
+    count: int = 6,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> Modes:
+    """Return the leading modes of the interaction in one class's grid of logits.
+
+    The interaction is weighted by the square roots of the shares of its text and image before
+    its singular value decomposition, so that variances are over all recombinations.
+
+    Parameters
+    ----------
+    cells : ndarray of shape (U_t, U_v)
+        Logits of one class; for softmax tasks minus their mean over classes (`centred_class`).
+    text_share, image_share : ndarray of shape (U_t,) and (U_v,)
+        Shares of the examples that use each text and each image.
+    count : int
+        Modes wanted; fewer come back where the interaction has fewer, none where there is no
+        interaction beyond the rounding of the logits.
+    seed : int
+        Of the randomised decomposition.
+    overwrite : bool
+        Work inside `cells` and leave it changed, which halves the memory for a large grid.
+    """
+    p, q = np.asarray(text_share, dtype=np.float64), np.asarray(image_share, dtype=np.float64)
+    largest = max((float(np.abs(part).max()) for _, part in _chunks(cells)), default=0.0)
+    # A model in float32 rounds its logits before they are stored as anything wider.
+    noise = 8.0 * float(np.finfo(np.float32).eps) * largest
+
+    text_mean, image_mean = np.empty(len(p)), np.zeros(len(q))
+    for rows, part in _chunks(cells):
+        text_mean[rows] = part @ q
+        image_mean += p[rows] @ part
+    weighted = cells if overwrite else np.empty(cells.shape, _working_type(cells))
+    variance = 0.0
+    for rows, part in _chunks(cells):
+        part -= text_mean[rows, None]
+        part -= image_mean - p @ text_mean
+        part *= np.sqrt(np.outer(p[rows], q))
+        variance += float(np.square(part).sum())
+        weighted[rows] = part
+
+    rank = min(cells.shape) - 1
+    if variance <= noise**2 or rank < 1:
+        return _no_modes(cells.shape, 0.0 if variance <= noise**2 else variance)
+    left, values, right = randomized_svd(
+        weighted, n_components=min(count, rank), n_iter=7, random_state=seed
+    )
+    kept = values > noise
+    values = values[kept].astype(np.float64)
+    text_scores = _unweighted(left[:, kept], p)
+    image_scores = _unweighted(right[kept].T, q)
+    return Modes(
+        singular_values=values,
+        shares=np.minimum(values**2 / variance, 1.0),
+        text_scores=text_scores * (signs := _signs(text_scores)),
+        image_scores=image_scores * signs,
+        variance=variance,
+    )
+
+
+class ClassGrid(Protocol):
+    """A kept grid that hands out one class at a time."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Texts, images and classes."""
+
+    def load_class(self, c: int) -> NDArray[Any]:
+        """Return the logits of class `c`, shape (U_t, U_v)."""
+
+
+def centred_class(grid: ClassGrid, c: int) -> NDArray[Any]:
+    """Return the logits of class `c` minus their mean over classes, shape (U_t, U_v).
+
+    One class at a time is in memory, beside the sum. Softmax does not see what is subtracted.
+    """
+    own = np.array(grid.load_class(c))
+    total = np.zeros(own.shape)
+    for other in range(grid.shape[2]):
+        total += grid.load_class(other)
+    own -= (total / grid.shape[2]).astype(own.dtype)
+    return own
+
+
+def _chunks(cells: NDArray[Any]) -> Iterator[tuple[slice, Array]]:
+    step = max(1, _CHUNK // max(1, cells.shape[1]))
+    for start in range(0, len(cells), step):
+        rows = slice(start, start + step)
+        yield rows, np.array(cells[rows], dtype=np.float64)
+
+
+def _working_type(cells: NDArray[Any]) -> Any:
+    return np.float64 if cells.size <= _CHUNK else np.float32
+
+
+def _unweighted(vectors: NDArray[Any], shares: Array) -> Array:
+    # A text that no example uses has no weight in the decomposition, and no score.
+    scale = np.sqrt(np.where(shares > 0, shares, np.inf))
+    return np.asarray(vectors, dtype=np.float64) / scale[:, None]
+
+
+def _signs(scores: Array) -> Array:
+    # The sign of a singular vector is free; the most extreme text is put at the positive end.
+    extreme = np.abs(scores).argmax(axis=0)
+    return np.where(scores[extreme, np.arange(scores.shape[1])] < 0, -1.0, 1.0)
+
+
+def _ends(scores: Array, count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    order = np.argsort(-scores, kind="stable")
+    high = order[:count]
+    low = order[::-1][: min(count, len(order) - len(high))]
+    return high[scores[high] > 0], low[scores[low] < 0]
+
+
+def _no_modes(shape: tuple[int, ...], variance: float) -> Modes:
+    none = np.empty(0)
+    return Modes(none, none, np.empty((shape[0], 0)), np.empty((shape[1], 0)), variance)
