@@ -1,0 +1,44 @@
+"""EMAP Lens: the dashboard's pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+HOUSE = Path(__file__).parent
+
+st.set_page_config(
+    page_title="EMAP Lens", page_icon=str(HOUSE / "assets" / "logo.svg"), layout="wide"
+)
+st.logo(str(HOUSE / "assets" / "logo.svg"), size="large")
+
+PAGES = {
+    "": [("start", "Start", "home"), ("run", "Run", "play_circle")],
+    "One model": [
+        ("overview", "Overview", "insights"),
+        ("contributions", "Contributions", "scatter_plot"),
+        ("examples", "Examples", "image_search"),
+        ("recombine", "Recombine", "grid_on"),
+        ("modes", "Modes", "linear_scale"),
+    ],
+    "To others": [("compare", "Compare", "stacked_bar_chart"), ("report", "Report", "description")],
+}
+
+st.navigation(
+    {
+        section: [
+            st.Page(
+                f"pages/{name}.py",
+                title=title,
+                icon=f":material/{icon}:",
+                url_path=name,
+                default=name == "start",
+            )
+            for name, title, icon in pages
+            if (HOUSE / "pages" / f"{name}.py").exists()
+        ]
+        for section, pages in PAGES.items()
+    },
+    expanded=True,
+).run()

@@ -1,0 +1,59 @@
+"""Pieces that several pages share; pages hold no arithmetic of their own."""
+
+from pages.shared.escape import escaped, plain
+from pages.shared.layout import about, empty, header, link, next_step, say
+from pages.shared.runs import (
+    current_class,
+    current_example,
+    current_run,
+    finished_runs,
+    open_run,
+    require_run,
+    run_info,
+    select_class,
+    select_example,
+    step_example,
+)
+from pages.shared.selection import (
+    choose,
+    select,
+    selected,
+    selection,
+    set_view,
+    view,
+    view_key,
+)
+from pages.shared.show import selected_ids, show, text, theme, thumbnail
+
+__all__ = [
+    "about",
+    "choose",
+    "current_class",
+    "current_example",
+    "current_run",
+    "empty",
+    "escaped",
+    "finished_runs",
+    "header",
+    "link",
+    "next_step",
+    "open_run",
+    "plain",
+    "require_run",
+    "run_info",
+    "say",
+    "select",
+    "select_class",
+    "select_example",
+    "selected",
+    "selected_ids",
+    "selection",
+    "set_view",
+    "show",
+    "step_example",
+    "text",
+    "theme",
+    "thumbnail",
+    "view",
+    "view_key",
+]

@@ -1,0 +1,19 @@
+"""Texts that came from users or their data, shown as what they are: text."""
+
+from __future__ import annotations
+
+import html
+import re
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>$:<&])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def plain(text: object) -> str:
+    """Return a text safe inside Markdown: labels, captions and alerts show it as it is."""
+    return _MARKDOWN.sub(r"\\\1", _CONTROL.sub("\ufffd", str(text))).replace("\n", " ")
+
+
+def escaped(text: object) -> str:
+    """Return a text safe inside ``st.html``."""
+    return html.escape(_CONTROL.sub("\ufffd", str(text)))

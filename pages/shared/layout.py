@@ -1,0 +1,121 @@
+"""What every page has: its question, the answer in a sentence, the run, a link, one next step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from emap_core.runs import Run, RunInfo
+from pages.shared.escape import escaped, plain
+from pages.shared.runs import finished_runs
+from pages.shared.selection import select, selection
+
+_COPY = st.components.v2.component(
+    "copy_link",
+    html='<button type="button">Copy link</button>',
+    css="""
+        button {
+            font: inherit; font-size: 0.875rem; cursor: pointer; white-space: nowrap;
+            color: var(--st-text-color); background: transparent;
+            border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius);
+            padding: 0.35rem 0.75rem;
+        }
+        button:hover, button:focus-visible { border-color: var(--st-primary-color); }
+    """,
+    js="""
+        async function copy(text) {
+            try { await navigator.clipboard.writeText(text) }
+            catch {  // Only pages from https or this computer may use the clipboard directly.
+                const box = document.createElement("textarea")
+                box.value = text
+                document.body.append(box)
+                box.select()
+                document.execCommand("copy")
+                box.remove()
+            }
+        }
+        export default function ({ parentElement }) {
+            const button = parentElement.querySelector("button")
+            button.onclick = async () => {
+                await copy(window.location.href)
+                button.textContent = "Link copied"
+                setTimeout(() => { button.textContent = "Copy link" }, 2000)
+            }
+        }
+    """,
+)
+
+
+def header(question: str, answer: str = "", run: Run | None = None) -> None:
+    """Draw the top of a page: the question as its title, the answer in a sentence, the run.
+
+    With a run there is a button that copies a link to exactly this view, and a choice of runs in
+    the sidebar. The answer may hold names from data; it is shown as plain text.
+    """
+    title, link = st.columns([5, 1], vertical_alignment="center")
+    with title:
+        st.title(question, anchor=False)
+    if run is not None:
+        with link:
+            _COPY(key="copy-link", width="stretch")
+        _run_choice(run)
+    if answer:
+        say(answer)
+    if run is not None:
+        st.caption(plain(about(run.manifest)))
+
+
+def say(sentence: str) -> None:
+    """Show a sentence that answers the page's question, larger than the rest, as plain text."""
+    st.html(f'<p style="font-size:1.25rem;line-height:1.5;margin:0">{escaped(sentence)}</p>')
+
+
+def about(manifest: Mapping[str, Any]) -> str:
+    """Return what a run is about in one line: model, data, numbers of examples, texts, images."""
+    return (
+        f"{manifest.get('model', 'model')} on {manifest.get('dataset', 'data')} · "
+        f"{manifest.get('n_examples', 0):,} examples · "
+        f"{manifest.get('n_texts', 0):,} texts × {manifest.get('n_images', 0):,} images"
+    )
+
+
+def next_step(page: str, label: str, **changes: str | None) -> None:
+    """Link to the page that comes next, with the URL's keys and `changes` on top."""
+    st.space("small")
+    link(page, label, icon=":material/arrow_forward:", **changes)
+
+
+def link(page: str, label: str, *, icon: str | None = "", **changes: str | None) -> None:
+    """Link to a page, with the URL's keys and `changes` (run, example, view, …) on top."""
+    st.page_link(page, label=plain(label), icon=icon, query_params=selection(**changes))
+
+
+def empty(message: str, page: str | None = None, label: str = "") -> None:
+    """Say in place of a picture why there is nothing to see, and where to go instead."""
+    st.info(plain(message), icon=":material/info:")
+    if page is not None:
+        link(page, label, icon=":material/arrow_forward:")
+
+
+def _run_choice(run: Run) -> None:
+    runs = {info.id: info for info in finished_runs()}
+    if run.id not in runs or len(runs) < 2:
+        return
+    key = "run-choice"
+    st.session_state[key] = run.id
+    st.sidebar.selectbox(
+        "Run",
+        list(runs),
+        format_func=lambda run_id: _short_name(runs[run_id]),
+        key=key,
+        on_change=lambda: select(run=st.session_state[key]),
+    )
+
+
+def _short_name(info: RunInfo) -> str:
+    manifest = info.manifest
+    return (
+        f"{manifest.get('model')} on {manifest.get('dataset')} ({manifest.get('n_examples', 0):,})"
+    )

@@ -1,0 +1,129 @@
+"""The run, the example and the class that every page is about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NoReturn
+
+import streamlit as st
+
+from emap_core.errors import RunError
+from emap_core.runs import Run, RunInfo, list_runs
+from emap_core.runs.folder import describe_run, runs_root
+from pages.shared.escape import plain
+from pages.shared.selection import select, selected
+
+
+def finished_runs() -> list[RunInfo]:
+    """Return the finished runs, the newest first."""
+    return [run for run in list_runs() if run.status == "finished"]
+
+
+def run_info(run_id: str) -> RunInfo | None:
+    """Return what is known of a run, None where there is no such run."""
+    # A link must never lead out of the folder of runs.
+    if not run_id or run_id != Path(run_id).name or run_id.startswith("."):
+        return None
+    path = runs_root() / run_id
+    return describe_run(path) if (path / "run.json").is_file() else None
+
+
+def open_run(run_id: str) -> Run:
+    """Return a finished run by its id; visitors share it.
+
+    Raises
+    ------
+    RunError
+        If there is no such run, or it is not finished.
+    """
+    info = run_info(run_id)
+    if info is None:
+        raise RunError(f"there is no run {run_id!r} here")
+    return _load(str(info.path.resolve()), (info.path / "run.json").stat().st_mtime_ns)
+
+
+def current_run() -> Run | None:
+    """Return the run that the URL names, None where it names none or none that is finished."""
+    try:
+        return open_run(selected("run") or "")
+    except RunError:
+        return None
+
+
+def require_run() -> Run:
+    """Return the run that the URL names, else the newest; with none, say what to do and stop."""
+    run_id = selected("run")
+    if run_id is None:
+        runs = finished_runs()
+        if not runs:
+            _stop("There is no finished run yet.", "pages/start.py", "Start with the demo")
+        select(run=runs[0].id)
+        run_id = runs[0].id
+    try:
+        return open_run(run_id)
+    except RunError as error:
+        info = run_info(run_id)
+        if info is not None and info.status in ("running", "queued"):
+            _stop("This run is still being computed.", "pages/run.py", "See how far it is", run_id)
+        st.error(plain(error), icon=":material/error:")
+        if info is not None:
+            _stop("What was finished of it is kept.", "pages/run.py", "Start it again", run_id)
+        _stop("The link may be old, or from another server.", "pages/start.py", "Choose a run")
+
+
+def current_example(run: Run) -> int | None:
+    """Return the position of the example that the URL names, None where it names none of these."""
+    return _positions(run).get(selected("example") or "")
+
+
+def select_example(run: Run, position: int | None) -> None:
+    """Make an example the current one on every page; None for none."""
+    select(example=None if position is None else run.ids[position])
+
+
+def step_example(run: Run, step: int, among: list[int] | None = None) -> None:
+    """Go `step` examples on from the current one, round and round, in the order of `among`."""
+    order = list(range(len(run.ids))) if among is None else among
+    if not order:
+        return
+    current = current_example(run)
+    if current in order:
+        select_example(run, order[(order.index(current) + step) % len(order)])
+    else:
+        select_example(run, order[0 if step > 0 else -1])
+
+
+def current_class(run: Run) -> int | None:
+    """Return the column of the class that the URL names, None where it names none of these."""
+    name = selected("class")
+    return run.classes.index(name) if name in run.classes else None
+
+
+def select_class(run: Run, column: int | None) -> None:
+    """Make a class the current one on every page; None for none."""
+    select(**{"class": None if column is None else run.classes[column]})
+
+
+@st.cache_resource(max_entries=8, show_spinner="Opening the run …")
+def _load(path: str, stamp: int) -> Run:
+    return Run.load(path)
+
+
+def _positions(run: Run) -> dict[str, int]:
+    return _positions_of(str(run.path), str(run.manifest.get("created")), run)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _positions_of(path: str, stamp: str, _run: Run) -> dict[str, int]:
+    return {name: position for position, name in reversed(list(enumerate(_run.ids)))}
+
+
+def _stop(message: str, page: str, label: str, run_id: str | None = None) -> NoReturn:
+    st.info(message, icon=":material/info:")
+    st.page_link(
+        page,
+        label=label,
+        icon=":material/arrow_forward:",
+        query_params={"run": run_id} if run_id else {},
+    )
+    st.stop()

@@ -1,0 +1,102 @@
+"""Draw what figures and runs hold: charts with their words and tables, thumbnails, long texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+from emap_core.figures import Chart, Theme, theme_named
+from emap_core.runs import Run
+from pages.shared.escape import escaped
+
+_CONFIG = {"displaylogo": False, "displayModeBar": "hover", "scrollZoom": False}
+
+_LONG_TEXT = 400
+"""Characters beyond which a text folds."""
+
+
+def theme() -> Theme:
+    """Return the colours of the theme that the visitor sees."""
+    return theme_named(st.context.theme.type)
+
+
+def show(
+    chart: Chart,
+    key: str,
+    *,
+    on_select: str | Callable[[], None] = "ignore",
+    selection_mode: str | Sequence[str] = "points",
+    table: bool = True,
+) -> Any:
+    """Draw a chart across the page, its message for screen readers, and its data as a table.
+
+    Parameters
+    ----------
+    chart : Chart
+    key : str
+        Of the Streamlit element; in callbacks its event is ``st.session_state[key]``.
+    on_select : {"ignore", "rerun"} or callable
+    selection_mode : str or sequence of str
+        ``"points"``, ``"box"``, ``"lasso"``.
+    table : bool
+        Whether the data can be unfolded below.
+
+    Returns
+    -------
+    Selection event, see `selected_ids`; nothing of use where selections are ignored.
+    """
+    event = st.plotly_chart(
+        chart.figure,
+        width="stretch",
+        theme=None,
+        key=key,
+        on_select=on_select,
+        selection_mode=selection_mode,
+        config=_CONFIG,
+        alt=chart.alt,
+    )
+    if table:
+        unfolded = st.expander("As a table", key=f"{key}-table", on_change="rerun")
+        # Only who unfolds it pays for it: a table of 10,000 rows is a megabyte.
+        if unfolded.open:
+            unfolded.dataframe(chart.table, hide_index=True)
+    return event
+
+
+def selected_ids(event: Any) -> list[str]:
+    """Return the ids of the points in a chart's selection event, in its order, each once.
+
+    Streamlit gives a trace's ``ids`` back as ``"id"``, its ``customdata`` as a list or a dict.
+    """
+    selection = (event or {}).get("selection") or {}
+    found = []
+    for point in selection.get("points") or []:
+        name = point.get("id")
+        if name is None:
+            data = point.get("customdata")
+            first = next(iter(data.values()), None) if isinstance(data, dict) else data
+            name = first[0] if isinstance(first, list | tuple) and first else first
+        if name is not None:
+            found.append(str(name))
+    return list(dict.fromkeys(found))
+
+
+def thumbnail(run: Run, image: int, *, alt: str, width: int | str = "stretch") -> None:
+    """Show a unique image of a run; `alt` says what it stands for."""
+    st.image(run.thumbnail(image), width=width, alt=alt)
+
+
+def text(words: str, *, size: str = "1rem") -> None:
+    """Show a text from data as it is: no Markdown, its own direction; a long one folds."""
+    style = f"font-size:{size};line-height:1.5;margin:0;white-space:pre-wrap;overflow-wrap:anywhere"
+    if len(words) <= _LONG_TEXT:
+        st.html(f'<p dir="auto" style="{style}">{escaped(words)}</p>')
+        return
+    start = escaped(words[:_LONG_TEXT].rstrip())
+    st.html(
+        f'<details><summary dir="auto" style="{style};cursor:pointer">{start} … '
+        f"<u>all {len(words):,} characters</u></summary>"
+        f'<p dir="auto" style="{style};max-height:20rem;overflow:auto">{escaped(words)}</p></details>'
+    )
