@@ -1,6 +1,51 @@
-"""Does a model of images and texts use both sides together, or does its additive part do as well?"""
+"""Does a model of images and texts use both sides together, or does its additive part do as well?
 
-from emap_core.decomposition import Decomposition, decompose
-from emap_core.errors import EmapError
+The public names are loaded when they are first used, so that reading a run needs no torch.
+"""
 
-__all__ = ["Decomposition", "EmapError", "decompose"]
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emap_core.datasets import load_dataset
+    from emap_core.datasets.base import Examples
+    from emap_core.decomposition import Decomposition, decompose
+    from emap_core.engine import compute, estimate
+    from emap_core.errors import EmapError
+    from emap_core.inference import Gap
+    from emap_core.models import load_model
+    from emap_core.runs import Run
+
+_HOME = {
+    "Decomposition": "emap_core.decomposition",
+    "EmapError": "emap_core.errors",
+    "Examples": "emap_core.datasets.base",
+    "Gap": "emap_core.inference",
+    "Run": "emap_core.runs",
+    "compute": "emap_core.engine",
+    "decompose": "emap_core.decomposition",
+    "estimate": "emap_core.engine",
+    "load_dataset": "emap_core.datasets",
+    "load_model": "emap_core.models",
+}
+
+__all__ = [
+    "Decomposition",
+    "EmapError",
+    "Examples",
+    "Gap",
+    "Run",
+    "compute",
+    "decompose",
+    "estimate",
+    "load_dataset",
+    "load_model",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from emap_core.errors import DatasetError, LabelError
 
@@ -26,7 +28,8 @@ class Dataset(Protocol):
 
     Optional attributes: ``image_inputs`` (goes to the model in place of ``images``, which then
     serve display), ``image_keys`` (hashable: which images are the same, without decoding them),
-    ``groups`` (a DataFrame of further columns, a row an example, to slice by).
+    ``groups`` (a DataFrame of further columns, a row an example, to slice by), ``skipped`` (what
+    was wrong with each row that was left out).
     """
 
     texts: Sequence[str]
@@ -62,6 +65,8 @@ class Examples:
     fingerprint: str | None = None
     image_keys: Sequence[Hashable] | None = None
     image_inputs: Sequence[Any] | None = None
+    groups: pd.DataFrame | None = None
+    skipped: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -84,25 +89,50 @@ class Examples:
 
 
 class ImageFiles(Sequence[Image.Image]):
-    """PIL images opened from their paths when indexed, never all at once."""
+    """PIL images opened from their files when indexed, never all at once: upright and in RGB.
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self.paths = list(paths)
+    Parameters
+    ----------
+    files : sequence of Path or bytes
+        Where each image is, or the content of its file.
+    names : sequence of str, optional
+        What messages call each image; its path by default.
+    """
+
+    def __init__(self, files: Sequence[Path | bytes], names: Sequence[str] | None = None) -> None:
+        self.files = list(files)
+        self.names = None if names is None else list(names)
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.files)
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return ImageFiles(self.paths[index])
-        path = self.paths[index]
+            return ImageFiles(self.files[index], self.names and self.names[index])
+        with self._opened(index) as image:
+            # Cameras store photographs as the sensor lay, with a note on which way is up.
+            return ImageOps.exif_transpose(image).convert("RGB")
+
+    def check(self, index: int) -> None:
+        """Raise a DatasetError unless the file is there and begins like an image."""
+        with self._opened(index):
+            pass
+
+    @contextmanager
+    def _opened(self, index: int) -> Iterator[Image.Image]:
+        file = self.files[index]
+        name = f"image {file}" if self.names is None else self.names[index]
         try:
-            with Image.open(path) as image:
-                return image.convert("RGB")
+            with Image.open(BytesIO(file) if isinstance(file, bytes) else file) as image:
+                yield image
         except FileNotFoundError as error:
-            raise DatasetError(f"image {path} does not exist") from error
-        except (UnidentifiedImageError, OSError) as error:
-            raise DatasetError(f"image {path} cannot be read: {error}") from error
+            raise DatasetError(f"{name} does not exist") from error
+        except UnidentifiedImageError as error:
+            raise DatasetError(
+                f"{name} cannot be read: it is no image of a known format"
+            ) from error
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise DatasetError(f"{name} cannot be read: {error}") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,10 +186,14 @@ def find_cells(dataset: Dataset) -> Cells:
         keys = [_pixel_key(dataset.images[i]) for i in range(n)]
     image_index = _numbered(keys)
     _, first = np.unique(image_index, return_index=True)
-    return Cells([str(t) for t in texts], first.astype(np.intp), text_index.astype(np.intp), image_index)
+    return Cells(
+        [str(t) for t in texts], first.astype(np.intp), text_index.astype(np.intp), image_index
+    )
 
 
-def match_labels(dataset: Dataset, classes: list[str] | None, n_classes: int) -> NDArray[Any] | None:
+def match_labels(
+    dataset: Dataset, classes: list[str] | None, n_classes: int
+) -> NDArray[Any] | None:
     """Return the labels of a dataset on the model's class axis, or None if it has none.
 
     Parameters
@@ -242,9 +276,7 @@ def _class_of(dataset: Dataset, row: int, label: Any, names: dict[str, int], siz
         if 0 <= int(label) < size:
             return int(label)
         raise LabelError(f"{where} has the label {label}; classes are numbered 0 to {size - 1}")
-    raise LabelError(
-        f"{where} has the label {label!r}; expected the name or number of a class"
-    )
+    raise LabelError(f"{where} has the label {label!r}; expected the name or number of a class")
 
 
 def _numbers(dataset: Dataset, labels: list[Any], n_classes: int) -> NDArray[Any]:
@@ -254,7 +286,9 @@ def _numbers(dataset: Dataset, labels: list[Any], n_classes: int) -> NDArray[Any
         raise LabelError(f"regression needs a number for every example: {error}") from error
     if not np.isfinite(values).all():
         row = int(np.argwhere(~np.isfinite(values))[0][0])
-        raise LabelError(f"example {dataset.ids[row]!r} has the label {labels[row]!r}; expected a number")
+        raise LabelError(
+            f"example {dataset.ids[row]!r} has the label {labels[row]!r}; expected a number"
+        )
     if values.shape[1] != n_classes:
         raise LabelError(f"labels have {values.shape[1]} numbers an example, the model {n_classes}")
     return values

@@ -152,7 +152,12 @@ class Decomposition:
             text_index=self.text_index,
             image_index=self.image_index,
             sums_of_squares=_sums_of_squares(
-                text_mean, image_mean, mean, self.text_share, self.image_share, self.centred_variance
+                text_mean,
+                image_mean,
+                mean,
+                self.text_share,
+                self.image_share,
+                self.centred_variance,
             ),
             centred_variance=self.centred_variance,
         )

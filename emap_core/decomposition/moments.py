@@ -98,9 +98,7 @@ def sum_tile(
     text_weight, image_weight = float(text_share.sum()), float(image_share.sum())
     weight = text_weight * image_weight
     shifted = image_share @ by_image
-    moments = _around(
-        offset, weight, shifted, image_share @ squares.reshape(n_images, n_classes)
-    )
+    moments = _around(offset, weight, shifted, image_share @ squares.reshape(n_images, n_classes))
     centred = _around(
         offset - offset.mean(),
         weight,

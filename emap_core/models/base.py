@@ -67,7 +67,9 @@ class Scorer:
         self.model = model
         self.output: Output = getattr(model, "output", "logits")
         if self.output not in OUTPUTS:
-            raise ModelError(f"model.output is {self.output!r}; expected one of {', '.join(OUTPUTS)}")
+            raise ModelError(
+                f"model.output is {self.output!r}; expected one of {', '.join(OUTPUTS)}"
+            )
         classes = getattr(model, "classes", None)
         self.classes: list[str] | None = None if classes is None else [str(c) for c in classes]
         self.fingerprint: str | None = getattr(model, "fingerprint", None)

@@ -11,9 +11,7 @@ from emap_core import decompose
 from emap_core.decomposition import Moments, decompose_sums, sum_tile
 from emap_core.errors import DatasetError
 
-REFERENCE = json.loads(
-    (Path(__file__).parents[1] / "reference" / "closed_forms.json").read_text()
-)
+REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "closed_forms.json").read_text())
 EXACT = {"rtol": 0, "atol": 1e-9}
 
 

@@ -1,0 +1,7 @@
+"""`python -m emap_core`."""
+
+import sys
+
+from emap_core.cli import main
+
+sys.exit(main())

@@ -1,0 +1,270 @@
+"""The command line: the same engine with no browser.
+
+Exit codes: 0 finished, 2 something is wrong with what was given, 130 or 143 stopped by SIGINT or
+SIGTERM (the same command goes on where it stopped), 1 a fault of the program.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from emap_core.errors import Cancelled, EmapError, SettingError
+
+_RUN_SETTINGS: dict[str, dict[str, Any]] = {
+    "--method": {"choices": ("exact", "sampled", "subsample"), "help": "exact by default"},
+    "--images-per-text": {"type": int, "metavar": "K", "help": "sampled: images that a text meets"},
+    "--subsample-size": {"type": int, "metavar": "N", "help": "subsample: examples in each"},
+    "--repeats": {"type": int, "metavar": "R", "help": "subsample: how many"},
+    "--seed": {"type": int, "help": "of samples and --limit"},
+    "--space": {"help": "logits (default), log_probabilities or probabilities"},
+    "--keep": {"choices": ("auto", "grid", "sums"), "help": "auto keeps the grid while it fits"},
+    "--grid-budget": {"type": int, "metavar": "BYTES", "help": "for --keep auto; 2 GiB by default"},
+    "--batch-size": {"type": int, "metavar": "PAIRS", "help": "measured by default"},
+    "--device": {"help": "auto (default), cpu, cuda, mps"},
+    "--precision": {"help": "float32 (default), bfloat16 or float16"},
+    "--fingerprint": {"metavar": "NAME", "help": "names a model that states no fingerprint"},
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; a user's mistake is one line on stderr."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments) or 0)
+    except Cancelled as error:
+        print(error, file=sys.stderr)
+        return 128 + (_Stop.signal or signal.SIGINT)
+    except EmapError as error:
+        if getattr(arguments, "progress", None) == "json":
+            print(json.dumps({"event": "failed", "message": str(error)}), flush=True)
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 0
+
+
+class _Stop:
+    """The signal that asked the run to stop, if one did."""
+
+    signal: int | None = None
+    asked = threading.Event()
+
+    @classmethod
+    def listen(cls) -> None:
+        cls.asked.clear()
+        cls.signal = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, cls._stop)
+
+    @classmethod
+    def _stop(cls, number: int, _frame: Any) -> None:
+        if cls.asked.is_set():
+            raise KeyboardInterrupt
+        cls.signal = number
+        cls.asked.set()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m emap_core", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="compute a run, or resume one")
+    _add_work(run)
+    run.add_argument("--out", help="run folder; by default named after the work, in EMAP_RUNS")
+    run.add_argument(
+        "--progress", choices=("auto", "bar", "json", "none"), default="auto", help="to show"
+    )
+    run.add_argument(
+        "--queue", action="store_true", help="wait until no other queued run uses the device"
+    )
+    run.set_defaults(command=_run)
+
+    plan = commands.add_parser("plan", help="say what a run would cost, as JSON")
+    _add_work(plan)
+    plan.set_defaults(command=_plan)
+
+    show = commands.add_parser("show", help="print the table of a run")
+    show.add_argument("run", metavar="DIR", help="run folder or id")
+    form = show.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one object on standard output")
+    form.add_argument("--csv", metavar="FILE", help="write the examples as a table")
+    show.set_defaults(command=_show)
+
+    report = commands.add_parser("report", help="write a run as one HTML file")
+    report.add_argument("run", metavar="DIR", help="run folder or id")
+    report.add_argument("--out", required=True, metavar="FILE")
+    report.set_defaults(command=_report)
+    return parser
+
+
+def _add_work(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model", required=True, metavar="SPEC", help="demo:concat, module:factory, …"
+    )
+    parser.add_argument("--data", required=True, metavar="SPEC", help="demo:easy-vqa, csv:FILE, …")
+    parser.add_argument("--limit", type=int, metavar="N", help="a seeded sample of the examples")
+    for side in ("model", "data"):
+        parser.add_argument(
+            f"--{side}-arg",
+            action="append",
+            default=[],
+            metavar="K=V",
+            help=f"keyword argument of the {side}'s loader; may be given many times",
+        )
+    parser.add_argument("--metric", action="append", default=[], metavar="NAME")
+    for flag, options in _RUN_SETTINGS.items():
+        parser.add_argument(flag, **options)
+
+
+def _work(arguments: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
+    data_args = _pairs(arguments.data_arg, "--data-arg")
+    if arguments.limit is not None:
+        data_args["limit"] = arguments.limit
+        data_args["seed"] = arguments.seed or 0
+    settings = {
+        name: value
+        for flag in _RUN_SETTINGS
+        if (value := getattr(arguments, (name := flag[2:].replace("-", "_")))) is not None
+    }
+    if arguments.metric:
+        settings["metrics"] = tuple(arguments.metric)
+    settings["data_args"] = data_args
+    settings["model_args"] = _pairs(arguments.model_arg, "--model-arg")
+    return arguments.model, arguments.data, settings
+
+
+def _pairs(given: list[str], flag: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not equals or not name.isidentifier():
+            raise SettingError(f"{flag} {one!r} is no K=V with K a name")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from emap_core.engine import compute
+
+    _Stop.listen()
+    model, dataset, settings = _work(arguments)
+    shown = arguments.progress
+    if shown == "auto":
+        shown = "bar" if sys.stderr.isatty() else "none"
+    listener: Callable[[dict[str, Any]], None] | None = None
+    bar = _Bar() if shown == "bar" else None
+    if shown == "json":
+        listener = _print_json
+    elif bar is not None:
+        listener = bar
+    try:
+        run = compute(
+            model,
+            dataset,
+            out=arguments.out,
+            listener=listener,
+            cancelled=_Stop.asked.is_set,
+            queue=arguments.queue,
+            **settings,
+        )
+    finally:
+        if bar is not None:
+            bar.close()
+    if shown != "json":
+        _print_run(run)
+
+
+def _plan(arguments: argparse.Namespace) -> None:
+    from emap_core.engine import estimate
+
+    model, dataset, settings = _work(arguments)
+    print(json.dumps(dataclasses.asdict(estimate(model, dataset, **settings))))
+
+
+def _show(arguments: argparse.Namespace) -> None:
+    from emap_core.runs import Run
+
+    run = Run.load(arguments.run)
+    if arguments.json:
+        print(json.dumps(run.record(), allow_nan=False))
+    elif arguments.csv:
+        run.write_examples(Path(arguments.csv))
+    else:
+        _print_run(run)
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from emap_core.report import write_report
+    from emap_core.runs import Run
+
+    write_report(Run.load(arguments.run), Path(arguments.out))
+    print(arguments.out)
+
+
+def _print_run(run: Any) -> None:
+    n = run.manifest
+    print(run.verdict().sentence)
+    print()
+    if run.metrics:
+        print(run.table(intervals=True).round(4).to_string())
+        print()
+    shares = run.shares.pooled_shares
+    parts = ", ".join(
+        f"{part} {share:.3g}"
+        for part, share in zip(("text", "image", "interaction"), shares, strict=True)
+    )
+    print(f"Shares of the variance, pooled over classes: {parts}")
+    print(
+        f"{n['n_examples']} examples, {n['n_texts']} texts × {n['n_images']} images, "
+        f"{n['n_pairs_evaluated']} pairs evaluated, {n['method']}, {n['space']}; "
+        f"{'grid' if n['keep'] == 'grid' else 'sums only'} kept in {run.path}"
+    )
+
+
+def _print_json(event: dict[str, Any]) -> None:
+    print(json.dumps(event), flush=True)
+
+
+class _Bar:
+    """Progress events as a bar on the terminal."""
+
+    def __init__(self) -> None:
+        from tqdm import tqdm
+
+        self._tqdm = tqdm
+        self._bar: Any = None
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        if event["event"] == "progress":
+            if self._bar is None:
+                self._bar = self._tqdm(total=event["pairs_total"], unit=" pairs", unit_scale=True)
+            self._bar.update(event["pairs_done"] - self._bar.n)
+            if event["gap"] is not None:
+                self._bar.set_postfix_str(f"gap so far {event['gap']:.3f}")
+        elif event["event"] == "planned":
+            kept = (
+                "the grid is kept"
+                if event["keep"] == "grid"
+                else "only sums are kept: no what-if, no modes, intervals from scores alone"
+            )
+            self._tqdm.write(
+                f"{event['pairs_total']} pairs in {event['tiles']} tiles on {event['device']}; {kept}",
+                file=sys.stderr,
+            )
+        elif event["event"] == "queued":
+            self._tqdm.write(event["message"], file=sys.stderr)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()

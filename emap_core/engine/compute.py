@@ -1,0 +1,523 @@
+"""Compute a run: plan the tiles, evaluate them, keep their sums, reduce them in order."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+import pandas as pd
+import torch
+
+from emap_core import inference
+from emap_core.engine.evaluate import GridSums, Probe, TileSums
+from emap_core.engine.plan import Plan, Tile
+from emap_core.engine.progress import Listener, Progress
+from emap_core.engine.settings import Settings
+from emap_core.engine.work import Work, prepare
+from emap_core.errors import Cancelled, EmapError, RunError
+from emap_core.runs import Run
+from emap_core.runs.folder import RunFolder, replacing, runs_root
+from emap_core.runs.grid import create_grid, open_grid
+
+_PACKAGES = ("numpy", "torch", "pandas", "scikit-learn", "pillow")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run would cost, from its first pairs.
+
+    Attributes
+    ----------
+    run_id : str
+        Name of the run's folder.
+    n_examples, n_texts, n_images, n_classes, n_pairs : int
+    seconds : float
+        For the pairs, encoders included as far as they were measured.
+    grid_bytes : int
+        Disk that the grid takes where it is kept.
+    keep : str
+        ``"grid"`` or ``"sums"``.
+    device, task, space : str
+    classes : list of str
+    previews : list of dict
+        The first examples: id, text, label, prediction.
+    """
+
+    run_id: str
+    n_examples: int
+    n_texts: int
+    n_images: int
+    n_classes: int
+    n_pairs: int
+    seconds: float
+    grid_bytes: int
+    keep: str
+    device: str
+    task: str
+    space: str
+    classes: list[str]
+    previews: list[dict[str, Any]]
+
+
+def compute(
+    model: Any,
+    dataset: Any,
+    *,
+    out: str | Path | None = None,
+    model_args: dict[str, Any] | None = None,
+    data_args: dict[str, Any] | None = None,
+    queue: bool = False,
+    listener: Listener | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    **settings: Any,
+) -> Run:
+    """Evaluate a model on all recombinations of a dataset's texts and images.
+
+    Parameters
+    ----------
+    model : model or str
+        A callable ``(texts, images) -> (B, C)``, a staged model, or a spec string.
+    dataset : Dataset or str
+        A dataset or a spec string.
+    out : path, optional
+        The run folder; by default in the runs folder, under a name that is the same for the same
+        work. A run that was cut off resumes, a finished one is returned as it is.
+    model_args, data_args : dict, optional
+        Keyword arguments of the model's and the dataset's loader.
+    queue : bool
+        Wait until no other queued run uses the device.
+    listener : callable, optional
+        Gets every progress event, see `Progress`.
+    cancelled : callable, optional
+        Asked after every tile whether to stop.
+    method : {"exact", "sampled", "subsample"}
+    images_per_text, subsample_size, repeats, seed : int
+        Of the sampled and sub-sampled methods.
+    space : {"logits", "log_probabilities", "probabilities"}
+        What is projected.
+    keep : {"auto", "grid", "sums"}
+        Whether the grid is written to disk; ``"auto"`` does so up to `grid_budget` bytes.
+    batch_size : int, optional
+        Pairs at a time; measured by default.
+    device : str
+        ``"auto"`` takes cuda, then mps, then cpu.
+    precision : {"float32", "bfloat16", "float16"}
+        The latter two use autocast.
+    metrics : list of str, optional
+        Those of the task by default.
+    fingerprint : str, optional
+        Names a model that states none, so that its run can be resumed.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    EmapError
+        If something is wrong with model, data or settings, or the run is cancelled; tiles that
+        were finished are kept.
+    """
+    work = prepare(model, dataset, Settings.of(settings), model_args, data_args)
+    try:
+        return _compute(work, out, queue, listener, cancelled)
+    finally:
+        work.images.close()
+
+
+def estimate(
+    model: Any,
+    dataset: Any,
+    *,
+    model_args: dict[str, Any] | None = None,
+    data_args: dict[str, Any] | None = None,
+    n_previews: int = 4,
+    **settings: Any,
+) -> Estimate:
+    """Return what `compute` would cost with the same arguments, from a few measured pairs."""
+    began = time.monotonic()
+    work = prepare(model, dataset, Settings.of(settings), model_args, data_args)
+    try:
+        work.measure()
+        return _estimate(work, n_previews, time.monotonic() - began)
+    finally:
+        work.images.close()
+
+
+def _estimate(work: Work, n_previews: int, overhead: float) -> Estimate:
+    n_texts, n_images = work.cells.shape
+    previews = []
+    for i in range(min(n_previews, len(work.dataset))):
+        row, column = int(work.targets.row_index[i]), int(work.targets.column_index[i])
+        scores = work.evaluator.cells(slice(row, row + 1), slice(column, column + 1))[0]
+        previews.append(
+            {
+                "id": str(work.dataset.ids[i]),
+                "text": work.dataset.texts[i],
+                "label": inference.label_names(work.labels, work.classes, work.task, i),
+                "prediction": inference.prediction_names(
+                    scores, work.classes, work.task, work.settings.space
+                )[0],
+            }
+        )
+    return Estimate(
+        run_id=work.run_id,
+        n_examples=len(work.dataset),
+        n_texts=n_texts,
+        n_images=n_images,
+        n_classes=work.n_classes,
+        n_pairs=n_texts * n_images,
+        seconds=n_texts * n_images / work.probe.pairs_per_second + overhead,
+        grid_bytes=work.grid_bytes,
+        keep="grid" if work.keeps_grid else "sums",
+        device=work.scorer.device,
+        task=work.task,
+        space=work.settings.space,
+        classes=work.classes,
+        previews=previews,
+    )
+
+
+def _compute(
+    work: Work,
+    out: str | Path | None,
+    queue: bool,
+    listener: Listener | None,
+    cancelled: Callable[[], bool] | None,
+) -> Run:
+    folder = RunFolder(_folder_path(work, out))
+    if folder.path.is_dir() and _finished_before(folder, work):
+        return Run.load(folder.path)
+    plan = Plan.load(folder.plan)
+    if plan is None:
+        work.measure()
+    else:
+        work.resume(plan)
+    try:
+        held = folder.lock().acquire(timeout=5)
+    except filelock.Timeout:
+        raise RunError(
+            f"run {folder.id!r} is being computed by another process; follow it there, or cancel it"
+        ) from None
+    with held:
+        if _finished_before(folder, work):
+            return Run.load(folder.path)
+        progress = Progress(folder.id, listener, cancelled)
+        try:
+            plan, probe = _start(folder, work, plan)
+            progress.folder = folder
+            with _turn(work.scorer.device, progress) if queue else contextlib.nullcontext():
+                _evaluate(folder, work, plan, probe, progress)
+        except BaseException as error:
+            _stopped(folder, progress, error)
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise RunError(
+                    f"the disk of run {folder.id!r} is full; make room and start the same run again: "
+                    "finished tiles are kept"
+                ) from error
+            raise
+        return Run.load(folder.path)
+
+
+@contextlib.contextmanager
+def _turn(device: str, progress: Progress) -> Iterator[None]:
+    """Wait until no other queued run uses the device; the lock goes with the process."""
+    runs_root().mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(runs_root() / f".device-{device.replace(':', '-')}.lock")
+    waiting = False
+    while True:
+        progress.check()
+        try:
+            lock.acquire(timeout=0.5)
+            break
+        except filelock.Timeout:
+            if not waiting:
+                progress.tell("queued", message=f"waiting for another run on {device} to end")
+                waiting = True
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _folder_path(work: Work, out: str | Path | None) -> Path:
+    if out is not None:
+        return Path(out)
+    if work.fingerprint is not None:
+        return runs_root() / work.run_id
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+    return runs_root() / f"{work.model_name}-on-{work.dataset_name}-{stamp}"
+
+
+def _finished_before(folder: RunFolder, work: Work) -> bool:
+    """Whether the folder holds this very work, finished; other work in it is refused."""
+    if not (folder.path / "run.json").exists():
+        foreign = [path.name for path in folder.path.iterdir() if path.name != ".lock"]
+        if foreign:
+            raise RunError(
+                f"{folder.path} is not empty and no run (it holds {foreign[0]!r}); give another --out"
+            )
+        return False
+    manifest = folder.manifest()
+    if work.fingerprint is None or manifest.get("fingerprint") is None:
+        raise RunError(
+            f"run {folder.id!r} exists, and the model states no fingerprint that would tell whether it "
+            "is the same work; give fingerprint=, or another out"
+        )
+    if manifest["fingerprint"] != work.fingerprint:
+        raise RunError(
+            f"run {folder.id!r} holds other work: {_difference(manifest, work)}; give another out"
+        )
+    if manifest["status"] != "finished":
+        return False
+    wanted = [m for m in work.settings.metrics if m not in manifest["metrics"]]
+    if wanted:
+        folder.update_manifest(metrics=[*manifest["metrics"], *wanted])
+    return True
+
+
+def _difference(manifest: dict[str, Any], work: Work) -> str:
+    for name, now in work.fingerprints.items():
+        if manifest["fingerprints"].get(name) != now:
+            return f"the {name} has changed"
+    for name, value in work.settings.identity().items():
+        if manifest["settings"].get(name) != value:
+            return f"{name} was {manifest['settings'].get(name)!r} and is now {value!r}"
+    return "it was computed with other settings"
+
+
+def _evaluate(
+    folder: RunFolder, work: Work, plan: Plan, probe: Probe | None, progress: Progress
+) -> None:
+    began = time.monotonic()
+    n_pairs = plan.n_texts * plan.n_images
+    progress.tell(
+        "planned",
+        pairs_total=n_pairs,
+        tiles=plan.n_tiles,
+        keep="grid" if work.keeps_grid else "sums",
+        device=work.scorer.device,
+    )
+    _encode(folder, work, plan, progress)
+    _run_tiles(folder, work, plan, probe, progress)
+
+    sums = GridSums(work.targets, plan.n_classes)
+    for tile in plan.tiles():
+        stored = TileSums.load(_tile_file(folder, tile))
+        if stored is None:
+            raise RunError(f"tile {tile.number} of run {folder.id!r} is damaged; start it again")
+        sums.add(tile, stored)
+    decomposition = sums.decomposition(work.text_order)
+    with replacing(folder.sums) as temporary, temporary.open("wb") as file:
+        fields = {name: getattr(decomposition, name) for name in decomposition.__dataclass_fields__}
+        np.savez(file, text_order=work.text_order, **fields)
+    manifest = folder.manifest()
+    folder.write_manifest(
+        {
+            **manifest,
+            "status": "finished",
+            "seconds": manifest.get("seconds", 0.0) + time.monotonic() - began,
+            "n_pairs_evaluated": n_pairs,
+        }
+    )
+    Run.load(folder.path).table()
+    for leftover in (folder.tiles, folder.states):
+        shutil.rmtree(leftover, ignore_errors=True)
+    (folder.path / "probe.npy").unlink(missing_ok=True)
+    progress.tell("finished", pairs_done=n_pairs, pairs_total=n_pairs)
+
+
+def _start(folder: RunFolder, work: Work, plan: Plan | None) -> tuple[Plan, Probe | None]:
+    """Write what describes the run, or take up the plan of one that was cut off."""
+    folder.cancel_request.unlink(missing_ok=True)
+    if plan is not None:
+        folder.update_manifest(status="running", error=None)
+        return plan, _load_probe(folder, plan)
+    plan = work.plan()
+    work.evaluator.batch_size = plan.batch_size
+    _write_tables(folder, work)
+    probe = None
+    if plan.probe != (0, 0):
+        probe = work.probe
+        with replacing(folder.path / "probe.npy") as temporary, temporary.open("wb") as file:
+            np.save(file, probe.cells)
+    if work.keeps_grid:
+        create_grid(
+            folder.grid,
+            (plan.n_texts, plan.n_images, plan.n_classes),
+            (plan.tile_texts, plan.tile_images),
+        )
+    folder.write_manifest(_manifest(work))
+    plan.save(folder.plan)
+    return plan, probe
+
+
+def _load_probe(folder: RunFolder, plan: Plan) -> Probe | None:
+    if plan.probe == (0, 0):
+        return None
+    try:
+        cells = np.load(folder.path / "probe.npy", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise RunError(f"probe.npy of run {folder.id!r} cannot be read: {error}") from error
+    return Probe(cells, 0.0, plan.batch_size)
+
+
+def _encode(folder: RunFolder, work: Work, plan: Plan, progress: Progress) -> None:
+    evaluator = work.evaluator
+    work.images.keep_thumbnails(folder.images)
+    if not work.scorer.staged:
+        return
+    for items in (evaluator.texts, evaluator.images):
+        items.keep_in(folder.states)
+        for number in range(items.n_chunks):
+            progress.check()
+            items.prepare(number)
+            progress.encoding(items.name, number + 1, items.n_chunks)
+    work.images.complete_thumbnails()
+
+
+def _run_tiles(
+    folder: RunFolder, work: Work, plan: Plan, probe: Probe | None, progress: Progress
+) -> None:
+    grid = open_grid(folder.grid) if work.keeps_grid else None
+    so_far = GridSums(work.targets, plan.n_classes)
+    metric = inference.default_metrics(work.task)[0] if work.labels is not None else None
+
+    def gap_so_far() -> float | None:
+        found = so_far.estimate()
+        if found is None or metric is None or work.labels is None:
+            return None
+        examples, logits, projected = found
+        full, without = (
+            inference.evaluate(
+                metric, work.labels[examples], scores, work.task, work.settings.space
+            )
+            for scores in (logits, projected)
+        )
+        gap = full - without if inference.metric(metric).higher_is_better else without - full
+        return gap if np.isfinite(gap) else None
+
+    done = 0
+    finished = {tile.number: _tile_file(folder, tile).exists() for tile in plan.tiles()}
+    before = sum(tile.n_pairs for tile in plan.tiles() if finished[tile.number])
+    progress.start_pairs(before, plan.n_texts * plan.n_images)
+    for tile in plan.tiles():
+        progress.check()
+        sums = TileSums.load(_tile_file(folder, tile)) if finished[tile.number] else None
+        if sums is None:
+            cells = _tile_cells(work, tile, probe)
+            sums = TileSums.of(cells, tile, work.targets)
+            if grid is not None:
+                grid[tile.rows, tile.columns] = cells.astype(np.float32, copy=False)
+            # The sums come last: where they are, the tile is whole.
+            sums.save(_tile_file(folder, tile))
+            if work.evaluator.batch_size < plan.batch_size:
+                plan = plan.with_batch_size(work.evaluator.batch_size)
+                plan.save(folder.plan)
+        so_far.add(tile, sums)
+        done += tile.n_pairs
+        progress.pairs(done, gap_so_far)
+    if not work.scorer.staged:
+        work.images.complete_thumbnails()
+
+
+def _tile_cells(work: Work, tile: Tile, probe: Probe | None) -> Any:
+    if tile.number > 0 or probe is None:
+        return work.evaluator.cells(tile.rows, tile.columns)
+    rows, columns = probe.shape
+    cells = probe.cells
+    if columns < tile.columns.stop:
+        right = work.evaluator.cells(slice(0, rows), slice(columns, tile.columns.stop))
+        cells = np.concatenate([cells, right], axis=1)
+    if rows < tile.rows.stop:
+        below = work.evaluator.cells(slice(rows, tile.rows.stop), tile.columns)
+        cells = np.concatenate([cells, below], axis=0)
+    return cells
+
+
+def _tile_file(folder: RunFolder, tile: Tile) -> Path:
+    return folder.tiles / f"{tile.number:06d}.npz"
+
+
+def _stopped(folder: RunFolder, progress: Progress, error: BaseException) -> None:
+    """Leave word in the folder of why the run stopped, as far as the disk allows."""
+    asked = isinstance(error, (Cancelled, KeyboardInterrupt))
+    status = "cancelled" if asked else "failed"
+    message = str(error) if isinstance(error, EmapError) else f"{type(error).__name__}: {error}"
+    try:
+        if (folder.path / "run.json").exists():
+            folder.update_manifest(status=status, error=None if asked else message)
+            progress.tell(status, message=message)
+    except OSError:
+        # A full disk; the missing lock will show that the run was cut off.
+        return
+
+
+def _write_tables(folder: RunFolder, work: Work) -> None:
+    tables = {
+        folder.texts: pd.DataFrame({"text": work.cells.texts}),
+        folder.examples: pd.DataFrame(
+            {
+                "id": [str(i) for i in work.dataset.ids],
+                "text_index": work.cells.text_index,
+                "image_index": work.cells.image_index,
+            }
+        ),
+    }
+    for path, table in tables.items():
+        with replacing(path) as temporary:
+            table.to_parquet(temporary)
+    if work.labels is not None:
+        with replacing(folder.path / "labels.npy") as temporary, temporary.open("wb") as file:
+            np.save(file, work.labels)
+
+
+def _manifest(work: Work) -> dict[str, Any]:
+    n_texts, n_images = work.cells.shape
+    return {
+        "status": "running",
+        "error": None,
+        "model": work.model_name,
+        "dataset": work.dataset_name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "fingerprint": work.fingerprint,
+        "fingerprints": work.fingerprints,
+        "settings": {
+            key: value
+            for key, value in asdict(work.settings).items()
+            if key not in ("metrics", "fingerprint")
+        },
+        "metrics": list(
+            work.settings.metrics
+            or (inference.default_metrics(work.task) if work.labels is not None else [])
+        ),
+        "method": work.settings.method,
+        "space": work.settings.space,
+        "output": work.scorer.output,
+        "task": work.task,
+        "classes": work.classes,
+        "keep": "grid" if work.keeps_grid else "sums",
+        "device": work.scorer.device,
+        "n_examples": len(work.dataset),
+        "n_texts": n_texts,
+        "n_images": n_images,
+        "n_classes": work.n_classes,
+        "n_pairs_evaluated": 0,
+        "images_per_part": work.images.per_chunk,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in _PACKAGES},
+        },
+        "threads": torch.get_num_threads(),
+    }

@@ -1,0 +1,346 @@
+"""Evaluate one tile of the grid and gather what the projection needs from it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emap_core.decomposition import Decomposition, Moments, decompose_sums, sum_tile
+from emap_core.engine.plan import Tile
+from emap_core.engine.states import EncodedItems
+from emap_core.errors import ModelError, SettingError
+from emap_core.models.base import Scorer
+from emap_core.runs.folder import replacing
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass
+class Evaluator:
+    """A model with its encoded texts and images, asked for rectangles of the grid.
+
+    Parameters
+    ----------
+    scorer : Scorer
+    texts, images : EncodedItems
+        Texts in plan order, images in order of first appearance.
+    batch_size : int
+        Pairs that go through the model at a time; halved for good when memory runs out.
+    precision : str
+        ``"float32"`` computes as the model does; ``"bfloat16"`` and ``"float16"`` use autocast.
+    convert : callable
+        Takes outputs to the space that is projected.
+    name_pair : callable
+        Row and column to words, for errors.
+    """
+
+    scorer: Scorer
+    texts: EncodedItems
+    images: EncodedItems
+    batch_size: int
+    precision: str
+    convert: Callable[[NDArray[Any]], NDArray[Any]]
+    name_pair: Callable[[int, int], str]
+    n_classes: int | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise SettingError(
+                f"precision is {self.precision!r}; expected one of {', '.join(PRECISIONS)}"
+            )
+
+    def cells(self, rows: slice, columns: slice) -> NDArray[Any]:
+        """Return the outputs for a rectangle of the grid, shape (A, B, C).
+
+        Raises
+        ------
+        ModelError
+            If the shape is wrong, C changes, or a value is not finite.
+        """
+        bands = []
+        image_pieces = self.images.get(columns)
+        for text_range, text_states in self.texts.get(rows):
+            band = [
+                self._checked(self._score(text_states, image_states), text_range, image_range)
+                for image_range, image_states in image_pieces
+            ]
+            bands.append(band[0] if len(band) == 1 else np.concatenate(band, axis=1))
+        values = bands[0] if len(bands) == 1 else np.concatenate(bands)
+        return self.convert(values)
+
+    def _score(self, text_states: Any, image_states: Any) -> NDArray[Any]:
+        while True:
+            try:
+                with self._autocast():
+                    return self.scorer.score_tile(text_states, image_states, self.batch_size)
+            except (MemoryError, RuntimeError) as error:
+                if not _out_of_memory(error):
+                    raise
+                if self.batch_size == 1:
+                    raise ModelError("one pair alone needs more memory than there is") from error
+            # Outside the handler, whose traceback would keep the failed batch alive.
+            self.batch_size //= 2
+            if self.scorer.device.startswith("cuda"):
+                torch.cuda.empty_cache()
+
+    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
+        dtype = PRECISIONS[self.precision]
+        if dtype is None:
+            return contextlib.nullcontext()
+        return torch.autocast(self.scorer.device.split(":")[0], dtype=dtype)
+
+    def _checked(self, values: NDArray[Any], rows: slice, columns: slice) -> NDArray[Any]:
+        if values.shape[-1] == 0:
+            raise ModelError("the model returned no class at all; expected shape (B, C), C ≥ 1")
+        if self.n_classes is None:
+            self.n_classes = values.shape[-1]
+        if values.shape[-1] != self.n_classes:
+            raise ModelError(
+                f"the model returned {values.shape[-1]} classes after {self.n_classes} before"
+            )
+        if not np.isfinite(values).all():
+            row, column, number = np.argwhere(~np.isfinite(values))[0]
+            pair = self.name_pair(rows.start + int(row), columns.start + int(column))
+            raise ModelError(
+                f"the model returned {values[row, column, number]} for {pair} (class {number}); "
+                "every output must be a finite number"
+            )
+        return values
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """What the sums of a tile need to know of the examples, in plan order.
+
+    Attributes
+    ----------
+    row_index, column_index : ndarray of shape (N,)
+        The cell of each example.
+    row_share, column_share : ndarray of shape (U_t,) and (U_v,)
+        Shares of the examples that use each text and image.
+    """
+
+    row_index: Index
+    column_index: Index
+    row_share: Array
+    column_share: Array
+
+    def in_tile(self, tile: Tile) -> Index:
+        """Return the numbers of the examples whose cell lies in the tile."""
+        inside = (
+            (self.row_index >= tile.rows.start)
+            & (self.row_index < tile.rows.stop)
+            & (self.column_index >= tile.columns.start)
+            & (self.column_index < tile.columns.stop)
+        )
+        return np.flatnonzero(inside)
+
+
+@dataclass(frozen=True, eq=False)
+class TileSums:
+    """Partial sums of one tile, all that is left of it where the grid is not kept.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (A, C)
+        Sum over the tile's images, weighted by their shares.
+    columns : ndarray of shape (B, C)
+        Sum over the tile's texts, weighted by their shares.
+    moments, centred : Moments
+        Of the logits, and of the logits minus their mean over classes.
+    examples : ndarray of shape (E,)
+        Numbers of the examples in the tile.
+    matched : ndarray of shape (E, C)
+        The model's outputs for them.
+    """
+
+    rows: Array
+    columns: Array
+    moments: Moments
+    centred: Moments
+    examples: Index
+    matched: Array
+
+    @classmethod
+    def of(cls, cells: NDArray[Any], tile: Tile, targets: Targets) -> TileSums:
+        """Return the sums of a tile's cells, shape (A, B, C)."""
+        rows, columns, moments, centred = sum_tile(
+            cells, targets.row_share[tile.rows], targets.column_share[tile.columns]
+        )
+        examples = targets.in_tile(tile)
+        matched = cells[
+            targets.row_index[examples] - tile.rows.start,
+            targets.column_index[examples] - tile.columns.start,
+        ]
+        return cls(rows, columns, moments, centred, examples, matched.astype(np.float64))
+
+    def save(self, path: Path) -> None:
+        """Write the sums in one step, with checksums."""
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez(
+                file,
+                rows=self.rows,
+                columns=self.columns,
+                weight=self.moments.weight,
+                mean=self.moments.mean,
+                squares=self.moments.squares,
+                centred_mean=self.centred.mean,
+                centred_squares=self.centred.squares,
+                examples=self.examples,
+                matched=self.matched,
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> TileSums | None:
+        """Return stored sums; None where there are none or the file is damaged."""
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                weight = float(stored["weight"])
+                return cls(
+                    rows=stored["rows"],
+                    columns=stored["columns"],
+                    moments=Moments(weight, stored["mean"], stored["squares"]),
+                    centred=Moments(weight, stored["centred_mean"], stored["centred_squares"]),
+                    examples=stored["examples"],
+                    matched=stored["matched"],
+                )
+        except (FileNotFoundError, zipfile.BadZipFile, ValueError, KeyError, EOFError):
+            return None
+
+
+class GridSums:
+    """Sums of all tiles so far, merged in the order in which they are added."""
+
+    def __init__(self, targets: Targets, n_classes: int) -> None:
+        self._targets = targets
+        self._rows = np.zeros((len(targets.row_share), n_classes))
+        self._columns = np.zeros((len(targets.column_share), n_classes))
+        self._moments = Moments.zero(n_classes)
+        self._centred = Moments.zero(n_classes)
+        self._logits = np.full((len(targets.row_index), n_classes), np.nan)
+        self._columns_done = 0
+
+    def add(self, tile: Tile, sums: TileSums) -> None:
+        """Take in one tile."""
+        self._rows[tile.rows] += sums.rows
+        self._columns[tile.columns] += sums.columns
+        self._moments = self._moments.merge(sums.moments)
+        self._centred = self._centred.merge(sums.centred)
+        self._logits[sums.examples] = sums.matched
+        if tile.rows.stop == len(self._rows):
+            self._columns_done = tile.columns.stop
+
+    def decomposition(self, text_order: Index) -> Decomposition:
+        """Return the decomposition, texts back in order of first appearance."""
+        text_mean = np.empty_like(self._rows)
+        text_mean[text_order] = self._rows
+        return decompose_sums(
+            logits=self._logits,
+            mean=self._moments.mean,
+            text_mean=text_mean,
+            image_mean=self._columns,
+            variance=self._moments.squares,
+            centred_variance=self._centred.squares,
+            text_index=text_order[self._targets.row_index],
+            image_index=self._targets.column_index,
+        )
+
+    def estimate(self) -> tuple[Index, Array, Array] | None:
+        """Return examples whose image has met every text, their logits and estimated projection.
+
+        The means of the texts are taken over the images so far; None before the first block of
+        images is done.
+        """
+        done = np.flatnonzero(self._targets.column_index < self._columns_done)
+        weight = self._targets.column_share[: self._columns_done].sum()
+        if len(done) == 0 or weight == 0.0:
+            return None
+        rows = self._rows[self._targets.row_index[done]] / weight
+        columns = self._columns[self._targets.column_index[done]]
+        return done, self._logits[done], rows + columns - self._moments.mean
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The first pairs of the grid, evaluated to learn shape and speed; they become part of a tile.
+
+    Attributes
+    ----------
+    cells : ndarray of shape (a, b, C)
+    pairs_per_second : float
+        At the best size that was tried.
+    batch_size : int
+        That size.
+    """
+
+    cells: NDArray[Any]
+    pairs_per_second: float
+    batch_size: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Texts and images."""
+        return self.cells.shape[0], self.cells.shape[1]
+
+
+def measure(evaluator: Evaluator, memory: int, seconds: float = 0.5) -> Probe:
+    """Evaluate a growing corner of the grid until its speed no longer grows.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+    memory : int
+        Bytes that the outputs of one batch may take.
+    seconds : float
+        How long to measure, about.
+    """
+    n_texts, n_images = evaluator.texts.n_items, evaluator.images.n_items
+    rows, columns = min(2, n_texts), min(2, n_images)
+    began = time.perf_counter()
+    cells = evaluator.cells(slice(0, rows), slice(0, columns))
+    best = (rows * columns / max(time.perf_counter() - began, 1e-9), rows * columns)
+    deadline = time.perf_counter() + seconds
+    slower = 0
+    while (rows, columns) != (n_texts, n_images) and slower < 2:
+        wider = columns < n_images and (columns <= rows or rows == n_texts)
+        more_rows = rows if wider else min(2 * rows, n_texts)
+        more_columns = min(2 * columns, n_images) if wider else columns
+        strip = (
+            (slice(0, rows), slice(columns, more_columns))
+            if wider
+            else (slice(rows, more_rows), slice(0, columns))
+        )
+        # The encoders' time is not the grid's.
+        evaluator.texts.get(strip[0])
+        evaluator.images.get(slice(0, more_columns))
+        began = time.perf_counter()
+        added = evaluator.cells(*strip)
+        took = max(time.perf_counter() - began, 1e-9)
+        cells = np.concatenate([cells, added], axis=1 if wider else 0)
+        rows, columns = more_rows, more_columns
+        n_pairs = added.shape[0] * added.shape[1]
+        speed = n_pairs / took
+        slower = 0 if speed > 1.05 * best[0] else slower + 1
+        best = max(best, (speed, n_pairs))
+        if took > 0.1 or time.perf_counter() > deadline or 4 * added.nbytes > memory:
+            break
+    return Probe(cells, best[0], best[1])
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    text = str(error).lower()
+    return "out of memory" in text or "can't allocate memory" in text

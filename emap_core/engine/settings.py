@@ -1,0 +1,87 @@
+"""What a caller can ask of `compute`, checked before anything is loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from emap_core.engine.evaluate import PRECISIONS
+from emap_core.engine.space import SPACES
+from emap_core.errors import SettingError
+
+Method = Literal["exact", "sampled", "subsample"]
+METHODS = ("exact", "sampled", "subsample")
+KEEPS = ("auto", "grid", "sums")
+ENGINES = ("local",)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Keyword arguments of `compute`; see there."""
+
+    method: Method = "exact"
+    images_per_text: int | None = None
+    subsample_size: int | None = None
+    repeats: int = 10
+    seed: int = 0
+    space: str = "logits"
+    keep: str = "auto"
+    grid_budget: int = 2 * 2**30
+    batch_size: int | None = None
+    device: str = "auto"
+    precision: str = "float32"
+    engine: str = "local"
+    metrics: tuple[str, ...] = ()
+    fingerprint: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, known in (
+            ("method", METHODS),
+            ("space", SPACES),
+            ("keep", KEEPS),
+            ("precision", PRECISIONS),
+            ("engine", ENGINES),
+        ):
+            if getattr(self, name) not in known:
+                raise SettingError(
+                    f"{name} is {getattr(self, name)!r}; expected one of {', '.join(known)}"
+                )
+        for name in ("images_per_text", "subsample_size", "repeats", "batch_size", "grid_budget"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise SettingError(f"{name} is {value!r}; expected a whole number of at least 1")
+        if self.method == "sampled" and self.images_per_text is None:
+            raise SettingError(
+                "method='sampled' needs images_per_text: how many images a text meets"
+            )
+        if self.method == "subsample" and self.subsample_size is None:
+            raise SettingError("method='subsample' needs subsample_size: examples in a sub-sample")
+
+    @classmethod
+    def of(cls, arguments: dict[str, Any]) -> Settings:
+        """Return settings from keyword arguments, unknown ones refused by name."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        for name in arguments:
+            if name not in known:
+                raise SettingError(
+                    f"there is no setting {name!r}; known are {', '.join(sorted(known))}"
+                )
+        metrics = arguments.get("metrics") or ()
+        if isinstance(metrics, str):
+            metrics = (metrics,)
+        return cls(**{**arguments, "metrics": tuple(metrics)})
+
+    def identity(self) -> dict[str, Any]:
+        """Return the settings that change what a run holds, for its id and for resuming."""
+        same_result = {"grid_budget", "batch_size", "device", "engine", "metrics", "fingerprint"}
+        sampled = {"images_per_text"} if self.method == "sampled" else set()
+        repeated = {"subsample_size", "repeats"} if self.method == "subsample" else set()
+        used = {"method", "space", "keep", "precision"} | sampled | repeated
+        if self.method != "exact":
+            used.add("seed")
+        return {
+            key: value
+            for key, value in dataclasses.asdict(self).items()
+            if key in used and key not in same_result
+        }

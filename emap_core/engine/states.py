@@ -1,0 +1,276 @@
+"""Encoded texts and images of a run: each encoder runs once, its states survive an interruption."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from PIL import Image, ImageOps
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from emap_core.models import states as trees
+from emap_core.models.base import Scorer
+from emap_core.models.states import States
+from emap_core.runs.folder import replacing
+
+TEXTS_PER_CHUNK = 64
+THUMBNAIL_SIDE = 256
+_DECODED_BYTES = 256 * 2**20
+
+
+class EncodedItems:
+    """States of unique texts or images, chunk by chunk, and on disk once there is a folder.
+
+    Parameters
+    ----------
+    name : str
+        ``"texts"`` or ``"images"``.
+    n_items : int
+    per_chunk : int
+    encode : callable
+        Chunk number to states.
+    persistent : bool
+        Whether encoded chunks are kept; a plain callable's items are their own states.
+    device : str
+        Where states that come from disk go.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        n_items: int,
+        per_chunk: int,
+        encode: Callable[[int], States],
+        persistent: bool,
+        device: str,
+    ) -> None:
+        self.name = name
+        self.n_items = n_items
+        self.per_chunk = per_chunk
+        self.n_chunks = -(-n_items // per_chunk)
+        self._encode = encode
+        self._persistent = persistent
+        self._device = device
+        self._chunks: dict[int, States] = {}
+        self._folder: Path | None = None
+
+    def keep_in(self, folder: Path) -> None:
+        """Keep states in `folder` from now on, those that are encoded already included."""
+        if not self._persistent:
+            return
+        self._folder = folder
+        for number, states in self._chunks.items():
+            _save(self._file(number), states)
+
+    def prepare(self, number: int) -> None:
+        """Make sure that a chunk is encoded."""
+        if number in self._chunks:
+            return
+        if self._folder is not None:
+            stored = _load(self._file(number), self._device)
+            if stored is not None:
+                self._chunks[number] = stored
+                return
+        states = self._encode(number)
+        if self._folder is not None:
+            _save(self._file(number), states)
+        self._chunks[number] = states
+
+    def get(self, items: slice) -> list[tuple[slice, States]]:
+        """Return the states of a range, in as few pieces as their shapes allow.
+
+        A plain callable's items are let go once a later range is asked for.
+        """
+        chunks = range(items.start // self.per_chunk, -(-items.stop // self.per_chunk))
+        if not self._persistent:
+            self._chunks = {k: v for k, v in self._chunks.items() if k >= chunks.start}
+        pieces: list[tuple[slice, list[States]]] = []
+        shapes = None
+        for number in chunks:
+            self.prepare(number)
+            first = number * self.per_chunk
+            start = max(items.start, first)
+            stop = min(items.stop, first + self.per_chunk)
+            states = trees.take(self._chunks[number], slice(start - first, stop - first))
+            if pieces and trees.item_shapes(states) == shapes:
+                pieces[-1] = (slice(pieces[-1][0].start, stop), [*pieces[-1][1], states])
+            else:
+                shapes = trees.item_shapes(states)
+                pieces.append((slice(start, stop), [states]))
+        return [(where, trees.concatenate(parts)) for where, parts in pieces]
+
+    def _file(self, number: int) -> Path:
+        assert self._folder is not None  # noqa: S101 - both callers have just looked
+        return self._folder / f"{self.name}-{number:06d}.safetensors"
+
+
+@dataclass
+class UniqueImages:
+    """The unique images of a dataset, decoded ahead on threads, each once.
+
+    Parameters
+    ----------
+    images : sequence
+        What people see.
+    inputs : sequence or None
+        What the model sees, where it is not the images themselves.
+    examples : ndarray of shape (U_v,)
+        For each unique image, an example that shows it.
+    per_chunk : int
+    """
+
+    images: Sequence[Any]
+    inputs: Sequence[Any] | None
+    examples: np.ndarray[Any, np.dtype[np.intp]]
+    per_chunk: int
+    thumbnails: Path | None = None
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2))
+    _ahead: dict[int, list[Future[Any]]] = field(default_factory=dict)
+    _made: dict[int, list[bytes]] = field(default_factory=dict)
+
+    def load(self, number: int) -> list[Any]:
+        """Return what the model sees of one chunk, and begin to decode the next."""
+        waiting = self._ahead.pop(number, None) or self._start(number)
+        if (number + 1) * self.per_chunk < len(self.examples):
+            self._ahead.setdefault(number + 1, self._start(number + 1))
+        loaded = [one.result() for one in waiting]
+        self._made[number] = [thumbnail for _, thumbnail in loaded]
+        if self.thumbnails is not None:
+            self.keep_thumbnails(self.thumbnails)
+        return [item for item, _ in loaded]
+
+    def keep_thumbnails(self, folder: Path) -> None:
+        """Write thumbnails to `folder` from now on, those that are made already included."""
+        self.thumbnails = folder
+        for number in list(self._made):
+            with replacing(self._thumbnail_file(number)) as temporary:
+                table = pa.table({"thumbnail": pa.array(self._made.pop(number), pa.binary())})
+                pq.write_table(table, temporary)
+
+    def complete_thumbnails(self) -> None:
+        """Make the thumbnails that are not there yet, because states came from disk."""
+        for number in range(-(-len(self.examples) // self.per_chunk)):
+            if not self._thumbnail_file(number).exists():
+                self.load(number)
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _thumbnail_file(self, number: int) -> Path:
+        assert self.thumbnails is not None  # noqa: S101 - set before it is asked for
+        return self.thumbnails / f"part-{number:06d}.parquet"
+
+    def _start(self, number: int) -> list[Future[Any]]:
+        first = number * self.per_chunk
+        examples = self.examples[first : first + self.per_chunk]
+        return [self._pool.submit(self._open, int(example)) for example in examples]
+
+    def _open(self, example: int) -> tuple[Any, bytes]:
+        image = self.images[example]
+        return (image if self.inputs is None else self.inputs[example]), make_thumbnail(image)
+
+
+def make_thumbnail(image: Image.Image) -> bytes:
+    """Return a JPEG of at most 256 pixels a side; transparency lies on white."""
+    small = image.copy()
+    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    if small.mode in ("RGBA", "LA", "PA") or "transparency" in small.info:
+        small = small.convert("RGBA")
+        ground = Image.new("RGBA", small.size, "white")
+        ground.alpha_composite(small)
+        small = ground
+    written = io.BytesIO()
+    ImageOps.exif_transpose(small).convert("RGB").save(written, "JPEG", quality=90)
+    return written.getvalue()
+
+
+def images_per_chunk(image: Any) -> int:
+    """Return how many images are decoded at a time, from the size of the first."""
+    width, height = getattr(image, "size", (512, 512))
+    return int(min(max(_DECODED_BYTES // max(3 * width * height, 1), 1), 64))
+
+
+def encoded_texts(scorer: Scorer, texts: list[str]) -> EncodedItems:
+    """Return the states of `texts`, in the order given."""
+
+    def encode(number: int) -> States:
+        first = number * TEXTS_PER_CHUNK
+        return scorer.encode_texts(texts[first : first + TEXTS_PER_CHUNK])
+
+    return EncodedItems("texts", len(texts), TEXTS_PER_CHUNK, encode, scorer.staged, scorer.device)
+
+
+def encoded_images(scorer: Scorer, images: UniqueImages) -> EncodedItems:
+    """Return the states of unique images."""
+
+    def encode(number: int) -> States:
+        return scorer.encode_images(images.load(number))
+
+    return EncodedItems(
+        "images", len(images.examples), images.per_chunk, encode, scorer.staged, scorer.device
+    )
+
+
+def _save(path: Path, states: States) -> None:
+    leaves = trees.leaves(states)
+    if not all(isinstance(leaf, (torch.Tensor, np.ndarray)) for leaf in leaves):
+        # Other states cannot be written; they are encoded anew after an interruption.
+        return
+    # Copies, because leaves may be views of one tensor, which the format refuses.
+    tensors = {
+        str(i): torch.as_tensor(leaf).detach().cpu().clone().contiguous()
+        for i, leaf in enumerate(leaves)
+    }
+    numbers = iter(range(len(leaves)))
+    structure = trees.map_leaves(
+        lambda leaf: f"{'tensor' if isinstance(leaf, torch.Tensor) else 'array'} {next(numbers)}",
+        states,
+    )
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, {"structure": json.dumps(_tagged(structure))})
+
+
+def _load(path: Path, device: str) -> States | None:
+    try:
+        with safe_open(path, framework="pt", device=device) as stored:
+            structure = _untagged(json.loads(stored.metadata()["structure"]))
+
+            def read(name: str) -> Any:
+                kind, key = name.split()
+                tensor = stored.get_tensor(key)
+                return tensor if kind == "tensor" else tensor.cpu().numpy()
+
+            return trees.map_leaves(read, structure)
+    except FileNotFoundError:
+        return None
+    except (SafetensorError, OSError, KeyError, ValueError):
+        # A damaged file costs one more encoding, nothing else.
+        return None
+
+
+def _tagged(structure: States) -> Any:
+    """Return tuples as {"tuple": [...]}, which JSON would make lists of."""
+    if isinstance(structure, tuple):
+        return {"tuple": [_tagged(part) for part in structure]}
+    if isinstance(structure, dict):
+        return {"dict": [[key, _tagged(part)] for key, part in structure.items()]}
+    return structure
+
+
+def _untagged(content: Any) -> States:
+    if isinstance(content, str):
+        return content
+    if "tuple" in content:
+        return tuple(_untagged(part) for part in content["tuple"])
+    return {key: _untagged(part) for key, part in content["dict"]}

@@ -1,0 +1,299 @@
+"""A model and a dataset made ready to be evaluated: cells found, labels matched."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emap_core import datasets, models
+from emap_core.datasets.base import Cells, Task, find_cells, fingerprint_of, match_labels
+from emap_core.decomposition.exact import example_shares
+from emap_core.engine.evaluate import Evaluator, Probe, Targets, measure
+from emap_core.engine.plan import SECONDS_PER_TILE, Plan, order_texts, tile_shape
+from emap_core.engine.settings import Settings
+from emap_core.engine.space import to_space
+from emap_core.engine.states import (
+    EncodedItems,
+    UniqueImages,
+    encoded_images,
+    encoded_texts,
+    images_per_chunk,
+)
+from emap_core.models.base import Scorer
+from emap_core.models.states import States
+
+Index = NDArray[np.intp]
+
+_BATCH_MEMORY = 256 * 2**20
+
+
+@dataclass
+class Work:
+    """A model, a dataset and settings, of which nothing has been evaluated yet.
+
+    Attributes
+    ----------
+    evaluator : Evaluator
+        Texts in plan order (sorted by length), images in order of first appearance.
+    cells : Cells
+        Both in order of first appearance.
+    text_order : ndarray of shape (U_t,)
+        Number of the text in each row of the plan.
+    targets : Targets
+        Where the examples are, in plan order.
+    images : UniqueImages
+    model_name, dataset_name : str
+        Short names for people and run ids.
+    fingerprints : dict
+        Of ``model`` (None if it states none) and ``data``.
+    probe : Probe
+        The first pairs, once `measure` has evaluated them.
+    n_classes : int
+        Size of the model's last axis, once `measure` or `resume` was called, as for the next two.
+    classes : list of str
+        A name for each logit; for a binary task the two labels.
+    labels : ndarray or None
+    """
+
+    dataset: Any
+    settings: Settings
+    scorer: Scorer
+    evaluator: Evaluator
+    cells: Cells
+    text_order: Index
+    targets: Targets
+    images: UniqueImages
+    task: Task
+    model_name: str
+    dataset_name: str
+    fingerprints: dict[str, str | None]
+    probe: Probe = field(init=False)
+    n_classes: int = field(init=False)
+    classes: list[str] = field(init=False)
+    labels: NDArray[Any] | None = field(init=False)
+
+    def measure(self) -> None:
+        """Evaluate the first pairs: whatever is wrong with shapes, values or labels shows here.
+
+        Raises
+        ------
+        EmapError
+            If model and data do not fit together.
+        """
+        by_hand = self.settings.batch_size
+        self.evaluator.batch_size = by_hand or 2**30
+        self.probe = measure(self.evaluator, _BATCH_MEMORY, 0.5 if by_hand is None else 0.0)
+        self.evaluator.batch_size = by_hand or self.probe.batch_size
+        self._fit_labels(self.probe.cells.shape[2])
+
+    def resume(self, plan: Plan) -> None:
+        """Take up a plan that was made before, with nothing measured again."""
+        self.evaluator.batch_size = plan.batch_size
+        self._fit_labels(plan.n_classes)
+
+    def _fit_labels(self, n_classes: int) -> None:
+        self.n_classes = n_classes
+        self.labels = match_labels(self.dataset, self.scorer.classes, n_classes)
+        self.classes = _class_names(self.scorer.classes, self.dataset, n_classes)
+
+    @property
+    def grid_bytes(self) -> int:
+        """Disk that the kept grid takes."""
+        n_texts, n_images = self.cells.shape
+        return 4 * n_texts * n_images * self.n_classes
+
+    @property
+    def keeps_grid(self) -> bool:
+        """Whether the grid is written to disk."""
+        if self.settings.keep == "auto":
+            return self.grid_bytes <= self.settings.grid_budget
+        return self.settings.keep == "grid"
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Hash of all that changes the result, None if the model states no fingerprint."""
+        if self.fingerprints["model"] is None:
+            return None
+        return fingerprint_of(
+            json.dumps(self.fingerprints, sort_keys=True),
+            json.dumps(self.settings.identity(), sort_keys=True),
+        )
+
+    @property
+    def run_id(self) -> str:
+        """Name of the run's folder: the same work has the same one."""
+        return f"{self.model_name}-on-{self.dataset_name}-{(self.fingerprint or 'unnamed')[:8]}"
+
+    def plan(self) -> Plan:
+        """Return the tiles, their size from the measured speed unless it was given by hand."""
+        n_texts, n_images = self.cells.shape
+        bytes_per_pair = 8 * 6 * self.n_classes
+        if self.settings.batch_size is not None:
+            batch_size = n_pairs = self.settings.batch_size
+            rows, columns = tile_shape(n_texts, n_images, n_pairs)
+        else:
+            batch_size = self.probe.batch_size
+            n_pairs = int(
+                min(
+                    self.probe.pairs_per_second * SECONDS_PER_TILE,
+                    _BATCH_MEMORY / bytes_per_pair,
+                )
+            )
+            rows, columns = tile_shape(n_texts, n_images, n_pairs, self.probe.shape)
+            if self.scorer.has_grid:
+                batch_size = max(batch_size, rows * columns)
+        kept = self.probe.shape if self.probe.shape <= (rows, columns) else (0, 0)
+        if kept[1] > columns:
+            kept = (0, 0)
+        return Plan(
+            n_texts,
+            n_images,
+            self.n_classes,
+            rows,
+            columns,
+            batch_size,
+            self.images.per_chunk,
+            kept,
+        )
+
+
+def prepare(
+    model: Any,
+    dataset: Any,
+    settings: Settings,
+    model_args: dict[str, Any] | None = None,
+    data_args: dict[str, Any] | None = None,
+) -> Work:
+    """Load a model and a dataset, and find the cells of the grid.
+
+    Nothing is evaluated and nothing is written.
+
+    Raises
+    ------
+    EmapError
+        If model, data or settings do not fit together.
+    """
+    dataset_name = _name(dataset, "data")
+    if isinstance(dataset, str):
+        dataset = datasets.load_dataset(dataset, **(data_args or {}))
+    model_name = _name(model, "model")
+    if isinstance(model, str):
+        model = models.load_model(model, **(model_args or {}))
+    cells = find_cells(dataset)
+    order = order_texts(cells.texts)
+    scorer = Scorer(model, settings.device)
+    first_image = dataset.images[int(cells.image_examples[0])]
+    images = UniqueImages(
+        dataset.images,
+        getattr(dataset, "image_inputs", None),
+        cells.image_examples,
+        images_per_chunk(first_image),
+    )
+    task: Task = dataset.task
+    evaluator = Evaluator(
+        scorer=scorer,
+        texts=encoded_texts(scorer, [cells.texts[i] for i in order]),
+        images=encoded_images(scorer, images),
+        batch_size=1,
+        precision=settings.precision,
+        convert=lambda values: to_space(values, scorer.output, settings.space, task),
+        name_pair=lambda row, column: (
+            f"the text {_short(cells.texts[order[row]])} with the image of example "
+            f"{dataset.ids[int(cells.image_examples[column])]!r}"
+        ),
+    )
+    if hasattr(model, "grid_for"):
+        _look_up(evaluator, model.grid_for(cells), order, scorer)
+    row_of = np.argsort(order)
+    p, q = example_shares(cells.text_index, cells.image_index, *cells.shape)
+    return Work(
+        dataset=dataset,
+        settings=settings,
+        scorer=scorer,
+        evaluator=evaluator,
+        cells=cells,
+        text_order=order,
+        targets=Targets(row_of[cells.text_index], cells.image_index, p[order], q),
+        images=images,
+        task=task,
+        model_name=model_name,
+        dataset_name=dataset_name,
+        fingerprints={
+            "model": settings.fingerprint or scorer.fingerprint,
+            "data": getattr(dataset, "fingerprint", None) or _content(dataset, cells),
+        },
+    )
+
+
+class _GridLookup:
+    """A grid that was computed elsewhere, in the form of a staged model whose states are numbers."""
+
+    def __init__(self, grid: Any) -> None:
+        self._grid = grid
+
+    def score_grid(self, rows: torch.Tensor, columns: torch.Tensor) -> Any:
+        return np.asarray(self._grid[rows.numpy()][:, columns.numpy()])
+
+
+def _look_up(evaluator: Evaluator, grid: Any, order: Index, scorer: Scorer) -> None:
+    scorer.model, scorer.has_grid, scorer.staged = _GridLookup(grid), True, True
+    per_chunk = 4096
+
+    def numbers(index: Index) -> Any:
+        def encode(chunk: int) -> States:
+            return torch.as_tensor(index[chunk * per_chunk : (chunk + 1) * per_chunk].copy())
+
+        return encode
+
+    n_images = evaluator.images.n_items
+    evaluator.texts = EncodedItems("texts", len(order), per_chunk, numbers(order), False, "cpu")
+    evaluator.images = EncodedItems(
+        "images", n_images, per_chunk, numbers(np.arange(n_images)), False, "cpu"
+    )
+
+
+def _name(given: Any, otherwise: str) -> str:
+    if isinstance(given, str):
+        # Of a path only the last part, without what follows a dot.
+        last = re.split(r"[/\\]", given.partition(":")[2] or given)[-1]
+        name = last.partition(".")[0] if "." in last else last
+    else:
+        name = getattr(given, "name", None) or getattr(given, "__name__", type(given).__name__)
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", str(name)).strip("-").lower()[:40] or otherwise
+
+
+def _class_names(classes: list[str] | None, dataset: Any, n_classes: int) -> list[str]:
+    names = classes or dataset.classes or []
+    if len(names) == n_classes or (n_classes == 1 and len(names) == 2):
+        return list(names)
+    if dataset.task == "binary":
+        return ["no", "yes"]
+    return [f"class {i}" for i in range(n_classes)]
+
+
+def _content(dataset: Any, cells: Cells) -> str:
+    keys = getattr(dataset, "image_keys", None)
+    labels = None if dataset.labels is None else [str(label) for label in dataset.labels]
+    images = (
+        [str(key) for key in keys]
+        if keys is not None
+        else [
+            fingerprint_of(np.asarray(dataset.images[int(i)]).tobytes())
+            for i in cells.image_examples
+        ]
+    )
+    return fingerprint_of(
+        json.dumps([cells.texts, labels, list(dataset.ids), images]),
+        cells.text_index.tobytes(),
+        cells.image_index.tobytes(),
+    )
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:59] + "…")

@@ -1,0 +1,235 @@
+"""What lies in a run folder and how it is written, so that nothing half-written is taken for whole."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import filelock
+
+from emap_core.errors import RunError
+
+FORMAT = 1
+"""Version of the folder's layout; a folder of a newer one is refused, not guessed at."""
+
+Status = Literal["queued", "running", "finished", "failed", "cancelled", "interrupted"]
+
+Json = dict[str, Any]
+
+
+def runs_root() -> Path:
+    """Return the folder that holds the runs: ``EMAP_RUNS``, or ``runs`` in the current folder."""
+    return Path(os.environ.get("EMAP_RUNS", "runs"))
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path` that takes its place only when the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Json) -> None:
+    """Write an object as JSON in one step."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, allow_nan=False))
+
+
+def read_json(path: Path) -> Json | None:
+    """Return the object in a JSON file, None where there is no such file.
+
+    Raises
+    ------
+    RunError
+        If the file holds no JSON object.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"{path.name} in run {path.parent.name!r} cannot be read: {error}"
+        ) from error
+    if not isinstance(content, dict):
+        raise RunError(f"{path.name} in run {path.parent.name!r} holds no JSON object")
+    return content
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths and small files of one run."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @property
+    def examples(self) -> Path:
+        """Table of the examples: id, cell, label."""
+        return self.path / "examples.parquet"
+
+    @property
+    def texts(self) -> Path:
+        """Table of the unique texts."""
+        return self.path / "texts.parquet"
+
+    @property
+    def images(self) -> Path:
+        """Folder of tables with the unique images' thumbnails."""
+        return self.path / "images"
+
+    @property
+    def tiles(self) -> Path:
+        """Folder of finished tiles' partial sums."""
+        return self.path / "tiles"
+
+    @property
+    def states(self) -> Path:
+        """Folder of encoded texts and images, there until the run is finished."""
+        return self.path / "states"
+
+    @property
+    def grid(self) -> Path:
+        """Zarr store of the grid, where it is kept."""
+        return self.path / "grid.zarr"
+
+    @property
+    def plan(self) -> Path:
+        """The tiles, fixed before the first one is computed."""
+        return self.path / "plan.json"
+
+    @property
+    def sums(self) -> Path:
+        """Row, column, total and matched values: all that a decomposition needs."""
+        return self.path / "sums.npz"
+
+    @property
+    def inference(self) -> Path:
+        """Intervals and tests, computed on first use."""
+        return self.path / "inference"
+
+    @property
+    def cancel_request(self) -> Path:
+        """A file whose existence asks the run to stop."""
+        return self.path / "cancel"
+
+    def manifest(self) -> Json:
+        """Return what the run is about.
+
+        Raises
+        ------
+        RunError
+            If there is no manifest, or one of a newer format.
+        """
+        content = read_json(self.path / "run.json")
+        if content is None:
+            raise RunError(f"{self.id!r} is no run: {self.path} has no run.json")
+        if content.get("format", 0) > FORMAT:
+            raise RunError(
+                f"run {self.id!r} has format {content['format']}; this version reads up to {FORMAT}: "
+                "update EMAP Lens"
+            )
+        return content
+
+    def write_manifest(self, content: Json) -> None:
+        """Write the manifest in one step."""
+        write_json(self.path / "run.json", {"format": FORMAT, **content})
+
+    def update_manifest(self, **changes: Any) -> None:
+        """Change single entries of the manifest."""
+        self.write_manifest({**self.manifest(), **changes})
+
+    def progress(self) -> Json | None:
+        """Return the newest progress event, None before the first."""
+        return read_json(self.path / "progress.json")
+
+    def write_progress(self, event: Json) -> None:
+        """Keep the newest progress event for whoever watches."""
+        write_json(self.path / "progress.json", event)
+
+    def lock(self) -> filelock.BaseFileLock:
+        """Return the lock that whoever computes the run holds."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        return filelock.FileLock(self.path / ".lock")
+
+    def is_locked(self) -> bool:
+        """Whether some process computes the run just now."""
+        if not (self.path / ".lock").exists():
+            return False
+        try:
+            with filelock.FileLock(self.path / ".lock", timeout=0):
+                return False
+        except filelock.Timeout:
+            return True
+        except OSError:
+            # A read-only folder is one that nobody here computes.
+            return False
+
+    def status(self) -> Status:
+        """Return how far the run is; a run that says it runs while nobody holds it was cut off."""
+        status = cast(Status, self.manifest().get("status", "interrupted"))
+        if status in ("running", "queued") and not self.is_locked():
+            return "interrupted"
+        return status
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """One line of the list of runs."""
+
+    id: str
+    path: Path
+    status: Status
+    manifest: Json
+    progress: Json | None
+    error: str | None
+
+
+def describe_run(path: Path) -> RunInfo:
+    """Return what is known of a run folder, finished or not; a damaged one says so in `error`."""
+    folder = RunFolder(path)
+    try:
+        manifest = folder.manifest()
+        return RunInfo(
+            folder.id, path, folder.status(), manifest, folder.progress(), manifest.get("error")
+        )
+    except RunError as error:
+        return RunInfo(folder.id, path, "failed", {}, None, str(error))
+
+
+def list_runs(root: Path | None = None) -> list[RunInfo]:
+    """Return the runs in `root` (`runs_root` by default), the newest first."""
+    root = runs_root() if root is None else root
+    if not root.is_dir():
+        return []
+    found = [describe_run(path.parent) for path in root.glob("*/run.json")]
+    return sorted(found, key=lambda run: (run.manifest.get("created", ""), run.id), reverse=True)
+
+
+def find_run(name: str | Path) -> Path:
+    """Return the folder of a run given by its id or its path.
+
+    Raises
+    ------
+    RunError
+        If there is no such run.
+    """
+    path = Path(name)
+    for candidate in (runs_root() / path, path):
+        if (candidate / "run.json").is_file():
+            return candidate
+    raise RunError(f"there is no run {str(name)!r}, neither in {runs_root()} nor as a folder")

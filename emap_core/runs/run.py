@@ -1,0 +1,368 @@
+"""A finished run: everything the pages, the command line and a notebook read."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from emap_core import inference
+from emap_core.decomposition import Decomposition
+from emap_core.decomposition.exact import PARTS
+from emap_core.errors import RunError
+from emap_core.inference import Gap, Intervals, Verdict
+from emap_core.runs.folder import RunFolder, find_run, read_json, replacing, write_json
+from emap_core.runs.grid import Grid
+
+Array = NDArray[np.float64]
+
+
+class Run:
+    """A finished run, read from its folder when asked.
+
+    Attributes
+    ----------
+    path : Path
+    id : str
+        The folder's name.
+    manifest : dict
+        What was computed, with which settings and versions.
+    """
+
+    def __init__(self, folder: RunFolder, manifest: dict[str, Any]) -> None:
+        self._folder = folder
+        self.path = folder.path
+        self.id = folder.id
+        self.manifest = manifest
+        self._intervals: Intervals | None = None
+        self._parts: dict[int, list[bytes]] = {}
+
+    @classmethod
+    def load(cls, path: str | Path) -> Run:
+        """Open a finished run by its path or its id.
+
+        Raises
+        ------
+        RunError
+            If there is no such run, or it is not finished.
+        """
+        folder = RunFolder(find_run(path))
+        manifest = folder.manifest()
+        if manifest.get("status") != "finished":
+            status = folder.status()
+            why = f": {manifest['error']}" if manifest.get("error") else ""
+            raise RunError(f"run {folder.id!r} is not finished but {status}{why}")
+        return cls(folder, manifest)
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes; for a binary task the two labels."""
+        return list(self.manifest["classes"])
+
+    @property
+    def task(self) -> str:
+        """One of multiclass, binary, multilabel, regression."""
+        return str(self.manifest["task"])
+
+    @property
+    def space(self) -> str:
+        """What was projected: logits, log_probabilities or probabilities."""
+        return str(self.manifest["space"])
+
+    @property
+    def softmax(self) -> bool:
+        """Whether a number added to all logits of an example changes nothing."""
+        return (
+            self.task == "multiclass"
+            and self.manifest["n_classes"] > 1
+            and self.space != "probabilities"
+        )
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of the metrics in the table; empty without labels."""
+        return list(self.manifest["metrics"])
+
+    @cached_property
+    def decomposition(self) -> Decomposition:
+        """The predictions, split into text, image and interaction parts."""
+        stored = self._arrays
+        return Decomposition(**{name: stored[name] for name in Decomposition.__dataclass_fields__})
+
+    @cached_property
+    def shares(self) -> Decomposition:
+        """The decomposition that shares are read from: centred over classes under a softmax."""
+        return self.decomposition.class_centred() if self.softmax else self.decomposition
+
+    @cached_property
+    def labels(self) -> NDArray[Any] | None:
+        """Labels on the class axis, (N,); multilabel and regression (N, C); None without any."""
+        path = self.path / "labels.npy"
+        return np.load(path, allow_pickle=False) if path.exists() else None
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """The examples' ids."""
+        return [str(i) for i in self._table(self._folder.examples)["id"]]
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The unique texts, in order of first appearance."""
+        return [str(text) for text in self._table(self._folder.texts)["text"]]
+
+    @cached_property
+    def grid(self) -> Grid | None:
+        """The kept grid, None where only sums were kept."""
+        if self.manifest["keep"] != "grid":
+            return None
+        return Grid(self._folder.grid, self._arrays["text_order"])
+
+    def thumbnail(self, image: int) -> bytes:
+        """Return the JPEG of a unique image, at most 256 pixels a side.
+
+        Raises
+        ------
+        RunError
+            If the run holds no such image.
+        """
+        per_part = int(self.manifest["images_per_part"])
+        part = self._parts.get(image // per_part)
+        if part is None:
+            path = self._folder.images / f"part-{image // per_part:06d}.parquet"
+            try:
+                part = pq.read_table(path).column("thumbnail").to_pylist()
+            except (OSError, KeyError) as error:
+                raise RunError(f"run {self.id!r} has no thumbnail of image {image}") from error
+            self._parts[image // per_part] = part
+        return bytes(part[image % per_part])
+
+    def scores(self, projection: str) -> Array:
+        """Return the predictions of one row of the table, shape (N, C)."""
+        if projection not in self._projections:
+            known = ", ".join(self._projections)
+            raise RunError(f"there is no projection {projection!r}; known are {known}")
+        return self._projections[projection]
+
+    def table(self, intervals: bool = False) -> pd.DataFrame:
+        """Return the scores: rows full, emap, …, constant; a column a metric.
+
+        With `intervals` two further columns a metric, ``…_low`` and ``…_high``, computed on first
+        use.
+        """
+        kept = read_json(self._folder.inference / "points.json") or {}
+        missing = [name for name in self.metrics if name not in kept]
+        if missing:
+            points = inference.score_table(
+                self.decomposition, self.labels, self.task, missing, self.space
+            )
+            kept |= {name: _without_nan(points[name].to_dict()) for name in missing}
+            self._keep("points", kept)
+        columns: dict[str, list[Any]] = {}
+        for name in self.metrics:
+            columns[name] = [kept[name][row] for row in inference.PROJECTIONS]
+            if intervals:
+                rows = self.intervals().rows[name]
+                columns[f"{name}_low"] = [rows[row].low for row in inference.PROJECTIONS]
+                columns[f"{name}_high"] = [rows[row].high for row in inference.PROJECTIONS]
+        index = pd.Index(inference.PROJECTIONS, name="projection")
+        return pd.DataFrame(columns, index=index, dtype=float)
+
+    def gap(self, metric: str, projection: str = "emap_leave_one_out") -> Gap:
+        """Return what a metric loses without interactions, with interval and test.
+
+        Parameters
+        ----------
+        metric : str
+            One of `metrics`.
+        projection : {"emap_leave_one_out", "emap"}
+
+        Raises
+        ------
+        RunError
+            If the run has no labels, or was not asked for this metric.
+        """
+        gaps = self.intervals().gaps
+        if metric not in gaps:
+            raise RunError(
+                f"run {self.id!r} has no metric {metric!r}; "
+                + (f"it has {', '.join(gaps)}" if gaps else "its data has no labels")
+            )
+        if projection not in gaps[metric]:
+            raise RunError(
+                f"projection is {projection!r}; expected one of {', '.join(gaps[metric])}"
+            )
+        return gaps[metric][projection]
+
+    def intervals(self) -> Intervals:
+        """Return intervals and tests of everything in the table, computed on first use."""
+        if self._intervals is None:
+            kept = read_json(self._folder.inference / "intervals.json")
+            if kept is None or kept["metrics"] != self.metrics:
+                found = inference.intervals(
+                    self.decomposition,
+                    self.labels,
+                    self.task,
+                    self.metrics,
+                    space=self.space,
+                    grid=None if self.grid is None else self.grid.load(),
+                    centred=self.softmax,
+                )
+                self._intervals = found
+                self._keep("intervals", {"metrics": self.metrics, **found.to_json()})
+            else:
+                self._intervals = Intervals.from_json(kept)
+        return self._intervals
+
+    def verdict(self, smallest_gap: float = inference.SMALLEST_GAP) -> Verdict:
+        """Return what the first metric's leave-one-out gap says, in a sentence."""
+        share = float(self.shares.pooled_shares[2])
+        if not self.metrics:
+            return inference.verdict(None, interaction_share=share, space=self.space)
+        flips = inference.flips(self.decomposition, self.labels, self.task, self.space)
+        gap = self.gap(self.metrics[0])
+        if not np.isfinite(gap.difference):
+            # A single text or image: only the plain projection exists.
+            gap = self.gap(self.metrics[0], "emap")
+        return inference.verdict(
+            gap,
+            smallest_gap=smallest_gap,
+            interaction_share=share,
+            decisions_changed=None if flips is None else int((flips != "same").sum()),
+            space=self.space,
+            why_undefined=inference.why_undefined(
+                self.metrics[0], self.labels, self.decomposition.logits, self.task
+            ),
+        )
+
+    def examples(self) -> pd.DataFrame:
+        """Return a row an example: text, label, predictions, flip, kind, size of the interaction.
+
+        ``interaction`` is the length of the interaction vector, class-centred under a softmax, in
+        units of the projected space. ``flip`` and ``kind`` hold the model against its
+        leave-one-out projection.
+        """
+        return self._examples.copy()
+
+    def write_examples(self, path: Path) -> None:
+        """Write the examples as CSV."""
+        with replacing(path) as temporary:
+            self._examples.to_csv(temporary, index=False)
+
+    def record(self) -> dict[str, Any]:
+        """Return the numbers of the run as one JSON-able object; what is not computed is None."""
+        points = self.table()
+        manifest = self.manifest
+        return {
+            **{name: manifest[name] for name in ("n_examples", "n_texts", "n_images")},
+            "n_pairs_evaluated": manifest["n_pairs_evaluated"],
+            "method": manifest["method"],
+            "space": self.space,
+            "classes": self.classes,
+            "metrics": {name: self._metric_record(name, points[name]) for name in self.metrics},
+            "variance_shares": _shares_record(self.shares),
+            "variance_shares_raw": _shares_record(self.decomposition),
+            "verdict": str(self.verdict()),
+            "run": self.id,
+            "model": manifest["model"],
+            "dataset": manifest["dataset"],
+        }
+
+    def _metric_record(self, name: str, points: pd.Series) -> dict[str, Any]:
+        plain, left_out = self.gap(name, "emap"), self.gap(name)
+        return _without_nan(
+            {
+                **points.to_dict(),
+                "gap": plain.difference,
+                "gap_low": plain.low,
+                "gap_high": plain.high,
+                "p_value": plain.p_value,
+                "gap_leave_one_out": left_out.difference,
+                "gap_leave_one_out_low": left_out.low,
+                "gap_leave_one_out_high": left_out.high,
+                "p_value_leave_one_out": left_out.p_value,
+                "method": left_out.method,
+                "n_resamples": left_out.n_resamples,
+                "seed": left_out.seed,
+            }
+        )
+
+    @cached_property
+    def _examples(self) -> pd.DataFrame:
+        d = self.decomposition
+        table = pd.DataFrame(
+            {
+                "id": self.ids,
+                "text": [self.texts[u] for u in d.text_index],
+                "label": inference.label_names(self.labels, self.classes, self.task)
+                or [None] * len(self.ids),
+            }
+        )
+        for column, projection in (
+            ("prediction", "full"),
+            ("prediction_emap", "emap"),
+            ("prediction_emap_leave_one_out", "emap_leave_one_out"),
+        ):
+            table[column] = inference.prediction_names(
+                self.scores(projection), self.classes, self.task, self.space
+            )
+            table[column.replace("prediction", "correct")] = self._right(self.scores(projection))
+        table["flip"] = inference.flips(d, self.labels, self.task, self.space)
+        table["kind"] = inference.kinds(d, self.task, self.space)
+        table["interaction"] = np.linalg.norm(self.shares.interaction, axis=1)
+        table["text_index"] = d.text_index
+        table["image_index"] = d.image_index
+        if self.labels is not None and self.labels.ndim == 1:
+            table["label_index"] = self.labels
+        return table
+
+    def _right(self, scores: Array) -> NDArray[Any] | None:
+        if self.labels is None or self.task == "regression":
+            return None
+        same = inference.predict(scores, self.task, self.space) == self.labels
+        return same if same.ndim == 1 else same.all(axis=1)
+
+    def _keep(self, name: str, content: dict[str, Any]) -> None:
+        try:
+            write_json(self._folder.inference / f"{name}.json", content)
+        except OSError:
+            # A run on a read-only disk can be read all the same; it is only computed again.
+            return
+
+    def _table(self, path: Path) -> pd.DataFrame:
+        try:
+            return pd.read_parquet(path)
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path.name} of run {self.id!r} cannot be read: {error}") from error
+
+    @cached_property
+    def _projections(self) -> dict[str, Array]:
+        return inference.projections(self.decomposition, self.labels, self.task, self.space)
+
+    @cached_property
+    def _arrays(self) -> dict[str, Any]:
+        try:
+            with np.load(self._folder.sums, allow_pickle=False) as stored:
+                return dict(stored)
+        except (OSError, ValueError, EOFError) as error:
+            raise RunError(f"sums.npz of run {self.id!r} cannot be read: {error}") from error
+
+
+def _shares_record(decomposition: Decomposition) -> dict[str, Any]:
+    shares, pooled = decomposition.variance_shares, decomposition.pooled_shares
+    return {
+        **{part: [_number(v) for v in shares[i]] for i, part in enumerate(PARTS)},
+        "pooled": {part: _number(pooled[i]) for i, part in enumerate(PARTS)},
+    }
+
+
+def _without_nan(content: dict[str, Any]) -> dict[str, Any]:
+    return {k: _number(v) if isinstance(v, float) else v for k, v in content.items()}
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

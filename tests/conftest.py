@@ -1,0 +1,7 @@
+import pytest
+from samples import make_examples
+
+
+@pytest.fixture
+def examples():
+    return make_examples()

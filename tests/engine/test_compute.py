@@ -1,0 +1,360 @@
+import numpy as np
+import pytest
+import torch
+from samples import Staged, WithGrid, as_callable, make_examples, numbers_of_text, score_pair
+
+import emap_core as emap
+from emap_core.errors import (
+    Cancelled,
+    DatasetError,
+    LabelError,
+    ModelError,
+    RunError,
+    SettingError,
+)
+from emap_core.runs import describe_run
+
+
+def brute_force(dataset):
+    """Spell out all N × N pairs."""
+    return emap.decompose(
+        np.array([[score_pair(t, v) for v in dataset.images] for t in dataset.texts])
+    )
+
+
+@pytest.mark.parametrize("model", [Staged(), WithGrid(), as_callable])
+@pytest.mark.parametrize("settings", [{}, {"keep": "sums"}, {"batch_size": 7}, {"batch_size": 1}])
+def test_same_as_all_pairs_spelled_out(model, settings, examples, tmp_path):
+    run = emap.compute(model, examples, out=tmp_path / "run", **settings)
+    found, expected = run.decomposition, brute_force(examples)
+    for name in ("logits", "emap", "interaction", "mean"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(found.variance_shares, expected.variance_shares, rtol=0, atol=1e-9)
+    assert run.manifest["n_pairs_evaluated"] == 11 * 23
+
+
+@pytest.mark.parametrize("kind", [Staged, WithGrid])
+def test_each_thing_is_done_once(kind, examples, tmp_path):
+    model = kind()
+    emap.compute(model, examples, out=tmp_path / "run", batch_size=20)
+    assert (model.texts_encoded, model.images_encoded) == (11, 23)
+    # The first two texts and images are scored to check the shape of the output.
+    assert model.pairs_scored <= 11 * 23 + 4
+
+
+def test_measured_pairs_are_kept(examples, tmp_path):
+    model = Staged()
+    emap.compute(model, examples, out=tmp_path / "run")
+    assert model.pairs_scored == 11 * 23
+
+
+def test_a_callables_images_are_opened_once(examples, tmp_path):
+    class Counting(list):
+        opened = 0
+
+        def __getitem__(self, index):
+            Counting.opened += 1
+            return super().__getitem__(index)
+
+    examples.images = Counting(examples.images)
+    emap.compute(as_callable, examples, out=tmp_path / "run", batch_size=30)
+    # Once for the size of the first.
+    assert Counting.opened == 23 + 1
+
+
+def test_kept_grid_holds_the_models_outputs(examples, tmp_path):
+    run = emap.compute(Staged(), examples, out=tmp_path / "run", batch_size=17)
+    d = run.decomposition
+    whole = run.grid.load()
+    np.testing.assert_allclose(whole[d.text_index, d.image_index], d.logits, rtol=1e-6)
+    np.testing.assert_array_equal(run.grid.row(3), whole[3])
+    np.testing.assert_array_equal(run.grid.column(5), whole[:, 5])
+    np.testing.assert_array_equal(run.grid.cell(3, 5), whole[3, 5])
+    np.testing.assert_array_equal(run.grid.load_class(1), whole[:, :, 1])
+    rows = np.concatenate([rows for rows, _ in run.grid.blocks()])
+    np.testing.assert_array_equal(
+        np.concatenate([cells for _, cells in run.grid.blocks()]), whole[rows]
+    )
+    assert emap.compute(Staged(), examples, out=tmp_path / "sums", keep="sums").grid is None
+
+
+def test_states_of_different_lengths_meet(tmp_path):
+    class Padded(Staged):
+        """Words of a text as a sequence, as long as the longest text of its batch."""
+
+        fingerprint = "padded"
+
+        def encode_texts(self, texts):
+            longest = max(len(t.split()) for t in texts)
+            states = torch.zeros(len(texts), longest, 5, dtype=torch.float64)
+            for row, text in enumerate(texts):
+                for column, word in enumerate(text.split()):
+                    states[row, column, len(word) % 5] = 1.0
+            return states
+
+        def score(self, text_states, image_states):
+            (v,) = image_states
+            return (text_states.sum(1) * v).sum(1, keepdim=True)
+
+    texts = [" ".join(["word" * (1 + i % 3)] * (1 + i % 40)) for i in range(150)]
+    data = make_examples(n=150, n_texts=1, texts=texts, labels=None)
+    run = emap.compute(Padded(), data, out=tmp_path / "run", batch_size=50)
+    model = Padded()
+    for i in (0, 41, 149):
+        alone = model.score(model.encode_texts([texts[i]]), model.encode_images([data.images[i]]))
+        np.testing.assert_allclose(run.decomposition.logits[i], alone[0], atol=1e-9)
+
+
+def test_finished_run_is_returned_as_it_is(examples, tmp_path, monkeypatch):
+    monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
+    first = emap.compute(Staged(), examples)
+    model = Staged()
+    again = emap.compute(model, examples)
+    assert again.id == first.id
+    assert model.pairs_scored < 11 * 23
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"fingerprint": "another"}, "the model has changed"),
+        ({"space": "probabilities"}, "space was 'logits' and is now 'probabilities'"),
+    ],
+)
+def test_other_work_in_the_folder_is_refused(change, message, examples, tmp_path):
+    emap.compute(Staged(), examples, out=tmp_path / "run")
+    with pytest.raises(RunError, match=message):
+        emap.compute(Staged(), examples, out=tmp_path / "run", **change)
+
+
+def test_a_model_without_fingerprint_needs_a_name_to_resume(examples, tmp_path):
+    emap.compute(as_callable, examples, out=tmp_path / "run")
+    with pytest.raises(RunError, match="give fingerprint="):
+        emap.compute(as_callable, examples, out=tmp_path / "run")
+    named = {"out": tmp_path / "named", "fingerprint": "mine"}
+    assert emap.compute(as_callable, examples, **named).id == "named"
+    assert emap.compute(as_callable, examples, **named).id == "named"
+
+
+def test_a_folder_of_something_else_is_left_alone(examples, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(RunError, match="no run"):
+        emap.compute(Staged(), examples, out=tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+class Broken(Staged):
+    def __init__(self, result):
+        super().__init__()
+        self.result = result
+
+    def score(self, text_states, image_states):
+        return self.result(super().score(text_states, image_states))
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "error", "message"),
+    [
+        (Broken(lambda s: s[:1]), {}, ModelError, "shape \\(1, 3\\) for 4 pairs"),
+        (Broken(lambda s: s[:, 0]), {}, ModelError, "shape \\(4,\\) for 4 pairs"),
+        (Broken(lambda s: s * np.nan), {}, ModelError, "returned nan for the text"),
+        (Staged(), {"labels": ["three"] * 60}, LabelError, "'example-0' has the label 'three'"),
+        (Staged(), {"labels": [7] * 60}, LabelError, "numbered 0 to 2"),
+        (object(), {}, ModelError, "object is no model"),
+    ],
+)
+def test_mistakes_are_found_before_there_is_a_folder(model, changes, error, message, tmp_path):
+    with pytest.raises(error, match=message):
+        emap.compute(model, make_examples(**changes), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_example_cannot_be_recombined(tmp_path):
+    with pytest.raises(DatasetError, match="1 example; .* at least 2"):
+        emap.compute(Staged(), make_examples(n=1), out=tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"method": "guess"}, "expected one of exact"),
+        ({"colour": "red"}, "no setting 'colour'"),
+        ({"space": "odds"}, "space is 'odds'"),
+    ],
+)
+def test_settings_are_checked(settings, message, examples, tmp_path):
+    with pytest.raises(SettingError, match=message):
+        emap.compute(Staged(), examples, out=tmp_path / "run", **settings)
+
+
+class Fragile(Staged):
+    """Goes wrong after a number of calls."""
+
+    def __init__(self, calls, error):
+        super().__init__()
+        self.calls, self.error = calls, error
+
+    def score(self, text_states, image_states):
+        self.calls -= 1
+        if self.calls == 0:
+            raise self.error
+        return super().score(text_states, image_states)
+
+
+def test_nan_met_later_names_the_pair_and_keeps_what_is_finished(examples, tmp_path):
+    class Poisoned(Staged):
+        def score(self, text_states, image_states):
+            scores = super().score(text_states, image_states)
+            of_longest = torch.tensor(numbers_of_text(longest))
+            scores[(text_states["t"] == of_longest).all(1)] = torch.nan
+            return scores
+
+    # Texts are sorted by length, so the longest comes last.
+    longest = max(set(examples.texts), key=len)
+    with pytest.raises(ModelError, match=f"nan for the text '{longest}' with the image of"):
+        emap.compute(Poisoned(), examples, out=tmp_path / "run", batch_size=23)
+    info = describe_run(tmp_path / "run")
+    assert info.status == "failed"
+    assert longest in info.error
+    assert len(list((tmp_path / "run" / "tiles").iterdir())) > 0
+    model = Staged()
+    emap.compute(model, examples, out=tmp_path / "run", batch_size=23)
+    assert 0 < model.pairs_scored < 11 * 23
+    assert model.texts_encoded == model.images_encoded == 0
+
+
+def same_arrays(a, b):
+    d, e = a.decomposition, b.decomposition
+    return all(
+        np.array_equal(getattr(d, name), getattr(e, name)) for name in d.__dataclass_fields__
+    ) and np.array_equal(a.grid.load(), b.grid.load())
+
+
+@pytest.mark.parametrize("calls", [2, 5, 9])
+def test_an_interrupted_run_goes_on_to_the_same_bits(calls, examples, tmp_path):
+    whole = emap.compute(Staged(), examples, out=tmp_path / "whole", batch_size=23)
+    with pytest.raises(ZeroDivisionError):
+        emap.compute(
+            Fragile(calls, ZeroDivisionError()), examples, out=tmp_path / "run", batch_size=23
+        )
+    model = Staged()
+    run = emap.compute(model, examples, out=tmp_path / "run", batch_size=23)
+    assert same_arrays(run, whole)
+
+
+def test_damaged_tile_is_computed_again(examples, tmp_path):
+    whole = emap.compute(Staged(), examples, out=tmp_path / "whole", batch_size=23)
+    with pytest.raises(ZeroDivisionError):
+        emap.compute(Fragile(9, ZeroDivisionError()), examples, out=tmp_path / "run", batch_size=23)
+    tile = tmp_path / "run" / "tiles" / "000001.npz"
+    tile.write_bytes(tile.read_bytes()[:-40])
+    assert same_arrays(emap.compute(Staged(), examples, out=tmp_path / "run", batch_size=23), whole)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
+def test_out_of_memory_halves_the_batch_and_loses_nothing(error, examples, tmp_path):
+    class Small(Staged):
+        largest = 0
+
+        def score(self, text_states, image_states):
+            if len(text_states["t"]) > 10:
+                raise error
+            Small.largest = max(Small.largest, len(text_states["t"]))
+            return super().score(text_states, image_states)
+
+    run = emap.compute(Small(), examples, out=tmp_path / "run", batch_size=64)
+    np.testing.assert_allclose(
+        run.decomposition.emap, brute_force(examples).emap, rtol=0, atol=1e-9
+    )
+    assert 4 <= Small.largest <= 10
+
+
+def test_other_runtime_errors_are_not_taken_for_memory(examples, tmp_path):
+    with pytest.raises(RuntimeError, match="mat1"):
+        emap.compute(
+            Fragile(3, RuntimeError("mat1 and mat2 shapes")),
+            examples,
+            out=tmp_path / "run",
+            batch_size=23,
+        )
+
+
+def test_cancel_takes_effect_within_one_tile(examples, tmp_path):
+    model = Staged()
+    events = []
+    with pytest.raises(Cancelled):
+        emap.compute(
+            model,
+            examples,
+            out=tmp_path / "run",
+            batch_size=23,
+            listener=events.append,
+            cancelled=lambda: model.pairs_scored > 100,
+        )
+    assert 100 < model.pairs_scored <= 100 + 2 * 23
+    assert describe_run(tmp_path / "run").status == "cancelled"
+    assert events[-1]["event"] == "cancelled"
+    assert emap.compute(Staged(), examples, out=tmp_path / "run", batch_size=23).id == "run"
+
+
+def test_a_file_cancels_too(examples, tmp_path):
+    class Asks(Staged):
+        def score(self, text_states, image_states):
+            (tmp_path / "run").mkdir(exist_ok=True)
+            if (tmp_path / "run" / "plan.json").exists():
+                (tmp_path / "run" / "cancel").touch()
+            return super().score(text_states, image_states)
+
+    with pytest.raises(Cancelled):
+        emap.compute(Asks(), examples, out=tmp_path / "run", batch_size=23)
+
+
+def test_full_disk_is_told_and_the_run_goes_on_later(examples, tmp_path, monkeypatch):
+    from emap_core.engine.evaluate import TileSums
+
+    save, written = TileSums.save, []
+
+    def full(self, path):
+        written.append(path)
+        if len(written) == 3:
+            raise OSError(28, "No space left on device")
+        save(self, path)
+
+    monkeypatch.setattr(TileSums, "save", full)
+    with pytest.raises(RunError, match="disk of run 'run' is full"):
+        emap.compute(Staged(), examples, out=tmp_path / "run", batch_size=23)
+    monkeypatch.undo()
+    whole = emap.compute(Staged(), examples, out=tmp_path / "whole", batch_size=23)
+    run = emap.compute(Staged(), examples, out=tmp_path / "run", batch_size=23)
+    assert same_arrays(run, whole)
+
+
+def test_events_tell_how_far_the_run_is(examples, tmp_path):
+    events = []
+    emap.compute(Staged(), examples, out=tmp_path / "run", batch_size=23, listener=events.append)
+    kinds = [event["event"] for event in events]
+    assert kinds[0] == "planned"
+    assert kinds[-1] == "finished"
+    last = [event for event in events if event["event"] == "progress"][-1]
+    assert last["pairs_done"] == last["pairs_total"] == 11 * 23
+    assert describe_run(tmp_path / "run").progress["event"] == "finished"
+
+
+def test_estimate_says_what_a_run_would_cost(examples):
+    found = emap.estimate(Staged(), examples)
+    assert found.n_pairs == 11 * 23
+    assert found.grid_bytes == 11 * 23 * 3 * 4
+    assert found.seconds > 0
+    assert found.previews[0]["text"] == examples.texts[0]
+    # Labels were made by the model itself.
+    assert all(one["label"] == one["prediction"] for one in found.previews)
+
+
+def test_probabilities_are_projected_where_asked(examples, tmp_path):
+    run = emap.compute(Staged(), examples, out=tmp_path / "run", space="probabilities")
+    np.testing.assert_allclose(run.decomposition.logits.sum(1), 1, atol=1e-9)
+    grid = np.array([[score_pair(t, v) for v in examples.images] for t in examples.texts])
+    odds = np.exp(grid)
+    expected = emap.decompose(odds / odds.sum(2, keepdims=True))
+    np.testing.assert_allclose(run.decomposition.emap, expected.emap, atol=1e-9)
