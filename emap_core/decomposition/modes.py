@@ -85,7 +85,7 @@ def interaction_modes(
     Parameters
     ----------
     cells : ndarray of shape (U_t, U_v)
-        Logits of one class; for softmax tasks minus their mean over classes (`centred_class`).
+        Logits of one class; for softmax tasks minus their mean over classes (`class_cells`).
     text_share, image_share : ndarray of shape (U_t,) and (U_v,)
         Shares of the examples that use each text and each image.
     count : int
@@ -134,27 +134,27 @@ def interaction_modes(
 
 
 class ClassGrid(Protocol):
-    """A kept grid that hands out one class at a time."""
+    """A kept grid that hands out bands of whole rows."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Texts, images and classes."""
 
-    def load_class(self, c: int) -> NDArray[Any]:
-        """Return the logits of class `c`, shape (U_t, U_v)."""
+    def blocks(self) -> Iterator[tuple[NDArray[np.intp], NDArray[Any]]]:
+        """Yield numbers of texts and their cells, shape (A, U_v, C)."""
 
 
-def centred_class(grid: ClassGrid, c: int) -> NDArray[Any]:
-    """Return the logits of class `c` minus their mean over classes, shape (U_t, U_v).
+def class_cells(grid: ClassGrid, c: int, *, centred: bool) -> NDArray[np.float32]:
+    """Return the logits of class `c`, shape (U_t, U_v); `centred`: minus their mean over classes.
 
-    One class at a time is in memory, beside the sum. Softmax does not see what is subtracted.
+    One band of the grid is in memory at a time. A softmax does not see what centring takes away.
     """
-    own = np.array(grid.load_class(c))
-    total = np.zeros(own.shape)
-    for other in range(grid.shape[2]):
-        total += grid.load_class(other)
-    own -= (total / grid.shape[2]).astype(own.dtype)
-    return own
+    n_texts, n_images, _ = grid.shape
+    chosen = np.empty((n_texts, n_images), dtype=np.float32)
+    for texts, cells in grid.blocks():
+        own = cells[:, :, c]
+        chosen[texts] = own - cells.mean(axis=2, dtype=np.float64) if centred else own
+    return chosen
 
 
 def _chunks(cells: NDArray[Any]) -> Iterator[tuple[slice, Array]]:

@@ -1,9 +1,14 @@
 """Figures: data in, a `Chart` out; pure and deterministic."""
 
 from emap_core.figures.chart import Chart
+from emap_core.figures.comparison import comparison
+from emap_core.figures.confusion_pair import confusion_pair
 from emap_core.figures.contributions import contributions
 from emap_core.figures.gap_dumbbell import gap_dumbbell
-from emap_core.figures.style import DARK, LIGHT, Theme, theme_named
+from emap_core.figures.interaction_heatmap import interaction_heatmap
+from emap_core.figures.mode_ends import mode_ends
+from emap_core.figures.mode_scree import mode_scree
+from emap_core.figures.style import DARK, LIGHT, Theme, column_names, theme_named
 from emap_core.figures.variance_shares import variance_shares
 from emap_core.figures.waterfall import top_classes, waterfall
 
@@ -12,8 +17,14 @@ __all__ = [
     "LIGHT",
     "Chart",
     "Theme",
+    "column_names",
+    "comparison",
+    "confusion_pair",
     "contributions",
     "gap_dumbbell",
+    "interaction_heatmap",
+    "mode_ends",
+    "mode_scree",
     "theme_named",
     "top_classes",
     "variance_shares",

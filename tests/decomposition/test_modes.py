@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emap_core.decomposition import decompose
-from emap_core.decomposition.modes import centred_class, interaction_modes
+from emap_core.decomposition.modes import class_cells, interaction_modes
 
 
 def _uniform(n):
@@ -137,15 +137,20 @@ def test_a_large_grid_is_worked_on_in_place():
 
 
 class _Grid:
+    """Stored in another order than that of first appearance, in two bands."""
+
     def __init__(self, values):
         self.values, self.shape = values, values.shape
 
-    def load_class(self, c):
-        return self.values[:, :, c]
+    def blocks(self):
+        for texts in (np.array([2, 0]), np.array([3, 1])):
+            yield texts, self.values[texts]
 
 
-def test_centring_over_classes_takes_one_class_at_a_time():
+def test_a_class_is_read_band_by_band_centred_over_classes_where_asked():
     values = np.random.default_rng(7).normal(size=(4, 5, 3)).astype(np.float32)
     for c in range(3):
-        expected = values[:, :, c] - values.mean(axis=2)
-        np.testing.assert_allclose(centred_class(_Grid(values), c), expected, atol=1e-6)
+        raw = class_cells(_Grid(values), c, centred=False)
+        np.testing.assert_array_equal(raw, values[:, :, c])
+        centred = class_cells(_Grid(values), c, centred=True)
+        np.testing.assert_allclose(centred, values[:, :, c] - values.mean(axis=2), atol=1e-6)

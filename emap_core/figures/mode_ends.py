@@ -1,0 +1,75 @@
+"""The texts at the two ends of a mode."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from emap_core.decomposition.modes import Modes
+from emap_core.figures.chart import Chart
+from emap_core.figures.style import LIGHT, Theme, new_figure, outline, signed, words
+
+
+def mode_ends(
+    modes: Modes, k: int, texts: Sequence[str], *, count: int = 6, theme: Theme = LIGHT
+) -> Chart:
+    """Draw the scores of the texts at both ends of mode `k`, the positive end on top.
+
+    Parameters
+    ----------
+    modes : Modes
+    k : int
+        Number of the mode, 0 the first.
+    texts : sequence of str
+        All unique texts.
+    count : int
+        Texts at each end.
+    """
+    high, low = modes.ends(k, count)
+    shown = np.concatenate([high, low[::-1]])
+    scores = modes.text_scores[shown, k]
+    table = pd.DataFrame({"text": [texts[u] for u in shown], "score": scores})
+    figure = new_figure(theme, height=70 + 30 * len(shown), showlegend=False, dragmode=False)
+    figure.add_trace(
+        go.Bar(
+            y=list(range(len(shown))),
+            x=scores,
+            orientation="h",
+            marker={
+                "color": [theme.signed[3 if score > 0 else 1][1] for score in scores],
+                "line": outline(theme),
+            },
+            text=[signed(score) for score in scores],
+            textposition="outside",
+            textfont={"color": theme.ink},
+            cliponaxis=False,
+            hovertext=[words(text, 120) for text in table.text],
+            hovertemplate="%{hovertext}<extra></extra>",
+        )
+    )
+    reach = 1.25 * float(np.abs(scores).max(initial=1e-9))
+    figure.update_xaxes(
+        range=[-reach if len(low) else -0.15 * reach, reach],
+        zeroline=True,
+        showgrid=False,
+        title="score of the text (0 the average, 1 a standard deviation)",
+    )
+    figure.update_yaxes(
+        tickvals=list(range(len(shown))),
+        ticktext=[words(text, 44) for text in table.text],
+        range=[len(shown) - 0.5, -0.5],
+        showgrid=False,
+    )
+    figure.update_layout(bargap=0.35, margin_t=8)
+    return Chart(figure, _message(k, table), table)
+
+
+def _message(k: int, table: pd.DataFrame) -> str:
+    ends = [
+        ", ".join(f"“{text}”" for text in table.text[rows].head(3))
+        for rows in (table.score > 0, table.score < 0)
+    ]
+    return f"Mode {k + 1}: at one end {ends[0] or 'no text'}; at the other {ends[1] or 'no text'}."

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import numpy as np
+
+from emap_core.figures import comparison
+
+
+def test_each_example_is_a_point_and_words_count_who_has_the_larger_interaction():
+    first, second = np.array([1.0, 2.0, 3.0, 0.5]), np.array([2.0, 1.0, 4.0, 0.5])
+    chart = comparison(first, second, list("abcd"), ("concat", "additive"))
+    (points,) = chart.figure.data
+    assert list(points.customdata) == list("abcd")
+    np.testing.assert_allclose(points.x, first)
+    np.testing.assert_allclose(points.y, second)
+    assert "2 have the larger interaction in additive and 1 in concat" in chart.alt
+    np.testing.assert_allclose(chart.table.difference, second - first)
+
+
+def test_axes_are_equal():
+    chart = comparison(np.ones(2), np.zeros(2), ["a", "b"], ("a", "b"))
+    assert chart.figure.layout.xaxis.range == chart.figure.layout.yaxis.range
+    assert chart.figure.layout.yaxis.scaleanchor == "x"
+
+
+def test_nothing_in_common_is_said():
+    nothing = np.zeros(0)
+    assert "no example in common" in comparison(nothing, nothing, [], ("a", "b")).alt

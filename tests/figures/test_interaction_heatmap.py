@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from emap_core.decomposition import decompose
+from emap_core.figures import interaction_heatmap
+
+
+def _run(n_texts=6, n_images=9, seed=0):
+    rng = np.random.default_rng(seed)
+    cells = rng.normal(size=(n_texts, n_images, 2))
+    every = np.indices((n_texts, n_images)).reshape(2, -1)
+    texts = [f"text {u}" for u in range(n_texts)]
+    return cells, decompose(cells, *every), texts
+
+
+def _residual(cells, d, c):
+    return cells[:, :, c] - d.text_mean[:, None, c] - d.image_mean[None, :, c] + d.mean[c]
+
+
+def _chart(cells, d, texts, c=1, **options):
+    options.setdefault("text_order", np.arange(cells.shape[0]))
+    options.setdefault("image_order", np.arange(cells.shape[1]))
+    return interaction_heatmap(cells[:, :, c], d, c, texts=texts, **options)
+
+
+def test_few_pairs_are_drawn_singly_in_the_order_given():
+    cells, d, texts = _run()
+    rows, columns = np.array([3, 0, 5, 1, 2, 4]), np.arange(9)[::-1]
+    chart = _chart(cells, d, texts, text_order=rows, image_order=columns)
+    heatmap, marks = chart.figure.data
+    np.testing.assert_allclose(
+        heatmap.z, _residual(cells, d, 1)[np.ix_(rows, columns)], rtol=1e-6, atol=1e-7
+    )
+    assert chart.figure.layout.yaxis.ticktext[0] == "text 3"
+    assert chart.figure.layout.yaxis.range[0] > chart.figure.layout.yaxis.range[1]
+    assert marks.customdata[0] == "3,8"
+    assert (marks.x[-1], marks.y[-1]) == (8, 5)
+    assert marks.customdata[-1] == "4,0"
+
+
+def test_many_pairs_are_drawn_as_the_means_of_blocks():
+    cells, d, texts = _run(10, 12)
+    heatmap, marks = _chart(cells, d, texts, most=4).figure.data
+    residual = _residual(cells, d, 1)
+    assert heatmap.z.shape == (4, 4)
+    for value, name in zip(heatmap.z.ravel(), marks.customdata, strict=True):
+        (a, b), (e, f) = ((int(n) for n in side.split(":")) for side in name.split(","))
+        assert value == pytest.approx(residual[a:b, e:f].mean(), abs=1e-6)
+
+
+def test_never_more_than_200_rows_and_columns_are_sent():
+    cells, d, texts = _run(430, 510)
+    heatmap, marks = _chart(cells, d, texts).figure.data
+    assert heatmap.z.shape == (200, 200)
+    assert len(marks.customdata) == 40_000
+
+
+def test_a_window_shows_its_part_pair_by_pair():
+    cells, d, texts = _run(30, 40)
+    rows = np.arange(30)[::-1]
+    heatmap, marks = _chart(
+        cells, d, texts, text_order=rows, window=(5, 8, 10, 14), most=20
+    ).figure.data
+    expected = _residual(cells, d, 1)[np.ix_(rows[5:8], np.arange(10, 14))]
+    np.testing.assert_allclose(heatmap.z, expected, rtol=1e-6, atol=1e-7)
+    assert list(heatmap.y) == [5, 6, 7]
+    assert marks.customdata[0] == "24,10"
+
+
+def test_colours_are_centred_at_zero():
+    cells, d, texts = _run()
+    scale = _chart(cells, d, texts).figure.layout.coloraxis
+    assert scale.cmin == -scale.cmax < 0
+
+
+def test_the_chosen_pair_is_framed_where_it_is_drawn():
+    cells, d, texts = _run()
+    rows = np.arange(6)[::-1]
+    frame = _chart(cells, d, texts, text_order=rows, chosen=(1, 2)).figure.data[2]
+    assert (frame.x[0], frame.y[0]) == (2, 4)
+    outside = _chart(cells, d, texts, chosen=(1, 2), window=(3, 6, 0, 9))
+    assert len(outside.figure.data) == 2
+
+
+def test_words_name_the_texts_with_the_strongest_interaction():
+    cells, d, texts = _run()
+    chart = _chart(cells, d, texts)
+    residual = _residual(cells, d, 1)
+    u = np.unravel_index(residual.argmax(), residual.shape)[0]
+    assert f"(“text {u}”)." in chart.alt
+    strongest = chart.table.iloc[0]
+    assert abs(strongest.interaction) == pytest.approx(np.abs(residual).max())
+    additive = np.zeros((3, 4, 1))
+    flat = decompose(additive, *np.indices((3, 4)).reshape(2, -1))
+    assert "none anywhere" in _chart(additive, flat, texts, c=0).alt
