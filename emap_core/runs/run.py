@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,12 @@ from emap_core import inference
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.exact import PARTS
 from emap_core.errors import RunError
-from emap_core.inference import Gap, Intervals, Verdict
+from emap_core.inference import Gap, Verdict
 from emap_core.runs.folder import RunFolder, find_run, read_json, replacing, write_json
 from emap_core.runs.grid import Grid
+
+if TYPE_CHECKING:
+    from emap_core.inference import Intervals
 
 Array = NDArray[np.float64]
 
@@ -215,7 +218,7 @@ class Run:
                 self._intervals = found
                 self._keep("intervals", {"metrics": self.metrics, **found.to_json()})
             else:
-                self._intervals = Intervals.from_json(kept)
+                self._intervals = inference.Intervals.from_json(kept)
         return self._intervals
 
     def verdict(self, smallest_gap: float = inference.SMALLEST_GAP) -> Verdict:
