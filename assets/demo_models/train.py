@@ -2,7 +2,7 @@
 
     python assets/demo_models/train.py [NAME ...]
 
-Seeded; without names it trains all six. The test split is used for the figures in the card alone.
+Seeded; without names it trains all six. The test split serves for the figures in the card alone.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ EPOCHS = {
     "additive": 30,
     "concat": 60,
     "self-attention": 40,
-    "cross-attention": 40,
+    "cross-attention": 60,
 }
 """Passes over the training split; the last ones at a learning rate that goes to zero."""
 

@@ -240,7 +240,7 @@ class SelfAttention(DemoModel):
 
 
 class CrossAttention(DemoModel):
-    """A question's words read one another, then look twice at the cells of the image."""
+    """Words attend to words and cells to cells; then the question attends twice to the cells."""
 
     size: ClassVar[int] = 32
 
@@ -249,18 +249,16 @@ class CrossAttention(DemoModel):
         self.tokens = _Tokens(len(words), self.size)
         self.cells = _ImageCells(self.size)
         self.reader = _Block(self.size)
+        self.viewer = _Block(self.size)
         self.looks = nn.ModuleList([_Block(self.size), _Block(self.size)])
         self.head = nn.Sequential(nn.LayerNorm(self.size), nn.Linear(self.size, len(classes)))
 
     def text_states(self, numbers: torch.Tensor) -> torch.Tensor:  # noqa: D102
-        tokens, seen = self.tokens(numbers), numbers != _PADDING
-        attention = self.reader.attention
-        attended = attention.attend(*attention.project(self.reader.before(tokens)), seen)
-        read: torch.Tensor = self.reader.finish(tokens, attended)[:, 0]
+        read: torch.Tensor = self.reader(self.tokens(numbers), numbers != _PADDING)[:, 0]
         return read
 
     def image_states(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:  # noqa: D102
-        cells = functional.layer_norm(self.cells(pixels), (self.size,))
+        cells = functional.layer_norm(self.viewer(self.cells(pixels)), (self.size,))
         states: dict[str, torch.Tensor] = {}
         for number, look in enumerate(self._looks()):
             _, keys, values = look.attention.project(cells)
@@ -432,7 +430,7 @@ class _Attention(nn.Module):
 
 
 class _Block(nn.Module):
-    """The parts of a transformer layer; the caller says who attends to whom."""
+    """A transformer layer, and its parts for callers who say who attends to whom."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -441,6 +439,10 @@ class _Block(nn.Module):
         self.think = nn.Sequential(
             nn.LayerNorm(size), nn.Linear(size, 2 * size), nn.GELU(), nn.Linear(2 * size, size)
         )
+
+    def forward(self, tokens: torch.Tensor, seen: torch.Tensor | None = None) -> torch.Tensor:
+        query, keys, values = self.attention.project(self.before(tokens))
+        return self.finish(tokens, self.attention.attend(query, keys, values, seen))
 
     def finish(self, tokens: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
         tokens = tokens + attended
