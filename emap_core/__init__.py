@@ -1,4 +1,4 @@
-"""Does a model of images and texts use both sides together, or does its additive part do as well?
+"""Find out whether a model of images and texts uses both sides together.
 
 The public names are loaded when they are first used, so that reading a run needs no torch.
 """

@@ -259,7 +259,8 @@ class _Bar:
                 else "only sums are kept: no what-if, no modes, intervals from scores alone"
             )
             self._tqdm.write(
-                f"{event['pairs_total']} pairs in {event['tiles']} tiles on {event['device']}; {kept}",
+                f"{event['pairs_total']} pairs in {event['tiles']} tiles on {event['device']}; "
+                f"{kept}",
                 file=sys.stderr,
             )
         elif event["event"] == "queued":

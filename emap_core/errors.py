@@ -33,5 +33,5 @@ class MissingExtraError(EmapError):
     """An optional dependency is needed that is not installed."""
 
 
-class Cancelled(EmapError):
+class Cancelled(EmapError):  # noqa: N818 - nothing went wrong
     """A run was asked to stop; what it had finished is kept."""

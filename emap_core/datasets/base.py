@@ -161,7 +161,7 @@ class Cells:
 
 
 def find_cells(dataset: Dataset) -> Cells:
-    """Number the unique texts and images of a dataset in order of first appearance.
+    """Give unique texts and images numbers, in order of first appearance.
 
     Texts are the same when their strings are; images when their keys are, else their pixels.
 
@@ -173,12 +173,14 @@ def find_cells(dataset: Dataset) -> Cells:
     n = len(dataset)
     if n < 2:
         raise DatasetError(
-            f"the dataset has {n} example{'' if n == 1 else 's'}; recombining texts and images needs at least 2"
+            f"the dataset has {n} example{'' if n == 1 else 's'}; "
+            "recombining texts and images needs at least 2"
         )
     for row, text in enumerate(dataset.texts):
         if not isinstance(text, str):
             raise DatasetError(
-                f"the text of example {dataset.ids[row]!r} is {type(text).__name__}; expected a string"
+                f"the text of example {dataset.ids[row]!r} is {type(text).__name__}; "
+                "expected a string"
             )
     text_index, texts = pd.factorize(np.array(list(dataset.texts), dtype=object))
     keys = getattr(dataset, "image_keys", None)

@@ -116,7 +116,7 @@ class Decomposition:
     @property
     def variance(self) -> Array:
         """Variance of the logits over all recombinations, shape (C,)."""
-        return self.sums_of_squares.sum(axis=0)
+        return np.asarray(self.sums_of_squares.sum(axis=0))
 
     @cached_property
     def variance_shares(self) -> Array:
@@ -139,7 +139,7 @@ class Decomposition:
         """
 
         def centre(values: Array) -> Array:
-            return values - values.mean(axis=-1, keepdims=True)
+            return np.asarray(values - values.mean(axis=-1, keepdims=True))
 
         text_mean, image_mean, mean = map(centre, (self.text_mean, self.image_mean, self.mean))
         return Decomposition(

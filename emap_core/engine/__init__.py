@@ -1,5 +1,5 @@
 """Evaluate a model on the grid of recombinations, in tiles, and never lose a finished one."""
 
-from emap_core.engine.compute import Estimate, compute, estimate
+from emap_core.engine.driver import Estimate, compute, estimate
 
 __all__ = ["Estimate", "compute", "estimate"]

@@ -30,7 +30,8 @@ class Tile:
     @property
     def n_pairs(self) -> int:
         """Texts times images."""
-        return (self.rows.stop - self.rows.start) * (self.columns.stop - self.columns.start)
+        n_texts, n_images = self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
+        return int(n_texts * n_images)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from emap_core.engine.evaluate import PRECISIONS
 from emap_core.engine.space import SPACES
 from emap_core.errors import SettingError
+from emap_core.models.base import Output
 
 Method = Literal["exact", "sampled", "subsample"]
 METHODS = ("exact", "sampled", "subsample")
@@ -25,7 +26,7 @@ class Settings:
     subsample_size: int | None = None
     repeats: int = 10
     seed: int = 0
-    space: str = "logits"
+    space: Output = "logits"
     keep: str = "auto"
     grid_budget: int = 2 * 2**30
     batch_size: int | None = None

@@ -1,4 +1,4 @@
-"""Move a model's outputs to the space that is projected: logits, log-probabilities, probabilities."""
+"""Move a model's outputs to the space that is projected."""
 
 from __future__ import annotations
 

@@ -232,7 +232,7 @@ def prepare(
 
 
 class _GridLookup:
-    """A grid that was computed elsewhere, in the form of a staged model whose states are numbers."""
+    """A grid computed elsewhere, in the form of a staged model whose states are numbers."""
 
     def __init__(self, grid: Any) -> None:
         self._grid = grid

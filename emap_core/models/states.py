@@ -1,4 +1,4 @@
-"""Encoded texts and images: tensors, arrays or lists, nested in tuples and dicts, first axis = items."""
+"""Encoded texts and images: tensors, arrays or lists, nested in tuples and dicts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 States = Any
 """A tensor, array or list whose first axis counts items, or a (nested) tuple or dict of them."""
@@ -33,7 +34,7 @@ def count(states: States) -> int:
     return len(leaves(states)[0])
 
 
-def take(states: States, index: Sequence[int] | slice) -> States:
+def take(states: States, index: Sequence[int] | NDArray[np.intp] | slice) -> States:
     """Return the items at `index` (positions or a slice)."""
 
     def pick(leaf: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What lies in a run folder and how it is written, so that nothing half-written is taken for whole."""
+"""What lies in a run folder, and how it is written in single steps."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -140,8 +140,8 @@ class RunFolder:
             raise RunError(f"{self.id!r} is no run: {self.path} has no run.json")
         if content.get("format", 0) > FORMAT:
             raise RunError(
-                f"run {self.id!r} has format {content['format']}; this version reads up to {FORMAT}: "
-                "update EMAP Lens"
+                f"run {self.id!r} has format {content['format']}; this version reads up to "
+                f"{FORMAT}: update EMAP Lens"
             )
         return content
 

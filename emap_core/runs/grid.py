@@ -1,4 +1,4 @@
-"""The kept grid of a run: a chunked store on disk, one chunk a tile, read by cell, row or column."""
+"""The kept grid of a run: a chunked store on disk, one chunk a tile."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.codecs import Crc32cCodec
 
 from emap_core.errors import RunError
 
@@ -24,7 +25,7 @@ def create_grid(path: Path, shape: tuple[int, int, int], chunk: tuple[int, int])
         chunks=(*chunk, shape[2]),
         dtype="float32",
         # A torn chunk is noticed when it is read.
-        compressors=[zarr.codecs.Crc32cCodec()],
+        compressors=[Crc32cCodec()],
         fill_value=float("nan"),
         overwrite=True,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from emap_core.decomposition import Decomposition
 from emap_core.decomposition.exact import PARTS
 from emap_core.errors import RunError
 from emap_core.inference import Gap, Verdict
+from emap_core.inference.metrics import Space, Task
 from emap_core.runs.folder import RunFolder, find_run, read_json, replacing, write_json
 from emap_core.runs.grid import Grid
 
@@ -68,14 +69,14 @@ class Run:
         return list(self.manifest["classes"])
 
     @property
-    def task(self) -> str:
+    def task(self) -> Task:
         """One of multiclass, binary, multilabel, regression."""
-        return str(self.manifest["task"])
+        return cast(Task, self.manifest["task"])
 
     @property
-    def space(self) -> str:
+    def space(self) -> Space:
         """What was projected: logits, log_probabilities or probabilities."""
-        return str(self.manifest["space"])
+        return cast(Space, self.manifest["space"])
 
     @property
     def softmax(self) -> bool:
@@ -237,7 +238,9 @@ class Run:
             interaction_share=share,
             decisions_changed=None if flips is None else int((flips != "same").sum()),
             space=self.space,
-            why_undefined=inference.why_undefined(
+            why_undefined=None
+            if self.labels is None
+            else inference.why_undefined(
                 self.metrics[0], self.labels, self.decomposition.logits, self.task
             ),
         )
@@ -327,7 +330,7 @@ class Run:
         if self.labels is None or self.task == "regression":
             return None
         same = inference.predict(scores, self.task, self.space) == self.labels
-        return same if same.ndim == 1 else same.all(axis=1)
+        return np.asarray(same if same.ndim == 1 else same.all(axis=1))
 
     def _keep(self, name: str, content: dict[str, Any]) -> None:
         try:

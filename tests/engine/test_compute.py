@@ -170,7 +170,7 @@ def test_mistakes_are_found_before_there_is_a_folder(model, changes, error, mess
 
 
 def test_one_example_cannot_be_recombined(tmp_path):
-    with pytest.raises(DatasetError, match="1 example; .* at least 2"):
+    with pytest.raises(DatasetError, match=r"1 example; .* at least 2"):
         emap.compute(Staged(), make_examples(n=1), out=tmp_path / "run")
 
 

@@ -208,7 +208,7 @@ def _compute(
         held = folder.lock().acquire(timeout=5)
     except filelock.Timeout:
         raise RunError(
-            f"run {folder.id!r} is being computed by another process; follow it there, or cancel it"
+            f"run {folder.id!r} is being computed by another process; follow it, or cancel it"
         ) from None
     with held:
         if _finished_before(folder, work):
@@ -223,8 +223,8 @@ def _compute(
             _stopped(folder, progress, error)
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise RunError(
-                    f"the disk of run {folder.id!r} is full; make room and start the same run again: "
-                    "finished tiles are kept"
+                    f"the disk of run {folder.id!r} is full; make room and start the same run "
+                    "again: finished tiles are kept"
                 ) from error
             raise
         return Run.load(folder.path)
@@ -266,14 +266,14 @@ def _finished_before(folder: RunFolder, work: Work) -> bool:
         foreign = [path.name for path in folder.path.iterdir() if path.name != ".lock"]
         if foreign:
             raise RunError(
-                f"{folder.path} is not empty and no run (it holds {foreign[0]!r}); give another --out"
+                f"{folder.path} is not empty and no run (it holds {foreign[0]!r}); give another out"
             )
         return False
     manifest = folder.manifest()
     if work.fingerprint is None or manifest.get("fingerprint") is None:
         raise RunError(
-            f"run {folder.id!r} exists, and the model states no fingerprint that would tell whether it "
-            "is the same work; give fingerprint=, or another out"
+            f"run {folder.id!r} exists, and the model states no fingerprint that would tell "
+            "whether it is the same work; give fingerprint=, or another out"
         )
     if manifest["fingerprint"] != work.fingerprint:
         raise RunError(
