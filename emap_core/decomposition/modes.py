@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 from sklearn.utils.extmath import randomized_svd
 
 Array = NDArray[np.float64]
+Reading = Literal["logits", "centred", "probabilities"]
 
 _CHUNK = 4_000_000
 """Cells worked on at a time: 32 MB of float64."""
@@ -144,16 +146,27 @@ class ClassGrid(Protocol):
         """Yield numbers of texts and their cells, shape (A, U_v, C)."""
 
 
-def class_cells(grid: ClassGrid, c: int, *, centred: bool) -> NDArray[np.float32]:
-    """Return the logits of class `c`, shape (U_t, U_v); `centred`: minus their mean over classes.
+def class_cells(grid: ClassGrid, c: int, reading: Reading = "logits") -> NDArray[np.float32]:
+    """Return one class of a kept grid, shape (U_t, U_v); one band of it is in memory at a time.
 
-    One band of the grid is in memory at a time. A softmax does not see what centring takes away.
+    Parameters
+    ----------
+    grid : ClassGrid
+    c : int
+        Number of the class.
+    reading : {"logits", "centred", "probabilities"}
+        The logits as they are; minus their mean over classes, which a softmax does not see; or
+        what the softmax makes of them.
     """
     n_texts, n_images, _ = grid.shape
     chosen = np.empty((n_texts, n_images), dtype=np.float32)
     for texts, cells in grid.blocks():
-        own = cells[:, :, c]
-        chosen[texts] = own - cells.mean(axis=2, dtype=np.float64) if centred else own
+        if reading == "centred":
+            chosen[texts] = cells[:, :, c] - cells.mean(axis=2, dtype=np.float64)
+        elif reading == "probabilities":
+            chosen[texts] = special.softmax(cells.astype(np.float64), axis=2)[:, :, c]
+        else:
+            chosen[texts] = cells[:, :, c]
     return chosen
 
 

@@ -51,7 +51,13 @@ def comparison(
         (0.98 * reach, 0.02 * reach, f"more in {words(names[0], 30)}", "right"),
     ):
         figure.add_annotation(
-            x=x, y=y, text=text, showarrow=False, xanchor=anchor, font={"size": FONT_SIZE}
+            x=x,
+            y=y,
+            text=text,
+            showarrow=False,
+            xanchor=anchor,
+            font={"size": FONT_SIZE},
+            bgcolor=theme.paper,
         )
     figure.add_trace(
         go.Scattergl(
@@ -68,7 +74,7 @@ def comparison(
             hovertemplate="%{customdata}: %{x:.3g}, %{y:.3g}<extra></extra>",
         )
     )
-    axis = {"range": [0, reach], "zeroline": True}
+    axis = {"range": [0, reach], "zeroline": True, "constrain": "domain"}
     figure.update_xaxes(**axis, title=f"interaction in {words(names[0], 30)}, {unit}")
     figure.update_yaxes(
         **axis, title=f"interaction in {words(names[1], 30)}, {unit}", scaleanchor="x"

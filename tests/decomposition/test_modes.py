@@ -147,10 +147,13 @@ class _Grid:
             yield texts, self.values[texts]
 
 
-def test_a_class_is_read_band_by_band_centred_over_classes_where_asked():
+def test_a_class_is_read_band_by_band_in_the_reading_asked_for():
     values = np.random.default_rng(7).normal(size=(4, 5, 3)).astype(np.float32)
     for c in range(3):
-        raw = class_cells(_Grid(values), c, centred=False)
+        raw = class_cells(_Grid(values), c)
         np.testing.assert_array_equal(raw, values[:, :, c])
-        centred = class_cells(_Grid(values), c, centred=True)
+        centred = class_cells(_Grid(values), c, "centred")
         np.testing.assert_allclose(centred, values[:, :, c] - values.mean(axis=2), atol=1e-6)
+        probable = np.exp(values[:, :, c]) / np.exp(values).sum(axis=2)
+        found = class_cells(_Grid(values), c, "probabilities")
+        np.testing.assert_allclose(found, probable, atol=1e-6)
