@@ -1,4 +1,4 @@
-"""Start: what is this, what can I do with it?"""
+"""What is this, what can I do with it? A finished run to open, or the demo to start with."""
 
 from __future__ import annotations
 

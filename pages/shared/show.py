@@ -98,5 +98,6 @@ def text(words: str, *, size: str = "1rem") -> None:
     st.html(
         f'<details><summary dir="auto" style="{style};cursor:pointer">{start} … '
         f"<u>all {len(words):,} characters</u></summary>"
-        f'<p dir="auto" style="{style};max-height:20rem;overflow:auto">{escaped(words)}</p></details>'
+        f'<p dir="auto" style="{style};max-height:20rem;overflow:auto">{escaped(words)}</p>'
+        "</details>"
     )

@@ -1,0 +1,300 @@
+"""A job is a child process with a folder of its own, ``<runs>/.jobs/<id>``.
+
+The child holds the lock of its folder for as long as it lives, so whoever looks, this server, the
+next one or a terminal, sees whether it is alive; its standard output tells how far it is. There is
+nothing to keep in memory, and nothing to lose when the server ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from emap_core.errors import RunError
+from emap_core.jobs.work import Work
+from emap_core.runs.folder import RunFolder, describe_run, read_json, runs_root, write_json
+
+Command = Literal["plan", "run"]
+State = Literal["starting", "queued", "running", "finished", "failed", "cancelled", "interrupted"]
+
+_HOUSE = Path(__file__).resolve().parents[2]
+_KEPT = 100
+_TAIL = 1 << 20
+
+
+@dataclass(frozen=True)
+class Job:
+    """How far a job is.
+
+    Attributes
+    ----------
+    id : str
+        The same for the same command and work.
+    command : {"plan", "run"}
+    work : Work or None
+        What was asked; None for a run that was started elsewhere.
+    state : str
+        starting (model and data are being loaded), queued, running, finished, failed, cancelled, or
+        interrupted (its process is gone without a word).
+    run_id : str or None
+        The run folder's name, as soon as it is known.
+    event : dict
+        The newest progress event of a run; what a plan found, once it is finished.
+    error : str or None
+        What was wrong, in one line.
+    started : float
+        Seconds since 1970.
+    """
+
+    id: str
+    command: Command
+    work: Work | None
+    state: State
+    run_id: str | None
+    event: dict[str, Any]
+    error: str | None
+    started: float
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process is at work, or waits for its turn."""
+        return self.state in ("starting", "queued", "running")
+
+
+def start(work: Work, command: Command = "run") -> Job:
+    """Start a job, or return it as it is if the same work is in hand already.
+
+    Parameters
+    ----------
+    work : Work
+    command : {"run", "plan"}
+        Compute the run, or only say what it would cost.
+
+    Raises
+    ------
+    RunError
+        If the runs folder cannot be written.
+    """
+    job_id = f"{command}-{work.key}"
+    folder = _jobs_root() / job_id
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder) as lock:
+            if lock is not None:
+                _launch(folder, lock, work, command)
+    except OSError as error:
+        raise RunError(
+            f"no job can be started in {runs_root()}: {error.strerror or error}"
+        ) from error
+    _prune()
+    return follow(job_id)
+
+
+def follow(job_id: str) -> Job:
+    """Return how far a job is.
+
+    Raises
+    ------
+    RunError
+        If there is no such job.
+    """
+    folder = _jobs_root() / job_id
+    stored = None if "/" in job_id else read_json(folder / "job.json")
+    if stored is None:
+        raise RunError(f"there is no job {job_id!r}")
+    # Whether it lives is asked first: what it wrote before it ended is then there to be read.
+    alive = _is_alive(folder)
+    events = _events(folder / "stdout")
+    last = events[-1] if events else {}
+    run_id = next((event["run"] for event in reversed(events) if event.get("run")), None)
+    state, error = _state(stored["command"], alive, last, folder)
+    if stored["command"] == "plan" and state == "finished":
+        run_id = last.get("run_id")
+    return Job(
+        id=job_id,
+        command=stored["command"],
+        work=Work(**stored["work"]),
+        state=state,
+        run_id=run_id,
+        event=last,
+        error=error,
+        started=stored["started"],
+    )
+
+
+def find(run_id: str) -> Job | None:
+    """Return the newest job that computes or computed a run, wherever it was started."""
+    for job in list_jobs():
+        if job.command == "run" and job.run_id == run_id:
+            return job
+    path = runs_root() / run_id
+    if run_id != path.name or not (path / "run.json").is_file():
+        return None
+    info = describe_run(path)
+    return Job(
+        id="",
+        command="run",
+        work=None,
+        state=info.status,
+        run_id=run_id,
+        event=info.progress or {},
+        error=info.error,
+        started=(path / "run.json").stat().st_mtime,
+    )
+
+
+def cancel(job: Job) -> None:
+    """Ask a job to stop; a run keeps the tiles that are finished. It stops within one tile."""
+    if job.run_id is not None and job.command == "run":
+        request = RunFolder(runs_root() / job.run_id).cancel_request
+        with contextlib.suppress(OSError):
+            request.touch()
+    folder = _jobs_root() / job.id
+    if job.id and _is_alive(folder):
+        (folder / "cancelled").touch()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int((folder / "pid").read_text()), signal.SIGTERM)
+
+
+def list_jobs() -> list[Job]:
+    """Return the jobs of the runs folder, the newest first."""
+    found = []
+    for path in _jobs_root().glob("*/job.json"):
+        with contextlib.suppress(RunError, KeyError, TypeError):
+            found.append(follow(path.parent.name))
+    return sorted(found, key=lambda job: job.started, reverse=True)
+
+
+def _jobs_root() -> Path:
+    return runs_root() / ".jobs"
+
+
+def _launch(folder: Path, lock: int, work: Work, command: Command) -> None:
+    for leftover in ("stdout", "stderr", "cancelled"):
+        (folder / leftover).unlink(missing_ok=True)
+    write_json(
+        folder / "job.json", {"command": command, "work": asdict(work), "started": time.time()}
+    )
+    arguments = [sys.executable, "-m", "emap_core", command, *work.arguments()]
+    if command == "run":
+        arguments += ["--progress=json", "--queue"]
+    paths = [str(_HOUSE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
+        process = subprocess.Popen(  # noqa: S603 — our own command line, each value one argument
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            env={
+                **os.environ,
+                "EMAP_RUNS": str(runs_root().resolve()),
+                "PYTHONPATH": os.pathsep.join(paths),
+            },
+            # The child keeps the lock open, and nothing that ends this process reaches it.
+            pass_fds=[lock],
+            start_new_session=True,
+        )
+    (folder / "pid").write_text(str(process.pid))
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[int | None]:
+    """Hold the lock of a job's folder; None if its process, or another start, holds it."""
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        yield descriptor if _lock(descriptor) else None
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    # Whoever only looks holds the lock for an instant; a living child holds it for good.
+    for _ in range(5):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.02)
+        else:
+            return True
+    return False
+
+
+def _is_alive(folder: Path) -> bool:
+    try:
+        descriptor = os.open(folder / "lock", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _events(path: Path) -> list[dict[str, Any]]:
+    """Return the newest complete lines of a job's output."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _TAIL))
+            lines = file.read().split(b"\n")[:-1]
+    except OSError:
+        return []
+    found = []
+    for line in lines[-3:]:
+        with contextlib.suppress(ValueError):
+            content = json.loads(line)
+            if isinstance(content, dict):
+                found.append(content)
+    return found
+
+
+def _state(
+    command: Command, alive: bool, last: dict[str, Any], folder: Path
+) -> tuple[State, str | None]:
+    event = last.get("event")
+    if event == "finished" or (command == "plan" and last):
+        return "finished", None
+    if event in ("failed", "cancelled"):
+        return event, last.get("message")
+    if alive:
+        if event == "queued":
+            return "queued", None
+        return ("running" if last else "starting"), None
+    if (folder / "cancelled").exists():
+        return "cancelled", None
+    words = _last_line(folder / "stderr")
+    if words.startswith("error: "):
+        return "failed", words.removeprefix("error: ")
+    if words:
+        return "failed", f"a fault of the program stopped it: {words}"
+    return "interrupted", "its process was ended from outside, or ran out of memory"
+
+
+def _last_line(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 8192))
+            lines = file.read().decode(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1].strip() if lines else ""
+
+
+def _prune() -> None:
+    """Forget the oldest jobs that have ended; the runs themselves stay."""
+    for job in list_jobs()[_KEPT:]:
+        if not job.alive:
+            shutil.rmtree(_jobs_root() / job.id, ignore_errors=True)

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from emap_core import jobs
+from emap_core.errors import RunError
+from emap_core.runs import Run
+
+SLOW = """
+import time
+import numpy as np
+from PIL import Image
+from emap_core.datasets.base import Examples
+
+class Slow:
+    classes, fingerprint = ["no", "yes"], "slow"
+    def encode_texts(self, texts): return [len(t) for t in texts]
+    def encode_images(self, images): return [i.getpixel((0, 0)) for i in images]
+    def score(self, texts, images):
+        time.sleep(0.01 * len(texts))
+        return np.array([[t, i] for t, i in zip(texts, images)], float)
+
+def data():
+    return Examples(
+        ["a" * (i + 1) for i in range(60)],
+        [Image.new("L", (4, 4), i) for i in range(60)],
+        labels=["no", "yes"] * 30, classes=["no", "yes"], fingerprint="sixty",
+    )
+
+def wrong_labels():
+    return Examples(["a", "b"], [Image.new("L", (4, 4), i) for i in range(2)],
+                    labels=["no", "perhaps"], fingerprint="two")
+
+def killed():
+    import os, signal
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+QUICK = jobs.Work("demo:concat", "demo:easy-vqa", {"limit": 40})
+
+
+@pytest.fixture
+def slow(tmp_path, monkeypatch):
+    (tmp_path / "slow_model.py").write_text(SLOW)
+    monkeypatch.chdir(tmp_path)
+    return jobs.Work("slow_model:Slow", "slow_model:data", {"batch_size": 60})
+
+
+@pytest.fixture(autouse=True)
+def runs_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMAP_RUNS", str(tmp_path / "runs"))
+    yield tmp_path / "runs"
+    for job in jobs.list_jobs():
+        jobs.cancel(job)
+
+
+def wait(job_id, *states, seconds=120):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        job = jobs.follow(job_id)
+        if job.state in states or (not states and not job.alive):
+            return job
+        assert job.alive, job
+        time.sleep(0.05)
+    raise AssertionError(f"{jobs.follow(job_id)} after {seconds} s")
+
+
+def test_a_plan_tells_the_run_id_and_the_cost_that_the_run_then_has():
+    plan = wait(jobs.start(QUICK, "plan").id, "finished")
+    done = wait(jobs.start(QUICK).id, "finished")
+    assert plan.run_id == done.run_id
+    assert plan.event["n_pairs"] == Run.load(done.run_id).manifest["n_pairs_evaluated"]
+    assert jobs.find(done.run_id) == done
+
+
+def test_the_same_work_is_started_once_and_found_by_another_process(slow):
+    first = jobs.start(slow)
+    assert jobs.start(slow).id == first.id
+    running = wait(first.id, "running")
+    assert jobs.find(running.run_id).id == first.id
+    assert [job.id for job in jobs.list_jobs()] == [first.id]
+    seen = subprocess.run(
+        [sys.executable, "-c", "from emap_core import jobs; print(jobs.list_jobs()[0].state)"],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+    )
+    assert seen.stdout.strip() == "running", seen.stderr
+
+
+def test_a_job_outlives_whoever_started_it_and_can_be_cancelled_by_another(slow):
+    code = (
+        "from emap_core import jobs;"
+        f"jobs.start(jobs.Work({slow.model!r}, {slow.data!r}, {slow.settings!r}))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    job = wait(f"run-{slow.key}", "running")
+    jobs.cancel(job)
+    assert wait(job.id).state == "cancelled"
+    with pytest.raises(RunError, match="cancelled"):
+        Run.load(job.run_id)
+
+
+def test_a_mistake_found_before_there_is_a_run_comes_back_as_one_line(slow, runs_folder):
+    wrong = jobs.Work(slow.model, "slow_model:wrong_labels")
+    job = wait(jobs.start(wrong).id, "failed")
+    assert "perhaps" in job.error and "\n" not in job.error
+    assert not list(runs_folder.glob("*/run.json"))
+
+
+def test_a_process_that_is_killed_is_seen_to_be_gone_and_can_be_started_again(slow):
+    job = wait(jobs.start(jobs.Work(slow.model, "slow_model:killed")).id)
+    assert job.state == "interrupted" and job.error
+
+    job = wait(jobs.start(slow).id, "running")
+    os.kill(int(Path(os.environ["EMAP_RUNS"], ".jobs", job.id, "pid").read_text()), signal.SIGKILL)
+    assert wait(job.id).state == "interrupted"
+    assert jobs.start(slow).alive
+
+
+def test_a_run_started_on_a_terminal_is_found_and_cancelled_by_its_id(slow, runs_folder):
+    terminal = subprocess.Popen(
+        [sys.executable, "-m", "emap_core", "run", *slow.arguments()],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    end = time.monotonic() + 60
+    while not list(runs_folder.glob("*/progress.json")) and time.monotonic() < end:
+        time.sleep(0.1)
+    (path,) = runs_folder.glob("*/progress.json")
+    job = jobs.find(path.parent.name)
+    assert job.alive and job.work is None
+    jobs.cancel(job)
+    assert terminal.wait(60) == 130
+    assert jobs.find(job.run_id).state == "cancelled"
+
+
+def test_ids_that_lead_elsewhere_are_no_jobs(tmp_path):
+    for name in ("../x", "nothing", ""):
+        assert jobs.find(name) is None
+        with pytest.raises(RunError):
+            jobs.follow(name)
+
+
+def test_values_cannot_become_flags():
+    work = jobs.Work("--help", "b", {"limit": None, "metric": ["x", "y"], "keep": "sums"})
+    assert work.arguments() == [
+        "--model=--help",
+        "--data=b",
+        "--keep=sums",
+        "--metric=x",
+        "--metric=y",
+    ]
+    assert work.key == jobs.Work("--help", "b", dict(reversed(work.settings.items()))).key
