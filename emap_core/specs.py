@@ -78,6 +78,25 @@ def import_name(target: str) -> Any:
     return found
 
 
+def check_arguments(
+    what: str,
+    function: Callable[..., Any],
+    positional: tuple[Any, ...],
+    settings: Mapping[str, Any],
+) -> None:
+    """Raise a SettingError if `function` does not take these arguments, or needs others."""
+    try:
+        signature = inspect.signature(function)
+    except ValueError:
+        # Some built-in functions do not say what they take.
+        return
+    try:
+        signature.bind(*positional, **settings)
+    except TypeError as error:
+        takes = ", ".join(list(signature.parameters)[len(positional) :]) or "no arguments"
+        raise SettingError(f"{what}: {error}; it takes {takes}") from error
+
+
 def _call(
     kind: str,
     spec: str,
@@ -89,18 +108,7 @@ def _call(
         raise SpecError(
             f"{kind} {spec!r} is {function!r}; expected a function that returns the {kind}"
         )
-    try:
-        signature = inspect.signature(function)
-    except ValueError:
-        signature = None
-    if signature is not None:
-        try:
-            signature.bind(*positional, **settings)
-        except TypeError as error:
-            takes = list(signature.parameters)[len(positional) :]
-            raise SettingError(
-                f"{kind} {spec!r}: {error}; it takes {', '.join(takes) or 'no arguments'}"
-            ) from error
+    check_arguments(f"{kind} {spec!r}", function, positional, settings)
     try:
         return function(*positional, **settings)
     except EmapError:

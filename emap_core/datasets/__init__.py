@@ -10,6 +10,10 @@ from emap_core.datasets.sample import sample
 
 LOADERS = {
     "demo": "emap_core.datasets.demo:load",
+    "csv": "emap_core.datasets.table_files:load_csv",
+    "jsonl": "emap_core.datasets.table_files:load_jsonl",
+    "parquet": "emap_core.datasets.table_files:load_parquet",
+    "imagefolder": "emap_core.datasets.table_files:load_imagefolder",
 }
 """Reserved prefixes and the function that each leads to."""
 

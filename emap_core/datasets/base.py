@@ -121,7 +121,9 @@ class ImageFiles(Sequence[Image.Image]):
     @contextmanager
     def _opened(self, index: int) -> Iterator[Image.Image]:
         file = self.files[index]
-        name = f"image {file}" if self.names is None else self.names[index]
+        name = f"image {index}" if isinstance(file, bytes) else f"image {file}"
+        if self.names is not None:
+            name = self.names[index]
         try:
             with Image.open(BytesIO(file) if isinstance(file, bytes) else file) as image:
                 yield image

@@ -57,7 +57,8 @@ def pick(dataset: Dataset, rows: Index, fingerprint: str | None) -> Dataset:
         values = getattr(dataset, name, None)
         return None if values is None else Picked(values, rows)
 
-    picked = Examples(
+    groups = getattr(dataset, "groups", None)
+    return Examples(
         texts=chosen("texts"),
         images=unopened("images"),
         labels=chosen("labels"),
@@ -67,8 +68,6 @@ def pick(dataset: Dataset, rows: Index, fingerprint: str | None) -> Dataset:
         fingerprint=fingerprint,
         image_keys=chosen("image_keys"),
         image_inputs=unopened("image_inputs"),
+        groups=None if groups is None else groups.iloc[rows].reset_index(drop=True),
+        skipped=list(getattr(dataset, "skipped", [])),
     )
-    groups = getattr(dataset, "groups", None)
-    if groups is not None:
-        picked.groups = groups.iloc[rows].reset_index(drop=True)  # type: ignore[attr-defined]
-    return picked

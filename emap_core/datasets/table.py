@@ -1,0 +1,237 @@
+"""A dataset from a table: a row an example, its image in a file or in the table itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from emap_core.datasets.base import Examples, ImageFiles, Task, fingerprint_of
+from emap_core.datasets.table_values import (
+    BadValueError,
+    label_reader,
+    read_image,
+    read_text,
+)
+from emap_core.errors import DatasetError, LabelError
+
+USUAL_NAMES = {
+    "text": ("text", "caption", "question", "sentence", "prompt", "title"),
+    "image": ("image", "image_path", "file_name", "filename", "image_file", "img", "path"),
+    "label": ("label", "labels", "answer", "class", "category", "target"),
+    "id": ("id", "uid", "example_id", "question_id"),
+}
+"""What columns are called where nobody says it, in order of preference and whatever the case."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where texts, images, labels and ids stand in a table."""
+
+    text: str
+    image: str
+    label: str | None
+    id: str | None
+
+
+def load_table(
+    table: pd.DataFrame,
+    source: str,
+    folder: Path,
+    *,
+    text_column: str | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    id_column: str | None = None,
+    task: Task | None = None,
+    classes: str | Sequence[str] | None = None,
+    skip_bad: bool = False,
+) -> Examples:
+    """Return the dataset in a table; columns that are not used become groups to slice by.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Images are paths, bytes of image files, or ``{"bytes": …, "path": …}``.
+    source : str
+        What messages call the table; its rows are counted from 1.
+    folder : Path
+        Where relative image paths start.
+    text_column, image_column, label_column, id_column : str, optional
+        Columns that are not named are looked for under their `USUAL_NAMES`; an empty
+        `label_column` says that there are no labels.
+    task : str, optional
+        By default multilabel where labels are lists, else multiclass.
+    classes : str or sequence of str, optional
+        Names of the classes, as a list or with commas.
+    skip_bad : bool
+        Leave out rows with something wrong and list them in ``skipped``; every image is decoded
+        once for that. By default the first such row is an error.
+
+    Raises
+    ------
+    DatasetError
+        If a column is missing, or a row has something wrong with it.
+    """
+    if not len(table):
+        raise DatasetError(f"{source} has no rows")
+    columns = Columns(
+        text=_needed(source, table, "text", text_column),
+        image=_needed(source, table, "image", image_column),
+        label=_find(source, table, "label", label_column),
+        id=_find(source, table, "id", id_column),
+    )
+    names = _class_names(classes, table, columns.label)
+    rows = _Rows(source, table, skip_bad)
+    texts = rows.read(columns.text, read_text)
+    files = rows.read(columns.image, lambda value: read_image(value, folder))
+    labels = None
+    if columns.label is not None:
+        task, reader = label_reader(table[columns.label], task, names)
+        labels = rows.read(columns.label, reader)
+    rows.check_images(files)
+    kept = rows.kept()
+    ids = range(1, len(table) + 1) if columns.id is None else table[columns.id].tolist()
+
+    def chosen(values: Sequence[Any]) -> list[Any]:
+        return [values[row] for row in kept]
+
+    keys = [fingerprint_of(f) if isinstance(f, bytes) else str(f) for f in chosen(files)]
+    content = [chosen(texts), None if labels is None else chosen(labels), chosen(ids), names, task]
+    return Examples(
+        texts=chosen(texts),
+        images=ImageFiles(chosen(files), [rows.image_name(row, files[row]) for row in kept]),
+        labels=None if labels is None else chosen(labels),
+        ids=[str(name) for name in chosen(ids)],
+        classes=names,
+        task=task or "multiclass",
+        fingerprint=fingerprint_of(json.dumps(content, default=str), *_states(chosen(files), keys)),
+        image_keys=keys,
+        groups=_groups(table, columns, kept),
+        skipped=[rows.wrong[row] for row in sorted(rows.wrong)],
+    )
+
+
+class _Rows:
+    """The rows of a table, and what is wrong with some of them."""
+
+    def __init__(self, source: str, table: pd.DataFrame, skip_bad: bool) -> None:
+        self.source = source
+        self.table = table
+        self.skip_bad = skip_bad
+        self.wrong: dict[int, str] = {}
+
+    def read(self, column: str, convert: Callable[[Any], Any]) -> list[Any]:
+        """Return the values of a column as `convert` makes them, None in bad rows."""
+        values: list[Any] = []
+        for row, value in enumerate(self.table[column].tolist()):
+            try:
+                values.append(convert(value))
+            except BadValueError as error:
+                kind = LabelError if error.of_label else DatasetError
+                self._refuse(
+                    row, f"row {row + 1} of {self.source}, column {column!r}: {error}", kind
+                )
+                values.append(None)
+        return values
+
+    def check_images(self, files: Sequence[Any]) -> None:
+        """Look into each different image file, and decode it where bad ones are left out."""
+        checked: dict[Any, str | None] = {}
+        for row, file in enumerate(files):
+            if row in self.wrong:
+                continue
+            if file not in checked:
+                image = ImageFiles([file], [self.image_name(row, file)])
+                checked[file] = None
+                try:
+                    image.check(0)
+                    if self.skip_bad:
+                        image[0]
+                except DatasetError as error:
+                    checked[file] = str(error)
+            if (message := checked[file]) is not None:
+                self._refuse(row, message, DatasetError)
+
+    def image_name(self, row: int, file: Path | bytes) -> str:
+        """Return what messages call an image."""
+        what = "the image" if isinstance(file, bytes) else f"image {file}"
+        return f"{what} in row {row + 1} of {self.source}"
+
+    def kept(self) -> list[int]:
+        """Return the rows with nothing wrong."""
+        kept = [row for row in range(len(self.table)) if row not in self.wrong]
+        if not kept:
+            raise DatasetError(f"{self.source} has no good row; the first: {self.wrong[0]}")
+        return kept
+
+    def _refuse(self, row: int, message: str, kind: type[DatasetError]) -> None:
+        if not self.skip_bad:
+            raise kind(f"{message} (skip_bad leaves such rows out)")
+        self.wrong.setdefault(row, message)
+
+
+def _needed(source: str, table: pd.DataFrame, what: str, named: str | None) -> str:
+    found = _find(source, table, what, named)
+    if found is None:
+        raise DatasetError(
+            f"{source} has no column for the {what} under a usual name; "
+            f"it has {_listed(table)}: name it with {what}_column"
+        )
+    return found
+
+
+def _find(source: str, table: pd.DataFrame, what: str, named: str | None) -> str | None:
+    if named:
+        if named not in table:
+            raise DatasetError(
+                f"{source} has no column {named!r} for the {what}; it has {_listed(table)}"
+            )
+        return named
+    if named == "":
+        return None
+    spelled = {str(column).lower(): str(column) for column in reversed(list(table.columns))}
+    return next((spelled[name] for name in USUAL_NAMES[what] if name in spelled), None)
+
+
+def _listed(table: pd.DataFrame) -> str:
+    return ", ".join(map(str, table.columns))
+
+
+def _class_names(
+    classes: str | Sequence[str] | None, table: pd.DataFrame, column: str | None
+) -> list[str] | None:
+    if isinstance(classes, str):
+        return [name.strip() for name in classes.split(",") if name.strip()]
+    if classes is not None:
+        return [str(name) for name in classes]
+    stored: dict[str, list[str]] = table.attrs.get("classes", {})
+    return None if column is None else stored.get(column)
+
+
+def _groups(table: pd.DataFrame, columns: Columns, kept: list[int]) -> pd.DataFrame | None:
+    used = {columns.text, columns.image, columns.label, columns.id}
+    plain = [
+        column
+        for column in table.columns
+        if column not in used
+        and not table[column].map(lambda v: isinstance(v, (list, dict, bytes, np.ndarray))).any()
+    ]
+    return table[plain].iloc[kept].reset_index(drop=True) if plain else None
+
+
+def _states(files: Sequence[Path | bytes], keys: Sequence[str]) -> list[str]:
+    """Return what tells whether images are still the same, without reading all of each file."""
+    states = {}
+    for file, key in zip(files, keys, strict=True):
+        if key not in states and not isinstance(file, bytes):
+            state = file.stat()
+            states[key] = f"{file.name} {state.st_size} {state.st_mtime_ns}"
+        states.setdefault(key, key)
+    numbers = {key: number for number, key in enumerate(states)}
+    return [*states.values(), json.dumps([numbers[key] for key in keys])]

@@ -1,0 +1,107 @@
+"""Tables in files: ``csv:``, ``jsonl:``, ``parquet:`` and ``imagefolder:``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from emap_core.datasets.base import Examples
+from emap_core.datasets.table import load_table
+from emap_core.errors import DatasetError, EmapError, SpecError
+from emap_core.specs import check_arguments
+
+_METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+
+
+def load_csv(path: str, **columns: Any) -> Examples:
+    """Return the dataset in a table of comma-separated values (tabs in a .tsv file)."""
+    return _load(_file(path), columns, _read_csv)
+
+
+def load_jsonl(path: str, **columns: Any) -> Examples:
+    """Return the dataset in a file with a JSON object a line."""
+    return _load(_file(path), columns, _read_jsonl)
+
+
+def load_parquet(path: str, **columns: Any) -> Examples:
+    """Return the dataset in a parquet file, whose images are paths, bytes or {bytes, path}."""
+    return _load(_file(path), columns, _read_parquet)
+
+
+def load_imagefolder(path: str, **columns: Any) -> Examples:
+    """Return the dataset in a folder of images with a metadata.csv, .jsonl or .parquet."""
+    folder = Path(path)
+    if not folder.is_dir():
+        raise SpecError(f"there is no folder {path}")
+    found = [folder / name for name in _METADATA if (folder / name).is_file()]
+    if len(found) != 1:
+        has = " and ".join(file.name for file in found) or "none"
+        raise DatasetError(
+            f"folder {path} has {has} of {', '.join(_METADATA)}; expected exactly one, "
+            "with the columns file_name and text"
+        )
+    reader = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}[found[0].suffix]
+    return _load(found[0], {"image_column": "file_name"} | columns, reader)
+
+
+def _load(file: Path, columns: dict[str, Any], read: Callable[[Path], pd.DataFrame]) -> Examples:
+    try:
+        table = read(file)
+    except EmapError:
+        raise
+    except Exception as error:
+        raise DatasetError(f"{file} cannot be read: {error}") from error
+    check_arguments(f"dataset {str(file)!r}", load_table, (table, str(file), file.parent), columns)
+    return load_table(table, str(file), file.parent, **columns)
+
+
+def _file(path: str) -> Path:
+    file = Path(path)
+    if not file.is_file():
+        raise SpecError(f"there is no file {path}")
+    return file
+
+
+def _read_csv(file: Path) -> pd.DataFrame:
+    separator = "\t" if file.suffix.lower() == ".tsv" else ","
+    # As text, since "NA", "007" and "1e3" are words like others.
+    return pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+
+
+def _read_jsonl(file: Path) -> pd.DataFrame:
+    records = []
+    with file.open(encoding="utf-8-sig") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise DatasetError(f"line {number} of {file} is no JSON: {error}") from error
+            if not isinstance(record, dict):
+                raise DatasetError(f"line {number} of {file} is no JSON object with named values")
+            records.append(record)
+    return pd.DataFrame(records, dtype=object)
+
+
+def _read_parquet(file: Path) -> pd.DataFrame:
+    stored = pq.read_table(file)
+    table: pd.DataFrame = stored.to_pandas()
+    table.attrs["classes"] = _class_labels(stored.schema.metadata or {})
+    return table
+
+
+def _class_labels(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
+    """Return the names of the classes that Hugging Face's datasets writes beside a column."""
+    described = json.loads(metadata.get(b"huggingface", b"{}"))
+    features = described.get("info", {}).get("features", {})
+    return {
+        column: feature["names"]
+        for column, feature in features.items()
+        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+    }

@@ -1,0 +1,132 @@
+"""What stands in the cells of a table: texts, images and labels, or what is wrong with them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from emap_core.datasets.base import Task
+
+_ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_SEPARATOR = re.compile(r"\s*[|;,]\s*")
+
+
+class BadValueError(Exception):
+    """A cell does not hold what its column should; the message does not name the cell."""
+
+    def __init__(self, message: str, of_label: bool = False) -> None:
+        super().__init__(message)
+        self.of_label = of_label
+
+
+def read_text(value: Any) -> str:
+    """Return the text of an example."""
+    if is_missing(value):
+        raise BadValueError("the text is empty")
+    return str(value)
+
+
+def read_image(value: Any, folder: Path) -> Path | bytes:
+    """Return where an image is, or the content of its file."""
+    if isinstance(value, dict):
+        value = value.get("bytes") or value.get("path")
+    if is_missing(value):
+        raise BadValueError("there is no image")
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str):
+        raise BadValueError(f"the image is a {type(value).__name__}; expected a path or bytes")
+    if _ADDRESS.match(value):
+        raise BadValueError(
+            f"the image is the address {value[:60]}; expected a file, "
+            "since what an address shows may change: download it first"
+        )
+    return folder / value
+
+
+def label_reader(
+    column: pd.Series[Any], task: Task | None, classes: Sequence[str] | None
+) -> tuple[Task, Callable[[Any], Any]]:
+    """Return the task of a column of labels, and what reads one of them.
+
+    Labels are names or numbers of classes; where the task is multilabel, lists of them, which may
+    be written as ``a|b``, ``a;b``, ``a,b`` or JSON; where it is regression, numbers.
+    """
+    values = [value for value in column.tolist() if not is_missing(value)]
+    if task == "regression":
+        return task, _read_number
+    if task is None:
+        lists = any(isinstance(value, (list, np.ndarray)) for value in values)
+        task = "multilabel" if lists else "multiclass"
+    several = task == "multilabel"
+    written = [part for value in values for part in (_parts(value) if several else [value])]
+    # A file of text writes the number of a class in digits; names that are digits stay names.
+    numbered = all(isinstance(part, str) and part.strip().isdecimal() for part in written) and not (
+        classes and {part.strip() for part in written} & set(classes)
+    )
+
+    def read_one(value: Any) -> Any:
+        if isinstance(value, str):
+            value = int(value) if numbered else value.strip()
+        elif isinstance(value, float):
+            if not value.is_integer():
+                raise BadValueError(
+                    f"the label is {value}; expected a class (or task='regression')", of_label=True
+                )
+            value = int(value)
+        if classes is not None:
+            _check_class(value, classes)
+        return value
+
+    def read(value: Any) -> Any:
+        if is_missing(value) and not several:
+            raise BadValueError("there is no label", of_label=True)
+        return [read_one(part) for part in _parts(value)] if several else read_one(value)
+
+    return task, read
+
+
+def is_missing(value: Any) -> bool:
+    """Say whether a cell is empty: nothing, not a number, or nothing but space."""
+    if isinstance(value, (str, bytes)):
+        return not value.strip()
+    return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
+
+
+def _check_class(value: Any, classes: Sequence[str]) -> None:
+    known = ", ".join(classes[:8]) + (", …" if len(classes) > 8 else "")
+    if isinstance(value, str) and value not in classes:
+        raise BadValueError(f"the label {value!r} is none of the classes {known}", of_label=True)
+    if isinstance(value, int) and not 0 <= value < len(classes):
+        raise BadValueError(
+            f"the label {value} is no number of the {len(classes)} classes {known}", of_label=True
+        )
+
+
+def _parts(value: Any) -> list[Any]:
+    if is_missing(value):
+        return []
+    if isinstance(value, str):
+        if value.lstrip().startswith("["):
+            try:
+                return list(json.loads(value))
+            except json.JSONDecodeError:
+                return [value]
+        return [part for part in _SEPARATOR.split(value.strip()) if part]
+    return list(value) if isinstance(value, (list, tuple, np.ndarray)) else [value]
+
+
+def _read_number(value: Any) -> Any:
+    try:
+        numbers = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        numbers = np.array(np.nan)
+    if not np.isfinite(numbers).all():
+        raise BadValueError(f"the label is {value!r}; expected a number", of_label=True)
+    return numbers.tolist()

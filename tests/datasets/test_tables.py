@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from emap_core.datasets import load_dataset
+from emap_core.datasets.base import find_cells, match_labels
+from emap_core.errors import DatasetError, EmapError, LabelError, SettingError, SpecError
+
+COLOURS = ["red", "green", "blue"]
+TEXTS = ["what colour?", "is it red?", "is it red?", "NA"]
+SHOWN = ["red", "green", "blue", "red"]
+ANSWERS = ["red", "no", "no", "red"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "images").mkdir()
+    for colour in COLOURS:
+        Image.new("RGB", (8, 6), colour).save(tmp_path / "images" / f"{colour}.png")
+    return tmp_path
+
+
+@pytest.fixture
+def table():
+    return pd.DataFrame(
+        {
+            "question": TEXTS,
+            "image_path": [f"images/{colour}.png" for colour in SHOWN],
+            "answer": ANSWERS,
+            "source": ["a", "a", "b", "b"],
+        }
+    )
+
+
+def write_csv(table, path):
+    table.to_csv(path, index=False)
+
+
+def write_jsonl(table, path):
+    table.to_json(path, orient="records", lines=True)
+
+
+def write_parquet(table, path):
+    table.to_parquet(path)
+
+
+WRITERS = {"csv": write_csv, "jsonl": write_jsonl, "parquet": write_parquet}
+
+
+def written(folder, table, kind="csv"):
+    path = folder / f"data.{kind}"
+    WRITERS[kind](table, path)
+    return f"{kind}:{path}"
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_table_that_pandas_wrote_is_read_back(kind, folder, table):
+    data = load_dataset(written(folder, table, kind))
+    assert data.texts == TEXTS
+    assert data.labels == ANSWERS
+    assert data.task == "multiclass"
+    assert data.classes == ["no", "red"]
+    assert data.ids == ["1", "2", "3", "4"]
+    assert [image.getpixel((0, 0)) for image in data.images] == [
+        (255, 0, 0),
+        (0, 128, 0),
+        (0, 0, 255),
+        (255, 0, 0),
+    ]
+    assert find_cells(data).shape == (3, 3)
+    assert data.groups.to_dict("list") == {"source": ["a", "a", "b", "b"]}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_an_image_folder_needs_its_metadata_alone(kind, folder, table):
+    named = table.rename(columns={"image_path": "file_name", "question": "text"})
+    WRITERS[kind](named, folder / f"metadata.{kind}")
+    data = load_dataset(f"imagefolder:{folder}")
+    assert data.texts == TEXTS
+    assert data.images[2].getpixel((0, 0)) == (0, 0, 255)
+
+
+@pytest.mark.parametrize("wrap", [lambda b: b, lambda b: {"bytes": b, "path": "x.png"}])
+def test_images_may_be_in_the_table(wrap, folder, table):
+    contents = [(folder / path).read_bytes() for path in table.pop("image_path")]
+    data = load_dataset(written(folder, table.assign(image=[wrap(b) for b in contents]), "parquet"))
+    assert find_cells(data).shape == (3, 3)
+    assert data.images[2].getpixel((0, 0)) == (0, 0, 255)
+
+
+def test_columns_can_be_named(folder, table):
+    odd = table.rename(columns={"question": "q", "image_path": "where", "answer": "a"})
+    data = load_dataset(
+        written(folder, odd.assign(key=list("wxyz"))),
+        text_column="q",
+        image_column="where",
+        label_column="a",
+        id_column="key",
+    )
+    assert (data.texts, data.labels, data.ids) == (TEXTS, ANSWERS, list("wxyz"))
+
+
+def test_a_table_without_labels_is_a_dataset_too(folder, table):
+    assert load_dataset(written(folder, table), label_column="").labels is None
+    assert load_dataset(written(folder, table.drop(columns="answer"))).labels is None
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize(
+    ("labels", "settings", "task", "matched"),
+    [
+        ([2, 0, 1, 1], {}, "multiclass", [2, 0, 1, 1]),
+        (["c", "a", "b", "b"], {"classes": "a, b, c"}, "multiclass", [2, 0, 1, 1]),
+        (
+            [["a", "c"], [], ["b"], ["a"]],
+            {},
+            "multilabel",
+            [[1, 0, 1], [0] * 3, [0, 1, 0], [1, 0, 0]],
+        ),
+        ([[0, 2], [], [1], [0]], {}, "multilabel", [[1, 0, 1], [0] * 3, [0, 1, 0], [1, 0, 0]]),
+    ],
+)
+def test_every_kind_of_label_reaches_the_class_axis(
+    kind, labels, settings, task, matched, folder, table
+):
+    if kind == "csv" and isinstance(labels[0], list):
+        labels = ["|".join(map(str, several)) for several in labels]
+        settings = settings | {"task": task}
+    data = load_dataset(written(folder, table.assign(answer=labels), kind), **settings)
+    assert data.task == task
+    found = match_labels(data, ["a", "b", "c"], 3)
+    np.testing.assert_array_equal(found, matched)
+
+
+def test_numbers_are_targets_when_asked(folder, table):
+    spec = written(folder, table.assign(answer=[0.5, 1.25, -3, 4]))
+    data = load_dataset(spec, task="regression")
+    np.testing.assert_array_equal(match_labels(data, None, 1), [[0.5], [1.25], [-3], [4]])
+    several = [[1.5, 0], [0, 1], [3, 3], [1, 2]]
+    data = load_dataset(written(folder, table.assign(answer=several), "jsonl"), task="regression")
+    np.testing.assert_array_equal(match_labels(data, None, 2), several)
+
+
+def test_a_photograph_is_turned_upright_and_made_rgb(folder, table):
+    image = Image.new("RGBA", (8, 6), "blue")
+    note = image.getexif()
+    note[0x0112] = 6
+    image.save(folder / "images" / "red.png", exif=note)
+    data = load_dataset(written(folder, table))
+    assert (data.images[0].size, data.images[0].mode) == ((6, 8), "RGB")
+
+
+def test_the_fingerprint_follows_the_content(folder, table):
+    spec = written(folder, table)
+    first = load_dataset(spec).fingerprint
+    assert load_dataset(spec).fingerprint == first
+    Image.new("RGB", (9, 6), "red").save(folder / "images" / "red.png")
+    changed = load_dataset(spec).fingerprint
+    relabelled = load_dataset(written(folder, table.assign(answer="red"))).fingerprint
+    assert len({first, changed, relabelled}) == 3
+
+
+BAD = {
+    "missing image": (
+        "image_path",
+        "images/pink.png",
+        DatasetError,
+        ["images/pink.png", "not exist"],
+    ),
+    "unreadable image": ("image_path", "notes.txt", DatasetError, ["notes.txt", "no image"]),
+    "address": ("image_path", "https://a.b/c.png", DatasetError, ["https://a.b/c.png", "download"]),
+    "no image": ("image_path", "", DatasetError, ["'image_path'", "no image"]),
+    "empty text": ("question", "  ", DatasetError, ["'question'", "text is empty"]),
+    "no label": ("answer", "", LabelError, ["'answer'", "no label"]),
+    "unknown label": ("answer", "pink", LabelError, ["'answer'", "'pink'", "red, no"]),
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_row_is_named_or_skipped(kind, bad, folder, table):
+    column, value, error, words = BAD[bad]
+    (folder / "notes.txt").write_text("not a picture")
+    table.loc[2, column] = value
+    spec = written(folder, table, kind)
+    with pytest.raises(error) as caught:
+        load_dataset(spec, classes=["red", "no"])
+    message = str(caught.value)
+    assert all(word in message for word in ["row 3", f"data.{kind}", *words]), message
+    data = load_dataset(spec, classes=["red", "no"], skip_bad=True)
+    assert data.ids == ["1", "2", "4"]
+    assert len(data.skipped) == 1 and "row 3" in data.skipped[0]
+
+
+def test_a_torn_image_is_named_when_opened_or_skipped(folder, table):
+    file = folder / "images" / "blue.png"
+    Image.effect_noise((64, 64), 50).save(file)
+    file.write_bytes(file.read_bytes()[:2_000])
+    spec = written(folder, table)
+    with pytest.raises(DatasetError, match=r"blue\.png in row 3 of .* cannot be read"):
+        load_dataset(spec).images[2]
+    data = load_dataset(spec, skip_bad=True, limit=2)
+    assert "3" not in data.ids
+    assert len(data.skipped) == 1
+
+
+def test_a_label_that_the_model_has_no_class_for_is_named(folder, table):
+    data = load_dataset(written(folder, table))
+    with pytest.raises(LabelError, match=r"'red'.*cat, dog"):
+        match_labels(data, ["cat", "dog"], 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"text_column": "words"}, ["'words'", "question, image_path, answer, source"]),
+        ({"image_column": "picture"}, ["'picture'", "image_path"]),
+        ({"label_column": "truth"}, ["'truth'", "answer"]),
+        ({"colour": "red"}, ["colour", "text_column", "skip_bad"]),
+        ({"task": "guessing"}, ["guessing", "multiclass"]),
+    ],
+)
+def test_settings_that_do_not_fit_are_named(settings, words, folder, table):
+    with pytest.raises((DatasetError, SettingError)) as caught:
+        load_dataset(written(folder, table), **settings)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_tables_that_cannot_be_read_are_named(tmp_path):
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "header.csv").write_text("text,image\n")
+    (tmp_path / "columns.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "torn.jsonl").write_text(json.dumps({"text": "a", "image": "b"}) + "\n{nothing\n")
+    (tmp_path / "torn.parquet").write_bytes(b"PAR1 nothing")
+    (tmp_path / "no_metadata").mkdir()
+    for spec, words in {
+        "csv:nowhere.csv": ["no file", "nowhere.csv"],
+        "csv:empty.csv": ["empty.csv", "cannot be read"],
+        "csv:header.csv": ["header.csv", "no rows"],
+        "csv:columns.csv": ["no column for the text", "a, b", "text_column"],
+        "jsonl:torn.jsonl": ["line 2"],
+        "parquet:torn.parquet": ["torn.parquet", "cannot be read"],
+        "imagefolder:nowhere": ["no folder"],
+        "imagefolder:no_metadata": ["metadata.csv", "file_name"],
+    }.items():
+        kind, name = spec.split(":")
+        with pytest.raises((EmapError, SpecError)) as caught:
+            load_dataset(f"{kind}:{tmp_path / name}")
+        assert all(word in str(caught.value) for word in words), caught.value
