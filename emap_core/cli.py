@@ -181,7 +181,11 @@ def _run(arguments: argparse.Namespace) -> None:
     finally:
         if bar is not None:
             bar.close()
-    if shown != "json":
+    if shown == "json":
+        # A run that was finished before has no other event to tell which one it is.
+        pairs = run.manifest["n_pairs_evaluated"]
+        _print_json({"event": "finished", "run": run.id, "pairs_done": pairs, "pairs_total": pairs})
+    else:
         _print_run(run)
 
 

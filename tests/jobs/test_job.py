@@ -78,6 +78,8 @@ def test_a_plan_tells_the_run_id_and_the_cost_that_the_run_then_has():
     assert plan.run_id == done.run_id
     assert plan.event["n_pairs"] == Run.load(done.run_id).manifest["n_pairs_evaluated"]
     assert jobs.find(done.run_id) == done
+    again = wait(jobs.start(QUICK).id)
+    assert (again.state, again.run_id) == ("finished", done.run_id)
 
 
 def test_the_same_work_is_started_once_and_found_by_another_process(slow):
