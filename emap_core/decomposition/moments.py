@@ -77,6 +77,8 @@ def sum_tile(
     step = max(_BLOCK_BYTES // (8 * n_images * n_classes), 1)
     # Squares are taken around a value near the mean, for the reason that `Moments` gives.
     offset = cells[:step].mean(axis=(0, 1), dtype=np.float64)
+    # A long inner axis is several times faster than one of a few classes.
+    flat_offset = np.tile(offset, n_images)
     buffer = np.empty((min(step, n_texts), n_images, n_classes))
     squared = np.empty_like(buffer)
     average = np.full(n_classes, 1.0 / n_classes)
@@ -84,8 +86,8 @@ def sum_tile(
         part = slice(start, min(start + step, n_texts))
         values = buffer[: part.stop - start]
         values[...] = cells[part]
-        values -= offset
         flat, flat_squared = (b.reshape(len(b), -1)[: part.stop - start] for b in (buffer, squared))
+        flat -= flat_offset
         rows[part] = image_share @ values
         columns += text_share[part] @ flat
         np.square(flat, out=flat_squared)

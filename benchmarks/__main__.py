@@ -1,0 +1,31 @@
+"""Print every table and write them to benchmarks/README.md.
+
+``python -m benchmarks`` runs the engine's tables; names as arguments choose single ones.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from benchmarks.engine import TABLES
+from benchmarks.tables import machine
+
+
+def main(names: list[str]) -> None:
+    """Run the tables in `names`, all of them without any; only a full run is written down."""
+    chosen = [table for table in TABLES if not names or table.__name__ in names]
+    found = []
+    for table in chosen:
+        found.append(table())
+        print(found[-1], flush=True)
+    if not names:
+        heading = (
+            "# Benchmarks\n\n`make benchmark` prints these tables and writes them here. Ratios are "
+            f"of times measured side by side.\n\nMeasured on {machine()}.\n\n"
+        )
+        Path(__file__).with_name("README.md").write_text(heading + "\n".join(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
