@@ -213,7 +213,7 @@ class Run:
                     self.task,
                     self.metrics,
                     space=self.space,
-                    grid=None if self.grid is None else self.grid.load(),
+                    grid=self.grid,
                     centred=self.softmax,
                 )
                 self._intervals = found

@@ -1,0 +1,111 @@
+"""A process that is killed outright loses at most the tile it was computing."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from emap_core.runs import Run, describe_run
+
+MODULE = """
+import os, time
+from samples import Staged, make_examples
+
+class Slow(Staged):
+    fingerprint = "slow"
+
+    def _count(self, what, n):
+        with open(os.environ["COUNTS"], "a") as file:
+            file.write(f"{what} {n}\\n")
+
+    def encode_texts(self, texts):
+        self._count("text", len(texts))
+        return super().encode_texts(texts)
+
+    def encode_images(self, images):
+        self._count("image", len(images))
+        return super().encode_images(images)
+
+    def score(self, text_states, image_states):
+        time.sleep(0.02)
+        self._count("pair", len(text_states["t"]))
+        return super().score(text_states, image_states)
+
+def model():
+    return Slow()
+
+def data():
+    return make_examples(n=200, n_texts=30, n_images=40)
+"""
+
+N_TILES = 60
+
+
+def start(folder: Path, out: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "emap_core", "run", "--model", "slow_model:model"]
+    command += ["--data", "slow_model:data", "--out", out, "--batch-size", "20"]
+    tests = Path(__file__).parents[1]
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=os.environ
+        | {
+            "PYTHONPATH": os.pathsep.join(map(str, (tests, tests.parent))),
+            "COUNTS": str(folder / f"{out}.counts"),
+        },
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def wait_for_tiles(folder: Path, process: subprocess.Popen, n: int) -> None:
+    while len(list(folder.glob("tiles/*.npz"))) < n and process.poll() is None:
+        time.sleep(0.005)
+
+
+def counts(folder: Path, out: str) -> dict[str, int]:
+    total = {"text": 0, "image": 0, "pair": 0}
+    for line in (folder / f"{out}.counts").read_text().splitlines():
+        what, n = line.split()
+        total[what] += int(n)
+    return total
+
+
+def test_killed_three_times_ends_with_the_same_bits(tmp_path):
+    (tmp_path / "slow_model.py").write_text(MODULE)
+    chance = random.Random(0)
+    for part in (1, 2, 3):
+        process = start(tmp_path, "run")
+        wait_for_tiles(tmp_path / "run", process, part * N_TILES // 4)
+        time.sleep(chance.random() * 0.05)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        assert describe_run(tmp_path / "run").status == "interrupted"
+    for out in ("run", "whole"):
+        assert start(tmp_path, out).wait() == 0
+
+    killed, whole = counts(tmp_path, "run"), counts(tmp_path, "whole")
+    assert (killed["text"], killed["image"]) == (30, 40) == (whole["text"], whole["image"])
+    # A kill costs the tile that was being computed, and its last one if the count came first.
+    assert killed["pair"] <= whole["pair"] + 3 * 2 * 20
+    a, b = Run.load(tmp_path / "run"), Run.load(tmp_path / "whole")
+    for name in a.decomposition.__dataclass_fields__:
+        np.testing.assert_array_equal(
+            getattr(a.decomposition, name), getattr(b.decomposition, name)
+        )
+    np.testing.assert_array_equal(a.grid.load(), b.grid.load())
+
+
+def test_sigterm_stops_cleanly_and_the_run_goes_on(tmp_path):
+    (tmp_path / "slow_model.py").write_text(MODULE)
+    process = start(tmp_path, "run")
+    wait_for_tiles(tmp_path / "run", process, 5)
+    process.terminate()
+    assert process.wait() == 128 + signal.SIGTERM
+    assert describe_run(tmp_path / "run").status == "cancelled"
+    assert start(tmp_path, "run").wait() == 0
+    assert Run.load(tmp_path / "run").manifest["n_pairs_evaluated"] == 1200
