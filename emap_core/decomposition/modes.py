@@ -16,6 +16,7 @@ from scipy import special
 from sklearn.utils.extmath import randomized_svd
 
 Array = NDArray[np.float64]
+Index = NDArray[np.intp]
 Reading = Literal["logits", "centred", "probabilities"]
 
 _CHUNK = 4_000_000
@@ -58,14 +59,19 @@ class Modes:
         product = self.text_scores[text, k] * self.image_scores[image, k]
         return float(self.singular_values[k] * product)
 
-    def ends(self, k: int, count: int = 5) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def of_examples(self, k: int, text_index: Index, image_index: Index) -> Array:
+        """Return what mode `k` adds to the logit of each example, shape (N,)."""
+        products = self.text_scores[text_index, k] * self.image_scores[image_index, k]
+        return np.asarray(self.singular_values[k] * products)
+
+    def ends(self, k: int, count: int = 5) -> tuple[Index, Index]:
         """Return the texts with the highest scores of mode `k` and those with the lowest.
 
         At most `count` of each, the most extreme first, none at both ends.
         """
         return _ends(self.text_scores[:, k], count)
 
-    def image_ends(self, k: int, count: int = 5) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def image_ends(self, k: int, count: int = 5) -> tuple[Index, Index]:
         """Return the images with the highest scores of mode `k` and those with the lowest."""
         return _ends(self.image_scores[:, k], count)
 
@@ -193,7 +199,7 @@ def _signs(scores: Array) -> Array:
     return np.where(scores[extreme, np.arange(scores.shape[1])] < 0, -1.0, 1.0)
 
 
-def _ends(scores: Array, count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _ends(scores: Array, count: int) -> tuple[Index, Index]:
     order = np.argsort(-scores, kind="stable")
     high = order[:count]
     low = order[::-1][: min(count, len(order) - len(high))]

@@ -75,7 +75,7 @@ def interaction_heatmap(
     names = _names(u, w, rows, columns, single)
     limit = float(np.quantile(np.abs(values), 0.99)) or 1.0
     y, x = (rows[:-1] + rows[1:] - 1) / 2, (columns[:-1] + columns[1:] - 1) / 2
-    figure = new_figure(theme, height=560, showlegend=False, dragmode="select", margin={"t": 8})
+    figure = new_figure(theme, height=480, showlegend=False, dragmode="select", margin={"t": 8})
     figure.add_trace(
         go.Heatmap(x=x, y=y, z=values.astype(np.float32), coloraxis="coloraxis", hoverinfo="skip")
     )
@@ -100,11 +100,11 @@ def interaction_heatmap(
         )
     )
     _frame(figure, chosen, u, w, (top, left), theme)
-    labelled = np.unique(np.linspace(0, len(y) - 1, min(len(y), 24)).astype(int))
+    labelled = np.unique(np.linspace(0, len(y) - 1, min(len(y), 20)).astype(int))
     figure.update_yaxes(
         range=[bottom - 0.5, top - 0.5],
         tickvals=y[labelled],
-        ticktext=[words(texts[u[rows[i] - top]], 34) for i in labelled],
+        ticktext=[words(texts[u[rows[i] - top]], 26) for i in labelled],
         showgrid=False,
         fixedrange=True,
     )
@@ -174,6 +174,7 @@ def _frame(
             y=[y],
             mode="markers",
             marker={"symbol": "square-open", "size": 18, "color": theme.ink, "line": {"width": 3}},
+            cliponaxis=False,
             hoverinfo="skip",
         )
     )

@@ -50,18 +50,25 @@ def mode_ends(
             hovertemplate="%{hovertext}<extra></extra>",
         )
     )
+    # A bar leaves the other side of the zero line free: its text stands there.
+    for place, (text, score) in enumerate(zip(table.text, scores, strict=True)):
+        figure.add_annotation(
+            x=0,
+            y=place,
+            text=words(text, 32),
+            xanchor="right" if score > 0 else "left",
+            xshift=-6 if score > 0 else 6,
+            showarrow=False,
+        )
     reach = 1.25 * float(np.abs(scores).max(initial=1e-9))
     figure.update_xaxes(
-        range=[-reach if len(low) else -0.15 * reach, reach],
+        range=[-reach, reach],
         zeroline=True,
         showgrid=False,
-        title="score of the text (0 the average, 1 a standard deviation)",
+        title="score (0 the average text, 1 a standard deviation)",
     )
     figure.update_yaxes(
-        tickvals=list(range(len(shown))),
-        ticktext=[words(text, 44) for text in table.text],
-        range=[len(shown) - 0.5, -0.5],
-        showgrid=False,
+        showticklabels=False, range=[len(shown) - 0.5, -0.5], showgrid=False, ticks=""
     )
     figure.update_layout(bargap=0.35, margin_t=8)
     return Chart(figure, _message(k, table), table)

@@ -215,6 +215,12 @@ def _template(theme: Theme) -> go.layout.Template:
             },
             "dragmode": "pan",
             "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": theme.ink, "activecolor": TEXT},
-            "coloraxis": {"colorbar": {"outlinewidth": 0, "thickness": 14}},
+            "coloraxis": {
+                "colorbar": {
+                    "outlinewidth": 0,
+                    "thickness": 14,
+                    "title": {"font": {"size": FONT_SIZE}},
+                }
+            },
         }
     )

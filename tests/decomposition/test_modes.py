@@ -77,6 +77,8 @@ def test_the_modes_add_up_to_the_interaction():
         for w in range(5)
     ]
     np.testing.assert_allclose(rebuilt, d.interaction[:, 0], atol=1e-9)
+    of_examples = sum(modes.of_examples(k, d.text_index, d.image_index) for k in range(len(modes)))
+    np.testing.assert_allclose(of_examples, d.interaction[:, 0], atol=1e-9)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

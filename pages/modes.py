@@ -1,0 +1,141 @@
+"""Modes: what interacts with what."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from emap_core.decomposition.modes import Modes, Reading
+from emap_core.figures import mode_ends, mode_scree
+from emap_core.figures.style import number, percent, signed
+from emap_core.runs import Run
+from pages import shared
+from pages.shared.gallery import gallery
+from pages.shared.interactions import choose_class, modes_of, own_reading, quantity, unit
+
+QUESTION = "What interacts with what?"
+TEXTS, IMAGES, EXAMPLES = 5, 6, 4
+
+
+def _page() -> None:
+    run = shared.require_run()
+    if run.grid is None:
+        shared.header(QUESTION, "Only sums were kept of this run, not its grid.", run)
+        shared.empty(
+            "Modes need the model’s output for every text with every image. Start the run again "
+            "and keep the grid.",
+            "pages/run.py",
+            "Run it again with its grid",
+        )
+        return
+    top = st.container()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        c = choose_class(run)
+        reading = _choose_reading(run)
+    what = quantity(run, c, reading)
+    modes = modes_of(run, c, reading)
+    scree = mode_scree(modes, quantity=what, theme=shared.theme())
+    with top:
+        shared.header(QUESTION, scree.alt, run)
+    if not len(modes):
+        shared.empty(
+            "For this class the model adds what the text says to what the image says. Another "
+            "class may have interactions.",
+            "pages/overview.py",
+            "See the shares of all classes",
+        )
+        return
+    k = _choose_mode(modes)
+    _show_ends(run, modes, k, what, reading)
+
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("How much each mode explains", anchor=False)
+        shared.show(scree, "mode-scree")
+    with right:
+        st.subheader("How far out the texts are", anchor=False)
+        shared.show(mode_ends(modes, k, run.texts, theme=shared.theme()), "mode-ends")
+    _show_examples(run, modes, k, what)
+    shared.next_step(
+        "pages/recombine.py",
+        "See every text with every image, ordered by this mode",
+        **{"class": run.classes[c]},
+        view=shared.view_key(order=f"mode{k + 1}"),
+    )
+
+
+def _choose_reading(run: Run) -> Reading:
+    if not run.softmax:
+        return own_reading(run)
+    chosen = shared.choose(
+        "Read from",
+        {"own": run.space.replace("_", " "), "probabilities": "probabilities"},
+        "read",
+        help="Logits of classes that are out of the question still move, and their interactions "
+        "count here. Probabilities show only what can change an answer.",
+    )
+    return "probabilities" if chosen == "probabilities" else own_reading(run)
+
+
+def _choose_mode(modes: Modes) -> int:
+    options = {
+        str(k + 1): f"Mode {k + 1} · {percent(share)}" for k, share in enumerate(modes.shares[:5])
+    }
+    return int(shared.choose("Mode", options, "mode")) - 1
+
+
+def _show_ends(run: Run, modes: Modes, k: int, what: str, reading: Reading) -> None:
+    text_ends, image_ends = modes.ends(k, TEXTS), modes.image_ends(k, IMAGES)
+    st.markdown(
+        f"Texts and images of the **same side** raise {shared.plain(what)} together. "
+        "From **opposite sides** they lower it."
+    )
+    names = ("One side", "The other side")
+    for column, name, texts, images in zip(
+        st.columns(2, gap="medium"), names, text_ends, image_ends, strict=True
+    ):
+        with column, st.container(border=True, height="stretch"):
+            st.markdown(f"##### {name}")
+            lines = "".join(
+                f'<li dir="auto">{shared.escaped(_short(run.texts[u]))}</li>' for u in texts
+            )
+            st.html(
+                f'<ul style="margin:0;line-height:1.6">{lines or "<li>no text lies here</li>"}</ul>'
+            )
+            gallery(run, [int(w) for w in images])
+    shared.say(_example_sentence(run, modes, k, what, reading))
+
+
+def _example_sentence(run: Run, modes: Modes, k: int, what: str, reading: Reading) -> str:
+    (texts, _), (same, other) = modes.ends(k, 1), modes.image_ends(k, 1)
+    if not (len(texts) and len(same) and len(other)):
+        return ""
+    raised = modes.interaction(k, int(texts[0]), int(same[0]))
+    lowered = modes.interaction(k, int(texts[0]), int(other[0]))
+    return (
+        f"In this mode “{_short(run.texts[texts[0]])}” raises {what} by {number(raised)} with the "
+        f"first image of its side, and lowers it by {number(-lowered)} with the first of the "
+        f"other ({unit(run, reading)})."
+    )
+
+
+def _show_examples(run: Run, modes: Modes, k: int, what: str) -> None:
+    st.subheader("Examples that this mode moves most", anchor=False)
+    d = run.decomposition
+    moved = modes.of_examples(k, d.text_index, d.image_index)
+    order = np.argsort(-np.abs(moved), kind="stable")
+    # The same text again and again would say little: the first example of each.
+    _, first = np.unique(d.text_index[order], return_index=True)
+    for column, i in zip(st.columns(EXAMPLES), order[np.sort(first)][:EXAMPLES], strict=False):
+        with column:
+            text = run.texts[d.text_index[i]]
+            gallery(run, [int(d.image_index[i])], [f"{what}: {signed(moved[i])}"], height=120)
+            shared.text(_short(text))
+            shared.link("pages/examples.py", "What happened in it", example=run.ids[i])
+
+
+def _short(text: str, width: int = 80) -> str:
+    return text if len(text) <= width else text[: width - 1].rstrip() + "…"
+
+
+_page()

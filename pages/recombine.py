@@ -1,0 +1,290 @@
+"""Recombine: what if an example had another text or image."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from emap_core.decomposition import Decomposition
+from emap_core.errors import EmapError
+from emap_core.figures import column_names, interaction_heatmap, waterfall
+from emap_core.figures.style import signed
+from emap_core.models import load_model
+from emap_core.models.base import Scorer
+from emap_core.runs import Run
+from pages import shared
+from pages.shared.interactions import (
+    cells_of,
+    choose_class,
+    modes_of,
+    own_reading,
+    quantity,
+    unit,
+)
+
+QUESTION = "What if it had another text or image?"
+MANY_TEXTS = 500
+CHART = "recombine-heatmap"
+
+Window = tuple[int, int, int, int]
+
+
+def _page() -> None:
+    run = shared.require_run()
+    if run.grid is None:
+        shared.header(QUESTION, "Only sums were kept of this run, not its grid.", run)
+        shared.empty(
+            "Other pairs need the model’s output for every text with every image. Start the run "
+            "again and keep the grid.",
+            "pages/run.py",
+            "Run it again with its grid",
+        )
+        return
+    top = st.container()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        c = choose_class(run)
+        text_order, image_order = _choose_order(run, c)
+    u, w = _pair(run)
+    cell = _decomposition_of(run, u, w)
+    with top:
+        shared.header(QUESTION, _answer(run, u, w, c, cell), run)
+    left, right = st.columns([3, 1], gap="medium")
+    with left:
+        _show_heatmap(run, c, text_order, image_order, (u, w))
+    with right:
+        _show_pair(run, u, w)
+    _show_numbers(run, cell)
+    _show_new_pair(run)
+    shared.next_step("pages/modes.py", "What interacts with what, in a few modes", view=None)
+
+
+def _choose_order(run: Run, c: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    modes = modes_of(run, c, own_reading(run))
+    options = {f"mode{k + 1}": f"mode {k + 1}" for k in range(min(3, len(modes)))}
+    options |= {"effect": "effect of each side", "data": "first appearance"}
+    chosen = shared.choose(
+        "Rows and columns in the order of",
+        options,
+        "order",
+        help="Ordered by a mode, texts and images that act alike lie side by side.",
+    )
+    d = run.shares
+    if chosen.startswith("mode"):
+        k = int(chosen[4:]) - 1
+        keys = modes.text_scores[:, k], modes.image_scores[:, k]
+    elif chosen == "effect":
+        keys = d.text_mean[:, c], d.image_mean[:, c]
+    else:
+        return np.arange(len(d.text_share)), np.arange(len(d.image_share))
+    return np.argsort(-keys[0], kind="stable"), np.argsort(-keys[1], kind="stable")
+
+
+def _pair(run: Run) -> tuple[int, int]:
+    d = run.decomposition
+    found = _numbers(shared.view("pair"), 2)
+    if found and found[0] < len(d.text_share) and found[1] < len(d.image_share):
+        return found[0], found[1]
+    example = shared.current_example(run) or 0
+    return int(d.text_index[example]), int(d.image_index[example])
+
+
+def _decomposition_of(run: Run, u: int, w: int) -> Decomposition:
+    """Return the run's decomposition with the pair as its only example."""
+    logits = run.grid.cell(u, w).astype(np.float64)[None]
+    one = dataclasses.replace(
+        run.decomposition, logits=logits, text_index=np.array([u]), image_index=np.array([w])
+    )
+    return one.class_centred() if run.softmax else one
+
+
+def _answer(run: Run, u: int, w: int, c: int, cell: Decomposition) -> str:
+    text = run.texts[u]
+    text = text if len(text) <= 80 else text[:79].rstrip() + "…"
+    names = column_names(run.classes, len(cell.mean))
+    asked = bool(((run.decomposition.text_index == u) & (run.decomposition.image_index == w)).any())
+    start = "“{}” with image {} ({}): ".format(
+        text, w + 1, "in the data" if asked else "never in the data"
+    )
+    if len(names) > 1 and run.task == "multiclass":
+        full, additive = names[cell.logits[0].argmax()], names[cell.emap[0].argmax()]
+        if full == additive:
+            return f"{start}the model answers {full}, with interactions and without."
+        return f"{start}the model answers {full}; without interactions it would be {additive}."
+    return f"{start}the interaction adds {signed(cell.interaction[0, c])} to {quantity(run, c)}."
+
+
+def _show_heatmap(
+    run: Run,
+    c: int,
+    text_order: NDArray[np.intp],
+    image_order: NDArray[np.intp],
+    pair: tuple[int, int],
+) -> None:
+    window = _window(len(text_order), len(image_order))
+    chart = interaction_heatmap(
+        cells_of(run, c, own_reading(run)),
+        run.shares,
+        c,
+        text_order=text_order,
+        image_order=image_order,
+        texts=run.texts,
+        window=window,
+        chosen=pair,
+        quantity=quantity(run, c),
+        unit=unit(run),
+        theme=shared.theme(),
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption("Click a mark to take that pair in hand. Draw a box to zoom in.")
+        if window is not None:
+            st.button("Show the whole grid", on_click=lambda: shared.set_view(window=None))
+
+    def selected() -> None:
+        _take(shared.selected_ids(st.session_state[CHART]), text_order, image_order)
+
+    shared.show(chart, CHART, on_select=selected, selection_mode=["points", "box"])
+
+
+def _take(ids: list[str], text_order: NDArray[np.intp], image_order: NDArray[np.intp]) -> None:
+    """Take one mark as the pair in the hand, several as the part to zoom into."""
+    places = [_place(name, text_order, image_order) for name in ids]
+    if len(places) == 1:
+        top, bottom, left, right = places[0]
+        u, w = text_order[(top + bottom - 1) // 2], image_order[(left + right - 1) // 2]
+        shared.set_view(pair=f"{u},{w}")
+    elif places:
+        tops, bottoms, lefts, rights = zip(*places, strict=True)
+        corner = (min(tops), max(bottoms), min(lefts), max(rights))
+        shared.set_view(window=",".join(map(str, corner)))
+
+
+def _place(name: str, text_order: NDArray[np.intp], image_order: NDArray[np.intp]) -> Window:
+    rows, columns = name.split(",")
+    if ":" in name:
+        (top, bottom), (left, right) = (map(int, side.split(":")) for side in (rows, columns))
+        return top, bottom, left, right
+    y = int(np.flatnonzero(text_order == int(rows))[0])
+    x = int(np.flatnonzero(image_order == int(columns))[0])
+    return y, y + 1, x, x + 1
+
+
+def _window(n_texts: int, n_images: int) -> Window | None:
+    found = _numbers(shared.view("window"), 4)
+    if not found:
+        return None
+    top, bottom, left, right = found
+    fits = top < bottom <= n_texts and left < right <= n_images
+    return (top, bottom, left, right) if fits else None
+
+
+def _numbers(text: str, count: int) -> tuple[int, ...]:
+    parts = text.split(",")
+    if len(parts) != count or not all(part.isdecimal() for part in parts):
+        return ()
+    return tuple(map(int, parts))
+
+
+def _show_pair(run: Run, u: int, w: int) -> None:
+    st.markdown("##### The pair in hand")
+    shared.thumbnail(run, w, alt=f"Image {w + 1} of the data")
+    shared.text(run.texts[u], size="1.125rem")
+    _choose_text(run, u, w)
+    n_images = len(run.decomposition.image_share)
+    st.session_state["pair-image"] = w + 1
+    st.number_input(
+        f"Image (1 to {n_images:,})",
+        1,
+        n_images,
+        key="pair-image",
+        on_change=lambda: shared.set_view(pair=f"{u},{st.session_state['pair-image'] - 1}"),
+    )
+
+
+def _show_numbers(run: Run, cell: Decomposition) -> None:
+    st.markdown("##### How its prediction builds up")
+    chart = waterfall(cell, 0, run.classes, unit=unit(run), theme=shared.theme())
+    shared.show(chart, "pair-waterfall", table=False)
+    names = column_names(run.classes, len(cell.mean))
+    with st.expander(f"All {len(names)} outputs" if len(names) > 1 else "The numbers"):
+        table = pd.DataFrame(
+            {
+                "class": names,
+                "model": cell.logits[0],
+                "without interaction (EMAP)": cell.emap[0],
+                "interaction": cell.interaction[0],
+            }
+        ).sort_values("model", ascending=False)
+        st.dataframe(table, hide_index=True)
+        if run.softmax:
+            st.caption("Minus the mean over classes, which the softmax does not see.")
+
+
+def _choose_text(run: Run, u: int, w: int) -> None:
+    options = list(range(len(run.texts)))
+    if len(options) > MANY_TEXTS:
+        # A list of thousands is slow to send and of no use to read: it is searched instead.
+        wanted = st.text_input("Find a text", key="pair-search").casefold()
+        matching = [i for i in options if wanted in run.texts[i].casefold()]
+        options = list(dict.fromkeys([u, *matching[:MANY_TEXTS]]))
+    st.session_state["pair-text"] = u
+    st.selectbox(
+        f"Text ({len(run.texts):,} in the data)",
+        options,
+        format_func=run.texts.__getitem__,
+        key="pair-text",
+        on_change=lambda: shared.set_view(pair=f"{st.session_state['pair-text']},{w}"),
+    )
+
+
+def _show_new_pair(run: Run) -> None:
+    with st.expander("A pair of your own"):
+        model = _model_at_hand(run)
+        if model is None:
+            st.caption(
+                "The model itself is not at hand here, only what it said about the data. From "
+                "Python, pass it your text and image."
+            )
+            return
+        text = st.text_input("Your text", placeholder=run.texts[0], key="own-text")
+        file = st.file_uploader("Your image", ["png", "jpg", "jpeg", "webp"], key="own-image")
+        if not (text and file):
+            st.caption("Type a text and choose an image to see what the model makes of them.")
+            return
+        try:
+            scores = _score(model, text, Image.open(file).convert("RGB"))
+        except (EmapError, OSError, ValueError, RuntimeError) as error:
+            st.error(shared.plain(error), icon=":material/error:")
+            return
+        st.image(file, width=160, alt="The image that was uploaded")
+        table = pd.DataFrame({"class": column_names(run.classes, len(scores)), "model": scores})
+        st.dataframe(table.sort_values("model", ascending=False), hide_index=True)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Loading the model …")
+def _load(spec: str) -> Any:
+    return load_model(spec)
+
+
+def _model_at_hand(run: Run) -> Any | None:
+    """Return the demo model that made the run; no other is loaded on a visitor's word."""
+    try:
+        model = _load(f"demo:{run.manifest['model']}")
+    except EmapError:
+        return None
+    same = getattr(model, "fingerprint", None) == run.manifest["fingerprints"]["model"]
+    return model if same else None
+
+
+def _score(model: Any, text: str, image: Image.Image) -> NDArray[Any]:
+    scorer = Scorer(model)
+    states = scorer.encode_texts([text]), scorer.encode_images([image])
+    return scorer.score_tile(*states, batch_size=1)[0, 0]
+
+
+_page()

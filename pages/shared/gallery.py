@@ -1,0 +1,49 @@
+"""Several pictures side by side, small, each with its proportions and a word."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+import streamlit as st
+
+from emap_core.runs import Run
+from pages.shared.escape import escaped
+
+
+def gallery(
+    run: Run,
+    images: Sequence[int],
+    captions: Sequence[str] | None = None,
+    *,
+    height: int = 96,
+) -> None:
+    """Show unique images of a run in lines that wrap.
+
+    Parameters
+    ----------
+    run : Run
+    images : sequence of int
+        Numbers of unique images.
+    captions : sequence of str, optional
+        What to write below each.
+    height : int
+        Of each picture, in pixels.
+    """
+    figures = []
+    for place, image in enumerate(images):
+        caption = "" if captions is None else escaped(captions[place])
+        below = f'<figcaption style="font-size:.875rem">{caption}</figcaption>' if caption else ""
+        figures.append(
+            f'<figure style="margin:0;text-align:center"><img alt="image {image + 1} {caption}" '
+            f'src="{data_uri(run, image)}" style="height:{height}px;max-width:100%;'
+            'object-fit:contain;border-radius:4px;border:1px solid rgba(127,127,127,.5)">'
+            f"{below}</figure>"
+        )
+    row = "display:flex;flex-wrap:wrap;gap:10px"
+    st.html(f'<div style="{row}">{"".join(figures)}</div>')
+
+
+def data_uri(run: Run, image: int) -> str:
+    """Return the thumbnail of a unique image as text that a page can hold."""
+    return "data:image/jpeg;base64," + base64.b64encode(run.thumbnail(image)).decode()

@@ -1,0 +1,86 @@
+"""One class of a run's kept grid, and its modes; worked out once for all visitors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from emap_core.decomposition.modes import Modes, Reading, class_cells, interaction_modes
+from emap_core.figures import column_names
+from emap_core.runs import Run
+from pages.shared.runs import current_class, select_class
+
+_QUANTITIES = {
+    "logits": "the logit of {}",
+    "log_probabilities": "the log probability of {}",
+    "probabilities": "the probability of {}",
+}
+_UNITS = {"logits": "logits", "log_probabilities": "nats", "probabilities": "probability"}
+
+
+def choose_class(run: Run) -> int:
+    """Draw the choice of a class, kept in the URL, and return its column.
+
+    Without one in the URL it is the class with the most interaction.
+    """
+    names = column_names(run.classes, len(run.shares.mean))
+    if len(names) == 1:
+        return 0
+    current = current_class(run)
+    if current is None:
+        current = int(np.argmax(run.shares.sums_of_squares[2]))
+    st.session_state["class-choice"] = current
+    st.selectbox(
+        "Class",
+        range(len(names)),
+        format_func=names.__getitem__,
+        key="class-choice",
+        on_change=lambda: select_class(run, st.session_state["class-choice"]),
+        help="Each class has its own logit, and its own interactions.",
+    )
+    return int(current)
+
+
+def quantity(run: Run, c: int, reading: Reading = "logits") -> str:
+    """Return what is taken apart, in words: “the logit of circle”."""
+    space = "probabilities" if reading == "probabilities" else run.space
+    return _QUANTITIES[space].format(column_names(run.classes, len(run.shares.mean))[c])
+
+
+def unit(run: Run, reading: Reading = "logits") -> str:
+    """Return what the numbers are."""
+    return _UNITS["probabilities" if reading == "probabilities" else run.space]
+
+
+def cells_of(run: Run, c: int, reading: Reading) -> NDArray[Any]:
+    """Return one class of the kept grid, shape (U_t, U_v); not to be written to."""
+    return _cells(*_key(run), c, reading, run)
+
+
+def modes_of(run: Run, c: int, reading: Reading) -> Modes:
+    """Return the leading modes of the interaction of one class."""
+    return _modes(*_key(run), c, reading, run)
+
+
+def own_reading(run: Run) -> Reading:
+    """Return how the run's own shares are read: centred over classes under a softmax."""
+    return "centred" if run.softmax else "logits"
+
+
+def _key(run: Run) -> tuple[str, str]:
+    return str(run.path), str(run.manifest.get("created"))
+
+
+@st.cache_resource(max_entries=3, show_spinner="Reading the grid …")
+def _cells(path: str, created: str, c: int, reading: Reading, _run: Run) -> NDArray[Any]:
+    return class_cells(_run.grid, c, reading)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Looking for modes …")
+def _modes(path: str, created: str, c: int, reading: Reading, _run: Run) -> Modes:
+    shares = _run.shares
+    cells = _cells(path, created, c, reading, _run)
+    return interaction_modes(cells, shares.text_share, shares.image_share)
