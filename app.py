@@ -9,7 +9,10 @@ import streamlit as st
 HOUSE = Path(__file__).parent
 
 st.set_page_config(
-    page_title="EMAP Lens", page_icon=str(HOUSE / "assets" / "logo.svg"), layout="wide"
+    page_title="EMAP Lens",
+    page_icon=str(HOUSE / "assets" / "logo.svg"),
+    layout="wide",
+    initial_sidebar_state=220,
 )
 st.logo(str(HOUSE / "assets" / "logo.svg"), size="large")
 

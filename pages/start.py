@@ -2,6 +2,128 @@
 
 from __future__ import annotations
 
+import streamlit as st
+
+from emap_core import jobs
+from emap_core.errors import EmapError
+from emap_core.runs import RunInfo
 from pages import shared
 
-shared.header("Does your model use both sides?")
+DEMO = jobs.Work("demo:concat", "demo:easy-vqa")
+SHOWN = 12
+
+PICTURE = """
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 700 112" width="700" height="112"
+ font-family="sans-serif" font-size="15">
+ <g stroke="INK" stroke-width="1">
+  <rect x="1" y="36" width="170" height="36" fill="#0072B2"/>
+  <rect x="171" y="36" width="210" height="36" fill="#E69F00"/>
+  <rect x="381" y="36" width="150" height="36" fill="#CC79A7"/>
+  <path d="M1 28v-8h530v8M1 80v8h380v-8" fill="none"/>
+ </g>
+ <g text-anchor="middle">
+  <text x="266" y="13" fill="INK">what the model predicts</text>
+  <text x="191" y="106" fill="INK">what is left without interactions: its EMAP</text>
+  <text x="86" y="59" fill="#FFFFFF">text</text>
+  <text x="276" y="59" fill="#1F2328">image</text>
+  <text x="456" y="59" fill="#1F2328">interaction</text>
+ </g>
+</svg>
+"""
+
+
+def main() -> None:
+    """Draw the page."""
+    shared.header("Does your model use the image and the text together?")
+    shared.say(
+        "EMAP Lens replaces a model of images and texts by the best model that only adds what the "
+        "text says to what the image says, and shows what is lost. What is lost needs both sides: "
+        "how much it is, and in which examples."
+    )
+    st.image(
+        PICTURE.replace("INK", shared.theme().ink),
+        width=700,
+        alt="A prediction is a text part, plus an image part, plus their interaction. EMAP is what "
+        "is left without the interaction.",
+    )
+    runs = shared.finished_runs()
+    demo = st.session_state.get("demo-job")
+    if demo is not None:
+        _follow_demo(jobs.follow(demo))
+    elif not runs:
+        _offer_demo()
+    if runs:
+        st.subheader("Finished runs", anchor=False)
+        for info in runs[:SHOWN]:
+            _run_card(info)
+        if len(runs) > SHOWN:
+            with st.expander(f"{len(runs) - SHOWN} older runs"):
+                for info in runs[SHOWN:]:
+                    _run_line(info)
+        st.space("small")
+    shared.link("pages/run.py", "Run a model on your data", icon=":material/play_circle:", run=None)
+
+
+def _offer_demo() -> None:
+    with st.container(border=True):
+        st.subheader("See it on a small model that answers questions about shapes", anchor=False)
+        st.write(
+            "9,673 questions about 1,000 pictures, and a network trained on others of the kind. "
+            "It takes about ten seconds on a laptop."
+        )
+        st.button(
+            "Run the demo", type="primary", icon=":material/play_arrow:", on_click=_start_demo
+        )
+
+
+def _start_demo() -> None:
+    try:
+        st.session_state["demo-job"] = jobs.start(DEMO).id
+    except EmapError as error:
+        st.error(shared.plain(error))
+
+
+def _follow_demo(job: jobs.Job) -> None:
+    if job.alive:
+        with st.container(border=True):
+            st.subheader("The demo is on its way", anchor=False)
+            shared.progress(job)
+        return
+    del st.session_state["demo-job"]
+    if job.state == "finished" and job.run_id:
+        st.switch_page("pages/overview.py", query_params={"run": job.run_id})
+    st.error(shared.plain(f"The demo was {job.state}: {job.error}"), icon=":material/error:")
+    _offer_demo()
+
+
+def _run_card(info: RunInfo) -> None:
+    with st.container(border=True):
+        picture, words, link = st.columns([1, 8, 2], vertical_alignment="center")
+        with words:
+            st.markdown(f"**{shared.plain(shared.about(info.manifest))}**")
+        try:
+            run = shared.open_run(info.id)
+            with picture:
+                shared.thumbnail(run, 0, alt="The first image of the data", width=72)
+            sentence = shared.known_verdict(run)
+        except EmapError as error:
+            words.error(shared.plain(error), icon=":material/error:")
+            return
+        with words:
+            if sentence:
+                shared.text(sentence)
+            st.caption(shared.plain(_date(info)))
+        with link:
+            shared.link("pages/overview.py", "Open", icon=":material/arrow_forward:", run=info.id)
+
+
+def _run_line(info: RunInfo) -> None:
+    words = f"{shared.about(info.manifest)} · {_date(info)}"
+    shared.link("pages/overview.py", words, run=info.id)
+
+
+def _date(info: RunInfo) -> str:
+    return str(info.manifest.get("created", ""))[:16].replace("T", " ") + " UTC"
+
+
+main()

@@ -2,11 +2,13 @@
 
 from pages.shared.escape import escaped, plain
 from pages.shared.layout import about, empty, header, link, next_step, say
+from pages.shared.progress import headline, newest, progress
 from pages.shared.runs import (
     current_class,
     current_example,
     current_run,
     finished_runs,
+    known_verdict,
     open_run,
     require_run,
     run_info,
@@ -24,6 +26,7 @@ from pages.shared.selection import (
     view_key,
 )
 from pages.shared.show import selected_ids, show, text, theme, thumbnail
+from pages.shared.words import disk, duration
 
 __all__ = [
     "about",
@@ -31,14 +34,20 @@ __all__ = [
     "current_class",
     "current_example",
     "current_run",
+    "disk",
+    "duration",
     "empty",
     "escaped",
     "finished_runs",
     "header",
+    "headline",
+    "known_verdict",
     "link",
+    "newest",
     "next_step",
     "open_run",
     "plain",
+    "progress",
     "require_run",
     "run_info",
     "say",

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from emap_core.runs import Run, RunInfo
+from pages.shared.entry import inside_app
 from pages.shared.escape import escaped, plain
 from pages.shared.runs import finished_runs
 from pages.shared.selection import select, selection
+
+_STYLE = "<style>.stMainBlockContainer { padding: 3.5rem 2.5rem 4rem }</style>"
+"""Streamlit's own margins leave a quarter of a small screen empty."""
 
 _COPY = st.components.v2.component(
     "copy_link",
@@ -54,6 +59,8 @@ def header(question: str, answer: str = "", run: Run | None = None) -> None:
     With a run there is a button that copies a link to exactly this view, and a choice of runs in
     the sidebar. The answer may hold names from data; it is shown as plain text.
     """
+    inside_app()
+    st.html(_STYLE)
     title, link = st.columns([5, 1], vertical_alignment="center")
     with title:
         st.title(question, anchor=False)
@@ -89,7 +96,8 @@ def next_step(page: str, label: str, **changes: str | None) -> None:
 
 def link(page: str, label: str, *, icon: str | None = "", **changes: str | None) -> None:
     """Link to a page, with the URL's keys and `changes` (run, example, view, …) on top."""
-    st.page_link(page, label=plain(label), icon=icon, query_params=selection(**changes))
+    if Path(page).exists():
+        st.page_link(page, label=plain(label), icon=icon, query_params=selection(**changes))
 
 
 def empty(message: str, page: str | None = None, label: str = "") -> None:

@@ -10,13 +10,19 @@ import streamlit as st
 from emap_core.errors import RunError
 from emap_core.runs import Run, RunInfo, list_runs
 from emap_core.runs.folder import describe_run, runs_root
+from pages.shared.entry import inside_app
 from pages.shared.escape import plain
 from pages.shared.selection import select, selected
 
 
 def finished_runs() -> list[RunInfo]:
     """Return the finished runs, the newest first."""
-    return [run for run in list_runs() if run.status == "finished"]
+    return _finished(str(runs_root().resolve()))
+
+
+@st.cache_resource(ttl=2, show_spinner=False)
+def _finished(root: str) -> list[RunInfo]:
+    return [run for run in list_runs(Path(root)) if run.status == "finished"]
 
 
 def run_info(run_id: str) -> RunInfo | None:
@@ -42,6 +48,11 @@ def open_run(run_id: str) -> Run:
     return _load(str(info.path.resolve()), (info.path / "run.json").stat().st_mtime_ns)
 
 
+def known_verdict(run: Run) -> str | None:
+    """Return a run's verdict if its interval was computed before, None rather than to wait."""
+    return run.verdict().sentence if (run.path / "inference" / "intervals.json").exists() else None
+
+
 def current_run() -> Run | None:
     """Return the run that the URL names, None where it names none or none that is finished."""
     try:
@@ -52,6 +63,7 @@ def current_run() -> Run | None:
 
 def require_run() -> Run:
     """Return the run that the URL names, else the newest; with none, say what to do and stop."""
+    inside_app()
     run_id = selected("run")
     if run_id is None:
         runs = finished_runs()

@@ -1,0 +1,285 @@
+"""What will it cost, how far is it? Choose a model and data, see the cost, start, follow."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import streamlit as st
+
+from emap_core import jobs
+from emap_core.datasets import LOADERS as DATA_LOADERS
+from emap_core.datasets.demo import NAMES as DEMO_DATA
+from emap_core.engine.settings import KEEPS, METHODS
+from emap_core.engine.space import SPACES
+from emap_core.errors import EmapError
+from emap_core.jobs import Job, Work
+from emap_core.models import LOADERS as MODEL_LOADERS
+from emap_core.models.demo_networks import ARCHITECTURES
+from pages import shared
+
+ANSWERS = {
+    "auto": "The whole grid if it fits, else sums",
+    "grid": "The whole grid: what-if, recombine and modes need it",
+    "sums": "Sums only: small, for the table and the scatter",
+}
+
+
+def main() -> None:
+    """Draw the page."""
+    followed = _followed()
+    at_work = [job for job in jobs.list_jobs() if job.command == "run" and job.alive]
+    shared.header("What will it cost, how far is it?", _answer(followed))
+    if followed is not None:
+        _followed_job(followed)
+    others = [job for job in at_work if followed is None or job.id != followed.id]
+    if others:
+        st.subheader("Also at work", anchor=False)
+        for job in others:
+            _other_job(job)
+    st.subheader("A new run", anchor=False)
+    work = _form()
+    plan = _plan_of(work)
+    _cost(work, plan)
+
+
+def _followed() -> Job | None:
+    """Return the job that this visitor started last, or the one of the run in the URL."""
+    job_id = st.session_state.get("run-job")
+    if job_id is not None:
+        job = jobs.follow(job_id)
+        if job.run_id is not None:
+            # From here on the URL tells which run it is, and the page can be left and shared.
+            del st.session_state["run-job"]
+            shared.select(run=job.run_id)
+        return job
+    run_id = shared.selected("run")
+    return None if run_id is None else jobs.find(run_id)
+
+
+def _answer(job: Job | None) -> str:
+    if job is None or job.state == "finished":
+        return "Choose a model and data: you see what it costs before anything starts."
+    if job.alive:
+        return f"{_name(job)}: {shared.headline(job)}"
+    return f"{_name(job)} did not finish: it was {job.state}."
+
+
+def _followed_job(job: Job) -> None:
+    with st.container(border=True):
+        st.markdown(f"**{shared.plain(_name(job))}**")
+        if job.alive:
+            shared.progress(job)
+            return
+        if job.state == "finished":
+            st.success("This run is finished.", icon=":material/check_circle:")
+            shared.link(
+                "pages/overview.py",
+                "Do interactions matter here?",
+                icon=":material/arrow_forward:",
+                run=job.run_id,
+            )
+            return
+        if job.error:
+            st.error(shared.plain(job.error), icon=":material/error:")
+        if job.work is None:
+            st.write("Start the same command again: it goes on where it stopped.")
+        else:
+            st.button(
+                "Start it again",
+                icon=":material/replay:",
+                on_click=_start,
+                args=(job.work,),
+                help="It goes on where it stopped; nothing that is finished is computed again.",
+            )
+
+
+def _other_job(job: Job) -> None:
+    words = f"{_name(job)}: {shared.headline(job)}"
+    if job.run_id is not None:
+        shared.link("pages/run.py", words, icon=":material/hourglass_top:", run=job.run_id)
+    else:
+        shared.text(words)
+
+
+def _name(job: Job) -> str:
+    if job.work is None:
+        return job.run_id or job.id
+    return f"{job.work.model} on {job.work.data}"
+
+
+def _form() -> Work:
+    left, right = st.columns(2)
+    with left:
+        model = _spec("Model", [f"demo:{name}" for name in ARCHITECTURES], "model", MODEL_LOADERS)
+    with right:
+        data = _spec("Data", [f"demo:{name}" for name in DEMO_DATA], "data", DATA_LOADERS)
+    with st.expander("Settings"):
+        settings = _settings()
+    return Work(model, data, settings)
+
+
+def _spec(label: str, demos: list[str], key: str, loaders: dict[str, str]) -> str:
+    first = "demo:concat" if "demo:concat" in demos else demos[0]
+    prefixes = ", ".join(f"{prefix}:" for prefix in loaders)
+    value = st.selectbox(
+        label,
+        demos,
+        index=demos.index(first),
+        key=f"run-{key}",
+        accept_new_options=True,
+        persist_state="session",
+        help=shared.plain(
+            f"Choose a demo or type a spec: {prefixes} or module:factory, a Python function that "
+            f"returns the {label.lower()}."
+        ),
+    )
+    return value or first
+
+
+def _settings() -> dict[str, Any]:
+    first, second, third = st.columns(3)
+    kept: dict[str, Any] = {"persist_state": "session"}
+    limit = first.number_input(
+        "At most so many examples",
+        min_value=2,
+        value=None,
+        step=100,
+        key="run-limit",
+        placeholder="all",
+        help="A random sample, the same each time.",
+        **kept,
+    )
+    space = second.selectbox(
+        "What is projected",
+        SPACES,
+        format_func=lambda name: name.replace("_", " "),
+        key="run-space",
+        help="EMAP of logits and of probabilities differ; logits are the usual choice.",
+        **kept,
+    )
+    keep = third.selectbox(
+        "What is kept on disk", KEEPS, format_func=ANSWERS.__getitem__, key="run-keep", **kept
+    )
+    method = first.selectbox(
+        "Method",
+        METHODS,
+        key="run-method",
+        help="exact scores every text with every image; the others estimate from a part of the "
+        "pairs, for data too large for that.",
+        **kept,
+    )
+    settings: dict[str, Any] = {
+        "limit": limit,
+        "space": None if space == "logits" else space,
+        "keep": None if keep == "auto" else keep,
+        "method": None if method == "exact" else method,
+    }
+    if method == "sampled":
+        settings["images_per_text"] = second.number_input(
+            "Images that each text meets", min_value=2, value=32, key="run-images-per-text", **kept
+        )
+    if method == "subsample":
+        settings["subsample_size"] = second.number_input(
+            "Examples in each sub-sample", min_value=2, value=500, key="run-subsample-size", **kept
+        )
+        settings["repeats"] = third.number_input(
+            "Sub-samples", min_value=1, value=10, key="run-repeats", **kept
+        )
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _plan_of(work: Work) -> Job | None:
+    """Return what this visitor asked to know of the cost of just this work."""
+    job_id = st.session_state.get("run-plan")
+    if job_id != f"plan-{work.key}":
+        return None
+    return jobs.follow(job_id)
+
+
+def _cost(work: Work, plan: Job | None) -> None:
+    if plan is not None and plan.alive:
+        _wait(plan)
+        return
+    found = plan is not None and plan.state == "finished"
+    if plan is not None and not found:
+        st.error(
+            shared.plain(plan.error or f"The check was {plan.state}."), icon=":material/error:"
+        )
+    if found:
+        _first_rows(plan.event)
+        pairs, time, disk = st.columns(3)
+        cost = plan.event
+        size = f"{cost['n_texts']:,} texts × {cost['n_images']:,} images"
+        pairs.metric("Pairs to score", f"{cost['n_pairs']:,}", size, "off", delta_arrow="off")
+        time.metric(
+            "Time, about",
+            shared.duration(cost["seconds"]),
+            f"measured on {cost['device']}",
+            "off",
+            delta_arrow="off",
+        )
+        kept = cost["keep"] == "grid"
+        disk.metric(
+            "Disk",
+            shared.disk(cost["grid_bytes"]) if kept else "little",
+            "the whole grid" if kept else "sums only",
+            "off",
+            delta_arrow="off",
+        )
+    row = st.container(horizontal=True)
+    if found:
+        row.button(
+            "Start", type="primary", icon=":material/play_arrow:", on_click=_start, args=(work,)
+        )
+    else:
+        row.button(
+            "See what it costs",
+            type="primary",
+            icon=":material/calculate:",
+            on_click=_plan,
+            args=(work,),
+            help="Loads model and data and scores a few pairs; nothing is kept.",
+        )
+
+
+@st.fragment(run_every=0.5)
+def _wait(plan: Job) -> None:
+    if not shared.newest(plan).alive:
+        st.rerun()
+    st.progress(0.0, text="Loading model and data, scoring a first few pairs …")
+    st.skeleton(height=280)
+
+
+def _first_rows(plan: dict[str, Any]) -> None:
+    n, classes = plan["n_examples"], plan["classes"]
+    st.markdown(
+        f"**The first of {n:,} examples**, {shared.plain(plan['task'])}, "
+        f"{len(classes)} classes: {shared.plain(', '.join(classes[:20]))}"
+        + (" …" if len(classes) > 20 else "")
+    )
+    previews = plan["previews"]
+    for column, preview in zip(st.columns(len(previews)), previews, strict=True):
+        with column, st.container(border=True):
+            st.image(base64.b64decode(preview["image"]), width=160, alt="")
+            shared.text(preview["text"])
+            if preview["label"] is not None:
+                st.caption(f"label: {shared.plain(preview['label'])}")
+            st.caption(f"the model says: {shared.plain(preview['prediction'])}")
+
+
+def _plan(work: Work) -> None:
+    try:
+        st.session_state["run-plan"] = jobs.start(work, "plan").id
+    except EmapError as error:
+        st.error(shared.plain(error), icon=":material/error:")
+
+
+def _start(work: Work) -> None:
+    try:
+        st.session_state["run-job"] = jobs.start(work).id
+    except EmapError as error:
+        st.error(shared.plain(error), icon=":material/error:")
+
+
+main()
