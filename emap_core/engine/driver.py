@@ -7,6 +7,7 @@ import errno
 import platform
 import shutil
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from emap_core.engine.evaluate import GridSums, Probe, TileSums
 from emap_core.engine.plan import Plan, Tile
 from emap_core.engine.progress import Listener, Progress
 from emap_core.engine.settings import Settings
+from emap_core.engine.states import make_thumbnail
 from emap_core.engine.work import Work, prepare
 from emap_core.errors import Cancelled, EmapError, RunError
 from emap_core.runs import Run
@@ -51,7 +53,7 @@ class Estimate:
     device, task, space : str
     classes : list of str
     previews : list of dict
-        The first examples: id, text, label, prediction.
+        The first examples: id, text, image (a JPEG in base64), label, prediction.
     """
 
     run_id: str
@@ -165,6 +167,7 @@ def _estimate(work: Work, n_previews: int, overhead: float) -> Estimate:
             {
                 "id": str(work.dataset.ids[i]),
                 "text": work.dataset.texts[i],
+                "image": b64encode(make_thumbnail(work.dataset.images[i])).decode(),
                 "label": inference.label_names(work.labels, work.classes, work.task, i),
                 "prediction": inference.prediction_names(
                     scores, work.classes, work.task, work.settings.space
