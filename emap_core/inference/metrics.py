@@ -1,16 +1,19 @@
-"""Performance metrics by their standard names, for one set of scores or thousands of resamples."""
+"""Performance metrics by their standard names, for one set of scores or thousands of resamples.
+
+Definitions are those of scikit-learn, computed here for many weightings at once.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
-from sklearn import metrics as sklearn_metrics
 
 from emap_core.errors import LabelError, SettingError
 
@@ -50,25 +53,42 @@ class Metric:
     unit: Literal["points", ""] = "points"
     # Exactly one of these computes it: values of the examples whose weighted mean it is; hits,
     # predictions and labels of each class; or everything at once.
-    of_examples: Callable[[_Scored], Array] | None = None
+    of_examples: Callable[[Scored], Array] | None = None
     of_counts: Callable[[Array, Array, Array], Array] | None = None
-    of_all: Callable[[_Scored, Array], float] | None = None
+    of_all: Callable[[Scored, Array], float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class _Scored:
-    """Labels and scores of the same examples; scores may have leading axes for resamples."""
+class Scored:
+    """Labels and scores of the same N examples, with what several metrics read from them.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (N,) or (N, C)
+    scores : ndarray of shape (N, C) or (B, N, C)
+        With a leading axis, the scores that the examples have in each of B resamples.
+    task, space : str
+    """
 
     labels: Array
     scores: Array
     task: Task
     space: Space
 
+    @cached_property
     def predictions(self) -> Array:
+        """What the scores decide; see `predict`."""
         return predict(self.scores, self.task, self.space)
 
+    @cached_property
     def probabilities(self) -> Array:
+        """The scores as probabilities; see `probabilities`."""
         return probabilities(self.scores, self.task, self.space)
+
+    @cached_property
+    def unknown(self) -> Array:
+        """Whether an example's scores are not numbers, shape (N,) or (B, N)."""
+        return np.asarray(np.isnan(self.scores).any(axis=-1))
 
     def per_class(self) -> tuple[Array, Array]:
         """Return labels (N, K) of 0 and 1 and scores (N, K) that rank examples in each class."""
@@ -78,7 +98,7 @@ class _Scored:
                 # The logarithm ranks as the probability does, and does not saturate at 1.
                 ranking = special.log_softmax(self.scores, axis=-1)
             else:
-                ranking = self.probabilities()
+                ranking = self.probabilities
             return (self.labels[:, None] == np.arange(n_classes)).astype(int), ranking
         return self.labels.reshape(self.scores.shape), self.scores
 
@@ -212,21 +232,41 @@ def evaluate_resamples(
     Scores have shape (N, C), or (B, N, C) where each weighting has its own; weights (B, N).
     """
     chosen = metric(which) if isinstance(which, str) else which
-    scored = _checked(chosen, labels, scores, task, space)
+    scored = Scored(np.asarray(labels), np.asarray(scores), task, space)
+    check(chosen, scored)
     weight = np.asarray(weights, dtype=np.float64)
     if not (weight >= 0).all() or not (weight.sum(axis=-1) > 0).all():
         raise SettingError("weights must not be negative, and not all of them 0")
-    if chosen.of_examples is not None:
-        result = _weighted_mean(chosen.of_examples(scored), weight)
-    elif chosen.of_counts is not None:
-        result = chosen.of_counts(*_counts(scored, weight))
+    return evaluate_scored(chosen, scored, weight)
+
+
+def evaluate_scored(which: Metric, scored: Scored, weights: Array) -> Array:
+    """Return a metric for each of B weightings, shape (B,), of what `check` has seen."""
+    if which.of_examples is not None:
+        result = _weighted_mean(which.of_examples(scored), weights)
+    elif which.of_counts is not None:
+        result = which.of_counts(*_counts(scored, scored.predictions, weights))
     else:
-        result = np.array([_of_all(chosen, scored, w, b) for b, w in enumerate(weight)])
-    # A sum with weights tells which examples count without spelling out (B, N, C).
-    unknown = np.isnan(scored.scores).any(axis=-1)
-    if unknown.any():
-        result = np.where((weight * unknown).sum(axis=-1) > 0, np.nan, result)
+        result = np.array([_of_all(which, scored, w, b) for b, w in enumerate(weights)])
+    if scored.unknown.any():
+        result = np.where((weights * scored.unknown).sum(axis=-1) > 0, np.nan, result)
     return np.asarray(result)
+
+
+def evaluate_shuffled(which: Metric, scored: Scored, places: NDArray[np.intp]) -> Array:
+    """Return a metric of B mixtures of B resamples, shape (B,), every example weighing 1.
+
+    ``places[b, i]``, shape (B, N), is the resample that example i of mixture b is taken from.
+    """
+    weights = np.ones(places.shape)
+    if which.of_examples is not None:
+        return _weighted_mean(np.take_along_axis(which.of_examples(scored), places, 0), weights)
+    if which.of_counts is not None:
+        index = places[:, :, None] if scored.predictions.ndim == 3 else places
+        mixed = np.take_along_axis(scored.predictions, index, 0)
+        return which.of_counts(*_counts(scored, mixed, weights))
+    scores = np.take_along_axis(scored.scores, places[:, :, None], 0)
+    return evaluate_scored(which, Scored(scored.labels, scores, scored.task, scored.space), weights)
 
 
 def difference(
@@ -242,17 +282,6 @@ def difference(
     chosen = metric(which) if isinstance(which, str) else which
     first, second = (evaluate(chosen, labels, s, task, space, weights) for s in (scores, other))
     return first - second if chosen.higher_is_better else second - first
-
-
-def example_values(
-    which: Metric, labels: ArrayLike, scores: ArrayLike, task: Task, space: Space = "logits"
-) -> Array | None:
-    """Return each example's value, shape (N,), where the metric is their mean; else None."""
-    if which.of_examples is None:
-        return None
-    scored = _checked(which, labels, scores, task, space)
-    values = which.of_examples(scored)
-    return np.where(np.isnan(scored.scores).any(axis=-1), np.nan, values)
 
 
 def why_undefined(
@@ -292,16 +321,15 @@ def vqa_credit(answers: list[list[str]], classes: list[str]) -> NDArray[np.float
     return credit
 
 
-def _checked(
-    which: Metric, labels: ArrayLike, scores: ArrayLike, task: Task, space: Space
-) -> _Scored:
+def check(which: Metric, scored: Scored) -> None:
+    """Raise what is wrong when a metric is asked of labels and scores that it is not for."""
+    task, truth = scored.task, scored.labels
     if task not in which.tasks:
         raise SettingError(
             f"{which.name} is no metric for a {task} task; expected one of "
             + ", ".join(m.name for m in _METRICS.values() if task in m.tasks)
         )
-    truth, values = np.asarray(labels), np.asarray(scores)
-    n_examples, n_classes = values.shape[-2:]
+    n_examples, n_classes = scored.scores.shape[-2:]
     matrix = task in ("multilabel", "regression") or which.name == "vqa_accuracy"
     expected = (n_examples, n_classes) if matrix else (n_examples,)
     if truth.shape != expected:
@@ -317,7 +345,6 @@ def _checked(
     top = re.fullmatch(r"top_(\d+)_accuracy", which.name)
     if top and int(top[1]) >= n_classes:
         raise SettingError(f"{which.name} is always 1 with {n_classes} classes; take a smaller K")
-    return _Scored(truth, values, task, space)
 
 
 def _weighted_mean(values: Array, weights: Array) -> Array:
@@ -326,18 +353,18 @@ def _weighted_mean(values: Array, weights: Array) -> Array:
     return np.asarray(sums / weights.sum(axis=-1))
 
 
-def _of_all(which: Metric, scored: _Scored, weights: Array, number: int) -> float:
+def _of_all(which: Metric, scored: Scored, weights: Array, number: int) -> float:
     scores = scored.scores[number] if scored.scores.ndim == 3 else scored.scores
     kept = weights > 0
     if which.of_all is None or np.isnan(scores[kept]).any():
         return float("nan")
-    one = _Scored(scored.labels[kept], scores[kept], scored.task, scored.space)
+    one = Scored(scored.labels[kept], scores[kept], scored.task, scored.space)
     return which.of_all(one, weights[kept])
 
 
-def _counts(scored: _Scored, weights: Array) -> tuple[Array, Array, Array]:
+def _counts(scored: Scored, predictions: Array, weights: Array) -> tuple[Array, Array, Array]:
     """Return hits, predictions and labels of each class, weighted, each of shape (B, K)."""
-    predicted = np.maximum(scored.predictions(), 0)
+    predicted = np.maximum(predictions, 0)
     n_resamples = len(weights)
     if scored.task == "multilabel":
         each = np.broadcast_to(predicted, (n_resamples, *scored.scores.shape[-2:]))
@@ -370,12 +397,12 @@ def _first_highest(values: Array) -> Array:
     return place
 
 
-def _right(scored: _Scored) -> Array:
-    return np.asarray(scored.predictions() == scored.labels, dtype=np.float64)
+def _right(scored: Scored) -> Array:
+    return np.asarray(scored.predictions == scored.labels, dtype=np.float64)
 
 
 def _top(k: int) -> Metric:
-    def within(scored: _Scored) -> Array:
+    def within(scored: Scored) -> Array:
         scores = scored.scores
         own = np.take_along_axis(
             scores, np.broadcast_to(scored.labels[:, None], (*scores.shape[:-1], 1)), axis=-1
@@ -387,28 +414,28 @@ def _top(k: int) -> Metric:
     return Metric(f"top_{k}_accuracy", f"top-{k} accuracy", ("multiclass",), of_examples=within)
 
 
-def _own_probability(scored: _Scored) -> Array:
-    p = scored.probabilities()
+def _own_probability(scored: Scored) -> Array:
+    p = scored.probabilities
     if scored.task == "binary":
         return np.where(scored.labels == 1, p[..., 0], 1.0 - p[..., 0])
     own = np.broadcast_to(scored.labels[:, None], (*p.shape[:-1], 1))
     return np.asarray(np.take_along_axis(p, own, axis=-1)[..., 0])
 
 
-def _log_loss(scored: _Scored) -> Array:
+def _log_loss(scored: Scored) -> Array:
     return np.asarray(-np.log(np.maximum(_own_probability(scored), np.finfo(np.float64).eps)))
 
 
-def _brier(scored: _Scored) -> Array:
-    p = scored.probabilities()
+def _brier(scored: Scored) -> Array:
+    p = scored.probabilities
     if scored.task == "binary":
         return np.asarray((p[..., 0] - scored.labels) ** 2)
     truth = scored.labels[:, None] == np.arange(p.shape[-1])
     return np.asarray(((p - truth) ** 2).sum(axis=-1))
 
 
-def _credit(scored: _Scored) -> Array:
-    chosen = np.maximum(scored.predictions(), 0)[..., None]
+def _credit(scored: Scored) -> Array:
+    chosen = np.maximum(scored.predictions, 0)[..., None]
     credit = np.broadcast_to(scored.labels, scored.scores.shape)
     return np.asarray(np.take_along_axis(credit, chosen, axis=-1)[..., 0])
 
@@ -450,47 +477,65 @@ def _f1_positive(hits: Array, predicted: Array, actual: Array) -> Array:
 
 
 def _mean_over_classes(
-    score: Callable[..., float], scored: _Scored, weights: Array, needs_negatives: bool
+    score: Callable[[Array, Array], float], scored: Scored, weights: Array, needs_negatives: bool
 ) -> float:
+    """Return the mean of a ranking's score over the classes that it is defined for.
+
+    `score` is given the weights of the positive and of the negative examples at each of the
+    different scores, in ascending order.
+    """
     labels, ranking = scored.per_class()
-    values = [
-        score(labels[:, c], ranking[:, c], sample_weight=weights)
-        for c in range(labels.shape[1])
-        if labels[:, c].any() and not (needs_negatives and labels[:, c].all())
-    ]
+    values = []
+    for c in range(labels.shape[1]):
+        positive = labels[:, c] == 1
+        if not positive.any() or (needs_negatives and positive.all()):
+            continue
+        _, place = np.unique(ranking[:, c], return_inverse=True)
+        values.append(
+            score(np.bincount(place, weights * positive), np.bincount(place, weights * ~positive))
+        )
     return float(np.mean(values)) if values else float("nan")
 
 
-def _roc_auc(scored: _Scored, weights: Array) -> float:
-    return _mean_over_classes(sklearn_metrics.roc_auc_score, scored, weights, True)
+def _roc_auc(scored: Scored, weights: Array) -> float:
+    def area(positive: Array, negative: Array) -> float:
+        # The share of pairs in the right order, a tie being half of one.
+        below = np.cumsum(negative) - negative / 2.0
+        return float(positive @ below / (positive.sum() * negative.sum()))
+
+    return _mean_over_classes(area, scored, weights, True)
 
 
-def _average_precision(scored: _Scored, weights: Array) -> float:
-    return _mean_over_classes(sklearn_metrics.average_precision_score, scored, weights, False)
+def _average_precision(scored: Scored, weights: Array) -> float:
+    def mean_precision(positive: Array, negative: Array) -> float:
+        hits, both = np.cumsum(positive[::-1]), np.cumsum((positive + negative)[::-1])
+        return float(positive[::-1] @ (hits / both) / hits[-1])
+
+    return _mean_over_classes(mean_precision, scored, weights, False)
 
 
-def _calibration_error(scored: _Scored, weights: Array) -> float:
+def _calibration_error(scored: Scored, weights: Array) -> float:
     """Return the mean |confidence - accuracy| over 15 bins (Guo et al. 2017, arXiv 1706.04599)."""
-    p = scored.probabilities()
+    p = scored.probabilities
     confidence = np.maximum(p, 1.0 - p)[:, 0] if scored.task == "binary" else p.max(axis=1)
     excess = weights * (confidence - _right(scored))
     bins = np.minimum((confidence * 15).astype(int), 14)
     return float(np.abs(np.bincount(bins, excess, minlength=15)).sum() / weights.sum())
 
 
-def _r2(scored: _Scored, weights: Array) -> float:
+def _r2(scored: Scored, weights: Array) -> float:
+    total = weights @ (scored.labels - np.average(scored.labels, axis=0, weights=weights)) ** 2
     if (scored.labels == scored.labels[:1]).all(axis=0).any():
         return float("nan")
-    return float(sklearn_metrics.r2_score(scored.labels, scored.scores, sample_weight=weights))
+    return float(np.mean(1.0 - weights @ (scored.labels - scored.scores) ** 2 / total))
 
 
-def _rmse(scored: _Scored, weights: Array) -> float:
-    return float(
-        sklearn_metrics.root_mean_squared_error(scored.labels, scored.scores, sample_weight=weights)
-    )
+def _rmse(scored: Scored, weights: Array) -> float:
+    squares = np.average((scored.labels - scored.scores) ** 2, axis=0, weights=weights)
+    return float(np.sqrt(squares).mean())
 
 
-def _spearman(scored: _Scored, weights: Array) -> float:
+def _spearman(scored: Scored, weights: Array) -> float:
     def correlation(x: Array, y: Array) -> float:
         a, b = _ranks(x, weights), _ranks(y, weights)
         a, b = a - np.average(a, weights=weights), b - np.average(b, weights=weights)
