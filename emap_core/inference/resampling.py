@@ -1,0 +1,230 @@
+"""Resamples of a data set, with the projection computed anew for each of them.
+
+An example drawn twice weighs 2. Shares of texts and images follow from the weights, and with them
+every mean of the grid; all copies of an example sit in its cell, so that leaving the cell out
+leaves them all out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emap_core.decomposition import Decomposition
+from emap_core.errors import SettingError
+from emap_core.inference.metrics import Array
+
+Cluster = Literal["auto", "none", "image", "text", "both"]
+CLUSTERS = ("auto", "none", "image", "text", "both")
+
+_BYTES_OF_MEANS = 2**28
+_ELEMENTS_OF_SCORES = 2**21
+# Shares are quotients, so that a text that every copy uses may miss 1 by a few roundings.
+_NOTHING_LEFT = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Reprojection:
+    """B resamples of the same N examples.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (B, N)
+    scores : dict of ndarray of shape (B, N, C)
+        Under ``emap``, ``emap_leave_one_out``, ``text_only`` and ``image_only``. Where a
+        resample holds a single text or image there is nothing to leave out from: the plain means
+        stand in.
+    sums_of_squares : ndarray of shape (B, 3, C)
+        Variance that text, image and interaction carry.
+    n_degenerate : int
+        Resamples with a single text or image.
+    """
+
+    weights: Array
+    scores: dict[str, Array]
+    sums_of_squares: Array
+    n_degenerate: int
+
+
+def resolve_cluster(cluster: Cluster, decomposition: Decomposition) -> Cluster:
+    """Return what is resampled: for ``"auto"``, whole images where images repeat.
+
+    Raises
+    ------
+    SettingError
+        If `cluster` is unknown.
+    """
+    if cluster not in CLUSTERS:
+        raise SettingError(f"cluster is {cluster!r}; expected one of {', '.join(CLUSTERS)}")
+    if cluster != "auto":
+        return cluster
+    return "image" if len(decomposition.image_share) < len(decomposition.logits) else "none"
+
+
+def draw_weights(
+    decomposition: Decomposition, cluster: Cluster, n_resamples: int, rng: np.random.Generator
+) -> Array:
+    """Return how often each example is drawn, shape (n_resamples, N).
+
+    Whole images or texts are drawn with all their examples; with ``"both"``, texts and images are
+    drawn independently and an example weighs the product (the pigeonhole bootstrap: Owen 2007,
+    arXiv 0711.2431; its limits are on the wide side).
+    """
+    text_index, image_index = decomposition.text_index, decomposition.image_index
+
+    def counts(size: int) -> Array:
+        drawn = rng.integers(0, size, (n_resamples, size))
+        drawn += size * np.arange(n_resamples)[:, None]
+        flat = np.bincount(drawn.ravel(), minlength=n_resamples * size)
+        return flat.reshape(n_resamples, size).astype(np.float64)
+
+    cluster = resolve_cluster(cluster, decomposition)
+    if cluster == "none":
+        return counts(len(text_index))
+    weights = np.ones((n_resamples, len(text_index)))
+    if cluster in ("image", "both"):
+        weights *= counts(len(decomposition.image_share))[:, image_index]
+    if cluster in ("text", "both"):
+        weights *= counts(len(decomposition.text_share))[:, text_index]
+    # Texts and images drawn independently may have no example in common: drawn again.
+    empty = np.flatnonzero(weights.sum(axis=1) == 0)
+    if len(empty):
+        weights[empty] = draw_weights(decomposition, cluster, len(empty), rng)
+    return weights
+
+
+def clusters_of(decomposition: Decomposition, cluster: Cluster) -> NDArray[np.intp] | None:
+    """Return the number of each example's cluster, shape (N,); None where each is its own."""
+    cluster = resolve_cluster(cluster, decomposition)
+    if cluster == "none":
+        return None
+    # Two-way clusters are not nested; images stand for both where one number is needed.
+    return decomposition.text_index if cluster == "text" else decomposition.image_index
+
+
+def reproject(
+    grid: Any, decomposition: Decomposition, weights: Array, *, centred: bool = False
+) -> Iterator[Reprojection]:
+    """Yield the projections under each of B weightings, a bounded number of them at a time.
+
+    Parameters
+    ----------
+    grid : ndarray of shape (U_t, U_v, C), or an object with ``blocks()``
+        ``blocks()`` yields numbers of texts, shape (A,), and their rows, shape (A, U_v, C), so
+        that a grid on disk is never read whole. It is read once for some hundreds of resamples.
+    decomposition : Decomposition
+        Of the same grid.
+    weights : ndarray of shape (B, N)
+    centred : bool
+        Whether sums of squares are those of the logits minus their mean over classes.
+    """
+    n_texts, n_images = len(decomposition.text_share), len(decomposition.image_share)
+    n_examples, n_classes = decomposition.logits.shape
+    outer = max(1, _BYTES_OF_MEANS // (8 * n_classes * (n_texts + n_images)))
+    # Several at a time even where one alone is large, so that they can be held side by side.
+    inner = max(8, _ELEMENTS_OF_SCORES // (n_examples * n_classes))
+    for start in range(0, len(weights), outer):
+        some = weights[start : start + outer]
+        means = _means(grid, decomposition, some, centred)
+        for first in range(0, len(some), inner):
+            part = slice(first, first + inner)
+            yield _scores(decomposition, some[part], *(mean[part] for mean in means))
+
+
+def _means(
+    grid: Any, decomposition: Decomposition, weights: Array, centred: bool
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Return shares, row and column means and sums of squares for each of B weightings."""
+    n_resamples = len(weights)
+    n_texts, n_images = len(decomposition.text_share), len(decomposition.image_share)
+    n_classes = decomposition.logits.shape[1]
+    p = _summed(weights, decomposition.text_index, n_texts)
+    q = _summed(weights, decomposition.image_index, n_images)
+    text_mean = np.empty((n_resamples, n_texts, n_classes))
+    image_mean = np.zeros((n_resamples, n_images * n_classes))
+    squares = np.zeros((n_resamples, n_classes))
+    for texts, cells in _blocks(grid):
+        # Deviations from the mean of all keep the sums of squares exact at any offset.
+        block = np.asarray(cells, dtype=np.float64) - decomposition.mean
+        flat = block.reshape(len(texts), -1)
+        of_texts = q @ block.transpose(1, 0, 2).reshape(n_images, -1)
+        text_mean[:, texts] = of_texts.reshape(n_resamples, len(texts), n_classes)
+        image_mean += p[:, texts] @ flat
+        if centred:
+            block -= block.mean(axis=2, keepdims=True)
+        np.square(block, out=block)
+        rows = (p[:, texts] @ block.reshape(len(texts), -1)).reshape(n_resamples, n_images, -1)
+        squares += np.einsum("bw,bwc->bc", q, rows)
+    columns = image_mean.reshape(n_resamples, n_images, n_classes)
+    return p, q, text_mean, columns, _split(p, q, text_mean, columns, squares, centred)
+
+
+def _blocks(grid: Any) -> Iterable[tuple[NDArray[np.intp], Array]]:
+    if hasattr(grid, "blocks"):
+        yield from grid.blocks()
+        return
+    cells = grid if np.ndim(grid) == 3 else np.asarray(grid)[:, :, None]
+    step = max(1, _ELEMENTS_OF_SCORES // (cells.shape[1] * cells.shape[2]))
+    for start in range(0, cells.shape[0], step):
+        stop = min(start + step, cells.shape[0])
+        yield np.arange(start, stop), cells[start:stop]
+
+
+def _summed(weights: Array, index: NDArray[np.intp], size: int) -> Array:
+    place = index + size * np.arange(len(weights))[:, None]
+    sums = np.bincount(place.ravel(), weights.ravel(), len(weights) * size)
+    return np.asarray(sums.reshape(len(weights), size) / weights.sum(axis=1, keepdims=True))
+
+
+def _split(
+    p: Array, q: Array, text_mean: Array, image_mean: Array, squares: Array, centred: bool
+) -> Array:
+    if centred:
+        text_mean = text_mean - text_mean.mean(axis=2, keepdims=True)
+        image_mean = image_mean - image_mean.mean(axis=2, keepdims=True)
+    mean = np.einsum("bu,buc->bc", p, text_mean)
+    text = np.einsum("bu,buc->bc", p, (text_mean - mean[:, None]) ** 2)
+    image = np.einsum("bw,bwc->bc", q, (image_mean - mean[:, None]) ** 2)
+    rest = np.maximum(squares - mean**2 - text - image, 0.0)
+    return np.stack([text, image, rest], axis=1)
+
+
+def _scores(
+    decomposition: Decomposition,
+    weights: Array,
+    p: Array,
+    q: Array,
+    text_mean: Array,
+    image_mean: Array,
+    sums_of_squares: Array,
+) -> Reprojection:
+    own_text = p[:, decomposition.text_index, None]
+    own_image = q[:, decomposition.image_index, None]
+    logits = decomposition.logits - decomposition.mean
+    mean = np.einsum("bu,buc->bc", p, text_mean)[:, None]
+    text, image = text_mean[:, decomposition.text_index], image_mean[:, decomposition.image_index]
+    plain = text + image - mean
+    # r⁻ + c⁻ − μ⁻ comes down to the plain projection without its share of the own cell.
+    own = own_text + own_image - own_text * own_image
+    scores = {
+        "emap": plain,
+        "emap_leave_one_out": _leave_out(plain, own, logits),
+        "text_only": _leave_out(text, own_image, logits),
+        "image_only": _leave_out(image, own_text, logits),
+    }
+    for values in scores.values():
+        values += decomposition.mean
+    single = (p.max(axis=1) > 1.0 - _NOTHING_LEFT) | (q.max(axis=1) > 1.0 - _NOTHING_LEFT)
+    return Reprojection(weights, scores, sums_of_squares, int(single.sum()))
+
+
+def _leave_out(values: Array, own: Array, logits: Array) -> Array:
+    rest = 1.0 - own
+    if (rest > _NOTHING_LEFT).all():
+        return np.asarray((values - own * logits) / rest)
+    left = rest > _NOTHING_LEFT
+    return np.where(left, (values - own * logits) / np.where(left, rest, 1.0), values)
