@@ -1,6 +1,7 @@
 """What a decomposition says about performance, and how sure that is: arrays in, numbers out."""
 
 from emap_core.inference.gap import Gap, Interval
+from emap_core.inference.intervals import Intervals, intervals
 from emap_core.inference.kinds import FLIPS, KINDS, flips, kinds, proportions
 from emap_core.inference.metrics import (
     Metric,
@@ -14,6 +15,7 @@ from emap_core.inference.metrics import (
     why_undefined,
 )
 from emap_core.inference.names import label_names, prediction_names
+from emap_core.inference.significance import holm, mcnemar, randomisation_test
 from emap_core.inference.table import PROJECTIONS, projections, score_table
 from emap_core.inference.verdict import SMALLEST_GAP, Verdict, self_term_note, verdict
 
@@ -24,20 +26,25 @@ __all__ = [
     "SMALLEST_GAP",
     "Gap",
     "Interval",
+    "Intervals",
     "Metric",
     "Verdict",
     "default_metrics",
     "difference",
     "evaluate",
     "flips",
+    "holm",
+    "intervals",
     "kinds",
     "label_names",
+    "mcnemar",
     "metric",
     "predict",
     "prediction_names",
     "probabilities",
     "projections",
     "proportions",
+    "randomisation_test",
     "score_table",
     "self_term_note",
     "verdict",
