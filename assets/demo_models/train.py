@@ -1,8 +1,9 @@
-"""Train the demo models on the training split of easy-VQA and write their weights and card.
+"""Train six demo models on the training split of easy-VQA and write their weights and card.
 
     python assets/demo_models/train.py [NAME ...]
 
-Seeded; without names it trains all six. The test split serves for the figures in the card alone.
+Seeded. The test split serves for the figures in the card alone. The models for emoji are in
+train_emoji.py beside this script.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import math
 import platform
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +46,8 @@ EPOCHS = {
     "concat": 60,
     "self-attention": 40,
     "cross-attention": 60,
+    "emoji-groups": 30,
+    "emoji-match": 25,
 }
 """Passes over the training split; the last ones at a learning rate that goes to zero."""
 
@@ -84,7 +88,7 @@ def train(name: str) -> dict[str, float]:
             logits = model.score(
                 take(model.text_states(numbers), text_index[asked]),
                 take(
-                    model.image_states(_flipped(pixels[images], order)),
+                    model.image_states(flipped(pixels[images], order)),
                     position[image_index[asked]],
                 ),
             )
@@ -99,7 +103,7 @@ def train(name: str) -> dict[str, float]:
             print(f"{name}: epoch {epoch + 1}, loss {total / seen:.4f}", flush=True)
         total, seen = 0.0, 0
     seconds = time.monotonic() - start
-    _save(model, name)
+    save(model, name)
     return {
         "parameters": sum(p.numel() for p in model.parameters()),
         "epochs": EPOCHS[name],
@@ -108,11 +112,10 @@ def train(name: str) -> dict[str, float]:
 
 
 def measure(name: str) -> dict[str, float]:
-    """Return the figures of one saved model on the whole test split, from its whole grid."""
+    """Return the figures of one saved model on its whole test split, from its whole grid."""
     model = load_model(f"demo:{name}")
-    data = load_dataset("demo:easy-vqa")
+    data = load_dataset(f"demo:{name}" if name.startswith("emoji") else "demo:easy-vqa")
     cells = find_cells(data)
-    labels = match_labels(data, model.classes, len(model.classes))
     with torch.inference_mode():
         texts = model.encode_texts(cells.texts)
         images = model.encode_images([data.images[i] for i in cells.image_examples])
@@ -123,10 +126,13 @@ def measure(name: str) -> dict[str, float]:
             ]
         )
     result = decompose(grid, cells.text_index, cells.image_index)
-    shares = result.class_centred().pooled_shares
+    n_classes = result.logits.shape[1]
+    labels = match_labels(data, model.classes, n_classes)
+    shares = (result.class_centred() if n_classes > 1 else result).pooled_shares
 
     def accuracy(scores: np.ndarray) -> float:
-        return round(float((scores.argmax(axis=1) == labels).mean()), 4)
+        predicted = scores.argmax(axis=1) if n_classes > 1 else scores[:, 0] > 0
+        return round(float((predicted == labels).mean()), 4)
 
     return {
         "accuracy": accuracy(result.logits),
@@ -138,41 +144,49 @@ def measure(name: str) -> dict[str, float]:
     }
 
 
-def _flipped(pixels: torch.Tensor, order: torch.Generator) -> torch.Tensor:
-    # Neither answer depends on left and right or up and down.
-    for axis in (2, 3):
+def flipped(
+    pixels: torch.Tensor, order: torch.Generator, axes: tuple[int, ...] = (2, 3)
+) -> torch.Tensor:
+    """Mirror a batch or not; no answer depends on left and right or up and down."""
+    for axis in axes:
         if torch.rand(1, generator=order) < 0.5:
             pixels = pixels.flip(axis)
     return pixels
 
 
-def _save(model: DemoModel, name: str) -> None:
+def save(model: DemoModel, name: str) -> None:
+    """Write the weights, and beside them words and classes."""
     weights = {key: value.contiguous() for key, value in model.state_dict().items()}
     described = {"words": json.dumps(model.words), "classes": json.dumps(model.classes)}
     save_file(weights, FOLDER / f"{name}.safetensors", metadata=described)
 
 
 def _write_card(figures: dict[str, dict[str, float]]) -> None:
-    rows = [
-        f"| `demo:{name}` | {f['accuracy']:.4f} | {f['emap']:.4f} | {f['emap_leave_one_out']:.4f} "
+    rows = {
+        name: f"| `demo:{name}` | {f['accuracy']:.4f} | {f['emap']:.4f} "
+        f"| {f['emap_leave_one_out']:.4f} "
         f"| {f['text']:.3f} | {f['image']:.3f} | {f['interaction']:.3f} "
         f"| {f['parameters']:,} | {f['epochs']} | {f['seconds']} |"
         for name, f in figures.items()
-    ]
+    }
+    emoji = [row for name, row in rows.items() if name.startswith("emoji")]
+    questions = [row for name, row in rows.items() if not name.startswith("emoji")]
     template = (FOLDER / "card.md").read_text()
     versions = f"Python {platform.python_version()}, torch {torch.__version__}, seed {SEED}"
     (FOLDER / "README.md").write_text(
-        template.replace("{rows}", "\n".join(rows)).replace("{versions}", versions)
+        template.replace("{rows}", "\n".join(questions))
+        .replace("{emoji rows}", "\n".join(emoji))
+        .replace("{versions}", versions)
     )
 
 
-def main() -> None:
-    """Train the models that are named, measure them and write the card."""
+def main(train: Callable[[str], dict[str, float]], names: list[str]) -> None:
+    """Train the models that are named, all of `names` by default, measure them, write the card."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(ARCHITECTURES))
-    names = parser.parse_args().names or list(ARCHITECTURES)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names))
+    names = parser.parse_args().names or names
     store = FOLDER / "figures.json"
     for name in names:
         measured = train(name) | measure(name)
@@ -184,4 +198,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(train, [name for name in EPOCHS if not name.startswith("emoji")])

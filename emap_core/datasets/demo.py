@@ -6,11 +6,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+import pandas as pd
+
 from emap_core.datasets.base import Examples, ImageFiles, fingerprint_of
 from emap_core.errors import MissingExtraError, SettingError, SpecError
 
-NAMES = ("easy-vqa", "easy-vqa-yes-no")
+NAMES = ("easy-vqa", "easy-vqa-yes-no", "emoji-groups", "emoji-match")
 """What can follow ``demo:``."""
+
+FOLDER = Path(__file__).resolve().parents[2] / "assets"
+"""Where demo data lie that no package carries; part of the repository alone."""
 
 Split = Literal["test", "train"]
 
@@ -22,7 +28,9 @@ def load(name: str, split: Split = "test") -> Examples:
     ----------
     name : str
         ``easy-vqa``: questions about a coloured shape, 13 answers, by Victor Zhou (MIT licence);
-        ``easy-vqa-yes-no``: those answered by yes or no.
+        ``easy-vqa-yes-no``: those answered by yes or no; ``emoji-groups``: which of nine groups
+        an emoji is in, from its name and picture; ``emoji-match``: whether name and picture are
+        of the same emoji, in pairs of which half are (pictures by Twitter, CC-BY 4.0).
     split : {"test", "train"}
         The demo models were trained on ``train``.
     """
@@ -30,6 +38,10 @@ def load(name: str, split: Split = "test") -> Examples:
         raise SpecError(f"there is no dataset 'demo:{name}'; there are {_listed()}")
     if split not in ("test", "train"):
         raise SettingError(f"split is {split!r}; expected 'test' or 'train'")
+    return _emoji(name, split) if name.startswith("emoji") else _easy_vqa(name, split)
+
+
+def _easy_vqa(name: str, split: Split) -> Examples:
     try:
         import easy_vqa
     except ImportError as error:
@@ -55,6 +67,47 @@ def load(name: str, split: Split = "test") -> Examples:
         classes=["no", "yes"] if yes_no else easy_vqa.get_answers(),
         image_keys=[f"{split}-{image}" for *_, image in rows],
         fingerprint=fingerprint_of(f"easy-vqa {version('easy-vqa')}", name, split),
+    )
+
+
+def _emoji(name: str, split: Split) -> Examples:
+    file = FOLDER / "emoji" / "emoji.parquet"
+    if not file.is_file():
+        raise SpecError(
+            f"the data of 'demo:{name}' are not in {FOLDER}; they come with a clone of the "
+            "repository, not with the installed package"
+        )
+    table = pd.read_parquet(file, filters=[("split", "==", split)])
+    names, ids = table["name"].tolist(), table["id"].tolist()
+    content = file.read_bytes()
+    if name == "emoji-groups":
+        return Examples(
+            texts=names,
+            images=ImageFiles(table["image"].tolist(), [f"the picture of {n!r}" for n in names]),
+            labels=table["group"].tolist(),
+            ids=ids,
+            image_keys=ids,
+            groups=table[["subgroup"]],
+            fingerprint=fingerprint_of(content, name, split),
+        )
+    # Every name and every picture stands in one pair that matches and in one that does not.
+    others = np.random.default_rng(0).permutation(len(table))
+    strangers = np.empty_like(others)
+    strangers[others] = np.roll(others, 1)
+    pairs = [pair for i in range(len(table)) for pair in ((i, i), (i, int(strangers[i])))]
+    pictures = table["image"].tolist()
+    return Examples(
+        texts=[names[text] for text, _ in pairs],
+        images=ImageFiles(
+            [pictures[image] for _, image in pairs],
+            [f"the picture of {names[image]!r}" for _, image in pairs],
+        ),
+        labels=["yes" if text == image else "no" for text, image in pairs],
+        ids=[f"{ids[text]} {ids[image]}" for text, image in pairs],
+        classes=["no", "yes"],
+        task="binary",
+        image_keys=[ids[image] for _, image in pairs],
+        fingerprint=fingerprint_of(content, name, split),
     )
 
 

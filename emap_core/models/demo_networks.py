@@ -1,4 +1,4 @@
-"""The demo models' architectures: six ways to answer a question about a small picture.
+"""The demo models' architectures: seven ways to make something of a text and a small picture.
 
 All of them encode each text and image once, into states that hold everything that depends on one
 side alone; what is left for a pair is the same function for aligned pairs and for the grid.
@@ -23,7 +23,7 @@ VERSION = "1"
 
 IMAGE_SIZE = 64
 _WORD = re.compile(r"[^\W_]+")
-_PADDING, _UNKNOWN, _START = 0, 1, 2
+_PADDING, UNKNOWN, _START = 0, 1, 2  # what the numbers below those of the words mean
 _N_SPECIAL = 3
 _N_POSITIONS = 32
 
@@ -68,7 +68,7 @@ class DemoModel(nn.Module):
     def word_numbers(self, texts: Sequence[str]) -> torch.Tensor:
         """Return the numbers of the words, shape (B, length), a start before and padding after."""
         rows = [
-            [_START, *(self._number_of_word.get(word, _UNKNOWN) for word in words_of(text))]
+            [_START, *(self._number_of_word.get(word, UNKNOWN) for word in words_of(text))]
             for text in texts
         ]
         numbers = torch.full((len(rows), max(map(len, rows), default=1)), _PADDING)
@@ -289,6 +289,33 @@ class CrossAttention(DemoModel):
         return logits
 
 
+class Matching(DemoModel):
+    """Do they belong together? The cosine of a text's and an image's vector, one logit."""
+
+    size: ClassVar[int] = 64
+
+    def __init__(self, words: Sequence[str], classes: Sequence[str]) -> None:
+        super().__init__(words, classes)
+        self.text = _TextTower(len(words), self.size)
+        self.image = _ImageTower(self.size)
+        self.log_scale = nn.Parameter(torch.tensor(2.0))
+        self.threshold = nn.Parameter(torch.tensor(1.0))
+
+    def text_states(self, numbers: torch.Tensor) -> torch.Tensor:  # noqa: D102
+        return functional.normalize(self.text(numbers), dim=1) * self.log_scale.exp()
+
+    def image_states(self, pixels: torch.Tensor) -> torch.Tensor:  # noqa: D102
+        return functional.normalize(self.image(pixels), dim=1)
+
+    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
+        logits: torch.Tensor = (text_states * image_states).sum(1, keepdim=True) - self.threshold
+        return logits
+
+    def score_grid(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
+        logits: torch.Tensor = (text_states @ image_states.T)[:, :, None] - self.threshold
+        return logits
+
+
 ARCHITECTURES: dict[str, type[DemoModel]] = {
     "text-only": TextOnly,
     "image-only": ImageOnly,
@@ -296,8 +323,10 @@ ARCHITECTURES: dict[str, type[DemoModel]] = {
     "concat": Concat,
     "self-attention": SelfAttention,
     "cross-attention": CrossAttention,
+    "emoji-groups": Concat,
+    "emoji-match": Matching,
 }
-"""The demo models by name, from the least to the most expressive."""
+"""The demo models by name: six for easy-VQA, the least expressive first, then two for emoji."""
 
 
 def words_of(text: str) -> list[str]:
@@ -327,7 +356,7 @@ class _TextTower(nn.Module):
 
     def forward(self, numbers: torch.Tensor) -> torch.Tensor:
         counts = torch.zeros(len(numbers), self.n_numbers, device=numbers.device)
-        counts.scatter_add_(1, numbers, (numbers >= _UNKNOWN).float())
+        counts.scatter_add_(1, numbers, (numbers >= UNKNOWN).float())
         vector: torch.Tensor = self.layers(counts)
         return vector
 

@@ -52,6 +52,28 @@ def test_yes_no_keeps_the_questions_with_these_answers():
     assert {thirteen[label] for label in labels} == {"yes", "no"}
 
 
+def test_emoji_are_split_once_and_each_has_its_own_picture():
+    test, train = (load_dataset("demo:emoji-groups", split=split) for split in ("test", "train"))
+    assert not set(test.texts) & set(train.texts)
+    assert (len(test), len(train)) == (569, 1_336)
+    assert find_cells(test).shape == (569, 569)
+    assert set(test.labels) == set(train.labels) == set(test.classes)
+    assert len(test.classes) == 9
+    assert test.images[0].size == (64, 64)
+
+
+def test_emoji_pairs_are_balanced_for_every_name_and_picture():
+    names = dict(zip(*(lambda d: (d.ids, d.texts))(load_dataset("demo:emoji-groups")), strict=True))
+    data = load_dataset("demo:emoji-match")
+    answers = {}
+    for text, image, label in zip(data.texts, data.image_keys, data.labels, strict=True):
+        assert (names[image] == text) == (label == "yes")
+        answers.setdefault(("text", text), []).append(label)
+        answers.setdefault(("image", image), []).append(label)
+    assert {tuple(sorted(labels)) for labels in answers.values()} == {("no", "yes")}
+    assert match_labels(data, data.classes, 1).mean() == 0.5
+
+
 def test_a_sample_keeps_order_and_is_its_seed_s():
     whole = load_dataset("demo:easy-vqa")
     some = load_dataset("demo:easy-vqa", limit=50, seed=3)

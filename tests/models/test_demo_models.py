@@ -16,7 +16,8 @@ from emap_core.models.base import Scorer
 from emap_core.models.demo_networks import ARCHITECTURES
 from emap_core.models.states import take
 
-NAMES = list(ARCHITECTURES)
+EMOJI = ["emoji-groups", "emoji-match"]
+NAMES = [name for name in ARCHITECTURES if name not in EMOJI]
 
 
 @functools.cache
@@ -99,6 +100,30 @@ def test_unknown_words_no_words_and_images_of_any_size_are_taken(name):
     logits = model_of(name)(["is there a zeppelin?", ""], images)
     assert logits.shape == (2, 13)
     assert torch.isfinite(logits).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "relies_on_interactions"), [("emoji-groups", False), ("emoji-match", True)]
+)
+def test_on_emoji_interactions_are_everything_or_nothing(name, relies_on_interactions):
+    model, data = model_of(name), load_dataset(f"demo:{name}")
+    cells = find_cells(data)
+    texts = model.encode_texts(cells.texts)
+    images = model.encode_images([data.images[i] for i in cells.image_examples])
+    grid = model.score_grid(texts, images).numpy()
+    some = np.arange(20)
+    pairs = model.score(take(texts, some), take(images, some))
+    np.testing.assert_allclose(grid[some, some], pairs, atol=1e-5)
+    result = decompose(grid, cells.text_index, cells.image_index)
+    labels = match_labels(data, model.classes, grid.shape[2])
+
+    def accuracy(scores):
+        predicted = scores.argmax(axis=1) if scores.shape[1] > 1 else scores[:, 0] > 0
+        return (predicted == labels).mean()
+
+    gap = accuracy(result.logits) - accuracy(result.emap_leave_one_out)
+    assert accuracy(result.logits) > 0.7
+    assert (gap > 0.2) if relies_on_interactions else (abs(gap) < 0.02)
 
 
 def test_each_model_has_its_own_fingerprint_and_classes_of_the_data():

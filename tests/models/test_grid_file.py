@@ -8,6 +8,8 @@ import zarr
 from PIL import Image
 from safetensors.torch import save_file
 
+import emap_core as emap
+from emap_core.datasets import load_dataset
 from emap_core.datasets.base import Examples, find_cells
 from emap_core.errors import EmapError, ModelError, SettingError, SpecError
 from emap_core.models import load_model
@@ -80,6 +82,14 @@ def test_every_example_with_every_other_is_taken_too(cells, grid):
     square = grid[np.ix_(cells.text_index, cells.image_index)]
     assert square.shape == (N, N, 3)
     np.testing.assert_array_equal(GridModel(square).grid_for(cells), grid)
+
+
+def test_a_run_s_grid_gives_the_same_table_without_its_model(tmp_path):
+    data = load_dataset("demo:easy-vqa", limit=60)
+    run = emap.compute("demo:concat", data, out=tmp_path / "run", keep="grid", device="cpu")
+    np.savez(tmp_path / "grid.npz", grid=run.grid.load(), classes=run.classes)
+    again = emap.compute(f"logits:{tmp_path / 'grid.npz'}", data, out=tmp_path / "again")
+    pd.testing.assert_frame_equal(run.table(), again.table())
 
 
 def test_index_arrays_say_which_row_and_column_is_whose(cells, grid, tmp_path):
