@@ -75,8 +75,6 @@ def mode_ends(
 
 
 def _message(k: int, table: pd.DataFrame) -> str:
-    ends = [
-        ", ".join(f"“{text}”" for text in table.text[rows].head(3))
-        for rows in (table.score > 0, table.score < 0)
-    ]
+    high, low = table.text[table.score > 0].head(3), table.text[table.score < 0].tail(3)[::-1]
+    ends = [", ".join(f"“{text}”" for text in texts) for texts in (high, low)]
     return f"Mode {k + 1}: at one end {ends[0] or 'no text'}; at the other {ends[1] or 'no text'}."

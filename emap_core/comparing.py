@@ -1,0 +1,204 @@
+"""Several runs side by side: the table of a paper, and where two models differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from emap_core.errors import RunError
+from emap_core.figures.style import bracket, change, measured, number
+from emap_core.inference import holm, metric, randomisation_test
+from emap_core.runs import Run
+
+
+def shared_metrics(runs: Sequence[Run]) -> list[str]:
+    """Return the metrics that every one of the runs has, in the order of the first."""
+    return [name for name in runs[0].metrics if all(name in run.metrics for run in runs)]
+
+
+def run_names(runs: Sequence[Run]) -> list[str]:
+    """Return a short name for each run: its model, with its data or its id where that is needed."""
+    for form in ("{model}", "{model} on {dataset}", "{model} on {dataset} ({id})"):
+        names = [
+            form.format(model=run.manifest["model"], dataset=run.manifest["dataset"], id=run.id)
+            for run in runs
+        ]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def same_data(runs: Sequence[Run]) -> bool:
+    """Return whether the runs are about the same examples."""
+    return len({run.manifest["fingerprints"]["data"] for run in runs}) == 1 and all(
+        run.ids == runs[0].ids for run in runs
+    )
+
+
+def comparison_table(
+    runs: Sequence[Run],
+    metrics: Sequence[str] | None = None,
+    projection: str = "emap_leave_one_out",
+) -> pd.DataFrame:
+    """Return a row a run and, for each metric, its score, that of its projection and the gap.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+    metrics : sequence of str, optional
+        Those that all runs have by default.
+    projection : {"emap_leave_one_out", "emap"}
+
+    Returns
+    -------
+    DataFrame
+        Columns ``model``, ``dataset``, ``run``, ``n_examples`` and, for each metric M, ``M``,
+        ``M_emap``, ``M_gap``, ``M_gap_low``, ``M_gap_high`` and ``M_p_value``, adjusted for the
+        number of runs (Holm).
+    """
+    chosen = shared_metrics(runs) if metrics is None else list(metrics)
+    table = pd.DataFrame(
+        {
+            "model": [run.manifest["model"] for run in runs],
+            "dataset": [run.manifest["dataset"] for run in runs],
+            "run": [run.id for run in runs],
+            "n_examples": [run.manifest["n_examples"] for run in runs],
+        }
+    )
+    for name in chosen:
+        gaps = [run.gap(name, projection) for run in runs]
+        table[name] = [gap.full for gap in gaps]
+        table[f"{name}_emap"] = [gap.projected for gap in gaps]
+        table[f"{name}_gap"] = [gap.difference for gap in gaps]
+        table[f"{name}_gap_low"] = [gap.low for gap in gaps]
+        table[f"{name}_gap_high"] = [gap.high for gap in gaps]
+        table[f"{name}_p_value"] = holm([gap.p_value for gap in gaps])
+    return table
+
+
+def readable_table(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Return a `comparison_table` in words: models as rows, EMAP beside each metric.
+
+    Parameters
+    ----------
+    table : DataFrame
+    names : sequence of str
+        What to call each run.
+    """
+    shown = pd.DataFrame({"model": list(names), "N": [f"{n:,}" for n in table.n_examples]})
+    for name in [c.removesuffix("_gap_low") for c in table.columns if c.endswith("_gap_low")]:
+        label, unit = metric(name).label, metric(name).unit
+        shown[label] = [measured(value, unit) for value in table[name]]
+        shown[f"{label}, EMAP"] = [measured(value, unit) for value in table[f"{name}_emap"]]
+        shown[f"{label}, difference"] = [
+            f"{change(gap, unit)} {bracket(low, high, unit)}"
+            for gap, low, high in zip(
+                table[f"{name}_gap"],
+                table[f"{name}_gap_low"],
+                table[f"{name}_gap_high"],
+                strict=True,
+            )
+        ]
+        shown[f"{label}, p"] = [_p_value(p) for p in table[f"{name}_p_value"]]
+    return shown
+
+
+def as_markdown(shown: pd.DataFrame) -> str:
+    """Return a table of texts as Markdown."""
+
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+
+    rule = ["---", *["---:"] * (len(shown.columns) - 1)]
+    rows = [line(list(row)) for row in shown.itertuples(index=False)]
+    return "\n".join([line(list(shown.columns)), line(rule), *rows]) + "\n"
+
+
+def as_latex(shown: pd.DataFrame) -> str:
+    """Return a table of texts as a LaTeX tabular; it needs the package booktabs."""
+
+    def line(cells: Sequence[str]) -> str:
+        return " & ".join(_latex(str(cell)) for cell in cells) + r" \\"
+
+    rows = [line(list(row)) for row in shown.itertuples(index=False)]
+    columns = "l" + "r" * (len(shown.columns) - 1)
+    return "\n".join(
+        [
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            line(list(shown.columns)),
+            r"\midrule",
+            *rows,
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ]
+    )
+
+
+def paired_p_value(first: Run, second: Run, name: str) -> float:
+    """Return the p-value of the hypothesis that two models do equally well on the same examples.
+
+    Images are swapped with all their examples where they repeat.
+
+    Raises
+    ------
+    RunError
+        If the runs are not about the same labelled examples.
+    """
+    if not same_data([first, second]) or first.labels is None:
+        raise RunError(
+            f"runs {first.id!r} and {second.id!r} are not about the same labelled examples"
+        )
+    return randomisation_test(
+        name,
+        first.labels,
+        first.scores("full"),
+        second.scores("full"),
+        first.task,
+        first.space,
+        clusters=first.decomposition.image_index,
+    )
+
+
+def differences_by_example(first: Run, second: Run) -> pd.DataFrame:
+    """Return the examples that two runs share, those that differ most in interaction on top.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``id``, ``text``, ``label``, ``prediction_first``, ``prediction_second``,
+        ``interaction_first``, ``interaction_second`` and ``difference`` (second minus first).
+    """
+    columns = ["id", "text", "label", "prediction", "interaction"]
+    joined = first.examples()[columns].merge(
+        second.examples()[["id", "prediction", "interaction"]],
+        on="id",
+        suffixes=("_first", "_second"),
+    )
+    joined["difference"] = joined.interaction_second - joined.interaction_first
+    order = np.argsort(-joined.difference.abs().to_numpy(), kind="stable")
+    return joined.iloc[order].reset_index(drop=True)
+
+
+def _p_value(value: float) -> str:
+    if np.isnan(value):
+        return "–"
+    return "< 0.001" if value < 0.001 else number(value)
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "−": r"$-$",
+    "<": r"$<$",
+    ">": r"$>$",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+}
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import csv
+import io
+
+import numpy as np
+import pytest
+from samples import Staged, make_examples
+
+import emap_core as emap
+from emap_core.comparing import (
+    as_latex,
+    as_markdown,
+    comparison_table,
+    differences_by_example,
+    paired_p_value,
+    readable_table,
+    run_names,
+    same_data,
+    shared_metrics,
+)
+from emap_core.errors import RunError
+
+
+class Additive(Staged):
+    fingerprint = "additive-1"
+
+    def score(self, text_states, image_states):
+        t, (v,) = text_states["t"], image_states
+        return t[:, :3] + v[:, :3]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    return [
+        emap.compute(model, make_examples(), out=folder / name)
+        for name, model in (("full", Staged()), ("additive", Additive()))
+    ]
+
+
+def test_the_table_holds_each_runs_scores_gaps_and_adjusted_p_values(runs):
+    table = comparison_table(runs)
+    assert list(table["run"]) == ["full", "additive"]
+    for name in shared_metrics(runs):
+        for row, run in zip(table.to_dict("records"), runs, strict=True):
+            gap = run.gap(name)
+            assert row[name] == gap.full == run.table().loc["full", name]
+            assert row[f"{name}_emap"] == gap.projected
+            assert row[f"{name}_gap"] == gap.difference
+            assert row[f"{name}_gap_low"] <= row[f"{name}_gap"] <= row[f"{name}_gap_high"]
+            assert row[f"{name}_p_value"] >= gap.p_value
+    assert table.accuracy_gap[1] == 0
+
+
+def test_the_plain_projection_can_be_asked_for(runs):
+    table = comparison_table(runs, ["accuracy"], "emap")
+    assert table.accuracy_emap[0] == runs[0].gap("accuracy", "emap").projected
+
+
+def test_names_are_as_short_as_they_can_be(runs):
+    assert run_names(runs) == ["staged", "additive"]
+    assert run_names([runs[0], runs[0]])[0] == "staged on examples (full)"
+
+
+def test_markdown_and_latex_hold_the_same_cells(runs):
+    shown = readable_table(comparison_table(runs, ["accuracy"]), run_names(runs))
+    markdown = as_markdown(shown)
+    header, rule, first, second = markdown.strip().split("\n")
+    assert header.startswith("| model | N | accuracy | accuracy, EMAP |")
+    assert rule.count("---") == len(shown.columns)
+    assert shown["accuracy"][0] in first
+    assert second.startswith("| additive | 60 |")
+    latex = as_latex(shown)
+    assert r"\toprule" in latex
+    assert shown["accuracy"][0].replace("%", r"\%") in latex
+
+
+def test_names_that_mean_something_to_latex_or_markdown_stay_names(runs):
+    shown = readable_table(comparison_table(runs, ["accuracy"]), ["a_b & 50%", "c|d"])
+    assert r"a\_b \& 50\%" in as_latex(shown)
+    assert r"c\|d" in as_markdown(shown)
+
+
+def test_csv_gives_back_every_number(runs):
+    table = comparison_table(runs, ["accuracy"])
+    rows = list(csv.DictReader(io.StringIO(table.to_csv(index=False))))
+    assert float(rows[0]["accuracy_gap"]) == table.accuracy_gap[0]
+
+
+def test_examples_are_matched_by_id_and_the_most_different_come_first(runs):
+    differences = differences_by_example(*runs)
+    first, second = (run.examples().set_index("id") for run in runs)
+    assert len(differences) == 60
+    sizes = differences.difference.abs().to_numpy()
+    assert (np.diff(sizes) <= 0).all()
+    row = differences.iloc[0]
+    assert row.difference == second.interaction[row.id] - first.interaction[row.id]
+    assert row.prediction_first == first.prediction[row.id]
+
+
+def test_two_models_on_the_same_examples_are_tested_against_each_other(runs):
+    assert paired_p_value(runs[0], runs[0], "accuracy") == 1
+    assert 0 < paired_p_value(*runs, "accuracy") < 0.05
+
+
+def test_runs_on_other_data_are_not_tested_against_each_other(runs, tmp_path):
+    other = emap.compute(Staged(), make_examples(n=40), out=tmp_path / "other")
+    assert not same_data([runs[0], other])
+    with pytest.raises(RunError, match="not about the same"):
+        paired_p_value(runs[0], other, "accuracy")

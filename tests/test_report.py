@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import base64
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from samples import Staged, make_examples
+
+import emap_core as emap
+from emap_core.report import report_html, write_report
+
+NASTY = '</script><img src=x onerror="alert(1)"> & "quoted"'
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    return emap.compute(Staged(), make_examples(), out=folder / "staged", fingerprint="a")
+
+
+@pytest.fixture(scope="module")
+def page(run):
+    return report_html(run)
+
+
+class _Tags(HTMLParser):
+    def __init__(self, page):
+        super().__init__()
+        self.found = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+
+def _outside_scripts(page):
+    return re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+
+
+def test_the_page_says_the_verdict_and_the_numbers_of_the_table(run, page):
+    text = _outside_scripts(page)
+    assert run.verdict().sentence in text
+    accuracy = run.table().loc["emap", "accuracy"]
+    assert f"{100 * accuracy:.1f}%" in text
+    assert "60 examples · 11 texts × 23 images" in text
+
+
+def test_nothing_is_fetched_from_anywhere(page):
+    tags = _Tags(_outside_scripts(page)).found
+    for tag, attributes in tags:
+        assert tag not in ("link", "iframe", "object")
+        assert attributes.get("src", "data:").startswith("data:")
+    policy = next(a["content"] for t, a in tags if a.get("http-equiv"))
+    assert "default-src 'none'" in policy
+    assert "http" not in policy
+    assert not re.search(r"<script[^>]+src=", page)
+
+
+def test_the_library_is_there_once_and_each_figure_is_drawn(page):
+    assert page.count("plotly.js v") == 1
+    drawn = re.findall(r"Plotly\.newPlot\(\s*\"(figure-[\w-]+)\"", page)
+    assert {"figure-gap", "figure-decisions", "figure-shares", "figure-contributions"} <= set(drawn)
+    assert len(drawn) == len(set(drawn))
+
+
+def test_every_figure_has_its_message_in_words(page):
+    tags = _Tags(_outside_scripts(page)).found
+    messages = [a["aria-label"] for tag, a in tags if tag == "figure"]
+    assert len(messages) >= 5
+    assert all(len(message) > 20 for message in messages)
+
+
+def test_pictures_of_the_examples_are_inside(run, page):
+    assert base64.b64encode(run.thumbnail(0)).decode() in page or page.count("image/jpeg") >= 3
+
+
+def test_texts_and_labels_are_shown_as_they_are(tmp_path):
+    examples = make_examples()
+    examples.texts = [f"{NASTY} {text}" for text in examples.texts]
+    examples.ids = [f"{NASTY} {i}" for i in range(len(examples))]
+    model = Staged()
+    model.classes = (NASTY, "one", "two")
+    run = emap.compute(model, examples, out=tmp_path / "nasty", fingerprint="nasty")
+    page = report_html(run)
+    assert "<img src=x" not in page
+    assert not [tag for tag, a in _Tags(page).found if "onerror" in a]
+    assert "&lt;img src=x" in page
+
+
+def test_the_same_run_gives_the_same_file_and_an_old_one_is_replaced(run, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    write_report(run, path)
+    first = path.read_bytes()
+    write_report(run, path)
+    assert path.read_bytes() == first
+    assert first.startswith(b"<!doctype html>")
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings"),
+    [
+        ({"labels": None}, {}),
+        ({}, {"keep": "sums"}),
+        ({"labels": np.random.default_rng(0).normal(size=(60, 3)), "task": "regression"}, {}),
+        ({"labels": [[0, 2]] * 30 + [[1]] * 30, "task": "multilabel"}, {}),
+    ],
+    ids=["no labels", "sums only", "regression", "multilabel"],
+)
+def test_every_kind_of_run_has_a_report(changes, settings, tmp_path):
+    run = emap.compute(
+        Staged(), make_examples(**changes), out=tmp_path / "run", fingerprint="b", **settings
+    )
+    assert run.verdict().sentence in report_html(run)
+
+
+def test_one_logit_has_a_report(tmp_path):
+    def model(texts, images):
+        staged = Staged()
+        return staged.score(staged.encode_texts(texts), staged.encode_images(images))[:, :1]
+
+    examples = make_examples(labels=["no", "yes"] * 30, classes=["no", "yes"], task="binary")
+    run = emap.compute(model, examples, out=tmp_path / "run", fingerprint="c")
+    assert "yes (rather than no)" in report_html(run)
