@@ -23,13 +23,18 @@ _RUN_SETTINGS: dict[str, dict[str, Any]] = {
     "--images-per-text": {"type": int, "metavar": "K", "help": "sampled: images that a text meets"},
     "--subsample-size": {"type": int, "metavar": "N", "help": "subsample: examples in each"},
     "--repeats": {"type": int, "metavar": "R", "help": "subsample: how many"},
-    "--seed": {"type": int, "help": "of samples and --limit"},
+    "--seed": {"type": int, "help": "of samples, resamples and --limit"},
     "--space": {"help": "logits (default), log_probabilities or probabilities"},
     "--keep": {"choices": ("auto", "grid", "sums"), "help": "auto keeps the grid while it fits"},
     "--grid-budget": {"type": int, "metavar": "BYTES", "help": "for --keep auto; 2 GiB by default"},
     "--batch-size": {"type": int, "metavar": "PAIRS", "help": "measured by default"},
     "--device": {"help": "auto (default), cpu, cuda, mps"},
     "--precision": {"help": "float32 (default), bfloat16 or float16"},
+    "--cluster": {
+        "choices": ("auto", "none", "image", "text", "both"),
+        "help": "what is resampled for intervals; whole images where they repeat",
+    },
+    "--n-resamples": {"type": int, "metavar": "B", "help": "for intervals; 1,000 by default"},
     "--fingerprint": {"metavar": "NAME", "help": "names a model that states no fingerprint"},
 }
 
@@ -181,11 +186,9 @@ def _run(arguments: argparse.Namespace) -> None:
     finally:
         if bar is not None:
             bar.close()
-    if shown == "json":
-        # A run that was finished before has no other event to tell which one it is.
-        pairs = run.manifest["n_pairs_evaluated"]
-        _print_json({"event": "finished", "run": run.id, "pairs_done": pairs, "pairs_total": pairs})
-    else:
+    # Computed here, so that no page has to wait for them later.
+    run.intervals()
+    if shown != "json":
         _print_run(run)
 
 

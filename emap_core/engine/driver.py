@@ -118,6 +118,10 @@ def compute(
         The latter two use autocast.
     metrics : list of str, optional
         Those of the task by default.
+    cluster : {"auto", "none", "image", "text", "both"}
+        What is resampled for intervals: whole images where they repeat, unless told otherwise.
+    n_resamples : int
+        1,000 by default.
     fingerprint : str, optional
         Names a model that states none, so that its run can be resumed.
 
@@ -200,8 +204,9 @@ def _compute(
     cancelled: Callable[[], bool] | None,
 ) -> Run:
     folder = RunFolder(_folder_path(work, out))
+    progress = Progress(folder.id, listener, cancelled)
     if folder.path.is_dir() and _finished_before(folder, work):
-        return Run.load(folder.path)
+        return _as_it_is(folder, progress)
     plan = Plan.load(folder.plan)
     if plan is None:
         work.measure()
@@ -215,8 +220,7 @@ def _compute(
         ) from None
     with held:
         if _finished_before(folder, work):
-            return Run.load(folder.path)
-        progress = Progress(folder.id, listener, cancelled)
+            return _as_it_is(folder, progress)
         try:
             plan, probe = _start(folder, work, plan)
             progress.folder = folder
@@ -231,6 +235,13 @@ def _compute(
                 ) from error
             raise
         return Run.load(folder.path)
+
+
+def _as_it_is(folder: RunFolder, progress: Progress) -> Run:
+    run = Run.load(folder.path)
+    n_pairs = run.manifest["n_pairs_evaluated"]
+    progress.tell("finished", pairs_done=n_pairs, pairs_total=n_pairs)
+    return run
 
 
 @contextlib.contextmanager
@@ -284,9 +295,14 @@ def _finished_before(folder: RunFolder, work: Work) -> bool:
         )
     if manifest["status"] != "finished":
         return False
-    wanted = [m for m in work.settings.metrics if m not in manifest["metrics"]]
-    if wanted:
-        folder.update_manifest(metrics=[*manifest["metrics"], *wanted])
+    # The table and its intervals need no model, so a finished run takes other wishes at once.
+    more = [m for m in work.settings.metrics if m not in manifest["metrics"]]
+    wishes = {
+        "metrics": [*manifest["metrics"], *more],
+        "resampling": work.settings.resampling,
+    }
+    if any(manifest[name] != wish for name, wish in wishes.items()):
+        folder.update_manifest(**wishes)
     return True
 
 
@@ -505,6 +521,7 @@ def _manifest(work: Work) -> dict[str, Any]:
             work.settings.metrics
             or (inference.default_metrics(work.task) if work.labels is not None else [])
         ),
+        "resampling": work.settings.resampling,
         "method": work.settings.method,
         "space": work.settings.space,
         "output": work.scorer.output,

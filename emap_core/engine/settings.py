@@ -9,12 +9,14 @@ from typing import Any, Literal
 from emap_core.engine.evaluate import PRECISIONS
 from emap_core.engine.space import SPACES
 from emap_core.errors import SettingError
+from emap_core.inference.resampling import Cluster
 from emap_core.models.base import Output
 
 Method = Literal["exact", "sampled", "subsample"]
 METHODS = ("exact", "sampled", "subsample")
 KEEPS = ("auto", "grid", "sums")
 ENGINES = ("local",)
+CLUSTERS = ("auto", "none", "image", "text", "both")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Settings:
     precision: str = "float32"
     engine: str = "local"
     metrics: tuple[str, ...] = ()
+    cluster: Cluster = "auto"
+    n_resamples: int = 1000
     fingerprint: str | None = None
 
     def __post_init__(self) -> None:
@@ -43,12 +47,20 @@ class Settings:
             ("keep", KEEPS),
             ("precision", PRECISIONS),
             ("engine", ENGINES),
+            ("cluster", CLUSTERS),
         ):
             if getattr(self, name) not in known:
                 raise SettingError(
                     f"{name} is {getattr(self, name)!r}; expected one of {', '.join(known)}"
                 )
-        for name in ("images_per_text", "subsample_size", "repeats", "batch_size", "grid_budget"):
+        for name in (
+            "images_per_text",
+            "subsample_size",
+            "repeats",
+            "batch_size",
+            "grid_budget",
+            "n_resamples",
+        ):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise SettingError(f"{name} is {value!r}; expected a whole number of at least 1")
@@ -73,16 +85,16 @@ class Settings:
             metrics = (metrics,)
         return cls(**{**arguments, "metrics": tuple(metrics)})
 
+    @property
+    def resampling(self) -> dict[str, Any]:
+        """How intervals are to be computed."""
+        return {"cluster": self.cluster, "n_resamples": self.n_resamples, "seed": self.seed}
+
     def identity(self) -> dict[str, Any]:
         """Return the settings that change what a run holds, for its id and for resuming."""
-        same_result = {"grid_budget", "batch_size", "device", "engine", "metrics", "fingerprint"}
         sampled = {"images_per_text"} if self.method == "sampled" else set()
         repeated = {"subsample_size", "repeats"} if self.method == "subsample" else set()
         used = {"method", "space", "keep", "precision"} | sampled | repeated
         if self.method != "exact":
             used.add("seed")
-        return {
-            key: value
-            for key, value in dataclasses.asdict(self).items()
-            if key in used and key not in same_result
-        }
+        return {key: value for key, value in dataclasses.asdict(self).items() if key in used}

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emap_core import datasets, models
+from emap_core import datasets, inference, models
 from emap_core.datasets.base import Cells, Task, find_cells, fingerprint_of, match_labels
 from emap_core.decomposition.exact import example_shares
 from emap_core.engine.evaluate import Evaluator, Probe, Targets, measure
@@ -25,6 +25,7 @@ from emap_core.engine.states import (
     encoded_texts,
     images_per_chunk,
 )
+from emap_core.errors import SettingError
 from emap_core.models.base import Scorer
 from emap_core.models.states import States
 
@@ -182,6 +183,7 @@ def prepare(
     dataset_name = _name(dataset, "data")
     if isinstance(dataset, str):
         dataset = datasets.load_dataset(dataset, **(data_args or {}))
+    _check_metrics(settings.metrics, dataset)
     model_name = _name(model, "model")
     if isinstance(model, str):
         model = models.load_model(model, **(model_args or {}))
@@ -229,6 +231,18 @@ def prepare(
             "data": getattr(dataset, "fingerprint", None) or _content(dataset, cells),
         },
     )
+
+
+def _check_metrics(names: tuple[str, ...], dataset: Any) -> None:
+    for name in names:
+        which = inference.metric(name)
+        if dataset.task not in which.tasks:
+            raise SettingError(
+                f"metric {name!r} is for {' and '.join(which.tasks)} tasks; this one is "
+                f"{dataset.task}"
+            )
+        if dataset.labels is None:
+            raise SettingError(f"metric {name!r} needs labels, and the data has none")
 
 
 class _GridLookup:

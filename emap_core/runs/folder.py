@@ -166,6 +166,22 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         return filelock.FileLock(self.path / ".lock")
 
+    @contextmanager
+    def inference_lock(self) -> Iterator[None]:
+        """Let one process compute the intervals while others wait for them."""
+        try:
+            self.inference.mkdir(exist_ok=True)
+            lock = filelock.FileLock(self.inference / ".lock")
+            lock.acquire()
+        except OSError:
+            # On a read-only disk nothing is kept, so there is nothing to wait for.
+            yield
+            return
+        try:
+            yield
+        finally:
+            lock.release()
+
     def is_locked(self) -> bool:
         """Whether some process computes the run just now."""
         if not (self.path / ".lock").exists():

@@ -205,22 +205,34 @@ class Run:
     def intervals(self) -> Intervals:
         """Return intervals and tests of everything in the table, computed on first use."""
         if self._intervals is None:
-            kept = read_json(self._folder.inference / "intervals.json")
-            if kept is None or kept["metrics"] != self.metrics:
-                found = inference.intervals(
-                    self.decomposition,
-                    self.labels,
-                    self.task,
-                    self.metrics,
-                    space=self.space,
-                    grid=self.grid,
-                    centred=self.softmax,
-                )
-                self._intervals = found
-                self._keep("intervals", {"metrics": self.metrics, **found.to_json()})
-            else:
-                self._intervals = inference.Intervals.from_json(kept)
+            with self._folder.inference_lock():
+                self._intervals = self._kept_intervals() or self._new_intervals()
         return self._intervals
+
+    def _kept_intervals(self) -> Intervals | None:
+        kept = read_json(self._folder.inference / "intervals.json")
+        if kept is None or any(kept.get(k) != v for k, v in self._resampling.items()):
+            return None
+        return inference.Intervals.from_json(kept["intervals"])
+
+    def _new_intervals(self) -> Intervals:
+        found = inference.intervals(
+            self.decomposition,
+            self.labels,
+            self.task,
+            self.metrics,
+            space=self.space,
+            grid=self.grid,
+            centred=self.softmax,
+            **self.manifest["resampling"],
+        )
+        self._keep("intervals", {**self._resampling, "intervals": found.to_json()})
+        return found
+
+    @property
+    def _resampling(self) -> dict[str, Any]:
+        """What the intervals depend on."""
+        return {"metrics": self.metrics, **self.manifest["resampling"]}
 
     def verdict(self, smallest_gap: float = inference.SMALLEST_GAP) -> Verdict:
         """Return what the first metric's leave-one-out gap says, in a sentence."""

@@ -1,0 +1,202 @@
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from samples import Staged, make_examples, score_pair
+
+import emap_core as emap
+from emap_core.cli import main
+
+MODULE = """
+import numpy as np
+from samples import Staged, make_examples
+
+def model():
+    return Staged()
+
+def data(n=60, label=None):
+    made = make_examples(n=n)
+    if label is not None:
+        made.labels = [label] * n
+    return made
+
+class Wrong(Staged):
+    def score(self, texts, images):
+        return super().score(texts, images)[:, :1].reshape(-1)
+
+class NotANumber(Staged):
+    def score(self, texts, images):
+        return super().score(texts, images) * np.nan
+
+def wrong_shape():
+    return Wrong()
+
+def nan():
+    return NotANumber()
+"""
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    (tmp_path / "my_model.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(__import__("sys").modules, "my_model", raising=False)
+    return tmp_path
+
+
+RUN = ["run", "--model", "my_model:model", "--data", "my_model:data", "--out", "run"]
+
+
+def test_run_and_show_tell_the_same_numbers(here, capsys):
+    assert main(RUN) == 0
+    assert "accuracy" in capsys.readouterr().out
+    assert main(["show", "run", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    data = make_examples()
+    direct = emap.decompose(np.array([[score_pair(t, v) for v in data.images] for t in data.texts]))
+    right = direct.emap.argmax(1) == data.labels
+    accuracy = record["metrics"]["accuracy"]
+    assert accuracy["full"] == 1.0
+    assert accuracy["emap"] == pytest.approx(right.mean())
+    assert accuracy["gap"] == pytest.approx(1 - right.mean())
+    assert accuracy["gap_low"] <= accuracy["gap"] <= accuracy["gap_high"]
+    shares = direct.class_centred().variance_shares
+    np.testing.assert_allclose(record["variance_shares"]["interaction"], shares[2], atol=1e-9)
+    assert sum(record["variance_shares"]["pooled"].values()) == pytest.approx(1)
+    assert record["n_pairs_evaluated"] == 11 * 23
+    table = emap.Run.load("run").table()
+    for name, numbers in record["metrics"].items():
+        for row in table.index:
+            assert numbers[row] == pytest.approx(table.loc[row, name])
+
+
+def test_every_promised_entry_is_there(here, capsys):
+    main(RUN)
+    capsys.readouterr()
+    main(["show", "run", "--json"])
+    record = json.loads(capsys.readouterr().out)
+    promised = {"n_examples", "n_texts", "n_images", "n_pairs_evaluated", "method", "space"}
+    assert promised | {"classes", "metrics", "variance_shares"} <= set(record)
+    rows = {"full", "emap", "emap_leave_one_out", "text_only", "image_only", "constant"}
+    gaps = {
+        f"gap{left}{bound}" for left in ("", "_leave_one_out") for bound in ("", "_low", "_high")
+    }
+    for numbers in record["metrics"].values():
+        assert rows | gaps | {"p_value"} <= set(numbers)
+
+
+def test_without_labels_there_is_still_a_decomposition(here, capsys):
+    emap.compute(Staged(), make_examples(labels=None), out="bare")
+    assert main(["show", "bare", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["metrics"] == {}
+    assert 0 < record["variance_shares"]["pooled"]["interaction"] < 1
+
+
+def test_examples_as_a_table(here, capsys):
+    main(RUN)
+    assert main(["show", "run", "--csv", "examples.csv"]) == 0
+    table = pd.read_csv("examples.csv")
+    assert list(table["id"]) == make_examples().ids
+    assert set(table["flip"]) <= {"helped", "hurt", "changed", "same"}
+
+
+def test_progress_as_json_lines(here, capsys):
+    assert main([*RUN, "--progress", "json"]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert events[0]["event"] == "planned"
+    assert events[-1]["event"] == "finished"
+    assert {event["run"] for event in events} == {"run"}
+
+
+def test_plan_says_the_id_and_the_cost(here, capsys, monkeypatch):
+    monkeypatch.setenv("EMAP_RUNS", str(here / "runs"))
+    work = ["--model", "my_model:model", "--data", "my_model:data"]
+    assert main(["plan", *work]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["n_pairs"] == 11 * 23
+    assert main(["run", *work]) == 0
+    assert (here / "runs" / plan["run_id"] / "run.json").exists()
+
+
+def test_more_metrics_of_a_finished_run_need_no_model(here, capsys):
+    main(RUN)
+    assert main([*RUN, "--metric", "f1_micro"]) == 0
+    table = emap.Run.load("run").table()
+    assert table.loc["full", "f1_micro"] == 1.0
+    assert "accuracy" in table
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "my_model:data", "--data-arg", "label=maybe"], "no class of the model"),
+        (["--data", "my_model:data", "--data-arg", "n=1"], "at least 2"),
+        (["--model", "my_model:wrong_shape"], "shape (4,) for 4 pairs"),
+        (["--model", "my_model:nan"], "returned nan for the text"),
+        (["--model", "my_model:absent"], "absent"),
+        (["--model", "nonsense"], "nonsense"),
+        (["--space", "odds"], "expected one of logits"),
+        (["--metric", "beauty"], "beauty"),
+        (["--model-arg", "size"], "no K=V"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_no_folder(arguments, message, here, capsys):
+    assert main([*RUN, *arguments]) == 2
+    written = capsys.readouterr()
+    assert message in written.err
+    assert written.err.startswith("error: ")
+    assert written.err.count("\n") == 1
+    assert written.out == ""
+    assert not (here / "run").exists()
+
+
+def test_show_of_nothing_says_so(here, capsys):
+    assert main(["show", "nowhere"]) == 2
+    assert "there is no run 'nowhere'" in capsys.readouterr().err
+
+
+def test_demo_additive_has_no_gap(here, capsys):
+    arguments = ["--model", "demo:additive", "--data", "demo:easy-vqa", "--limit", "200"]
+    assert main(["run", *arguments, "--out", "additive"]) == 0
+    run = emap.Run.load("additive")
+    assert np.abs(run.decomposition.interaction).max() < 1e-4
+    assert run.gap("accuracy", "emap").difference == 0
+
+
+def test_demo_text_only_has_text_alone(here):
+    run = emap.compute("demo:text-only", "demo:easy-vqa", out="text")
+    shares = run.decomposition.variance_shares
+    assert np.nanmax(shares[1:]) < 1e-9
+
+
+def test_demo_concat_relies_on_interactions(here, capsys):
+    work = ["--model", "demo:concat", "--data", "demo:easy-vqa", "--out", "concat"]
+    main(["run", *work, "--n-resamples", "100"])
+    capsys.readouterr()
+    main(["show", "concat", "--json"])
+    record = json.loads(capsys.readouterr().out)
+    assert record["n_pairs_evaluated"] == 107 * 1000
+    assert record["n_examples"] == 9673
+    assert record["metrics"]["accuracy"]["full"] >= 0.98
+    assert record["metrics"]["accuracy"]["gap"] >= 0.10
+    assert not math.isnan(record["metrics"]["accuracy"]["gap_leave_one_out_low"])
+
+
+def test_demo_projection_equals_all_pairs_spelled_out(here):
+    data = emap.load_dataset("demo:easy-vqa", limit=200)
+    model = emap.load_model("demo:concat")
+    run = emap.compute(model, data, out="few")
+    texts, images = list(data.texts), [data.images[i] for i in range(len(data))]
+    spelled_out = np.array(
+        [
+            model.score(model.encode_texts([text] * 200), model.encode_images(images)).detach()
+            for text in texts
+        ]
+    )
+    np.testing.assert_allclose(
+        run.decomposition.emap, emap.decompose(spelled_out).emap, rtol=0, atol=1e-5
+    )
