@@ -39,6 +39,8 @@ PARTS = ("text", "image", "interaction")
 _PROJECTED: tuple[Projection, ...] = ("emap", "emap_leave_one_out")
 _SHUFFLED = ("emap", "emap_leave_one_out", "text_only", "image_only")
 _ELEMENTS_OF_WEIGHTS = 2**23
+# So many tell their variance to a tenth, and it is a part of the whole.
+_RESAMPLES_TO_SHUFFLE = 250
 # A share of the variance that is rounding: the projection is the model, in every sample.
 _NO_INTERACTION = 1e-12
 
@@ -200,10 +202,16 @@ class _Sample:
         ones = np.ones((1, self.n_examples))
         return float(evaluate_scored(which, self.scored[row], ones)[0])
 
-    def constant(self, weights: Array) -> Array:
-        """Return the best constant scores in each of B resamples, shape (B, N, C)."""
-        best = best_constant(self.labels, weights, self.n_classes, self.task, self.space)
-        return np.broadcast_to(best[:, None], (len(weights), self.n_examples, self.n_classes))
+    def constant(self, weights: Array) -> tuple[Scored, Array]:
+        """Return the best constant scores in each of B resamples, with weights to score them."""
+        labels = self.labels
+        best = best_constant(labels, weights, self.n_classes, self.task, self.space)
+        if labels.ndim == 1:
+            # The same scores for all: one example a class, with the weight of them all, will do.
+            labels, place = np.unique(labels, return_inverse=True)
+            weights = weights @ (place[:, None] == np.arange(len(labels)))
+        scores = np.broadcast_to(best[:, None], (len(weights), len(labels), self.n_classes))
+        return Scored(labels, scores, self.task, self.space), weights
 
 
 class _Replicates:
@@ -220,6 +228,7 @@ class _Replicates:
         }
         self.sums_of_squares: list[Array] = []
         self.n_degenerate = 0
+        self.n_shuffled = 0
 
     def add_scores(self, weights: Array) -> None:
         """Add resamples of the scores alone."""
@@ -276,12 +285,13 @@ class _Replicates:
 
     def _evaluate_constant(self, weights: Array) -> None:
         if self.sample.metrics:
-            self._evaluate("constant", self.sample.score(self.sample.constant(weights)), weights)
+            self._evaluate("constant", *self.sample.constant(weights))
 
     def _places(self, size: int, rng: np.random.Generator) -> NDArray[np.intp] | None:
         # Drawn both ways, resamples vary more than the sample in any case and are left so.
-        if size < 2 or self.sample.cluster == "both" or not self.sample.metrics:
+        if size < 2 or self.sample.cluster == "both" or self.n_shuffled >= _RESAMPLES_TO_SHUFFLE:
             return None
+        self.n_shuffled += size
         clusters = self.sample.clusters
         n: int = self.sample.n_examples if clusters is None else self.sample.n_clusters
         places = rng.permuted(np.tile(np.arange(size)[:, None], (1, n)), axis=0)
@@ -351,9 +361,9 @@ class _Replicates:
         return float(np.mean(found)) if found else 0.0
 
     def _least_of_row(self, which: Metric, row: str) -> float:
-        if which.of_examples is None or which.unit != "points" or row == "constant":
+        values = self.sample.scored[row].values(which)
+        if values is None or which.unit != "points" or row == "constant":
             return 0.0
-        values = which.of_examples(self.sample.scored[row])
         sides = (values > 0.5, values <= 0.5)
         return max(rule_of_three(side, self.sample.clusters) for side in sides)
 
@@ -361,8 +371,9 @@ class _Replicates:
         if which.needs_probabilities or which.of_all is not None or self._is_additive():
             return 0.0
         full, other = self.sample.scored["full"], self.sample.scored[row]
-        if which.of_examples is not None:
-            differs = which.of_examples(full) != which.of_examples(other)
+        values, others = full.values(which), other.values(which)
+        if values is not None and others is not None:
+            differs = values != others
         else:
             differs = full.predictions != other.predictions
         differs = differs.any(axis=-1) if differs.ndim == 2 else differs
