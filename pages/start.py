@@ -60,7 +60,12 @@ def main() -> None:
             with st.expander(f"{len(runs) - SHOWN} older runs"):
                 for info in runs[SHOWN:]:
                     _run_line(info)
-        st.space("small")
+    unfinished = [info for info in shared.all_runs() if info.status != "finished"]
+    if unfinished:
+        with st.expander(f"{len(unfinished)} not finished"):
+            for info in unfinished:
+                words = f"{info.id}: {info.status}"
+                shared.link("pages/run.py", words, icon=":material/hourglass_top:", run=info.id)
     shared.link("pages/run.py", "Run a model on your data", icon=":material/play_circle:", run=None)
 
 

@@ -4,6 +4,7 @@ from pages.shared.escape import escaped, plain
 from pages.shared.layout import about, empty, header, link, next_step, say
 from pages.shared.progress import headline, newest, progress
 from pages.shared.runs import (
+    all_runs,
     current_class,
     current_example,
     current_run,
@@ -30,6 +31,7 @@ from pages.shared.words import disk, duration
 
 __all__ = [
     "about",
+    "all_runs",
     "choose",
     "current_class",
     "current_example",

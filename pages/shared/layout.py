@@ -61,10 +61,11 @@ def header(question: str, answer: str = "", run: Run | None = None) -> None:
     """
     inside_app()
     st.html(_STYLE)
-    title, link = st.columns([5, 1], vertical_alignment="center")
-    with title:
+    if run is None:
         st.title(question, anchor=False)
-    if run is not None:
+    else:
+        title, link = st.columns([6, 1], vertical_alignment="center")
+        title.title(question, anchor=False)
         with link:
             _COPY(key="copy-link", width="stretch")
         _run_choice(run)

@@ -62,7 +62,7 @@ def headline(job: Job) -> str:
     if job.state == "queued":
         return "In the queue: another run uses the device."
     if event.get("event") == "encoding":
-        return f"Encoding {event['what']}: {event['done']:,} of {event['total']:,}"
+        return f"Encoding {event['what']}: {event['done'] / event['total']:.0%}"
     if "pairs_done" not in event:
         return f"About to score {event.get('pairs_total', 0):,} pairs …"
     left = event.get("seconds_left")

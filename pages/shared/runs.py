@@ -17,12 +17,17 @@ from pages.shared.selection import select, selected
 
 def finished_runs() -> list[RunInfo]:
     """Return the finished runs, the newest first."""
-    return _finished(str(runs_root().resolve()))
+    return [run for run in all_runs() if run.status == "finished"]
+
+
+def all_runs() -> list[RunInfo]:
+    """Return the runs in whatever state, the newest first."""
+    return _listed(str(runs_root().resolve()))
 
 
 @st.cache_resource(ttl=2, show_spinner=False)
-def _finished(root: str) -> list[RunInfo]:
-    return [run for run in list_runs(Path(root)) if run.status == "finished"]
+def _listed(root: str) -> list[RunInfo]:
+    return list_runs(Path(root))
 
 
 def run_info(run_id: str) -> RunInfo | None:

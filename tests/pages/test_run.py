@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from emap_core import jobs
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running():
+    yield
+    for job in jobs.list_jobs():
+        jobs.cancel(job)
+
+
+def until(app, condition, seconds=90):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        app.run()
+        if condition(app):
+            return
+        time.sleep(0.3)
+    raise AssertionError("it did not come to that in time")
+
+
+def button(app, label):
+    return next(button for button in app.button if button.label == label)
+
+
+def has_button(label):
+    return lambda app: any(button.label == label for button in app.button)
+
+
+def test_cost_first_then_start_then_the_way_to_the_overview(open_page, words, no_runs):
+    app = open_page("run")
+    app.number_input(key="run-limit").set_value(50).run()
+    button(app, "See what it costs").click().run()
+    assert "Loading model and data" in words(app) or app.get("progress") or app.metric
+    until(app, has_button("Start"))
+    assert "The first of 50 examples" in words(app)
+    assert "the model says:" in words(app)
+    assert [metric.label for metric in app.metric] == ["Pairs to score", "Time, about", "Disk"]
+    assert not list(no_runs.glob("*/run.json")), "nothing is computed before it is started"
+
+    button(app, "Start").click().run()
+    until(app, lambda app: "finished" in words(app))
+    (run,) = no_runs.glob("*/run.json")
+    assert app.query_params["run"] == run.parent.name
+
+
+def test_a_cost_that_was_asked_for_is_not_shown_for_other_work(open_page, no_runs):
+    app = open_page("run")
+    app.number_input(key="run-limit").set_value(50).run()
+    button(app, "See what it costs").click().run()
+    until(app, has_button("Start"))
+    app.selectbox(key="run-model").select("demo:additive").run()
+    assert not has_button("Start")(app) and has_button("See what it costs")(app)
+
+
+def test_a_mistake_is_said_in_one_line_and_nothing_starts(open_page, words, no_runs):
+    app = open_page("run")
+    app.selectbox(key="run-model").select("demo:additive")
+    app.selectbox(key="run-data").select("demo:emoji-groups").run()
+    button(app, "See what it costs").click().run()
+    until(app, lambda app: app.error)
+    assert len(app.error) == 1 and "\n" not in app.error[0].value
+    assert "class" in app.error[0].value
+    assert not has_button("Start")(app)
+
+
+def test_a_run_can_be_left_come_back_to_and_cancelled_by_its_link(
+    open_page, words, no_runs, monkeypatch, tmp_path
+):
+    (tmp_path / "slow_page_model.py").write_text(
+        "import time\n"
+        "from emap_core import load_model\n"
+        "def slow():\n"
+        "    model = load_model('demo:concat')\n"
+        "    def score(texts, images):\n"
+        "        time.sleep(0.02 * len(texts))\n"
+        "        return model.score(model.encode_texts(texts), model.encode_images(images))\n"
+        "    score.classes, score.fingerprint = model.classes, 'slow'\n"
+        "    return score\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    work = jobs.Work("slow_page_model:slow", "demo:easy-vqa", {"limit": 80, "batch_size": 32})
+    job = jobs.start(work)
+    end = time.monotonic() + 60
+    while jobs.follow(job.id).run_id is None and time.monotonic() < end:
+        time.sleep(0.1)
+    job = jobs.follow(job.id)
+    assert job.alive, job
+
+    app = open_page("run", run=job.run_id)
+    assert "slow_page_model:slow" in words(app)
+    button(app, "Cancel").click().run()
+    until(app, has_button("Start it again"))
+    assert "cancelled" in words(app)

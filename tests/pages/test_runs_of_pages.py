@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+
+@pytest.fixture
+def a_page():
+    def body():
+        import streamlit as st
+
+        from pages import shared
+
+        run = shared.require_run()
+        shared.header("Question?", "An <b>answer</b>.", run)
+        st.text(f"example {shared.current_example(run)}")
+        st.text(f"class {shared.current_class(run)}")
+        st.button("next", on_click=shared.step_example, args=(run, 1))
+        st.button("back in order", on_click=shared.step_example, args=(run, -1, [5, 3, 4]))
+        st.button("class", on_click=shared.select_class, args=(run, 2))
+
+    return AppTest.from_function(body, default_timeout=60)
+
+
+def texts(app):
+    assert not app.exception, app.exception
+    return [element.value for element in app.text]
+
+
+def test_without_a_run_in_the_url_the_newest_is_shown_and_named(a_page, runs_with_one):
+    a_page.run()
+    assert a_page.query_params["run"] == runs_with_one.id
+    assert texts(a_page) == ["example None", "class None"]
+    assert "&lt;b&gt;answer" in "".join(e.proto.body for e in a_page.get("html"))
+
+
+def test_a_link_with_an_example_and_a_class_opens_just_those(a_page, runs_with_one):
+    a_page.query_params["run"] = runs_with_one.id
+    a_page.query_params["example"] = runs_with_one.ids[7]
+    a_page.query_params["class"] = runs_with_one.classes[1]
+    a_page.run()
+    assert texts(a_page) == ["example 7", "class 1"]
+    a_page.button[0].click().run()
+    assert a_page.query_params["example"] == runs_with_one.ids[8]
+    a_page.button[2].click().run()
+    assert a_page.query_params["class"] == runs_with_one.classes[2]
+
+
+def test_steps_go_round_in_the_order_given(a_page, runs_with_one):
+    a_page.query_params["run"] = runs_with_one.id
+    a_page.query_params["example"] = runs_with_one.ids[5]
+    a_page.run()
+    a_page.button[1].click().run()
+    assert texts(a_page)[0] == "example 4"
+    a_page.button[1].click().run()
+    assert texts(a_page)[0] == "example 3"
+
+
+def test_names_that_the_run_does_not_have_select_nothing(a_page, runs_with_one):
+    a_page.query_params["run"] = runs_with_one.id
+    a_page.query_params["example"] = "nobody"
+    a_page.query_params["class"] = "nothing"
+    a_page.run()
+    assert texts(a_page) == ["example None", "class None"]
+
+
+@pytest.mark.parametrize("name", ["gone", "../secret", "/etc", ".jobs"])
+def test_a_link_to_no_run_says_so_and_where_to_go(open_page, words, runs_with_one, name):
+    app = open_page("modes", run=name)
+    assert "there is no run" in words(app)
+    assert any("Choose a run" in str(link.label) for link in app.get("page_link"))
+
+
+def test_with_no_run_at_all_a_page_leads_to_the_demo(open_page, words, no_runs):
+    app = open_page("modes")
+    assert "no finished run yet" in words(app)
+    assert any("demo" in str(link.label) for link in app.get("page_link"))
+
+
+def test_a_run_that_failed_says_why_and_leads_to_where_it_can_be_started_again(
+    open_page, words, no_runs
+):
+    folder = no_runs / "broken"
+    folder.mkdir(parents=True)
+    manifest = {"format": 1, "status": "failed", "error": "logits of pair 3 are NaN"}
+    (folder / "run.json").write_text(json.dumps(manifest))
+    app = open_page("modes", run="broken")
+    assert "logits of pair 3 are NaN" in words(app)
+    assert any("Start it again" in str(link.label) for link in app.get("page_link"))

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import shutil
+import time
+
+from emap_core import jobs
+
+
+def test_with_no_run_one_button_runs_the_demo_and_shows_how_far_it_is(open_page, words, no_runs):
+    app = open_page("start")
+    (button,) = app.button
+    assert button.label == "Run the demo"
+    button.click().run()
+    (job,) = jobs.list_jobs()
+    try:
+        assert job.work.model == "demo:concat" and job.work.data == "demo:easy-vqa"
+        assert "The demo is on its way" in words(app)
+        assert any(button.label == "Cancel" for button in app.button)
+        app.button[0].click().run()
+        end = time.monotonic() + 60
+        while jobs.list_jobs()[0].alive and time.monotonic() < end:
+            time.sleep(0.2)
+        app.run()
+        assert "The demo was cancelled" in words(app)
+        assert any(button.label == "Run the demo" for button in app.button)
+    finally:
+        jobs.cancel(jobs.list_jobs()[0])
+
+
+def test_finished_runs_are_listed_and_a_damaged_one_says_so(open_page, words, runs_with_one):
+    broken = runs_with_one.path.parent / "another"
+    shutil.copytree(runs_with_one.path, broken)
+    try:
+        shutil.rmtree(broken / "images")
+        app = open_page("start")
+        said = words(app)
+    finally:
+        shutil.rmtree(broken)
+    assert said.count("60 examples") == 2
+    assert "run 'another' has no thumbnail" in said
+    assert any("Open" in link.label for link in app.get("page_link"))
