@@ -8,6 +8,7 @@ from samples import Staged, make_examples, score_pair
 
 import emap_core as emap
 from emap_core.cli import main
+from emap_core.models.states import take
 
 MODULE = """
 import numpy as np
@@ -190,13 +191,9 @@ def test_demo_projection_equals_all_pairs_spelled_out(here):
     data = emap.load_dataset("demo:easy-vqa", limit=200)
     model = emap.load_model("demo:concat")
     run = emap.compute(model, data, out="few")
-    texts, images = list(data.texts), [data.images[i] for i in range(len(data))]
-    spelled_out = np.array(
-        [
-            model.score(model.encode_texts([text] * 200), model.encode_images(images)).detach()
-            for text in texts
-        ]
-    )
-    np.testing.assert_allclose(
-        run.decomposition.emap, emap.decompose(spelled_out).emap, rtol=0, atol=1e-5
-    )
+    texts = model.encode_texts(list(data.texts))
+    images = model.encode_images([data.images[i] for i in range(200)])
+    rows, columns = (index.ravel() for index in np.indices((200, 200)))
+    spelled_out = model.score(take(texts, rows), take(images, columns)).detach().numpy()
+    expected = emap.decompose(spelled_out.reshape(200, 200, -1))
+    np.testing.assert_allclose(run.decomposition.emap, expected.emap, rtol=0, atol=1e-5)
