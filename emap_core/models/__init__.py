@@ -8,6 +8,7 @@ from emap_core import specs
 
 LOADERS = {
     "demo": "emap_core.models.demo:load",
+    "hf": "emap_core.models.hf:load",
     "logits": "emap_core.models.grid_file:load",
 }
 """Reserved prefixes and the function that each leads to."""

@@ -1,0 +1,152 @@
+"""``hf:FOLDER`` or ``hf:HUB_ID[@revision]``: a Hugging Face checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emap_core.errors import MissingExtraError, SpecError
+from emap_core.specs import check_arguments, import_name
+
+FAMILIES = {
+    "CLIPModel": "emap_core.models.hf_two_tower:make",
+    "SiglipModel": "emap_core.models.hf_two_tower:make",
+    "AltCLIPModel": "emap_core.models.hf_two_tower:make",
+    "AlignModel": "emap_core.models.hf_two_tower:make",
+    "MetaClip2Model": "emap_core.models.hf_two_tower:make",
+    "VisionTextDualEncoderModel": "emap_core.models.hf_two_tower:make",
+    "ViltForQuestionAnswering": "emap_core.models.hf_vilt:make",
+    "ViltForImageAndTextRetrieval": "emap_core.models.hf_vilt:make",
+}
+"""What ``config.architectures`` may say, and the function that makes a model of it."""
+
+_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_OF_PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+_OF_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint's folder, its processor and its model in evaluation mode."""
+
+    folder: Path
+    architecture: str
+    model: Any
+    processor: Any
+    fingerprint: str
+
+
+def load(name: str, **settings: Any) -> Any:
+    """Return the model of a checkpoint; what `settings` there are is its family's to say.
+
+    Only safetensors weights are read, and no code that comes with a checkpoint is run.
+
+    Raises
+    ------
+    MissingExtraError
+        If transformers, or what the processor needs, is not installed.
+    SpecError
+        If there is no checkpoint, or it has no weights, no processor or an unknown architecture.
+    """
+    try:
+        import transformers
+    except ImportError as error:
+        raise MissingExtraError(
+            f"model 'hf:{name}' needs the package transformers: pip install transformers"
+        ) from error
+    folder = _folder(name)
+    architecture = _architecture(folder)
+    make: Callable[..., Any] = import_name(FAMILIES[architecture])
+    processor = _processor(folder)
+    fingerprint = _content(folder, repr(sorted(settings.items())))
+    # Wrong keyword arguments are found before gigabytes are read.
+    check_arguments(f"model 'hf:{name}'", make, (None,), settings)
+    model = getattr(transformers, architecture).from_pretrained(
+        folder, local_files_only=True, use_safetensors=True, trust_remote_code=False
+    )
+    model.eval().requires_grad_(False)
+    return make(Checkpoint(folder, architecture, model, processor, fingerprint), **settings)
+
+
+def _folder(name: str) -> Path:
+    folder = Path(name)
+    if folder.is_dir():
+        return folder
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    hub_id, _, revision = name.partition("@")
+    try:
+        return Path(snapshot_download(hub_id, revision=revision or None, allow_patterns=[*_FILES]))
+    except HFValidationError as error:
+        raise SpecError(f"there is no folder {name}, and it is no hub id") from error
+    except Exception as error:
+        said = str(error).strip().splitlines()
+        raise SpecError(
+            f"there is no folder {name}, and the hub gives no such checkpoint: "
+            f"{said[0] if said else type(error).__name__}"
+        ) from error
+
+
+def _architecture(folder: Path) -> str:
+    if not (folder / "config.json").is_file():
+        raise SpecError(f"folder {folder} is no checkpoint: it has no config.json")
+    try:
+        config = json.loads((folder / "config.json").read_text())
+    except ValueError as error:
+        raise SpecError(f"{folder / 'config.json'} is no JSON: {error}") from error
+    names = config.get("architectures") or ["nothing"]
+    if names[0] not in FAMILIES:
+        raise SpecError(
+            f"checkpoint {folder} is of architecture {names[0]}; known are {', '.join(FAMILIES)}"
+        )
+    if not any(folder.glob("*.safetensors")):
+        pickled = [file.name for pattern in _PICKLES for file in folder.glob(pattern)]
+        if pickled:
+            raise SpecError(
+                f"checkpoint {folder} has its weights in {pickled[0]}, which can run code when "
+                "it is read; expected .safetensors: load it where you trust it and save it again"
+            )
+        raise SpecError(f"checkpoint {folder} has no weights; expected model.safetensors")
+    return str(names[0])
+
+
+def _processor(folder: Path) -> Any:
+    from transformers import AutoProcessor
+
+    read: Callable[..., Any] = AutoProcessor.from_pretrained
+    if not any((folder / name).is_file() for name in _OF_PROCESSORS):
+        raise SpecError(
+            f"checkpoint {folder} has no processor; expected {' or '.join(_OF_PROCESSORS)} "
+            "and the tokenizer's files: save the processor into the same folder"
+        )
+    # Without its files the library would make a tokenizer that knows no word.
+    if not any((folder / name).is_file() for name in _OF_TOKENIZERS):
+        raise SpecError(
+            f"checkpoint {folder} has no tokenizer; expected {' or '.join(_OF_TOKENIZERS)}"
+        )
+    try:
+        processor = read(folder, local_files_only=True, trust_remote_code=False)
+    except ImportError as error:
+        said = str(error).strip().splitlines()[0]
+        raise MissingExtraError(f"the processor of {folder} needs more: {said}") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        said = str(error).strip().splitlines()[0]
+        raise SpecError(f"the processor of {folder} cannot be loaded: {said}") from error
+    for part in ("tokenizer", "image_processor"):
+        if getattr(processor, part, None) is None:
+            raise SpecError(f"the processor of {folder} has no {part.replace('_', ' ')}")
+    return processor
+
+
+def _content(folder: Path, settings: str) -> str:
+    digest = hashlib.sha256(settings.encode())
+    for file in sorted(file for pattern in _FILES for file in folder.glob(pattern)):
+        with file.open("rb") as opened:
+            digest.update(file.name.encode() + hashlib.file_digest(opened, "sha256").digest())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,212 @@
+"""Checkpoints with a text and an image tower: CLIP, SigLIP, AltCLIP, ALIGN and their like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from emap_core.errors import ModelError, SettingError
+from emap_core.models.hf import Checkpoint
+
+_PADS_TO_THE_END = ("SiglipModel",)
+"""Models that attend to padding, and were trained with texts padded to the full length."""
+
+
+class TwoTower:
+    """The scaled similarity of a text's and an image's embedding: one logit."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.model = checkpoint.model
+        self.fingerprint = checkpoint.fingerprint
+        self.classes: list[str] | None = None
+        self._processor = checkpoint.processor
+        self._padding = "max_length" if checkpoint.architecture in _PADS_TO_THE_END else "longest"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        device: torch.device = self.model.device
+        return device
+
+    def to(self, device: str | torch.device) -> TwoTower:
+        """Move the model."""
+        self.model.to(device)
+        return self
+
+    def encode_texts(self, texts: list[str]) -> torch.Tensor:
+        """Return unit-length embeddings of the texts, scaled, shape (B, D)."""
+        return self._embed_texts(texts) * self._scale()
+
+    def encode_images(self, images: list[Any]) -> torch.Tensor:
+        """Return unit-length embeddings of the images, shape (B, D)."""
+        colours = [image.convert("RGB") for image in images]
+        inputs = self._processor.image_processor(images=colours, return_tensors="pt")
+        features = self.model.get_image_features(**inputs.to(self.device))
+        return functional.normalize(_pooled(features), dim=-1)
+
+    def score(self, text_states: torch.Tensor, image_states: torch.Tensor) -> torch.Tensor:
+        """Return the logits of B aligned pairs, shape (B, 1)."""
+        return (text_states * image_states).sum(-1, keepdim=True) + self._bias()
+
+    def score_grid(self, text_states: torch.Tensor, image_states: torch.Tensor) -> torch.Tensor:
+        """Return the logits of A texts with B images, shape (A, B, 1)."""
+        return (text_states @ image_states.T)[:, :, None] + self._bias()
+
+    def _embed_texts(self, texts: list[str]) -> torch.Tensor:
+        limit = getattr(self.model.config, "text_config", self.model.config)
+        inputs = self._processor.tokenizer(
+            texts,
+            padding=self._padding,
+            truncation=True,
+            max_length=min(
+                self._processor.tokenizer.model_max_length,
+                getattr(limit, "max_position_embeddings", 512),
+            ),
+            return_tensors="pt",
+        ).to(self.device)
+        return functional.normalize(_pooled(self.model.get_text_features(**inputs)), dim=-1)
+
+    def _scale(self) -> torch.Tensor:
+        temperature = getattr(self.model, "temperature", None)
+        scale: torch.Tensor = (
+            self.model.logit_scale.exp() if temperature is None else 1 / temperature
+        )
+        return scale
+
+    def _bias(self) -> torch.Tensor | float:
+        bias: torch.Tensor | float = getattr(self.model, "logit_bias", 0.0)
+        return bias
+
+
+class Prompts(TwoTower):
+    """A logit for each class: how well the image fits the text and the class in a template."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, template: str, classes: Sequence[str] | None
+    ) -> None:
+        super().__init__(checkpoint)
+        self._template = template
+        self.classes = None if classes is None else list(classes)
+
+    def with_classes(self, classes: Sequence[str]) -> Prompts:
+        """Take these classes, for instance those of a dataset."""
+        self.classes = list(classes)
+        return self
+
+    def encode_texts(self, texts: list[str]) -> torch.Tensor:
+        """Return an embedding for each text and class, shape (B, C, D)."""
+        if not self.classes:
+            raise ModelError("the template has {label}, but there are no classes: give classes=")
+        prompts = [
+            self._template.replace("{text}", text).replace("{label}", name)
+            for text in texts
+            for name in self.classes
+        ]
+        different = list(dict.fromkeys(prompts))
+        number = {prompt: i for i, prompt in enumerate(different)}
+        embedded = self._embed_texts(different)[[number[prompt] for prompt in prompts]]
+        return embedded.reshape(len(texts), len(self.classes), -1) * self._scale()
+
+    def score(self, text_states: torch.Tensor, image_states: torch.Tensor) -> torch.Tensor:
+        """Return the logits of B aligned pairs, shape (B, C)."""
+        return torch.einsum("bcd,bd->bc", text_states, image_states) + self._bias()
+
+    def score_grid(self, text_states: torch.Tensor, image_states: torch.Tensor) -> torch.Tensor:
+        """Return the logits of A texts with B images, shape (A, B, C)."""
+        return torch.einsum("acd,bd->abc", text_states, image_states) + self._bias()
+
+
+class LinearHead(TwoTower):
+    """A trained linear layer on [text; image]: additive, since nothing multiplies the two."""
+
+    def __init__(self, checkpoint: Checkpoint, head: Path, classes: Sequence[str] | None) -> None:
+        super().__init__(checkpoint)
+        self._weight, self._bias_of_head = _read_head(head, 2 * self._embed_texts(["a"]).shape[1])
+        if classes is not None and len(classes) != len(self._weight):
+            raise SettingError(f"{head} has {len(self._weight)} classes, classes= {len(classes)}")
+        self.classes = None if classes is None else list(classes)
+
+    def to(self, device: str | torch.device) -> LinearHead:
+        """Move model and head."""
+        super().to(device)
+        self._weight, self._bias_of_head = self._weight.to(device), self._bias_of_head.to(device)
+        return self
+
+    def encode_texts(self, texts: list[str]) -> torch.Tensor:
+        """Return the part of the logits that comes from the texts, shape (B, C)."""
+        embedded = self._embed_texts(texts)
+        return functional.linear(embedded, self._weight[:, : embedded.shape[1]], self._bias_of_head)
+
+    def encode_images(self, images: list[Any]) -> torch.Tensor:
+        """Return the part of the logits that comes from the images, shape (B, C)."""
+        embedded = super().encode_images(images)
+        return functional.linear(embedded, self._weight[:, -embedded.shape[1] :])
+
+    def score(self, text_states: torch.Tensor, image_states: torch.Tensor) -> torch.Tensor:
+        """Return the logits of B aligned pairs, shape (B, C)."""
+        return text_states + image_states
+
+    def score_grid(self, text_states: torch.Tensor, image_states: torch.Tensor) -> torch.Tensor:
+        """Return the logits of A texts with B images, shape (A, B, C)."""
+        return text_states[:, None] + image_states[None]
+
+
+def make(
+    checkpoint: Checkpoint,
+    template: str | None = None,
+    classes: str | Sequence[str] | None = None,
+    head: str | None = None,
+) -> TwoTower:
+    """Return a two-tower model.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    template : str, optional
+        A prompt with ``{label}`` and perhaps ``{text}``: a logit for each class. Without it the
+        model has one logit, the similarity of text and image.
+    classes : str or sequence of str, optional
+        Names of the classes, as a list or with commas; else those of the dataset.
+    head : str, optional
+        A .safetensors file with ``weight``, shape (C, 2 D), and ``bias``, (C,), of a linear layer
+        on the unit-length embeddings [text; image].
+    """
+    names = classes.split(",") if isinstance(classes, str) else classes
+    names = None if names is None else [name.strip() for name in names]
+    if template is not None and head is not None:
+        raise SettingError("a model has a template or a head, not both")
+    if head is not None:
+        return LinearHead(checkpoint, Path(head), names)
+    if template is None:
+        return TwoTower(checkpoint)
+    if "{label}" not in template:
+        raise SettingError(f"template is {template!r}; expected {{label}} in it")
+    return Prompts(checkpoint, template, names)
+
+
+def _pooled(features: Any) -> torch.Tensor:
+    pooled: torch.Tensor = (
+        features if isinstance(features, torch.Tensor) else features.pooler_output
+    )
+    return pooled
+
+
+def _read_head(file: Path, n_inputs: int) -> tuple[torch.Tensor, torch.Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not file.is_file():
+        raise SettingError(f"there is no head {file}")
+    try:
+        stored = load_file(file)
+    except SafetensorError as error:
+        raise SettingError(f"head {file} is no .safetensors file: {error}") from error
+    weight = stored.get("weight")
+    if weight is None or weight.ndim != 2 or weight.shape[1] != n_inputs:
+        shape = "no weight" if weight is None else f"a weight of shape {tuple(weight.shape)}"
+        raise SettingError(f"head {file} has {shape}; expected (classes, {n_inputs})")
+    return weight.float(), stored.get("bias", torch.zeros(len(weight))).float()

@@ -1,0 +1,102 @@
+"""ViLT checkpoints: one transformer over words and patches, embedded once each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from emap_core.errors import SettingError
+from emap_core.models.hf import Checkpoint
+
+
+class Vilt:
+    """A joint encoder: embeddings are computed once, the transformer for every pair."""
+
+    def __init__(self, checkpoint: Checkpoint, classes: Sequence[str] | None) -> None:
+        self.model = checkpoint.model
+        self.fingerprint = checkpoint.fingerprint
+        self.classes = None if classes is None else list(classes)
+        self._processor = checkpoint.processor
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        device: torch.device = self.model.device
+        return device
+
+    def to(self, device: str | torch.device) -> Vilt:
+        """Move the model."""
+        self.model.to(device)
+        return self
+
+    def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
+        """Return the words' numbers and which of them are no padding, shapes (B, length)."""
+        inputs = self._processor.tokenizer(
+            texts,
+            padding=True,
+            truncation=True,
+            max_length=self.model.config.max_position_embeddings,
+            return_tensors="pt",
+        ).to(self.device)
+        return {"words": inputs["input_ids"], "seen": inputs["attention_mask"]}
+
+    def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
+        """Return the patches' embeddings, shape (B, patches, D), and which are no padding."""
+        embedded = [self._patches(image.convert("RGB")) for image in images]
+        longest = max(patches.shape[1] for patches, _ in embedded)
+        pads = [(patches, seen, longest - patches.shape[1]) for patches, seen in embedded]
+        return {
+            "patches": torch.cat([functional.pad(p, (0, 0, 0, n)) for p, _, n in pads]),
+            "seen": torch.cat([functional.pad(s, (0, n)) for _, s, n in pads]),
+        }
+
+    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:
+        """Return the logits of B aligned pairs, shape (B, C)."""
+        logits: torch.Tensor = self.model(
+            input_ids=text_states["words"],
+            attention_mask=text_states["seen"],
+            image_embeds=image_states["patches"],
+            pixel_mask=image_states["seen"],
+        ).logits
+        return logits
+
+    def _patches(self, image: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        inputs = self._processor.image_processor(images=[image], return_tensors="pt").to(
+            self.device
+        )
+        # Of a large image the library takes a random part of the patches: always the same one.
+        with torch.random.fork_rng(devices=[] if self.device.type == "cpu" else None):
+            torch.manual_seed(0)
+            patches, seen, _ = self.model.vilt.embeddings.visual_embed(
+                inputs["pixel_values"],
+                inputs["pixel_mask"],
+                max_image_length=self.model.config.max_image_length,
+            )
+        return patches, seen
+
+
+def make(checkpoint: Checkpoint, classes: str | Sequence[str] | None = None) -> Vilt:
+    """Return a ViLT for question answering, or for retrieval with one logit.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    classes : str or sequence of str, optional
+        Names of the classes, as a list or with commas; those of the checkpoint by default.
+    """
+    names = classes.split(",") if isinstance(classes, str) else classes
+    if names is None and checkpoint.architecture == "ViltForQuestionAnswering":
+        stored = checkpoint.model.config.id2label
+        names = [str(stored[number]) for number in sorted(stored)]
+    names = None if names is None else [name.strip() for name in names]
+    n_classes = getattr(checkpoint.model.config, "num_labels", None)
+    if (
+        names is not None
+        and checkpoint.architecture == "ViltForQuestionAnswering"
+        and len(names) != n_classes
+    ):
+        raise SettingError(f"the checkpoint has {n_classes} classes; classes= names {len(names)}")
+    return Vilt(checkpoint, names)

@@ -1,0 +1,311 @@
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from emap_core.errors import EmapError, ModelError, SettingError, SpecError
+from emap_core.models import load_model
+from emap_core.models.base import Scorer
+
+transformers = pytest.importorskip("transformers")
+tokenizers = pytest.importorskip("tokenizers")
+
+TEXTS = ["a red cat", "what is the colour of the dog in the image", "blue", "is this not two"]
+WORDS = "a photo of is this the cat dog red blue what colour image in there not one two"
+SPECIAL = {
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "bos_token": "[CLS]",
+    "eos_token": "[SEP]",
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+}
+TEXT = {
+    "vocab_size": 40,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "max_position_embeddings": 32,
+    "pad_token_id": 0,
+    "bos_token_id": 2,
+    "eos_token_id": 3,
+}
+VISION = {
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "image_size": 16,
+    "patch_size": 8,
+}
+BOTH = {"text_config": TEXT, "vision_config": VISION}
+SQUARE = {"size": {"height": 16, "width": 16}}
+CROPPED = {"size": {"shortest_edge": 16}, "crop_size": {"height": 16, "width": 16}}
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+
+def images():
+    rng = np.random.default_rng(0)
+    shapes = [(20, 30, 3), (16, 16, 3), (40, 24, 3)]
+    return [Image.fromarray(rng.integers(0, 255, s, dtype=np.uint8)) for s in shapes]
+
+
+def tokenizer():
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS.split()]
+    numbers = {word: i for i, word in enumerate(vocabulary)}
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel(numbers, SPECIAL["unk_token"]))
+    words.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    words.post_processor = tokenizers.processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=words, model_max_length=32, **SPECIAL
+    )
+
+
+def clip():
+    config = transformers.CLIPConfig(**BOTH, projection_dim=12)
+    pixels = transformers.CLIPImageProcessorPil(**CROPPED)
+    return transformers.CLIPModel(config), transformers.CLIPProcessor(pixels, tokenizer())
+
+
+def siglip():
+    pixels = transformers.SiglipImageProcessorPil(**SQUARE)
+    model = transformers.SiglipModel(transformers.SiglipConfig(**BOTH))
+    return model, transformers.SiglipProcessor(pixels, tokenizer())
+
+
+def alt_clip():
+    text = TEXT | {"project_dim": 12, "max_position_embeddings": 64}
+    config = transformers.AltCLIPConfig(text_config=text, vision_config=VISION, projection_dim=12)
+    pixels = transformers.CLIPImageProcessorPil(**CROPPED)
+    return transformers.AltCLIPModel(config), transformers.AltCLIPProcessor(pixels, tokenizer())
+
+
+def meta_clip():
+    config = transformers.MetaClip2Config(**BOTH, projection_dim=12)
+    pixels = transformers.CLIPImageProcessorPil(**CROPPED)
+    return transformers.MetaClip2Model(config), transformers.CLIPProcessor(pixels, tokenizer())
+
+
+def align():
+    vision = {
+        "image_size": 32,
+        "width_coefficient": 0.3,
+        "depth_coefficient": 0.2,
+        "hidden_dim": 24,
+        "initializer_range": 0.5,
+    }
+    config = transformers.AlignConfig(text_config=TEXT, vision_config=vision, projection_dim=96)
+    pixels = transformers.EfficientNetImageProcessorPil(size={"height": 32, "width": 32})
+    return transformers.AlignModel(config), transformers.AlignProcessor(pixels, tokenizer())
+
+
+def dual():
+    config = transformers.VisionTextDualEncoderConfig.from_vision_text_configs(
+        transformers.ViTConfig(**VISION), transformers.BertConfig(**TEXT), projection_dim=12
+    )
+    pixels = transformers.ViTImageProcessorPil(**SQUARE)
+    processor = transformers.VisionTextDualEncoderProcessor(pixels, tokenizer())
+    return transformers.VisionTextDualEncoderModel(config), processor
+
+
+def vilt_config():
+    names = {0: "no", 1: "yes", 2: "two"}
+    return transformers.ViltConfig(**TEXT, image_size=64, patch_size=16, id2label=names)
+
+
+def vilt():
+    pixels = transformers.ViltImageProcessorPil(size={"shortest_edge": 32}, size_divisor=16)
+    processor = transformers.ViltProcessor(pixels, tokenizer())
+    return transformers.ViltForQuestionAnswering(vilt_config()), processor
+
+
+def vilt_retrieval():
+    return transformers.ViltForImageAndTextRetrieval(vilt_config()), vilt()[1]
+
+
+TWO_TOWERS = [clip, siglip, alt_clip, meta_clip, align, dual]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    made = {}
+
+    def build(family):
+        if family not in made:
+            torch.manual_seed(0)
+            model, processor = family()
+            folder = tmp_path_factory.mktemp(family.__name__)
+            model.save_pretrained(folder)
+            processor.save_pretrained(folder)
+            made[family] = folder, model.eval(), processor
+        return made[family]
+
+    return build
+
+
+def grid_of(model, texts=TEXTS):
+    scorer = Scorer(model, "cpu")
+    return scorer.score_tile(scorer.encode_texts(texts), scorer.encode_images(images()), 5)
+
+
+def plain_loop(family, model, processor, texts=TEXTS):
+    """Return the library's own outputs for one pair at a time, shape (texts, images, C)."""
+    padding = "max_length" if family is siglip else False
+    rows = []
+    for text in texts:
+        for image in images():
+            inputs = processor(text=text, images=image, padding=padding, return_tensors="pt")
+            with torch.inference_mode():
+                output = model(**inputs)
+            rows.append(output.logits if "vilt" in family.__name__ else output.logits_per_text)
+    return torch.cat(rows).reshape(len(texts), len(images()), -1).numpy()
+
+
+@pytest.mark.parametrize("family", [*TWO_TOWERS, vilt, vilt_retrieval])
+def test_a_checkpoint_gives_the_library_s_own_logits(family, checkpoint):
+    folder, model, processor = checkpoint(family)
+    expected = plain_loop(family, model, processor)
+    loaded = load_model(f"hf:{folder}")
+    np.testing.assert_allclose(grid_of(loaded), expected, atol=1e-4)
+    np.testing.assert_allclose(grid_of(loaded, TEXTS[::-1])[::-1], expected, atol=1e-4)
+    assert loaded.classes == (["no", "yes", "two"] if family is vilt else None)
+
+
+@pytest.mark.parametrize("family", [clip, siglip])
+def test_a_template_makes_a_class_of_each_label(family, checkpoint):
+    folder, model, processor = checkpoint(family)
+    template = "{text} is a photo of {label}"
+    loaded = load_model(f"hf:{folder}", template=template, classes="cat, dog, two")
+    grid = grid_of(loaded)
+    assert grid.shape == (4, 3, 3)
+    for number, label in enumerate(["cat", "dog", "two"]):
+        prompts = [template.format(text=text, label=label) for text in TEXTS]
+        expected = plain_loop(family, model, processor, prompts)
+        np.testing.assert_allclose(grid[:, :, number], expected[:, :, 0], atol=1e-4)
+    assert loaded.classes == ["cat", "dog", "two"]
+    opened = load_model(f"hf:{folder}", template=template)
+    with pytest.raises(ModelError, match="classes="):
+        opened.encode_texts(TEXTS)
+    np.testing.assert_array_equal(grid_of(opened.with_classes(["cat", "dog", "two"])), grid)
+
+
+def test_a_linear_head_reads_both_embeddings(checkpoint, tmp_path):
+    folder, model, processor = checkpoint(clip)
+    weight, bias = torch.randn(5, 24), torch.randn(5)
+    save_file({"weight": weight, "bias": bias}, tmp_path / "head.safetensors")
+    grid = grid_of(load_model(f"hf:{folder}", head=str(tmp_path / "head.safetensors")))
+    for u, text in enumerate(TEXTS):
+        for w, image in enumerate(images()):
+            inputs = processor(text=text, images=image, return_tensors="pt")
+            with torch.inference_mode():
+                output = model(**inputs)
+            both = torch.cat([output.text_embeds, output.image_embeds], dim=1)[0]
+            np.testing.assert_allclose(grid[u, w], weight @ both + bias, atol=1e-4)
+
+
+def test_a_hub_id_is_found_in_the_local_cache(checkpoint, tmp_path, monkeypatch):
+    folder, _, _ = checkpoint(clip)
+    cache = tmp_path / "models--somebody--small-clip"
+    commit = "0" * 40
+    shutil.copytree(folder, cache / "snapshots" / commit)
+    (cache / "refs").mkdir()
+    for revision in ("main", "v1"):
+        (cache / "refs" / revision).write_text(commit)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub._snapshot_download.constants.HF_HUB_CACHE", str(tmp_path))
+    expected = grid_of(load_model(f"hf:{folder}"))
+    for spec in ("hf:somebody/small-clip", "hf:somebody/small-clip@v1"):
+        np.testing.assert_array_equal(grid_of(load_model(spec)), expected)
+    with pytest.raises(SpecError, match="somebody/other-clip"):
+        load_model("hf:somebody/other-clip")
+
+
+def test_the_fingerprint_follows_weights_and_settings(checkpoint, tmp_path):
+    folder, model, _ = checkpoint(clip)
+    names = [
+        load_model(f"hf:{folder}").fingerprint,
+        load_model(f"hf:{folder}", template="a {label}", classes=["cat", "dog"]).fingerprint,
+    ]
+    changed = shutil.copytree(folder, tmp_path / "changed")
+    with torch.no_grad():
+        model.logit_scale += 1
+        model.save_pretrained(changed)
+        model.logit_scale -= 1
+    names.append(load_model(f"hf:{changed}").fingerprint)
+    assert len(set(names)) == 3
+    assert load_model(f"hf:{folder}").fingerprint == names[0]
+
+
+def without_processor(folder):
+    for file in [*folder.glob("*processor*"), *folder.glob("tokenizer*")]:
+        file.unlink()
+
+
+def without_tokenizer(folder):
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+
+
+def only_pickled(folder):
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def without_weights(folder):
+    (folder / "model.safetensors").unlink()
+
+
+def without_config(folder):
+    (folder / "config.json").unlink()
+
+
+def of_unknown_kind(folder):
+    config = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(config.replace('"CLIPModel"', '"OwlViTModel"'))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (without_processor, ["no processor", "preprocessor_config.json"]),
+        (without_tokenizer, ["no tokenizer", "tokenizer.json"]),
+        (only_pickled, ["pytorch_model.bin", ".safetensors"]),
+        (without_weights, ["no weights", "model.safetensors"]),
+        (without_config, ["no checkpoint", "config.json"]),
+        (of_unknown_kind, ["OwlViTModel", "CLIPModel"]),
+    ],
+)
+def test_a_folder_that_is_no_whole_checkpoint_is_refused(spoil, words, checkpoint, tmp_path):
+    folder = shutil.copytree(checkpoint(clip)[0], tmp_path / "spoilt")
+    spoil(folder)
+    with pytest.raises(EmapError) as caught:
+        load_model(f"hf:{folder}")
+    message = str(caught.value)
+    assert all(word in message for word in ["spoilt", *words]), message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("family", "settings", "words"),
+    [
+        (clip, {"template": "a photo"}, ["'a photo'", "{label}"]),
+        (clip, {"head": "nowhere.safetensors"}, ["nowhere.safetensors"]),
+        (clip, {"colour": "red"}, ["colour", "template, classes, head"]),
+        (vilt, {"classes": "no, yes"}, ["3 classes"]),
+    ],
+)
+def test_settings_that_do_not_fit_are_named(family, settings, words, checkpoint):
+    with pytest.raises(SettingError) as caught:
+        load_model(f"hf:{checkpoint(family)[0]}", **settings)
+    assert all(word in str(caught.value) for word in words), caught.value
