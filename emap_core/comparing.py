@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from emap_core.errors import RunError
-from emap_core.figures.style import bracket, change, measured, number
+from emap_core.figures.style import bracket, change, measured
 from emap_core.inference import holm, metric, randomisation_test
 from emap_core.runs import Run
 
@@ -186,7 +186,7 @@ def differences_by_example(first: Run, second: Run) -> pd.DataFrame:
 def _p_value(value: float) -> str:
     if np.isnan(value):
         return "–"
-    return "< 0.001" if value < 0.001 else number(value)
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 _LATEX = {

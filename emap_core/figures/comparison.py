@@ -66,9 +66,9 @@ def comparison(
             customdata=table.id.tolist(),
             mode="markers",
             marker={
-                "size": 7,
+                "size": 6,
                 "color": theme.faint,
-                "line": outline(theme, 0.8),
+                "line": outline(theme, 0.5),
                 "opacity": 0.8,
             },
             hovertemplate="%{customdata}: %{x:.3g}, %{y:.3g}<extra></extra>",

@@ -1,0 +1,232 @@
+"""Compare: which model really uses both sides."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pandas as pd
+import streamlit as st
+
+from emap_core.comparing import (
+    as_latex,
+    as_markdown,
+    comparison_table,
+    differences_by_example,
+    paired_p_value,
+    readable_table,
+    run_names,
+    same_data,
+    shared_metrics,
+)
+from emap_core.errors import RunError
+from emap_core.figures import comparison, gap_dumbbell
+from emap_core.figures.style import change, number
+from emap_core.inference import metric
+from emap_core.runs import Run
+from pages import shared
+
+QUESTION = "Which model really uses both sides?"
+MOST_RUNS = 12
+ROWS = 200
+
+
+def _page() -> None:
+    current = shared.require_run()
+    runs = _choose_runs(current)
+    names = run_names(runs)
+    metrics = shared_metrics(runs) if all(run.labels is not None for run in runs) else []
+    if len(runs) < 2:
+        shared.header(QUESTION, "One run alone has nothing to be compared with.", current)
+        _run_widget(runs)
+        shared.empty(
+            "Choose another run above, or run a second model on the same data.",
+            "pages/run.py",
+            "Run another model",
+        )
+        return
+    if not metrics:
+        shared.header(QUESTION, "These runs have no labelled metric in common.", current)
+        _run_widget(runs)
+    else:
+        with st.spinner("Working out intervals …"):
+            table = comparison_table(runs, metrics)
+        chosen = shared.view("metric", metrics[0])
+        chosen = chosen if chosen in metrics else metrics[0]
+        shared.header(QUESTION, _answer(table, names, chosen), current)
+        _run_widget(runs)
+        if len(metrics) > 1:
+            shared.choose("Metric", {name: metric(name).label for name in metrics}, "metric")
+        _show_scores(runs, names, table, chosen)
+    if len(runs) == 2:
+        _show_differences(runs[0], runs[1], (names[0], names[1]), metrics)
+    elif metrics:
+        st.caption("With just two runs chosen, the examples where they differ are shown, too.")
+    shared.next_step("pages/report.py", "Show it to others")
+
+
+def _choose_runs(current: Run) -> list[Run]:
+    """Return the runs of the view, else all those of the current run's data."""
+    wanted = [name for name in shared.view("runs").split(",") if name]
+    if not wanted:
+        data = current.manifest["fingerprints"]["data"]
+        wanted = [
+            info.id
+            for info in shared.finished_runs()
+            if info.manifest.get("fingerprints", {}).get("data") == data
+        ]
+    runs = []
+    for name in wanted[:MOST_RUNS]:
+        try:
+            runs.append(shared.open_run(name))
+        except RunError:
+            continue
+    return runs or [current]
+
+
+def _run_widget(runs: list[Run]) -> None:
+    known = {info.id: info.manifest for info in shared.finished_runs()}
+    names = {i: f"{about.get('model')} on {about.get('dataset')}" for i, about in known.items()}
+    repeated = {name for name, count in Counter(names.values()).items() if count > 1}
+    st.session_state["compare-runs"] = [run.id for run in runs if run.id in known]
+    st.multiselect(
+        "Runs",
+        list(known),
+        format_func=lambda i: f"{names[i]} ({i})" if names[i] in repeated else names[i],
+        key="compare-runs",
+        max_selections=MOST_RUNS,
+        on_change=lambda: shared.set_view(runs=",".join(st.session_state["compare-runs"])),
+        help="All runs on the data of the current one, unless you choose others.",
+    )
+
+
+def _answer(table: pd.DataFrame, names: list[str], name: str) -> str:
+    which = metric(name)
+    table = table.assign(name=names).sort_values(f"{name}_gap", ascending=False)
+    sure = table[table[f"{name}_gap_low"] > 0]
+    if sure.empty:
+        return f"None of them measurably, by {which.label}."
+    gains = [
+        f"{row['name']} by {change(row[f'{name}_gap'], which.unit)}"
+        for row in sure.head(3).to_dict("records")
+    ]
+    more = ", and others" if len(sure) > 3 else ""
+    return f"{len(sure)} of {len(table)} measurably, by {which.label}: {', '.join(gains)}{more}."
+
+
+def _show_scores(runs: list[Run], names: list[str], table: pd.DataFrame, name: str) -> None:
+    which = metric(name)
+    title = f"{which.label}, %" if which.unit == "points" else which.label
+    gaps = {label: run.gap(name) for label, run in zip(names, runs, strict=True)}
+    gaps = dict(sorted(gaps.items(), key=lambda item: -item[1].difference))
+    shared.show(
+        gap_dumbbell(gaps, title=title, theme=shared.theme()), "compare-dumbbell", table=False
+    )
+    if not same_data(runs):
+        st.caption(
+            "These runs are on different examples: compare each model with its own EMAP, "
+            "not models with each other."
+        )
+    shown = readable_table(table, names)
+    st.dataframe(shown, hide_index=True)
+    st.caption(
+        "EMAP with each example’s own pair left out; differences in brackets with 95% intervals; "
+        "p of no difference, adjusted for the number of runs (Holm)."
+    )
+    with st.container(horizontal=True):
+        for label, text, file, mime in (
+            ("Markdown", as_markdown(shown), "comparison.md", "text/markdown"),
+            ("LaTeX", as_latex(shown), "comparison.tex", "text/x-tex"),
+            ("CSV", table.to_csv(index=False), "comparison.csv", "text/csv"),
+        ):
+            st.download_button(
+                label, text, file, mime, on_click="ignore", icon=":material/download:"
+            )
+
+
+def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: list[str]) -> None:
+    st.subheader("Where the two differ", anchor=False)
+    if not same_data([first, second]):
+        shared.empty("The two runs are on different examples, so none can be matched.")
+        return
+    if first.space != second.space:
+        st.caption(
+            f"Mind the units: {first.space.replace('_', ' ')} in one run, "
+            f"{second.space.replace('_', ' ')} in the other."
+        )
+    table = _differences(str(first.path), str(second.path), first, second)
+    chart = comparison(
+        table.interaction_first.to_numpy(),
+        table.interaction_second.to_numpy(),
+        table.id.tolist(),
+        names,
+        unit=first.space.replace("_", " "),
+        theme=shared.theme(),
+    )
+    st.text(chart.alt)
+    if metrics:
+        p = _p_value(str(first.path), str(second.path), metrics[0], first, second)
+        st.caption(
+            f"Both models as they are, on {metric(metrics[0]).label}: p = {number(p)} "
+            "(paired randomisation test)."
+        )
+    shared.show(
+        chart, "compare-examples", on_select=_open_example, selection_mode="points", table=False
+    )
+    columns = ["id", "text", "label", "prediction_first", "prediction_second", "difference"]
+    st.caption("Most different first. Choose a row, or a point above, to open the example.")
+    st.dataframe(
+        table[columns].head(ROWS),
+        hide_index=True,
+        column_config={
+            "prediction_first": names[0],
+            "prediction_second": names[1],
+            "difference": st.column_config.NumberColumn(
+                "interaction, second minus first", format="%.3g"
+            ),
+        },
+        key="compare-rows",
+        on_select=lambda: _take_row(table),
+        selection_mode="single-row",
+    )
+    example = shared.current_example(first)
+    if example is not None:
+        _show_example(first, second, names, example)
+
+
+def _open_example() -> None:
+    chosen = shared.selected_ids(st.session_state["compare-examples"])
+    if chosen:
+        shared.select(example=chosen[0])
+
+
+def _take_row(table: pd.DataFrame) -> None:
+    rows = st.session_state["compare-rows"]["selection"]["rows"]
+    if rows:
+        shared.select(example=str(table.id[rows[0]]))
+
+
+def _show_example(first: Run, second: Run, names: tuple[str, str], example: int) -> None:
+    with st.container(border=True):
+        picture, words = st.columns([1, 4])
+        image = int(first.decomposition.image_index[example])
+        with picture:
+            shared.thumbnail(first, image, alt=f"Image of example {first.ids[example]}")
+        with words:
+            shared.text(first.texts[first.decomposition.text_index[example]], size="1.125rem")
+            st.caption(shared.plain(f"example {first.ids[example]}"))
+            with st.container(horizontal=True):
+                for run, name in zip((first, second), names, strict=True):
+                    shared.link("pages/examples.py", f"What happened in {name}", run=run.id)
+
+
+@st.cache_data(max_entries=16, show_spinner="Matching examples …")
+def _differences(first_path: str, second_path: str, _first: Run, _second: Run) -> pd.DataFrame:
+    return differences_by_example(_first, _second)
+
+
+@st.cache_data(max_entries=64, show_spinner="Testing …")
+def _p_value(first_path: str, second_path: str, name: str, _first: Run, _second: Run) -> float:
+    return paired_p_value(_first, _second, name)
+
+
+_page()

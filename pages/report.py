@@ -1,0 +1,133 @@
+"""Report: how to show a run to others."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import zipfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import streamlit as st
+
+from emap_core.figures import LIGHT, Chart, gap_dumbbell, variance_shares
+from emap_core.inference import metric
+from emap_core.report import report_html
+from emap_core.runs import Run
+from pages import shared
+
+QUESTION = "How do I show it to others?"
+
+
+def _page() -> None:
+    run = shared.require_run()
+    shared.header(QUESTION, run.verdict().sentence, run)
+    st.subheader("One file for a colleague", anchor=False)
+    st.markdown(
+        "The report is a single HTML file: the verdict, every figure to hover over, pictures and "
+        "examples. It opens in any browser, with no network and nothing installed."
+    )
+    st.download_button(
+        "Download the report",
+        lambda: _report(*_key(run), run),
+        f"{run.id}.html",
+        "text/html",
+        type="primary",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+    st.caption("Or from a terminal:")
+    st.code(f"python -m emap_core report {run.id} --out report.html", language="shell")
+
+    st.subheader("The numbers", anchor=False)
+    with st.container(horizontal=True):
+        if run.metrics:
+            st.download_button(
+                "Table as CSV",
+                lambda: run.table(intervals=True).to_csv(),
+                f"{run.id}-table.csv",
+                "text/csv",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+        st.download_button(
+            "Examples as CSV",
+            lambda: _examples(run),
+            f"{run.id}-examples.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        st.download_button(
+            "The whole run as zip",
+            lambda: _zipped(run.path),
+            f"{run.id}.zip",
+            "application/zip",
+            icon=":material/folder_zip:",
+            on_click="ignore",
+            help="Unpack it into the folder of runs on another machine; it opens there without "
+            "the model.",
+        )
+
+    st.subheader("Figures for a paper", anchor=False)
+    _show_figures(run)
+    shared.next_step("pages/compare.py", "Compare it with other models")
+
+
+def _show_figures(run: Run) -> None:
+    figures: dict[str, Chart] = {"variance shares": variance_shares(run.shares, run.classes)}
+    if run.metrics:
+        gaps = {metric(name).label: run.gap(name) for name in run.metrics}
+        figures = {"gap": gap_dumbbell(gaps), **figures}
+    if importlib.util.find_spec("kaleido") is None:
+        st.markdown(
+            "SVG and PNG need the package `kaleido`, which is not installed here: "
+            "`pip install kaleido`, then start the app again. Each figure of the report can be "
+            "saved as PNG from the camera at its upper right."
+        )
+        return
+    with st.container(horizontal=True):
+        for name, chart in figures.items():
+            for form in ("svg", "png"):
+                st.download_button(
+                    f"{name}, {form.upper()}",
+                    lambda chart=chart, form=form: _drawn(chart, form),
+                    f"{run.id}-{name.replace(' ', '-')}.{form}",
+                    f"image/{'svg+xml' if form == 'svg' else 'png'}",
+                    on_click="ignore",
+                )
+
+
+def _drawn(chart: Chart, form: str) -> bytes:
+    chart.figure.update_layout(paper_bgcolor=LIGHT.paper)
+    return bytes(chart.figure.to_image(format=form, width=1000, scale=1 if form == "svg" else 2))
+
+
+def _key(run: Run) -> tuple[str, str]:
+    return str(run.path), str(run.manifest.get("created"))
+
+
+@st.cache_data(max_entries=2, show_spinner=False)
+def _report(path: str, created: str, _run: Run) -> str:
+    return report_html(_run)
+
+
+def _examples(run: Run) -> str:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "examples.csv"
+        run.write_examples(path)
+        return path.read_text(encoding="utf-8")
+
+
+def _zipped(folder: Path) -> bytes:
+    """Return the run folder as a zip file whose one folder is the run's id."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            # Locks and half-written files belong to this machine.
+            if path.is_file() and not path.name.startswith("."):
+                archive.write(path, Path(folder.name) / path.relative_to(folder))
+    return buffer.getvalue()
+
+
+_page()
