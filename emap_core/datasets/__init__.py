@@ -14,6 +14,8 @@ LOADERS = {
     "jsonl": "emap_core.datasets.table_files:load_jsonl",
     "parquet": "emap_core.datasets.table_files:load_parquet",
     "imagefolder": "emap_core.datasets.table_files:load_imagefolder",
+    "hf": "emap_core.datasets.hf:load",
+    "webdataset": "emap_core.datasets.webdataset:load",
 }
 """Reserved prefixes and the function that each leads to."""
 

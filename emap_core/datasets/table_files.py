@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emap_core.datasets.base import Examples
@@ -49,6 +50,21 @@ def load_imagefolder(path: str, **columns: Any) -> Examples:
     return _load(found[0], {"image_column": "file_name"} | columns, reader)
 
 
+def table_dataset(
+    table: pd.DataFrame, source: str, folder: Path, columns: dict[str, Any]
+) -> Examples:
+    """Return the dataset in a table, once `columns` holds nothing that `load_table` has not."""
+    check_arguments(f"dataset {source!r}", load_table, (table, source, folder), columns)
+    return load_table(table, source, folder, **columns)
+
+
+def read_arrow(stored: pa.Table) -> pd.DataFrame:
+    """Return an Arrow table, with the names of classes that Hugging Face's library notes in it."""
+    table: pd.DataFrame = stored.to_pandas()
+    table.attrs["classes"] = _class_labels(stored.schema.metadata or {})
+    return table
+
+
 def _load(file: Path, columns: dict[str, Any], read: Callable[[Path], pd.DataFrame]) -> Examples:
     try:
         table = read(file)
@@ -56,8 +72,7 @@ def _load(file: Path, columns: dict[str, Any], read: Callable[[Path], pd.DataFra
         raise
     except Exception as error:
         raise DatasetError(f"{file} cannot be read: {error}") from error
-    check_arguments(f"dataset {str(file)!r}", load_table, (table, str(file), file.parent), columns)
-    return load_table(table, str(file), file.parent, **columns)
+    return table_dataset(table, str(file), file.parent, columns)
 
 
 def _file(path: str) -> Path:
@@ -90,14 +105,10 @@ def _read_jsonl(file: Path) -> pd.DataFrame:
 
 
 def _read_parquet(file: Path) -> pd.DataFrame:
-    stored = pq.read_table(file)
-    table: pd.DataFrame = stored.to_pandas()
-    table.attrs["classes"] = _class_labels(stored.schema.metadata or {})
-    return table
+    return read_arrow(pq.read_table(file))
 
 
 def _class_labels(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
-    """Return the names of the classes that Hugging Face's datasets writes beside a column."""
     described = json.loads(metadata.get(b"huggingface", b"{}"))
     features = described.get("info", {}).get("features", {})
     return {

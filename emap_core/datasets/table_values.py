@@ -80,9 +80,11 @@ def label_reader(
                     f"the label is {value}; expected a class (or task='regression')", of_label=True
                 )
             value = int(value)
-        if classes is not None:
-            _check_class(value, classes)
-        return value
+        if classes is None:
+            return value
+        _check_class(value, classes)
+        # By name, since a model may have the same classes in another order.
+        return value if isinstance(value, str) else classes[value]
 
     def read(value: Any) -> Any:
         if is_missing(value) and not several:

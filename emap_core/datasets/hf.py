@@ -1,0 +1,100 @@
+"""``hf:FOLDER`` or ``hf:HUB_ID[@revision]``: a dataset that Hugging Face's library saved."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emap_core.datasets.base import Examples
+from emap_core.datasets.table_files import read_arrow, table_dataset
+from emap_core.errors import DatasetError, MissingExtraError, SpecError
+
+_DATA_FILE = "state.json"
+_SPLITS_FILE = "dataset_dict.json"
+
+
+def load(name: str, split: str | None = None, **columns: Any) -> Examples:
+    """Return a dataset from a folder of ``save_to_disk``, or parquet files of a hub id.
+
+    Parameters
+    ----------
+    name : str
+    split : str, optional
+        Needed where there are several.
+    **columns
+        As for other tables, see `load_table`.
+
+    Raises
+    ------
+    SpecError
+        If there is no such dataset.
+    DatasetError
+        If the split is not there.
+    """
+    folder = Path(name)
+    if not folder.is_dir():
+        return _from_hub(name, split, columns)
+    if (folder / _SPLITS_FILE).is_file():
+        splits = json.loads((folder / _SPLITS_FILE).read_text())["splits"]
+        folder = folder / _one_of(splits, split, name)
+    if not (folder / _DATA_FILE).is_file():
+        raise SpecError(
+            f"folder {name} is no saved dataset: it has neither {_DATA_FILE} nor {_SPLITS_FILE}"
+        )
+    state = json.loads((folder / _DATA_FILE).read_text())
+    if state.get("_indices_data_files"):
+        raise DatasetError(f"{folder} was saved by an old version of datasets; save it again")
+    parts = []
+    for file in state["_data_files"]:
+        with pa.memory_map(str(folder / file["filename"])) as opened:
+            parts.append(pa.ipc.open_stream(opened).read_all())
+    return table_dataset(read_arrow(pa.concat_tables(parts)), str(folder), folder, columns)
+
+
+def _from_hub(name: str, split: str | None, columns: dict[str, Any]) -> Examples:
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise MissingExtraError(
+            f"there is no folder {name}; a dataset of the hub needs: pip install huggingface_hub"
+        ) from error
+    hub_id, _, revision = name.partition("@")
+    try:
+        folder = Path(
+            snapshot_download(
+                hub_id,
+                repo_type="dataset",
+                revision=revision or None,
+                allow_patterns=["*.parquet"],
+            )
+        )
+    except Exception as error:
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise SpecError(
+            f"there is no folder {name}, and the hub gives no such dataset: {said}"
+        ) from error
+    files = sorted(folder.rglob("*.parquet"))
+    if not files:
+        raise SpecError(f"the hub's dataset {name} has no parquet files")
+    # The hub names them data/train-00000-of-00002.parquet or train/0000.parquet.
+    splits: dict[str, list[Path]] = {}
+    for file in files:
+        within = file.relative_to(folder)
+        found = within.stem.partition("-")[0] if "-" in within.stem else within.parent.name
+        splits.setdefault(found or within.stem, []).append(file)
+    chosen = splits[_one_of(list(splits), split, name)]
+    table = pa.concat_tables([pq.read_table(file) for file in chosen])
+    return table_dataset(read_arrow(table), name, folder, columns)
+
+
+def _one_of(splits: list[str], wanted: str | None, name: str) -> str:
+    if wanted is None and len(splits) == 1:
+        return splits[0]
+    if wanted not in splits:
+        asked = "several splits" if wanted is None else f"no split {wanted!r}"
+        raise DatasetError(f"{name} has {asked}; say split= one of {', '.join(splits)}")
+    return wanted
