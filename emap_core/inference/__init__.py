@@ -1,5 +1,6 @@
 """What a decomposition says about performance, and how sure that is: arrays in, numbers out."""
 
+from emap_core.inference.baselines import linear_baseline
 from emap_core.inference.gap import Gap, Interval
 from emap_core.inference.intervals import Intervals, intervals
 from emap_core.inference.kinds import FLIPS, KINDS, flips, kinds, proportions
@@ -37,6 +38,7 @@ __all__ = [
     "intervals",
     "kinds",
     "label_names",
+    "linear_baseline",
     "mcnemar",
     "metric",
     "predict",

@@ -1,0 +1,151 @@
+"""Linear models of encoded texts, encoded images or both, as unimodal baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GroupKFold, KFold
+from sklearn.preprocessing import StandardScaler
+
+from emap_core.errors import DatasetError
+from emap_core.inference.metrics import SMALLEST_PROBABILITY, Array, Task, evaluate
+
+PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
+"""Penalties tried, in units of the mean squared norm of a standardised state."""
+
+_LOWEST = float(np.log(SMALLEST_PROBABILITY))
+
+
+def linear_baseline(
+    train_states: ArrayLike,
+    train_labels: ArrayLike,
+    test_states: ArrayLike,
+    task: Task,
+    n_classes: int,
+    *,
+    groups: ArrayLike | None = None,
+    n_folds: int = 3,
+    max_examples: int = 20_000,
+    seed: int = 0,
+) -> Array:
+    """Return what a linear model trained on states says about other states, shape (N, C).
+
+    Logistic regression, or ridge regression of numbers, on standardised states; the L2 penalty
+    is chosen by cross-validation. Scores are logits (numbers for a regression); a class that the
+    training labels lack scores as a probability of 1e-7.
+
+    Parameters
+    ----------
+    train_states : array of shape (M, D)
+        What the encoder made of each training example's text or image, or both side by side.
+    train_labels : array of shape (M,) or (M, C)
+        As for `evaluate`.
+    test_states : array of shape (N, D)
+    task : str
+    n_classes : int
+        C, the size of the model's last axis.
+    groups : array of shape (M,), optional
+        Examples of one group, such as those of one image, share a fold.
+    n_folds : int
+    max_examples : int
+        More training examples than this are sampled down to it.
+    seed : int
+
+    Raises
+    ------
+    DatasetError
+        If the states are no tables of numbers that fit together.
+    """
+    train, test = (np.asarray(s, dtype=np.float64) for s in (train_states, test_states))
+    labels = np.asarray(train_labels)
+    if train.ndim != 2 or test.ndim != 2 or train.shape[1] != test.shape[1]:
+        raise DatasetError(
+            f"states have shapes {train.shape} and {test.shape}; expected rows of one length"
+        )
+    if len(train) != len(labels) or len(train) < n_folds:
+        raise DatasetError(
+            f"{len(train)} states and {len(labels)} labels to train on; expected as many of both, "
+            f"at least {n_folds}"
+        )
+    together = np.arange(len(train)) if groups is None else np.asarray(groups)
+    if len(train) > max_examples:
+        kept = np.random.default_rng(seed).permutation(len(train))[:max_examples]
+        train, labels, together = train[kept], labels[kept], together[kept]
+    scale = StandardScaler().fit(train)
+    train, test = scale.transform(train), scale.transform(test)
+    penalty = _choose_penalty(train, labels, task, n_classes, together, n_folds, seed)
+    return _fit(train, labels, task, n_classes, penalty)(test)
+
+
+def _choose_penalty(
+    states: Array,
+    labels: Array,
+    task: Task,
+    n_classes: int,
+    groups: Array,
+    n_folds: int,
+    seed: int,
+) -> float:
+    repeated = n_folds <= len(np.unique(groups)) < len(groups)
+    folds = (GroupKFold if repeated else KFold)(n_folds, shuffle=True, random_state=seed)
+    splits = list(folds.split(states, groups=groups if repeated else None))
+    losses = []
+    for penalty in PENALTIES:
+        scores = np.empty((len(states), n_classes))
+        for kept, left_out in splits:
+            fitted = _fit(states[kept], labels[kept], task, n_classes, penalty)
+            scores[left_out] = fitted(states[left_out])
+        losses.append(_loss(labels, scores, task))
+    return PENALTIES[int(np.argmin(losses))]
+
+
+def _loss(labels: Array, scores: Array, task: Task) -> float:
+    if task == "regression":
+        return evaluate("root_mean_squared_error", labels, scores, task)
+    if task == "multilabel":
+        columns = range(scores.shape[1])
+        each = [evaluate("log_loss", labels[:, c], scores[:, [c]], "binary") for c in columns]
+        return float(np.mean(each))
+    return evaluate("log_loss", labels, scores, task)
+
+
+def _fit(
+    states: Array, labels: Array, task: Task, n_classes: int, penalty: float
+) -> Callable[[Array], Array]:
+    strength = penalty * states.shape[1]
+    if task == "regression":
+        ridge = Ridge(alpha=strength).fit(states, labels)
+        return lambda new: np.reshape(ridge.predict(new), (len(new), n_classes))
+    if task == "multiclass":
+        return _logistic(states, labels, n_classes, strength)
+    columns = labels.reshape(len(labels), -1)
+    each = [_logistic(states, column, 2, strength) for column in columns.T]
+
+    def odds(new: Array) -> Array:
+        both = [one(new) for one in each]
+        return np.stack([scores[:, 1] - scores[:, 0] for scores in both], axis=1)
+
+    return odds
+
+
+def _logistic(
+    states: Array, labels: Array, n_classes: int, strength: float
+) -> Callable[[Array], Array]:
+    seen = np.unique(labels)
+    if len(seen) == 1:
+        only = np.where(np.arange(n_classes) == seen[0], 0.0, _LOWEST)
+        return lambda new: np.asarray(np.tile(only, (len(new), 1)))
+    model = LogisticRegression(C=1.0 / strength, max_iter=500).fit(states, labels)
+
+    def scores(new: Array) -> Array:
+        found = np.full((len(new), n_classes), _LOWEST)
+        odds = model.decision_function(new)
+        odds = odds if odds.ndim == 2 else np.stack([np.zeros(len(new)), odds], axis=1)
+        found[:, seen] = np.maximum(special.log_softmax(odds, axis=1), _LOWEST)
+        return found
+
+    return scores
