@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -180,11 +181,11 @@ def prepare(
     EmapError
         If model, data or settings do not fit together.
     """
-    dataset_name = _name(dataset, "data")
+    dataset_name = _name(dataset, "data", datasets.LOADERS)
     if isinstance(dataset, str):
         dataset = datasets.load_dataset(dataset, **(data_args or {}))
     _check_metrics(settings.metrics, dataset)
-    model_name = _name(model, "model")
+    model_name = _name(model, "model", models.LOADERS)
     if isinstance(model, str):
         model = models.load_model(model, **(model_args or {}))
     cells = find_cells(dataset)
@@ -272,11 +273,13 @@ def _look_up(evaluator: Evaluator, grid: Any, order: Index, scorer: Scorer) -> N
     )
 
 
-def _name(given: Any, otherwise: str) -> str:
+def _name(given: Any, otherwise: str, reserved: Iterable[str]) -> str:
+    """Return a short name for run ids: of a path only the last part, without its ending."""
     if isinstance(given, str):
-        # Of a path only the last part, without what follows a dot.
-        last = re.split(r"[/\\]", given.partition(":")[2] or given)[-1]
-        name = last.partition(".")[0] if "." in last else last
+        prefix, _, rest = given.partition(":")
+        name = re.split(r"[/\\]", rest.rstrip("/\\"))[-1].partition(".")[0]
+        if prefix not in reserved:
+            name = f"{prefix.split('.')[-1]}-{rest}"
     else:
         name = getattr(given, "name", None) or getattr(given, "__name__", type(given).__name__)
     return re.sub(r"[^A-Za-z0-9_-]+", "-", str(name)).strip("-").lower()[:40] or otherwise
