@@ -18,11 +18,14 @@ from emap_core.decomposition import Decomposition, Moments, decompose_sums, sum_
 from emap_core.engine.plan import Tile
 from emap_core.engine.states import EncodedItems
 from emap_core.errors import ModelError, SettingError
+from emap_core.models import states as trees
 from emap_core.models.base import Scorer
 from emap_core.runs.folder import replacing
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
+
+Score = Callable[[Any, Any, int], NDArray[Any]]
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -73,18 +76,41 @@ class Evaluator:
         image_pieces = self.images.get(columns)
         for text_range, text_states in self.texts.get(rows):
             band = [
-                self._checked(self._score(text_states, image_states), text_range, image_range)
+                self._checked(
+                    self._score(self.scorer.score_tile, text_states, image_states),
+                    lambda row, column, at=(text_range.start, image_range.start): (
+                        at[0] + row,
+                        at[1] + column,
+                    ),
+                )
                 for image_range, image_states in image_pieces
             ]
             bands.append(band[0] if len(band) == 1 else np.concatenate(band, axis=1))
         values = bands[0] if len(bands) == 1 else np.concatenate(bands)
         return self.convert(values)
 
-    def _score(self, text_states: Any, image_states: Any) -> NDArray[Any]:
+    def pairs(self, rows: Index, columns: Index) -> NDArray[Any]:
+        """Return the outputs of single cells of the grid, shape (B, C); errors as for `cells`."""
+        values: NDArray[Any] | None = None
+        for of_texts, text_states in self.texts.at(rows):
+            for of_images, image_states in self.images.at(columns[of_texts]):
+                places = of_texts[of_images]
+                found = self._checked(
+                    self._score(
+                        self.scorer.score_pairs, trees.take(text_states, of_images), image_states
+                    ),
+                    lambda pair, at=places: (rows[at[pair]], columns[at[pair]]),
+                )
+                if values is None:
+                    values = np.empty((len(rows), found.shape[1]), found.dtype)
+                values[places] = found
+        return self.convert(np.empty((0, 0)) if values is None else values)
+
+    def _score(self, score: Score, text_states: Any, image_states: Any) -> NDArray[Any]:
         while True:
             try:
                 with self._autocast():
-                    return self.scorer.score_tile(text_states, image_states, self.batch_size)
+                    return score(text_states, image_states, self.batch_size)
             except (MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise
@@ -101,7 +127,9 @@ class Evaluator:
             return contextlib.nullcontext()
         return torch.autocast(self.scorer.device.split(":")[0], dtype=dtype)
 
-    def _checked(self, values: NDArray[Any], rows: slice, columns: slice) -> NDArray[Any]:
+    def _checked(
+        self, values: NDArray[Any], cell_of: Callable[..., tuple[int, int]]
+    ) -> NDArray[Any]:
         if values.shape[-1] == 0:
             raise ModelError("the model returned no class at all; expected shape (B, C), C ≥ 1")
         if self.n_classes is None:
@@ -111,10 +139,10 @@ class Evaluator:
                 f"the model returned {values.shape[-1]} classes after {self.n_classes} before"
             )
         if not np.isfinite(values).all():
-            row, column, number = np.argwhere(~np.isfinite(values))[0]
-            pair = self.name_pair(rows.start + int(row), columns.start + int(column))
+            *place, number = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
+            pair = self.name_pair(*(int(i) for i in cell_of(*place)))
             raise ModelError(
-                f"the model returned {values[row, column, number]} for {pair} (class {number}); "
+                f"the model returned {values[(*place, number)]} for {pair} (class {number}); "
                 "every output must be a finite number"
             )
         return values

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -22,6 +23,8 @@ from emap_core.models import states as trees
 from emap_core.models.base import Scorer
 from emap_core.models.states import States
 from emap_core.runs.folder import replacing
+
+Index = NDArray[np.intp]
 
 TEXTS_PER_CHUNK = 64
 THUMBNAIL_SIDE = 256
@@ -63,6 +66,7 @@ class EncodedItems:
         self._device = device
         self._chunks: dict[int, States] = {}
         self._folder: Path | None = None
+        self._last: tuple[slice, list[tuple[slice, States]]] | None = None
 
     def keep_in(self, folder: Path) -> None:
         """Keep states in `folder` from now on, those that are encoded already included."""
@@ -91,9 +95,11 @@ class EncodedItems:
 
         A plain callable's items are let go once a later range is asked for.
         """
+        if self._last is not None and self._last[0] == items:
+            return self._last[1]
+        self._last = None
         chunks = range(items.start // self.per_chunk, -(-items.stop // self.per_chunk))
-        if not self._persistent:
-            self._chunks = {k: v for k, v in self._chunks.items() if k >= chunks.start}
+        self.forget_before(items.start)
         pieces: list[tuple[slice, list[States]]] = []
         shapes = None
         for number in chunks:
@@ -107,7 +113,31 @@ class EncodedItems:
             else:
                 shapes = trees.item_shapes(states)
                 pieces.append((slice(start, stop), [states]))
-        return [(where, trees.concatenate(parts)) for where, parts in pieces]
+        joined = [(where, trees.concatenate(parts)) for where, parts in pieces]
+        # A block of images meets every block of texts in turn.
+        self._last = (items, joined)
+        return joined
+
+    def at(self, items: Index) -> list[tuple[Index, States]]:
+        """Return the states of single items, grouped by shape: positions in `items`, states."""
+        numbers = items // self.per_chunk
+        groups: dict[Any, tuple[list[Index], list[States]]] = {}
+        for number in np.unique(numbers):
+            self.prepare(int(number))
+            positions = np.flatnonzero(numbers == number)
+            states = trees.take(self._chunks[number], items[positions] - number * self.per_chunk)
+            places, parts = groups.setdefault(trees.item_shapes(states), ([], []))
+            places.append(positions)
+            parts.append(states)
+        return [
+            (np.concatenate(places), trees.concatenate(parts)) for places, parts in groups.values()
+        ]
+
+    def forget_before(self, item: int) -> None:
+        """Let a plain callable's items before this one go."""
+        if not self._persistent:
+            first = item // self.per_chunk
+            self._chunks = {k: v for k, v in self._chunks.items() if k >= first}
 
     def _file(self, number: int) -> Path:
         assert self._folder is not None  # noqa: S101 - both callers have just looked

@@ -255,6 +255,9 @@ class _GridLookup:
     def score_grid(self, rows: torch.Tensor, columns: torch.Tensor) -> Any:
         return np.asarray(self._grid[rows.numpy()][:, columns.numpy()])
 
+    def score(self, rows: torch.Tensor, columns: torch.Tensor) -> Any:
+        return np.asarray(self._grid[rows.numpy(), columns.numpy()])
+
 
 def _look_up(evaluator: Evaluator, grid: Any, order: Index, scorer: Scorer) -> None:
     scorer.model, scorer.has_grid, scorer.staged = _GridLookup(grid), True, True

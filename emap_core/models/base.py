@@ -109,6 +109,24 @@ class Scorer:
             ]
             return _host(bands)
 
+    def score_pairs(
+        self, text_states: States, image_states: States, batch_size: int
+    ) -> NDArray[np.float32] | NDArray[np.float64]:
+        """Return the outputs of B aligned pairs, shape (B, C), at most `batch_size` at a time."""
+        n_pairs = trees.count(text_states)
+        with torch.inference_mode():
+            return _host(
+                [
+                    [
+                        self._score_aligned(
+                            _part(text_states, start, start + batch_size, n_pairs),
+                            _part(image_states, start, start + batch_size, n_pairs),
+                        )[:, None]
+                    ]
+                    for start in range(0, n_pairs, batch_size)
+                ]
+            )[:, 0]
+
     def _encode(self, method: str, items: list[Any]) -> States:
         if not self.staged:
             return list(items)
@@ -137,16 +155,23 @@ class Scorer:
         n_texts, n_images = trees.count(text_states), trees.count(image_states)
         rows = np.repeat(np.arange(n_texts), n_images)
         columns = np.tile(np.arange(n_images), n_texts)
-        pairs = (trees.take(text_states, rows), trees.take(image_states, columns))
-        scores = self.model.score(*pairs) if self.staged else self.model(*pairs)
-        shape = tuple(np.shape(scores))
-        if len(shape) != 2 or shape[0] != len(rows):
+        scores = self._score_aligned(
+            trees.take(text_states, rows), trees.take(image_states, columns)
+        )
+        return scores.reshape(n_texts, n_images, scores.shape[1])
+
+    def _score_aligned(self, text_states: States, image_states: States) -> Any:
+        scores = (self.model.score if self.staged else self.model)(text_states, image_states)
+        if not isinstance(scores, torch.Tensor):
+            scores = np.asarray(scores)
+        n_pairs, shape = trees.count(text_states), tuple(scores.shape)
+        if len(shape) != 2 or shape[0] != n_pairs:
             name = "model.score" if self.staged else "the model"
             raise ModelError(
-                f"{name} returned shape {shape} for {len(rows)} pairs; "
-                f"expected ({len(rows)}, C), a row a pair"
+                f"{name} returned shape {shape} for {n_pairs} pairs; "
+                f"expected ({n_pairs}, C), a row a pair"
             )
-        return scores.reshape(n_texts, n_images, shape[1])
+        return scores
 
     def _place(self, device: str) -> str:
         move: Callable[..., Any] | None = getattr(self.model, "to", None)
