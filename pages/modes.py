@@ -15,6 +15,7 @@ from pages.shared.interactions import choose_class, modes_of, own_reading, quant
 
 QUESTION = "What interacts with what?"
 TEXTS, IMAGES, EXAMPLES = 5, 6, 4
+FIGURE_WIDTH = 450
 
 
 def _page() -> None:
@@ -48,13 +49,14 @@ def _page() -> None:
     k = _choose_mode(modes)
     _show_ends(run, modes, k, what, reading)
 
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.subheader("How much each mode explains", anchor=False)
-        shared.show(scree, "mode-scree")
-    with right:
-        st.subheader("How far out the texts are", anchor=False)
-        shared.show(mode_ends(modes, k, run.texts, theme=shared.theme()), "mode-ends")
+    with st.container(horizontal=True, gap="medium"):
+        # Side by side where there is room for both, else one below the other.
+        with st.container(width=FIGURE_WIDTH):
+            st.subheader("How much each mode explains", anchor=False)
+            shared.show(scree, "mode-scree")
+        with st.container(width=FIGURE_WIDTH):
+            st.subheader("How far out the texts are", anchor=False)
+            shared.show(mode_ends(modes, k, run.texts, theme=shared.theme()), "mode-ends")
     _show_examples(run, modes, k, what)
     shared.next_step(
         "pages/recombine.py",

@@ -54,11 +54,8 @@ def _page() -> None:
     cell = _decomposition_of(run, u, w)
     with top:
         shared.header(QUESTION, _answer(run, u, w, c, cell), run)
-    left, right = st.columns([3, 1], gap="medium")
-    with left:
-        _show_heatmap(run, c, text_order, image_order, (u, w))
-    with right:
-        _show_pair(run, u, w)
+    _show_heatmap(run, c, text_order, image_order, (u, w))
+    _show_pair(run, u, w)
     _show_numbers(run, cell)
     _show_new_pair(run)
     shared.next_step("pages/modes.py", "What interacts with what, in a few modes", view=None)
@@ -141,7 +138,7 @@ def _show_heatmap(
         theme=shared.theme(),
     )
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption("Click a mark to take that pair in hand. Draw a box to zoom in.")
+        st.caption("Click to take a pair in hand. Draw a box to zoom in.")
         if window is not None:
             st.button("Show the whole grid", on_click=lambda: shared.set_view(window=None))
 
@@ -191,19 +188,22 @@ def _numbers(text: str, count: int) -> tuple[int, ...]:
 
 
 def _show_pair(run: Run, u: int, w: int) -> None:
-    st.markdown("##### The pair in hand")
-    shared.thumbnail(run, w, alt=f"Image {w + 1} of the data")
-    shared.text(run.texts[u], size="1.125rem")
-    _choose_text(run, u, w)
-    n_images = len(run.decomposition.image_share)
-    st.session_state["pair-image"] = w + 1
-    st.number_input(
-        f"Image (1 to {n_images:,})",
-        1,
-        n_images,
-        key="pair-image",
-        on_change=lambda: shared.set_view(pair=f"{u},{st.session_state['pair-image'] - 1}"),
-    )
+    st.subheader("The pair in hand", anchor=False)
+    picture, words = st.columns([1, 3], gap="medium")
+    with picture:
+        shared.thumbnail(run, w, alt=f"Image {w + 1} of the data")
+    with words:
+        shared.text(run.texts[u], size="1.25rem")
+        _choose_text(run, u, w)
+        n_images = len(run.decomposition.image_share)
+        st.session_state["pair-image"] = w + 1
+        st.number_input(
+            f"Another image (1 to {n_images:,})",
+            1,
+            n_images,
+            key="pair-image",
+            on_change=lambda: shared.set_view(pair=f"{u},{st.session_state['pair-image'] - 1}"),
+        )
 
 
 def _show_numbers(run: Run, cell: Decomposition) -> None:
@@ -234,7 +234,7 @@ def _choose_text(run: Run, u: int, w: int) -> None:
         options = list(dict.fromkeys([u, *matching[:MANY_TEXTS]]))
     st.session_state["pair-text"] = u
     st.selectbox(
-        f"Text ({len(run.texts):,} in the data)",
+        f"Another text ({len(run.texts):,} in the data)",
         options,
         format_func=run.texts.__getitem__,
         key="pair-text",

@@ -27,7 +27,7 @@ _ROW = 58
 def gap_dumbbell(gaps: Mapping[str, Gap], *, title: str = "", theme: Theme = LIGHT) -> Chart:
     """Draw a row a gap: filled marker the full model, hollow one without interactions.
 
-    The bar through the hollow marker is the interval of the difference, laid where the additive
+    The bar below the hollow marker is the interval of the difference, laid where the additive
     score would be. Metrics in points share one axis; each other metric has its own.
 
     Parameters
@@ -115,10 +115,11 @@ def _draw(figure: go.Figure, rows: pd.DataFrame, place: int, title: str, theme: 
     figure.add_trace(
         go.Scatter(
             x=_pairs(lows, highs),
-            y=_pairs(y, y),
+            # Below the hollow marker, which would hide a short one.
+            y=_pairs(y + 0.27, y + 0.27),
             mode="lines",
-            line={"color": theme.ink, "width": 9},
-            opacity=0.35,
+            line={"color": theme.ink, "width": 5},
+            opacity=0.55,
             name="interval of the difference",
             showlegend=place == 1,
             hoverinfo="skip",

@@ -94,7 +94,7 @@ def waterfall(
             figure.add_trace(trace, row=1, col=column)
         _connect(figure, values, column, theme)
     # Numbers stand beside the bars: room for them on both sides.
-    room = 0.2 * (high - low) * max(1.0, len(shown) / 2)
+    room = (0.1 + 0.13 * len(shown)) * (high - low)
     figure.update_xaxes(
         range=[low - room, high + room], zeroline=True, nticks=6, title=unit, showgrid=False
     )
@@ -152,7 +152,7 @@ def _bars(values: tuple[float, ...], theme: Theme) -> list[go.Bar]:
             go.Scatter(
                 y=places,
                 x=[_starts(values)[i] + values[i] for i in places],
-                text=[f"\u2002{_shown(STEPS[i], values[i])}\u2002" for i in places],
+                text=[f"\u00a0{_shown(STEPS[i], values[i])}\u00a0" for i in places],
                 mode="text",
                 textposition="middle right" if right else "middle left",
                 cliponaxis=False,
