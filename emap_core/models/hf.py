@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ FAMILIES = {
     "VisionTextDualEncoderModel": "emap_core.models.hf_two_tower:make",
     "ViltForQuestionAnswering": "emap_core.models.hf_vilt:make",
     "ViltForImageAndTextRetrieval": "emap_core.models.hf_vilt:make",
+    "BlipForImageTextRetrieval": "emap_core.models.hf_blip:make",
+    "BlipForQuestionAnswering": "emap_core.models.hf_blip:make",
 }
 """What ``config.architectures`` may say, and the function that makes a model of it."""
 
@@ -71,6 +73,13 @@ def load(name: str, **settings: Any) -> Any:
     )
     model.eval().requires_grad_(False)
     return make(Checkpoint(folder, architecture, model, processor, fingerprint), **settings)
+
+
+def names_of_classes(classes: str | Sequence[str] | None) -> list[str] | None:
+    """Return names that are given as a list or with commas."""
+    if isinstance(classes, str):
+        classes = classes.split(",")
+    return None if classes is None else [name.strip() for name in classes]
 
 
 def _folder(name: str) -> Path:

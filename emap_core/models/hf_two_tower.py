@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from emap_core.errors import ModelError, SettingError
-from emap_core.models.hf import Checkpoint
+from emap_core.models.hf import Checkpoint, names_of_classes
 
 _PADS_TO_THE_END = ("SiglipModel",)
 """Models that attend to padding, and were trained with texts padded to the full length."""
@@ -175,8 +175,7 @@ def make(
         A .safetensors file with ``weight``, shape (C, 2 D), and ``bias``, (C,), of a linear layer
         on the unit-length embeddings [text; image].
     """
-    names = classes.split(",") if isinstance(classes, str) else classes
-    names = None if names is None else [name.strip() for name in names]
+    names = names_of_classes(classes)
     if template is not None and head is not None:
         raise SettingError("a model has a template or a head, not both")
     if head is not None:

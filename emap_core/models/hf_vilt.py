@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from emap_core.errors import SettingError
-from emap_core.models.hf import Checkpoint
+from emap_core.models.hf import Checkpoint, names_of_classes
 
 
 class Vilt:
@@ -87,11 +87,10 @@ def make(checkpoint: Checkpoint, classes: str | Sequence[str] | None = None) -> 
     classes : str or sequence of str, optional
         Names of the classes, as a list or with commas; those of the checkpoint by default.
     """
-    names = classes.split(",") if isinstance(classes, str) else classes
+    names = names_of_classes(classes)
     if names is None and checkpoint.architecture == "ViltForQuestionAnswering":
         stored = checkpoint.model.config.id2label
         names = [str(stored[number]) for number in sorted(stored)]
-    names = None if names is None else [name.strip() for name in names]
     n_classes = getattr(checkpoint.model.config, "num_labels", None)
     if (
         names is not None

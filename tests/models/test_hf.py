@@ -135,6 +135,25 @@ def vilt_retrieval():
     return transformers.ViltForImageAndTextRetrieval(vilt_config()), vilt()[1]
 
 
+def blip_parts():
+    text = TEXT | {"encoder_hidden_size": 16, "sep_token_id": 3}
+    config = transformers.BlipConfig(
+        text_config=text, vision_config=VISION, image_text_hidden_size=12
+    )
+    pixels = transformers.BlipImageProcessorPil(**SQUARE)
+    return config, transformers.BlipProcessor(pixels, tokenizer())
+
+
+def blip():
+    config, processor = blip_parts()
+    return transformers.BlipForImageTextRetrieval(config), processor
+
+
+def blip_answering():
+    config, processor = blip_parts()
+    return transformers.BlipForQuestionAnswering(config), processor
+
+
 TWO_TOWERS = [clip, siglip, alt_clip, meta_clip, align, dual]
 
 
@@ -169,18 +188,41 @@ def plain_loop(family, model, processor, texts=TEXTS):
             inputs = processor(text=text, images=image, padding=padding, return_tensors="pt")
             with torch.inference_mode():
                 output = model(**inputs)
-            rows.append(output.logits if "vilt" in family.__name__ else output.logits_per_text)
+            if family is blip:
+                rows.append(output.itm_score[:, 1:] - output.itm_score[:, :1])
+            else:
+                rows.append(output.logits if "vilt" in family.__name__ else output.logits_per_text)
     return torch.cat(rows).reshape(len(texts), len(images()), -1).numpy()
 
 
-@pytest.mark.parametrize("family", [*TWO_TOWERS, vilt, vilt_retrieval])
+@pytest.mark.parametrize("family", [*TWO_TOWERS, vilt, vilt_retrieval, blip])
 def test_a_checkpoint_gives_the_library_s_own_logits(family, checkpoint):
     folder, model, processor = checkpoint(family)
     expected = plain_loop(family, model, processor)
     loaded = load_model(f"hf:{folder}")
     np.testing.assert_allclose(grid_of(loaded), expected, atol=1e-4)
     np.testing.assert_allclose(grid_of(loaded, TEXTS[::-1])[::-1], expected, atol=1e-4)
-    assert loaded.classes == (["no", "yes", "two"] if family is vilt else None)
+    names = {vilt: ["no", "yes", "two"], blip: ["no", "yes"]}
+    assert loaded.classes == names.get(family)
+
+
+def test_an_answer_s_logit_is_the_log_probability_of_saying_it(checkpoint):
+    folder, model, processor = checkpoint(blip_answering)
+    answers = ["red cat", "blue", "not one dog"]
+    grid = grid_of(load_model(f"hf:{folder}").with_classes(answers))
+    start, end = model.decoder_start_token_id, processor.tokenizer.sep_token_id
+    heard = []
+    model.text_decoder.register_forward_hook(lambda *call: heard.append(call[-1].logits[0]))
+    for u, text in enumerate(TEXTS):
+        for w, image in enumerate(images()):
+            inputs = processor(text=text, images=image, return_tensors="pt")
+            for number, answer in enumerate(answers):
+                words = processor.tokenizer(answer, add_special_tokens=False)["input_ids"]
+                with torch.inference_mode():
+                    model(**inputs, decoder_input_ids=torch.tensor([[start, *words, end]]))
+                said = heard.pop().log_softmax(-1)
+                expected = sum(float(said[i, word]) for i, word in enumerate([*words, end]))
+                assert grid[u, w, number] == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("family", [clip, siglip])

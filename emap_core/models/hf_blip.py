@@ -1,0 +1,124 @@
+"""BLIP checkpoints: the image is encoded once, the text reads it for every pair."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from emap_core.errors import ModelError, SettingError
+from emap_core.models.hf import Checkpoint, names_of_classes
+
+
+class BlipMatching:
+    """Does the text belong to the image? The logit of yes minus that of no."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.model = checkpoint.model
+        self.fingerprint = checkpoint.fingerprint
+        self.classes: list[str] | None = ["no", "yes"]
+        self._processor = checkpoint.processor
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        device: torch.device = self.model.device
+        return device
+
+    def to(self, device: str | torch.device) -> BlipMatching:
+        """Move the model."""
+        self.model.to(device)
+        return self
+
+    def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
+        """Return the words' numbers and which of them are no padding, shapes (B, length)."""
+        inputs = self._processor.tokenizer(
+            texts,
+            padding=True,
+            truncation=True,
+            max_length=self.model.config.text_config.max_position_embeddings,
+            return_tensors="pt",
+        ).to(self.device)
+        return {"words": inputs["input_ids"], "seen": inputs["attention_mask"]}
+
+    def encode_images(self, images: list[Any]) -> torch.Tensor:
+        """Return the patches' embeddings, shape (B, patches, D)."""
+        colours = [image.convert("RGB") for image in images]
+        inputs = self._processor.image_processor(images=colours, return_tensors="pt")
+        encoded = self.model.vision_model(pixel_values=inputs["pixel_values"].to(self.device))
+        patches: torch.Tensor = encoded.last_hidden_state
+        return patches
+
+    def score(self, text_states: Any, image_states: torch.Tensor) -> torch.Tensor:
+        """Return the logits of B aligned pairs, shape (B, 1)."""
+        logits: torch.Tensor = self.model.itm_head(self._read(text_states, image_states)[:, 0])
+        return logits[:, 1:] - logits[:, :1]
+
+    def _read(self, texts: dict[str, torch.Tensor], images: torch.Tensor) -> torch.Tensor:
+        read: torch.Tensor = self.model.text_encoder(
+            input_ids=texts["words"],
+            attention_mask=texts["seen"],
+            encoder_hidden_states=images,
+            encoder_attention_mask=torch.ones(
+                images.shape[:2], dtype=torch.long, device=images.device
+            ),
+        ).last_hidden_state
+        return read
+
+
+class BlipAnswering(BlipMatching):
+    """A logit for each answer: the log-probability that the decoder says it."""
+
+    def __init__(self, checkpoint: Checkpoint, classes: Sequence[str] | None) -> None:
+        super().__init__(checkpoint)
+        self.classes = None if classes is None else list(classes)
+
+    def with_classes(self, classes: Sequence[str]) -> BlipAnswering:
+        """Take these answers, for instance those of a dataset."""
+        self.classes = list(classes)
+        return self
+
+    def score(self, text_states: Any, image_states: torch.Tensor) -> torch.Tensor:
+        """Return the logits of B aligned pairs, shape (B, C)."""
+        if not self.classes:
+            raise ModelError("the model answers from a list, and there is none: give classes=")
+        read = self._read(text_states, image_states)
+        lengths = text_states["seen"].sum(1)
+        logits = torch.empty(len(read), len(self.classes), device=read.device)
+        # The library's decoder attends to padding, so questions of one length go together.
+        for length in lengths.unique().tolist():
+            rows = lengths == length
+            same = read[rows, :length]
+            logits[rows] = torch.stack([self._says(name, same) for name in self.classes], 1)
+        return logits
+
+    def _says(self, answer: str, read: torch.Tensor) -> torch.Tensor:
+        """Return the log-probability of an answer and its end after each of B questions."""
+        tokenizer = self._processor.tokenizer
+        words = tokenizer(answer, add_special_tokens=False)["input_ids"]
+        said = torch.tensor([self.model.decoder_start_token_id, *words, tokenizer.sep_token_id])
+        said = said.to(read.device).expand(len(read), -1)
+        logits = self.model.text_decoder(input_ids=said[:, :-1], encoder_hidden_states=read).logits
+        each = logits.log_softmax(-1).gather(-1, said[:, 1:, None])[..., 0]
+        total: torch.Tensor = each.sum(1).float()
+        return total
+
+
+def make(checkpoint: Checkpoint, classes: str | Sequence[str] | None = None) -> BlipMatching:
+    """Return a BLIP for matching (one logit), or for answering from a list of answers.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    classes : str or sequence of str, optional
+        The answers, as a list or with commas; else those of the dataset.
+    """
+    names = names_of_classes(classes)
+    if checkpoint.architecture == "BlipForQuestionAnswering":
+        return BlipAnswering(checkpoint, names)
+    if names is not None:
+        raise SettingError(
+            "a BLIP for matching has one logit, for no and yes; it takes no classes="
+        )
+    return BlipMatching(checkpoint)
