@@ -36,9 +36,9 @@ def main() -> None:
     """Draw the page."""
     shared.header("Does your model use the image and the text together?")
     shared.say(
-        "EMAP Lens replaces a model of images and texts by the best model that only adds what the "
-        "text says to what the image says, and shows what is lost. What is lost needs both sides: "
-        "how much it is, and in which examples."
+        "EMAP Lens compares a model with its best additive version, which only adds what the text "
+        "says to what the image says. The difference is what the model gets out of using both "
+        "together: see how much it is, and in which examples."
     )
     st.image(
         PICTURE.replace("INK", shared.theme().ink),
@@ -102,24 +102,20 @@ def _follow_demo(job: jobs.Job) -> None:
 
 
 def _run_card(info: RunInfo) -> None:
-    with st.container(border=True):
-        picture, words, link = st.columns([1, 8, 2], vertical_alignment="center")
-        with words:
+    try:
+        run = shared.open_run(info.id)
+        picture, sentence = run.thumbnail(0), shared.known_verdict(run)
+    except EmapError as error:
+        st.error(shared.plain(error), icon=":material/error:")
+        return
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.image(picture, width=72, alt="The first image of the data")
+        with st.container(width="stretch", gap="xsmall"):
             st.markdown(f"**{shared.plain(shared.about(info.manifest))}**")
-        try:
-            run = shared.open_run(info.id)
-            with picture:
-                shared.thumbnail(run, 0, alt="The first image of the data", width=72)
-            sentence = shared.known_verdict(run)
-        except EmapError as error:
-            words.error(shared.plain(error), icon=":material/error:")
-            return
-        with words:
             if sentence:
                 shared.text(sentence)
             st.caption(shared.plain(_date(info)))
-        with link:
-            shared.link("pages/overview.py", "Open", icon=":material/arrow_forward:", run=info.id)
+        shared.link("pages/overview.py", "Open", icon=":material/arrow_forward:", run=info.id)
 
 
 def _run_line(info: RunInfo) -> None:

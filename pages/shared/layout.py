@@ -64,10 +64,9 @@ def header(question: str, answer: str = "", run: Run | None = None) -> None:
     if run is None:
         st.title(question, anchor=False)
     else:
-        title, link = st.columns([6, 1], vertical_alignment="center")
-        title.title(question, anchor=False)
-        with link:
-            _COPY(key="copy-link", width="stretch")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.title(question, anchor=False, width="stretch")
+            _COPY(key="copy-link", width="content")
         _run_choice(run)
     if answer:
         say(answer)

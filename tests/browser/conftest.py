@@ -1,0 +1,81 @@
+"""The app on a port of its own, and a browser that opens it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).parents[2]
+WAIT = 180_000
+"""Milliseconds: a loaded machine of two cores takes its time."""
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Return the path of a Chromium that Playwright can drive."""
+    pytest.importorskip("playwright", reason="the package playwright is not installed")
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("there is no Chromium here: apt-get install chromium")
+    return path
+
+
+@pytest.fixture(scope="module")
+def app_url(tmp_path_factory, chromium):
+    """Serve the app with an empty folder of runs of its own."""
+    folder = tmp_path_factory.mktemp("served")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "EMAP_RUNS": str(folder / "runs"), "OMP_NUM_THREADS": "1"}
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "streamlit", "run", "app.py"),
+                *(f"--server.port={port}", "--server.headless=true"),
+                "--server.fileWatcherType=none",
+            ],
+            cwd=HOUSE,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(url, server, folder / "log")
+        yield url, folder / "runs"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@pytest.fixture
+def browser_page(chromium):
+    """A fresh page of 1280 by 900 pixels."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(WAIT)
+        yield page
+        browser.close()
+
+
+def _wait_for(url, server, log):
+    for _ in range(600):
+        assert server.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5):  # noqa: S310
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError(log.read_text())

@@ -1,0 +1,75 @@
+"""From nothing to the text of one example, as a visitor does it."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+
+from emap_core.runs import Run
+
+pytestmark = pytest.mark.browser
+
+LONELIEST_POINT = """
+plot => {
+    // The point of the scatter farthest from all others, and where its axes put it on the screen.
+    const layout = plot._fullLayout, x = layout.xaxis, y = layout.yaxis
+    const seen = new Map()
+    for (const trace of plot._fullData) {
+        if (trace.type !== "scattergl") continue
+        for (let i = 0; i < trace.x.length; i++) {
+            const at = [x._offset + x.l2p(trace.x[i]), y._offset + y.l2p(trace.y[i])]
+            const key = at.map(value => value.toFixed(1)).join(" ")
+            if (!seen.has(key)) seen.set(key, { at, ids: [] })
+            seen.get(key).ids.push(String(trace.customdata[i]))
+        }
+    }
+    const points = [...seen.values()].filter(({ at }) =>
+        at[0] > x._offset + 5 && at[0] < x._offset + x._length - 5 &&
+        at[1] > y._offset + 5 && at[1] < y._offset + y._length - 5)
+    const distance = (a, b) => Math.hypot(a.at[0] - b.at[0], a.at[1] - b.at[1])
+    let best = null, most = -1
+    for (const point of points) {
+        const nearest = Math.min(...points.filter(p => p !== point).map(p => distance(p, point)))
+        if (nearest > most) { most = nearest; best = point }
+    }
+    const box = plot.getBoundingClientRect()
+    return { x: box.left + best.at[0], y: box.top + best.at[1], ids: best.ids }
+}
+"""
+
+
+def test_from_the_demo_button_to_the_text_of_a_clicked_point(app_url, browser_page):
+    from playwright.sync_api import expect
+
+    url, runs = app_url
+    page = browser_page
+    page.goto(url)
+    page.get_by_role("button", name="Run the demo").click()
+
+    page.wait_for_url(re.compile(r"/overview\?run="))
+    expect(page.get_by_text(re.compile("by .* points")).first).to_be_visible(timeout=180_000)
+    run_id = parse_qs(urlparse(page.url).query)["run"][0]
+    run = Run.load(runs / run_id)
+    assert run.manifest["n_pairs_evaluated"] == 107 * 1000
+
+    page.get_by_role("link", name="Contributions").first.click()
+    plot = page.locator(".js-plotly-plot").first
+    expect(plot.locator("canvas").first).to_be_visible(timeout=180_000)
+    page.wait_for_function("document.querySelector('.js-plotly-plot')._fullData?.length > 0")
+    plot.scroll_into_view_if_needed()
+    point = plot.evaluate(LONELIEST_POINT)
+    page.mouse.move(point["x"], point["y"], steps=5)
+    page.mouse.click(point["x"], point["y"])
+
+    page.wait_for_url(re.compile(r"[?&]example="))
+    chosen = parse_qs(urlparse(page.url).query)["example"][0]
+    assert chosen in point["ids"]
+    text = run.texts[run.decomposition.text_index[run.ids.index(chosen)]]
+    expect(page.get_by_text(text, exact=True).first).to_be_visible()
+
+    # Whoever gets the link sees the same example.
+    other = page.context.browser.new_context().new_page()
+    other.goto(page.url)
+    expect(other.get_by_text(text, exact=True).first).to_be_visible(timeout=180_000)
