@@ -1,0 +1,144 @@
+"""One number for each example out of its C logits, split into the same parts as the logits.
+
+Every contrast is a linear function of the logits, with weights that depend on the example: the
+logit of a class, of the true or the predicted one, or the predicted one's lead over the next.
+Being linear, it splits into mean, text, image and interaction as the logits do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from emap_core.decomposition.exact import Array, Decomposition, Index
+from emap_core.errors import SettingError
+
+
+@dataclass(frozen=True, eq=False)
+class Contrast:
+    """One number for each of N examples and its parts, each of shape (N,).
+
+    Attributes
+    ----------
+    value : ndarray
+        What the model says; equals ``mean + text + image + interaction``.
+    mean, text, image, interaction : ndarray
+    """
+
+    value: Array
+    mean: Array
+    text: Array
+    image: Array
+    interaction: Array
+
+
+def class_contrast(decomposition: Decomposition, column: int) -> Contrast:
+    """Return the logit of one class."""
+    n_examples, n_classes = decomposition.logits.shape
+    if not 0 <= column < n_classes:
+        raise SettingError(f"class is {column}; expected 0 to {n_classes - 1}")
+    return _pick(decomposition, np.full(n_examples, column))
+
+
+def label_contrast(decomposition: Decomposition, labels: ArrayLike) -> Contrast:
+    """Return the logit of each example's true class.
+
+    With a single logit, that of a binary task, it speaks for label 1 and, with its sign turned,
+    for label 0.
+    """
+    truth = np.asarray(labels)
+    if truth.shape != (len(decomposition.logits),):
+        raise SettingError(
+            f"labels have shape {truth.shape}; the true class of each example needs "
+            f"({len(decomposition.logits)},)"
+        )
+    if decomposition.logits.shape[1] == 1:
+        return _signed(decomposition, np.where(truth > 0, 1.0, -1.0))
+    return _pick(decomposition, truth.astype(np.intp))
+
+
+def prediction_contrast(decomposition: Decomposition) -> Contrast:
+    """Return the logit of the class that the model predicts, its highest."""
+    if decomposition.logits.shape[1] == 1:
+        return _signed(decomposition, np.where(decomposition.logits[:, 0] > 0, 1.0, -1.0))
+    return _pick(decomposition, decomposition.logits.argmax(axis=1))
+
+
+def margin_contrast(decomposition: Decomposition) -> Contrast:
+    """Return the lead of the predicted class over the runner-up, never below 0.
+
+    Where text, image and mean alone add up to less than 0, the interaction decides.
+    """
+    if decomposition.logits.shape[1] == 1:
+        return prediction_contrast(decomposition)
+    order = np.argsort(-decomposition.logits, axis=1, kind="stable")
+    first, second = _pick(decomposition, order[:, 0]), _pick(decomposition, order[:, 1])
+    return Contrast(*(getattr(first, part) - getattr(second, part) for part in _PARTS))
+
+
+def answers_changed(
+    others: Array, own: Array, count: int, *, decides: bool = True
+) -> NDArray[np.intp]:
+    """Return which of M other predictions are furthest from an example's own, furthest first.
+
+    Where a class is decided for, a different answer comes before the same one, and of several
+    with the same answer the clearest stands for all until each answer had its turn.
+
+    Parameters
+    ----------
+    others : ndarray of shape (M, C)
+        What the model says when one side of the example is replaced.
+    own : ndarray of shape (C,)
+    count : int
+    decides : bool
+        Whether the highest logit (the sign of a single one) is the answer; else distance counts.
+    """
+    others = np.asarray(others, dtype=np.float64)
+    own = np.asarray(own, dtype=np.float64)
+    if not decides:
+        order = np.argsort(-np.linalg.norm(others - own, axis=1), kind="stable")
+        return np.asarray(order[:count], dtype=np.intp)
+    if others.shape[1] == 1:
+        order = np.argsort(np.where(own[0] > 0, others[:, 0], -others[:, 0]), kind="stable")
+        return np.asarray(order[:count], dtype=np.intp)
+    answer = int(own.argmax())
+    rest = np.delete(others, answer, axis=1).max(axis=1)
+    lead = others[:, answer] - rest
+    order = np.argsort(lead, kind="stable")
+    turn = _turns(others.argmax(axis=1)[order])
+    # The example's own answer waits until all changes are shown.
+    same = lead[order] >= 0
+    return np.asarray(order[np.lexsort((lead[order], turn, same))][:count], dtype=np.intp)
+
+
+_PARTS: Sequence[str] = tuple(Contrast.__dataclass_fields__)
+
+
+def _turns(answers: Index) -> Index:
+    """Return how often each answer was there before, shape (M,)."""
+    order = np.argsort(answers, kind="stable")
+    ordered = answers[order]
+    first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    counts = np.diff(np.r_[first, len(ordered)])
+    turns = np.empty(len(answers), dtype=np.intp)
+    turns[order] = np.arange(len(answers)) - np.repeat(first, counts)
+    return turns
+
+
+def _pick(decomposition: Decomposition, columns: Index) -> Contrast:
+    rows = np.arange(len(columns))
+    return Contrast(
+        value=decomposition.logits[rows, columns],
+        mean=decomposition.mean[columns],
+        text=decomposition.text_effect[rows, columns],
+        image=decomposition.image_effect[rows, columns],
+        interaction=decomposition.interaction[rows, columns],
+    )
+
+
+def _signed(decomposition: Decomposition, sign: Array) -> Contrast:
+    plain = _pick(decomposition, np.zeros(len(sign), dtype=np.intp))
+    return Contrast(*(sign * getattr(plain, part) for part in _PARTS))
