@@ -9,9 +9,16 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>$:<&])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
+_REPLACED = re.compile(
+    r"(?<=:)(?=material/|//)|(?<=\S@)(?=\S)|(?<=www)(?=\.)|(?<=-)(?=[->])|(?<=<)(?=-)"
+)
+"""Where Streamlit would see an icon, a link, an arrow or a dash even in escaped text."""
+
+
 def plain(text: object) -> str:
     """Return a text safe inside Markdown: labels, captions and alerts show it as it is."""
-    return _MARKDOWN.sub(r"\\\1", _CONTROL.sub("\ufffd", str(text))).replace("\n", " ")
+    broken = _REPLACED.sub("\u2060", _CONTROL.sub("\ufffd", str(text)))
+    return _MARKDOWN.sub(r"\\\1", broken).replace("\n", " ")
 
 
 def escaped(text: object) -> str:

@@ -7,6 +7,8 @@ from urllib.parse import quote, unquote
 
 import streamlit as st
 
+from pages.shared.escape import plain
+
 KEYS = ("run", "example", "class", "slice", "view")
 """The keys of the URL; ids and names of things, never paths, modules or code."""
 
@@ -83,11 +85,13 @@ def choose(
         value = st.session_state[key] or first
         set_view(**{name: None if value == first else value})
 
-    draw: Any = st.segmented_control if len(options) <= 5 else st.selectbox
+    few = len(options) <= 5
+    draw: Any = st.segmented_control if few else st.selectbox
     draw(
         label,
         list(options),
-        format_func=options.__getitem__,
+        # Only the buttons read Markdown.
+        format_func=lambda value: plain(options[value]) if few else options[value],
         key=key,
         on_change=changed,
         **settings,

@@ -93,5 +93,9 @@ def test_a_choice_and_the_url_follow_each_other():
 def test_texts_from_data_are_never_markup():
     assert shared.escaped("<b>x</b>") == "&lt;b&gt;x&lt;/b&gt;"
     assert shared.plain("a\nb") == "a b"
+    assert shared.plain("cross-attention on easy 1") == r"cross\-attention on easy 1"
+    for link in ("www.example.com", "https://example.com", "a@example.com", ":material/home:"):
+        seen = shared.plain(link).replace("\\", "")
+        assert seen != link and seen.replace("\u2060", "") == link
     assert "\u202e" not in shared.plain("x\u202ey")
     assert "\u202e" not in shared.escaped("x\u202ey")
