@@ -9,6 +9,9 @@ from emap_core import specs
 LOADERS = {
     "demo": "emap_core.models.demo:load",
     "hf": "emap_core.models.hf:load",
+    "torchscript": "emap_core.models.exported:load_torchscript",
+    "export": "emap_core.models.exported:load_export",
+    "onnx": "emap_core.models.exported:load_onnx",
     "logits": "emap_core.models.grid_file:load",
 }
 """Reserved prefixes and the function that each leads to."""

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from emap_core.errors import SpecError
+from emap_core.models import load_model
+from emap_core.models.base import Scorer
+
+tokenizers = pytest.importorskip("tokenizers")
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+WRITTEN = Path(__file__).parent / "written_elsewhere"
+TEXTS = ["cat", "a red cat", "dog dog"]
+COLOURS = ["red", "white"]
+DESCRIPTION = {
+    "tokenizer": "words.json",
+    "image_size": [4, 6],
+    "mean": [0.0, 0.0, 0.0],
+    "std": [1.0, 1.0, 1.0],
+    "classes": ["first", "count", "light"],
+}
+# First word's number, number of words, mean of the pixels.
+EXPECTED = [
+    [[3, 1, 1 / 3], [3, 1, 1]],
+    [[1, 3, 1 / 3], [1, 3, 1]],
+    [[4, 2, 1 / 3], [4, 2, 1]],
+]
+
+
+class Small(torch.nn.Module):
+    def forward(self, input_ids, attention_mask, pixel_values):
+        count = attention_mask.sum(1).float()
+        return torch.stack([input_ids[:, 0].float(), count, pixel_values.mean((1, 2, 3))], 1)
+
+
+def inputs():
+    return (
+        torch.ones(2, 5, dtype=torch.long),
+        torch.ones(2, 5, dtype=torch.long),
+        torch.ones(2, 3, 4, 6),
+    )
+
+
+def write_torchscript(folder):
+    torch.jit.trace(Small(), inputs()).save(str(folder / "model.pt"))
+    return "torchscript:model.pt"
+
+
+def write_export(folder):
+    batch, length = torch.export.Dim("batch"), torch.export.Dim("length")
+    words = {0: batch, 1: length}
+    shapes = {"input_ids": words, "attention_mask": words, "pixel_values": {0: batch}}
+    program = torch.export.export(Small(), inputs(), dynamic_shapes=shapes)
+    torch.export.save(program, folder / "model.pt2")
+    return "export:model.pt2"
+
+
+def write_onnx(folder):
+    pytest.importorskip("onnxruntime")
+    shutil.copy(WRITTEN / "small.onnx", folder / "model.onnx")
+    return "onnx:model.onnx"
+
+
+WRITERS = [write_torchscript, write_export, write_onnx]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    numbers = {"[PAD]": 0, "a": 1, "red": 2, "cat": 3, "dog": 4}
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel(numbers, "[PAD]"))
+    words.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    words.save(str(tmp_path / "words.json"))
+    (tmp_path / "model.json").write_text(json.dumps(DESCRIPTION))
+    return tmp_path
+
+
+def grid_of(model):
+    scorer = Scorer(model, "cpu")
+    images = [Image.new("RGB", (10, 10), colour) for colour in COLOURS]
+    return scorer.score_tile(scorer.encode_texts(TEXTS), scorer.encode_images(images), 4)
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_an_exported_model_is_run_on_every_pair(write, folder):
+    model = load_model(write(folder))
+    np.testing.assert_allclose(grid_of(model), EXPECTED, atol=1e-6)
+    assert model.classes == ["first", "count", "light"]
+
+
+def test_pixels_are_scaled_and_texts_padded_as_described(folder):
+    spec = write_torchscript(folder)
+    before = load_model(spec).fingerprint
+    changed = DESCRIPTION | {"length": 2, "mean": [0.5] * 3, "std": [0.25] * 3}
+    (folder / "model.json").write_text(json.dumps(changed))
+    model = load_model(spec)
+    assert model.encode_texts(TEXTS)["input_ids"].tolist() == [[3, 0], [1, 2], [4, 4]]
+    np.testing.assert_allclose(grid_of(model)[0, :, 2], [(1 / 3 - 0.5) / 0.25, 2], atol=1e-6)
+    assert model.fingerprint != before
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda f: (f / "model.json").unlink(), ["model.json", "tokenizer"]),
+        (lambda f: (f / "model.json").write_text("{"), ["model.json", "no description"]),
+        (lambda f: (f / "model.json").write_text('{"size": 3}'), ["model.json", "size"]),
+        (lambda f: (f / "words.json").unlink(), ["words.json", "not exist"]),
+        (lambda f: (f / "model.pt").write_bytes(b"torn"), ["model.pt", "cannot be loaded"]),
+        (lambda f: (f / "model.pt").unlink(), ["no file model.pt"]),
+    ],
+)
+def test_what_is_missing_is_named(change, words, folder):
+    spec = write_torchscript(folder)
+    change(folder)
+    with pytest.raises(SpecError) as caught:
+        load_model(spec)
+    assert all(word in str(caught.value) for word in words), caught.value
+    assert "\n" not in str(caught.value)
