@@ -5,8 +5,8 @@ are independent standard normal vectors, and class c scores x·a_c + z·b_c + λ
 term has mean 0 given either side, so the first two are the projection in the population. The
 gap in the population is taken over four million fresh examples.
 
-    PYTHONPATH=. python benchmarks/coverage.py                   # hours on one core
-    PYTHONPATH=. python benchmarks/coverage.py --sizes 100 --data-sets 100 --interactions weak
+    python -m benchmarks.coverage                   # hours on one core
+    python -m benchmarks.coverage --sizes 100 --data-sets 100 --interactions weak
 
 Kinds of limits: `corrected` is what `emap_core.inference.limits` gives and every run uses;
 percentile, basic, BCa and studentised ones are from the same resamples, with the projection
@@ -26,8 +26,9 @@ from scipy import stats
 
 import emap_core as emap
 from emap_core.inference.limits import interval_from_resamples, rule_of_three
-from emap_core.inference.metrics import Scored, evaluate_shuffled, metric, predict
+from emap_core.inference.metrics import evaluate_shuffled, metric
 from emap_core.inference.resampling import clusters_of, draw_weights, reproject
+from emap_core.inference.scores import Scored, predict
 
 N_FEATURES, N_CLASSES = 3, 3
 LABEL_NOISE = 0.5

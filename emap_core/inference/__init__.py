@@ -1,8 +1,8 @@
 """What a decomposition says about performance, and how sure that is: arrays in, numbers out."""
 
 from emap_core.inference.baselines import linear_baseline
-from emap_core.inference.gap import Gap, Interval
-from emap_core.inference.intervals import Intervals, intervals
+from emap_core.inference.gap import Gap, Interval, Intervals
+from emap_core.inference.intervals import intervals
 from emap_core.inference.kinds import FLIPS, KINDS, flips, kinds, proportions
 from emap_core.inference.metrics import (
     Metric,
@@ -10,12 +10,11 @@ from emap_core.inference.metrics import (
     difference,
     evaluate,
     metric,
-    predict,
-    probabilities,
     vqa_credit,
     why_undefined,
 )
 from emap_core.inference.names import label_names, prediction_names
+from emap_core.inference.scores import predict, probabilities
 from emap_core.inference.significance import holm, mcnemar, randomisation_test
 from emap_core.inference.table import PROJECTIONS, projections, score_table
 from emap_core.inference.verdict import SMALLEST_GAP, Verdict, self_term_note, verdict

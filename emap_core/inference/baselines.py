@@ -12,7 +12,8 @@ from sklearn.model_selection import GroupKFold, KFold
 from sklearn.preprocessing import StandardScaler
 
 from emap_core.errors import DatasetError
-from emap_core.inference.metrics import SMALLEST_PROBABILITY, Array, Task, evaluate
+from emap_core.inference.metrics import evaluate
+from emap_core.inference.scores import SMALLEST_PROBABILITY, Array, Task
 
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Penalties tried, in units of the mean squared norm of a standardised state."""

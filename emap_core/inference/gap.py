@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any, Literal
 
@@ -19,12 +19,13 @@ class Interval:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain numbers, None in place of NaN."""
-        return without_nan(asdict(self))
+        content: dict[str, Any] = _without_nan(asdict(self))
+        return content
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Interval:
         """Return what `to_json` was called on."""
-        return cls(**with_nan(content, ("value", "low", "high")))
+        return cls(**_with_nan(content, ("value", "low", "high")))
 
 
 @dataclass(frozen=True)
@@ -64,24 +65,84 @@ class Gap:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, None in place of NaN."""
-        return without_nan(asdict(self))
+        content: dict[str, Any] = _without_nan(asdict(self))
+        return content
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Gap:
         """Return what `to_json` was called on."""
         numbers = ("full", "projected", "difference", "low", "high", "p_value")
-        return cls(**with_nan(content, numbers))
+        return cls(**_with_nan(content, numbers))
 
 
-def without_nan(content: dict[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Intervals:
+    """Everything that resampling says about a run.
+
+    Attributes
+    ----------
+    rows : dict
+        For each metric, an `Interval` for each row of the table.
+    gaps : dict
+        For each metric, a `Gap` for ``"emap_leave_one_out"`` and ``"emap"``.
+    shares : dict
+        For text, image and interaction, an `Interval` for each class; no limits without a grid.
+    pooled_shares : dict
+        The same, pooled over classes.
+    cluster : str
+        What was drawn: ``none`` (examples), ``image``, ``text`` or ``both``.
+    n_resamples, seed : int
+    notes : list of str
+        What a reader has to know: resamples that needed a fallback, limits that could not be had.
+    """
+
+    rows: dict[str, dict[str, Interval]]
+    gaps: dict[str, dict[str, Gap]]
+    shares: dict[str, list[Interval]]
+    pooled_shares: dict[str, Interval]
+    cluster: str
+    n_resamples: int
+    seed: int
+    notes: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, None in place of NaN."""
+        content: dict[str, Any] = _without_nan(asdict(self))
+        return content
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Intervals:
+        """Return what `to_json` was called on; further entries are ignored."""
+        return cls(
+            rows={
+                name: {row: Interval.from_json(i) for row, i in rows.items()}
+                for name, rows in content["rows"].items()
+            },
+            gaps={
+                name: {row: Gap.from_json(gap) for row, gap in gaps.items()}
+                for name, gaps in content["gaps"].items()
+            },
+            shares={
+                part: [Interval.from_json(i) for i in each]
+                for part, each in content["shares"].items()
+            },
+            pooled_shares={
+                part: Interval.from_json(i) for part, i in content["pooled_shares"].items()
+            },
+            **{name: content[name] for name in ("cluster", "n_resamples", "seed", "notes")},
+        )
+
+
+def _without_nan(content: Any) -> Any:
     """Return a record with None for every number that is not finite, as JSON needs."""
-    return {
-        name: None if isinstance(value, float) and not isfinite(value) else value
-        for name, value in content.items()
-    }
+    if isinstance(content, dict):
+        return {name: _without_nan(value) for name, value in content.items()}
+    if isinstance(content, list):
+        return [_without_nan(value) for value in content]
+    return None if isinstance(content, float) and not isfinite(content) else content
 
 
-def with_nan(content: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+def _with_nan(content: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     """Return a record with NaN for None in the entries `names`."""
     return {
         name: float("nan") if value is None and name in names else value

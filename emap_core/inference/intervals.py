@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emap_core.decomposition import Decomposition
-from emap_core.inference.gap import Gap, Interval, Projection, without_nan
+from emap_core.inference.gap import Gap, Interval, Intervals, Projection
 from emap_core.inference.limits import interval_from_resamples, rule_of_three
 from emap_core.inference.metrics import (
-    Array,
     Metric,
-    Scored,
-    Space,
-    Task,
     check,
     default_metrics,
     evaluate_scored,
@@ -32,6 +27,7 @@ from emap_core.inference.resampling import (
     reproject,
     resolve_cluster,
 )
+from emap_core.inference.scores import Array, Scored, Space, Task
 from emap_core.inference.significance import mcnemar, randomisation_test
 from emap_core.inference.table import PROJECTIONS, best_constant, projections
 
@@ -43,64 +39,6 @@ _ELEMENTS_OF_WEIGHTS = 2**23
 _RESAMPLES_TO_SHUFFLE = 250
 # A share of the variance that is rounding: the projection is the model, in every sample.
 _NO_INTERACTION = 1e-12
-
-
-@dataclass(frozen=True)
-class Intervals:
-    """Everything that resampling says about a run.
-
-    Attributes
-    ----------
-    rows : dict
-        For each metric, an `Interval` for each row of the table.
-    gaps : dict
-        For each metric, a `Gap` for ``"emap_leave_one_out"`` and ``"emap"``.
-    shares : dict
-        For text, image and interaction, an `Interval` for each class; no limits without a grid.
-    pooled_shares : dict
-        The same, pooled over classes.
-    cluster : str
-        What was drawn: ``none`` (examples), ``image``, ``text`` or ``both``.
-    n_resamples, seed : int
-    notes : list of str
-        What a reader has to know: resamples that needed a fallback, limits that could not be had.
-    """
-
-    rows: dict[str, dict[str, Interval]]
-    gaps: dict[str, dict[str, Gap]]
-    shares: dict[str, list[Interval]]
-    pooled_shares: dict[str, Interval]
-    cluster: Cluster
-    n_resamples: int
-    seed: int
-    notes: list[str] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values, None in place of NaN."""
-        content: dict[str, Any] = _without_nan(asdict(self))
-        return content
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Intervals:
-        """Return what `to_json` was called on; further entries are ignored."""
-        return cls(
-            rows={
-                name: {row: Interval.from_json(i) for row, i in rows.items()}
-                for name, rows in content["rows"].items()
-            },
-            gaps={
-                name: {row: Gap.from_json(gap) for row, gap in gaps.items()}
-                for name, gaps in content["gaps"].items()
-            },
-            shares={
-                part: [Interval.from_json(i) for i in each]
-                for part, each in content["shares"].items()
-            },
-            pooled_shares={
-                part: Interval.from_json(i) for part, i in content["pooled_shares"].items()
-            },
-            **{name: content[name] for name in ("cluster", "n_resamples", "seed", "notes")},
-        )
 
 
 def intervals(
@@ -475,9 +413,3 @@ def _shares_of(sums: Array) -> Array:
     total = sums.sum(axis=1, keepdims=True)
     shares = np.divide(sums, total, out=np.full(sums.shape, np.nan), where=total > 0)
     return np.asarray(shares)
-
-
-def _without_nan(content: Any) -> Any:
-    if isinstance(content, dict):
-        return without_nan({name: _without_nan(value) for name, value in content.items()})
-    return [_without_nan(value) for value in content] if isinstance(content, list) else content

@@ -15,7 +15,7 @@ from scipy import stats
 
 from emap_core.decomposition import Decomposition
 from emap_core.inference.gap import Interval
-from emap_core.inference.metrics import Array, Space, Task, predict
+from emap_core.inference.scores import Array, Space, Task, predict
 
 KINDS = ("redundant", "text-led", "image-led", "synergistic")
 """All three predictions agree; the full one follows the text; the image; neither."""

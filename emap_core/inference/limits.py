@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 from emap_core.inference.gap import Interval
-from emap_core.inference.metrics import Array
+from emap_core.inference.scores import Array
 
 CONFIDENCE = 0.95
 

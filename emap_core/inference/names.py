@@ -8,7 +8,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from emap_core.inference.metrics import Space, Task, predict
+from emap_core.inference.scores import Space, Task, predict
 
 
 @overload

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from emap_core.decomposition import Decomposition
 from emap_core.errors import SettingError
-from emap_core.inference.metrics import Array
+from emap_core.inference.scores import Array
 
 Cluster = Literal["auto", "none", "image", "text", "both"]
 CLUSTERS = ("auto", "none", "image", "text", "both")

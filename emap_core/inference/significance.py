@@ -8,16 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from emap_core.inference.metrics import (
-    Metric,
-    Scored,
-    Space,
-    Task,
-    check,
-    evaluate_scored,
-    evaluate_shuffled,
-    metric,
-)
+from emap_core.inference.metrics import Metric, check, evaluate_scored, evaluate_shuffled, metric
+from emap_core.inference.scores import Scored, Space, Task
 
 _ELEMENTS = 2**21
 

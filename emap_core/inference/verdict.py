@@ -8,7 +8,8 @@ from typing import Literal
 
 from emap_core.decomposition import Decomposition
 from emap_core.inference.gap import Gap
-from emap_core.inference.metrics import Metric, Space, metric
+from emap_core.inference.metrics import Metric, metric
+from emap_core.inference.scores import Space
 
 Kind = Literal["relies", "small", "none", "undecided", "hurts", "variance", "undefined"]
 

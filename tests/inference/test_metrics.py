@@ -12,11 +12,10 @@ from emap_core.inference.metrics import (
     evaluate,
     evaluate_resamples,
     metric,
-    predict,
-    probabilities,
     vqa_credit,
     why_undefined,
 )
+from emap_core.inference.scores import predict, probabilities
 
 RNG = np.random.default_rng(5)
 N = 60

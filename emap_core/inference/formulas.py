@@ -1,0 +1,192 @@
+"""The formulas of the metrics, as scikit-learn defines them, for one resample or many at once.
+
+Three kinds: values of single examples, whose weighted mean is the metric; functions of hits,
+predictions and labels counted in each class, all of shape (B, K); and functions of all examples
+of one resample with their weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from emap_core.inference.scores import Array, Scored
+
+
+def right(scored: Scored) -> Array:
+    """Return whether each prediction is the label."""
+    return np.asarray(scored.predictions == scored.labels, dtype=np.float64)
+
+
+def log_loss(scored: Scored) -> Array:
+    """Return minus the logarithm of each label's probability."""
+    scores, labels = scored.scores, scored.labels
+    least = float(np.finfo(np.float64).eps)
+    if scored.task == "multiclass" and scored.space == "logits":
+        # Odds against the own class; as in scikit-learn no probability is below `least`.
+        odds = np.exp(np.minimum(scores - _of_label(scores, labels), 100.0))
+        return np.asarray(np.minimum(np.log(np.einsum("...c->...", odds)), -np.log(least)))
+    p = scored.probabilities
+    if scored.task == "binary":
+        own = np.where(labels == 1, p[..., 0], 1.0 - p[..., 0])
+    else:
+        own = _of_label(p, labels)[..., 0]
+    return np.asarray(-np.log(np.maximum(own, least)))
+
+
+def within_top(k: int, scored: Scored) -> Array:
+    """Return whether the label is among the k highest scores; of a tie, the first classes are."""
+    scores = scored.scores
+    own = _of_label(scores, scored.labels)
+    earlier = np.arange(scores.shape[-1]) < scored.labels[:, None]
+    ahead = (scores > own) | ((scores == own) & earlier)
+    return np.asarray(ahead.sum(axis=-1) < k, dtype=np.float64)
+
+
+def _of_label(values: Array, labels: Array) -> Array:
+    """Return the value of each example's own class, shape (..., N, 1)."""
+    place = np.broadcast_to(labels[:, None], (*values.shape[:-1], 1))
+    return np.take_along_axis(values, place, axis=-1)
+
+
+def brier(scored: Scored) -> Array:
+    """Return squared distance of the probabilities from the label, summed over classes."""
+    p = scored.probabilities
+    if scored.task == "binary":
+        return np.asarray((p[..., 0] - scored.labels) ** 2)
+    truth = scored.labels[:, None] == np.arange(p.shape[-1])
+    return np.asarray(((p - truth) ** 2).sum(axis=-1))
+
+
+def credit(scored: Scored) -> Array:
+    """Return what each prediction earns from a table of credits."""
+    chosen = np.maximum(scored.predictions, 0)[..., None]
+    credit = np.broadcast_to(scored.labels, scored.scores.shape)
+    return np.asarray(np.take_along_axis(credit, chosen, axis=-1)[..., 0])
+
+
+def balanced_accuracy(hits: Array, predicted: Array, actual: Array) -> Array:
+    """Return mean recall of the classes that occur."""
+    seen = actual > 0
+    recall = np.divide(hits, actual, out=np.zeros_like(hits), where=seen)
+    return np.asarray(recall.sum(axis=-1) / seen.sum(axis=-1))
+
+
+def _f1_each(hits: Array, predicted: Array, actual: Array) -> tuple[Array, Array]:
+    either = predicted + actual
+    seen = either > 0
+    return np.divide(2.0 * hits, either, out=np.zeros_like(hits), where=seen), seen
+
+
+def f1_macro(hits: Array, predicted: Array, actual: Array) -> Array:
+    """Return mean F1 of the classes."""
+    # A class that is neither predicted nor a label has no F1 and does not count.
+    f1, seen = _f1_each(hits, predicted, actual)
+    return np.asarray(f1.sum(axis=-1) / np.maximum(seen.sum(axis=-1), 1))
+
+
+def f1_micro(hits: Array, predicted: Array, actual: Array) -> Array:
+    """Return f1 of all decisions together."""
+    both = (predicted + actual).sum(axis=-1)
+    micro = np.divide(2.0 * hits.sum(axis=-1), both, out=np.zeros_like(both), where=both > 0)
+    return np.asarray(micro)
+
+
+def f1_weighted(hits: Array, predicted: Array, actual: Array) -> Array:
+    """Return mean F1 of the classes, weighted by their labels."""
+    f1, _ = _f1_each(hits, predicted, actual)
+    total = actual.sum(axis=-1)
+    weighted = (f1 * actual).sum(axis=-1)
+    mean = np.divide(weighted, total, out=np.zeros_like(total), where=total > 0)
+    return np.asarray(mean)
+
+
+def f1_positive(hits: Array, predicted: Array, actual: Array) -> Array:
+    """Return f1 of the second class."""
+    return _f1_each(hits, predicted, actual)[0][..., 1]
+
+
+def _mean_over_classes(
+    score: Callable[[Array, Array], float], scored: Scored, weights: Array, needs_negatives: bool
+) -> float:
+    """Return the mean of a ranking's score over the classes that it is defined for.
+
+    `score` is given the weights of the positive and of the negative examples at each of the
+    different scores, in ascending order.
+    """
+    labels, ranking = scored.per_class()
+    values = []
+    for c in range(labels.shape[1]):
+        positive = labels[:, c] == 1
+        if not positive.any() or (needs_negatives and positive.all()):
+            continue
+        _, place = np.unique(ranking[:, c], return_inverse=True)
+        values.append(
+            score(np.bincount(place, weights * positive), np.bincount(place, weights * ~positive))
+        )
+    return float(np.mean(values)) if values else float("nan")
+
+
+def roc_auc(scored: Scored, weights: Array) -> float:
+    """Return area under the ROC curve, the mean over classes against the rest."""
+
+    def area(positive: Array, negative: Array) -> float:
+        # The share of pairs in the right order, a tie being half of one.
+        below = np.cumsum(negative) - negative / 2.0
+        return float(positive @ below / (positive.sum() * negative.sum()))
+
+    return _mean_over_classes(area, scored, weights, True)
+
+
+def average_precision(scored: Scored, weights: Array) -> float:
+    """Return mean precision over the recall steps, the mean over classes."""
+
+    def mean_precision(positive: Array, negative: Array) -> float:
+        hits, both = np.cumsum(positive[::-1]), np.cumsum((positive + negative)[::-1])
+        return float(positive[::-1] @ (hits / both) / hits[-1])
+
+    return _mean_over_classes(mean_precision, scored, weights, False)
+
+
+def calibration_error(scored: Scored, weights: Array) -> float:
+    """Return the mean |confidence - accuracy| over 15 bins (Guo et al. 2017, arXiv 1706.04599)."""
+    p = scored.probabilities
+    confidence = np.maximum(p, 1.0 - p)[:, 0] if scored.task == "binary" else p.max(axis=1)
+    excess = weights * (confidence - right(scored))
+    bins = np.minimum((confidence * 15).astype(int), 14)
+    return float(np.abs(np.bincount(bins, excess, minlength=15)).sum() / weights.sum())
+
+
+def r2(scored: Scored, weights: Array) -> float:
+    """Return share of the variance explained, the mean over outputs."""
+    total = weights @ (scored.labels - np.average(scored.labels, axis=0, weights=weights)) ** 2
+    if (scored.labels == scored.labels[:1]).all(axis=0).any():
+        return float("nan")
+    return float(np.mean(1.0 - weights @ (scored.labels - scored.scores) ** 2 / total))
+
+
+def rmse(scored: Scored, weights: Array) -> float:
+    """Return root of the mean squared error, the mean over outputs."""
+    squares = np.average((scored.labels - scored.scores) ** 2, axis=0, weights=weights)
+    return float(np.sqrt(squares).mean())
+
+
+def spearman(scored: Scored, weights: Array) -> float:
+    """Return rank correlation, the mean over outputs."""
+
+    def correlation(x: Array, y: Array) -> float:
+        a, b = _ranks(x, weights), _ranks(y, weights)
+        a, b = a - np.average(a, weights=weights), b - np.average(b, weights=weights)
+        scale = np.sqrt((weights @ a**2) * (weights @ b**2))
+        return float(weights @ (a * b) / scale) if scale > 0 else float("nan")
+
+    columns = range(scored.scores.shape[1])
+    return float(np.mean([correlation(scored.labels[:, c], scored.scores[:, c]) for c in columns]))
+
+
+def _ranks(values: Array, weights: Array) -> Array:
+    # The middle of the ranks that a value's copies would take, a weight being a number of copies.
+    _, place = np.unique(values, return_inverse=True)
+    each = np.bincount(place, weights)
+    return np.asarray((np.cumsum(each) - each / 2.0)[place])

@@ -1,0 +1,129 @@
+"""What scores say: predictions, probabilities and rankings, in every task and space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from emap_core.errors import SettingError
+
+if TYPE_CHECKING:
+    from emap_core.inference.metrics import Metric
+
+Array = NDArray[Any]
+Task = Literal["multiclass", "binary", "multilabel", "regression"]
+Space = Literal["logits", "log_probabilities", "probabilities"]
+
+SMALLEST_PROBABILITY = 1e-7
+
+
+def probabilities(scores: ArrayLike, task: Task, space: Space = "logits") -> Array:
+    """Return projected scores of shape (..., C) as probabilities of the same shape.
+
+    Logits go through softmax (multiclass) or sigmoid (each class of the other tasks). Projected
+    probabilities may leave [0, 1]: they are clipped to [1e-7, 1] and renormalised; projected
+    log-probabilities likewise, through exp.
+
+    Raises
+    ------
+    SettingError
+        If the task is a regression.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    if task == "regression":
+        raise SettingError("a regression has no probabilities")
+    if space == "logits":
+        if task == "multiclass":
+            return np.asarray(special.softmax(values, axis=-1))
+        return np.asarray(special.expit(values))
+    if space == "log_probabilities":
+        values = np.exp(np.minimum(values, 0.0))
+    kept = np.clip(values, SMALLEST_PROBABILITY, 1.0)
+    if task == "multiclass":
+        return np.asarray(kept / kept.sum(axis=-1, keepdims=True))
+    return np.asarray(kept / (kept + np.clip(1.0 - values, SMALLEST_PROBABILITY, 1.0)))
+
+
+def predict(scores: ArrayLike, task: Task, space: Space = "logits") -> Array:
+    """Return what scores of shape (..., N, C) decide.
+
+    Multiclass: the class of the highest score, the first one of several, shape (..., N). Binary:
+    0 or 1, shape (..., N). Multilabel: 0 or 1 for each class, shape (..., N, C); 1 is above the
+    threshold (logit 0, probability 1/2). A score that is not a number decides -1. Regression: the
+    scores themselves.
+    """
+    values = np.asarray(scores)
+    if task == "regression":
+        return values
+    if task == "multiclass":
+        unknown = _unknown(values)
+        decided = values.argmax(axis=-1)
+        return np.where(unknown, -1, decided) if unknown.any() else np.asarray(decided)
+    threshold = {"logits": 0.0, "log_probabilities": np.log(0.5), "probabilities": 0.5}[space]
+    decided = np.where(np.isnan(values), -1, values > threshold)
+    return decided[..., 0] if task == "binary" else decided
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Labels and scores of the same N examples, with what several metrics read from them.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (N,) or (N, C)
+    scores : ndarray of shape (N, C) or (B, N, C)
+        With a leading axis, the scores that the examples have in each of B resamples.
+    task, space : str
+    """
+
+    labels: Array
+    scores: Array
+    task: Task
+    space: Space
+
+    @cached_property
+    def predictions(self) -> Array:
+        """What the scores decide; see `predict`."""
+        return predict(self.scores, self.task, self.space)
+
+    @cached_property
+    def probabilities(self) -> Array:
+        """The scores as probabilities; see `probabilities`."""
+        return probabilities(self.scores, self.task, self.space)
+
+    @cached_property
+    def unknown(self) -> Array:
+        """Whether an example's scores are not numbers, shape (N,) or (B, N)."""
+        return _unknown(self.scores)
+
+    @cached_property
+    def _values(self) -> dict[str, Array]:
+        return {}
+
+    def values(self, which: Metric) -> Array | None:
+        """Return the values of the examples whose mean the metric is; None if it is no mean."""
+        if which.of_examples is not None and which.name not in self._values:
+            self._values[which.name] = which.of_examples(self)
+        return self._values.get(which.name)
+
+    def per_class(self) -> tuple[Array, Array]:
+        """Return labels (N, K) of 0 and 1 and scores (N, K) that rank examples in each class."""
+        if self.task == "multiclass":
+            n_classes = self.scores.shape[-1]
+            if self.space == "logits":
+                # The logarithm ranks as the probability does, and does not saturate at 1.
+                ranking = special.log_softmax(self.scores, axis=-1)
+            else:
+                ranking = self.probabilities
+            return (self.labels[:, None] == np.arange(n_classes)).astype(int), ranking
+        return self.labels.reshape(self.scores.shape), self.scores
+
+
+def _unknown(values: Array) -> Array:
+    # A sum is as telling as a look at every class, and several times faster.
+    return np.asarray(np.isnan(np.einsum("...c->...", values)))
