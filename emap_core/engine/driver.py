@@ -1,4 +1,4 @@
-"""Compute a run: plan the tiles, evaluate them, keep their sums, reduce them in order."""
+"""Compute a run: check what is given, take up what is there, evaluate, write down."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ import pandas as pd
 import torch
 
 from emap_core import inference
-from emap_core.engine.evaluate import GridSums, Probe, TileSums
-from emap_core.engine.plan import Plan, Tile
+from emap_core.decomposition import Decomposition
+from emap_core.decomposition.sampled import SampledFit
+from emap_core.engine.exact import ExactEvaluation
 from emap_core.engine.progress import Listener, Progress
+from emap_core.engine.sampled import SampledEvaluation
 from emap_core.engine.settings import Settings
 from emap_core.engine.states import make_thumbnail
 from emap_core.engine.work import Work, prepare
 from emap_core.errors import Cancelled, EmapError, RunError
 from emap_core.runs import Run
-from emap_core.runs.folder import RunFolder, replacing, runs_root
-from emap_core.runs.grid import create_grid, open_grid
+from emap_core.runs.folder import RunFolder, read_json, replacing, runs_root
 
 _PACKAGES = ("numpy", "torch", "pandas", "scikit-learn", "pillow")
 
@@ -207,11 +208,11 @@ def _compute(
     progress = Progress(folder.id, listener, cancelled)
     if folder.path.is_dir() and _finished_before(folder, work):
         return _as_it_is(folder, progress)
-    plan = Plan.load(folder.plan)
+    plan = read_json(folder.plan)
     if plan is None:
         work.measure()
     else:
-        work.resume(plan)
+        work.resume(plan["n_classes"])
     try:
         held = folder.lock().acquire(timeout=5)
     except filelock.Timeout:
@@ -222,10 +223,10 @@ def _compute(
         if _finished_before(folder, work):
             return _as_it_is(folder, progress)
         try:
-            plan, probe = _start(folder, work, plan)
+            evaluation = _begin(folder, work, plan is not None)
             progress.folder = folder
             with _turn(work.scorer.device, progress) if queue else contextlib.nullcontext():
-                _evaluate(folder, work, plan, probe, progress)
+                _evaluate(folder, work, evaluation, progress)
         except BaseException as error:
             _stopped(folder, progress, error)
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -317,30 +318,24 @@ def _difference(manifest: dict[str, Any], work: Work) -> str:
 
 
 def _evaluate(
-    folder: RunFolder, work: Work, plan: Plan, probe: Probe | None, progress: Progress
+    folder: RunFolder,
+    work: Work,
+    evaluation: ExactEvaluation | SampledEvaluation,
+    progress: Progress,
 ) -> None:
     began = time.monotonic()
-    n_pairs = plan.n_texts * plan.n_images
+    n_pairs = evaluation.n_pairs
     progress.tell(
         "planned",
         pairs_total=n_pairs,
-        tiles=plan.n_tiles,
+        tiles=evaluation.n_tiles,
         keep="grid" if work.keeps_grid else "sums",
         device=work.scorer.device,
     )
-    _encode(folder, work, plan, progress)
-    _run_tiles(folder, work, plan, probe, progress)
-
-    sums = GridSums(work.targets, plan.n_classes)
-    for tile in plan.tiles():
-        stored = TileSums.load(_tile_file(folder, tile))
-        if stored is None:
-            raise RunError(f"tile {tile.number} of run {folder.id!r} is damaged; start it again")
-        sums.add(tile, stored)
-    decomposition = sums.decomposition(work.text_order)
-    with replacing(folder.sums) as temporary, temporary.open("wb") as file:
-        fields = {name: getattr(decomposition, name) for name in decomposition.__dataclass_fields__}
-        np.savez(file, text_order=work.text_order, **fields)
+    _encode(folder, work, progress)
+    result = evaluation.run(progress)
+    work.images.complete_thumbnails()
+    _save(folder, work, result)
     manifest = folder.manifest()
     folder.write_manifest(
         {
@@ -353,46 +348,35 @@ def _evaluate(
     Run.load(folder.path).table()
     for leftover in (folder.tiles, folder.states):
         shutil.rmtree(leftover, ignore_errors=True)
-    (folder.path / "probe.npy").unlink(missing_ok=True)
+    folder.probe.unlink(missing_ok=True)
     progress.tell("finished", pairs_done=n_pairs, pairs_total=n_pairs)
 
 
-def _start(folder: RunFolder, work: Work, plan: Plan | None) -> tuple[Plan, Probe | None]:
+def _save(folder: RunFolder, work: Work, result: Decomposition | SampledFit) -> None:
+    arrays: dict[str, Any] = {"text_order": work.text_order}
+    if isinstance(result, SampledFit):
+        arrays |= {
+            name: getattr(result, name) for name in ("text_noise", "image_noise", "explained")
+        } | {"fraction": np.asarray(result.fraction)}
+        result = result.decomposition
+    arrays |= {name: getattr(result, name) for name in result.__dataclass_fields__}
+    with replacing(folder.sums) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def _begin(folder: RunFolder, work: Work, resumed: bool) -> ExactEvaluation | SampledEvaluation:
     """Write what describes the run, or take up the plan of one that was cut off."""
     folder.cancel_request.unlink(missing_ok=True)
-    if plan is not None:
+    evaluation = SampledEvaluation if work.method == "sampled" else ExactEvaluation
+    if resumed:
         folder.update_manifest(status="running", error=None)
-        return plan, _load_probe(folder, plan)
-    plan = work.plan()
-    work.evaluator.batch_size = plan.batch_size
+        return evaluation.resume(folder, work)
     _write_tables(folder, work)
-    probe = None
-    if plan.probe != (0, 0):
-        probe = work.probe
-        with replacing(folder.path / "probe.npy") as temporary, temporary.open("wb") as file:
-            np.save(file, probe.cells)
-    if work.keeps_grid:
-        create_grid(
-            folder.grid,
-            (plan.n_texts, plan.n_images, plan.n_classes),
-            (plan.tile_texts, plan.tile_images),
-        )
     folder.write_manifest(_manifest(work))
-    plan.save(folder.plan)
-    return plan, probe
+    return evaluation.start(folder, work)
 
 
-def _load_probe(folder: RunFolder, plan: Plan) -> Probe | None:
-    if plan.probe == (0, 0):
-        return None
-    try:
-        cells = np.load(folder.path / "probe.npy", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise RunError(f"probe.npy of run {folder.id!r} cannot be read: {error}") from error
-    return Probe(cells, 0.0, plan.batch_size)
-
-
-def _encode(folder: RunFolder, work: Work, plan: Plan, progress: Progress) -> None:
+def _encode(folder: RunFolder, work: Work, progress: Progress) -> None:
     evaluator = work.evaluator
     work.images.keep_thumbnails(folder.images)
     if not work.scorer.staged:
@@ -403,70 +387,6 @@ def _encode(folder: RunFolder, work: Work, plan: Plan, progress: Progress) -> No
             progress.check()
             items.prepare(number)
             progress.encoding(items.name, number + 1, items.n_chunks)
-    work.images.complete_thumbnails()
-
-
-def _run_tiles(
-    folder: RunFolder, work: Work, plan: Plan, probe: Probe | None, progress: Progress
-) -> None:
-    grid = open_grid(folder.grid) if work.keeps_grid else None
-    so_far = GridSums(work.targets, plan.n_classes)
-    metric = inference.default_metrics(work.task)[0] if work.labels is not None else None
-
-    def gap_so_far() -> float | None:
-        found = so_far.estimate()
-        if found is None or metric is None or work.labels is None:
-            return None
-        examples, logits, projected = found
-        full, without = (
-            inference.evaluate(
-                metric, work.labels[examples], scores, work.task, work.settings.space
-            )
-            for scores in (logits, projected)
-        )
-        gap = full - without if inference.metric(metric).higher_is_better else without - full
-        return gap if np.isfinite(gap) else None
-
-    done = 0
-    finished = {tile.number: _tile_file(folder, tile).exists() for tile in plan.tiles()}
-    before = sum(tile.n_pairs for tile in plan.tiles() if finished[tile.number])
-    progress.start_pairs(before, plan.n_texts * plan.n_images)
-    for tile in plan.tiles():
-        progress.check()
-        sums = TileSums.load(_tile_file(folder, tile)) if finished[tile.number] else None
-        if sums is None:
-            cells = _tile_cells(work, tile, probe)
-            sums = TileSums.of(cells, tile, work.targets)
-            if grid is not None:
-                grid[tile.rows, tile.columns] = cells.astype(np.float32, copy=False)
-            # The sums come last: where they are, the tile is whole.
-            sums.save(_tile_file(folder, tile))
-            if work.evaluator.batch_size < plan.batch_size:
-                plan = plan.with_batch_size(work.evaluator.batch_size)
-                plan.save(folder.plan)
-        so_far.add(tile, sums)
-        done += tile.n_pairs
-        progress.pairs(done, gap_so_far)
-    if not work.scorer.staged:
-        work.images.complete_thumbnails()
-
-
-def _tile_cells(work: Work, tile: Tile, probe: Probe | None) -> Any:
-    if tile.number > 0 or probe is None:
-        return work.evaluator.cells(tile.rows, tile.columns)
-    rows, columns = probe.shape
-    cells = probe.cells
-    if columns < tile.columns.stop:
-        right = work.evaluator.cells(slice(0, rows), slice(columns, tile.columns.stop))
-        cells = np.concatenate([cells, right], axis=1)
-    if rows < tile.rows.stop:
-        below = work.evaluator.cells(slice(rows, tile.rows.stop), tile.columns)
-        cells = np.concatenate([cells, below], axis=0)
-    return cells
-
-
-def _tile_file(folder: RunFolder, tile: Tile) -> Path:
-    return folder.tiles / f"{tile.number:06d}.npz"
 
 
 def _stopped(folder: RunFolder, progress: Progress, error: BaseException) -> None:
@@ -522,7 +442,7 @@ def _manifest(work: Work) -> dict[str, Any]:
             or (inference.default_metrics(work.task) if work.labels is not None else [])
         ),
         "resampling": work.settings.resampling,
-        "method": work.settings.method,
+        "method": work.method,
         "space": work.settings.space,
         "output": work.scorer.output,
         "task": work.task,

@@ -87,11 +87,9 @@ class Plan:
         write_json(path, asdict(self))
 
     @classmethod
-    def load(cls, path: Path) -> Plan | None:
-        """Return a stored plan, None where there is none."""
-        content: dict[str, Any] | None = read_json(path)
-        if content is None:
-            return None
+    def load(cls, path: Path) -> Plan:
+        """Return a stored plan."""
+        content: dict[str, Any] = read_json(path) or {}
         return cls(**{**content, "probe": tuple(content["probe"])})
 
 

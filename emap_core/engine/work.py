@@ -94,15 +94,22 @@ class Work:
         self.evaluator.batch_size = by_hand or self.probe.batch_size
         self._fit_labels(self.probe.cells.shape[2])
 
-    def resume(self, plan: Plan) -> None:
-        """Take up a plan that was made before, with nothing measured again."""
-        self.evaluator.batch_size = plan.batch_size
-        self._fit_labels(plan.n_classes)
+    def resume(self, n_classes: int) -> None:
+        """Take up work whose outputs are known to have `n_classes`; nothing is measured again."""
+        self._fit_labels(n_classes)
 
     def _fit_labels(self, n_classes: int) -> None:
         self.n_classes = n_classes
         self.labels = match_labels(self.dataset, self.scorer.classes, n_classes)
         self.classes = _class_names(self.scorer.classes, self.dataset, n_classes)
+
+    @property
+    def method(self) -> str:
+        """The method; a sample in which every text meets every image is the exact grid."""
+        k = self.settings.images_per_text
+        if self.settings.method == "sampled" and k is not None and k >= self.cells.shape[1]:
+            return "exact"
+        return self.settings.method
 
     @property
     def grid_bytes(self) -> int:
@@ -113,6 +120,8 @@ class Work:
     @property
     def keeps_grid(self) -> bool:
         """Whether the grid is written to disk."""
+        if self.method != "exact":
+            return False
         if self.settings.keep == "auto":
             return self.grid_bytes <= self.settings.grid_budget
         return self.settings.keep == "grid"

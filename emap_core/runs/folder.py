@@ -113,6 +113,11 @@ class RunFolder:
         return self.path / "plan.json"
 
     @property
+    def probe(self) -> Path:
+        """The first cells, evaluated to measure the speed; there until the run is finished."""
+        return self.path / "probe.npy"
+
+    @property
     def sums(self) -> Path:
         """Row, column, total and matched values: all that a decomposition needs."""
         return self.path / "sums.npz"

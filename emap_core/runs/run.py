@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from emap_core import inference
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.exact import PARTS
+from emap_core.decomposition.sampled import SampledDecomposition, SampledFit
 from emap_core.errors import RunError
 from emap_core.inference import Gap, Verdict
 from emap_core.inference.metrics import Space, Task
@@ -95,8 +96,21 @@ class Run:
     @cached_property
     def decomposition(self) -> Decomposition:
         """The predictions, split into text, image and interaction parts."""
-        stored = self._arrays
-        return Decomposition(**{name: stored[name] for name in Decomposition.__dataclass_fields__})
+        kind = Decomposition if self.manifest["method"] == "exact" else SampledDecomposition
+        return kind(**{name: self._arrays[name] for name in kind.__dataclass_fields__})
+
+    @cached_property
+    def sampled(self) -> SampledFit | None:
+        """The fit to a part of the grid, with draws of its error; None for an exact run."""
+        if self.manifest["method"] == "exact":
+            return None
+        return SampledFit(
+            self.decomposition,
+            self._arrays["text_noise"],
+            self._arrays["image_noise"],
+            float(self._arrays["fraction"]),
+            self._arrays["explained"],
+        )
 
     @cached_property
     def shares(self) -> Decomposition:

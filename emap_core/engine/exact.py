@@ -1,0 +1,164 @@
+"""The exact method: every tile of the grid, its sums kept on disk and reduced in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emap_core import inference
+from emap_core.decomposition import Decomposition
+from emap_core.engine.evaluate import GridSums, TileSums
+from emap_core.engine.plan import Plan, Tile
+from emap_core.engine.progress import Progress
+from emap_core.engine.work import Work
+from emap_core.errors import RunError
+from emap_core.runs.folder import RunFolder, replacing
+from emap_core.runs.grid import create_grid, open_grid
+
+
+class ExactEvaluation:
+    """All pairs of a run, tile by tile.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    work : Work
+    plan : Plan
+        New, or taken up from a run that was cut off.
+    probe : ndarray of shape (a, b, C) or None
+        The first cells of the first tile, where they were evaluated to measure the speed.
+    """
+
+    def __init__(self, folder: RunFolder, work: Work, plan: Plan, probe: Any) -> None:
+        self._folder = folder
+        self._work = work
+        self._plan = plan
+        self._probe = probe
+        work.evaluator.batch_size = plan.batch_size
+
+    @classmethod
+    def start(cls, folder: RunFolder, work: Work) -> ExactEvaluation:
+        """Fix the plan and write it down, with the cells that are there already."""
+        plan = work.plan()
+        probe = None
+        if plan.probe != (0, 0):
+            probe = work.probe.cells
+            with replacing(folder.probe) as temporary, temporary.open("wb") as file:
+                np.save(file, probe)
+        if work.keeps_grid:
+            create_grid(
+                folder.grid,
+                (plan.n_texts, plan.n_images, plan.n_classes),
+                (plan.tile_texts, plan.tile_images),
+            )
+        plan.save(folder.plan)
+        return cls(folder, work, plan, probe)
+
+    @classmethod
+    def resume(cls, folder: RunFolder, work: Work) -> ExactEvaluation:
+        """Take up the plan of a run that was cut off."""
+        plan = Plan.load(folder.plan)
+        probe = None
+        if plan.probe != (0, 0):
+            try:
+                probe = np.load(folder.probe, allow_pickle=False)
+            except (OSError, ValueError) as error:
+                raise RunError(f"probe.npy of run {folder.id!r} cannot be read: {error}") from error
+        return cls(folder, work, plan, probe)
+
+    @property
+    def n_pairs(self) -> int:
+        """Pairs in all."""
+        return self._plan.n_texts * self._plan.n_images
+
+    @property
+    def n_tiles(self) -> int:
+        """Tiles in all."""
+        return self._plan.n_tiles
+
+    def run(self, progress: Progress) -> Decomposition:
+        """Evaluate what is not there yet, and return the decomposition.
+
+        Raises
+        ------
+        EmapError
+            If the model's outputs are wrong or the run is cancelled; finished tiles are kept.
+        """
+        self._evaluate(progress)
+        # Read back from disk in tile order, so that an interruption cannot change a bit.
+        sums = GridSums(self._work.targets, self._plan.n_classes)
+        for tile in self._plan.tiles():
+            stored = TileSums.load(self._file(tile))
+            if stored is None:
+                raise RunError(
+                    f"tile {tile.number} of run {self._folder.id!r} is damaged; start it again"
+                )
+            sums.add(tile, stored)
+        return sums.decomposition(self._work.text_order)
+
+    def _evaluate(self, progress: Progress) -> None:
+        work = self._work
+        grid = open_grid(self._folder.grid) if work.keeps_grid else None
+        so_far = GridSums(work.targets, self._plan.n_classes)
+        tiles = list(self._plan.tiles())
+        there = [self._file(tile).exists() for tile in tiles]
+        before = sum(tile.n_pairs for tile, done in zip(tiles, there, strict=True) if done)
+        progress.start_pairs(before, self.n_pairs)
+        done = 0
+        for tile, finished in zip(tiles, there, strict=True):
+            progress.check()
+            sums = TileSums.load(self._file(tile)) if finished else None
+            if sums is None:
+                cells = self._cells(tile)
+                sums = TileSums.of(cells, tile, work.targets)
+                if grid is not None:
+                    grid[tile.rows, tile.columns] = cells.astype(np.float32, copy=False)
+                # The sums come last: where they are, the tile is whole.
+                sums.save(self._file(tile))
+                if work.evaluator.batch_size < self._plan.batch_size:
+                    self._plan = self._plan.with_batch_size(work.evaluator.batch_size)
+                    self._plan.save(self._folder.plan)
+            so_far.add(tile, sums)
+            done += tile.n_pairs
+            progress.pairs(done, self._gap(so_far))
+
+    def _gap(self, so_far: GridSums) -> Callable[[], float | None]:
+        """Return a function that estimates the gap of the first metric from the tiles so far."""
+        work = self._work
+
+        def estimate() -> float | None:
+            found = so_far.estimate()
+            if found is None or work.labels is None:
+                return None
+            examples, logits, projected = found
+            gap = inference.difference(
+                inference.default_metrics(work.task)[0],
+                work.labels[examples],
+                logits,
+                projected,
+                work.task,
+                work.settings.space,
+            )
+            return gap if np.isfinite(gap) else None
+
+        return estimate
+
+    def _cells(self, tile: Tile) -> Any:
+        evaluator = self._work.evaluator
+        if tile.number > 0 or self._probe is None:
+            return evaluator.cells(tile.rows, tile.columns)
+        cells = self._probe
+        rows, columns = cells.shape[:2]
+        if columns < tile.columns.stop:
+            right = evaluator.cells(slice(0, rows), slice(columns, tile.columns.stop))
+            cells = np.concatenate([cells, right], axis=1)
+        if rows < tile.rows.stop:
+            below = evaluator.cells(slice(rows, tile.rows.stop), tile.columns)
+            cells = np.concatenate([cells, below], axis=0)
+        return cells
+
+    def _file(self, tile: Tile) -> Path:
+        return self._folder.tiles / f"{tile.number:06d}.npz"
