@@ -1,0 +1,164 @@
+"""A metric of the projection from a part of the grid: corrected, with limits, and when to stop.
+
+Errors in the effects lower most metrics of the projection on average. What more of the same error
+does to the metric is drawn, and the straight line through it is followed back to no error at all:
+Cook & Stefanski, "Simulation-extrapolation estimation in parametric measurement error models",
+JASA 89 (1994).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from emap_core.decomposition.design import Design
+from emap_core.decomposition.exact import Array
+from emap_core.decomposition.sampled import SampledFit
+
+Metric = Callable[[Array], float]
+"""Scores of shape (N, C) to one number; labels and task are its own business."""
+
+_INNER_DRAWS = 8
+_NORMAL_LIMIT = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class SampledGap:
+    """A metric of the model and of its projection, the latter from a part of the grid.
+
+    Attributes
+    ----------
+    full, projected, difference : float
+        `difference` is `full` minus `projected`.
+    uncorrected : float
+        The difference before what noise in the effects does to it was taken off.
+    standard_error : float
+        From the choice of pairs alone; the choice of examples comes on top.
+    low, high : float
+        95% limits for the difference on the exact grid of the same examples.
+    bias_bound : float
+        What the correction leaves of the bias where the error is as large again.
+    """
+
+    full: float
+    projected: float
+    difference: float
+    uncorrected: float
+    standard_error: float
+    low: float
+    high: float
+    bias_bound: float
+
+
+def sampled_gap(
+    fit: SampledFit, metric: Metric, projection: str = "emap_leave_one_out", seed: int = 0
+) -> SampledGap:
+    """Return a metric of the model minus that of its projection, as on the exact grid.
+
+    Parameters
+    ----------
+    fit : SampledFit
+    metric : callable
+        From scores, shape (N, C), to a number. It is called some hundred times.
+    projection : str
+        Attribute of the decomposition that holds the projected scores.
+    seed : int
+        Of the simulated designs behind the standard error.
+    """
+    decomposition = fit.decomposition
+    scores = np.asarray(getattr(decomposition, projection))
+    full, plain = metric(decomposition.logits), metric(scores)
+    if fit.fraction >= 1:
+        gap = full - plain
+        return SampledGap(full, plain, gap, gap, 0.0, gap, gap, 0.0)
+    noise = [_scores_of_noise(fit, b, projection) for b in range(len(fit.text_noise))]
+    rest = 1.0 - fit.fraction
+    projected, spread = _without_error(metric, scores, noise, rest)
+    error, bias = _simulated_error(metric, scores, noise, rest, spread, seed)
+    gap = full - projected
+    reach = _NORMAL_LIMIT * error
+    return SampledGap(
+        full, projected, gap, full - plain, error, gap - reach, gap + reach, abs(bias)
+    )
+
+
+def next_images_per_text(design: Design, gap: SampledGap, tolerance: float) -> int | None:
+    """Return how many images a text should meet next, None where the gap is known well enough.
+
+    It is when both the bound of the bias and half the width of the interval are within
+    `tolerance`. Rounds double; the whole grid follows at once where another doubling would reach
+    it or where no smaller design is in sight that would do.
+    """
+    reach = (gap.high - gap.low) / 2.0
+    n_images = design.shape[1]
+    if design.fraction >= 1 or max(reach, gap.bias_bound) <= tolerance:
+        return None
+    if tolerance <= 0:
+        return n_images
+    needed = max((reach / tolerance) ** 2, gap.bias_bound / tolerance) * design.images_per_text
+    doubled = 2 * design.images_per_text
+    return n_images if doubled >= n_images or needed >= 2 * n_images else doubled
+
+
+def _scores_of_noise(fit: SampledFit, draw: int, projection: str) -> Array:
+    # Projections are linear in logits and means, so that errors are projected like means.
+    text_noise = fit.text_noise[draw].astype(np.float64)
+    projected = replace(
+        fit.decomposition,
+        logits=np.zeros_like(fit.decomposition.logits),
+        mean=fit.decomposition.text_share @ text_noise,
+        text_mean=text_noise,
+        image_mean=fit.image_noise[draw].astype(np.float64),
+    )
+    return np.asarray(getattr(projected, projection))
+
+
+def _without_error(
+    metric: Metric, scores: Array, noise: Sequence[Array], rest: float
+) -> tuple[float, float]:
+    """Return the metric at no error, and the variance that the number of draws adds to it.
+
+    Error is added until it is what two thirds and one half of the cells would leave: one half
+    and one unit more than all of them leave. The line through both is followed to no error,
+    `rest` units less, which is under one unit for a finite grid.
+    """
+    lines = []
+    for draw in noise:
+        for sign in (1.0, -1.0):
+            two_thirds = metric(scores + (sign * np.sqrt(0.5)) * draw)
+            half = metric(scores + sign * draw)
+            lines.append(two_thirds - (half - two_thirds) / 0.5 * (0.5 + rest))
+    pairs = np.reshape(lines, (len(noise), 2)).mean(axis=1)
+    return float(pairs.mean()), float(pairs.var(ddof=1) / len(pairs))
+
+
+def _simulated_error(
+    metric: Metric,
+    scores: Array,
+    noise: Sequence[Array],
+    rest: float,
+    spread: float,
+    seed: int,
+) -> tuple[float, float]:
+    """Return standard deviation and mean of the estimate's error where the truth is known.
+
+    The truth is one draw off the estimated scores, so that examples at a threshold fall to either
+    side of it, and the data are another draw off that truth.
+    """
+    rng = np.random.default_rng(seed)
+    size = np.sqrt(rest)
+    errors, spreads = [], []
+    for b in range(len(noise)):
+        for sign in (1.0, -1.0):
+            others = rng.permutation(np.delete(np.arange(len(noise)), b))
+            truth = scores + sign * size * noise[b]
+            seen = truth + rng.choice((-1.0, 1.0)) * size * noise[others[0]]
+            inner = [noise[i] for i in others[1 : 1 + _INNER_DRAWS]]
+            found, inner_spread = _without_error(metric, seen, inner, rest)
+            errors.append(found - metric(truth))
+            spreads.append(inner_spread)
+    variance = np.var(errors, ddof=1) - np.mean(spreads) + spread
+    # Where draws outweigh the error, their own spread is the least that can be said.
+    return float(np.sqrt(max(float(variance), spread))), float(np.mean(errors))
