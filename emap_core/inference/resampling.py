@@ -51,7 +51,7 @@ class Reprojection:
 
 
 def resolve_cluster(cluster: Cluster, decomposition: Decomposition) -> Cluster:
-    """Return what is resampled: for ``"auto"``, whole images where images repeat.
+    """Return what is resampled: for ``"auto"``, whole images where several images repeat.
 
     Raises
     ------
@@ -62,7 +62,8 @@ def resolve_cluster(cluster: Cluster, decomposition: Decomposition) -> Cluster:
         raise SettingError(f"cluster is {cluster!r}; expected one of {', '.join(CLUSTERS)}")
     if cluster != "auto":
         return cluster
-    return "image" if len(decomposition.image_share) < len(decomposition.logits) else "none"
+    n_images = len(decomposition.image_share)
+    return "image" if 1 < n_images < len(decomposition.logits) else "none"
 
 
 def draw_weights(

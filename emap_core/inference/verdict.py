@@ -76,7 +76,7 @@ def verdict(
     details = (*disagreement, _measured(gap))
     if not (isfinite(gap.low) and isfinite(gap.high)):
         sentence = (
-            f"Undecided: {_amount(gap.difference, which)} of {which.label}, and no interval yet."
+            f"Undecided: {_amount(gap.difference, which)} of {which.label}, with no interval."
         )
         return Verdict("undecided", sentence, details)
 

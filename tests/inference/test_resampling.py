@@ -115,6 +115,8 @@ def test_images_are_drawn_where_they_repeat():
     different = emap.decompose(np.eye(3))
     assert resolve_cluster("auto", different) == "none"
     assert clusters_of(different, "auto") is None
+    single = emap.decompose(np.ones((3, 1)), [0, 1, 2], [0, 0, 0])
+    assert resolve_cluster("auto", single) == "none"
     with pytest.raises(SettingError, match="'images'"):
         resolve_cluster("images", different)
 
