@@ -1,0 +1,311 @@
+"""Overview: do interactions matter here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from emap_core import inference
+from emap_core.figures import confusion_pair, gap_dumbbell, variance_shares
+from emap_core.figures.style import bracket, measured, percent
+from emap_core.inference import Gap, Intervals, metric
+from emap_core.runs import Run
+from pages import shared
+from pages.shared.example import examples_of
+from pages.shared.glossary import explain
+
+QUESTION = "Do interactions matter here?"
+ROWS = {
+    "full": "The model as it is",
+    "emap": "EMAP, as published",
+    "emap_leave_one_out": "EMAP, leave-one-out",
+    "text_only": "Text only",
+    "image_only": "Image only",
+    "constant": "Constant",
+}
+KIND_WORDS = {
+    "redundant": "text alone and image alone already give the model’s answer",
+    "text-led": "the model’s answer is that of the text alone",
+    "image-led": "the model’s answer is that of the image alone",
+    "synergistic": "neither side alone gives the model’s answer",
+}
+CELL_WORDS = {
+    "both_right": "right either way",
+    "helped": "right only with interactions",
+    "hurt": "right only without them",
+    "both_wrong": "wrong either way",
+}
+
+
+def _page() -> None:
+    run = shared.require_run()
+    _go_to_chosen_cell()
+    if not (run.path / "inference" / "intervals.json").exists():
+        _compute_intervals(run)
+    found = _intervals(*_key(run), run)
+    smallest = _smallest_gap(run)
+    verdict = run.verdict(smallest)
+    shared.header(QUESTION, verdict.sentence, run)
+    for sentence in verdict.details:
+        shared.text(sentence)
+    if run.metrics:
+        _ask_smallest_gap(run, smallest)
+        _show_gaps(run)
+        _show_table(run, found)
+    else:
+        shared.empty(
+            "The data has no labels: what the model’s outputs are made of can be seen here, but "
+            "not what interactions are worth."
+        )
+    _show_shares(run, found)
+    _show_decisions(run, found)
+    _show_details(run, found)
+    explain(label="What the words on this page mean")
+    shared.next_step(
+        "pages/examples.py",
+        "See the examples where interactions change the answer",
+        view=shared.view_key(show="flips"),
+        slice=None,
+        example=None,
+    )
+
+
+def _key(run: Run) -> tuple[str, str]:
+    return str(run.path), str(run.manifest.get("created"))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _intervals(path: str, created: str, _run: Run) -> Intervals:
+    return _run.intervals()
+
+
+def _compute_intervals(run: Run) -> None:
+    """Show the page's shape while the intervals are computed, once, then the page."""
+    shared.header(QUESTION, "How sure is it? Computing the intervals, once for this run …", run)
+    with st.skeleton(height=420):
+        _intervals(*_key(run), run)
+    st.rerun()
+
+
+def _smallest_gap(run: Run) -> float:
+    try:
+        given = float(shared.view("smallest"))
+    except ValueError:
+        return inference.SMALLEST_GAP
+    return given if 0 < given < 1e6 else inference.SMALLEST_GAP
+
+
+def _ask_smallest_gap(run: Run, smallest: float) -> None:
+    which = metric(run.metrics[0])
+    in_points = which.unit == "points"
+    scale = 100.0 if in_points else 1.0
+    st.session_state["smallest-gap"] = smallest * scale
+
+    def changed() -> None:
+        value = st.session_state["smallest-gap"] / scale
+        default = value == inference.SMALLEST_GAP
+        shared.set_view(smallest=None if default else f"{value:g}")
+
+    with st.popover("What counts as small?", icon=":material/tune:", type="tertiary"):
+        st.number_input(
+            f"The smallest gap that matters to you, {'points of ' if in_points else ''}"
+            f"{which.label}",
+            min_value=0.1 if in_points else 0.001,
+            max_value=50.0 if in_points else 1000.0,
+            step=0.5 if in_points else 0.01,
+            format="%.1f" if in_points else "%.3f",
+            key="smallest-gap",
+            on_change=changed,
+            help="The sentence above says whether the gap is larger than this, smaller, or "
+            "undecided.",
+        )
+
+
+def _gap(run: Run, name: str) -> Gap:
+    gap = run.gap(name)
+    # With a single text or image there is nothing to leave out from.
+    return gap if gap.projected == gap.projected else run.gap(name, "emap")
+
+
+def _show_gaps(run: Run) -> None:
+    gaps = {_capital(metric(name).label): _gap(run, name) for name in run.metrics}
+    if all(gap.full != gap.full for gap in gaps.values()):
+        return
+    shared.show(gap_dumbbell(gaps, theme=shared.theme()), "overview-gaps", table=False)
+
+
+def _show_table(run: Run, found: Intervals) -> None:
+    st.subheader("The model, and what is less than it", anchor=False)
+    table = run.table(intervals=True)
+    words: dict[str, list[str]] = {" ": list(ROWS.values())}
+    for name in run.metrics:
+        which = metric(name)
+        heading = f"{_capital(which.label)} {'↑' if which.higher_is_better else '↓'}"
+        words[heading] = [
+            _value(*(table.loc[row, f"{name}{end}"] for end in ("", "_low", "_high")), which.unit)
+            for row in ROWS
+        ]
+    st.table(words, border="horizontal", hide_index=True)
+    st.caption(
+        shared.plain(
+            f"95% intervals in brackets, N = {run.manifest['n_examples']:,}. ↑ more is better, "
+            f"↓ less is better. {inference.self_term_note(run.decomposition)}"
+        )
+    )
+    for note in found.notes:
+        st.caption(shared.plain(note))
+
+
+def _value(value: float, low: float, high: float, unit: Any) -> str:
+    if value != value:
+        return "not defined"
+    limits = f" {bracket(low, high, unit)}" if low == low and high == high else ""
+    return measured(value, unit) + limits
+
+
+def _show_shares(run: Run, found: Intervals) -> None:
+    st.subheader("What the outputs are made of", anchor=False)
+    pooled = found.pooled_shares["interaction"]
+    interval = bracket(pooled.low, pooled.high, "points") if pooled.low == pooled.low else ""
+    what = {"logits": "logits", "log_probabilities": "log-probabilities"}.get(
+        run.space, "probabilities"
+    )
+    if pooled.value == pooled.value:
+        shared.say(
+            f"Interactions carry {percent(pooled.value)} {interval} of the variance of the {what} "
+            "over all recombinations."
+        )
+    shared.show(variance_shares(run.shares, run.classes, theme=shared.theme()), "overview-shares")
+
+
+def _show_decisions(run: Run, found: Intervals) -> None:
+    examples = examples_of(run)
+    if examples["flip"].isna().all():
+        return
+    if not run.metrics or examples["correct"].isna().all():
+        st.subheader("What kinds of examples there are", anchor=False)
+        _show_kinds(run, found)
+        return
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("Right and wrong, with and without interactions", anchor=False)
+        _show_cells(run)
+    with right:
+        st.subheader("What kinds of examples there are", anchor=False)
+        _show_kinds(run, found)
+
+
+def _show_cells(run: Run) -> None:
+    examples = examples_of(run)
+    chart = confusion_pair(
+        examples["correct"].to_numpy(dtype=bool),
+        examples["correct_without"].to_numpy(dtype=bool),
+        theme=shared.theme(),
+    )
+    key = "overview-cells"
+
+    def chosen() -> None:
+        cells = shared.selected_ids(st.session_state[key])
+        st.session_state["overview-cell"] = cells[0] if cells else None
+
+    shared.show(chart, key, on_select=chosen, table=False)
+    counts = dict(zip(CELL_WORDS.values(), chart.table["examples"], strict=True))
+    for cell, words in CELL_WORDS.items():
+        if counts[words]:
+            _link(f"{counts[words]:,} {words}", show=cell)
+
+
+def _go_to_chosen_cell() -> None:
+    cell = st.session_state.pop("overview-cell", None)
+    if cell in CELL_WORDS:
+        st.switch_page(
+            "pages/examples.py",
+            query_params=shared.selection(
+                view=shared.view_key(show=cell), example=None, slice=None
+            ),
+        )
+
+
+def _show_kinds(run: Run, found: Intervals) -> None:
+    kinds = examples_of(run)["kind"]
+    clusters = run.decomposition.image_index if found.cluster in ("image", "both") else None
+    if found.cluster == "text":
+        clusters = run.decomposition.text_index
+    shares = inference.proportions(kinds.to_numpy(dtype=str), inference.KINDS, clusters)
+    for kind, share in shares.items():
+        with st.container(border=True, gap=None):
+            _link(
+                f"{_capital(kind)}: {percent(share.value)} "
+                f"{bracket(share.low, share.high, 'points')}, {(kinds == kind).sum():,} examples",
+                kind=kind,
+            )
+            st.caption(KIND_WORDS[kind])
+
+
+def _link(words: str, **settings: str) -> None:
+    shared.link(
+        "pages/examples.py",
+        words,
+        icon=":material/arrow_forward:",
+        view=shared.view_key(**settings),
+        example=None,
+        slice=None,
+    )
+
+
+def _show_details(run: Run, found: Intervals) -> None:
+    manifest = run.manifest
+    with st.expander("How this was computed"):
+        drawn = {
+            "none": "examples",
+            "image": "whole images, since images repeat",
+            "text": "whole texts",
+            "both": "texts and images",
+        }[found.cluster]
+        facts = {
+            "Method": manifest["method"],
+            "Projected": run.space.replace("_", "-"),
+            "Task": run.task,
+            "Examples": f"{manifest['n_examples']:,}",
+            "Different texts": f"{manifest['n_texts']:,}",
+            "Different images": f"{manifest['n_images']:,}",
+            "Pairs evaluated": f"{manifest['n_pairs_evaluated']:,}",
+            "Kept": "the whole grid" if run.grid is not None else "sums only",
+            "Resamples": f"{found.n_resamples:,} of {drawn}",
+            "Seed": str(found.seed),
+            "Device": str(manifest.get("device", "not known")),
+            "Time": shared.duration(manifest["seconds"])
+            if manifest.get("seconds")
+            else "not known",
+            "Computed": str(manifest.get("created", ""))[:16].replace("T", " ") + " UTC",
+            "Run": run.id,
+        }
+        for name in run.metrics:
+            facts[f"Gap in {metric(name).label}"] = _gap(run, name).method
+        st.table(
+            {"what": list(facts), "value": [shared.plain(v) for v in facts.values()]},
+            border="horizontal",
+            hide_index=True,
+            hide_header=True,
+        )
+        if run.space != "logits":
+            st.caption(
+                "Projected probabilities can leave the range from 0 to 1; metrics that need "
+                "probabilities clip them to 1e-7 and more, and renormalise."
+            )
+        st.download_button(
+            "Table as CSV",
+            run.table(intervals=True).to_csv() if run.metrics else "",
+            file_name=f"{run.id}.csv",
+            mime="text/csv",
+            disabled=not run.metrics,
+            icon=":material/download:",
+        )
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+_page()

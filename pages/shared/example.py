@@ -1,0 +1,112 @@
+"""One example as people read it: image, text, label, and what the model says of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from emap_core.figures import top_classes, waterfall
+from emap_core.runs import Run
+from emap_core.runs.slices import correct_without, prediction_without
+from pages.shared.escape import escaped
+from pages.shared.interactions import unit
+from pages.shared.show import show, text, theme, thumbnail
+
+FLIP_WORDS = {
+    "helped": "interactions made it right",
+    "hurt": "interactions made it wrong",
+    "changed": "interactions changed the answer",
+    "same": "interactions changed nothing",
+}
+
+
+def examples_of(run: Run) -> pd.DataFrame:
+    """Return the run's examples, shared by all visitors; not to be written to.
+
+    Beside the run's own columns there are ``without`` and ``correct_without``, the prediction
+    without interactions and whether it is right.
+    """
+    return _examples(str(run.path), str(run.manifest.get("created")), run)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the examples …")
+def _examples(path: str, created: str, _run: Run) -> pd.DataFrame:
+    table = _run.examples()
+    table["without"] = prediction_without(table)
+    table["correct_without"] = correct_without(table)
+    return table
+
+
+def positions_of(run: Run, ids: list[str]) -> NDArray[np.intp]:
+    """Return the positions of examples by their ids, leaving out ids that the run does not have."""
+    found = pd.Index(examples_of(run)["id"]).get_indexer_for(ids)
+    return found[found >= 0]
+
+
+def show_image(run: Run, position: int, *, width: int | str = "stretch") -> None:
+    """Show the image of an example."""
+    row = examples_of(run).iloc[position]
+    thumbnail(run, int(row.image_index), alt=f"Image of example {row.id}", width=width)
+
+
+def show_text(run: Run, position: int) -> None:
+    """Show the text of an example."""
+    text(examples_of(run)["text"].iloc[position], size="1.125rem")
+
+
+def show_answers(run: Run, position: int) -> None:
+    """Show what is true and what the model says, with and without interactions."""
+    row = examples_of(run).iloc[position]
+    lines = [] if row.label is None else [("true", row.label, None)]
+    lines += [
+        ("the model", row.prediction, row.correct),
+        ("without interactions", row.without, row.correct_without),
+    ]
+    strong = "margin:0;font-weight:600;overflow-wrap:anywhere"
+    cells = "".join(
+        f'<dt style="opacity:.8">{name}</dt>'
+        f'<dd dir="auto" style="{strong}">{escaped(_short(value))}{_mark(right)}</dd>'
+        for name, value, right in lines
+    )
+    st.html(
+        '<dl style="display:grid;grid-template-columns:max-content 1fr;gap:.25rem .75rem;'
+        f'margin:0;padding:0">{cells}</dl>'
+    )
+
+
+def show_waterfall(run: Run, position: int, key: str, *, most: int = 3) -> None:
+    """Draw how an example's prediction builds up, the top classes first.
+
+    The true class stands among them, and so do those predicted with and without interactions.
+    """
+    true = _true_class(run, position)
+    chart = waterfall(
+        run.shares,
+        position,
+        run.classes,
+        shown=top_classes(
+            run.shares, position, most, always=[] if true is None or most < 3 else [true]
+        ),
+        true_class=true,
+        unit=unit(run),
+        theme=theme(),
+    )
+    show(chart, key)
+
+
+def _true_class(run: Run, position: int) -> int | None:
+    several = run.task == "multiclass" and run.decomposition.logits.shape[1] > 1
+    return int(run.labels[position]) if several and run.labels is not None else None
+
+
+def _mark(right: object) -> str:
+    if right is None or pd.isna(right):
+        return ""
+    return " &nbsp;● right" if right else " &nbsp;✕ wrong"
+
+
+def _short(value: object, width: int = 120) -> str:
+    words = "nothing" if value is None or value == "" else str(value)
+    return words if len(words) <= width else words[: width - 1].rstrip() + "…"
