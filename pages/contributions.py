@@ -1,0 +1,162 @@
+"""Contributions: which side carries the predictions."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from emap_core.decomposition.contrasts import (
+    Contrast,
+    class_contrast,
+    label_contrast,
+    margin_contrast,
+    prediction_contrast,
+)
+from emap_core.figures import Chart, contributions
+from emap_core.runs import Run
+from emap_core.runs.slices import ranked
+from pages import shared
+from pages.shared.example import (
+    examples_of,
+    positions_of,
+    show_answers,
+    show_image,
+    show_text,
+    show_waterfall,
+)
+from pages.shared.glossary import explain
+from pages.shared.interactions import choose_class, quantity, unit
+from pages.shared.slices import (
+    ask_filter,
+    choose_positions,
+    current_mask,
+    filter_mask,
+    list_table,
+    slices,
+)
+
+QUESTION = "Which side carries the predictions?"
+CHART = "contributions-chart"
+# Up to so many points the current example is ringed, which sends the picture anew.
+RINGED = 20_000
+
+
+def _page() -> None:
+    run = shared.require_run()
+    top = st.container()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        contrast, what = _choose_contrast(run)
+    ask_filter(run)
+    shown = filter_mask(run)
+    example = shared.current_example(run)
+    ring = run.ids[example] if example is not None and len(shown) <= RINGED else None
+    chart = _chart(run, contrast, shown, what, ring)
+    with top:
+        shared.header(QUESTION, _answer(chart), run)
+    if not shown.any():
+        shared.empty("No example passes this filter. “Show all” lifts it.")
+        return
+    picture, words = st.columns([3, 2], gap="medium")
+    with picture:
+        shared.show(
+            chart, CHART, on_select=lambda: _select(run), selection_mode=["points", "box", "lasso"]
+        )
+    with words:
+        _show_example(run, example)
+    _show_selection(run)
+    explain("contribution", "interaction", "EMAP", "margin")
+    shared.next_step("pages/examples.py", "Go through these examples one by one")
+
+
+def _answer(chart: Chart) -> str:
+    """Return what the picture shows without what it is, which its axes say."""
+    first, _, rest = chart.alt.partition(". ")
+    return rest or first
+
+
+def _choose_contrast(run: Run) -> tuple[Contrast, str]:
+    d = run.shares
+    if run.task in ("multilabel", "regression"):
+        c = choose_class(run)
+        return class_contrast(d, c), quantity(run, c)
+    several = d.logits.shape[1] > 1
+    options = {"predicted": "predicted class"}
+    if run.labels is not None:
+        options["true"] = "true class"
+    if several:
+        options["margin"] = "margin over the runner-up"
+    options["class"] = "one class"
+    chosen = shared.choose("What text and image add to", options, "of")
+    names = {"logits": "logit", "log_probabilities": "log probability"}
+    name = names.get(run.space, "probability")
+    if chosen == "true" and run.labels is not None:
+        return label_contrast(d, run.labels), f"the {name} of the true class"
+    if chosen == "margin":
+        return margin_contrast(d), "the predicted class’s lead over the runner-up"
+    if chosen == "class":
+        c = choose_class(run)
+        return class_contrast(d, c), quantity(run, c)
+    return prediction_contrast(d), f"the {name} of the predicted class"
+
+
+def _chart(run: Run, contrast: Contrast, shown: np.ndarray, what: str, ring: str | None) -> Chart:
+    flips = examples_of(run)["flip"].to_numpy()[shown]
+    chart = contributions(
+        contrast.text[shown],
+        contrast.image[shown],
+        contrast.interaction[shown],
+        None if (flips == None).any() else flips.astype(str),  # noqa: E711
+        np.asarray(run.ids, dtype=object)[shown].tolist(),
+        selected=ring,
+        quantity=what,
+        unit=unit(run),
+        theme=shared.theme(),
+    )
+    # Zoom and position stay while the ring moves; another quantity starts over.
+    chart.figure.update_layout(dragmode="select", uirevision=what)
+    return chart
+
+
+def _select(run: Run) -> None:
+    """Take one point as the current example, several as the selection."""
+    positions = positions_of(run, shared.selected_ids(st.session_state[CHART]))
+    if len(positions) == 1:
+        shared.select_example(run, int(positions[0]))
+    elif len(positions):
+        choose_positions(run, positions)
+
+
+def _show_example(run: Run, example: int | None) -> None:
+    if example is None:
+        st.info(
+            "Click a point to see its example here. Drag a box around points to list them below; "
+            "the lasso is among the tools above the picture.",
+            icon=":material/touch_app:",
+        )
+        return
+    image, words = st.columns([2, 3])
+    with image:
+        show_image(run, example)
+    with words:
+        show_text(run, example)
+        show_answers(run, example)
+    show_waterfall(run, example, "contributions-waterfall", most=1)
+    shared.link(
+        "pages/examples.py",
+        "All of this example",
+        icon=":material/arrow_forward:",
+        example=run.ids[example],
+    )
+
+
+def _show_selection(run: Run) -> None:
+    order = ranked(examples_of(run), current_mask(run))
+    st.subheader(f"These {len(order):,} examples, flips first", anchor=False)
+    if not len(order):
+        shared.empty("None of the chosen examples passes the filter. “Show all” lifts both.")
+        return
+    list_table(run, order, f"contributions-list-{hash((len(order), int(order[0])))}")
+    slices(run)
+
+
+_page()

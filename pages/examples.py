@@ -1,0 +1,232 @@
+"""Examples: what happened in this one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from emap_core import inference
+from emap_core.decomposition.contrasts import answers_changed
+from emap_core.figures.style import number, percent
+from emap_core.runs import Run
+from emap_core.runs.slices import ranked
+from pages import shared
+from pages.shared.example import (
+    FLIP_WORDS,
+    examples_of,
+    show_answers,
+    show_image,
+    show_text,
+    show_waterfall,
+)
+from pages.shared.gallery import gallery
+from pages.shared.glossary import explain
+from pages.shared.slices import ask_filter, current_mask
+
+QUESTION = "What happened in this one?"
+PAGE = 8
+WHAT_IF = 8
+
+
+def _page() -> None:
+    run = shared.require_run()
+    order = ranked(examples_of(run), current_mask(run))
+    example = shared.current_example(run)
+    if example is None and len(order):
+        example = int(order[0])
+    shared.header(QUESTION, "" if example is None else _answer(run, example), run)
+    ask_filter(run)
+    if example is None:
+        shared.empty("No example passes this filter. “Show all” lifts it.")
+        return
+    listed, one = st.columns([1, 2], gap="medium")
+    with listed:
+        _show_list(run, order, example)
+    with one:
+        _show_example(run, example)
+    _show_what_if(run, example)
+    explain("interaction", "EMAP", "leave-one-out EMAP", "recombination", "kind")
+    shared.next_step(
+        "pages/recombine.py",
+        "Give it any other text or image",
+        example=run.ids[example],
+        view=None,
+    )
+
+
+def _answer(run: Run, example: int) -> str:
+    row = examples_of(run).iloc[example]
+    if run.task == "regression":
+        return f"The model says {row.prediction}; without interactions it would say {row.without}."
+    model = f"The model answers “{_short(row.prediction, 60)}”{_right(row.correct)}"
+    if row.flip == "same":
+        return f"{model}. Without interactions it would answer the same."
+    other = f"“{_short(row.without, 60)}”{_right(row.correct_without)}"
+    return f"{model}. Without interactions it would answer {other}."
+
+
+def _right(correct: object) -> str:
+    if correct is None or pd.isna(correct):
+        return ""
+    return ", which is right" if correct else ", which is wrong"
+
+
+def _show_list(run: Run, order: NDArray[np.intp], example: int) -> None:
+    """Draw the list a page at a time; it follows the current example."""
+    places = np.flatnonzero(order == example)
+    place = int(places[0]) if len(places) else None
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for words, key, step in (("Previous", "Left", -1), ("Next", "Right", 1)):
+            st.button(
+                words,
+                shortcut=key,
+                on_click=_step,
+                args=(run, order, example, step),
+                disabled=not len(order),
+            )
+    where = "not in this list" if place is None else f"{place + 1:,} of {len(order):,}"
+    st.caption(f"{where} · flips first, then by size of interaction")
+    # The page turns with the example, and stays where the visitor turns it to.
+    if st.session_state.get("examples-at") != (run.id, example, len(order)):
+        st.session_state["examples-at"] = (run.id, example, len(order))
+        st.session_state["examples-page"] = (place or 0) // PAGE + 1
+    pages = max(1, -(-len(order) // PAGE))
+    start = PAGE * (min(st.session_state["examples-page"], pages) - 1)
+    for position in order[start : start + PAGE]:
+        _show_row(run, int(position), chosen=position == example)
+    if pages > 1:
+        st.pagination(pages, key="examples-page", max_visible_pages=5)
+
+
+def _step(run: Run, order: NDArray[np.intp], example: int, step: int) -> None:
+    if shared.current_example(run) is None:
+        shared.select_example(run, example)
+    shared.step_example(run, step, order.tolist())
+
+
+def _show_row(run: Run, position: int, *, chosen: bool) -> None:
+    row = examples_of(run).iloc[position]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", border=chosen):
+        with st.container(width=52):
+            gallery(run, [int(row.image_index)], height=44)
+        with st.container(gap=None, width="stretch"):
+            st.button(
+                shared.plain(_short(row.text, 32)) or "(no text)",
+                key=f"row-{position}",
+                type="tertiary",
+                on_click=shared.select_example,
+                args=(run, position),
+                help=None if len(row.text) <= 32 else shared.plain(_short(row.text, 400)),
+                wrap=False,
+            )
+            change = f", without: {row.without}" if row.flip not in (None, "same") else ""
+            st.caption(shared.plain(_short(f"{row.prediction}{change}", 40)))
+
+
+def _show_example(run: Run, example: int) -> None:
+    row = examples_of(run).iloc[example]
+    image, words = st.columns([2, 3], gap="medium")
+    with image:
+        show_image(run, example)
+    with words:
+        show_text(run, example)
+        show_answers(run, example)
+        said = [FLIP_WORDS[row.flip]] if row.flip in FLIP_WORDS else []
+        said += [f"kind: {row.kind}"] if row.kind else []
+        st.caption(shared.plain(" · ".join(said)))
+        st.code(row.id, language=None)
+    st.subheader("How the prediction builds up", anchor=False)
+    show_waterfall(run, example, "examples-waterfall")
+    if _plain_differs(run, example):
+        st.caption(
+            "EMAP in this picture contains the example’s own prediction; the answer without "
+            "interactions above leaves it out, and is another one here."
+        )
+
+
+def _plain_differs(run: Run, example: int) -> bool:
+    row = examples_of(run).iloc[example]
+    return bool(run.task == "multiclass" and row.prediction_emap != row.without)
+
+
+def _show_what_if(run: Run, example: int) -> None:
+    st.subheader("What if one side were another?", anchor=False)
+    if run.grid is None:
+        shared.empty(
+            "Only sums were kept of this run. With the whole grid the model’s real answers to "
+            "other pairs could be seen here.",
+            "pages/run.py",
+            "Run it again with its grid",
+        )
+        return
+    d = run.decomposition
+    u, w = int(d.text_index[example]), int(d.image_index[example])
+    st.caption(
+        "Real outputs of the model for pairs from the grid, the clearest changes first, each "
+        "answer in turn. A pair may be one that makes no sense."
+    )
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("##### The same text, other images")
+        images, answers = _others(run, "images", u, w)
+        gallery(run, images, answers, height=112)
+        if not images:
+            st.caption("There is no other image.")
+    with right:
+        st.markdown("##### The same image, other texts")
+        texts, answers = _others(run, "texts", w, u)
+        rows = "".join(
+            f'<tr><td dir="auto" style="padding:.3rem .75rem .3rem 0;overflow-wrap:anywhere">'
+            f"{shared.escaped(_short(run.texts[t], 140))}</td>"
+            f'<td dir="auto" style="padding:.3rem 0;font-weight:600">{shared.escaped(answer)}</td>'
+            "</tr>"
+            for t, answer in zip(texts, answers, strict=True)
+        )
+        st.html(f'<table style="border-collapse:collapse;width:100%">{rows}</table>')
+        if not texts:
+            st.caption("There is no other text.")
+
+
+@st.cache_data(max_entries=500, show_spinner="Reading the grid …")
+def _read(
+    path: str, created: str, side: str, fixed: int, own: int, _run: Run
+) -> tuple[list[int], list[str]]:
+    """Return what changes the answer most on the other side, and what the answers are."""
+    cells = (_run.grid.row(fixed) if side == "images" else _run.grid.column(fixed)).astype(float)
+    others = np.delete(np.arange(len(cells)), own)
+    if not len(others):
+        return [], []
+    decides = _run.task in ("multiclass", "binary")
+    first = others[answers_changed(cells[others], cells[own], WHAT_IF, decides=decides)]
+    return [int(i) for i in first], _in_words(_run, cells[first])
+
+
+def _others(run: Run, side: str, fixed: int, own: int) -> tuple[list[int], list[str]]:
+    return _read(str(run.path), str(run.manifest.get("created")), side, fixed, own, run)
+
+
+def _in_words(run: Run, scores: NDArray[np.float64]) -> list[str]:
+    names = inference.prediction_names(scores, run.classes, run.task, run.space)
+    if run.task == "regression":
+        return [
+            number(float(row[0])) if len(row) == 1 else str(name)
+            for row, name in zip(scores, names, strict=True)
+        ]
+    if run.task == "multilabel":
+        return [str(name) or "nothing" for name in names]
+    chances = inference.probabilities(scores, run.task, run.space)
+    if scores.shape[1] == 1:
+        sure = np.maximum(chances[:, 0], 1 - chances[:, 0])
+    else:
+        sure = chances.max(axis=1)
+    return [f"{name} ({percent(float(p))})" for name, p in zip(names, sure, strict=True)]
+
+
+def _short(value: object, width: int) -> str:
+    words = str(value)
+    return words if len(words) <= width else words[: width - 1].rstrip() + "…"
+
+
+_page()

@@ -1,0 +1,321 @@
+"""Which examples a page is about: the filter and the slice in the URL, and slices by name."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from emap_core.figures import gap_dumbbell
+from emap_core.inference import Gap, metric
+from emap_core.inference.parts import part_gap
+from emap_core.runs import Run
+from emap_core.runs.slices import (
+    SHOWN,
+    Filter,
+    Mask,
+    decode_positions,
+    encode_positions,
+    possible,
+    to_csv,
+)
+from pages.shared.escape import plain
+from pages.shared.example import FLIP_WORDS, examples_of
+from pages.shared.runs import current_example, select_example
+from pages.shared.selection import choose, select, selected, set_view, view
+from pages.shared.show import show, theme
+
+_NOT_IN_LINKS = "this-session"
+_MANY_NAMES = 200
+_MOST_ROWS = 1_000
+
+
+def current_filter() -> Filter:
+    """Return the filter of the current view."""
+    return Filter.from_settings({name: view(name) for name in Filter.__dataclass_fields__})
+
+
+def filter_mask(run: Run) -> Mask:
+    """Return which examples pass the filter of the current view, shape (N,)."""
+    return current_filter().mask(examples_of(run))
+
+
+def chosen_positions(run: Run) -> np.ndarray | None:
+    """Return the positions that were chosen by hand, None where none were."""
+    name, _, code = (selected("slice") or "").partition("~")
+    if code == _NOT_IN_LINKS:
+        found = st.session_state.get("_chosen", {}).get(run.id)
+    elif not code and name in saved(run):
+        return None
+    else:
+        found = decode_positions(code, len(run.ids)) if code else None
+    return found if found is not None and len(found) else None
+
+
+def choose_positions(run: Run, positions: Any) -> None:
+    """Choose examples by hand, for this page and for links; none lifts the choice."""
+    if not len(positions):
+        select(slice=None)
+        return
+    code = encode_positions(positions)
+    if code is None:
+        st.session_state.setdefault("_chosen", {})[run.id] = np.sort(np.asarray(positions))
+    select(slice=f"~{code or _NOT_IN_LINKS}")
+
+
+def current_mask(run: Run) -> Mask:
+    """Return the examples of the current filter that were also chosen by hand, if any were."""
+    return _with_choice(filter_mask(run), chosen_positions(run))
+
+
+def saved(run: Run) -> dict[str, dict[str, Any]]:
+    """Return the slices that this visitor has saved of a run: name to filter and positions."""
+    return st.session_state.setdefault("_slices", {}).setdefault(run.id, {})
+
+
+def ask_filter(run: Run) -> None:
+    """Draw the filter, folded, with how many examples pass and a way to lift it."""
+    examples, current = examples_of(run), current_filter()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        with st.popover("Filter", icon=":material/filter_alt:"):
+            _ask_fields(run)
+        size = int(current_mask(run).sum())
+        by_hand = ", chosen by hand" if chosen_positions(run) is not None else ""
+        st.markdown(plain(f"{size:,} of {len(examples):,}: {current}{by_hand}"), width="content")
+        if current.settings() or by_hand:
+            st.button("Show all", type="tertiary", icon=":material/close:", on_click=_lift)
+
+
+def list_table(run: Run, positions: np.ndarray, key: str) -> None:
+    """Draw examples as a table; a row chosen becomes the current example."""
+    columns = {"id": "id", "text": "text", "label": "true", "prediction": "the model"}
+    columns |= {"without": "without interactions", "flip": "what interactions did"}
+    columns |= {"kind": "kind", "interaction": "interaction"}
+    table = examples_of(run).iloc[positions[:_MOST_ROWS]][list(columns)].rename(columns=columns)
+    table["what interactions did"] = table["what interactions did"].map(FLIP_WORDS)
+    table = table.dropna(axis=1, how="all")
+
+    def chosen() -> None:
+        rows = st.session_state[key]["selection"]["rows"]
+        if rows:
+            select_example(run, int(positions[rows[0]]))
+
+    st.dataframe(
+        table,
+        key=key,
+        hide_index=True,
+        on_select=chosen,
+        selection_mode="single-row",
+        height=300,
+        column_config={
+            "text": st.column_config.TextColumn(width="medium"),
+            "interaction": st.column_config.NumberColumn(
+                format="%.3g", help="Length of the interaction over all classes."
+            ),
+        },
+        alt=f"{len(table):,} examples, flips first, the largest interaction first",
+    )
+    if len(positions) > _MOST_ROWS:
+        st.caption(f"The first {_MOST_ROWS:,} of {len(positions):,}; the CSV has them all.")
+
+
+def slices(run: Run) -> None:
+    """Draw what can be done with the current examples: save, compare, take along."""
+    mask = current_mask(run)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.text_input(
+            f"Name for these {int(mask.sum()):,} examples",
+            key="slice-name",
+            max_chars=40,
+            placeholder="yes or no, say",
+        )
+        st.button(
+            "Save as a slice",
+            icon=":material/bookmark_add:",
+            on_click=_save,
+            args=(run,),
+            disabled=not mask.any(),
+        )
+        st.download_button(
+            "As CSV",
+            lambda: to_csv(examples_of(run), mask),
+            file_name=f"{run.id}-{name or 'examples'}.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            disabled=not mask.any(),
+        )
+    if (selected("slice") or "").endswith(f"~{_NOT_IN_LINKS}"):
+        st.caption("These are too many for a link; a filter can be shared instead.")
+    _show_saved(run)
+    if run.metrics:
+        _compare(run, mask)
+
+
+def _show_saved(run: Run) -> None:
+    for name in saved(run):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(plain(name), width="content")
+            st.button("Show", key=f"show-{name}", on_click=_open, args=(run, name))
+            st.button(
+                "Forget",
+                key=f"forget-{name}",
+                type="tertiary",
+                on_click=saved(run).pop,
+                args=(name, None),
+            )
+
+
+def _compare(run: Run, mask: Mask) -> None:
+    examples = examples_of(run)
+    masks = {"all examples": np.ones(len(mask), dtype=bool)}
+    for name, kept in saved(run).items():
+        masks[name] = _with_choice(
+            Filter.from_settings(kept["filter"]).mask(examples), kept["positions"]
+        )
+    if not any(np.array_equal(mask, other) for other in masks.values()):
+        masks["these examples"] = mask
+    if len(masks) < 2:
+        st.caption("Save a slice, filter or select examples to compare them with all.")
+        return
+    which = choose("Compare by", {name: metric(name).label for name in run.metrics}, "metric")
+    gaps = {
+        f"{name} (N = {int(m.sum()):,})": _part_gap(run, which, m)
+        for name, m in masks.items()
+        if m.any()
+    }
+    show(gap_dumbbell(gaps, title=f"{metric(which).label}, %", theme=theme()), "slices-compared")
+    st.caption(
+        "Intervals of slices are resamples of the scores alone. A slice that was chosen for how "
+        "it answers (flips, say) shows a gap by choice; it is no evidence."
+    )
+
+
+def _part_gap(run: Run, which: str, mask: Mask) -> Gap:
+    projection = "emap_leave_one_out"
+    if run.gap(which).projected != run.gap(which).projected:
+        projection = "emap"
+    if mask.all():
+        return run.gap(which, projection)
+    digest = hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()
+    key = (str(run.path), str(run.manifest.get("created")))
+    return _cached_part_gap(*key, which, projection, digest, run, mask)
+
+
+@st.cache_data(max_entries=200, show_spinner="Computing intervals of the slices …")
+def _cached_part_gap(
+    path: str, created: str, which: str, projection: Any, digest: str, _run: Run, _mask: Mask
+) -> Gap:
+    return part_gap(
+        _run.decomposition,
+        _run.labels,
+        _mask,
+        _run.task,
+        which,
+        _run.space,
+        projection=projection,
+        **(_run.manifest.get("resampling") or {}),
+    )
+
+
+def _with_choice(mask: Mask, positions: np.ndarray | None) -> Mask:
+    if positions is None:
+        return mask
+    by_hand = np.zeros(len(mask), dtype=bool)
+    by_hand[positions] = True
+    return mask & by_hand
+
+
+def _save(run: Run) -> None:
+    name = (st.session_state["slice-name"] or str(current_filter()))[:40].replace("~", "-")
+    saved(run)[name] = {"filter": current_filter().settings(), "positions": chosen_positions(run)}
+    code = (selected("slice") or "").partition("~")[2]
+    select(slice=f"{name}~{code}" if code else name)
+    st.session_state["slice-name"] = ""
+
+
+def _open(run: Run, name: str) -> None:
+    kept = saved(run)[name]
+    cleared = dict.fromkeys(Filter.__dataclass_fields__)
+    set_view(**{**cleared, **kept["filter"]})
+    if kept["positions"] is None:
+        select(slice=name)
+        return
+    choose_positions(run, kept["positions"])
+    select(slice=name + (selected("slice") or ""))
+
+
+def _lift() -> None:
+    set_view(**dict.fromkeys(Filter.__dataclass_fields__))
+    select(slice=None)
+
+
+def _ask_fields(run: Run) -> None:
+    examples = examples_of(run)
+    shown = possible(examples)
+    if shown:
+        choose("Right and wrong", {"": "all", **{name: SHOWN[name] for name in shown}}, "show")
+    for column, words in (("label", "True answer"), ("prediction", "The model’s answer")):
+        names = _names(run, column)
+        if 1 < len(names) <= _MANY_NAMES:
+            choose(words, {"": "any", **{name: name for name in names}}, column)
+    if not examples["kind"].isna().all():
+        kinds = sorted(set(examples["kind"]))
+        choose("Kind", {"": "any", **{kind: kind for kind in kinds}}, "kind")
+    st.session_state["filter-words"] = view("words")
+    st.text_input(
+        "The text contains",
+        key="filter-words",
+        on_change=lambda: set_view(words=st.session_state["filter-words"] or None),
+    )
+    _ask_range(float(examples["interaction"].max()))
+
+
+def _ask_range(largest: float) -> None:
+    if not largest > 0:
+        return
+    current = current_filter()
+    low, high = _bounded(current.least, 0.0, largest), _bounded(current.most, largest, largest)
+    st.session_state["filter-range"] = (min(low, high), max(low, high))
+
+    def changed() -> None:
+        low, high = st.session_state["filter-range"]
+        set_view(
+            least=f"{low:.4g}" if low > 0 else None, most=f"{high:.4g}" if high < largest else None
+        )
+
+    st.slider(
+        "Size of the interaction",
+        0.0,
+        largest,
+        key="filter-range",
+        step=largest / 100,
+        format="%.3g",
+        on_change=changed,
+    )
+
+
+def _bounded(text: str, default: float, largest: float) -> float:
+    try:
+        return min(max(float(text), 0.0), largest)
+    except ValueError:
+        return default
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _cached_names(path: str, created: str, column: str, _run: Run) -> list[str]:
+    return sorted(set(examples_of(_run)[column].dropna().astype(str)))
+
+
+def _names(run: Run, column: str) -> list[str]:
+    return _cached_names(str(run.path), str(run.manifest.get("created")), column, run)
+
+
+def example_or_first(run: Run, order: np.ndarray) -> int | None:
+    """Return the current example, else the first of `order`, None where that is empty."""
+    current = current_example(run)
+    if current is not None:
+        return current
+    return int(order[0]) if len(order) else None
