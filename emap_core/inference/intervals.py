@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ from emap_core.inference.resampling import (
 from emap_core.inference.scores import Array, Scored, Space, Task
 from emap_core.inference.significance import mcnemar, randomisation_test
 from emap_core.inference.table import PROJECTIONS, best_constant, projections
+
+__all__ = ["Intervals", "intervals"]
 
 PARTS = ("text", "image", "interaction")
 _PROJECTED: tuple[Projection, ...] = ("emap", "emap_leave_one_out")
@@ -90,12 +93,13 @@ def intervals(
     sample = _Sample(decomposition, truth, task, space, [metric(name) for name in names], cluster)
     rng = np.random.default_rng(seed)
     replicates = _Replicates(sample, grid is not None)
-    for weights in _weights(decomposition, cluster, n_resamples, rng):
-        if grid is None:
-            replicates.add_scores(weights)
-        else:
-            for part in reproject(grid, decomposition, weights, centred=centred):
-                replicates.add(part, rng)
+    with ThreadPoolExecutor(len(_SHUFFLED)) as pool:
+        for weights in _weights(decomposition, cluster, n_resamples, rng):
+            if grid is None:
+                replicates.add_scores(weights)
+            else:
+                for part in reproject(grid, decomposition, weights, centred=centred):
+                    replicates.add(part, rng, pool)
     return replicates.summary(n_resamples, seed, centred)
 
 
@@ -174,21 +178,23 @@ class _Replicates:
             self._evaluate(row, self.sample.scored[row], weights)
         self._evaluate_constant(weights)
 
-    def add(self, part: Reprojection, rng: np.random.Generator) -> None:
-        """Add resamples with their own projections."""
+    def add(self, part: Reprojection, rng: np.random.Generator, pool: Executor) -> None:
+        """Add resamples with their own projections; rows of the table go side by side."""
         self.n_degenerate += part.n_degenerate
         self.sums_of_squares.append(part.sums_of_squares)
         self._evaluate("full", self.sample.scored["full"], part.weights)
         self._evaluate_constant(part.weights)
         places = self._places(len(part.weights), rng)
-        for row, scores in part.scores.items():
-            scored = self.sample.score(scores)
+
+        def add_row(row: str) -> None:
+            scored = self.sample.score(part.scores[row])
             self._evaluate(row, scored, part.weights)
-            if places is None:
-                continue
-            for which in self.sample.metrics:
-                mixed = evaluate_shuffled(which, scored, places)
-                self.flips[which.name, row].append(float(mixed.var(ddof=1)))
+            if places is not None:
+                for which in self.sample.metrics:
+                    mixed = evaluate_shuffled(which, scored, places)
+                    self.flips[which.name, row].append(float(mixed.var(ddof=1)))
+
+        list(pool.map(add_row, _SHUFFLED))
 
     def summary(self, n_resamples: int, seed: int, centred: bool) -> Intervals:
         """Return the intervals."""
