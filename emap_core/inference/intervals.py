@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emap_core.decomposition import Decomposition
+from emap_core.decomposition.exact import PARTS
 from emap_core.inference.gap import Gap, Interval, Intervals, Projection
 from emap_core.inference.limits import interval_from_resamples, rule_of_three
 from emap_core.inference.metrics import (
@@ -34,7 +35,6 @@ from emap_core.inference.table import PROJECTIONS, best_constant, projections
 
 __all__ = ["Intervals", "intervals"]
 
-PARTS = ("text", "image", "interaction")
 _PROJECTED: tuple[Projection, ...] = ("emap", "emap_leave_one_out")
 _SHUFFLED = ("emap", "emap_leave_one_out", "text_only", "image_only")
 _ELEMENTS_OF_WEIGHTS = 2**23
