@@ -13,7 +13,7 @@ from PIL import Image
 
 from emap_core.decomposition import Decomposition
 from emap_core.errors import EmapError
-from emap_core.figures import column_names, interaction_heatmap, waterfall
+from emap_core.figures import column_names, interaction_heatmap, marked_window, waterfall
 from emap_core.figures.style import signed
 from emap_core.models import load_model
 from emap_core.models.base import Scorer
@@ -124,6 +124,14 @@ def _show_heatmap(
     pair: tuple[int, int],
 ) -> None:
     window = _window(len(text_order), len(image_order))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        mouse = shared.choose(
+            "The mouse",
+            {"take": "takes a pair in hand", "zoom": "draws a box to zoom in"},
+            "mouse",
+        )
+        if window is not None:
+            st.button("Show the whole grid", on_click=lambda: shared.set_view(window=None))
     chart = interaction_heatmap(
         cells_of(run, c, own_reading(run)),
         run.shares,
@@ -133,14 +141,11 @@ def _show_heatmap(
         texts=run.texts,
         window=window,
         chosen=pair,
+        zooming=mouse == "zoom",
         quantity=quantity(run, c),
         unit=unit(run),
         theme=shared.theme(),
     )
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption("Click to take a pair in hand. Draw a box to zoom in.")
-        if window is not None:
-            st.button("Show the whole grid", on_click=lambda: shared.set_view(window=None))
 
     def selected() -> None:
         _take(shared.selected_ids(st.session_state[CHART]), text_order, image_order)
@@ -150,25 +155,15 @@ def _show_heatmap(
 
 def _take(ids: list[str], text_order: NDArray[np.intp], image_order: NDArray[np.intp]) -> None:
     """Take one mark as the pair in the hand, several as the part to zoom into."""
-    places = [_place(name, text_order, image_order) for name in ids]
-    if len(places) == 1:
-        top, bottom, left, right = places[0]
+    window = marked_window(ids, text_order, image_order)
+    if window is None:
+        return
+    top, bottom, left, right = window
+    if len(ids) == 1:
         u, w = text_order[(top + bottom - 1) // 2], image_order[(left + right - 1) // 2]
         shared.set_view(pair=f"{u},{w}")
-    elif places:
-        tops, bottoms, lefts, rights = zip(*places, strict=True)
-        corner = (min(tops), max(bottoms), min(lefts), max(rights))
-        shared.set_view(window=",".join(map(str, corner)))
-
-
-def _place(name: str, text_order: NDArray[np.intp], image_order: NDArray[np.intp]) -> Window:
-    rows, columns = name.split(",")
-    if ":" in name:
-        (top, bottom), (left, right) = (map(int, side.split(":")) for side in (rows, columns))
-        return top, bottom, left, right
-    y = int(np.flatnonzero(text_order == int(rows))[0])
-    x = int(np.flatnonzero(image_order == int(columns))[0])
-    return y, y + 1, x, x + 1
+    else:
+        shared.set_view(window=",".join(map(str, window)))
 
 
 def _window(n_texts: int, n_images: int) -> Window | None:

@@ -5,7 +5,7 @@ from emap_core.figures.comparison import comparison
 from emap_core.figures.confusion_pair import confusion_pair
 from emap_core.figures.contributions import contributions
 from emap_core.figures.gap_dumbbell import gap_dumbbell
-from emap_core.figures.interaction_heatmap import interaction_heatmap
+from emap_core.figures.interaction_heatmap import interaction_heatmap, marked_window
 from emap_core.figures.mode_ends import mode_ends
 from emap_core.figures.mode_scree import mode_scree
 from emap_core.figures.style import DARK, LIGHT, Theme, column_names, theme_named
@@ -23,6 +23,7 @@ __all__ = [
     "contributions",
     "gap_dumbbell",
     "interaction_heatmap",
+    "marked_window",
     "mode_ends",
     "mode_scree",
     "theme_named",

@@ -222,7 +222,7 @@ def _message(table: pd.DataFrame, quantity: str) -> str:
     lead, other = ("text", "image") if spread["text"] >= spread["image"] else ("image", "text")
     message = (
         f"Contributions of text and image to {quantity} for {len(table):,} examples. "
-        f"The {lead} moves it more: its contributions spread by {spread[lead]:.3g}, "
+        f"The {lead} moves {quantity} more: its contributions spread by {spread[lead]:.3g}, "
         f"those of the {other} by {spread[other]:.3g}, "
         f"those of the interaction by {spread['interaction']:.3g}."
     )

@@ -30,6 +30,7 @@ def interaction_heatmap(
     window: Window | None = None,
     most: int = 200,
     chosen: tuple[int, int] | None = None,
+    zooming: bool = False,
     quantity: str = "the logit",
     unit: str = "logits",
     theme: Theme = LIGHT,
@@ -53,6 +54,8 @@ def interaction_heatmap(
         Rows and columns drawn at most.
     chosen : (int, int), optional
         The text and the image to frame.
+    zooming : bool
+        Whether the mouse draws a box, instead of choosing single marks; it cannot do both.
     quantity, unit : str
         What the interaction adds to, and in what; for words.
 
@@ -75,7 +78,13 @@ def interaction_heatmap(
     names = _names(u, w, rows, columns, single)
     limit = float(np.quantile(np.abs(values), 0.99)) or 1.0
     y, x = (rows[:-1] + rows[1:] - 1) / 2, (columns[:-1] + columns[1:] - 1) / 2
-    figure = new_figure(theme, height=480, showlegend=False, dragmode="select", margin={"t": 8})
+    figure = new_figure(
+        theme,
+        height=480,
+        showlegend=False,
+        dragmode="select" if zooming else "pan",
+        margin={"t": 8},
+    )
     figure.add_trace(
         go.Heatmap(x=x, y=y, z=values.astype(np.float32), coloraxis="coloraxis", hoverinfo="skip")
     )
@@ -125,6 +134,25 @@ def interaction_heatmap(
     )
     table = _strongest(values, names, texts, u, rows - top)
     return Chart(figure, _message(table, u, w, single, quantity), table)
+
+
+def marked_window(names: Sequence[str], text_order: Index, image_order: Index) -> Window | None:
+    """Return the smallest window that holds the marks with these ``customdata``; None for none."""
+    places = np.array([_place(name, text_order, image_order) for name in names])
+    if not len(places):
+        return None
+    (top, _, left, _), (_, bottom, _, right) = places.min(axis=0), places.max(axis=0)
+    return int(top), int(bottom), int(left), int(right)
+
+
+def _place(name: str, text_order: Index, image_order: Index) -> Window:
+    rows, columns = name.split(",")
+    if ":" in name:
+        (top, bottom), (left, right) = (map(int, side.split(":")) for side in (rows, columns))
+        return top, bottom, left, right
+    y = int(np.flatnonzero(text_order == int(rows))[0])
+    x = int(np.flatnonzero(image_order == int(columns))[0])
+    return y, y + 1, x, x + 1
 
 
 def _edges(start: int, stop: int, most: int) -> Index:

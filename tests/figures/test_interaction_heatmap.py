@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emap_core.decomposition import decompose
-from emap_core.figures import interaction_heatmap
+from emap_core.figures import interaction_heatmap, marked_window
 
 
 def _run(n_texts=6, n_images=9, seed=0):
@@ -95,3 +95,21 @@ def test_words_name_the_texts_with_the_strongest_interaction():
     additive = np.zeros((3, 4, 1))
     flat = decompose(additive, *np.indices((3, 4)).reshape(2, -1))
     assert "none anywhere" in _chart(additive, flat, texts, c=0).alt
+
+
+def test_chosen_marks_give_back_the_window_that_holds_them():
+    cells, d, texts = _run(10, 12)
+    orders = np.arange(10)[::-1], np.arange(12)
+    pairs = _chart(cells, d, texts, text_order=orders[0]).figure.data[1].customdata
+    # Marks run along rows of 12.
+    assert marked_window([pairs[0]], *orders) == (0, 1, 0, 1)
+    assert marked_window([pairs[14], pairs[3 * 12 + 7]], *orders) == (1, 4, 2, 8)
+    blocks = _chart(cells, d, texts, text_order=orders[0], most=4).figure.data[1].customdata
+    assert marked_window(blocks, *orders) == (0, 10, 0, 12)
+    assert marked_window([], *orders) is None
+
+
+def test_the_mouse_either_draws_a_box_or_chooses_single_marks():
+    cells, d, texts = _run()
+    assert _chart(cells, d, texts).figure.layout.dragmode == "pan"
+    assert _chart(cells, d, texts, zooming=True).figure.layout.dragmode == "select"

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+import emap_core as emap
+
+
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    return [
+        emap.compute(f"demo:{name}", "demo:easy-vqa", data_args={"limit": 60}, out=root / name)
+        for name in ("concat", "additive")
+    ]
+
+
+@pytest.fixture
+def runs_with_two(two_runs, monkeypatch):
+    monkeypatch.setenv("EMAP_RUNS", str(two_runs[0].path.parent))
+    return two_runs
+
+
+def test_one_run_alone_says_what_to_do(open_page, words, runs_with_one):
+    said = words(open_page("compare", run=runs_with_one.id))
+    assert "nothing to be compared with" in said
+    assert "run a second model on the same data" in said
+
+
+def test_runs_on_the_same_data_stand_side_by_side(open_page, words, runs_with_two):
+    concat, _ = runs_with_two
+    app = open_page("compare", run=concat.id)
+    said = words(app)
+    assert "measurably, by accuracy" in said
+    table = app.dataframe[0].value
+    assert set(table.model) == {"concat", "additive"}
+    of_additive = table[table.model == "additive"].iloc[0]
+    assert of_additive["accuracy, difference"].startswith("0.0 points")
+    assert "Where the two differ" in said
+    assert f"Of {len(concat.ids)} examples" in said
+
+
+def test_the_examples_that_differ_most_come_first(open_page, runs_with_two):
+    concat, _ = runs_with_two
+    differences = open_page("compare", run=concat.id).dataframe[1].value
+    assert len(differences) == 60
+    assert (differences.difference.abs().diff().dropna() <= 1e-12).all()
+
+
+def test_the_choice_of_runs_is_kept_in_the_url(open_page, words, runs_with_two):
+    app = open_page("compare", run="concat")
+    app.multiselect[0].unselect("additive").run()
+    assert app.query_params["view"] == "runs.concat"
+    assert "nothing to be compared with" in words(app)
+
+
+def test_a_link_to_runs_that_are_gone_shows_those_that_are_left(open_page, words, runs_with_two):
+    app = open_page("compare", run="concat", view="runs.gone,concat,additive")
+    assert set(app.multiselect[0].value) == {"concat", "additive"}
+    words(app)

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import emap_core as emap
+
+
+def _of_label(widgets, start):
+    return next(widget for widget in widgets if widget.label.startswith(start))
+
+
+def test_a_link_to_a_pair_shows_it_with_the_models_own_answer(open_page, words, runs_with_one):
+    run = runs_with_one
+    u, w = len(run.texts) - 1, 3
+    said = words(open_page("recombine", run=run.id, view=f"pair.{u},{w}"))
+    answer = run.classes[int(np.argmax(run.grid.cell(u, w)))]
+    assert f"“{run.texts[u]}” with image {w + 1}" in said
+    assert f"the model answers {answer}" in said
+
+
+def test_another_text_and_another_image_are_taken_into_the_url(open_page, words, runs_with_one):
+    run = runs_with_one
+    app = open_page("recombine", run=run.id)
+    _of_label(app.selectbox, "Another text").select(5).run()
+    _of_label(app.number_input, "Another image").set_value(8).run()
+    assert app.query_params["view"] == "pair.5,7"
+    assert f"“{run.texts[5]}” with image 8" in words(app)
+
+
+@pytest.mark.parametrize("view", ["pair.9999,0", "pair.x", "window.5,2,0,1", "order.no"])
+def test_a_link_that_fits_no_longer_shows_the_page_all_the_same(
+    open_page, words, runs_with_one, view
+):
+    said = words(open_page("recombine", run=runs_with_one.id, view=view))
+    assert f"“{runs_with_one.texts[0]}” with image 1" in said
+
+
+def test_an_example_that_is_chosen_is_the_pair_to_start_from(open_page, words, runs_with_one):
+    run = runs_with_one
+    d = run.decomposition
+    said = words(open_page("recombine", run=run.id, example=run.ids[20]))
+    assert (
+        f"“{run.texts[d.text_index[20]]}” with image {d.image_index[20] + 1} (in the data)" in said
+    )
+
+
+def test_a_run_of_sums_alone_says_what_to_do(open_page, words, sums_only_run):
+    said = words(open_page("recombine", run=sums_only_run.id))
+    assert "Only sums were kept" in said
+    assert "keep the grid" in said
+
+
+def test_without_a_run_the_way_to_one_is_shown(open_page, words, no_runs):
+    assert "There is no finished run yet." in words(open_page("recombine"))
+
+
+@pytest.fixture
+def sums_only_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
+    return emap.compute(
+        "demo:concat",
+        "demo:easy-vqa",
+        data_args={"limit": 20},
+        out=tmp_path / "sums",
+        keep="sums",
+    )
