@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
 from emap_core.models.hf import Checkpoint, names_of_classes
 
@@ -77,6 +78,7 @@ class BlipAnswering(BlipMatching):
     def with_classes(self, classes: Sequence[str]) -> BlipAnswering:
         """Take these answers, for instance those of a dataset."""
         self.classes = list(classes)
+        self.fingerprint = fingerprint_of(self.fingerprint, *self.classes)
         return self
 
     def score(self, text_states: Any, image_states: torch.Tensor) -> torch.Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
 from emap_core.models.hf import Checkpoint, names_of_classes
 
@@ -95,6 +96,7 @@ class Prompts(TwoTower):
     def with_classes(self, classes: Sequence[str]) -> Prompts:
         """Take these classes, for instance those of a dataset."""
         self.classes = list(classes)
+        self.fingerprint = fingerprint_of(self.fingerprint, *self.classes)
         return self
 
     def encode_texts(self, texts: list[str]) -> torch.Tensor:

@@ -240,7 +240,9 @@ def test_a_template_makes_a_class_of_each_label(family, checkpoint):
     opened = load_model(f"hf:{folder}", template=template)
     with pytest.raises(ModelError, match="classes="):
         opened.encode_texts(TEXTS)
+    before = opened.fingerprint
     np.testing.assert_array_equal(grid_of(opened.with_classes(["cat", "dog", "two"])), grid)
+    assert opened.fingerprint != before
 
 
 def test_a_linear_head_reads_both_embeddings(checkpoint, tmp_path):
