@@ -25,6 +25,9 @@ from emap_core.inference import FLIPS
 
 Array = NDArray[np.float64]
 
+_MANY = 3_000
+"""Points beyond which they are drawn smaller."""
+
 _SYMBOLS = {
     "same": ("circle", "same without interaction"),
     "changed": ("diamond", "another answer without it"),
@@ -41,7 +44,7 @@ def contributions(
     ids: Sequence[str],
     *,
     selected: str | None = None,
-    quantity: str = "logit",
+    quantity: str = "the logit",
     unit: str = "logits",
     margins: bool = True,
     theme: Theme = LIGHT,
@@ -67,7 +70,8 @@ def contributions(
     names = [str(name) for name in ids]
     kinds = np.full(len(names), "same") if flips is None else np.asarray(flips)
     limit = _limit(interaction)
-    figure = new_figure(theme, height=640, dragmode="pan", margin={"t": 60})
+    many = len(names) > _MANY
+    figure = new_figure(theme, height=600, dragmode="pan", margin={"t": 60})
     # Flips are drawn last, above the many that stay the same.
     for kind in reversed(FLIPS):
         rows = np.flatnonzero(kinds == kind)
@@ -84,10 +88,10 @@ def contributions(
                 mode="markers",
                 marker={
                     "symbol": symbol,
-                    "size": 7 if kind == "same" else 11,
+                    "size": (5 if many else 7) if kind == "same" else (8 if many else 11),
                     "color": interaction[rows].astype(np.float32),
                     "coloraxis": "coloraxis",
-                    "line": outline(theme, 0.8),
+                    "line": outline(theme, 0.4 if many else 0.8),
                     "opacity": 0.9,
                 },
                 hovertemplate="%{customdata}<br>text %{x:.3g}, image %{y:.3g}, "
@@ -100,10 +104,12 @@ def contributions(
         _add_margins(figure, text, image, theme)
     top = 0.86 if margins else 1.0
     axis = {"zeroline": True, "domain": [0, top]}
+    across, upwards = _range(text), _range(image)
     figure.update_layout(
-        xaxis={**axis, "title": f"what the text adds to {quantity}, {unit}"},
+        xaxis={**axis, "range": across, "title": f"what the text adds to {quantity}, {unit}"},
         yaxis={
             **axis,
+            "range": upwards,
             "title": f"what the image adds to {quantity}, {unit}",
             "scaleanchor": "x",
         },
@@ -111,11 +117,15 @@ def contributions(
             "colorscale": signed_scale(theme),
             "cmin": -limit,
             "cmax": limit,
+            # Below the picture, whose equal axes need all its width.
             "colorbar": {
-                "title": {"text": f"interaction, {unit}", "side": "right"},
+                "title": {"text": f"interaction, {unit}", "side": "top"},
+                "orientation": "h",
                 "len": top,
-                "y": 0,
-                "yanchor": "bottom",
+                "x": 0,
+                "xanchor": "left",
+                "y": -0.16,
+                "yanchor": "top",
             },
         },
         legend={"y": 1.02},
@@ -124,6 +134,13 @@ def contributions(
         {"id": names, "text": text, "image": image, "interaction": interaction, "flip": kinds}
     )
     return Chart(figure, _message(table, quantity), table)
+
+
+def _range(values: Array) -> list[float]:
+    # The guides reach further than the points and shall not make the picture smaller.
+    low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
+    room = 0.06 * (high - low) or 1.0
+    return [low - room, high + room]
 
 
 def _limit(interaction: Array) -> float:

@@ -51,7 +51,7 @@ def test_the_chosen_example_is_ringed():
 
 def test_words_name_the_side_that_moves_predictions_more():
     chart, *_, flips = _chart()
-    assert "The text moves it more" in chart.alt
+    assert "The text moves the logit more" in chart.alt
     assert f"{(flips != 'same').sum()} predictions change" in chart.alt
 
 
