@@ -46,11 +46,19 @@ def _page() -> None:
     top = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         contrast, what = _choose_contrast(run)
+        # A click chooses nothing while the mouse draws: Streamlit allows one or the other.
+        mouse = shared.choose(
+            "The mouse",
+            {"pan": "picks one", "select": "draws a box", "lasso": "draws a lasso"},
+            "mouse",
+        )
     ask_filter(run)
     shown = filter_mask(run)
     example = shared.current_example(run)
     ring = run.ids[example] if example is not None and len(shown) <= RINGED else None
     chart = _chart(run, contrast, shown, what, ring)
+    # Zoom and position stay while the ring moves; another quantity starts over.
+    chart.figure.update_layout(dragmode=mouse, uirevision=what)
     with top:
         shared.header(QUESTION, _answer(chart), run)
     if not shown.any():
@@ -101,7 +109,7 @@ def _choose_contrast(run: Run) -> tuple[Contrast, str]:
 
 def _chart(run: Run, contrast: Contrast, shown: np.ndarray, what: str, ring: str | None) -> Chart:
     flips = examples_of(run)["flip"].to_numpy()[shown]
-    chart = contributions(
+    return contributions(
         contrast.text[shown],
         contrast.image[shown],
         contrast.interaction[shown],
@@ -112,9 +120,6 @@ def _chart(run: Run, contrast: Contrast, shown: np.ndarray, what: str, ring: str
         unit=unit(run),
         theme=shared.theme(),
     )
-    # Zoom and position stay while the ring moves; another quantity starts over.
-    chart.figure.update_layout(dragmode="select", uirevision=what)
-    return chart
 
 
 def _select(run: Run) -> None:
@@ -129,8 +134,8 @@ def _select(run: Run) -> None:
 def _show_example(run: Run, example: int | None) -> None:
     if example is None:
         st.info(
-            "Click a point to see its example here. Drag a box around points to list them below; "
-            "the lasso is among the tools above the picture.",
+            "Click a point to see its example here. Let the mouse draw a box or a lasso around "
+            "points to list them below.",
             icon=":material/touch_app:",
         )
         return

@@ -88,16 +88,15 @@ def _show_list(run: Run, order: NDArray[np.intp], example: int) -> None:
             )
     where = "not in this list" if place is None else f"{place + 1:,} of {len(order):,}"
     st.caption(f"{where} · flips first, then by size of interaction")
-    # The page turns with the example, and stays where the visitor turns it to.
-    if st.session_state.get("examples-at") != (run.id, example, len(order)):
-        st.session_state["examples-at"] = (run.id, example, len(order))
-        st.session_state["examples-page"] = (place or 0) // PAGE + 1
+    # A new key for each example: the page turns with it, and else stays where the visitor is.
+    key = f"examples-page-{run.id}-{example}-{len(order)}"
     pages = max(1, -(-len(order) // PAGE))
-    start = PAGE * (min(st.session_state["examples-page"], pages) - 1)
+    own_page = (place or 0) // PAGE + 1
+    start = PAGE * (st.session_state.get(key, own_page) - 1)
     for position in order[start : start + PAGE]:
         _show_row(run, int(position), chosen=position == example)
     if pages > 1:
-        st.pagination(pages, key="examples-page", max_visible_pages=5)
+        st.pagination(pages, default=own_page, key=key, max_visible_pages=5)
 
 
 def _step(run: Run, order: NDArray[np.intp], example: int, step: int) -> None:

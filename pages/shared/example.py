@@ -104,7 +104,7 @@ def _true_class(run: Run, position: int) -> int | None:
 def _mark(right: object) -> str:
     if right is None or pd.isna(right):
         return ""
-    return " &nbsp;● right" if right else " &nbsp;✕ wrong"
+    return f' <span style="white-space:nowrap">&nbsp;{"● right" if right else "✕ wrong"}</span>'
 
 
 def _short(value: object, width: int = 120) -> str:

@@ -30,6 +30,7 @@ from pages.shared.show import show, theme
 _NOT_IN_LINKS = "this-session"
 _MANY_NAMES = 200
 _MOST_ROWS = 1_000
+_LONGEST_NAME = 60
 
 
 def current_filter() -> Filter:
@@ -128,7 +129,7 @@ def slices(run: Run) -> None:
         name = st.text_input(
             f"Name for these {int(mask.sum()):,} examples",
             key="slice-name",
-            max_chars=40,
+            max_chars=_LONGEST_NAME,
             placeholder="yes or no, say",
         )
         st.button(
@@ -229,7 +230,9 @@ def _with_choice(mask: Mask, positions: np.ndarray | None) -> Mask:
 
 
 def _save(run: Run) -> None:
-    name = (st.session_state["slice-name"] or str(current_filter()))[:40].replace("~", "-")
+    by_hand = "" if chosen_positions(run) is None else ", chosen by hand"
+    name = st.session_state["slice-name"] or f"{current_filter()}{by_hand}"
+    name = name[:_LONGEST_NAME].replace("~", "-")
     saved(run)[name] = {"filter": current_filter().settings(), "positions": chosen_positions(run)}
     code = (selected("slice") or "").partition("~")[2]
     select(slice=f"{name}~{code}" if code else name)
