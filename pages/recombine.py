@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from emap_core.decomposition import Decomposition
+from emap_core.decomposition.blocks import Window
 from emap_core.errors import EmapError
 from emap_core.figures import column_names, interaction_heatmap, marked_window, waterfall
 from emap_core.figures.style import signed
@@ -20,7 +21,7 @@ from emap_core.models.base import Scorer
 from emap_core.runs import Run
 from pages import shared
 from pages.shared.interactions import (
-    cells_of,
+    blocks_of,
     choose_class,
     modes_of,
     own_reading,
@@ -31,8 +32,6 @@ from pages.shared.interactions import (
 QUESTION = "What if it had another text or image?"
 MANY_TEXTS = 500
 CHART = "recombine-heatmap"
-
-Window = tuple[int, int, int, int]
 
 
 def _page() -> None:
@@ -49,19 +48,19 @@ def _page() -> None:
     top = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         c = choose_class(run)
-        text_order, image_order = _choose_order(run, c)
+        order, text_order, image_order = _choose_order(run, c)
     u, w = _pair(run)
     cell = _decomposition_of(run, u, w)
     with top:
         shared.header(QUESTION, _answer(run, u, w, c, cell), run)
-    _show_heatmap(run, c, text_order, image_order, (u, w))
+    _show_heatmap(run, c, order, text_order, image_order, (u, w))
     _show_pair(run, u, w)
     _show_numbers(run, cell)
     _show_new_pair(run)
     shared.next_step("pages/modes.py", "What interacts with what, in a few modes", view=None)
 
 
-def _choose_order(run: Run, c: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _choose_order(run: Run, c: int) -> tuple[str, NDArray[np.intp], NDArray[np.intp]]:
     modes = modes_of(run, c, own_reading(run))
     options = {f"mode{k + 1}": f"mode {k + 1}" for k in range(min(3, len(modes)))}
     options |= {"effect": "effect of each side", "data": "first appearance"}
@@ -78,8 +77,8 @@ def _choose_order(run: Run, c: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]
     elif chosen == "effect":
         keys = d.text_mean[:, c], d.image_mean[:, c]
     else:
-        return np.arange(len(d.text_share)), np.arange(len(d.image_share))
-    return np.argsort(-keys[0], kind="stable"), np.argsort(-keys[1], kind="stable")
+        return chosen, np.arange(len(d.text_share)), np.arange(len(d.image_share))
+    return chosen, np.argsort(-keys[0], kind="stable"), np.argsort(-keys[1], kind="stable")
 
 
 def _pair(run: Run) -> tuple[int, int]:
@@ -119,6 +118,7 @@ def _answer(run: Run, u: int, w: int, c: int, cell: Decomposition) -> str:
 def _show_heatmap(
     run: Run,
     c: int,
+    order: str,
     text_order: NDArray[np.intp],
     image_order: NDArray[np.intp],
     pair: tuple[int, int],
@@ -133,13 +133,8 @@ def _show_heatmap(
         if window is not None:
             st.button("Show the whole grid", on_click=lambda: shared.set_view(window=None))
     chart = interaction_heatmap(
-        cells_of(run, c, own_reading(run)),
-        run.shares,
-        c,
-        text_order=text_order,
-        image_order=image_order,
-        texts=run.texts,
-        window=window,
+        blocks_of(run, c, order, text_order, image_order, window),
+        run.texts,
         chosen=pair,
         zooming=mouse == "zoom",
         quantity=quantity(run, c),

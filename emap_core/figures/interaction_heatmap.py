@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from emap_core.decomposition import Decomposition
+from emap_core.decomposition.blocks import Blocks, Window
 from emap_core.figures.chart import Chart
 from emap_core.figures.style import LIGHT, Theme, new_figure, number, signed_scale, words
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
-Window = tuple[int, int, int, int]
-"""First row, row after the last, first column, column after the last; in drawn order."""
 
 
 def interaction_heatmap(
-    cells: NDArray[np.floating],
-    decomposition: Decomposition,
-    c: int,
-    *,
-    text_order: Index,
-    image_order: Index,
+    blocks: Blocks,
     texts: Sequence[str],
-    window: Window | None = None,
-    most: int = 200,
+    *,
     chosen: tuple[int, int] | None = None,
     zooming: bool = False,
     quantity: str = "the logit",
@@ -39,19 +32,10 @@ def interaction_heatmap(
 
     Parameters
     ----------
-    cells : ndarray of shape (U_t, U_v)
-        Logits of class `c`, centred over classes where `decomposition` is.
-    decomposition : Decomposition
-    c : int
-        Column of the class.
-    text_order, image_order : ndarray of int
-        Numbers of the texts from top to bottom and of the images from left to right.
+    blocks : Blocks
+        See `interaction_blocks`.
     texts : sequence of str
         All unique texts.
-    window : tuple of int, optional
-        The part of the ordered rows and columns to draw; all of it by default.
-    most : int
-        Rows and columns drawn at most.
     chosen : (int, int), optional
         The text and the image to frame.
     zooming : bool
@@ -64,18 +48,14 @@ def interaction_heatmap(
     Every mark hands back ``customdata``: ``"text,image"`` where it is one pair, else its window
     ``"row:row,column:column"`` to zoom into.
     """
-    top, bottom, left, right = window or (0, len(text_order), 0, len(image_order))
-    rows, columns = _edges(top, bottom, most), _edges(left, right, most)
-    u, w = text_order[top:bottom], image_order[left:right]
-    sums = _block_sums(cells, u, w, rows - top, columns - left)
-    heights, widths = np.diff(rows), np.diff(columns)
-    text_part = _block_means(decomposition.text_mean[u, c], rows - top)
-    image_part = _block_means(decomposition.image_mean[w, c], columns - left)
-    values = sums / np.outer(heights, widths)
-    values += decomposition.mean[c] - text_part[:, None] - image_part
-
-    single = bool((heights == 1).all() and (widths == 1).all())
-    names = _names(u, w, rows, columns, single)
+    values, rows, columns, single = (
+        blocks.values,
+        blocks.row_edges,
+        blocks.column_edges,
+        blocks.single,
+    )
+    top, bottom, left, right = blocks.window
+    names = _names(blocks)
     limit = float(np.quantile(np.abs(values), 0.99)) or 1.0
     y, x = (rows[:-1] + rows[1:] - 1) / 2, (columns[:-1] + columns[1:] - 1) / 2
     figure = new_figure(
@@ -108,12 +88,12 @@ def interaction_heatmap(
             + "%{customdata}: %{marker.color:.3g}<extra></extra>",
         )
     )
-    _frame(figure, chosen, u, w, (top, left), theme)
+    _frame(figure, chosen, blocks, theme)
     labelled = np.unique(np.linspace(0, len(y) - 1, min(len(y), 20)).astype(int))
     figure.update_yaxes(
         range=[bottom - 0.5, top - 0.5],
         tickvals=y[labelled],
-        ticktext=[words(texts[u[rows[i] - top]], 26) for i in labelled],
+        ticktext=[words(texts[blocks.first_texts[i]], 26) for i in labelled],
         showgrid=False,
         fixedrange=True,
     )
@@ -132,8 +112,8 @@ def interaction_heatmap(
             "colorbar": {"title": {"text": f"interaction, {unit}", "side": "right"}},
         }
     )
-    table = _strongest(values, names, texts, u, rows - top)
-    return Chart(figure, _message(table, u, w, single, quantity), table)
+    table = _strongest(blocks, names, texts)
+    return Chart(figure, _message(table, blocks, quantity), table)
 
 
 def marked_window(names: Sequence[str], text_order: Index, image_order: Index) -> Window | None:
@@ -155,51 +135,21 @@ def _place(name: str, text_order: Index, image_order: Index) -> Window:
     return y, y + 1, x, x + 1
 
 
-def _edges(start: int, stop: int, most: int) -> Index:
-    count = max(1, min(most, stop - start))
-    return np.linspace(start, stop, count + 1).round().astype(np.intp)
+def _names(blocks: Blocks) -> list[str]:
+    if blocks.single:
+        return [f"{text},{image}" for text in blocks.texts for image in blocks.images]
+    across = [f"{a}:{b}" for a, b in pairwise(blocks.column_edges)]
+    return [f"{a}:{b},{columns}" for a, b in pairwise(blocks.row_edges) for columns in across]
 
 
-def _block_sums(
-    cells: NDArray[np.floating], u: Index, w: Index, rows: Index, columns: Index
-) -> Array:
-    sums = np.empty((len(rows) - 1, len(columns) - 1))
-    for block in range(len(rows) - 1):
-        across = cells[u[rows[block] : rows[block + 1]]].sum(axis=0, dtype=np.float64)
-        sums[block] = np.add.reduceat(across[w], columns[:-1])
-    return sums
-
-
-def _block_means(values: Array, edges: Index) -> Array:
-    return np.add.reduceat(values, edges[:-1]) / np.diff(edges)
-
-
-def _names(u: Index, w: Index, rows: Index, columns: Index, single: bool) -> list[str]:
-    if single:
-        return [f"{text},{image}" for text in u for image in w]
-    return [
-        f"{rows[i]}:{rows[i + 1]},{columns[j]}:{columns[j + 1]}"
-        for i in range(len(rows) - 1)
-        for j in range(len(columns) - 1)
-    ]
-
-
-def _frame(
-    figure: go.Figure,
-    chosen: tuple[int, int] | None,
-    u: Index,
-    w: Index,
-    corner: tuple[int, int],
-    theme: Theme,
-) -> None:
-    if chosen is None or chosen[0] not in u or chosen[1] not in w:
+def _frame(figure: go.Figure, chosen: tuple[int, int] | None, blocks: Blocks, theme: Theme) -> None:
+    if chosen is None or chosen[0] not in blocks.texts or chosen[1] not in blocks.images:
         return
-    y = corner[0] + int(np.flatnonzero(u == chosen[0])[0])
-    x = corner[1] + int(np.flatnonzero(w == chosen[1])[0])
+    top, _, left, _ = blocks.window
     figure.add_trace(
         go.Scatter(
-            x=[x],
-            y=[y],
+            x=[left + int(np.flatnonzero(blocks.images == chosen[1])[0])],
+            y=[top + int(np.flatnonzero(blocks.texts == chosen[0])[0])],
             mode="markers",
             marker={"symbol": "square-open", "size": 18, "color": theme.ink, "line": {"width": 3}},
             cliponaxis=False,
@@ -209,27 +159,28 @@ def _frame(
 
 
 def _strongest(
-    values: Array, names: list[str], texts: Sequence[str], u: Index, rows: Index, most: int = 200
+    blocks: Blocks, names: list[str], texts: Sequence[str], most: int = 200
 ) -> pd.DataFrame:
-    flat = values.ravel()
+    flat = blocks.values.ravel()
     order = np.argsort(-np.abs(flat), kind="stable")[:most]
+    rows = order // blocks.values.shape[1]
     return pd.DataFrame(
         {
             "text and image": [names[i] for i in order],
-            "text": [texts[u[rows[i // values.shape[1]]]] for i in order],
+            "text": [texts[u] for u in blocks.first_texts[rows]],
             "interaction": flat[order],
         }
     )
 
 
-def _message(table: pd.DataFrame, u: Index, w: Index, single: bool, quantity: str) -> str:
-    shape = f"{len(u):,} texts with {len(w):,} images"
-    blocks = "" if single else ", drawn as means of blocks"
-    if table.empty or not table.interaction.abs().max() > 0:
-        return f"Interaction in {quantity} of {shape}{blocks}: none anywhere."
+def _message(table: pd.DataFrame, blocks: Blocks, quantity: str) -> str:
+    shape = f"{len(blocks.texts):,} texts with {len(blocks.images):,} images"
+    how = "" if blocks.single else ", drawn as means of blocks"
+    if not table.interaction.abs().max() > 0:
+        return f"Interaction in {quantity} of {shape}{how}: none anywhere."
     high = table.loc[table.interaction.idxmax()]
     low = table.loc[table.interaction.idxmin()]
     return (
-        f"Interaction in {quantity} of {shape}{blocks}. It goes from {number(low.interaction)} "
+        f"Interaction in {quantity} of {shape}{how}. It goes from {number(low.interaction)} "
         f"(“{low.text}”) to {number(high.interaction)} (“{high.text}”)."
     )

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from emap_core.decomposition.blocks import Blocks, Window, interaction_blocks
 from emap_core.decomposition.modes import Modes, Reading, class_cells, interaction_modes
 from emap_core.figures import column_names
 from emap_core.runs import Run
@@ -55,14 +56,21 @@ def unit(run: Run, reading: Reading = "logits") -> str:
     return _UNITS["probabilities" if reading == "probabilities" else run.space]
 
 
-def cells_of(run: Run, c: int, reading: Reading) -> NDArray[Any]:
-    """Return one class of the kept grid, shape (U_t, U_v); not to be written to."""
-    return _cells(*_key(run), c, reading, run)
-
-
 def modes_of(run: Run, c: int, reading: Reading) -> Modes:
     """Return the leading modes of the interaction of one class."""
     return _modes(*_key(run), c, reading, run)
+
+
+def blocks_of(
+    run: Run,
+    c: int,
+    order: str,
+    text_order: NDArray[np.intp],
+    image_order: NDArray[np.intp],
+    window: Window | None,
+) -> Blocks:
+    """Return the interaction of one class in blocks; `order` names the two orders for the cache."""
+    return _blocks(*_key(run), c, order, window, text_order, image_order, run)
 
 
 def own_reading(run: Run) -> Reading:
@@ -77,6 +85,21 @@ def _key(run: Run) -> tuple[str, str]:
 @st.cache_resource(max_entries=3, show_spinner="Reading the grid …")
 def _cells(path: str, created: str, c: int, reading: Reading, _run: Run) -> NDArray[Any]:
     return class_cells(_run.grid, c, reading)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Drawing the grid …")
+def _blocks(
+    path: str,
+    created: str,
+    c: int,
+    order: str,
+    window: Window | None,
+    _text_order: NDArray[np.intp],
+    _image_order: NDArray[np.intp],
+    _run: Run,
+) -> Blocks:
+    cells = _cells(path, created, c, own_reading(_run), _run)
+    return interaction_blocks(cells, _run.shares, c, _text_order, _image_order, window=window)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Looking for modes …")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from emap_core.decomposition import decompose
+from emap_core.decomposition.blocks import interaction_blocks
 from emap_core.figures import interaction_heatmap, marked_window
 
 
@@ -19,10 +20,13 @@ def _residual(cells, d, c):
     return cells[:, :, c] - d.text_mean[:, None, c] - d.image_mean[None, :, c] + d.mean[c]
 
 
-def _chart(cells, d, texts, c=1, **options):
-    options.setdefault("text_order", np.arange(cells.shape[0]))
-    options.setdefault("image_order", np.arange(cells.shape[1]))
-    return interaction_heatmap(cells[:, :, c], d, c, texts=texts, **options)
+def _chart(
+    cells, d, texts, c=1, *, text_order=None, image_order=None, window=None, most=200, **options
+):
+    rows = np.arange(cells.shape[0]) if text_order is None else text_order
+    columns = np.arange(cells.shape[1]) if image_order is None else image_order
+    blocks = interaction_blocks(cells[:, :, c], d, c, rows, columns, window=window, most=most)
+    return interaction_heatmap(blocks, texts, **options)
 
 
 def test_few_pairs_are_drawn_singly_in_the_order_given():
