@@ -21,6 +21,11 @@ from emap_core.errors import Cancelled, EmapError, SettingError
 _RUN_SETTINGS: dict[str, dict[str, Any]] = {
     "--method": {"choices": ("exact", "sampled", "subsample"), "help": "exact by default"},
     "--images-per-text": {"type": int, "metavar": "K", "help": "sampled: images that a text meets"},
+    "--until": {
+        "type": float,
+        "metavar": "X",
+        "help": "sampled: add pairs until the gap is known to within X",
+    },
     "--subsample-size": {"type": int, "metavar": "N", "help": "subsample: examples in each"},
     "--repeats": {"type": int, "metavar": "R", "help": "subsample: how many"},
     "--seed": {"type": int, "help": "of samples, resamples and --limit"},
@@ -268,6 +273,13 @@ class _Bar:
             self._tqdm.write(
                 f"{event['pairs_total']} pairs in {event['tiles']} tiles on {event['device']}; "
                 f"{kept}",
+                file=sys.stderr,
+            )
+        elif event["event"] == "sampled":
+            self._tqdm.write(
+                f"{event['images_per_text']} images a text: gap {event['gap']:.4f} "
+                f"± {event['reach']:.4f} from the choice of pairs, bias at most "
+                f"{event['bias_bound']:.4f}; wanted {event['until']}",
                 file=sys.stderr,
             )
         elif event["event"] == "queued":

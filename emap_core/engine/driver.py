@@ -107,6 +107,9 @@ def compute(
     method : {"exact", "sampled", "subsample"}
     images_per_text, subsample_size, repeats, seed : int
         Of the sampled and sub-sampled methods.
+    until : float, optional
+        Sampled: more images per text are added until the gap of the first metric is known this
+        well, bias and half the 95% interval from the choice of pairs.
     space : {"logits", "log_probabilities", "probabilities"}
         What is projected.
     keep : {"auto", "grid", "sums"}
@@ -324,16 +327,16 @@ def _evaluate(
     progress: Progress,
 ) -> None:
     began = time.monotonic()
-    n_pairs = evaluation.n_pairs
     progress.tell(
         "planned",
-        pairs_total=n_pairs,
+        pairs_total=evaluation.n_pairs,
         tiles=evaluation.n_tiles,
         keep="grid" if work.keeps_grid else "sums",
         device=work.scorer.device,
     )
     _encode(folder, work, progress)
     result = evaluation.run(progress)
+    n_pairs = evaluation.n_pairs
     work.images.complete_thumbnails()
     _save(folder, work, result)
     manifest = folder.manifest()
@@ -449,6 +452,7 @@ def _manifest(work: Work) -> dict[str, Any]:
         "classes": work.classes,
         "keep": "grid" if work.keeps_grid else "sums",
         "device": work.scorer.device,
+        "skipped": [str(row) for row in getattr(work.dataset, "skipped", None) or []],
         "n_examples": len(work.dataset),
         "n_texts": n_texts,
         "n_images": n_images,

@@ -341,7 +341,7 @@ def measure(evaluator: Evaluator, memory: int, seconds: float = 0.5) -> Probe:
     best = (rows * columns / max(time.perf_counter() - began, 1e-9), rows * columns)
     deadline = time.perf_counter() + seconds
     slower = 0
-    while (rows, columns) != (n_texts, n_images) and slower < 2:
+    while (rows, columns) != (n_texts, n_images) and slower < 2 and time.perf_counter() < deadline:
         wider = columns < n_images and (columns <= rows or rows == n_texts)
         more_rows = rows if wider else min(2 * rows, n_texts)
         more_columns = min(2 * columns, n_images) if wider else columns
@@ -362,7 +362,7 @@ def measure(evaluator: Evaluator, memory: int, seconds: float = 0.5) -> Probe:
         speed = n_pairs / took
         slower = 0 if speed > 1.05 * best[0] else slower + 1
         best = max(best, (speed, n_pairs))
-        if took > 0.1 or time.perf_counter() > deadline or 4 * added.nbytes > memory:
+        if took > 0.1 or 4 * added.nbytes > memory:
             break
     return Probe(cells, best[0], best[1])
 

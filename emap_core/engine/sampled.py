@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import zipfile
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emap_core import inference
 from emap_core.decomposition.design import Design, design
 from emap_core.decomposition.sampled import SampledFit, fit
+from emap_core.decomposition.sampled_gap import next_images_per_text, sampled_gap
 from emap_core.engine.plan import SECONDS_PER_TILE
 from emap_core.engine.progress import Progress
 from emap_core.engine.work import Work
-from emap_core.errors import RunError
+from emap_core.errors import RunError, SettingError
 from emap_core.runs.folder import RunFolder, read_json, replacing, write_json
 
 Index = NDArray[np.intp]
+
+FIRST_IMAGES_PER_TEXT = 16
+"""Where a run that samples until it knows enough begins."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,9 @@ class BlockPlan:
     ----------
     n_classes : int
     images_per_text, seed : int
-        Of the design.
+        Of the first design.
+    until : float or None
+        More images per text are added until the gap is known this well.
     block_size : int
         Pairs that are evaluated, and kept, together.
     batch_size : int
@@ -40,12 +46,13 @@ class BlockPlan:
     n_classes: int
     images_per_text: int
     seed: int
+    until: float | None
     block_size: int
     batch_size: int
 
 
 class SampledEvaluation:
-    """The pairs of a design, block by block.
+    """The pairs of a design, block by block, and of larger ones until the gap is known.
 
     Parameters
     ----------
@@ -58,6 +65,9 @@ class SampledEvaluation:
         self._folder = folder
         self._work = work
         self._plan = plan
+        self._row_of = np.argsort(work.text_order)
+        self._stage = _Stage(self._design(plan.images_per_text), np.empty(0, np.int64))
+        self.n_pairs = len(self._stage.keys)
         work.evaluator.batch_size = plan.batch_size
 
     @classmethod
@@ -68,14 +78,13 @@ class SampledEvaluation:
         timed = int(work.probe.pairs_per_second * SECONDS_PER_TILE)
         plan = BlockPlan(
             n_classes=work.n_classes,
-            images_per_text=settings.images_per_text or 0,
+            images_per_text=settings.images_per_text or FIRST_IMAGES_PER_TEXT,
             seed=settings.seed,
+            until=settings.until,
             block_size=settings.batch_size or max(timed, batch_size),
             batch_size=batch_size,
         )
         evaluation = cls(folder, work, plan)
-        # Checked before the plan exists, so that a wrong setting leaves nothing to resume.
-        _ = evaluation.design
         write_json(folder.plan, asdict(plan))
         return evaluation
 
@@ -84,23 +93,10 @@ class SampledEvaluation:
         """Take up the plan of a run that was cut off."""
         return cls(folder, work, BlockPlan(**(read_json(folder.plan) or {})))
 
-    @cached_property
-    def design(self) -> Design:
-        """The cells to evaluate; the same for the same data and settings."""
-        cells, plan = self._work.cells, self._plan
-        return design(
-            *cells.shape, cells.text_index, cells.image_index, plan.images_per_text, plan.seed
-        )
-
-    @property
-    def n_pairs(self) -> int:
-        """Pairs in all."""
-        return len(self.design)
-
     @property
     def n_tiles(self) -> int:
-        """Blocks in all."""
-        return -(-self.n_pairs // self._plan.block_size)
+        """Blocks of the first design."""
+        return self._n_blocks(self._stage)
 
     def run(self, progress: Progress) -> SampledFit:
         """Evaluate what is not there yet, and fit the projection to it.
@@ -110,54 +106,115 @@ class SampledEvaluation:
         EmapError
             If the model's outputs are wrong or the run is cancelled; finished blocks are kept.
         """
-        self._evaluate(progress)
-        values = np.empty((self.n_pairs, self._plan.n_classes))
-        for number in range(self.n_tiles):
-            stored = self._load(number)
+        stage = self._stage
+        values = self._values(stage, progress, np.empty((0, self._plan.n_classes)))
+        while True:
+            found = fit(stage.design, values, seed=self._plan.seed)
+            more = self._more(stage.design, found, progress)
+            if more is None:
+                return found
+            stage = _Stage(self._design(more), stage.keys)
+            self.n_pairs = len(stage.keys)
+            values = self._values(stage, progress, values)
+
+    def _design(self, images_per_text: int) -> Design:
+        cells = self._work.cells
+        return design(
+            *cells.shape, cells.text_index, cells.image_index, images_per_text, self._plan.seed
+        )
+
+    def _more(self, chosen: Design, found: SampledFit, progress: Progress) -> int | None:
+        """Return how many images a text should meet next, None where the gap is known."""
+        work = self._work
+        if self._plan.until is None or chosen.fraction >= 1:
+            return None
+        if work.labels is None:
+            raise SettingError("until waits for the interval of a gap, and the data has no labels")
+        labels = work.labels
+        name = (work.settings.metrics or inference.default_metrics(work.task))[0]
+
+        def score(scores: NDArray[np.float64]) -> float:
+            return inference.evaluate(name, labels, scores, work.task, work.settings.space)
+
+        gap = sampled_gap(found, score)
+        progress.tell(
+            "sampled",
+            images_per_text=chosen.images_per_text,
+            gap=gap.difference if inference.metric(name).higher_is_better else -gap.difference,
+            reach=(gap.high - gap.low) / 2,
+            bias_bound=gap.bias_bound,
+            until=self._plan.until,
+        )
+        return next_images_per_text(chosen, gap, self._plan.until)
+
+    def _values(
+        self, stage: _Stage, progress: Progress, before: NDArray[Any]
+    ) -> NDArray[np.float64]:
+        """Return the outputs for all cells of a stage's design, shape (M, C)."""
+        self._evaluate(stage, progress)
+        values = np.empty((len(stage.keys), self._plan.n_classes))
+        values[~stage.new] = before
+        order = self._order(stage)
+        for number in range(self._n_blocks(stage)):
+            stored = self._load(stage, number)
             if stored is None:
                 raise RunError(
                     f"block {number} of run {self._folder.id!r} is damaged; start it again"
                 )
-            values[self._block(number)] = stored
-        return fit(self.design, values, seed=self._plan.seed)
+            values[self._block(order, number)] = stored
+        return values
 
-    @cached_property
-    def _order(self) -> Index:
-        """Cells by chunk of images, then by length of text: each chunk is decoded once."""
-        row_of = np.argsort(self._work.text_order)
-        chunk = self.design.images // self._work.images.per_chunk
-        return np.lexsort((row_of[self.design.texts], chunk))
-
-    def _block(self, number: int) -> Index:
-        size = self._plan.block_size
-        return self._order[number * size : (number + 1) * size]
-
-    def _evaluate(self, progress: Progress) -> None:
-        evaluator = self._work.evaluator
-        row_of = np.argsort(self._work.text_order)
-        there = [self._file(number).exists() for number in range(self.n_tiles)]
-        size = self._plan.block_size
-        progress.start_pairs(min(sum(there) * size, self.n_pairs), self.n_pairs)
+    def _evaluate(self, stage: _Stage, progress: Progress) -> None:
+        evaluator, size = self._work.evaluator, self._plan.block_size
+        order = self._order(stage)
+        there = [self._file(stage, number).exists() for number in range(self._n_blocks(stage))]
+        old = int((~stage.new).sum())
+        progress.start_pairs(old + min(sum(there) * size, len(order)), self.n_pairs)
         for number, finished in enumerate(there):
             progress.check()
-            block = self._block(number)
-            if not finished or self._load(number) is None:
-                columns = np.asarray(self.design.images[block], dtype=np.intp)
+            if not finished or self._load(stage, number) is None:
+                block = self._block(order, number)
+                columns = np.asarray(stage.design.images[block], dtype=np.intp)
                 evaluator.images.forget_before(int(columns.min()))
-                values = evaluator.pairs(row_of[self.design.texts[block]], columns)
-                with replacing(self._file(number)) as temporary, temporary.open("wb") as file:
-                    np.savez(file, values=values)
+                values = evaluator.pairs(self._row_of[stage.design.texts[block]], columns)
+                file = self._file(stage, number)
+                with replacing(file) as temporary, temporary.open("wb") as opened:
+                    np.savez(opened, values=values)
                 if evaluator.batch_size < self._plan.batch_size:
                     self._plan = replace(self._plan, batch_size=evaluator.batch_size)
                     write_json(self._folder.plan, asdict(self._plan))
-            progress.pairs(min((number + 1) * size, self.n_pairs), lambda: None)
+            progress.pairs(old + min((number + 1) * size, len(order)), lambda: None)
 
-    def _load(self, number: int) -> NDArray[Any] | None:
+    def _order(self, stage: _Stage) -> Index:
+        """Return the new cells by chunk of images, then by length of text.
+
+        Each chunk of images is thus decoded once, and texts of like length meet.
+        """
+        new = np.flatnonzero(stage.new)
+        chunk = stage.design.images[new] // self._work.images.per_chunk
+        return new[np.lexsort((self._row_of[stage.design.texts[new]], chunk))]
+
+    def _n_blocks(self, stage: _Stage) -> int:
+        return -(-int(stage.new.sum()) // self._plan.block_size)
+
+    def _block(self, order: Index, number: int) -> Index:
+        return order[number * self._plan.block_size : (number + 1) * self._plan.block_size]
+
+    def _load(self, stage: _Stage, number: int) -> NDArray[Any] | None:
         try:
-            with np.load(self._file(number), allow_pickle=False) as stored:
+            with np.load(self._file(stage, number), allow_pickle=False) as stored:
                 return np.asarray(stored["values"])
         except (FileNotFoundError, zipfile.BadZipFile, ValueError, KeyError, EOFError):
             return None
 
-    def _file(self, number: int) -> Path:
-        return self._folder.tiles / f"{number:06d}.npz"
+    def _file(self, stage: _Stage, number: int) -> Path:
+        return self._folder.tiles / f"{stage.design.images_per_text:06d}-{number:06d}.npz"
+
+
+class _Stage:
+    """A design and which of its cells an earlier, smaller one did not have."""
+
+    def __init__(self, chosen: Design, before: NDArray[np.int64]) -> None:
+        self.design = chosen
+        self.keys = chosen.texts.astype(np.int64) * chosen.shape[1] + chosen.images
+        self.new = ~np.isin(self.keys, before)

@@ -25,6 +25,7 @@ class Settings:
 
     method: Method = "exact"
     images_per_text: int | None = None
+    until: float | None = None
     subsample_size: int | None = None
     repeats: int = 10
     seed: int = 0
@@ -64,9 +65,12 @@ class Settings:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise SettingError(f"{name} is {value!r}; expected a whole number of at least 1")
-        if self.method == "sampled" and self.images_per_text is None:
+        if self.until is not None and not self.until > 0:
+            raise SettingError(f"until is {self.until!r}; expected a number above 0")
+        if self.method == "sampled" and self.images_per_text is None and self.until is None:
             raise SettingError(
-                "method='sampled' needs images_per_text: how many images a text meets"
+                "method='sampled' needs images_per_text, how many images a text meets, or until, "
+                "how well the gap is to be known"
             )
         if self.method == "subsample" and self.subsample_size is None:
             raise SettingError("method='subsample' needs subsample_size: examples in a sub-sample")
@@ -92,7 +96,7 @@ class Settings:
 
     def identity(self) -> dict[str, Any]:
         """Return the settings that change what a run holds, for its id and for resuming."""
-        sampled = {"images_per_text"} if self.method == "sampled" else set()
+        sampled = {"images_per_text", "until"} if self.method == "sampled" else set()
         repeated = {"subsample_size", "repeats"} if self.method == "subsample" else set()
         used = {"method", "space", "keep", "precision"} | sampled | repeated
         if self.method != "exact":

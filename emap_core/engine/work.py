@@ -26,7 +26,7 @@ from emap_core.engine.states import (
     encoded_texts,
     images_per_chunk,
 )
-from emap_core.errors import SettingError
+from emap_core.errors import ModelError, SettingError
 from emap_core.models.base import Scorer
 from emap_core.models.states import States
 
@@ -197,6 +197,10 @@ def prepare(
     model_name = _name(model, "model", models.LOADERS)
     if isinstance(model, str):
         model = models.load_model(model, **(model_args or {}))
+    if getattr(model, "classes", None) is None and hasattr(model, "with_classes"):
+        if not dataset.classes:
+            raise ModelError("the model takes its classes from the data, which names none")
+        model = model.with_classes(dataset.classes)
     cells = find_cells(dataset)
     order = order_texts(cells.texts)
     scorer = Scorer(model, settings.device)

@@ -16,8 +16,9 @@ from emap_core.decomposition import Decomposition
 from emap_core.decomposition.exact import PARTS
 from emap_core.decomposition.sampled import SampledDecomposition, SampledFit
 from emap_core.errors import RunError
-from emap_core.inference import Gap, Verdict
+from emap_core.inference import Gap, Verdict, sampled
 from emap_core.inference.metrics import Space, Task
+from emap_core.inference.sampled import PairSampling, with_pair_sampling
 from emap_core.runs.folder import RunFolder, find_run, read_json, replacing, write_json
 from emap_core.runs.grid import Grid
 
@@ -178,15 +179,18 @@ class Run:
             points = inference.score_table(
                 self.decomposition, self.labels, self.task, missing, self.space
             )
+            for name, rows in self._pair_sampling().items():
+                for row, sampling in rows.items():
+                    points.loc[row, name] = sampling.projected
             kept |= {name: _without_nan(points[name].to_dict()) for name in missing}
             self._keep("points", kept)
         columns: dict[str, list[Any]] = {}
         for name in self.metrics:
             columns[name] = [kept[name][row] for row in inference.PROJECTIONS]
             if intervals:
-                rows = self.intervals().rows[name]
-                columns[f"{name}_low"] = [rows[row].low for row in inference.PROJECTIONS]
-                columns[f"{name}_high"] = [rows[row].high for row in inference.PROJECTIONS]
+                limits = self.intervals().rows[name]
+                columns[f"{name}_low"] = [limits[row].low for row in inference.PROJECTIONS]
+                columns[f"{name}_high"] = [limits[row].high for row in inference.PROJECTIONS]
         index = pd.Index(inference.PROJECTIONS, name="projection")
         return pd.DataFrame(columns, index=index, dtype=float)
 
@@ -240,8 +244,30 @@ class Run:
             centred=self.softmax,
             **self.manifest["resampling"],
         )
+        if self.sampled is not None:
+            found = with_pair_sampling(
+                found, self._pair_sampling(), self.manifest["n_pairs_evaluated"]
+            )
         self._keep("intervals", {**self._resampling, "intervals": found.to_json()})
         return found
+
+    def _pair_sampling(self) -> dict[str, dict[str, PairSampling]]:
+        """Return what the choice of pairs does to each metric; nothing for an exact run."""
+        if self.sampled is None or self.labels is None:
+            return {}
+        path = self._folder.inference / "pairs.json"
+        kept = sampled.from_json(read_json(path) or {})
+        missing = [name for name in self.metrics if name not in kept]
+        for name in missing:
+            kept[name] = {
+                row: sampled.pair_sampling(
+                    self.sampled, self.labels, self.task, self.space, name, row
+                )
+                for row in ("emap", "emap_leave_one_out")
+            }
+        if missing:
+            self._keep("pairs", sampled.to_json(kept))
+        return kept
 
     @property
     def _resampling(self) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def counts(folder: Path, out: str) -> dict[str, int]:
 
 def test_killed_three_times_ends_with_the_same_bits(tmp_path):
     (tmp_path / "slow_model.py").write_text(MODULE)
-    chance = random.Random(0)
+    chance = random.Random(0)  # noqa: S311 - nothing secret
     for part in (1, 2, 3):
         process = start(tmp_path, "run")
         wait_for_tiles(tmp_path / "run", process, part * N_TILES // 4)

@@ -84,5 +84,56 @@ def test_too_few_images_a_text_are_refused(tmp_path):
             method="sampled",
             images_per_text=1,
         )
-    with pytest.raises(SettingError, match="needs images_per_text"):
+    with pytest.raises(SettingError, match="needs images_per_text, how many"):
         emap.compute(Staged(), make_examples(), out=tmp_path / "run", method="sampled")
+
+
+def test_until_adds_pairs_and_reuses_those_it_has(tmp_path):
+    data = make_examples(n=300, n_texts=40, n_images=120)
+    events = []
+    model = Staged()
+    run = emap.compute(
+        model,
+        data,
+        out=tmp_path / "run",
+        method="sampled",
+        until=0.02,
+        listener=events.append,
+        batch_size=500,
+    )
+    told = [event for event in events if event["event"] == "sampled"]
+    assert [event["images_per_text"] for event in told] == [16 * 2**i for i in range(len(told))]
+    assert told[-1]["reach"] <= 0.02 or run.manifest["n_pairs_evaluated"] == 40 * 120
+    # The first four pairs show the shape of the outputs.
+    assert model.pairs_scored == run.manifest["n_pairs_evaluated"] + 4
+
+
+def test_until_nothing_is_left_to_know_ends_with_the_exact_grid(tmp_path):
+    data = make_examples(n=100, n_texts=20, n_images=40)
+    exact = emap.compute(Staged(), data, out=tmp_path / "exact")
+    run = emap.compute(Staged(), data, out=tmp_path / "run", method="sampled", until=1e-9)
+    assert run.manifest["n_pairs_evaluated"] == 20 * 40
+    np.testing.assert_allclose(run.decomposition.emap, exact.decomposition.emap, atol=1e-9)
+    assert run.gap("accuracy").difference == exact.gap("accuracy").difference
+
+
+def test_interval_of_a_sample_holds_the_exact_gap(tmp_path):
+    data = make_examples(n=400, n_texts=60, n_images=150)
+    exact = emap.compute(Staged(), data, out=tmp_path / "exact").gap("accuracy").difference
+    held = []
+    for seed in range(5):
+        run = emap.compute(
+            Staged(),
+            data,
+            out=tmp_path / f"run{seed}",
+            method="sampled",
+            images_per_text=24,
+            seed=seed,
+            n_resamples=200,
+        )
+        gap = run.gap("accuracy")
+        held.append(gap.low <= exact <= gap.high)
+        assert "standard error" in gap.method
+        table = run.table(intervals=True)
+        assert table.loc["emap_leave_one_out", "accuracy"] == gap.projected
+    assert sum(held) >= 4
