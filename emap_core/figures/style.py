@@ -6,7 +6,9 @@ import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
+from unicodedata import east_asian_width
 
 import plotly.graph_objects as go
 
@@ -116,12 +118,15 @@ def signed_scale(theme: Theme) -> list[list[Any]]:
 def words(text: str, width: int = 48) -> str:
     """Return a text as one line of at most `width` characters, safe inside a figure.
 
-    Figures read ``<b>`` and the like as markup; a text from a dataset is shown as it is.
+    Figures read ``<b>`` and the like as markup; a text from a dataset is shown as it is. Wide
+    characters (Chinese, Japanese, Korean) count as two.
     """
     line = " ".join(str(text).split())
-    return html.escape(
-        line if len(line) <= width else line[: width - 1].rstrip() + "…", quote=False
-    )
+    widths = accumulate(2 if east_asian_width(letter) in "WF" else 1 for letter in line)
+    kept = sum(used <= width for used in widths)
+    if kept < len(line):
+        line = line[: kept - 1].rstrip() + "…"
+    return html.escape(line, quote=False)
 
 
 def column_names(classes: Sequence[str], n_columns: int) -> list[str]:
