@@ -19,15 +19,13 @@ from typing import Any
 from emap_core.errors import Cancelled, EmapError, SettingError
 
 _RUN_SETTINGS: dict[str, dict[str, Any]] = {
-    "--method": {"choices": ("exact", "sampled", "subsample"), "help": "exact by default"},
+    "--method": {"choices": ("exact", "sampled"), "help": "exact by default"},
     "--images-per-text": {"type": int, "metavar": "K", "help": "sampled: images that a text meets"},
     "--until": {
         "type": float,
         "metavar": "X",
         "help": "sampled: add pairs until the gap is known to within X",
     },
-    "--subsample-size": {"type": int, "metavar": "N", "help": "subsample: examples in each"},
-    "--repeats": {"type": int, "metavar": "R", "help": "subsample: how many"},
     "--seed": {"type": int, "help": "of samples, resamples and --limit"},
     "--space": {"help": "logits (default), log_probabilities or probabilities"},
     "--keep": {"choices": ("auto", "grid", "sums"), "help": "auto keeps the grid while it fits"},

@@ -165,7 +165,7 @@ def _settings() -> dict[str, Any]:
         "Method",
         METHODS,
         key="run-method",
-        help="exact scores every text with every image; the others estimate from a part of the "
+        help="exact scores every text with every image; sampled estimates from a part of the "
         "pairs, for data too large for that.",
         **kept,
     )
@@ -177,14 +177,7 @@ def _settings() -> dict[str, Any]:
     }
     if method == "sampled":
         settings["images_per_text"] = second.number_input(
-            "Images that each text meets", min_value=2, value=32, key="run-images-per-text", **kept
-        )
-    if method == "subsample":
-        settings["subsample_size"] = second.number_input(
-            "Examples in each sub-sample", min_value=2, value=500, key="run-subsample-size", **kept
-        )
-        settings["repeats"] = third.number_input(
-            "Sub-samples", min_value=1, value=10, key="run-repeats", **kept
+            "Images that each text meets", min_value=4, value=32, key="run-images-per-text", **kept
         )
     return {name: value for name, value in settings.items() if value is not None}
 

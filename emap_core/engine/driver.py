@@ -25,7 +25,7 @@ from emap_core.decomposition import Decomposition
 from emap_core.decomposition.sampled import SampledFit
 from emap_core.engine.exact import ExactEvaluation
 from emap_core.engine.progress import Listener, Progress
-from emap_core.engine.sampled import SampledEvaluation
+from emap_core.engine.sampled import FIRST_IMAGES_PER_TEXT, SampledEvaluation
 from emap_core.engine.settings import Settings
 from emap_core.engine.states import make_thumbnail
 from emap_core.engine.work import Work, prepare
@@ -104,9 +104,9 @@ def compute(
         Gets every progress event, see `Progress`.
     cancelled : callable, optional
         Asked after every tile whether to stop.
-    method : {"exact", "sampled", "subsample"}
-    images_per_text, subsample_size, repeats, seed : int
-        Of the sampled and sub-sampled methods.
+    method : {"exact", "sampled"}
+    images_per_text, seed : int
+        Of the sampled method: how many images each text meets, and which.
     until : float, optional
         Sampled: more images per text are added until the gap of the first metric is known this
         well, bias and half the 95% interval from the choice of pairs.
@@ -182,14 +182,19 @@ def _estimate(work: Work, n_previews: int, overhead: float) -> Estimate:
                 )[0],
             }
         )
+    n_pairs = n_texts * n_images
+    if work.method == "sampled":
+        # Cells of the examples come on top of the images that each text meets.
+        k = work.settings.images_per_text or FIRST_IMAGES_PER_TEXT
+        n_pairs = min(n_texts * k + len(work.dataset), n_pairs)
     return Estimate(
         run_id=work.run_id,
         n_examples=len(work.dataset),
         n_texts=n_texts,
         n_images=n_images,
         n_classes=work.n_classes,
-        n_pairs=n_texts * n_images,
-        seconds=n_texts * n_images / work.probe.pairs_per_second + overhead,
+        n_pairs=n_pairs,
+        seconds=n_pairs / work.probe.pairs_per_second + overhead,
         grid_bytes=work.grid_bytes,
         keep="grid" if work.keeps_grid else "sums",
         device=work.scorer.device,

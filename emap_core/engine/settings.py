@@ -12,8 +12,8 @@ from emap_core.errors import SettingError
 from emap_core.inference.resampling import Cluster
 from emap_core.models.base import Output
 
-Method = Literal["exact", "sampled", "subsample"]
-METHODS = ("exact", "sampled", "subsample")
+Method = Literal["exact", "sampled"]
+METHODS = ("exact", "sampled")
 KEEPS = ("auto", "grid", "sums")
 ENGINES = ("local",)
 CLUSTERS = ("auto", "none", "image", "text", "both")
@@ -26,8 +26,6 @@ class Settings:
     method: Method = "exact"
     images_per_text: int | None = None
     until: float | None = None
-    subsample_size: int | None = None
-    repeats: int = 10
     seed: int = 0
     space: Output = "logits"
     keep: str = "auto"
@@ -56,8 +54,6 @@ class Settings:
                 )
         for name in (
             "images_per_text",
-            "subsample_size",
-            "repeats",
             "batch_size",
             "grid_budget",
             "n_resamples",
@@ -72,8 +68,6 @@ class Settings:
                 "method='sampled' needs images_per_text, how many images a text meets, or until, "
                 "how well the gap is to be known"
             )
-        if self.method == "subsample" and self.subsample_size is None:
-            raise SettingError("method='subsample' needs subsample_size: examples in a sub-sample")
 
     @classmethod
     def of(cls, arguments: dict[str, Any]) -> Settings:
@@ -97,8 +91,7 @@ class Settings:
     def identity(self) -> dict[str, Any]:
         """Return the settings that change what a run holds, for its id and for resuming."""
         sampled = {"images_per_text", "until"} if self.method == "sampled" else set()
-        repeated = {"subsample_size", "repeats"} if self.method == "subsample" else set()
-        used = {"method", "space", "keep", "precision"} | sampled | repeated
+        used = {"method", "space", "keep", "precision"} | sampled
         if self.method != "exact":
             used.add("seed")
         return {key: value for key, value in dataclasses.asdict(self).items() if key in used}
