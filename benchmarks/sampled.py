@@ -84,6 +84,8 @@ def error(n_designs: int) -> str:
                     )
                 ]
                 errors.setdefault(f"sub {repeats}", []).append(float(np.mean(gaps)) - truth)
+            if r % a_population == a_population - 1:
+                print(kind, r + 1, {e: np.sqrt(np.mean(np.square(v))) for e, v in errors.items()})
         holds = np.mean(errors.pop("holds"))
         rmse = {name: float(np.sqrt(np.mean(np.square(e)))) for name, e in errors.items()}
         rows.append(
@@ -133,6 +135,8 @@ def coverage(n_designs: int) -> str:
             holds.append(found.low <= truth <= found.high)
             errors.append(found.difference - truth)
             standard_errors.append(found.standard_error)
+            if r % 50 == 49:
+                print(f"{kind}, {r + 1} designs: {np.mean(holds):.3f}", flush=True)
         rows.append(
             [
                 kind,

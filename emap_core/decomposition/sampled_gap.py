@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import stats
 
 from emap_core.decomposition.design import Design
 from emap_core.decomposition.exact import Array
@@ -21,7 +22,7 @@ Metric = Callable[[Array], float]
 """Scores of shape (N, C) to one number; labels and task are its own business."""
 
 _INNER_DRAWS = 8
-_NORMAL_LIMIT = 1.959963984540054
+_LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ def sampled_gap(
     projected, spread = _without_error(metric, scores, noise, rest)
     error, bias = _simulated_error(metric, scores, noise, rest, spread, seed)
     gap = full - projected
-    reach = _NORMAL_LIMIT * error
+    # The standard error itself is known from so many pairs of simulated designs.
+    reach = float(stats.t.ppf((1.0 + _LEVEL) / 2.0, len(noise) - 1)) * error
     return SampledGap(
         full, projected, gap, full - plain, error, gap - reach, gap + reach, abs(bias)
     )
