@@ -39,7 +39,6 @@ st.navigation(
                 default=name == "start",
             )
             for name, title, icon in pages
-            if (HOUSE / "pages" / f"{name}.py").exists()
         ]
         for section, pages in PAGES.items()
     },

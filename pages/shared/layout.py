@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -96,8 +95,7 @@ def next_step(page: str, label: str, **changes: str | None) -> None:
 
 def link(page: str, label: str, *, icon: str | None = "", **changes: str | None) -> None:
     """Link to a page, with the URL's keys and `changes` (run, example, view, …) on top."""
-    if Path(page).exists():
-        st.page_link(page, label=plain(label), icon=icon, query_params=selection(**changes))
+    st.page_link(page, label=plain(label), icon=icon, query_params=selection(**changes))
 
 
 def empty(message: str, page: str | None = None, label: str = "") -> None:
