@@ -26,6 +26,7 @@ from pages.shared.example import (
 )
 from pages.shared.glossary import explain
 from pages.shared.interactions import choose_class, quantity, unit
+from pages.shared.sides import sides
 from pages.shared.slices import (
     ask_filter,
     choose_positions,
@@ -64,7 +65,7 @@ def _page() -> None:
     if not shown.any():
         shared.empty("No example passes this filter. “Show all” lifts it.")
         return
-    picture, words = st.columns([3, 2], gap="medium")
+    picture, words = sides("picture", [3, 2])
     with picture:
         shared.show(
             chart, CHART, on_select=lambda: _select(run), selection_mode=["points", "box", "lasso"]
@@ -139,7 +140,7 @@ def _show_example(run: Run, example: int | None) -> None:
             icon=":material/touch_app:",
         )
         return
-    image, words = st.columns([2, 3])
+    image, words = st.columns([1, 2])
     with image:
         show_image(run, example)
     with words:

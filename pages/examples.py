@@ -23,6 +23,7 @@ from pages.shared.example import (
 )
 from pages.shared.gallery import gallery
 from pages.shared.glossary import explain
+from pages.shared.sides import sides
 from pages.shared.slices import ask_filter, current_mask
 
 QUESTION = "What happened in this one?"
@@ -41,7 +42,8 @@ def _page() -> None:
     if example is None:
         shared.empty("No example passes this filter. “Show all” lifts it.")
         return
-    listed, one = st.columns([1, 2], gap="medium")
+    _show_steps(run, order, example)
+    listed, one = sides("list", [1, 2], last_first=True)
     with listed:
         _show_list(run, order, example)
     with one:
@@ -73,10 +75,13 @@ def _right(correct: object) -> str:
     return ", which is right" if correct else ", which is wrong"
 
 
-def _show_list(run: Run, order: NDArray[np.intp], example: int) -> None:
-    """Draw the list a page at a time; it follows the current example."""
+def _place(order: NDArray[np.intp], example: int) -> int | None:
     places = np.flatnonzero(order == example)
-    place = int(places[0]) if len(places) else None
+    return int(places[0]) if len(places) else None
+
+
+def _show_steps(run: Run, order: NDArray[np.intp], example: int) -> None:
+    place = _place(order, example)
     with st.container(horizontal=True, vertical_alignment="center"):
         for words, key, step in (("Previous", "Left", -1), ("Next", "Right", 1)):
             st.button(
@@ -86,12 +91,16 @@ def _show_list(run: Run, order: NDArray[np.intp], example: int) -> None:
                 args=(run, order, example, step),
                 disabled=not len(order),
             )
-    where = "not in this list" if place is None else f"{place + 1:,} of {len(order):,}"
-    st.caption(f"{where} · flips first, then by size of interaction")
+        where = "not in this list" if place is None else f"{place + 1:,} of {len(order):,}"
+        st.caption(f"{where} · flips first, then by size of interaction", width="content")
+
+
+def _show_list(run: Run, order: NDArray[np.intp], example: int) -> None:
+    """Draw the list a page at a time; it follows the current example."""
     # A new key for each example: the page turns with it, and else stays where the visitor is.
     key = f"examples-page-{run.id}-{example}-{len(order)}"
     pages = max(1, -(-len(order) // PAGE))
-    own_page = (place or 0) // PAGE + 1
+    own_page = (_place(order, example) or 0) // PAGE + 1
     start = PAGE * (st.session_state.get(key, own_page) - 1)
     for position in order[start : start + PAGE]:
         _show_row(run, int(position), chosen=position == example)
@@ -166,7 +175,7 @@ def _show_what_if(run: Run, example: int) -> None:
         "Real outputs of the model for pairs from the grid, the clearest changes first, each "
         "answer in turn. A pair may be one that makes no sense."
     )
-    left, right = st.columns(2, gap="large")
+    left, right = sides("what-if", [1, 1])
     with left:
         st.markdown("##### The same text, other images")
         images, answers = _others(run, "images", u, w)

@@ -14,6 +14,7 @@ from emap_core.runs import Run
 from pages import shared
 from pages.shared.example import examples_of
 from pages.shared.glossary import explain
+from pages.shared.sides import sides
 
 QUESTION = "Do interactions matter here?"
 ROWS = {
@@ -187,7 +188,7 @@ def _show_decisions(run: Run, found: Intervals) -> None:
         st.subheader("What kinds of examples there are", anchor=False)
         _show_kinds(run, found)
         return
-    left, right = st.columns(2, gap="large")
+    left, right = sides("decisions", [1, 1])
     with left:
         st.subheader("Right and wrong, with and without interactions", anchor=False)
         _show_cells(run)

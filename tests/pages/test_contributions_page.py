@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import io
+
+import pandas as pd
+import pytest
+
+from emap_core.runs.slices import encode_positions
+
+
+@pytest.fixture
+def page(open_page, runs_with_one):
+    return lambda **keys: open_page("contributions", run=runs_with_one.id, **keys)
+
+
+def drawn(app):
+    return app.get("plotly_chart")
+
+
+def listed(app):
+    return app.dataframe[0].value
+
+
+@pytest.mark.parametrize("of", ["predicted", "true", "margin", "class"])
+def test_every_contrast_is_drawn_and_said(page, words, of):
+    app = page(view=f"of.{of}")
+    said = words(app)
+    assert "contributions spread by" in said and "predictions change" in said
+    assert drawn(app)
+    named = {"true": "the true class", "margin": "lead over the runner-up"}
+    assert named.get(of, "the logit of") in said
+
+
+def test_a_link_to_an_example_shows_it_beside_the_picture(page, words, runs_with_one):
+    app = page(example=runs_with_one.ids[4])
+    row = runs_with_one.examples().iloc[4]
+    said = words(app)
+    assert row.text in said and str(row.prediction) in said
+    assert len(drawn(app)) == 2
+    assert any(runs_with_one.ids[4] in str(x.proto) for x in app.get("page_link"))
+
+
+def test_filters_leave_the_examples_they_name_and_can_be_lifted(page, words, runs_with_one):
+    examples = runs_with_one.examples()
+    label = examples["label"].iloc[0]
+    app = page(view=f"label.{label}")
+    assert set(listed(app)["id"]) == set(examples["id"][examples["label"] == label])
+    app.button[[b.label for b in app.button].index("Show all")].click().run()
+    assert len(listed(app)) == len(examples)
+    assert "view" not in app.query_params
+
+
+def test_a_filter_that_nothing_passes_says_so(page, words):
+    app = page(view="words.no such words at all")
+    assert "No example passes" in words(app)
+    assert not app.dataframe
+
+
+def test_chosen_examples_travel_in_the_link_and_are_saved_and_compared(page, words, runs_with_one):
+    positions = [3, 8, 21, 30, 41, 59]
+    app = page(slice=f"~{encode_positions(positions)}")
+    assert set(listed(app)["id"]) == {runs_with_one.ids[i] for i in positions}
+    app.text_input(key="slice-name").set_value("six").run()
+    next(b for b in app.button if b.label == "Save as a slice").click().run()
+    assert app.query_params["slice"] == f"six~{encode_positions(positions)}"
+    assert "six" in words(app)
+    chart = next(c for c in drawn(app) if "six (N = 6)" in str(c.proto))
+    assert "all examples (N = 60)" in str(chart.proto)
+    app.button[[b.label for b in app.button].index("Show all")].click().run()
+    assert len(listed(app)) == 60
+    next(b for b in app.button if b.label == "Show").click().run()
+    assert len(listed(app)) == 6
+
+
+def test_a_slice_that_a_link_only_names_leaves_all_examples(page):
+    assert len(listed(page(slice="unknown"))) == 60
+    assert len(listed(page(slice="~this-session"))) == 60
+    assert len(listed(page(slice="x~%00<script>"))) == 60
+
+
+def test_a_row_of_the_table_has_what_the_run_says(page, runs_with_one):
+    table = listed(page(view="show.flips"))
+    expected = runs_with_one.examples().set_index("id")
+    for _, row in table.iterrows():
+        assert row["the model"] == expected.prediction[row["id"]]
+        assert expected.flip[row["id"]] != "same"
+    assert pd.Series(table["interaction"]).is_monotonic_decreasing
+    assert io.StringIO(table.to_csv()).read()

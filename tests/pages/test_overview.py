@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import pytest
+from samples import as_callable, make_examples
+
+import emap_core as emap
+
+
+@pytest.fixture
+def run_of(tmp_path, monkeypatch):
+    """Return a function that computes a small run with data as given, in the app's folder."""
+    monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
+
+    def run_of_(settings=None, **changes):
+        return emap.compute(
+            as_callable, make_examples(40, **changes), out=tmp_path / "run", **(settings or {})
+        )
+
+    return run_of_
+
+
+def links(app):
+    return [link.label.replace("\\", "") for link in app.get("page_link")]
+
+
+def tables(app):
+    return "\n".join(table.value.to_csv() for table in app.table)
+
+
+def test_the_verdict_with_its_interval_stands_first_and_the_table_has_every_row(
+    open_page, words, runs_with_one
+):
+    app = open_page("overview", run=runs_with_one.id)
+    said = words(app)
+    assert runs_with_one.verdict().sentence in said
+    assert "leave-one-out" in said
+    table = tables(app)
+    for row in ("The model as it is", "EMAP, as published", "EMAP, leave-one-out", "Text only"):
+        assert row in table
+    accuracy = runs_with_one.table().loc["emap_leave_one_out", "accuracy"]
+    assert f"{100 * accuracy:.1f}% [" in table
+    assert "1,000 of whole images" in table or "1,000 of examples" in table
+
+
+def test_each_cell_leads_to_just_its_examples(open_page, words, runs_with_one):
+    app = open_page("overview", run=runs_with_one.id)
+    examples = runs_with_one.examples()
+    helped = int((examples["flip"] == "helped").sum())
+    assert helped
+    (link,) = [x for x in app.get("page_link") if "right only with interactions" in x.label]
+    assert link.label.startswith(f"{helped:,} ")
+    there = open_page("examples", run=runs_with_one.id, view="show.helped")
+    assert f"{helped} of {len(examples)}: right only with interactions" in words(there)
+
+
+def test_the_smallest_gap_that_matters_changes_the_verdict(open_page, words, runs_with_one):
+    app = open_page("overview", run=runs_with_one.id)
+    (asked,) = app.number_input
+    assert asked.value == 1.0
+    asked.set_value(50.0).run()
+    assert app.query_params["view"] == "smallest.0.5"
+    assert runs_with_one.verdict(0.5).sentence in words(app)
+
+
+def test_without_labels_the_page_speaks_of_variance_alone(open_page, words, run_of):
+    run = run_of(labels=None)
+    app = open_page("overview", run=run.id)
+    said = words(app)
+    assert "no labels" in said
+    assert "of the variance of the logits" in said
+    assert "EMAP, as published" not in tables(app)
+    assert not any("right only" in label for label in links(app))
+
+
+def test_labels_of_one_class_and_sums_alone_say_what_they_lack(open_page, words, run_of):
+    run = run_of({"keep": "sums"}, labels=[1] * 40)
+    app = open_page("overview", run=run.id)
+    assert "The grid was not kept" in words(app)
+    assert "sums only" in tables(app)
+    examples = open_page("examples", run=run.id)
+    assert "Only sums were kept" in words(examples)
+
+
+def test_one_output_and_one_image_still_make_a_page(open_page, words, tmp_path, monkeypatch):
+    monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
+    data = make_examples(12, n_texts=12, n_images=1, labels=[0, 1] * 6, task="binary")
+    run = emap.compute(lambda t, v: as_callable(t, v)[:, :1] - 1, data, out=tmp_path / "one")
+    for page in ("overview", "contributions", "examples"):
+        assert words(open_page(page, run=run.id))
