@@ -223,11 +223,22 @@ def _report(arguments: argparse.Namespace) -> None:
 
 
 def _print_run(run: Any) -> None:
+    import pandas as pd
+
     n = run.manifest
-    print(run.verdict().sentence)
+    verdict = run.verdict()
+    print("\n".join((verdict.sentence, *verdict.details)))
     print()
     if run.metrics:
-        print(run.table(intervals=True).round(4).to_string())
+        table = run.table(intervals=True)
+        shown = {
+            name: [
+                f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
+                for _, row in table.iterrows()
+            ]
+            for name in run.metrics
+        }
+        print(pd.DataFrame(shown, index=table.index.rename(None)).to_string())
         print()
     shares = run.shares.pooled_shares
     parts = ", ".join(
@@ -235,6 +246,11 @@ def _print_run(run: Any) -> None:
         for part, share in zip(("text", "image", "interaction"), shares, strict=True)
     )
     print(f"Shares of the variance, pooled over classes: {parts}")
+    kinds = run.proportions("kind")
+    if kinds:
+        print("Examples: " + ", ".join(f"{kind} {one.value:.1%}" for kind, one in kinds.items()))
+    for note in run.intervals().notes:
+        print(note)
     print(
         f"{n['n_examples']} examples, {n['n_texts']} texts × {n['n_images']} images, "
         f"{n['n_pairs_evaluated']} pairs evaluated, {n['method']}, {n['space']}; "

@@ -186,7 +186,7 @@ def _show_decisions(run: Run, found: Intervals) -> None:
         return
     if not run.metrics or examples["correct"].isna().all():
         st.subheader("What kinds of examples there are", anchor=False)
-        _show_kinds(run, found)
+        _show_kinds(run)
         return
     left, right = sides("decisions", [1, 1])
     with left:
@@ -194,7 +194,7 @@ def _show_decisions(run: Run, found: Intervals) -> None:
         _show_cells(run)
     with right:
         st.subheader("What kinds of examples there are", anchor=False)
-        _show_kinds(run, found)
+        _show_kinds(run)
 
 
 def _show_cells(run: Run) -> None:
@@ -228,13 +228,9 @@ def _go_to_chosen_cell() -> None:
         )
 
 
-def _show_kinds(run: Run, found: Intervals) -> None:
+def _show_kinds(run: Run) -> None:
     kinds = examples_of(run)["kind"]
-    clusters = run.decomposition.image_index if found.cluster in ("image", "both") else None
-    if found.cluster == "text":
-        clusters = run.decomposition.text_index
-    shares = inference.proportions(kinds.to_numpy(dtype=str), inference.KINDS, clusters)
-    for kind, share in shares.items():
+    for kind, share in run.proportions("kind").items():
         with st.container(border=True, gap=None):
             _link(
                 f"{_capital(kind)}: {percent(share.value)} "

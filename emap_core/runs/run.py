@@ -16,7 +16,7 @@ from emap_core.decomposition import Decomposition
 from emap_core.decomposition.exact import PARTS
 from emap_core.decomposition.sampled import SampledDecomposition, SampledFit
 from emap_core.errors import RunError
-from emap_core.inference import Gap, Verdict, sampled
+from emap_core.inference import Gap, Interval, Verdict, sampled
 from emap_core.inference.metrics import Space, Task
 from emap_core.inference.sampled import PairSampling, with_pair_sampling
 from emap_core.runs.folder import RunFolder, find_run, read_json, replacing, write_json
@@ -306,6 +306,19 @@ class Run:
         """
         return self._examples.copy()
 
+    def proportions(self, column: str) -> dict[str, Interval]:
+        """Return the share of examples of each ``kind`` or ``flip``, with its 95% interval.
+
+        Nothing for a regression, which has neither.
+        """
+        names = {"kind": inference.KINDS, "flip": inference.FLIPS}[column]
+        found = self._examples[column]
+        if found.isna().any():
+            return {}
+        d, cluster = self.decomposition, self.intervals().cluster
+        clusters = {"image": d.image_index, "both": d.image_index, "text": d.text_index}
+        return inference.proportions(found.to_numpy(dtype=str), names, clusters.get(cluster))
+
     def write_examples(self, path: Path) -> None:
         """Write the examples as CSV."""
         with replacing(path) as temporary:
@@ -313,7 +326,7 @@ class Run:
 
     def record(self) -> dict[str, Any]:
         """Return the numbers of the run as one JSON-able object; what is not computed is None."""
-        points = self.table()
+        points, found = self.table(), self.intervals()
         manifest = self.manifest
         return {
             **{name: manifest[name] for name in ("n_examples", "n_texts", "n_images")},
@@ -324,6 +337,18 @@ class Run:
             "metrics": {name: self._metric_record(name, points[name]) for name in self.metrics},
             "variance_shares": _shares_record(self.shares),
             "variance_shares_raw": _shares_record(self.decomposition),
+            "variance_shares_intervals": {
+                part: [_interval_record(one) for one in found.shares[part]] for part in PARTS
+            }
+            | {"pooled": {part: _interval_record(found.pooled_shares[part]) for part in PARTS}},
+            "kinds": {name: one.to_json() for name, one in self.proportions("kind").items()},
+            "flips": {name: one.to_json() for name, one in self.proportions("flip").items()},
+            "resampling": {
+                "cluster": found.cluster,
+                "n_resamples": found.n_resamples,
+                "seed": found.seed,
+                "notes": found.notes,
+            },
             "verdict": str(self.verdict()),
             "run": self.id,
             "model": manifest["model"],
@@ -416,6 +441,10 @@ def _shares_record(decomposition: Decomposition) -> dict[str, Any]:
         **{part: [_number(v) for v in shares[i]] for i, part in enumerate(PARTS)},
         "pooled": {part: _number(pooled[i]) for i, part in enumerate(PARTS)},
     }
+
+
+def _interval_record(interval: Interval) -> list[float | None]:
+    return [_number(interval.low), _number(interval.high)]
 
 
 def _without_nan(content: dict[str, Any]) -> dict[str, Any]:
