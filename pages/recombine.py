@@ -39,8 +39,8 @@ def _page() -> None:
     if run.grid is None:
         shared.header(QUESTION, "Only sums were kept of this run, not its grid.", run)
         shared.empty(
-            "Other pairs need the model’s output for every text with every image. Start the run "
-            "again and keep the grid.",
+            "Other pairs need the model’s output for every text with every image. Run it again "
+            "with the exact method and keep the grid.",
             "pages/run.py",
             "Run it again with its grid",
         )
