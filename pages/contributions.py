@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import streamlit as st
 
@@ -12,7 +14,7 @@ from emap_core.decomposition.contrasts import (
     margin_contrast,
     prediction_contrast,
 )
-from emap_core.figures import Chart, contributions
+from emap_core.figures import Chart, contributions, theme_named
 from emap_core.runs import Run
 from emap_core.runs.slices import ranked
 from pages import shared
@@ -30,6 +32,7 @@ from pages.shared.sides import sides
 from pages.shared.slices import (
     ask_filter,
     choose_positions,
+    current_filter,
     current_mask,
     filter_mask,
     list_table,
@@ -57,9 +60,8 @@ def _page() -> None:
     shown = filter_mask(run)
     example = shared.current_example(run)
     ring = run.ids[example] if example is not None and len(shown) <= RINGED else None
-    chart = _chart(run, contrast, shown, what, ring)
-    # Zoom and position stay while the ring moves; another quantity starts over.
-    chart.figure.update_layout(dragmode=mouse, uirevision=what)
+    key = (str(run.path), str(run.manifest.get("created")), current_filter().settings())
+    chart = _chart(key, what, ring, mouse, shared.theme().name, run, contrast, shown)
     with top:
         shared.header(QUESTION, _answer(chart), run)
     if not shown.any():
@@ -108,9 +110,20 @@ def _choose_contrast(run: Run) -> tuple[Contrast, str]:
     return prediction_contrast(d), f"the {name} of the predicted class"
 
 
-def _chart(run: Run, contrast: Contrast, shown: np.ndarray, what: str, ring: str | None) -> Chart:
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _chart(
+    key: tuple[Any, ...],
+    what: str,
+    ring: str | None,
+    mouse: str,
+    ground: str,
+    _run: Run,
+    _contrast: Contrast,
+    _shown: np.ndarray,
+) -> Chart:
+    run, contrast, shown = _run, _contrast, _shown
     flips = examples_of(run)["flip"].to_numpy()[shown]
-    return contributions(
+    chart = contributions(
         contrast.text[shown],
         contrast.image[shown],
         contrast.interaction[shown],
@@ -119,8 +132,11 @@ def _chart(run: Run, contrast: Contrast, shown: np.ndarray, what: str, ring: str
         selected=ring,
         quantity=what,
         unit=unit(run),
-        theme=shared.theme(),
+        theme=theme_named(ground),
     )
+    # Zoom and position stay while the ring moves; another quantity starts over.
+    chart.figure.update_layout(dragmode=mouse, uirevision=what)
+    return chart
 
 
 def _select(run: Run) -> None:

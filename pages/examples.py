@@ -109,9 +109,11 @@ def _show_list(run: Run, order: NDArray[np.intp], example: int) -> None:
 
 
 def _step(run: Run, order: NDArray[np.intp], example: int, step: int) -> None:
-    if shared.current_example(run) is None:
-        shared.select_example(run, example)
-    shared.step_example(run, step, order.tolist())
+    place = _place(order, example)
+    if place is None:
+        shared.step_example(run, step, order.tolist())
+    else:
+        shared.select_example(run, int(order[(place + step) % len(order)]))
 
 
 def _show_row(run: Run, position: int, *, chosen: bool) -> None:
