@@ -74,6 +74,15 @@ def come_to_rest(page, plot):
         page.wait_for_timeout(1000)
 
 
+def test_a_link_to_a_page_opens_the_app_on_a_server_that_nobody_has_used(app_url, browser_page):
+    from playwright.sync_api import expect
+
+    url, _ = app_url
+    browser_page.goto(f"{url}/modes")
+    expect(browser_page.get_by_text("There is no finished run yet.")).to_be_visible(timeout=WAIT)
+    expect(browser_page.get_by_role("link", name="Overview")).to_be_visible()
+
+
 def test_from_the_demo_button_to_the_text_of_a_clicked_point(app_url, browser_page):
     from playwright.sync_api import expect
 
@@ -95,7 +104,7 @@ def test_from_the_demo_button_to_the_text_of_a_clicked_point(app_url, browser_pa
     chosen = parse_qs(urlparse(page.url).query)["example"][0]
     assert chosen in ids
     text = run.texts[run.decomposition.text_index[run.ids.index(chosen)]]
-    expect(page.get_by_text(text, exact=True).first).to_be_visible()
+    expect(page.get_by_text(text, exact=True).first).to_be_visible(timeout=WAIT)
 
     # Whoever gets the link sees the same example.
     other = page.context.browser.new_context().new_page()
