@@ -242,7 +242,9 @@ class _Replicates:
         return places if clusters is None else places[:, clusters]
 
     def _row(self, which: Metric, row: str, replicates: Array) -> Interval:
-        bounds = (0.0, 1.0) if which.unit == "points" else (-np.inf, np.inf)
+        # Errors, the metrics of which less is better, end at 0.
+        lowest = -np.inf if which.higher_is_better else 0.0
+        bounds = (0.0, 1.0) if which.unit == "points" else (lowest, np.inf)
         return interval_from_resamples(
             self.sample.value(which, row),
             replicates,

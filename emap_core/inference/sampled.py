@@ -14,7 +14,6 @@ from emap_core.decomposition.sampled_gap import SampledGap, sampled_gap
 from emap_core.inference.gap import Gap, Interval, Intervals
 from emap_core.inference.metrics import Array, Space, Task, evaluate, metric
 
-_LIMIT = 1.959963984540054
 _PROJECTED = ("emap", "emap_leave_one_out")
 
 
@@ -30,6 +29,8 @@ class PairSampling:
         The same without correction.
     standard_error : float
         From the choice of pairs alone.
+    reach : float
+        Half the width of the 95% interval from the choice of pairs alone.
     bias_bound : float
         What may be left of the bias.
     """
@@ -37,6 +38,7 @@ class PairSampling:
     projected: float
     uncorrected: float
     standard_error: float
+    reach: float
     bias_bound: float
 
 
@@ -49,6 +51,7 @@ def pair_sampling(
         found.projected,
         found.full - found.uncorrected,
         found.standard_error,
+        (found.high - found.low) / 2,
         found.bias_bound,
     )
 
@@ -122,7 +125,7 @@ def _widened(gap: Gap, sampling: PairSampling) -> Gap:
 
 
 def _joint(reach: float, sampling: PairSampling) -> float:
-    return float(np.hypot(reach, _LIMIT * sampling.standard_error))
+    return float(np.hypot(reach, sampling.reach))
 
 
 def to_json(sampling: dict[str, dict[str, PairSampling]]) -> dict[str, Any]:

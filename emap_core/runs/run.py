@@ -21,6 +21,7 @@ from emap_core.inference.metrics import Space, Task
 from emap_core.inference.sampled import PairSampling, with_pair_sampling
 from emap_core.runs.folder import RunFolder, find_run, read_json, replacing, write_json
 from emap_core.runs.grid import Grid
+from emap_core.runs.slices import to_csv
 
 if TYPE_CHECKING:
     from emap_core.inference import Intervals
@@ -320,9 +321,9 @@ class Run:
         return inference.proportions(found.to_numpy(dtype=str), names, clusters.get(cluster))
 
     def write_examples(self, path: Path) -> None:
-        """Write the examples as CSV."""
+        """Write the examples as CSV in which no cell is a formula to a spreadsheet."""
         with replacing(path) as temporary:
-            self._examples.to_csv(temporary, index=False)
+            temporary.write_text(to_csv(self._examples, np.ones(len(self.ids), dtype=bool)))
 
     def record(self) -> dict[str, Any]:
         """Return the numbers of the run as one JSON-able object; what is not computed is None."""
