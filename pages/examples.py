@@ -189,7 +189,7 @@ def _show_what_if(run: Run, example: int) -> None:
         texts, answers = _others(run, "texts", w, u)
         rows = "".join(
             f'<tr><td dir="auto" style="padding:.3rem .75rem .3rem 0;overflow-wrap:anywhere">'
-            f"{shared.escaped(_short(run.texts[t], 140))}</td>"
+            f"{shared.escaped(_short(run.texts[t], 140) or '(no text)')}</td>"
             f'<td dir="auto" style="padding:.3rem 0;font-weight:600">{shared.escaped(answer)}</td>'
             "</tr>"
             for t, answer in zip(texts, answers, strict=True)

@@ -234,7 +234,7 @@ def _show_kinds(run: Run) -> None:
         with st.container(border=True, gap=None):
             _link(
                 f"{_capital(kind)}: {percent(share.value)} "
-                f"{bracket(share.low, share.high, 'points')}, {(kinds == kind).sum():,} examples",
+                f"{bracket(share.low, share.high, 'points')}, {_count(int((kinds == kind).sum()))}",
                 kind=kind,
             )
             st.caption(KIND_WORDS[kind])
@@ -299,6 +299,10 @@ def _show_details(run: Run, found: Intervals) -> None:
             disabled=not run.metrics,
             icon=":material/download:",
         )
+
+
+def _count(examples: int) -> str:
+    return "1 example" if examples == 1 else f"{examples:,} examples"
 
 
 def _capital(words: str) -> str:

@@ -53,7 +53,7 @@ def show_image(run: Run, position: int, *, width: int | str = "stretch") -> None
 
 def show_text(run: Run, position: int) -> None:
     """Show the text of an example."""
-    text(examples_of(run)["text"].iloc[position], size="1.125rem")
+    text(examples_of(run)["text"].iloc[position] or "(no text)", size="1.125rem")
 
 
 def show_answers(run: Run, position: int) -> None:
