@@ -94,10 +94,11 @@ def _follow_demo(job: jobs.Job) -> None:
             st.subheader("The demo is on its way", anchor=False)
             shared.progress(job)
         return
-    del st.session_state["demo-job"]
     if job.state == "finished" and job.run_id:
+        del st.session_state["demo-job"]
         st.switch_page("pages/overview.py", query_params={"run": job.run_id})
-    st.error(shared.plain(f"The demo was {job.state}: {job.error}"), icon=":material/error:")
+    why = f": {job.error}" if job.error else "."
+    st.error(shared.plain(f"The demo was {job.state}{why}"), icon=":material/error:")
     _offer_demo()
 
 
