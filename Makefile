@@ -1,6 +1,7 @@
 # make app    install what is needed, once, and open the dashboard
 # make test   install what is needed, once, and run every test
 # make check  formatting, lint and types
+# make benchmark, make screenshots: what the README shows
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -20,6 +21,9 @@ check: .venv/dev
 
 benchmark: .venv/dev
 	$(BIN)/python -m benchmarks
+
+screenshots: .venv/dev
+	$(BIN)/python assets/screenshots.py
 
 # The marks are as new as the lists they were installed from, so a second call installs nothing.
 .venv/app: requirements.txt

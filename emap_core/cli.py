@@ -119,14 +119,19 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data", required=True, metavar="SPEC", help="demo:easy-vqa, csv:FILE, …")
     parser.add_argument("--limit", type=int, metavar="N", help="a seeded sample of the examples")
-    for side in ("model", "data"):
+    for side in ("model", "data", "train"):
         parser.add_argument(
             f"--{side}-arg",
             action="append",
             default=[],
             metavar="K=V",
-            help=f"keyword argument of the {side}'s loader; may be given many times",
+            help="keyword argument of its loader; may be given many times",
         )
+    parser.add_argument(
+        "--train-data",
+        metavar="SPEC",
+        help="a training split: linear baselines on encoded texts, images and both",
+    )
     parser.add_argument("--metric", action="append", default=[], metavar="NAME")
     for flag, options in _RUN_SETTINGS.items():
         parser.add_argument(flag, **options)
@@ -145,6 +150,9 @@ def _work(arguments: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
     if arguments.metric:
         settings["metrics"] = tuple(arguments.metric)
     settings["data_args"] = data_args
+    if arguments.train_data:
+        settings["train"] = arguments.train_data
+        settings["train_args"] = _pairs(arguments.train_arg, "--train-arg")
     settings["model_args"] = _pairs(arguments.model_arg, "--model-arg")
     return arguments.model, arguments.data, settings
 

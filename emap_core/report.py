@@ -23,7 +23,7 @@ from emap_core.figures import (
     waterfall,
 )
 from emap_core.figures.style import bracket, measured, percent
-from emap_core.inference import PROJECTIONS, metric
+from emap_core.inference import metric
 from emap_core.runs import Run
 from emap_core.runs.folder import replacing
 
@@ -39,6 +39,9 @@ _ROWS = {
     "text_only": "its text side alone",
     "image_only": "its image side alone",
     "constant": "the best constant answer",
+    "linear_text": "a linear model of the encoded texts",
+    "linear_image": "a linear model of the encoded images",
+    "linear_both": "a linear model of both",
 }
 _UNITS = {"logits": "logits", "log_probabilities": "nats", "probabilities": "probability"}
 
@@ -129,7 +132,7 @@ def _performance(run: Run) -> str:
         f'<th class="number">{html.escape(metric(name).label)}</th>' for name in run.metrics
     )
     rows = []
-    for row in PROJECTIONS:
+    for row in table.index:
         cells = "".join(
             '<td class="number">{} {}</td>'.format(
                 measured(table.loc[row, name], metric(name).unit),

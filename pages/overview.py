@@ -24,6 +24,9 @@ ROWS = {
     "text_only": "Text only",
     "image_only": "Image only",
     "constant": "Constant",
+    "linear_text": "Linear, on encoded texts",
+    "linear_image": "Linear, on encoded images",
+    "linear_both": "Linear, on both",
 }
 KIND_WORDS = {
     "redundant": "text alone and image alone already give the model’s answer",
@@ -139,13 +142,13 @@ def _show_gaps(run: Run) -> None:
 def _show_table(run: Run, found: Intervals) -> None:
     st.subheader("The model, and what is less than it", anchor=False)
     table = run.table(intervals=True)
-    words: dict[str, list[str]] = {" ": list(ROWS.values())}
+    words: dict[str, list[str]] = {" ": [ROWS[row] for row in table.index]}
     for name in run.metrics:
         which = metric(name)
         heading = f"{_capital(which.label)} {'↑' if which.higher_is_better else '↓'}"
         words[heading] = [
             _value(*(table.loc[row, f"{name}{end}"] for end in ("", "_low", "_high")), which.unit)
-            for row in ROWS
+            for row in table.index
         ]
     st.table(words, border="horizontal", hide_index=True)
     st.caption(

@@ -23,6 +23,7 @@ import torch
 from emap_core import inference
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.sampled import SampledFit
+from emap_core.engine.baselines import linear_baselines
 from emap_core.engine.exact import ExactEvaluation
 from emap_core.engine.progress import Listener, Progress
 from emap_core.engine.sampled import FIRST_IMAGES_PER_TEXT, SampledEvaluation
@@ -80,6 +81,8 @@ def compute(
     out: str | Path | None = None,
     model_args: dict[str, Any] | None = None,
     data_args: dict[str, Any] | None = None,
+    train: Any = None,
+    train_args: dict[str, Any] | None = None,
     queue: bool = False,
     listener: Listener | None = None,
     cancelled: Callable[[], bool] | None = None,
@@ -96,8 +99,10 @@ def compute(
     out : path, optional
         The run folder; by default in the runs folder, under a name that is the same for the same
         work. A run that was cut off resumes, a finished one is returned as it is.
-    model_args, data_args : dict, optional
-        Keyword arguments of the model's and the dataset's loader.
+    train : Dataset or str, optional
+        A training split: linear baselines on its encoded texts, images and both join the table.
+    model_args, data_args, train_args : dict, optional
+        Keyword arguments of the loaders.
     queue : bool
         Wait until no other queued run uses the device.
     listener : callable, optional
@@ -139,7 +144,7 @@ def compute(
         If something is wrong with model, data or settings, or the run is cancelled; tiles that
         were finished are kept.
     """
-    work = prepare(model, dataset, Settings.of(settings), model_args, data_args)
+    work = prepare(model, dataset, Settings.of(settings), model_args, data_args, train, train_args)
     try:
         return _compute(work, out, queue, listener, cancelled)
     finally:
@@ -152,12 +157,14 @@ def estimate(
     *,
     model_args: dict[str, Any] | None = None,
     data_args: dict[str, Any] | None = None,
+    train: Any = None,
+    train_args: dict[str, Any] | None = None,
     n_previews: int = 4,
     **settings: Any,
 ) -> Estimate:
     """Return what `compute` would cost with the same arguments, from a few measured pairs."""
     began = time.monotonic()
-    work = prepare(model, dataset, Settings.of(settings), model_args, data_args)
+    work = prepare(model, dataset, Settings.of(settings), model_args, data_args, train, train_args)
     try:
         work.measure()
         return _estimate(work, n_previews, time.monotonic() - began)
@@ -343,6 +350,10 @@ def _evaluate(
     result = evaluation.run(progress)
     n_pairs = evaluation.n_pairs
     work.images.complete_thumbnails()
+    if work.train is not None:
+        progress.tell("baselines", message="training linear baselines on the encoded sides")
+        with replacing(folder.baselines) as temporary, temporary.open("wb") as file:
+            np.savez(file, **linear_baselines(work, work.train))  # type: ignore[arg-type]  # names
     _save(folder, work, result)
     manifest = folder.manifest()
     folder.write_manifest(

@@ -133,6 +133,15 @@ class EncodedItems:
             (np.concatenate(places), trees.concatenate(parts)) for places, parts in groups.values()
         ]
 
+    def leaves(self, number: int) -> list[NDArray[Any]]:
+        """Return the arrays of a chunk's states, on the host."""
+        self.prepare(number)
+        return [
+            leaf.float().cpu().numpy() if isinstance(leaf, torch.Tensor) else np.asarray(leaf)
+            for leaf in trees.leaves(self._chunks[number])
+            if not isinstance(leaf, torch.Tensor) or leaf.is_floating_point()
+        ]
+
     def forget_before(self, item: int) -> None:
         """Let a plain callable's items before this one go."""
         if not self._persistent:

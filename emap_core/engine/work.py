@@ -53,7 +53,9 @@ class Work:
     model_name, dataset_name : str
         Short names for people and run ids.
     fingerprints : dict
-        Of ``model`` (None if it states none) and ``data``.
+        Of ``model`` (None if it states none) and ``data``, and of ``train`` where it is given.
+    train : Dataset or None
+        What linear baselines are trained on.
     probe : Probe
         The first pairs, once `measure` has evaluated them.
     n_classes : int
@@ -75,6 +77,7 @@ class Work:
     model_name: str
     dataset_name: str
     fingerprints: dict[str, str | None]
+    train: Any
     probe: Probe = field(init=False)
     n_classes: int = field(init=False)
     classes: list[str] = field(init=False)
@@ -180,6 +183,8 @@ def prepare(
     settings: Settings,
     model_args: dict[str, Any] | None = None,
     data_args: dict[str, Any] | None = None,
+    train: Any = None,
+    train_args: dict[str, Any] | None = None,
 ) -> Work:
     """Load a model and a dataset, and find the cells of the grid.
 
@@ -226,6 +231,10 @@ def prepare(
     )
     if hasattr(model, "grid_for"):
         _look_up(evaluator, model.grid_for(cells), order, scorer)
+    if isinstance(train, str):
+        train = datasets.load_dataset(train, **(train_args or {}))
+    if train is not None and (not scorer.staged or hasattr(model, "grid_for")):
+        raise SettingError("train needs a model with encoders, whose states baselines learn from")
     row_of = np.argsort(order)
     p, q = example_shares(cells.text_index, cells.image_index, *cells.shape)
     return Work(
@@ -242,8 +251,10 @@ def prepare(
         dataset_name=dataset_name,
         fingerprints={
             "model": settings.fingerprint or scorer.fingerprint,
-            "data": getattr(dataset, "fingerprint", None) or _content(dataset, cells),
-        },
+            "data": _fingerprint(dataset, cells),
+        }
+        | ({} if train is None else {"train": _fingerprint(train, find_cells(train))}),
+        train=train,
     )
 
 
@@ -310,7 +321,10 @@ def _class_names(classes: list[str] | None, dataset: Any, n_classes: int) -> lis
     return [f"class {i}" for i in range(n_classes)]
 
 
-def _content(dataset: Any, cells: Cells) -> str:
+def _fingerprint(dataset: Any, cells: Cells) -> str:
+    stated = getattr(dataset, "fingerprint", None)
+    if stated:
+        return str(stated)
     keys = getattr(dataset, "image_keys", None)
     labels = None if dataset.labels is None else [str(label) for label in dataset.labels]
     images = (

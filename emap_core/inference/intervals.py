@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
@@ -56,6 +56,7 @@ def intervals(
     cluster: Cluster = "auto",
     n_resamples: int = 1000,
     seed: int = 0,
+    baselines: Mapping[str, Array] | None = None,
 ) -> Intervals:
     """Return 95% intervals and tests of the table, the gaps and the variance shares.
 
@@ -79,6 +80,8 @@ def intervals(
     cluster : {"auto", "none", "image", "text", "both"}
         What is drawn; ``"auto"`` draws whole images where they repeat.
     n_resamples, seed : int
+    baselines : mapping, optional
+        Further rows of the table: scores of shape (N, C) that do not change with the resample.
 
     Raises
     ------
@@ -90,7 +93,15 @@ def intervals(
     )
     truth = np.zeros(len(decomposition.logits), dtype=int) if labels is None else np.asarray(labels)
     cluster = resolve_cluster(cluster, decomposition)
-    sample = _Sample(decomposition, truth, task, space, [metric(name) for name in names], cluster)
+    sample = _Sample(
+        decomposition,
+        truth,
+        task,
+        space,
+        [metric(name) for name in names],
+        cluster,
+        baselines or {},
+    )
     rng = np.random.default_rng(seed)
     replicates = _Replicates(sample, grid is not None)
     with ThreadPoolExecutor(len(_SHUFFLED)) as pool:
@@ -114,7 +125,10 @@ class _Sample:
         space: Space,
         metrics: list[Metric],
         cluster: Cluster,
+        baselines: Mapping[str, Array],
     ) -> None:
+        self.fixed = ("full", *baselines)
+        self.rows = (*PROJECTIONS, *baselines)
         self.decomposition = decomposition
         self.labels = labels
         self.task: Task = task
@@ -124,7 +138,7 @@ class _Sample:
         self.clusters = clusters_of(decomposition, cluster)
         self.n_examples, self.n_classes = map(int, decomposition.logits.shape)
         scores = projections(decomposition, labels if metrics else None, task, space)
-        self.scored = {row: self.score(scores[row]) for row in PROJECTIONS}
+        self.scored = {row: self.score({**scores, **baselines}[row]) for row in self.rows}
         for which in metrics:
             check(which, self.scored["full"])
 
@@ -163,7 +177,7 @@ class _Replicates:
         self.sample = sample
         self.reprojected = reprojected
         self.values: dict[tuple[str, str], list[Array]] = {
-            (m.name, row): [] for m in sample.metrics for row in PROJECTIONS
+            (m.name, row): [] for m in sample.metrics for row in sample.rows
         }
         self.flips: dict[tuple[str, str], list[float]] = {
             (m.name, row): [] for m in sample.metrics for row in _SHUFFLED
@@ -174,15 +188,17 @@ class _Replicates:
 
     def add_scores(self, weights: Array) -> None:
         """Add resamples of the scores alone."""
-        for row in PROJECTIONS[:-1]:
-            self._evaluate(row, self.sample.scored[row], weights)
+        for row in self.sample.rows:
+            if row != "constant":
+                self._evaluate(row, self.sample.scored[row], weights)
         self._evaluate_constant(weights)
 
     def add(self, part: Reprojection, rng: np.random.Generator, pool: Executor) -> None:
         """Add resamples with their own projections; rows of the table go side by side."""
         self.n_degenerate += part.n_degenerate
         self.sums_of_squares.append(part.sums_of_squares)
-        self._evaluate("full", self.sample.scored["full"], part.weights)
+        for row in self.sample.fixed:
+            self._evaluate(row, self.sample.scored[row], part.weights)
         self._evaluate_constant(part.weights)
         places = self._places(len(part.weights), rng)
 
@@ -200,13 +216,13 @@ class _Replicates:
         """Return the intervals."""
         sample = self.sample
         by_name = {
-            m.name: {row: np.concatenate(self.values[m.name, row]) for row in PROJECTIONS}
+            m.name: {row: np.concatenate(self.values[m.name, row]) for row in sample.rows}
             for m in sample.metrics
         }
         shares, pooled = self._shares(centred)
         return Intervals(
             rows={
-                m.name: {row: self._row(m, row, by_name[m.name][row]) for row in PROJECTIONS}
+                m.name: {row: self._row(m, row, by_name[m.name][row]) for row in sample.rows}
                 for m in sample.metrics
             },
             gaps={

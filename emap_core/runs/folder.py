@@ -123,6 +123,11 @@ class RunFolder:
         return self.path / "sums.npz"
 
     @property
+    def baselines(self) -> Path:
+        """Scores of linear baselines, where there was a training split."""
+        return self.path / "baselines.npz"
+
+    @property
     def inference(self) -> Path:
         """Intervals and tests, computed on first use."""
         return self.path / "inference"

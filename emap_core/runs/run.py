@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+BASELINES = ("linear_text", "linear_image", "linear_both")
+"""Rows that join the table where there was a training split."""
+
 
 class Run:
     """A finished run, read from its folder when asked.
@@ -169,7 +172,7 @@ class Run:
         return self._projections[projection]
 
     def table(self, intervals: bool = False) -> pd.DataFrame:
-        """Return the scores: rows full, emap, …, constant; a column a metric.
+        """Return the scores: rows full, emap, …, constant, `BASELINES`; a column a metric.
 
         With `intervals` two further columns a metric, ``…_low`` and ``…_high``, computed on first
         use.
@@ -180,20 +183,27 @@ class Run:
             points = inference.score_table(
                 self.decomposition, self.labels, self.task, missing, self.space
             )
-            for name, rows in self._pair_sampling().items():
-                for row, sampling in rows.items():
-                    points.loc[row, name] = sampling.projected
+            sampling = self._pair_sampling()
+            for name in missing if sampling else ():
+                for row, found in sampling[name].items():
+                    points.loc[row, name] = found.projected
+            if self.labels is not None:
+                for row, scores in self.baselines.items():
+                    points.loc[row] = [
+                        inference.evaluate(name, self.labels, scores, self.task, self.space)
+                        for name in points.columns
+                    ]
             kept |= {name: _without_nan(points[name].to_dict()) for name in missing}
             self._keep("points", kept)
         columns: dict[str, list[Any]] = {}
+        index = [*inference.PROJECTIONS, *self.baselines]
         for name in self.metrics:
-            columns[name] = [kept[name][row] for row in inference.PROJECTIONS]
+            columns[name] = [kept[name][row] for row in index]
             if intervals:
                 limits = self.intervals().rows[name]
-                columns[f"{name}_low"] = [limits[row].low for row in inference.PROJECTIONS]
-                columns[f"{name}_high"] = [limits[row].high for row in inference.PROJECTIONS]
-        index = pd.Index(inference.PROJECTIONS, name="projection")
-        return pd.DataFrame(columns, index=index, dtype=float)
+                columns[f"{name}_low"] = [limits[row].low for row in index]
+                columns[f"{name}_high"] = [limits[row].high for row in index]
+        return pd.DataFrame(columns, index=pd.Index(index, name="projection"), dtype=float)
 
     def gap(self, metric: str, projection: str = "emap_leave_one_out") -> Gap:
         """Return what a metric loses without interactions, with interval and test.
@@ -243,6 +253,7 @@ class Run:
             space=self.space,
             grid=self.grid,
             centred=self.softmax,
+            baselines=self.baselines,
             **self.manifest["resampling"],
         )
         if self.sampled is not None:
@@ -360,6 +371,7 @@ class Run:
         plain, left_out = self.gap(name, "emap"), self.gap(name)
         return _without_nan(
             {
+                **dict.fromkeys(BASELINES),
                 **points.to_dict(),
                 "gap": plain.difference,
                 "gap_low": plain.low,
@@ -422,6 +434,14 @@ class Run:
             return pd.read_parquet(path)
         except (OSError, ValueError) as error:
             raise RunError(f"{path.name} of run {self.id!r} cannot be read: {error}") from error
+
+    @cached_property
+    def baselines(self) -> dict[str, Array]:
+        """Scores of linear baselines, each of shape (N, C); empty without a training split."""
+        if not self._folder.baselines.exists():
+            return {}
+        with np.load(self._folder.baselines, allow_pickle=False) as stored:
+            return dict(stored)
 
     @cached_property
     def _projections(self) -> dict[str, Array]:
