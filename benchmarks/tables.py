@@ -9,7 +9,9 @@ from datetime import date
 from importlib import metadata
 
 
-def markdown(title: str, note: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def markdown(
+    title: str, note: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
+) -> str:
     """Return one table with its heading and a sentence on what was measured."""
     lines = [f"## {title}", "", note, "", "| " + " | ".join(columns) + " |"]
     lines.append("|" + " --- |" * len(columns))
