@@ -35,7 +35,13 @@ def app_url(tmp_path_factory, chromium):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {**os.environ, "EMAP_RUNS": str(folder / "runs"), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "EMAP_RUNS": str(folder / "runs"),
+        "OMP_NUM_THREADS": "1",
+        # What a visitor types may name modules that lie beside the tests.
+        "PYTHONPATH": str(HOUSE / "tests"),
+    }
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
             [

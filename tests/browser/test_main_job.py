@@ -50,7 +50,10 @@ def click_a_lonely_point(page, plot) -> list[str]:
     for _ in range(6):
         come_to_rest(page, plot)
         point = plot.evaluate(LONELIEST_POINT)
+        # As a hand does it: come from elsewhere, rest on the point, click.
+        page.mouse.move(point["x"] - 40, point["y"] - 40)
         page.mouse.move(point["x"], point["y"], steps=5)
+        page.wait_for_timeout(700)
         page.mouse.click(point["x"], point["y"], delay=50)
         try:
             page.wait_for_url(re.compile(r"[?&]example="), timeout=WAIT / 6)

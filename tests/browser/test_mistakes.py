@@ -1,0 +1,41 @@
+"""What a visitor is told who types a model or data that cannot be."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+MISTAKES = [
+    ("mistaken:wrong_shape", "demo:easy-vqa", "shape (4,) for 4 pairs"),
+    ("mistaken:not_a_number", "demo:easy-vqa", "returned nan for the text"),
+    ("demo:concat", "mistaken:one_example", "1 example; recombining"),
+    ("demo:concat", "mistaken:unknown_class", "the label 'perhaps', which is no class"),
+]
+
+
+def choose(page, label, spec):
+    box = page.get_by_test_id("stSelectbox").filter(has_text=label).locator("input")
+    box.click()
+    box.fill(spec)
+    box.press("Enter")
+    # A click while the page is still being drawn anew would be lost.
+    page.wait_for_timeout(500)
+    page.get_by_test_id("stStatusWidget").wait_for(state="detached")
+    page.wait_for_timeout(500)
+
+
+def test_a_model_or_data_that_cannot_be_is_told_beside_the_button(app_url, browser_page):
+    url, runs = app_url
+    page = browser_page
+    page.goto(f"{url}/run")
+    for model, data, message in MISTAKES:
+        choose(page, "Model", model)
+        choose(page, "Data", data)
+        page.get_by_role("button", name="See what it costs").click()
+        alert = page.get_by_test_id("stAlert").filter(has_text=message)
+        alert.wait_for()
+        said = alert.get_by_test_id("stMarkdownContainer").inner_text()
+        assert "\n" not in said.strip()
+        assert page.get_by_role("button", name="Start", exact=True).count() == 0
+    assert not list(runs.glob("*/run.json"))
