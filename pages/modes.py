@@ -11,7 +11,14 @@ from emap_core.figures.style import number, percent, signed
 from emap_core.runs import Run
 from pages import shared
 from pages.shared.gallery import gallery
-from pages.shared.interactions import choose_class, modes_of, own_reading, quantity, unit
+from pages.shared.interactions import (
+    choose_class,
+    grid_is_there,
+    modes_of,
+    own_reading,
+    quantity,
+    unit,
+)
 
 QUESTION = "What interacts with what?"
 TEXTS, IMAGES, EXAMPLES = 5, 6, 4
@@ -20,14 +27,7 @@ FIGURE_WIDTH = 450
 
 def _page() -> None:
     run = shared.require_run()
-    if run.grid is None:
-        shared.header(QUESTION, "Only sums were kept of this run, not its grid.", run)
-        shared.empty(
-            "Modes need the model’s output for every text with every image. Run it again "
-            "with the exact method and keep the grid.",
-            "pages/run.py",
-            "Run it again with its grid",
-        )
+    if not grid_is_there(run, QUESTION, "Modes need"):
         return
     top = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):

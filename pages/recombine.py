@@ -23,6 +23,7 @@ from pages import shared
 from pages.shared.interactions import (
     blocks_of,
     choose_class,
+    grid_is_there,
     modes_of,
     own_reading,
     quantity,
@@ -36,14 +37,7 @@ CHART = "recombine-heatmap"
 
 def _page() -> None:
     run = shared.require_run()
-    if run.grid is None:
-        shared.header(QUESTION, "Only sums were kept of this run, not its grid.", run)
-        shared.empty(
-            "Other pairs need the model’s output for every text with every image. Run it again "
-            "with the exact method and keep the grid.",
-            "pages/run.py",
-            "Run it again with its grid",
-        )
+    if not grid_is_there(run, QUESTION, "Other pairs need"):
         return
     top = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):

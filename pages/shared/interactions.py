@@ -12,6 +12,7 @@ from emap_core.decomposition.blocks import Blocks, Window, interaction_blocks
 from emap_core.decomposition.modes import Modes, Reading, class_cells, interaction_modes
 from emap_core.figures import column_names
 from emap_core.runs import Run
+from pages import shared
 from pages.shared.runs import current_class, select_class
 
 _QUANTITIES = {
@@ -107,3 +108,17 @@ def _modes(path: str, created: str, c: int, reading: Reading, _run: Run) -> Mode
     shares = _run.shares
     cells = _cells(path, created, c, reading, _run)
     return interaction_modes(cells, shares.text_share, shares.image_share)
+
+
+def grid_is_there(run: Run, question: str, what: str) -> bool:
+    """Return whether the run kept its grid; say beneath the question what to do if it did not."""
+    if run.grid is not None:
+        return True
+    shared.header(question, "Only sums were kept of this run, not its grid.", run)
+    shared.empty(
+        f"{what} the model’s output for every text with every image. Run it again "
+        "with the exact method and keep the grid.",
+        "pages/run.py",
+        "Run it again with its grid",
+    )
+    return False
