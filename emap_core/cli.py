@@ -29,6 +29,11 @@ _RUN_SETTINGS: dict[str, dict[str, Any]] = {
     "--seed": {"type": int, "help": "of samples, resamples and --limit"},
     "--space": {"help": "logits (default), log_probabilities or probabilities"},
     "--keep": {"choices": ("auto", "grid", "sums"), "help": "auto keeps the grid while it fits"},
+    "--keep-classes": {
+        "type": int,
+        "metavar": "N",
+        "help": "keep the grid of the N classes with most labels, and the sums of all",
+    },
     "--grid-budget": {"type": int, "metavar": "BYTES", "help": "for --keep auto; 2 GiB by default"},
     "--batch-size": {"type": int, "metavar": "PAIRS", "help": "measured by default"},
     "--device": {"help": "auto (default), cpu, cuda, mps"},
@@ -262,12 +267,28 @@ def _print_run(run: Any) -> None:
     print(
         f"{n['n_examples']} examples, {n['n_texts']} texts × {n['n_images']} images, "
         f"{n['n_pairs_evaluated']} pairs evaluated, {n['method']}, {n['space']}; "
-        f"{'grid' if n['keep'] == 'grid' else 'sums only'} kept in {run.path}"
+        f"{_KEPT[n['keep']]} kept in {run.path}"
     )
 
 
 def _print_json(event: dict[str, Any]) -> None:
     print(json.dumps(event), flush=True)
+
+
+_KEPT = {"grid": "grid", "classes": "grid of some classes", "sums": "sums only"}
+
+
+def _what_is_kept(event: dict[str, Any]) -> str:
+    if event["keep"] == "grid":
+        return "the grid is kept"
+    if event["keep"] == "sums":
+        return "only sums are kept: no what-if, no modes, intervals from scores alone"
+    names = event["kept_classes"]
+    some = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    return (
+        f"the grid of {len(names)} classes is kept ({some}): modes and heatmaps of these alone, "
+        "no what-if, intervals from scores alone"
+    )
 
 
 class _Bar:
@@ -287,14 +308,9 @@ class _Bar:
             if event["gap"] is not None:
                 self._bar.set_postfix_str(f"gap so far {event['gap']:.3f}")
         elif event["event"] == "planned":
-            kept = (
-                "the grid is kept"
-                if event["keep"] == "grid"
-                else "only sums are kept: no what-if, no modes, intervals from scores alone"
-            )
             self._tqdm.write(
                 f"{event['pairs_total']} pairs in {event['tiles']} tiles on {event['device']}; "
-                f"{kept}",
+                f"{_what_is_kept(event)}",
                 file=sys.stderr,
             )
         elif event["event"] == "sampled":

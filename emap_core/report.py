@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from plotly.offline import get_plotlyjs
 
-from emap_core.decomposition.modes import class_cells, interaction_modes
+from emap_core.decomposition.modes import interaction_modes
 from emap_core.figures import (
     Chart,
     column_names,
@@ -188,10 +188,10 @@ def _contributions(run: Run) -> str:
 
 
 def _modes(run: Run) -> str:
-    if run.grid is None:
+    if not run.kept_classes:
         return ""
-    c = _main_class(run)
-    cells = class_cells(run.grid, c, "centred" if run.softmax else "logits")
+    c = max(run.kept_classes, key=run.shares.sums_of_squares[2].__getitem__)
+    cells = run.class_grid(c, "centred" if run.softmax else "logits")
     modes = interaction_modes(cells, run.shares.text_share, run.shares.image_share, overwrite=True)
     if not len(modes):
         return ""

@@ -165,8 +165,9 @@ def _show_what_if(run: Run, example: int) -> None:
     st.subheader("What if one side were another?", anchor=False)
     if run.grid is None:
         shared.empty(
-            "Only sums were kept of this run. With the whole grid the model’s real answers to "
-            "other pairs could be seen here.",
+            f"Only {'the grid of some classes was' if run.kept_classes else 'sums were'} kept of "
+            "this run. With the whole grid the model’s real answers to other pairs could be seen "
+            "here.",
             "pages/run.py",
             "Run it again with its grid",
         )

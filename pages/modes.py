@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from emap_core.decomposition.modes import Modes, Reading
+from emap_core.decomposition.modes import Modes
 from emap_core.figures import mode_ends, mode_scree
 from emap_core.figures.style import number, percent, signed
 from emap_core.runs import Run
+from emap_core.runs.grid import Reading
 from pages import shared
 from pages.shared.gallery import gallery
 from pages.shared.interactions import (
@@ -31,7 +32,7 @@ def _page() -> None:
         return
     top = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        c = choose_class(run)
+        c = choose_class(run, kept=True)
         reading = _choose_reading(run)
     what = quantity(run, c, reading)
     modes = modes_of(run, c, reading)

@@ -271,7 +271,7 @@ def _show_details(run: Run, found: Intervals) -> None:
             "Different texts": f"{manifest['n_texts']:,}",
             "Different images": f"{manifest['n_images']:,}",
             "Pairs evaluated": f"{manifest['n_pairs_evaluated']:,}",
-            "Kept": "the whole grid" if run.grid is not None else "sums only",
+            "Kept": _kept(run),
             "Resamples": f"{found.n_resamples:,} of {drawn}",
             "Seed": str(found.seed),
             "Device": str(manifest.get("device", "not known")),
@@ -302,6 +302,13 @@ def _show_details(run: Run, found: Intervals) -> None:
             disabled=not run.metrics,
             icon=":material/download:",
         )
+
+
+def _kept(run: Run) -> str:
+    if run.grid is not None:
+        return "the whole grid"
+    n = len(run.kept_classes)
+    return f"the grid of {n:,} of {len(run.classes):,} classes" if n else "sums only"
 
 
 def _count(examples: int) -> str:

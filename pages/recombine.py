@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -41,10 +40,10 @@ def _page() -> None:
         return
     top = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        c = choose_class(run)
+        c = choose_class(run, kept=True)
         order, text_order, image_order = _choose_order(run, c)
     u, w = _pair(run)
-    cell = _decomposition_of(run, u, w)
+    cell = run.pair(u, w)
     with top:
         shared.header(QUESTION, _answer(run, u, w, c, cell), run)
     _show_heatmap(run, c, order, text_order, image_order, (u, w))
@@ -84,15 +83,6 @@ def _pair(run: Run) -> tuple[int, int]:
     return int(d.text_index[example]), int(d.image_index[example])
 
 
-def _decomposition_of(run: Run, u: int, w: int) -> Decomposition:
-    """Return the run's decomposition with the pair as its only example."""
-    logits = run.grid.cell(u, w).astype(np.float64)[None]
-    one = dataclasses.replace(
-        run.decomposition, logits=logits, text_index=np.array([u]), image_index=np.array([w])
-    )
-    return one.class_centred() if run.softmax else one
-
-
 def _answer(run: Run, u: int, w: int, c: int, cell: Decomposition) -> str:
     text = run.texts[u]
     text = text if len(text) <= 80 else text[:79].rstrip() + "…"
@@ -101,7 +91,7 @@ def _answer(run: Run, u: int, w: int, c: int, cell: Decomposition) -> str:
     start = "“{}” with image {} ({}): ".format(
         text, w + 1, "in the data" if asked else "never in the data"
     )
-    if len(names) > 1 and run.task == "multiclass":
+    if len(names) > 1 and run.task == "multiclass" and run.grid is not None:
         full, additive = names[cell.logits[0].argmax()], names[cell.emap[0].argmax()]
         if full == additive:
             return f"{start}the model answers {full}, with interactions and without."
@@ -192,10 +182,14 @@ def _show_pair(run: Run, u: int, w: int) -> None:
 
 def _show_numbers(run: Run, cell: Decomposition) -> None:
     st.markdown("##### How its prediction builds up")
-    chart = waterfall(cell, 0, run.classes, unit=unit(run), theme=shared.theme())
-    shared.show(chart, "pair-waterfall", table=False)
     names = column_names(run.classes, len(cell.mean))
-    with st.expander(f"All {len(names)} outputs" if len(names) > 1 else "The numbers"):
+    if run.grid is not None:
+        chart = waterfall(cell, 0, run.classes, unit=unit(run), theme=shared.theme())
+        shared.show(chart, "pair-waterfall", table=False)
+        title = f"All {len(names)} outputs" if len(names) > 1 else "The numbers"
+    else:
+        title = f"The {len(run.kept_classes):,} classes whose grid was kept"
+    with st.expander(title, expanded=run.grid is None):
         table = pd.DataFrame(
             {
                 "class": names,
@@ -203,7 +197,8 @@ def _show_numbers(run: Run, cell: Decomposition) -> None:
                 "without interaction (EMAP)": cell.emap[0],
                 "interaction": cell.interaction[0],
             }
-        ).sort_values("model", ascending=False)
+        )
+        table = table.dropna().sort_values("model", ascending=False)
         st.dataframe(table, hide_index=True)
         if run.softmax:
             st.caption("Minus the mean over classes, which the softmax does not see.")

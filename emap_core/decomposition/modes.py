@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 from sklearn.utils.extmath import randomized_svd
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
-Reading = Literal["logits", "centred", "probabilities"]
 
 _CHUNK = 4_000_000
 """Cells worked on at a time: 32 MB of float64."""
@@ -93,7 +91,7 @@ def interaction_modes(
     Parameters
     ----------
     cells : ndarray of shape (U_t, U_v)
-        Logits of one class; for softmax tasks minus their mean over classes (`class_cells`).
+        Logits of one class; for softmax tasks minus their mean over classes.
     text_share, image_share : ndarray of shape (U_t,) and (U_v,)
         Shares of the examples that use each text and each image.
     count : int
@@ -139,41 +137,6 @@ def interaction_modes(
         image_scores=image_scores * signs,
         variance=variance,
     )
-
-
-class ClassGrid(Protocol):
-    """A kept grid that hands out bands of whole rows."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Texts, images and classes."""
-
-    def blocks(self) -> Iterator[tuple[NDArray[np.intp], NDArray[Any]]]:
-        """Yield numbers of texts and their cells, shape (A, U_v, C)."""
-
-
-def class_cells(grid: ClassGrid, c: int, reading: Reading = "logits") -> NDArray[np.float32]:
-    """Return one class of a kept grid, shape (U_t, U_v); one band of it is in memory at a time.
-
-    Parameters
-    ----------
-    grid : ClassGrid
-    c : int
-        Number of the class.
-    reading : {"logits", "centred", "probabilities"}
-        The logits as they are; minus their mean over classes, which a softmax does not see; or
-        what the softmax makes of them.
-    """
-    n_texts, n_images, _ = grid.shape
-    chosen = np.empty((n_texts, n_images), dtype=np.float32)
-    for texts, cells in grid.blocks():
-        if reading == "centred":
-            chosen[texts] = cells[:, :, c] - cells.mean(axis=2, dtype=np.float64)
-        elif reading == "probabilities":
-            chosen[texts] = special.softmax(cells.astype(np.float64), axis=2)[:, :, c]
-        else:
-            chosen[texts] = cells[:, :, c]
-    return chosen
 
 
 def _chunks(cells: NDArray[Any]) -> Iterator[tuple[slice, Array]]:

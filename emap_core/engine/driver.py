@@ -51,7 +51,7 @@ class Estimate:
     grid_bytes : int
         Disk that the grid takes where it is kept.
     keep : str
-        ``"grid"`` or ``"sums"``.
+        ``"grid"``, ``"classes"`` (a grid of some of them) or ``"sums"``.
     device, task, space : str
     classes : list of str
     previews : list of dict
@@ -119,6 +119,9 @@ def compute(
         What is projected.
     keep : {"auto", "grid", "sums"}
         Whether the grid is written to disk; ``"auto"`` does so up to `grid_budget` bytes.
+    keep_classes : int, optional
+        Keep the grid of no more than this many classes, those that most examples are labelled
+        with; sums are kept of all.
     batch_size : int, optional
         Pairs at a time; measured by default.
     device : str
@@ -203,7 +206,7 @@ def _estimate(work: Work, n_previews: int, overhead: float) -> Estimate:
         n_pairs=n_pairs,
         seconds=n_pairs / work.probe.pairs_per_second + overhead,
         grid_bytes=work.grid_bytes,
-        keep="grid" if work.keeps_grid else "sums",
+        keep=work.keep,
         device=work.scorer.device,
         task=work.task,
         space=work.settings.space,
@@ -343,7 +346,8 @@ def _evaluate(
         "planned",
         pairs_total=evaluation.n_pairs,
         tiles=evaluation.n_tiles,
-        keep="grid" if work.keeps_grid else "sums",
+        keep=work.keep,
+        kept_classes=[work.classes[c] for c in work.kept_classes or []],
         device=work.scorer.device,
     )
     _encode(folder, work, progress)
@@ -466,7 +470,8 @@ def _manifest(work: Work) -> dict[str, Any]:
         "output": work.scorer.output,
         "task": work.task,
         "classes": work.classes,
-        "keep": "grid" if work.keeps_grid else "sums",
+        "keep": work.keep,
+        "kept_classes": work.kept_classes if work.keep == "classes" else None,
         "device": work.scorer.device,
         "skipped": [str(row) for row in getattr(work.dataset, "skipped", None) or []],
         "n_examples": len(work.dataset),

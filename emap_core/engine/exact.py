@@ -16,7 +16,7 @@ from emap_core.engine.progress import Progress
 from emap_core.engine.work import Work
 from emap_core.errors import RunError
 from emap_core.runs.folder import RunFolder, replacing
-from emap_core.runs.grid import create_grid, open_grid
+from emap_core.runs.grid import channels, create_grid, n_channels, open_grid
 
 
 class ExactEvaluation:
@@ -48,10 +48,10 @@ class ExactEvaluation:
             probe = work.probe.cells
             with replacing(folder.probe) as temporary, temporary.open("wb") as file:
                 np.save(file, probe)
-        if work.keeps_grid:
+        if work.keep != "sums":
             create_grid(
                 folder.grid,
-                (plan.n_texts, plan.n_images, plan.n_classes),
+                (plan.n_texts, plan.n_images, n_channels(plan.n_classes, work.kept_classes)),
                 (plan.tile_texts, plan.tile_images),
             )
         plan.save(folder.plan)
@@ -101,7 +101,7 @@ class ExactEvaluation:
 
     def _evaluate(self, progress: Progress) -> None:
         work = self._work
-        grid = open_grid(self._folder.grid) if work.keeps_grid else None
+        grid = open_grid(self._folder.grid) if work.keep != "sums" else None
         so_far = GridSums(work.targets, self._plan.n_classes)
         tiles = list(self._plan.tiles())
         there = [self._file(tile).exists() for tile in tiles]
@@ -115,7 +115,7 @@ class ExactEvaluation:
                 cells = self._cells(tile)
                 sums = TileSums.of(cells, tile, work.targets)
                 if grid is not None:
-                    grid[tile.rows, tile.columns] = cells.astype(np.float32, copy=False)
+                    grid[tile.rows, tile.columns] = channels(cells, work.kept_classes)
                 # The sums come last: where they are, the tile is whole.
                 sums.save(self._file(tile))
                 if work.evaluator.batch_size < self._plan.batch_size:

@@ -29,6 +29,7 @@ class Settings:
     seed: int = 0
     space: Output = "logits"
     keep: str = "auto"
+    keep_classes: int | None = None
     grid_budget: int = 2 * 2**30
     batch_size: int | None = None
     device: str = "auto"
@@ -56,11 +57,16 @@ class Settings:
             "images_per_text",
             "batch_size",
             "grid_budget",
+            "keep_classes",
             "n_resamples",
         ):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise SettingError(f"{name} is {value!r}; expected a whole number of at least 1")
+        if self.keep_classes is not None and self.keep == "sums":
+            raise SettingError(
+                "keep_classes says whose grid to keep, and keep='sums' that none is; give one"
+            )
         if self.until is not None and not self.until > 0:
             raise SettingError(f"until is {self.until!r}; expected a number above 0")
         if self.method == "sampled" and self.images_per_text is None and self.until is None:
@@ -92,6 +98,8 @@ class Settings:
         """Return the settings that change what a run holds, for its id and for resuming."""
         sampled = {"images_per_text", "until"} if self.method == "sampled" else set()
         used = {"method", "space", "keep", "precision"} | sampled
+        if self.keep_classes is not None:
+            used.add("keep_classes")
         if self.method != "exact":
             used.add("seed")
         return {key: value for key, value in dataclasses.asdict(self).items() if key in used}

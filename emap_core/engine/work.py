@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from emap_core.engine.states import (
 from emap_core.errors import ModelError, SettingError
 from emap_core.models.base import Scorer
 from emap_core.models.states import States
+from emap_core.runs.grid import n_channels
 
 Index = NDArray[np.intp]
 
@@ -63,6 +64,8 @@ class Work:
     classes : list of str
         A name for each logit; for a binary task the two labels.
     labels : ndarray or None
+    kept_classes : list of int or None
+        The classes whose grid is kept, None for all.
     """
 
     dataset: Any
@@ -82,6 +85,7 @@ class Work:
     n_classes: int = field(init=False)
     classes: list[str] = field(init=False)
     labels: NDArray[Any] | None = field(init=False)
+    kept_classes: list[int] | None = field(init=False)
 
     def measure(self) -> None:
         """Evaluate the first pairs: whatever is wrong with shapes, values or labels shows here.
@@ -105,6 +109,9 @@ class Work:
         self.n_classes = n_classes
         self.labels = match_labels(self.dataset, self.scorer.classes, n_classes)
         self.classes = _class_names(self.scorer.classes, self.dataset, n_classes)
+        self.kept_classes = _most_used(
+            self.labels, n_classes, self.settings.keep_classes, self.task
+        )
 
     @property
     def method(self) -> str:
@@ -118,16 +125,16 @@ class Work:
     def grid_bytes(self) -> int:
         """Disk that the kept grid takes."""
         n_texts, n_images = self.cells.shape
-        return 4 * n_texts * n_images * self.n_classes
+        return 4 * n_texts * n_images * n_channels(self.n_classes, self.kept_classes)
 
     @property
-    def keeps_grid(self) -> bool:
-        """Whether the grid is written to disk."""
-        if self.method != "exact":
-            return False
-        if self.settings.keep == "auto":
-            return self.grid_bytes <= self.settings.grid_budget
-        return self.settings.keep == "grid"
+    def keep(self) -> Literal["grid", "classes", "sums"]:
+        """What is written to disk: the grid of all classes, of some, or none."""
+        if self.method != "exact" or self.settings.keep == "sums":
+            return "sums"
+        if self.settings.keep == "auto" and self.grid_bytes > self.settings.grid_budget:
+            return "sums"
+        return "grid" if self.kept_classes is None else "classes"
 
     @property
     def fingerprint(self) -> str | None:
@@ -319,6 +326,23 @@ def _class_names(classes: list[str] | None, dataset: Any, n_classes: int) -> lis
     if dataset.task == "binary":
         return ["no", "yes"]
     return [f"class {i}" for i in range(n_classes)]
+
+
+def _most_used(
+    labels: NDArray[Any] | None, n_classes: int, wanted: int | None, task: Task
+) -> list[int] | None:
+    """Return the classes that most examples are labelled with, in their order; None for all."""
+    if wanted is None or wanted >= n_classes:
+        return None
+    if task == "regression":
+        raise SettingError("keep_classes counts labels of classes, and a regression has none")
+    if labels is None:
+        raise SettingError(
+            "keep_classes keeps the classes that most examples are labelled with, and the data "
+            "has no labels"
+        )
+    used = np.bincount(labels, minlength=n_classes) if labels.ndim == 1 else labels.sum(axis=0)
+    return sorted(int(c) for c in np.argsort(-used, kind="stable")[:wanted])
 
 
 def _fingerprint(dataset: Any, cells: Cells) -> str:

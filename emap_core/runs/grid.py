@@ -1,20 +1,29 @@
-"""The kept grid of a run: a chunked store on disk, one chunk a tile."""
+"""The kept grid of a run: a chunked store on disk, one chunk a tile.
+
+Of a model with many classes only some may be kept. Two channels then stand behind them, the mean
+and the log of the summed exponentials over all classes, so that what is kept can still be read
+centred over classes and as a probability.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from scipy import special
 from zarr.codecs import Crc32cCodec
 
 from emap_core.errors import RunError
 
 Cells = NDArray[np.float32]
 Index = NDArray[np.intp]
+
+Reading = Literal["logits", "centred", "probabilities"]
+"""One class as it is; minus the mean over classes, which a softmax does not see; or after it."""
 
 
 def create_grid(path: Path, shape: tuple[int, int, int], chunk: tuple[int, int]) -> zarr.Array[Any]:
@@ -31,6 +40,20 @@ def create_grid(path: Path, shape: tuple[int, int, int], chunk: tuple[int, int])
     )
 
 
+def n_channels(n_classes: int, kept: list[int] | None) -> int:
+    """Return how many numbers are stored for a pair."""
+    return n_classes if kept is None else len(kept) + 2
+
+
+def channels(cells: NDArray[Any], kept: list[int] | None) -> Cells:
+    """Return what is stored of cells of shape (..., C): all classes, or `kept` and two channels."""
+    if kept is None:
+        return cells.astype(np.float32, copy=False)
+    mean = cells.mean(axis=-1, dtype=np.float64, keepdims=True)
+    total = special.logsumexp(cells, axis=-1, keepdims=True)
+    return np.concatenate([cells[..., kept], mean, total], axis=-1, dtype=np.float32)
+
+
 def open_grid(path: Path) -> zarr.Array[Any]:
     """Open the store of a grid for writing further tiles."""
     return zarr.open_array(store=str(path), mode="r+")
@@ -45,23 +68,24 @@ class Grid:
         The zarr store.
     text_order : ndarray of shape (U_t,)
         Number of the text in each stored row; texts of like length are stored side by side.
-    classes : ndarray of shape (K,), optional
+    kept : list of int, optional
         The classes that are kept, all by default.
     """
 
-    def __init__(self, path: Path, text_order: Index) -> None:
+    def __init__(self, path: Path, text_order: Index, kept: list[int] | None = None) -> None:
         try:
             self._store = zarr.open_array(store=str(path), mode="r")
         except (OSError, ValueError, KeyError) as error:
             raise RunError(
                 f"the grid of run {path.parent.name!r} cannot be opened: {error}"
             ) from error
+        self.kept = kept
         self._order = text_order
         self._row_of = np.argsort(text_order)
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Unique texts, unique images, classes."""
+        """Unique texts, unique images, classes (and two channels where only some are kept)."""
         n_texts, n_images, n_classes = self._store.shape
         return n_texts, n_images, n_classes
 
@@ -81,9 +105,31 @@ class Grid:
         """Return the whole grid, shape (U_t, U_v, C)."""
         return self._read(())[self._row_of]
 
-    def load_class(self, number: int) -> Cells:
-        """Return the grid of one class, shape (U_t, U_v)."""
-        return self._read((slice(None), slice(None), number))[self._row_of]
+    def load_class(self, c: int, reading: Reading = "logits") -> Cells:
+        """Return the grid of one class, shape (U_t, U_v); one band of it is in memory at a time.
+
+        Raises
+        ------
+        RunError
+            If the class is not among those that were kept.
+        """
+        if self.kept is not None and c not in self.kept:
+            raise RunError(f"class {c} is not among the {len(self.kept)} whose grid was kept")
+        chosen = np.empty(self.shape[:2], dtype=np.float32)
+        for texts, cells in self.blocks():
+            chosen[texts] = self._reading(cells, c, reading)
+        return chosen
+
+    def _reading(self, cells: Cells, c: int, reading: Reading) -> NDArray[Any]:
+        one = cells[:, :, c if self.kept is None else self.kept.index(c)]
+        if reading == "centred":
+            whole = self.kept is None
+            return one - (cells.mean(axis=2, dtype=np.float64) if whole else cells[:, :, -2])
+        if reading == "probabilities":
+            if self.kept is None:
+                return np.asarray(special.softmax(cells.astype(np.float64), axis=2)[:, :, c])
+            return np.asarray(np.exp(one - cells[:, :, -1]))
+        return one
 
     def blocks(self) -> Iterator[tuple[Index, Cells]]:
         """Yield the grid in bands of whole rows: numbers of the texts, cells (A, U_v, C)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -20,7 +21,7 @@ from emap_core.inference import Gap, Interval, Verdict, sampled
 from emap_core.inference.metrics import Space, Task
 from emap_core.inference.sampled import PairSampling, with_pair_sampling
 from emap_core.runs.folder import RunFolder, find_run, read_json, replacing, write_json
-from emap_core.runs.grid import Grid
+from emap_core.runs.grid import Grid, Reading
 from emap_core.runs.slices import to_csv
 
 if TYPE_CHECKING:
@@ -140,10 +141,66 @@ class Run:
 
     @cached_property
     def grid(self) -> Grid | None:
-        """The kept grid, None where only sums were kept."""
-        if self.manifest["keep"] != "grid":
+        """The grid of all classes, None where it was not kept."""
+        return self._kept_grid if self.manifest["keep"] == "grid" else None
+
+    @property
+    def kept_classes(self) -> list[int]:
+        """Numbers of the classes whose grid can be read; empty where only sums were kept."""
+        if self.manifest["keep"] == "classes":
+            return list(self.manifest["kept_classes"])
+        return list(range(self.manifest["n_classes"])) if self.manifest["keep"] == "grid" else []
+
+    def class_grid(self, c: int, reading: Reading = "logits") -> NDArray[np.float32]:
+        """Return the model's output for one class on every pair, shape (U_t, U_v).
+
+        Parameters
+        ----------
+        c : int
+            One of `kept_classes`.
+        reading : {"logits", "centred", "probabilities"}
+            As projected; minus the mean over classes; or what the softmax makes of it.
+
+        Raises
+        ------
+        RunError
+            If the grid of this class was not kept.
+        """
+        if self._kept_grid is None:
+            raise RunError(f"only sums were kept of run {self.id!r}, not its grid")
+        return self._kept_grid.load_class(c, reading)
+
+    def pair(self, text: int, image: int) -> Decomposition:
+        """Return one cell of the kept grid as the only example of a decomposition.
+
+        Centred over classes under a softmax; NaN for classes that were not kept.
+
+        Raises
+        ------
+        RunError
+            If only sums were kept.
+        """
+        if self._kept_grid is None:
+            raise RunError(f"only sums were kept of run {self.id!r}, not its grid")
+        cell = self._kept_grid.cell(text, image).astype(np.float64)
+        logits = np.full(self.manifest["n_classes"], np.nan)
+        if self._kept_grid.kept is None:
+            logits[:] = cell - (cell.mean() if self.softmax else 0.0)
+        else:
+            logits[self.kept_classes] = cell[:-2] - (cell[-2] if self.softmax else 0.0)
+        return dataclasses.replace(
+            self.shares,
+            logits=logits[None],
+            text_index=np.array([text]),
+            image_index=np.array([image]),
+        )
+
+    @cached_property
+    def _kept_grid(self) -> Grid | None:
+        if self.manifest["keep"] == "sums":
             return None
-        return Grid(self._folder.grid, self._arrays["text_order"])
+        kept = self.manifest["kept_classes"] if self.manifest["keep"] == "classes" else None
+        return Grid(self._folder.grid, self._arrays["text_order"], kept)
 
     def thumbnail(self, image: int) -> bytes:
         """Return the JPEG of a unique image, at most 256 pixels a side.

@@ -9,9 +9,10 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from emap_core.decomposition.blocks import Blocks, Window, interaction_blocks
-from emap_core.decomposition.modes import Modes, Reading, class_cells, interaction_modes
+from emap_core.decomposition.modes import Modes, interaction_modes
 from emap_core.figures import column_names
 from emap_core.runs import Run
+from emap_core.runs.grid import Reading
 from pages import shared
 from pages.shared.runs import current_class, select_class
 
@@ -23,25 +24,32 @@ _QUANTITIES = {
 _UNITS = {"logits": "logits", "log_probabilities": "nats", "probabilities": "probability"}
 
 
-def choose_class(run: Run) -> int:
+def choose_class(run: Run, *, kept: bool = False) -> int:
     """Draw the choice of a class, kept in the URL, and return its column.
 
-    Without one in the URL it is the class with the most interaction.
+    Without one in the URL it is the class with the most interaction. With `kept`, only classes
+    whose grid was kept are offered.
     """
     names = column_names(run.classes, len(run.shares.mean))
     if len(names) == 1:
         return 0
+    offered = run.kept_classes if kept else list(range(len(names)))
     current = current_class(run)
-    if current is None:
-        current = int(np.argmax(run.shares.sums_of_squares[2]))
+    if current not in offered:
+        current = max(offered, key=run.shares.sums_of_squares[2].__getitem__)
     st.session_state["class-choice"] = current
     st.selectbox(
         "Class",
-        range(len(names)),
+        offered,
         format_func=names.__getitem__,
         key="class-choice",
         on_change=lambda: select_class(run, st.session_state["class-choice"]),
-        help="Each class has its own logit, and its own interactions.",
+        help="Each class has its own logit, and its own interactions."
+        + (
+            ""
+            if len(offered) == len(names)
+            else f" The grid was kept of {len(offered):,} of {len(names):,} classes."
+        ),
     )
     return int(current)
 
@@ -85,7 +93,7 @@ def _key(run: Run) -> tuple[str, str]:
 
 @st.cache_resource(max_entries=3, show_spinner="Reading the grid …")
 def _cells(path: str, created: str, c: int, reading: Reading, _run: Run) -> NDArray[Any]:
-    return class_cells(_run.grid, c, reading)
+    return _run.class_grid(c, reading)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Drawing the grid …")
@@ -112,7 +120,7 @@ def _modes(path: str, created: str, c: int, reading: Reading, _run: Run) -> Mode
 
 def grid_is_there(run: Run, question: str, what: str) -> bool:
     """Return whether the run kept its grid; say beneath the question what to do if it did not."""
-    if run.grid is not None:
+    if run.kept_classes:
         return True
     shared.header(question, "Only sums were kept of this run, not its grid.", run)
     shared.empty(

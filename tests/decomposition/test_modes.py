@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emap_core.decomposition import decompose
-from emap_core.decomposition.modes import class_cells, interaction_modes
+from emap_core.decomposition.modes import interaction_modes
 
 
 def _uniform(n):
@@ -136,26 +136,3 @@ def test_a_large_grid_is_worked_on_in_place():
     # The values kept beside the 36 MB grid are chunks of it, not a copy in float64 (72 MB).
     assert peak < 150e6
     assert modes.shares[0] == pytest.approx(1.0, abs=1e-4)
-
-
-class _Grid:
-    """Stored in another order than that of first appearance, in two bands."""
-
-    def __init__(self, values):
-        self.values, self.shape = values, values.shape
-
-    def blocks(self):
-        for texts in (np.array([2, 0]), np.array([3, 1])):
-            yield texts, self.values[texts]
-
-
-def test_a_class_is_read_band_by_band_in_the_reading_asked_for():
-    values = np.random.default_rng(7).normal(size=(4, 5, 3)).astype(np.float32)
-    for c in range(3):
-        raw = class_cells(_Grid(values), c)
-        np.testing.assert_array_equal(raw, values[:, :, c])
-        centred = class_cells(_Grid(values), c, "centred")
-        np.testing.assert_allclose(centred, values[:, :, c] - values.mean(axis=2), atol=1e-6)
-        probable = np.exp(values[:, :, c]) / np.exp(values).sum(axis=2)
-        found = class_cells(_Grid(values), c, "probabilities")
-        np.testing.assert_allclose(found, probable, atol=1e-6)

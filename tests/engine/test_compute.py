@@ -78,6 +78,36 @@ def test_kept_grid_holds_the_models_outputs(examples, tmp_path):
     assert emap.compute(Staged(), examples, out=tmp_path / "sums", keep="sums").grid is None
 
 
+def test_the_grid_of_the_most_used_classes_alone_can_be_kept(examples, tmp_path):
+    used = np.bincount(examples.labels, minlength=3)
+    kept = sorted(np.argsort(-used, kind="stable")[:2].tolist())
+    whole = emap.compute(Staged(), examples, out=tmp_path / "whole")
+    some = emap.compute(Staged(), examples, out=tmp_path / "some", keep_classes=2, batch_size=40)
+    assert (some.grid, some.kept_classes) == (None, kept)
+    np.testing.assert_allclose(some.decomposition.emap, whole.decomposition.emap, atol=1e-12)
+    for c in kept:
+        for reading in ("logits", "centred", "probabilities"):
+            np.testing.assert_allclose(
+                some.class_grid(c, reading), whole.class_grid(c, reading), atol=1e-6
+            )
+    np.testing.assert_allclose(
+        some.pair(3, 5).interaction[:, kept], whole.pair(3, 5).interaction[:, kept], atol=1e-6
+    )
+    missing = next(c for c in range(3) if c not in kept)
+    assert np.isnan(some.pair(3, 5).logits[0, missing])
+    with pytest.raises(RunError, match=f"class {missing} is not among the 2"):
+        some.class_grid(missing)
+    # As with sums alone: no resample can be projected again without all classes.
+    assert "scores alone" in some.gap("accuracy").method
+    assert emap.compute(Staged(), examples, out=tmp_path / "all", keep_classes=9).grid is not None
+
+
+def test_classes_that_nobody_labelled_cannot_be_the_most_used(examples, tmp_path):
+    examples = make_examples(labels=None)
+    with pytest.raises(SettingError, match="the data has no labels"):
+        emap.compute(Staged(), examples, out=tmp_path / "run", keep_classes=2)
+
+
 def test_states_of_different_lengths_meet(tmp_path):
     class Padded(Staged):
         """Words of a text as a sequence, as long as the longest text of its batch."""
@@ -181,6 +211,7 @@ def test_one_example_cannot_be_recombined(tmp_path):
         ({"method": "guess"}, "expected one of exact"),
         ({"colour": "red"}, "no setting 'colour'"),
         ({"space": "odds"}, "space is 'odds'"),
+        ({"keep": "sums", "keep_classes": 2}, "give one"),
     ],
 )
 def test_settings_are_checked(settings, message, examples, tmp_path):

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import emap_core as emap
-from emap_core.decomposition.modes import class_cells, interaction_modes
+from emap_core.decomposition.modes import interaction_modes
 
 
 def _modes(run, c, reading="centred"):
     d = run.shares
-    return interaction_modes(class_cells(run.grid, c, reading), d.text_share, d.image_share)
+    return interaction_modes(run.class_grid(c, reading), d.text_share, d.image_share)
 
 
 def test_the_page_names_the_share_and_the_texts_of_the_first_mode(open_page, words, runs_with_one):

@@ -51,6 +51,22 @@ def test_a_run_of_sums_alone_says_what_to_do(open_page, words, sums_only_run):
     assert "keep the grid" in said
 
 
+def test_a_grid_of_some_classes_is_read_for_these_alone(open_page, words, tmp_path, monkeypatch):
+    monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
+    data = {"limit": 40}
+    run = emap.compute(
+        "demo:concat", "demo:easy-vqa", data_args=data, keep_classes=2, out=tmp_path / "two"
+    )
+    names = [run.classes[c] for c in run.kept_classes]
+    missing = next(name for name in run.classes if name not in names)
+    for page in ("recombine", "modes"):
+        app = open_page(page, run=run.id, **{"class": missing})
+        words(app)
+        assert app.selectbox(key="class-choice").options == names
+    assert "the interaction adds" in words(open_page("recombine", run=run.id))
+    assert "Only the grid of some classes was kept" in words(open_page("examples", run=run.id))
+
+
 def test_without_a_run_the_way_to_one_is_shown(open_page, words, no_runs):
     assert "There is no finished run yet." in words(open_page("recombine"))
 
