@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,13 +19,15 @@ from emap_core.engine.plan import Tile
 from emap_core.engine.states import EncodedItems
 from emap_core.errors import ModelError, SettingError
 from emap_core.models import states as trees
-from emap_core.models.base import Scorer
+from emap_core.models.base import Outputs, Scorer
 from emap_core.runs.folder import replacing
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
+T = TypeVar("T")
 
-Score = Callable[[Any, Any, int], NDArray[Any]]
+Started = list[list[tuple[tuple[int, int], Outputs]]]
+"""Scores of a rectangle that are on their way: bands of blocks with their first cells."""
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -72,18 +74,32 @@ class Evaluator:
         ModelError
             If the shape is wrong, C changes, or a value is not finite.
         """
-        bands = []
+        return self.collect(self.start(rows, columns))
+
+    def start(self, rows: slice, columns: slice) -> Started:
+        """Begin to evaluate a rectangle as `cells` does, without waiting for the device."""
         image_pieces = self.images.get(columns)
-        for text_range, text_states in self.texts.get(rows):
-            band = [
-                self._checked(
-                    self._score(self.scorer.score_tile, text_states, image_states),
-                    lambda row, column, at=(text_range.start, image_range.start): (
-                        at[0] + row,
-                        at[1] + column,
-                    ),
+        return [
+            [
+                (
+                    (text_range.start, image_range.start),
+                    self._score(self.scorer.start_tile, text_states, image_states),
                 )
                 for image_range, image_states in image_pieces
+            ]
+            for text_range, text_states in self.texts.get(rows)
+        ]
+
+    def collect(self, started: Started) -> NDArray[Any]:
+        """Wait for a rectangle that was started; returns and raises as `cells` does."""
+        bands = []
+        for pieces in started:
+            band = [
+                self._checked(
+                    outputs.numpy(),
+                    lambda row, column, at=first: (at[0] + row, at[1] + column),
+                )
+                for first, outputs in pieces
             ]
             bands.append(band[0] if len(band) == 1 else np.concatenate(band, axis=1))
         values = bands[0] if len(bands) == 1 else np.concatenate(bands)
@@ -106,7 +122,7 @@ class Evaluator:
                 values[places] = found
         return self.convert(np.empty((0, 0)) if values is None else values)
 
-    def _score(self, score: Score, text_states: Any, image_states: Any) -> NDArray[Any]:
+    def _score(self, score: Callable[[Any, Any, int], T], text_states: Any, image_states: Any) -> T:
         while True:
             try:
                 with self._autocast():

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emap_core import inference
 from emap_core.decomposition import Decomposition
-from emap_core.engine.evaluate import GridSums, TileSums
+from emap_core.engine.evaluate import GridSums, Started, TileSums
 from emap_core.engine.plan import Plan, Tile
 from emap_core.engine.progress import Progress
 from emap_core.engine.work import Work
@@ -108,22 +109,40 @@ class ExactEvaluation:
         before = sum(tile.n_pairs for tile, done in zip(tiles, there, strict=True) if done)
         progress.start_pairs(before, self.n_pairs)
         done = 0
-        for tile, finished in zip(tiles, there, strict=True):
-            progress.check()
-            sums = TileSums.load(self._file(tile)) if finished else None
-            if sums is None:
-                cells = self._cells(tile)
-                sums = TileSums.of(cells, tile, work.targets)
-                if grid is not None:
-                    grid[tile.rows, tile.columns] = channels(cells, work.kept_classes)
-                # The sums come last: where they are, the tile is whole.
-                sums.save(self._file(tile))
-                if work.evaluator.batch_size < self._plan.batch_size:
-                    self._plan = self._plan.with_batch_size(work.evaluator.batch_size)
-                    self._plan.save(self._folder.plan)
+
+        def finish(tile: Tile, found: TileSums | NDArray[Any] | Started) -> None:
+            nonlocal done
+            sums = found if isinstance(found, TileSums) else self._sums(tile, found, grid)
             so_far.add(tile, sums)
             done += tile.n_pairs
             progress.pairs(done, self._gap(so_far))
+
+        # One tile behind: a device computes the next while the last one is gathered.
+        waiting: list[tuple[Tile, TileSums | NDArray[Any] | Started]] = []
+        try:
+            for tile, finished in zip(tiles, there, strict=True):
+                progress.check()
+                stored = TileSums.load(self._file(tile)) if finished else None
+                waiting.append((tile, stored or self._start(tile)))
+                if len(waiting) > 1:
+                    finish(*waiting.pop(0))
+        finally:
+            # Whatever ends the loop, a tile that was computed is kept.
+            while waiting:
+                finish(*waiting.pop(0))
+
+    def _sums(self, tile: Tile, found: NDArray[Any] | Started, grid: Any | None) -> TileSums:
+        work = self._work
+        cells = found if isinstance(found, np.ndarray) else work.evaluator.collect(found)
+        sums = TileSums.of(cells, tile, work.targets)
+        if grid is not None:
+            grid[tile.rows, tile.columns] = channels(cells, work.kept_classes)
+        # The sums come last: where they are, the tile is whole.
+        sums.save(self._file(tile))
+        if work.evaluator.batch_size < self._plan.batch_size:
+            self._plan = self._plan.with_batch_size(work.evaluator.batch_size)
+            self._plan.save(self._folder.plan)
+        return sums
 
     def _gap(self, so_far: GridSums) -> Callable[[], float | None]:
         """Return a function that estimates the gap of the first metric from the tiles so far."""
@@ -146,11 +165,12 @@ class ExactEvaluation:
 
         return estimate
 
-    def _cells(self, tile: Tile) -> Any:
+    def _start(self, tile: Tile) -> NDArray[Any] | Started:
+        """Begin to evaluate a tile; the first one, with the probe in its corner, is waited for."""
         evaluator = self._work.evaluator
         if tile.number > 0 or self._probe is None:
-            return evaluator.cells(tile.rows, tile.columns)
-        cells = self._probe
+            return evaluator.start(tile.rows, tile.columns)
+        cells: NDArray[Any] = self._probe
         rows, columns = cells.shape[:2]
         if columns < tile.columns.stop:
             right = evaluator.cells(slice(0, rows), slice(columns, tile.columns.stop))

@@ -42,6 +42,27 @@ class StagedModel(Protocol):
         """Return the outputs of B aligned pairs, shape (B, C)."""
 
 
+class Outputs:
+    """Scores of a tile on their way from the device; only `numpy` waits for them to arrive."""
+
+    def __init__(self, values: torch.Tensor | NDArray[Any]) -> None:
+        self._arrived: torch.cuda.Event | None = None
+        if isinstance(values, torch.Tensor) and values.is_cuda:
+            host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+            values = host.copy_(values, non_blocking=True)
+            self._arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]  # as torch has it
+            self._arrived.record()
+        self._values = values
+
+    def numpy(self) -> NDArray[Any]:
+        """Return the scores, shape (A, B, C)."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        if isinstance(self._values, torch.Tensor):
+            return np.asarray(self._values.cpu().numpy())
+        return self._values
+
+
 class Scorer:
     """One face for every kind of model: encode once, then score tiles of the grid.
 
@@ -91,12 +112,15 @@ class Scorer:
 
         At most `batch_size` pairs (but at least one) go through the model at a time.
         """
+        return self.start_tile(text_states, image_states, batch_size).numpy()
+
+    def start_tile(self, text_states: States, image_states: States, batch_size: int) -> Outputs:
+        """Begin to score a tile as `score_tile` does, without waiting for the device."""
         n_texts, n_images = trees.count(text_states), trees.count(image_states)
         score = self._score_block if self.has_grid else self._score_pairs
         columns = min(n_images, max(batch_size, 1))
         rows = min(n_texts, max(batch_size // columns, 1))
         with torch.inference_mode():
-            # Results are brought over once a tile, so that a device is not waited for in between.
             bands = [
                 [
                     score(
@@ -107,7 +131,7 @@ class Scorer:
                 ]
                 for a in range(0, n_texts, rows)
             ]
-            return _host(bands)
+            return Outputs(_joined(bands))
 
     def score_pairs(
         self, text_states: States, image_states: States, batch_size: int
@@ -115,7 +139,7 @@ class Scorer:
         """Return the outputs of B aligned pairs, shape (B, C), at most `batch_size` at a time."""
         n_pairs = trees.count(text_states)
         with torch.inference_mode():
-            return _host(
+            values = _joined(
                 [
                     [
                         self._score_aligned(
@@ -125,7 +149,8 @@ class Scorer:
                     ]
                     for start in range(0, n_pairs, batch_size)
                 ]
-            )[:, 0]
+            )
+            return Outputs(values).numpy()[:, 0]
 
     def _encode(self, method: str, items: list[Any]) -> States:
         if not self.staged:
@@ -196,10 +221,8 @@ def _part(states: States, start: int, stop: int, size: int) -> States:
     return states if start == 0 and stop >= size else trees.take(states, slice(start, stop))
 
 
-def _host(bands: Sequence[Sequence[Any]]) -> NDArray[Any]:
+def _joined(bands: Sequence[Sequence[Any]]) -> torch.Tensor | NDArray[Any]:
     if isinstance(bands[0][0], torch.Tensor):
         joined = torch.cat([torch.cat(list(band), dim=1) for band in bands])
-        if joined.dtype in (torch.bfloat16, torch.float16):
-            joined = joined.float()
-        return joined.cpu().numpy()
+        return joined.float() if joined.dtype in (torch.bfloat16, torch.float16) else joined
     return np.concatenate([np.concatenate(list(band), axis=1) for band in bands])
