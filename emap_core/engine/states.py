@@ -45,7 +45,10 @@ class EncodedItems:
     persistent : bool
         Whether encoded chunks are kept; a plain callable's items are their own states.
     device : str
-        Where states that come from disk go.
+        Where the model is.
+    budget : int or None
+        Bytes that the states may take there; more of them wait on the host, pinned, and are
+        brought over a range at a time while the device is busy with the range before.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class EncodedItems:
         encode: Callable[[int], States],
         persistent: bool,
         device: str,
+        budget: int | None = None,
     ) -> None:
         self.name = name
         self.n_items = n_items
@@ -64,6 +68,12 @@ class EncodedItems:
         self._encode = encode
         self._persistent = persistent
         self._device = device
+        self._budget = budget
+        self.streamed = False
+        """Whether the states wait on the host, known once the first chunk is encoded."""
+        self._copies: torch.cuda.Stream | None = None
+        if device.startswith("cuda"):
+            self._copies = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # as torch
         self._chunks: dict[int, States] = {}
         self._folder: Path | None = None
         self._last: tuple[slice, list[tuple[slice, States]]] | None = None
@@ -81,14 +91,38 @@ class EncodedItems:
         if number in self._chunks:
             return
         if self._folder is not None:
-            stored = _load(self._file(number), self._device)
+            stored = _load(self._file(number))
             if stored is not None:
-                self._chunks[number] = stored
+                self._chunks[number] = self._placed(trees.to_device(stored, self._device))
                 return
         states = self._encode(number)
         if self._folder is not None:
             _save(self._file(number), states)
-        self._chunks[number] = states
+        self._chunks[number] = self._placed(states)
+
+    def _placed(self, states: States) -> States:
+        """Return the states on the device, or on the host where all of them would not fit."""
+        if self._budget is not None and not self.streamed:
+            expected = trees.n_bytes(states) * self.n_items / trees.count(states)
+            self.streamed = expected > self._budget
+        if not self.streamed:
+            return states
+        return trees.pinned(states) if self._copies else trees.to_device(states, "cpu")
+
+    def _on_device(self, states: States) -> States:
+        if not self.streamed:
+            return states
+        if self._copies is None:
+            return trees.to_device(states, self._device)
+        # A stream of its own, so that the copy runs beside the tile that is being computed.
+        with torch.cuda.stream(self._copies):
+            moved = trees.to_device(states, self._device)
+        now = torch.cuda.current_stream(self._device)
+        now.wait_stream(self._copies)
+        for leaf in trees.leaves(moved):
+            if isinstance(leaf, torch.Tensor):
+                leaf.record_stream(now)
+        return moved
 
     def get(self, items: slice) -> list[tuple[slice, States]]:
         """Return the states of a range, in as few pieces as their shapes allow.
@@ -107,7 +141,9 @@ class EncodedItems:
             first = number * self.per_chunk
             start = max(items.start, first)
             stop = min(items.stop, first + self.per_chunk)
-            states = trees.take(self._chunks[number], slice(start - first, stop - first))
+            states = self._on_device(
+                trees.take(self._chunks[number], slice(start - first, stop - first))
+            )
             if pieces and trees.item_shapes(states) == shapes:
                 pieces[-1] = (slice(pieces[-1][0].start, stop), [*pieces[-1][1], states])
             else:
@@ -125,7 +161,9 @@ class EncodedItems:
         for number in np.unique(numbers):
             self.prepare(int(number))
             positions = np.flatnonzero(numbers == number)
-            states = trees.take(self._chunks[number], items[positions] - number * self.per_chunk)
+            states = self._on_device(
+                trees.take(self._chunks[number], items[positions] - number * self.per_chunk)
+            )
             places, parts = groups.setdefault(trees.item_shapes(states), ([], []))
             places.append(positions)
             parts.append(states)
@@ -247,7 +285,15 @@ def encoded_texts(scorer: Scorer, texts: list[str]) -> EncodedItems:
         first = number * TEXTS_PER_CHUNK
         return scorer.encode_texts(texts[first : first + TEXTS_PER_CHUNK])
 
-    return EncodedItems("texts", len(texts), TEXTS_PER_CHUNK, encode, scorer.staged, scorer.device)
+    return EncodedItems(
+        "texts",
+        len(texts),
+        TEXTS_PER_CHUNK,
+        encode,
+        scorer.staged,
+        scorer.device,
+        states_budget(scorer.device),
+    )
 
 
 def encoded_images(scorer: Scorer, images: UniqueImages) -> EncodedItems:
@@ -257,8 +303,24 @@ def encoded_images(scorer: Scorer, images: UniqueImages) -> EncodedItems:
         return scorer.encode_images(images.load(number))
 
     return EncodedItems(
-        "images", len(images.examples), images.per_chunk, encode, scorer.staged, scorer.device
+        "images",
+        len(images.examples),
+        images.per_chunk,
+        encode,
+        scorer.staged,
+        scorer.device,
+        states_budget(scorer.device),
     )
+
+
+def states_budget(device: str) -> int | None:
+    """Return how many bytes the states of either side may take on a device, None for no limit.
+
+    A quarter of what is free once the model is there; the rest is for the tiles.
+    """
+    if not device.startswith("cuda"):
+        return None
+    return int(torch.cuda.mem_get_info(device)[0] // 4)
 
 
 def _save(path: Path, states: States) -> None:
@@ -280,15 +342,15 @@ def _save(path: Path, states: States) -> None:
         save_file(tensors, temporary, {"structure": json.dumps(_tagged(structure))})
 
 
-def _load(path: Path, device: str) -> States | None:
+def _load(path: Path) -> States | None:
     try:
-        with safe_open(path, framework="pt", device=device) as stored:
+        with safe_open(path, framework="pt", device="cpu") as stored:
             structure = _untagged(json.loads(stored.metadata()["structure"]))
 
             def read(name: str) -> Any:
                 kind, key = name.split()
                 tensor = stored.get_tensor(key)
-                return tensor if kind == "tensor" else tensor.cpu().numpy()
+                return tensor if kind == "tensor" else tensor.numpy()
 
             return trees.map_leaves(read, structure)
     except FileNotFoundError:

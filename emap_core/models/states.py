@@ -86,6 +86,13 @@ def to_device(states: States, device: str | torch.device) -> States:
     )
 
 
+def pinned(states: States) -> States:
+    """Return tensors in host memory from which a device can copy by itself."""
+    return map_leaves(
+        lambda leaf: leaf.cpu().pin_memory() if isinstance(leaf, torch.Tensor) else leaf, states
+    )
+
+
 def _size_of_item(item: Any) -> int:
     width, height = getattr(item, "size", (0, 0)) if not isinstance(item, str) else (len(item), 1)
     return 4 * width * height

@@ -12,6 +12,7 @@ from emap_core.errors import (
     RunError,
     SettingError,
 )
+from emap_core.models import states as trees
 from emap_core.runs import describe_run
 
 
@@ -133,6 +134,26 @@ def test_states_of_different_lengths_meet(tmp_path):
     for i in (0, 41, 149):
         alone = model.score(model.encode_texts([texts[i]]), model.encode_images([data.images[i]]))
         np.testing.assert_allclose(run.decomposition.logits[i], alone[0], atol=1e-9)
+
+
+def test_states_that_do_not_fit_on_the_device_are_brought_over_when_needed(
+    examples, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("emap_core.engine.states.states_budget", lambda device: 1)
+    moved = []
+    to_device = trees.to_device
+    monkeypatch.setattr(
+        trees, "to_device", lambda states, device: moved.append(1) or to_device(states, device)
+    )
+    run = emap.compute(WithGrid(), examples, out=tmp_path / "run", batch_size=20)
+    assert moved
+    whole = emap.decompose(
+        run.grid.load(), run.decomposition.text_index, run.decomposition.image_index
+    )
+    np.testing.assert_allclose(run.decomposition.emap, whole.emap, atol=1e-6)
+    texts = [run.texts[u] for u in run.decomposition.text_index]
+    expected = [score_pair(t, v) for t, v in zip(texts, examples.images, strict=True)]
+    np.testing.assert_allclose(run.decomposition.logits, expected, atol=1e-9)
 
 
 def test_finished_run_is_returned_as_it_is(examples, tmp_path, monkeypatch):
