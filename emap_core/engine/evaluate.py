@@ -339,6 +339,11 @@ class Probe:
         return self.cells.shape[0], self.cells.shape[1]
 
 
+def bytes_per_pair(n_classes: int) -> int:
+    """Return the memory that a tile takes while it is reduced, a pair: six copies in float64."""
+    return 6 * 8 * n_classes
+
+
 def measure(evaluator: Evaluator, memory: int, seconds: float = 0.5) -> Probe:
     """Evaluate a growing corner of the grid until its speed no longer grows.
 
@@ -346,7 +351,7 @@ def measure(evaluator: Evaluator, memory: int, seconds: float = 0.5) -> Probe:
     ----------
     evaluator : Evaluator
     memory : int
-        Bytes that the outputs of one batch may take.
+        Bytes that a tile may take.
     seconds : float
         How long to measure, about.
     """
@@ -378,7 +383,7 @@ def measure(evaluator: Evaluator, memory: int, seconds: float = 0.5) -> Probe:
         speed = n_pairs / took
         slower = 0 if speed > 1.05 * best[0] else slower + 1
         best = max(best, (speed, n_pairs))
-        if took > 0.1 or 4 * added.nbytes > memory:
+        if took > 0.1 or 4 * n_pairs * bytes_per_pair(cells.shape[2]) > memory:
             break
     return Probe(cells, best[0], best[1])
 

@@ -102,11 +102,12 @@ def tile_shape(
     n_texts: int, n_images: int, n_pairs: int, at_least: tuple[int, int] = (1, 1)
 ) -> tuple[int, int]:
     """Return texts and images of a tile of about `n_pairs`, near square: its sums are smallest."""
+    least = min(at_least[0], n_texts), min(at_least[1], n_images)
     side = math.isqrt(max(n_pairs, 1))
-    rows = min(n_texts, max(at_least[0], side))
-    columns = min(n_images, max(at_least[1], n_pairs // rows, 1))
-    rows = min(n_texts, max(at_least[0], n_pairs // columns, 1))
-    return _even(n_texts, rows), _even(n_images, columns)
+    rows = min(n_texts, max(least[0], side))
+    columns = min(n_images, max(least[1], n_pairs // rows, 1))
+    rows = min(n_texts, max(least[0], n_pairs // columns, 1))
+    return max(_even(n_texts, rows), least[0]), max(_even(n_images, columns), least[1])
 
 
 def _even(size: int, step: int) -> int:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from emap_core import datasets, inference, models
 from emap_core.datasets.base import Cells, Task, find_cells, fingerprint_of, match_labels
 from emap_core.decomposition.exact import example_shares
-from emap_core.engine.evaluate import Evaluator, Probe, Targets, measure
+from emap_core.engine.evaluate import Evaluator, Probe, Targets, bytes_per_pair, measure
 from emap_core.engine.plan import SECONDS_PER_TILE, Plan, order_texts, tile_shape
 from emap_core.engine.settings import Settings
 from emap_core.engine.space import to_space
@@ -33,7 +33,7 @@ from emap_core.runs.grid import n_channels
 
 Index = NDArray[np.intp]
 
-_BATCH_MEMORY = 256 * 2**20
+_TILE_MEMORY = 128 * 2**20
 
 
 @dataclass
@@ -97,7 +97,7 @@ class Work:
         """
         by_hand = self.settings.batch_size
         self.evaluator.batch_size = by_hand or 2**30
-        self.probe = measure(self.evaluator, _BATCH_MEMORY, 0.5 if by_hand is None else 0.0)
+        self.probe = measure(self.evaluator, _TILE_MEMORY, 0.5 if by_hand is None else 0.0)
         self.evaluator.batch_size = by_hand or self.probe.batch_size
         self._fit_labels(self.probe.cells.shape[2])
 
@@ -154,7 +154,6 @@ class Work:
     def plan(self) -> Plan:
         """Return the tiles, their size from the measured speed unless it was given by hand."""
         n_texts, n_images = self.cells.shape
-        bytes_per_pair = 8 * 6 * self.n_classes
         if self.settings.batch_size is not None:
             batch_size = n_pairs = self.settings.batch_size
             rows, columns = tile_shape(n_texts, n_images, n_pairs)
@@ -163,7 +162,7 @@ class Work:
             n_pairs = int(
                 min(
                     self.probe.pairs_per_second * SECONDS_PER_TILE,
-                    _BATCH_MEMORY / bytes_per_pair,
+                    _TILE_MEMORY / bytes_per_pair(self.n_classes),
                 )
             )
             rows, columns = tile_shape(n_texts, n_images, n_pairs, self.probe.shape)
