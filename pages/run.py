@@ -10,7 +10,7 @@ import streamlit as st
 from emap_core import jobs
 from emap_core.datasets import LOADERS as DATA_LOADERS
 from emap_core.datasets.demo import NAMES as DEMO_DATA
-from emap_core.engine.settings import KEEPS, METHODS
+from emap_core.engine.settings import METHODS
 from emap_core.engine.space import SPACES
 from emap_core.errors import EmapError
 from emap_core.jobs import Job, Work
@@ -21,8 +21,10 @@ from pages import shared
 ANSWERS = {
     "auto": "The whole grid if it fits, else sums",
     "grid": "The whole grid: what-if, recombine and modes need it",
+    "classes": "The grid of the most used classes: modes and heatmaps of these",
     "sums": "Sums only: small, for the table and the scatter",
 }
+KEPT = {"grid": "the whole grid", "classes": "the grid of some classes", "sums": "sums only"}
 
 
 def main() -> None:
@@ -159,7 +161,11 @@ def _settings() -> dict[str, Any]:
         **kept,
     )
     keep = third.selectbox(
-        "What is kept on disk", KEEPS, format_func=ANSWERS.__getitem__, key="run-keep", **kept
+        "What is kept on disk",
+        list(ANSWERS),
+        format_func=ANSWERS.__getitem__,
+        key="run-keep",
+        **kept,
     )
     method = first.selectbox(
         "Method",
@@ -172,9 +178,13 @@ def _settings() -> dict[str, Any]:
     settings: dict[str, Any] = {
         "limit": limit,
         "space": None if space == "logits" else space,
-        "keep": None if keep == "auto" else keep,
+        "keep": {"auto": None, "classes": "grid"}.get(keep, keep),
         "method": None if method == "exact" else method,
     }
+    if keep == "classes":
+        settings["keep_classes"] = third.number_input(
+            "Classes whose grid is kept", min_value=1, value=10, key="run-keep-classes", **kept
+        )
     if method == "sampled":
         settings["images_per_text"] = second.number_input(
             "Images that each text meets", min_value=4, value=32, key="run-images-per-text", **kept
@@ -212,11 +222,10 @@ def _cost(work: Work, plan: Job | None) -> None:
             "off",
             delta_arrow="off",
         )
-        kept = cost["keep"] == "grid"
         disk.metric(
             "Disk",
-            shared.disk(cost["grid_bytes"]) if kept else "little",
-            "the whole grid" if kept else "sums only",
+            "little" if cost["keep"] == "sums" else shared.disk(cost["grid_bytes"]),
+            KEPT[cost["keep"]],
             "off",
             delta_arrow="off",
         )

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from emap_core import jobs
+from emap_core.runs import Run
 
 
 @pytest.fixture(autouse=True)
@@ -35,18 +36,22 @@ def has_button(label):
 def test_cost_first_then_start_then_the_way_to_the_overview(open_page, words, no_runs):
     app = open_page("run")
     app.number_input(key="run-limit").set_value(50).run()
+    app.selectbox(key="run-keep").select("classes").run()
+    app.number_input(key="run-keep-classes").set_value(3).run()
     button(app, "See what it costs").click().run()
     assert "Loading model and data" in words(app) or app.get("progress") or app.metric
     until(app, has_button("Start"))
     assert "The first of 50 examples" in words(app)
     assert "the model says:" in words(app)
     assert [metric.label for metric in app.metric] == ["Pairs to score", "Time, about", "Disk"]
+    assert app.metric[2].delta == "the grid of some classes"
     assert not list(no_runs.glob("*/run.json")), "nothing is computed before it is started"
 
     button(app, "Start").click().run()
     until(app, lambda app: "finished" in words(app))
     (run,) = no_runs.glob("*/run.json")
     assert app.query_params["run"] == run.parent.name
+    assert len(Run.load(run.parent).kept_classes) == 3
 
 
 def test_a_cost_that_was_asked_for_is_not_shown_for_other_work(open_page, no_runs):
