@@ -30,6 +30,7 @@ from emap_core.engine.sampled import FIRST_IMAGES_PER_TEXT, SampledEvaluation
 from emap_core.engine.settings import Settings
 from emap_core.engine.states import make_thumbnail
 from emap_core.engine.work import Work, prepare
+from emap_core.engine.workers import LocalWorker, Workers
 from emap_core.errors import Cancelled, EmapError, RunError
 from emap_core.runs import Run
 from emap_core.runs.folder import RunFolder, read_json, replacing, runs_root
@@ -149,7 +150,7 @@ def compute(
     """
     work = prepare(model, dataset, Settings.of(settings), model_args, data_args, train, train_args)
     try:
-        return _compute(work, out, queue, listener, cancelled)
+        return _compute(work, LocalWorker(), out, queue, listener, cancelled)
     finally:
         work.images.close()
 
@@ -217,6 +218,7 @@ def _estimate(work: Work, n_previews: int, overhead: float) -> Estimate:
 
 def _compute(
     work: Work,
+    workers: Workers,
     out: str | Path | None,
     queue: bool,
     listener: Listener | None,
@@ -228,7 +230,7 @@ def _compute(
         return _as_it_is(folder, progress)
     plan = read_json(folder.plan)
     if plan is None:
-        work.measure()
+        workers.measure(work)
     else:
         work.resume(plan["n_classes"])
     try:
@@ -244,7 +246,7 @@ def _compute(
             evaluation = _begin(folder, work, plan is not None)
             progress.folder = folder
             with _turn(work.scorer.device, progress) if queue else contextlib.nullcontext():
-                _evaluate(folder, work, evaluation, progress)
+                _evaluate(folder, work, workers, evaluation, progress)
         except BaseException as error:
             _stopped(folder, progress, error)
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -338,6 +340,7 @@ def _difference(manifest: dict[str, Any], work: Work) -> str:
 def _evaluate(
     folder: RunFolder,
     work: Work,
+    workers: Workers,
     evaluation: ExactEvaluation | SampledEvaluation,
     progress: Progress,
 ) -> None:
@@ -350,8 +353,10 @@ def _evaluate(
         kept_classes=[work.classes[c] for c in work.kept_classes or []],
         device=work.scorer.device,
     )
-    _encode(folder, work, progress)
-    result = evaluation.run(progress)
+    work.images.keep_thumbnails(folder.images)
+    if work.scorer.staged:
+        workers.encode(work, folder, progress)
+    result = evaluation.run(progress, workers)
     n_pairs = evaluation.n_pairs
     work.images.complete_thumbnails()
     if work.train is not None:
@@ -397,19 +402,6 @@ def _begin(folder: RunFolder, work: Work, resumed: bool) -> ExactEvaluation | Sa
     _write_tables(folder, work)
     folder.write_manifest(_manifest(work))
     return evaluation.start(folder, work)
-
-
-def _encode(folder: RunFolder, work: Work, progress: Progress) -> None:
-    evaluator = work.evaluator
-    work.images.keep_thumbnails(folder.images)
-    if not work.scorer.staged:
-        return
-    for items in (evaluator.texts, evaluator.images):
-        items.keep_in(folder.states)
-        for number in range(items.n_chunks):
-            progress.check()
-            items.prepare(number)
-            progress.encoding(items.name, number + 1, items.n_chunks)
 
 
 def _stopped(folder: RunFolder, progress: Progress, error: BaseException) -> None:

@@ -66,15 +66,29 @@ class Evaluator:
                 f"precision is {self.precision!r}; expected one of {', '.join(PRECISIONS)}"
             )
 
-    def cells(self, rows: slice, columns: slice) -> NDArray[Any]:
+    def cells(
+        self, rows: slice, columns: slice, corner: NDArray[Any] | None = None
+    ) -> NDArray[Any]:
         """Return the outputs for a rectangle of the grid, shape (A, B, C).
+
+        Of `corner`, its first rows and columns, the outputs are known already.
 
         Raises
         ------
         ModelError
             If the shape is wrong, C changes, or a value is not finite.
         """
-        return self.collect(self.start(rows, columns))
+        if corner is None:
+            return self.collect(self.start(rows, columns))
+        row, column = rows.start + corner.shape[0], columns.start + corner.shape[1]
+        cells = corner
+        if column < columns.stop:
+            right = self.cells(slice(rows.start, row), slice(column, columns.stop))
+            cells = np.concatenate([cells, right], axis=1)
+        if row < rows.stop:
+            below = self.cells(slice(row, rows.stop), columns)
+            cells = np.concatenate([cells, below], axis=0)
+        return cells
 
     def start(self, rows: slice, columns: slice) -> Started:
         """Begin to evaluate a rectangle as `cells` does, without waiting for the device."""

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emap_core import inference
 from emap_core.decomposition import Decomposition
-from emap_core.engine.evaluate import GridSums, Started, TileSums
+from emap_core.engine.evaluate import GridSums, TileSums
 from emap_core.engine.plan import Plan, Tile
 from emap_core.engine.progress import Progress
 from emap_core.engine.work import Work
+from emap_core.engine.workers import FinishedTile, Workers
 from emap_core.errors import RunError
 from emap_core.runs.folder import RunFolder, replacing
-from emap_core.runs.grid import channels, create_grid, n_channels, open_grid
+from emap_core.runs.grid import create_grid, n_channels, open_grid
 
 
 class ExactEvaluation:
@@ -80,7 +80,7 @@ class ExactEvaluation:
         """Tiles in all."""
         return self._plan.n_tiles
 
-    def run(self, progress: Progress) -> Decomposition:
+    def run(self, progress: Progress, workers: Workers) -> Decomposition:
         """Evaluate what is not there yet, and return the decomposition.
 
         Raises
@@ -88,7 +88,7 @@ class ExactEvaluation:
         EmapError
             If the model's outputs are wrong or the run is cancelled; finished tiles are kept.
         """
-        self._evaluate(progress)
+        self._evaluate(progress, workers)
         # Read back from disk in tile order, so that an interruption cannot change a bit.
         sums = GridSums(self._work.targets, self._plan.n_classes)
         for tile in self._plan.tiles():
@@ -100,49 +100,39 @@ class ExactEvaluation:
             sums.add(tile, stored)
         return sums.decomposition(self._work.text_order)
 
-    def _evaluate(self, progress: Progress) -> None:
+    def _evaluate(self, progress: Progress, workers: Workers) -> None:
         work = self._work
         grid = open_grid(self._folder.grid) if work.keep != "sums" else None
         so_far = GridSums(work.targets, self._plan.n_classes)
         tiles = list(self._plan.tiles())
-        there = [self._file(tile).exists() for tile in tiles]
-        before = sum(tile.n_pairs for tile, done in zip(tiles, there, strict=True) if done)
+        there = {tile.number for tile in tiles if TileSums.load(self._file(tile)) is not None}
+        before = sum(tile.n_pairs for tile in tiles if tile.number in there)
         progress.start_pairs(before, self.n_pairs)
-        done = 0
+        arrived: dict[int, TileSums] = {}
+        done, in_order = before, iter(tiles)
+        following = next(in_order, None)
 
-        def finish(tile: Tile, found: TileSums | NDArray[Any] | Started) -> None:
-            nonlocal done
-            sums = found if isinstance(found, TileSums) else self._sums(tile, found, grid)
-            so_far.add(tile, sums)
+        def finish(tile: Tile, found: FinishedTile) -> None:
+            nonlocal done, following
+            if grid is not None and found.kept is not None:
+                grid[tile.rows, tile.columns] = found.kept
+            # The sums come last: where they are, the tile is whole.
+            found.sums.save(self._file(tile))
+            if found.batch_size < self._plan.batch_size:
+                self._plan = self._plan.with_batch_size(found.batch_size)
+                self._plan.save(self._folder.plan)
             done += tile.n_pairs
+            arrived[tile.number] = found.sums
+            # The estimate needs whole columns, so tiles are added to it in their order.
+            while following and (following.number in there or following.number in arrived):
+                sums = arrived.pop(following.number, None) or TileSums.load(self._file(following))
+                if sums is not None:
+                    so_far.add(following, sums)
+                following = next(in_order, None)
             progress.pairs(done, self._gap(so_far))
 
-        # One tile behind: a device computes the next while the last one is gathered.
-        waiting: list[tuple[Tile, TileSums | NDArray[Any] | Started]] = []
-        try:
-            for tile, finished in zip(tiles, there, strict=True):
-                progress.check()
-                stored = TileSums.load(self._file(tile)) if finished else None
-                waiting.append((tile, stored or self._start(tile)))
-                if len(waiting) > 1:
-                    finish(*waiting.pop(0))
-        finally:
-            # Whatever ends the loop, a tile that was computed is kept.
-            while waiting:
-                finish(*waiting.pop(0))
-
-    def _sums(self, tile: Tile, found: NDArray[Any] | Started, grid: Any | None) -> TileSums:
-        work = self._work
-        cells = found if isinstance(found, np.ndarray) else work.evaluator.collect(found)
-        sums = TileSums.of(cells, tile, work.targets)
-        if grid is not None:
-            grid[tile.rows, tile.columns] = channels(cells, work.kept_classes)
-        # The sums come last: where they are, the tile is whole.
-        sums.save(self._file(tile))
-        if work.evaluator.batch_size < self._plan.batch_size:
-            self._plan = self._plan.with_batch_size(work.evaluator.batch_size)
-            self._plan.save(self._folder.plan)
-        return sums
+        missing = (tile for tile in tiles if tile.number not in there)
+        workers.tiles(work, missing, self._probe, finish, progress)
 
     def _gap(self, so_far: GridSums) -> Callable[[], float | None]:
         """Return a function that estimates the gap of the first metric from the tiles so far."""
@@ -164,21 +154,6 @@ class ExactEvaluation:
             return gap if np.isfinite(gap) else None
 
         return estimate
-
-    def _start(self, tile: Tile) -> NDArray[Any] | Started:
-        """Begin to evaluate a tile; the first one, with the probe in its corner, is waited for."""
-        evaluator = self._work.evaluator
-        if tile.number > 0 or self._probe is None:
-            return evaluator.start(tile.rows, tile.columns)
-        cells: NDArray[Any] = self._probe
-        rows, columns = cells.shape[:2]
-        if columns < tile.columns.stop:
-            right = evaluator.cells(slice(0, rows), slice(columns, tile.columns.stop))
-            cells = np.concatenate([cells, right], axis=1)
-        if rows < tile.rows.stop:
-            below = evaluator.cells(slice(rows, tile.rows.stop), tile.columns)
-            cells = np.concatenate([cells, below], axis=0)
-        return cells
 
     def _file(self, tile: Tile) -> Path:
         return self._folder.tiles / f"{tile.number:06d}.npz"

@@ -17,6 +17,7 @@ from emap_core.decomposition.sampled_gap import next_images_per_text, sampled_ga
 from emap_core.engine.plan import SECONDS_PER_TILE
 from emap_core.engine.progress import Progress
 from emap_core.engine.work import Work
+from emap_core.engine.workers import Block, FinishedBlock, Workers
 from emap_core.errors import RunError, SettingError
 from emap_core.runs.folder import RunFolder, read_json, replacing, write_json
 
@@ -98,7 +99,7 @@ class SampledEvaluation:
         """Blocks of the first design."""
         return self._n_blocks(self._stage)
 
-    def run(self, progress: Progress) -> SampledFit:
+    def run(self, progress: Progress, workers: Workers) -> SampledFit:
         """Evaluate what is not there yet, and fit the projection to it.
 
         Raises
@@ -107,7 +108,7 @@ class SampledEvaluation:
             If the model's outputs are wrong or the run is cancelled; finished blocks are kept.
         """
         stage = self._stage
-        values = self._values(stage, progress, np.empty((0, self._plan.n_classes)))
+        values = self._values(stage, progress, workers, np.empty((0, self._plan.n_classes)))
         while True:
             found = fit(stage.design, values, seed=self._plan.seed)
             more = self._more(stage.design, found, progress)
@@ -115,7 +116,7 @@ class SampledEvaluation:
                 return found
             stage = _Stage(self._design(more), stage.keys)
             self.n_pairs = len(stage.keys)
-            values = self._values(stage, progress, values)
+            values = self._values(stage, progress, workers, values)
 
     def _design(self, images_per_text: int) -> Design:
         cells = self._work.cells
@@ -148,10 +149,10 @@ class SampledEvaluation:
         return next_images_per_text(chosen, gap, self._plan.until)
 
     def _values(
-        self, stage: _Stage, progress: Progress, before: NDArray[Any]
+        self, stage: _Stage, progress: Progress, workers: Workers, before: NDArray[Any]
     ) -> NDArray[np.float64]:
         """Return the outputs for all cells of a stage's design, shape (M, C)."""
-        self._evaluate(stage, progress)
+        self._evaluate(stage, progress, workers)
         values = np.empty((len(stage.keys), self._plan.n_classes))
         values[~stage.new] = before
         order = self._order(stage)
@@ -164,26 +165,31 @@ class SampledEvaluation:
             values[self._block(order, number)] = stored
         return values
 
-    def _evaluate(self, stage: _Stage, progress: Progress) -> None:
-        evaluator, size = self._work.evaluator, self._plan.block_size
+    def _evaluate(self, stage: _Stage, progress: Progress, workers: Workers) -> None:
+        size = self._plan.block_size
         order = self._order(stage)
-        there = [self._file(stage, number).exists() for number in range(self._n_blocks(stage))]
-        old = int((~stage.new).sum())
-        progress.start_pairs(old + min(sum(there) * size, len(order)), self.n_pairs)
-        for number, finished in enumerate(there):
-            progress.check()
-            if not finished or self._load(stage, number) is None:
-                block = self._block(order, number)
-                columns = np.asarray(stage.design.images[block], dtype=np.intp)
-                evaluator.images.forget_before(int(columns.min()))
-                values = evaluator.pairs(self._row_of[stage.design.texts[block]], columns)
-                file = self._file(stage, number)
-                with replacing(file) as temporary, temporary.open("wb") as opened:
-                    np.savez(opened, values=values)
-                if evaluator.batch_size < self._plan.batch_size:
-                    self._plan = replace(self._plan, batch_size=evaluator.batch_size)
-                    write_json(self._folder.plan, asdict(self._plan))
-            progress.pairs(old + min((number + 1) * size, len(order)), lambda: None)
+        numbers = range(self._n_blocks(stage))
+        missing = [number for number in numbers if self._load(stage, number) is None]
+        done = len(stage.keys) - sum(len(self._block(order, number)) for number in missing)
+        progress.start_pairs(done, self.n_pairs)
+
+        def block(number: int) -> Block:
+            cells = order[number * size : (number + 1) * size]
+            columns = np.asarray(stage.design.images[cells], dtype=np.intp)
+            return Block(number, self._row_of[stage.design.texts[cells]], columns)
+
+        def finish(block: Block, found: FinishedBlock) -> None:
+            nonlocal done
+            file = self._file(stage, block.number)
+            with replacing(file) as temporary, temporary.open("wb") as opened:
+                np.savez(opened, values=found.values)
+            if found.batch_size < self._plan.batch_size:
+                self._plan = replace(self._plan, batch_size=found.batch_size)
+                write_json(self._folder.plan, asdict(self._plan))
+            done += len(block.rows)
+            progress.pairs(done, lambda: None)
+
+        workers.blocks(self._work, map(block, missing), finish, progress)
 
     def _order(self, stage: _Stage) -> Index:
         """Return the new cells by chunk of images, then by length of text.

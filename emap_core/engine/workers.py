@@ -1,0 +1,158 @@
+"""Who evaluates: this process here, others in `ray_workers`; plan, sums and resume are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emap_core.engine.evaluate import Started, TileSums
+from emap_core.engine.plan import Tile
+from emap_core.engine.progress import Progress
+from emap_core.engine.work import Work
+from emap_core.runs.folder import RunFolder
+from emap_core.runs.grid import Cells, channels
+
+Index = NDArray[np.intp]
+Corner = NDArray[Any] | None
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedTile:
+    """What is left of a tile once it was evaluated.
+
+    Attributes
+    ----------
+    sums : TileSums
+    kept : ndarray or None
+        What is stored of its cells, where a grid is kept.
+    batch_size : int
+        Pairs at a time, smaller than before where memory ran out.
+    """
+
+    sums: TileSums
+    kept: Cells | None
+    batch_size: int
+
+    @classmethod
+    def of(cls, work: Work, tile: Tile, cells: NDArray[Any]) -> FinishedTile:
+        """Reduce a tile's cells, shape (A, B, C)."""
+        kept = None if work.keep == "sums" else channels(cells, work.kept_classes)
+        sums = TileSums.of(cells, tile, work.targets)
+        return cls(sums, kept, work.evaluator.batch_size)
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Single cells of the grid, in plan order."""
+
+    number: int
+    rows: Index
+    columns: Index
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedBlock:
+    """The outputs for a block, shape (B, C), and the number of pairs at a time since."""
+
+    values: NDArray[Any]
+    batch_size: int
+
+    @classmethod
+    def of(cls, work: Work, block: Block) -> FinishedBlock:
+        """Evaluate a block's cells."""
+        work.evaluator.images.forget_before(int(block.columns.min()))
+        values = work.evaluator.pairs(block.rows, block.columns)
+        return cls(values, work.evaluator.batch_size)
+
+
+class Workers(Protocol):
+    """Whoever holds the model and evaluates what the plan says."""
+
+    def measure(self, work: Work) -> None:
+        """Evaluate the first pairs of the grid, as `Work.measure` does."""
+
+    def encode(self, work: Work, folder: RunFolder, progress: Progress) -> None:
+        """Encode all texts and images of a staged model, each once, and keep their states."""
+
+    def tiles(
+        self,
+        work: Work,
+        tiles: Iterable[Tile],
+        corner: Corner,
+        finish: Callable[[Tile, FinishedTile], None],
+        progress: Progress,
+    ) -> None:
+        """Evaluate tiles and call `finish` for each, in any order; `corner` is of tile 0."""
+
+    def blocks(
+        self,
+        work: Work,
+        blocks: Iterable[Block],
+        finish: Callable[[Block, FinishedBlock], None],
+        progress: Progress,
+    ) -> None:
+        """Evaluate blocks of single cells and call `finish` for each, in any order."""
+
+
+class LocalWorker:
+    """The process itself, on one device."""
+
+    def measure(self, work: Work) -> None:
+        """Evaluate the first pairs of the grid."""
+        work.measure()
+
+    def encode(self, work: Work, folder: RunFolder, progress: Progress) -> None:
+        """Encode chunk by chunk."""
+        for items in (work.evaluator.texts, work.evaluator.images):
+            items.keep_in(folder.states)
+            for number in range(items.n_chunks):
+                progress.check()
+                items.prepare(number)
+                progress.encoding(items.name, number + 1, items.n_chunks)
+
+    def tiles(
+        self,
+        work: Work,
+        tiles: Iterable[Tile],
+        corner: Corner,
+        finish: Callable[[Tile, FinishedTile], None],
+        progress: Progress,
+    ) -> None:
+        """Evaluate tiles one after the other, in order."""
+        evaluator = work.evaluator
+
+        def gather(tile: Tile, found: NDArray[Any] | Started) -> None:
+            cells = found if isinstance(found, np.ndarray) else evaluator.collect(found)
+            finish(tile, FinishedTile.of(work, tile, cells))
+
+        # One tile behind: a device computes the next while the last one is gathered.
+        waiting: list[tuple[Tile, NDArray[Any] | Started]] = []
+        try:
+            for tile in tiles:
+                progress.check()
+                if tile.number == 0 and corner is not None:
+                    waiting.append((tile, evaluator.cells(tile.rows, tile.columns, corner)))
+                else:
+                    waiting.append((tile, evaluator.start(tile.rows, tile.columns)))
+                if len(waiting) > 1:
+                    gather(*waiting.pop(0))
+        finally:
+            # Whatever ends the loop, a tile that was computed is kept.
+            while waiting:
+                gather(*waiting.pop(0))
+
+    def blocks(
+        self,
+        work: Work,
+        blocks: Iterable[Block],
+        finish: Callable[[Block, FinishedBlock], None],
+        progress: Progress,
+    ) -> None:
+        """Evaluate blocks one after the other, in order."""
+        for block in blocks:
+            progress.check()
+            finish(block, FinishedBlock.of(work, block))
