@@ -19,13 +19,19 @@ from typing import Any
 from emap_core.errors import Cancelled, EmapError, SettingError
 
 _RUN_SETTINGS: dict[str, dict[str, Any]] = {
-    "--method": {"choices": ("exact", "sampled"), "help": "exact by default"},
+    "--method": {"choices": ("exact", "sampled", "subsample"), "help": "exact by default"},
     "--images-per-text": {"type": int, "metavar": "K", "help": "sampled: images that a text meets"},
     "--until": {
         "type": float,
         "metavar": "X",
         "help": "sampled: add pairs until the gap is known to within X",
     },
+    "--subsample-size": {
+        "type": int,
+        "metavar": "N",
+        "help": "subsample, as in published papers: examples in each random sub-sample",
+    },
+    "--repeats": {"type": int, "metavar": "R", "help": "subsample: how many; 10 by default"},
     "--seed": {"type": int, "help": "of samples, resamples and --limit"},
     "--space": {"help": "logits (default), log_probabilities or probabilities"},
     "--keep": {"choices": ("auto", "grid", "sums"), "help": "auto keeps the grid while it fits"},
@@ -253,6 +259,7 @@ def _print_run(run: Any) -> None:
         }
         print(pd.DataFrame(shown, index=table.index.rename(None)).to_string())
         print()
+        _print_spread(run)
     shares = run.shares.pooled_shares
     parts = ", ".join(
         f"{part} {share:.3g}"
@@ -269,6 +276,13 @@ def _print_run(run: Any) -> None:
         f"{n['n_pairs_evaluated']} pairs evaluated, {n['method']}, {n['space']}; "
         f"{_KEPT[n['keep']]} kept in {run.path}"
     )
+
+
+def _print_spread(run: Any) -> None:
+    for name, deviations in (run.subsample_spread or {}).items():
+        each = ", ".join(f"{row} {value:.2g}" for row, value in deviations.items())
+        n_repeats = run.manifest["settings"]["repeats"]
+        print(f"{name}, standard deviation over {n_repeats} sub-samples: {each}")
 
 
 def _print_json(event: dict[str, Any]) -> None:

@@ -29,12 +29,20 @@ from emap_core.engine.progress import Listener, Progress
 from emap_core.engine.sampled import FIRST_IMAGES_PER_TEXT, SampledEvaluation
 from emap_core.engine.settings import Settings
 from emap_core.engine.states import make_thumbnail
+from emap_core.engine.subsample import SubsampleEvaluation, n_subsample_pairs
 from emap_core.engine.work import Work, prepare
 from emap_core.engine.workers import LocalWorker, Workers
 from emap_core.errors import Cancelled, EmapError, RunError
 from emap_core.runs import Run
 from emap_core.runs.folder import RunFolder, read_json, replacing, runs_root
 
+Evaluation = ExactEvaluation | SampledEvaluation | SubsampleEvaluation
+
+_EVALUATIONS: dict[str, type[Evaluation]] = {
+    "exact": ExactEvaluation,
+    "sampled": SampledEvaluation,
+    "subsample": SubsampleEvaluation,
+}
 _PACKAGES = ("numpy", "torch", "pandas", "scikit-learn", "pillow")
 
 
@@ -110,12 +118,15 @@ def compute(
         Gets every progress event, see `Progress`.
     cancelled : callable, optional
         Asked after every tile whether to stop.
-    method : {"exact", "sampled"}
+    method : {"exact", "sampled", "subsample"}
     images_per_text, seed : int
         Of the sampled method: how many images each text meets, and which.
     until : float, optional
         Sampled: more images per text are added until the gap of the first metric is known this
         well, bias and half the 95% interval from the choice of pairs.
+    subsample_size, repeats : int
+        Sub-sampling, as in published papers: examples in each random sub-sample, and how many of
+        them; `seed` says which.
     space : {"logits", "log_probabilities", "probabilities"}
         What is projected.
     keep : {"auto", "grid", "sums"}
@@ -198,6 +209,8 @@ def _estimate(work: Work, n_previews: int, overhead: float) -> Estimate:
         # Cells of the examples come on top of the images that each text meets.
         k = work.settings.images_per_text or FIRST_IMAGES_PER_TEXT
         n_pairs = min(n_texts * k + len(work.dataset), n_pairs)
+    elif work.method == "subsample":
+        n_pairs = n_subsample_pairs(work)
     return Estimate(
         run_id=work.run_id,
         n_examples=len(work.dataset),
@@ -341,7 +354,7 @@ def _evaluate(
     folder: RunFolder,
     work: Work,
     workers: Workers,
-    evaluation: ExactEvaluation | SampledEvaluation,
+    evaluation: Evaluation,
     progress: Progress,
 ) -> None:
     began = time.monotonic()
@@ -392,10 +405,10 @@ def _save(folder: RunFolder, work: Work, result: Decomposition | SampledFit) -> 
         np.savez(file, **arrays)
 
 
-def _begin(folder: RunFolder, work: Work, resumed: bool) -> ExactEvaluation | SampledEvaluation:
+def _begin(folder: RunFolder, work: Work, resumed: bool) -> Evaluation:
     """Write what describes the run, or take up the plan of one that was cut off."""
     folder.cancel_request.unlink(missing_ok=True)
-    evaluation = SampledEvaluation if work.method == "sampled" else ExactEvaluation
+    evaluation = _EVALUATIONS[work.method]
     if resumed:
         folder.update_manifest(status="running", error=None)
         return evaluation.resume(folder, work)
@@ -467,6 +480,7 @@ def _manifest(work: Work) -> dict[str, Any]:
         "device": work.scorer.device,
         "skipped": [str(row) for row in getattr(work.dataset, "skipped", None) or []],
         "n_examples": len(work.dataset),
+        "n_available": work.n_available,
         "n_texts": n_texts,
         "n_images": n_images,
         "n_classes": work.n_classes,

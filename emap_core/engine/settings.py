@@ -12,8 +12,8 @@ from emap_core.errors import SettingError
 from emap_core.inference.resampling import Cluster
 from emap_core.models.base import Output
 
-Method = Literal["exact", "sampled"]
-METHODS = ("exact", "sampled")
+Method = Literal["exact", "sampled", "subsample"]
+METHODS = ("exact", "sampled", "subsample")
 KEEPS = ("auto", "grid", "sums")
 ENGINES = ("local",)
 CLUSTERS = ("auto", "none", "image", "text", "both")
@@ -26,6 +26,8 @@ class Settings:
     method: Method = "exact"
     images_per_text: int | None = None
     until: float | None = None
+    subsample_size: int | None = None
+    repeats: int = 10
     seed: int = 0
     space: Output = "logits"
     keep: str = "auto"
@@ -58,6 +60,8 @@ class Settings:
             "batch_size",
             "grid_budget",
             "keep_classes",
+            "subsample_size",
+            "repeats",
             "n_resamples",
         ):
             value = getattr(self, name)
@@ -73,6 +77,11 @@ class Settings:
             raise SettingError(
                 "method='sampled' needs images_per_text, how many images a text meets, or until, "
                 "how well the gap is to be known"
+            )
+        if (self.method == "subsample") != (self.subsample_size is not None):
+            raise SettingError(
+                "subsample_size, how many examples a sub-sample has, and method='subsample' "
+                "belong together; give both or neither"
             )
 
     @classmethod
@@ -96,10 +105,12 @@ class Settings:
 
     def identity(self) -> dict[str, Any]:
         """Return the settings that change what a run holds, for its id and for resuming."""
-        sampled = {"images_per_text", "until"} if self.method == "sampled" else set()
-        used = {"method", "space", "keep", "precision"} | sampled
+        of_method = {
+            "exact": set(),
+            "sampled": {"images_per_text", "until", "seed"},
+            "subsample": {"subsample_size", "repeats", "seed"},
+        }
+        used = {"method", "space", "keep", "precision"} | of_method[self.method]
         if self.keep_classes is not None:
             used.add("keep_classes")
-        if self.method != "exact":
-            used.add("seed")
         return {key: value for key, value in dataclasses.asdict(self).items() if key in used}

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from emap_core import datasets, inference, models
 from emap_core.datasets.base import Cells, Task, find_cells, fingerprint_of, match_labels
+from emap_core.datasets.sample import pick
 from emap_core.decomposition.exact import example_shares
+from emap_core.decomposition.subsample import draw_examples
 from emap_core.engine.evaluate import Evaluator, Probe, Targets, bytes_per_pair, measure
 from emap_core.engine.plan import SECONDS_PER_TILE, Plan, order_texts, tile_shape
 from emap_core.engine.settings import Settings
@@ -66,6 +68,11 @@ class Work:
     labels : ndarray or None
     kept_classes : list of int or None
         The classes whose grid is kept, None for all.
+    subsamples : ndarray of shape (R, n)
+        Numbers of the examples in each sub-sample; the dataset holds those that were drawn. Of
+        shape (0, 0) for other methods.
+    n_available : int
+        Examples that the data had before.
     """
 
     dataset: Any
@@ -81,6 +88,8 @@ class Work:
     dataset_name: str
     fingerprints: dict[str, str | None]
     train: Any
+    subsamples: Index
+    n_available: int
     probe: Probe = field(init=False)
     n_classes: int = field(init=False)
     classes: list[str] = field(init=False)
@@ -204,6 +213,8 @@ def prepare(
     dataset_name = _name(dataset, "data", datasets.LOADERS)
     if isinstance(dataset, str):
         dataset = datasets.load_dataset(dataset, **(data_args or {}))
+    n_available = len(dataset)
+    dataset, subsamples = _drawn(dataset, settings)
     _check_metrics(settings.metrics, dataset)
     model_name = _name(model, "model", models.LOADERS)
     if isinstance(model, str):
@@ -261,7 +272,20 @@ def prepare(
         }
         | ({} if train is None else {"train": _fingerprint(train, find_cells(train))}),
         train=train,
+        subsamples=subsamples,
+        n_available=n_available,
     )
+
+
+def _drawn(dataset: Any, settings: Settings) -> tuple[Any, Index]:
+    """Return the examples that are in a sub-sample, as a dataset, and where each one is in it."""
+    if settings.method != "subsample" or settings.subsample_size is None:
+        return dataset, np.empty((0, 0), dtype=np.intp)
+    rows = draw_examples(len(dataset), settings.subsample_size, settings.repeats, settings.seed)
+    used, places = np.unique(rows, return_inverse=True)
+    stated = getattr(dataset, "fingerprint", None)
+    fingerprint = fingerprint_of(stated, used.tobytes()) if stated else None
+    return pick(dataset, used, fingerprint), places.reshape(rows.shape)
 
 
 def _check_metrics(names: tuple[str, ...], dataset: Any) -> None:

@@ -16,10 +16,12 @@ from emap_core import inference
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.exact import PARTS
 from emap_core.decomposition.sampled import SampledDecomposition, SampledFit
+from emap_core.decomposition.subsample import SubsampledDecomposition
 from emap_core.errors import RunError
 from emap_core.inference import Gap, Interval, Verdict, sampled
 from emap_core.inference.metrics import Space, Task
 from emap_core.inference.sampled import PairSampling, with_pair_sampling
+from emap_core.inference.subsample import Scores, spread, subsample_intervals, subsample_scores
 from emap_core.runs.folder import RunFolder, find_run, read_json, replacing, write_json
 from emap_core.runs.grid import Grid, Reading
 from emap_core.runs.slices import to_csv
@@ -28,6 +30,12 @@ if TYPE_CHECKING:
     from emap_core.inference import Intervals
 
 Array = NDArray[np.float64]
+
+_DECOMPOSITIONS: dict[str, type[Decomposition]] = {
+    "exact": Decomposition,
+    "sampled": SampledDecomposition,
+    "subsample": SubsampledDecomposition,
+}
 
 BASELINES = ("linear_text", "linear_image", "linear_both")
 """Rows that join the table where there was a training split."""
@@ -102,13 +110,13 @@ class Run:
     @cached_property
     def decomposition(self) -> Decomposition:
         """The predictions, split into text, image and interaction parts."""
-        kind = Decomposition if self.manifest["method"] == "exact" else SampledDecomposition
+        kind = _DECOMPOSITIONS[self.manifest["method"]]
         return kind(**{name: self._arrays[name] for name in kind.__dataclass_fields__})
 
     @cached_property
     def sampled(self) -> SampledFit | None:
-        """The fit to a part of the grid, with draws of its error; None for an exact run."""
-        if self.manifest["method"] == "exact":
+        """The fit to a part of the grid, with draws of its error; None for other methods."""
+        if self.manifest["method"] != "sampled":
             return None
         return SampledFit(
             self.decomposition,
@@ -244,7 +252,14 @@ class Run:
             for name in missing if sampling else ():
                 for row, found in sampling[name].items():
                     points.loc[row, name] = found.projected
-            if self.labels is not None:
+            if self._subsample_scores is not None:
+                points = pd.DataFrame(
+                    {
+                        name: {row: v.mean() for row, v in self._subsample_scores[name].items()}
+                        for name in missing
+                    }
+                )
+            elif self.labels is not None:
                 for row, scores in self.baselines.items():
                     points.loc[row] = [
                         inference.evaluate(name, self.labels, scores, self.task, self.space)
@@ -301,7 +316,29 @@ class Run:
             return None
         return inference.Intervals.from_json(kept["intervals"])
 
+    @property
+    def subsample_spread(self) -> dict[str, dict[str, float]] | None:
+        """Standard deviation over sub-samples of each metric's rows and gaps; else None."""
+        return None if self._subsample_scores is None else spread(self._subsample_scores)
+
+    @cached_property
+    def _subsample_scores(self) -> Scores | None:
+        d = self.decomposition
+        if not isinstance(d, SubsampledDecomposition) or self.labels is None:
+            return None
+        return subsample_scores(d, self.labels, self.task, self.metrics, self.space, self.baselines)
+
     def _new_intervals(self) -> Intervals:
+        if isinstance(self.decomposition, SubsampledDecomposition):
+            found = subsample_intervals(
+                self.decomposition,
+                self._subsample_scores or {},
+                n_available=self.manifest["n_available"],
+                centred=self.softmax,
+                seed=self.manifest["settings"]["seed"],
+            )
+            self._keep("intervals", {**self._resampling, "intervals": found.to_json()})
+            return found
         found = inference.intervals(
             self.decomposition,
             self.labels,
@@ -418,10 +455,26 @@ class Run:
                 "seed": found.seed,
                 "notes": found.notes,
             },
+            "subsample": self._subsample_record(),
             "verdict": str(self.verdict()),
             "run": self.id,
             "model": manifest["model"],
             "dataset": manifest["dataset"],
+        }
+
+    def _subsample_record(self) -> dict[str, Any] | None:
+        if self.manifest["method"] != "subsample":
+            return None
+        settings = self.manifest["settings"]
+        return {
+            "size": settings["subsample_size"],
+            "repeats": settings["repeats"],
+            "seed": settings["seed"],
+            "n_available": self.manifest["n_available"],
+            "standard_deviation": {
+                name: _without_nan(of_rows)
+                for name, of_rows in (self.subsample_spread or {}).items()
+            },
         }
 
     def _metric_record(self, name: str, points: pd.Series) -> dict[str, Any]:
