@@ -159,6 +159,36 @@ def _show_table(run: Run, found: Intervals) -> None:
     )
     for note in found.notes:
         st.caption(shared.plain(note))
+    _show_spread(run)
+
+
+def _show_spread(run: Run) -> None:
+    deviations = run.subsample_spread
+    if deviations is None:
+        return
+    names = ROWS | {"gap": "Gap, EMAP as published", "gap_leave_one_out": "Gap, leave-one-out"}
+    with st.expander("How much sub-samples differ"):
+        st.table(
+            {
+                "Standard deviation": [
+                    words for row, words in names.items() if row in deviations[run.metrics[0]]
+                ]
+            }
+            | {
+                _capital(metric(name).label): [
+                    measured(of_rows[row], metric(name).unit) for row in names if row in of_rows
+                ]
+                for name, of_rows in deviations.items()
+            },
+            border="horizontal",
+            hide_index=True,
+        )
+        st.caption(
+            shared.plain(
+                "Over random sub-samples of the same examples, as papers print it behind ±. It "
+                "is not the error of the average."
+            )
+        )
 
 
 def _value(value: float, low: float, high: float, unit: Any) -> str:
@@ -263,6 +293,13 @@ def _show_details(run: Run, found: Intervals) -> None:
             "text": "whole texts",
             "both": "texts and images",
         }[found.cluster]
+        settings = manifest["settings"]
+        resamples = f"{found.n_resamples:,} of {drawn}"
+        if manifest["method"] == "subsample":
+            resamples = (
+                f"none; {settings['repeats']:,} random sub-samples of "
+                f"{settings['subsample_size']:,} of {manifest['n_available']:,} examples"
+            )
         facts = {
             "Method": manifest["method"],
             "Projected": run.space.replace("_", "-"),
@@ -272,7 +309,7 @@ def _show_details(run: Run, found: Intervals) -> None:
             "Different images": f"{manifest['n_images']:,}",
             "Pairs evaluated": f"{manifest['n_pairs_evaluated']:,}",
             "Kept": _kept(run),
-            "Resamples": f"{found.n_resamples:,} of {drawn}",
+            "Resamples": resamples,
             "Seed": str(found.seed),
             "Device": str(manifest.get("device", "not known")),
             "Time": shared.duration(manifest["seconds"])

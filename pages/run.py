@@ -172,7 +172,8 @@ def _settings() -> dict[str, Any]:
         METHODS,
         key="run-method",
         help="exact scores every text with every image; sampled estimates from a part of the "
-        "pairs, for data too large for that.",
+        "pairs, for data too large for that; subsample averages over random sub-samples, to "
+        "compare with published figures.",
         **kept,
     )
     settings: dict[str, Any] = {
@@ -188,6 +189,13 @@ def _settings() -> dict[str, Any]:
     if method == "sampled":
         settings["images_per_text"] = second.number_input(
             "Images that each text meets", min_value=4, value=32, key="run-images-per-text", **kept
+        )
+    if method == "subsample":
+        settings["subsample_size"] = second.number_input(
+            "Examples in a sub-sample", min_value=2, value=500, key="run-subsample-size", **kept
+        )
+        settings["repeats"] = third.number_input(
+            "Sub-samples", min_value=1, value=10, key="run-repeats", **kept
         )
     return {name: value for name, value in settings.items() if value is not None}
 

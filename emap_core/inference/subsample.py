@@ -109,17 +109,26 @@ def subsample_intervals(
     shares = decomposition.class_centred() if centred else decomposition
     sums = shares.block_sums_of_squares
 
-    def limits(values: Array, value: float | None = None) -> Interval:
+    # What no example in any sub-sample showed may still hold for 3 in N; see `rule_of_three`.
+    least = 3.0 / len(decomposition.logits)
+
+    def limits(values: Array, value: float | None = None, at_least: float = 0.0) -> Interval:
         middle = float(values.mean()) if value is None else value
         if n_repeats < 2 or size >= n_available:
             return Interval(middle, float("nan"), float("nan"))
         error = _deviation(values) * np.sqrt(1.0 / n_repeats + size / (n_available - size))
-        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n_repeats - 1)) * error
+        half = max(float(stats.t.ppf((1 + CONFIDENCE) / 2, n_repeats - 1)) * error, at_least)
         return Interval(middle, middle - half, middle + half)
+
+    def row(name: str, values: Array) -> Interval:
+        if metric(name).unit != "points":
+            return limits(values)
+        found = limits(values, at_least=least)
+        return Interval(found.value, max(found.low, 0.0), min(found.high, 1.0))
 
     def gap(name: str, projection: Projection) -> Gap:
         values = gap_scores(name, scores[name], projection)
-        found = limits(values)
+        found = limits(values, at_least=least if metric(name).unit == "points" else 0.0)
         return Gap(
             metric=name,
             projection=projection,
@@ -138,10 +147,10 @@ def subsample_intervals(
 
     return Intervals(
         rows={
-            name: {row: limits(values) for row, values in rows.items()}
+            name: {which: row(name, values) for which, values in rows.items()}
             for name, rows in scores.items()
         },
-        gaps={name: {row: gap(name, row) for row in _PROJECTED} for name in scores},
+        gaps={name: {which: gap(name, which) for which in _PROJECTED} for name in scores},
         shares={
             part: [
                 limits(_quotient(sums[:, i, c], sums[:, :, c].sum(axis=1)), float(share))

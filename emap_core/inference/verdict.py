@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
 
 from emap_core.decomposition import Decomposition
+from emap_core.decomposition.subsample import SubsampledDecomposition
 from emap_core.inference.gap import Gap
 from emap_core.inference.metrics import Metric, metric
 from emap_core.inference.scores import Space
@@ -105,14 +108,24 @@ def verdict(
 
 def self_term_note(decomposition: Decomposition) -> str:
     """Return what to say beside a gap of the plain projection."""
-    p = decomposition.text_share[decomposition.text_index]
-    q = decomposition.image_share[decomposition.image_index]
-    weight = float((p + q - p * q).mean())
+    weight = _own_weight(decomposition)
     return (
         f"The plain EMAP of an example contains the model's own prediction for it, on average with "
         f"weight {_significant(weight)}, which can make its gap too small; the leave-one-out gap "
         "is free of this, and is the one to report."
     )
+
+
+def _own_weight(decomposition: Decomposition) -> float:
+    if isinstance(decomposition, SubsampledDecomposition):
+        return float(np.mean([_weight_among(decomposition, rows) for rows in decomposition.drawn]))
+    return _weight_among(decomposition, slice(None))
+
+
+def _weight_among(decomposition: Decomposition, examples: Any) -> float:
+    texts, images = decomposition.text_index[examples], decomposition.image_index[examples]
+    p, q = (np.bincount(index)[index] / len(index) for index in (texts, images))
+    return float((p + q - p * q).mean())
 
 
 def _of_variance(share: float | None, space: Space) -> Verdict:

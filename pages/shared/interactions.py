@@ -122,7 +122,12 @@ def grid_is_there(run: Run, question: str, what: str) -> bool:
     """Return whether the run kept its grid; say beneath the question what to do if it did not."""
     if run.kept_classes:
         return True
-    shared.header(question, "Only sums were kept of this run, not its grid.", run)
+    scored = {
+        "exact": "Only sums were kept of this run, not its grid.",
+        "sampled": "This run scored a part of the pairs, not the whole grid.",
+        "subsample": "This run scored random sub-samples of the examples, not the whole grid.",
+    }
+    shared.header(question, scored[run.manifest["method"]], run)
     shared.empty(
         f"{what} the model’s output for every text with every image. Run it again "
         "with the exact method and keep the grid.",

@@ -87,3 +87,17 @@ def test_one_output_and_one_image_still_make_a_page(open_page, words, tmp_path, 
     run = emap.compute(lambda t, v: as_callable(t, v)[:, :1] - 1, data, out=tmp_path / "one")
     for page in ("overview", "contributions", "examples"):
         assert words(open_page(page, run=run.id))
+
+
+def test_a_run_of_the_sub_sampling_protocol_is_labelled_as_one(open_page, words, run_of):
+    run = run_of({"method": "subsample", "subsample_size": 15, "repeats": 4})
+    app = open_page("overview", run=run.id)
+    assert "The protocol of published papers: EMAP on random sub-samples of 15 of 40" in words(app)
+    shown = tables(app).replace("\\", "")
+    assert "none; 4 random sub-samples of 15 of 40 examples" in shown
+    deviation = run.subsample_spread["accuracy"]["gap_leave_one_out"]
+    assert f"{100 * deviation:.1f}" in shown
+    for page in ("modes", "recombine"):
+        assert "scored random sub-samples" in words(open_page(page, run=run.id))
+    for page in ("contributions", "examples", "report"):
+        words(open_page(page, run=run.id))
