@@ -154,7 +154,7 @@ def _performance(run: Run) -> str:
 
 def _decisions(run: Run) -> str:
     examples = run.examples()
-    if run.labels is None or run.task == "regression":
+    if run.labels is None or not run.decides:
         return ""
     chart = confusion_pair(examples.correct, examples.correct_emap_leave_one_out)
     return "<h2>Right and wrong, with interactions and without</h2>" + _figure(chart, "decisions")
@@ -177,7 +177,7 @@ def _contributions(run: Run) -> str:
         d.text_effect[rows, c],
         d.image_effect[rows, c],
         d.interaction[rows, c],
-        None if run.task == "regression" else examples.flip.to_numpy()[rows],
+        None if not run.decides else examples.flip.to_numpy()[rows],
         [run.ids[row] for row in rows],
         quantity=_quantity(run, c),
         unit=_UNITS[run.space],
@@ -221,7 +221,7 @@ def _modes(run: Run) -> str:
 
 def _examples(run: Run) -> str:
     examples = run.examples()
-    flips = examples.flip.ne("same") if run.task != "regression" else examples.interaction.gt(0)
+    flips = examples.flip.ne("same") if run.decides else examples.interaction.gt(0)
     ranked = examples.assign(flips=flips).sort_values(
         ["flips", "interaction"], ascending=False, kind="stable"
     )
@@ -242,8 +242,8 @@ def _example(run: Run, i: int, row: object) -> str:
         if getattr(row, name) is not None
     ]
     words = " · ".join(f"{label}: <b>{html.escape(str(value))}</b>" for label, value in facts)
-    labels = run.labels
-    true = int(labels[i]) if labels is not None and run.softmax else None
+    truth = run.true_classes
+    true = int(truth[i]) if truth is not None and truth[i] >= 0 and run.softmax else None
     chart = waterfall(run.shares, i, run.classes, true_class=true, unit=_UNITS[run.space])
     return (
         '<div class="example"><div class="pair">'

@@ -92,7 +92,8 @@ def _choose_contrast(run: Run) -> tuple[Contrast, str]:
         return class_contrast(d, c), quantity(run, c)
     several = d.logits.shape[1] > 1
     options = {"predicted": "predicted class"}
-    if run.labels is not None:
+    truth = run.true_classes
+    if truth is not None and (truth >= 0).all():
         options["true"] = "true class"
     if several:
         options["margin"] = "margin over the runner-up"
@@ -100,8 +101,8 @@ def _choose_contrast(run: Run) -> tuple[Contrast, str]:
     chosen = shared.choose("What text and image add to", options, "of")
     names = {"logits": "logit", "log_probabilities": "log probability"}
     name = names.get(run.space, "probability")
-    if chosen == "true" and run.labels is not None:
-        return label_contrast(d, run.labels), f"the {name} of the true class"
+    if chosen == "true" and truth is not None:
+        return label_contrast(d, truth), f"the {name} of the true class"
     if chosen == "margin":
         return margin_contrast(d), "the predicted class’s lead over the runner-up"
     if chosen == "class":

@@ -60,7 +60,7 @@ def _page() -> None:
 
 def _answer(run: Run, example: int) -> str:
     row = examples_of(run).iloc[example]
-    if run.task == "regression":
+    if not run.decides:
         return f"The model says {row.prediction}; without interactions it would say {row.without}."
     model = f"The model answers “{_short(row.prediction, 60)}”{_right(row.correct)}"
     if row.flip == "same":
@@ -220,7 +220,7 @@ def _others(run: Run, side: str, fixed: int, own: int) -> tuple[list[int], list[
 
 def _in_words(run: Run, scores: NDArray[np.float64]) -> list[str]:
     names = inference.prediction_names(scores, run.classes, run.task, run.space)
-    if run.task == "regression":
+    if not run.decides:
         return [
             number(float(row[0])) if len(row) == 1 else str(name)
             for row, name in zip(scores, names, strict=True)

@@ -30,6 +30,8 @@ class Dataset(Protocol):
     serve display), ``image_keys`` (hashable: which images are the same, without decoding them),
     ``groups`` (a DataFrame of further columns, a row an example, to slice by), ``skipped`` (what
     was wrong with each row that was left out).
+
+    The label of a multiclass example may be a list, the answers of several annotators.
     """
 
     texts: Sequence[str]
@@ -81,7 +83,8 @@ class Examples:
                     "each example needs one of both"
                 )
         if self.classes is None and self.task == "multiclass" and self.labels is not None:
-            names = {label for label in self.labels if isinstance(label, str)}
+            each = [label if is_answers(label) else [label] for label in self.labels]
+            names = {name for names in each for name in names if isinstance(name, str)}
             self.classes = sorted(names) if names else None
 
     def __len__(self) -> int:
@@ -238,6 +241,11 @@ def match_labels(
         [_class_of(dataset, row, label, names, size) for row, label in enumerate(labels)],
         dtype=np.int64,
     )
+
+
+def is_answers(label: Any) -> bool:
+    """Say whether the label of a multiclass example holds several annotators' answers."""
+    return isinstance(label, (list, tuple))
 
 
 def fingerprint_of(*parts: str | bytes) -> str:

@@ -57,10 +57,13 @@ def label_reader(
 
     Labels are names or numbers of classes; where the task is multilabel, lists of them, which may
     be written as ``a|b``, ``a;b``, ``a,b`` or JSON; where it is regression, numbers.
+    Lists in which an answer may come twice are those of several annotators (multiclass).
     """
     values = [value for value in column.tolist() if not is_missing(value)]
     if task == "regression":
         return task, _read_number
+    if task in (None, "multiclass") and _are_answers(values, task):
+        return "multiclass", _read_answers
     if task is None:
         lists = any(isinstance(value, (list, np.ndarray)) for value in values)
         task = "multilabel" if lists else "multiclass"
@@ -92,6 +95,37 @@ def label_reader(
         return [read_one(part) for part in _parts(value)] if several else read_one(value)
 
     return task, read
+
+
+def _are_answers(values: list[Any], task: Task | None) -> bool:
+    """Say whether each value is a list of answers: those of classes never hold one twice."""
+    lists = [_answers(value) for value in values]
+    if not lists or any(answers is None for answers in lists):
+        return False
+    written_out = not any(isinstance(value, str) for value in values)
+    return (task is not None and written_out) or any(
+        answers is not None and len(set(answers)) < len(answers) for answers in lists
+    )
+
+
+def _answers(value: Any) -> list[str] | None:
+    """Return the answers of a list, ``a|b`` or JSON; entries may be ``{"answer": a}``."""
+    if isinstance(value, str):
+        if value.lstrip().startswith("["):
+            value = _parts(value)
+        elif "|" in value:
+            value = value.split("|")
+    if not isinstance(value, (list, tuple, np.ndarray)):
+        return None
+    each = [one.get("answer") if isinstance(one, dict) else one for one in value]
+    return None if any(is_missing(one) for one in each) else [str(one).strip() for one in each]
+
+
+def _read_answers(value: Any) -> list[str]:
+    answers = None if is_missing(value) else _answers(value)
+    if not answers:
+        raise BadValueError("there is no answer", of_label=True)
+    return answers
 
 
 def is_missing(value: Any) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core import inference
-from emap_core.datasets.base import find_cells, match_labels
+from emap_core.datasets.base import find_cells
 from emap_core.engine.space import to_space
 from emap_core.engine.states import (
     EncodedItems,
@@ -36,9 +36,11 @@ def linear_baselines(work: Work, train: Any) -> dict[str, NDArray[np.float64]]:
         With labels.
     """
     cells = find_cells(train)
-    labels = match_labels(train, work.scorer.classes, work.n_classes)
+    labels = work.labels_of(train)
     if labels is None:
         raise DatasetError("the training data has no labels")
+    if work.task == "multiclass" and labels.ndim == 2:
+        labels = labels.argmax(axis=1)
     images = UniqueImages(
         train.images,
         getattr(train, "image_inputs", None),

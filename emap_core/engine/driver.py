@@ -465,10 +465,8 @@ def _manifest(work: Work) -> dict[str, Any]:
             for key, value in asdict(work.settings).items()
             if key not in ("metrics", "fingerprint")
         },
-        "metrics": list(
-            work.settings.metrics
-            or (inference.default_metrics(work.task) if work.labels is not None else [])
-        ),
+        "metrics": work.metrics,
+        "has_threshold": work.scorer.has_threshold,
         "resampling": work.settings.resampling,
         "method": work.method,
         "space": work.settings.space,

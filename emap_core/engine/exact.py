@@ -144,7 +144,7 @@ class ExactEvaluation:
                 return None
             examples, logits, projected = found
             gap = inference.difference(
-                inference.default_metrics(work.task)[0],
+                work.metrics[0],
                 work.labels[examples],
                 logits,
                 projected,

@@ -132,7 +132,7 @@ class SampledEvaluation:
         if work.labels is None:
             raise SettingError("until waits for the interval of a gap, and the data has no labels")
         labels = work.labels
-        name = (work.settings.metrics or inference.default_metrics(work.task))[0]
+        name = work.metrics[0]
 
         def score(scores: NDArray[np.float64]) -> float:
             return inference.evaluate(name, labels, scores, work.task, work.settings.space)

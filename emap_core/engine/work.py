@@ -13,7 +13,14 @@ import torch
 from numpy.typing import NDArray
 
 from emap_core import datasets, inference, models
-from emap_core.datasets.base import Cells, Task, find_cells, fingerprint_of, match_labels
+from emap_core.datasets.base import (
+    Cells,
+    Task,
+    find_cells,
+    fingerprint_of,
+    is_answers,
+    match_labels,
+)
 from emap_core.datasets.sample import pick
 from emap_core.decomposition.exact import example_shares
 from emap_core.decomposition.subsample import draw_examples
@@ -28,7 +35,7 @@ from emap_core.engine.states import (
     encoded_texts,
     images_per_chunk,
 )
-from emap_core.errors import ModelError, SettingError
+from emap_core.errors import LabelError, ModelError, SettingError
 from emap_core.models.base import Scorer
 from emap_core.models.states import States
 from emap_core.runs.grid import n_channels
@@ -116,10 +123,30 @@ class Work:
 
     def _fit_labels(self, n_classes: int) -> None:
         self.n_classes = n_classes
-        self.labels = match_labels(self.dataset, self.scorer.classes, n_classes)
         self.classes = _class_names(self.scorer.classes, self.dataset, n_classes)
+        self.labels = self.labels_of(self.dataset)
         self.kept_classes = _most_used(
             self.labels, n_classes, self.settings.keep_classes, self.task
+        )
+
+    def labels_of(self, dataset: Any) -> NDArray[Any] | None:
+        """Return labels on the model's class axis as `match_labels` does.
+
+        Of several annotators' answers, the credit of each class, shape (N, C).
+        """
+        if _has_answers(dataset):
+            return _credit(dataset, self.classes)
+        return match_labels(dataset, self.scorer.classes, self.n_classes)
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics of the table, those asked for or the usual ones; none without labels."""
+        if self.labels is None:
+            return []
+        return list(self.settings.metrics) or inference.default_metrics(
+            self.task,
+            has_threshold=self.scorer.has_threshold,
+            several_answers=_has_answers(self.dataset),
         )
 
     @property
@@ -298,6 +325,35 @@ def _check_metrics(names: tuple[str, ...], dataset: Any) -> None:
             )
         if dataset.labels is None:
             raise SettingError(f"metric {name!r} needs labels, and the data has none")
+        if (which.name == "vqa_accuracy") != _has_answers(dataset):
+            raise SettingError(
+                f"metric {name!r} needs one label an example, and the data has the answers of "
+                "several annotators; take vqa_accuracy"
+                if _has_answers(dataset)
+                else "metric 'vqa_accuracy' needs the answers of several annotators, a list for "
+                "each example; take accuracy"
+            )
+
+
+def _has_answers(dataset: Any) -> bool:
+    return (
+        dataset.labels is not None
+        and dataset.task == "multiclass"
+        and len(dataset.labels) > 0
+        and is_answers(dataset.labels[0])
+    )
+
+
+def _credit(dataset: Any, classes: list[str]) -> NDArray[np.float64]:
+    """Return what each class would earn on each example, shape (N, C)."""
+    credit = inference.vqa_credit([[str(a) for a in label] for label in dataset.labels], classes)
+    if not credit.any():
+        known = ", ".join(classes[:8]) + (", …" if len(classes) > 8 else "")
+        raise LabelError(
+            f"no annotator's answer is a class of the model; example {dataset.ids[0]!r} has "
+            f"{dataset.labels[0][0]!r}, the classes are {known}"
+        )
+    return credit
 
 
 class _GridLookup:

@@ -3,7 +3,7 @@
 from emap_core.inference.baselines import linear_baseline
 from emap_core.inference.gap import Gap, Interval, Intervals
 from emap_core.inference.intervals import intervals
-from emap_core.inference.kinds import FLIPS, KINDS, flips, kinds, proportions
+from emap_core.inference.kinds import FLIPS, KINDS, earned, flips, kinds, proportions
 from emap_core.inference.metrics import (
     Metric,
     default_metrics,
@@ -31,6 +31,7 @@ __all__ = [
     "Verdict",
     "default_metrics",
     "difference",
+    "earned",
     "evaluate",
     "flips",
     "holm",

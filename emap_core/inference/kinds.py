@@ -57,7 +57,8 @@ def flips(
     """Return what interactions did to each prediction, shape (N,); None for a regression.
 
     The full prediction is held against that of the leave-one-out projection, or of the plain one
-    where that is undefined. In a multilabel task, helped means more classes right than without.
+    where that is undefined. In a multilabel task, helped means more classes right than without;
+    with answers of several annotators, more credit.
     Without labels nothing is known to help or hurt: changed or same.
     """
     if task == "regression":
@@ -68,7 +69,7 @@ def flips(
     if labels is None:
         return np.where(changed, "changed", "same")
     truth = np.asarray(labels)
-    gain = _right(full, truth).astype(int) - _right(without, truth)
+    gain = earned(full, truth) - earned(without, truth)
     return np.select([gain > 0, gain < 0, changed], FLIPS[:3], FLIPS[3])
 
 
@@ -94,8 +95,16 @@ def _agree(a: Array, b: Array) -> NDArray[np.bool_]:
     return np.asarray(same.all(axis=-1) if same.ndim == 2 else same)
 
 
-def _right(predicted: Array, labels: Array) -> Array:
-    right = predicted == labels
+def earned(predicted: ArrayLike, labels: ArrayLike) -> Array:
+    """Return what each prediction earns, shape (N,): 1 for the label, or its VQA credit.
+
+    In a multilabel task, the number of classes that are right.
+    """
+    decided, truth = np.asarray(predicted), np.asarray(labels)
+    if decided.ndim < truth.ndim:
+        credit = np.take_along_axis(truth, np.maximum(decided, 0)[:, None], axis=1)[:, 0]
+        return np.where(decided < 0, 0.0, credit)
+    right = decided == truth
     return np.asarray(right.sum(axis=-1) if right.ndim == 2 else right.astype(int))
 
 

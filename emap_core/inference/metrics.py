@@ -93,11 +93,16 @@ def metric(name: str) -> Metric:
     raise SettingError(f"metric is {name!r}; expected one of {known}")
 
 
-def default_metrics(task: Task, *, has_threshold: bool = True) -> list[str]:
+def default_metrics(
+    task: Task, *, has_threshold: bool = True, several_answers: bool = False
+) -> list[str]:
     """Return the metrics that a table shows unless others are asked for.
 
-    A binary score without a natural threshold, such as a similarity, is judged by its ranking.
+    A binary score without a natural threshold, such as a similarity, is judged by its ranking;
+    answers of several annotators by VQA accuracy.
     """
+    if several_answers:
+        return ["vqa_accuracy"]
     if task == "binary" and not has_threshold:
         return ["roc_auc", "average_precision"]
     return {

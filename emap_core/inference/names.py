@@ -27,8 +27,8 @@ def label_names(
 ) -> list[str | None] | str | None:
     """Return the labels of all examples in words, or that of one; None without labels.
 
-    Classes of a multilabel task are joined by commas; numbers of a regression are rounded to
-    three significant figures.
+    Classes of a multilabel task are joined by commas, as are answers that earn credit, the best
+    first; numbers of a regression are rounded to three significant figures.
     """
     if labels is None:
         return None if example is not None else []
@@ -51,6 +51,11 @@ def _words(value: Any, classes: Sequence[str] | None, task: Task) -> str | None:
         return ", ".join(f"{number:.3g}" for number in several)
     if (several < 0).any():
         return None
+    if task == "multiclass" and np.ndim(value) == 1:
+        order = np.argsort(-several, kind="stable")
+        several = order[several[order] > 0]
+        if not len(several):
+            return "none of the classes"
     numbers = np.flatnonzero(several) if task == "multilabel" else several
     if classes is None:
         return ", ".join(f"class {n}" for n in numbers)

@@ -29,7 +29,8 @@ class StagedModel(Protocol):
 
     Optional attributes: ``classes`` (C names, in the order of the last axis), ``output`` (one of
     `OUTPUTS`, logits by default), ``device``, ``fingerprint`` (a string that changes whenever the
-    outputs would) and ``score_grid(text_states, image_states) -> (A, B, C)``.
+    outputs would), ``has_threshold`` (False where a single logit ranks pairs and 0 decides nothing)
+    and ``score_grid(text_states, image_states) -> (A, B, C)``.
     """
 
     def encode_texts(self, texts: list[str]) -> States:
@@ -94,6 +95,7 @@ class Scorer:
         classes = getattr(model, "classes", None)
         self.classes: list[str] | None = None if classes is None else [str(c) for c in classes]
         self.fingerprint: str | None = getattr(model, "fingerprint", None)
+        self.has_threshold = bool(getattr(model, "has_threshold", True))
         self.has_grid = self.staged and hasattr(model, "score_grid")
         self.device = self._place(device)
 

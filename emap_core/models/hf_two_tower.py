@@ -24,6 +24,8 @@ class TwoTower:
         self.model = checkpoint.model
         self.fingerprint = checkpoint.fingerprint
         self.classes: list[str] | None = None
+        # A bias was trained to put matching pairs above 0; without one, similarities only rank.
+        self.has_threshold = hasattr(checkpoint.model, "logit_bias")
         self._processor = checkpoint.processor
         self._padding = "max_length" if checkpoint.architecture in _PADS_TO_THE_END else "longest"
 
@@ -90,6 +92,7 @@ class Prompts(TwoTower):
         self, checkpoint: Checkpoint, template: str, classes: Sequence[str] | None
     ) -> None:
         super().__init__(checkpoint)
+        self.has_threshold = True
         self._template = template
         self.classes = None if classes is None else list(classes)
 
@@ -127,6 +130,7 @@ class LinearHead(TwoTower):
 
     def __init__(self, checkpoint: Checkpoint, head: Path, classes: Sequence[str] | None) -> None:
         super().__init__(checkpoint)
+        self.has_threshold = True
         self._weight, self._bias_of_head = _read_head(head, 2 * self._embed_texts(["a"]).shape[1])
         if classes is not None and len(classes) != len(self._weight):
             raise SettingError(f"{head} has {len(self._weight)} classes, classes= {len(classes)}")

@@ -133,9 +133,31 @@ class Run:
 
     @cached_property
     def labels(self) -> NDArray[Any] | None:
-        """Labels on the class axis, (N,); multilabel and regression (N, C); None without any."""
+        """Labels on the class axis, (N,); multilabel and regression (N, C); None without any.
+
+        With the answers of several annotators, the credit of each class, (N, C).
+        """
         path = self.path / "labels.npy"
         return np.load(path, allow_pickle=False) if path.exists() else None
+
+    @property
+    def true_classes(self) -> NDArray[np.intp] | None:
+        """The one true class of each example, (N,), -1 where there is none; None of other tasks.
+
+        Of several annotators' answers, that which most gave.
+        """
+        if self.labels is None or self.task not in ("multiclass", "binary"):
+            return None
+        if self.labels.ndim == 1:
+            return np.asarray(self.labels, dtype=np.intp)
+        return np.where(self.labels.any(axis=1), self.labels.argmax(axis=1), -1)
+
+    @property
+    def decides(self) -> bool:
+        """Whether scores decide for classes: not those of a regression or without a threshold."""
+        if self.task == "binary" and not self.manifest.get("has_threshold", True):
+            return False
+        return self.task != "regression"
 
     @cached_property
     def ids(self) -> list[str]:
@@ -385,7 +407,7 @@ class Run:
         share = float(self.shares.pooled_shares[2])
         if not self.metrics:
             return inference.verdict(None, interaction_share=share, space=self.space)
-        flips = inference.flips(self.decomposition, self.labels, self.task, self.space)
+        flips = self._flips
         gap = self.gap(self.metrics[0])
         if not np.isfinite(gap.difference):
             # A single text or image: only the plain projection exists.
@@ -514,11 +536,14 @@ class Run:
             ("prediction_emap_leave_one_out", "emap_leave_one_out"),
         ):
             table[column] = inference.prediction_names(
-                self.scores(projection), self.classes, self.task, self.space
+                self.scores(projection),
+                self.classes,
+                self.task if self.decides else "regression",
+                self.space,
             )
             table[column.replace("prediction", "correct")] = self._right(self.scores(projection))
-        table["flip"] = inference.flips(d, self.labels, self.task, self.space)
-        table["kind"] = inference.kinds(d, self.task, self.space)
+        table["flip"] = self._flips
+        table["kind"] = inference.kinds(d, self.task, self.space) if self.decides else None
         table["interaction"] = np.linalg.norm(self.shares.interaction, axis=1)
         table["text_index"] = d.text_index
         table["image_index"] = d.image_index
@@ -526,11 +551,18 @@ class Run:
             table["label_index"] = self.labels
         return table
 
-    def _right(self, scores: Array) -> NDArray[Any] | None:
-        if self.labels is None or self.task == "regression":
+    @property
+    def _flips(self) -> NDArray[np.str_] | None:
+        if not self.decides:
             return None
-        same = inference.predict(scores, self.task, self.space) == self.labels
-        return np.asarray(same if same.ndim == 1 else same.all(axis=1))
+        return inference.flips(self.decomposition, self.labels, self.task, self.space)
+
+    def _right(self, scores: Array) -> NDArray[Any] | None:
+        if self.labels is None or not self.decides:
+            return None
+        earned = inference.earned(inference.predict(scores, self.task, self.space), self.labels)
+        # Of several annotators, two of ten or more agree.
+        return earned >= (self.labels.shape[1] if self.task == "multilabel" else 0.5)
 
     def _keep(self, name: str, content: dict[str, Any]) -> None:
         try:

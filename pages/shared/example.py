@@ -98,7 +98,8 @@ def show_waterfall(run: Run, position: int, key: str, *, most: int = 3) -> None:
 
 def _true_class(run: Run, position: int) -> int | None:
     several = run.task == "multiclass" and run.decomposition.logits.shape[1] > 1
-    return int(run.labels[position]) if several and run.labels is not None else None
+    truth = run.true_classes
+    return int(truth[position]) if several and truth is not None and truth[position] >= 0 else None
 
 
 def _mark(right: object) -> str:

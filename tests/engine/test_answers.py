@@ -1,0 +1,140 @@
+"""From a table with the answers of several annotators to VQA accuracy in the shown record."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from samples import Staged, as_callable, make_examples
+
+import emap_core as emap
+from emap_core.cli import main
+from emap_core.errors import EmapError, LabelError, SettingError
+
+CLASSES = Staged.classes
+
+
+def official(result, answers):
+    """Return VQA accuracy as the official evaluation script computes it."""
+    matches = []
+    for i in range(len(answers)):
+        others = answers[:i] + answers[i + 1 :]
+        matches.append(min(1, sum(answer == result for answer in others) / 3))
+    return sum(matches) / len(matches)
+
+
+def annotators(n, seed=0):
+    rng = np.random.default_rng(seed)
+    return [
+        [str(answer) for answer in rng.choice([*CLASSES, "unsure"], 10, p=[0.5, 0.3, 0.15, 0.05])]
+        for _ in range(n)
+    ]
+
+
+@pytest.fixture
+def table(tmp_path):
+    data = make_examples(12, 4, 6)
+    for key, image in zip(data.image_keys, data.images, strict=True):
+        image.save(tmp_path / f"{key}.png")
+    return pd.DataFrame(
+        {
+            "text": data.texts,
+            "image": [f"{key}.png" for key in data.image_keys],
+            "answers": annotators(12),
+        }
+    )
+
+
+def written(table, form, folder):
+    file = folder / f"data.{form.split()[0]}"
+    if form == "csv":
+        table.assign(answers=table.answers.map("|".join)).to_csv(file, index=False)
+    elif form == "jsonl":
+        table.to_json(file, orient="records", lines=True)
+    elif form == "jsonl of dicts":
+        as_dicts = table.answers.map(lambda each: [{"answer": answer} for answer in each])
+        table.assign(answers=as_dicts).to_json(file, orient="records", lines=True)
+    else:
+        table.to_parquet(file)
+    return f"{form.split()[0]}:{file}"
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "jsonl of dicts", "parquet"])
+def test_answers_in_a_table_become_the_official_accuracy(form, table, tmp_path, capsys):
+    data = emap.load_dataset(written(table, form, tmp_path), label_column="answers")
+    run = emap.compute(Staged(), data, out=tmp_path / "run")
+    predicted = [CLASSES[c] for c in run.decomposition.logits.argmax(axis=1)]
+    expected = np.mean(
+        [official(p, answers) for p, answers in zip(predicted, table.answers, strict=True)]
+    )
+    assert run.metrics == ["vqa_accuracy"]
+    assert run.table().loc["full", "vqa_accuracy"] == pytest.approx(expected)
+    assert main(["show", str(run.path), "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)["metrics"]["vqa_accuracy"]
+    assert record["full"] == pytest.approx(expected)
+    assert record["gap_leave_one_out_low"] <= record["gap_leave_one_out"]
+    assert 0 < record["p_value"] <= 1
+
+
+def test_examples_say_what_most_answered_and_whether_the_model_agrees(tmp_path):
+    answers = annotators(60)
+    answers[0] = ["one"] * 9 + ["zero"]
+    answers[1] = ["unsure"] * 10
+    run = emap.compute(Staged(), make_examples(labels=answers), out=tmp_path / "run")
+    examples = run.examples()
+    assert examples["label"][0] == "one, zero"
+    assert examples["label"][1] == "none of the classes"
+    for i in range(60):
+        assert examples["correct"][i] == (official(examples["prediction"][i], answers[i]) >= 0.5)
+    assert list(run.true_classes[:2]) == [1, -1]
+    assert not examples["correct"][1]
+
+
+def test_lists_of_different_classes_stay_a_multilabel_task(table, tmp_path):
+    table["answers"] = [["zero", "one"], ["two"], []] * 4
+    data = emap.load_dataset(written(table, "jsonl", tmp_path), label_column="answers")
+    assert data.task == "multilabel"
+
+
+@pytest.mark.parametrize(
+    ("changes", "metrics", "error", "message"),
+    [
+        ({"labels": annotators(60)}, ("accuracy",), SettingError, "take vqa_accuracy"),
+        ({}, ("vqa_accuracy",), SettingError, "take accuracy"),
+        ({"labels": [["red"] * 10] * 60}, (), LabelError, "no annotator's answer is a class"),
+    ],
+)
+def test_answers_and_metrics_that_do_not_fit_are_refused(
+    changes, metrics, error, message, tmp_path
+):
+    with pytest.raises(error, match=message):
+        emap.compute(Staged(), make_examples(**changes), out=tmp_path / "run", metrics=metrics)
+
+
+def test_a_missing_answer_names_its_row(table, tmp_path):
+    table.loc[3, "answers"] = None
+    with pytest.raises(EmapError, match="there is no answer"):
+        emap.load_dataset(written(table, "jsonl", tmp_path), label_column="answers")
+
+
+class Similarity:
+    """Ranks pairs by one number; 0 decides nothing."""
+
+    fingerprint = "similarity"
+    has_threshold = False
+
+    def __call__(self, texts, images):
+        return as_callable(texts, images)[:, :1] + 5.0
+
+
+def test_a_score_without_a_threshold_is_judged_by_its_ranking(tmp_path):
+    labels = [i % 2 for i in range(60)]
+    data = make_examples(labels=labels, task="binary", classes=["no", "yes"])
+    run = emap.compute(Similarity(), data, out=tmp_path / "run")
+    assert run.metrics == ["roc_auc", "average_precision"]
+    examples = run.examples()
+    assert examples[["correct", "flip", "kind"]].isna().all(axis=None)
+    assert float(examples["prediction"][0]) == pytest.approx(
+        run.decomposition.logits[0, 0], rel=1e-2
+    )
+    assert "changes" not in "".join(run.verdict().details)
