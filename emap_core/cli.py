@@ -44,6 +44,9 @@ _RUN_SETTINGS: dict[str, dict[str, Any]] = {
     "--batch-size": {"type": int, "metavar": "PAIRS", "help": "measured by default"},
     "--device": {"help": "auto (default), cpu, cuda, mps"},
     "--precision": {"help": "float32 (default), bfloat16 or float16"},
+    "--engine": {"choices": ("local", "ray"), "help": "ray: share the tiles out to workers"},
+    "--address": {"help": "of a Ray cluster; a local one by default"},
+    "--cpus-per-worker": {"type": int, "metavar": "N", "help": "ray: 1 by default"},
     "--cluster": {
         "choices": ("auto", "none", "image", "text", "both"),
         "help": "what is resampled for intervals; whole images where they repeat",

@@ -9,7 +9,7 @@ import shutil
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -146,6 +146,12 @@ def compute(
         What is resampled for intervals: whole images where they repeat, unless told otherwise.
     n_resamples : int
         1,000 by default.
+    engine : {"local", "ray"}
+        Evaluate in this process, or share the tiles out to the workers of a Ray cluster.
+    address : str, optional
+        Of the cluster; a local one is started by default.
+    cpus_per_worker : int
+        Cores that a worker takes, 1 by default; one GPU each where the cluster has them.
     fingerprint : str, optional
         Names a model that states none, so that its run can be resumed.
 
@@ -159,11 +165,27 @@ def compute(
         If something is wrong with model, data or settings, or the run is cancelled; tiles that
         were finished are kept.
     """
-    work = prepare(model, dataset, Settings.of(settings), model_args, data_args, train, train_args)
-    try:
-        return _compute(work, LocalWorker(), out, queue, listener, cancelled)
-    finally:
-        work.images.close()
+    wanted = Settings.of(settings)
+    arguments = (model, dataset, wanted, model_args, data_args)
+    with _workers(arguments, wanted) as workers:
+        if wanted.engine == "ray":
+            # The pairs are evaluated elsewhere; here the model only tells what it is.
+            arguments = (model, dataset, replace(wanted, device="cpu"), model_args, data_args)
+        work = prepare(*arguments, train, train_args)
+        try:
+            return _compute(work, workers, out, queue, listener, cancelled)
+        finally:
+            work.images.close()
+
+
+def _workers(
+    arguments: tuple[Any, ...], settings: Settings
+) -> contextlib.AbstractContextManager[Workers]:
+    if settings.engine == "local":
+        return contextlib.nullcontext(LocalWorker())
+    from emap_core.engine.ray_workers import ray_workers
+
+    return ray_workers(arguments, settings)
 
 
 def estimate(
@@ -221,7 +243,7 @@ def _estimate(work: Work, n_previews: int, overhead: float) -> Estimate:
         seconds=n_pairs / work.probe.pairs_per_second + overhead,
         grid_bytes=work.grid_bytes,
         keep=work.keep,
-        device=work.scorer.device,
+        device=work.device,
         task=work.task,
         space=work.settings.space,
         classes=work.classes,
@@ -258,7 +280,7 @@ def _compute(
         try:
             evaluation = _begin(folder, work, plan is not None)
             progress.folder = folder
-            with _turn(work.scorer.device, progress) if queue else contextlib.nullcontext():
+            with _turn(work.device, progress) if queue else contextlib.nullcontext():
                 _evaluate(folder, work, workers, evaluation, progress)
         except BaseException as error:
             _stopped(folder, progress, error)
@@ -364,7 +386,7 @@ def _evaluate(
         tiles=evaluation.n_tiles,
         keep=work.keep,
         kept_classes=[work.classes[c] for c in work.kept_classes or []],
-        device=work.scorer.device,
+        device=work.device,
     )
     work.images.keep_thumbnails(folder.images)
     if work.scorer.staged:
@@ -463,7 +485,7 @@ def _manifest(work: Work) -> dict[str, Any]:
         "settings": {
             key: value
             for key, value in asdict(work.settings).items()
-            if key not in ("metrics", "fingerprint")
+            if key not in ("metrics", "fingerprint", "address")
         },
         "metrics": work.metrics,
         "has_threshold": work.scorer.has_threshold,
@@ -475,7 +497,7 @@ def _manifest(work: Work) -> dict[str, Any]:
         "classes": work.classes,
         "keep": work.keep,
         "kept_classes": work.kept_classes if work.keep == "classes" else None,
-        "device": work.scorer.device,
+        "device": work.device,
         "skipped": [str(row) for row in getattr(work.dataset, "skipped", None) or []],
         "n_examples": len(work.dataset),
         "n_available": work.n_available,

@@ -15,7 +15,7 @@ from emap_core.models.base import Output
 Method = Literal["exact", "sampled", "subsample"]
 METHODS = ("exact", "sampled", "subsample")
 KEEPS = ("auto", "grid", "sums")
-ENGINES = ("local",)
+ENGINES = ("local", "ray")
 CLUSTERS = ("auto", "none", "image", "text", "both")
 
 
@@ -37,6 +37,8 @@ class Settings:
     device: str = "auto"
     precision: str = "float32"
     engine: str = "local"
+    address: str | None = None
+    cpus_per_worker: int = 1
     metrics: tuple[str, ...] = ()
     cluster: Cluster = "auto"
     n_resamples: int = 1000
@@ -63,6 +65,7 @@ class Settings:
             "subsample_size",
             "repeats",
             "n_resamples",
+            "cpus_per_worker",
         ):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):

@@ -90,15 +90,33 @@ class EncodedItems:
         """Make sure that a chunk is encoded."""
         if number in self._chunks:
             return
-        if self._folder is not None:
-            stored = _load(self._file(number))
-            if stored is not None:
-                self._chunks[number] = self._placed(trees.to_device(stored, self._device))
-                return
-        states = self._encode(number)
+        stored = self.stored(number)
+        if stored is None:
+            stored = self._encode(number)
+            self.store(number, stored)
+        else:
+            stored = trees.to_device(stored, self._device)
+        self._chunks[number] = self._placed(stored)
+
+    def stored(self, number: int) -> States | None:
+        """Return a chunk's states from disk, on the host; None where they are not there."""
+        return None if self._folder is None else _load(self._file(number))
+
+    def store(self, number: int, states: States) -> None:
+        """Write a chunk's states to disk, where there is a folder."""
         if self._folder is not None:
             _save(self._file(number), states)
-        self._chunks[number] = self._placed(states)
+
+    def encode_with(self, encode: Callable[[int], States]) -> None:
+        """Get chunks from `encode` from now on, and let those go that are there."""
+        self._encode = encode
+        self._chunks = {}
+        self._last = None
+
+    def release(self, number: int) -> States:
+        """Return a chunk's states and let them go."""
+        self.prepare(number)
+        return self._chunks.pop(number)
 
     def _placed(self, states: States) -> States:
         """Return the states on the device, or on the host where all of them would not fit."""

@@ -64,6 +64,8 @@ class Work:
         Short names for people and run ids.
     fingerprints : dict
         Of ``model`` (None if it states none) and ``data``, and of ``train`` where it is given.
+    device : str
+        Where the pairs are evaluated.
     train : Dataset or None
         What linear baselines are trained on.
     probe : Probe
@@ -95,6 +97,7 @@ class Work:
     dataset_name: str
     fingerprints: dict[str, str | None]
     train: Any
+    device: str
     subsamples: Index
     n_available: int
     probe: Probe = field(init=False)
@@ -113,9 +116,13 @@ class Work:
         """
         by_hand = self.settings.batch_size
         self.evaluator.batch_size = by_hand or 2**30
-        self.probe = measure(self.evaluator, _TILE_MEMORY, 0.5 if by_hand is None else 0.0)
-        self.evaluator.batch_size = by_hand or self.probe.batch_size
-        self._fit_labels(self.probe.cells.shape[2])
+        self.take(measure(self.evaluator, _TILE_MEMORY, 0.5 if by_hand is None else 0.0))
+
+    def take(self, probe: Probe) -> None:
+        """Take the first pairs from whoever evaluated them; raises as `measure` does."""
+        self.probe = probe
+        self.evaluator.batch_size = self.settings.batch_size or probe.batch_size
+        self._fit_labels(probe.cells.shape[2])
 
     def resume(self, n_classes: int) -> None:
         """Take up work whose outputs are known to have `n_classes`; nothing is measured again."""
@@ -299,6 +306,7 @@ def prepare(
         }
         | ({} if train is None else {"train": _fingerprint(train, find_cells(train))}),
         train=train,
+        device=scorer.device,
         subsamples=subsamples,
         n_available=n_available,
     )

@@ -1,0 +1,370 @@
+"""Tiles handed to Ray actors, one per GPU or per few cores; an optional extra."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+import torch
+
+from emap_core.engine.evaluate import Probe
+from emap_core.engine.plan import Tile
+from emap_core.engine.progress import Progress
+from emap_core.engine.settings import Settings
+from emap_core.engine.states import EncodedItems
+from emap_core.engine.work import Work, prepare
+from emap_core.engine.workers import Block, Corner, FinishedBlock, FinishedTile
+from emap_core.errors import EmapError, MissingExtraError, RunError, SettingError
+from emap_core.models import states as trees
+from emap_core.models.states import States
+from emap_core.runs.folder import RunFolder
+
+Item = TypeVar("Item")
+
+ATTEMPTS = 3
+"""How often a tile may cost a worker its life before the run is stopped."""
+_SECONDS_BETWEEN_LOOKS = 0.2
+_SECONDS_BETWEEN_GROWTH = 3.0
+_SECONDS_OF_PATIENCE = 30.0
+
+
+class RayWorkers:
+    """Actors that each hold the model and the data; tiles go to whoever is free.
+
+    The plan, the store of tiles, their order in the sums and the progress are the driver's, as
+    with `LocalWorker`: for the same plan and threads the sums are the same to the bit. A worker
+    that dies is started again and costs the tile that it held; new nodes of the cluster get
+    workers when they come.
+
+    Parameters
+    ----------
+    arguments : tuple
+        What `prepare` takes, for each worker to load model and data itself.
+    settings : Settings
+        ``address`` of a cluster, a local one by default; ``cpus_per_worker``; ``device``.
+
+    Raises
+    ------
+    MissingExtraError
+        If Ray is not installed.
+    SettingError
+        If there is no cluster at the address, or it has no room for a worker.
+    """
+
+    def __init__(self, arguments: tuple[Any, ...], settings: Settings) -> None:
+        self._ray = _import_ray()
+        self._threads = settings.cpus_per_worker
+        self._started = _connect(self._ray, settings.address)
+        wants_gpu = settings.device == "auto" or settings.device.startswith("cuda")
+        has_gpu = self._ray.cluster_resources().get("GPU", 0) >= 1
+        self._needs = {"CPU": float(self._threads)} | (
+            {"GPU": 1.0} if wants_gpu and has_gpu else {}
+        )
+        self._actors: list[Any] = []
+        self._states: Any = None
+        self._looked = float("-inf")
+        try:
+            self._arguments = self._ray.put(arguments)
+        except TypeError as error:
+            self.close()
+            raise SettingError(
+                f"model or data cannot be sent to workers ({str(error).splitlines()[0]}); name "
+                "them by spec strings"
+            ) from error
+        self._wait_for_room()
+
+    def close(self) -> None:
+        """Let the workers go, and the cluster if it was started here."""
+        for actor in self._actors:
+            self._ray.kill(actor)
+        self._actors = []
+        if self._started:
+            self._ray.shutdown()
+
+    def measure(self, work: Work) -> None:
+        """Evaluate the first pairs on one of the workers, whose device is the one that counts."""
+        probe, work.device = self._get(self._actors[0].measure.remote())
+        work.take(probe)
+
+    def encode(self, work: Work, folder: RunFolder, progress: Progress) -> None:
+        """Share the encoders' chunks out; states stay in Ray's object store for all workers."""
+        self._states = self._ray.put(
+            {
+                items.name: self._encode_side(items, folder, progress)
+                for items in (work.evaluator.texts, work.evaluator.images)
+            }
+        )
+
+    def _encode_side(self, items: EncodedItems, folder: RunFolder, progress: Progress) -> list[Any]:
+        """Return references to the states of each chunk."""
+        items.keep_in(folder.states)
+        found: dict[int, Any] = {}
+        for number in range(items.n_chunks):
+            stored = items.stored(number)
+            if stored is not None:
+                found[number] = self._ray.put(stored)
+
+        def finish(number: int, states: States) -> None:
+            items.store(number, states)
+            found[number] = self._ray.put(states)
+            progress.encoding(items.name, len(found), items.n_chunks)
+
+        self._share_out(
+            [number for number in range(items.n_chunks) if number not in found],
+            lambda actor, number: actor.encode.remote(items.name, number),
+            finish,
+            progress,
+            lambda number: f"chunk {number} of the {items.name}",
+        )
+        return [found[number] for number in range(items.n_chunks)]
+
+    def tiles(
+        self,
+        work: Work,
+        tiles: Iterable[Tile],
+        corner: Corner,
+        finish: Callable[[Tile, FinishedTile], None],
+        progress: Progress,
+    ) -> None:
+        """Evaluate tiles, one at a time on each worker."""
+        of_run = self._of_run(work)
+
+        def name(tile: Tile) -> str:
+            first = work.evaluator.name_pair(tile.rows.start, tile.columns.start)
+            last = work.evaluator.name_pair(tile.rows.stop - 1, tile.columns.stop - 1)
+            return f"tile {tile.number}, from {first} to {last},"
+
+        self._share_out(
+            tiles,
+            lambda actor, tile: actor.tile.remote(
+                of_run, self._states, tile, corner if tile.number == 0 else None
+            ),
+            finish,
+            progress,
+            name,
+        )
+
+    def blocks(
+        self,
+        work: Work,
+        blocks: Iterable[Block],
+        finish: Callable[[Block, FinishedBlock], None],
+        progress: Progress,
+    ) -> None:
+        """Evaluate blocks of single cells, one at a time on each worker."""
+        of_run = self._of_run(work)
+
+        def name(block: Block) -> str:
+            first = work.evaluator.name_pair(int(block.rows[0]), int(block.columns[0]))
+            return f"block {block.number}, which begins with {first},"
+
+        self._share_out(
+            blocks,
+            lambda actor, block: actor.block.remote(of_run, self._states, block),
+            finish,
+            progress,
+            name,
+        )
+
+    def _of_run(self, work: Work) -> tuple[int, int]:
+        return work.n_classes, work.evaluator.batch_size
+
+    def _share_out(
+        self,
+        items: Iterable[Item],
+        submit: Callable[[Any, Item], Any],
+        finish: Callable[[Item, Any], None],
+        progress: Progress,
+        name: Callable[[Item], str],
+    ) -> None:
+        """Keep every worker busy with one item; whatever ends this, finished items are kept."""
+        waiting = (_Task(number, item) for number, item in enumerate(items))
+        busy: dict[Any, tuple[Any, _Task[Item]]] = {}
+        done: set[int] = set()
+        longest = 0.0
+
+        def overdue() -> _Task[Item] | None:
+            """Return a task whose worker seems to be lost with its node, to be done elsewhere."""
+            patience = max(_SECONDS_OF_PATIENCE, 5 * longest)
+            for _, task in busy.values():
+                if task.number not in done and time.monotonic() - task.since > patience:
+                    return _Task(task.number, task.item)
+            return None
+
+        def take(reference: Any) -> None:
+            nonlocal longest
+            _, task = busy.pop(reference)
+            if task.number in done:
+                return
+            found = self._get(reference, lambda: name(task.item))
+            longest = max(longest, time.monotonic() - task.since)
+            done.add(task.number)
+            finish(task.item, found)
+
+        try:
+            while True:
+                progress.check()
+                self._grow()
+                at_work = [actor for actor, _ in busy.values()]
+                for actor in (one for one in self._actors if one not in at_work):
+                    task = next(waiting, None) or overdue()
+                    if task is None:
+                        break
+                    task.since = time.monotonic()
+                    busy[submit(actor, task.item)] = (actor, task)
+                if all(task.number in done for _, task in busy.values()):
+                    return
+                for reference in self._ray.wait(list(busy), timeout=_SECONDS_BETWEEN_LOOKS)[0]:
+                    take(reference)
+        finally:
+            if busy:
+                for reference in self._ray.wait(list(busy), num_returns=len(busy), timeout=0)[0]:
+                    with contextlib.suppress(EmapError):
+                        take(reference)
+
+    def _get(self, reference: Any, name: Callable[[], str] = lambda: "the first pairs") -> Any:
+        exceptions = self._ray.exceptions
+        try:
+            return self._ray.get(reference)
+        except exceptions.RayTaskError as error:
+            if isinstance(error.cause, EmapError):
+                raise error.cause from None
+            raise RunError(f"a worker failed at {name()} with: {error.cause!r}") from error
+        except exceptions.RayError as error:
+            raise RunError(
+                f"{name()} cost {ATTEMPTS} workers their lives, the last with: "
+                f"{str(error).splitlines()[0]}; all that was finished is kept"
+            ) from error
+
+    def _grow(self) -> None:
+        """Start a worker wherever the cluster has room for one, also on nodes that come later."""
+        # A cluster takes a moment to count the workers that were started last.
+        if time.monotonic() - self._looked < _SECONDS_BETWEEN_GROWTH:
+            return
+        self._looked = time.monotonic()
+        free = self._ray.available_resources()
+        room = min(int(free.get(name, 0) // amount) for name, amount in self._needs.items())
+        for _ in range(room):
+            actor = self._ray.remote(_Worker).options(
+                num_cpus=self._needs["CPU"],
+                num_gpus=self._needs.get("GPU", 0),
+                max_restarts=-1,
+                max_task_retries=ATTEMPTS - 1,
+            )
+            self._actors.append(actor.remote([self._arguments], self._threads))
+
+    def _wait_for_room(self) -> None:
+        deadline = time.monotonic() + _SECONDS_OF_PATIENCE
+        while True:
+            self._looked = float("-inf")
+            self._grow()
+            if self._actors:
+                return
+            if time.monotonic() > deadline:
+                free = self._ray.available_resources()
+                self.close()
+                raise SettingError(
+                    f"the cluster has no room for a worker, which needs {self._needs}; free are "
+                    f"{ {name: free.get(name, 0.0) for name in self._needs} }"
+                )
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+@dataclass
+class _Task(Generic[Item]):
+    """One item on its way."""
+
+    number: int
+    item: Item
+    since: float = 0.0
+
+
+class _Worker:
+    """Model and data in a process of their own, asked for chunks and tiles."""
+
+    def __init__(self, arguments: list[Any], n_threads: int) -> None:
+        torch.set_num_threads(n_threads)
+        # A reference within a list, so that a worker that is started again can still get it.
+        self._work = prepare(*_import_ray().get(arguments[0]))
+        self._n_classes: int | None = None
+
+    def measure(self) -> tuple[Probe, str]:
+        """Return the first pairs, and the device that they were evaluated on."""
+        self._work.measure()
+        return self._work.probe, self._work.scorer.device
+
+    def encode(self, name: str, number: int) -> States:
+        """Return the states of a chunk, on the host."""
+        items = self._items()[name]
+        items.prepare(number)
+        return trees.to_device(items.release(number), "cpu")
+
+    def tile(
+        self, of_run: tuple[int, int], states: Any, tile: Tile, corner: Corner
+    ) -> FinishedTile:
+        """Return what is left of a tile."""
+        self._take_up(of_run, states)
+        cells = self._work.evaluator.cells(tile.rows, tile.columns, corner)
+        return FinishedTile.of(self._work, tile, cells)
+
+    def block(self, of_run: tuple[int, int], states: Any, block: Block) -> FinishedBlock:
+        """Return the outputs for single cells."""
+        self._take_up(of_run, states)
+        return FinishedBlock.of(self._work, block)
+
+    def _items(self) -> dict[str, EncodedItems]:
+        return {i.name: i for i in (self._work.evaluator.texts, self._work.evaluator.images)}
+
+    def _take_up(self, of_run: tuple[int, int], states: dict[str, list[Any]] | None) -> None:
+        if self._n_classes is not None:
+            return
+        self._n_classes, self._work.evaluator.batch_size = of_run
+        self._work.resume(self._n_classes)
+        for name, references in (states or {}).items():
+            self._items()[name].encode_with(partial(self._fetch, references))
+
+    def _fetch(self, references: list[Any], number: int) -> States:
+        ray = _import_ray()
+        return trees.to_device(ray.get(references[number]), self._work.scorer.device)
+
+
+@contextlib.contextmanager
+def ray_workers(arguments: tuple[Any, ...], settings: Settings) -> Iterator[RayWorkers]:
+    """Give workers for the time of a run."""
+    workers = RayWorkers(arguments, settings)
+    try:
+        yield workers
+    finally:
+        workers.close()
+
+
+def _import_ray() -> Any:
+    try:
+        import ray
+    except ImportError:
+        raise MissingExtraError("engine='ray' needs Ray: pip install 'emap-lens[ray]'") from None
+    return ray
+
+
+def _connect(ray: Any, address: str | None) -> bool:
+    """Connect to the cluster, or start a local one; return whether it was started here."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        if address is not None and ":" in address:
+            # Ray itself would wait for minutes.
+            host, _, port = address.removeprefix("ray://").rpartition(":")
+            socket.create_connection((host, int(port)), timeout=10).close()
+        if ray.is_initialized():
+            return False
+        ray.init(
+            address=address, include_dashboard=False, log_to_driver=False, logging_level="ERROR"
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise SettingError(f"there is no Ray cluster at {address!r}: {error}") from error
+    return True

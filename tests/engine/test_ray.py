@@ -1,0 +1,206 @@
+"""Tiles shared out to the workers of a real Ray instance."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import emap_core as emap
+from emap_core.errors import ModelError, RunError, SettingError
+from emap_core.runs import describe_run
+
+ray = pytest.importorskip("ray", reason="the package ray is not installed")
+pytestmark = pytest.mark.ray
+
+HOUSE = Path(__file__).parents[2]
+
+MODULE = """
+import os, signal
+from pathlib import Path
+from samples import WithGrid, make_examples
+
+HERE = Path(__file__).parent
+
+class Fragile(WithGrid):
+    fingerprint = "fragile"
+
+    def __init__(self, wait=0.0):
+        super().__init__()
+        self.wait = wait
+
+    def encode_texts(self, texts):
+        self._count("text", len(texts))
+        return super().encode_texts(texts)
+
+    def encode_images(self, images):
+        self._count("image", len(images))
+        return super().encode_images(images)
+
+    def score_grid(self, t, v):
+        import time
+        time.sleep(self.wait)
+        self._count("pair", len(t["t"]) * len(v[0]))
+        deadly = HERE / "deadly"
+        if deadly.exists() and float(deadly.read_text()) in v[0][:, 0].tolist():
+            os.kill(os.getpid(), signal.SIGKILL)
+        once = HERE / "once"
+        if once.exists() and len(t["t"]):
+            once.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().score_grid(t, v)
+
+    def _count(self, what, n):
+        with (HERE / "counts").open("a") as file:
+            file.write(f"{what} {n}\\n")
+
+def load(wait=0.0):
+    return Fragile(float(wait))
+
+def wrong():
+    model = Fragile()
+    model.score_grid = lambda t, v: super(Fragile, model).score_grid(t, v) * float("nan")
+    return model
+
+def data():
+    return make_examples()
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """Two cores of a local Ray whose workers find the module beside the tests' own."""
+    folder = tmp_path_factory.mktemp("ray")
+    (folder / "fragile_model.py").write_text(MODULE)
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (folder, HOUSE / "tests", HOUSE)))
+    sys.path.insert(0, str(folder))
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield folder
+    ray.shutdown()
+    sys.path.remove(str(folder))
+    os.environ.pop("PYTHONPATH")
+    if before is not None:
+        os.environ["PYTHONPATH"] = before
+
+
+@pytest.fixture
+def module(cluster):
+    """The folder of the model, with nothing in it that kills or was counted."""
+    for name in ("deadly", "once", "counts"):
+        (cluster / name).unlink(missing_ok=True)
+    return cluster
+
+
+@pytest.fixture(scope="module")
+def alone(cluster, tmp_path_factory):
+    """The same work on the local engine, with the same plan."""
+    out = tmp_path_factory.mktemp("alone") / "run"
+    return emap.compute("fragile_model:load", "fragile_model:data", out=out, batch_size=20)
+
+
+def with_ray(out, model="fragile_model:load", **settings):
+    settings = {"batch_size": 20, "engine": "ray", **settings}
+    return emap.compute(model, "fragile_model:data", out=out, **settings)
+
+
+def assert_same(a, b):
+    for name in a.decomposition.__dataclass_fields__:
+        ours, theirs = getattr(a.decomposition, name), getattr(b.decomposition, name)
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(a.grid.load(), b.grid.load())
+
+
+def counted(module):
+    total = {"text": 0, "image": 0, "pair": 0}
+    for line in (module / "counts").read_text().splitlines():
+        what, n = line.split()
+        total[what] += int(n)
+    return total
+
+
+def test_two_workers_give_the_bits_of_the_local_engine(module, alone, tmp_path):
+    events = []
+    run = with_ray(tmp_path / "run", listener=events.append)
+    assert_same(run, alone)
+    assert counted(module)["pair"] == 11 * 23
+    assert (counted(module)["text"], counted(module)["image"]) == (11, 23)
+    assert events[-1]["event"] == "finished"
+
+
+def test_a_tile_that_kills_three_workers_is_named_and_the_rest_is_kept(module, alone, tmp_path):
+    deadly = alone.decomposition.image_index.max()
+    example = int(np.flatnonzero(alone.decomposition.image_index == deadly)[0])
+    image = emap.load_dataset("fragile_model:data").images[example]
+    (module / "deadly").write_text(repr(float(np.asarray(image).reshape(-1)[0] / 255)))
+    with pytest.raises(RunError, match=r"tile \d+, from the text '.*lives.*kept") as caught:
+        with_ray(tmp_path / "run")
+    assert "example" in str(caught.value)
+    assert describe_run(tmp_path / "run").status == "failed"
+    assert list((tmp_path / "run" / "tiles").glob("*.npz"))
+    (module / "deadly").unlink()
+    (module / "counts").unlink()
+    assert_same(with_ray(tmp_path / "run"), alone)
+    assert counted(module)["pair"] < 11 * 23, "finished tiles are not computed again"
+    assert (counted(module)["text"], counted(module)["image"]) == (0, 0)
+
+
+def killed_driver(module, out, at_tiles, worker_too):
+    """Kill a driver, and a worker before it where asked, once so many tiles are stored."""
+    command = [sys.executable, "-m", "emap_core", "run", "--model", "fragile_model:load"]
+    command += ["--data", "fragile_model:data", "--batch-size", "20", "--engine", "ray"]
+    command += ["--address", ray.get_runtime_context().gcs_address, "--progress", "none"]
+    command += ["--model-arg", "wait=0.2", "--out", str(out)]
+    process = subprocess.Popen(command, cwd=HOUSE, stdout=subprocess.DEVNULL)
+    while len(list(out.glob("tiles/*.npz"))) < at_tiles and process.poll() is None:
+        time.sleep(0.01)
+    if worker_too:
+        (module / "once").touch()
+        while (module / "once").exists() and process.poll() is None:
+            time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    return len(list(out.glob("tiles/*.npz")))
+
+
+def test_a_worker_the_driver_or_both_may_be_killed(module, alone, tmp_path):
+    stored = killed_driver(module, tmp_path / "run", 2, worker_too=False)
+    assert 2 <= stored < killed_driver(module, tmp_path / "run", 6, worker_too=True)
+    (module / "once").touch()
+    run = with_ray(tmp_path / "run", model_args={"wait": "0.2"})
+    assert not (module / "once").exists()
+    assert_same(run, alone)
+    # A kill of a driver costs the tiles of its two workers, a kill of a worker costs its own.
+    assert counted(module)["pair"] <= 11 * 23 + 2 * 2 * 20 + 2 * 20
+
+
+def test_samples_are_shared_out_too(module, tmp_path):
+    settings = {"method": "sampled", "images_per_text": 6}
+    here = emap.compute(
+        "fragile_model:load", "fragile_model:data", out=tmp_path / "a", batch_size=20, **settings
+    )
+    there = with_ray(tmp_path / "b", **settings)
+    for name in ("logits", "text_mean", "image_mean"):
+        ours, theirs = getattr(here.decomposition, name), getattr(there.decomposition, name)
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_models_mistake_is_told_as_by_the_local_engine(module, tmp_path):
+    with pytest.raises(ModelError, match="the model returned nan for the text"):
+        with_ray(tmp_path / "run", model="fragile_model:wrong")
+
+
+def test_a_cluster_that_is_not_there_is_told(module, tmp_path):
+    with pytest.raises(SettingError, match="there is no Ray cluster at"):
+        with_ray(tmp_path / "run", address="127.0.0.1:1")
+
+
+def test_what_cannot_be_sent_is_told(module, tmp_path):
+    model = emap.load_model("fragile_model:load")
+    model.lock = __import__("threading").Lock()
+    with pytest.raises(SettingError, match="cannot be sent to workers"):
+        emap.compute(model, "fragile_model:data", out=tmp_path / "run", engine="ray")
