@@ -1,13 +1,19 @@
-"""From nothing to the text of one example, as a visitor does it."""
+"""From nothing to a link and a file for a colleague, as a visitor does it."""
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
 import pytest
 
 from emap_core.runs import Run
+
+HOUSE = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.browser
 
@@ -40,41 +46,60 @@ plot => {
 """
 
 
+CELL = """
+(plot, cell) => {
+    // Where the axes put a cell of the 2 × 2 on the screen, off its words.
+    const layout = plot._fullLayout, trace = plot._fullData.find(trace => trace.customdata)
+    const i = [...trace.customdata].indexOf(cell)
+    const box = plot.getBoundingClientRect()
+    return {
+        x: box.left + layout.xaxis._offset + layout.xaxis.l2p(trace.x[i]),
+        y: box.top + layout.yaxis._offset + layout.yaxis.l2p(trace.y[i]),
+    }
+}
+"""
+
 WAIT = 180_000
 
 
-def click_a_lonely_point(page, plot) -> list[str]:
-    """Click until the URL names an example; return the ids of the examples that lie there."""
+def click_in(page, plot, place, address, settings=None) -> dict:
+    """Click where `place` says until the URL is like `address`; return what `place` said."""
     from playwright.sync_api import TimeoutError as TooLong
 
     for _ in range(6):
         come_to_rest(page, plot)
-        point = plot.evaluate(LONELIEST_POINT)
+        point = plot.evaluate(place, settings)
         # As a hand does it: come from elsewhere, rest on the point, click.
         page.mouse.move(point["x"] - 40, point["y"] - 40)
         page.mouse.move(point["x"], point["y"], steps=5)
         page.wait_for_timeout(700)
         page.mouse.click(point["x"], point["y"], delay=50)
         try:
-            page.wait_for_url(re.compile(r"[?&]example="), timeout=WAIT / 6)
+            page.wait_for_url(re.compile(address), timeout=WAIT / 6)
         except TooLong:
             continue
-        return point["ids"]
-    raise AssertionError("six clicks on points chose no example")
+        return point
+    raise AssertionError(f"six clicks did not lead to {address}")
 
 
-def come_to_rest(page, plot):
+def come_to_rest(page, plot=None):
     """Wait until the app computes nothing and the plot stays where it is."""
     before = None
-    for _ in range(WAIT // 1000):
-        plot.scroll_into_view_if_needed()
-        box = plot.evaluate(
-            "plot => plot._fullData?.length && plot.getBoundingClientRect().toJSON()"
-        )
+    for _ in range(WAIT // 500):
+        box = "the page"
+        if plot is not None:
+            plot.scroll_into_view_if_needed()
+            box = plot.evaluate(
+                "plot => plot._fullData?.length && plot.getBoundingClientRect().toJSON()"
+            )
         if box and box == before and not page.locator("[data-testid=stStatusWidget]").count():
             return
         before = box
-        page.wait_for_timeout(1000)
+        page.wait_for_timeout(500)
+
+
+def key_of(page, name):
+    return parse_qs(urlparse(page.url).query).get(name, [None])[0]
 
 
 def test_a_link_to_a_page_opens_the_app_on_a_server_that_nobody_has_used(app_url, browser_page):
@@ -86,30 +111,144 @@ def test_a_link_to_a_page_opens_the_app_on_a_server_that_nobody_has_used(app_url
     expect(browser_page.get_by_role("link", name="Overview")).to_be_visible()
 
 
-def test_from_the_demo_button_to_the_text_of_a_clicked_point(app_url, browser_page):
+def test_the_whole_way_from_the_demo_button_to_a_colleague(app_url, browser_page, tmp_path):
     from playwright.sync_api import expect
 
     url, runs = app_url
     page = browser_page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+
+    def sees(words, **how):
+        expect(page.get_by_text(words, **how).first).to_be_visible(timeout=WAIT)
+
+    def goes_to(name):
+        page.get_by_test_id("stSidebar").get_by_role("link", name=name, exact=True).click()
+        page.wait_for_url(re.compile(f"/{name.lower()}"))
+
+    # Start: a button and ten seconds.
     page.goto(url)
     page.get_by_role("button", name="Run the demo").click()
-
     page.wait_for_url(re.compile(r"/overview\?run="))
-    expect(page.get_by_text(re.compile("by .* points")).first).to_be_visible(timeout=WAIT)
-    run_id = parse_qs(urlparse(page.url).query)["run"][0]
-    run = Run.load(runs / run_id)
-    assert run.manifest["n_pairs_evaluated"] == 107 * 1000
 
-    page.get_by_role("link", name="Contributions").first.click()
-    plot = page.locator(".js-plotly-plot").first
+    # Overview: the verdict, and right and wrong with and without interactions.
+    sees(re.compile(r"without them accuracy falls from .* by .* points \["))
+    run = Run.load(runs / key_of(page, "run"))
+    assert run.manifest["n_pairs_evaluated"] == 107 * 1000
+    second = another_run(runs)
+    cells = page.locator(".st-key-overview-cells .js-plotly-plot").first
+    link = page.get_by_role("link", name=re.compile("right only with interactions"))
+    count = link.inner_text(timeout=WAIT).strip().split()[-5]
+    click_in(page, cells, CELL, r"/examples\?", "helped")
+    assert key_of(page, "view") == "show.helped"
+
+    # Examples: those of the cell, by keyboard, and what the model makes of one.
+    sees(re.compile(f"^1 of {count} "))
+    come_to_rest(page)
+    page.keyboard.press("ArrowRight")
+    sees(re.compile(f"^2 of {count} "))
+    example = run.ids.index(key_of(page, "example"))
+    text = run.texts[run.decomposition.text_index[example]]
+    answer = run.classes[run.labels[example]]
+    sees(re.compile(f"The model answers “{answer}”, which is right. Without interactions"))
+    sees(text, exact=True)
+    waterfall = page.locator(".st-key-examples-waterfall .js-plotly-plot")
+    drawn = re.compile("mean.*text.*image.*EMAP.*interaction.*logit")
+    expect(waterfall.filter(has_text=answer).filter(has_text=drawn).first).to_be_visible(
+        timeout=WAIT
+    )
+    sees("The same text, other images")
+    expect(page.get_by_role("img", name=re.compile(r"image \d+ \S+ \(\d+"))).to_have_count(8)
+
+    # Recombine: the example's pair, then the same text with another image.
+    page.get_by_role("link", name="Give it any other text or image").click()
+    image = int(run.decomposition.image_index[example])
+    sees(f"“{text}” with image {image + 1} (in the data): the model answers {answer}")
+    come_to_rest(page)
+    other = 4 if image != 4 else 5
+    field = page.get_by_label(re.compile("^Another image"))
+    field.fill(str(other + 1))
+    field.press("Enter")
+    sees(f"“{text}” with image {other + 1} (")
+
+    # Modes: how much the first ones explain, with texts and pictures at both ends.
+    page.get_by_role("link", name="What interacts with what, in a few modes").click()
+    sees(re.compile(r"[Mm]ode 1 explains|first mode"))
+
+    # Contributions: a click on a point shows its example; a filter becomes a slice.
+    goes_to("Contributions")
+    plot = page.locator(".st-key-contributions-chart .js-plotly-plot").first
     expect(plot.locator("canvas").first).to_be_visible(timeout=WAIT)
-    ids = click_a_lonely_point(page, plot)
-    chosen = parse_qs(urlparse(page.url).query)["example"][0]
+    before = key_of(page, "example")
+    ids = click_in(page, plot, LONELIEST_POINT, f"[?&]example=(?!{before}(&|$))")["ids"]
+    chosen = key_of(page, "example")
     assert chosen in ids
     text = run.texts[run.decomposition.text_index[run.ids.index(chosen)]]
-    expect(page.get_by_text(text, exact=True).first).to_be_visible(timeout=WAIT)
+    sees(text, exact=True)
+    page.get_by_role("button", name="Filter").click()
+    page.get_by_label("The text contains").fill("circle")
+    page.get_by_label("The text contains").press("Enter")
+    inside = sum("circle" in run.texts[u] for u in run.decomposition.text_index)
+    sees(f"{inside:,} of 9,673")
+    page.keyboard.press("Escape")
+    come_to_rest(page)
+    name = page.get_by_label(re.compile("^Name for these"))
+    name.fill("about circles")
+    name.press("Enter")
+    come_to_rest(page)
+    page.get_by_role("button", name="Save as a slice").click()
+    compared = page.locator(".st-key-slices-compared .js-plotly-plot")
+    row = compared.filter(has_text=f"about circles (N = {inside:,})")
+    expect(row.first).to_be_visible(timeout=WAIT)
 
-    # Whoever gets the link sees the same example.
+    # Compare: two models on the same data.
+    assert second.wait(WAIT / 1000) == 0
+    goes_to("Compare")
+    sees(re.compile("1 of 2 measurably, by accuracy: demo:concat|1 of 2 measurably"))
+
+    # Report: one file, opened from disk.
+    goes_to("Report")
+    come_to_rest(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the report").click()
+    download.value.save_as(tmp_path / "report.html")
+    opens_from_disk(page.context.browser, tmp_path / "report.html")
+
+    # Whoever gets the link sees the same example in the same slice.
+    goes_to("Examples")
+    sees(re.compile(f"{inside:,} of 9,673"))
+    page.get_by_role("button", name="Copy link").click()
+    sees("Link copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert key_of(page, "example") == chosen
     other = page.context.browser.new_context().new_page()
-    other.goto(page.url)
+    other.goto(copied)
     expect(other.get_by_text(text, exact=True).first).to_be_visible(timeout=WAIT)
+    expect(other.get_by_text(chosen, exact=True).first).to_be_visible(timeout=WAIT)
+    expect(other.get_by_text(re.compile(f"{inside:,} of 9,673")).first).to_be_visible(timeout=WAIT)
+
+
+def another_run(runs):
+    """Start a run of another model on the same data, which takes a few seconds."""
+    command = [sys.executable, "-m", "emap_core", "run", "--model", "demo:additive"]
+    return subprocess.Popen(
+        [*command, "--data", "demo:easy-vqa"],
+        env={**os.environ, "EMAP_RUNS": str(runs), "OMP_NUM_THREADS": "1"},
+        cwd=HOUSE,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def opens_from_disk(browser, path):
+    from playwright.sync_api import expect
+
+    report = browser.new_context(offline=True).new_page()
+    wrong = []
+    report.on("pageerror", lambda error: wrong.append(str(error)))
+    report.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    report.goto(path.as_uri())
+    expect(report.locator(".verdict")).to_contain_text("without them accuracy falls")
+    expect(report.locator(".js-plotly-plot .main-svg").first).to_be_visible()
+    figures = report.locator("figure > div > .plotly-graph-div")
+    expect(report.locator("figure .js-plotly-plot")).to_have_count(figures.count())
+    assert figures.count() >= 6
+    assert not wrong
