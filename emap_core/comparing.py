@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from emap_core.errors import RunError
 from emap_core.figures.style import bracket, change, measured
-from emap_core.inference import holm, metric, randomisation_test
+from emap_core.inference import GapDifference, gap_difference, holm, metric, randomisation_test
+from emap_core.inference.gap import Projection
 from emap_core.runs import Run
 
 
@@ -160,6 +163,99 @@ def paired_p_value(first: Run, second: Run, name: str) -> float:
         first.task,
         first.space,
         clusters=first.decomposition.image_index,
+    )
+
+
+def paired_gap(
+    first: Run, second: Run, name: str, projection: Projection = "emap_leave_one_out"
+) -> GapDifference:
+    """Return by how much the gap of a first run is larger than that of a second one.
+
+    Interval and test are paired by example; both projections are computed anew in every resample
+    where both grids were kept. Of runs that scored a part of the pairs only the two gaps and their
+    difference are returned, without interval and test.
+
+    Raises
+    ------
+    RunError
+        If the runs are not about the same labelled examples, with the same classes and space.
+    """
+    alike = first.classes == second.classes and first.space == second.space
+    if not alike or not same_data([first, second]) or first.labels is None:
+        raise RunError(
+            f"runs {first.id!r} and {second.id!r} are not about the same labelled examples with "
+            "the same classes and space"
+        )
+    found = gap_difference(
+        first.decomposition,
+        second.decomposition,
+        first.labels,
+        first.task,
+        name,
+        space=first.space,
+        projection=projection,
+        grids=None if first.grid is None or second.grid is None else (first.grid, second.grid),
+        **first.manifest["resampling"],
+    )
+    if {first.manifest["method"], second.manifest["method"]} == {"exact"}:
+        return found
+    gaps = [run.gap(name, projection).difference for run in (first, second)]
+    return replace(
+        found,
+        first=gaps[0],
+        second=gaps[1],
+        difference=gaps[0] - gaps[1],
+        low=float("nan"),
+        high=float("nan"),
+        p_value=float("nan"),
+        method="no interval and no test, since a run scored a part of the pairs",
+    )
+
+
+def gap_differences(
+    runs: Sequence[Run], name: str, projection: Projection = "emap_leave_one_out"
+) -> pd.DataFrame:
+    """Return a row for each pair of runs, the one with the larger gap first.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``larger`` and ``smaller`` (run ids), ``difference``, ``low``, ``high`` and
+        ``p_value``, adjusted for the number of pairs (Holm).
+
+    Raises
+    ------
+    RunError
+        See `paired_gap`.
+    """
+    order = sorted(runs, key=lambda run: -run.gap(name, projection).difference)
+    pairs = list(combinations(order, 2))
+    found = [paired_gap(first, second, name, projection) for first, second in pairs]
+    return pd.DataFrame(
+        {
+            "larger": [first.id for first, _ in pairs],
+            "smaller": [second.id for _, second in pairs],
+            "difference": [one.difference for one in found],
+            "low": [one.low for one in found],
+            "high": [one.high for one in found],
+            "p_value": holm([one.p_value for one in found]),
+        }
+    )
+
+
+def readable_differences(table: pd.DataFrame, names: dict[str, str], name: str) -> pd.DataFrame:
+    """Return `gap_differences` in words; `names` says what to call each run id."""
+    unit = metric(name).unit
+    return pd.DataFrame(
+        {
+            "larger gap": [names[run] for run in table.larger],
+            "smaller gap": [names[run] for run in table.smaller],
+            f"larger by, {metric(name).label}": [
+                change(value, unit) + (f" {bracket(low, high, unit)}" if low == low else "")
+                for value, low, high in zip(table.difference, table.low, table.high, strict=True)
+            ],
+            "p": [_p_value(p) for p in table.p_value],
+        }
     )
 
 

@@ -12,7 +12,9 @@ from emap_core.comparing import (
     as_markdown,
     comparison_table,
     differences_by_example,
+    gap_differences,
     paired_p_value,
+    readable_differences,
     readable_table,
     run_names,
     same_data,
@@ -27,6 +29,7 @@ from pages import shared
 
 QUESTION = "Which model really uses both sides?"
 MOST_RUNS = 12
+MOST_PAIRED = 4
 ROWS = 200
 
 
@@ -132,6 +135,7 @@ def _show_scores(runs: list[Run], names: list[str], table: pd.DataFrame, name: s
         "EMAP with each example’s own pair left out; differences in brackets with 95% intervals; "
         "p of no difference, adjusted for the number of runs (Holm)."
     )
+    _show_whose_gap_is_larger(runs, names, name)
     with st.container(horizontal=True):
         for label, text, file, mime in (
             ("Markdown", as_markdown(shown), "comparison.md", "text/markdown"),
@@ -141,6 +145,31 @@ def _show_scores(runs: list[Run], names: list[str], table: pd.DataFrame, name: s
             st.download_button(
                 label, text, file, mime, on_click="ignore", icon=":material/download:"
             )
+
+
+def _show_whose_gap_is_larger(runs: list[Run], names: list[str], name: str) -> None:
+    if not same_data(runs) or len(runs) > MOST_PAIRED:
+        return
+    try:
+        table = _gap_differences(tuple(str(run.path) for run in runs), name, runs)
+    except RunError:
+        return
+    by_id = {run.id: label for run, label in zip(runs, names, strict=True)}
+    shown = readable_differences(table, by_id, name).to_dict("list")
+    st.table(
+        {column: [shared.plain(cell) for cell in cells] for column, cells in shown.items()},
+        border="horizontal",
+        hide_index=True,
+    )
+    st.caption(
+        "Whose gap is larger: each pair on the same examples, with 95% intervals; p of equal gaps, "
+        "adjusted for the number of pairs (Holm)."
+    )
+
+
+@st.cache_data(max_entries=64, show_spinner="Comparing gaps …")
+def _gap_differences(paths: tuple[str, ...], name: str, _runs: list[Run]) -> pd.DataFrame:
+    return gap_differences(_runs, name)
 
 
 def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: list[str]) -> None:

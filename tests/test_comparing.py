@@ -13,13 +13,17 @@ from emap_core.comparing import (
     as_markdown,
     comparison_table,
     differences_by_example,
+    gap_differences,
+    paired_gap,
     paired_p_value,
+    readable_differences,
     readable_table,
     run_names,
     same_data,
     shared_metrics,
 )
 from emap_core.errors import RunError
+from emap_core.inference import holm
 
 
 class Additive(Staged):
@@ -109,3 +113,52 @@ def test_runs_on_other_data_are_not_tested_against_each_other(runs, tmp_path):
     assert not same_data([runs[0], other])
     with pytest.raises(RunError, match="not about the same"):
         paired_p_value(runs[0], other, "accuracy")
+
+
+def test_the_gaps_of_two_runs_are_compared_on_the_same_examples(runs):
+    found = paired_gap(*runs, "log_loss")
+    gaps = [run.gap("log_loss").difference for run in runs]
+    assert (found.first, found.second) == pytest.approx(gaps)
+    assert found.difference == pytest.approx(gaps[0] - gaps[1])
+    # The second model is additive, so that its gap is 0 in every resample.
+    own = runs[0].gap("log_loss")
+    assert (found.low, found.high) == pytest.approx((own.low, own.high), rel=0.15)
+    assert 0 < found.p_value <= 1
+
+
+def test_all_pairs_of_runs_are_adjusted_for_their_number(runs, tmp_path):
+    class Stronger(Staged):
+        fingerprint = "stronger-1"
+
+        def score(self, text_states, image_states):
+            return 3 * super().score(text_states, image_states)
+
+    third = emap.compute(Stronger(), make_examples(), out=tmp_path / "stronger")
+    table = gap_differences([*runs, third], "log_loss")
+    assert len(table) == 3
+    assert (table.difference >= 0).all()
+    single = {
+        (a.id, b.id): paired_gap(a, b, "log_loss").p_value
+        for a in (*runs, third)
+        for b in (*runs, third)
+        if a is not b
+    }
+    given = [single[pair] for pair in zip(table.larger, table.smaller, strict=True)]
+    assert list(table.p_value) == pytest.approx(holm(given))
+    words = readable_differences(table, {run.id: run.id for run in (*runs, third)}, "log_loss")
+    assert list(words["larger gap"]) == list(table.larger)
+
+
+def test_gaps_on_other_examples_are_not_compared(runs, tmp_path):
+    other = emap.compute(Staged(), make_examples(seed=1), out=tmp_path / "other")
+    with pytest.raises(RunError, match="not about the same labelled examples"):
+        paired_gap(runs[0], other, "accuracy")
+
+
+def test_a_run_that_scored_a_part_of_the_pairs_has_no_paired_interval(runs, tmp_path):
+    sampled = emap.compute(
+        Additive(), make_examples(), out=tmp_path / "run", method="sampled", images_per_text=8
+    )
+    found = paired_gap(runs[0], sampled, "accuracy")
+    assert found.second == sampled.gap("accuracy").difference
+    assert np.isnan([found.low, found.high, found.p_value]).all()

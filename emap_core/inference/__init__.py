@@ -1,6 +1,7 @@
 """What a decomposition says about performance, and how sure that is: arrays in, numbers out."""
 
 from emap_core.inference.baselines import linear_baseline
+from emap_core.inference.difference import GapDifference, gap_difference
 from emap_core.inference.gap import Gap, Interval, Intervals
 from emap_core.inference.intervals import intervals
 from emap_core.inference.kinds import FLIPS, KINDS, earned, flips, kinds, proportions
@@ -25,6 +26,7 @@ __all__ = [
     "PROJECTIONS",
     "SMALLEST_GAP",
     "Gap",
+    "GapDifference",
     "Interval",
     "Intervals",
     "Metric",
@@ -34,6 +36,7 @@ __all__ = [
     "earned",
     "evaluate",
     "flips",
+    "gap_difference",
     "holm",
     "intervals",
     "kinds",

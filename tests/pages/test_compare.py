@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 import emap_core as emap
+from emap_core.comparing import paired_gap
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +58,12 @@ def test_a_link_to_runs_that_are_gone_shows_those_that_are_left(open_page, words
     app = open_page("compare", run="concat", view="runs.gone,concat,additive")
     assert set(app.multiselect[0].value) == {"concat", "additive"}
     words(app)
+
+
+def test_it_says_whose_gap_is_larger_by_how_much(open_page, words, runs_with_two):
+    concat, additive = runs_with_two
+    app = open_page("compare", run=concat.id)
+    found = paired_gap(concat, additive, "accuracy")
+    (table,) = [t.value for t in app.table if "larger gap" in t.value.columns]
+    assert f"{100 * found.difference:+.1f}" in table.to_csv().replace("\\", "")
+    assert "Whose gap is larger" in words(app)
