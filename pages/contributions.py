@@ -14,13 +14,12 @@ from emap_core.decomposition.contrasts import (
     margin_contrast,
     prediction_contrast,
 )
-from emap_core.figures import Chart, contributions, theme_named
+from emap_core.figures import Chart, contributions, rows_of_points, theme_named
 from emap_core.runs import Run
 from emap_core.runs.slices import ranked
 from pages import shared
 from pages.shared.example import (
     examples_of,
-    positions_of,
     show_answers,
     show_image,
     show_text,
@@ -32,6 +31,7 @@ from pages.shared.sides import sides
 from pages.shared.slices import (
     ask_filter,
     choose_positions,
+    chosen_positions,
     current_filter,
     current_mask,
     filter_mask,
@@ -60,8 +60,12 @@ def _page() -> None:
     shown = filter_mask(run)
     example = shared.current_example(run)
     ring = run.ids[example] if example is not None and len(shown) <= RINGED else None
+    by_hand = chosen_positions(run)
+    if by_hand is None or len(shown) > RINGED:
+        by_hand = np.empty(0, dtype=int)
     key = (str(run.path), str(run.manifest.get("created")), current_filter().settings())
-    chart = _chart(key, what, ring, mouse, shared.theme().name, run, contrast, shown)
+    look = (what, ring, mouse, by_hand.tolist(), shared.theme().name)
+    chart = _chart(key, look, run, contrast, shown)
     with top:
         shared.header(QUESTION, _answer(chart), run)
     if not shown.any():
@@ -114,23 +118,21 @@ def _choose_contrast(run: Run) -> tuple[Contrast, str]:
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _chart(
     key: tuple[Any, ...],
-    what: str,
-    ring: str | None,
-    mouse: str,
-    ground: str,
+    look: tuple[str, str | None, str, list[int], str],
     _run: Run,
     _contrast: Contrast,
     _shown: np.ndarray,
 ) -> Chart:
+    what, ring, mouse, by_hand, ground = look
     run, contrast, shown = _run, _contrast, _shown
-    flips = examples_of(run)["flip"].to_numpy()[shown]
     chart = contributions(
         contrast.text[shown],
         contrast.image[shown],
         contrast.interaction[shown],
-        None if (flips == None).any() else flips.astype(str),  # noqa: E711
+        _flips(run, shown),
         np.asarray(run.ids, dtype=object)[shown].tolist(),
         selected=ring,
+        chosen=np.flatnonzero(np.isin(np.flatnonzero(shown), by_hand)),
         quantity=what,
         unit=unit(run),
         theme=theme_named(ground),
@@ -140,9 +142,17 @@ def _chart(
     return chart
 
 
+def _flips(run: Run, shown: np.ndarray) -> np.ndarray | None:
+    flips = examples_of(run)["flip"].to_numpy()[shown]
+    return None if (flips == None).any() else flips.astype(str)  # noqa: E711
+
+
 def _select(run: Run) -> None:
     """Take one point as the current example, several as the selection."""
-    positions = positions_of(run, shared.selected_ids(st.session_state[CHART]))
+    shown = filter_mask(run)
+    points = shared.selected_points(st.session_state[CHART])
+    rows = rows_of_points(points, _flips(run, shown), int(shown.sum()))
+    positions = np.flatnonzero(shown)[rows]
     if len(positions) == 1:
         shared.select_example(run, int(positions[0]))
     elif len(positions):

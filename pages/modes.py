@@ -134,7 +134,7 @@ def _show_examples(run: Run, modes: Modes, k: int, what: str) -> None:
             text = run.texts[d.text_index[i]]
             gallery(run, [int(d.image_index[i])], [f"{what}: {signed(moved[i])}"], height=120)
             shared.text(_short(text))
-            shared.link("pages/examples.py", "What happened in it", example=run.ids[i])
+            shared.link("pages/examples.py", "Open it", example=run.ids[i])
 
 
 def _short(text: str, width: int = 80) -> str:

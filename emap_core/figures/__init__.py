@@ -3,7 +3,7 @@
 from emap_core.figures.chart import Chart
 from emap_core.figures.comparison import comparison
 from emap_core.figures.confusion_pair import confusion_pair
-from emap_core.figures.contributions import contributions
+from emap_core.figures.contributions import contributions, rows_of_points
 from emap_core.figures.gap_dumbbell import gap_dumbbell
 from emap_core.figures.interaction_heatmap import interaction_heatmap, marked_window
 from emap_core.figures.mode_ends import mode_ends
@@ -26,6 +26,7 @@ __all__ = [
     "marked_window",
     "mode_ends",
     "mode_scree",
+    "rows_of_points",
     "theme_named",
     "top_classes",
     "variance_shares",

@@ -28,6 +28,9 @@ Array = NDArray[np.float64]
 _MANY = 3_000
 """Points beyond which they are drawn smaller."""
 
+_NAMED = 20_000
+"""Points up to which each carries its id for the mouse; beyond, ids are most of what is sent."""
+
 _SYMBOLS = {
     "same": ("circle", "same without interaction"),
     "changed": ("diamond", "another answer without it"),
@@ -44,6 +47,7 @@ def contributions(
     ids: Sequence[str],
     *,
     selected: str | None = None,
+    chosen: Sequence[int] | NDArray[np.intp] = (),
     quantity: str = "the logit",
     unit: str = "logits",
     margins: bool = True,
@@ -59,9 +63,12 @@ def contributions(
         What the interaction did to each prediction, one of `inference.FLIPS`; None where
         predictions cannot flip.
     ids : sequence of str
-        Handed back as ``customdata`` of the points that a reader selects.
+        Shown where the mouse rests, as long as there are not too many; `rows_of_points` says which
+        examples a reader selects.
     selected : str, optional
         The id to ring.
+    chosen : sequence of int
+        Rows to outline, of a slice.
     quantity : str
         What the parts add up to ("the logit of circle", say), for axes and words.
     margins : bool
@@ -72,19 +79,15 @@ def contributions(
     limit = _limit(interaction)
     many = len(names) > _MANY
     figure = new_figure(theme, height=600, dragmode="pan", margin={"t": 60})
-    # Flips are drawn last, above the many that stay the same.
-    for kind in reversed(FLIPS):
-        rows = np.flatnonzero(kinds == kind)
-        if not len(rows) and kind != "same":
-            continue
-        symbol, label = _SYMBOLS[kind]
+    named = len(names) <= _NAMED
+    for kind, rows in _layers(kinds):
+        symbol, _ = _SYMBOLS[kind]
         figure.add_trace(
             go.Scattergl(
-                name=f"{label} ({len(rows):,})",
                 # WebGL works in 32 bits anyway; half the bytes to send.
                 x=text[rows].astype(np.float32),
                 y=image[rows].astype(np.float32),
-                customdata=[names[row] for row in rows],
+                customdata=[names[row] for row in rows] if named else None,
                 mode="markers",
                 marker={
                     "symbol": symbol,
@@ -94,10 +97,14 @@ def contributions(
                     "line": outline(theme, 0.4 if many else 0.8),
                     "opacity": 0.9,
                 },
-                hovertemplate="%{customdata}<br>text %{x:.3g}, image %{y:.3g}, "
-                "interaction %{marker.color:.3g}<extra></extra>",
+                hovertemplate=("%{customdata}<br>" if named else "")
+                + "text %{x:.3g}, image %{y:.3g}, interaction %{marker.color:.3g}<extra></extra>",
+                legendgroup=kind,
+                showlegend=False,
             )
         )
+    _legend(figure, kinds, theme)
+    _outline(figure, text, image, np.asarray(chosen, dtype=np.intp), theme)
     _ring(figure, text, image, names, selected, theme)
     _guides(figure, text, image, theme)
     if margins:
@@ -136,6 +143,68 @@ def contributions(
     return Chart(figure, _message(table, quantity), table)
 
 
+def rows_of_points(
+    points: Sequence[tuple[int, int]], flips: NDArray[np.str_] | None, n: int
+) -> list[int]:
+    """Return the rows of points that a reader selected, each once.
+
+    Parameters
+    ----------
+    points : sequence of (int, int)
+        Number of the trace, and of the point in it.
+    flips : ndarray of str, shape (N,), or None
+        As the figure was drawn with.
+    n : int
+        Number of examples drawn.
+    """
+    layers = [rows for _, rows in _layers(np.full(n, "same") if flips is None else flips)]
+    found = [
+        int(layers[curve][point])
+        for curve, point in points
+        if 0 <= curve < len(layers) and 0 <= point < len(layers[curve])
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _layers(kinds: NDArray[np.str_]) -> list[tuple[str, NDArray[np.intp]]]:
+    # Flips are drawn last, above the many that stay the same.
+    layers = [(kind, np.flatnonzero(kinds == kind)) for kind in reversed(FLIPS)]
+    return [(kind, rows) for kind, rows in layers if len(rows) or kind == "same"]
+
+
+def _legend(figure: go.Figure, kinds: NDArray[np.str_], theme: Theme) -> None:
+    # The points' own colours start at the ground's: in a legend they could not be seen.
+    for kind, rows in _layers(kinds):
+        symbol, label = _SYMBOLS[kind]
+        figure.add_trace(
+            go.Scattergl(
+                name=f"{label} ({len(rows):,})",
+                x=[None],
+                y=[None],
+                mode="markers",
+                marker={"symbol": symbol, "size": 11, "color": theme.ink},
+                legendgroup=kind,
+            )
+        )
+
+
+def _outline(
+    figure: go.Figure, text: Array, image: Array, rows: NDArray[np.intp], theme: Theme
+) -> None:
+    if not len(rows):
+        return
+    figure.add_trace(
+        go.Scattergl(
+            name=f"chosen ({len(rows):,})",
+            x=text[rows].astype(np.float32),
+            y=image[rows].astype(np.float32),
+            mode="markers",
+            marker={"symbol": "circle-open", "size": 13, "color": theme.ink, "line": {"width": 2}},
+            hoverinfo="skip",
+        )
+    )
+
+
 def _range(values: Array) -> list[float]:
     # The guides reach further than the points and shall not make the picture smaller.
     low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
@@ -166,7 +235,6 @@ def _ring(
             name="chosen example",
             x=[float(text[row])],
             y=[float(image[row])],
-            customdata=[selected],
             mode="markers",
             marker={"symbol": "circle-open", "size": 22, "color": theme.ink, "line": {"width": 3}},
             hoverinfo="skip",

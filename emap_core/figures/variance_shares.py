@@ -83,7 +83,7 @@ def variance_shares(
     figure.update_xaxes(
         range=[0, 112],
         tickvals=[0, 25, 50, 75, 100],
-        title="share of the variance over all recombinations, %  (interaction at the right)",
+        title="share of the variance over all recombinations, %<br>(interaction at the right)",
         showgrid=False,
     )
     figure.update_yaxes(

@@ -94,7 +94,7 @@ def waterfall(
             figure.add_trace(trace, row=1, col=column)
         _connect(figure, values, column, theme)
     # Numbers stand beside the bars: room for them on both sides.
-    room = (0.1 + 0.13 * len(shown)) * (high - low)
+    room = (0.1 + 0.16 * len(shown)) * (high - low)
     figure.update_xaxes(
         range=[low - room, high + room], zeroline=True, nticks=6, title=unit, showgrid=False
     )
@@ -155,11 +155,17 @@ def _bars(values: tuple[float, ...], theme: Theme) -> list[go.Bar]:
                 text=[f"\u00a0{_shown(STEPS[i], values[i])}\u00a0" for i in places],
                 mode="text",
                 textposition="middle right" if right else "middle left",
+                textfont={"shadow": _halo(theme)},
                 cliponaxis=False,
                 hoverinfo="skip",
             )
         )
     return bars
+
+
+def _halo(theme: Theme) -> str:
+    # Where a number crosses a line it is read all the same.
+    return ", ".join(f"{x}px {y}px 1px {theme.paper}" for x in (-2, 0, 2) for y in (-1, 1))
 
 
 def _shown(step: str, value: float) -> str:

@@ -26,7 +26,7 @@ from pages.shared.selection import (
     view,
     view_key,
 )
-from pages.shared.show import selected_ids, show, text, theme, thumbnail
+from pages.shared.show import selected_ids, selected_points, show, text, theme, thumbnail
 from pages.shared.words import disk, duration
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
     "select_example",
     "selected",
     "selected_ids",
+    "selected_points",
     "selection",
     "set_view",
     "show",

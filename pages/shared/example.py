@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import streamlit as st
-from numpy.typing import NDArray
 
 from emap_core.figures import top_classes, waterfall
 from emap_core.runs import Run
@@ -37,12 +35,6 @@ def _examples(path: str, created: str, _run: Run) -> pd.DataFrame:
     table["without"] = prediction_without(table)
     table["correct_without"] = correct_without(table)
     return table
-
-
-def positions_of(run: Run, ids: list[str]) -> NDArray[np.intp]:
-    """Return the positions of examples by their ids, leaving out ids that the run does not have."""
-    found = pd.Index(examples_of(run)["id"]).get_indexer_for(ids)
-    return found[found >= 0]
 
 
 def show_image(run: Run, position: int, *, width: int | str = "stretch") -> None:

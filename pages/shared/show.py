@@ -83,6 +83,16 @@ def selected_ids(event: Any) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def selected_points(event: Any) -> list[tuple[int, int]]:
+    """Return which points a chart's selection event is about: trace and number in the trace."""
+    selection = (event or {}).get("selection") or {}
+    return [
+        (int(point["curve_number"]), int(point["point_index"]))
+        for point in selection.get("points") or []
+        if "curve_number" in point and "point_index" in point
+    ]
+
+
 def thumbnail(run: Run, image: int, *, alt: str, width: int | str = "stretch") -> None:
     """Show a unique image of a run; `alt` says what it stands for."""
     st.image(run.thumbnail(image), width=width, alt=alt)

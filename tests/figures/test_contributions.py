@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from emap_core.figures import contributions
+from emap_core.figures import contributions, rows_of_points
 
 IDS = [f"q{i}" for i in range(200)]
 
@@ -43,10 +43,38 @@ def test_margins_count_every_example_once():
 
 def test_the_chosen_example_is_ringed():
     chart, text, image, _ = _chart(selected="q7")
-    ring = chart.figure.data[4]
+    (ring,) = [trace for trace in chart.figure.data if trace.name == "chosen example"]
     assert ring.x[0] == text[7]
     assert ring.y[0] == image[7]
-    assert len(_chart(selected="unknown", margins=False)[0].figure.data) == 4
+    names = [trace.name for trace in _chart(selected="unknown")[0].figure.data]
+    assert "chosen example" not in names
+
+
+def test_a_slice_is_outlined():
+    chart, text, image, _ = _chart(chosen=[3, 50])
+    (outlined,) = [trace for trace in chart.figure.data if trace.name == "chosen (2)"]
+    np.testing.assert_allclose(outlined.x, text[[3, 50]], rtol=1e-6)
+    np.testing.assert_allclose(outlined.y, image[[3, 50]], rtol=1e-6)
+
+
+def test_a_selected_point_leads_back_to_its_example():
+    chart, text, _, flips = _chart(selected="q7")
+    for curve in range(4):
+        for point in (0, 5):
+            (row,) = rows_of_points([(curve, point)], flips, 200)
+            np.testing.assert_allclose(text[row], chart.figure.data[curve].x[point], rtol=1e-6)
+    every = [(c, i) for c in range(4) for i in range(len(chart.figure.data[c].x))]
+    assert sorted(rows_of_points(every, flips, 200)) == list(range(200))
+    assert rows_of_points([(0, 7), (0, 7)], None, 200) == [7]
+    assert rows_of_points([(9, 0), (0, 500)], flips, 200) == []
+
+
+def test_of_a_hundred_thousand_points_only_numbers_are_sent():
+    n = 100_000
+    values = np.random.default_rng(0).normal(size=(3, n))
+    chart = contributions(*values, None, [f"example-{i}" for i in range(n)])
+    # Three float32 each in base64, where plotly escapes every slash.
+    assert len(chart.figure.to_json()) < 2.2e6
 
 
 def test_words_name_the_side_that_moves_predictions_more():
