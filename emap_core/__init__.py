@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from emap_core.datasets import load_dataset
     from emap_core.datasets.base import Examples
     from emap_core.decomposition import Decomposition, decompose
-    from emap_core.engine import compute, estimate
+    from emap_core.engine import compute, compute_part, estimate, merge_parts
     from emap_core.errors import EmapError
     from emap_core.inference import Gap
     from emap_core.models import load_model
@@ -25,10 +25,12 @@ _HOME = {
     "Gap": "emap_core.inference",
     "Run": "emap_core.runs",
     "compute": "emap_core.engine",
+    "compute_part": "emap_core.engine",
     "decompose": "emap_core.decomposition",
     "estimate": "emap_core.engine",
     "load_dataset": "emap_core.datasets",
     "load_model": "emap_core.models",
+    "merge_parts": "emap_core.engine",
 }
 
 __all__ = [
@@ -38,10 +40,12 @@ __all__ = [
     "Gap",
     "Run",
     "compute",
+    "compute_part",
     "decompose",
     "estimate",
     "load_dataset",
     "load_model",
+    "merge_parts",
 ]
 
 

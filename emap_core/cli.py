@@ -107,7 +107,17 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--queue", action="store_true", help="wait until no other queued run uses the device"
     )
+    run.add_argument(
+        "--part",
+        metavar="I/N",
+        help="the I-th of N parts of the tiles, for merge; needs --batch-size",
+    )
     run.set_defaults(command=_run)
+
+    merge = commands.add_parser("merge", help="put parts that were computed apart together")
+    merge.add_argument("parts", nargs="+", metavar="DIR", help="folders of the parts")
+    merge.add_argument("--out", required=True, metavar="DIR", help="folder of the whole run")
+    merge.set_defaults(command=_merge)
 
     plan = commands.add_parser("plan", help="say what a run would cost, as JSON")
     _add_work(plan)
@@ -185,7 +195,7 @@ def _pairs(given: list[str], flag: str) -> dict[str, Any]:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from emap_core.engine import compute
+    from emap_core.engine import compute, compute_part
 
     _Stop.listen()
     model, dataset, settings = _work(arguments)
@@ -198,16 +208,17 @@ def _run(arguments: argparse.Namespace) -> None:
         listener = _print_json
     elif bar is not None:
         listener = bar
+    settings |= {
+        "out": arguments.out,
+        "listener": listener,
+        "cancelled": _Stop.asked.is_set,
+        "queue": arguments.queue,
+    }
     try:
-        run = compute(
-            model,
-            dataset,
-            out=arguments.out,
-            listener=listener,
-            cancelled=_Stop.asked.is_set,
-            queue=arguments.queue,
-            **settings,
-        )
+        if arguments.part is not None:
+            print(compute_part(model, dataset, _part(arguments.part), **settings))
+            return
+        run = compute(model, dataset, **settings)
     finally:
         if bar is not None:
             bar.close()
@@ -215,6 +226,19 @@ def _run(arguments: argparse.Namespace) -> None:
     run.intervals()
     if shown != "json":
         _print_run(run)
+
+
+def _part(given: str) -> tuple[int, int]:
+    number, _, of = given.partition("/")
+    if not (number.isdecimal() and of.isdecimal()):
+        raise SettingError(f"--part is {given!r}; expected I/N, the first of four is 1/4")
+    return int(number), int(of)
+
+
+def _merge(arguments: argparse.Namespace) -> None:
+    from emap_core.engine import merge_parts
+
+    _print_run(merge_parts(arguments.parts, arguments.out))
 
 
 def _plan(arguments: argparse.Namespace) -> None:

@@ -1,5 +1,6 @@
 """Evaluate a model on the grid of recombinations, in tiles, and never lose a finished one."""
 
-from emap_core.engine.driver import Estimate, compute, estimate
+from emap_core.engine.driver import Estimate, compute, compute_part, estimate
+from emap_core.engine.parts import merge_parts
 
-__all__ = ["Estimate", "compute", "estimate"]
+__all__ = ["Estimate", "compute", "compute_part", "estimate", "merge_parts"]

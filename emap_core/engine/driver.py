@@ -21,10 +21,9 @@ import pandas as pd
 import torch
 
 from emap_core import inference
-from emap_core.decomposition import Decomposition
-from emap_core.decomposition.sampled import SampledFit
 from emap_core.engine.baselines import linear_baselines
 from emap_core.engine.exact import ExactEvaluation
+from emap_core.engine.finish import finish_run
 from emap_core.engine.progress import Listener, Progress
 from emap_core.engine.sampled import FIRST_IMAGES_PER_TEXT, SampledEvaluation
 from emap_core.engine.settings import Settings
@@ -166,12 +165,61 @@ def compute(
         were finished are kept.
     """
     wanted = Settings.of(settings)
-    arguments = (model, dataset, wanted, model_args, data_args)
-    with _workers(arguments, wanted) as workers:
+    arguments = (model, dataset, wanted, model_args, data_args, train, train_args)
+    return Run.load(_prepare_and_compute(arguments, out, queue, listener, cancelled).path)
+
+
+def compute_part(
+    model: Any,
+    dataset: Any,
+    part: tuple[int, int],
+    *,
+    out: str | Path | None = None,
+    model_args: dict[str, Any] | None = None,
+    data_args: dict[str, Any] | None = None,
+    queue: bool = False,
+    listener: Listener | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    **settings: Any,
+) -> Path:
+    """Evaluate a part of the tiles, for `merge` to put together with parts from elsewhere.
+
+    Parameters
+    ----------
+    part : (int, int)
+        Which one of how many, from 1.
+    model, dataset, out, model_args, data_args, queue, listener, cancelled, **settings
+        As for `compute`, the method exact. ``batch_size`` has to be given, the same for every
+        part, because a measured one would cut the grid in different tiles in different places.
+
+    Returns
+    -------
+    Path
+        The folder of the part.
+
+    Raises
+    ------
+    EmapError
+        As `compute` does.
+    """
+    wanted = Settings.of({**settings, "part": part})
+    arguments = (model, dataset, wanted, model_args, data_args, None, None)
+    return _prepare_and_compute(arguments, out, queue, listener, cancelled).path
+
+
+def _prepare_and_compute(
+    arguments: tuple[Any, ...],
+    out: str | Path | None,
+    queue: bool,
+    listener: Listener | None,
+    cancelled: Callable[[], bool] | None,
+) -> RunFolder:
+    model, dataset, wanted, *others = arguments
+    with _workers((*arguments[:5],), wanted) as workers:
         if wanted.engine == "ray":
             # The pairs are evaluated elsewhere; here the model only tells what it is.
-            arguments = (model, dataset, replace(wanted, device="cpu"), model_args, data_args)
-        work = prepare(*arguments, train, train_args)
+            wanted = replace(wanted, device="cpu")
+        work = prepare(model, dataset, wanted, *others)
         try:
             return _compute(work, workers, out, queue, listener, cancelled)
         finally:
@@ -258,7 +306,7 @@ def _compute(
     queue: bool,
     listener: Listener | None,
     cancelled: Callable[[], bool] | None,
-) -> Run:
+) -> RunFolder:
     folder = RunFolder(_folder_path(work, out))
     progress = Progress(folder.id, listener, cancelled)
     if folder.path.is_dir() and _finished_before(folder, work):
@@ -290,14 +338,14 @@ def _compute(
                     "again: finished tiles are kept"
                 ) from error
             raise
-        return Run.load(folder.path)
+        return folder
 
 
-def _as_it_is(folder: RunFolder, progress: Progress) -> Run:
-    run = Run.load(folder.path)
-    n_pairs = run.manifest["n_pairs_evaluated"]
-    progress.tell("finished", pairs_done=n_pairs, pairs_total=n_pairs)
-    return run
+def _as_it_is(folder: RunFolder, progress: Progress) -> RunFolder:
+    manifest = folder.manifest()
+    n_pairs = manifest["n_pairs_evaluated"]
+    progress.tell(manifest["status"], pairs_done=n_pairs, pairs_total=n_pairs)
+    return folder
 
 
 @contextlib.contextmanager
@@ -325,7 +373,9 @@ def _folder_path(work: Work, out: str | Path | None) -> Path:
     if out is not None:
         return Path(out)
     if work.fingerprint is not None:
-        return runs_root() / work.run_id
+        part = work.settings.part
+        of_part = f"-part-{part[0]}-of-{part[1]}" if part else ""
+        return runs_root() / f"{work.run_id}{of_part}"
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
     return runs_root() / f"{work.model_name}-on-{work.dataset_name}-{stamp}"
 
@@ -349,8 +399,11 @@ def _finished_before(folder: RunFolder, work: Work) -> bool:
         raise RunError(
             f"run {folder.id!r} holds other work: {_difference(manifest, work)}; give another out"
         )
+    part = work.settings.part
+    if (manifest["settings"].get("part") or None) != (list(part) if part else None):
+        raise RunError(f"run {folder.id!r} holds another part of this work; give another out")
     if manifest["status"] != "finished":
-        return False
+        return bool(manifest["status"] == "part")
     # The table and its intervals need no model, so a finished run takes other wishes at once.
     more = [m for m in work.settings.metrics if m not in manifest["metrics"]]
     wishes = {
@@ -390,41 +443,25 @@ def _evaluate(
     )
     work.images.keep_thumbnails(folder.images)
     if work.scorer.staged:
-        workers.encode(work, folder, progress)
+        workers.encode(work, evaluation.images, folder, progress)
     result = evaluation.run(progress, workers)
     n_pairs = evaluation.n_pairs
     work.images.complete_thumbnails()
+    manifest = folder.manifest()
+    manifest["seconds"] = manifest.get("seconds", 0.0) + time.monotonic() - began
+    if result is None:
+        folder.write_manifest({**manifest, "status": "part", "n_pairs_evaluated": n_pairs})
+        progress.tell("part", pairs_done=n_pairs, pairs_total=n_pairs)
+        return
     if work.train is not None:
         progress.tell("baselines", message="training linear baselines on the encoded sides")
         with replacing(folder.baselines) as temporary, temporary.open("wb") as file:
             np.savez(file, **linear_baselines(work, work.train))  # type: ignore[arg-type]  # names
-    _save(folder, work, result)
-    manifest = folder.manifest()
-    folder.write_manifest(
-        {
-            **manifest,
-            "status": "finished",
-            "seconds": manifest.get("seconds", 0.0) + time.monotonic() - began,
-            "n_pairs_evaluated": n_pairs,
-        }
-    )
-    Run.load(folder.path).table()
+    finish_run(folder, {**manifest, "n_pairs_evaluated": n_pairs}, result, work.text_order)
     for leftover in (folder.tiles, folder.states):
         shutil.rmtree(leftover, ignore_errors=True)
     folder.probe.unlink(missing_ok=True)
     progress.tell("finished", pairs_done=n_pairs, pairs_total=n_pairs)
-
-
-def _save(folder: RunFolder, work: Work, result: Decomposition | SampledFit) -> None:
-    arrays: dict[str, Any] = {"text_order": work.text_order}
-    if isinstance(result, SampledFit):
-        arrays |= {
-            name: getattr(result, name) for name in ("text_noise", "image_noise", "explained")
-        } | {"fraction": np.asarray(result.fraction)}
-        result = result.decomposition
-    arrays |= {name: getattr(result, name) for name in result.__dataclass_fields__}
-    with replacing(folder.sums) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)
 
 
 def _begin(folder: RunFolder, work: Work, resumed: bool) -> Evaluation:

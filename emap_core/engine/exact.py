@@ -15,7 +15,7 @@ from emap_core.engine.plan import Plan, Tile
 from emap_core.engine.progress import Progress
 from emap_core.engine.work import Work
 from emap_core.engine.workers import FinishedTile, Workers
-from emap_core.errors import RunError
+from emap_core.errors import RunError, SettingError
 from emap_core.runs.folder import RunFolder, replacing
 from emap_core.runs.grid import create_grid, n_channels, open_grid
 
@@ -38,6 +38,13 @@ class ExactEvaluation:
         self._work = work
         self._plan = plan
         self._probe = probe
+        self._tiles = list(plan.tiles())
+        if work.settings.part is not None:
+            number, of = work.settings.part
+            first, last = ((n * len(self._tiles)) // of for n in (number - 1, number))
+            self._tiles = self._tiles[first:last]
+            if not self._tiles:
+                raise SettingError(f"part {number} of {of} is empty: there are {last} tiles in all")
         work.evaluator.batch_size = plan.batch_size
 
     @classmethod
@@ -72,16 +79,21 @@ class ExactEvaluation:
 
     @property
     def n_pairs(self) -> int:
-        """Pairs in all."""
-        return self._plan.n_texts * self._plan.n_images
+        """Pairs in all, or in the part."""
+        return sum(tile.n_pairs for tile in self._tiles)
+
+    @property
+    def images(self) -> slice:
+        """The images whose states are needed."""
+        return slice(self._tiles[0].columns.start, self._tiles[-1].columns.stop)
 
     @property
     def n_tiles(self) -> int:
-        """Tiles in all."""
-        return self._plan.n_tiles
+        """Tiles in all, or in the part."""
+        return len(self._tiles)
 
-    def run(self, progress: Progress, workers: Workers) -> Decomposition:
-        """Evaluate what is not there yet, and return the decomposition.
+    def run(self, progress: Progress, workers: Workers) -> Decomposition | None:
+        """Evaluate what is not there yet, and return the decomposition; None of a part.
 
         Raises
         ------
@@ -89,6 +101,8 @@ class ExactEvaluation:
             If the model's outputs are wrong or the run is cancelled; finished tiles are kept.
         """
         self._evaluate(progress, workers)
+        if self._work.settings.part is not None:
+            return None
         # Read back from disk in tile order, so that an interruption cannot change a bit.
         sums = GridSums(self._work.targets, self._plan.n_classes)
         for tile in self._plan.tiles():
@@ -104,7 +118,7 @@ class ExactEvaluation:
         work = self._work
         grid = open_grid(self._folder.grid) if work.keep != "sums" else None
         so_far = GridSums(work.targets, self._plan.n_classes)
-        tiles = list(self._plan.tiles())
+        tiles = self._tiles
         there = {tile.number for tile in tiles if TileSums.load(self._file(tile)) is not None}
         before = sum(tile.n_pairs for tile in tiles if tile.number in there)
         progress.start_pairs(before, self.n_pairs)
@@ -156,4 +170,9 @@ class ExactEvaluation:
         return estimate
 
     def _file(self, tile: Tile) -> Path:
-        return self._folder.tiles / f"{tile.number:06d}.npz"
+        return tile_file(self._folder, tile)
+
+
+def tile_file(folder: RunFolder, tile: Tile) -> Path:
+    """Return where the sums of a tile are stored; where the file is, the tile is whole."""
+    return folder.tiles / f"{tile.number:06d}.npz"

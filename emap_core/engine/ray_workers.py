@@ -92,20 +92,26 @@ class RayWorkers:
         probe, work.device = self._get(self._actors[0].measure.remote())
         work.take(probe)
 
-    def encode(self, work: Work, folder: RunFolder, progress: Progress) -> None:
+    def encode(self, work: Work, images: slice, folder: RunFolder, progress: Progress) -> None:
         """Share the encoders' chunks out; states stay in Ray's object store for all workers."""
+        texts = slice(0, work.evaluator.texts.n_items)
         self._states = self._ray.put(
             {
-                items.name: self._encode_side(items, folder, progress)
-                for items in (work.evaluator.texts, work.evaluator.images)
+                items.name: self._encode_side(items, items.chunks(wanted), folder, progress)
+                for items, wanted in (
+                    (work.evaluator.texts, texts),
+                    (work.evaluator.images, images),
+                )
             }
         )
 
-    def _encode_side(self, items: EncodedItems, folder: RunFolder, progress: Progress) -> list[Any]:
+    def _encode_side(
+        self, items: EncodedItems, chunks: range, folder: RunFolder, progress: Progress
+    ) -> dict[int, Any]:
         """Return references to the states of each chunk."""
         items.keep_in(folder.states)
         found: dict[int, Any] = {}
-        for number in range(items.n_chunks):
+        for number in chunks:
             stored = items.stored(number)
             if stored is not None:
                 found[number] = self._ray.put(stored)
@@ -113,16 +119,16 @@ class RayWorkers:
         def finish(number: int, states: States) -> None:
             items.store(number, states)
             found[number] = self._ray.put(states)
-            progress.encoding(items.name, len(found), items.n_chunks)
+            progress.encoding(items.name, len(found), len(chunks))
 
         self._share_out(
-            [number for number in range(items.n_chunks) if number not in found],
+            [number for number in chunks if number not in found],
             lambda actor, number: actor.encode.remote(items.name, number),
             finish,
             progress,
             lambda number: f"chunk {number} of the {items.name}",
         )
-        return [found[number] for number in range(items.n_chunks)]
+        return found
 
     def tiles(
         self,
@@ -321,7 +327,7 @@ class _Worker:
     def _items(self) -> dict[str, EncodedItems]:
         return {i.name: i for i in (self._work.evaluator.texts, self._work.evaluator.images)}
 
-    def _take_up(self, of_run: tuple[int, int], states: dict[str, list[Any]] | None) -> None:
+    def _take_up(self, of_run: tuple[int, int], states: dict[str, dict[int, Any]] | None) -> None:
         if self._n_classes is not None:
             return
         self._n_classes, self._work.evaluator.batch_size = of_run
@@ -329,7 +335,7 @@ class _Worker:
         for name, references in (states or {}).items():
             self._items()[name].encode_with(partial(self._fetch, references))
 
-    def _fetch(self, references: list[Any], number: int) -> States:
+    def _fetch(self, references: dict[int, Any], number: int) -> States:
         ray = _import_ray()
         return trees.to_device(ray.get(references[number]), self._work.scorer.device)
 

@@ -95,6 +95,11 @@ class SampledEvaluation:
         return cls(folder, work, BlockPlan(**(read_json(folder.plan) or {})))
 
     @property
+    def images(self) -> slice:
+        """The images whose states are needed: all."""
+        return slice(0, self._work.cells.shape[1])
+
+    @property
     def n_tiles(self) -> int:
         """Blocks of the first design."""
         return self._n_blocks(self._stage)

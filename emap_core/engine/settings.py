@@ -36,6 +36,7 @@ class Settings:
     batch_size: int | None = None
     device: str = "auto"
     precision: str = "float32"
+    part: tuple[int, int] | None = None
     engine: str = "local"
     address: str | None = None
     cpus_per_worker: int = 1
@@ -70,6 +71,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise SettingError(f"{name} is {value!r}; expected a whole number of at least 1")
+        if self.part is not None:
+            _check_part(self.part, self.method, self.batch_size)
         if self.keep_classes is not None and self.keep == "sums":
             raise SettingError(
                 "keep_classes says whose grid to keep, and keep='sums' that none is; give one"
@@ -117,3 +120,15 @@ class Settings:
         if self.keep_classes is not None:
             used.add("keep_classes")
         return {key: value for key, value in dataclasses.asdict(self).items() if key in used}
+
+
+def _check_part(part: tuple[int, int], method: str, batch_size: int | None) -> None:
+    if len(part) != 2 or not 1 <= part[0] <= part[1]:
+        raise SettingError(f"part is {part!r}; expected which one of how many, from (1, n)")
+    if method != "exact":
+        raise SettingError(f"only the exact method has parts; this one is {method}")
+    if batch_size is None:
+        raise SettingError(
+            "a part needs batch_size, the same for all parts: a measured one would cut the grid "
+            "in other tiles elsewhere"
+        )

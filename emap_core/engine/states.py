@@ -86,6 +86,10 @@ class EncodedItems:
         for number, states in self._chunks.items():
             _save(self._file(number), states)
 
+    def chunks(self, items: slice) -> range:
+        """Return the numbers of the chunks that hold a range of items."""
+        return range(items.start // self.per_chunk, -(-items.stop // self.per_chunk))
+
     def prepare(self, number: int) -> None:
         """Make sure that a chunk is encoded."""
         if number in self._chunks:
@@ -150,7 +154,7 @@ class EncodedItems:
         if self._last is not None and self._last[0] == items:
             return self._last[1]
         self._last = None
-        chunks = range(items.start // self.per_chunk, -(-items.stop // self.per_chunk))
+        chunks = self.chunks(items)
         self.forget_before(items.start)
         pieces: list[tuple[slice, list[States]]] = []
         shapes = None

@@ -86,6 +86,11 @@ class SubsampleEvaluation:
         return cls(folder, work, SubsamplePlan(**(read_json(folder.plan) or {})))
 
     @property
+    def images(self) -> slice:
+        """The images whose states are needed: all."""
+        return slice(0, self._work.cells.shape[1])
+
+    @property
     def n_tiles(self) -> int:
         """Blocks of all sub-samples."""
         return sum(self._n_blocks(grid) for grid in self._grids)

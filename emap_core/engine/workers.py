@@ -75,8 +75,8 @@ class Workers(Protocol):
     def measure(self, work: Work) -> None:
         """Evaluate the first pairs of the grid, as `Work.measure` does."""
 
-    def encode(self, work: Work, folder: RunFolder, progress: Progress) -> None:
-        """Encode all texts and images of a staged model, each once, and keep their states."""
+    def encode(self, work: Work, images: slice, folder: RunFolder, progress: Progress) -> None:
+        """Encode the texts and some images of a staged model, each once, and keep their states."""
 
     def tiles(
         self,
@@ -105,14 +105,16 @@ class LocalWorker:
         """Evaluate the first pairs of the grid."""
         work.measure()
 
-    def encode(self, work: Work, folder: RunFolder, progress: Progress) -> None:
+    def encode(self, work: Work, images: slice, folder: RunFolder, progress: Progress) -> None:
         """Encode chunk by chunk."""
-        for items in (work.evaluator.texts, work.evaluator.images):
+        texts = slice(0, work.evaluator.texts.n_items)
+        for items, wanted in ((work.evaluator.texts, texts), (work.evaluator.images, images)):
             items.keep_in(folder.states)
-            for number in range(items.n_chunks):
+            chunks = items.chunks(wanted)
+            for done, number in enumerate(chunks, start=1):
                 progress.check()
                 items.prepare(number)
-                progress.encoding(items.name, number + 1, items.n_chunks)
+                progress.encoding(items.name, done, len(chunks))
 
     def tiles(
         self,

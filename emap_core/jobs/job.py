@@ -26,7 +26,9 @@ from emap_core.jobs.work import Work
 from emap_core.runs.folder import RunFolder, describe_run, read_json, runs_root, write_json
 
 Command = Literal["plan", "run"]
-State = Literal["starting", "queued", "running", "finished", "failed", "cancelled", "interrupted"]
+State = Literal[
+    "starting", "queued", "running", "finished", "failed", "cancelled", "interrupted", "part"
+]
 
 _HOUSE = Path(__file__).resolve().parents[2]
 _KEPT = 100

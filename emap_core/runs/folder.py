@@ -17,7 +17,7 @@ from emap_core.errors import RunError
 FORMAT = 1
 """Version of the folder's layout; a folder of a newer one is refused, not guessed at."""
 
-Status = Literal["queued", "running", "finished", "failed", "cancelled", "interrupted"]
+Status = Literal["queued", "running", "finished", "failed", "cancelled", "interrupted", "part"]
 
 Json = dict[str, Any]
 

@@ -1,0 +1,162 @@
+"""Put runs over parts of one plan, computed with no contact, together into one."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from emap_core.decomposition.exact import example_shares
+from emap_core.engine.evaluate import GridSums, Targets, TileSums
+from emap_core.engine.exact import tile_file
+from emap_core.engine.finish import finish_run
+from emap_core.engine.plan import Plan, Tile, order_texts
+from emap_core.errors import RunError
+from emap_core.runs import Run
+from emap_core.runs.folder import Json, RunFolder, find_run
+from emap_core.runs.grid import create_grid, n_channels, open_grid
+
+
+def merge_parts(parts: Sequence[str | Path], out: str | Path) -> Run:
+    """Merge runs that hold different tiles of the same plan into one finished run.
+
+    Parts that were cut off count with the tiles that they have; a tile that several have is the
+    same in all.
+
+    Parameters
+    ----------
+    parts : sequence of str or path
+        Ids or folders of what ``compute_part`` made; left as they are.
+    out : path
+        Folder of the merged run.
+
+    Raises
+    ------
+    RunError
+        If the parts do not belong together, or tiles are missing.
+    """
+    folders = [RunFolder(find_run(part)) for part in parts]
+    if not folders:
+        raise RunError("there is nothing to merge; name the folders of the parts")
+    manifest, plan = _in_common(folders)
+    whole = RunFolder(Path(out))
+    if (whole.path / "run.json").exists():
+        raise RunError(f"{whole.path} is a run already; give another out")
+    tiles = list(plan.tiles())
+    holders = _holders(folders, tiles)
+    targets, text_order = _targets(folders[0])
+
+    for path in (folders[0].texts, folders[0].examples, folders[0].path / "labels.npy"):
+        if path.exists():
+            whole.path.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, whole.path / path.name)
+    shutil.copytree(_with_thumbnails(folders).images, whole.images, dirs_exist_ok=True)
+    sums = GridSums(targets, plan.n_classes)
+    for tile, holder in zip(tiles, holders, strict=True):
+        stored = TileSums.load(tile_file(holder, tile))
+        if stored is None:
+            raise RunError(f"tile {tile.number} of run {holder.id!r} is damaged; compute it again")
+        sums.add(tile, stored)
+    if manifest["keep"] != "sums":
+        _copy_grid(whole, plan, manifest["kept_classes"], tiles, holders)
+    plan.save(whole.plan)
+    finish_run(
+        whole,
+        {
+            **manifest,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "error": None,
+            "seconds": sum(folder.manifest().get("seconds", 0.0) for folder in folders),
+            "n_pairs_evaluated": plan.n_texts * plan.n_images,
+        },
+        sums.decomposition(text_order),
+        text_order,
+    )
+    return Run.load(whole.path)
+
+
+def _in_common(folders: list[RunFolder]) -> tuple[Json, Plan]:
+    """Return manifest and plan of the parts, which have to be the same work."""
+    first = folders[0]
+    manifest = first.manifest()
+    if manifest["method"] != "exact":
+        raise RunError(f"run {first.id!r} is {manifest['method']}; only exact runs have parts")
+    plan = _plan(first)
+    for folder in folders:
+        other = folder.manifest()
+        if other.get("status") == "finished":
+            raise RunError(f"run {folder.id!r} is finished and whole; there is nothing to merge")
+        if other.get("fingerprint") is None or other["fingerprint"] != manifest["fingerprint"]:
+            different = [
+                name
+                for name, value in manifest["fingerprints"].items()
+                if other.get("fingerprints", {}).get(name) != value
+            ]
+            raise RunError(
+                f"runs {first.id!r} and {folder.id!r} do not belong together: another "
+                + (" and another ".join(different) or "setting")
+            )
+        if _plan(folder).with_batch_size(plan.batch_size) != plan:
+            raise RunError(
+                f"runs {first.id!r} and {folder.id!r} cut the grid in different tiles; compute "
+                "the parts with the same batch_size"
+            )
+    return manifest, plan
+
+
+def _plan(folder: RunFolder) -> Plan:
+    if not folder.plan.exists():
+        raise RunError(f"run {folder.id!r} was stopped before it had a plan; compute it again")
+    return Plan.load(folder.plan)
+
+
+def _holders(folders: list[RunFolder], tiles: list[Tile]) -> list[RunFolder]:
+    """Return for each tile a part that has it."""
+    found = [
+        next((folder for folder in folders if tile_file(folder, tile).exists()), None)
+        for tile in tiles
+    ]
+    missing = [tile.number for tile, holder in zip(tiles, found, strict=True) if holder is None]
+    if missing:
+        raise RunError(
+            f"{len(missing)} of {len(tiles)} tiles are in none of the parts, the first is "
+            f"{missing[0]}; compute the part that holds it, or go on with one that was cut off"
+        )
+    return [holder for holder in found if holder is not None]
+
+
+def _targets(folder: RunFolder) -> tuple[Targets, Any]:
+    """Return where the examples are, and the order of the texts, as the run's tables tell."""
+    texts = [str(text) for text in pd.read_parquet(folder.texts)["text"]]
+    examples = pd.read_parquet(folder.examples)
+    text_index = examples["text_index"].to_numpy(np.intp)
+    image_index = examples["image_index"].to_numpy(np.intp)
+    order = order_texts(texts)
+    p, q = example_shares(text_index, image_index, len(texts), int(image_index.max()) + 1)
+    return Targets(np.argsort(order)[text_index], image_index, p[order], q), order
+
+
+def _with_thumbnails(folders: list[RunFolder]) -> RunFolder:
+    return max(folders, key=lambda folder: len(list(folder.images.glob("*.parquet"))))
+
+
+def _copy_grid(
+    whole: RunFolder,
+    plan: Plan,
+    kept: list[int] | None,
+    tiles: list[Tile],
+    holders: list[RunFolder],
+) -> None:
+    grid = create_grid(
+        whole.grid,
+        (plan.n_texts, plan.n_images, n_channels(plan.n_classes, kept)),
+        (plan.tile_texts, plan.tile_images),
+    )
+    stores = {holder.path: open_grid(holder.grid) for holder in set(holders)}
+    for tile, holder in zip(tiles, holders, strict=True):
+        grid[tile.rows, tile.columns] = stores[holder.path][tile.rows, tile.columns]

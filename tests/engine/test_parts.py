@@ -1,0 +1,117 @@
+"""Parts of one plan, computed with no contact, and what they come to together."""
+
+import numpy as np
+import pytest
+from samples import Staged, make_examples
+
+import emap_core as emap
+from emap_core.cli import main
+from emap_core.errors import Cancelled, RunError, SettingError
+from emap_core.runs import Run, describe_run
+
+
+def part(number, of, out, data=None, model=None, **settings):
+    settings = {"batch_size": 20, **settings}
+    return emap.compute_part(
+        model or Staged(), data or make_examples(), (number, of), out=out / f"{number}", **settings
+    )
+
+
+@pytest.mark.parametrize("settings", [{}, {"keep": "sums"}, {"keep_classes": 2}])
+def test_parts_merge_to_the_bits_of_the_whole(settings, examples, tmp_path):
+    whole = emap.compute(Staged(), examples, out=tmp_path / "whole", batch_size=20, **settings)
+    models = [Staged() for _ in range(3)]
+    parts = [part(i, 3, tmp_path, model=models[i - 1], **settings) for i in (1, 2, 3)]
+    merged = emap.merge_parts(reversed(parts), tmp_path / "merged")
+    # Each part looks at four pairs of the first tile to learn the number of classes.
+    assert sum(model.pairs_scored for model in models) == 11 * 23 + 2 * 4
+    for name in whole.decomposition.__dataclass_fields__:
+        ours, theirs = getattr(merged.decomposition, name), getattr(whole.decomposition, name)
+        np.testing.assert_array_equal(ours, theirs)
+    for c in whole.kept_classes:
+        np.testing.assert_array_equal(merged.class_grid(c), whole.class_grid(c))
+    assert merged.table(intervals=True).equals(whole.table(intervals=True))
+    assert merged.thumbnail(22) == whole.thumbnail(22)
+    assert merged.manifest["n_pairs_evaluated"] == 11 * 23
+
+
+def test_a_part_encodes_only_the_images_of_its_tiles(tmp_path):
+    data = make_examples(n=300, n_texts=5, n_images=200)
+    model = Staged()
+    part(1, 8, tmp_path, data, model)
+    assert model.images_encoded <= 64
+
+
+def test_a_part_is_taken_up_like_a_run(tmp_path):
+    asked = iter([False] * 4)
+    first, model = Staged(), Staged()
+    with pytest.raises(Cancelled):
+        part(1, 2, tmp_path, model=first, cancelled=lambda: next(asked, True))
+    part(1, 2, tmp_path, model=model)
+    done = model.pairs_scored
+    assert 0 < done < 11 * 23 / 2 + 20
+    part(1, 2, tmp_path, model=model)
+    assert model.pairs_scored == done, "a part that is there is not computed again"
+    assert describe_run(tmp_path / "1").status == "part"
+    with pytest.raises(RunError, match="is not finished but part"):
+        Run.load(tmp_path / "1")
+    with pytest.raises(RunError, match="holds another part"):
+        emap.compute(Staged(), make_examples(), out=tmp_path / "1", batch_size=20)
+
+
+def test_parts_that_do_not_fit_together_are_refused(tmp_path):
+    one = part(1, 2, tmp_path)
+    with pytest.raises(RunError, match=r"tiles are in none of the parts, the first is \d+"):
+        emap.merge_parts([one], tmp_path / "merged")
+    other_tiles = part(2, 2, tmp_path / "tiles", batch_size=30)
+    with pytest.raises(RunError, match="different tiles"):
+        emap.merge_parts([one, other_tiles], tmp_path / "merged")
+    other_data = part(2, 2, tmp_path / "data", make_examples(seed=1))
+    with pytest.raises(RunError, match="do not belong together: another data"):
+        emap.merge_parts([one, other_data], tmp_path / "merged")
+    other_setting = part(2, 2, tmp_path / "space", space="probabilities")
+    with pytest.raises(RunError, match="another setting"):
+        emap.merge_parts([one, other_setting], tmp_path / "merged")
+    assert not (tmp_path / "merged").exists()
+    rest = part(2, 2, tmp_path)
+    whole = emap.merge_parts([one, rest], tmp_path / "merged")
+    with pytest.raises(RunError, match="is a run already"):
+        emap.merge_parts([one, rest], tmp_path / "merged")
+    with pytest.raises(RunError, match="is finished and whole"):
+        emap.merge_parts([one, whole.path], tmp_path / "again")
+
+
+def test_a_torn_tile_is_named(tmp_path):
+    parts = [part(i, 2, tmp_path) for i in (1, 2)]
+    tile = sorted((parts[0] / "tiles").glob("*.npz"))[1]
+    tile.write_bytes(tile.read_bytes()[:100])
+    with pytest.raises(RunError, match="tile 1 of run '1' is damaged"):
+        emap.merge_parts(parts, tmp_path / "merged")
+
+
+@pytest.mark.parametrize(
+    ("which", "settings", "message"),
+    [
+        ((1, 2), {"batch_size": None}, "a part needs batch_size"),
+        ((0, 2), {}, r"part is \(0, 2\)"),
+        ((3, 2), {}, r"part is \(3, 2\)"),
+        ((1, 2), {"method": "sampled", "images_per_text": 4}, "only the exact method has parts"),
+        ((1, 200), {"batch_size": 253}, "is empty"),
+    ],
+)
+def test_parts_that_cannot_be_are_refused(which, settings, message, examples, tmp_path):
+    with pytest.raises(SettingError, match=message):
+        part(*which, tmp_path, **settings)
+
+
+def test_parts_and_merging_on_the_command_line(tmp_path, capsys):
+    work = ["run", "--model", "demo:concat", "--data", "demo:easy-vqa", "--limit", "30"]
+    for i in (1, 2):
+        out = str(tmp_path / str(i))
+        assert main([*work, "--batch-size", "64", "--part", f"{i}/2", "--out", out]) == 0
+    assert capsys.readouterr().out.split() == [str(tmp_path / "1"), str(tmp_path / "2")]
+    folders = [str(tmp_path / "1"), str(tmp_path / "2")]
+    assert main(["merge", *folders, "--out", str(tmp_path / "whole")]) == 0
+    assert "accuracy" in capsys.readouterr().out
+    assert main([*work, "--batch-size", "64", "--part", "half"]) == 2
+    assert "expected I/N" in capsys.readouterr().err
