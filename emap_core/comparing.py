@@ -149,12 +149,9 @@ def paired_p_value(first: Run, second: Run, name: str) -> float:
     Raises
     ------
     RunError
-        If the runs are not about the same labelled examples.
+        If the runs are not about the same labelled examples, with the same classes and space.
     """
-    if not same_data([first, second]) or first.labels is None:
-        raise RunError(
-            f"runs {first.id!r} and {second.id!r} are not about the same labelled examples"
-        )
+    _require_alike(first, second)
     return randomisation_test(
         name,
         first.labels,
@@ -180,12 +177,7 @@ def paired_gap(
     RunError
         If the runs are not about the same labelled examples, with the same classes and space.
     """
-    alike = first.classes == second.classes and first.space == second.space
-    if not alike or not same_data([first, second]) or first.labels is None:
-        raise RunError(
-            f"runs {first.id!r} and {second.id!r} are not about the same labelled examples with "
-            "the same classes and space"
-        )
+    _require_alike(first, second)
     found = gap_difference(
         first.decomposition,
         second.decomposition,
@@ -277,6 +269,15 @@ def differences_by_example(first: Run, second: Run) -> pd.DataFrame:
     joined["difference"] = joined.interaction_second - joined.interaction_first
     order = np.argsort(-joined.difference.abs().to_numpy(), kind="stable")
     return joined.iloc[order].reset_index(drop=True)
+
+
+def _require_alike(first: Run, second: Run) -> None:
+    alike = first.classes == second.classes and first.space == second.space
+    if not alike or not same_data([first, second]) or first.labels is None:
+        raise RunError(
+            f"runs {first.id!r} and {second.id!r} are not about the same labelled examples with "
+            "the same classes and space"
+        )
 
 
 def _p_value(value: float) -> str:

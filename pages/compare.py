@@ -25,6 +25,7 @@ from emap_core.figures import comparison, gap_dumbbell
 from emap_core.figures.style import change, number
 from emap_core.inference import metric
 from emap_core.runs import Run
+from emap_core.runs.slices import safe_csv
 from pages import shared
 
 QUESTION = "Which model really uses both sides?"
@@ -140,7 +141,7 @@ def _show_scores(runs: list[Run], names: list[str], table: pd.DataFrame, name: s
         for label, text, file, mime in (
             ("Markdown", as_markdown(shown), "comparison.md", "text/markdown"),
             ("LaTeX", as_latex(shown), "comparison.tex", "text/x-tex"),
-            ("CSV", table.to_csv(index=False), "comparison.csv", "text/csv"),
+            ("CSV", safe_csv(table), "comparison.csv", "text/csv"),
         ):
             st.download_button(
                 label, text, file, mime, on_click="ignore", icon=":material/download:"
@@ -193,11 +194,14 @@ def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: 
     )
     st.text(chart.alt)
     if metrics:
-        p = _p_value(str(first.path), str(second.path), metrics[0], first, second)
-        st.caption(
-            f"Both models as they are, on {metric(metrics[0]).label}: p = {number(p)} "
-            "(paired randomisation test)."
-        )
+        try:
+            p = _p_value(str(first.path), str(second.path), metrics[0], first, second)
+            st.caption(
+                f"Both models as they are, on {metric(metrics[0]).label}: p = {number(p)} "
+                "(paired randomisation test)."
+            )
+        except RunError:
+            st.caption("Their classes or spaces differ, so the models are not tested in pairs.")
     shared.show(
         chart, "compare-examples", on_select=_open_example, selection_mode="points", table=False
     )

@@ -115,6 +115,20 @@ def test_runs_on_other_data_are_not_tested_against_each_other(runs, tmp_path):
         paired_p_value(runs[0], other, "accuracy")
 
 
+def test_models_with_other_classes_are_not_tested_against_each_other(runs, tmp_path):
+    class Wider(Staged):
+        fingerprint = "wider-1"
+        classes = [*runs[0].classes, "another"]
+
+        def score(self, text_states, image_states):
+            scores = super().score(text_states, image_states)
+            return np.concatenate([scores, scores[:, :1] - 9], axis=1)
+
+    other = emap.compute(Wider(), make_examples(), out=tmp_path / "wider")
+    with pytest.raises(RunError, match="the same classes"):
+        paired_p_value(runs[0], other, "accuracy")
+
+
 def test_the_gaps_of_two_runs_are_compared_on_the_same_examples(runs):
     found = paired_gap(*runs, "log_loss")
     gaps = [run.gap("log_loss").difference for run in runs]

@@ -93,5 +93,5 @@ def _message(table: pd.DataFrame, names: tuple[str, str]) -> str:
     if len(table) > 1 and table["first"].std() > 0 and table["second"].std() > 0:
         # A rank correlation: sizes of interactions are far from normal.
         rank = table["first"].rank().corr(table["second"].rank())
-        message += f" Their ranks correlate by {rank:.2f}."
+        message += f" Their ranks correlate by {rank:.2f}.".replace("-", "−")
     return message

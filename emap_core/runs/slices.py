@@ -159,10 +159,18 @@ def to_csv(examples: pd.DataFrame, mask: Mask) -> str:
     chosen = examples.loc[mask].drop(
         columns=["text_index", "image_index", "label_index"], errors="ignore"
     )
-    for column in chosen.columns:
-        if not pd.api.types.is_numeric_dtype(chosen[column]):
-            chosen[column] = [_harmless(value) for value in chosen[column]]
-    return str(chosen.to_csv(index=False))
+    return safe_csv(chosen)
+
+
+def safe_csv(table: pd.DataFrame) -> str:
+    """Return a table as CSV in which no cell is a formula to a spreadsheet."""
+    columns = {
+        name: column
+        if pd.api.types.is_numeric_dtype(column)
+        else [_harmless(value) for value in column]
+        for name, column in table.items()
+    }
+    return str(pd.DataFrame(columns).to_csv(index=False))
 
 
 def _shown(examples: pd.DataFrame, show: str) -> Mask:
