@@ -33,17 +33,27 @@ INTERACTIONS = {
 
 def population(kind: str, n: int, n_classes: int, rng: np.random.Generator) -> tuple[Array, Array]:
     """Return a grid with as much text, image and interaction variance, and noisy labels."""
-    texts, images = rng.normal(size=(2, n, n_classes)).astype(np.float32)
+    grid = random_grid(kind, (n, n), n_classes, rng)
+    own = grid[np.arange(n), np.arange(n)]
+    return grid, (own + rng.gumbel(size=own.shape)).argmax(axis=1)
+
+
+def random_grid(
+    kind: str, shape: tuple[int, int], n_classes: int, rng: np.random.Generator
+) -> Array:
+    """Return a grid of texts and images."""
+    texts, images = (rng.normal(size=(n, n_classes)).astype(np.float32) for n in shape)
     if kind == "full rank":
-        grid = rng.normal(size=(n, n, n_classes)).astype(np.float32)
+        grid = rng.normal(size=(*shape, n_classes)).astype(np.float32)
     else:
         strength = np.ones(2) if kind == "rank 2" else 0.8 ** np.arange(30)
         strength = (strength / np.linalg.norm(strength)).astype(np.float32)
-        left, right = rng.normal(size=(2, n_classes, n, len(strength))).astype(np.float32)
+        left, right = (
+            rng.normal(size=(n_classes, n, len(strength))).astype(np.float32) for n in shape
+        )
         grid = np.stack([(left[c] * strength) @ right[c].T for c in range(n_classes)], axis=-1)
     grid += texts[:, None] + images[None]
-    own = grid[np.arange(n), np.arange(n)]
-    return grid, (own + rng.gumbel(size=own.shape)).argmax(axis=1)
+    return grid
 
 
 def accuracy_of(labels: Array) -> Any:
@@ -155,6 +165,66 @@ def coverage(n_designs: int) -> str:
     )
 
 
+def shared(n_designs: int) -> str:
+    """Count the same where many examples share a text, a new population for every design."""
+    shape, n_classes, k = (60, 300), 3, 60
+    rows = []
+    for kind in INTERACTIONS:
+        for n in (300, 1200):
+            found = []
+            for r in range(n_designs):
+                rng = np.random.default_rng([4, r])
+                grid = random_grid(kind, shape, n_classes, rng)
+                texts, images = rng.permutation(n) % shape[0], rng.permutation(n) % shape[1]
+                own = grid[texts, images]
+                accuracy = accuracy_of((own + rng.gumbel(size=own.shape)).argmax(axis=1))
+                exact = decompose(grid, texts, images)
+                truth = accuracy(exact.logits) - accuracy(getattr(exact, PROJECTION))
+                chosen = design(*shape, texts, images, k, seed=r)
+                fitted = fit(chosen, grid[chosen.texts, chosen.images])
+                gap = sampled_gap(fitted, accuracy)
+                off = fitted.decomposition.image_mean - exact.image_mean
+                found.append(
+                    (
+                        gap.low <= truth <= gap.high,
+                        gap.difference - truth,
+                        gap.standard_error**2,
+                        np.mean(off**2),
+                        np.mean(fitted.image_standard_error**2),
+                    )
+                )
+            holds, errors, squares, off_squares, image_squares = np.array(found, dtype=float).T
+            rows.append(
+                [
+                    kind,
+                    n,
+                    f"{holds.mean():.3f}",
+                    f"{errors.mean():+.4f}",
+                    f"{errors.std():.4f}",
+                    f"{np.sqrt(squares.mean()):.4f}",
+                    f"{np.sqrt(off_squares.mean()):.4f}",
+                    f"{np.sqrt(image_squares.mean()):.4f}",
+                ]
+            )
+            print(rows[-1], flush=True)
+    return markdown(
+        "Coverage where examples share texts",
+        f"{shape[0]} texts and {shape[1]} images, {n_classes} classes, {k} images per text, so "
+        f"that an image meets 12 texts; {n_designs} designs.",
+        [
+            "interaction",
+            "examples",
+            "holds the exact gap",
+            "bias",
+            "spread of the error",
+            "standard error",
+            "error of an image mean",
+            "its standard error",
+        ],
+        rows,
+    )
+
+
 def size(_: int) -> str:
     """Fit 100,000 texts and images with 32 images each, from a two-tower head."""
     n, n_classes, width, k = 100_000, 5, 64, 32
@@ -203,7 +273,12 @@ def size(_: int) -> str:
     )
 
 
-TABLES = {"error": (error, 200), "coverage": (coverage, 500), "size": (size, 1)}
+TABLES = {
+    "error": (error, 200),
+    "coverage": (coverage, 500),
+    "shared": (shared, 500),
+    "size": (size, 1),
+}
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from emap_core.errors import DatasetError
 _DRAWS = 16
 _CLASS_ELEMENTS = 2**25
 _WORTH = 0.05
+_ROUNDS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +111,7 @@ def fit(design: Design, values: ArrayLike, *, low_rank: bool = True, seed: int =
             f"values have shape {cells.shape}; the design has {len(design)} cells, "
             "expected one row each"
         )
-    layout = _Layout(design)
+    layout = _Layout(design, design.weights)
     step = max(1, _CLASS_ELEMENTS // len(design))
     parts = [
         _fit_classes(design, layout, cells[:, c : c + step], low_rank, seed)
@@ -163,7 +164,7 @@ def _fit_classes(
     explained = np.zeros(centred.shape[1])
     if design.fraction < 1 and low_rank:
         residuals = centred - layout.at(means, design)
-        products, explained = _products(design, residuals, seed)
+        products, explained = _products(design, centred, residuals, seed)
         centred -= products
         means = layout.project(centred)
     text_noise, image_noise = (
@@ -181,7 +182,7 @@ def _fit_classes(
     return means[0] + offset, means[1] + offset, text_noise, image_noise, explained
 
 
-def _products(design: Design, residuals: Array, seed: int) -> tuple[Array, Array]:
+def _products(design: Design, values: Array, residuals: Array, seed: int) -> tuple[Array, Array]:
     """Return the low-rank fit to the other half at each cell, and what it explains of each class.
 
     It is centred over all recombinations, so that taking it off leaves the means as they are.
@@ -190,15 +191,11 @@ def _products(design: Design, residuals: Array, seed: int) -> tuple[Array, Array
     folds = [drawn & (design.rounds % 2 == h) for h in (0, 1)]
     products = np.zeros_like(residuals)
     for own, other in (folds, folds[::-1]):
-        x, y = fit_products(
-            design.texts[other], design.images[other], residuals[other], design.shape, seed
-        )
+        x, y = _fit_fold(design, values, other, seed)
         x -= np.einsum("u,uck->ck", design.text_share, x)
         y -= np.einsum("w,wck->ck", design.image_share, y)
-        for c in range(residuals.shape[1]):
-            for cells, share in ((own, 1.0), (~drawn, 0.5)):
-                left, right = x[design.texts[cells], c], y[design.images[cells], c]
-                products[cells, c] += share * np.einsum("mk,mk->m", left, right)
+        for cells, share in ((own, 1.0), (~drawn, 0.5)):
+            products[cells] += share * _at_cells(design, x, y, cells)
     size = np.einsum("mc,mc->c", products[drawn], products[drawn])
     match = np.einsum("mc,mc->c", products[drawn], residuals[drawn])
     scale = np.clip(match / np.where(size > 0, size, 1.0), 0.0, 1.0)
@@ -206,6 +203,31 @@ def _products(design: Design, residuals: Array, seed: int) -> tuple[Array, Array
     explained = scale * (2 * match - scale * size) / np.where(total > 0, total, 1.0)
     scale[explained < _WORTH] = 0.0
     return products * scale, np.where(scale > 0, explained, 0.0)
+
+
+def _fit_fold(
+    design: Design, values: Array, fold: NDArray[np.bool_], seed: int
+) -> tuple[Array, Array]:
+    """Return text and image scores fitted to some cells, and to nothing but these.
+
+    Means that the other cells had a part in would carry their errors into the fit, and the fit
+    back to them, where no draw of the error shows it: the standard errors of images that meet few
+    texts would be a sixth too small. Means and products are therefore fitted in turns.
+    """
+    layout = _Layout(design, design.weights * fold)
+    products = np.zeros_like(values)
+    for _ in range(_ROUNDS):
+        means = layout.project(values - products, 1e-6)
+        left = (values - layout.at(means, design))[fold]
+        x, y = fit_products(design.texts[fold], design.images[fold], left, design.shape, seed)
+        products[fold] = _at_cells(design, x, y, fold)
+    return x, y
+
+
+def _at_cells(design: Design, x: Array, y: Array, cells: NDArray[np.bool_]) -> Array:
+    texts, images = design.texts[cells], design.images[cells]
+    each = [np.einsum("mk,mk->m", x[texts, c], y[images, c]) for c in range(x.shape[1])]
+    return np.stack(each, axis=1)
 
 
 def _variances(weights: Array, cells: NDArray[np.floating], mean: Array) -> tuple[Array, Array]:
@@ -255,11 +277,11 @@ def _spread(noise: NDArray[np.float32], fraction: float) -> Array:
 class _Layout:
     """Least squares on the cells of a design, for many right-hand sides."""
 
-    def __init__(self, design: Design) -> None:
+    def __init__(self, design: Design, weights: Array) -> None:
         n_texts, n_images = design.shape
         n = len(design)
         self.p, self.q = design.text_share, design.image_share
-        self.weights = design.weights
+        self.weights = weights
         place = _starts(design.texts, n_texts)
         by_text = np.arange(n, dtype=np.int32)
         self.text_sums = sparse.csr_matrix((np.ones(n), by_text, place), (n_texts, n))
@@ -268,8 +290,11 @@ class _Layout:
         self.image_sums = sparse.csr_matrix((np.ones(n), by_image, columns), (n_images, n))
         self.cells = sparse.csr_matrix((self.weights, design.images, place), design.shape)
         self.cells_transposed = self.cells.T.tocsr()
-        self.text_weight = np.asarray(self.cells.sum(axis=1)).reshape(-1, 1)
-        self.image_weight = np.asarray(self.cells.sum(axis=0)).reshape(-1, 1)
+        # A text or image without any weight has a mean of 0, not an undefined one.
+        self.text_weight, self.image_weight = (
+            np.maximum(np.asarray(self.cells.sum(axis=axis)), 1e-300).reshape(-1, 1)
+            for axis in (1, 0)
+        )
 
     def project(self, values: Array, tolerance: float = 1e-13) -> tuple[Array, Array, Array]:
         """Return row, column and total means of the additive fit to values of shape (M, C)."""

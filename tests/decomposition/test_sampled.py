@@ -178,3 +178,18 @@ def test_values_that_do_not_fit_are_named():
     values[5, 1] = np.nan
     with pytest.raises(DatasetError, match=f"text {d.texts[5]} with image {d.images[5]}"):
         fit(d, values)
+
+
+def test_standard_errors_of_images_that_meet_few_texts_are_those_of_their_errors():
+    n_texts, n_images, squares, expected = 60, 300, [], []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        grid = rng.normal(size=(n_texts, 2)) @ rng.normal(size=(2, n_images))
+        grid += rng.normal(size=(n_texts, 1)) + rng.normal(size=n_images)
+        texts, images = rng.permutation(n_images) % n_texts, rng.permutation(n_images)
+        chosen = design(n_texts, n_images, texts, images, 60, seed=seed)
+        found = fit(chosen, grid[chosen.texts, chosen.images])
+        exact = decompose(grid, texts, images)
+        squares.append(np.mean((found.decomposition.image_mean - exact.image_mean) ** 2))
+        expected.append(np.mean(found.image_standard_error**2))
+    np.testing.assert_allclose(np.sqrt(np.mean(expected) / np.mean(squares)), 1, atol=0.12)
