@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from emap_core.errors import RunError
 from emap_core.figures.style import bracket, change, measured
@@ -151,10 +153,9 @@ def paired_p_value(first: Run, second: Run, name: str) -> float:
     RunError
         If the runs are not about the same labelled examples, with the same classes and space.
     """
-    _require_alike(first, second)
     return randomisation_test(
         name,
-        first.labels,
+        _common_labels(first, second),
         first.scores("full"),
         second.scores("full"),
         first.task,
@@ -177,11 +178,11 @@ def paired_gap(
     RunError
         If the runs are not about the same labelled examples, with the same classes and space.
     """
-    _require_alike(first, second)
+    labels = _common_labels(first, second)
     found = gap_difference(
         first.decomposition,
         second.decomposition,
-        first.labels,
+        labels,
         first.task,
         name,
         space=first.space,
@@ -271,13 +272,14 @@ def differences_by_example(first: Run, second: Run) -> pd.DataFrame:
     return joined.iloc[order].reset_index(drop=True)
 
 
-def _require_alike(first: Run, second: Run) -> None:
+def _common_labels(first: Run, second: Run) -> NDArray[Any]:
     alike = first.classes == second.classes and first.space == second.space
     if not alike or not same_data([first, second]) or first.labels is None:
         raise RunError(
             f"runs {first.id!r} and {second.id!r} are not about the same labelled examples with "
             "the same classes and space"
         )
+    return first.labels
 
 
 def _p_value(value: float) -> str:

@@ -118,7 +118,7 @@ def test_runs_on_other_data_are_not_tested_against_each_other(runs, tmp_path):
 def test_models_with_other_classes_are_not_tested_against_each_other(runs, tmp_path):
     class Wider(Staged):
         fingerprint = "wider-1"
-        classes = [*runs[0].classes, "another"]
+        classes = (*runs[0].classes, "another")
 
         def score(self, text_states, image_states):
             scores = super().score(text_states, image_states)
