@@ -5,6 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 TERMS = {
+    "full": (
+        "The score of the model as it is, on the pairs of text and image that belong together. It "
+        "is not a score on recombined pairs, for which there are no labels."
+    ),
     "interaction": (
         "The part of a prediction that depends on text and image together, left over when the "
         "average contribution of each side is taken away. It is not a sign of understanding: a "
@@ -47,6 +51,31 @@ TERMS = {
         "The best that can be done without looking at the input: the most common answer, or the "
         "mean. It is the floor for the other rows and not a property of the model."
     ),
+    "linear baselines": (
+        "Linear models trained on a training split, on what the model’s encoders make of the text, "
+        "the image and both. They are not what the encoders could do if they were trained for one "
+        "side alone."
+    ),
+    "p": (
+        "How often chance alone would make a difference as large as this one, if both did equally "
+        "well; where several are tested, adjusted for their number (Holm). It is not the "
+        "probability that there is no difference, and says nothing of its size."
+    ),
+    "sampled": (
+        "A gap estimated from a part of the pairs: its interval adds the error from the choice of "
+        "pairs to that from the choice of examples. It is not the gap of fewer examples; more "
+        "images per text bring it closer to that of the whole grid."
+    ),
+    "sub-samples": (
+        "The protocol of published papers for large data: EMAP on random sub-samples of the "
+        "examples, averaged, with the standard deviation between them. It is not an estimate of "
+        "the gap on all examples: small sub-samples make noisier projections, which look worse."
+    ),
+    "VQA accuracy": (
+        "What answers earn where several people were asked: one for an answer that three or more "
+        "others gave, a third for each otherwise. It is not accuracy against one true answer, and "
+        "even people do not reach 100%."
+    ),
     "contribution": (
         "What the text (or the image) of an example adds to a prediction, compared with the "
         "average over all texts (or images). It is not what happens when that side is removed, "
@@ -56,6 +85,16 @@ TERMS = {
         "Which side the prediction follows: both agree with it (redundant), only the text does "
         "(text-led), only the image does (image-led), or neither (synergistic). It describes the "
         "model’s answers, right or wrong, and not the examples themselves."
+    ),
+    "flip": (
+        "An example whose answer changes without interactions: they helped (right only with them), "
+        "hurt, or changed one error into another. It compares the model with its leave-one-out "
+        "EMAP, and not with another model."
+    ),
+    "mode": (
+        "A pattern of interaction: texts and images at the same end raise the output together, "
+        "those at opposite ends lower it, and its share says how much of the interaction it "
+        "carries. It is not a concept that the model was taught; naming it is up to you."
     ),
     "margin": (
         "The lead of the predicted class over the runner-up, split into parts like any output. "
