@@ -54,25 +54,33 @@ class RayWorkers:
     MissingExtraError
         If Ray is not installed.
     SettingError
-        If there is no cluster at the address, or it has no room for a worker.
+        On first use, if there is no cluster at the address, or it has no room for a worker.
     """
 
     def __init__(self, arguments: tuple[Any, ...], settings: Settings) -> None:
         self._ray = _import_ray()
-        self._threads = settings.cpus_per_worker
-        self._started = _connect(self._ray, settings.address)
-        wants_gpu = settings.device == "auto" or settings.device.startswith("cuda")
-        has_gpu = self._ray.cluster_resources().get("GPU", 0) >= 1
-        self._needs = {"CPU": float(self._threads)} | (
-            {"GPU": 1.0} if wants_gpu and has_gpu else {}
-        )
+        self._settings = settings
+        self._sent = arguments
         self._actors: list[Any] = []
         self._states: Any = None
+        self._connected = self._owned = False
         self._looked = float("-inf")
+
+    def _start(self) -> None:
+        """Connect and start the first workers; a run that is finished already needs none."""
+        if self._connected:
+            return
+        settings = self._settings
+        self._owned = _connect(self._ray, settings.address)
+        self._connected = True
+        wants_gpu = settings.device == "auto" or settings.device.startswith("cuda")
+        has_gpu = self._ray.cluster_resources().get("GPU", 0) >= 1
+        self._needs = {"CPU": float(settings.cpus_per_worker)} | (
+            {"GPU": 1.0} if wants_gpu and has_gpu else {}
+        )
         try:
-            self._arguments = self._ray.put(arguments)
+            self._arguments = self._ray.put(self._sent)
         except TypeError as error:
-            self.close()
             raise SettingError(
                 f"model or data cannot be sent to workers ({str(error).splitlines()[0]}); name "
                 "them by spec strings"
@@ -84,16 +92,18 @@ class RayWorkers:
         for actor in self._actors:
             self._ray.kill(actor)
         self._actors = []
-        if self._started:
+        if self._owned:
             self._ray.shutdown()
 
     def measure(self, work: Work) -> None:
         """Evaluate the first pairs on one of the workers, whose device is the one that counts."""
+        self._start()
         probe, work.device = self._get(self._actors[0].measure.remote())
         work.take(probe)
 
     def encode(self, work: Work, images: slice, folder: RunFolder, progress: Progress) -> None:
         """Share the encoders' chunks out; states stay in Ray's object store for all workers."""
+        self._start()
         texts = slice(0, work.evaluator.texts.n_items)
         self._states = self._ray.put(
             {
@@ -190,6 +200,7 @@ class RayWorkers:
         name: Callable[[Item], str],
     ) -> None:
         """Keep every worker busy with one item; whatever ends this, finished items are kept."""
+        self._start()
         waiting = (_Task(number, item) for number, item in enumerate(items))
         busy: dict[Any, tuple[Any, _Task[Item]]] = {}
         done: set[int] = set()
@@ -263,7 +274,7 @@ class RayWorkers:
                 max_restarts=-1,
                 max_task_retries=ATTEMPTS - 1,
             )
-            self._actors.append(actor.remote([self._arguments], self._threads))
+            self._actors.append(actor.remote([self._arguments], self._settings.cpus_per_worker))
 
     def _wait_for_room(self) -> None:
         deadline = time.monotonic() + _SECONDS_OF_PATIENCE
@@ -274,7 +285,6 @@ class RayWorkers:
                 return
             if time.monotonic() > deadline:
                 free = self._ray.available_resources()
-                self.close()
                 raise SettingError(
                     f"the cluster has no room for a worker, which needs {self._needs}; free are "
                     f"{ {name: free.get(name, 0.0) for name in self._needs} }"
