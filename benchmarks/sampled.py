@@ -15,12 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.coverage import IMAGE, MIXED, N_FEATURES, TEXT, noisy_labels
 from benchmarks.tables import machine, markdown
 from emap_core.decomposition import decompose
 from emap_core.decomposition.design import design
 from emap_core.decomposition.sampled import fit
 from emap_core.decomposition.sampled_gap import sampled_gap
-from emap_core.decomposition.subsample import subsamples
+from emap_core.decomposition.subsample import combine, subsamples
+from emap_core.inference import Gap
+from emap_core.inference.subsample import subsample_intervals, subsample_scores
 
 Array = NDArray[Any]
 PROJECTION = "emap_leave_one_out"
@@ -225,6 +228,60 @@ def shared(n_designs: int) -> str:
     )
 
 
+def protocol(n_data_sets: int) -> str:
+    """Count how often the sub-sampling protocol's interval holds what the protocol comes to."""
+    rows = []
+    for strength, n, drawn, repeats in (
+        (1.0, 400, 100, 10),
+        (0.1, 400, 100, 10),
+        (1.0, 400, 200, 10),
+        (1.0, 1000, 100, 10),
+        (1.0, 400, 100, 3),
+    ):
+        gaps = [_protocol_gap(strength, n, drawn, repeats, seed) for seed in range(n_data_sets)]
+        values, low, high = np.array([(gap.difference, gap.low, gap.high) for gap in gaps]).T
+        truth = values.mean()
+        rows.append(
+            [
+                strength,
+                f"{n:,}",
+                drawn,
+                repeats,
+                f"{truth:.4f}",
+                f"{values.std():.4f}",
+                f"{(high - low).mean() / 2:.4f}",
+                f"{((low <= truth) & (truth <= high)).mean():.3f}",
+            ]
+        )
+        print(rows[-1], flush=True)
+    return markdown(
+        "The sub-sampling protocol",
+        f"The leave-one-out gap in accuracy, averaged over sub-samples, of {n_data_sets} data sets "
+        "from the population of `benchmarks.coverage`; its interval should hold the mean of them.",
+        ["interaction", "N", "n", "repeats", "mean", "spread", "half-width", "holds the mean"],
+        rows,
+    )
+
+
+def _protocol_gap(strength: float, n: int, drawn: int, repeats: int, seed: int) -> Gap:
+    rng = np.random.default_rng([5, seed])
+    x, z = rng.normal(size=(2, n, N_FEATURES))
+    grid = (x @ TEXT)[:, None] + (z @ IMAGE)[None]
+    grid += strength * np.einsum("ud,cde,we->uwc", x, MIXED, z, optimize=True)
+    places = np.arange(n)
+    labels = noisy_labels(grid[places, places], rng)
+    blocks = list(
+        subsamples(lambda t, v: grid[np.ix_(t, v)], places, places, drawn, repeats, seed=seed)
+    )
+    used = np.unique([examples for examples, _ in blocks])
+    found = combine(
+        [(np.searchsorted(used, examples), d) for examples, d in blocks],
+        *2 * [np.arange(len(used))],
+    )
+    scores = subsample_scores(found, labels[used], "multiclass", ["accuracy"])
+    return subsample_intervals(found, scores, n_available=n).gaps["accuracy"][PROJECTION]
+
+
 def size(_: int) -> str:
     """Fit 100,000 texts and images with 32 images each, from a two-tower head."""
     n, n_classes, width, k = 100_000, 5, 64, 32
@@ -277,6 +334,7 @@ TABLES = {
     "error": (error, 200),
     "coverage": (coverage, 500),
     "shared": (shared, 500),
+    "protocol": (protocol, 500),
     "size": (size, 1),
 }
 

@@ -15,6 +15,8 @@ from emap_core.inference.gap import Gap, Interval, Intervals
 from emap_core.inference.metrics import Array, Space, Task, evaluate, metric
 
 _PROJECTED = ("emap", "emap_leave_one_out")
+# On grids of 40 by 400, 3 texts an image left a bias of .015 of accuracy, 5 texts one of .004.
+_FEWEST_PARTNERS = 5
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,10 @@ def pair_sampling(
 
 
 def with_pair_sampling(
-    intervals: Intervals, sampling: dict[str, dict[str, PairSampling]], n_pairs: int
+    intervals: Intervals,
+    sampling: dict[str, dict[str, PairSampling]],
+    n_pairs: int,
+    n_items: int,
 ) -> Intervals:
     """Return intervals of the scores alone with the error from the choice of pairs added.
 
@@ -69,6 +74,8 @@ def with_pair_sampling(
         For each metric and projection, what the choice of pairs does.
     n_pairs : int
         Pairs evaluated, for the note.
+    n_items : int
+        Texts or images, whichever are more; a warning is given where each met few of the other.
     """
     rows = {
         name: {
@@ -86,7 +93,14 @@ def with_pair_sampling(
         "choice of examples are told apart in each gap's method and added in its interval; text "
         "only and image only are not corrected."
     )
-    return replace(intervals, rows=rows, gaps=gaps, notes=[*intervals.notes, note])
+    notes = [*intervals.notes, note]
+    if n_pairs / n_items < _FEWEST_PARTNERS:
+        notes.append(
+            f"On average a text or an image met only {n_pairs / n_items:.1f} of the other side. "
+            f"Under {_FEWEST_PARTNERS} the correction falls short and the interval may miss the "
+            "gap: take more images per text."
+        )
+    return replace(intervals, rows=rows, gaps=gaps, notes=notes)
 
 
 def _scorer(name: str, labels: ArrayLike, task: Task, space: Space) -> Callable[[Array], float]:

@@ -374,7 +374,10 @@ class Run:
         )
         if self.sampled is not None:
             found = with_pair_sampling(
-                found, self._pair_sampling(), self.manifest["n_pairs_evaluated"]
+                found,
+                self._pair_sampling(),
+                self.manifest["n_pairs_evaluated"],
+                max(self.manifest["n_texts"], self.manifest["n_images"]),
             )
         self._keep("intervals", {**self._resampling, "intervals": found.to_json()})
         return found

@@ -137,3 +137,20 @@ def test_interval_of_a_sample_holds_the_exact_gap(tmp_path):
         table = run.table(intervals=True)
         assert table.loc["emap_leave_one_out", "accuracy"] == gap.projected
     assert sum(held) >= 4
+
+
+def test_images_that_meet_too_few_texts_are_warned_of(tmp_path):
+    data = make_examples(n=120, n_texts=6, n_images=120)
+    run = emap.compute(
+        Staged(), data, out=tmp_path / "few", method="sampled", images_per_text=40, n_resamples=50
+    )
+    assert any("met only" in note for note in run.intervals().notes)
+    enough = emap.compute(
+        Staged(),
+        make_examples(),
+        out=tmp_path / "enough",
+        method="sampled",
+        images_per_text=12,
+        n_resamples=50,
+    )
+    assert not any("met only" in note for note in enough.intervals().notes)
