@@ -8,7 +8,7 @@ import streamlit as st
 
 from emap_core import inference
 from emap_core.figures import confusion_pair, gap_dumbbell, variance_shares
-from emap_core.figures.style import bracket, measured, percent
+from emap_core.figures.style import bracket, measured, number, percent
 from emap_core.inference import Gap, Intervals, metric
 from emap_core.runs import Run
 from pages import shared
@@ -319,7 +319,9 @@ def _show_details(run: Run, found: Intervals) -> None:
             "Run": run.id,
         }
         for name in run.metrics:
-            facts[f"Gap in {metric(name).label}"] = _gap(run, name).method
+            gap = _gap(run, name)
+            tested = f"; p = {number(gap.p_value)}" if gap.p_value == gap.p_value else ""
+            facts[f"Gap in {metric(name).label}"] = gap.method + tested
         st.table(
             {"what": list(facts), "value": [shared.plain(v) for v in facts.values()]},
             border="horizontal",

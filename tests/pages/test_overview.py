@@ -39,6 +39,7 @@ def test_the_verdict_with_its_interval_stands_first_and_the_table_has_every_row(
         assert row in table
     accuracy = runs_with_one.table().loc["emap_leave_one_out", "accuracy"]
     assert f"{100 * accuracy:.1f}% [" in table
+    assert "; p = " in table
     assert "1,000 of whole images" in table or "1,000 of examples" in table
 
 
