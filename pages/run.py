@@ -10,12 +10,15 @@ import streamlit as st
 from emap_core import jobs
 from emap_core.datasets import LOADERS as DATA_LOADERS
 from emap_core.datasets.demo import NAMES as DEMO_DATA
+from emap_core.datasets.preview import Preview, preview_table
+from emap_core.datasets.upload import KINDS, receive
 from emap_core.engine.settings import METHODS
 from emap_core.engine.space import SPACES
 from emap_core.errors import EmapError
 from emap_core.jobs import Job, Work
 from emap_core.models import LOADERS as MODEL_LOADERS
 from emap_core.models.demo_networks import ARCHITECTURES
+from emap_core.runs.folder import runs_root
 from pages import shared
 
 ANSWERS = {
@@ -24,6 +27,7 @@ ANSWERS = {
     "classes": "The grid of the most used classes: modes and heatmaps of these",
     "sums": "Sums only: small, for the table and the scatter",
 }
+NO_LABELS = "(no labels)"
 KEPT = {"grid": "the whole grid", "classes": "the grid of some classes", "sums": "sums only"}
 
 
@@ -116,9 +120,73 @@ def _form() -> Work:
         model = _spec("Model", [f"demo:{name}" for name in ARCHITECTURES], "model", MODEL_LOADERS)
     with right:
         data = _spec("Data", [f"demo:{name}" for name in DEMO_DATA], "data", DATA_LOADERS)
+        data = _uploaded() or data
+    arguments = _columns(data)
     with st.expander("Settings"):
         settings = _settings()
+    settings["data_arg"] = [*arguments, *settings.pop("data_arg", [])]
+    if not settings["data_arg"]:
+        del settings["data_arg"]
     return Work(model, data, settings)
+
+
+def _uploaded() -> str | None:
+    """Draw the upload, and return the spec of what came."""
+    file = st.file_uploader(
+        "Or upload your own data, used in place of the above",
+        list(KINDS),
+        key="run-upload",
+        help="A zip with a table (csv, jsonl or parquet) and the images that it names, or a "
+        "parquet file that holds both.",
+    )
+    if file is None:
+        return None
+    try:
+        return _received(file.name, file.getvalue())
+    except EmapError as error:
+        st.error(shared.plain(error), icon=":material/error:")
+        return None
+
+
+@st.cache_data(max_entries=20, show_spinner="Unpacking …")
+def _received(name: str, content: bytes) -> str:
+    return receive(name, content, runs_root() / ".uploads")
+
+
+def _columns(data: str) -> list[str]:
+    """Draw the first rows of a table and what each column is; return arguments of the loader."""
+    try:
+        found = _preview(data)
+    except EmapError as error:
+        st.error(shared.plain(error), icon=":material/error:")
+        return []
+    if found is None:
+        return []
+    st.markdown(f"**The first of {found.n_rows:,} rows.** Which column is what?")
+    st.dataframe(found.rows, hide_index=True)
+    names = [str(name) for name in found.rows.columns]
+    arguments = []
+    for side, (what, taken) in zip(st.columns(3), found.taken.items(), strict=True):
+        offered = [NO_LABELS, *names] if what == "label" else names
+        start = offered.index(taken) if taken in offered else 0 if what == "label" else None
+        chosen = side.selectbox(
+            what.capitalize(), offered, start, key=f"run-column-{what}-{data}", placeholder="choose"
+        )
+        if chosen is not None and chosen != (taken or (what == "label" and NO_LABELS)):
+            arguments.append(f"{what}_column={'' if chosen == NO_LABELS else chosen}")
+    if st.checkbox(
+        "Leave out rows with something wrong",
+        key="run-skip-bad",
+        help="They are listed in the run. Otherwise the first one stops it.",
+        persist_state="session",
+    ):
+        arguments.append("skip_bad=true")
+    return arguments
+
+
+@st.cache_data(max_entries=20, ttl=60, show_spinner="Reading the table …")
+def _preview(data: str) -> Preview | None:
+    return preview_table(data)
 
 
 def _spec(label: str, demos: list[str], key: str, loaders: dict[str, str]) -> str:
@@ -197,7 +265,17 @@ def _settings() -> dict[str, Any]:
         settings["repeats"] = third.number_input(
             "Sub-samples", min_value=1, value=10, key="run-repeats", **kept
         )
-    return {name: value for name, value in settings.items() if value is not None}
+    for side, what in ((first, "model"), (second, "data")):
+        typed = side.text_area(
+            f"Options of the {what}",
+            key=f"run-{what}-options",
+            placeholder="name=value, one a line",
+            height=80,
+            help="Keyword arguments of its loader, such as classes=yes,no or template=…",
+            **kept,
+        )
+        settings[f"{what}_arg"] = [line.strip() for line in typed.splitlines() if line.strip()]
+    return {name: value for name, value in settings.items() if value not in (None, [])}
 
 
 def _plan_of(work: Work) -> Job | None:

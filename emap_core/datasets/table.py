@@ -39,6 +39,11 @@ class Columns:
     id: str | None
 
 
+def guess_columns(table: pd.DataFrame) -> dict[str, str | None]:
+    """Return the columns that are taken for text, image and label where nobody names them."""
+    return {what: _find("the table", table, what, None) for what in ("text", "image", "label")}
+
+
 def load_table(
     table: pd.DataFrame,
     source: str,

@@ -36,18 +36,22 @@ def load_parquet(path: str, **columns: Any) -> Examples:
 
 def load_imagefolder(path: str, **columns: Any) -> Examples:
     """Return the dataset in a folder of images with a metadata.csv, .jsonl or .parquet."""
-    folder = Path(path)
-    if not folder.is_dir():
-        raise SpecError(f"there is no folder {path}")
-    found = [folder / name for name in _METADATA if (folder / name).is_file()]
-    if len(found) != 1:
-        has = " and ".join(file.name for file in found) or "none"
-        raise DatasetError(
-            f"folder {path} has {has} of {', '.join(_METADATA)}; expected exactly one, "
-            "with the columns file_name and text"
-        )
-    reader = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}[found[0].suffix]
-    return _load(found[0], {"image_column": "file_name"} | columns, reader)
+    file = _metadata(path)
+    return _load(file, {"image_column": "file_name"} | columns, _READERS[file.suffix])
+
+
+def read_table(prefix: str, path: str) -> pd.DataFrame:
+    """Return the table that one of the specs ``csv:``, …, ``imagefolder:`` is about.
+
+    Raises
+    ------
+    DatasetError
+        If it cannot be read.
+    SpecError
+        If there is no such file or folder.
+    """
+    file = _metadata(path) if prefix == "imagefolder" else _file(path)
+    return _read(file, _READERS[file.suffix if prefix == "imagefolder" else f".{prefix}"])
 
 
 def table_dataset(
@@ -66,13 +70,30 @@ def read_arrow(stored: pa.Table) -> pd.DataFrame:
 
 
 def _load(file: Path, columns: dict[str, Any], read: Callable[[Path], pd.DataFrame]) -> Examples:
+    return table_dataset(_read(file, read), str(file), file.parent, columns)
+
+
+def _read(file: Path, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
     try:
-        table = read(file)
+        return read(file)
     except EmapError:
         raise
     except Exception as error:
         raise DatasetError(f"{file} cannot be read: {error}") from error
-    return table_dataset(table, str(file), file.parent, columns)
+
+
+def _metadata(path: str) -> Path:
+    folder = Path(path)
+    if not folder.is_dir():
+        raise SpecError(f"there is no folder {path}")
+    found = [folder / name for name in _METADATA if (folder / name).is_file()]
+    if len(found) != 1:
+        has = " and ".join(file.name for file in found) or "none"
+        raise DatasetError(
+            f"folder {path} has {has} of {', '.join(_METADATA)}; expected exactly one, "
+            "with the columns file_name and text"
+        )
+    return found[0]
 
 
 def _file(path: str) -> Path:
@@ -106,6 +127,9 @@ def _read_jsonl(file: Path) -> pd.DataFrame:
 
 def _read_parquet(file: Path) -> pd.DataFrame:
     return read_arrow(pq.read_table(file))
+
+
+_READERS = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
 
 
 def _class_labels(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:

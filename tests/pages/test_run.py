@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import io
 import time
+import zipfile
 
+import pandas as pd
 import pytest
+from samples import picture
 
 from emap_core import jobs
 from emap_core.runs import Run
@@ -102,3 +106,30 @@ def test_a_run_can_be_left_come_back_to_and_cancelled_by_its_link(
     button(app, "Cancel").click().run()
     until(app, has_button("Start it again"))
     assert "cancelled" in words(app)
+
+
+def test_an_uploaded_zip_shows_its_rows_and_what_each_column_is(open_page, words, no_runs):
+    rows = [(f"{i % 3}.png", f"is it {i % 4}?", ["yes", "no"][i % 2]) for i in range(8)]
+    table = pd.DataFrame(rows, columns=["file_name", "wording", "verdict"])
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as file:
+        file.writestr("photos/metadata.csv", table.to_csv(index=False))
+        for i in range(3):
+            image = io.BytesIO()
+            picture(i).save(image, "PNG")
+            file.writestr(f"photos/{i}.png", image.getvalue())
+    app = open_page("run")
+    app.file_uploader(key="run-upload").set_value(
+        ("photos.zip", written.getvalue(), "application/zip")
+    ).run()
+    assert "The first of 8 rows" in words(app)
+    assert app.dataframe[0].value["wording"][1] == "is it 1?"
+    boxes = {box.label: box for box in app.selectbox if box.label in ("Text", "Image", "Label")}
+    assert (boxes["Image"].value, boxes["Text"].value) == ("file_name", None)
+    boxes["Text"].select("wording").run()
+    boxes = {box.label: box for box in app.selectbox if box.label in ("Text", "Image", "Label")}
+    boxes["Label"].select("verdict").run()
+    button(app, "See what it costs").click().run()
+    until(app, lambda app: app.error or has_button("Start")(app))
+    assert "The first of 8 examples" in words(app)
+    assert "label: no" in words(app)

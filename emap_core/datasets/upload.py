@@ -1,0 +1,75 @@
+"""A dataset that came through the browser: an archive with a table and images, or a table."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from pathlib import Path
+
+from emap_core.datasets.archive import unpack
+from emap_core.errors import DatasetError
+
+KINDS = ("zip", "parquet")
+"""Endings of files that can be uploaded."""
+_TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
+
+
+def receive(name: str, content: bytes, folder: Path) -> str:
+    """Put an uploaded file into `folder`, once, and return the spec of the dataset in it.
+
+    Parameters
+    ----------
+    name : str
+        What the file is called where it came from.
+    content : bytes
+    folder : Path
+        Where uploads are kept, each in a folder named by its content.
+
+    Raises
+    ------
+    DatasetError
+        If it is neither a parquet file nor an archive with one table at its top.
+    """
+    path = Path(re.split(r"[/\\]", name)[-1])
+    stem = re.sub(r"[^\w-]+", "-", path.stem).strip("-") or "upload"
+    kind = path.suffix.lower().lstrip(".")
+    if kind not in KINDS:
+        raise DatasetError(f"{name} is no .zip with a table and images, and no .parquet file")
+    home = folder / hashlib.sha256(content).hexdigest()[:16]
+    if not home.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as temporary:
+            fresh = Path(temporary) / "fresh"
+            fresh.mkdir()
+            file = fresh / f"{stem}.{kind}"
+            file.write_bytes(content)
+            if kind == "zip":
+                unpack(file, fresh / stem)
+                file.unlink()
+            # Only a file that is there as a whole takes its place.
+            fresh.replace(home)
+    if kind == "parquet":
+        return f"parquet:{next(home.glob('*.parquet'))}"
+    (unpacked,) = (path for path in home.iterdir() if path.is_dir())
+    return _spec_of(_top(unpacked), name)
+
+
+def _top(folder: Path) -> Path:
+    """Return where the table is: archives often hold one folder with everything in it."""
+    inside = [path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX"))]
+    return _top(inside[0]) if len(inside) == 1 and inside[0].is_dir() else folder
+
+
+def _spec_of(folder: Path, name: str) -> str:
+    if any((folder / f"metadata{ending}").is_file() for ending in _TABLES):
+        return f"imagefolder:{folder}"
+    tables = sorted(path for path in folder.iterdir() if path.suffix.lower() in _TABLES)
+    if len(tables) != 1:
+        has = " and ".join(path.name for path in tables) or "none"
+        raise DatasetError(
+            f"{name} has {has} of {', '.join('*' + ending for ending in _TABLES)} at its top; "
+            "expected one table there that names the images"
+        )
+    prefix = tables[0].suffix.lower().lstrip(".").replace("tsv", "csv")
+    return f"{prefix}:{tables[0]}"
