@@ -52,7 +52,7 @@ def receive(name: str, content: bytes, folder: Path) -> str:
     if kind == "parquet":
         return f"parquet:{next(home.glob('*.parquet'))}"
     (unpacked,) = (path for path in home.iterdir() if path.is_dir())
-    return _spec_of(_top(unpacked), name)
+    return _spec_of(_top(unpacked), name, stem)
 
 
 def _top(folder: Path) -> Path:
@@ -61,7 +61,7 @@ def _top(folder: Path) -> Path:
     return _top(inside[0]) if len(inside) == 1 and inside[0].is_dir() else folder
 
 
-def _spec_of(folder: Path, name: str) -> str:
+def _spec_of(folder: Path, name: str, stem: str) -> str:
     if any((folder / f"metadata{ending}").is_file() for ending in _TABLES):
         return f"imagefolder:{folder}"
     tables = sorted(path for path in folder.iterdir() if path.suffix.lower() in _TABLES)
@@ -71,5 +71,7 @@ def _spec_of(folder: Path, name: str) -> str:
             f"{name} has {has} of {', '.join('*' + ending for ending in _TABLES)} at its top; "
             "expected one table there that names the images"
         )
-    prefix = tables[0].suffix.lower().lstrip(".").replace("tsv", "csv")
-    return f"{prefix}:{tables[0]}"
+    # Runs are named after their table; what it was called in the archive says less.
+    table = tables[0].rename(tables[0].with_stem(stem))
+    prefix = table.suffix.lower().lstrip(".").replace("tsv", "csv")
+    return f"{prefix}:{table}"
