@@ -29,6 +29,10 @@ class RunError(EmapError):
     """A run folder is missing, damaged, unfinished or belongs to other work."""
 
 
+class AccessError(EmapError):
+    """The operator of this server does not allow what was asked for."""
+
+
 class MissingExtraError(EmapError):
     """An optional dependency is needed that is not installed."""
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from emap_core.datasets.base import Task
+from emap_core.roots import lies_in, roots_of_environment
 
 _ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _SEPARATOR = re.compile(r"\s*[|;,]\s*")
@@ -46,6 +47,11 @@ def read_image(value: Any, folder: Path) -> Path | bytes:
         raise BadValueError(
             f"the image is the address {value[:60]}; expected a file, "
             "since what an address shows may change: download it first"
+        )
+    roots = roots_of_environment()
+    if roots is not None and not lies_in(folder / value, (folder, *roots)):
+        raise BadValueError(
+            f"the image {value[:60]!r} is outside of the table's folder and of EMAP_ROOTS"
         )
     return folder / value
 

@@ -1,0 +1,185 @@
+"""What somebody at a browser may ask of this server, as its operator decides it.
+
+The command line and Python are not asked: whoever has these has the machine.
+"""
+
+from __future__ import annotations
+
+import glob
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emap_core.datasets import LOADERS as DATA_LOADERS
+from emap_core.errors import AccessError, SettingError
+from emap_core.models import LOADERS as MODEL_LOADERS
+from emap_core.roots import check_path, lies_in, roots_of_environment
+from emap_core.runs.folder import runs_root
+
+RUNS_CODE = ("torchscript", "export")
+"""Prefixes of files that hold a program, or may hold one."""
+UPLOADABLE = ("csv", "jsonl", "parquet", "imagefolder")
+"""Prefixes of what may lie in the folder of uploads; the others follow paths in their files."""
+_HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(@[\w./-]+)?")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Who may do what.
+
+    Attributes
+    ----------
+    viewer : bool
+        Finished runs may be opened, explored and exported, and nothing else.
+    roots : tuple of Path or None
+        Folders that a path from a browser has to lead into; None for anywhere.
+    allow_code : bool
+        Whether a browser may name Python code, or files that hold a program.
+    emails : frozenset of str or None
+        Who may come in, as addresses or ``@domain``; None for everybody who can sign in.
+    """
+
+    viewer: bool = False
+    roots: tuple[Path, ...] | None = None
+    allow_code: bool = False
+    emails: frozenset[str] | None = None
+
+    @classmethod
+    def from_environment(cls, address: str | None) -> Policy:
+        """Return what ``EMAP_MODE``, ``_ROOTS``, ``_ALLOW_CODE`` and ``_ALLOWED_EMAILS`` say.
+
+        Parameters
+        ----------
+        address : str or None
+            Where the server listens, None for everywhere. Beyond this computer the mode is
+            viewer, and no path may be named, unless the environment says otherwise.
+
+        Raises
+        ------
+        SettingError
+            If one of them has a value that it cannot have.
+        """
+        here = is_loopback(address)
+        mode = os.environ.get("EMAP_MODE") or ("full" if here else "viewer")
+        if mode not in ("full", "viewer"):
+            raise SettingError(f"EMAP_MODE is {mode!r}; expected full or viewer")
+        code = os.environ.get("EMAP_ALLOW_CODE", "")
+        if code not in ("", "0", "1"):
+            raise SettingError(f"EMAP_ALLOW_CODE is {code!r}; expected 1 or nothing")
+        emails = os.environ.get("EMAP_ALLOWED_EMAILS")
+        roots = roots_of_environment()
+        return cls(
+            viewer=mode == "viewer",
+            roots=() if roots is None and not here else roots,
+            allow_code=code == "1",
+            emails=None if emails is None else _listed(emails),
+        )
+
+    def check_full(self) -> None:
+        """Raise an AccessError in viewer mode."""
+        if self.viewer:
+            raise AccessError(
+                "this server shows finished runs and starts no new ones; whoever runs it decides "
+                "that with EMAP_MODE"
+            )
+
+    def check_work(self, model: str, data: str, settings: Mapping[str, Any]) -> None:
+        """Raise an AccessError unless this model may be run on these data.
+
+        Parameters
+        ----------
+        model, data : str
+            Specs.
+        settings : mapping
+            As `emap_core.jobs.Work` has them.
+        """
+        self.check_full()
+        self.check_model(model)
+        self.check_data(data)
+        if settings.get("train_data"):
+            self.check_data(settings["train_data"])
+        for name in ("model_arg", "data_arg", "train_arg"):
+            for argument in settings.get(name) or ():
+                self._check_argument(str(argument).partition("=")[2])
+
+    def check_model(self, spec: str) -> None:
+        """Raise an AccessError unless this model may be loaded."""
+        self.check_full()
+        self._check_spec("model", spec, MODEL_LOADERS)
+
+    def check_data(self, spec: str) -> None:
+        """Raise an AccessError unless this dataset may be loaded."""
+        self.check_full()
+        self._check_spec("dataset", spec, DATA_LOADERS)
+
+    def image_roots(self, data: str) -> tuple[Path, ...] | None:
+        """Return the folders that a dataset's table may name images in, None for anywhere.
+
+        Its own folder is always one. What was uploaded may name no others.
+        """
+        if lies_in(data.partition(":")[2], [uploads()]):
+            return ()
+        return self.roots
+
+    def admits(self, email: str | None) -> bool:
+        """Say whether somebody who signed in may come in."""
+        if self.emails is None:
+            return True
+        name, at, domain = (email or "").strip().casefold().rpartition("@")
+        return bool(name and at) and not self.emails.isdisjoint({name + at + domain, at + domain})
+
+    def _check_spec(self, kind: str, spec: str, loaders: Mapping[str, str]) -> None:
+        prefix, _, name = spec.partition(":")
+        if prefix == "demo":
+            return
+        if not self.allow_code and (prefix not in loaders or prefix in RUNS_CODE):
+            raise AccessError(
+                f"{kind} {spec!r} is code, which a browser may not start here; use the command "
+                "line, or set EMAP_ALLOW_CODE=1 where the server is started"
+            )
+        if prefix not in loaders or self.roots is None:
+            return
+        allowed = (*self.roots, uploads()) if prefix in UPLOADABLE else self.roots
+        if prefix == "hf" and _HUB_ID.fullmatch(name) and not Path(name).exists():
+            return
+        for path in _named(prefix, name):
+            check_path(kind, path, allowed)
+
+    def _check_argument(self, value: str) -> None:
+        path = Path(value)
+        leads_away = path.is_absolute() or ".." in path.parts or value.startswith("~")
+        if self.roots is not None and leads_away:
+            check_path("option", value, self.roots)
+
+
+def is_loopback(address: str | None) -> bool:
+    """Say whether only this computer reaches a server that listens at an address."""
+    if address == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address or "").is_loopback
+    except ValueError:
+        return False
+
+
+def uploads() -> Path:
+    """Return the folder of what came through the browser."""
+    return runs_root() / ".uploads"
+
+
+def _listed(emails: str) -> frozenset[str]:
+    return frozenset(one.strip() for one in emails.casefold().split(",")) - {""}
+
+
+def _named(prefix: str, name: str) -> list[str]:
+    """Return the paths that a spec names: with a pattern, its folder and all that fits."""
+    if prefix != "webdataset":
+        return [name]
+    if ".." in Path(name).parts:
+        return [name]
+    fixed = re.split(r"[*?\[]", name, maxsplit=1)[0]
+    return [fixed.rpartition("/")[0] or ".", *glob.glob(name)]  # noqa: PTH207 - may be absolute

@@ -1,0 +1,168 @@
+import os
+
+import pandas as pd
+import pytest
+from samples import picture
+
+from emap_core.access import Policy, is_loopback
+from emap_core.datasets import load_dataset
+from emap_core.errors import AccessError, DatasetError, SettingError
+
+NAMES = ("EMAP_MODE", "EMAP_ROOTS", "EMAP_ALLOW_CODE", "EMAP_ALLOWED_EMAILS")
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch, tmp_path):
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("EMAP_RUNS", str(tmp_path / "runs"))
+    (tmp_path / "open").mkdir()
+    (tmp_path / "closed").mkdir()
+    for folder in ("open", "closed"):
+        (tmp_path / folder / "data.csv").write_text("text,image\n")
+        (tmp_path / folder / "data-1.tar").write_text("")
+
+
+@pytest.mark.parametrize(
+    ("address", "here"),
+    [
+        ("127.0.0.1", True),
+        ("localhost", True),
+        ("::1", True),
+        ("127.8.0.9", True),
+        (None, False),
+        ("", False),
+        ("0.0.0.0", False),  # noqa: S104 - what is asked is whether this counts as open
+        ("::", False),
+        ("10.0.0.5", False),
+        ("lens.example.org", False),
+    ],
+)
+def test_beyond_this_computer_a_server_only_shows_unless_told_otherwise(address, here, monkeypatch):
+    assert is_loopback(address) is here
+    assert Policy.from_environment(address).viewer is not here
+    monkeypatch.setenv("EMAP_MODE", "full")
+    policy = Policy.from_environment(address)
+    assert not policy.viewer
+    assert policy.roots == (None if here else ())
+    monkeypatch.setenv("EMAP_MODE", "viewer")
+    assert Policy.from_environment(address).viewer
+
+
+@pytest.mark.parametrize(("name", "value"), [("EMAP_MODE", "open"), ("EMAP_ALLOW_CODE", "yes")])
+def test_a_setting_that_is_mistyped_is_no_permission(name, value, monkeypatch):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingError, match=f"{name} is {value!r}; expected"):
+        Policy.from_environment("127.0.0.1")
+
+
+def test_a_viewer_can_start_nothing():
+    policy = Policy(viewer=True, allow_code=True)
+    for ask in (
+        lambda: policy.check_work("demo:concat", "demo:easy-vqa", {}),
+        lambda: policy.check_model("demo:concat"),
+        lambda: policy.check_data("demo:easy-vqa"),
+    ):
+        with pytest.raises(AccessError, match="shows finished runs and starts no new ones"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    "spec", ["os:system", "my_model:load", "torchscript:m.pt", "export:m.pt2", "DEMO:concat", "x"]
+)
+def test_code_needs_the_operators_word(spec):
+    with pytest.raises(AccessError, match="is code, which a browser may not start here"):
+        Policy().check_model(spec)
+    Policy(allow_code=True).check_model(spec)
+
+
+def test_data_can_be_code_too():
+    with pytest.raises(AccessError, match="dataset 'my_data:load' is code"):
+        Policy().check_work("demo:concat", "my_data:load", {})
+    with pytest.raises(AccessError, match="dataset 'my_data:load' is code"):
+        Policy().check_work("demo:concat", "demo:easy-vqa", {"train_data": "my_data:load"})
+
+
+def test_paths_have_to_lead_into_the_roots(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMAP_ROOTS", f"{tmp_path / 'open'}{os.pathsep}{tmp_path / 'more'}")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "open" / "link").symlink_to(tmp_path / "closed")
+    (tmp_path / "open-too").mkdir()
+    policy = Policy.from_environment("127.0.0.1")
+    for name in (
+        "csv:open/data.csv",
+        f"csv:{tmp_path}/open/data.csv",
+        "csv:open/there/../data.csv",
+        f"webdataset:{tmp_path}/open/*.tar",
+        "imagefolder:more/photos",
+        "parquet:runs/.uploads/0123/data.parquet",
+        "hf:some-name/of-the-hub@main",
+        "demo:easy-vqa",
+    ):
+        policy.check_data(name)
+    for name in (
+        "csv:closed/data.csv",
+        "csv:/etc/passwd",
+        "csv:open/../closed/data.csv",
+        "csv:open/link/data.csv",
+        "csv:open-too/data.csv",
+        "csv:open/data.csv\0",
+        "csv:~/data.csv",
+        "imagefolder:.",
+        "webdataset:*/*.tar",
+        "webdataset:open/../closed/*.tar",
+        "webdataset:open/*/data-1.tar",
+        "hf:closed",
+        "hf:/etc",
+        "hf:../elsewhere",
+        "hf:runs/.uploads/0123",
+    ):
+        with pytest.raises(AccessError, match="outside of the folders that may be opened"):
+            policy.check_data(name)
+    for name in ("onnx:closed/m.onnx", "logits:/tmp/grid.npz", "hf:runs/.uploads/0123/model"):
+        with pytest.raises(AccessError, match="outside of the folders"):
+            policy.check_model(name)
+
+
+def test_options_name_no_paths_elsewhere(tmp_path):
+    policy = Policy(roots=(tmp_path / "open",))
+    inside = f"head={tmp_path}/open/head.safetensors"
+    policy.check_work("demo:concat", "demo:easy-vqa", {"model_arg": [inside, "template=a/b {x}"]})
+    for argument in ("head=/etc/shadow", "head=../closed/head.safetensors", "head=~/x"):
+        for side in ("model_arg", "data_arg", "train_arg"):
+            with pytest.raises(AccessError, match=r"option .* is outside of the folders"):
+                policy.check_work("demo:concat", "demo:easy-vqa", {side: [argument]})
+
+
+def test_tables_name_images_in_their_own_folder_and_the_roots_alone(tmp_path, monkeypatch):
+    picture(0).save(tmp_path / "closed" / "secret.png")
+    picture(1).save(tmp_path / "open" / "1.png")
+    table = tmp_path / "open" / "table.csv"
+
+    def images(*names):
+        pd.DataFrame({"text": list("ab"), "image": names}).to_csv(table, index=False)
+        return load_dataset(f"csv:{table}").images
+
+    other = str(tmp_path / "closed" / "secret.png")
+    assert len(images("1.png", other)) == 2, "without roots a table may name any file"
+    policy = Policy.from_environment("127.0.0.1")
+    assert policy.image_roots("csv:table.csv") is None
+    assert policy.image_roots(f"csv:{tmp_path}/runs/.uploads/0123/table.csv") == ()
+    monkeypatch.setenv("EMAP_ROOTS", "")
+    assert len(images("1.png", "./1.png")) == 2
+    for name in (other, "../closed/secret.png"):
+        with pytest.raises(DatasetError, match=r"column 'image': .* outside of the table's folder"):
+            images("1.png", name)
+    monkeypatch.setenv("EMAP_ROOTS", str(tmp_path / "closed"))
+    assert len(images("1.png", other)) == 2
+
+
+def test_only_people_on_the_list_come_in(monkeypatch):
+    assert Policy().admits("anybody@example.org")
+    monkeypatch.setenv("EMAP_ALLOWED_EMAILS", "Ada@example.org, @lab.example.org,")
+    policy = Policy.from_environment("0.0.0.0")  # noqa: S104 - an open server is the case
+    assert policy.admits("ada@example.org") and policy.admits("bob@LAB.example.org")
+    for email in ("eve@example.org", "ada@example.org.evil.com", "", None, "@", "lab.example.org"):
+        assert not policy.admits(email)
+    monkeypatch.setenv("EMAP_ALLOWED_EMAILS", "")
+    assert not Policy.from_environment(None).admits("ada@example.org")
