@@ -18,6 +18,7 @@ from typing import Any
 
 from emap_core.errors import Cancelled, EmapError, SettingError
 
+_COLUMNS = ("text", "image", "label", "id")
 _RUN_SETTINGS: dict[str, dict[str, Any]] = {
     "--method": {"choices": ("exact", "sampled", "subsample"), "help": "exact by default"},
     "--images-per-text": {"type": int, "metavar": "K", "help": "sampled: images that a text meets"},
@@ -143,6 +144,13 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data", required=True, metavar="SPEC", help="demo:easy-vqa, csv:FILE, …")
     parser.add_argument("--limit", type=int, metavar="N", help="a seeded sample of the examples")
+    for what in _COLUMNS:
+        parser.add_argument(
+            f"--{what}-column", metavar="NAME", help=f"the {what}s of a table, if not the usual"
+        )
+    parser.add_argument(
+        "--skip-bad", action="store_true", help="leave out bad rows of a table, and list them"
+    )
     for side in ("model", "data", "train"):
         parser.add_argument(
             f"--{side}-arg",
@@ -163,6 +171,11 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
 
 def _work(arguments: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
     data_args = _pairs(arguments.data_arg, "--data-arg")
+    for what in _COLUMNS:
+        if (name := getattr(arguments, f"{what}_column")) is not None:
+            data_args[f"{what}_column"] = name
+    if arguments.skip_bad:
+        data_args["skip_bad"] = True
     if arguments.limit is not None:
         data_args["limit"] = arguments.limit
         data_args["seed"] = arguments.seed or 0

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from samples import Staged, make_examples, score_pair
+from samples import Staged, make_examples, picture, score_pair
 
 import emap_core as emap
 from emap_core.cli import main
@@ -103,6 +103,25 @@ def test_examples_as_a_table(here, capsys):
     table = pd.read_csv("examples.csv")
     assert list(table["id"]) == make_examples().ids
     assert set(table["flip"]) <= {"helped", "hurt", "changed", "same"}
+
+
+def test_columns_of_a_table_are_named_and_bad_rows_left_out(here, capsys):
+    for i in range(3):
+        picture(i).save(here / f"{i}.png")
+    rows = [(f"w {i % 4}", f"{i % 3}.png", Staged.classes[i % 3]) for i in range(9)]
+    rows.append(("w 9", "missing.png", "one"))
+    table = pd.DataFrame(rows, columns=["wording", "where", "verdict"])
+    table.to_csv(here / "table.csv", index=False)
+    work = ["run", "--model", "my_model:model", "--data", "csv:table.csv", "--out", "run"]
+    assert main(work) == 2
+    assert "no column for the text" in capsys.readouterr().err
+    work += ["--text-column", "wording", "--image-column", "where", "--label-column", "verdict"]
+    assert main(work) == 2
+    assert "row 10 of table.csv" in capsys.readouterr().err
+    assert main([*work, "--skip-bad"]) == 0
+    run = emap.Run.load("run")
+    assert len(run.ids) == 9
+    assert "missing.png" in run.manifest["skipped"][0]
 
 
 def test_progress_as_json_lines(here, capsys):
