@@ -6,6 +6,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages import shared
+
 HOUSE = Path(__file__).parent
 
 st.set_page_config(
@@ -28,7 +30,7 @@ PAGES = {
     "To others": [("compare", "Compare", "stacked_bar_chart"), ("report", "Report", "description")],
 }
 
-st.navigation(
+page = st.navigation(
     {
         section: [
             st.Page(
@@ -43,4 +45,6 @@ st.navigation(
         for section, pages in PAGES.items()
     },
     expanded=True,
-).run()
+)
+shared.require_visitor()
+page.run()

@@ -10,6 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from emap_core.datasets.base import ImageFiles
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.blocks import Window
 from emap_core.errors import EmapError
@@ -223,6 +224,11 @@ def _choose_text(run: Run, u: int, w: int) -> None:
 
 def _show_new_pair(run: Run) -> None:
     with st.expander("A pair of your own"):
+        try:
+            shared.policy().check_full()
+        except EmapError as error:
+            st.caption(shared.plain(error))
+            return
         model = _model_at_hand(run)
         if model is None:
             st.caption(
@@ -236,11 +242,12 @@ def _show_new_pair(run: Run) -> None:
             st.caption("Type a text and choose an image to see what the model makes of them.")
             return
         try:
-            scores = _score(model, text, Image.open(file).convert("RGB"))
-        except (EmapError, OSError, ValueError, RuntimeError) as error:
+            image = ImageFiles([file.getvalue()], ["your image"])[0]
+            scores = _score(model, text, image)
+        except (EmapError, ValueError, RuntimeError) as error:
             st.error(shared.plain(error), icon=":material/error:")
             return
-        st.image(file, width=160, alt="The image that was uploaded")
+        st.image(image, width=160, alt="The image that was uploaded")
         table = pd.DataFrame({"class": column_names(run.classes, len(scores)), "model": scores})
         st.dataframe(table.sort_values("model", ascending=False), hide_index=True)
 

@@ -43,10 +43,22 @@ def main() -> None:
         st.subheader("Also at work", anchor=False)
         for job in others:
             _other_job(job)
+    if (why := _why_not()) is not None:
+        shared.empty(why)
+        return
     st.subheader("A new run", anchor=False)
     work = _form()
     plan = _plan_of(work)
     _cost(work, plan)
+
+
+def _why_not() -> str | None:
+    """Return why visitors may start nothing here, None where they may."""
+    try:
+        shared.policy().check_full()
+    except EmapError as error:
+        return str(error)
+    return None
 
 
 def _followed() -> Job | None:
@@ -88,6 +100,8 @@ def _followed_job(job: Job) -> None:
             return
         if job.error:
             st.error(shared.plain(job.error), icon=":material/error:")
+        if _why_not() is not None:
+            return
         if job.work is None:
             st.write("Start the same command again: it goes on where it stopped.")
         else:
@@ -142,6 +156,7 @@ def _uploaded() -> str | None:
     if file is None:
         return None
     try:
+        shared.policy().check_full()
         return _received(file.name, file.getvalue())
     except EmapError as error:
         st.error(shared.plain(error), icon=":material/error:")
@@ -156,6 +171,7 @@ def _received(name: str, content: bytes) -> str:
 def _columns(data: str) -> list[str]:
     """Draw the first rows of a table and what each column is; return arguments of the loader."""
     try:
+        shared.policy().check_data(data)
         found = _preview(data)
     except EmapError as error:
         st.error(shared.plain(error), icon=":material/error:")
@@ -358,14 +374,14 @@ def _first_rows(plan: dict[str, Any]) -> None:
 
 def _plan(work: Work) -> None:
     try:
-        st.session_state["run-plan"] = jobs.start(work, "plan").id
+        st.session_state["run-plan"] = shared.start(work, "plan").id
     except EmapError as error:
         st.error(shared.plain(error), icon=":material/error:")
 
 
 def _start(work: Work) -> None:
     try:
-        st.session_state["run-job"] = jobs.start(work).id
+        st.session_state["run-job"] = shared.start(work).id
     except EmapError as error:
         st.error(shared.plain(error), icon=":material/error:")
 

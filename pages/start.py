@@ -50,6 +50,8 @@ def main() -> None:
     demo = st.session_state.get("demo-job")
     if demo is not None:
         _follow_demo(jobs.follow(demo))
+    elif not runs and shared.policy().viewer:
+        shared.empty("There is nothing to see yet: this server shows finished runs.")
     elif not runs:
         _offer_demo()
     if runs:
@@ -83,7 +85,7 @@ def _offer_demo() -> None:
 
 def _start_demo() -> None:
     try:
-        st.session_state["demo-job"] = jobs.start(DEMO).id
+        st.session_state["demo-job"] = shared.start(DEMO).id
     except EmapError as error:
         st.error(shared.plain(error))
 

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -57,6 +57,8 @@ class Job:
         What was wrong, in one line.
     started : float
         Seconds since 1970.
+    owner : str or None
+        Who started it, where people sign in.
     """
 
     id: str
@@ -67,6 +69,7 @@ class Job:
     event: dict[str, Any]
     error: str | None
     started: float
+    owner: str | None = None
 
     @property
     def alive(self) -> bool:
@@ -74,7 +77,12 @@ class Job:
         return self.state in ("starting", "queued", "running")
 
 
-def start(work: Work, command: Command = "run") -> Job:
+def start(
+    work: Work,
+    command: Command = "run",
+    owner: str | None = None,
+    image_roots: Sequence[Path] | None = None,
+) -> Job:
     """Start a job, or return it as it is if the same work is in hand already.
 
     Parameters
@@ -82,6 +90,10 @@ def start(work: Work, command: Command = "run") -> Job:
     work : Work
     command : {"run", "plan"}
         Compute the run, or only say what it would cost.
+    owner : str, optional
+        Who asks; a job that is in hand already stays that of who asked first.
+    image_roots : sequence of Path, optional
+        Folders, beside its own, that the data's table may name images in; anywhere by default.
 
     Raises
     ------
@@ -94,7 +106,7 @@ def start(work: Work, command: Command = "run") -> Job:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder) as lock:
             if lock is not None:
-                _launch(folder, lock, work, command)
+                _launch(folder, lock, work, command, owner, image_roots)
     except OSError as error:
         raise RunError(
             f"no job can be started in {runs_root()}: {error.strerror or error}"
@@ -112,7 +124,8 @@ def follow(job_id: str) -> Job:
         If there is no such job.
     """
     folder = _jobs_root() / job_id
-    stored = None if "/" in job_id else read_json(folder / "job.json")
+    inside = job_id == folder.name and not job_id.startswith(".")
+    stored = read_json(folder / "job.json") if inside else None
     if stored is None:
         raise RunError(f"there is no job {job_id!r}")
     # Whether it lives is asked first: what it wrote before it ended is then there to be read.
@@ -132,6 +145,7 @@ def follow(job_id: str) -> Job:
         event=last,
         error=error,
         started=stored["started"],
+        owner=stored.get("owner"),
     )
 
 
@@ -141,7 +155,7 @@ def find(run_id: str) -> Job | None:
         if job.command == "run" and job.run_id == run_id:
             return job
     path = runs_root() / run_id
-    if run_id != path.name or not (path / "run.json").is_file():
+    if run_id != path.name or run_id.startswith(".") or not (path / "run.json").is_file():
         return None
     info = describe_run(path)
     return Job(
@@ -182,15 +196,22 @@ def _jobs_root() -> Path:
     return runs_root() / ".jobs"
 
 
-def _launch(folder: Path, lock: int, work: Work, command: Command) -> None:
+def _launch(
+    folder: Path,
+    lock: int,
+    work: Work,
+    command: Command,
+    owner: str | None,
+    image_roots: Sequence[Path] | None,
+) -> None:
     for leftover in ("stdout", "stderr", "cancelled"):
         (folder / leftover).unlink(missing_ok=True)
-    write_json(
-        folder / "job.json", {"command": command, "work": asdict(work), "started": time.time()}
-    )
+    asked = {"command": command, "work": asdict(work), "owner": owner, "started": time.time()}
+    write_json(folder / "job.json", asked)
     arguments = [sys.executable, "-m", "emap_core", command, *work.arguments()]
     if command == "run":
         arguments += ["--progress=json", "--queue"]
+    roots = {} if image_roots is None else {"EMAP_ROOTS": os.pathsep.join(map(str, image_roots))}
     paths = [str(_HOUSE), *filter(None, [os.environ.get("PYTHONPATH")])]
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
         process = subprocess.Popen(  # noqa: S603 — our own command line, each value one argument
@@ -200,6 +221,7 @@ def _launch(folder: Path, lock: int, work: Work, command: Command) -> None:
             stderr=err,
             env={
                 **os.environ,
+                **roots,
                 "EMAP_RUNS": str(runs_root().resolve()),
                 "PYTHONPATH": os.pathsep.join(paths),
             },

@@ -1,5 +1,6 @@
 """Pieces that several pages share; pages hold no arithmetic of their own."""
 
+from pages.shared.access import cancel, may_cancel, policy, require_visitor, start
 from pages.shared.escape import escaped, plain
 from pages.shared.layout import about, empty, header, link, next_step, say
 from pages.shared.progress import headline, newest, progress
@@ -32,6 +33,7 @@ from pages.shared.words import disk, duration
 __all__ = [
     "about",
     "all_runs",
+    "cancel",
     "choose",
     "current_class",
     "current_example",
@@ -45,12 +47,15 @@ __all__ = [
     "headline",
     "known_verdict",
     "link",
+    "may_cancel",
     "newest",
     "next_step",
     "open_run",
     "plain",
+    "policy",
     "progress",
     "require_run",
+    "require_visitor",
     "run_info",
     "say",
     "select",
@@ -62,6 +67,7 @@ __all__ = [
     "selection",
     "set_view",
     "show",
+    "start",
     "step_example",
     "text",
     "theme",

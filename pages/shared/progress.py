@@ -9,6 +9,7 @@ import streamlit as st
 from emap_core import jobs
 from emap_core.errors import RunError
 from emap_core.jobs import Job
+from pages.shared.access import cancel, may_cancel
 from pages.shared.escape import plain
 from pages.shared.words import duration
 
@@ -25,11 +26,13 @@ def progress(job: Job) -> None:
             st.rerun()
         st.progress(done(now), text=plain(headline(now)))
         st.caption(plain(details(now.event)) or " ")
+        if not may_cancel(now):
+            return
         st.button(
             "Cancel",
             key=f"cancel-{job.id or job.run_id}",
             icon=":material/stop_circle:",
-            on_click=jobs.cancel,
+            on_click=cancel,
             args=(now,),
             help="What is finished of it is kept, and it can be started again.",
         )

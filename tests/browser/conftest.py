@@ -39,7 +39,8 @@ def app_url(tmp_path_factory, chromium):
         **os.environ,
         "EMAP_RUNS": str(folder / "runs"),
         "OMP_NUM_THREADS": "1",
-        # What a visitor types may name modules that lie beside the tests.
+        # What a visitor types may name modules, also such that lie beside the tests.
+        "EMAP_ALLOW_CODE": "1",
         "PYTHONPATH": str(HOUSE / "tests"),
     }
     with (folder / "log").open("wb") as log:

@@ -1,0 +1,158 @@
+import zipfile
+
+import pytest
+from streamlit.user_info import UserInfoProxy
+
+from emap_core import jobs
+from emap_core.errors import AccessError, RunError
+
+
+@pytest.fixture
+def visitor(monkeypatch):
+    """Let somebody be signed in as Streamlit would tell it."""
+
+    def sign_in(**claims):
+        monkeypatch.setattr(
+            UserInfoProxy, "get", lambda _self, name, default=None: claims.get(name, default)
+        )
+
+    sign_in()
+    return sign_in
+
+
+@pytest.fixture
+def with_sign_in(monkeypatch):
+    from pages.shared import access
+
+    monkeypatch.setattr(access, "_has_sign_in", lambda: True)
+
+
+def labels(app):
+    return [button.label for button in app.button]
+
+
+def test_a_viewer_sees_runs_and_can_start_nothing(runs_with_one, open_page, words, monkeypatch):
+    monkeypatch.setenv("EMAP_MODE", "viewer")
+    app = open_page("run")
+    assert "this server shows finished runs and starts no new ones" in words(app)
+    assert labels(app) == [] and not app.selectbox and not app.get("file_uploader")
+    for page in ("overview", "report"):
+        assert "60 examples" in words(open_page(page, run="small-demo"))
+    app = open_page("recombine", run="small-demo")
+    assert "starts no new ones" in words(app) and not app.get("file_uploader")
+
+
+def test_a_viewer_is_not_offered_the_demo(no_runs, open_page, words, monkeypatch):
+    assert "Run the demo" in labels(open_page("start"))
+    monkeypatch.setenv("EMAP_MODE", "viewer")
+    app = open_page("start")
+    assert labels(app) == []
+    assert "There is nothing to see yet" in words(app)
+
+
+def test_a_server_for_others_shows_runs_only(no_runs, open_page, words, monkeypatch):
+    import streamlit as st
+
+    asked = st.get_option
+    monkeypatch.setattr(
+        st, "get_option", lambda name: None if name == "server.address" else asked(name)
+    )
+    assert "starts no new ones" in words(open_page("run"))
+    monkeypatch.setenv("EMAP_MODE", "full")
+    assert "A new run" in words(open_page("run"))
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "message"),
+    [
+        ("os:getcwd", "demo:easy-vqa", "model 'os:getcwd' is code"),
+        ("torchscript:a.pt", "demo:easy-vqa", "is code, which a browser may not start"),
+        ("demo:concat", "csv:/etc/passwd", "outside of the folders that may be opened here"),
+        ("onnx:/etc/passwd", "demo:easy-vqa", "outside of the folders that may be opened here"),
+    ],
+)
+def test_what_is_not_allowed_is_said_and_starts_no_process(
+    model, data, message, no_runs, monkeypatch, tmp_path
+):
+    from pages import shared
+
+    monkeypatch.setenv("EMAP_ROOTS", str(tmp_path / "open"))
+    for command in ("plan", "run"):
+        with pytest.raises(AccessError, match=message):
+            shared.start(jobs.Work(model, data), command)
+    assert not (no_runs / ".jobs").exists()
+
+
+def test_a_setting_that_is_mistyped_stops_every_page(no_runs, open_page, words, monkeypatch):
+    monkeypatch.setenv("EMAP_MODE", "open")
+    assert words(open_page("run")).strip() == "EMAP_MODE is 'open'; expected full or viewer"
+
+
+def test_nobody_comes_in_unsigned(runs_with_one, open_page, words, with_sign_in, visitor):
+    for page in ("run", "overview"):
+        app = open_page(page, run="small-demo")
+        assert labels(app) == ["Sign in"]
+        assert "examples" not in words(app)
+
+
+@pytest.mark.parametrize(
+    ("claims", "comes_in"),
+    [
+        ({"email": "ada@example.org", "email_verified": True}, True),
+        ({"email": "ada@example.org", "email_verified": False}, False),
+        ({"email": "eve@example.org"}, False),
+        ({}, False),
+    ],
+)
+def test_only_who_is_on_the_list_comes_in(
+    claims, comes_in, runs_with_one, open_page, words, with_sign_in, visitor, monkeypatch
+):
+    monkeypatch.setenv("EMAP_ALLOWED_EMAILS", "ada@example.org")
+    visitor(is_logged_in=True, **claims)
+    app = open_page("overview", run="small-demo")
+    assert ("Sign out" in labels(app)) is not comes_in
+    assert ("is not on the list" in words(app)) is not comes_in
+    assert ("Do interactions matter" in words(app)) is comes_in
+
+
+def test_a_list_without_sign_in_lets_nobody_in(runs_with_one, open_page, words, monkeypatch):
+    monkeypatch.setenv("EMAP_ALLOWED_EMAILS", "ada@example.org")
+    assert "no sign-in: add [auth]" in words(open_page("overview", run="small-demo"))
+
+
+def test_a_job_is_cancelled_by_who_started_it_alone(no_runs, with_sign_in, visitor, monkeypatch):
+    from pages import shared
+
+    job = jobs.Job("run-1", "run", None, "running", None, {}, None, 0.0, owner="ada@example.org")
+    visitor(is_logged_in=True, email="eve@example.org")
+    assert not shared.may_cancel(job)
+    with pytest.raises(Exception, match="only whoever started a job may cancel it"):
+        shared.cancel(job)
+    visitor(is_logged_in=True, email="ada@example.org")
+    assert shared.may_cancel(job)
+
+
+def test_a_link_leads_to_nothing_but_runs(runs_with_one, open_page, words):
+    from pages import shared
+
+    (runs_with_one.path.parent.parent / "run.json").write_text("{}")
+    for name in ("..", ".", "../runs", "/etc", ".jobs", "a/b", "small-demo/..", ""):
+        assert shared.run_info(name) is None
+        assert jobs.find(name) is None
+        with pytest.raises(RunError, match="there is no"):
+            jobs.follow(name)
+    assert "there is no run '..' here" in words(open_page("overview", run=".."))
+
+
+def test_what_was_uploaded_may_name_its_own_images_alone(no_runs, open_page, monkeypatch):
+    from emap_core.datasets.upload import receive
+    from pages import shared
+
+    archive = no_runs.parent / "a.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("data.csv", "text,image\na,/etc/hostname\nb,/etc/hostname\n")
+    spec = receive("a.zip", archive.read_bytes(), no_runs / ".uploads")
+    job = shared.start(jobs.Work("demo:concat", spec), "plan")
+    while job.alive:
+        job = jobs.follow(job.id)
+    assert "outside of the table's folder" in job.error
