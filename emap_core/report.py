@@ -51,7 +51,9 @@ _POLICY = (
     "img-src data: blob:; base-uri 'none'; form-action 'none'"
 )
 
+# The figures are drawn for a light ground, so a dark browser shows the page light, too.
 _STYLE = """
+:root { color-scheme: only light; }
 body { font: 16px/1.5 "Source Sans 3", "Source Sans Pro", system-ui, sans-serif; color: #1F2328;
   background: #FFFFFF; max-width: 1000px; margin: 0 auto; padding: 24px 16px 64px; }
 h1 { font-size: 1.9rem; margin: 0; } h2 { font-size: 1.35rem; margin: 48px 0 8px; }

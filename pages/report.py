@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 
 import streamlit as st
 
-from emap_core.figures import LIGHT, Chart, gap_dumbbell, variance_shares
+from emap_core.figures import Chart, gap_dumbbell, variance_shares
+from emap_core.figures.export import FORMS, HOW_TO_INSTALL, picture
 from emap_core.inference import metric
 from emap_core.report import report_html
 from emap_core.runs import Run
@@ -81,26 +82,20 @@ def _show_figures(run: Run) -> None:
         figures = {"gap": gap_dumbbell(gaps), **figures}
     if importlib.util.find_spec("kaleido") is None:
         st.markdown(
-            "SVG and PNG need the package `kaleido`, which is not installed here: "
-            "`pip install kaleido`, then start the app again. Each figure of the report can be "
-            "saved as PNG from the camera at its upper right."
+            f"{shared.plain(HOW_TO_INSTALL)}, then start the app again. Each figure of the report "
+            "can be saved as PNG from the camera at its upper right."
         )
         return
     with st.container(horizontal=True):
         for name, chart in figures.items():
-            for form in ("svg", "png"):
+            for form, media in FORMS.items():
                 st.download_button(
                     f"{name}, {form.upper()}",
-                    lambda chart=chart, form=form: _drawn(chart, form),
+                    lambda chart=chart, form=form: picture(chart, form),
                     f"{run.id}-{name.replace(' ', '-')}.{form}",
-                    f"image/{'svg+xml' if form == 'svg' else 'png'}",
+                    media,
                     on_click="ignore",
                 )
-
-
-def _drawn(chart: Chart, form: str) -> bytes:
-    chart.figure.update_layout(paper_bgcolor=LIGHT.paper)
-    return bytes(chart.figure.to_image(format=form, width=1000, scale=1 if form == "svg" else 2))
 
 
 def _key(run: Run) -> tuple[str, str]:

@@ -21,4 +21,4 @@ def test_what_is_missing_for_figures_is_said(open_page, words, runs_with_one, mo
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *a: None if name == "kaleido" else find(name, *a)
     )
-    assert "SVG and PNG need the package" in words(open_page("report", run=runs_with_one.id))
+    assert "SVG and PNG need kaleido" in words(open_page("report", run=runs_with_one.id))
