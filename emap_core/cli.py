@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from emap_core.errors import Cancelled, EmapError, SettingError
+from emap_core.errors import Cancelled, EmapError, RunError, SettingError
 
 _COLUMNS = ("text", "image", "label", "id")
 _RUN_SETTINGS: dict[str, dict[str, Any]] = {
@@ -130,6 +130,10 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--json", action="store_true", help="one object on standard output")
     form.add_argument("--csv", metavar="FILE", help="write the examples as a table")
     show.set_defaults(command=_show)
+
+    check = commands.add_parser("check", help="compare a run's files with their checksums")
+    check.add_argument("run", metavar="DIR", help="run folder or id")
+    check.set_defaults(command=_check)
 
     report = commands.add_parser("report", help="write a run as one HTML file")
     report.add_argument("run", metavar="DIR", help="run folder or id")
@@ -271,6 +275,18 @@ def _show(arguments: argparse.Namespace) -> None:
         run.write_examples(Path(arguments.csv))
     else:
         _print_run(run)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    from emap_core.runs.check import check_run
+
+    found = check_run(arguments.run)
+    print("\n".join(found) or f"every file of {arguments.run} is as it was written")
+    if found:
+        n = len(found)
+        raise RunError(
+            f"run {arguments.run} is damaged: {n} file{'' if n == 1 else 's'}, see above"
+        )
 
 
 def _report(arguments: argparse.Namespace) -> None:

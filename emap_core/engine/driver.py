@@ -33,6 +33,7 @@ from emap_core.engine.work import Work, prepare
 from emap_core.engine.workers import LocalWorker, Workers
 from emap_core.errors import Cancelled, EmapError, RunError
 from emap_core.runs import Run
+from emap_core.runs.check import renew_manifest_checksum, write_checksums
 from emap_core.runs.folder import RunFolder, read_json, replacing, runs_root
 
 Evaluation = ExactEvaluation | SampledEvaluation | SubsampleEvaluation
@@ -412,6 +413,7 @@ def _finished_before(folder: RunFolder, work: Work) -> bool:
     }
     if any(manifest[name] != wish for name, wish in wishes.items()):
         folder.update_manifest(**wishes)
+        renew_manifest_checksum(folder)
     return True
 
 
@@ -461,6 +463,9 @@ def _evaluate(
     for leftover in (folder.tiles, folder.states):
         shutil.rmtree(leftover, ignore_errors=True)
     folder.probe.unlink(missing_ok=True)
+    # A run is whole without its checksums, so a disk that is full by now does not undo it.
+    with contextlib.suppress(OSError):
+        write_checksums(folder)
     progress.tell("finished", pairs_done=n_pairs, pairs_total=n_pairs)
 
 

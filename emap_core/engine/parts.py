@@ -18,6 +18,7 @@ from emap_core.engine.finish import finish_run
 from emap_core.engine.plan import Plan, Tile, order_texts
 from emap_core.errors import RunError
 from emap_core.runs import Run
+from emap_core.runs.check import write_checksums
 from emap_core.runs.folder import Json, RunFolder, find_run
 from emap_core.runs.grid import create_grid, n_channels, open_grid
 
@@ -77,6 +78,7 @@ def merge_parts(parts: Sequence[str | Path], out: str | Path) -> Run:
         sums.decomposition(text_order),
         text_order,
     )
+    write_checksums(whole)
     return Run.load(whole.path)
 
 

@@ -1,0 +1,100 @@
+"""Checksums of a finished run's files, kept beside them, and what has changed since."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from emap_core.errors import RunError
+from emap_core.runs.folder import RunFolder, find_run, read_json, write_json
+
+CHECKSUMS = "checksums.json"
+_CHANGING = (CHECKSUMS, "progress.json", "cancel")
+
+
+def write_checksums(folder: RunFolder) -> None:
+    """Keep the size and SHA-256 of every file of a finished run.
+
+    Intervals and the like, in ``inference/``, are computed later and anew where they are lost;
+    they are left out.
+    """
+    write_json(
+        folder.path / CHECKSUMS,
+        {"sha256": {name: list(_state(path)) for name, path in _files(folder)}},
+    )
+
+
+def renew_manifest_checksum(folder: RunFolder) -> None:
+    """Keep the checksum of a manifest that was changed on purpose, where there are checksums."""
+    kept = read_json(folder.path / CHECKSUMS)
+    if kept is not None:
+        kept["sha256"]["run.json"] = list(_state(folder.path / "run.json"))
+        write_json(folder.path / CHECKSUMS, kept)
+
+
+def check_run(path: str | Path) -> list[str]:
+    """Return what is wrong with the files of a finished run, a line each; nothing if all is well.
+
+    Parameters
+    ----------
+    path : str or Path
+        Id or folder.
+
+    Raises
+    ------
+    RunError
+        If there is no such run, it is not finished, of a newer format, or without checksums.
+    """
+    folder = RunFolder(find_run(path))
+    if folder.manifest().get("status") != "finished":
+        raise RunError(
+            f"run {folder.id!r} is not finished but {folder.status()}; only finished runs have "
+            "checksums"
+        )
+    kept = read_json(folder.path / CHECKSUMS)
+    if kept is None:
+        raise RunError(
+            f"run {folder.id!r} has no checksums: it was computed by an older version, or the disk "
+            "was full; whether it is whole cannot be told"
+        )
+    expected, there = kept.get("sha256"), dict(_files(folder))
+    if not isinstance(expected, dict) or not all(map(_is_state, expected.values())):
+        raise RunError(f"{CHECKSUMS} in run {folder.id!r} holds no checksums")
+    found = []
+    for name, (n_bytes, digest) in sorted(expected.items()):
+        if name not in there:
+            found.append(f"{name} is missing")
+            continue
+        try:
+            now_bytes, now = _state(there[name])
+        except OSError as error:
+            found.append(f"{name} cannot be read: {error.strerror}")
+            continue
+        if now_bytes < n_bytes:
+            found.append(f"{name} is cut off: {now_bytes:,} bytes of {n_bytes:,}")
+        elif now != digest:
+            found.append(f"{name} has changed")
+    found += [f"{name} does not belong there" for name in sorted(set(there) - set(expected))]
+    return found
+
+
+def _files(folder: RunFolder) -> Iterator[tuple[str, Path]]:
+    for path in sorted(folder.path.rglob("*")):
+        name = path.relative_to(folder.path)
+        passing = name.name == ".lock" or (name.name[0] == "." and name.suffix == ".tmp")
+        if passing or name.parts[0] == folder.inference.name or str(name) in _CHANGING:
+            continue
+        if path.is_symlink() or not path.is_dir():
+            yield name.as_posix(), path
+
+
+def _is_state(stored: Any) -> bool:
+    return isinstance(stored, list) and list(map(type, stored)) == [int, str]
+
+
+def _state(path: Path) -> tuple[int, str]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return path.stat().st_size, digest
