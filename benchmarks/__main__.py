@@ -8,8 +8,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks.engine import TABLES
+from benchmarks.engine import TABLES as ENGINE
+from benchmarks.reruns import reruns
 from benchmarks.tables import machine
+
+TABLES = (*ENGINE, reruns)
 
 
 def main(names: list[str]) -> None:

@@ -1,0 +1,127 @@
+"""The app's own reruns: how long a page takes to open and a click to answer, and what is sent."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
+from streamlit.testing.v1 import AppTest
+
+import emap_core as emap
+from benchmarks.models import BilinearGrid, distinct_examples
+from benchmarks.tables import markdown
+from emap_core.datasets.base import Examples
+from emap_core.runs import Run
+
+APP = Path(__file__).parents[1] / "app.py"
+SIDE = 500
+"""Unique texts, and unique images."""
+
+PAGES = {
+    "start": "",
+    "overview": "smallest.0.02",
+    "contributions": "",
+    "examples": "",
+    "recombine": "pair.5,7",
+    "modes": "mode.2",
+    "compare": "metric.f1_macro",
+    "report": "",
+}
+"""Page to the view that a click on it leads to; where there is none, to another example."""
+
+
+def reruns() -> str:
+    """Open every page and click on it, with a run of 10,000 examples and one of 100,000."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, {"EMAP_RUNS": folder}):
+        for n, pages in ((10_000, tuple(PAGES)), (100_000, ("overview", "contributions"))):
+            run = _run(n, Path(folder) / str(n))
+            _run(n, Path(folder) / f"{n}-other", n_classes=9)
+            for page in pages:
+                rows.append(_measured(page, run))
+    return markdown(
+        "Pages of a large run",
+        f"{SIDE:,} texts × {SIDE:,} images, 10 classes, the whole grid kept, and another run on "
+        "the same data beside it. Opened: the server's part with every cache empty, intervals "
+        "known. Clicked: another example, mode, pair or metric, median of 5. Sent: all messages of "
+        "the opened page, without images, which follow by themselves.",
+        ("examples", "page", "opened, s", "clicked, ms", "sent, MB"),
+        rows,
+    )
+
+
+def _run(n: int, out: Path, n_classes: int = 10) -> Run:
+    rng = np.random.default_rng(0)
+    whole = distinct_examples(SIDE, n_classes)
+    pictures: list[Image.Image] = list(whole.images)
+    # Each text and each image is used, and then any with any.
+    texts, images = (np.r_[np.arange(SIDE), rng.integers(0, SIDE, n - SIDE)] for _ in "ab")
+    data = Examples(
+        texts=[whole.texts[u] for u in texts],
+        images=[pictures[w] for w in images],
+        image_keys=images.tolist(),
+        labels=[int(label) for label in rng.integers(0, 9, n)],
+        fingerprint=f"repeated {n}",
+    )
+    # Few resamples, since the intervals are known before a page is opened.
+    run = emap.compute(BilinearGrid(n_classes), data, out=out, keep="grid", n_resamples=20)
+    run.intervals()
+    return run
+
+
+def _measured(page: str, run: Run) -> tuple[object, ...]:
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    app = AppTest.from_file(str(APP), default_timeout=600)
+    app.query_params["run"] = run.id
+    with _counted() as sizes:
+        started = time.perf_counter()
+        _show(app, page)
+        opened = time.perf_counter() - started
+    sent = sum(sizes)
+    times = []
+    for i in range(5):
+        if PAGES[page]:
+            app.query_params["view"] = PAGES[page] if i % 2 == 0 else ""
+        app.query_params["example"] = run.ids[i + 1]
+        started = time.perf_counter()
+        app.run()
+        times.append(time.perf_counter() - started)
+        _require_no_error(app)
+    clicked = 1000 * float(np.median(times))
+    return f"{len(run.ids):,}", page, opened, clicked, sent / 1e6
+
+
+def _show(app: Any, page: str) -> None:
+    # What a link does: the page named in the address is the only one that runs.
+    app.switch_page(f"pages/{page}.py")
+    app.run()
+    _require_no_error(app)
+
+
+def _require_no_error(app: Any) -> None:
+    if app.exception:
+        raise RuntimeError(app.exception)
+
+
+@contextmanager
+def _counted() -> Iterator[list[int]]:
+    sizes: list[int] = []
+    enqueue = ForwardMsgQueue.enqueue
+
+    def counting(queue: ForwardMsgQueue, message: Any) -> None:
+        sizes.append(message.ByteSize())
+        enqueue(queue, message)
+
+    with patch.object(ForwardMsgQueue, "enqueue", counting):
+        yield sizes
