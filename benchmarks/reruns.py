@@ -47,8 +47,7 @@ def reruns() -> str:
         for n, pages in ((10_000, tuple(PAGES)), (100_000, ("overview", "contributions"))):
             run = _run(n, Path(folder) / str(n))
             _run(n, Path(folder) / f"{n}-other", n_classes=9)
-            for page in pages:
-                rows.append(_measured(page, run))
+            rows += [_measured(page, run) for page in pages]
     return markdown(
         "Pages of a large run",
         f"{SIDE:,} texts × {SIDE:,} images, 10 classes, the whole grid kept, and another run on "
