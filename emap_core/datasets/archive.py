@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
-import os
 import shutil
 import stat
 import tarfile
@@ -16,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any, cast
 
-from emap_core.errors import DatasetError, EmapError, SettingError
+from emap_core.environment import whole_number
+from emap_core.errors import DatasetError, EmapError
 
 _CHUNK = 1 << 20
 _HARMLESS_BYTES = 10 << 20
@@ -50,8 +50,8 @@ class Limits:
     def from_environment(cls) -> Limits:
         """Return the defaults, or what ``EMAP_MAX_FILES``, ``EMAP_MAX_UNPACKED_BYTES`` say."""
         return cls(
-            files=_whole_number("EMAP_MAX_FILES", cls.files),
-            total_bytes=_whole_number("EMAP_MAX_UNPACKED_BYTES", cls.total_bytes),
+            files=whole_number("EMAP_MAX_FILES", cls.files),
+            total_bytes=whole_number("EMAP_MAX_UNPACKED_BYTES", cls.total_bytes),
         )
 
 
@@ -216,12 +216,3 @@ class _Headers:
         if not 0 <= size <= _CHUNK:
             raise tarfile.ReadError("a header in it is far too long")
         return self.file.read(size)
-
-
-def _whole_number(name: str, default: int) -> int:
-    given = os.environ.get(name, "")
-    if not given:
-        return default
-    if not given.isdecimal() or int(given) < 1:
-        raise SettingError(f"{name} is {given!r}; expected a whole number above 0")
-    return int(given)

@@ -15,10 +15,16 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from emap_core.errors import DatasetError, LabelError
+from emap_core.environment import whole_number
+from emap_core.errors import DatasetError, EmapError, LabelError
 
 Task = Literal["multiclass", "binary", "multilabel", "regression"]
 TASKS = ("multiclass", "binary", "multilabel", "regression")
+
+MAX_IMAGE_PIXELS = 80_000_000
+"""Larger images are refused before they are decoded, unless ``EMAP_MAX_IMAGE_PIXELS`` is higher."""
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
+"""What is taken for an image. Others that Pillow knows start programs or follow links."""
 
 Index = NDArray[np.intp]
 
@@ -94,6 +100,8 @@ class Examples:
 class ImageFiles(Sequence[Image.Image]):
     """PIL images opened from their files when indexed, never all at once: upright and in RGB.
 
+    Of several frames it is the first; what is transparent is white; of 16 bits the upper 8 count.
+
     Parameters
     ----------
     files : sequence of Path or bytes
@@ -114,7 +122,7 @@ class ImageFiles(Sequence[Image.Image]):
             return ImageFiles(self.files[index], self.names and self.names[index])
         with self._opened(index) as image:
             # Cameras store photographs as the sensor lay, with a note on which way is up.
-            return ImageOps.exif_transpose(image).convert("RGB")
+            return _in_colours(ImageOps.exif_transpose(image))
 
     def check(self, index: int) -> None:
         """Raise a DatasetError unless the file is there and begins like an image."""
@@ -128,16 +136,22 @@ class ImageFiles(Sequence[Image.Image]):
         if self.names is not None:
             name = self.names[index]
         try:
-            with Image.open(BytesIO(file) if isinstance(file, bytes) else file) as image:
+            opened = BytesIO(file) if isinstance(file, bytes) else file
+            with Image.open(opened, formats=FORMATS) as image:
+                _check_size(name, image)
                 yield image
+        except EmapError:
+            raise
         except FileNotFoundError as error:
             raise DatasetError(f"{name} does not exist") from error
         except UnidentifiedImageError as error:
             raise DatasetError(
                 f"{name} cannot be read: it is no image of a known format"
             ) from error
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise DatasetError(f"{name} cannot be read: {error}") from error
+        except Exception as error:
+            # Decoders raise whatever they run into in files that were made to mislead them.
+            said = " ".join(str(error).split()) or type(error).__name__
+            raise DatasetError(f"{name} cannot be read: {said}") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,6 +274,28 @@ def fingerprint_of(*parts: str | bytes) -> str:
 def _numbered(keys: Sequence[Hashable]) -> Index:
     numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.intp)
+
+
+def _check_size(name: str, image: Image.Image) -> None:
+    most = whole_number("EMAP_MAX_IMAGE_PIXELS", MAX_IMAGE_PIXELS)
+    if image.width * image.height > most:
+        raise DatasetError(
+            f"{name} is {image.width:,} × {image.height:,} pixels, more than the {most:,} that are "
+            "allowed (EMAP_MAX_IMAGE_PIXELS)"
+        )
+
+
+def _in_colours(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise ValueError("its pixels are fractions of an unknown range; save it with 8 bits")
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        # Pillow itself would make every value above 255 white.
+        upper = np.clip(np.asarray(image).astype(np.int64) >> 8, 0, 255)
+        return Image.fromarray(upper.astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
 
 
 def _pixel_key(image: Any) -> str:
