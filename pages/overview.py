@@ -321,6 +321,9 @@ def _show_details(run: Run, found: Intervals) -> None:
         for name in run.metrics:
             gap = _gap(run, name)
             tested = f"; p = {number(gap.p_value)}" if gap.p_value == gap.p_value else ""
+            adjusted = run.adjusted_p_values[name]
+            if tested and len(run.metrics) > 1 and adjusted == adjusted:
+                tested += f", {number(adjusted)} adjusted for {len(run.metrics)} metrics (Holm)"
             facts[f"Gap in {metric(name).label}"] = gap.method + tested
         st.table(
             {"what": list(facts), "value": [shared.plain(v) for v in facts.values()]},

@@ -86,7 +86,7 @@ def test_every_promised_entry_is_there(here, capsys):
         f"gap{left}{bound}" for left in ("", "_leave_one_out") for bound in ("", "_low", "_high")
     }
     for numbers in record["metrics"].values():
-        assert rows | gaps | {"p_value"} <= set(numbers)
+        assert rows | gaps | {"p_value", "p_value_holm"} <= set(numbers)
 
 
 def test_without_labels_there_is_still_a_decomposition(here, capsys):

@@ -325,6 +325,12 @@ class Run:
             )
         return gaps[metric][projection]
 
+    @property
+    def adjusted_p_values(self) -> dict[str, float]:
+        """P-value of each metric's leave-one-out gap, after Holm (1979) for being several."""
+        raw = [self.gap(name).p_value for name in self.metrics]
+        return dict(zip(self.metrics, inference.holm(raw), strict=True))
+
     def intervals(self) -> Intervals:
         """Return intervals and tests of everything in the table, computed on first use."""
         if self._intervals is None:
@@ -465,7 +471,11 @@ class Run:
             "method": manifest["method"],
             "space": self.space,
             "classes": self.classes,
-            "metrics": {name: self._metric_record(name, points[name]) for name in self.metrics},
+            "metrics": {
+                name: self._metric_record(name, points[name])
+                | {"p_value_holm": _number(self.adjusted_p_values[name])}
+                for name in self.metrics
+            },
             "variance_shares": _shares_record(self.shares),
             "variance_shares_raw": _shares_record(self.decomposition),
             "variance_shares_intervals": {
