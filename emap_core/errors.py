@@ -1,8 +1,22 @@
 """What can be wrong with a user's input, each with a message that says what would be right."""
 
+_LONGEST = 1_000
+
 
 class EmapError(Exception):
     """Base of every error that a user's input can cause; its message is one line for people."""
+
+    def __str__(self) -> str:
+        # What is wrong may be quoted in it: line breaks, escapes for terminals, a whole novel.
+        words = "".join(c if c.isprintable() else _escaped(c) for c in super().__str__()[:20_000])
+        words = " ".join(words.split())
+        if len(words) <= _LONGEST:
+            return words
+        return f"{words[: _LONGEST // 2]} … {words[-_LONGEST // 2 :]}"
+
+
+def _escaped(character: str) -> str:
+    return " " if character.isspace() else ascii(character)[1:-1]
 
 
 class SpecError(EmapError):

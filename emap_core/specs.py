@@ -114,6 +114,4 @@ def _call(
     except EmapError:
         raise
     except Exception as error:
-        if positional:
-            raise
         raise SpecError(f"{kind} {spec!r} failed: {type(error).__name__}: {error}") from error

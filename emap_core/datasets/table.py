@@ -14,6 +14,7 @@ import pandas as pd
 from emap_core.datasets.base import Examples, ImageFiles, Task, fingerprint_of
 from emap_core.datasets.table_values import (
     BadValueError,
+    id_reader,
     label_reader,
     read_image,
     read_text,
@@ -99,6 +100,8 @@ def load_table(
     if columns.label is not None:
         task, reader = label_reader(table[columns.label], task, names)
         labels = rows.read(columns.label, reader)
+    if columns.id is not None:
+        rows.read(columns.id, id_reader())
     rows.check_images(files)
     kept = rows.kept()
     ids = range(1, len(table) + 1) if columns.id is None else table[columns.id].tolist()

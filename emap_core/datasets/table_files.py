@@ -78,6 +78,10 @@ def _read(file: Path, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
         return read(file)
     except EmapError:
         raise
+    except UnicodeError as error:
+        raise DatasetError(
+            f"{file} is in another encoding than UTF-8; save it as UTF-8: {error}"
+        ) from error
     except Exception as error:
         raise DatasetError(f"{file} cannot be read: {error}") from error
 

@@ -12,8 +12,11 @@ import numpy as np
 import pandas as pd
 
 from emap_core.datasets.base import Task
+from emap_core.environment import whole_number
 from emap_core.roots import lies_in, roots_of_environment
 
+MAX_CHARACTERS = 100_000
+"""Longer texts and labels are refused, unless ``EMAP_MAX_CHARACTERS`` is higher."""
 _ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _SEPARATOR = re.compile(r"\s*[|;,]\s*")
 
@@ -30,7 +33,49 @@ def read_text(value: Any) -> str:
     """Return the text of an example."""
     if is_missing(value):
         raise BadValueError("the text is empty")
-    return str(value)
+    if isinstance(value, (bytes, dict, list, tuple, np.ndarray)):
+        raise BadValueError(f"the text is a {type(value).__name__}; expected a string")
+    text = str(value)
+    check_characters("text", text)
+    return text
+
+
+def id_reader() -> Callable[[Any], str]:
+    """Return what reads the ids of a column, which have to be there and to differ."""
+    seen: set[str] = set()
+
+    def read(value: Any) -> str:
+        name = "" if is_missing(value) else str(value)
+        if not name:
+            raise BadValueError("there is no id")
+        check_characters("id", name)
+        if name in seen:
+            raise BadValueError(
+                f"the id {name!r} is there twice; name another column with id_column, or none "
+                "with id_column=''"
+            )
+        seen.add(name)
+        return name
+
+    return read
+
+
+def check_characters(what: str, text: str, of_label: bool = False) -> None:
+    """Refuse a text that is far too long, or that no file in UTF-8 could hold."""
+    most = whole_number("EMAP_MAX_CHARACTERS", MAX_CHARACTERS)
+    if len(text) > most:
+        raise BadValueError(
+            f"the {what} has {len(text):,} characters, more than the {most:,} that are allowed "
+            "(EMAP_MAX_CHARACTERS)",
+            of_label,
+        )
+    if "\0" in text:
+        raise BadValueError(
+            f"the {what} holds a NUL character; the file is damaged, or in another encoding",
+            of_label,
+        )
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise BadValueError(f"the {what} holds half a character (a lone surrogate)", of_label)
 
 
 def read_image(value: Any, folder: Path) -> Path | bytes:
@@ -76,13 +121,19 @@ def label_reader(
     several = task == "multilabel"
     written = [part for value in values for part in (_parts(value) if several else [value])]
     # A file of text writes the number of a class in digits; names that are digits stay names.
-    numbered = all(isinstance(part, str) and part.strip().isdecimal() for part in written) and not (
+    numbered = all(isinstance(part, str) and _is_digits(part) for part in written) and not (
         classes and {part.strip() for part in written} & set(classes)
     )
 
     def read_one(value: Any) -> Any:
         if isinstance(value, str):
+            check_characters("label", value, of_label=True)
             value = int(value) if numbered else value.strip()
+        elif isinstance(value, (bytes, dict, list, tuple, np.ndarray)):
+            raise BadValueError(
+                f"the label is a {type(value).__name__}; expected the name or number of a class",
+                of_label=True,
+            )
         elif isinstance(value, float):
             if not value.is_integer():
                 raise BadValueError(
@@ -101,6 +152,11 @@ def label_reader(
         return [read_one(part) for part in _parts(value)] if several else read_one(value)
 
     return task, read
+
+
+def _is_digits(value: str) -> bool:
+    # A number of more digits than any has is a name.
+    return len(value) < 19 and value.strip().isdecimal()
 
 
 def _are_answers(values: list[Any], task: Task | None) -> bool:

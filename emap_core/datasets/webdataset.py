@@ -45,7 +45,8 @@ def load(pattern: str, **columns: Any) -> Examples:
                         row = examples.setdefault(f"{shard} {key}", {"__key__": key})
                         row |= _columns(ending.lower(), stream.read(), f"{member.name} in {shard}")
         except (tarfile.TarError, OSError) as error:
-            raise DatasetError(f"shard {shard} cannot be read: {error}") from error
+            said = str(error).splitlines()[0].rstrip(":")
+            raise DatasetError(f"shard {shard} cannot be read: {said}") from error
     table = pd.DataFrame(list(examples.values()), dtype=object)
     return table_dataset(table, pattern, Path(), {"id_column": "__key__"} | columns)
 

@@ -16,6 +16,8 @@ from emap_core.datasets.base import Cells
 from emap_core.errors import EmapError, ModelError, SettingError, SpecError
 from emap_core.models.base import OUTPUTS, Output
 
+PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt")
+"""Endings of files that are never read."""
 _GRID_NAMES = ("grid", "logits")
 
 
@@ -143,6 +145,11 @@ def load(
     }
     if not file.exists():
         raise SpecError(f"there is no grid {path}")
+    if file.suffix in PICKLES:
+        raise SpecError(
+            f"grid {path} is a pickle, which runs code when it is read; save the arrays as "
+            ".npz or .safetensors where you trust it"
+        )
     if file.suffix not in readers:
         raise SpecError(f"grid {path} is none of {', '.join(readers)}")
     try:
@@ -150,6 +157,11 @@ def load(
     except EmapError:
         raise
     except Exception as error:
+        if "pickle" in str(error) or "Python objects" in str(error):
+            raise SpecError(
+                f"grid {path} holds Python objects, which run code when they are read; expected "
+                "arrays of numbers and names"
+            ) from error
         raise SpecError(f"grid {path} cannot be read: {error}") from error
     named = arrays.get("classes")
     if isinstance(classes, str):

@@ -86,6 +86,8 @@ def _folder(name: str) -> Path:
     folder = Path(name)
     if folder.is_dir():
         return folder
+    if folder.exists():
+        raise SpecError(f"{name} is a file; expected the folder of a checkpoint")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
