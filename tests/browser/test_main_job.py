@@ -23,7 +23,7 @@ plot => {
     const layout = plot._fullLayout, x = layout.xaxis, y = layout.yaxis
     const seen = new Map()
     for (const trace of plot._fullData) {
-        if (trace.type !== "scattergl") continue
+        if (trace.type !== "scattergl" || !trace.customdata) continue
         for (let i = 0; i < trace.x.length; i++) {
             const at = [x._offset + x.l2p(trace.x[i]), y._offset + y.l2p(trace.y[i])]
             const key = at.map(value => value.toFixed(1)).join(" ")
