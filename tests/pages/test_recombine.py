@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 import emap_core as emap
+from emap_core.models.base import Scorer
 
 
 def _of_label(widgets, start):
@@ -65,6 +69,30 @@ def test_a_grid_of_some_classes_is_read_for_these_alone(open_page, words, tmp_pa
         assert app.selectbox(key="class-choice").options == names
     assert "the interaction adds" in words(open_page("recombine", run=run.id))
     assert "Only the grid of some classes was kept" in words(open_page("examples", run=run.id))
+
+
+def test_a_typed_text_with_an_uploaded_image_is_answered_by_the_model(open_page, runs_with_one):
+    picture = Image.new("RGB", (64, 64), "white")
+    ImageDraw.Draw(picture).rectangle((10, 10, 50, 50), fill=(0, 128, 0))
+    written = io.BytesIO()
+    picture.save(written, "PNG")
+    app = open_page("recombine", run=runs_with_one.id)
+    app.text_input(key="own-text").set_value("what shape is in the image?").run()
+    app.file_uploader(key="own-image").set_value(
+        ("mine.png", written.getvalue(), "image/png")
+    ).run()
+    assert not app.exception and not app.error
+    answers = app.dataframe[-1].value
+    model = emap.load_model("demo:concat")
+    scores = Scorer(model).score_tile(
+        model.encode_texts(["what shape is in the image?"]), model.encode_images([picture]), 1
+    )[0, 0]
+    best = int(np.argmax(scores))
+    assert answers.iloc[0]["class"] == runs_with_one.classes[best]
+    assert answers.iloc[0]["model"] == pytest.approx(scores[best], rel=1e-5)
+
+    app.file_uploader(key="own-image").set_value(("torn.png", b"not a png", "image/png")).run()
+    assert len(app.error) == 1 and "\n" not in app.error[0].value
 
 
 def test_without_a_run_the_way_to_one_is_shown(open_page, words, no_runs):
