@@ -8,7 +8,10 @@ class EmapError(Exception):
 
     def __str__(self) -> str:
         # What is wrong may be quoted in it: line breaks, escapes for terminals, a whole novel.
-        words = "".join(c if c.isprintable() else _escaped(c) for c in super().__str__()[:20_000])
+        words = super().__str__()
+        if len(words) > 20 * _LONGEST:
+            words = f"{words[: 10 * _LONGEST]} … {words[-10 * _LONGEST :]}"
+        words = "".join(c if c.isprintable() else _escaped(c) for c in words)
         words = " ".join(words.split())
         if len(words) <= _LONGEST:
             return words

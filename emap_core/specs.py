@@ -11,6 +11,8 @@ from typing import Any
 
 from emap_core.errors import EmapError, SettingError, SpecError
 
+_LONGEST = 4_096
+
 
 def load(kind: str, spec: str, loaders: Mapping[str, str], settings: Mapping[str, Any]) -> Any:
     """Return the model or dataset that a spec string names.
@@ -35,6 +37,8 @@ def load(kind: str, spec: str, loaders: Mapping[str, str], settings: Mapping[str
     """
     prefix, colon, name = spec.partition(":")
     known = ", ".join(f"{p}:" for p in loaders)
+    if len(spec) > _LONGEST:
+        raise SpecError(f"{kind} {spec[:40]!r} … is no spec: it has {len(spec):,} characters")
     if not colon or not prefix or not name:
         raise SpecError(
             f"{kind} {spec!r} is no spec; expected PREFIX:NAME, with {known} or module:factory"

@@ -17,6 +17,7 @@ from emap_core.roots import lies_in, roots_of_environment
 
 MAX_CHARACTERS = 100_000
 """Longer texts and labels are refused, unless ``EMAP_MAX_CHARACTERS`` is higher."""
+_LONGEST_PATH = 4_096
 _ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _SEPARATOR = re.compile(r"\s*[|;,]\s*")
 
@@ -93,6 +94,8 @@ def read_image(value: Any, folder: Path) -> Path | bytes:
             f"the image is the address {value[:60]}; expected a file, "
             "since what an address shows may change: download it first"
         )
+    if len(value) > _LONGEST_PATH:
+        raise BadValueError(f"the image's path has {len(value):,} characters")
     roots = roots_of_environment()
     if roots is not None and not lies_in(folder / value, (folder, *roots)):
         raise BadValueError(

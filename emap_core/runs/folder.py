@@ -57,7 +57,7 @@ def read_json(path: Path) -> Json | None:
         content = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(
             f"{path.name} in run {path.parent.name!r} cannot be read: {error}"
         ) from error
