@@ -47,7 +47,7 @@ def variance_shares(
     table = pd.DataFrame([(name, *values) for name, values in rows], columns=["class", *PARTS])
     drawn = rows[: most + 1]
 
-    figure = new_figure(theme, height=90 + 34 * len(drawn), barmode="stack", bargap=0.3)
+    figure = new_figure(theme, height=120 + 34 * len(drawn), barmode="stack", bargap=0.3)
     places = list(range(len(drawn)))
     for number, part in enumerate(PARTS):
         figure.add_trace(
@@ -83,7 +83,11 @@ def variance_shares(
     figure.update_xaxes(
         range=[0, 112],
         tickvals=[0, 25, 50, 75, 100],
-        title="share of the variance over all recombinations, %<br>(interaction at the right)",
+        title={
+            "text": "share of the variance over all recombinations, %"
+            "<br>(interaction at the right)",
+            "standoff": 8,
+        },
         showgrid=False,
     )
     figure.update_yaxes(
