@@ -136,7 +136,7 @@ def _show_gaps(run: Run) -> None:
     gaps = {_capital(metric(name).label): _gap(run, name) for name in run.metrics}
     if all(gap.full != gap.full for gap in gaps.values()):
         return
-    shared.show(gap_dumbbell(gaps, theme=shared.theme()), "overview-gaps", table=False)
+    shared.show(gap_dumbbell(gaps, theme=shared.theme()), "overview-gaps")
 
 
 def _show_table(run: Run, found: Intervals) -> None:
