@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from emap_core.errors import EmapError
 from pages import shared
 
 HOUSE = Path(__file__).parent
@@ -47,4 +48,8 @@ page = st.navigation(
     expanded=True,
 )
 shared.require_visitor()
-page.run()
+try:
+    page.run()
+except EmapError as error:
+    # A run that was damaged or deleted since it was opened; the other pages work on.
+    st.error(shared.plain(error), icon=":material/error:")

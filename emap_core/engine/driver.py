@@ -323,6 +323,10 @@ def _compute(
         raise RunError(
             f"run {folder.id!r} is being computed by another process; follow it, or cancel it"
         ) from None
+    except OSError as error:
+        raise RunError(
+            f"run folder {folder.path} cannot be written: {error.strerror or error}"
+        ) from error
     with held:
         if _finished_before(folder, work):
             return _as_it_is(folder, progress)
@@ -333,13 +337,27 @@ def _compute(
                 _evaluate(folder, work, workers, evaluation, progress)
         except BaseException as error:
             _stopped(folder, progress, error)
-            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-                raise RunError(
-                    f"the disk of run {folder.id!r} is full; make room and start the same run "
-                    "again: finished tiles are kept"
-                ) from error
+            if isinstance(error, OSError) and (why := _disk_fault(folder, error)):
+                raise RunError(why) from error
             raise
         return folder
+
+
+def _disk_fault(folder: RunFolder, error: OSError) -> str | None:
+    """Return what happened to the folder of a run, None if the error is about something else."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            f"the disk of run {folder.id!r} is full; make room and start the same run again: "
+            "finished tiles are kept"
+        )
+    if not folder.path.is_dir():
+        return f"the folder of run {folder.id!r} was deleted while it was computed; start it again"
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return (
+            f"run folder {folder.path} can no longer be written: {error.strerror}; start the same "
+            "run again when it can: finished tiles are kept"
+        )
+    return None
 
 
 def _as_it_is(folder: RunFolder, progress: Progress) -> RunFolder:

@@ -139,6 +139,10 @@ class Grid:
 
     def _read(self, selection: tuple[Any, ...]) -> Cells:
         try:
-            return np.asarray(self._store[selection], dtype=np.float32)
+            cells = np.asarray(self._store[selection], dtype=np.float32)
         except (OSError, ValueError) as error:
             raise RunError(f"the grid of this run is damaged: {error}") from error
+        # Of a file that is gone the store makes NaN, and no cell was NaN when it was written.
+        if np.isnan(cells).any():
+            raise RunError("the grid of this run is damaged: a part of it is missing")
+        return cells

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import zlib
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -138,7 +140,13 @@ class Run:
         With the answers of several annotators, the credit of each class, (N, C).
         """
         path = self.path / "labels.npy"
-        return np.load(path, allow_pickle=False) if path.exists() else None
+        if not path.exists():
+            return None
+        try:
+            labels: NDArray[Any] = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise RunError(f"{path.name} of run {self.id!r} cannot be read: {error}") from error
+        return labels
 
     @property
     def true_classes(self) -> NDArray[np.intp] | None:
@@ -246,7 +254,8 @@ class Run:
             path = self._folder.images / f"part-{image // per_part:06d}.parquet"
             try:
                 part = pq.read_table(path).column("thumbnail").to_pylist()
-            except (OSError, KeyError) as error:
+            except (OSError, KeyError, ValueError) as error:
+                # What cannot be read as a table is a ValueError too.
                 raise RunError(f"run {self.id!r} has no thumbnail of image {image}") from error
             self._parts[image // per_part] = part
         return bytes(part[image % per_part])
@@ -264,7 +273,7 @@ class Run:
         With `intervals` two further columns a metric, ``…_low`` and ``…_high``, computed on first
         use.
         """
-        kept = read_json(self._folder.inference / "points.json") or {}
+        kept = self._kept("points") or {}
         missing = [name for name in self.metrics if name not in kept]
         if missing:
             points = inference.score_table(
@@ -339,7 +348,7 @@ class Run:
         return self._intervals
 
     def _kept_intervals(self) -> Intervals | None:
-        kept = read_json(self._folder.inference / "intervals.json")
+        kept = self._kept("intervals")
         if kept is None or any(kept.get(k) != v for k, v in self._resampling.items()):
             return None
         return inference.Intervals.from_json(kept["intervals"])
@@ -392,8 +401,7 @@ class Run:
         """Return what the choice of pairs does to each metric; nothing for an exact run."""
         if self.sampled is None or self.labels is None:
             return {}
-        path = self._folder.inference / "pairs.json"
-        kept = sampled.from_json(read_json(path) or {})
+        kept = sampled.from_json(self._kept("pairs") or {})
         missing = [name for name in self.metrics if name not in kept]
         for name in missing:
             kept[name] = {
@@ -577,6 +585,13 @@ class Run:
         # Of several annotators, two of ten or more agree.
         return earned >= (self.labels.shape[1] if self.task == "multilabel" else 0.5)
 
+    def _kept(self, name: str) -> dict[str, Any] | None:
+        try:
+            return read_json(self._folder.inference / f"{name}.json")
+        except RunError:
+            # What is damaged there is computed again.
+            return None
+
     def _keep(self, name: str, content: dict[str, Any]) -> None:
         try:
             write_json(self._folder.inference / f"{name}.json", content)
@@ -595,8 +610,7 @@ class Run:
         """Scores of linear baselines, each of shape (N, C); empty without a training split."""
         if not self._folder.baselines.exists():
             return {}
-        with np.load(self._folder.baselines, allow_pickle=False) as stored:
-            return dict(stored)
+        return self._stored(self._folder.baselines)
 
     @cached_property
     def _projections(self) -> dict[str, Array]:
@@ -604,11 +618,14 @@ class Run:
 
     @cached_property
     def _arrays(self) -> dict[str, Any]:
+        return self._stored(self._folder.sums)
+
+    def _stored(self, path: Path) -> dict[str, Any]:
         try:
-            with np.load(self._folder.sums, allow_pickle=False) as stored:
+            with np.load(path, allow_pickle=False) as stored:
                 return dict(stored)
-        except (OSError, ValueError, EOFError) as error:
-            raise RunError(f"sums.npz of run {self.id!r} cannot be read: {error}") from error
+        except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error) as error:
+            raise RunError(f"{path.name} of run {self.id!r} cannot be read: {error}") from error
 
 
 def _shares_record(decomposition: Decomposition) -> dict[str, Any]:

@@ -1,0 +1,177 @@
+"""What goes wrong with disks and folders is told in one line, and loses nothing."""
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import filelock
+import pytest
+from samples import Staged, make_examples
+
+import emap_core as emap
+from emap_core.engine.evaluate import TileSums
+from emap_core.errors import RunError
+from emap_core.runs import Run
+from emap_core.runs.folder import RunFolder, describe_run
+
+HOUSE = Path(__file__).parents[2]
+USES = {
+    "record": lambda run: run.record(),
+    "examples": lambda run: run.examples(),
+    "pair": lambda run: run.pair(0, 0),
+    "thumbnail": lambda run: run.thumbnail(0),
+    "texts": lambda run: run.texts,
+}
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "it"
+    run = emap.compute(Staged(), make_examples(), keep="grid", out=path)
+    run.intervals()
+    return run
+
+
+@pytest.fixture
+def copy(original, tmp_path):
+    shutil.copytree(original.path, tmp_path / "it")
+    return tmp_path / "it"
+
+
+@pytest.mark.parametrize(
+    ("name", "use"),
+    [
+        ("sums.npz", "record"),
+        ("labels.npy", "record"),
+        ("examples.parquet", "examples"),
+        ("texts.parquet", "texts"),
+        ("images/part-000000.parquet", "thumbnail"),
+        ("grid.zarr/zarr.json", "pair"),
+        ("grid.zarr/c/0/0/0", "pair"),
+    ],
+)
+@pytest.mark.parametrize("damage", ["cut", "empty", "gone"])
+def test_a_damaged_file_is_told_and_the_rest_still_works(name, use, damage, copy):
+    content = (copy / name).read_bytes()
+    (copy / name).unlink()
+    if damage != "gone" or name == "labels.npy":
+        (copy / name).write_bytes(content[: len(content) // 2 if damage == "cut" else 0])
+    run = Run.load(copy)
+    with pytest.raises(RunError) as error:
+        USES[use](run)
+    assert "\n" not in str(error.value)
+    assert describe_run(copy).status == "finished"
+    for other, still in USES.items():
+        if other not in ("record", "examples", "pair", use):
+            still(run)
+
+
+@pytest.mark.parametrize("name", ["points", "intervals"])
+def test_intervals_that_are_damaged_are_computed_again(name, copy, original):
+    path = copy / "inference" / f"{name}.json"
+    path.write_text(path.read_text()[:100])
+    assert Run.load(copy).record() == original.record()
+    json.loads(path.read_text())
+
+
+def test_a_run_that_is_deleted_while_it_is_open_says_so(copy):
+    run = Run.load(copy)
+    shutil.rmtree(copy)
+    for use in USES.values():
+        with pytest.raises(RunError):
+            use(run)
+    assert not copy.exists()
+
+
+def test_two_that_compute_the_same_folder_do_not_meet(tmp_path):
+    folder = RunFolder(tmp_path / "it")
+    with (
+        filelock.FileLock(folder.lock().lock_file),
+        pytest.raises(RunError, match="is being computed by another process"),
+    ):
+        emap.compute(Staged(), make_examples(), out=folder.path)
+    assert emap.compute(Staged(), make_examples(), out=folder.path).metrics
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EROFS, "can no longer be written: Read-only file system"),
+        (errno.EACCES, "can no longer be written: Permission denied"),
+        (errno.EDQUOT, "the disk of run 'it' is full"),
+    ],
+)
+def test_a_store_that_fails_half_way_keeps_what_was_finished(number, words, tmp_path, monkeypatch):
+    save, written = TileSums.save, []
+
+    def fail(self, path):
+        if len(written) == 3:
+            raise OSError(number, os.strerror(number))
+        written.append(path)
+        save(self, path)
+
+    settings = {"out": tmp_path / "it", "batch_size": 23}
+    monkeypatch.setattr(TileSums, "save", fail)
+    with pytest.raises(RunError, match=words):
+        emap.compute(Staged(), make_examples(), **settings)
+    assert len(list((tmp_path / "it" / "tiles").glob("*.npz"))) == 3
+    monkeypatch.undo()
+    model = Staged()
+    run = emap.compute(model, make_examples(), **settings)
+    whole = emap.compute(Staged(), make_examples(), out=tmp_path / "whole", batch_size=23)
+    assert model.pairs_scored < 11 * 23
+    assert run.record()["metrics"] == whole.record()["metrics"]
+
+
+def test_a_folder_that_is_deleted_while_it_is_computed_ends_the_run_with_a_message(tmp_path):
+    class Deletes(Staged):
+        def score(self, text_states, image_states):
+            if self.pairs_scored > 100:
+                shutil.rmtree(tmp_path / "it", ignore_errors=True)
+            return super().score(text_states, image_states)
+
+    with pytest.raises(RunError):
+        emap.compute(Deletes(), make_examples(), out=tmp_path / "it", batch_size=23)
+    assert describe_run(tmp_path / "it").status != "finished"
+
+
+def test_a_run_on_a_read_only_disk_can_be_read(original):
+    prefix = []
+    if os.getuid() == 0:
+        # No mode of a file keeps root from writing, unless it gives that right up.
+        if shutil.which("setpriv") is None:
+            pytest.skip("there is no setpriv here, and root may write everywhere")
+        rights = "-dac_override,-dac_read_search"
+        prefix = ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}"]
+    with tempfile.TemporaryDirectory() as shelter:
+        run = Path(shelter) / "it"
+        shutil.copytree(original.path, run)
+        shutil.rmtree(run / "inference")
+        for path in (run, *run.rglob("*")):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        Path(shelter).chmod(0o555)
+        code = (
+            "import sys, emap_core as emap; from emap_core.runs import Run; "
+            "run = Run.load(sys.argv[1]); run.record(); run.thumbnail(0); print(run.verdict())\n"
+            "from pathlib import Path; from emap_core.engine import compute\n"
+            "try: compute('demo:concat', 'demo:easy-vqa', data_args={'limit': 9},"
+            " out=Path(sys.argv[1]).parent / 'new')\n"
+            "except emap.EmapError as error: print(error)"
+        )
+        done = subprocess.run(
+            [*prefix, sys.executable, "-c", code, str(run)],
+            cwd=HOUSE,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for path in (Path(shelter), run, *run.rglob("*")):
+            path.chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    assert "interactions" in done.stdout
+    assert "new cannot be written: Permission denied" in done.stdout
