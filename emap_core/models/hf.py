@@ -7,7 +7,9 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+import torch
 
 from emap_core.errors import MissingExtraError, SpecError
 from emap_core.specs import check_arguments, import_name
@@ -23,6 +25,7 @@ FAMILIES = {
     "ViltForImageAndTextRetrieval": "emap_core.models.hf_vilt:make",
     "BlipForImageTextRetrieval": "emap_core.models.hf_blip:make",
     "BlipForQuestionAnswering": "emap_core.models.hf_blip:make",
+    "LlavaForConditionalGeneration": "emap_core.models.hf_decoder:make",
 }
 """What ``config.architectures`` may say, and the function that makes a model of it."""
 
@@ -41,6 +44,27 @@ class Checkpoint:
     model: Any
     processor: Any
     fingerprint: str
+
+
+class FromCheckpoint:
+    """What all models of a checkpoint share: names of the classes, a fingerprint, a device."""
+
+    def __init__(self, checkpoint: Checkpoint, classes: Sequence[str] | None = None) -> None:
+        self.model = checkpoint.model
+        self.fingerprint = checkpoint.fingerprint
+        self.classes = None if classes is None else list(classes)
+        self._processor = checkpoint.processor
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        device: torch.device = self.model.device
+        return device
+
+    def to(self, device: str | torch.device) -> Self:
+        """Move the model."""
+        self.model.to(device)
+        return self
 
 
 def load(name: str, **settings: Any) -> Any:

@@ -9,28 +9,14 @@ import torch
 
 from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
-from emap_core.models.hf import Checkpoint, names_of_classes
+from emap_core.models.hf import Checkpoint, FromCheckpoint, names_of_classes
 
 
-class BlipMatching:
+class BlipMatching(FromCheckpoint):
     """Does the text belong to the image? The logit of yes minus that of no."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self.model = checkpoint.model
-        self.fingerprint = checkpoint.fingerprint
-        self.classes: list[str] | None = ["no", "yes"]
-        self._processor = checkpoint.processor
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        device: torch.device = self.model.device
-        return device
-
-    def to(self, device: str | torch.device) -> BlipMatching:
-        """Move the model."""
-        self.model.to(device)
-        return self
+        super().__init__(checkpoint, ["no", "yes"])
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
         """Return the words' numbers and which of them are no padding, shapes (B, length)."""

@@ -4,41 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch.nn import functional
 
 from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
-from emap_core.models.hf import Checkpoint, names_of_classes
+from emap_core.models.hf import Checkpoint, FromCheckpoint, names_of_classes
 
 _PADS_TO_THE_END = ("SiglipModel",)
 """Models that attend to padding, and were trained with texts padded to the full length."""
 
 
-class TwoTower:
+class TwoTower(FromCheckpoint):
     """The scaled similarity of a text's and an image's embedding: one logit."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self.model = checkpoint.model
-        self.fingerprint = checkpoint.fingerprint
-        self.classes: list[str] | None = None
+        super().__init__(checkpoint)
         # A bias was trained to put matching pairs above 0; without one, similarities only rank.
         self.has_threshold = hasattr(checkpoint.model, "logit_bias")
-        self._processor = checkpoint.processor
         self._padding = "max_length" if checkpoint.architecture in _PADS_TO_THE_END else "longest"
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        device: torch.device = self.model.device
-        return device
-
-    def to(self, device: str | torch.device) -> TwoTower:
-        """Move the model."""
-        self.model.to(device)
-        return self
 
     def encode_texts(self, texts: list[str]) -> torch.Tensor:
         """Return unit-length embeddings of the texts, scaled, shape (B, D)."""
@@ -136,7 +122,7 @@ class LinearHead(TwoTower):
             raise SettingError(f"{head} has {len(self._weight)} classes, classes= {len(classes)}")
         self.classes = None if classes is None else list(classes)
 
-    def to(self, device: str | torch.device) -> LinearHead:
+    def to(self, device: str | torch.device) -> Self:
         """Move model and head."""
         super().to(device)
         self._weight, self._bias_of_head = self._weight.to(device), self._bias_of_head.to(device)

@@ -9,28 +9,11 @@ import torch
 from torch.nn import functional
 
 from emap_core.errors import SettingError
-from emap_core.models.hf import Checkpoint, names_of_classes
+from emap_core.models.hf import Checkpoint, FromCheckpoint, names_of_classes
 
 
-class Vilt:
+class Vilt(FromCheckpoint):
     """A joint encoder: embeddings are computed once, the transformer for every pair."""
-
-    def __init__(self, checkpoint: Checkpoint, classes: Sequence[str] | None) -> None:
-        self.model = checkpoint.model
-        self.fingerprint = checkpoint.fingerprint
-        self.classes = None if classes is None else list(classes)
-        self._processor = checkpoint.processor
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        device: torch.device = self.model.device
-        return device
-
-    def to(self, device: str | torch.device) -> Vilt:
-        """Move the model."""
-        self.model.to(device)
-        return self
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
         """Return the words' numbers and which of them are no padding, shapes (B, length)."""
