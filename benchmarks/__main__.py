@@ -8,11 +8,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from benchmarks.decoder_flops import decoder
 from benchmarks.engine import TABLES as ENGINE
+from benchmarks.ray_overhead import ray_overhead
 from benchmarks.reruns import reruns
 from benchmarks.tables import machine
 
-TABLES = (*ENGINE, reruns)
+TABLES = (*ENGINE, ray_overhead, reruns, decoder)
 
 
 def main(names: list[str]) -> None:
