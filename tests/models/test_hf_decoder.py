@@ -15,6 +15,7 @@ tokenizers = pytest.importorskip("tokenizers")
 TEXTS = ["a red cat", "what is the colour of the dog in the image", "blue"]
 ANSWERS = ["red", "not one dog", "blue cat"]
 SPECIAL = ["<pad>", "<unk>", "<s>", "</s>", "<image>"]
+ROLES = ["pad_token", "unk_token", "bos_token", "eos_token"]
 WORDS = "a photo of is this the cat dog red blue what colour image in there not one two user : \n"
 TEMPLATE = (
     "<s>{% for m in messages %}user : {% for c in m['content'] %}"
@@ -57,10 +58,7 @@ def tokenizer(*more):
     )
     return transformers.PreTrainedTokenizerFast(
         tokenizer_object=words,
-        pad_token="<pad>",
-        unk_token="<unk>",
-        bos_token="<s>",
-        eos_token="</s>",
+        **dict(zip(ROLES, SPECIAL, strict=False)),
         additional_special_tokens=["<image>", *more],
     )
 
@@ -183,5 +181,5 @@ def test_answers_and_prompts_that_cannot_be_used_are_named(checkpoint):
     assert opened.fingerprint != before
     with pytest.raises(SettingError, match="'mean'"):
         load_model(f"hf:{folder}", normalise="mean")
-    with pytest.raises(SettingError, match="{image}"):
+    with pytest.raises(SettingError, match="expected"):
         load_model(f"hf:{folder}", prompt="{text} this {image}")

@@ -1,0 +1,108 @@
+"""What it saves a decoder to read each image once for all texts, in floating-point operations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.tables import markdown
+from emap_core.models import states
+from emap_core.models.hf import Checkpoint
+from emap_core.models.hf_decoder import Decoder
+
+_IMAGE, _TEXT, _TEXTS = 256, 24, 32
+
+
+class _Pixels(dict[str, torch.Tensor]):
+    """Inputs as a processor returns them."""
+
+    def to(self, device: Any) -> _Pixels:
+        return self
+
+
+class _Processor:
+    """Writes 256 places of an image and then the text, whose words are numbers."""
+
+    def __init__(self) -> None:
+        self.chat_template = None
+        self.image_token = str(0)
+
+    def __call__(self, text: list[str], images: Any, **options: Any) -> _Pixels:
+        words = [int(word) for word in text[0].split() if word.isdigit()]
+        read = torch.tensor([[0] * _IMAGE + words[1:]])
+        pixels = torch.full((1, 3, 128, 128), float(images[0][0].getpixel((0, 0))[0]) / 255)
+        return _Pixels(input_ids=read, attention_mask=torch.ones_like(read), pixel_values=pixels)
+
+    @staticmethod
+    def tokenizer(answer: str, add_special_tokens: bool) -> dict[str, list[int]]:
+        return {"input_ids": [int(answer)]}
+
+
+def decoder() -> str:
+    """Return the table of operations with and without reuse, and how far the logits differ."""
+    from PIL import Image
+    from transformers import (
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+    )
+
+    torch.manual_seed(0)
+    text = LlamaConfig(
+        vocab_size=512,
+        hidden_size=128,
+        intermediate_size=352,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        max_position_embeddings=1024,
+    )
+    vision = CLIPVisionConfig(
+        hidden_size=64,
+        intermediate_size=256,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        image_size=128,
+        patch_size=8,
+    )
+    config = LlavaConfig(text_config=text, vision_config=vision, image_token_index=0)
+    model = LlavaForConditionalGeneration(config).eval()
+    processor = _Processor()
+    answers = [1, 2, 3]
+    loaded = Checkpoint(Path(), "LlavaForConditionalGeneration", model, processor, "tiny")
+    reusing = Decoder(loaded, [str(word) for word in answers], None, "none")
+    texts = [" ".join(map(str, row)) for row in torch.randint(1, 512, (_TEXTS, _TEXT)).tolist()]
+    image = Image.new("RGB", (128, 128), "red")
+
+    with torch.inference_mode(), FlopCounterMode(display=False) as whole:
+        plain = torch.cat(
+            [
+                model(**processor([f"0 {t}"], [[image]]), logits_to_keep=1)
+                .logits[:, -1]
+                .log_softmax(-1)[:, answers]
+                for t in texts
+            ]
+        )
+    with torch.inference_mode(), FlopCounterMode(display=False) as reused:
+        read = reusing.encode_images([image])
+        pairs = states.take(read, [0] * _TEXTS)
+        logits = reusing.score(reusing.encode_texts(texts), pairs)
+    every, once = whole.get_total_flops() / 1e6, reused.get_total_flops() / 1e6
+    return markdown(
+        "Decoder",
+        f"A small LLaVA ({_IMAGE} image tokens, {_TEXT} text tokens, {_TEXTS} texts an image), "
+        "counted by torch's FlopCounterMode: every pair whole, and with the vision tower and the "
+        "keys and values of the image computed once.",
+        ["million operations, every pair", "read once", "times fewer", "logits differ by"],
+        [
+            [
+                f"{every:.0f}",
+                f"{once:.0f}",
+                f"{every / once:.1f}",
+                float((logits - plain).abs().max()),
+            ]
+        ],
+    )
