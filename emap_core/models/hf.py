@@ -26,6 +26,9 @@ FAMILIES = {
     "BlipForImageTextRetrieval": "emap_core.models.hf_blip:make",
     "BlipForQuestionAnswering": "emap_core.models.hf_blip:make",
     "LlavaForConditionalGeneration": "emap_core.models.hf_decoder:make",
+    "LlavaNextForConditionalGeneration": "emap_core.models.hf_decoder:make",
+    "Idefics3ForConditionalGeneration": "emap_core.models.hf_decoder:make",
+    "Gemma3ForConditionalGeneration": "emap_core.models.hf_decoder:make",
 }
 """What ``config.architectures`` may say, and the function that makes a model of it."""
 

@@ -11,6 +11,7 @@ from PIL import Image
 from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
 from emap_core.models.hf import Checkpoint, FromCheckpoint, names_of_classes
+from emap_core.models.states import take
 
 Normalise = Literal["none", "length"]
 
@@ -64,13 +65,26 @@ class Decoder(FromCheckpoint):
         states = {name: read[0][0].new_zeros(shape) for name in ("keys", "values")}
         seen = torch.zeros(len(read), longest, dtype=torch.long, device=self.device)
         for row, (keys, values) in enumerate(read):
-            states["keys"][row, :, :, : keys.shape[2]] = keys
-            states["values"][row, :, :, : keys.shape[2]] = values
-            seen[row, : keys.shape[2]] = 1
+            states["keys"][row, :, :, longest - keys.shape[2] :] = keys
+            states["values"][row, :, :, longest - keys.shape[2] :] = values
+            seen[row, longest - keys.shape[2] :] = 1
         return {**states, "seen": seen}
 
     def score(self, text_states: Any, image_states: Any) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, C)."""
+        if getattr(self.model.config.get_text_config(), "sliding_window", None) is None:
+            return self._score(text_states, image_states)
+        # A window counts the padding between image and text, so texts of one length go together.
+        lengths = text_states["seen"].sum(1)
+        parts = []
+        for length in lengths.unique().tolist():
+            rows = (lengths == length).nonzero()[:, 0]
+            same = {name: leaf[rows, -length:] for name, leaf in text_states.items()}
+            parts.append((rows, self._score(same, take(image_states, rows.cpu().numpy()))))
+        order = torch.cat([rows for rows, _ in parts]).argsort()
+        return torch.cat([logits for _, logits in parts])[order]
+
+    def _score(self, text_states: Any, image_states: Any) -> torch.Tensor:
         from transformers import DynamicCache
 
         layers = zip(image_states["keys"].unbind(1), image_states["values"].unbind(1), strict=True)

@@ -59,7 +59,7 @@ def tokenizer(*more):
     return transformers.PreTrainedTokenizerFast(
         tokenizer_object=words,
         **dict(zip(ROLES, SPECIAL, strict=False)),
-        additional_special_tokens=["<image>", *more],
+        extra_special_tokens={f"{w.strip('<>')}_token": w for w in ("<image>", *more)},
     )
 
 
@@ -93,7 +93,65 @@ def llava_plain():
     return model, processor
 
 
-FAMILIES = [llava, llava_plain]
+def llava_next():
+    grid = [[16, 32], [32, 16], [32, 32]]
+    config = transformers.LlavaNextConfig(
+        text_config=transformers.LlamaConfig(**TEXT),
+        vision_config=transformers.CLIPVisionConfig(**VISION),
+        image_token_index=4,
+        image_grid_pinpoints=grid,
+    )
+    processor = transformers.LlavaNextProcessor(
+        pixels("LlavaNextImageProcessorPil", image_grid_pinpoints=grid),
+        tokenizer(),
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=TEMPLATE,
+    )
+    return transformers.LlavaNextForConditionalGeneration(config), processor
+
+
+def idefics():
+    size = {"longest_edge": 32}
+    words = tokenizer("<fake_token_around_image>", "<global-img>", "<end_of_utterance>")
+    processor = transformers.Idefics3Processor(
+        transformers.Idefics3ImageProcessorPil(size=size, max_image_size={"longest_edge": 16}),
+        words,
+        image_seq_len=4,
+        chat_template=TEMPLATE,
+    )
+    config = transformers.Idefics3Config(
+        text_config=transformers.LlamaConfig(**TEXT),
+        vision_config=VISION | {"patch_size": 4},
+        image_token_id=4,
+        scale_factor=2,
+        pad_token_id=0,
+    )
+    return transformers.Idefics3ForConditionalGeneration(config), processor
+
+
+def gemma():
+    words = tokenizer("<boi>", "<eoi>")
+    config = transformers.Gemma3Config(
+        text_config=TEXT | {"head_dim": 8, "sliding_window": 8, "num_hidden_layers": 3},
+        vision_config=VISION,
+        mm_tokens_per_image=4,
+        image_token_index=4,
+        boi_token_index=5,
+        eoi_token_index=6,
+    )
+    config.text_config.layer_types = ["sliding_attention", "full_attention", "sliding_attention"]
+    processor = transformers.Gemma3Processor(
+        transformers.Gemma3ImageProcessorPil(size={"height": 16, "width": 16}),
+        words,
+        image_seq_length=4,
+        chat_template=TEMPLATE.replace("<image>", "<boi>"),
+    )
+    return transformers.Gemma3ForConditionalGeneration(config), processor
+
+
+FAMILIES = [llava, llava_plain, llava_next, idefics, gemma]
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +162,10 @@ def checkpoint(tmp_path_factory):
         if family not in made:
             torch.manual_seed(0)
             model, processor = family()
+            # Some projections start as zeros, so that no image would make a difference.
+            for weights in model.parameters():
+                if not weights.any():
+                    torch.nn.init.normal_(weights, std=0.4)
             folder = tmp_path_factory.mktemp(family.__name__)
             model.save_pretrained(folder)
             processor.save_pretrained(folder)
