@@ -28,6 +28,7 @@ FAMILIES = {
     "LlavaForConditionalGeneration": "emap_core.models.hf_decoder:make",
     "LlavaNextForConditionalGeneration": "emap_core.models.hf_decoder:make",
     "Idefics3ForConditionalGeneration": "emap_core.models.hf_decoder:make",
+    "PaliGemmaForConditionalGeneration": "emap_core.models.hf_paligemma:make",
     "Gemma3ForConditionalGeneration": "emap_core.models.hf_decoder:make",
 }
 """What ``config.architectures`` may say, and the function that makes a model of it."""

@@ -23,6 +23,9 @@ class Decoder(FromCheckpoint):
     computed once an image; for every pair only the words of the text go through the model.
     """
 
+    _default_prompt = "{image}\n{text}\n"
+    _first_position = 0
+
     def __init__(
         self,
         checkpoint: Checkpoint,
@@ -127,7 +130,7 @@ class Decoder(FromCheckpoint):
         logits = self.model(
             input_ids=words[:, :-1],
             attention_mask=torch.cat([seen, torch.ones_like(words[:, :-1])], 1),
-            position_ids=seen.sum(1, keepdim=True) + steps,
+            position_ids=seen.sum(1, keepdim=True) + steps + self._first_position,
             # Joining makes new tensors, so every answer finds the cache as the prompt left it.
             past_key_values=DynamicCache(ddp_cache_data=kept),
             use_cache=True,
@@ -171,7 +174,7 @@ class Decoder(FromCheckpoint):
         """Return the prompt with the place of the image and the text."""
         if self._plain:
             place = getattr(self._processor, "boi_token", None) or self._processor.image_token
-            prompt = self._prompt or "{image}\n{text}\n"
+            prompt = self._prompt or self._default_prompt
             return prompt.replace("{image}", str(place)).replace("{text}", text)
         content = [{"type": "image"}, {"type": "text", "text": text}]
         written: str = self._processor.apply_chat_template(
@@ -207,8 +210,13 @@ def make(
     normalise : {"none", "length"}
         Whether an answer's log-probability is divided by its number of tokens.
     """
+    check_settings(prompt, normalise)
+    return Decoder(checkpoint, names_of_classes(classes), prompt, normalise)
+
+
+def check_settings(prompt: str | None, normalise: str) -> None:
+    """Raise `SettingError` for a prompt without its places or an unknown `normalise`."""
     if normalise not in ("none", "length"):
         raise SettingError(f"normalise is {normalise!r}; expected 'none' or 'length'")
     if prompt is not None and not 0 <= prompt.find("{image}") < prompt.find("{text}"):
         raise SettingError(f"prompt is {prompt!r}; expected {{image}} and then {{text}} in it")
-    return Decoder(checkpoint, names_of_classes(classes), prompt, normalise)

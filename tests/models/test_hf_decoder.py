@@ -154,6 +154,19 @@ def gemma():
 FAMILIES = [llava, llava_plain, llava_next, idefics, gemma]
 
 
+def paligemma():
+    config = transformers.PaliGemmaConfig(
+        text_config=TEXT | {"head_dim": 8, "model_type": "gemma"},
+        vision_config=VISION | {"projection_dim": 16},
+        projection_dim=16,
+        image_token_index=4,
+    )
+    shown = transformers.SiglipImageProcessorPil(size={"height": 16, "width": 16})
+    shown.image_seq_length = 4
+    processor = transformers.PaliGemmaProcessor(shown, tokenizer())
+    return transformers.PaliGemmaForConditionalGeneration(config), processor
+
+
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     made = {}
@@ -220,6 +233,25 @@ def test_a_class_s_logit_is_the_log_probability_of_its_answer(family, checkpoint
     np.testing.assert_allclose(grid_of(loaded, TEXTS[::-1])[::-1], expected, atol=1e-4)
     by_length = grid_of(load_model(f"hf:{folder}", classes=ANSWERS, normalise="length"))
     np.testing.assert_allclose(by_length, expected / [1, 3, 2], atol=1e-4)
+
+
+def test_paligemma_reads_its_prompt_both_ways(checkpoint):
+    folder, model, processor = checkpoint(paligemma)
+    grid = grid_of(load_model(f"hf:{folder}", classes=ANSWERS))
+    for u, text in enumerate(TEXTS):
+        for w, image in enumerate(images()):
+            inputs = processor(text=f"<image>{text}", images=image, return_tensors="pt")
+            for number, answer in enumerate(ANSWERS):
+                said = processor.tokenizer(answer, add_special_tokens=False)["input_ids"]
+                words = torch.cat([inputs["input_ids"], torch.tensor([said])], 1)
+                kinds = torch.zeros_like(words)
+                kinds[:, -len(said) :] = 1
+                with torch.inference_mode():
+                    read = model(
+                        input_ids=words, pixel_values=inputs["pixel_values"], token_type_ids=kinds
+                    ).logits[0, -len(said) - 1 : -1]
+                expected = read.log_softmax(-1).gather(1, torch.tensor(said)[:, None]).sum()
+                assert grid[u, w, number] == pytest.approx(float(expected), abs=1e-4)
 
 
 def test_an_image_goes_through_the_vision_tower_once(checkpoint):

@@ -1,0 +1,75 @@
+"""PaliGemma checkpoints: the image reads the words of the prompt, so only its tower is shared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from emap_core.models.hf import Checkpoint, names_of_classes
+from emap_core.models.hf_decoder import Decoder, Normalise, check_settings
+
+
+class PaliGemma(Decoder):
+    """A logit for each answer, with the whole prompt read for every pair.
+
+    Attention goes both ways in the prompt: what the layers keep of the image depends on the text,
+    and the vision tower's patches are all that is computed once an image.
+    """
+
+    _default_prompt = "{image}{text}"
+    _first_position = 1
+
+    def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
+        """Return patches, shape (B, patches, D), and the prompt's words up to their end."""
+        read = [self._inputs("a", image.convert("RGB")).to(self.device) for image in images]
+        pixels = torch.cat([inputs["pixel_values"] for inputs in read])
+        # Images are of one size, so their places in the prompt are as many.
+        words = [
+            inputs["input_ids"][:, : self._image_end(inputs["input_ids"][0])] for inputs in read
+        ]
+        return {
+            "patches": self.model.get_image_features(pixels).pooler_output,
+            "words": torch.cat([words[:, : self._image_end(words[0])] for words in places]),
+        }
+
+    def _score(self, text_states: Any, image_states: Any) -> torch.Tensor:
+        from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+        words = torch.cat([image_states["words"], text_states["words"]], 1)
+        seen = torch.cat([torch.ones_like(image_states["words"]), text_states["seen"]], 1)
+        patches = BaseModelOutputWithPooling(pooler_output=image_states["patches"])
+        read = self.model(
+            input_ids=words,
+            attention_mask=seen,
+            position_ids=seen.cumsum(1) - 1 + self._first_position,
+            # All of the prompt is of the kind that is read both ways.
+            token_type_ids=torch.zeros_like(words),
+            mm_encoder_outputs={"image": patches},
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        return self._answers(read.logits[:, -1], read.past_key_values, seen)
+
+
+def make(
+    checkpoint: Checkpoint,
+    classes: str | Sequence[str] | None = None,
+    prompt: str | None = None,
+    normalise: Normalise = "none",
+) -> PaliGemma:
+    """Return a model whose classes are answers that it may write.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    classes : str or sequence of str, optional
+        The answers, as a list or with commas; else those of the dataset.
+    prompt : str, optional
+        A prompt with ``{image}`` before ``{text}``, for instance ``{image}answer en {text}``.
+    normalise : {"none", "length"}
+        Whether an answer's log-probability is divided by its number of tokens.
+    """
+    check_settings(prompt, normalise)
+    return PaliGemma(checkpoint, names_of_classes(classes), prompt, normalise)
