@@ -17,6 +17,7 @@ from emap_core.specs import check_arguments, import_name
 FAMILIES = {
     "CLIPModel": "emap_core.models.hf_two_tower:make",
     "SiglipModel": "emap_core.models.hf_two_tower:make",
+    "Siglip2Model": "emap_core.models.hf_two_tower:make",
     "AltCLIPModel": "emap_core.models.hf_two_tower:make",
     "AlignModel": "emap_core.models.hf_two_tower:make",
     "MetaClip2Model": "emap_core.models.hf_two_tower:make",
@@ -32,6 +33,15 @@ FAMILIES = {
     "Gemma3ForConditionalGeneration": "emap_core.models.hf_decoder:make",
 }
 """What ``config.architectures`` may say, and the function that makes a model of it."""
+
+UNTRIED = {
+    "SmolVLMForConditionalGeneration": "torchvision and num2words",
+    "Qwen2VLForConditionalGeneration": "torchvision",
+    "Qwen2_5_VLForConditionalGeneration": "torchvision",
+    "Qwen3VLForConditionalGeneration": "torchvision",
+    "InternVLForConditionalGeneration": "torchvision",
+}
+"""Architectures whose processor needs packages that do not go with the pinned torch."""
 
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
@@ -140,6 +150,11 @@ def _architecture(folder: Path) -> str:
     except ValueError as error:
         raise SpecError(f"{folder / 'config.json'} is no JSON: {error}") from error
     names = config.get("architectures") or ["nothing"]
+    if names[0] in UNTRIED:
+        raise MissingExtraError(
+            f"checkpoint {folder} is of architecture {names[0]}, whose processor needs "
+            f"{UNTRIED[names[0]]}; that was never tried here and cannot be loaded"
+        )
     if names[0] not in FAMILIES:
         raise SpecError(
             f"checkpoint {folder} is of architecture {names[0]}; known are {', '.join(FAMILIES)}"

@@ -26,9 +26,7 @@ class PaliGemma(Decoder):
         read = [self._inputs("a", image.convert("RGB")).to(self.device) for image in images]
         pixels = torch.cat([inputs["pixel_values"] for inputs in read])
         # Images are of one size, so their places in the prompt are as many.
-        words = [
-            inputs["input_ids"][:, : self._image_end(inputs["input_ids"][0])] for inputs in read
-        ]
+        places = [inputs["input_ids"] for inputs in read]
         return {
             "patches": self.model.get_image_features(pixels).pooler_output,
             "words": torch.cat([words[:, : self._image_end(words[0])] for words in places]),

@@ -13,7 +13,7 @@ from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
 from emap_core.models.hf import Checkpoint, FromCheckpoint, names_of_classes
 
-_PADS_TO_THE_END = ("SiglipModel",)
+_PADS_TO_THE_END = ("SiglipModel", "Siglip2Model")
 """Models that attend to padding, and were trained with texts padded to the full length."""
 
 
