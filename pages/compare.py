@@ -35,7 +35,7 @@ ROWS = 200
 
 
 def _page() -> None:
-    current = shared.require_run()
+    current = shared.require_run(QUESTION)
     runs = _choose_runs(current)
     names = run_names(runs)
     metrics = shared_metrics(runs) if all(run.labels is not None for run in runs) else []
@@ -202,9 +202,7 @@ def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: 
             )
         except RunError:
             st.caption("Their classes or spaces differ, so the models are not tested in pairs.")
-    shared.show(
-        chart, "compare-examples", on_select=_open_example, selection_mode="points", table=False
-    )
+    shared.show(chart, "compare-examples", on_select=_open_example, selection_mode="points")
     columns = ["id", "text", "label", "prediction_first", "prediction_second", "difference"]
     st.caption("Most different first. Choose a row, or a point above, to open the example.")
     st.dataframe(

@@ -46,7 +46,7 @@ RINGED = 20_000
 
 
 def _page() -> None:
-    run = shared.require_run()
+    run = shared.require_run(QUESTION)
     top = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         contrast, what = _choose_contrast(run)

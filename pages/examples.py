@@ -32,7 +32,7 @@ WHAT_IF = 8
 
 
 def _page() -> None:
-    run = shared.require_run()
+    run = shared.require_run(QUESTION)
     order = ranked(examples_of(run), current_mask(run))
     example = shared.current_example(run)
     if example is None and len(order):
@@ -209,7 +209,7 @@ def _read(
     others = np.delete(np.arange(len(cells)), own)
     if not len(others):
         return [], []
-    decides = _run.task in ("multiclass", "binary")
+    decides = _run.decides and _run.task != "multilabel"
     first = others[answers_changed(cells[others], cells[own], WHAT_IF, decides=decides)]
     return [int(i) for i in first], _in_words(_run, cells[first])
 

@@ -27,7 +27,7 @@ FIGURE_WIDTH = 450
 
 
 def _page() -> None:
-    run = shared.require_run()
+    run = shared.require_run(QUESTION)
     if not grid_is_there(run, QUESTION, "Modes need"):
         return
     top = st.container()
@@ -103,7 +103,8 @@ def _show_ends(run: Run, modes: Modes, k: int, what: str, reading: Reading) -> N
                 f'<li dir="auto">{shared.escaped(_short(run.texts[u]))}</li>' for u in texts
             )
             st.html(
-                f'<ul style="margin:0;line-height:1.6">{lines or "<li>no text lies here</li>"}</ul>'
+                '<ul style="margin:0;padding:0;line-height:1.6;list-style-position:inside">'
+                f"{lines or '<li>no text lies here</li>'}</ul>"
             )
             gallery(run, [int(w) for w in images])
     shared.say(_example_sentence(run, modes, k, what, reading))

@@ -43,7 +43,7 @@ CELL_WORDS = {
 
 
 def _page() -> None:
-    run = shared.require_run()
+    run = shared.require_run(QUESTION)
     _go_to_chosen_cell()
     if not (run.path / "inference" / "intervals.json").exists():
         _compute_intervals(run)
@@ -243,7 +243,7 @@ def _show_cells(run: Run) -> None:
         cells = shared.selected_ids(st.session_state[key])
         st.session_state["overview-cell"] = cells[0] if cells else None
 
-    shared.show(chart, key, on_select=chosen, table=False)
+    shared.show(chart, key, on_select=chosen)
     counts = dict(zip(CELL_WORDS.values(), chart.table["examples"], strict=True))
     for cell, words in CELL_WORDS.items():
         if counts[words]:

@@ -36,7 +36,7 @@ CHART = "recombine-heatmap"
 
 
 def _page() -> None:
-    run = shared.require_run()
+    run = shared.require_run(QUESTION)
     if not grid_is_there(run, QUESTION, "Other pairs need"):
         return
     top = st.container()
@@ -186,7 +186,7 @@ def _show_numbers(run: Run, cell: Decomposition) -> None:
     names = column_names(run.classes, len(cell.mean))
     if run.grid is not None:
         chart = waterfall(cell, 0, run.classes, unit=unit(run), theme=shared.theme())
-        shared.show(chart, "pair-waterfall", table=False)
+        shared.show(chart, "pair-waterfall")
         title = f"All {len(names)} outputs" if len(names) > 1 else "The numbers"
     else:
         title = f"The {len(run.kept_classes):,} classes whose grid was kept"

@@ -21,7 +21,7 @@ QUESTION = "How do I show it to others?"
 
 
 def _page() -> None:
-    run = shared.require_run()
+    run = shared.require_run(QUESTION)
     shared.header(QUESTION, run.verdict().sentence, run)
     st.subheader("One file for a colleague", anchor=False)
     st.markdown(

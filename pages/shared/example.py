@@ -59,7 +59,7 @@ def show_answers(run: Run, position: int) -> None:
     strong = "margin:0;font-weight:600;overflow-wrap:anywhere"
     cells = "".join(
         f'<dt style="opacity:.8">{name}</dt>'
-        f'<dd dir="auto" style="{strong}">{escaped(_short(value))}{_mark(right)}</dd>'
+        f'<dd style="{strong}">{_isolated(value)}{_mark(right)}</dd>'
         for name, value, right in lines
     )
     st.html(
@@ -92,6 +92,11 @@ def _true_class(run: Run, position: int) -> int | None:
     several = run.task == "multiclass" and run.decomposition.logits.shape[1] > 1
     truth = run.true_classes
     return int(truth[position]) if several and truth is not None and truth[position] >= 0 else None
+
+
+def _isolated(value: object) -> str:
+    # Its own direction, so that an Arabic name turns no mark behind it around.
+    return f"<bdi>{escaped(_short(value))}</bdi>"
 
 
 def _mark(right: object) -> str:

@@ -66,19 +66,24 @@ def current_run() -> Run | None:
         return None
 
 
-def require_run() -> Run:
-    """Return the run that the URL names, else the newest; with none, say what to do and stop."""
+def require_run(question: str) -> Run:
+    """Return the run that the URL names, else the newest.
+
+    With none, ask the page's question, say what to do and stop.
+    """
     inside_app()
     run_id = selected("run")
     if run_id is None:
         runs = finished_runs()
         if not runs:
+            st.title(question, anchor=False)
             _stop("There is no finished run yet.", "pages/start.py", "Start with the demo")
         select(run=runs[0].id)
         run_id = runs[0].id
     try:
         return open_run(run_id)
     except RunError as error:
+        st.title(question, anchor=False)
         info = run_info(run_id)
         if info is not None and info.status in ("running", "queued"):
             _stop("This run is still being computed.", "pages/run.py", "See how far it is", run_id)

@@ -13,7 +13,7 @@ def a_page():
 
         from pages import shared
 
-        run = shared.require_run()
+        run = shared.require_run("Question?")
         shared.header("Question?", "An <b>answer</b>.", run)
         st.text(f"example {shared.current_example(run)}")
         st.text(f"class {shared.current_class(run)}")
@@ -73,8 +73,10 @@ def test_a_link_to_no_run_says_so_and_where_to_go(open_page, words, runs_with_on
     assert any("Choose a run" in str(link.label) for link in app.get("page_link"))
 
 
-def test_with_no_run_at_all_a_page_leads_to_the_demo(open_page, words, no_runs):
-    app = open_page("modes")
+@pytest.mark.parametrize("page", ["overview", "modes", "report"])
+def test_with_no_run_at_all_a_page_leads_to_the_demo(page, open_page, words, no_runs):
+    app = open_page(page)
+    assert app.title[0].value.endswith("?")
     assert "no finished run yet" in words(app)
     assert any("demo" in str(link.label) for link in app.get("page_link"))
 
