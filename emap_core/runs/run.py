@@ -162,7 +162,12 @@ class Run:
 
     @property
     def decides(self) -> bool:
-        """Whether scores decide for classes: not those of a regression or without a threshold."""
+        """Whether scores decide for classes.
+
+        Not those of a regression, without a threshold, or with a single class to choose from.
+        """
+        if self.task == "multiclass" and self.manifest["n_classes"] == 1:
+            return False
         if self.task == "binary" and not self.manifest.get("has_threshold", True):
             return False
         return self.task != "regression"
