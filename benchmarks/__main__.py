@@ -12,9 +12,10 @@ from benchmarks.decoder_flops import decoder
 from benchmarks.engine import TABLES as ENGINE
 from benchmarks.ray_overhead import ray_overhead
 from benchmarks.reruns import reruns
+from benchmarks.soak import soak
 from benchmarks.tables import machine
 
-TABLES = (*ENGINE, ray_overhead, reruns, decoder)
+TABLES = (*ENGINE, ray_overhead, reruns, decoder, soak)
 
 
 def main(names: list[str]) -> None:

@@ -165,7 +165,7 @@ def to_csv(examples: pd.DataFrame, mask: Mask) -> str:
 def safe_csv(table: pd.DataFrame) -> str:
     """Return a table as CSV in which no cell is a formula to a spreadsheet."""
     columns = {
-        name: column
+        _harmless(name): column
         if pd.api.types.is_numeric_dtype(column)
         else [_harmless(value) for value in column]
         for name, column in table.items()

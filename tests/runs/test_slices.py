@@ -15,6 +15,7 @@ from emap_core.runs.slices import (
     encode_positions,
     possible,
     ranked,
+    safe_csv,
     to_csv,
 )
 
@@ -123,3 +124,7 @@ def test_csv_holds_ids_and_no_formulas(table):
     assert rows[1]["text"] == "'=1+1"
     assert float(rows[1]["interaction"]) == 2.0
     assert "text_index" not in rows[0]
+
+
+def test_the_name_of_a_column_is_no_formula_either():
+    assert safe_csv(pd.DataFrame({"=1+1": [1], "b": ["@x"]})).splitlines() == ["'=1+1,b", "1,'@x"]
