@@ -91,7 +91,7 @@ def _answer(chart: Chart) -> str:
 
 def _choose_contrast(run: Run) -> tuple[Contrast, str]:
     d = run.shares
-    if run.task in ("multilabel", "regression"):
+    if run.task == "multilabel" or not run.decides:
         c = choose_class(run)
         return class_contrast(d, c), quantity(run, c)
     several = d.logits.shape[1] > 1

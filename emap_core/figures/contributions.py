@@ -140,7 +140,7 @@ def contributions(
     table = pd.DataFrame(
         {"id": names, "text": text, "image": image, "interaction": interaction, "flip": kinds}
     )
-    return Chart(figure, _message(table, quantity), table)
+    return Chart(figure, _message(table, quantity, flippable=flips is not None), table)
 
 
 def rows_of_points(
@@ -300,7 +300,7 @@ def _add_margins(figure: go.Figure, text: Array, image: Array, theme: Theme) -> 
     )
 
 
-def _message(table: pd.DataFrame, quantity: str) -> str:
+def _message(table: pd.DataFrame, quantity: str, *, flippable: bool) -> str:
     if table.empty:
         return "No example is in this selection."
     spread = {part: float(table[part].std(ddof=0)) for part in ("text", "image", "interaction")}
@@ -311,5 +311,8 @@ def _message(table: pd.DataFrame, quantity: str) -> str:
         f"those of the {other} by {spread[other]:.3g}, "
         f"those of the interaction by {spread['interaction']:.3g}."
     )
+    if not flippable:
+        return message
     changed = int((table.flip != "same").sum())
-    return message + f" {changed:,} predictions change without the interaction."
+    what = {0: "No prediction changes", 1: "1 prediction changes"}
+    return f"{message} {what.get(changed, f'{changed:,} predictions change')} without interactions."

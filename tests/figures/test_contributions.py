@@ -88,3 +88,13 @@ def test_no_example_and_no_spread_still_draw():
     assert "No example" in contributions(nothing, nothing, nothing, None, []).alt
     zeros = np.zeros(3)
     assert len(contributions(zeros, zeros, zeros, None, ["a", "b", "c"]).table) == 3
+
+
+def test_the_message_counts_the_predictions_that_change_where_there_are_any():
+    def said(flips):
+        return contributions(*np.eye(3), flips, ["a", "b", "c"]).alt
+
+    assert "2 predictions change without" in said(np.array(["same", "helped", "hurt"]))
+    assert "1 prediction changes without" in said(np.array(["same", "same", "hurt"]))
+    assert "No prediction changes without" in said(np.array(["same", "same", "same"]))
+    assert "without interactions" not in said(None)

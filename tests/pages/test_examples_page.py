@@ -95,3 +95,17 @@ def test_an_example_that_the_filter_leaves_out_is_still_shown(open_page, words, 
     said = words(app)
     assert "not in this list" in said
     assert examples.text[same] in said
+
+
+def test_a_single_output_is_a_number_and_no_answer(open_page, words, monkeypatch, tmp_path):
+    def one_output(texts, images):
+        return as_callable(texts, images)[:, :1]
+
+    data = make_examples(12, labels=None, classes=["score"])
+    run = emap.compute(one_output, data, out=tmp_path / "one")
+    monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
+    said = words(open_page("examples", run=run.id))
+    assert "The model says" in said and "kind: " not in said and "(100.0%)" not in said
+    assert "What kinds of examples" not in words(open_page("overview", run=run.id))
+    said = words(open_page("contributions", run=run.id))
+    assert "the logit of score" in said and "predicted class" not in said
