@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,9 @@ from emap_core.decomposition.sampled_gap import next_images_per_text, sampled_ga
 from emap_core.engine.plan import SECONDS_PER_TILE
 from emap_core.engine.progress import Progress
 from emap_core.engine.work import Work
-from emap_core.engine.workers import Block, FinishedBlock, Workers
+from emap_core.engine.workers import Block, FinishedBlock, Workers, load_block
 from emap_core.errors import RunError, SettingError
-from emap_core.runs.folder import RunFolder, read_json, replacing, write_json
+from emap_core.runs.folder import RunFolder, read_json, write_json
 
 Index = NDArray[np.intp]
 
@@ -185,9 +184,7 @@ class SampledEvaluation:
 
         def finish(block: Block, found: FinishedBlock) -> None:
             nonlocal done
-            file = self._file(stage, block.number)
-            with replacing(file) as temporary, temporary.open("wb") as opened:
-                np.savez(opened, values=found.values)
+            found.save(self._file(stage, block.number))
             if found.batch_size < self._plan.batch_size:
                 self._plan = replace(self._plan, batch_size=found.batch_size)
                 write_json(self._folder.plan, asdict(self._plan))
@@ -212,11 +209,7 @@ class SampledEvaluation:
         return order[number * self._plan.block_size : (number + 1) * self._plan.block_size]
 
     def _load(self, stage: _Stage, number: int) -> NDArray[Any] | None:
-        try:
-            with np.load(self._file(stage, number), allow_pickle=False) as stored:
-                return np.asarray(stored["values"])
-        except (FileNotFoundError, zipfile.BadZipFile, ValueError, KeyError, EOFError):
-            return None
+        return load_block(self._file(stage, number))
 
     def _file(self, stage: _Stage, number: int) -> Path:
         return self._folder.tiles / f"{stage.design.images_per_text:06d}-{number:06d}.npz"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,9 @@ from emap_core.decomposition.subsample import SubsampledDecomposition, combine
 from emap_core.engine.plan import SECONDS_PER_TILE
 from emap_core.engine.progress import Progress
 from emap_core.engine.work import Work
-from emap_core.engine.workers import Block, FinishedBlock, Workers
+from emap_core.engine.workers import Block, FinishedBlock, Workers, load_block
 from emap_core.errors import RunError
-from emap_core.runs.folder import RunFolder, read_json, replacing, write_json
+from emap_core.runs.folder import RunFolder, read_json, write_json
 
 Index = NDArray[np.intp]
 
@@ -130,11 +129,7 @@ class SubsampleEvaluation:
 
         def finish(block: Block, found: FinishedBlock) -> None:
             nonlocal done
-            with (
-                replacing(self._file(*places[block.number])) as temporary,
-                temporary.open("wb") as opened,
-            ):
-                np.savez(opened, values=found.values)
+            found.save(self._file(*places[block.number]))
             if found.batch_size < self._plan.batch_size:
                 self._plan = replace(self._plan, batch_size=found.batch_size)
                 write_json(self._folder.plan, asdict(self._plan))
@@ -166,11 +161,7 @@ class SubsampleEvaluation:
         return -(-grid.n_pairs // self._plan.block_size)
 
     def _load(self, repeat: int, number: int) -> NDArray[Any] | None:
-        try:
-            with np.load(self._file(repeat, number), allow_pickle=False) as stored:
-                return np.asarray(stored["values"])
-        except (FileNotFoundError, zipfile.BadZipFile, ValueError, KeyError, EOFError):
-            return None
+        return load_block(self._file(repeat, number))
 
     def _file(self, repeat: int, number: int) -> Path:
         return self._folder.tiles / f"{repeat:06d}-{number:06d}.npz"

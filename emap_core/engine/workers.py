@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +15,7 @@ from emap_core.engine.evaluate import Started, TileSums
 from emap_core.engine.plan import Tile
 from emap_core.engine.progress import Progress
 from emap_core.engine.work import Work
-from emap_core.runs.folder import RunFolder
+from emap_core.runs.folder import RunFolder, replacing
 from emap_core.runs.grid import Cells, channels
 
 Index = NDArray[np.intp]
@@ -67,6 +69,20 @@ class FinishedBlock:
         work.evaluator.images.forget_before(int(block.columns.min()))
         values = work.evaluator.pairs(block.rows, block.columns)
         return cls(values, work.evaluator.batch_size)
+
+    def save(self, path: Path) -> None:
+        """Write the outputs in one step, with checksums."""
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, values=self.values)
+
+
+def load_block(path: Path) -> NDArray[Any] | None:
+    """Return a block's stored outputs; None where there are none or the file is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return np.asarray(stored["values"])
+    except (FileNotFoundError, zipfile.BadZipFile, ValueError, KeyError, EOFError):
+        return None
 
 
 class Workers(Protocol):
