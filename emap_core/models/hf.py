@@ -26,6 +26,8 @@ FAMILIES = {
     "ViltForImageAndTextRetrieval": "emap_core.models.hf_vilt:make",
     "BlipForImageTextRetrieval": "emap_core.models.hf_blip:make",
     "BlipForQuestionAnswering": "emap_core.models.hf_blip:make",
+    "FlavaForPreTraining": "emap_core.models.hf_matching:make",
+    "BridgeTowerForImageAndTextRetrieval": "emap_core.models.hf_matching:make",
     "LlavaForConditionalGeneration": "emap_core.models.hf_decoder:make",
     "LlavaNextForConditionalGeneration": "emap_core.models.hf_decoder:make",
     "Idefics3ForConditionalGeneration": "emap_core.models.hf_decoder:make",

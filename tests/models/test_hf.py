@@ -85,6 +85,17 @@ def siglip():
     return model, transformers.SiglipProcessor(pixels, tokenizer())
 
 
+def siglip2():
+    pixels = transformers.Siglip2ImageProcessorPil()
+    vision = VISION | {"patch_size": 16, "num_patches": 256}
+    vision.pop("image_size")
+    text = TEXT | {"max_position_embeddings": 64}
+    config = transformers.Siglip2Config(text_config=text, vision_config=vision)
+    words = tokenizer()
+    words.model_max_length = 64
+    return transformers.Siglip2Model(config), transformers.Siglip2Processor(pixels, words)
+
+
 def alt_clip():
     text = TEXT | {"project_dim": 12, "max_position_embeddings": 64}
     config = transformers.AltCLIPConfig(text_config=text, vision_config=VISION, projection_dim=12)
@@ -154,7 +165,44 @@ def blip_answering():
     return transformers.BlipForQuestionAnswering(config), processor
 
 
-TWO_TOWERS = [clip, siglip, alt_clip, meta_clip, align, dual]
+def flava():
+    sizes = {k: TEXT[k] for k in ("hidden_size", "num_hidden_layers", "num_attention_heads")}
+    config = transformers.FlavaConfig(
+        text_config=TEXT,
+        image_config=VISION,
+        multimodal_config=sizes | {"intermediate_size": 24},
+        image_codebook_config={"hidden_size": 4, "num_groups": 1, "vocab_size": 8},
+        hidden_size=16,
+        projection_dim=12,
+    )
+    config.initializer_range = 0.4
+    pixels = transformers.FlavaImageProcessorPil(**SQUARE, crop_size={"height": 16, "width": 16})
+    return transformers.FlavaForPreTraining(config), transformers.FlavaProcessor(
+        pixels, tokenizer()
+    )
+
+
+def bridge_tower():
+    text = TEXT | {"hidden_size": 64, "num_hidden_layers": 3, "pad_token_id": 1}
+    vision = {"hidden_size": 64, "num_hidden_layers": 3, "patch_size": 8, "image_size": 16}
+    config = transformers.BridgeTowerConfig(
+        text_config=text | {"max_position_embeddings": 40},
+        vision_config=vision,
+        hidden_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+    )
+    pixels = transformers.BridgeTowerImageProcessorPil(
+        size={"shortest_edge": 16}, crop_size={"shortest_edge": 16}, size_divisor=8
+    )
+    words = tokenizer()
+    return (
+        transformers.BridgeTowerForImageAndTextRetrieval(config),
+        transformers.BridgeTowerProcessor(pixels, words),
+    )
+
+
+TWO_TOWERS = [clip, siglip, siglip2, alt_clip, meta_clip, align, dual]
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +216,7 @@ def checkpoint(tmp_path_factory):
             folder = tmp_path_factory.mktemp(family.__name__)
             model.save_pretrained(folder)
             processor.save_pretrained(folder)
+            processor = transformers.AutoProcessor.from_pretrained(folder)
             made[family] = folder, model.eval(), processor
         return made[family]
 
@@ -181,28 +230,37 @@ def grid_of(model, texts=TEXTS):
 
 def plain_loop(family, model, processor, texts=TEXTS):
     """Return the library's own outputs for one pair at a time, shape (texts, images, C)."""
-    padding = "max_length" if family is siglip else False
+    padding = "max_length" if family in (siglip, siglip2) else False
     rows = []
     for text in texts:
         for image in images():
             inputs = processor(text=text, images=image, padding=padding, return_tensors="pt")
+            if family is flava:
+                inputs["input_ids_masked"] = inputs["input_ids"]
+                inputs["bool_masked_pos"] = torch.zeros(1, 4, dtype=torch.bool)
+                inputs["codebook_pixel_values"] = torch.zeros(1, 3, 16, 16)
             with torch.inference_mode():
                 output = model(**inputs)
-            if family is blip:
+            if family is flava:
+                rows.append(output.itm_logits[:, 1:] - output.itm_logits[:, :1])
+            elif family is bridge_tower:
+                rows.append(output.logits[:, 1:] - output.logits[:, :1])
+            elif family is blip:
                 rows.append(output.itm_score[:, 1:] - output.itm_score[:, :1])
             else:
                 rows.append(output.logits if "vilt" in family.__name__ else output.logits_per_text)
     return torch.cat(rows).reshape(len(texts), len(images()), -1).numpy()
 
 
-@pytest.mark.parametrize("family", [*TWO_TOWERS, vilt, vilt_retrieval, blip])
+@pytest.mark.parametrize("family", [*TWO_TOWERS, vilt, vilt_retrieval, blip, flava, bridge_tower])
 def test_a_checkpoint_gives_the_library_s_own_logits(family, checkpoint):
     folder, model, processor = checkpoint(family)
     expected = plain_loop(family, model, processor)
     loaded = load_model(f"hf:{folder}")
     np.testing.assert_allclose(grid_of(loaded), expected, atol=1e-4)
     np.testing.assert_allclose(grid_of(loaded, TEXTS[::-1])[::-1], expected, atol=1e-4)
-    names = {vilt: ["no", "yes", "two"], blip: ["no", "yes"]}
+    matching = ["no", "yes"]
+    names = {vilt: [*matching, "two"], blip: matching, flava: matching, bridge_tower: matching}
     assert loaded.classes == names.get(family)
 
 
@@ -314,6 +372,13 @@ def without_config(folder):
     (folder / "config.json").unlink()
 
 
+def of_untried_kind(folder):
+    config = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(
+        config.replace('"CLIPModel"', '"Qwen2VLForConditionalGeneration"')
+    )
+
+
 def of_unknown_kind(folder):
     config = (folder / "config.json").read_text()
     (folder / "config.json").write_text(config.replace('"CLIPModel"', '"OwlViTModel"'))
@@ -327,6 +392,7 @@ def of_unknown_kind(folder):
         (only_pickled, ["pytorch_model.bin", ".safetensors"]),
         (without_weights, ["no weights", "model.safetensors"]),
         (without_config, ["no checkpoint", "config.json"]),
+        (of_untried_kind, ["Qwen2VLForConditionalGeneration", "torchvision"]),
         (of_unknown_kind, ["OwlViTModel", "CLIPModel"]),
     ],
 )
