@@ -315,4 +315,4 @@ def _message(table: pd.DataFrame, quantity: str, *, flippable: bool) -> str:
         return message
     changed = int((table.flip != "same").sum())
     what = {0: "No prediction changes", 1: "1 prediction changes"}
-    return f"{message} {what.get(changed, f'{changed:,} predictions change')} without interactions."
+    return f"{message} {what.get(changed, f'{changed:,} predictions change')} without the interaction."

@@ -97,4 +97,4 @@ def test_the_message_counts_the_predictions_that_change_where_there_are_any():
     assert "2 predictions change without" in said(np.array(["same", "helped", "hurt"]))
     assert "1 prediction changes without" in said(np.array(["same", "same", "hurt"]))
     assert "No prediction changes without" in said(np.array(["same", "same", "same"]))
-    assert "without interactions" not in said(None)
+    assert "without the interaction" not in said(None)

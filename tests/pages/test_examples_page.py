@@ -108,4 +108,4 @@ def test_a_single_output_is_a_number_and_no_answer(open_page, words, monkeypatch
     assert "The model says" in said and "kind: " not in said and "(100.0%)" not in said
     assert "What kinds of examples" not in words(open_page("overview", run=run.id))
     said = words(open_page("contributions", run=run.id))
-    assert "the logit of score" in said and "predicted class" not in said
+    assert "the logit of score" in said and "logit of the predicted class" not in said
