@@ -68,7 +68,8 @@ def confusion_pair(
             x=x,
             y=y,
             text=f"<b style='font-size:24px'>{counts[cell]:,}</b><br>"
-            f"{percent(counts[cell] / n)}<br>{_WORDS[cell]}",
+            # On a narrow page the longest words would touch the frame.
+            f"{percent(counts[cell] / n)}<br>{_WORDS[cell].replace(' only ', ' only<br>')}",
             showarrow=False,
         )
     figure.add_trace(

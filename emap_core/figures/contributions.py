@@ -314,5 +314,6 @@ def _message(table: pd.DataFrame, quantity: str, *, flippable: bool) -> str:
     if not flippable:
         return message
     changed = int((table.flip != "same").sum())
-    what = {0: "No prediction changes", 1: "1 prediction changes"}
-    return f"{message} {what.get(changed, f'{changed:,} predictions change')} without the interaction."
+    few = {0: "No prediction changes", 1: "1 prediction changes"}
+    what = few.get(changed, f"{changed:,} predictions change")
+    return f"{message} {what} without the interaction."
