@@ -28,6 +28,7 @@ FAMILIES = {
     "BlipForQuestionAnswering": "emap_core.models.hf_blip:make",
     "FlavaForPreTraining": "emap_core.models.hf_matching:make",
     "BridgeTowerForImageAndTextRetrieval": "emap_core.models.hf_matching:make",
+    "LxmertForQuestionAnswering": "emap_core.models.hf_lxmert:make",
     "LlavaForConditionalGeneration": "emap_core.models.hf_decoder:make",
     "LlavaNextForConditionalGeneration": "emap_core.models.hf_decoder:make",
     "Idefics3ForConditionalGeneration": "emap_core.models.hf_decoder:make",
@@ -104,7 +105,7 @@ def load(name: str, **settings: Any) -> Any:
     folder = _folder(name)
     architecture = _architecture(folder)
     make: Callable[..., Any] = import_name(FAMILIES[architecture])
-    processor = _processor(folder)
+    processor = _tokenizer(folder) if architecture.startswith("Lxmert") else _processor(folder)
     fingerprint = _content(folder, repr(sorted(settings.items())))
     # Wrong keyword arguments are found before gigabytes are read.
     check_arguments(f"model 'hf:{name}'", make, (None,), settings)
@@ -172,6 +173,14 @@ def _architecture(folder: Path) -> str:
     return str(names[0])
 
 
+def _tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    read: Callable[..., Any] = AutoTokenizer.from_pretrained
+    _need_tokenizer(folder)
+    return read(folder, local_files_only=True, trust_remote_code=False)
+
+
 def _processor(folder: Path) -> Any:
     from transformers import AutoProcessor
 
@@ -181,11 +190,7 @@ def _processor(folder: Path) -> Any:
             f"checkpoint {folder} has no processor; expected {' or '.join(_OF_PROCESSORS)} "
             "and the tokenizer's files: save the processor into the same folder"
         )
-    # Without its files the library would make a tokenizer that knows no word.
-    if not any((folder / name).is_file() for name in _OF_TOKENIZERS):
-        raise SpecError(
-            f"checkpoint {folder} has no tokenizer; expected {' or '.join(_OF_TOKENIZERS)}"
-        )
+    _need_tokenizer(folder)
     try:
         processor = read(folder, local_files_only=True, trust_remote_code=False)
     except ImportError as error:
@@ -198,6 +203,14 @@ def _processor(folder: Path) -> Any:
         if getattr(processor, part, None) is None:
             raise SpecError(f"the processor of {folder} has no {part.replace('_', ' ')}")
     return processor
+
+
+def _need_tokenizer(folder: Path) -> None:
+    # Without its files the library would make a tokenizer that knows no word.
+    if not any((folder / name).is_file() for name in _OF_TOKENIZERS):
+        raise SpecError(
+            f"checkpoint {folder} has no tokenizer; expected {' or '.join(_OF_TOKENIZERS)}"
+        )
 
 
 def _content(folder: Path, settings: str) -> str:

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from emap_core.errors import ModelError
+from emap_core.models import load_model
+from emap_core.models.base import Scorer
+
+transformers = pytest.importorskip("transformers")
+
+TEXTS = ["a red cat", "what is the colour of the dog", "blue"]
+WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] a red cat what is the colour of dog blue"
+
+
+def regions():
+    rng = np.random.default_rng(0)
+    sizes = [3, 5, 3]
+    return [{"features": rng.normal(size=(n, 6)), "boxes": rng.uniform(size=(n, 4))} for n in sizes]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lxmert")
+    torch.manual_seed(0)
+    config = transformers.LxmertConfig(
+        vocab_size=15,
+        hidden_size=16,
+        intermediate_size=24,
+        num_attention_heads=2,
+        num_qa_labels=3,
+        l_layers=2,
+        x_layers=2,
+        r_layers=2,
+        visual_feat_dim=6,
+        initializer_range=0.4,
+    )
+    model = transformers.LxmertForQuestionAnswering(config).eval()
+    model.save_pretrained(folder)
+    words = transformers.LxmertTokenizer(vocab={w: i for i, w in enumerate(WORDS.split())})
+    words.save_pretrained(folder)
+    return folder, model, words
+
+
+def test_lxmert_gives_the_library_s_own_logits(checkpoint, tmp_path):
+    folder, model, words = checkpoint
+    scorer = Scorer(load_model(f"hf:{folder}", classes="red, blue, cat"), "cpu")
+    np.savez(tmp_path / "regions.npz", **regions()[1])
+    images = [regions()[0], tmp_path / "regions.npz", regions()[2]]
+    grid = scorer.score_tile(scorer.encode_texts(TEXTS), scorer.encode_images(images), 2)
+    for u, text in enumerate(TEXTS):
+        for w, found in enumerate(regions()):
+            with torch.inference_mode():
+                expected = model(
+                    **words(text, return_tensors="pt"),
+                    visual_feats=torch.tensor(found["features"]).float()[None],
+                    visual_pos=torch.tensor(found["boxes"]).float()[None],
+                ).question_answering_score[0]
+            np.testing.assert_allclose(grid[u, w], expected, atol=1e-4)
+
+
+def test_lxmert_says_what_it_reads_in_place_of_images(checkpoint):
+    loaded = load_model(f"hf:{checkpoint[0]}")
+    with pytest.raises(ModelError, match="image_inputs"):
+        loaded.encode_images([Image.new("RGB", (8, 8))])
+    narrow = {"features": np.zeros((2, 5)), "boxes": np.zeros((2, 4))}
+    with pytest.raises(ModelError, match=r"\(2, 5\)"):
+        loaded.encode_images([narrow])
