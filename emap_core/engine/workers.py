@@ -147,7 +147,9 @@ class LocalWorker:
             cells = found if isinstance(found, np.ndarray) else evaluator.collect(found)
             finish(tile, FinishedTile.of(work, tile, cells))
 
-        # One tile behind: a device computes the next while the last one is gathered.
+        # One tile behind: a device computes the next while the last one is gathered. The
+        # processor itself gains nothing by that, and a kill would cost two tiles.
+        behind = 0 if work.device == "cpu" else 1
         waiting: list[tuple[Tile, NDArray[Any] | Started]] = []
         try:
             for tile in tiles:
@@ -156,7 +158,7 @@ class LocalWorker:
                     waiting.append((tile, evaluator.cells(tile.rows, tile.columns, corner)))
                 else:
                     waiting.append((tile, evaluator.start(tile.rows, tile.columns)))
-                if len(waiting) > 1:
+                if len(waiting) > behind:
                     gather(*waiting.pop(0))
         finally:
             # Whatever ends the loop, a tile that was computed is kept.
