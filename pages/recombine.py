@@ -12,7 +12,7 @@ from PIL import Image
 
 from emap_core.datasets.base import ImageFiles
 from emap_core.decomposition import Decomposition
-from emap_core.decomposition.blocks import Window
+from emap_core.decomposition.blocks import Blocks, Window
 from emap_core.errors import EmapError
 from emap_core.figures import column_names, interaction_heatmap, marked_window, waterfall
 from emap_core.figures.style import signed
@@ -33,6 +33,8 @@ from pages.shared.interactions import (
 QUESTION = "What if it had another text or image?"
 MANY_TEXTS = 500
 CHART = "recombine-heatmap"
+MARKS = 1
+"""The trace of the heatmap that can be chosen from."""
 
 
 def _page() -> None:
@@ -117,8 +119,9 @@ def _show_heatmap(
         )
         if window is not None:
             st.button("Show the whole grid", on_click=lambda: shared.set_view(window=None))
+    blocks = blocks_of(run, c, order, text_order, image_order, window)
     chart = interaction_heatmap(
-        blocks_of(run, c, order, text_order, image_order, window),
+        blocks,
         run.texts,
         chosen=pair,
         zooming=mouse == "zoom",
@@ -128,19 +131,22 @@ def _show_heatmap(
     )
 
     def selected() -> None:
-        _take(shared.selected_ids(st.session_state[CHART]), text_order, image_order)
+        points = shared.selected_points(st.session_state[CHART])
+        _take([mark for trace, mark in points if trace == MARKS], blocks)
 
     shared.show(chart, CHART, on_select=selected, selection_mode=["points", "box"])
 
 
-def _take(ids: list[str], text_order: NDArray[np.intp], image_order: NDArray[np.intp]) -> None:
+def _take(marks: list[int], blocks: Blocks) -> None:
     """Take one mark as the pair in the hand, several as the part to zoom into."""
-    window = marked_window(ids, text_order, image_order)
+    window = marked_window(marks, blocks)
     if window is None:
         return
-    top, bottom, left, right = window
-    if len(ids) == 1:
-        u, w = text_order[(top + bottom - 1) // 2], image_order[(left + right - 1) // 2]
+    if len(marks) == 1:
+        top, bottom, left, right = window
+        first_row, _, first_column, _ = blocks.window
+        u = blocks.texts[(top + bottom - 1) // 2 - first_row]
+        w = blocks.images[(left + right - 1) // 2 - first_column]
         shared.set_view(pair=f"{u},{w}")
     else:
         shared.set_view(window=",".join(map(str, window)))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.decomposition.exact import Array, Decomposition, Index
+from emap_core.decomposition.rounding import rounding_noise
 
 Window = tuple[int, int, int, int]
 """First row, row after the last, first column, column after the last; in the order of the grid."""
@@ -20,7 +21,7 @@ class Blocks:
     Attributes
     ----------
     values : ndarray of shape (R, K)
-        Mean interaction of each block.
+        Mean interaction of each block, 0 where it is no more than rounding.
     row_edges, column_edges : ndarray of shape (R + 1,) and (K + 1,)
         Where blocks begin and end, in the order of texts and images.
     texts, images : ndarray of int
@@ -79,10 +80,11 @@ def interaction_blocks(
     top, bottom, left, right = window or (0, len(text_order), 0, len(image_order))
     rows, columns = _edges(top, bottom, most), _edges(left, right, most)
     texts, images = text_order[top:bottom], image_order[left:right]
-    sums = _sums(cells, texts, images, rows - top, columns - left)
+    sums, largest = _sums(cells, texts, images, rows - top, columns - left)
     values = sums / np.outer(np.diff(rows), np.diff(columns)) + decomposition.mean[c]
     values -= _means(decomposition.text_mean[texts, c], rows - top)[:, None]
     values -= _means(decomposition.image_mean[images, c], columns - left)
+    values[np.abs(values) <= rounding_noise(largest)] = 0.0
     return Blocks(values, rows, columns, texts, images)
 
 
@@ -93,12 +95,14 @@ def _edges(start: int, stop: int, most: int) -> Index:
 
 def _sums(
     cells: NDArray[np.floating], texts: Index, images: Index, rows: Index, columns: Index
-) -> Array:
-    sums = np.empty((len(rows) - 1, len(columns) - 1))
+) -> tuple[Array, float]:
+    sums, largest = np.empty((len(rows) - 1, len(columns) - 1)), 0.0
     for block in range(len(rows) - 1):
-        across = cells[texts[rows[block] : rows[block + 1]]].sum(axis=0, dtype=np.float64)
+        part = cells[texts[rows[block] : rows[block + 1]]]
+        largest = max(largest, float(part.max()), -float(part.min()))
+        across = part.sum(axis=0, dtype=np.float64)
         sums[block] = np.add.reduceat(across[images], columns[:-1])
-    return sums
+    return sums, largest
 
 
 def _means(values: Array, edges: Index) -> Array:

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.extmath import randomized_svd
 
+from emap_core.decomposition.rounding import rounding_noise
+
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
@@ -104,8 +106,7 @@ def interaction_modes(
     """
     p, q = np.asarray(text_share, dtype=np.float64), np.asarray(image_share, dtype=np.float64)
     largest = max((float(np.abs(part).max()) for _, part in _chunks(cells)), default=0.0)
-    # A model in float32 rounds its logits before they are stored as anything wider.
-    noise = 8.0 * float(np.finfo(np.float32).eps) * largest
+    noise = rounding_noise(largest)
 
     text_mean, image_mean = np.empty(len(p)), np.zeros(len(q))
     for rows, part in _chunks(cells):

@@ -146,6 +146,9 @@ def _draw(figure: go.Figure, rows: pd.DataFrame, place: int, title: str, theme: 
     drawn = np.concatenate([full, projected, lows, highs])
     drawn = drawn[np.isfinite(drawn)]
     low, high = (drawn.min(), drawn.max()) if len(drawn) else (0.0, 1.0)
+    # Differences of rounding alone must not fill the axis.
+    short = 1e-3 * max(abs(low), abs(high)) - (high - low)
+    low, high = low - max(0.0, short) / 2, high + max(0.0, short) / 2
     room = 0.06 * (high - low) or 1.0
     for number, (_, row) in enumerate(rows.iterrows()):
         middle = (full[number] + projected[number]) / 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -45,17 +44,11 @@ def interaction_heatmap(
 
     Notes
     -----
-    Every mark hands back ``customdata``: ``"text,image"`` where it is one pair, else its window
-    ``"row:row,column:column"`` to zoom into.
+    The marks of the last trace but the frame can be chosen; they are numbered along the rows, as
+    `marked_window` reads them.
     """
-    values, rows, columns, single = (
-        blocks.values,
-        blocks.row_edges,
-        blocks.column_edges,
-        blocks.single,
-    )
+    values, rows, columns = blocks.values, blocks.row_edges, blocks.column_edges
     top, bottom, left, right = blocks.window
-    names = _names(blocks)
     limit = float(np.quantile(np.abs(values), 0.99)) or 1.0
     y, x = (rows[:-1] + rows[1:] - 1) / 2, (columns[:-1] + columns[1:] - 1) / 2
     figure = new_figure(
@@ -73,7 +66,7 @@ def interaction_heatmap(
         go.Scattergl(
             x=np.tile(x, len(y)).astype(np.float32),
             y=np.repeat(y, len(x)).astype(np.float32),
-            customdata=names,
+            customdata=_numbers(blocks),
             mode="markers",
             marker={
                 "symbol": "square",
@@ -84,8 +77,7 @@ def interaction_heatmap(
             },
             selected={"marker": {"opacity": 0}},
             unselected={"marker": {"opacity": 0}},
-            hovertemplate=("text, image " if single else "rows, columns ")
-            + "%{customdata}: %{marker.color:.3g}<extra></extra>",
+            hovertemplate=_HOVER_SINGLE if blocks.single else _HOVER_BLOCK,
         )
     )
     _frame(figure, chosen, blocks, theme)
@@ -99,7 +91,7 @@ def interaction_heatmap(
     )
     figure.update_xaxes(
         range=[left - 0.5, right - 0.5],
-        title=f"{right - left:,} images" + ("" if single else ", in blocks"),
+        title=f"{right - left:,} images" + ("" if blocks.single else ", in blocks"),
         showticklabels=False,
         showgrid=False,
         fixedrange=True,
@@ -112,34 +104,46 @@ def interaction_heatmap(
             "colorbar": {"title": {"text": f"interaction, {unit}", "side": "right"}},
         }
     )
-    table = _strongest(blocks, names, texts)
+    table = _strongest(blocks, texts)
     return Chart(figure, _message(table, blocks, quantity), table)
 
 
-def marked_window(names: Sequence[str], text_order: Index, image_order: Index) -> Window | None:
-    """Return the smallest window that holds the marks with these ``customdata``; None for none."""
-    places = np.array([_place(name, text_order, image_order) for name in names])
+_HOVER_SINGLE = "text %{customdata[0]}, image %{customdata[1]}: %{marker.color:.3g}<extra></extra>"
+_HOVER_BLOCK = (
+    "texts %{customdata[0]} to %{customdata[1]}, images %{customdata[2]} to %{customdata[3]} of "
+    "this order: %{marker.color:.3g}<extra></extra>"
+)
+
+
+def marked_window(marks: Sequence[int], blocks: Blocks) -> Window | None:
+    """Return the smallest window that holds the marks of these numbers; None for none."""
+    places = np.asarray(marks, dtype=np.intp)
+    places = places[(places >= 0) & (places < blocks.values.size)]
     if not len(places):
         return None
-    (top, _, left, _), (_, bottom, _, right) = places.min(axis=0), places.max(axis=0)
-    return int(top), int(bottom), int(left), int(right)
+    rows, columns = np.divmod(places, blocks.values.shape[1])
+    return (
+        int(blocks.row_edges[rows.min()]),
+        int(blocks.row_edges[rows.max() + 1]),
+        int(blocks.column_edges[columns.min()]),
+        int(blocks.column_edges[columns.max() + 1]),
+    )
 
 
-def _place(name: str, text_order: Index, image_order: Index) -> Window:
-    rows, columns = name.split(",")
-    if ":" in name:
-        (top, bottom), (left, right) = (map(int, side.split(":")) for side in (rows, columns))
-        return top, bottom, left, right
-    y = int(np.flatnonzero(text_order == int(rows))[0])
-    x = int(np.flatnonzero(image_order == int(columns))[0])
-    return y, y + 1, x, x + 1
-
-
-def _names(blocks: Blocks) -> list[str]:
+def _numbers(blocks: Blocks) -> NDArray[np.unsignedinteger]:
+    """Return what each mark stands for, counted from 1: text and image, or a block's edges."""
+    height, width = blocks.values.shape
     if blocks.single:
-        return [f"{text},{image}" for text in blocks.texts for image in blocks.images]
-    across = [f"{a}:{b}" for a, b in pairwise(blocks.column_edges)]
-    return [f"{a}:{b},{columns}" for a, b in pairwise(blocks.row_edges) for columns in across]
+        sides = [(blocks.texts + 1)[:, None], (blocks.images + 1)[:, None]]
+    else:
+        sides = [
+            np.stack([edges[:-1] + 1, edges[1:]], axis=1)
+            for edges in (blocks.row_edges, blocks.column_edges)
+        ]
+    rows, columns = sides
+    numbers = np.hstack([np.repeat(rows, width, axis=0), np.tile(columns, (height, 1))])
+    # They are most of what is sent: as few bytes as hold them.
+    return numbers.astype(np.min_scalar_type(numbers.max(initial=0)))
 
 
 def _frame(figure: go.Figure, chosen: tuple[int, int] | None, blocks: Blocks, theme: Theme) -> None:
@@ -158,15 +162,19 @@ def _frame(figure: go.Figure, chosen: tuple[int, int] | None, blocks: Blocks, th
     )
 
 
-def _strongest(
-    blocks: Blocks, names: list[str], texts: Sequence[str], most: int = 200
-) -> pd.DataFrame:
+def _strongest(blocks: Blocks, texts: Sequence[str], most: int = 200) -> pd.DataFrame:
     flat = blocks.values.ravel()
     order = np.argsort(-np.abs(flat), kind="stable")[:most]
     rows = order // blocks.values.shape[1]
+    numbers = _numbers(blocks)[order]
+    if blocks.single:
+        where = {"text number": numbers[:, 0], "image number": numbers[:, 1]}
+    else:
+        across = {"texts": numbers[:, :2], "images": numbers[:, 2:]}
+        where = {side: np.array([f"{a} to {b}" for a, b in ends]) for side, ends in across.items()}
     return pd.DataFrame(
         {
-            "text and image": [names[i] for i in order],
+            **where,
             "text": [texts[u] for u in blocks.first_texts[rows]],
             "interaction": flat[order],
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -90,9 +91,8 @@ def waterfall(
     figure.update_annotations(font_size=15, yshift=4)
     low, high = _reach(table)
     for column, values in enumerate(rows, start=1):
-        for trace in _bars(values, theme):
-            figure.add_trace(trace, row=1, col=column)
-        _connect(figure, values, column, theme)
+        traces = [_guides(values, theme), _bars(values, theme), _numbers(values, theme)]
+        figure.add_traces(traces, rows=[1] * 3, cols=[column] * 3)
     # Numbers stand beside the bars: room for them on both sides.
     room = (0.1 + 0.16 * len(shown)) * (high - low)
     figure.update_xaxes(
@@ -122,45 +122,50 @@ def _starts(values: tuple[float, ...]) -> list[float]:
     return [0.0, mean, mean + text, 0.0, emap, 0.0]
 
 
-def _bars(values: tuple[float, ...], theme: Theme) -> list[go.Bar]:
-    bars = []
-    for place, (step, value, start) in enumerate(zip(STEPS, values, _starts(values), strict=True)):
-        marker = {"color": CONSTANT, "line": outline(theme)}
-        if step in PART_COLOURS:
-            marker = {
-                "color": PART_COLOURS[step],
-                "line": outline(theme),
-                "pattern": pattern(step, theme),
-            }
-        elif step == "EMAP":
-            marker = {"color": "rgba(0,0,0,0)", "line": outline(theme, 2)}
-        elif step == "logit":
-            marker = {"color": theme.ink, "line": outline(theme)}
-        bars.append(
-            go.Bar(
-                y=[place],
-                x=[value],
-                base=[start],
-                orientation="h",
-                marker=marker,
-                hovertemplate=f"{step}: {_shown(step, value)}<extra></extra>",
-            )
-        )
-    for right in (True, False):
-        places = [i for i, value in enumerate(values) if (value >= 0) == right]
-        bars.append(
-            go.Scatter(
-                y=places,
-                x=[_starts(values)[i] + values[i] for i in places],
-                text=[f"\u00a0{_shown(STEPS[i], values[i])}\u00a0" for i in places],
-                mode="text",
-                textposition="middle right" if right else "middle left",
-                textfont={"shadow": _halo(theme)},
-                cliponaxis=False,
-                hoverinfo="skip",
-            )
-        )
-    return bars
+def _bars(values: tuple[float, ...], theme: Theme) -> go.Bar:
+    markers = [_marker(step, theme) for step in STEPS]
+    outlines = [marker["line"] for marker in markers]
+    patterns = [marker.get("pattern", pattern("interaction", theme)) for marker in markers]
+    return go.Bar(
+        y=list(range(len(STEPS))),
+        x=values,
+        base=_starts(values),
+        orientation="h",
+        marker={
+            "color": [marker["color"] for marker in markers],
+            "line": {name: [line[name] for line in outlines] for name in ("color", "width")},
+            "pattern": patterns[0] | {"shape": [each["shape"] for each in patterns]},
+        },
+        hovertext=[
+            f"{step}: {_shown(step, value)}" for step, value in zip(STEPS, values, strict=True)
+        ],
+        hoverinfo="text",
+    )
+
+
+def _marker(step: str, theme: Theme) -> dict[str, Any]:
+    if step in PART_COLOURS:
+        return {
+            "color": PART_COLOURS[step],
+            "line": outline(theme),
+            "pattern": pattern(step, theme),
+        }
+    if step == "EMAP":
+        return {"color": "rgba(0,0,0,0)", "line": outline(theme, 2)}
+    return {"color": theme.ink if step == "logit" else CONSTANT, "line": outline(theme)}
+
+
+def _numbers(values: tuple[float, ...], theme: Theme) -> go.Scatter:
+    return go.Scatter(
+        y=list(range(len(STEPS))),
+        x=_ends(values),
+        text=[f"\u00a0{_shown(*each)}\u00a0" for each in zip(STEPS, values, strict=True)],
+        mode="text",
+        textposition=["middle right" if value >= 0 else "middle left" for value in values],
+        textfont={"shadow": _halo(theme)},
+        cliponaxis=False,
+        hoverinfo="skip",
+    )
 
 
 def _halo(theme: Theme) -> str:
@@ -172,27 +177,26 @@ def _shown(step: str, value: float) -> str:
     return signed(value) if step in PART_COLOURS else number(value)
 
 
-def _connect(figure: go.Figure, values: tuple[float, ...], column: int, theme: Theme) -> None:
-    ends = [start + value for start, value in zip(_starts(values), values, strict=True)]
-    for place in range(len(STEPS) - 1):
-        figure.add_shape(
-            type="line",
-            x0=ends[place],
-            x1=ends[place],
-            y0=place,
-            y1=place + 1,
-            line={"color": theme.ink, "width": 1, "dash": "dot"},
-            layer="below",
-            row=1,
-            col=column,
-        )
+def _guides(values: tuple[float, ...], theme: Theme) -> go.Scatter:
+    """Return the dotted lines that lead from the end of each bar to the next."""
+    ends = _ends(values)[:-1]
+    return go.Scatter(
+        x=[x for end in ends for x in (end, end, None)],
+        y=[y for place in range(len(ends)) for y in (place, place + 1, None)],
+        mode="lines",
+        line={"color": theme.ink, "width": 1, "dash": "dot"},
+        hoverinfo="skip",
+    )
+
+
+def _ends(values: tuple[float, ...]) -> list[float]:
+    return [start + value for start, value in zip(_starts(values), values, strict=True)]
 
 
 def _reach(table: pd.DataFrame) -> tuple[float, float]:
     points = [0.0]
     for row in table[list(STEPS)].to_numpy():
-        values = tuple(row)
-        points += [start + value for start, value in zip(_starts(values), values, strict=True)]
+        points += _ends(tuple(row))
     low, high = min(points), max(points)
     return (low, high) if high > low else (-1.0, 1.0)
 

@@ -35,6 +35,22 @@ def test_colours_are_centred_at_zero_and_axes_are_equal():
     assert layout.yaxis.scaleanchor == "x"
 
 
+def test_very_many_points_are_sent_small_with_colours_that_read_the_same():
+    rng = np.random.default_rng(0)
+    text, image, interaction = rng.normal(size=(3, 20_001))
+    chart = contributions(text, image, interaction, None, np.arange(20_001).astype(str).tolist())
+    points = chart.figure.data[0]
+    assert points.customdata is None
+    assert points.marker.color.dtype == np.int8
+    scale = chart.figure.layout.coloraxis
+    limit = np.quantile(np.abs(interaction), 0.98)
+    shown = np.asarray(points.marker.color, dtype=float) / scale.cmax * limit
+    inside = np.abs(interaction) <= limit
+    np.testing.assert_allclose(shown[inside], interaction[inside], atol=limit / 200)
+    assert scale.colorbar.ticktext[-1] == f"+{limit:.2f}"
+    assert scale.colorbar.tickvals[-1] == scale.cmax
+
+
 def test_margins_count_every_example_once():
     chart = _chart()[0]
     across, upwards = [trace for trace in chart.figure.data if trace.type == "bar"]

@@ -81,3 +81,10 @@ def test_a_gap_without_numbers_is_said_to_be_undefined():
     chart = gap_dumbbell({"one image": gap})
     assert "not defined" in chart.alt
     assert "no interval" in chart.alt
+
+
+def test_a_difference_of_rounding_alone_does_not_fill_the_axis():
+    gap = _gap("log_loss", full=0.2, projected=0.2 + 3e-8, difference=-3e-8, low=-4e-8, high=1e-8)
+    low, high = gap_dumbbell({"additive": gap}).figure.layout.xaxis.range
+    assert low < 0.2 < high
+    assert high - low > 1e-4

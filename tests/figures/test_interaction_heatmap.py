@@ -39,9 +39,10 @@ def test_few_pairs_are_drawn_singly_in_the_order_given():
     )
     assert chart.figure.layout.yaxis.ticktext[0] == "text 3"
     assert chart.figure.layout.yaxis.range[0] > chart.figure.layout.yaxis.range[1]
-    assert marks.customdata[0] == "3,8"
+    # What the mouse shows counts from 1.
+    assert marks.customdata[0].tolist() == [4, 9]
     assert (marks.x[-1], marks.y[-1]) == (8, 5)
-    assert marks.customdata[-1] == "4,0"
+    assert marks.customdata[-1].tolist() == [5, 1]
 
 
 def test_many_pairs_are_drawn_as_the_means_of_blocks():
@@ -49,9 +50,8 @@ def test_many_pairs_are_drawn_as_the_means_of_blocks():
     heatmap, marks = _chart(cells, d, texts, most=4).figure.data
     residual = _residual(cells, d, 1)
     assert heatmap.z.shape == (4, 4)
-    for value, name in zip(heatmap.z.ravel(), marks.customdata, strict=True):
-        (a, b), (e, f) = ((int(n) for n in side.split(":")) for side in name.split(","))
-        assert value == pytest.approx(residual[a:b, e:f].mean(), abs=1e-6)
+    for value, (a, b, e, f) in zip(heatmap.z.ravel(), marks.customdata.tolist(), strict=True):
+        assert value == pytest.approx(residual[a - 1 : b, e - 1 : f].mean(), abs=1e-6)
 
 
 def test_never_more_than_200_rows_and_columns_are_sent():
@@ -70,7 +70,7 @@ def test_a_window_shows_its_part_pair_by_pair():
     expected = _residual(cells, d, 1)[np.ix_(rows[5:8], np.arange(10, 14))]
     np.testing.assert_allclose(heatmap.z, expected, rtol=1e-6, atol=1e-7)
     assert list(heatmap.y) == [5, 6, 7]
-    assert marks.customdata[0] == "24,10"
+    assert marks.customdata[0].tolist() == [25, 11]
 
 
 def test_colours_are_centred_at_zero():
@@ -101,16 +101,29 @@ def test_words_name_the_texts_with_the_strongest_interaction():
     assert "none anywhere" in _chart(additive, flat, texts, c=0).alt
 
 
+def test_rounding_in_an_additive_model_is_not_drawn_as_interaction():
+    rng = np.random.default_rng(0)
+    sides = 10 * rng.normal(size=(30, 1)), 10 * rng.normal(size=40)
+    cells = np.add(*sides).astype(np.float32)[:, :, None].astype(np.float64)
+    d = decompose(cells, *np.indices((30, 40)).reshape(2, -1))
+    chart = _chart(cells, d, [f"text {u}" for u in range(30)], c=0)
+    assert not chart.figure.data[0].z.any()
+    assert "none anywhere" in chart.alt
+
+
 def test_chosen_marks_give_back_the_window_that_holds_them():
-    cells, d, texts = _run(10, 12)
+    cells, d, _ = _run(10, 12)
     orders = np.arange(10)[::-1], np.arange(12)
-    pairs = _chart(cells, d, texts, text_order=orders[0]).figure.data[1].customdata
+    pairs = interaction_blocks(cells[:, :, 1], d, 1, *orders)
     # Marks run along rows of 12.
-    assert marked_window([pairs[0]], *orders) == (0, 1, 0, 1)
-    assert marked_window([pairs[14], pairs[3 * 12 + 7]], *orders) == (1, 4, 2, 8)
-    blocks = _chart(cells, d, texts, text_order=orders[0], most=4).figure.data[1].customdata
-    assert marked_window(blocks, *orders) == (0, 10, 0, 12)
-    assert marked_window([], *orders) is None
+    assert marked_window([0], pairs) == (0, 1, 0, 1)
+    assert marked_window([14, 3 * 12 + 7], pairs) == (1, 4, 2, 8)
+    assert marked_window([], pairs) is None
+    assert marked_window([120], pairs) is None
+    blocks = interaction_blocks(cells[:, :, 1], d, 1, *orders, most=4)
+    assert marked_window(range(16), blocks) == (0, 10, 0, 12)
+    part = interaction_blocks(cells[:, :, 1], d, 1, *orders, window=(2, 5, 3, 9))
+    assert marked_window([0, 8], part) == (2, 4, 3, 6)
 
 
 def test_the_mouse_either_draws_a_box_or_chooses_single_marks():

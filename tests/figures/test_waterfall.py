@@ -24,9 +24,9 @@ def test_the_parts_end_at_emap_and_with_the_interaction_at_the_logit(decompositi
 
 def test_each_bar_starts_where_the_one_before_ended(decomposition):
     chart = waterfall(decomposition, 0, list("abcde"), shown=[3])
-    bars = [trace for trace in chart.figure.data if trace.type == "bar"]
-    starts = [bar.base[0] for bar in bars]
-    ends = [bar.base[0] + bar.x[0] for bar in bars]
+    (bars,) = (trace for trace in chart.figure.data if trace.type == "bar")
+    starts = bars.base
+    ends = [start + value for start, value in zip(starts, bars.x, strict=True)]
     assert starts[1] == ends[0]
     assert starts[2] == pytest.approx(ends[1])
     assert ends[2] == pytest.approx(ends[3])
