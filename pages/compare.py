@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pandas as pd
 import streamlit as st
 
@@ -88,14 +86,12 @@ def _choose_runs(current: Run) -> list[Run]:
 
 
 def _run_widget(runs: list[Run]) -> None:
-    known = {info.id: info.manifest for info in shared.finished_runs()}
-    names = {i: f"{about.get('model')} on {about.get('dataset')}" for i, about in known.items()}
-    repeated = {name for name, count in Counter(names.values()).items() if count > 1}
-    st.session_state["compare-runs"] = [run.id for run in runs if run.id in known]
+    names = shared.run_labels()
+    st.session_state["compare-runs"] = [run.id for run in runs if run.id in names]
     st.multiselect(
         "Runs",
-        list(known),
-        format_func=lambda i: f"{names[i]} ({i})" if names[i] in repeated else names[i],
+        list(names),
+        format_func=names.__getitem__,
         key="compare-runs",
         max_selections=MOST_RUNS,
         on_change=lambda: shared.set_view(runs=",".join(st.session_state["compare-runs"])),
@@ -122,9 +118,13 @@ def _show_scores(runs: list[Run], names: list[str], table: pd.DataFrame, name: s
     title = f"{which.label}, %" if which.unit == "points" else which.label
     gaps = {label: run.gap(name) for label, run in zip(names, runs, strict=True)}
     gaps = dict(sorted(gaps.items(), key=lambda item: -item[1].difference))
-    shared.show(
-        gap_dumbbell(gaps, title=title, theme=shared.theme()), "compare-dumbbell", table=False
+    chart = shared.drawn(
+        "comparison",
+        runs[0],
+        lambda theme: gap_dumbbell(gaps, title=title, theme=theme),
+        *(name, *names, *map(shared.run_key, runs)),
     )
+    shared.show(chart, "compare-dumbbell", table=False)
     if not same_data(runs):
         st.caption(
             "These runs are on different examples: compare each model with its own EMAP, "
@@ -184,13 +184,19 @@ def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: 
             f"{second.space.replace('_', ' ')} in the other."
         )
     table = _differences(str(first.path), str(second.path), first, second)
-    chart = comparison(
-        table.interaction_first.to_numpy(),
-        table.interaction_second.to_numpy(),
-        table.id.tolist(),
+    chart = shared.drawn(
+        "two runs' interactions",
+        first,
+        lambda theme: comparison(
+            table.interaction_first.to_numpy(),
+            table.interaction_second.to_numpy(),
+            table.id.tolist(),
+            names,
+            unit=first.space.replace("_", " "),
+            theme=theme,
+        ),
+        shared.run_key(second),
         names,
-        unit=first.space.replace("_", " "),
-        theme=shared.theme(),
     )
     st.text(chart.alt)
     if metrics:

@@ -63,7 +63,7 @@ def _page() -> None:
     by_hand = chosen_positions(run)
     if by_hand is None or len(shown) > RINGED:
         by_hand = np.empty(0, dtype=int)
-    key = (str(run.path), str(run.manifest.get("created")), current_filter().settings())
+    key = (*shared.run_key(run), current_filter().settings())
     look = (what, ring, mouse, by_hand.tolist(), shared.theme().name)
     chart = _chart(key, look, run, contrast, shown)
     with top:

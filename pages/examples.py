@@ -202,7 +202,7 @@ def _show_what_if(run: Run, example: int) -> None:
 
 @st.cache_data(max_entries=500, show_spinner="Reading the grid …")
 def _read(
-    path: str, created: str, side: str, fixed: int, own: int, _run: Run
+    key: tuple[str, str], side: str, fixed: int, own: int, _run: Run
 ) -> tuple[list[int], list[str]]:
     """Return what changes the answer most on the other side, and what the answers are."""
     cells = (_run.grid.row(fixed) if side == "images" else _run.grid.column(fixed)).astype(float)
@@ -215,7 +215,7 @@ def _read(
 
 
 def _others(run: Run, side: str, fixed: int, own: int) -> tuple[list[int], list[str]]:
-    return _read(str(run.path), str(run.manifest.get("created")), side, fixed, own, run)
+    return _read(shared.run_key(run), side, fixed, own, run)
 
 
 def _in_words(run: Run, scores: NDArray[np.float64]) -> list[str]:

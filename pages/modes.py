@@ -36,7 +36,9 @@ def _page() -> None:
         reading = _choose_reading(run)
     what = quantity(run, c, reading)
     modes = modes_of(run, c, reading)
-    scree = mode_scree(modes, quantity=what, theme=shared.theme())
+    scree = shared.drawn(
+        "scree", run, lambda theme: mode_scree(modes, quantity=what, theme=theme), c, reading
+    )
     with top:
         shared.header(QUESTION, scree.alt, run)
     if not len(modes):
@@ -57,7 +59,15 @@ def _page() -> None:
             shared.show(scree, "mode-scree")
         with st.container(width=FIGURE_WIDTH):
             st.subheader("How far out the texts are", anchor=False)
-            shared.show(mode_ends(modes, k, run.texts, theme=shared.theme()), "mode-ends")
+            ends = shared.drawn(
+                "ends",
+                run,
+                lambda theme: mode_ends(modes, k, run.texts, theme=theme),
+                c,
+                reading,
+                k,
+            )
+            shared.show(ends, "mode-ends")
     _show_examples(run, modes, k, what)
     shared.next_step(
         "pages/recombine.py",

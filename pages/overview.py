@@ -47,7 +47,7 @@ def _page() -> None:
     _go_to_chosen_cell()
     if not (run.path / "inference" / "intervals.json").exists():
         _compute_intervals(run)
-    found = _intervals(*_key(run), run)
+    found = _intervals(shared.run_key(run), run)
     smallest = _smallest_gap(run)
     verdict = run.verdict(smallest)
     shared.header(QUESTION, verdict.sentence, run)
@@ -75,12 +75,8 @@ def _page() -> None:
     )
 
 
-def _key(run: Run) -> tuple[str, str]:
-    return str(run.path), str(run.manifest.get("created"))
-
-
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _intervals(path: str, created: str, _run: Run) -> Intervals:
+def _intervals(key: tuple[str, str], _run: Run) -> Intervals:
     return _run.intervals()
 
 
@@ -88,7 +84,7 @@ def _compute_intervals(run: Run) -> None:
     """Show the page's shape while the intervals are computed, once, then the page."""
     shared.header(QUESTION, "How sure is it? Computing the intervals, once for this run …", run)
     with st.skeleton(height=420):
-        _intervals(*_key(run), run)
+        _intervals(shared.run_key(run), run)
     st.rerun()
 
 
@@ -136,7 +132,8 @@ def _show_gaps(run: Run) -> None:
     gaps = {_capital(metric(name).label): _gap(run, name) for name in run.metrics}
     if all(gap.full != gap.full for gap in gaps.values()):
         return
-    shared.show(gap_dumbbell(gaps, theme=shared.theme()), "overview-gaps")
+    chart = shared.drawn("gaps", run, lambda theme: gap_dumbbell(gaps, theme=theme))
+    shared.show(chart, "overview-gaps")
 
 
 def _show_table(run: Run, found: Intervals) -> None:
@@ -210,7 +207,10 @@ def _show_shares(run: Run, found: Intervals) -> None:
             f"Interactions carry {percent(pooled.value)} {interval} of the variance of the {what} "
             "over all recombinations."
         )
-    shared.show(variance_shares(run.shares, run.classes, theme=shared.theme()), "overview-shares")
+    chart = shared.drawn(
+        "shares", run, lambda theme: variance_shares(run.shares, run.classes, theme=theme)
+    )
+    shared.show(chart, "overview-shares")
 
 
 def _show_decisions(run: Run, found: Intervals) -> None:
@@ -232,10 +232,14 @@ def _show_decisions(run: Run, found: Intervals) -> None:
 
 def _show_cells(run: Run) -> None:
     examples = examples_of(run)
-    chart = confusion_pair(
-        examples["correct"].to_numpy(dtype=bool),
-        examples["correct_without"].to_numpy(dtype=bool),
-        theme=shared.theme(),
+    chart = shared.drawn(
+        "cells",
+        run,
+        lambda theme: confusion_pair(
+            examples["correct"].to_numpy(dtype=bool),
+            examples["correct_without"].to_numpy(dtype=bool),
+            theme=theme,
+        ),
     )
     key = "overview-cells"
 

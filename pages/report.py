@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -30,7 +31,7 @@ def _page() -> None:
     )
     st.download_button(
         "Download the report",
-        lambda: _report(*_key(run), run),
+        lambda: _report(shared.run_key(run), run),
         f"{run.id}.html",
         "text/html",
         type="primary",
@@ -76,34 +77,31 @@ def _page() -> None:
 
 
 def _show_figures(run: Run) -> None:
-    figures: dict[str, Chart] = {"variance shares": variance_shares(run.shares, run.classes)}
-    if run.metrics:
-        gaps = {metric(name).label: run.gap(name) for name in run.metrics}
-        figures = {"gap": gap_dumbbell(gaps), **figures}
     if importlib.util.find_spec("kaleido") is None:
         st.markdown(
             f"{shared.plain(HOW_TO_INSTALL)}, then start the app again. Each figure of the report "
             "can be saved as PNG from the camera at its upper right."
         )
         return
+    figures: dict[str, Callable[[], Chart]] = {}
+    if run.metrics:
+        gaps = {metric(name).label: run.gap(name) for name in run.metrics}
+        figures["gap"] = lambda: gap_dumbbell(gaps)
+    figures["variance shares"] = lambda: variance_shares(run.shares, run.classes)
     with st.container(horizontal=True):
-        for name, chart in figures.items():
+        for name, draw in figures.items():
             for form, media in FORMS.items():
                 st.download_button(
                     f"{name}, {form.upper()}",
-                    lambda chart=chart, form=form: picture(chart, form),
+                    lambda draw=draw, form=form: picture(draw(), form),
                     f"{run.id}-{name.replace(' ', '-')}.{form}",
                     media,
                     on_click="ignore",
                 )
 
 
-def _key(run: Run) -> tuple[str, str]:
-    return str(run.path), str(run.manifest.get("created"))
-
-
 @st.cache_data(max_entries=2, show_spinner=False)
-def _report(path: str, created: str, _run: Run) -> str:
+def _report(key: tuple[str, str], _run: Run) -> str:
     return report_html(_run)
 
 

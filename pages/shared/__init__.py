@@ -14,6 +14,8 @@ from pages.shared.runs import (
     open_run,
     require_run,
     run_info,
+    run_key,
+    run_labels,
     select_class,
     select_example,
     step_example,
@@ -27,7 +29,7 @@ from pages.shared.selection import (
     view,
     view_key,
 )
-from pages.shared.show import selected_ids, selected_points, show, text, theme, thumbnail
+from pages.shared.show import drawn, selected_ids, selected_points, show, text, theme, thumbnail
 from pages.shared.words import disk, duration
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "current_example",
     "current_run",
     "disk",
+    "drawn",
     "duration",
     "empty",
     "escaped",
@@ -57,6 +60,8 @@ __all__ = [
     "require_run",
     "require_visitor",
     "run_info",
+    "run_key",
+    "run_labels",
     "say",
     "select",
     "select_class",

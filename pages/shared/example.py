@@ -10,6 +10,7 @@ from emap_core.runs import Run
 from emap_core.runs.slices import correct_without, prediction_without
 from pages.shared.escape import escaped
 from pages.shared.interactions import unit
+from pages.shared.runs import run_key
 from pages.shared.show import show, text, theme, thumbnail
 
 FLIP_WORDS = {
@@ -26,11 +27,11 @@ def examples_of(run: Run) -> pd.DataFrame:
     Beside the run's own columns there are ``without`` and ``correct_without``, the prediction
     without interactions and whether it is right.
     """
-    return _examples(str(run.path), str(run.manifest.get("created")), run)
+    return _examples(run_key(run), run)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the examples …")
-def _examples(path: str, created: str, _run: Run) -> pd.DataFrame:
+def _examples(key: tuple[str, str], _run: Run) -> pd.DataFrame:
     table = _run.examples()
     table["without"] = prediction_without(table)
     table["correct_without"] = correct_without(table)

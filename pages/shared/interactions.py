@@ -14,7 +14,7 @@ from emap_core.figures import column_names
 from emap_core.runs import Run
 from emap_core.runs.grid import Reading
 from pages import shared
-from pages.shared.runs import current_class, select_class
+from pages.shared.runs import current_class, run_key, select_class
 
 _QUANTITIES = {
     "logits": "the logit of {}",
@@ -67,7 +67,7 @@ def unit(run: Run, reading: Reading = "logits") -> str:
 
 def modes_of(run: Run, c: int, reading: Reading) -> Modes:
     """Return the leading modes of the interaction of one class."""
-    return _modes(*_key(run), c, reading, run)
+    return _modes(run_key(run), c, reading, run)
 
 
 def blocks_of(
@@ -79,7 +79,7 @@ def blocks_of(
     window: Window | None,
 ) -> Blocks:
     """Return the interaction of one class in blocks; `order` names the two orders for the cache."""
-    return _blocks(*_key(run), c, order, window, text_order, image_order, run)
+    return _blocks(run_key(run), c, order, window, text_order, image_order, run)
 
 
 def own_reading(run: Run) -> Reading:
@@ -87,19 +87,14 @@ def own_reading(run: Run) -> Reading:
     return "centred" if run.softmax else "logits"
 
 
-def _key(run: Run) -> tuple[str, str]:
-    return str(run.path), str(run.manifest.get("created"))
-
-
 @st.cache_resource(max_entries=3, show_spinner="Reading the grid …")
-def _cells(path: str, created: str, c: int, reading: Reading, _run: Run) -> NDArray[Any]:
+def _cells(key: tuple[str, str], c: int, reading: Reading, _run: Run) -> NDArray[Any]:
     return _run.class_grid(c, reading)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Drawing the grid …")
 def _blocks(
-    path: str,
-    created: str,
+    key: tuple[str, str],
     c: int,
     order: str,
     window: Window | None,
@@ -107,14 +102,14 @@ def _blocks(
     _image_order: NDArray[np.intp],
     _run: Run,
 ) -> Blocks:
-    cells = _cells(path, created, c, own_reading(_run), _run)
+    cells = _cells(key, c, own_reading(_run), _run)
     return interaction_blocks(cells, _run.shares, c, _text_order, _image_order, window=window)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Looking for modes …")
-def _modes(path: str, created: str, c: int, reading: Reading, _run: Run) -> Modes:
+def _modes(key: tuple[str, str], c: int, reading: Reading, _run: Run) -> Modes:
     shares = _run.shares
-    cells = _cells(path, created, c, reading, _run)
+    cells = _cells(key, c, reading, _run)
     return interaction_modes(cells, shares.text_share, shares.image_share)
 
 

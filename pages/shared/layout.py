@@ -7,10 +7,10 @@ from typing import Any
 
 import streamlit as st
 
-from emap_core.runs import Run, RunInfo
+from emap_core.runs import Run
 from pages.shared.entry import inside_app
 from pages.shared.escape import escaped, plain
-from pages.shared.runs import finished_runs
+from pages.shared.runs import run_labels
 from pages.shared.selection import select, selection
 
 _STYLE = """<style>
@@ -110,22 +110,15 @@ def empty(message: str, page: str | None = None, label: str = "") -> None:
 
 
 def _run_choice(run: Run) -> None:
-    runs = {info.id: info for info in finished_runs()}
-    if run.id not in runs or len(runs) < 2:
+    names = run_labels()
+    if run.id not in names or len(names) < 2:
         return
     key = "run-choice"
     st.session_state[key] = run.id
     st.sidebar.selectbox(
         "Run",
-        list(runs),
-        format_func=lambda run_id: _short_name(runs[run_id]),
+        list(names),
+        format_func=names.__getitem__,
         key=key,
         on_change=lambda: select(run=st.session_state[key]),
-    )
-
-
-def _short_name(info: RunInfo) -> str:
-    manifest = info.manifest
-    return (
-        f"{manifest.get('model')} on {manifest.get('dataset')} ({manifest.get('n_examples', 0):,})"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,6 +19,20 @@ from pages.shared.selection import select, selected
 def finished_runs() -> list[RunInfo]:
     """Return the finished runs, the newest first."""
     return [run for run in all_runs() if run.status == "finished"]
+
+
+def run_labels() -> dict[str, str]:
+    """Return the ids of the finished runs, newest first, each with a name of its own.
+
+    Streamlit tells the options of a choice apart by their labels alone.
+    """
+    names = {
+        info.id: f"{info.manifest.get('model')} on {info.manifest.get('dataset')} "
+        f"({info.manifest.get('n_examples', 0):,})"
+        for info in finished_runs()
+    }
+    count = Counter(names.values())
+    return {i: f"{name} · {i}" if count[name] > 1 else name for i, name in names.items()}
 
 
 def all_runs() -> list[RunInfo]:
@@ -51,6 +66,11 @@ def open_run(run_id: str) -> Run:
     if info is None:
         raise RunError(f"there is no run {run_id!r} here")
     return _load(str(info.path.resolve()), (info.path / "run.json").stat().st_mtime_ns)
+
+
+def run_key(run: Run) -> tuple[str, str]:
+    """Return what tells a run from all others in caches, and from one computed in its place."""
+    return str(run.path), str(run.manifest.get("created"))
 
 
 def known_verdict(run: Run) -> str | None:
@@ -132,11 +152,11 @@ def _load(path: str, stamp: int) -> Run:
 
 
 def _positions(run: Run) -> dict[str, int]:
-    return _positions_of(str(run.path), str(run.manifest.get("created")), run)
+    return _positions_of(run_key(run), run)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _positions_of(path: str, stamp: str, _run: Run) -> dict[str, int]:
+def _positions_of(key: tuple[str, str], _run: Run) -> dict[str, int]:
     return {name: position for position, name in reversed(list(enumerate(_run.ids)))}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -10,6 +10,7 @@ import streamlit as st
 from emap_core.figures import Chart, Theme, theme_named
 from emap_core.runs import Run
 from pages.shared.escape import escaped
+from pages.shared.runs import run_key
 
 _CONFIG = {"displaylogo": False, "displayModeBar": "hover", "scrollZoom": False}
 
@@ -20,6 +21,33 @@ _LONG_TEXT = 400
 def theme() -> Theme:
     """Return the colours of the theme that the visitor sees."""
     return theme_named(st.context.theme.type)
+
+
+def drawn(name: str, run: Run, draw: Callable[[Theme], Chart], *look: Hashable) -> Chart:
+    """Return a chart of a run in the visitor's theme, drawn once for all who see it.
+
+    Parameters
+    ----------
+    name : str
+        Of the chart; no two draw the same run under one name.
+    run : Run
+    draw : callable
+        Theme to chart.
+    *look : hashable
+        All that the chart depends on beside the run and the theme.
+    """
+    return _drawn(run_key(run), name, look, theme().name, draw)
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _drawn(
+    key: tuple[str, str],
+    name: str,
+    look: tuple[Hashable, ...],
+    ground: str,
+    _draw: Callable[[Theme], Chart],
+) -> Chart:
+    return _draw(theme_named(ground))
 
 
 def show(

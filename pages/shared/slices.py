@@ -23,7 +23,7 @@ from emap_core.runs.slices import (
 )
 from pages.shared.escape import plain
 from pages.shared.example import FLIP_WORDS, examples_of
-from pages.shared.runs import current_example, select_example
+from pages.shared.runs import current_example, run_key, select_example
 from pages.shared.selection import choose, select, selected, set_view, view
 from pages.shared.show import show, theme
 
@@ -201,13 +201,12 @@ def _part_gap(run: Run, which: str, mask: Mask) -> Gap:
     if mask.all():
         return run.gap(which, projection)
     digest = hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()
-    key = (str(run.path), str(run.manifest.get("created")))
-    return _cached_part_gap(*key, which, projection, digest, run, mask)
+    return _cached_part_gap(run_key(run), which, projection, digest, run, mask)
 
 
 @st.cache_data(max_entries=200, show_spinner="Computing intervals of the slices …")
 def _cached_part_gap(
-    path: str, created: str, which: str, projection: Any, digest: str, _run: Run, _mask: Mask
+    key: tuple[str, str], which: str, projection: Any, digest: str, _run: Run, _mask: Mask
 ) -> Gap:
     return part_gap(
         _run.decomposition,
@@ -308,12 +307,12 @@ def _bounded(text: str, default: float, largest: float) -> float:
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def _cached_names(path: str, created: str, column: str, _run: Run) -> list[str]:
+def _cached_names(key: tuple[str, str], column: str, _run: Run) -> list[str]:
     return sorted(set(examples_of(_run)[column].dropna().astype(str)))
 
 
 def _names(run: Run, column: str) -> list[str]:
-    return _cached_names(str(run.path), str(run.manifest.get("created")), column, run)
+    return _cached_names(run_key(run), column, run)
 
 
 def example_or_first(run: Run, order: np.ndarray) -> int | None:

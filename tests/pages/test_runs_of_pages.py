@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -56,6 +57,21 @@ def test_steps_go_round_in_the_order_given(a_page, runs_with_one):
     assert texts(a_page)[0] == "example 4"
     a_page.button[1].click().run()
     assert texts(a_page)[0] == "example 3"
+
+
+def test_runs_of_one_model_and_data_are_told_apart(a_page, tmp_path, finished_run, monkeypatch):
+    for name in ("first", "second"):
+        shutil.copytree(finished_run.path, tmp_path / name)
+    monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
+    a_page.query_params["run"] = "first"
+    a_page.run()
+    (choice,) = a_page.sidebar.selectbox
+    assert len(set(choice.options)) == 2
+    # A click on anything else leaves the choice of the run alone.
+    a_page.button[0].click().run()
+    assert a_page.query_params["run"] == "first"
+    a_page.sidebar.selectbox[0].select("second").run()
+    assert a_page.query_params["run"] == "second"
 
 
 def test_names_that_the_run_does_not_have_select_nothing(a_page, runs_with_one):
