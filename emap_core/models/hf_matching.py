@@ -70,30 +70,69 @@ class Flava(Matching):
 
 
 class BridgeTower(Matching):
-    """BridgeTower: patches are embedded once, everything else runs for every pair.
+    """BridgeTower: both towers run once, the links and the cross-modal layers for every pair.
 
-    The library runs the layers of both towers inside of its cross-modal loop.
+    The states hold what every link reads, a sequence of words or patches for each cross-modal
+    layer: as many times the memory of one layer's output.
     """
 
-    def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
-        """Return the words' numbers and which of them are no padding, shapes (B, length)."""
-        words = self._words(texts)
-        return {"words": words["input_ids"], "seen": words["attention_mask"]}
+    def encode_texts(self, texts: list[str]) -> dict[str, Any]:
+        """Return what each link reads of the words, shapes (B, length, D), and what is seen."""
+        words, tower = self._words(texts), self.model.bridgetower
+        seen = words["attention_mask"]
+        read = tower.text_model.embeddings(input_ids=words["input_ids"])
+        mask = self._mask(read, seen)
+        outputs = []
+        for layer in tower.text_model.encoder.layer:
+            read = layer(read, mask)
+            outputs.append(read)
+        kind = tower.token_type_embeddings.weight[0]
+        top = outputs[-self.model.config.num_hidden_layers :]
+        linked = [tower._apply_text_transform(each, n) + kind for n, each in enumerate(top)]
+        linked[0] = tower.cross_modal_text_layernorm(linked[0])
+        return {"words": tuple(linked), "seen": seen}
 
-    def encode_images(self, images: list[Any]) -> torch.Tensor:
-        """Return the embedded patches, shape (B, patches, D)."""
-        visual = self.model.bridgetower.vision_model.visual
-        embedded: torch.Tensor = visual.forward_pre(self._pixels(images))
-        return embedded.permute(1, 0, 2)
+    def encode_images(self, images: list[Any]) -> tuple[torch.Tensor, ...]:
+        """Return what each link reads of the patches, shapes (B, patches, D)."""
+        tower = self.model.bridgetower
+        visual = tower.vision_model.visual
+        read = visual.forward_pre(self._pixels(images))
+        outputs = []
+        # The library walks both towers together, by the layers of the text's.
+        for layer in visual.transformer.resblocks[: len(tower.text_model.encoder.layer)]:
+            read = layer(read)
+            outputs.append(read)
+        kind = tower.token_type_embeddings.weight[1]
+        top = map(visual.forward_post, outputs[-self.model.config.num_hidden_layers :])
+        linked = [tower._apply_image_transform(each, n) + kind for n, each in enumerate(top)]
+        linked[0] = tower.cross_modal_image_layernorm(linked[0])
+        return tuple(linked)
 
-    def score(self, text_states: Any, image_states: torch.Tensor) -> torch.Tensor:
+    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, 1)."""
-        logits: torch.Tensor = self.model(
-            input_ids=text_states["words"],
-            attention_mask=text_states["seen"],
-            image_embeds=image_states,
-        ).logits
+        tower = self.model.bridgetower
+        mask = self._mask(text_states["words"][0], text_states["seen"])
+        words, patches = text_states["words"][0], image_states[0]
+        for number, (of_words, of_patches) in enumerate(
+            zip(tower.cross_modal_text_layers, tower.cross_modal_image_layers, strict=True)
+        ):
+            if number > 0:
+                of_text = tower.cross_modal_text_link_tower[number - 1]
+                of_image = tower.cross_modal_image_link_tower[number - 1]
+                words = of_text(text_states["words"][number], words, mask)
+                patches = of_image(image_states[number], patches, None)
+            words, patches = (
+                of_words(words, patches, attention_mask=mask)[0],
+                of_patches(patches, words, encoder_attention_mask=mask)[0],
+            )
+        logits: torch.Tensor = self.model.itm_score(tower.get_cls_features(words, patches))
         return logits[:, 1:] - logits[:, :1]
+
+    def _mask(self, read: torch.Tensor, seen: torch.Tensor) -> Any:
+        from transformers.masking_utils import create_bidirectional_mask
+
+        # A query of one token, as the library has it: the mask then serves every query.
+        return create_bidirectional_mask(self.model.config, read[:, :1], seen)
 
 
 def make(checkpoint: Checkpoint) -> Matching:

@@ -183,13 +183,13 @@ def flava():
 
 
 def bridge_tower():
-    text = TEXT | {"hidden_size": 64, "num_hidden_layers": 3, "pad_token_id": 1}
-    vision = {"hidden_size": 64, "num_hidden_layers": 3, "patch_size": 8, "image_size": 16}
+    text = TEXT | {"hidden_size": 64, "num_hidden_layers": 4, "pad_token_id": 1}
+    vision = {"hidden_size": 64, "num_hidden_layers": 4, "patch_size": 8, "image_size": 16}
     config = transformers.BridgeTowerConfig(
         text_config=text | {"max_position_embeddings": 40},
         vision_config=vision,
         hidden_size=64,
-        num_hidden_layers=2,
+        num_hidden_layers=3,
         num_attention_heads=2,
     )
     pixels = transformers.BridgeTowerImageProcessorPil(
@@ -262,6 +262,17 @@ def test_a_checkpoint_gives_the_library_s_own_logits(family, checkpoint):
     matching = ["no", "yes"]
     names = {vilt: [*matching, "two"], blip: matching, flava: matching, bridge_tower: matching}
     assert loaded.classes == names.get(family)
+
+
+def test_the_towers_of_bridge_tower_run_once_a_text_and_image(checkpoint):
+    loaded = load_model(f"hf:{checkpoint(bridge_tower)[0]}")
+    tower, read = loaded.model.bridgetower, []
+    for layers in (tower.text_model.encoder.layer, tower.vision_model.visual.transformer.resblocks):
+        layers[-1].register_forward_hook(lambda *call: read.append(call[-1].shape))
+    grid_of(loaded)
+    # Images come out of the vision tower with their patches first.
+    assert [read[0][0], read[1][1]] == [len(TEXTS), len(images())]
+    assert len(read) == 2
 
 
 def test_an_answer_s_logit_is_the_log_probability_of_saying_it(checkpoint):
