@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import streamlit as st
 
@@ -14,7 +12,7 @@ from emap_core.decomposition.contrasts import (
     margin_contrast,
     prediction_contrast,
 )
-from emap_core.figures import Chart, contributions, rows_of_points, theme_named
+from emap_core.figures import Chart, Theme, contributions, marked, rows_of_points
 from emap_core.runs import Run
 from emap_core.runs.slices import ranked
 from pages import shared
@@ -59,13 +57,17 @@ def _page() -> None:
     ask_filter(run)
     shown = filter_mask(run)
     example = shared.current_example(run)
-    ring = run.ids[example] if example is not None and len(shown) <= RINGED else None
-    by_hand = chosen_positions(run)
-    if by_hand is None or len(shown) > RINGED:
-        by_hand = np.empty(0, dtype=int)
-    key = (*shared.run_key(run), current_filter().settings())
-    look = (what, ring, mouse, by_hand.tolist(), shared.theme().name)
-    chart = _chart(key, look, run, contrast, shown)
+    chart = shared.drawn(
+        "contributions",
+        run,
+        lambda theme: _chart(run, contrast, shown, what, mouse, theme),
+        *(what, mouse, *current_filter().settings().items()),
+    )
+    if len(shown) <= RINGED:
+        ring = None if example is None else run.ids[example]
+        by_hand = chosen_positions(run)
+        rows = [] if by_hand is None else np.flatnonzero(np.isin(np.flatnonzero(shown), by_hand))
+        chart = marked(chart, ring, rows, shared.theme())
     with top:
         shared.header(QUESTION, _answer(chart), run)
     if not shown.any():
@@ -115,27 +117,18 @@ def _choose_contrast(run: Run) -> tuple[Contrast, str]:
     return prediction_contrast(d), f"the {name} of the predicted class"
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
 def _chart(
-    key: tuple[Any, ...],
-    look: tuple[str, str | None, str, list[int], str],
-    _run: Run,
-    _contrast: Contrast,
-    _shown: np.ndarray,
+    run: Run, contrast: Contrast, shown: np.ndarray, what: str, mouse: str, theme: Theme
 ) -> Chart:
-    what, ring, mouse, by_hand, ground = look
-    run, contrast, shown = _run, _contrast, _shown
     chart = contributions(
         contrast.text[shown],
         contrast.image[shown],
         contrast.interaction[shown],
         _flips(run, shown),
         np.asarray(run.ids, dtype=object)[shown].tolist(),
-        selected=ring,
-        chosen=np.flatnonzero(np.isin(np.flatnonzero(shown), by_hand)),
         quantity=what,
         unit=unit(run),
-        theme=theme_named(ground),
+        theme=theme,
     )
     # Zoom and position stay while the ring moves; another quantity starts over.
     chart.figure.update_layout(dragmode=mouse, uirevision=what)

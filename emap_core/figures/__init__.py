@@ -3,7 +3,7 @@
 from emap_core.figures.chart import Chart
 from emap_core.figures.comparison import comparison
 from emap_core.figures.confusion_pair import confusion_pair
-from emap_core.figures.contributions import contributions, rows_of_points
+from emap_core.figures.contributions import contributions, marked, rows_of_points
 from emap_core.figures.gap_dumbbell import gap_dumbbell
 from emap_core.figures.interaction_heatmap import interaction_heatmap, marked_window
 from emap_core.figures.mode_ends import mode_ends
@@ -23,6 +23,7 @@ __all__ = [
     "contributions",
     "gap_dumbbell",
     "interaction_heatmap",
+    "marked",
     "marked_window",
     "mode_ends",
     "mode_scree",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -51,8 +52,6 @@ def contributions(
     flips: NDArray[np.str_] | None,
     ids: Sequence[str],
     *,
-    selected: str | None = None,
-    chosen: Sequence[int] | NDArray[np.intp] = (),
     quantity: str = "the logit",
     unit: str = "logits",
     margins: bool = True,
@@ -70,10 +69,6 @@ def contributions(
     ids : sequence of str
         Shown where the mouse rests, as long as there are not too many; `rows_of_points` says which
         examples a reader selects.
-    selected : str, optional
-        The id to ring.
-    chosen : sequence of int
-        Rows to outline, of a slice.
     quantity : str
         What the parts add up to ("the logit of circle", say), for axes and words.
     margins : bool
@@ -113,8 +108,6 @@ def contributions(
             )
         )
     _legend(figure, kinds, theme)
-    _outline(figure, text, image, np.asarray(chosen, dtype=np.intp), theme)
-    _ring(figure, text, image, names, selected, theme)
     _guides(figure, text, image, theme)
     if margins:
         _add_margins(figure, text, image, theme)
@@ -151,6 +144,47 @@ def contributions(
         {"id": names, "text": text, "image": image, "interaction": interaction, "flip": kinds}
     )
     return Chart(figure, _message(table, quantity, flippable=flips is not None), table)
+
+
+def marked(
+    chart: Chart,
+    selected: str | None = None,
+    chosen: Sequence[int] | NDArray[np.intp] = (),
+    theme: Theme = LIGHT,
+) -> Chart:
+    """Return a chart of contributions with marks on top; the chart itself is left as it is.
+
+    Parameters
+    ----------
+    chart : Chart
+        From `contributions`.
+    selected : str, optional
+        The id to ring; one that is not among the points rings nothing.
+    chosen : sequence of int
+        Rows to outline, of a slice.
+    """
+    ringed = np.flatnonzero(chart.table["id"] == selected)[:1]
+    traces = [
+        go.Scattergl(
+            name=name,
+            x=chart.table["text"].to_numpy(np.float32)[rows],
+            y=chart.table["image"].to_numpy(np.float32)[rows],
+            mode="markers",
+            marker={
+                "symbol": "circle-open",
+                "size": size,
+                "color": theme.ink,
+                "line": {"width": width},
+            },
+            hoverinfo="skip",
+        )
+        for name, rows, size, width in (
+            (f"chosen ({len(chosen):,})", np.asarray(chosen, dtype=np.intp), 13, 2),
+            ("chosen example", np.asarray(ringed, dtype=np.intp), 22, 3),
+        )
+        if len(rows)
+    ]
+    return replace(chart, figure=go.Figure(chart.figure).add_traces(traces)) if traces else chart
 
 
 def rows_of_points(
@@ -198,23 +232,6 @@ def _legend(figure: go.Figure, kinds: NDArray[np.str_], theme: Theme) -> None:
         )
 
 
-def _outline(
-    figure: go.Figure, text: Array, image: Array, rows: NDArray[np.intp], theme: Theme
-) -> None:
-    if not len(rows):
-        return
-    figure.add_trace(
-        go.Scattergl(
-            name=f"chosen ({len(rows):,})",
-            x=text[rows].astype(np.float32),
-            y=image[rows].astype(np.float32),
-            mode="markers",
-            marker={"symbol": "circle-open", "size": 13, "color": theme.ink, "line": {"width": 2}},
-            hoverinfo="skip",
-        )
-    )
-
-
 def _range(values: Array) -> list[float]:
     # The guides reach further than the points and shall not make the picture smaller.
     low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
@@ -239,29 +256,6 @@ def _ticks(limit: float) -> dict[str, Any]:
         "tickvals": [_STEPS * share for share in shares],
         "ticktext": [signed(limit * share) for share in shares],
     }
-
-
-def _ring(
-    figure: go.Figure,
-    text: Array,
-    image: Array,
-    names: list[str],
-    selected: str | None,
-    theme: Theme,
-) -> None:
-    if selected is None or selected not in names:
-        return
-    row = names.index(selected)
-    figure.add_trace(
-        go.Scattergl(
-            name="chosen example",
-            x=[float(text[row])],
-            y=[float(image[row])],
-            mode="markers",
-            marker={"symbol": "circle-open", "size": 22, "color": theme.ink, "line": {"width": 3}},
-            hoverinfo="skip",
-        )
-    )
 
 
 def _guides(figure: go.Figure, text: Array, image: Array, theme: Theme) -> None:

@@ -39,7 +39,7 @@ def drawn(name: str, run: Run, draw: Callable[[Theme], Chart], *look: Hashable) 
     return _drawn(run_key(run), name, look, theme().name, draw)
 
 
-@st.cache_resource(max_entries=128, show_spinner=False)
+@st.cache_resource(max_entries=64, show_spinner=False)
 def _drawn(
     key: tuple[str, str],
     name: str,

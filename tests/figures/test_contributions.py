@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from emap_core.figures import contributions, rows_of_points
+from emap_core.figures import contributions, marked, rows_of_points
 
 IDS = [f"q{i}" for i in range(200)]
 
@@ -57,24 +57,27 @@ def test_margins_count_every_example_once():
     assert sum(across.y) == sum(upwards.x) == 200
 
 
-def test_the_chosen_example_is_ringed():
-    chart, text, image, _ = _chart(selected="q7")
-    (ring,) = [trace for trace in chart.figure.data if trace.name == "chosen example"]
-    assert ring.x[0] == text[7]
-    assert ring.y[0] == image[7]
-    names = [trace.name for trace in _chart(selected="unknown")[0].figure.data]
-    assert "chosen example" not in names
+def test_the_chosen_example_is_ringed_and_the_chart_itself_is_left_alone():
+    chart, text, image, _ = _chart()
+    n_traces = len(chart.figure.data)
+    *_, ring = marked(chart, "q7").figure.data
+    assert ring.name == "chosen example"
+    np.testing.assert_allclose([*ring.x, *ring.y], [text[7], image[7]], rtol=1e-6)
+    assert marked(chart, "unknown") is chart
+    assert len(chart.figure.data) == n_traces
 
 
 def test_a_slice_is_outlined():
-    chart, text, image, _ = _chart(chosen=[3, 50])
-    (outlined,) = [trace for trace in chart.figure.data if trace.name == "chosen (2)"]
+    chart, text, image, _ = _chart()
+    *_, outlined = marked(chart, chosen=[3, 50]).figure.data
+    assert outlined.name == "chosen (2)"
     np.testing.assert_allclose(outlined.x, text[[3, 50]], rtol=1e-6)
     np.testing.assert_allclose(outlined.y, image[[3, 50]], rtol=1e-6)
 
 
 def test_a_selected_point_leads_back_to_its_example():
-    chart, text, _, flips = _chart(selected="q7")
+    chart, text, _, flips = _chart()
+    chart = marked(chart, "q7")
     for curve in range(4):
         for point in (0, 5):
             (row,) = rows_of_points([(curve, point)], flips, 200)
@@ -89,8 +92,8 @@ def test_of_a_hundred_thousand_points_only_numbers_are_sent():
     n = 100_000
     values = np.random.default_rng(0).normal(size=(3, n))
     chart = contributions(*values, None, [f"example-{i}" for i in range(n)])
-    # Three float32 each in base64, where plotly escapes every slash.
-    assert len(chart.figure.to_json()) < 2.2e6
+    # Two float32 and a byte each in base64, where plotly escapes every slash.
+    assert len(chart.figure.to_json()) < 1.7e6
 
 
 def test_words_name_the_side_that_moves_predictions_more():
