@@ -50,6 +50,7 @@ page = st.navigation(
 shared.require_visitor()
 try:
     page.run()
+    shared.settle(page.url_path)
 except EmapError as error:
     # A run that was damaged or deleted since it was opened; the other pages work on.
     st.error(shared.plain(error), icon=":material/error:")

@@ -1,6 +1,7 @@
 """Pieces that several pages share; pages hold no arithmetic of their own."""
 
 from pages.shared.access import cancel, may_cancel, policy, require_visitor, start
+from pages.shared.entry import settle
 from pages.shared.escape import escaped, plain
 from pages.shared.layout import about, empty, header, link, next_step, say
 from pages.shared.progress import headline, newest, progress
@@ -71,6 +72,7 @@ __all__ = [
     "selected_points",
     "selection",
     "set_view",
+    "settle",
     "show",
     "start",
     "step_example",

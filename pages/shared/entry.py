@@ -1,6 +1,8 @@
-"""Make sure that a page runs inside app.py."""
+"""How a page begins and ends: inside app.py, and leaving little to collect."""
 
 from __future__ import annotations
+
+import gc
 
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
@@ -15,3 +17,14 @@ def inside_app() -> None:
     if PagesManager.uses_pages_directory:
         PagesManager.uses_pages_directory = False
         st.rerun()
+
+
+@st.cache_resource(show_spinner=False)
+def settle(page: str) -> None:
+    """Keep all that a page has imported out of garbage collections from now on.
+
+    Streamlit collects after every click, which takes longer than most clicks when every object of
+    every library is looked at.
+    """
+    gc.collect()
+    gc.freeze()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import shutil
 import time
 
@@ -39,3 +40,8 @@ def test_finished_runs_are_listed_and_a_damaged_one_says_so(open_page, words, ru
     assert "60 examples" in said
     assert "run 'another' has no thumbnail" in said
     assert any("Open" in link.label for link in app.get("page_link"))
+
+
+def test_what_pages_import_is_kept_out_of_the_collections_after_clicks(open_page, no_runs):
+    open_page("overview")
+    assert gc.get_freeze_count() > 10_000
