@@ -57,9 +57,9 @@ class Progress:
         self._began = self._told = self._estimated = time.monotonic()
 
     def encoding(self, what: str, done: int, total: int) -> None:
-        """Tell how many texts or images are encoded."""
+        """Tell how many chunks of texts or images are encoded."""
         now = time.monotonic()
-        if now - self._told >= _SECONDS_BETWEEN_EVENTS:
+        if now - self._told >= _SECONDS_BETWEEN_EVENTS or done == total:
             self._told = now
             self.tell("encoding", what=what, done=done, total=total)
 
