@@ -18,7 +18,13 @@ from typing import Any
 
 from emap_core.errors import Cancelled, EmapError, RunError, SettingError
 
-_COLUMNS = ("text", "image", "label", "id")
+_COLUMNS = {
+    "text": "the texts of a table",
+    "image": "the images of a table",
+    "label": "the labels of a table",
+    "id": "the ids of a table",
+    "regions": "the regions of a table's images, which the model reads in their place",
+}
 _RUN_SETTINGS: dict[str, dict[str, Any]] = {
     "--method": {"choices": ("exact", "sampled", "subsample"), "help": "exact by default"},
     "--images-per-text": {"type": int, "metavar": "K", "help": "sampled: images that a text meets"},
@@ -148,10 +154,8 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data", required=True, metavar="SPEC", help="demo:easy-vqa, csv:FILE, …")
     parser.add_argument("--limit", type=int, metavar="N", help="a seeded sample of the examples")
-    for what in _COLUMNS:
-        parser.add_argument(
-            f"--{what}-column", metavar="NAME", help=f"the {what}s of a table, if not the usual"
-        )
+    for what, meaning in _COLUMNS.items():
+        parser.add_argument(f"--{what}-column", metavar="NAME", help=f"{meaning}, if not the usual")
     parser.add_argument(
         "--skip-bad", action="store_true", help="leave out bad rows of a table, and list them"
     )

@@ -12,6 +12,12 @@ import numpy as np
 import pandas as pd
 
 from emap_core.datasets.base import Examples, ImageFiles, Task, fingerprint_of
+from emap_core.datasets.regions import (
+    RegionFiles,
+    key_of_regions,
+    look_like_regions,
+    regions_reader,
+)
 from emap_core.datasets.table_values import (
     BadValueError,
     id_reader,
@@ -25,6 +31,7 @@ USUAL_NAMES = {
     "text": ("text", "caption", "question", "sentence", "prompt", "title"),
     "image": ("image", "image_path", "file_name", "filename", "image_file", "img", "path"),
     "label": ("label", "labels", "answer", "class", "category", "target"),
+    "regions": ("regions", "region_features", "features"),
     "id": ("id", "uid", "example_id", "question_id"),
 }
 """What columns are called where nobody says it, in order of preference and whatever the case."""
@@ -32,12 +39,13 @@ USUAL_NAMES = {
 
 @dataclass(frozen=True)
 class Columns:
-    """Where texts, images, labels and ids stand in a table."""
+    """Where texts, images, labels, ids and regions stand in a table."""
 
     text: str
     image: str
     label: str | None
     id: str | None
+    regions: str | None
 
 
 def guess_columns(table: pd.DataFrame) -> dict[str, str | None]:
@@ -54,6 +62,7 @@ def load_table(
     image_column: str | None = None,
     label_column: str | None = None,
     id_column: str | None = None,
+    regions_column: str | None = None,
     task: Task | None = None,
     classes: str | Sequence[str] | None = None,
     skip_bad: bool = False,
@@ -71,6 +80,10 @@ def load_table(
     text_column, image_column, label_column, id_column : str, optional
         Columns that are not named are looked for under their `USUAL_NAMES`; an empty
         `label_column` says that there are no labels.
+    regions_column : str, optional
+        Regions that go to the model in place of the image: paths of .npz files or
+        ``{"features": …, "boxes": …}``. A column of a usual name is taken if it looks like that;
+        an empty name takes none.
     task : str, optional
         By default multilabel where labels are lists, else multiclass.
     classes : str or sequence of str, optional
@@ -91,6 +104,7 @@ def load_table(
         image=_needed(source, table, "image", image_column),
         label=_find(source, table, "label", label_column),
         id=_find(source, table, "id", id_column),
+        regions=_find(source, table, "regions", regions_column),
     )
     names = _class_names(classes, table, columns.label)
     rows = _Rows(source, table, skip_bad)
@@ -102,6 +116,10 @@ def load_table(
         labels = rows.read(columns.label, reader)
     if columns.id is not None:
         rows.read(columns.id, id_reader())
+    regions, cells = None, []
+    if columns.regions is not None:
+        regions = rows.read(columns.regions, regions_reader(folder, whole=skip_bad))
+        cells = [rows.cell_name(row, columns.regions) for row in range(len(table))]
     rows.check_images(files)
     kept = rows.kept()
     ids = range(1, len(table) + 1) if columns.id is None else table[columns.id].tolist()
@@ -110,6 +128,13 @@ def load_table(
         return [values[row] for row in kept]
 
     keys = [fingerprint_of(f) if isinstance(f, bytes) else str(f) for f in chosen(files)]
+    states = _states(chosen(files), keys)
+    inputs = None if regions is None else RegionFiles(chosen(regions), chosen(cells))
+    if inputs is not None:
+        of_regions = [key_of_regions(one) for one in inputs.stored]
+        states += _states(inputs.stored, of_regions)
+        # The same picture with other regions is another input.
+        keys = [f"{image} {key}" for image, key in zip(keys, of_regions, strict=True)]
     content = [chosen(texts), None if labels is None else chosen(labels), chosen(ids), names, task]
     return Examples(
         texts=chosen(texts),
@@ -118,8 +143,9 @@ def load_table(
         ids=[str(name) for name in chosen(ids)],
         classes=names,
         task=task or "multiclass",
-        fingerprint=fingerprint_of(json.dumps(content, default=str), *_states(chosen(files), keys)),
+        fingerprint=fingerprint_of(json.dumps(content, default=str), *states),
         image_keys=keys,
+        image_inputs=inputs,
         groups=_groups(table, columns, kept),
         skipped=[rows.wrong[row] for row in sorted(rows.wrong)],
     )
@@ -142,9 +168,7 @@ class _Rows:
                 values.append(convert(value))
             except BadValueError as error:
                 kind = LabelError if error.of_label else DatasetError
-                self._refuse(
-                    row, f"row {row + 1} of {self.source}, column {column!r}: {error}", kind
-                )
+                self._refuse(row, f"{self.cell_name(row, column)}: {error}", kind)
                 values.append(None)
         return values
 
@@ -170,6 +194,10 @@ class _Rows:
         """Return what messages call an image."""
         what = "the image" if isinstance(file, bytes) else f"image {file}"
         return f"{what} in row {row + 1} of {self.source}"
+
+    def cell_name(self, row: int, column: str) -> str:
+        """Return what messages call a cell."""
+        return f"row {row + 1} of {self.source}, column {column!r}"
 
     def kept(self) -> list[int]:
         """Return the rows with nothing wrong."""
@@ -204,7 +232,10 @@ def _find(source: str, table: pd.DataFrame, what: str, named: str | None) -> str
     if named == "":
         return None
     spelled = {str(column).lower(): str(column) for column in reversed(list(table.columns))}
-    return next((spelled[name] for name in USUAL_NAMES[what] if name in spelled), None)
+    found = [spelled[name] for name in USUAL_NAMES[what] if name in spelled]
+    if what == "regions":
+        found = [column for column in found if look_like_regions(table[column].tolist())]
+    return found[0] if found else None
 
 
 def _listed(table: pd.DataFrame) -> str:
@@ -223,7 +254,7 @@ def _class_names(
 
 
 def _groups(table: pd.DataFrame, columns: Columns, kept: list[int]) -> pd.DataFrame | None:
-    used = {columns.text, columns.image, columns.label, columns.id}
+    used = {columns.text, columns.image, columns.label, columns.id, columns.regions}
     plain = [
         column
         for column in table.columns
@@ -233,11 +264,11 @@ def _groups(table: pd.DataFrame, columns: Columns, kept: list[int]) -> pd.DataFr
     return table[plain].iloc[kept].reset_index(drop=True) if plain else None
 
 
-def _states(files: Sequence[Path | bytes], keys: Sequence[str]) -> list[str]:
-    """Return what tells whether images are still the same, without reading all of each file."""
+def _states(files: Sequence[Any], keys: Sequence[str]) -> list[str]:
+    """Return what tells whether files are still the same, without reading all of each file."""
     states = {}
     for file, key in zip(files, keys, strict=True):
-        if key not in states and not isinstance(file, bytes):
+        if key not in states and isinstance(file, Path):
             state = file.stat()
             states[key] = f"{file.name} {state.st_size} {state.st_mtime_ns}"
         states.setdefault(key, key)

@@ -87,19 +87,24 @@ def read_image(value: Any, folder: Path) -> Path | bytes:
         raise BadValueError("there is no image")
     if isinstance(value, bytes):
         return value
+    return read_path("image", value, folder)
+
+
+def read_path(what: str, value: Any, folder: Path) -> Path:
+    """Return the path of a file that may be opened; a relative one starts at `folder`."""
     if not isinstance(value, str):
-        raise BadValueError(f"the image is a {type(value).__name__}; expected a path or bytes")
+        raise BadValueError(f"the {what} is a {type(value).__name__}; expected a path or bytes")
     if _ADDRESS.match(value):
         raise BadValueError(
-            f"the image is the address {value[:60]}; expected a file, "
+            f"the {what} is the address {value[:60]}; expected a file, "
             "since what an address shows may change: download it first"
         )
     if len(value) > _LONGEST_PATH:
-        raise BadValueError(f"the image's path has {len(value):,} characters")
+        raise BadValueError(f"the {what}'s path has {len(value):,} characters")
     roots = roots_of_environment()
     if roots is not None and not lies_in(folder / value, (folder, *roots)):
         raise BadValueError(
-            f"the image {value[:60]!r} is outside of the table's folder and of EMAP_ROOTS"
+            f"the {what} {value[:60]!r} is outside of the table's folder and of EMAP_ROOTS"
         )
     return folder / value
 

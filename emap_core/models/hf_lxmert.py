@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from emap_core.errors import ModelError, SettingError
+from emap_core.errors import SettingError
 from emap_core.models.hf import Checkpoint, FromCheckpoint, names_of_classes
+from emap_core.models.regions import hide_padding, pad_regions
 
 
 class Lxmert(FromCheckpoint):
@@ -32,53 +31,28 @@ class Lxmert(FromCheckpoint):
         seen = words["attention_mask"]
         read = self.model.lxmert.embeddings(words["input_ids"], torch.zeros_like(seen))
         for layer in self.model.lxmert.encoder.layer:
-            read = layer(read, _hiding(seen, read))[0]
+            read = layer(read, hide_padding(seen, read))[0]
         return {"words": read, "seen": seen}
 
     def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
         """Return the read regions, shape (B, regions, D), and which are no padding."""
-        found = [self._regions(image) for image in images]
-        longest = max(len(features) for features, _ in found)
-        seen = torch.zeros(len(found), longest, dtype=torch.long)
-        features = torch.zeros(len(found), longest, self.model.config.visual_feat_dim)
-        boxes = torch.zeros(len(found), longest, self.model.config.visual_pos_dim)
-        for row, (each, places) in enumerate(found):
-            seen[row, : len(each)] = 1
-            features[row, : len(each)], boxes[row, : len(each)] = each, places
-        encoder, seen = self.model.lxmert.encoder, seen.to(self.device)
-        read = encoder.visn_fc(features.to(self.device), boxes.to(self.device))
+        config, encoder = self.model.config, self.model.lxmert.encoder
+        found = pad_regions("LXMERT", images, config.visual_feat_dim, config.visual_pos_dim)
+        seen = found.seen.to(self.device)
+        read = encoder.visn_fc(found.features.to(self.device), found.boxes.to(self.device))
         for layer in encoder.r_layers:
-            read = layer(read, _hiding(seen, read))[0]
+            read = layer(read, hide_padding(seen, read))[0]
         return {"regions": read, "seen": seen}
 
     def score(self, text_states: Any, image_states: Any) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, C)."""
         words, regions = text_states["words"], image_states["regions"]
-        words_hidden = _hiding(text_states["seen"], words)
-        regions_hidden = _hiding(image_states["seen"], regions)
+        words_hidden = hide_padding(text_states["seen"], words)
+        regions_hidden = hide_padding(image_states["seen"], regions)
         for layer in self.model.lxmert.encoder.x_layers:
             words, regions = layer(words, words_hidden, regions, regions_hidden)[:2]
         logits: torch.Tensor = self.model.answer_head(self.model.lxmert.pooler(words))
         return logits
-
-    def _regions(self, image: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        stored = np.load(image, allow_pickle=False) if isinstance(image, str | Path) else image
-        config, wanted = self.model.config, "features, (regions, {}), and boxes, (regions, {})"
-        try:
-            arrays = [torch.as_tensor(np.asarray(stored[n], "f4")) for n in ("features", "boxes")]
-        except (KeyError, TypeError, IndexError, AttributeError) as error:
-            raise ModelError(
-                f"LXMERT reads regions, not a {type(image).__name__}; expected image_inputs with "
-                + wanted.format(config.visual_feat_dim, config.visual_pos_dim)
-            ) from error
-        shapes = [tuple(a.shape) for a in arrays]
-        n = len(arrays[0])
-        if shapes != [(n, config.visual_feat_dim), (n, config.visual_pos_dim)]:
-            raise ModelError(
-                f"regions have features {shapes[0]} and boxes {shapes[1]}; expected "
-                + wanted.format(config.visual_feat_dim, config.visual_pos_dim)
-            )
-        return arrays[0], arrays[1]
 
 
 def make(checkpoint: Checkpoint, classes: str | Sequence[str] | None = None) -> Lxmert:
@@ -87,7 +61,3 @@ def make(checkpoint: Checkpoint, classes: str | Sequence[str] | None = None) -> 
     if names is not None and len(names) != n_classes:
         raise SettingError(f"the checkpoint has {n_classes} classes; classes= names {len(names)}")
     return Lxmert(checkpoint, names)
-
-
-def _hiding(seen: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    return (1 - seen[:, None, None].to(like.dtype)) * torch.finfo(like.dtype).min

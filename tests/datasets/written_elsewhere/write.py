@@ -1,6 +1,6 @@
 """Write the small files of this folder with the libraries that people use.
 
-    pip install datasets==5.2.0 webdataset==1.0.2 pillow && python write.py
+    pip install datasets==5.2.0 webdataset==1.0.2 numpy pillow && python write.py
 
 They are kept, so that the tests need neither library.
 """
@@ -9,8 +9,9 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
 import webdataset
-from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, Value
+from datasets import Array2D, ClassLabel, Dataset, DatasetDict, Features, Image, Value
 from PIL import Image as Pictures
 
 FOLDER = Path(__file__).resolve().parent
@@ -25,7 +26,33 @@ def picture(colour):
     return written.getvalue()
 
 
+def write_regions():
+    features = Features(
+        {
+            "question": Value("string"),
+            "image": Image(),
+            "regions": {
+                "features": Array2D((None, 6), "float32"),
+                "boxes": Array2D((None, 4), "float32"),
+            },
+        }
+    )
+    # Of the same picture, the last example has other regions than the first.
+    rng = np.random.default_rng(0)
+    regions = [
+        {
+            "features": rng.normal(size=(n, 6)).astype(np.float32),
+            "boxes": rng.uniform(size=(n, 4)).astype(np.float32),
+        }
+        for n in (3, 5, 2, 4)
+    ]
+    images = [{"bytes": picture(colour), "path": None} for colour in COLOURS]
+    rows = {"question": TEXTS, "image": images, "regions": regions}
+    Dataset.from_dict(rows, features).to_parquet(FOLDER / "datasets_regions.parquet")
+
+
 def main():
+    write_regions()
     features = Features(
         {"question": Value("string"), "image": Image(), "label": ClassLabel(names=["no", "red"])}
     )
