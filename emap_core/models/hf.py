@@ -29,6 +29,8 @@ FAMILIES = {
     "FlavaForPreTraining": "emap_core.models.hf_matching:make",
     "BridgeTowerForImageAndTextRetrieval": "emap_core.models.hf_matching:make",
     "LxmertForQuestionAnswering": "emap_core.models.hf_lxmert:make",
+    "VisualBertForQuestionAnswering": "emap_core.models.hf_visualbert:make",
+    "VisualBertForVisualReasoning": "emap_core.models.hf_visualbert:make",
     "LlavaForConditionalGeneration": "emap_core.models.hf_decoder:make",
     "LlavaNextForConditionalGeneration": "emap_core.models.hf_decoder:make",
     "Idefics3ForConditionalGeneration": "emap_core.models.hf_decoder:make",
@@ -46,6 +48,7 @@ UNTRIED = {
 }
 """Architectures whose processor needs packages that do not go with the pinned torch."""
 
+_READ_REGIONS = ("Lxmert", "VisualBert")
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _OF_PROCESSORS = ("preprocessor_config.json", "processor_config.json")
@@ -105,7 +108,8 @@ def load(name: str, **settings: Any) -> Any:
     folder = _folder(name)
     architecture = _architecture(folder)
     make: Callable[..., Any] = import_name(FAMILIES[architecture])
-    processor = _tokenizer(folder) if architecture.startswith("Lxmert") else _processor(folder)
+    reads_regions = architecture.startswith(_READ_REGIONS)
+    processor = _tokenizer(folder) if reads_regions else _processor(folder)
     fingerprint = _content(folder, repr(sorted(settings.items())))
     # Wrong keyword arguments are found before gigabytes are read.
     check_arguments(f"model 'hf:{name}'", make, (None,), settings)

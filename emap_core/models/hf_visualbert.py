@@ -1,0 +1,95 @@
+"""VisualBERT checkpoints, whose images are regions that a detector found: they come with data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from emap_core.errors import SettingError, SpecError
+from emap_core.models.hf import Checkpoint, FromCheckpoint, names_of_classes
+from emap_core.models.regions import hide_padding, pad_regions
+
+
+class VisualBert(FromCheckpoint):
+    """A joint encoder: words and regions are embedded once, the encoder runs for every pair.
+
+    In place of an image stands a dict, or the path of an .npz file, with ``features``, shape
+    (regions, F): the dataset's ``image_inputs``.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, classes: Sequence[str] | None = None) -> None:
+        super().__init__(checkpoint, classes)
+        self._answers = checkpoint.architecture == "VisualBertForQuestionAnswering"
+
+    def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
+        """Return the embedded words, shape (B, length, D), and which are no padding."""
+        words = self._processor(
+            texts,
+            padding=True,
+            truncation=True,
+            max_length=self.model.config.max_position_embeddings,
+            return_tensors="pt",
+        ).to(self.device)
+        embedded = self.model.visual_bert.embeddings(words["input_ids"])
+        return {"words": embedded, "seen": words["attention_mask"]}
+
+    def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
+        """Return the embedded regions, shape (B, regions, D), and which are no padding."""
+        found = pad_regions("VisualBERT", images, self.model.config.visual_embedding_dim)
+        # The library embeds regions after words; here there are none.
+        no_words = torch.zeros(len(images), 0, dtype=torch.long, device=self.device)
+        embedded = self.model.visual_bert.embeddings(
+            no_words, token_type_ids=no_words, visual_embeds=found.features.to(self.device)
+        )
+        return {"regions": embedded, "seen": found.seen.to(self.device)}
+
+    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:
+        """Return the logits of B aligned pairs, shape (B, C)."""
+        joined = torch.cat([text_states["words"], image_states["regions"]], 1)
+        seen = torch.cat([text_states["seen"], image_states["seen"]], 1)
+        read = self.model.visual_bert.encoder(joined, hide_padding(seen, joined))[0]
+        if self._answers:
+            # As published, the last word before the end of the text, as the library has it.
+            last = text_states["seen"].sum(1) - 2
+            chosen = read[torch.arange(len(read), device=read.device), last]
+        else:
+            chosen = self.model.visual_bert.pooler(read)
+        logits: torch.Tensor = self.model.cls(chosen)
+        return logits
+
+
+def make(checkpoint: Checkpoint, classes: str | Sequence[str] | None = None) -> VisualBert:
+    """Return a VisualBERT for question answering or visual reasoning over one image.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    classes : str or sequence of str, optional
+        Names of the classes, as a list or with commas; those of the checkpoint, if it names them.
+
+    Raises
+    ------
+    SettingError
+        If there are more or fewer classes than the checkpoint has.
+    SpecError
+        If regions bypass the transformer, which the library itself cannot run.
+    """
+    config = checkpoint.model.config
+    if config.bypass_transformer:
+        raise SpecError(
+            f"checkpoint {checkpoint.folder} has bypass_transformer, which transformers cannot "
+            "run; expected a VisualBERT without it"
+        )
+    names = names_of_classes(classes)
+    if names is None:
+        stored = [str(config.id2label[number]) for number in sorted(config.id2label)]
+        # LABEL_0 and the like stand there where nobody named the classes.
+        numbered = all(name == f"LABEL_{number}" for number, name in enumerate(stored))
+        names = None if numbered else stored
+    if names is not None and len(names) != config.num_labels:
+        raise SettingError(
+            f"the checkpoint has {config.num_labels} classes; classes= names {len(names)}"
+        )
+    return VisualBert(checkpoint, names)
