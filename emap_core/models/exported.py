@@ -27,6 +27,7 @@ from PIL import Image
 
 from emap_core.errors import MissingExtraError, SpecError
 from emap_core.models.base import OUTPUTS, Output
+from emap_core.models.pictures import in_colours
 
 INPUTS = ("input_ids", "attention_mask", "pixel_values")
 
@@ -100,8 +101,8 @@ class ExportedModel:
         height, width = self._description.image_size
         pixels = np.stack(
             [
-                np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC))
-                for image in images
+                np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
+                for image in in_colours(images)
             ]
         )
         mean = np.array(self._description.mean, dtype=np.float32)

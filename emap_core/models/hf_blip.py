@@ -10,6 +10,7 @@ import torch
 from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
 from emap_core.models.hf import Checkpoint, FromCheckpoint, names_of_classes
+from emap_core.models.pictures import in_colours
 
 
 class BlipMatching(FromCheckpoint):
@@ -31,7 +32,7 @@ class BlipMatching(FromCheckpoint):
 
     def encode_images(self, images: list[Any]) -> torch.Tensor:
         """Return the patches' embeddings, shape (B, patches, D)."""
-        colours = [image.convert("RGB") for image in images]
+        colours = in_colours(images)
         inputs = self._processor.image_processor(images=colours, return_tensors="pt")
         encoded = self.model.vision_model(pixel_values=inputs["pixel_values"].to(self.device))
         patches: torch.Tensor = encoded.last_hidden_state

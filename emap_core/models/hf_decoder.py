@@ -11,6 +11,7 @@ from PIL import Image
 from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
 from emap_core.models.hf import Checkpoint, FromCheckpoint, names_of_classes
+from emap_core.models.pictures import in_colours
 from emap_core.models.states import take
 
 Normalise = Literal["none", "length"]
@@ -62,7 +63,7 @@ class Decoder(FromCheckpoint):
         Their shapes are (B, layers, heads, length, D) and (B, length): the whole cache of a large
         model, some hundred megabytes an image.
         """
-        read = [self._read_image(image.convert("RGB")) for image in images]
+        read = [self._read_image(image) for image in in_colours(images)]
         longest = max(keys.shape[2] for keys, _ in read)
         shape = (len(read), *read[0][0].shape[:2], longest, read[0][0].shape[3])
         states = {name: read[0][0].new_zeros(shape) for name in ("keys", "values")}

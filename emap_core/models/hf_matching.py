@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from emap_core.models.hf import Checkpoint, FromCheckpoint
+from emap_core.models.pictures import in_colours
 
 
 class Matching(FromCheckpoint):
@@ -28,7 +29,7 @@ class Matching(FromCheckpoint):
         ).to(self.device)
 
     def _pixels(self, images: list[Any]) -> torch.Tensor:
-        colours = [image.convert("RGB") for image in images]
+        colours = in_colours(images)
         inputs = self._processor.image_processor(images=colours, return_tensors="pt")
         pixels: torch.Tensor = inputs["pixel_values"].to(self.device)
         return pixels

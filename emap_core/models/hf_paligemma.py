@@ -9,6 +9,7 @@ import torch
 
 from emap_core.models.hf import Checkpoint, names_of_classes
 from emap_core.models.hf_decoder import Decoder, Normalise, check_settings
+from emap_core.models.pictures import in_colours
 
 
 class PaliGemma(Decoder):
@@ -23,7 +24,7 @@ class PaliGemma(Decoder):
 
     def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
         """Return patches, shape (B, patches, D), and the prompt's words up to their end."""
-        read = [self._inputs("a", image.convert("RGB")).to(self.device) for image in images]
+        read = [self._inputs("a", image).to(self.device) for image in in_colours(images)]
         pixels = torch.cat([inputs["pixel_values"] for inputs in read])
         # Images are of one size, so their places in the prompt are as many.
         places = [inputs["input_ids"] for inputs in read]

@@ -12,6 +12,7 @@ from torch.nn import functional
 from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
 from emap_core.models.hf import Checkpoint, FromCheckpoint, names_of_classes
+from emap_core.models.pictures import in_colours
 
 _PADS_TO_THE_END = ("SiglipModel", "Siglip2Model")
 """Models that attend to padding, and were trained with texts padded to the full length."""
@@ -32,7 +33,7 @@ class TwoTower(FromCheckpoint):
 
     def encode_images(self, images: list[Any]) -> torch.Tensor:
         """Return unit-length embeddings of the images, shape (B, D)."""
-        colours = [image.convert("RGB") for image in images]
+        colours = in_colours(images)
         inputs = self._processor.image_processor(images=colours, return_tensors="pt")
         features = self.model.get_image_features(**inputs.to(self.device))
         return functional.normalize(_pooled(features), dim=-1)

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from emap_core.errors import SettingError
 from emap_core.models.hf import Checkpoint, FromCheckpoint, names_of_classes
+from emap_core.models.pictures import in_colours
 
 
 class Vilt(FromCheckpoint):
@@ -28,7 +29,7 @@ class Vilt(FromCheckpoint):
 
     def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
         """Return the patches' embeddings, shape (B, patches, D), and which are no padding."""
-        embedded = [self._patches(image.convert("RGB")) for image in images]
+        embedded = [self._patches(image) for image in in_colours(images)]
         longest = max(patches.shape[1] for patches, _ in embedded)
         pads = [(patches, seen, longest - patches.shape[1]) for patches, seen in embedded]
         return {

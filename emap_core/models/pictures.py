@@ -1,0 +1,28 @@
+"""Pictures as a model reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from PIL import Image
+
+from emap_core.errors import ModelError
+
+
+def in_colours(images: Sequence[Any]) -> list[Image.Image]:
+    """Return images in RGB.
+
+    Raises
+    ------
+    ModelError
+        If one is no PIL image, as where the data has regions for models that read those.
+    """
+    for image in images:
+        if not isinstance(image, Image.Image):
+            raise ModelError(
+                f"the model reads images, and the data has a {type(image).__name__} in place of "
+                "one; if that is a table's column of regions, leave it out with regions_column='' "
+                "(--regions-column '')"
+            )
+    return [image.convert("RGB") for image in images]
