@@ -81,9 +81,9 @@ def load_table(
         Columns that are not named are looked for under their `USUAL_NAMES`; an empty
         `label_column` says that there are no labels.
     regions_column : str, optional
-        Regions that go to the model in place of the image: paths of .npz files or
-        ``{"features": …, "boxes": …}``. A column of a usual name is taken if it looks like that;
-        an empty name takes none.
+        Regions that go to the model in place of the image: paths of .npz files, their content, or
+        ``{"features": …, "boxes": …}``. A column of a usual name is taken if it holds paths or the
+        latter; an empty name takes none.
     task : str, optional
         By default multilabel where labels are lists, else multiclass.
     classes : str or sequence of str, optional

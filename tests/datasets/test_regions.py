@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -82,6 +83,18 @@ def test_regions_may_stand_in_the_table_itself(kind, folder):
     check(data.image_inputs, some_regions())
     only_features = [{"features": one["features"].tolist()} for one in some_regions()]
     assert list(load(folder, table(only_features), kind).image_inputs[0]) == ["features"]
+
+
+def test_shards_may_hold_the_files_of_regions(folder):
+    with tarfile.open(folder / "shard.tar", "w") as shard:
+        for number, name in enumerate("abc"):
+            (folder / "words.txt").write_text(TEXTS[number])
+            shard.add(folder / "words.txt", f"{number}.txt")
+            shard.add(folder / "red.png", f"{number}.png")
+            shard.add(folder / "found" / f"{name}.npz", f"{number}.npz")
+    data = load_dataset(f"webdataset:{folder}/*.tar", regions_column="npz")
+    check(data.image_inputs, some_regions())
+    assert find_cells(data).shape == (3, 3)
 
 
 def test_regions_are_read_as_datasets_wrote_them():
