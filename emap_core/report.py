@@ -25,7 +25,7 @@ from emap_core.figures import (
 from emap_core.figures.style import bracket, measured, percent
 from emap_core.inference import metric
 from emap_core.runs import Run
-from emap_core.runs.folder import replacing
+from emap_core.runs.store import replacing
 
 MOST_POINTS = 10_000
 MOST_ROWS = 200

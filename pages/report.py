@@ -119,7 +119,7 @@ def _zipped(folder: Path) -> bytes:
         for path in sorted(folder.rglob("*")):
             # Locks and half-written files belong to this machine.
             if path.is_file() and not path.name.startswith("."):
-                archive.write(path, Path(folder.name) / path.relative_to(folder))
+                archive.writestr(f"{folder.name}/{path.relative_to(folder)}", path.read_bytes())
     return buffer.getvalue()
 
 

@@ -1,4 +1,5 @@
 import os
+import uuid
 
 # Before torch is loaded: the workers share the cores, and so do the processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -6,7 +7,20 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 from samples import make_examples
 
+from emap_core.runs.store import location, remove_folder
+
 
 @pytest.fixture
 def examples():
     return make_examples()
+
+
+@pytest.fixture(params=["a folder", "memory:"])
+def store(request, tmp_path):
+    """Where runs may lie: in a folder, and behind a URL, where nothing but whole files is known."""
+    if request.param == "a folder":
+        yield tmp_path
+        return
+    root = location(f"memory://{tmp_path.name}-{uuid.uuid4().hex}")
+    yield root
+    remove_folder(root)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import platform
-import shutil
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -34,7 +33,13 @@ from emap_core.engine.workers import LocalWorker, Workers
 from emap_core.errors import Cancelled, EmapError, RunError
 from emap_core.runs import Run
 from emap_core.runs.check import renew_manifest_checksum, write_checksums
-from emap_core.runs.folder import RunFolder, read_json, replacing, runs_root
+from emap_core.runs.folder import RunFolder, read_json, runs_root
+from emap_core.runs.store import (
+    folder_of_this_machine,
+    location,
+    remove_folder,
+    replacing,
+)
 
 Evaluation = ExactEvaluation | SampledEvaluation | SubsampleEvaluation
 
@@ -43,6 +48,8 @@ _EVALUATIONS: dict[str, type[Evaluation]] = {
     "sampled": SampledEvaluation,
     "subsample": SubsampleEvaluation,
 }
+LOCK_SECONDS = 5.0
+"""How long a run that somebody else holds is waited for."""
 _PACKAGES = ("numpy", "torch", "pandas", "scikit-learn", "pillow")
 
 
@@ -105,7 +112,7 @@ def compute(
         A callable ``(texts, images) -> (B, C)``, a staged model, or a spec string.
     dataset : Dataset or str
         A dataset or a spec string.
-    out : path, optional
+    out : path or URL, optional
         The run folder; by default in the runs folder, under a name that is the same for the same
         work. A run that was cut off resumes, a finished one is returned as it is.
     train : Dataset or str, optional
@@ -318,7 +325,7 @@ def _compute(
     else:
         work.resume(plan["n_classes"])
     try:
-        held = folder.lock().acquire(timeout=5)
+        held = folder.lock().acquire(timeout=LOCK_SECONDS)
     except filelock.Timeout:
         raise RunError(
             f"run {folder.id!r} is being computed by another process; follow it, or cancel it"
@@ -370,8 +377,9 @@ def _as_it_is(folder: RunFolder, progress: Progress) -> RunFolder:
 @contextlib.contextmanager
 def _turn(device: str, progress: Progress) -> Iterator[None]:
     """Wait until no other queued run uses the device; the lock goes with the process."""
-    runs_root().mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(runs_root() / f".device-{device.replace(':', '-')}.lock")
+    here = folder_of_this_machine(runs_root())
+    here.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(here / f".device-{device.replace(':', '-')}.lock")
     waiting = False
     while True:
         progress.check()
@@ -390,7 +398,7 @@ def _turn(device: str, progress: Progress) -> Iterator[None]:
 
 def _folder_path(work: Work, out: str | Path | None) -> Path:
     if out is not None:
-        return Path(out)
+        return location(out)
     if work.fingerprint is not None:
         part = work.settings.part
         of_part = f"-part-{part[0]}-of-{part[1]}" if part else ""
@@ -479,7 +487,7 @@ def _evaluate(
             np.savez(file, **linear_baselines(work, work.train))  # type: ignore[arg-type]  # names
     finish_run(folder, {**manifest, "n_pairs_evaluated": n_pairs}, result, work.text_order)
     for leftover in (folder.tiles, folder.states):
-        shutil.rmtree(leftover, ignore_errors=True)
+        remove_folder(leftover)
     folder.probe.unlink(missing_ok=True)
     # A run is whole without its checksums, so a disk that is full by now does not undo it.
     with contextlib.suppress(OSError):

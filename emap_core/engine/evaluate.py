@@ -20,7 +20,7 @@ from emap_core.engine.states import EncodedItems
 from emap_core.errors import ModelError, SettingError
 from emap_core.models import states as trees
 from emap_core.models.base import Outputs, Scorer
-from emap_core.runs.folder import replacing
+from emap_core.runs.store import replacing
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -264,7 +264,7 @@ class TileSums:
     def load(cls, path: Path) -> TileSums | None:
         """Return stored sums; None where there are none or the file is damaged."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 weight = float(stored["weight"])
                 return cls(
                     rows=stored["rows"],

@@ -16,8 +16,9 @@ from emap_core.engine.progress import Progress
 from emap_core.engine.work import Work
 from emap_core.engine.workers import FinishedTile, Workers
 from emap_core.errors import RunError, SettingError
-from emap_core.runs.folder import RunFolder, replacing
+from emap_core.runs.folder import RunFolder
 from emap_core.runs.grid import create_grid, n_channels, open_grid
+from emap_core.runs.store import replacing
 
 
 class ExactEvaluation:
@@ -72,7 +73,8 @@ class ExactEvaluation:
         probe = None
         if plan.probe != (0, 0):
             try:
-                probe = np.load(folder.probe, allow_pickle=False)
+                with folder.probe.open("rb") as file:
+                    probe = np.load(file, allow_pickle=False)
             except (OSError, ValueError) as error:
                 raise RunError(f"probe.npy of run {folder.id!r} cannot be read: {error}") from error
         return cls(folder, work, plan, probe)

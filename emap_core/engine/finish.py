@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.sampled import SampledFit
 from emap_core.runs import Run
-from emap_core.runs.folder import Json, RunFolder, replacing
+from emap_core.runs.folder import Json, RunFolder
+from emap_core.runs.store import replacing
 
 
 def finish_run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from emap_core.runs import Run
 from emap_core.runs.check import write_checksums
 from emap_core.runs.folder import Json, RunFolder, find_run
 from emap_core.runs.grid import create_grid, n_channels, open_grid
+from emap_core.runs.store import location, replacing
 
 
 def merge_parts(parts: Sequence[str | Path], out: str | Path) -> Run:
@@ -32,8 +32,8 @@ def merge_parts(parts: Sequence[str | Path], out: str | Path) -> Run:
     Parameters
     ----------
     parts : sequence of str or path
-        Ids or folders of what ``compute_part`` made; left as they are.
-    out : path
+        Ids, folders or URLs of what ``compute_part`` made; left as they are.
+    out : path or URL
         Folder of the merged run.
 
     Raises
@@ -45,7 +45,7 @@ def merge_parts(parts: Sequence[str | Path], out: str | Path) -> Run:
     if not folders:
         raise RunError("there is nothing to merge; name the folders of the parts")
     manifest, plan = _in_common(folders)
-    whole = RunFolder(Path(out))
+    whole = RunFolder(location(out))
     if (whole.path / "run.json").exists():
         raise RunError(f"{whole.path} is a run already; give another out")
     tiles = list(plan.tiles())
@@ -54,9 +54,9 @@ def merge_parts(parts: Sequence[str | Path], out: str | Path) -> Run:
 
     for path in (folders[0].texts, folders[0].examples, folders[0].path / "labels.npy"):
         if path.exists():
-            whole.path.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, whole.path / path.name)
-    shutil.copytree(_with_thumbnails(folders).images, whole.images, dirs_exist_ok=True)
+            _copy(path, whole.path / path.name)
+    for path in _thumbnails(_with_thumbnails(folders)):
+        _copy(path, whole.images / path.name)
     sums = GridSums(targets, plan.n_classes)
     for tile, holder in zip(tiles, holders, strict=True):
         stored = TileSums.load(tile_file(holder, tile))
@@ -134,8 +134,8 @@ def _holders(folders: list[RunFolder], tiles: list[Tile]) -> list[RunFolder]:
 
 def _targets(folder: RunFolder) -> tuple[Targets, Any]:
     """Return where the examples are, and the order of the texts, as the run's tables tell."""
-    texts = [str(text) for text in pd.read_parquet(folder.texts)["text"]]
-    examples = pd.read_parquet(folder.examples)
+    texts = [str(text) for text in _table(folder.texts)["text"]]
+    examples = _table(folder.examples)
     text_index = examples["text_index"].to_numpy(np.intp)
     image_index = examples["image_index"].to_numpy(np.intp)
     order = order_texts(texts)
@@ -143,8 +143,22 @@ def _targets(folder: RunFolder) -> tuple[Targets, Any]:
     return Targets(np.argsort(order)[text_index], image_index, p[order], q), order
 
 
+def _thumbnails(folder: RunFolder) -> list[Path]:
+    return list(folder.images.glob("*.parquet"))
+
+
 def _with_thumbnails(folders: list[RunFolder]) -> RunFolder:
-    return max(folders, key=lambda folder: len(list(folder.images.glob("*.parquet"))))
+    return max(folders, key=lambda folder: len(_thumbnails(folder)))
+
+
+def _copy(path: Path, to: Path) -> None:
+    with replacing(to) as temporary:
+        temporary.write_bytes(path.read_bytes())
+
+
+def _table(path: Path) -> pd.DataFrame:
+    with path.open("rb") as file:
+        return pd.read_parquet(file)
 
 
 def _copy_grid(

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from emap_core.models import states as trees
 from emap_core.models.base import Scorer
 from emap_core.models.states import States
-from emap_core.runs.folder import replacing
+from emap_core.runs.store import on_disk, replacing
 
 Index = NDArray[np.intp]
 
@@ -366,7 +366,7 @@ def _save(path: Path, states: States) -> None:
 
 def _load(path: Path) -> States | None:
     try:
-        with safe_open(path, framework="pt", device="cpu") as stored:
+        with on_disk(path) as file, safe_open(file, framework="pt", device="cpu") as stored:
             structure = _untagged(json.loads(stored.metadata()["structure"]))
 
             def read(name: str) -> Any:

@@ -15,8 +15,9 @@ from emap_core.engine.evaluate import Started, TileSums
 from emap_core.engine.plan import Tile
 from emap_core.engine.progress import Progress
 from emap_core.engine.work import Work
-from emap_core.runs.folder import RunFolder, replacing
+from emap_core.runs.folder import RunFolder
 from emap_core.runs.grid import Cells, channels
+from emap_core.runs.store import replacing
 
 Index = NDArray[np.intp]
 Corner = NDArray[Any] | None
@@ -79,7 +80,7 @@ class FinishedBlock:
 def load_block(path: Path) -> NDArray[Any] | None:
     """Return a block's stored outputs; None where there are none or the file is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return np.asarray(stored["values"])
     except (FileNotFoundError, zipfile.BadZipFile, ValueError, KeyError, EOFError):
         return None

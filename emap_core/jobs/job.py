@@ -1,4 +1,4 @@
-"""A job is a child process with a folder of its own, ``<runs>/.jobs/<id>``.
+"""A job is a child process of this machine with a folder of its own, ``<runs>/.jobs/<id>``.
 
 The child holds the lock of its folder for as long as it lives, so whoever looks, this server, the
 next one or a terminal, sees whether it is alive; its standard output tells how far it is. There is
@@ -24,6 +24,7 @@ from typing import Any, Literal
 from emap_core.errors import RunError
 from emap_core.jobs.work import Work
 from emap_core.runs.folder import RunFolder, describe_run, read_json, runs_root, write_json
+from emap_core.runs.store import address, folder_of_this_machine
 
 Command = Literal["plan", "run"]
 State = Literal[
@@ -193,7 +194,7 @@ def list_jobs() -> list[Job]:
 
 
 def _jobs_root() -> Path:
-    return runs_root() / ".jobs"
+    return folder_of_this_machine(runs_root()) / ".jobs"
 
 
 def _launch(
@@ -222,7 +223,7 @@ def _launch(
             env={
                 **os.environ,
                 **roots,
-                "EMAP_RUNS": str(runs_root().resolve()),
+                "EMAP_RUNS": address(runs_root()),
                 "PYTHONPATH": os.pathsep.join(paths),
             },
             # The child keeps the lock open, and nothing that ends this process reaches it.

@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 import filelock
 
 from emap_core.errors import RunError
+from emap_core.runs.store import Lease, is_held, is_local, location, lock_at, replacing
 
 FORMAT = 1
 """Version of the folder's layout; a folder of a newer one is refused, not guessed at."""
@@ -23,20 +24,8 @@ Json = dict[str, Any]
 
 
 def runs_root() -> Path:
-    """Return the folder that holds the runs: ``EMAP_RUNS``, or ``runs`` in the current folder."""
-    return Path(os.environ.get("EMAP_RUNS", "runs"))
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` that takes its place only when the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Return what holds the runs: the folder or URL in ``EMAP_RUNS``, or ``runs`` where we are."""
+    return location(os.environ.get("EMAP_RUNS", "runs"))
 
 
 def write_json(path: Path, content: Json) -> None:
@@ -171,17 +160,17 @@ class RunFolder:
         """Keep the newest progress event for whoever watches."""
         write_json(self.path / "progress.json", event)
 
-    def lock(self) -> filelock.BaseFileLock:
+    def lock(self) -> filelock.BaseFileLock | Lease:
         """Return the lock that whoever computes the run holds."""
         self.path.mkdir(parents=True, exist_ok=True)
-        return filelock.FileLock(self.path / ".lock")
+        return lock_at(self.path / ".lock")
 
     @contextmanager
     def inference_lock(self) -> Iterator[None]:
         """Let one process compute the intervals while others wait for them."""
         try:
             self.inference.mkdir(exist_ok=True)
-            lock = filelock.FileLock(self.inference / ".lock")
+            lock = lock_at(self.inference / ".lock")
             lock.acquire()
         except OSError:
             # On a read-only disk nothing is kept, so there is nothing to wait for.
@@ -194,16 +183,7 @@ class RunFolder:
 
     def is_locked(self) -> bool:
         """Whether some process computes the run just now."""
-        if not (self.path / ".lock").exists():
-            return False
-        try:
-            with filelock.FileLock(self.path / ".lock", timeout=0):
-                return False
-        except filelock.Timeout:
-            return True
-        except OSError:
-            # A read-only folder is one that nobody here computes.
-            return False
+        return is_held(self.path / ".lock")
 
     def status(self) -> Status:
         """Return how far the run is; a run that says it runs while nobody holds it was cut off."""
@@ -254,8 +234,10 @@ def find_run(name: str | Path) -> Path:
     RunError
         If there is no such run.
     """
-    path = Path(name)
-    for candidate in (runs_root() / path, path):
+    path = location(name)
+    # Behind a URL only a name can be looked for, and a URL lies in no other folder.
+    candidates = [runs_root() / path] if is_local(path) else []
+    for candidate in (*candidates, path):
         if (candidate / "run.json").is_file():
             return candidate
     raise RunError(f"there is no run {str(name)!r}, neither in {runs_root()} nor as a folder")

@@ -18,6 +18,7 @@ from scipy import special
 from zarr.codecs import Crc32cCodec
 
 from emap_core.errors import RunError
+from emap_core.runs.store import array_store
 
 Cells = NDArray[np.float32]
 Index = NDArray[np.intp]
@@ -29,7 +30,7 @@ Reading = Literal["logits", "centred", "probabilities"]
 def create_grid(path: Path, shape: tuple[int, int, int], chunk: tuple[int, int]) -> zarr.Array[Any]:
     """Create the store for a grid of `shape` (U_t, U_v, C) in chunks of (texts, images)."""
     return zarr.create_array(
-        store=str(path),
+        store=array_store(path),
         shape=shape,
         chunks=(*chunk, shape[2]),
         dtype="float32",
@@ -56,7 +57,7 @@ def channels(cells: NDArray[Any], kept: list[int] | None) -> Cells:
 
 def open_grid(path: Path) -> zarr.Array[Any]:
     """Open the store of a grid for writing further tiles."""
-    return zarr.open_array(store=str(path), mode="r+")
+    return zarr.open_array(store=array_store(path), mode="r+")
 
 
 class Grid:
@@ -74,7 +75,7 @@ class Grid:
 
     def __init__(self, path: Path, text_order: Index, kept: list[int] | None = None) -> None:
         try:
-            self._store = zarr.open_array(store=str(path), mode="r")
+            self._store = zarr.open_array(store=array_store(path), mode="r")
         except (OSError, ValueError, KeyError) as error:
             raise RunError(
                 f"the grid of run {path.parent.name!r} cannot be opened: {error}"

@@ -24,9 +24,10 @@ from emap_core.inference import Gap, Interval, Verdict, sampled
 from emap_core.inference.metrics import Space, Task
 from emap_core.inference.sampled import PairSampling, with_pair_sampling
 from emap_core.inference.subsample import Scores, spread, subsample_intervals, subsample_scores
-from emap_core.runs.folder import RunFolder, find_run, read_json, replacing, write_json
+from emap_core.runs.folder import RunFolder, find_run, read_json, write_json
 from emap_core.runs.grid import Grid, Reading
 from emap_core.runs.slices import to_csv
+from emap_core.runs.store import replacing
 
 if TYPE_CHECKING:
     from emap_core.inference import Intervals
@@ -143,7 +144,8 @@ class Run:
         if not path.exists():
             return None
         try:
-            labels: NDArray[Any] = np.load(path, allow_pickle=False)
+            with path.open("rb") as file:
+                labels: NDArray[Any] = np.load(file, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise RunError(f"{path.name} of run {self.id!r} cannot be read: {error}") from error
         return labels
@@ -258,7 +260,8 @@ class Run:
         if part is None:
             path = self._folder.images / f"part-{image // per_part:06d}.parquet"
             try:
-                part = pq.read_table(path).column("thumbnail").to_pylist()
+                with path.open("rb") as file:
+                    part = pq.read_table(file).column("thumbnail").to_pylist()
             except (OSError, KeyError, ValueError) as error:
                 # What cannot be read as a table is a ValueError too.
                 raise RunError(f"run {self.id!r} has no thumbnail of image {image}") from error
@@ -606,7 +609,8 @@ class Run:
 
     def _table(self, path: Path) -> pd.DataFrame:
         try:
-            return pd.read_parquet(path)
+            with path.open("rb") as file:
+                return pd.read_parquet(file)
         except (OSError, ValueError) as error:
             raise RunError(f"{path.name} of run {self.id!r} cannot be read: {error}") from error
 
@@ -627,7 +631,7 @@ class Run:
 
     def _stored(self, path: Path) -> dict[str, Any]:
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 return dict(stored)
         except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error) as error:
             raise RunError(f"{path.name} of run {self.id!r} cannot be read: {error}") from error

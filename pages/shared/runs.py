@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import NoReturn
@@ -11,6 +12,7 @@ import streamlit as st
 from emap_core.errors import RunError
 from emap_core.runs import Run, RunInfo, list_runs
 from emap_core.runs.folder import describe_run, runs_root
+from emap_core.runs.store import address, location
 from pages.shared.entry import inside_app
 from pages.shared.escape import plain
 from pages.shared.selection import select, selected
@@ -37,12 +39,12 @@ def run_labels() -> dict[str, str]:
 
 def all_runs() -> list[RunInfo]:
     """Return the runs in whatever state, the newest first."""
-    return _listed(str(runs_root().resolve()))
+    return _listed(address(runs_root()))
 
 
 @st.cache_resource(ttl=2, show_spinner=False)
 def _listed(root: str) -> list[RunInfo]:
-    return list_runs(Path(root))
+    return list_runs(location(root))
 
 
 def run_info(run_id: str) -> RunInfo | None:
@@ -65,7 +67,7 @@ def open_run(run_id: str) -> Run:
     info = run_info(run_id)
     if info is None:
         raise RunError(f"there is no run {run_id!r} here")
-    return _load(str(info.path.resolve()), (info.path / "run.json").stat().st_mtime_ns)
+    return _load(address(info.path), json.dumps(info.manifest))
 
 
 def run_key(run: Run) -> tuple[str, str]:
@@ -147,7 +149,7 @@ def select_class(run: Run, column: int | None) -> None:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Opening the run …")
-def _load(path: str, stamp: int) -> Run:
+def _load(path: str, manifest: str) -> Run:
     return Run.load(path)
 
 

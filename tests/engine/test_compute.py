@@ -63,8 +63,8 @@ def test_a_callables_images_are_opened_once(examples, tmp_path):
     assert Counting.opened == 23 + 1
 
 
-def test_kept_grid_holds_the_models_outputs(examples, tmp_path):
-    run = emap.compute(Staged(), examples, out=tmp_path / "run", batch_size=17)
+def test_kept_grid_holds_the_models_outputs(examples, store):
+    run = emap.compute(Staged(), examples, out=store / "run", batch_size=17)
     d = run.decomposition
     whole = run.grid.load()
     np.testing.assert_allclose(whole[d.text_index, d.image_index], d.logits, rtol=1e-6)
@@ -76,14 +76,14 @@ def test_kept_grid_holds_the_models_outputs(examples, tmp_path):
     np.testing.assert_array_equal(
         np.concatenate([cells for _, cells in run.grid.blocks()]), whole[rows]
     )
-    assert emap.compute(Staged(), examples, out=tmp_path / "sums", keep="sums").grid is None
+    assert emap.compute(Staged(), examples, out=store / "sums", keep="sums").grid is None
 
 
-def test_the_grid_of_the_most_used_classes_alone_can_be_kept(examples, tmp_path):
+def test_the_grid_of_the_most_used_classes_alone_can_be_kept(examples, store):
     used = np.bincount(examples.labels, minlength=3)
     kept = sorted(np.argsort(-used, kind="stable")[:2].tolist())
-    whole = emap.compute(Staged(), examples, out=tmp_path / "whole")
-    some = emap.compute(Staged(), examples, out=tmp_path / "some", keep_classes=2, batch_size=40)
+    whole = emap.compute(Staged(), examples, out=store / "whole")
+    some = emap.compute(Staged(), examples, out=store / "some", keep_classes=2, batch_size=40)
     assert (some.grid, some.kept_classes) == (None, kept)
     np.testing.assert_allclose(some.decomposition.emap, whole.decomposition.emap, atol=1e-12)
     for c in kept:
@@ -100,7 +100,7 @@ def test_the_grid_of_the_most_used_classes_alone_can_be_kept(examples, tmp_path)
         some.class_grid(missing)
     # As with sums alone: no resample can be projected again without all classes.
     assert "scores alone" in some.gap("accuracy").method
-    assert emap.compute(Staged(), examples, out=tmp_path / "all", keep_classes=9).grid is not None
+    assert emap.compute(Staged(), examples, out=store / "all", keep_classes=9).grid is not None
 
 
 def test_classes_that_nobody_labelled_cannot_be_the_most_used(examples, tmp_path):
@@ -156,8 +156,8 @@ def test_states_that_do_not_fit_on_the_device_are_brought_over_when_needed(
     np.testing.assert_allclose(run.decomposition.logits, expected, atol=1e-9)
 
 
-def test_finished_run_is_returned_as_it_is(examples, tmp_path, monkeypatch):
-    monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
+def test_finished_run_is_returned_as_it_is(examples, store, monkeypatch):
+    monkeypatch.setenv("EMAP_RUNS", str(store))
     first = emap.compute(Staged(), examples)
     model = Staged()
     again = emap.compute(model, examples)
@@ -172,10 +172,10 @@ def test_finished_run_is_returned_as_it_is(examples, tmp_path, monkeypatch):
         ({"space": "probabilities"}, "space was 'logits' and is now 'probabilities'"),
     ],
 )
-def test_other_work_in_the_folder_is_refused(change, message, examples, tmp_path):
-    emap.compute(Staged(), examples, out=tmp_path / "run")
+def test_other_work_in_the_folder_is_refused(change, message, examples, store):
+    emap.compute(Staged(), examples, out=store / "run")
     with pytest.raises(RunError, match=message):
-        emap.compute(Staged(), examples, out=tmp_path / "run", **change)
+        emap.compute(Staged(), examples, out=store / "run", **change)
 
 
 def test_a_model_without_fingerprint_needs_a_name_to_resume(examples, tmp_path):
@@ -187,11 +187,11 @@ def test_a_model_without_fingerprint_needs_a_name_to_resume(examples, tmp_path):
     assert emap.compute(as_callable, examples, **named).id == "named"
 
 
-def test_a_folder_of_something_else_is_left_alone(examples, tmp_path):
-    (tmp_path / "thesis.tex").write_text("years of work")
+def test_a_folder_of_something_else_is_left_alone(examples, store):
+    (store / "thesis.tex").write_text("years of work")
     with pytest.raises(RunError, match="no run"):
-        emap.compute(Staged(), examples, out=tmp_path)
-    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+        emap.compute(Staged(), examples, out=store)
+    assert (store / "thesis.tex").read_text() == "years of work"
 
 
 class Broken(Staged):
@@ -254,7 +254,7 @@ class Fragile(Staged):
         return super().score(text_states, image_states)
 
 
-def test_nan_met_later_names_the_pair_and_keeps_what_is_finished(examples, tmp_path):
+def test_nan_met_later_names_the_pair_and_keeps_what_is_finished(examples, store):
     class Poisoned(Staged):
         def score(self, text_states, image_states):
             scores = super().score(text_states, image_states)
@@ -265,13 +265,13 @@ def test_nan_met_later_names_the_pair_and_keeps_what_is_finished(examples, tmp_p
     # Texts are sorted by length, so the longest comes last.
     longest = max(set(examples.texts), key=len)
     with pytest.raises(ModelError, match=f"nan for the text '{longest}' with the image of"):
-        emap.compute(Poisoned(), examples, out=tmp_path / "run", batch_size=23)
-    info = describe_run(tmp_path / "run")
+        emap.compute(Poisoned(), examples, out=store / "run", batch_size=23)
+    info = describe_run(store / "run")
     assert info.status == "failed"
     assert longest in info.error
-    assert len(list((tmp_path / "run" / "tiles").iterdir())) > 0
+    assert len(list((store / "run" / "tiles").iterdir())) > 0
     model = Staged()
-    emap.compute(model, examples, out=tmp_path / "run", batch_size=23)
+    emap.compute(model, examples, out=store / "run", batch_size=23)
     assert 0 < model.pairs_scored < 11 * 23
     assert model.texts_encoded == model.images_encoded == 0
 
@@ -284,24 +284,24 @@ def same_arrays(a, b):
 
 
 @pytest.mark.parametrize("calls", [2, 5, 9])
-def test_an_interrupted_run_goes_on_to_the_same_bits(calls, examples, tmp_path):
-    whole = emap.compute(Staged(), examples, out=tmp_path / "whole", batch_size=23)
+def test_an_interrupted_run_goes_on_to_the_same_bits(calls, examples, store):
+    whole = emap.compute(Staged(), examples, out=store / "whole", batch_size=23)
     with pytest.raises(ZeroDivisionError):
         emap.compute(
-            Fragile(calls, ZeroDivisionError()), examples, out=tmp_path / "run", batch_size=23
+            Fragile(calls, ZeroDivisionError()), examples, out=store / "run", batch_size=23
         )
     model = Staged()
-    run = emap.compute(model, examples, out=tmp_path / "run", batch_size=23)
+    run = emap.compute(model, examples, out=store / "run", batch_size=23)
     assert same_arrays(run, whole)
 
 
-def test_damaged_tile_is_computed_again(examples, tmp_path):
-    whole = emap.compute(Staged(), examples, out=tmp_path / "whole", batch_size=23)
+def test_damaged_tile_is_computed_again(examples, store):
+    whole = emap.compute(Staged(), examples, out=store / "whole", batch_size=23)
     with pytest.raises(ZeroDivisionError):
-        emap.compute(Fragile(9, ZeroDivisionError()), examples, out=tmp_path / "run", batch_size=23)
-    tile = tmp_path / "run" / "tiles" / "000001.npz"
+        emap.compute(Fragile(9, ZeroDivisionError()), examples, out=store / "run", batch_size=23)
+    tile = store / "run" / "tiles" / "000001.npz"
     tile.write_bytes(tile.read_bytes()[:-40])
-    assert same_arrays(emap.compute(Staged(), examples, out=tmp_path / "run", batch_size=23), whole)
+    assert same_arrays(emap.compute(Staged(), examples, out=store / "run", batch_size=23), whole)
 
 
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
@@ -332,34 +332,34 @@ def test_other_runtime_errors_are_not_taken_for_memory(examples, tmp_path):
         )
 
 
-def test_cancel_takes_effect_within_one_tile(examples, tmp_path):
+def test_cancel_takes_effect_within_one_tile(examples, store):
     model = Staged()
     events = []
     with pytest.raises(Cancelled):
         emap.compute(
             model,
             examples,
-            out=tmp_path / "run",
+            out=store / "run",
             batch_size=23,
             listener=events.append,
             cancelled=lambda: model.pairs_scored > 100,
         )
     assert 100 < model.pairs_scored <= 100 + 2 * 23
-    assert describe_run(tmp_path / "run").status == "cancelled"
+    assert describe_run(store / "run").status == "cancelled"
     assert events[-1]["event"] == "cancelled"
-    assert emap.compute(Staged(), examples, out=tmp_path / "run", batch_size=23).id == "run"
+    assert emap.compute(Staged(), examples, out=store / "run", batch_size=23).id == "run"
 
 
-def test_a_file_cancels_too(examples, tmp_path):
+def test_a_file_cancels_too(examples, store):
     class Asks(Staged):
         def score(self, text_states, image_states):
-            (tmp_path / "run").mkdir(exist_ok=True)
-            if (tmp_path / "run" / "plan.json").exists():
-                (tmp_path / "run" / "cancel").touch()
+            (store / "run").mkdir(exist_ok=True)
+            if (store / "run" / "plan.json").exists():
+                (store / "run" / "cancel").touch()
             return super().score(text_states, image_states)
 
     with pytest.raises(Cancelled):
-        emap.compute(Asks(), examples, out=tmp_path / "run", batch_size=23)
+        emap.compute(Asks(), examples, out=store / "run", batch_size=23)
 
 
 def test_full_disk_is_told_and_the_run_goes_on_later(examples, tmp_path, monkeypatch):
@@ -382,15 +382,15 @@ def test_full_disk_is_told_and_the_run_goes_on_later(examples, tmp_path, monkeyp
     assert same_arrays(run, whole)
 
 
-def test_events_tell_how_far_the_run_is(examples, tmp_path):
+def test_events_tell_how_far_the_run_is(examples, store):
     events = []
-    emap.compute(Staged(), examples, out=tmp_path / "run", batch_size=23, listener=events.append)
+    emap.compute(Staged(), examples, out=store / "run", batch_size=23, listener=events.append)
     kinds = [event["event"] for event in events]
     assert kinds[0] == "planned"
     assert kinds[-1] == "finished"
     last = [event for event in events if event["event"] == "progress"][-1]
     assert last["pairs_done"] == last["pairs_total"] == 11 * 23
-    assert describe_run(tmp_path / "run").progress["event"] == "finished"
+    assert describe_run(store / "run").progress["event"] == "finished"
 
 
 def test_estimate_says_what_a_run_would_cost(examples):

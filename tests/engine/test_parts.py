@@ -18,11 +18,11 @@ def part(number, of, out, data=None, model=None, **settings):
 
 
 @pytest.mark.parametrize("settings", [{}, {"keep": "sums"}, {"keep_classes": 2}])
-def test_parts_merge_to_the_bits_of_the_whole(settings, examples, tmp_path):
-    whole = emap.compute(Staged(), examples, out=tmp_path / "whole", batch_size=20, **settings)
+def test_parts_merge_to_the_bits_of_the_whole(settings, examples, store):
+    whole = emap.compute(Staged(), examples, out=store / "whole", batch_size=20, **settings)
     models = [Staged() for _ in range(3)]
-    parts = [part(i, 3, tmp_path, model=models[i - 1], **settings) for i in (1, 2, 3)]
-    merged = emap.merge_parts(reversed(parts), tmp_path / "merged")
+    parts = [part(i, 3, store, model=models[i - 1], **settings) for i in (1, 2, 3)]
+    merged = emap.merge_parts(reversed(parts), store / "merged")
     # Each part looks at four pairs of the first tile to learn the number of classes.
     assert sum(model.pairs_scored for model in models) == 11 * 23 + 2 * 4
     for name in whole.decomposition.__dataclass_fields__:
@@ -35,58 +35,58 @@ def test_parts_merge_to_the_bits_of_the_whole(settings, examples, tmp_path):
     assert merged.manifest["n_pairs_evaluated"] == 11 * 23
 
 
-def test_a_part_encodes_only_the_images_of_its_tiles(tmp_path):
+def test_a_part_encodes_only_the_images_of_its_tiles(store):
     data = make_examples(n=300, n_texts=5, n_images=200)
     model = Staged()
-    part(1, 8, tmp_path, data, model)
+    part(1, 8, store, data, model)
     assert model.images_encoded <= 64
 
 
-def test_a_part_is_taken_up_like_a_run(tmp_path):
+def test_a_part_is_taken_up_like_a_run(store):
     asked = iter([False] * 4)
     first, model = Staged(), Staged()
     with pytest.raises(Cancelled):
-        part(1, 2, tmp_path, model=first, cancelled=lambda: next(asked, True))
-    part(1, 2, tmp_path, model=model)
+        part(1, 2, store, model=first, cancelled=lambda: next(asked, True))
+    part(1, 2, store, model=model)
     done = model.pairs_scored
     assert 0 < done < 11 * 23 / 2 + 20
-    part(1, 2, tmp_path, model=model)
+    part(1, 2, store, model=model)
     assert model.pairs_scored == done, "a part that is there is not computed again"
-    assert describe_run(tmp_path / "1").status == "part"
+    assert describe_run(store / "1").status == "part"
     with pytest.raises(RunError, match="is not finished but part"):
-        Run.load(tmp_path / "1")
+        Run.load(store / "1")
     with pytest.raises(RunError, match="holds another part"):
-        emap.compute(Staged(), make_examples(), out=tmp_path / "1", batch_size=20)
+        emap.compute(Staged(), make_examples(), out=store / "1", batch_size=20)
 
 
-def test_parts_that_do_not_fit_together_are_refused(tmp_path):
-    one = part(1, 2, tmp_path)
+def test_parts_that_do_not_fit_together_are_refused(store):
+    one = part(1, 2, store)
     with pytest.raises(RunError, match=r"tiles are in none of the parts, the first is \d+"):
-        emap.merge_parts([one], tmp_path / "merged")
-    other_tiles = part(2, 2, tmp_path / "tiles", batch_size=30)
+        emap.merge_parts([one], store / "merged")
+    other_tiles = part(2, 2, store / "tiles", batch_size=30)
     with pytest.raises(RunError, match="different tiles"):
-        emap.merge_parts([one, other_tiles], tmp_path / "merged")
-    other_data = part(2, 2, tmp_path / "data", make_examples(seed=1))
+        emap.merge_parts([one, other_tiles], store / "merged")
+    other_data = part(2, 2, store / "data", make_examples(seed=1))
     with pytest.raises(RunError, match="do not belong together: another data"):
-        emap.merge_parts([one, other_data], tmp_path / "merged")
-    other_setting = part(2, 2, tmp_path / "space", space="probabilities")
+        emap.merge_parts([one, other_data], store / "merged")
+    other_setting = part(2, 2, store / "space", space="probabilities")
     with pytest.raises(RunError, match="another setting"):
-        emap.merge_parts([one, other_setting], tmp_path / "merged")
-    assert not (tmp_path / "merged").exists()
-    rest = part(2, 2, tmp_path)
-    whole = emap.merge_parts([one, rest], tmp_path / "merged")
+        emap.merge_parts([one, other_setting], store / "merged")
+    assert not (store / "merged").exists()
+    rest = part(2, 2, store)
+    whole = emap.merge_parts([one, rest], store / "merged")
     with pytest.raises(RunError, match="is a run already"):
-        emap.merge_parts([one, rest], tmp_path / "merged")
+        emap.merge_parts([one, rest], store / "merged")
     with pytest.raises(RunError, match="is finished and whole"):
-        emap.merge_parts([one, whole.path], tmp_path / "again")
+        emap.merge_parts([one, whole.path], store / "again")
 
 
-def test_a_torn_tile_is_named(tmp_path):
-    parts = [part(i, 2, tmp_path) for i in (1, 2)]
+def test_a_torn_tile_is_named(store):
+    parts = [part(i, 2, store) for i in (1, 2)]
     tile = sorted((parts[0] / "tiles").glob("*.npz"))[1]
     tile.write_bytes(tile.read_bytes()[:100])
     with pytest.raises(RunError, match="tile 1 of run '1' is damaged"):
-        emap.merge_parts(parts, tmp_path / "merged")
+        emap.merge_parts(parts, store / "merged")
 
 
 @pytest.mark.parametrize(
@@ -99,19 +99,19 @@ def test_a_torn_tile_is_named(tmp_path):
         ((1, 200), {"batch_size": 253}, "is empty"),
     ],
 )
-def test_parts_that_cannot_be_are_refused(which, settings, message, examples, tmp_path):
+def test_parts_that_cannot_be_are_refused(which, settings, message, examples, store):
     with pytest.raises(SettingError, match=message):
-        part(*which, tmp_path, **settings)
+        part(*which, store, **settings)
 
 
-def test_parts_and_merging_on_the_command_line(tmp_path, capsys):
+def test_parts_and_merging_on_the_command_line(store, capsys):
     work = ["run", "--model", "demo:concat", "--data", "demo:easy-vqa", "--limit", "30"]
     for i in (1, 2):
-        out = str(tmp_path / str(i))
+        out = str(store / str(i))
         assert main([*work, "--batch-size", "64", "--part", f"{i}/2", "--out", out]) == 0
-    assert capsys.readouterr().out.split() == [str(tmp_path / "1"), str(tmp_path / "2")]
-    folders = [str(tmp_path / "1"), str(tmp_path / "2")]
-    assert main(["merge", *folders, "--out", str(tmp_path / "whole")]) == 0
+    assert capsys.readouterr().out.split() == [str(store / "1"), str(store / "2")]
+    folders = [str(store / "1"), str(store / "2")]
+    assert main(["merge", *folders, "--out", str(store / "whole")]) == 0
     assert "accuracy" in capsys.readouterr().out
     assert main([*work, "--batch-size", "64", "--part", "half"]) == 2
     assert "expected I/N" in capsys.readouterr().err

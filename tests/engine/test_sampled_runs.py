@@ -49,7 +49,7 @@ def test_every_image_for_every_text_is_the_exact_grid(examples, tmp_path):
     assert run.grid is not None
 
 
-def test_an_interrupted_sample_goes_on_to_the_same_bits(examples, tmp_path):
+def test_an_interrupted_sample_goes_on_to_the_same_bits(examples, store):
     settings = {"method": "sampled", "images_per_text": 6, "batch_size": 20}
 
     class Fragile(Staged):
@@ -61,12 +61,12 @@ def test_an_interrupted_sample_goes_on_to_the_same_bits(examples, tmp_path):
                 raise ZeroDivisionError
             return super().score(text_states, image_states)
 
-    whole = emap.compute(Staged(), examples, out=tmp_path / "whole", **settings)
+    whole = emap.compute(Staged(), examples, out=store / "whole", **settings)
     with pytest.raises(ZeroDivisionError):
-        emap.compute(Fragile(), examples, out=tmp_path / "run", **settings)
-    assert describe_run(tmp_path / "run").status == "failed"
+        emap.compute(Fragile(), examples, out=store / "run", **settings)
+    assert describe_run(store / "run").status == "failed"
     model = Staged()
-    run = emap.compute(model, examples, out=tmp_path / "run", **settings)
+    run = emap.compute(model, examples, out=store / "run", **settings)
     assert model.texts_encoded == model.images_encoded == 0
     assert 0 < model.pairs_scored < run.manifest["n_pairs_evaluated"]
     for name in whole.decomposition.__dataclass_fields__:

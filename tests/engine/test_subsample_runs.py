@@ -68,9 +68,9 @@ def test_a_sub_sample_of_everything_is_the_exact_run(examples, tmp_path):
     assert "no spread" in run.intervals().notes[0]
 
 
-def test_an_interrupted_protocol_goes_on_to_the_same_bits(examples, tmp_path):
+def test_an_interrupted_protocol_goes_on_to_the_same_bits(examples, store):
     settings = SETTINGS | {"batch_size": 30}
-    whole = emap.compute(Staged(), examples, out=tmp_path / "whole", **settings)
+    whole = emap.compute(Staged(), examples, out=store / "whole", **settings)
 
     class Fragile(Staged):
         calls = 0
@@ -82,9 +82,9 @@ def test_an_interrupted_protocol_goes_on_to_the_same_bits(examples, tmp_path):
             return super().score(text_states, image_states)
 
     with pytest.raises(ZeroDivisionError):
-        emap.compute(Fragile(), examples, out=tmp_path / "run", **settings)
+        emap.compute(Fragile(), examples, out=store / "run", **settings)
     model = Staged()
-    run = emap.compute(model, examples, out=tmp_path / "run", **settings)
+    run = emap.compute(model, examples, out=store / "run", **settings)
     assert 0 < model.pairs_scored < run.manifest["n_pairs_evaluated"]
     for name in whole.decomposition.__dataclass_fields__:
         np.testing.assert_array_equal(

@@ -17,8 +17,8 @@ def _stored(path, kept):
 
 
 @pytest.mark.parametrize("kept", [None, [4, 1]])
-def test_a_class_is_read_as_asked_for(kept, tmp_path):
-    grid = _stored(tmp_path / "grid.zarr", kept)
+def test_a_class_is_read_as_asked_for(kept, store):
+    grid = _stored(store / "grid.zarr", kept)
     probable = np.exp(VALUES) / np.exp(VALUES).sum(axis=2, keepdims=True)
     for c in kept or range(6):
         np.testing.assert_array_equal(grid.load_class(c), VALUES[:, :, c])
@@ -29,6 +29,6 @@ def test_a_class_is_read_as_asked_for(kept, tmp_path):
         )
 
 
-def test_a_class_that_was_not_kept_is_refused(tmp_path):
+def test_a_class_that_was_not_kept_is_refused(store):
     with pytest.raises(RunError, match="class 3 is not among the 2 whose grid was kept"):
-        _stored(tmp_path / "grid.zarr", [4, 1]).load_class(3)
+        _stored(store / "grid.zarr", [4, 1]).load_class(3)

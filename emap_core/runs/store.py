@@ -1,0 +1,221 @@
+"""Where a run lies: in a folder of this machine, or behind any URL that fsspec can open."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self, cast
+
+import filelock
+
+from emap_core.errors import RunError
+
+LEASE_SECONDS = 60.0
+"""How long a lock behind a URL outlives whoever held it."""
+
+HOW_TO_INSTALL = "pip install 'emap-lens[remote]'"
+
+
+def location(given: str | Path) -> Path:
+    """Return a folder or a file, given as a path or as a URL (``s3:``, ``gs:``, ``memory:``, …).
+
+    What stands behind a URL is no `pathlib.Path` but has those of its methods that runs need.
+
+    Raises
+    ------
+    RunError
+        If what opens the URL is not installed.
+    """
+    if not isinstance(given, str):
+        return given
+    if "://" not in given:
+        return Path(given)
+    if given.startswith("file://"):
+        return Path(given.removeprefix("file://"))
+    try:
+        from upath import UPath
+
+        # Some file systems are only looked for now.
+        path = UPath(given)
+        path.fs  # noqa: B018
+    except (ImportError, ValueError) as error:
+        raise RunError(f"{given} cannot be opened: {error} ({HOW_TO_INSTALL})") from error
+    return cast(Path, path)
+
+
+def is_local(path: Path) -> bool:
+    """Return whether a path is one of this machine's own."""
+    return isinstance(path, Path)
+
+
+def address(path: Path) -> str:
+    """Return the text that `location` makes the same path of, from whatever folder."""
+    return str(path.resolve()) if is_local(path) else str(path)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path on a disk; its file takes the place of `path` if the block succeeds."""
+    if is_local(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        temporary = Path(folder) / path.name
+        yield temporary
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # An object takes its place whole, once all of it is there.
+        cast(Any, path).fs.put_file(str(temporary), cast(Any, path).path)
+
+
+@contextmanager
+def on_disk(path: Path) -> Iterator[Path]:
+    """Give a file as one on a disk, for libraries that open nothing else."""
+    if is_local(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        copy.write_bytes(path.read_bytes())
+        yield copy
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder with all that is in it, as far as that is possible."""
+    if is_local(path):
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    with suppress(OSError):
+        cast(Any, path).fs.rm(cast(Any, path).path, recursive=True)
+
+
+def array_store(path: Path) -> Any:
+    """Return what zarr keeps an array in."""
+    if is_local(path):
+        return str(path)
+    from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+    from zarr.storage import FsspecStore
+
+    remote = cast(Any, path)
+    files = remote.fs
+    if not files.async_impl:
+        return FsspecStore(AsyncFileSystemWrapper(files, asynchronous=True), path=remote.path)
+    return FsspecStore.from_url(str(path), storage_options=dict(remote.storage_options))
+
+
+def folder_of_this_machine(runs: Path) -> Path:
+    """Return where jobs and locks of devices lie: with the runs, if those are on this machine."""
+    if is_local(runs):
+        return runs
+    digest = hashlib.sha256(str(runs).encode()).hexdigest()[:8]
+    return Path.home() / ".cache" / "emap-lens" / digest
+
+
+def lock_at(path: Path) -> filelock.BaseFileLock | Lease:
+    """Return a lock; behind a URL it is a lease that its holder renews."""
+    return filelock.FileLock(path) if is_local(path) else Lease(path)
+
+
+def is_held(path: Path) -> bool:
+    """Return whether somebody holds the lock at a path just now; nothing is written."""
+    if not is_local(path):
+        return Lease(path).holder() is not None
+    if not path.exists():
+        return False
+    try:
+        with filelock.FileLock(path, timeout=0):
+            return False
+    except filelock.Timeout:
+        return True
+    except OSError:
+        # A read-only folder is one that nobody here computes.
+        return False
+
+
+class Lease:
+    """A lock where there are no locks: a file that names its holder and until when.
+
+    The holder writes a new date every third of the time; whoever finds a date that is past takes
+    over. Of two that take over in the same instant the later one wins, which the other notices
+    when it reads its file back. The machines' clocks may differ by less than `LEASE_SECONDS`.
+
+    Parameters
+    ----------
+    path : Path
+        Behind a URL.
+    seconds : float
+        How long the lease outlives its holder.
+    """
+
+    def __init__(self, path: Path, seconds: float = LEASE_SECONDS) -> None:
+        self._path = path
+        self._seconds = seconds
+        self._name = uuid.uuid4().hex
+        self._released = threading.Event()
+
+    def holder(self) -> str | None:
+        """Return the name of who holds the lease now, None if nobody does."""
+        try:
+            found = json.loads(self._path.read_text())
+            return str(found["holder"]) if float(found["until"]) > time.time() else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def acquire(self, timeout: float = -1.0) -> Self:
+        """Wait until the lease is free, at most `timeout` seconds (for ever if below 0).
+
+        Raises
+        ------
+        filelock.Timeout
+            If somebody else still holds it then.
+        """
+        deadline = time.monotonic() + timeout
+        while not self._taken():
+            if timeout >= 0 and time.monotonic() >= deadline:
+                raise filelock.Timeout(str(self._path))
+            time.sleep(0.25)
+        threading.Thread(target=self._renew, daemon=True).start()
+        return self
+
+    def release(self) -> None:
+        """Let the lease go."""
+        self._released.set()
+        if self.holder() == self._name:
+            with suppress(OSError):
+                self._path.unlink()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
+
+    def _taken(self) -> bool:
+        if self.holder() is not None:
+            return False
+        self._write()
+        time.sleep(0.05)
+        return self.holder() == self._name
+
+    def _renew(self) -> None:
+        while not self._released.wait(self._seconds / 3):
+            with suppress(OSError):
+                self._write()
+
+    def _write(self) -> None:
+        content = {"holder": self._name, "until": time.time() + self._seconds}
+        self._path.write_text(json.dumps(content))

@@ -1,0 +1,117 @@
+"""Runs behind URLs: found, locked, followed and shown as those in folders are."""
+
+import html
+import json
+import threading
+import time
+
+import filelock
+import pytest
+from samples import Staged, make_examples
+
+import emap_core as emap
+from emap_core import jobs
+from emap_core.cli import main
+from emap_core.errors import RunError
+from emap_core.runs import Run, describe_run, list_runs
+from emap_core.runs.check import check_run
+from emap_core.runs.folder import RunFolder
+from emap_core.runs.store import Lease, address, folder_of_this_machine, is_held, location
+
+
+@pytest.fixture
+def run(store, monkeypatch):
+    monkeypatch.setenv("EMAP_RUNS", address(store))
+    return emap.compute(Staged(), make_examples(), keep="grid", batch_size=20)
+
+
+def test_a_run_is_found_by_its_id_and_by_its_address(run, store):
+    assert [info.id for info in list_runs()] == [run.id]
+    assert Run.load(run.id).table().equals(run.table())
+    assert Run.load(address(run.path)).table(intervals=True).equals(run.table(intervals=True))
+    assert check_run(run.id) == []
+    with pytest.raises(RunError, match="there is no run 'another'"):
+        Run.load("another")
+
+
+def test_a_report_and_a_table_of_examples_are_written_to_disk(run, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    assert main(["report", run.id, "--out", str(out / "report.html")]) == 0
+    assert main(["show", run.id, "--csv", str(out / "examples.csv")]) == 0
+    assert html.escape(run.verdict().sentence) in (out / "report.html").read_text()
+    assert len((out / "examples.csv").read_text().splitlines()) == 61
+
+
+def test_a_file_url_is_a_folder(tmp_path):
+    run = emap.compute(Staged(), make_examples(), out=f"file://{tmp_path}/run")
+    assert (tmp_path / "run" / "run.json").exists()
+    assert Run.load(f"file://{tmp_path}/run").table().equals(run.table())
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/runs", "nowhere://runs"])
+def test_what_opens_a_url_may_be_missing(url):
+    with pytest.raises(RunError, match=rf"{url} cannot be opened: .*pip install"):
+        location(url)
+
+
+def test_jobs_stay_on_this_machine(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    root = location("memory://elsewhere")
+    assert folder_of_this_machine(root).is_relative_to(tmp_path)
+    assert folder_of_this_machine(tmp_path / "runs") == tmp_path / "runs"
+    monkeypatch.setenv("EMAP_RUNS", "memory://elsewhere")
+    assert jobs.list_jobs() == []
+
+
+def test_two_that_compute_the_same_run_do_not_meet(run, monkeypatch):
+    folder = RunFolder(run.path)
+    folder.update_manifest(status="running")
+    assert describe_run(run.path).status == "interrupted"
+    monkeypatch.setattr("emap_core.engine.driver.LOCK_SECONDS", 0.5)
+    with folder.lock().acquire():
+        assert describe_run(run.path).status == "running"
+        with pytest.raises(RunError, match="is being computed by another process"):
+            emap.compute(Staged(), make_examples(), keep="grid", batch_size=20)
+    assert describe_run(run.path).status == "interrupted"
+
+
+@pytest.fixture
+def path(tmp_path):
+    return location(f"memory://{tmp_path.name}/lock")
+
+
+def test_a_lease_is_held_by_one_until_it_lets_go(path):
+    first, second = Lease(path), Lease(path)
+    with first.acquire():
+        assert is_held(path)
+        with pytest.raises(filelock.Timeout):
+            second.acquire(timeout=0)
+        waiting = threading.Thread(target=lambda: second.acquire(timeout=30))
+        waiting.start()
+    waiting.join(30)
+    assert second.holder() is not None
+    second.release()
+    assert not is_held(path)
+    assert not path.exists()
+
+
+def test_a_lease_outlives_its_holder_only_for_a_while(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"holder": "gone", "until": time.time() - 1}))
+    assert not is_held(path)
+    path.write_text("{")
+    assert not is_held(path)
+    with Lease(path).acquire(timeout=0):
+        assert is_held(path)
+
+
+def test_a_living_holder_renews_its_lease(path):
+    lease = Lease(path, seconds=0.6)
+    with lease.acquire(timeout=0):
+        until = json.loads(path.read_text())["until"]
+        deadline = time.monotonic() + 20
+        while json.loads(path.read_text())["until"] == until:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert is_held(path)
