@@ -16,6 +16,7 @@ from emap_core.figures.export import FORMS, HOW_TO_INSTALL, picture
 from emap_core.inference import metric
 from emap_core.report import report_html
 from emap_core.runs import Run
+from emap_core.runs.store import name_within
 from pages import shared
 
 QUESTION = "How do I show it to others?"
@@ -119,7 +120,7 @@ def _zipped(folder: Path) -> bytes:
         for path in sorted(folder.rglob("*")):
             # Locks and half-written files belong to this machine.
             if path.is_file() and not path.name.startswith("."):
-                archive.writestr(f"{folder.name}/{path.relative_to(folder)}", path.read_bytes())
+                archive.writestr(f"{folder.name}/{name_within(path, folder)}", path.read_bytes())
     return buffer.getvalue()
 
 

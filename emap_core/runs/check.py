@@ -9,6 +9,7 @@ from typing import Any
 
 from emap_core.errors import RunError
 from emap_core.runs.folder import RunFolder, find_run, read_json, write_json
+from emap_core.runs.store import name_within
 
 CHECKSUMS = "checksums.json"
 _CHANGING = (CHECKSUMS, "progress.json", "cancel")
@@ -81,13 +82,14 @@ def check_run(path: str | Path) -> list[str]:
 
 
 def _files(folder: RunFolder) -> Iterator[tuple[str, Path]]:
-    for path in sorted(folder.path.rglob("*")):
-        name = path.relative_to(folder.path)
+    for path in sorted(folder.path.rglob("*"), key=str):
+        if path.is_dir() and not path.is_symlink():
+            continue
+        name = name_within(path, folder.path)
         passing = name.name == ".lock" or (name.name[0] == "." and name.suffix == ".tmp")
         if passing or name.parts[0] == folder.inference.name or str(name) in _CHANGING:
             continue
-        if path.is_symlink() or not path.is_dir():
-            yield name.as_posix(), path
+        yield str(name), path
 
 
 def _is_state(stored: Any) -> bool:

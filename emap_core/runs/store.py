@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Self, cast
 
 import filelock
@@ -44,8 +44,9 @@ def location(given: str | Path) -> Path:
     try:
         from upath import UPath
 
-        # Some file systems are only looked for now.
-        path = UPath(given)
+        # Others write there too: a remembered listing would hide what they have written.
+        path = UPath(given, use_listings_cache=False)
+        # What opens it is only looked for now.
         path.fs  # noqa: B018
     except (ImportError, ValueError) as error:
         raise RunError(f"{given} cannot be opened: {error} ({HOW_TO_INSTALL})") from error
@@ -60,6 +61,11 @@ def is_local(path: Path) -> bool:
 def address(path: Path) -> str:
     """Return the text that `location` makes the same path of, from whatever folder."""
     return str(path.resolve()) if is_local(path) else str(path)
+
+
+def name_within(path: Path, folder: Path) -> PurePosixPath:
+    """Return the name of a path below a folder."""
+    return PurePosixPath(path.as_posix()).relative_to(PurePosixPath(folder.as_posix()))
 
 
 @contextmanager

@@ -2,17 +2,19 @@
 
 import html
 import json
+import sys
 import threading
 import time
 
 import filelock
+import numpy as np
 import pytest
 from samples import Staged, make_examples
 
 import emap_core as emap
 from emap_core import jobs
 from emap_core.cli import main
-from emap_core.errors import RunError
+from emap_core.errors import Cancelled, RunError
 from emap_core.runs import Run, describe_run, list_runs
 from emap_core.runs.check import check_run
 from emap_core.runs.folder import RunFolder
@@ -49,10 +51,12 @@ def test_a_file_url_is_a_folder(tmp_path):
     assert Run.load(f"file://{tmp_path}/run").table().equals(run.table())
 
 
-@pytest.mark.parametrize("url", ["s3://bucket/runs", "nowhere://runs"])
-def test_what_opens_a_url_may_be_missing(url):
-    with pytest.raises(RunError, match=rf"{url} cannot be opened: .*pip install"):
-        location(url)
+def test_what_opens_a_url_may_be_missing(monkeypatch):
+    with pytest.raises(RunError, match="nowhere://runs cannot be opened: .*pip install"):
+        location("nowhere://runs")
+    monkeypatch.setitem(sys.modules, "upath", None)
+    with pytest.raises(RunError, match="s3://bucket/runs cannot be opened: .*pip install"):
+        location("s3://bucket/runs")
 
 
 def test_jobs_stay_on_this_machine(monkeypatch, tmp_path):
@@ -115,3 +119,44 @@ def test_a_living_holder_renews_its_lease(path):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         assert is_held(path)
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    """A bucket of a server that speaks S3."""
+    s3fs = pytest.importorskip("s3fs")
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in (
+        ("AWS_ENDPOINT_URL", f"http://{host}:{port}"),
+        ("AWS_ACCESS_KEY_ID", "anybody"),
+        ("AWS_SECRET_ACCESS_KEY", "anything"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ):
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem().mkdir("bucket")
+    yield "s3://bucket/runs"
+    server.stop()
+
+
+def test_an_interrupted_run_in_an_object_store_goes_on_to_the_same_bits(
+    bucket, tmp_path, monkeypatch
+):
+    settings = {"keep": "grid", "batch_size": 60}
+    here = emap.compute(Staged(), make_examples(), out=tmp_path / "here", **settings)
+    first, second = Staged(), Staged()
+    asked = iter([False] * 3)
+    out = f"{bucket}/there"
+    with pytest.raises(Cancelled):
+        emap.compute(
+            first, make_examples(), out=out, cancelled=lambda: next(asked, True), **settings
+        )
+    there = emap.compute(second, make_examples(), out=out, **settings)
+    assert 0 < second.pairs_scored < here.manifest["n_pairs_evaluated"]
+    assert there.table(intervals=True).equals(here.table(intervals=True))
+    np.testing.assert_array_equal(there.class_grid(1), here.class_grid(1))
+    assert there.thumbnail(22) == here.thumbnail(22)
+    assert check_run(out) == []
+    monkeypatch.setenv("EMAP_RUNS", bucket)
+    assert [(info.id, info.status) for info in list_runs()] == [("there", "finished")]
