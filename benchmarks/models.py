@@ -79,6 +79,16 @@ class TwoTower(nn.Module):
         return self.out(torch.relu(self.hidden.grid(texts, images)))
 
 
+class ByPairs:
+    """A model without its `score_grid`: states are joined pair by pair."""
+
+    def __init__(self, model: TwoTower) -> None:
+        self.classes = model.classes
+        self.fingerprint = f"{model.fingerprint} by pairs"
+        self.encode_texts, self.encode_images = model.encode_texts, model.encode_images
+        self.score = model.score
+
+
 class Bilinear:
     """The cheapest head there is: a dot product a class, states of 16 numbers."""
 
