@@ -195,7 +195,10 @@ def test_the_whole_way_from_the_demo_button_to_a_colleague(app_url, browser_page
     name.fill("about circles")
     name.press("Enter")
     come_to_rest(page)
-    page.get_by_role("button", name="Save as a slice").click()
+    save = page.get_by_role("button", name="Save as a slice")
+    # While the page is drawn anew, the old button stands beside the new one.
+    expect(save).to_have_count(1, timeout=WAIT)
+    save.click()
     compared = page.locator(".st-key-slices-compared .js-plotly-plot")
     row = compared.filter(has_text=f"about circles (N = {inside:,})")
     expect(row.first).to_be_visible(timeout=WAIT)
