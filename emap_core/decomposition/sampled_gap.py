@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from emap_core.decomposition.design import Design
 from emap_core.decomposition.exact import Array
@@ -80,7 +80,7 @@ def sampled_gap(
     error, bias = _simulated_error(metric, scores, noise, rest, spread, seed)
     gap = full - projected
     # The standard error itself is known from so many pairs of simulated designs.
-    reach = float(stats.t.ppf((1.0 + _LEVEL) / 2.0, len(noise) - 1)) * error
+    reach = float(special.stdtrit(len(noise) - 1, (1.0 + _LEVEL) / 2.0)) * error
     return SampledGap(
         full, projected, gap, full - plain, error, gap - reach, gap + reach, abs(bias)
     )

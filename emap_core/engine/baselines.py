@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emap_core import inference
 from emap_core.datasets.base import find_cells
 from emap_core.engine.space import to_space
 from emap_core.engine.states import (
@@ -19,6 +18,7 @@ from emap_core.engine.states import (
 )
 from emap_core.engine.work import Work
 from emap_core.errors import DatasetError
+from emap_core.inference.baselines import linear_baseline
 
 
 def linear_baselines(work: Work, train: Any) -> dict[str, NDArray[np.float64]]:
@@ -64,7 +64,7 @@ def linear_baselines(work: Work, train: Any) -> dict[str, NDArray[np.float64]]:
     }
     return {
         name: to_space(
-            inference.linear_baseline(
+            linear_baseline(
                 trained_on,
                 labels,
                 tested_on,

@@ -20,7 +20,6 @@ import pandas as pd
 import torch
 
 from emap_core import inference
-from emap_core.engine.baselines import linear_baselines
 from emap_core.engine.exact import ExactEvaluation
 from emap_core.engine.finish import finish_run
 from emap_core.engine.progress import Listener, Progress
@@ -482,6 +481,9 @@ def _evaluate(
         progress.tell("part", pairs_done=n_pairs, pairs_total=n_pairs)
         return
     if work.train is not None:
+        # scikit-learn takes a second to load, which few runs need.
+        from emap_core.engine.baselines import linear_baselines
+
         progress.tell("baselines", message="training linear baselines on the encoded sides")
         with replacing(folder.baselines) as temporary, temporary.open("wb") as file:
             np.savez(file, **linear_baselines(work, work.train))  # type: ignore[arg-type]  # names

@@ -1,6 +1,5 @@
 """What a decomposition says about performance, and how sure that is: arrays in, numbers out."""
 
-from emap_core.inference.baselines import linear_baseline
 from emap_core.inference.difference import GapDifference, gap_difference
 from emap_core.inference.gap import Gap, Interval, Intervals
 from emap_core.inference.intervals import intervals
@@ -41,7 +40,6 @@ __all__ = [
     "intervals",
     "kinds",
     "label_names",
-    "linear_baseline",
     "mcnemar",
     "metric",
     "predict",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 from emap_core.decomposition import Decomposition
 from emap_core.inference.gap import Interval
@@ -115,7 +115,7 @@ def _wilson(hit: NDArray[np.bool_], groups: Array | None) -> Interval:
         n_groups = len(sums)
         between = float((sums**2).sum()) * n_groups / max(n_groups - 1, 1)
         n /= max(between / (n * share * (1.0 - share)), 1.0)
-    z = float(stats.norm.ppf(0.975))
+    z = float(special.ndtri(0.975))
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     return Interval(share, max(centre - half, 0.0), min(centre + half, 1.0))

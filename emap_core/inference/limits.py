@@ -12,7 +12,7 @@ the truth, beside percentile, basic, BCa and studentised ones, is measured in `b
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from emap_core.inference.gap import Interval
 from emap_core.inference.scores import Array
@@ -51,7 +51,7 @@ def interval_from_resamples(
     variance = float(known.var(ddof=1))
     # The flips are counted twice in all, so that they are at most half of the variance.
     variance = max(variance - flips, variance / 2) * n_clusters / (n_clusters - 1)
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n_clusters - 1)) * np.sqrt(variance)
+    half = float(special.stdtrit(n_clusters - 1, (1 + CONFIDENCE) / 2)) * np.sqrt(variance)
     half = max(half, at_least)
     return Interval(value, float(max(value - half, bounds[0])), float(min(value + half, bounds[1])))
 

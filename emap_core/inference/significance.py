@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from emap_core.inference.metrics import Metric, check, evaluate_scored, evaluate_shuffled, metric
 from emap_core.inference.scores import Scored, Space, Task
@@ -24,7 +24,9 @@ def mcnemar(right: ArrayLike, other_right: ArrayLike) -> float:
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     if only_first + only_second == 0:
         return 1.0
-    return float(stats.binomtest(only_first, only_first + only_second).pvalue)
+    # Both tails of a fair coin are alike.
+    tail = special.bdtr(min(only_first, only_second), only_first + only_second, 0.5)
+    return min(2.0 * float(tail), 1.0)
 
 
 def randomisation_test(

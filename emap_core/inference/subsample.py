@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from emap_core.decomposition.exact import PARTS
 from emap_core.decomposition.subsample import SubsampledDecomposition
@@ -117,7 +117,7 @@ def subsample_intervals(
         if n_repeats < 2 or size >= n_available:
             return Interval(middle, float("nan"), float("nan"))
         error = _deviation(values) * np.sqrt(1.0 / n_repeats + size / (n_available - size))
-        half = max(float(stats.t.ppf((1 + CONFIDENCE) / 2, n_repeats - 1)) * error, at_least)
+        half = max(float(special.stdtrit(n_repeats - 1, (1 + CONFIDENCE) / 2)) * error, at_least)
         return Interval(middle, middle - half, middle + half)
 
     def row(name: str, values: Array) -> Interval:

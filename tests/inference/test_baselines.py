@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from emap_core.errors import DatasetError
-from emap_core.inference import evaluate, linear_baseline
+from emap_core.inference import evaluate
+from emap_core.inference.baselines import linear_baseline
 
 RNG = np.random.default_rng(8)
 
