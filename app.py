@@ -46,8 +46,10 @@ page = st.navigation(
         for section, pages in PAGES.items()
     },
     expanded=True,
+    position="hidden" if shared.is_stranger() else "sidebar",
 )
 shared.require_visitor()
+shared.offer_sign_out()
 try:
     page.run()
     shared.settle(page.url_path)

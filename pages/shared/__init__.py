@@ -1,6 +1,14 @@
 """Pieces that several pages share; pages hold no arithmetic of their own."""
 
-from pages.shared.access import cancel, may_cancel, policy, require_visitor, start
+from pages.shared.access import (
+    cancel,
+    is_stranger,
+    may_cancel,
+    offer_sign_out,
+    policy,
+    require_visitor,
+    start,
+)
 from pages.shared.entry import settle
 from pages.shared.escape import escaped, plain
 from pages.shared.layout import about, empty, header, link, next_step, say
@@ -49,11 +57,13 @@ __all__ = [
     "finished_runs",
     "header",
     "headline",
+    "is_stranger",
     "known_verdict",
     "link",
     "may_cancel",
     "newest",
     "next_step",
+    "offer_sign_out",
     "open_run",
     "plain",
     "policy",

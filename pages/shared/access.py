@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NoReturn
 
 import streamlit as st
 
@@ -18,33 +18,49 @@ def policy() -> Policy:
     return Policy.from_environment(st.get_option("server.address"))
 
 
+def is_stranger() -> bool:
+    """Say whether this is somebody who has to sign in first, or may not come in at all."""
+    try:
+        rules = policy()
+    except EmapError:
+        return True
+    if not _has_sign_in():
+        return rules.emails is not None
+    return not (st.user.get("is_logged_in") and rules.admits(_address()))
+
+
 def require_visitor() -> None:
     """Go on only for those who may come in; with sign-in set up, they sign in first."""
     try:
-        rules = policy()
+        policy()
     except EmapError as error:
-        st.error(plain(error), icon=":material/error:")
-        st.stop()
-    if not _has_sign_in():
-        if rules.emails is not None:
-            st.error(
-                "EMAP_ALLOWED_EMAILS is set, but no sign-in: add [auth] to secrets.toml, as "
-                "SECURITY.md says.",
-                icon=":material/lock:",
-            )
-            st.stop()
+        _refuse(str(error), icon=":material/error:")
+    if not is_stranger():
         return
+    if not _has_sign_in():
+        _refuse(
+            "EMAP_ALLOWED_EMAILS is set, but no sign-in: add [auth] to secrets.toml, as "
+            "SECURITY.md says."
+        )
     if not st.user.get("is_logged_in"):
         st.title("EMAP Lens", anchor=False)
+        if not _can_sign_in():
+            _refuse(
+                "Signing in needs packages that are not installed here: pip install "
+                "'emap-lens[sign-in]', then start the server again."
+            )
         st.button("Sign in", type="primary", icon=":material/login:", on_click=st.login)
         st.stop()
-    if not rules.admits(_address()):
-        st.error(
-            plain(f"{_address() or 'This account'} is not on the list of those who may come in."),
-            icon=":material/lock:",
-        )
-        st.button("Sign out", icon=":material/logout:", on_click=st.logout)
-        st.stop()
+    st.button("Sign out", icon=":material/logout:", on_click=st.logout)
+    _refuse(f"{_address() or 'This account'} is not on the list of those who may come in.")
+
+
+def offer_sign_out() -> None:
+    """Show in the sidebar who is signed in, and the way out."""
+    if _has_sign_in():
+        with st.sidebar:
+            st.caption(plain(_address() or "signed in"))
+            st.button("Sign out", icon=":material/logout:", on_click=st.logout)
 
 
 def visitor() -> str | None:
@@ -83,13 +99,27 @@ def cancel(job: Job) -> None:
     jobs.cancel(job)
 
 
+def _refuse(reason: str, icon: str = ":material/lock:") -> NoReturn:
+    st.error(plain(reason), icon=icon)
+    st.stop()
+
+
 def _has_sign_in() -> bool:
     return bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets
 
 
+def _can_sign_in() -> bool:
+    try:
+        # What Streamlit imports only once somebody is on the way to the provider.
+        from authlib.integrations import starlette_client  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
 def _address() -> str | None:
-    # A provider that has not checked an address would let anybody give anyone's.
-    if st.user.get("email_verified") is False:
+    # A provider that has not checked an address would let anybody give anyone's. Some send words.
+    if str(st.user.get("email_verified")).casefold() == "false":
         return None
     email = st.user.get("email")
     return str(email) if email else None
