@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,39 +30,50 @@ def chromium():
 
 
 @pytest.fixture(scope="module")
-def app_url(tmp_path_factory, chromium):
+def serve_app(tmp_path_factory, chromium):
+    """Return a context that serves the app and gives its URL and its folder of runs."""
+
+    @contextmanager
+    def serve(*options, **settings):
+        folder = tmp_path_factory.mktemp("served")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        environment = {
+            **os.environ,
+            "EMAP_RUNS": str(folder / "runs"),
+            "OMP_NUM_THREADS": "1",
+            **settings,
+        }
+        with (folder / "log").open("wb") as log:
+            server = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "streamlit", "run", "app.py"),
+                    *(f"--server.port={port}", "--server.headless=true"),
+                    *("--server.fileWatcherType=none", *options),
+                ],
+                cwd=HOUSE,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        url = f"http://127.0.0.1:{port}"
+        try:
+            _wait_for(url, server, folder / "log")
+            yield url, folder / "runs"
+        finally:
+            server.terminate()
+            server.wait(30)
+
+    return serve
+
+
+@pytest.fixture(scope="module")
+def app_url(serve_app):
     """Serve the app with an empty folder of runs of its own."""
-    folder = tmp_path_factory.mktemp("served")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {
-        **os.environ,
-        "EMAP_RUNS": str(folder / "runs"),
-        "OMP_NUM_THREADS": "1",
-        # What a visitor types may name modules, also such that lie beside the tests.
-        "EMAP_ALLOW_CODE": "1",
-        "PYTHONPATH": str(HOUSE / "tests"),
-    }
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "streamlit", "run", "app.py"),
-                *(f"--server.port={port}", "--server.headless=true"),
-                "--server.fileWatcherType=none",
-            ],
-            cwd=HOUSE,
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait_for(url, server, folder / "log")
-        yield url, folder / "runs"
-    finally:
-        server.terminate()
-        server.wait(30)
+    # What a visitor types may name modules, also such that lie beside the tests.
+    with serve_app(EMAP_ALLOW_CODE="1", PYTHONPATH=str(HOUSE / "tests")) as served:
+        yield served
 
 
 @pytest.fixture
