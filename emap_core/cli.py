@@ -144,7 +144,14 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="write a run as one HTML file")
     report.add_argument("run", metavar="DIR", help="run folder or id")
     report.add_argument("--out", required=True, metavar="FILE")
+    report.add_argument("--theme", choices=("light", "dark"), default="light")
     report.set_defaults(command=_report)
+
+    figures = commands.add_parser("figures", help="write a run's figures as pictures for a paper")
+    figures.add_argument("run", metavar="DIR", help="run folder or id")
+    figures.add_argument("--out", required=True, metavar="FOLDER")
+    figures.add_argument("--form", choices=("svg", "png"), default="svg")
+    figures.set_defaults(command=_figures)
     return parser
 
 
@@ -294,11 +301,26 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _report(arguments: argparse.Namespace) -> None:
+    from emap_core.figures import theme_named
     from emap_core.report import write_report
     from emap_core.runs import Run
 
-    write_report(Run.load(arguments.run), Path(arguments.out))
+    write_report(Run.load(arguments.run), Path(arguments.out), theme_named(arguments.theme))
     print(arguments.out)
+
+
+def _figures(arguments: argparse.Namespace) -> None:
+    from emap_core.figures.export import picture
+    from emap_core.run_charts import run_charts
+    from emap_core.runs import Run
+    from emap_core.runs.store import replacing
+
+    for name, draw in run_charts(Run.load(arguments.run)).items():
+        path = Path(arguments.out) / f"{name}.{arguments.form}"
+        drawn = picture(draw(), arguments.form)
+        with replacing(path) as temporary:
+            temporary.write_bytes(drawn)
+        print(path)
 
 
 def _print_run(run: Any) -> None:

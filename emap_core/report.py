@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from plotly.offline import get_plotlyjs
 
-from emap_core.decomposition.modes import interaction_modes
-from emap_core.figures import (
-    Chart,
-    column_names,
-    confusion_pair,
-    contributions,
-    gap_dumbbell,
-    mode_ends,
-    mode_scree,
-    variance_shares,
-    waterfall,
-)
+from emap_core.figures import LIGHT, Chart, Theme, mode_ends
 from emap_core.figures.style import bracket, measured, percent
 from emap_core.inference import metric
+from emap_core.run_charts import (
+    MOST_POINTS,
+    contributions_chart,
+    decisions_chart,
+    example_chart,
+    gap_chart,
+    main_class,
+    main_modes,
+    mode_class,
+    quantity,
+    scree_chart,
+    shares_chart,
+    telling_examples,
+)
 from emap_core.runs import Run
 from emap_core.runs.store import replacing
 
-MOST_POINTS = 10_000
 MOST_ROWS = 200
-EXAMPLES = 6
 MODE_IMAGES = 6
 
 _ROWS = {
@@ -43,7 +42,8 @@ _ROWS = {
     "linear_image": "a linear model of the encoded images",
     "linear_both": "a linear model of both",
 }
-_UNITS = {"logits": "logits", "log_probabilities": "nats", "probabilities": "probability"}
+
+_QUIET = {"light": "#57606A", "dark": "#A9B2BD"}
 
 # The file may run what it holds and show what it holds; it can fetch nothing.
 _POLICY = (
@@ -51,28 +51,26 @@ _POLICY = (
     "img-src data: blob:; base-uri 'none'; form-action 'none'"
 )
 
-# The figures are drawn for a light ground, so a dark browser shows the page light, too.
 _STYLE = """
-:root { color-scheme: only light; }
-body { font: 16px/1.5 "Source Sans 3", "Source Sans Pro", system-ui, sans-serif; color: #1F2328;
-  background: #FFFFFF; max-width: 1000px; margin: 0 auto; padding: 24px 16px 64px; }
+body { font: 16px/1.5 "Source Sans 3", "Source Sans Pro", system-ui, sans-serif; color: var(--ink);
+  background: var(--paper); max-width: 1000px; margin: 0 auto; padding: 24px 16px 64px; }
 h1 { font-size: 1.9rem; margin: 0; } h2 { font-size: 1.35rem; margin: 48px 0 8px; }
-.verdict { font-size: 1.3rem; margin: 16px 0 4px; } .about { color: #57606A; margin: 0 0 8px; }
+.verdict { font-size: 1.3rem; margin: 16px 0 4px; } .about { color: var(--quiet); margin: 0 0 8px; }
 figure { margin: 8px 0; } table { border-collapse: collapse; font-size: .95rem; }
-td, th { border-bottom: 1px solid #D5D9DE; padding: 4px 12px 4px 0; text-align: left;
+td, th { border-bottom: 1px solid var(--faint); padding: 4px 12px 4px 0; text-align: left;
   vertical-align: top; overflow-wrap: anywhere; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 details { margin: 4px 0 16px; } summary { cursor: pointer; } .scroll { overflow-x: auto; }
 .sides { display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); gap: 16px; }
-.side, .example { border: 1px solid #D5D9DE; border-radius: 8px; padding: 12px; }
+.side, .example { border: 1px solid var(--faint); border-radius: 8px; padding: 12px; }
 .example { margin: 12px 0; } .pair { display: flex; gap: 16px; align-items: flex-start; }
 .images { display: flex; flex-wrap: wrap; gap: 8px; }
-img { max-height: 128px; max-width: 100%; border: 1px solid #D5D9DE; border-radius: 4px; }
+img { max-height: 128px; max-width: 100%; border: 1px solid var(--faint); border-radius: 4px; }
 .side img { height: 80px; } .text { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; }
 """
 
 
-def write_report(run: Run, path: Path) -> None:
+def write_report(run: Run, path: Path, theme: Theme = LIGHT) -> None:
     """Write a run as one HTML file that needs no network and nothing installed.
 
     Parameters
@@ -80,23 +78,26 @@ def write_report(run: Run, path: Path) -> None:
     run : Run
     path : Path
         Written in one step; a file that is there is replaced.
+    theme : Theme
+        `LIGHT` or `DARK`; figures are drawn for one of them, so the file does not follow its
+        reader's.
     """
     with replacing(Path(path)) as temporary:
-        temporary.write_text(report_html(run), encoding="utf-8")
+        temporary.write_text(report_html(run, theme), encoding="utf-8")
 
 
-def report_html(run: Run) -> str:
-    """Return the report of a run as a self-contained HTML page."""
+def report_html(run: Run, theme: Theme = LIGHT) -> str:
+    """Return the report of a run as a self-contained HTML page, light or dark."""
     title = f"{run.manifest['model']} on {run.manifest['dataset']}"
     verdict = run.verdict()
     sections = [
         _head(run, title),
-        _performance(run),
-        _decisions(run),
-        _shares(run),
-        _contributions(run),
-        _modes(run),
-        _examples(run),
+        _performance(run, theme),
+        _decisions(run, theme),
+        _shares(run, theme),
+        _contributions(run, theme),
+        _modes(run, theme),
+        _examples(run, theme),
         _reading(run),
     ]
     return (
@@ -104,10 +105,19 @@ def report_html(run: Run) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta name="description" content="{html.escape(verdict.sentence)}">\n'
-        f"<title>{html.escape(title)} · EMAP Lens</title>\n<style>{_STYLE}</style>\n"
+        f"<title>{html.escape(title)} · EMAP Lens</title>\n"
+        f"<style>{_ground(theme)}{_STYLE}</style>\n"
         f"<script>{get_plotlyjs()}</script>\n</head>\n<body>\n"
         + "\n".join(section for section in sections if section)
         + "\n</body>\n</html>\n"
+    )
+
+
+def _ground(theme: Theme) -> str:
+    # The figures are drawn for one ground, so the page keeps to it in every browser.
+    return (
+        f":root {{ color-scheme: only {theme.name}; --ink: {theme.ink}; --paper: {theme.paper}; "
+        f"--faint: {theme.faint}; --quiet: {_QUIET[theme.name]}; }}"
     )
 
 
@@ -125,10 +135,9 @@ def _head(run: Run, title: str) -> str:
     )
 
 
-def _performance(run: Run) -> str:
+def _performance(run: Run, theme: Theme) -> str:
     if not run.metrics:
         return ""
-    gaps = {metric(name).label: run.gap(name) for name in run.metrics}
     table = run.table(intervals=True)
     header = "".join(
         f'<th class="number">{html.escape(metric(name).label)}</th>' for name in run.metrics
@@ -149,53 +158,34 @@ def _performance(run: Run) -> str:
         rows.append(f"<tr><td>{_ROWS[row]}</td>{cells}</tr>")
     return (
         "<h2>What interactions are worth</h2>"
-        + _figure(gap_dumbbell(gaps), "gap")
+        + _figure(gap_chart(run, theme), "gap")
         + f'<div class="scroll"><table><tr><th></th>{header}</tr>{"".join(rows)}</table></div>'
     )
 
 
-def _decisions(run: Run) -> str:
-    examples = run.examples()
+def _decisions(run: Run, theme: Theme) -> str:
     if run.labels is None or not run.decides:
         return ""
-    chart = confusion_pair(examples.correct, examples.correct_emap_leave_one_out)
-    return "<h2>Right and wrong, with interactions and without</h2>" + _figure(chart, "decisions")
+    drawn = _figure(decisions_chart(run, theme), "decisions")
+    return f"<h2>Right and wrong, with interactions and without</h2>{drawn}"
 
 
-def _shares(run: Run) -> str:
-    chart = variance_shares(run.shares, run.classes)
-    return "<h2>What moves the predictions</h2>" + _figure(chart, "shares")
+def _shares(run: Run, theme: Theme) -> str:
+    return "<h2>What moves the predictions</h2>" + _figure(shares_chart(run, theme), "shares")
 
 
-def _contributions(run: Run) -> str:
-    c = _main_class(run)
-    rows = np.arange(len(run.ids))
+def _contributions(run: Run, theme: Theme) -> str:
     note = ""
-    if len(rows) > MOST_POINTS:
-        rows = np.sort(np.random.default_rng(0).choice(rows, MOST_POINTS, replace=False))
+    if len(run.ids) > MOST_POINTS:
         note = f"<p>A seeded sample of {MOST_POINTS:,} of the {len(run.ids):,} examples.</p>"
-    d, examples = run.shares, run.examples()
-    chart = contributions(
-        d.text_effect[rows, c],
-        d.image_effect[rows, c],
-        d.interaction[rows, c],
-        None if not run.decides else examples.flip.to_numpy()[rows],
-        [run.ids[row] for row in rows],
-        quantity=_quantity(run, c),
-        unit=_UNITS[run.space],
-    )
-    return f"<h2>Which side carries {html.escape(_quantity(run, c))}</h2>{note}" + _figure(
-        chart, "contributions", table=False
-    )
+    what = html.escape(quantity(run, main_class(run)))
+    drawn = _figure(contributions_chart(run, theme), "contributions", table=False)
+    return f"<h2>Which side carries {what}</h2>{note}{drawn}"
 
 
-def _modes(run: Run) -> str:
-    if not run.kept_classes:
-        return ""
-    c = max(run.kept_classes, key=run.shares.sums_of_squares[2].__getitem__)
-    cells = run.class_grid(c, "centred" if run.softmax else "logits")
-    modes = interaction_modes(cells, run.shares.text_share, run.shares.image_share, overwrite=True)
-    if not len(modes):
+def _modes(run: Run, theme: Theme) -> str:
+    modes = main_modes(run)
+    if modes is None:
         return ""
     sides = []
     for name, texts, images in zip(
@@ -210,30 +200,23 @@ def _modes(run: Run) -> str:
             f'<div class="side"><h3>{name}</h3><ul>{lines}</ul>'
             f'<div class="images">{pictures}</div></div>'
         )
-    what = html.escape(_quantity(run, c))
+    what = html.escape(quantity(run, mode_class(run)))
     return (
         f"<h2>What interacts with what in {what}</h2>"
         f"<p>Mode 1 explains {percent(modes.shares[0])} of the interaction. Texts and images of "
         f"the same side raise {what} together; from opposite sides they lower it.</p>"
         f'<div class="sides">{"".join(sides)}</div>'
-        + _figure(mode_scree(modes, quantity=_quantity(run, c)), "scree")
-        + _figure(mode_ends(modes, 0, run.texts), "ends")
+        + _figure(scree_chart(run, modes, theme), "scree")
+        + _figure(mode_ends(modes, 0, run.texts, theme=theme), "ends")
     )
 
 
-def _examples(run: Run) -> str:
-    examples = run.examples()
-    flips = examples.flip.ne("same") if run.decides else examples.interaction.gt(0)
-    ranked = examples.assign(flips=flips).sort_values(
-        ["flips", "interaction"], ascending=False, kind="stable"
-    )
-    # The same text or image again and again would say little.
-    chosen = ranked.drop_duplicates("text_index").drop_duplicates("image_index").head(EXAMPLES)
-    cards = [_example(run, int(i), row) for i, row in chosen.iterrows()]
+def _examples(run: Run, theme: Theme) -> str:
+    cards = [_example(run, int(i), row, theme) for i, row in telling_examples(run).iterrows()]
     return "<h2>Examples with the largest interactions, flips first</h2>" + "".join(cards)
 
 
-def _example(run: Run, i: int, row: object) -> str:
+def _example(run: Run, i: int, row: object, theme: Theme) -> str:
     facts = [
         (label, getattr(row, name))
         for label, name in (
@@ -244,15 +227,12 @@ def _example(run: Run, i: int, row: object) -> str:
         if getattr(row, name) is not None
     ]
     words = " · ".join(f"{label}: <b>{html.escape(str(value))}</b>" for label, value in facts)
-    truth = run.true_classes
-    true = int(truth[i]) if truth is not None and truth[i] >= 0 and run.softmax else None
-    chart = waterfall(run.shares, i, run.classes, true_class=true, unit=_UNITS[run.space])
     return (
         '<div class="example"><div class="pair">'
         + _image(run, int(run.decomposition.image_index[i]))
         + f'<div><p class="text" dir="auto">{html.escape(str(row.text))}</p><p>{words}</p>'  # type: ignore[attr-defined]
         f'<p class="about">example {html.escape(run.ids[i])}</p></div></div>'
-        + _figure(chart, f"example-{i}", caption=False)
+        + _figure(example_chart(run, i, theme), f"example-{i}", caption=False)
         + "</div>"
     )
 
@@ -312,16 +292,6 @@ def _cell(value: object) -> str:
 def _image(run: Run, image: int) -> str:
     data = base64.b64encode(run.thumbnail(image)).decode()
     return f'<img alt="image {image + 1}" src="data:image/jpeg;base64,{data}">'
-
-
-def _main_class(run: Run) -> int:
-    return int(np.argmax(run.shares.sums_of_squares[2]))
-
-
-def _quantity(run: Run, c: int) -> str:
-    kind = {"logits": "the logit", "log_probabilities": "the log probability"}
-    names: Sequence[str] = column_names(run.classes, len(run.shares.mean))
-    return f"{kind.get(run.space, 'the probability')} of {names[c]}"
 
 
 def _short(text: str, width: int = 80) -> str:

@@ -33,8 +33,8 @@ from pages.shared.interactions import (
 QUESTION = "What if it had another text or image?"
 MANY_TEXTS = 500
 CHART = "recombine-heatmap"
+# The trace of the heatmap that can be chosen from; a string here would be drawn on the page.
 MARKS = 1
-"""The trace of the heatmap that can be chosen from."""
 
 
 def _page() -> None:

@@ -9,6 +9,8 @@ import pytest
 from samples import Staged, make_examples
 
 import emap_core as emap
+from emap_core.cli import main
+from emap_core.figures import DARK, LIGHT
 from emap_core.report import report_html, write_report
 
 NASTY = '</script><img src=x onerror="alert(1)"> & "quoted"'
@@ -125,3 +127,16 @@ def test_one_logit_has_a_report(tmp_path):
     examples = make_examples(labels=["no", "yes"] * 30, classes=["no", "yes"], task="binary")
     run = emap.compute(model, examples, out=tmp_path / "run", fingerprint="c")
     assert "yes (rather than no)" in report_html(run)
+
+
+def test_a_dark_report_is_dark_all_through(run, tmp_path, capsys):
+    path = tmp_path / "dark.html"
+    assert main(["report", str(run.path), "--out", str(path), "--theme", "dark"]) == 0
+    page = _outside_scripts(path.read_text())
+    assert "color-scheme: only dark" in page
+    assert f"--paper: {DARK.paper}" in page
+    drawn = path.read_text().split("Plotly.newPlot(")
+    # Each figure states its ink; none is left with the light one.
+    assert all(f'"color":"{DARK.ink}"' in figure for figure in drawn[-5:])
+    assert LIGHT.ink not in page
+    assert "color-scheme: only light" in report_html(run)
