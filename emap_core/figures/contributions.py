@@ -19,6 +19,7 @@ from emap_core.figures.style import (
     TEXT,
     Theme,
     new_figure,
+    number,
     outline,
     pattern,
     signed,
@@ -323,9 +324,9 @@ def _message(table: pd.DataFrame, quantity: str, *, flippable: bool) -> str:
     lead, other = ("text", "image") if spread["text"] >= spread["image"] else ("image", "text")
     message = (
         f"Contributions of text and image to {quantity} for {len(table):,} examples. "
-        f"The {lead} moves {quantity} more: its contributions spread by {spread[lead]:.3g}, "
-        f"those of the {other} by {spread[other]:.3g}, "
-        f"those of the interaction by {spread['interaction']:.3g}."
+        f"The {lead} moves {quantity} more: its contributions spread by {number(spread[lead])}, "
+        f"those of the {other} by {number(spread[other])}, "
+        f"those of the interaction by {number(spread['interaction'])}."
     )
     if not flippable:
         return message

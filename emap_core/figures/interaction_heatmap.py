@@ -101,7 +101,11 @@ def interaction_heatmap(
             "colorscale": signed_scale(theme),
             "cmin": -limit,
             "cmax": limit,
-            "colorbar": {"title": {"text": f"interaction, {unit}", "side": "right"}},
+            # Nothing else keeps the title off the numbers.
+            "colorbar": {
+                "title": {"text": f"interaction, {unit}", "side": "right"},
+                "ticksuffix": "\u00a0\u00a0",
+            },
         }
     )
     table = _strongest(blocks, texts)

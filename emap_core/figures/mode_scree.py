@@ -55,6 +55,7 @@ def mode_scree(modes: Modes, *, quantity: str = "the logit", theme: Theme = LIGH
     figure.update_yaxes(
         tickvals=list(range(len(table))),
         ticktext=table["mode"],
+        ticklabelstandoff=6,
         range=[len(table) - 0.5, -0.5],
         showgrid=False,
     )

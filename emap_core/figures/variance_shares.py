@@ -96,6 +96,7 @@ def variance_shares(
             f"<b>{name}</b>" if number == 0 and len(rows) > 1 else words(name, 28)
             for number, (name, _) in enumerate(drawn)
         ],
+        ticklabelstandoff=6,
         range=[len(drawn) - 0.5, -0.5],
         showgrid=False,
     )

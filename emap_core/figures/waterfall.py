@@ -83,7 +83,10 @@ def waterfall(
 
     predicted = int(np.argmax(decomposition.logits[example])) if len(names) > 1 else None
     additive = int(np.argmax(decomposition.emap[example])) if len(names) > 1 else None
-    titles = [_title(names[c], c, true_class, predicted, additive) for c in shown]
+    titles = [
+        _title(words(names[c], 54 // max(len(shown), 2)), c, true_class, predicted, additive)
+        for c in shown
+    ]
     figure = make_subplots(
         cols=len(shown), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.04
     )
@@ -96,7 +99,11 @@ def waterfall(
     # Numbers stand beside the bars: room for them on both sides.
     room = (0.1 + 0.16 * len(shown)) * (high - low)
     figure.update_xaxes(
-        range=[low - room, high + room], zeroline=True, nticks=6, title=unit, showgrid=False
+        range=[low - room, high + room],
+        zeroline=True,
+        nticks=max(3, 9 // len(shown)),
+        title=unit,
+        showgrid=False,
     )
     figure.update_yaxes(
         tickvals=list(range(len(STEPS))), ticktext=list(STEPS), range=[5.6, -0.6], showgrid=False
@@ -156,12 +163,17 @@ def _marker(step: str, theme: Theme) -> dict[str, Any]:
 
 
 def _numbers(values: tuple[float, ...], theme: Theme) -> go.Scatter:
+    # Beside a bar on the side away from zero, where no number meets the zero line.
+    places = [
+        (max(start, end), "middle right") if end >= 0 else (min(start, end), "middle left")
+        for start, end in zip(_starts(values), _ends(values), strict=True)
+    ]
     return go.Scatter(
         y=list(range(len(STEPS))),
-        x=_ends(values),
+        x=[outer for outer, _ in places],
         text=[f"\u00a0{_shown(*each)}\u00a0" for each in zip(STEPS, values, strict=True)],
         mode="text",
-        textposition=["middle right" if value >= 0 else "middle left" for value in values],
+        textposition=[side for _, side in places],
         textfont={"shadow": _halo(theme)},
         cliponaxis=False,
         hoverinfo="skip",
@@ -209,7 +221,7 @@ def _title(
         for role, c in (("true", true), ("predicted", predicted), ("EMAP’s", additive))
         if c == column
     ]
-    return f"<b>{words(name, 24)}</b>" + (f"<br>{', '.join(roles)}" if roles else "")
+    return f"<b>{name}</b>" + (f"<br>{', '.join(roles)}" if roles else "")
 
 
 def _message(table: pd.DataFrame) -> str:

@@ -13,13 +13,6 @@ from pages.shared.escape import escaped, plain
 from pages.shared.runs import run_labels
 from pages.shared.selection import select, selection
 
-_STYLE = """<style>
-.stMainBlockContainer { padding: 3.5rem 2.5rem 4rem }
-.stApp [data-testid="stCaptionContainer"] { color: inherit; opacity: 0.78 }
-.stApp .stButtonGroup button[role][data-variant][data-selected] { color: inherit }
-</style>"""
-"""Less empty margin on a small screen; small and chosen words with a contrast of 4.5 : 1."""
-
 _COPY = st.components.v2.component(
     "copy_link",
     html='<button type="button">Copy link</button>',
@@ -63,7 +56,6 @@ def header(question: str, answer: str = "", run: Run | None = None) -> None:
     the sidebar. The answer may hold names from data; it is shown as plain text.
     """
     inside_app()
-    st.html(_STYLE)
     if run is None:
         st.title(question, anchor=False)
     else:

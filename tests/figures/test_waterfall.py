@@ -59,3 +59,19 @@ def test_one_logit_for_two_labels_gives_one_panel():
     d = decompose(np.random.default_rng(1).normal(size=(4, 4)))
     chart = waterfall(d, 0, ["no", "yes"])
     assert list(chart.table["class"]) == ["yes (rather than no)"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_number_lies_across_the_zero_line(seed):
+    d = decompose(np.random.default_rng(seed).normal(size=(6, 6, 3)))
+    for example in range(6):
+        chart = waterfall(d, example, list("abc"), shown=[0])
+        (bars,) = (trace for trace in chart.figure.data if trace.type == "bar")
+        _, numbers = (trace for trace in chart.figure.data if trace.type == "scatter")
+        for x, side, start, value in zip(
+            numbers.x, numbers.textposition, bars.base, bars.x, strict=True
+        ):
+            assert (x >= 0) if side == "middle right" else (x <= 0)
+            # Beside its bar, never on it.
+            reach = sorted([start, start + value])
+            assert x == pytest.approx(reach[1] if side == "middle right" else reach[0])
