@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any
 
 from emap_core.errors import Cancelled
 from emap_core.runs.folder import RunFolder
+from emap_core.runs.store import seconds_between_calls
 
 Event = dict[str, Any]
 Listener = Callable[[Event], None]
@@ -42,11 +44,13 @@ class Progress:
     _told: float = 0.0
     _estimated: float = 0.0
     _gap: float | None = field(default=None)
+    _called: dict[str, float] = field(default_factory=dict)
 
     def tell(self, event: str, **fields: Any) -> None:
         """Send an event and keep it in the run folder as the newest."""
         content = {"event": event, "run": self.run_id, **fields}
-        if self.folder is not None:
+        passing = event in ("encoding", "progress")
+        if self.folder is not None and (not passing or self._may_call(self.folder, "write")):
             self.folder.write_progress(content)
         if self.listener is not None:
             self.listener(content)
@@ -83,8 +87,19 @@ class Progress:
 
     def check(self) -> None:
         """Raise `Cancelled` if the run was asked to stop, by its caller or by a file."""
-        asked = self.folder is not None and self.folder.cancel_request.exists()
+        folder = self.folder
+        asked = folder is not None and self._may_call(folder, "look")
+        if folder is not None and asked:
+            asked = folder.cancel_request.exists()
         if asked or (self.cancelled is not None and self.cancelled()):
             raise Cancelled(
                 f"run {self.run_id!r} was cancelled; it goes on when it is started again"
             )
+
+    def _may_call(self, folder: RunFolder, what: str) -> bool:
+        """Whether a small call to where the run lies is due; many would slow the tiles down."""
+        now = time.monotonic()
+        if now - self._called.get(what, -math.inf) < seconds_between_calls(folder.path):
+            return False
+        self._called[what] = now
+        return True

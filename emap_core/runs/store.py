@@ -58,6 +58,11 @@ def is_local(path: Path) -> bool:
     return isinstance(path, Path)
 
 
+def seconds_between_calls(path: Path) -> float:
+    """Return how long to wait between small calls, such as telling progress, to spare a network."""
+    return 0.0 if is_local(path) or cast(Any, path).protocol == "memory" else 2.0
+
+
 def address(path: Path) -> str:
     """Return the text that `location` makes the same path of, from whatever folder."""
     return str(path.resolve()) if is_local(path) else str(path)

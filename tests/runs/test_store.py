@@ -5,6 +5,7 @@ import json
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import filelock
 import numpy as np
@@ -14,11 +15,19 @@ from samples import Staged, make_examples
 import emap_core as emap
 from emap_core import jobs
 from emap_core.cli import main
+from emap_core.engine.progress import Progress
 from emap_core.errors import Cancelled, RunError
 from emap_core.runs import Run, describe_run, list_runs
 from emap_core.runs.check import check_run
 from emap_core.runs.folder import RunFolder
-from emap_core.runs.store import Lease, address, folder_of_this_machine, is_held, location
+from emap_core.runs.store import (
+    Lease,
+    address,
+    folder_of_this_machine,
+    is_held,
+    location,
+    seconds_between_calls,
+)
 
 
 @pytest.fixture
@@ -66,6 +75,22 @@ def test_jobs_stay_on_this_machine(monkeypatch, tmp_path):
     assert folder_of_this_machine(tmp_path / "runs") == tmp_path / "runs"
     monkeypatch.setenv("EMAP_RUNS", "memory://elsewhere")
     assert jobs.list_jobs() == []
+
+
+def test_a_network_is_spared_many_small_calls(tmp_path):
+    assert seconds_between_calls(tmp_path) == 0.0
+    assert seconds_between_calls(location("memory://runs")) == 0.0
+
+    class Folder:
+        path = SimpleNamespace(protocol="s3")
+        written = []
+        write_progress = written.append
+
+    progress = Progress("far", folder=Folder())
+    for done in range(100):
+        progress.tell("progress", pairs_done=done)
+    progress.tell("finished")
+    assert [event["event"] for event in Folder.written] == ["progress", "finished"]
 
 
 def test_two_that_compute_the_same_run_do_not_meet(run, monkeypatch):
