@@ -61,10 +61,10 @@ def test_a_file_url_is_a_folder(tmp_path):
 
 
 def test_what_opens_a_url_may_be_missing(monkeypatch):
-    with pytest.raises(RunError, match="nowhere://runs cannot be opened: .*pip install"):
+    with pytest.raises(RunError, match=r"nowhere://runs cannot be opened: .*pip install"):
         location("nowhere://runs")
     monkeypatch.setitem(sys.modules, "upath", None)
-    with pytest.raises(RunError, match="s3://bucket/runs cannot be opened: .*pip install"):
+    with pytest.raises(RunError, match=r"s3://bucket/runs cannot be opened: .*pip install"):
         location("s3://bucket/runs")
 
 
@@ -81,16 +81,13 @@ def test_a_network_is_spared_many_small_calls(tmp_path):
     assert seconds_between_calls(tmp_path) == 0.0
     assert seconds_between_calls(location("memory://runs")) == 0.0
 
-    class Folder:
-        path = SimpleNamespace(protocol="s3")
-        written = []
-        write_progress = written.append
-
-    progress = Progress("far", folder=Folder())
+    written = []
+    far = SimpleNamespace(path=SimpleNamespace(protocol="s3"), write_progress=written.append)
+    progress = Progress("far", folder=far)
     for done in range(100):
         progress.tell("progress", pairs_done=done)
     progress.tell("finished")
-    assert [event["event"] for event in Folder.written] == ["progress", "finished"]
+    assert [event["event"] for event in written] == ["progress", "finished"]
 
 
 def test_two_that_compute_the_same_run_do_not_meet(run, monkeypatch):
