@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from emap_core.comparing import (
     as_latex,
@@ -58,12 +59,16 @@ def _page() -> None:
         _run_widget(runs)
         if len(metrics) > 1:
             shared.choose("Metric", {name: metric(name).label for name in metrics}, "metric")
-        _show_scores(runs, names, table, chosen)
+        place = _show_scores(runs, names, table, chosen)
     if len(runs) == 2:
         _show_differences(runs[0], runs[1], (names[0], names[1]), metrics)
     elif metrics:
         st.caption("With just two runs chosen, the examples where they differ are shown, too.")
     shared.next_step("pages/report.py", "Show it to others")
+    if metrics and _are_paired(runs):
+        # On many examples this takes seconds: all else is shown by then.
+        with place.container():
+            _show_whose_gap_is_larger(runs, names, chosen)
 
 
 def _choose_runs(current: Run) -> list[Run]:
@@ -113,7 +118,10 @@ def _answer(table: pd.DataFrame, names: list[str], name: str) -> str:
     return f"{len(sure)} of {len(table)} measurably, by {which.label}: {', '.join(gains)}{more}."
 
 
-def _show_scores(runs: list[Run], names: list[str], table: pd.DataFrame, name: str) -> None:
+def _show_scores(
+    runs: list[Run], names: list[str], table: pd.DataFrame, name: str
+) -> DeltaGenerator:
+    """Show what each model's interactions are worth; return the place to compare gaps in."""
     which = metric(name)
     title = f"{which.label}, %" if which.unit == "points" else which.label
     gaps = {label: run.gap(name) for label, run in zip(names, runs, strict=True)}
@@ -136,7 +144,7 @@ def _show_scores(runs: list[Run], names: list[str], table: pd.DataFrame, name: s
         "EMAP with each example’s own pair left out; differences in brackets with 95% intervals; "
         "p of no difference, adjusted for the number of runs (Holm)."
     )
-    _show_whose_gap_is_larger(runs, names, name)
+    place = _place_of_gaps(runs, name) if _are_paired(runs) else st.container()
     with st.container(horizontal=True):
         for label, text, file, mime in (
             ("Markdown", as_markdown(shown), "comparison.md", "text/markdown"),
@@ -146,11 +154,25 @@ def _show_scores(runs: list[Run], names: list[str], table: pd.DataFrame, name: s
             st.download_button(
                 label, text, file, mime, on_click="ignore", icon=":material/download:"
             )
+    return place
+
+
+def _are_paired(runs: list[Run]) -> bool:
+    return same_data(runs) and len(runs) <= MOST_PAIRED
+
+
+def _place_of_gaps(runs: list[Run], name: str) -> DeltaGenerator:
+    """Return where gaps will be compared; room is kept only while a visitor has to wait."""
+    compared = st.session_state.setdefault("compare-gaps", set())
+    wanted = (name, *map(shared.run_key, runs))
+    if wanted in compared:
+        return st.container()
+    compared.add(wanted)
+    n_pairs = len(runs) * (len(runs) - 1) // 2
+    return st.skeleton(height=90 + 42 * n_pairs)
 
 
 def _show_whose_gap_is_larger(runs: list[Run], names: list[str], name: str) -> None:
-    if not same_data(runs) or len(runs) > MOST_PAIRED:
-        return
     try:
         table = _gap_differences(tuple(str(run.path) for run in runs), name, runs)
     except RunError:

@@ -177,7 +177,8 @@ def _show_example(run: Run, example: int | None) -> None:
 
 def _show_selection(run: Run) -> None:
     order = ranked(examples_of(run), current_mask(run))
-    st.subheader(f"These {len(order):,} examples, flips first", anchor=False)
+    first = "flips first" if run.decides else "the largest interaction first"
+    st.subheader(f"These {len(order):,} examples, {first}", anchor=False)
     if not len(order):
         shared.empty("None of the chosen examples passes the filter. “Show all” lifts both.")
         return

@@ -13,6 +13,7 @@ from emap_core.figures.style import number, percent
 from emap_core.runs import Run
 from emap_core.runs.slices import ranked
 from pages import shared
+from pages.shared.escape import beside
 from pages.shared.example import (
     FLIP_WORDS,
     examples_of,
@@ -20,6 +21,7 @@ from pages.shared.example import (
     show_image,
     show_text,
     show_waterfall,
+    spoken,
 )
 from pages.shared.gallery import gallery
 from pages.shared.glossary import explain
@@ -61,7 +63,8 @@ def _page() -> None:
 def _answer(run: Run, example: int) -> str:
     row = examples_of(run).iloc[example]
     if not run.decides:
-        return f"The model says {row.prediction}; without interactions it would say {row.without}."
+        says, without = spoken(run, row.prediction), spoken(run, row.without)
+        return f"The model says {says}; without interactions it would say {without}."
     model = f"The model answers “{_short(row.prediction, 60)}”{_right(row.correct)}"
     if row.flip == "same":
         return f"{model}. Without interactions it would answer the same."
@@ -92,7 +95,8 @@ def _show_steps(run: Run, order: NDArray[np.intp], example: int) -> None:
                 disabled=not len(order),
             )
         where = "not in this list" if place is None else f"{place + 1:,} of {len(order):,}"
-        st.caption(f"{where} · flips first, then by size of interaction", width="content")
+        first = "flips first, then by" if run.decides else "by"
+        st.caption(f"{where} · {first} size of interaction", width="content")
 
 
 def _show_list(run: Run, order: NDArray[np.intp], example: int) -> None:
@@ -132,7 +136,7 @@ def _show_row(run: Run, position: int, *, chosen: bool) -> None:
                 wrap=False,
             )
             change = f", without: {row.without}" if row.flip not in (None, "same") else ""
-            st.caption(shared.plain(_short(f"{row.prediction}{change}", 40)))
+            st.caption(shared.plain(_short(f"{spoken(run, row.prediction)}{change}", 40)))
 
 
 def _show_example(run: Run, example: int) -> None:
@@ -158,7 +162,8 @@ def _show_example(run: Run, example: int) -> None:
 
 def _plain_differs(run: Run, example: int) -> bool:
     row = examples_of(run).iloc[example]
-    return bool(run.task == "multiclass" and row.prediction_emap != row.without)
+    decided = run.decides and run.task == "multiclass"
+    return bool(decided and row.prediction_emap != row.without)
 
 
 def _show_what_if(run: Run, example: int) -> None:
@@ -181,19 +186,19 @@ def _show_what_if(run: Run, example: int) -> None:
     left, right = sides("what-if", [1, 1])
     with left:
         st.markdown("##### The same text, other images")
-        images, answers = _others(run, "images", u, w)
-        gallery(run, images, answers, height=112)
+        images, answers, notes = _others(run, "images", u, w)
+        gallery(run, images, answers, notes, height=112)
         if not images:
             st.caption("There is no other image.")
     with right:
         st.markdown("##### The same image, other texts")
-        texts, answers = _others(run, "texts", w, u)
+        texts, answers, notes = _others(run, "texts", w, u)
         rows = "".join(
             f'<tr><td dir="auto" style="padding:.3rem .75rem .3rem 0;overflow-wrap:anywhere">'
             f"{shared.escaped(_short(run.texts[t], 140) or '(no text)')}</td>"
-            f'<td dir="auto" style="padding:.3rem 0;font-weight:600">{shared.escaped(answer)}</td>'
+            f'<td style="padding:.3rem 0;font-weight:600">{beside(answer, note)}</td>'
             "</tr>"
-            for t, answer in zip(texts, answers, strict=True)
+            for t, answer, note in zip(texts, answers, notes, strict=True)
         )
         st.html(f'<table style="border-collapse:collapse;width:100%">{rows}</table>')
         if not texts:
@@ -203,36 +208,38 @@ def _show_what_if(run: Run, example: int) -> None:
 @st.cache_data(max_entries=500, show_spinner="Reading the grid …")
 def _read(
     key: tuple[str, str], side: str, fixed: int, own: int, _run: Run
-) -> tuple[list[int], list[str]]:
-    """Return what changes the answer most on the other side, and what the answers are."""
+) -> tuple[list[int], list[str], list[str]]:
+    """Return what changes the answer most on the other side, the answers, and how sure they are."""
     cells = (_run.grid.row(fixed) if side == "images" else _run.grid.column(fixed)).astype(float)
     others = np.delete(np.arange(len(cells)), own)
     if not len(others):
-        return [], []
+        return [], [], []
     decides = _run.decides and _run.task != "multilabel"
     first = others[answers_changed(cells[others], cells[own], WHAT_IF, decides=decides)]
-    return [int(i) for i in first], _in_words(_run, cells[first])
+    answers, notes = _in_words(_run, cells[first])
+    return [int(i) for i in first], answers, notes
 
 
-def _others(run: Run, side: str, fixed: int, own: int) -> tuple[list[int], list[str]]:
+def _others(run: Run, side: str, fixed: int, own: int) -> tuple[list[int], list[str], list[str]]:
     return _read(shared.run_key(run), side, fixed, own, run)
 
 
-def _in_words(run: Run, scores: NDArray[np.float64]) -> list[str]:
+def _in_words(run: Run, scores: NDArray[np.float64]) -> tuple[list[str], list[str]]:
     names = inference.prediction_names(scores, run.classes, run.task, run.space)
+    unsure = [""] * len(scores)
     if not run.decides:
         return [
             number(float(row[0])) if len(row) == 1 else str(name)
             for row, name in zip(scores, names, strict=True)
-        ]
+        ], unsure
     if run.task == "multilabel":
-        return [str(name) or "nothing" for name in names]
+        return [str(name) or "nothing" for name in names], unsure
     chances = inference.probabilities(scores, run.task, run.space)
     if scores.shape[1] == 1:
         sure = np.maximum(chances[:, 0], 1 - chances[:, 0])
     else:
         sure = chances.max(axis=1)
-    return [f"{name} ({percent(float(p))})" for name, p in zip(names, sure, strict=True)]
+    return [str(name) for name in names], [percent(float(p)) for p in sure]
 
 
 def _short(value: object, width: int) -> str:

@@ -143,7 +143,7 @@ def _show_examples(run: Run, modes: Modes, k: int, what: str) -> None:
     for column, i in zip(st.columns(EXAMPLES), order[np.sort(first)][:EXAMPLES], strict=False):
         with column:
             text = run.texts[d.text_index[i]]
-            gallery(run, [int(d.image_index[i])], [f"{what}: {signed(moved[i])}"], height=120)
+            gallery(run, [int(d.image_index[i])], [what], [signed(moved[i])], height=120)
             shared.text(_short(text))
             shared.link("pages/examples.py", "Open it", example=run.ids[i])
 

@@ -68,8 +68,10 @@ def _page() -> None:
     explain(label="What the words on this page mean")
     shared.next_step(
         "pages/examples.py",
-        "See the examples where interactions change the answer",
-        view=shared.view_key(show="flips"),
+        "See the examples where interactions change the answer"
+        if run.decides
+        else "See the examples with the largest interactions",
+        view=shared.view_key(show="flips") if run.decides else None,
         slice=None,
         example=None,
     )

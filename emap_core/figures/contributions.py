@@ -108,7 +108,8 @@ def contributions(
                 showlegend=False,
             )
         )
-    _legend(figure, kinds, theme)
+    if flips is not None:
+        _legend(figure, kinds, theme)
     _guides(figure, text, image, theme)
     if margins:
         _add_margins(figure, text, image, theme)

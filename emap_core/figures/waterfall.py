@@ -101,7 +101,7 @@ def waterfall(
     figure.update_xaxes(
         range=[low - room, high + room],
         zeroline=True,
-        nticks=max(3, 9 // len(shown)),
+        nticks=max(4, 9 // len(shown)),
         title=unit,
         showgrid=False,
     )

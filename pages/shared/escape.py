@@ -21,6 +21,11 @@ def plain(text: object) -> str:
     return _MARKDOWN.sub(r"\\\1", broken).replace("\n", " ")
 
 
+def beside(name: object, note: str) -> str:
+    """Return a name and a note safe inside ``st.html``; the name's direction stays its own."""
+    return f"<bdi>{escaped(name)}</bdi>" + (f" ({escaped(note)})" if note else "")
+
+
 def escaped(text: object) -> str:
     """Return a text safe inside ``st.html``."""
     return html.escape(_CONTROL.sub("\ufffd", str(text)))

@@ -54,8 +54,8 @@ def show_answers(run: Run, position: int) -> None:
     row = examples_of(run).iloc[position]
     lines = [] if row.label is None else [("true", row.label, None)]
     lines += [
-        ("the model", row.prediction, row.correct),
-        ("without interactions", row.without, row.correct_without),
+        ("the model", spoken(run, row.prediction), row.correct),
+        ("without interactions", spoken(run, row.without), row.correct_without),
     ]
     strong = "margin:0;font-weight:600;overflow-wrap:anywhere"
     cells = "".join(
@@ -67,6 +67,13 @@ def show_answers(run: Run, position: int) -> None:
         '<dl style="display:grid;grid-template-columns:max-content 1fr;gap:.25rem .75rem;'
         f'margin:0;padding:0">{cells}</dl>'
     )
+
+
+def spoken(run: Run, prediction: object) -> str | None:
+    """Return a prediction as people write it: a class as it is, a score with a true minus."""
+    if run.decides or prediction is None:
+        return prediction if prediction is None else str(prediction)
+    return str(prediction).replace("-", "−")
 
 
 def show_waterfall(run: Run, position: int, key: str, *, most: int = 3) -> None:

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 import streamlit as st
 
 from emap_core.runs import Run
-from pages.shared.escape import escaped
+from pages.shared.escape import beside, escaped
 
 
 def gallery(
     run: Run,
     images: Sequence[int],
     captions: Sequence[str] | None = None,
+    notes: Sequence[str] | None = None,
     *,
     height: int = 96,
 ) -> None:
@@ -27,17 +28,24 @@ def gallery(
         Numbers of unique images.
     captions : sequence of str, optional
         What to write below each.
+    notes : sequence of str, optional
+        What to add to each caption in brackets, whatever direction its script has.
     height : int
         Of each picture, in pixels.
     """
+    # A long caption or a panorama must not take a line for itself.
+    widest = 2 * height
     figures = []
     for place, image in enumerate(images):
-        caption = "" if captions is None else escaped(captions[place])
-        below = f'<figcaption style="font-size:.875rem">{caption}</figcaption>' if caption else ""
+        caption = "" if captions is None else captions[place]
+        note = "" if notes is None else notes[place]
+        alt = escaped(f"image {image + 1} {caption} {note}".strip())
+        below = f"<figcaption>{beside(caption, note)}</figcaption>" if caption else ""
         figures.append(
-            f'<figure style="margin:0;text-align:center"><img alt="image {image + 1} {caption}" '
-            f'src="{data_uri(run, image)}" style="height:{height}px;max-width:100%;'
-            'object-fit:contain;border-radius:4px;border:1px solid rgba(127,127,127,.5)">'
+            '<figure style="margin:0;font-size:.875rem;text-align:center;'
+            f'max-width:min(100%,{widest}px)"><img alt="{alt}" src="{data_uri(run, image)}" '
+            f'style="height:{height}px;max-width:100%;object-fit:contain;'
+            'border-radius:4px;border:1px solid rgba(127,127,127,.5)">'
             f"{below}</figure>"
         )
     row = "display:flex;flex-wrap:wrap;gap:10px"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from samples import as_callable, make_examples, picture
@@ -71,7 +73,9 @@ def test_what_if_shows_real_answers_of_the_grid(open_page, words, runs_with_one)
     assert len(shown) == 8
     for text in shown:
         answer = run.classes[int(column[run.texts.index(text)].argmax())]
-        assert f"{text}</td>" in said and f"{answer} (" in said.split(f">{text}</td>")[1][:200]
+        assert (
+            f"{text}</td>" in said and f"{answer}</bdi> (" in said.split(f">{text}</td>")[1][:200]
+        )
 
 
 @pytest.mark.parametrize("position", [0, 4, 8, 12, 16, 20])
@@ -109,3 +113,30 @@ def test_a_single_output_is_a_number_and_no_answer(open_page, words, monkeypatch
     assert "What kinds of examples" not in words(open_page("overview", run=run.id))
     said = words(open_page("contributions", run=run.id))
     assert "the logit of score" in said and "logit of the predicted class" not in said
+
+
+def test_how_sure_an_answer_is_stands_beside_a_name_of_any_script(open_page, tmp_path, monkeypatch):
+    names = ["دائرة", "<i>", "三"]
+    data = make_examples(24, classes=names, labels=[0, 1, 2] * 8)
+    run = emap.compute(as_callable, data, out=tmp_path / "runs" / "scripts")
+    monkeypatch.setenv("EMAP_RUNS", str(tmp_path / "runs"))
+    app = open_page("examples", run=run.id)
+    drawn = " ".join(element.proto.body for element in app.get("html"))
+    assert re.search(r"<bdi>(دائرة|三|&lt;i&gt;)</bdi> \(\d+\.\d%\)", drawn)
+    assert not re.search(r"<bdi>[^<]*%", drawn)
+    assert "<i>" not in drawn
+
+
+def test_where_nothing_is_decided_no_page_speaks_of_flips(open_page, words, tmp_path, monkeypatch):
+    def model(texts, images):
+        return as_callable(texts, images)[:, :1] - 5
+
+    data = make_examples(24, labels=None, classes=["score"])
+    run = emap.compute(model, data, out=tmp_path / "runs" / "one", fingerprint="one")
+    assert not run.decides
+    monkeypatch.setenv("EMAP_RUNS", str(tmp_path / "runs"))
+    for page in ("overview", "contributions", "examples"):
+        said = words(open_page(page, run=run.id))
+        for word in ("flips", "change the answer", "another one here", "says -"):
+            assert word not in said, f"{page} says {word}"
+    assert "The model says −" in said
