@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from emap_core.decomposition import Decomposition
 from emap_core.figures.chart import Chart
@@ -17,14 +16,17 @@ from emap_core.figures.style import (
     LIGHT,
     PART_COLOURS,
     Theme,
-    apply_style,
     column_names,
+    new_figure,
     number,
     outline,
     pattern,
     signed,
     words,
 )
+
+_BETWEEN = 0.04
+"""Of the width, between two panels."""
 
 STEPS = ("mean", "text", "image", "EMAP", "interaction", "logit")
 
@@ -87,30 +89,75 @@ def waterfall(
         _title(words(names[c], 54 // max(len(shown), 2)), c, true_class, predicted, additive)
         for c in shown
     ]
-    figure = make_subplots(
-        cols=len(shown), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.04
-    )
-    apply_style(figure, theme, height=330, showlegend=False, bargap=0.35, dragmode=False)
-    figure.update_annotations(font_size=15, yshift=4)
     low, high = _reach(table)
-    for column, values in enumerate(rows, start=1):
-        traces = [_guides(values, theme), _bars(values, theme), _numbers(values, theme)]
-        figure.add_traces(traces, rows=[1] * 3, cols=[column] * 3)
     # Numbers stand beside the bars: room for them on both sides.
     room = (0.1 + 0.16 * len(shown)) * (high - low)
-    figure.update_xaxes(
-        range=[low - room, high + room],
-        zeroline=True,
-        nticks=max(4, 9 // len(shown)),
-        title=unit,
-        showgrid=False,
+    figure = new_figure(
+        theme,
+        height=330,
+        showlegend=False,
+        bargap=0.35,
+        dragmode=False,
+        margin={"t": 64 if any("<br>" in title for title in titles) else 40},
+        **_panels(titles, [low - room, high + room], unit),
     )
-    figure.update_yaxes(
-        tickvals=list(range(len(STEPS))), ticktext=list(STEPS), range=[5.6, -0.6], showgrid=False
+    figure.add_traces(
+        [
+            draw(values, theme, panel)
+            for panel, values in enumerate(rows)
+            for draw in (_guides, _bars, _numbers)
+        ]
     )
-    if any("<br>" in title for title in titles):
-        figure.update_layout(margin_t=64)
     return Chart(figure, _message(table), table)
+
+
+def _panels(titles: list[str], reach: list[float], unit: str) -> dict[str, Any]:
+    """Return a layout of panels side by side; in one piece it is several times as fast."""
+    layout: dict[str, Any] = {"annotations": []}
+    width = (1.0 + _BETWEEN) / len(titles)
+    for panel, title in enumerate(titles):
+        name, left = _axis(panel), panel * width
+        layout[f"xaxis{name}"] = {
+            "anchor": f"y{name}",
+            "domain": [left, min(left + width - _BETWEEN, 1.0)],
+            "range": reach,
+            "zeroline": True,
+            "nticks": max(4, 9 // len(titles)),
+            "title": unit,
+            "showgrid": False,
+        }
+        layout[f"yaxis{name}"] = {
+            "anchor": f"x{name}",
+            "matches": "y" if panel else None,
+            "showticklabels": panel == 0,
+            "tickvals": list(range(len(STEPS))),
+            "ticktext": list(STEPS),
+            "range": [5.6, -0.6],
+            "showgrid": False,
+        }
+        layout["annotations"].append(
+            {
+                "text": title,
+                "x": left + (width - _BETWEEN) / 2,
+                "y": 1.0,
+                "xref": "paper",
+                "yref": "paper",
+                "xanchor": "center",
+                "yanchor": "bottom",
+                "yshift": 4,
+                "font": {"size": 15},
+                "showarrow": False,
+            }
+        )
+    return layout
+
+
+def _axis(panel: int) -> str:
+    return str(panel + 1) if panel else ""
+
+
+def _in(panel: int) -> dict[str, str]:
+    return {"xaxis": f"x{_axis(panel)}", "yaxis": f"y{_axis(panel)}"}
 
 
 def _steps(decomposition: Decomposition, example: int, column: int) -> tuple[float, ...]:
@@ -129,11 +176,12 @@ def _starts(values: tuple[float, ...]) -> list[float]:
     return [0.0, mean, mean + text, 0.0, emap, 0.0]
 
 
-def _bars(values: tuple[float, ...], theme: Theme) -> go.Bar:
+def _bars(values: tuple[float, ...], theme: Theme, panel: int) -> go.Bar:
     markers = [_marker(step, theme) for step in STEPS]
     outlines = [marker["line"] for marker in markers]
     patterns = [marker.get("pattern", pattern("interaction", theme)) for marker in markers]
     return go.Bar(
+        **_in(panel),
         y=list(range(len(STEPS))),
         x=values,
         base=_starts(values),
@@ -162,13 +210,14 @@ def _marker(step: str, theme: Theme) -> dict[str, Any]:
     return {"color": theme.ink if step == "logit" else CONSTANT, "line": outline(theme)}
 
 
-def _numbers(values: tuple[float, ...], theme: Theme) -> go.Scatter:
+def _numbers(values: tuple[float, ...], theme: Theme, panel: int) -> go.Scatter:
     # Beside a bar on the side away from zero, where no number meets the zero line.
     places = [
         (max(start, end), "middle right") if end >= 0 else (min(start, end), "middle left")
         for start, end in zip(_starts(values), _ends(values), strict=True)
     ]
     return go.Scatter(
+        **_in(panel),
         y=list(range(len(STEPS))),
         x=[outer for outer, _ in places],
         text=[f"\u00a0{_shown(*each)}\u00a0" for each in zip(STEPS, values, strict=True)],
@@ -189,10 +238,11 @@ def _shown(step: str, value: float) -> str:
     return signed(value) if step in PART_COLOURS else number(value)
 
 
-def _guides(values: tuple[float, ...], theme: Theme) -> go.Scatter:
+def _guides(values: tuple[float, ...], theme: Theme, panel: int) -> go.Scatter:
     """Return the dotted lines that lead from the end of each bar to the next."""
     ends = _ends(values)[:-1]
     return go.Scatter(
+        **_in(panel),
         x=[x for end in ends for x in (end, end, None)],
         y=[y for place in range(len(ends)) for y in (place, place + 1, None)],
         mode="lines",
