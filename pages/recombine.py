@@ -16,8 +16,7 @@ from emap_core.decomposition.blocks import Blocks, Window
 from emap_core.errors import EmapError
 from emap_core.figures import column_names, interaction_heatmap, marked_window, waterfall
 from emap_core.figures.style import signed
-from emap_core.models import load_model
-from emap_core.models.base import Scorer
+from emap_core.figures.visible import visible
 from emap_core.runs import Run
 from pages import shared
 from pages.shared.interactions import (
@@ -222,14 +221,18 @@ def _choose_text(run: Run, u: int, w: int) -> None:
     st.selectbox(
         f"Another text ({len(run.texts):,} in the data)",
         options,
-        format_func=run.texts.__getitem__,
+        format_func=lambda u: visible(run.texts[u]),
         key="pair-text",
         on_change=lambda: shared.set_view(pair=f"{st.session_state['pair-text']},{w}"),
     )
 
 
 def _show_new_pair(run: Run) -> None:
-    with st.expander("A pair of your own"):
+    unfolded = st.expander("A pair of your own", key="own-pair", on_change="rerun")
+    # Only who unfolds it waits for the model, and for the libraries that it needs.
+    if not unfolded.open:
+        return
+    with unfolded:
         try:
             shared.policy().check_full()
         except EmapError as error:
@@ -260,6 +263,8 @@ def _show_new_pair(run: Run) -> None:
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model …")
 def _load(spec: str) -> Any:
+    from emap_core.models import load_model
+
     return load_model(spec)
 
 
@@ -274,6 +279,8 @@ def _model_at_hand(run: Run) -> Any | None:
 
 
 def _score(model: Any, text: str, image: Image.Image) -> NDArray[Any]:
+    from emap_core.models.base import Scorer
+
     scorer = Scorer(model)
     states = scorer.encode_texts([text]), scorer.encode_images([image])
     return scorer.score_tile(*states, batch_size=1)[0, 0]

@@ -77,6 +77,8 @@ def test_a_typed_text_with_an_uploaded_image_is_answered_by_the_model(open_page,
     written = io.BytesIO()
     picture.save(written, "PNG")
     app = open_page("recombine", run=runs_with_one.id)
+    app.session_state["own-pair"] = True
+    app.run()
     app.text_input(key="own-text").set_value("what shape is in the image?").run()
     app.file_uploader(key="own-image").set_value(
         ("mine.png", written.getvalue(), "image/png")
