@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import html
 from pathlib import Path
 
 from plotly.offline import get_plotlyjs
 
 from emap_core.figures import LIGHT, Chart, Theme, mode_ends
 from emap_core.figures.style import bracket, measured, percent
+from emap_core.figures.visible import escape
 from emap_core.inference import metric
 from emap_core.run_charts import (
     MOST_POINTS,
@@ -104,8 +104,8 @@ def report_html(run: Run, theme: Theme = LIGHT) -> str:
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="description" content="{html.escape(verdict.sentence)}">\n'
-        f"<title>{html.escape(title)} · EMAP Lens</title>\n"
+        f'<meta name="description" content="{escape(verdict.sentence)}">\n'
+        f"<title>{escape(title)} · EMAP Lens</title>\n"
         f"<style>{_ground(theme)}{_STYLE}</style>\n"
         f"<script>{get_plotlyjs()}</script>\n</head>\n<body>\n"
         + "\n".join(section for section in sections if section)
@@ -124,14 +124,14 @@ def _ground(theme: Theme) -> str:
 def _head(run: Run, title: str) -> str:
     about = run.manifest
     verdict = run.verdict()
-    details = "".join(f"<p>{html.escape(detail)}</p>" for detail in verdict.details)
+    details = "".join(f"<p>{escape(detail)}</p>" for detail in verdict.details)
     return (
-        f"<h1>{html.escape(title)}</h1>"
-        f'<p class="verdict">{html.escape(verdict.sentence)}</p>{details}'
+        f"<h1>{escape(title)}</h1>"
+        f'<p class="verdict">{escape(verdict.sentence)}</p>{details}'
         f'<p class="about">{about["n_examples"]:,} examples · {about["n_texts"]:,} texts × '
-        f"{about['n_images']:,} images · {html.escape(about['method'])}, projected in "
-        f"{html.escape(run.space.replace('_', ' '))} · {html.escape(str(about['created'])[:10])} · "
-        f"run {html.escape(run.id)}</p>"
+        f"{about['n_images']:,} images · {escape(about['method'])}, projected in "
+        f"{escape(run.space.replace('_', ' '))} · {escape(str(about['created'])[:10])} · "
+        f"run {escape(run.id)}</p>"
     )
 
 
@@ -140,7 +140,7 @@ def _performance(run: Run, theme: Theme) -> str:
         return ""
     table = run.table(intervals=True)
     header = "".join(
-        f'<th class="number">{html.escape(metric(name).label)}</th>' for name in run.metrics
+        f'<th class="number">{escape(metric(name).label)}</th>' for name in run.metrics
     )
     rows = []
     for row in table.index:
@@ -178,7 +178,7 @@ def _contributions(run: Run, theme: Theme) -> str:
     note = ""
     if len(run.ids) > MOST_POINTS:
         note = f"<p>A seeded sample of {MOST_POINTS:,} of the {len(run.ids):,} examples.</p>"
-    what = html.escape(quantity(run, main_class(run)))
+    what = escape(quantity(run, main_class(run)))
     drawn = _figure(contributions_chart(run, theme), "contributions", table=False)
     return f"<h2>Which side carries {what}</h2>{note}{drawn}"
 
@@ -194,13 +194,13 @@ def _modes(run: Run, theme: Theme) -> str:
         modes.image_ends(0, MODE_IMAGES),
         strict=True,
     ):
-        lines = "".join(f'<li dir="auto">{html.escape(_short(run.texts[u]))}</li>' for u in texts)
+        lines = "".join(f'<li dir="auto">{escape(_short(run.texts[u]))}</li>' for u in texts)
         pictures = "".join(_image(run, int(w)) for w in images)
         sides.append(
             f'<div class="side"><h3>{name}</h3><ul>{lines}</ul>'
             f'<div class="images">{pictures}</div></div>'
         )
-    what = html.escape(quantity(run, mode_class(run)))
+    what = escape(quantity(run, mode_class(run)))
     return (
         f"<h2>What interacts with what in {what}</h2>"
         f"<p>Mode 1 explains {percent(modes.shares[0])} of the interaction. Texts and images of "
@@ -226,12 +226,12 @@ def _example(run: Run, i: int, row: object, theme: Theme) -> str:
         )
         if getattr(row, name) is not None
     ]
-    words = " · ".join(f"{label}: <b>{html.escape(str(value))}</b>" for label, value in facts)
+    words = " · ".join(f"{label}: <b>{escape(value)}</b>" for label, value in facts)
     return (
         '<div class="example"><div class="pair">'
         + _image(run, int(run.decomposition.image_index[i]))
-        + f'<div><p class="text" dir="auto">{html.escape(str(row.text))}</p><p>{words}</p>'  # type: ignore[attr-defined]
-        f'<p class="about">example {html.escape(run.ids[i])}</p></div></div>'
+        + f'<div><p class="text" dir="auto">{escape(row.text)}</p><p>{words}</p>'  # type: ignore[attr-defined]
+        f'<p class="about">example {escape(run.ids[i])}</p></div></div>'
         + _figure(example_chart(run, i, theme), f"example-{i}", caption=False)
         + "</div>"
     )
@@ -263,8 +263,8 @@ def _figure(chart: Chart, name: str, *, table: bool = True, caption: bool = True
         config={"displaylogo": False, "responsive": True, "showTips": False},
     )
     return (
-        f'<figure role="group" aria-label="{html.escape(chart.alt)}">{drawn}'
-        + (f"<figcaption>{html.escape(chart.alt)}</figcaption>" if caption else "")
+        f'<figure role="group" aria-label="{escape(chart.alt)}">{drawn}'
+        + (f"<figcaption>{escape(chart.alt)}</figcaption>" if caption else "")
         + "</figure>"
         + (_table(chart) if table else "")
     )
@@ -272,9 +272,9 @@ def _figure(chart: Chart, name: str, *, table: bool = True, caption: bool = True
 
 def _table(chart: Chart) -> str:
     shown = chart.table.head(MOST_ROWS)
-    header = "".join(f"<th>{html.escape(str(name))}</th>" for name in shown.columns)
+    header = "".join(f"<th>{escape(name)}</th>" for name in shown.columns)
     rows = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(_cell(value))}</td>" for value in row) + "</tr>"
+        "<tr>" + "".join(f"<td>{escape(_cell(value))}</td>" for value in row) + "</tr>"
         for row in shown.itertuples(index=False)
     )
     rest = len(chart.table) - len(shown)

@@ -22,6 +22,7 @@ from emap_core.comparing import (
 from emap_core.errors import RunError
 from emap_core.figures import comparison, gap_dumbbell
 from emap_core.figures.style import change, number
+from emap_core.figures.visible import visible_table
 from emap_core.inference import metric
 from emap_core.runs import Run
 from emap_core.runs.slices import safe_csv
@@ -139,7 +140,7 @@ def _show_scores(
             "not models with each other."
         )
     shown = readable_table(table, names)
-    st.dataframe(shown, hide_index=True)
+    st.dataframe(visible_table(shown), hide_index=True)
     st.caption(
         "EMAP with each example’s own pair left out; differences in brackets with 95% intervals; "
         "p of no difference, adjusted for the number of runs (Holm)."
@@ -234,7 +235,7 @@ def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: 
     columns = ["id", "text", "label", "prediction_first", "prediction_second", "difference"]
     st.caption("Most different first. Choose a row, or a point above, to open the example.")
     st.dataframe(
-        table[columns].head(ROWS),
+        visible_table(table[columns].head(ROWS)),
         hide_index=True,
         column_config={
             "prediction_first": names[0],

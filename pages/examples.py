@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from emap_core import inference
 from emap_core.decomposition.contrasts import answers_changed
 from emap_core.figures.style import number, percent
+from emap_core.figures.visible import visible
 from emap_core.runs import Run
 from emap_core.runs.slices import ranked
 from pages import shared
@@ -150,7 +151,7 @@ def _show_example(run: Run, example: int) -> None:
         said = [FLIP_WORDS[row.flip]] if row.flip in FLIP_WORDS else []
         said += [f"kind: {row.kind}"] if row.kind else []
         st.caption(shared.plain(" · ".join(said)))
-        st.code(row.id, language=None)
+        st.code(visible(row.id), language=None)
     st.subheader("How the prediction builds up", anchor=False)
     show_waterfall(run, example, "examples-waterfall")
     if _plain_differs(run, example):

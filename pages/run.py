@@ -15,6 +15,7 @@ from emap_core.datasets.upload import KINDS, receive
 from emap_core.engine.settings import METHODS
 from emap_core.engine.space import SPACES
 from emap_core.errors import EmapError
+from emap_core.figures.visible import visible_table
 from emap_core.jobs import Job, Work
 from emap_core.models import LOADERS as MODEL_LOADERS
 from emap_core.models.demo_networks import ARCHITECTURES
@@ -179,7 +180,7 @@ def _columns(data: str) -> list[str]:
     if found is None:
         return []
     st.markdown(f"**The first of {found.n_rows:,} rows.** Which column is what?")
-    st.dataframe(found.rows, hide_index=True)
+    st.dataframe(visible_table(found.rows), hide_index=True)
     names = [str(name) for name in found.rows.columns]
     arguments = []
     for side, (what, taken) in zip(st.columns(3), found.taken.items(), strict=True):

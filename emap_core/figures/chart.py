@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
+from emap_core.figures.visible import visible
+
 
 @dataclass(frozen=True, eq=False)
 class Chart:
@@ -25,3 +27,6 @@ class Chart:
     figure: go.Figure
     alt: str
     table: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "alt", visible(self.alt))

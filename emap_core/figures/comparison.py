@@ -10,7 +10,15 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from emap_core.figures.chart import Chart
-from emap_core.figures.style import FONT_SIZE, LIGHT, Theme, new_figure, outline, words
+from emap_core.figures.style import (
+    FONT_SIZE,
+    LIGHT,
+    Theme,
+    in_hover,
+    new_figure,
+    outline,
+    words,
+)
 
 
 def comparison(
@@ -59,11 +67,13 @@ def comparison(
             font={"size": FONT_SIZE},
             bgcolor=theme.paper,
         )
+    told = in_hover(table.id)
     figure.add_trace(
         go.Scattergl(
             x=first.astype(np.float32),
             y=second.astype(np.float32),
             customdata=table.id.tolist(),
+            hovertext=told,
             mode="markers",
             marker={
                 "size": 6,
@@ -71,7 +81,8 @@ def comparison(
                 "line": outline(theme, 0.5),
                 "opacity": 0.8,
             },
-            hovertemplate="%{customdata}: %{x:.3g}, %{y:.3g}<extra></extra>",
+            hovertemplate=("%{hovertext}" if told else "%{customdata}")
+            + ": %{x:.3g}, %{y:.3g}<extra></extra>",
         )
     )
     axis = {"range": [0, reach], "zeroline": True, "constrain": "domain"}
@@ -90,7 +101,9 @@ def _message(table: pd.DataFrame, names: tuple[str, str]) -> str:
         f"Of {len(table):,} examples {more:,} have the larger interaction in {names[1]} and "
         f"{int((table.difference < 0).sum()):,} in {names[0]}."
     )
-    if len(table) > 1 and table["first"].std() > 0 and table["second"].std() > 0:
+    sizes = table[["first", "second"]].max()
+    # Where a model has no interaction at all, only its rounding errors would be ranked.
+    if len(table) > 1 and table["first"].std() > 0 and sizes.min() > 1e-3 * sizes.max():
         # A rank correlation: sizes of interactions are far from normal.
         rank = table["first"].rank().corr(table["second"].rank())
         message += f" Their ranks correlate by {rank:.2f}.".replace("-", "−")

@@ -18,6 +18,7 @@ from emap_core.figures.style import (
     LIGHT,
     TEXT,
     Theme,
+    in_hover,
     new_figure,
     number,
     outline,
@@ -81,6 +82,7 @@ def contributions(
     many = len(names) > _MANY
     figure = new_figure(theme, height=600, dragmode="pan", margin={"t": 60})
     named = len(names) <= _NAMED
+    told = in_hover(names) if named else None
     # Coarse colours are no worse to see, and a quarter of the bytes to send.
     colours = _coarse(interaction, limit) if not named else interaction.astype(np.float32)
     for kind, rows in _layers(kinds):
@@ -91,6 +93,7 @@ def contributions(
                 x=text[rows].astype(np.float32),
                 y=image[rows].astype(np.float32),
                 customdata=[names[row] for row in rows] if named else None,
+                hovertext=[told[row] for row in rows] if told else None,
                 mode="markers",
                 marker={
                     "symbol": symbol,
@@ -100,7 +103,7 @@ def contributions(
                     "line": outline(theme, 0.4 if many else 0.8),
                     "opacity": 0.9,
                 },
-                hovertemplate=("%{customdata}<br>" if named else "")
+                hovertemplate=("%{hovertext}<br>" if told else "%{customdata}<br>" if named else "")
                 + "text %{x:.3g}, image %{y:.3g}"
                 + (", interaction %{marker.color:.3g}" if named else "")
                 + "<extra></extra>",

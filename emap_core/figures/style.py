@@ -13,6 +13,8 @@ from unicodedata import east_asian_width
 
 import plotly.graph_objects as go
 
+from emap_core.figures.visible import visible
+
 TEXT = "#0072B2"
 IMAGE = "#E69F00"
 INTERACTION = "#CC79A7"
@@ -122,12 +124,18 @@ def words(text: str, width: int = 48) -> str:
     Figures read ``<b>`` and the like as markup; a text from a dataset is shown as it is. Wide
     characters (Chinese, Japanese, Korean) count as two.
     """
-    line = " ".join(str(text).split())
+    line = " ".join(visible(text).split())
     widths = accumulate(2 if east_asian_width(letter) in "WF" else 1 for letter in line)
     kept = sum(used <= width for used in widths)
     if kept < len(line):
         line = line[: kept - 1].rstrip() + "…"
     return html.escape(line, quote=False)
+
+
+def in_hover(ids: Sequence[str]) -> list[str] | None:
+    """Return what the mouse is told of ids; None where all are safe inside a figure as they are."""
+    shown = [words(name) for name in ids]
+    return None if shown == list(ids) else shown
 
 
 def column_names(classes: Sequence[str], n_columns: int) -> list[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import re
 
+from emap_core.figures.visible import escape, visible
+
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>$:<&])")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 _REPLACED = re.compile(
@@ -17,7 +17,7 @@ _REPLACED = re.compile(
 
 def plain(text: object) -> str:
     """Return a text safe inside Markdown: labels, captions and alerts show it as it is."""
-    broken = _REPLACED.sub("\u2060", _CONTROL.sub("\ufffd", str(text)))
+    broken = _REPLACED.sub("\u2060", visible(text))
     return _MARKDOWN.sub(r"\\\1", broken).replace("\n", " ")
 
 
@@ -28,4 +28,4 @@ def beside(name: object, note: str) -> str:
 
 def escaped(text: object) -> str:
     """Return a text safe inside ``st.html``."""
-    return html.escape(_CONTROL.sub("\ufffd", str(text)))
+    return escape(text)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from emap_core.decomposition.blocks import Blocks, Window, interaction_blocks
 from emap_core.decomposition.modes import Modes, interaction_modes
 from emap_core.figures import column_names
+from emap_core.figures.visible import visible
 from emap_core.runs import Run
 from emap_core.runs.grid import Reading
 from pages import shared
@@ -41,7 +42,7 @@ def choose_class(run: Run, *, kept: bool = False) -> int:
     st.selectbox(
         "Class",
         offered,
-        format_func=names.__getitem__,
+        format_func=lambda c: visible(names[c]),
         key="class-choice",
         on_change=lambda: select_class(run, st.session_state["class-choice"]),
         help="Each class has its own logit, and its own interactions."

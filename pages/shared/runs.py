@@ -10,6 +10,7 @@ from typing import NoReturn
 import streamlit as st
 
 from emap_core.errors import RunError
+from emap_core.figures.visible import visible
 from emap_core.runs import Run, RunInfo, list_runs
 from emap_core.runs.folder import describe_run, runs_root
 from emap_core.runs.store import address, location
@@ -29,8 +30,10 @@ def run_labels() -> dict[str, str]:
     Streamlit tells the options of a choice apart by their labels alone.
     """
     names = {
-        info.id: f"{info.manifest.get('model')} on {info.manifest.get('dataset')} "
-        f"({info.manifest.get('n_examples', 0):,})"
+        info.id: visible(
+            f"{info.manifest.get('model')} on {info.manifest.get('dataset')} "
+            f"({info.manifest.get('n_examples', 0):,})"
+        )
         for info in finished_runs()
     }
     count = Counter(names.values())

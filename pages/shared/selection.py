@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote
 
 import streamlit as st
 
+from emap_core.figures.visible import visible
 from pages.shared.escape import plain
 
 KEYS = ("run", "example", "class", "slice", "view")
@@ -91,7 +92,7 @@ def choose(
         label,
         list(options),
         # Only the buttons read Markdown.
-        format_func=lambda value: plain(options[value]) if few else options[value],
+        format_func=lambda value: plain(options[value]) if few else visible(options[value]),
         key=key,
         on_change=changed,
         **settings,

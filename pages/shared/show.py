@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from emap_core.figures import Chart, Theme, theme_named
+from emap_core.figures.visible import visible, visible_table
 from emap_core.runs import Run
 from pages.shared.escape import escaped
 from pages.shared.runs import run_key
@@ -89,7 +90,7 @@ def show(
         unfolded = st.expander("As a table", key=f"{key}-table", on_change="rerun")
         # Only who unfolds it pays for it: a table of 10,000 rows is a megabyte.
         if unfolded.open:
-            unfolded.dataframe(chart.table, hide_index=True)
+            unfolded.dataframe(visible_table(chart.table), hide_index=True)
     return event
 
 
@@ -123,7 +124,7 @@ def selected_points(event: Any) -> list[tuple[int, int]]:
 
 def thumbnail(run: Run, image: int, *, alt: str, width: int | str = "stretch") -> None:
     """Show a unique image of a run; `alt` says what it stands for."""
-    st.image(run.thumbnail(image), width=width, alt=alt)
+    st.image(run.thumbnail(image), width=width, alt=visible(alt))
 
 
 def text(words: str, *, size: str = "1rem") -> None:

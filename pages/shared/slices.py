@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from emap_core.figures import gap_dumbbell
+from emap_core.figures.visible import visible_table
 from emap_core.inference import Gap, metric
 from emap_core.inference.parts import part_gap
 from emap_core.runs import Run
@@ -104,7 +105,7 @@ def list_table(run: Run, positions: np.ndarray, key: str) -> None:
             select_example(run, int(positions[rows[0]]))
 
     st.dataframe(
-        table,
+        visible_table(table),
         key=key,
         hide_index=True,
         on_select=chosen,

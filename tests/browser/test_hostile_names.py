@@ -1,0 +1,145 @@
+"""Texts and names that look like HTML, Markdown or commands are text on every page."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from samples import Staged, make_examples
+
+import emap_core as emap
+from emap_core.report import write_report
+from emap_core.runs import Run
+from pages.shared.selection import view_key
+
+WAIT = 60_000
+HTML = "<img src=x onerror=window.hacked=1>"
+MARKDOWN = "**bold** [x](javascript:alert(1)) ![x](https://evil.example/x.png) `code` :red[red]"
+COMMANDS = "$x^2$ :material/bomb: :bomb: </script><script>window.hacked=1</script>"
+ORDER = "\u202egnp.exe\u2066 \x07"
+CLASSES = (f"{HTML}", "**yes** $x^2$ :material/bomb:", f"[x](javascript:alert(1)) {ORDER}no")
+PAGES = ("overview", "contributions", "examples", "recombine", "modes", "compare", "report")
+
+RENDERED = """
+() => [...document.querySelectorAll(
+    ".katex, img[src='x'], img[src*=evil], [href^=javascript], a[href*=evil], [onerror], " +
+    "[onmouseover], image[href*=evil], [style*='color: red']"
+)].map(found => found.outerHTML.slice(0, 200)).concat(
+    [...document.querySelectorAll("strong, b, em, code, [data-testid=stIconMaterial]")]
+        .filter(found => ["bold", "yes", "code", "red", "bomb", "x"].includes(found.textContent))
+        .map(found => found.outerHTML.slice(0, 200))
+)
+"""
+TURNED = """
+() => {
+    // Characters that turn the order of letters around or are none, wherever a page shows them.
+    const bad = /[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069]/
+    const texts = [document.title]
+    const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+    while (walk.nextNode()) {
+        const node = walk.currentNode
+        if (!node.parentElement.closest("script, style")) texts.push(node.data)
+    }
+    for (const node of document.querySelectorAll("[data-testid=stSelectbox] input")) {
+        texts.push(node.value)
+    }
+    for (const node of document.querySelectorAll("[alt], [title], [aria-label]")) {
+        texts.push(node.getAttribute("alt"), node.title, node.getAttribute("aria-label"))
+    }
+    return texts.filter(text => text && bad.test(text))
+}
+"""
+
+pytestmark = pytest.mark.browser
+
+
+def hostile_run(path):
+    class Hostile(Staged):
+        classes = CLASSES
+        fingerprint = path.name
+
+    plainly = make_examples()
+    data = make_examples(
+        texts=[f"{text} {HTML} {MARKDOWN} {COMMANDS} {ORDER}" for text in plainly.texts],
+        labels=[CLASSES[label] for label in plainly.labels],
+        classes=list(CLASSES),
+        ids=[f"{i} {HTML} **e** $x^2$ :material/bomb: {ORDER}" for i in range(len(plainly))],
+    )
+    emap.compute(Hostile(), data, out=path, keep="grid")
+    # A folder of runs may hold what others wrote.
+    manifest = json.loads((path / "run.json").read_text())
+    manifest["model"] = f"model {HTML} **bold** $x^2$ :material/bomb: {ORDER}"
+    manifest["dataset"] = f"data {HTML} [x](javascript:alert(1)) {ORDER}"
+    (path / "run.json").write_text(json.dumps(manifest))
+    return Run.load(path)
+
+
+def seen(page):
+    """Return what the page says, without the marks that keep Streamlit from reading it."""
+    return page.locator("body").inner_text().replace("\u2060", "")
+
+
+def harm(page):
+    """Return what on a page is more than text."""
+    ran = page.evaluate("window.hacked")
+    return page.evaluate(RENDERED) + page.evaluate(TURNED) + ([] if ran is None else [ran])
+
+
+def come_to_rest(page):
+    page.locator("h1").first.wait_for(timeout=WAIT)
+    before = None
+    for _ in range(100):
+        now = page.locator("body").inner_text()
+        if now == before and not page.locator("[data-testid=stStatusWidget]").count():
+            return
+        before = now
+        page.wait_for_timeout(400)
+
+
+def test_no_name_or_text_is_more_than_text_on_any_page(app_url, browser_page, tmp_path):
+    from urllib.parse import urlencode
+
+    url, runs = app_url
+    page = browser_page
+    run, _ = hostile_run(runs / "hostile"), hostile_run(runs / "hostile-too")
+    loaded = []
+    page.on("request", lambda request: loaded.append(request.url))
+    page.on("dialog", lambda dialog: loaded.append(f"javascript: {dialog.message}"))
+    keys = urlencode(
+        {
+            "run": "hostile",
+            "example": run.ids[7],
+            "class": CLASSES[0],
+            "view": view_key(words="<img", label=CLASSES[0], runs="hostile,hostile-too"),
+        }
+    )
+    said, wrong = {}, {}
+    for name in ("", "run", *PAGES):
+        page.goto(f"{url}/{name}?{keys}")
+        come_to_rest(page)
+        for plot in page.locator(".js-plotly-plot").all():
+            plot.hover(force=True)
+        wrong[name or "start"] = harm(page)
+        said[name] = seen(page)
+        assert "Error" not in said[name], said[name]
+    for name in ("", *PAGES):
+        assert f"model {HTML} **bold** $x^2$ :material/bomb:" in said[name], name
+    for text in (HTML, MARKDOWN, COMMANDS):
+        assert text in said["examples"]
+    assert "[x](javascript:alert(1))" in said["overview"]
+
+    # An address that somebody was sent.
+    page.goto(f"{url}/overview?{urlencode({'run': f'{HTML} **bold** $x^2$ {ORDER}'})}")
+    come_to_rest(page)
+    wrong["no such run"] = harm(page)
+    assert f"there is no run '{HTML} **bold** $x^2$" in seen(page)
+
+    write_report(run, tmp_path / "report.html")
+    page.goto((tmp_path / "report.html").as_uri())
+    page.locator(".js-plotly-plot .main-svg").first.wait_for()
+    wrong["report file"] = harm(page)
+    for text in (HTML, MARKDOWN, COMMANDS, f"model {HTML} **bold** $x^2$ :material/bomb:"):
+        assert text in seen(page)
+    assert not {where: found for where, found in wrong.items() if found}
+    assert not [url for url in loaded if re.search(r"evil|javascript|/x$", url)]
