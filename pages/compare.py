@@ -68,8 +68,7 @@ def _page() -> None:
     shared.next_step("pages/report.py", "Show it to others")
     if metrics and _are_paired(runs):
         # On many examples this takes seconds: all else is shown by then.
-        with place.container():
-            _show_whose_gap_is_larger(runs, names, chosen)
+        _show_whose_gap_is_larger(place, runs, names, chosen)
 
 
 def _choose_runs(current: Run) -> list[Run]:
@@ -173,25 +172,29 @@ def _place_of_gaps(runs: list[Run], name: str) -> DeltaGenerator:
     return st.skeleton(height=90 + 42 * n_pairs)
 
 
-def _show_whose_gap_is_larger(runs: list[Run], names: list[str], name: str) -> None:
+def _show_whose_gap_is_larger(
+    place: DeltaGenerator, runs: list[Run], names: list[str], name: str
+) -> None:
     try:
         table = _gap_differences(tuple(str(run.path) for run in runs), name, runs)
     except RunError:
+        place.container()
         return
     by_id = {run.id: label for run, label in zip(runs, names, strict=True)}
     shown = readable_differences(table, by_id, name).to_dict("list")
-    st.table(
-        {column: [shared.plain(cell) for cell in cells] for column, cells in shown.items()},
-        border="horizontal",
-        hide_index=True,
-    )
-    st.caption(
-        "Whose gap is larger: each pair on the same examples, with 95% intervals; p of equal gaps, "
-        "adjusted for the number of pairs (Holm)."
-    )
+    with place.container():
+        st.table(
+            {column: [shared.plain(cell) for cell in cells] for column, cells in shown.items()},
+            border="horizontal",
+            hide_index=True,
+        )
+        st.caption(
+            "Whose gap is larger: each pair on the same examples, with 95% intervals; p of equal "
+            "gaps, adjusted for the number of pairs (Holm)."
+        )
 
 
-@st.cache_data(max_entries=64, show_spinner="Comparing gaps …")
+@st.cache_data(max_entries=64, show_spinner=False)
 def _gap_differences(paths: tuple[str, ...], name: str, _runs: list[Run]) -> pd.DataFrame:
     return gap_differences(_runs, name)
 

@@ -99,6 +99,8 @@ def _show_figures(run: Run) -> None:
                     media,
                     on_click="ignore",
                 )
+    st.caption("Every figure of the report, from a terminal:")
+    st.code(f"python -m emap_core figures {run.id} --out figures --form svg", language="shell")
 
 
 @st.cache_data(max_entries=2, show_spinner=False)

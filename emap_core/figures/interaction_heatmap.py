@@ -77,7 +77,7 @@ def interaction_heatmap(
             },
             selected={"marker": {"opacity": 0}},
             unselected={"marker": {"opacity": 0}},
-            hovertemplate=_HOVER_SINGLE if blocks.single else _HOVER_BLOCK,
+            hovertemplate=_hover(blocks),
         )
     )
     _frame(figure, chosen, blocks, theme)
@@ -112,11 +112,17 @@ def interaction_heatmap(
     return Chart(figure, _message(table, blocks, quantity), table)
 
 
-_HOVER_SINGLE = "text %{customdata[0]}, image %{customdata[1]}: %{marker.color:.3g}<extra></extra>"
-_HOVER_BLOCK = (
-    "texts %{customdata[0]} to %{customdata[1]}, images %{customdata[2]} to %{customdata[3]} of "
-    "this order: %{marker.color:.3g}<extra></extra>"
-)
+def _hover(blocks: Blocks) -> str:
+    value = ": %{marker.color:.3g}<extra></extra>"
+    if blocks.single:
+        return "text %{customdata[0]}, image %{customdata[1]}" + value
+    sides = []
+    for name, edges, first in (("text", blocks.row_edges, 0), ("image", blocks.column_edges, 2)):
+        if np.diff(edges).max() == 1:
+            sides.append(f"{name} %{{customdata[{first}]}}")
+        else:
+            sides.append(f"{name}s %{{customdata[{first}]}} to %{{customdata[{first + 1}]}}")
+    return f"{sides[0]}, {sides[1]} of this order{value}"
 
 
 def marked_window(marks: Sequence[int], blocks: Blocks) -> Window | None:
@@ -175,7 +181,10 @@ def _strongest(blocks: Blocks, texts: Sequence[str], most: int = 200) -> pd.Data
         where = {"text number": numbers[:, 0], "image number": numbers[:, 1]}
     else:
         across = {"texts": numbers[:, :2], "images": numbers[:, 2:]}
-        where = {side: np.array([f"{a} to {b}" for a, b in ends]) for side, ends in across.items()}
+        where = {
+            side: np.array([f"{a} to {b}" if a < b else f"{a}" for a, b in ends])
+            for side, ends in across.items()
+        }
     return pd.DataFrame(
         {
             **where,

@@ -132,6 +132,8 @@ def _panels(titles: list[str], reach: list[float], unit: str) -> dict[str, Any]:
             "showticklabels": panel == 0,
             "tickvals": list(range(len(STEPS))),
             "ticktext": list(STEPS),
+            # In narrow panels a number may need more room than there is.
+            "ticklabelstandoff": 8 * len(titles),
             "range": [5.6, -0.6],
             "showgrid": False,
         }

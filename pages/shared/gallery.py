@@ -33,8 +33,8 @@ def gallery(
     height : int
         Of each picture, in pixels.
     """
-    # A long caption or a panorama must not take a line for itself.
-    widest = 2 * height
+    # However long a caption or wide a picture, two stand side by side.
+    widest = f"min({'calc(50% - 5px)' if len(images) > 1 else '100%'},{2 * height}px)"
     figures = []
     for place, image in enumerate(images):
         caption = "" if captions is None else captions[place]
@@ -43,7 +43,7 @@ def gallery(
         below = f"<figcaption>{beside(caption, note)}</figcaption>" if caption else ""
         figures.append(
             '<figure style="margin:0;font-size:.875rem;text-align:center;'
-            f'max-width:min(100%,{widest}px)"><img alt="{alt}" src="{data_uri(run, image)}" '
+            f'max-width:{widest}"><img alt="{alt}" src="{data_uri(run, image)}" '
             f'style="height:{height}px;max-width:100%;object-fit:contain;'
             'border-radius:4px;border:1px solid rgba(127,127,127,.5)">'
             f"{below}</figure>"

@@ -25,3 +25,12 @@ def test_axes_are_equal():
 def test_nothing_in_common_is_said():
     nothing = np.zeros(0)
     assert "no example in common" in comparison(nothing, nothing, [], ("a", "b")).alt
+
+
+def test_rounding_errors_of_a_model_without_interactions_are_not_ranked():
+    rng = np.random.default_rng(0)
+    names = [str(i) for i in range(20)]
+    some = comparison(rng.random(20), rng.random(20), names, ("a", "b"))
+    assert "ranks correlate" in some.alt
+    none = comparison(1e-6 * rng.random(20), rng.random(20), names, ("a", "b"))
+    assert "ranks correlate" not in none.alt

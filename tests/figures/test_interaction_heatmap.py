@@ -130,3 +130,16 @@ def test_the_mouse_either_draws_a_box_or_chooses_single_marks():
     cells, d, texts = _run()
     assert _chart(cells, d, texts).figure.layout.dragmode == "pan"
     assert _chart(cells, d, texts, zooming=True).figure.layout.dragmode == "select"
+
+
+def test_the_mouse_reads_what_a_mark_stands_for():
+    cells, d, texts = _run(4, 12)
+    marks = _chart(cells, d, texts).figure.data[1]
+    assert marks.hovertemplate.startswith("text %{customdata[0]}, image %{customdata[1]}: ")
+    marks = _chart(cells, d, texts, most=4).figure.data[1]
+    assert marks.hovertemplate.startswith(
+        "text %{customdata[0]}, images %{customdata[2]} to %{customdata[3]} of this order: "
+    )
+    table = _chart(cells, d, texts, most=4).table
+    assert set(table.texts) == {"1", "2", "3", "4"}
+    assert set(table.images) == {"1 to 3", "4 to 6", "7 to 9", "10 to 12"}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 
 def test_report_table_examples_and_folder_can_be_taken_along(open_page, words, runs_with_one):
     app = open_page("report", run=runs_with_one.id)
@@ -12,6 +14,12 @@ def test_report_table_examples_and_folder_can_be_taken_along(open_page, words, r
         "The whole run as zip",
     ]
     assert f"python -m emap_core report {runs_with_one.id}" in app.code[0].value
+
+
+def test_figures_for_a_paper_can_be_had_from_a_terminal(open_page, runs_with_one):
+    pytest.importorskip("kaleido")
+    app = open_page("report", run=runs_with_one.id)
+    assert f"python -m emap_core figures {runs_with_one.id}" in app.code[1].value
 
 
 def test_what_is_missing_for_figures_is_said(open_page, words, runs_with_one, monkeypatch):
