@@ -44,6 +44,8 @@ def test_a_viewer_sees_runs_and_can_start_nothing(runs_with_one, open_page, word
     for page in ("overview", "report"):
         assert "60 examples" in words(open_page(page, run="small-demo"))
     app = open_page("recombine", run="small-demo")
+    app.session_state["own-pair"] = True
+    app.run()
     assert "starts no new ones" in words(app) and not app.get("file_uploader")
 
 
