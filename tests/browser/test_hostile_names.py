@@ -59,8 +59,10 @@ def hostile_run(path):
         classes = CLASSES
         fingerprint = path.name
 
-    plainly = make_examples()
+    few = {"n": 24, "n_texts": 8, "n_images": 12}
+    plainly = make_examples(**few)
     data = make_examples(
+        **few,
         texts=[f"{text} {HTML} {MARKDOWN} {COMMANDS} {ORDER}" for text in plainly.texts],
         labels=[CLASSES[label] for label in plainly.labels],
         classes=list(CLASSES),
@@ -94,7 +96,7 @@ def come_to_rest(page):
         if now == before and not page.locator("[data-testid=stStatusWidget]").count():
             return
         before = now
-        page.wait_for_timeout(400)
+        page.wait_for_timeout(250)
 
 
 def test_no_name_or_text_is_more_than_text_on_any_page(app_url, browser_page, tmp_path):
