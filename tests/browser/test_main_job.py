@@ -157,7 +157,7 @@ def test_the_whole_way_from_the_demo_button_to_a_colleague(app_url, browser_page
         timeout=WAIT
     )
     sees("The same text, other images")
-    expect(page.get_by_role("img", name=re.compile(r"image \d+ \S+ \(\d+"))).to_have_count(8)
+    expect(page.get_by_role("img", name=re.compile(r"image \d+ \S+ [\d.]+%"))).to_have_count(8)
 
     # Recombine: the example's pair, then the same text with another image.
     page.get_by_role("link", name="Give it any other text or image").click()
