@@ -28,7 +28,7 @@ ANSWERS = {
     "classes": "The grid of the most used classes: modes and heatmaps of these",
     "sums": "Sums only: small, for the table and the scatter",
 }
-NO_LABELS = "(no labels)"
+NONE = {"label": "(no labels)", "regions": "(no regions)"}
 KEPT = {"grid": "the whole grid", "classes": "the grid of some classes", "sums": "sums only"}
 
 
@@ -181,16 +181,21 @@ def _columns(data: str) -> list[str]:
         return []
     st.markdown(f"**The first of {found.n_rows:,} rows.** Which column is what?")
     st.dataframe(visible_table(found.rows), hide_index=True)
-    names = [str(name) for name in found.rows.columns]
+    boxes = [(what, names) for what, names in found.offered.items() if names]
     arguments = []
-    for side, (what, taken) in zip(st.columns(3), found.taken.items(), strict=True):
-        offered = [NO_LABELS, *names] if what == "label" else names
-        start = offered.index(taken) if taken in offered else 0 if what == "label" else None
+    for side, (what, names) in zip(st.columns(len(boxes)), boxes, strict=True):
+        taken, none = found.taken[what], NONE.get(what)
+        start = taken or none
+        offered = names if none is None else [none, *names]
         chosen = side.selectbox(
-            what.capitalize(), offered, start, key=f"run-column-{what}-{data}", placeholder="choose"
+            what.capitalize(),
+            offered,
+            None if start is None else offered.index(start),
+            key=f"run-column-{what}-{data}",
+            placeholder="choose",
         )
-        if chosen is not None and chosen != (taken or (what == "label" and NO_LABELS)):
-            arguments.append(f"{what}_column={'' if chosen == NO_LABELS else chosen}")
+        if chosen is not None and chosen != start:
+            arguments.append(f"{what}_column={'' if chosen == none else chosen}")
     if st.checkbox(
         "Leave out rows with something wrong",
         key="run-skip-bad",

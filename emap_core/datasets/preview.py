@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from emap_core.datasets.regions import look_like_regions
 from emap_core.datasets.table import guess_columns
 from emap_core.datasets.table_files import read_table
 
@@ -25,12 +26,15 @@ class Preview:
     n_rows : int
         Rows in all.
     taken : dict
-        For ``text``, ``image`` and ``label`` the column that is taken for it, or None.
+        For ``text``, ``image``, ``label`` and ``regions`` the column that is taken for it, or None.
+    offered : dict
+        For each of these the columns that it may be.
     """
 
     rows: pd.DataFrame
     n_rows: int
     taken: dict[str, str | None]
+    offered: dict[str, list[str]]
 
 
 def preview_table(spec: str, n_rows: int = 5) -> Preview | None:
@@ -48,11 +52,16 @@ def preview_table(spec: str, n_rows: int = 5) -> Preview | None:
     taken = guess_columns(table)
     if prefix == "imagefolder" and "file_name" in table:
         taken["image"] = "file_name"
+    names = [str(name) for name in table.columns]
+    offered = dict.fromkeys(("text", "image", "label"), names)
+    offered["regions"] = [name for name in names if look_like_regions(table[name].tolist())]
     rows = table.head(n_rows).astype(object).map(_in_words)
-    return Preview(rows, len(table), taken)
+    return Preview(rows, len(table), taken, offered)
 
 
 def _in_words(value: Any) -> str:
+    if isinstance(value, dict) and "features" in value:
+        return f"{len(value['features']):,} regions"
     if isinstance(value, dict) and isinstance(value.get("bytes"), bytes):
         value = value["bytes"]
     if isinstance(value, bytes):

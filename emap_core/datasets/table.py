@@ -49,8 +49,9 @@ class Columns:
 
 
 def guess_columns(table: pd.DataFrame) -> dict[str, str | None]:
-    """Return the columns that are taken for text, image and label where nobody names them."""
-    return {what: _find("the table", table, what, None) for what in ("text", "image", "label")}
+    """Return the columns that are taken for each input and the label where nobody names them."""
+    needed = ("text", "image", "label", "regions")
+    return {what: _find("the table", table, what, None) for what in needed}
 
 
 def load_table(

@@ -60,7 +60,7 @@ def test_a_parquet_file_with_its_images_is_a_dataset(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["uploads"]
     seen = preview_table(spec)
     assert seen.rows["image"][0] == f"{len(png(0)):,} bytes"
-    assert seen.taken == {"text": "text", "image": "image", "label": None}
+    assert seen.taken == {"text": "text", "image": "image", "label": None, "regions": None}
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,20 @@ def test_what_is_no_dataset_is_refused_and_leaves_nothing_half_there(
 def test_the_columns_of_a_table_are_shown_as_they_are_taken(tmp_path):
     spec = receive("photos.zip", archive(), tmp_path)
     seen = preview_table(spec)
-    assert seen.taken == {"text": "question", "image": "file_name", "label": "answer"}
+    taken = {"text": "question", "image": "file_name", "label": "answer", "regions": None}
+    assert seen.taken == taken
+    assert seen.offered["regions"] == []
     assert (seen.n_rows, len(seen.rows)) == (6, 5)
     assert preview_table("demo:easy-vqa") is None
+
+
+def test_columns_that_may_hold_regions_are_offered(tmp_path):
+    found = {"features": [[0.1, 0.2], [0.3, 0.4]], "boxes": [[0.0, 0.0, 1.0, 1.0]] * 2}
+    table = pd.DataFrame(
+        {"text": ["a"], "image": ["a.png"], "regions": [found], "other": ["b.npz"]}
+    )
+    table.to_parquet(tmp_path / "data.parquet")
+    seen = preview_table(f"parquet:{tmp_path / 'data.parquet'}")
+    assert seen.taken["regions"] == "regions"
+    assert seen.offered["regions"] == ["regions", "other"]
+    assert seen.rows["regions"][0] == "2 regions"
