@@ -6,8 +6,7 @@ RUN pip install --no-cache-dir -r requirements.txt
 COPY . .
 RUN useradd --create-home visitor && mkdir /runs && chown visitor /runs
 USER visitor
-# Each visitor has a thread, and each thread would keep freed memory for itself.
-ENV EMAP_RUNS=/runs MALLOC_ARENA_MAX=2
+ENV EMAP_RUNS=/runs
 EXPOSE 8501
 # Beyond this computer the dashboard shows finished runs only; EMAP_MODE=full says otherwise.
 CMD ["streamlit", "run", "app.py", "--server.address=0.0.0.0", "--server.headless=true"]

@@ -61,8 +61,8 @@ def soak() -> str:
         "times (another example, pair or mode), and looks at each for 5 to 15 s. A click is over "
         "when the server has sent all of its answer; drawing it in a browser is not in it, and "
         "images, which follow by themselves, are not fetched. Memory is the server's resident "
-        "set, after a fifth of the time, the warm-up, and at the end, with `MALLOC_ARENA_MAX=2` as "
-        "in the Dockerfile; times are of what was asked after the warm-up, errors of all.",
+        "set, after a fifth of the time, the warm-up, and at the end; times are of what was asked "
+        "after the warm-up, errors of all.",
         (
             "pages opened",
             "clicks",
@@ -114,7 +114,7 @@ def _server(folder: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
             *(f"--server.port={port}", "--logger.level=error"),
         ],
         cwd=HOUSE,
-        env={**os.environ, "EMAP_RUNS": folder, "EMAP_MODE": "viewer", "MALLOC_ARENA_MAX": "2"},
+        env={**os.environ, "EMAP_RUNS": folder, "EMAP_MODE": "viewer"},
         stdout=subprocess.DEVNULL,
     )
     try:

@@ -6,7 +6,6 @@ import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import accumulate
 from typing import Any
 from unicodedata import east_asian_width
@@ -193,7 +192,6 @@ def _tenth(share: float) -> str:
     return f"{round(100 * share, 1) + 0.0:.1f}".replace("-", "−")
 
 
-@cache
 def _template(theme: Theme) -> go.layout.Template:
     axis = {
         "gridcolor": theme.faint,

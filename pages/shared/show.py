@@ -40,7 +40,8 @@ def drawn(name: str, run: Run, draw: Callable[[Theme], Chart], *look: Hashable) 
     return _drawn(run_key(run), name, look, theme().name, draw)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+# A copy for each visitor: figures are not safe to be read by several threads at once.
+@st.cache_data(max_entries=64, show_spinner=False)
 def _drawn(
     key: tuple[str, str],
     name: str,
