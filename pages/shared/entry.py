@@ -35,8 +35,7 @@ def inside_app() -> None:
 def settle(page: str) -> None:
     """Keep all that a page has imported out of garbage collections from now on.
 
-    Streamlit collects after every click, which takes longer than most clicks when every object of
-    every library is looked at.
+    A collection is quick when it need not look at every object of every library.
     """
     gc.collect()
     gc.freeze()
