@@ -11,6 +11,7 @@ import dataclasses
 import json
 import signal
 import sys
+import textwrap
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -228,6 +229,8 @@ def _run(arguments: argparse.Namespace) -> None:
     _Stop.listen()
     model, dataset, settings = _work(arguments)
     shown = arguments.progress
+    if shown in ("auto", "bar"):
+        settings["preview"] = _print_preview
     if shown == "auto":
         shown = "bar" if sys.stderr.isatty() else "none"
     listener: Callable[[dict[str, Any]], None] | None = None
@@ -244,6 +247,7 @@ def _run(arguments: argparse.Namespace) -> None:
     }
     try:
         if arguments.part is not None:
+            settings.pop("preview", None)
             print(compute_part(model, dataset, _part(arguments.part), **settings))
             return
         run = compute(model, dataset, **settings)
@@ -358,6 +362,25 @@ def _print_run(run: Any) -> None:
         f"{n['n_pairs_evaluated']} pairs evaluated, {n['method']}, {n['space']}; "
         f"{_KEPT[n['keep']]} kept in {run.path}"
     )
+
+
+def _print_preview(found: Any) -> None:
+    """Show on stderr what is about to be computed: a wrong column or class is seen in time."""
+    names = ", ".join(found.classes[:20]) + (", …" if len(found.classes) > 20 else "")
+    lines = [
+        f"The first of {found.n_examples:,} examples, {found.task}, "
+        f"{len(found.classes)} classes: {names}"
+    ]
+    for one in found.previews:
+        label = "" if one["label"] is None else f"label {one['label']}, "
+        text = textwrap.shorten(one["text"], 200, placeholder=" …")
+        lines.append(f"  {one['id']}: “{text}”: {label}the model says {one['prediction']}")
+    wait = "under a second" if found.seconds < 1 else f"about {found.seconds:,.0f} s"
+    lines.append(
+        f"{found.n_texts:,} texts × {found.n_images:,} images, {found.n_pairs:,} pairs to score, "
+        f"{wait} on {found.device}"
+    )
+    print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 def _print_spread(run: Any) -> None:

@@ -31,6 +31,13 @@ class NotANumber(Staged):
     def score(self, texts, images):
         return super().score(texts, images) * np.nan
 
+class OneNumber(Staged):
+    def score(self, texts, images):
+        return super().score(texts, images)[:, :1]
+
+def one_number():
+    return OneNumber()
+
 def wrong_shape():
     return Wrong()
 
@@ -72,6 +79,25 @@ def test_run_and_show_tell_the_same_numbers(here, capsys):
     for name, numbers in record["metrics"].items():
         for row in table.index:
             assert numbers[row] == pytest.approx(table.loc[row, name])
+
+
+def test_examples_classes_and_predictions_are_shown_before_the_run(here, capsys):
+    assert main([*RUN, "--out", "quiet", "--progress", "none"]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(RUN) == 0
+    shown = capsys.readouterr().err
+    data = make_examples()
+    assert f"The first of 60 examples, multiclass, 3 classes: {', '.join(Staged.classes)}" in shown
+    for i in range(2):
+        says = Staged.classes[int(np.argmax(score_pair(data.texts[i], data.images[i])))]
+        label = Staged.classes[data.labels[i]]
+        wanted = f"{data.ids[i]}: “{data.texts[i]}”: label {label}, the model says {says}"
+        assert wanted in shown
+    assert "11 texts × 23 images, 253 pairs to score" in shown
+    with np.load("quiet/sums.npz") as quiet, np.load("run/sums.npz") as run:
+        assert all((quiet[name] == run[name]).all() for name in quiet)
+    assert main(RUN) == 0
+    assert "The first of" not in capsys.readouterr().err, "a finished run shows its table alone"
 
 
 def test_every_promised_entry_is_there(here, capsys):
@@ -156,6 +182,7 @@ def test_more_metrics_of_a_finished_run_need_no_model(here, capsys):
         (["--data", "my_model:data", "--data-arg", "label=maybe"], "no class of the model"),
         (["--data", "my_model:data", "--data-arg", "n=1"], "at least 2"),
         (["--model", "my_model:wrong_shape"], "shape (4,) for 4 pairs"),
+        (["--model", "my_model:one_number"], "give the data task=binary and classes=no,yes"),
         (["--model", "my_model:nan"], "returned nan for the text"),
         (["--model", "my_model:absent"], "absent"),
         (["--model", "nonsense"], "nonsense"),

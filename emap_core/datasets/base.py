@@ -244,6 +244,14 @@ def match_labels(
     if dataset.task == "binary" and n_classes != 1:
         raise LabelError(f"a binary task has one logit with threshold 0; the model has {n_classes}")
     names = _class_names(dataset, classes)
+    if dataset.task == "multiclass" and n_classes == 1:
+        known = ", ".join(list(names)[:8]) + (", …" if len(names) > 8 else "")
+        raise LabelError(
+            "the model gives one number for a pair, and a multiclass task needs one for each class"
+            + (f" ({known})" if known else "")
+            + "; where there are two, give the data task=binary and classes=no,yes, the one below "
+            "the threshold first"
+        )
     if dataset.task == "multilabel":
         matrix = np.zeros((len(labels), n_classes), dtype=np.int64)
         for row, several in enumerate(labels):
@@ -318,7 +326,7 @@ def _class_of(dataset: Dataset, row: int, label: Any, names: dict[str, int], siz
         known = ", ".join(list(names)[:8]) + (", …" if len(names) > 8 else "")
         raise LabelError(
             f"{where} has the label {label!r}, which is no class of the model; "
-            + (f"its classes are {known}" if names else "the model names no classes: give them")
+            + (f"its classes are {known}" if names else "none are named: give the data classes=")
         )
     if isinstance(label, (bool, int, np.integer, np.bool_)):
         if 0 <= int(label) < size:

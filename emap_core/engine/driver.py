@@ -100,6 +100,7 @@ def compute(
     train_args: dict[str, Any] | None = None,
     queue: bool = False,
     listener: Listener | None = None,
+    preview: Callable[[Estimate], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     **settings: Any,
 ) -> Run:
@@ -122,6 +123,9 @@ def compute(
         Wait until no other queued run uses the device.
     listener : callable, optional
         Gets every progress event, see `Progress`.
+    preview : callable, optional
+        Gets what `estimate` returns, with two examples, before a new run starts. Not called for
+        one that resumes, nor where the pairs are evaluated by workers elsewhere.
     cancelled : callable, optional
         Asked after every tile whether to stop.
     method : {"exact", "sampled", "subsample"}
@@ -173,7 +177,7 @@ def compute(
     """
     wanted = Settings.of(settings)
     arguments = (model, dataset, wanted, model_args, data_args, train, train_args)
-    return Run.load(_prepare_and_compute(arguments, out, queue, listener, cancelled).path)
+    return Run.load(_prepare_and_compute(arguments, out, queue, listener, cancelled, preview).path)
 
 
 def compute_part(
@@ -220,6 +224,7 @@ def _prepare_and_compute(
     queue: bool,
     listener: Listener | None,
     cancelled: Callable[[], bool] | None,
+    preview: Callable[[Estimate], None] | None = None,
 ) -> RunFolder:
     model, dataset, wanted, *others = arguments
     with _workers((*arguments[:5],), wanted) as workers:
@@ -228,7 +233,7 @@ def _prepare_and_compute(
             wanted = replace(wanted, device="cpu")
         work = prepare(model, dataset, wanted, *others)
         try:
-            return _compute(work, workers, out, queue, listener, cancelled)
+            return _compute(work, workers, out, queue, listener, cancelled, preview)
         finally:
             work.images.close()
 
@@ -313,7 +318,9 @@ def _compute(
     queue: bool,
     listener: Listener | None,
     cancelled: Callable[[], bool] | None,
+    preview: Callable[[Estimate], None] | None,
 ) -> RunFolder:
+    began = time.monotonic()
     folder = RunFolder(_folder_path(work, out))
     progress = Progress(folder.id, listener, cancelled)
     if folder.path.is_dir() and _finished_before(folder, work):
@@ -321,6 +328,8 @@ def _compute(
     plan = read_json(folder.plan)
     if plan is None:
         workers.measure(work)
+        if preview is not None and work.settings.engine == "local":
+            preview(_estimate(work, 2, time.monotonic() - began))
     else:
         work.resume(plan["n_classes"])
     try:
