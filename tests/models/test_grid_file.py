@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import emap_core as emap
+from emap_core.cli import main
 from emap_core.datasets import load_dataset
 from emap_core.datasets.base import Examples, find_cells
 from emap_core.errors import EmapError, ModelError, SettingError, SpecError
@@ -32,26 +35,26 @@ def grid():
     return np.random.default_rng(0).normal(size=(N_TEXTS, N_IMAGES, 3)).astype(np.float32)
 
 
-def write_npy(path, grid):
+def write_npy(path, grid, classes):
     np.save(path, grid)
 
 
-def write_npz(path, grid):
-    np.savez(path, logits=grid, classes=CLASSES)
+def write_npz(path, grid, classes):
+    np.savez(path, logits=grid, classes=classes)
 
 
-def write_safetensors(path, grid):
-    save_file({"grid": torch.from_numpy(grid)}, path, {"classes": '["cat", "dog", "fish"]'})
+def write_safetensors(path, grid, classes):
+    save_file({"grid": torch.from_numpy(grid)}, path, {"classes": json.dumps(classes)})
 
 
-def write_zarr(path, grid):
+def write_zarr(path, grid, classes):
     zarr.create_array(store=str(path), data=grid, overwrite=True)
 
 
-def write_parquet(path, grid):
+def write_parquet(path, grid, classes):
     text, image = np.indices(grid.shape[:2])
     table = pd.DataFrame({"text_id": text.ravel(), "image_id": image.ravel()})
-    table[CLASSES] = grid.reshape(-1, 3)
+    table[classes] = grid.reshape(-1, len(classes))
     table.sample(frac=1, random_state=0).to_parquet(path)
 
 
@@ -67,14 +70,14 @@ WRITERS = {
 @pytest.mark.parametrize("suffix", WRITERS)
 def test_every_format_gives_the_grid_back(suffix, tmp_path, cells, grid):
     path = tmp_path / f"grid.{suffix}"
-    WRITERS[suffix](path, grid)
+    WRITERS[suffix](path, grid, CLASSES)
     model = load_model(f"logits:{path}")
     np.testing.assert_array_equal(model.grid_for(cells), grid)
     assert model.classes == (None if suffix in ("npy", "zarr") else CLASSES)
     assert load_model(f"logits:{path}", classes="x, y, z").classes == ["x", "y", "z"]
     before = model.fingerprint
     assert load_model(f"logits:{path}").fingerprint == before
-    WRITERS[suffix](path, grid + 1)
+    WRITERS[suffix](path, grid + 1, CLASSES)
     assert load_model(f"logits:{path}").fingerprint != before
 
 
@@ -84,12 +87,38 @@ def test_every_example_with_every_other_is_taken_too(cells, grid):
     np.testing.assert_array_equal(GridModel(square).grid_for(cells), grid)
 
 
-def test_a_run_s_grid_gives_the_same_table_without_its_model(tmp_path):
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("finished") / "run"
     data = load_dataset("demo:easy-vqa", limit=60)
-    run = emap.compute("demo:concat", data, out=tmp_path / "run", keep="grid", device="cpu")
-    np.savez(tmp_path / "grid.npz", grid=run.grid.load(), classes=run.classes)
-    again = emap.compute(f"logits:{tmp_path / 'grid.npz'}", data, out=tmp_path / "again")
-    pd.testing.assert_frame_equal(run.table(), again.table())
+    settings = {"keep": "grid", "device": "cpu", "n_resamples": 50}
+    return emap.compute("demo:concat", data, out=out, **settings)
+
+
+@pytest.mark.parametrize("square", [False, True], ids=["unique", "square"])
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_a_run_s_grid_gives_the_same_table_without_its_model(
+    suffix, square, finished, tmp_path, capsys
+):
+    grid, where = finished.grid.load(), finished.decomposition
+    if square:
+        grid = grid[np.ix_(where.text_index, where.image_index)]
+    WRITERS[suffix](tmp_path / f"grid.{suffix}", grid, finished.classes)
+    work = ["--model", f"logits:{tmp_path / 'grid'}.{suffix}", "--data", "demo:easy-vqa"]
+    work += ["--limit", "60", "--n-resamples", "50", "--out", str(tmp_path / "again")]
+    work += ["--model-arg", f"classes={','.join(finished.classes)}"]
+    assert main(["run", *work]) == 0
+    said = capsys.readouterr().err
+    # The model's own answers, before the run starts.
+    for i in range(2):
+        label = finished.classes[int(where.logits[i].argmax())]
+        assert f"the model says {label}\n" in said
+    again = emap.Run.load(tmp_path / "again")
+    named = {"run": finished.record()["run"], "model": finished.record()["model"]}
+    assert again.record() | named == finished.record()
+    pd.testing.assert_frame_equal(
+        again.table(intervals=True), finished.table(intervals=True), check_exact=True
+    )
 
 
 def test_index_arrays_say_which_row_and_column_is_whose(cells, grid, tmp_path):
