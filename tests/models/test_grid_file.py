@@ -12,7 +12,6 @@ from safetensors.torch import save_file
 
 import emap_core as emap
 from emap_core.cli import main
-from emap_core.datasets import load_dataset
 from emap_core.datasets.base import Examples, find_cells
 from emap_core.errors import EmapError, ModelError, SettingError, SpecError
 from emap_core.models import load_model
@@ -90,9 +89,8 @@ def test_every_example_with_every_other_is_taken_too(cells, grid):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("finished") / "run"
-    data = load_dataset("demo:easy-vqa", limit=60)
-    settings = {"keep": "grid", "device": "cpu", "n_resamples": 50}
-    return emap.compute("demo:concat", data, out=out, **settings)
+    settings = {"keep": "grid", "device": "cpu", "n_resamples": 50, "data_args": {"limit": 60}}
+    return emap.compute("demo:concat", "demo:easy-vqa", out=out, **settings)
 
 
 @pytest.mark.parametrize("square", [False, True], ids=["unique", "square"])
