@@ -21,4 +21,4 @@ def disk(n_bytes: float) -> str:
     for unit, size in (("GB", 1e9), ("MB", 1e6)):
         if n_bytes >= size:
             return f"{n_bytes / size:.1f} {unit}"
-    return f"{n_bytes / 1e3:.0f} kB"
+    return f"{max(n_bytes / 1e3, 1):.0f} kB"

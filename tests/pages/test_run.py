@@ -4,9 +4,13 @@ import io
 import time
 import zipfile
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 from samples import picture
+from streamlit.proto.WidgetStates_pb2 import WidgetState
+from streamlit.testing.v1.element_tree import Selectbox
 
 from emap_core import jobs
 from emap_core.runs import Run
@@ -133,3 +137,76 @@ def test_an_uploaded_zip_shows_its_rows_and_what_each_column_is(open_page, words
     until(app, lambda app: app.error or has_button("Start")(app))
     assert "The first of 8 examples" in words(app)
     assert "label: no" in words(app)
+
+
+@pytest.fixture
+def typed_specs(monkeypatch):
+    """Let boxes take what is typed into them, as browsers do; AppTest knows their options only."""
+    of_an_option = Selectbox._widget_state.fget
+
+    def state(box):
+        try:
+            return of_an_option(box)
+        except ValueError:
+            return WidgetState(id=box.id, string_value=box.value)
+
+    monkeypatch.setattr(Selectbox, "_widget_state", property(state))
+
+
+def test_a_checkpoint_that_reads_regions_is_tried_on_the_first_examples(
+    open_page, words, no_runs, tmp_path, typed_specs
+):
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    config = transformers.LxmertConfig(
+        vocab_size=8,
+        hidden_size=16,
+        intermediate_size=24,
+        num_attention_heads=2,
+        num_qa_labels=3,
+        l_layers=1,
+        x_layers=1,
+        r_layers=1,
+        visual_feat_dim=6,
+        initializer_range=0.4,
+    )
+    model = transformers.LxmertForQuestionAnswering(config).eval()
+    model.save_pretrained(tmp_path / "lxmert")
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "cat", "dog"]
+    words_of = transformers.BertTokenizer(vocab={word: i for i, word in enumerate(vocabulary)})
+    words_of.save_pretrained(tmp_path / "lxmert")
+    rng, answers, texts = np.random.default_rng(0), ["red", "blue", "cat"], ["red cat", "dog"]
+    rows, expected = [], []
+    for i in range(6):
+        picture(i % 3).save(tmp_path / f"{i % 3}.png")
+        found = {
+            "features": rng.normal(size=(2 + i, 6)).astype(np.float32),
+            "boxes": rng.uniform(size=(2 + i, 4)).astype(np.float32),
+        }
+        np.savez(tmp_path / f"{i}.npz", **found)
+        rows.append((texts[i % 2], f"{i % 3}.png", answers[i % 3], f"{i}.npz"))
+        with torch.inference_mode():
+            logits = model(
+                **words_of(texts[i % 2], return_tensors="pt"),
+                visual_feats=torch.from_numpy(found["features"])[None],
+                visual_pos=torch.from_numpy(found["boxes"])[None],
+            ).question_answering_score
+        expected.append(answers[int(logits.argmax())])
+    table = pd.DataFrame(rows, columns=["question", "image", "answer", "detected"])
+    table.to_csv(tmp_path / "table.csv", index=False)
+
+    app = open_page("run")
+    app.text_area(key="run-model-options").set_value("classes=red,blue,cat")
+    app.selectbox(key="run-model").set_value(f"hf:{tmp_path / 'lxmert'}")
+    app.selectbox(key="run-data").set_value(f"csv:{tmp_path / 'table.csv'}").run()
+    boxes = {box.label: box for box in app.selectbox}
+    assert [boxes[name].value for name in ("Text", "Image", "Label")] == list(table)[:3]
+    assert boxes["Regions"].options == ["(no regions)", "detected"]
+    boxes["Regions"].select("detected").run()
+    button(app, "See what it costs").click().run()
+    until(app, lambda app: app.error or has_button("Start")(app))
+    shown = words(app)
+    assert "The first of 6 examples" in shown and "3 classes: red, blue, cat" in shown
+    said = [line.removeprefix("the model says: ") for line in shown.splitlines()]
+    assert [line for line in said if line in answers] == expected[:4]
+    assert len(app.get("image")) == 4
