@@ -6,7 +6,8 @@ has ``encode_texts``, ``encode_images`` and ``score`` instead, and may have ``sc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -157,7 +158,8 @@ class Scorer:
     def _encode(self, method: str, items: list[Any]) -> States:
         if not self.staged:
             return list(items)
-        with torch.inference_mode():
+        seen = items if method == "encode_images" else []
+        with torch.inference_mode(), _regions_named(seen):
             encoded = getattr(self.model, method)(items)
         sizes = {len(leaf) for leaf in trees.leaves(encoded)}
         if sizes != {len(items)}:
@@ -188,7 +190,11 @@ class Scorer:
         return scores.reshape(n_texts, n_images, scores.shape[1])
 
     def _score_aligned(self, text_states: States, image_states: States) -> Any:
-        scores = (self.model.score if self.staged else self.model)(text_states, image_states)
+        if self.staged:
+            scores = self.model.score(text_states, image_states)
+        else:
+            with _regions_named(image_states):
+                scores = self.model(text_states, image_states)
         if not isinstance(scores, torch.Tensor):
             scores = np.asarray(scores)
         n_pairs, shape = trees.count(text_states), tuple(scores.shape)
@@ -210,6 +216,21 @@ class Scorer:
         except (RuntimeError, AssertionError) as error:
             raise ModelError(f"device {chosen!r} cannot be used: {error}") from error
         return str(getattr(self.model, "device", chosen))
+
+
+@contextlib.contextmanager
+def _regions_named(images: Sequence[Any]) -> Iterator[None]:
+    """Say what a model was given that fails on regions; tables may bring them by themselves."""
+    try:
+        yield
+    except (AttributeError, TypeError, ValueError, LookupError) as error:
+        if not any(isinstance(image, Mapping) for image in images):
+            raise
+        raise ModelError(
+            f"the model failed on the regions that the data has in place of images "
+            f"({type(error).__name__}: {error}); if it reads images, leave the table's column out "
+            "with regions_column='' (--regions-column '')"
+        ) from error
 
 
 def best_device() -> str:

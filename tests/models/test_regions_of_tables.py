@@ -156,8 +156,15 @@ def test_a_model_of_images_says_how_to_leave_regions_out(table, tmp_path):
     rows = pd.read_csv(table[0]).rename(columns={"detected": "regions"}).drop(columns="answer")
     rows.to_csv(table[0], index=False)
     settings = {"out": tmp_path / "run"}
-    with pytest.raises(ModelError, match="regions_column=''"):
-        emap.compute(f"hf:{tmp_path}", f"csv:{table[0]}", **settings)
+
+    def own(texts, images):
+        return np.array(
+            [[image.width, len(text)] for image, text in zip(images, texts, strict=True)]
+        )
+
+    for seeing in (f"hf:{tmp_path}", own):
+        with pytest.raises(ModelError, match="regions_column=''"):
+            emap.compute(seeing, f"csv:{table[0]}", **settings)
     run = emap.compute(
         f"hf:{tmp_path}", f"csv:{table[0]}", data_args={"regions_column": ""}, **settings
     )
