@@ -244,7 +244,7 @@ def match_labels(
     if dataset.task == "binary" and n_classes != 1:
         raise LabelError(f"a binary task has one logit with threshold 0; the model has {n_classes}")
     names = _class_names(dataset, classes)
-    if dataset.task == "multiclass" and n_classes == 1:
+    if dataset.task == "multiclass" and n_classes == 1 and len({str(one) for one in labels}) > 1:
         known = ", ".join(list(names)[:8]) + (", …" if len(names) > 8 else "")
         raise LabelError(
             "the model gives one number for a pair, and a multiclass task needs one for each class"

@@ -281,9 +281,7 @@ def _estimate(work: Work, n_previews: int, overhead: float) -> Estimate:
                 "text": work.dataset.texts[i],
                 "image": b64encode(make_thumbnail(work.dataset.images[i])).decode(),
                 "label": inference.label_names(work.labels, work.classes, work.task, i),
-                "prediction": inference.prediction_names(
-                    scores, work.classes, work.task, work.settings.space
-                )[0],
+                "prediction": _prediction(work, scores),
             }
         )
     n_pairs = n_texts * n_images
@@ -309,6 +307,13 @@ def _estimate(work: Work, n_previews: int, overhead: float) -> Estimate:
         classes=work.classes,
         previews=previews,
     )
+
+
+def _prediction(work: Work, scores: Any) -> str | None:
+    if work.task == "binary" and not work.scorer.has_threshold:
+        # A similarity ranks pairs, and decides nothing.
+        return f"a score of {inference.prediction_names(scores, None, 'regression')[0]}"
+    return inference.prediction_names(scores, work.classes, work.task, work.settings.space)[0]
 
 
 def _compute(

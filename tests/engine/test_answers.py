@@ -138,3 +138,5 @@ def test_a_score_without_a_threshold_is_judged_by_its_ranking(tmp_path):
         run.decomposition.logits[0, 0], rel=1e-2
     )
     assert "changes" not in "".join(run.verdict().details)
+    said = [one["prediction"] for one in emap.estimate(Similarity(), data).previews]
+    assert said == [f"a score of {shown}" for shown in examples["prediction"][:4]]
