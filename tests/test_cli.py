@@ -1,5 +1,8 @@
 import json
 import math
+import re
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -7,7 +10,8 @@ import pytest
 from samples import Staged, make_examples, picture, score_pair
 
 import emap_core as emap
-from emap_core.cli import main
+from emap_core import datasets, models
+from emap_core.cli import _parser, main
 from emap_core.models.states import take
 
 MODULE = """
@@ -135,7 +139,7 @@ def test_columns_of_a_table_are_named_and_bad_rows_left_out(here, capsys):
     for i in range(3):
         picture(i).save(here / f"{i}.png")
     rows = [(f"w {i % 4}", f"{i % 3}.png", Staged.classes[i % 3]) for i in range(9)]
-    rows.append(("w 9", "missing.png", "one"))
+    rows[4:4] = [("w 9", "missing.png", "one"), ("w 9", "0.png", "nine")]
     table = pd.DataFrame(rows, columns=["wording", "where", "verdict"])
     table.to_csv(here / "table.csv", index=False)
     work = ["run", "--model", "my_model:model", "--data", "csv:table.csv", "--out", "run"]
@@ -143,11 +147,26 @@ def test_columns_of_a_table_are_named_and_bad_rows_left_out(here, capsys):
     assert "no column for the text" in capsys.readouterr().err
     work += ["--text-column", "wording", "--image-column", "where", "--label-column", "verdict"]
     assert main(work) == 2
-    assert "row 10 of table.csv" in capsys.readouterr().err
-    assert main([*work, "--skip-bad"]) == 0
+    assert "row 5 of table.csv" in capsys.readouterr().err
+    picture(0).save(here / "missing.png")
+    assert main(work) == 2
+    nine = "row 6 of table.csv, column 'verdict' has the label 'nine', which is no class of the "
+    assert nine in capsys.readouterr().err
+    (here / "missing.png").unlink()
+    work[work.index("csv:table.csv")] = f"csv:{here / 'table.csv'}"
+    assert main([*work, "--skip-bad", "--out", "run"]) == 0
+    assert "2 rows were left out; the first: image missing.png in row 5" in capsys.readouterr().out
     run = emap.Run.load("run")
-    assert len(run.ids) == 9
-    assert "missing.png" in run.manifest["skipped"][0]
+    assert run.ids == ["1", "2", "3", "4", *map(str, range(7, 12))]
+    assert [run.classes[label] for label in run.labels] == [rows[int(i) - 1][2] for i in run.ids]
+    assert run.manifest["skipped"] == [
+        "image missing.png in row 5 of table.csv does not exist",
+        f"{nine}model; its classes are zero, one, two",
+    ]
+    for way in ([], ["--skip-bad"]):
+        table.assign(verdict="nine").drop(index=4).to_csv(here / "table.csv", index=False)
+        assert main([*work, *way, "--out", "none"]) == 2
+        assert "row 1 of table.csv, column 'verdict' has the label" in capsys.readouterr().err
 
 
 def test_progress_as_json_lines(here, capsys):
@@ -243,3 +262,19 @@ def test_demo_projection_equals_all_pairs_spelled_out(here):
     spelled_out = model.score(take(texts, rows), take(images, columns)).detach().numpy()
     expected = emap.decompose(spelled_out.reshape(200, 200, -1))
     np.testing.assert_allclose(run.decomposition.emap, expected.emap, rtol=0, atol=1e-5)
+
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "line", re.findall(r"`(--(?:model|data) .*?)`", README.partition("## What can be loaded")[2])
+)
+def test_the_readme_names_specs_and_flags_that_there_are(line):
+    given = shlex.split(line)
+    rest = [] if "--data" in given else ["--data", "demo:easy-vqa"]
+    rest += [] if "--model" in given else ["--model", "demo:concat"]
+    found = _parser().parse_args(["run", *given, *rest])
+    for spec, loaders in ((found.model, models.LOADERS), (found.data, datasets.LOADERS)):
+        prefix = spec.partition(":")[0]
+        assert prefix in loaders or prefix.startswith("my_package.")
