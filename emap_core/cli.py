@@ -362,6 +362,8 @@ def _print_run(run: Any) -> None:
         f"{n['n_pairs_evaluated']} pairs evaluated, {n['method']}, {n['space']}; "
         f"{_KEPT[n['keep']]} kept in {run.path}"
     )
+    if run.skipped:
+        print(f"{run.skipped_note}; the first: {run.skipped[0]}")
 
 
 def _print_preview(found: Any) -> None:

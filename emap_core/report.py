@@ -131,8 +131,17 @@ def _head(run: Run, title: str) -> str:
         f'<p class="about">{about["n_examples"]:,} examples · {about["n_texts"]:,} texts × '
         f"{about['n_images']:,} images · {escape(about['method'])}, projected in "
         f"{escape(run.space.replace('_', ' '))} · {escape(str(about['created'])[:10])} · "
-        f"run {escape(run.id)}</p>"
+        f"run {escape(run.id)}</p>{_skipped(run)}"
     )
+
+
+def _skipped(run: Run) -> str:
+    if not run.skipped:
+        return ""
+    rows = "".join(f"<li>{escape(row)}</li>" for row in run.skipped[:MOST_ROWS])
+    more = len(run.skipped) - MOST_ROWS
+    rows += f"<li>{more:,} more</li>" if more > 0 else ""
+    return f"<details><summary>{escape(run.skipped_note)}</summary><ul>{rows}</ul></details>"
 
 
 def _performance(run: Run, theme: Theme) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from emap_core import inference
 from emap_core.figures import confusion_pair, gap_dumbbell, variance_shares
 from emap_core.figures.style import bracket, measured, number, percent
+from emap_core.figures.visible import visible_table
 from emap_core.inference import Gap, Intervals, metric
 from emap_core.runs import Run
 from pages import shared
@@ -310,7 +312,8 @@ def _show_details(run: Run, found: Intervals) -> None:
             "Method": manifest["method"],
             "Projected": run.space.replace("_", "-"),
             "Task": run.task,
-            "Examples": f"{manifest['n_examples']:,}",
+            "Examples": f"{manifest['n_examples']:,}"
+            + (f"; {run.skipped_note}, see below" if run.skipped else ""),
             "Different texts": f"{manifest['n_texts']:,}",
             "Different images": f"{manifest['n_images']:,}",
             "Pairs evaluated": f"{manifest['n_pairs_evaluated']:,}",
@@ -337,6 +340,12 @@ def _show_details(run: Run, found: Intervals) -> None:
             hide_index=True,
             hide_header=True,
         )
+        if run.skipped:
+            st.caption(f"{run.skipped_note.capitalize()}, with something wrong:")
+            st.dataframe(
+                visible_table(pd.DataFrame({"left out": run.skipped})),
+                hide_index=True,
+            )
         if run.space != "logits":
             st.caption(
                 "Projected probabilities can leave the range from 0 to 1; metrics that need "

@@ -82,6 +82,7 @@ def test_texts_and_labels_are_shown_as_they_are(tmp_path):
     examples = make_examples()
     examples.texts = [f"{NASTY} {text}" for text in examples.texts]
     examples.ids = [f"{NASTY} {i}" for i in range(len(examples))]
+    examples.skipped = [f"row 3 of photos.csv: {NASTY}", *["row 4 is bad"] * 300]
     model = Staged()
     model.classes = (NASTY, "one", "two")
     run = emap.compute(model, examples, out=tmp_path / "nasty", fingerprint="nasty")
@@ -89,6 +90,8 @@ def test_texts_and_labels_are_shown_as_they_are(tmp_path):
     assert "<img src=x" not in page
     assert not [tag for tag, a in _Tags(page).found if "onerror" in a]
     assert "&lt;img src=x" in page
+    assert "301 rows were left out" in page and "<li>row 3 of photos.csv: " in page
+    assert "<li>101 more</li>" in page
 
 
 def test_the_same_run_gives_the_same_file_and_an_old_one_is_replaced(run, tmp_path):

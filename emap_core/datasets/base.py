@@ -35,7 +35,8 @@ class Dataset(Protocol):
     Optional attributes: ``image_inputs`` (goes to the model in place of ``images``, which then
     serve display), ``image_keys`` (hashable: which images are the same, without decoding them),
     ``groups`` (a DataFrame of further columns, a row an example, to slice by), ``skipped`` (what
-    was wrong with each row that was left out).
+    was wrong with each row that was left out), ``skip_bad`` (whether examples whose label the
+    model has no class for are left out too), ``label_cells`` (what messages call each label).
 
     The label of a multiclass example may be a list, the answers of several annotators.
     """
@@ -75,13 +76,15 @@ class Examples:
     image_inputs: Sequence[Any] | None = None
     groups: pd.DataFrame | None = None
     skipped: list[str] = field(default_factory=list)
+    skip_bad: bool = False
+    label_cells: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
             raise DatasetError(f"task is {self.task!r}; expected one of {', '.join(TASKS)}")
         if not len(self.ids):
             self.ids = [str(i) for i in range(len(self.texts))]
-        for name in ("images", "labels", "ids", "image_keys", "image_inputs"):
+        for name in ("images", "labels", "ids", "image_keys", "image_inputs", "label_cells"):
             values = getattr(self, name)
             if values is not None and len(values) != len(self.texts):
                 raise DatasetError(
@@ -148,6 +151,9 @@ class ImageFiles(Sequence[Image.Image]):
             raise DatasetError(
                 f"{name} cannot be read: it is no image of a known format"
             ) from error
+        except OSError as error:
+            said = error.strerror or " ".join(str(error).split()) or type(error).__name__
+            raise DatasetError(f"{name} cannot be read: {said}") from error
         except Exception as error:
             # Decoders raise whatever they run into in files that were made to mislead them.
             said = " ".join(str(error).split()) or type(error).__name__
@@ -265,6 +271,27 @@ def match_labels(
     )
 
 
+def unknown_labels(dataset: Dataset, classes: list[str] | None) -> dict[int, str]:
+    """Return the examples whose label names none of a model's classes, each with what is wrong.
+
+    Several annotators' answers may name what is no class; they earn nothing for it.
+    """
+    if dataset.labels is None or not classes or dataset.task == "regression":
+        return {}
+    size = 2 if dataset.task == "binary" else len(classes)
+    names = _class_names(dataset, classes)
+    wrong = {}
+    for row, label in enumerate(dataset.labels):
+        if dataset.task != "multilabel" and is_answers(label):
+            continue
+        try:
+            for one in label if dataset.task == "multilabel" else [label]:
+                _class_of(dataset, row, one, names, size)
+        except LabelError as error:
+            wrong[row] = str(error)
+    return wrong
+
+
 def is_answers(label: Any) -> bool:
     """Say whether the label of a multiclass example holds several annotators' answers."""
     return isinstance(label, (list, tuple))
@@ -319,7 +346,7 @@ def _class_names(dataset: Dataset, classes: list[str] | None) -> dict[str, int]:
 
 
 def _class_of(dataset: Dataset, row: int, label: Any, names: dict[str, int], size: int) -> int:
-    where = f"example {dataset.ids[row]!r}"
+    where = _label_cell(dataset, row)
     if isinstance(label, str):
         if label in names and names[label] < size:
             return names[label]
@@ -335,6 +362,11 @@ def _class_of(dataset: Dataset, row: int, label: Any, names: dict[str, int], siz
     raise LabelError(f"{where} has the label {label!r}; expected the name or number of a class")
 
 
+def _label_cell(dataset: Dataset, row: int) -> str:
+    cells = getattr(dataset, "label_cells", None)
+    return f"example {dataset.ids[row]!r}" if cells is None else str(cells[row])
+
+
 def _numbers(dataset: Dataset, labels: list[Any], n_classes: int) -> NDArray[Any]:
     try:
         values = np.array(labels, dtype=np.float64).reshape(len(labels), -1)
@@ -343,7 +375,7 @@ def _numbers(dataset: Dataset, labels: list[Any], n_classes: int) -> NDArray[Any
     if not np.isfinite(values).all():
         row = int(np.argwhere(~np.isfinite(values))[0][0])
         raise LabelError(
-            f"example {dataset.ids[row]!r} has the label {labels[row]!r}; expected a number"
+            f"{_label_cell(dataset, row)} has the label {labels[row]!r}; expected a number"
         )
     if values.shape[1] != n_classes:
         raise LabelError(f"labels have {values.shape[1]} numbers an example, the model {n_classes}")

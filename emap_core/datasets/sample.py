@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from emap_core.datasets.base import Dataset, Examples, Index, fingerprint_of
-from emap_core.errors import SettingError
+from emap_core.datasets.base import Dataset, Examples, Index, fingerprint_of, unknown_labels
+from emap_core.errors import LabelError, SettingError
 
 
 class Picked(Sequence[Any]):
@@ -46,7 +47,7 @@ def sample(dataset: Dataset, limit: int | None, seed: int = 0) -> Dataset:
     return pick(dataset, rows, fingerprint_of(whole, f"{limit}, seed {seed}") if whole else None)
 
 
-def pick(dataset: Dataset, rows: Index, fingerprint: str | None) -> Dataset:
+def pick(dataset: Dataset, rows: Index, fingerprint: str | None) -> Examples:
     """Return the examples at `rows`; images stay unopened until they are asked for."""
 
     def chosen(name: str) -> Any:
@@ -70,4 +71,24 @@ def pick(dataset: Dataset, rows: Index, fingerprint: str | None) -> Dataset:
         image_inputs=unopened("image_inputs"),
         groups=None if groups is None else groups.iloc[rows].reset_index(drop=True),
         skipped=list(getattr(dataset, "skipped", [])),
+        skip_bad=getattr(dataset, "skip_bad", False),
+        label_cells=chosen("label_cells"),
     )
+
+
+def without_unknown_labels(dataset: Dataset, classes: list[str] | None) -> Dataset:
+    """Return the examples whose labels a model has classes for, if bad ones are to be left out.
+
+    Raises
+    ------
+    LabelError
+        If none is left.
+    """
+    if not getattr(dataset, "skip_bad", False) or not (wrong := unknown_labels(dataset, classes)):
+        return dataset
+    if len(wrong) == len(dataset):
+        raise LabelError(f"no label is a class of the model; the first: {wrong[0]}")
+    rows = np.array([row for row in range(len(dataset)) if row not in wrong], dtype=np.intp)
+    whole = dataset.fingerprint
+    kept = pick(dataset, rows, fingerprint_of(whole, rows.tobytes()) if whole else None)
+    return replace(kept, skipped=[*kept.skipped, *wrong.values()])

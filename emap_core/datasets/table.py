@@ -90,8 +90,8 @@ def load_table(
     classes : str or sequence of str, optional
         Names of the classes, as a list or with commas.
     skip_bad : bool
-        Leave out rows with something wrong and list them in ``skipped``; every image is decoded
-        once for that. By default the first such row is an error.
+        Leave out rows with something wrong and list them in ``skipped``, without folders of this
+        machine; every image is decoded once for that. By default the first such row is an error.
 
     Raises
     ------
@@ -108,9 +108,9 @@ def load_table(
         regions=_find(source, table, "regions", regions_column),
     )
     names = _class_names(classes, table, columns.label)
-    rows = _Rows(source, table, skip_bad)
+    rows = _Rows(source, table, folder, skip_bad)
     texts = rows.read(columns.text, read_text)
-    files = rows.read(columns.image, lambda value: read_image(value, folder))
+    files = rows.read(columns.image, lambda value: read_image(value, folder), paths=True)
     labels = None
     if columns.label is not None:
         task, reader = label_reader(table[columns.label], task, names)
@@ -119,7 +119,7 @@ def load_table(
         rows.read(columns.id, id_reader())
     regions, cells = None, []
     if columns.regions is not None:
-        regions = rows.read(columns.regions, regions_reader(folder, whole=skip_bad))
+        regions = rows.read(columns.regions, regions_reader(folder, whole=skip_bad), paths=True)
         cells = [rows.cell_name(row, columns.regions) for row in range(len(table))]
     rows.check_images(files)
     kept = rows.kept()
@@ -149,19 +149,31 @@ def load_table(
         image_inputs=inputs,
         groups=_groups(table, columns, kept),
         skipped=[rows.wrong[row] for row in sorted(rows.wrong)],
+        skip_bad=skip_bad,
+        label_cells=None
+        if columns.label is None
+        else [rows.cell_name(row, columns.label) for row in kept],
     )
 
 
 class _Rows:
     """The rows of a table, and what is wrong with some of them."""
 
-    def __init__(self, source: str, table: pd.DataFrame, skip_bad: bool) -> None:
+    def __init__(self, source: str, table: pd.DataFrame, folder: Path, skip_bad: bool) -> None:
         self.source = source
         self.table = table
+        self.folder = folder
         self.skip_bad = skip_bad
+        # What is left out is listed in runs, which go to others: no folder of this machine.
+        called = (Path(source).name or source) if skip_bad else source
+        self.names: list[str] = table.attrs.get("rows") or [
+            f"row {row} of {called}" for row in range(1, len(table) + 1)
+        ]
         self.wrong: dict[int, str] = {}
+        for row, message in table.attrs.get("wrong", {}).items():
+            self._refuse(row, f"{self.names[row]}: {message}", DatasetError)
 
-    def read(self, column: str, convert: Callable[[Any], Any]) -> list[Any]:
+    def read(self, column: str, convert: Callable[[Any], Any], *, paths: bool = False) -> list[Any]:
         """Return the values of a column as `convert` makes them, None in bad rows."""
         values: list[Any] = []
         for row, value in enumerate(self.table[column].tolist()):
@@ -169,7 +181,8 @@ class _Rows:
                 values.append(convert(value))
             except BadValueError as error:
                 kind = LabelError if error.of_label else DatasetError
-                self._refuse(row, f"{self.cell_name(row, column)}: {error}", kind)
+                file = self.folder / value if paths and isinstance(value, str) else None
+                self._refuse(row, f"{self.cell_name(row, column)}: {error}", kind, file)
                 values.append(None)
         return values
 
@@ -180,7 +193,7 @@ class _Rows:
             if row in self.wrong:
                 continue
             if file not in checked:
-                image = ImageFiles([file], [self.image_name(row, file)])
+                image = ImageFiles([file], [_image_name(file)])
                 checked[file] = None
                 try:
                     image.check(0)
@@ -189,16 +202,18 @@ class _Rows:
                 except DatasetError as error:
                     checked[file] = str(error)
             if (message := checked[file]) is not None:
-                self._refuse(row, message, DatasetError)
+                name = _image_name(file)
+                # Each row that shows the image is named, not the first of them alone.
+                message = self.image_name(row, file) + message.removeprefix(name)
+                self._refuse(row, message, DatasetError, file)
 
     def image_name(self, row: int, file: Path | bytes) -> str:
         """Return what messages call an image."""
-        what = "the image" if isinstance(file, bytes) else f"image {file}"
-        return f"{what} in row {row + 1} of {self.source}"
+        return f"{_image_name(file)} in {self.names[row]}"
 
     def cell_name(self, row: int, column: str) -> str:
         """Return what messages call a cell."""
-        return f"row {row + 1} of {self.source}, column {column!r}"
+        return f"{self.names[row]}, column {column!r}"
 
     def kept(self) -> list[int]:
         """Return the rows with nothing wrong."""
@@ -207,10 +222,22 @@ class _Rows:
             raise DatasetError(f"{self.source} has no good row; the first: {self.wrong[0]}")
         return kept
 
-    def _refuse(self, row: int, message: str, kind: type[DatasetError]) -> None:
+    def _refuse(
+        self, row: int, message: str, kind: type[DatasetError], file: Path | bytes | None = None
+    ) -> None:
         if not self.skip_bad:
             raise kind(f"{message} (skip_bad leaves such rows out)")
+        if isinstance(file, Path):
+            message = message.replace(str(file), self._as_written(file))
         self.wrong.setdefault(row, message)
+
+    def _as_written(self, file: Path) -> str:
+        within = file.is_relative_to(self.folder)
+        return str(file.relative_to(self.folder)) if within else file.name
+
+
+def _image_name(file: Path | bytes) -> str:
+    return "the image" if isinstance(file, bytes) else f"image {file}"
 
 
 def _needed(source: str, table: pd.DataFrame, what: str, named: str | None) -> str:

@@ -28,12 +28,14 @@ def load(pattern: str, **columns: Any) -> Examples:
     SpecError
         If no file fits.
     DatasetError
-        If a shard cannot be read.
+        If a shard cannot be read, or a file in it.
     """
     shards = sorted(glob.glob(pattern))  # noqa: PTH207 - a pattern may be absolute
     if not shards:
         raise SpecError(f"no file fits {pattern}")
     examples: dict[str, dict[str, Any]] = {}
+    names: dict[str, str] = {}
+    wrong: dict[str, str] = {}
     for shard in shards:
         try:
             with tarfile.open(shard) as opened:
@@ -42,16 +44,28 @@ def load(pattern: str, **columns: Any) -> Examples:
                         folder, _, file = member.name.rpartition("/")
                         name, _, ending = file.partition(".")
                         key = f"{folder}/{name}" if folder else name
-                        row = examples.setdefault(f"{shard} {key}", {"__key__": key})
-                        row |= _columns(ending.lower(), stream.read(), f"{member.name} in {shard}")
+                        example = f"{shard} {key}"
+                        names[example] = f"example {key!r} in {Path(shard).name}"
+                        row = examples.setdefault(example, {"__key__": key})
+                        try:
+                            row |= _columns(ending.lower(), stream.read())
+                        except _UnreadableError as error:
+                            wrong.setdefault(example, f"{file} {error}")
         except (tarfile.TarError, OSError) as error:
             said = str(error).splitlines()[0].rstrip(":")
             raise DatasetError(f"shard {shard} cannot be read: {said}") from error
     table = pd.DataFrame(list(examples.values()), dtype=object)
+    # Nobody sees rows in shards, but everybody sees the names of files.
+    table.attrs["rows"] = list(names.values())
+    table.attrs["wrong"] = {row: wrong[one] for row, one in enumerate(examples) if one in wrong}
     return table_dataset(table, pattern, Path(), {"id_column": "__key__"} | columns)
 
 
-def _columns(ending: str, content: bytes, where: str) -> dict[str, Any]:
+class _UnreadableError(Exception):
+    """A file of an example does not hold what its ending says."""
+
+
+def _columns(ending: str, content: bytes) -> dict[str, Any]:
     if ending in _PICTURES:
         return {"image": content}
     try:
@@ -60,8 +74,16 @@ def _columns(ending: str, content: bytes, where: str) -> dict[str, Any]:
             return described if isinstance(described, dict) else {"json": described}
         if ending in ("txt", "text"):
             return {"text": content.decode()}
-        if ending in ("cls", "cls2"):
+    except UnicodeDecodeError as error:
+        raise _UnreadableError(f"is in another encoding than UTF-8: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise _UnreadableError(f"is no JSON: {error}") from error
+    if ending in ("cls", "cls2"):
+        try:
             return {"label": int(content)}
-    except ValueError as error:
-        raise DatasetError(f"{where} cannot be read: {error}") from error
+        except ValueError as error:
+            said = content[:60].decode(errors="replace")
+            raise _UnreadableError(
+                f"holds {said!r}; expected the number of a class (names go into .json)"
+            ) from error
     return {ending: content}

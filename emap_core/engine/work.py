@@ -21,7 +21,7 @@ from emap_core.datasets.base import (
     is_answers,
     match_labels,
 )
-from emap_core.datasets.sample import pick
+from emap_core.datasets.sample import pick, without_unknown_labels
 from emap_core.decomposition.exact import example_shares
 from emap_core.decomposition.subsample import draw_examples
 from emap_core.engine.evaluate import Evaluator, Probe, Targets, bytes_per_pair, measure
@@ -247,8 +247,6 @@ def prepare(
     dataset_name = _name(dataset, "data", datasets.LOADERS)
     if isinstance(dataset, str):
         dataset = datasets.load_dataset(dataset, **(data_args or {}))
-    n_available = len(dataset)
-    dataset, subsamples = _drawn(dataset, settings)
     _check_metrics(settings.metrics, dataset)
     model_name = _name(model, "model", models.LOADERS)
     if isinstance(model, str):
@@ -257,6 +255,9 @@ def prepare(
         if not dataset.classes:
             raise ModelError("the model takes its classes from the data, which names none")
         model = model.with_classes(dataset.classes)
+    dataset = without_unknown_labels(dataset, getattr(model, "classes", None))
+    n_available = len(dataset)
+    dataset, subsamples = _drawn(dataset, settings)
     cells = find_cells(dataset)
     order = order_texts(cells.texts)
     scorer = Scorer(model, settings.device)
@@ -283,7 +284,9 @@ def prepare(
     if hasattr(model, "grid_for"):
         _look_up(evaluator, model.grid_for(cells), order, scorer)
     if isinstance(train, str):
-        train = datasets.load_dataset(train, **(train_args or {}))
+        train = without_unknown_labels(
+            datasets.load_dataset(train, **(train_args or {})), scorer.classes
+        )
     if train is not None and (not scorer.staged or hasattr(model, "grid_for")):
         raise SettingError("train needs a model with encoders, whose states baselines learn from")
     row_of = np.argsort(order)

@@ -110,6 +110,17 @@ class Run:
         """Names of the metrics in the table; empty without labels."""
         return list(self.manifest["metrics"])
 
+    @property
+    def skipped(self) -> list[str]:
+        """What was wrong with each row of the data that was left out."""
+        return list(self.manifest.get("skipped") or [])
+
+    @property
+    def skipped_note(self) -> str:
+        """How many rows were left out, in words; empty if none was."""
+        n = len(self.skipped)
+        return f"{n:,} {'row was' if n == 1 else 'rows were'} left out" if n else ""
+
     @cached_property
     def decomposition(self) -> Decomposition:
         """The predictions, split into text, image and interaction parts."""

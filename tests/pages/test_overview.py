@@ -91,11 +91,14 @@ def test_one_output_and_one_image_still_make_a_page(open_page, words, tmp_path, 
 
 
 def test_a_run_of_the_sub_sampling_protocol_is_labelled_as_one(open_page, words, run_of):
-    run = run_of({"method": "subsample", "subsample_size": 15, "repeats": 4})
+    bad = ["row 3 of photos.csv: image *a*.jpg does not exist"]
+    run = run_of({"method": "subsample", "subsample_size": 15, "repeats": 4}, skipped=bad)
     app = open_page("overview", run=run.id)
     assert "The protocol of published papers: EMAP on random sub-samples of 15 of 40" in words(app)
     shown = tables(app).replace("\\", "")
     assert "none; 4 random sub-samples of 15 of 40 examples" in shown
+    assert "; 1 row was left out, see below" in shown
+    assert bad in [list(listed.value.iloc[:, 0]) for listed in app.dataframe]
     deviation = run.subsample_spread["accuracy"]["gap_leave_one_out"]
     assert f"{100 * deviation:.1f}" in shown
     for page in ("modes", "recombine"):
