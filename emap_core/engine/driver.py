@@ -35,6 +35,7 @@ from emap_core.runs.check import renew_manifest_checksum, write_checksums
 from emap_core.runs.folder import RunFolder, read_json, runs_root
 from emap_core.runs.store import (
     folder_of_this_machine,
+    is_passing,
     location,
     remove_folder,
     replacing,
@@ -423,7 +424,7 @@ def _folder_path(work: Work, out: str | Path | None) -> Path:
 def _finished_before(folder: RunFolder, work: Work) -> bool:
     """Whether the folder holds this very work, finished; other work in it is refused."""
     if not (folder.path / "run.json").exists():
-        foreign = [path.name for path in folder.path.iterdir() if path.name != ".lock"]
+        foreign = [path.name for path in folder.path.iterdir() if not is_passing(path.name)]
         if foreign:
             raise RunError(
                 f"{folder.path} is not empty and no run (it holds {foreign[0]!r}); give another out"
@@ -518,8 +519,9 @@ def _begin(folder: RunFolder, work: Work, resumed: bool) -> Evaluation:
     if resumed:
         folder.update_manifest(status="running", error=None)
         return evaluation.resume(folder, work)
-    _write_tables(folder, work)
+    # First of all: what is cut off without it would be taken for somebody else's folder.
     folder.write_manifest(_manifest(work))
+    _write_tables(folder, work)
     return evaluation.start(folder, work)
 
 

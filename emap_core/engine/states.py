@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -361,7 +363,14 @@ def _save(path: Path, states: States) -> None:
         states,
     )
     with replacing(path) as temporary:
-        save_file(tensors, temporary, {"structure": json.dumps(_tagged(structure))})
+        try:
+            save_file(tensors, temporary, {"structure": json.dumps(_tagged(structure))})
+        except SafetensorError as error:
+            # It tells the number of the system's error in words alone.
+            number = re.search(r"os error (\d+)", str(error))
+            if number is None:
+                raise
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
 def _load(path: Path) -> States | None:

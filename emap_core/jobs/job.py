@@ -23,7 +23,14 @@ from typing import Any, Literal
 
 from emap_core.errors import RunError
 from emap_core.jobs.work import Work
-from emap_core.runs.folder import RunFolder, describe_run, read_json, runs_root, write_json
+from emap_core.runs.folder import (
+    RunFolder,
+    describe_run,
+    holds_run,
+    read_json,
+    runs_root,
+    write_json,
+)
 from emap_core.runs.store import address, folder_of_this_machine
 
 Command = Literal["plan", "run"]
@@ -156,7 +163,7 @@ def find(run_id: str) -> Job | None:
         if job.command == "run" and job.run_id == run_id:
             return job
     path = runs_root() / run_id
-    if run_id != path.name or run_id.startswith(".") or not (path / "run.json").is_file():
+    if run_id != path.name or run_id.startswith(".") or not holds_run(path):
         return None
     info = describe_run(path)
     return Job(

@@ -9,7 +9,7 @@ from typing import Any
 
 from emap_core.errors import RunError
 from emap_core.runs.folder import RunFolder, find_run, read_json, write_json
-from emap_core.runs.store import name_within
+from emap_core.runs.store import is_passing, name_within
 
 CHECKSUMS = "checksums.json"
 _CHANGING = (CHECKSUMS, "progress.json", "cancel")
@@ -86,8 +86,8 @@ def _files(folder: RunFolder) -> Iterator[tuple[str, Path]]:
         if path.is_dir() and not path.is_symlink():
             continue
         name = name_within(path, folder.path)
-        passing = name.name == ".lock" or (name.name[0] == "." and name.suffix == ".tmp")
-        if passing or name.parts[0] == folder.inference.name or str(name) in _CHANGING:
+        computed_later = name.parts[0] == folder.inference.name
+        if is_passing(name.name) or computed_later or str(name) in _CHANGING:
             continue
         yield str(name), path
 

@@ -217,6 +217,14 @@ def describe_run(path: Path) -> RunInfo:
         return RunInfo(folder.id, path, "failed", {}, None, str(error))
 
 
+def holds_run(path: Path) -> bool:
+    """Say whether a folder holds a run; one whose name no disk can hold does not."""
+    try:
+        return (path / "run.json").is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def list_runs(root: Path | None = None) -> list[RunInfo]:
     """Return the runs in `root` (`runs_root` by default), the newest first."""
     root = runs_root() if root is None else root
@@ -238,6 +246,6 @@ def find_run(name: str | Path) -> Path:
     # Behind a URL only a name can be looked for, and a URL lies in no other folder.
     candidates = [runs_root() / path] if is_local(path) else []
     for candidate in (*candidates, path):
-        if (candidate / "run.json").is_file():
+        if holds_run(candidate):
             return candidate
     raise RunError(f"there is no run {str(name)!r}, neither in {runs_root()} nor as a folder")

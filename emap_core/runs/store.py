@@ -93,6 +93,11 @@ def replacing(path: Path) -> Iterator[Path]:
         cast(Any, path).fs.put_file(str(temporary), cast(Any, path).path)
 
 
+def is_passing(name: str) -> bool:
+    """Say whether a file is a lock, or one that `replacing` could not put in its place."""
+    return name == ".lock" or (name.startswith(".") and name.endswith(".tmp"))
+
+
 @contextmanager
 def on_disk(path: Path) -> Iterator[Path]:
     """Give a file as one on a disk, for libraries that open nothing else."""

@@ -147,7 +147,7 @@ def test_a_run_started_on_a_terminal_is_found_and_cancelled_by_its_id(slow, runs
 
 
 def test_ids_that_lead_elsewhere_are_no_jobs(tmp_path):
-    for name in ("../x", "nothing", ""):
+    for name in ("../x", "nothing", "", "a\0b", "x" * 50_000, "ä" * 200):
         assert jobs.find(name) is None
         with pytest.raises(RunError):
             jobs.follow(name)

@@ -128,6 +128,67 @@ def test_a_store_that_fails_half_way_keeps_what_was_finished(number, words, tmp_
     assert run.record()["metrics"] == whole.record()["metrics"]
 
 
+def test_a_disk_that_is_full_at_any_point_loses_nothing(tmp_path):
+    """On a real disk of so many kilobytes, which then gets the room that it lacked."""
+    code = """
+import shutil, subprocess, sys
+from pathlib import Path
+from samples import Staged, make_examples
+import emap_core as emap
+from emap_core.runs.check import check_run
+
+disk, run = Path(sys.argv[1]), Path(sys.argv[1]) / "it"
+
+def compute():
+    model = Staged()
+    metrics = emap.compute(model, make_examples(), keep="grid", out=run, batch_size=23)
+    return model.pairs_scored, metrics.record()["metrics"]
+
+def resize(kilobytes):
+    subprocess.run(["mount", "-o", f"remount,size={kilobytes}k", disk], check=True)
+
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", disk], check=True)
+pairs, truth = compute()
+for kilobytes in (4, 8, 16, 28, 36, 40, 44, 84, 140, 172):
+    shutil.rmtree(run)
+    resize(kilobytes)
+    try:
+        compute()
+        raise AssertionError(f"{kilobytes} kB are enough")
+    except emap.EmapError as error:
+        assert "the disk of run 'it' is full" in str(error), error
+    resize(4096)
+    scored, metrics = compute()
+    assert metrics == truth and check_run(run) == [], kilobytes
+    assert scored < pairs or kilobytes < 84, (kilobytes, scored, pairs)
+"""
+    alone = ["unshare", "--mount", "--map-root-user"]
+    try:
+        subprocess.run([*alone, "mount", "-t", "tmpfs", "none", tmp_path], check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no disk can be mounted here")
+    done = subprocess.run(
+        [*alone, sys.executable, "-c", code, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": f"{HOUSE}{os.pathsep}{HOUSE / 'tests'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_cut_off_at_its_very_first_file_is_no_foreign_folder(tmp_path):
+    (tmp_path / "it").mkdir()
+    (tmp_path / "it" / ".run.json.4711.tmp").write_text("{")
+    (tmp_path / "it" / ".lock").write_text("")
+    assert emap.compute(Staged(), make_examples(), out=tmp_path / "it").metrics
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.tex").write_text("")
+    with pytest.raises(RunError, match="is not empty and no run"):
+        emap.compute(Staged(), make_examples(), out=tmp_path / "other")
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["thesis.tex"]
+
+
 def test_a_folder_that_is_deleted_while_it_is_computed_ends_the_run_with_a_message(tmp_path):
     class Deletes(Staged):
         def score(self, text_states, image_states):

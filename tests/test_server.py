@@ -1,0 +1,172 @@
+"""The real server with the settings that are shipped, asked as a browser of somebody else would."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+HOUSE = Path(__file__).parents[1]
+OURS = re.compile(r"STREAMLIT_|EMAP_")
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory):
+    """Serve the app, with nothing said but where its runs are and on which port."""
+    folder = tmp_path_factory.mktemp("served")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {name: value for name, value in os.environ.items() if not OURS.match(name)}
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "streamlit", "run", "app.py"),
+                *(f"--server.port={port}", "--server.headless=true"),
+            ],
+            cwd=HOUSE,
+            env=environment | {"EMAP_RUNS": str(folder / "runs"), "HOME": str(folder)},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        end = time.monotonic() + 120
+        while True:
+            assert server.poll() is None and time.monotonic() < end, (folder / "log").read_text()
+            try:
+                socket.create_connection(("127.0.0.1", port), 5).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield port
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def ask(port, method, path, body=None, **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, path, body, named)
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer.status, dict(answer.headers), content
+
+
+def visit(port, query="", page="", **options):
+    """Open the app as a browser does; give what it says first, and all until it is at rest."""
+    with connect(f"ws://127.0.0.1:{port}/_stcore/stream", max_size=None, **options) as browser:
+        wish = BackMsg()
+        wish.rerun_script.query_string = query
+        wish.rerun_script.page_name = page
+        browser.send(wish.SerializeToString())
+        said = []
+        while not said or said[-1].WhichOneof("type") != "script_finished":
+            said.append(ForwardMsg.FromString(browser.recv(timeout=120)))
+        session = next(m.new_session for m in said if m.WhichOneof("type") == "new_session")
+        return session, said
+
+
+def words(said):
+    return " ".join(str(message.delta) for message in said if message.HasField("delta"))
+
+
+def test_only_this_computer_reaches_it(port):
+    listening = []
+    for name, width in (("tcp", 8), ("tcp6", 32)):
+        table = Path("/proc/net", name)
+        if not table.exists():
+            continue
+        for line in table.read_text().splitlines()[1:]:
+            place, state = line.split()[1], line.split()[3]
+            if state == "0A" and int(place[width + 1 :], 16) == port:
+                listening.append(place[:width])
+    # 0A is "listens"; the bytes of an address stand there in the order of the machine.
+    assert listening == ["0100007F"], "127.0.0.1, and no other"
+
+
+def test_a_page_of_somebody_else_cannot_talk_to_it(port):
+    for origin in ("https://evil.example.org", "http://127.0.0.1.evil.org", "null"):
+        with pytest.raises(InvalidStatus) as refused:
+            visit(port, origin=origin)
+        assert refused.value.response.status_code == 403
+    visit(port, origin=f"http://127.0.0.1:{port}")
+    for path in ("/_stcore/health", "/_stcore/host-config"):
+        headers = ask(port, "GET", path, Origin="https://evil.example.org")[1]
+        assert "access-control-allow-origin" not in {name.lower() for name in headers}
+
+
+def test_no_statistics_of_use_are_sent(port):
+    session, _ = visit(port, origin=f"http://127.0.0.1:{port}")
+    assert session.HasField("config") and session.config.gather_usage_stats is False
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_an_upload_without_the_token_of_the_page_is_refused(method, port):
+    path = "/_stcore/upload_file/anybody/file"
+    assert ask(port, method, path, b"x")[0] == 403
+    cookie = dict(ask(port, "GET", "/_stcore/health")[1])["set-cookie"].partition(";")[0]
+    assert cookie.startswith("_streamlit_xsrf=")
+    assert ask(port, method, path, b"x", Cookie=cookie)[0] == 403
+    forged = {"Cookie": cookie, "X_Xsrftoken": "2|00000000|00000000|1"}
+    assert ask(port, method, path, b"x", **forged)[0] == 403
+    true = {"Cookie": cookie, "X_Xsrftoken": cookie.partition("=")[2]}
+    assert ask(port, method, path, b"x", **true)[0] != 403
+
+
+def test_programs_cannot_drive_the_pages_past_the_browser(port):
+    for name in ("interact", "mcp"):
+        status, _, content = ask(port, "POST", f"/_stcore/agent/{name}", b"{}")
+        assert status in (400, 403) and b"does not serve the agent API" in content
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/app/static/../app.py", "//etc/passwd"],
+)
+def test_an_address_names_no_file(path, port):
+    status, _, content = ask(port, "GET", path)
+    assert b"root:" not in content and b"set_page_config" not in content
+    assert status >= 400 or content.lstrip().lower().startswith(b"<!doctype html")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "run=../../etc",
+        "run=%2e%2e%2f%2e%2e%2fetc",
+        "run=/etc/passwd",
+        "run=a%00b",
+        pytest.param(
+            "run=" + "x" * 50_000,
+            marks=pytest.mark.xfail(
+                reason="run_info of pages/shared/runs.py asks the disk for the name", strict=True
+            ),
+        ),
+        "run=memory://x/y",
+        "run=%ff%fe",
+        "run=os:system",
+        "run=",
+        "run=a&run=b",
+        "example=%00&class=" + "y" * 5_000,
+    ],
+)
+def test_a_strange_link_gives_a_calm_page(query, port):
+    for page in ("overview", "run"):
+        _, said = visit(port, query, page, origin=f"http://127.0.0.1:{port}")
+        shown = words(said)
+        assert "exception" not in shown.lower()
+        assert "root:" not in shown
+        assert "there is no run" in shown or "no finished run" in shown or "A new run" in shown
