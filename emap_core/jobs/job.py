@@ -115,6 +115,8 @@ def start(
         with _locked(folder) as lock:
             if lock is not None:
                 _launch(folder, lock, work, command, owner, image_roots)
+        if lock is None:
+            _wait_for(folder / "job.json")
     except OSError as error:
         raise RunError(
             f"no job can be started in {runs_root()}: {error.strerror or error}"
@@ -260,6 +262,13 @@ def _lock(descriptor: int) -> bool:
         else:
             return True
     return False
+
+
+def _wait_for(path: Path) -> None:
+    # Whoever starts the same job just now has yet to write what it is.
+    end = time.monotonic() + 5
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.02)
 
 
 def _is_alive(folder: Path) -> bool:

@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from emap_core import jobs
 from emap_core.errors import RunError
+from emap_core.jobs import job as job_module
 from emap_core.runs import Run
 
 SLOW = """
@@ -95,6 +97,20 @@ def test_the_same_work_is_started_once_and_found_by_another_process(slow):
         text=True,
     )
     assert seen.stdout.strip() == "running", seen.stderr
+
+
+def test_of_several_servers_that_start_the_same_work_at_once_one_does(slow, monkeypatch):
+    started, popen = [], subprocess.Popen
+    write = job_module.write_json
+    monkeypatch.setattr(job_module, "write_json", lambda *a: (time.sleep(0.3), write(*a)))
+    monkeypatch.setattr(
+        subprocess, "Popen", lambda *a, **named: (started.append(a), popen(*a, **named))[1]
+    )
+    # A lock belongs to who opened the file, so threads meet at it as servers do.
+    with ThreadPoolExecutor(8) as servers:
+        found = list(servers.map(lambda _: jobs.start(slow), range(8)))
+    assert len(started) == 1
+    assert {job.id for job in found} == {f"run-{slow.key}"}
 
 
 def test_a_job_outlives_whoever_started_it_and_can_be_cancelled_by_another(slow):

@@ -1,7 +1,9 @@
 import sys
+import time
 import zipfile
 from pathlib import Path
 
+import filelock
 import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.user_info import UserInfoProxy
@@ -163,6 +165,39 @@ def test_a_job_is_cancelled_by_who_started_it_alone(no_runs, with_sign_in, visit
         shared.cancel(job)
     visitor(is_logged_in=True, email="ada@example.org")
     assert shared.may_cancel(job)
+
+
+def test_a_job_that_waits_is_seen_by_all_runs_once_and_is_cancelled_by_its_owner_alone(
+    no_runs, open_page, words, with_sign_in, visitor
+):
+    from pages import shared
+
+    visitor(is_logged_in=True, email="ada@example.org")
+    work = jobs.Work("demo:concat", "demo:easy-vqa", {"limit": 40})
+    no_runs.mkdir()
+    end = time.monotonic() + 60
+    with filelock.FileLock(no_runs / ".device-cpu.lock"):
+        job = shared.start(work)
+        while job.state == "starting" and time.monotonic() < end:
+            time.sleep(0.1)
+            job = jobs.follow(job.id)
+        assert (job.state, job.owner) == ("queued", "ada@example.org")
+
+        visitor(is_logged_in=True, email="eve@example.org")
+        assert shared.start(work) == job, "asked for twice, it is there once and still Ada's"
+        assert [one.id for one in jobs.list_jobs()] == [job.id]
+        (link,) = open_page("run").get("page_link")
+        assert link.label.replace("\\", "").startswith("demo:concat on demo:easy-vqa: In the queue")
+        app = open_page("run", run=job.run_id)
+        assert "In the queue: another run uses the device." in words(app)
+        assert "Cancel" not in labels(app)
+
+        visitor(is_logged_in=True, email="ada@example.org")
+        app = open_page("run", run=job.run_id)
+        next(button for button in app.button if button.label == "Cancel").click().run()
+        while jobs.follow(job.id).alive and time.monotonic() < end:
+            time.sleep(0.1)
+    assert jobs.follow(job.id).state == "cancelled"
 
 
 def test_a_link_leads_to_nothing_but_runs(runs_with_one, open_page, words):

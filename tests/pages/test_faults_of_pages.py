@@ -1,7 +1,16 @@
+import ast
+import gc
 import json
 import shutil
+import weakref
+from pathlib import Path
 
 import pytest
+import streamlit as st
+
+from emap_core.runs import Run
+
+PAGES = Path(__file__).parents[2] / "pages"
 
 
 @pytest.fixture
@@ -38,3 +47,54 @@ def test_a_run_of_a_newer_version_is_told_and_left_alone(second_run, open_page, 
     assert "small-demo" not in words(app)
     assert "60 examples" in words(open_page("start"))
     assert (second_run / "run.json").read_bytes() == before
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """Return the runs that were read from their folders, as long as somebody keeps them."""
+    load, found = Run.load.__func__, []
+
+    def noted(kind, path):
+        run = load(kind, path)
+        found.append((run.id, weakref.ref(run)))
+        return run
+
+    st.cache_resource.clear()
+    monkeypatch.setattr(Run, "load", classmethod(noted))
+    yield found
+    st.cache_resource.clear()
+
+
+def test_two_visitors_and_all_pages_share_one_reading_of_a_run(opened, runs_with_one, open_page):
+    for page in ("overview", "contributions", "examples"):
+        for _ in range(2):
+            assert not open_page(page, run="small-demo").exception
+    assert [name for name, _ in opened] == ["small-demo"]
+
+
+def test_of_many_runs_a_few_are_kept_in_memory(opened, runs_with_one, tmp_path, monkeypatch):
+    from pages import shared
+
+    monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
+    for number in range(12):
+        shutil.copytree(runs_with_one.path, tmp_path / f"run-{number}")
+        assert shared.open_run(f"run-{number}").ids
+    gc.unfreeze()
+    gc.collect()
+    assert len(opened) == 12
+    assert [name for name, run in opened if run() is not None] == [
+        f"run-{number}" for number in range(4, 12)
+    ]
+
+
+def test_no_cache_of_the_pages_grows_without_end():
+    found = {}
+    for path in PAGES.rglob("*.py"):
+        for function in ast.walk(ast.parse(path.read_text())):
+            for one in getattr(function, "decorator_list", []):
+                if "cache_" in ast.unparse(one):
+                    found[function.name] = ast.unparse(one)
+    unbounded = {name for name, one in found.items() if "max_entries=" not in one}
+    assert len(found) > 15
+    # One entry for each page, and one for each folder of runs.
+    assert unbounded == {"settle", "_listed"}
