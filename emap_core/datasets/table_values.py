@@ -229,6 +229,8 @@ def _parts(value: Any) -> list[Any]:
 
 
 def _read_number(value: Any) -> Any:
+    if is_missing(value):
+        raise BadValueError("there is no label; expected a number", of_label=True)
     try:
         numbers = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):

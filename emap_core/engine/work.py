@@ -410,11 +410,12 @@ def _name(given: Any, otherwise: str, reserved: Iterable[str]) -> str:
 
 
 def _class_names(classes: list[str] | None, dataset: Any, n_classes: int) -> list[str]:
+    if dataset.task == "binary":
+        pairs = [list(names) for names in (classes, dataset.classes) if names and len(names) == 2]
+        return [*pairs, ["no", "yes"]][0]
     names = classes or dataset.classes or []
     if len(names) == n_classes or (n_classes == 1 and len(names) == 2):
         return list(names)
-    if dataset.task == "binary":
-        return ["no", "yes"]
     return [f"class {i}" for i in range(n_classes)]
 
 

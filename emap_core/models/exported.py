@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,6 +128,9 @@ def load_torchscript(path: str) -> ExportedModel:
 def load_export(path: str) -> ExportedModel:
     """Return a model that torch.export.save wrote."""
     file = _file(path)
+    # torch would log a traceback before it raises.
+    if not zipfile.is_zipfile(file):
+        raise SpecError(f"{file} cannot be loaded: it is no whole file of torch.export.save")
     program = _opened(file, lambda: torch.export.load(file))
     module = [program.module()]
 

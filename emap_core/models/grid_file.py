@@ -36,6 +36,8 @@ class GridModel:
     output : {"logits", "log_probabilities", "probabilities"}
     fingerprint : str, optional
         Changes whenever the grid does.
+    source : str, optional
+        What messages call the grid.
 
     Raises
     ------
@@ -51,6 +53,7 @@ class GridModel:
         classes: Sequence[str] | None = None,
         output: Output = "logits",
         fingerprint: str | None = None,
+        source: str = "",
     ) -> None:
         if output not in OUTPUTS:
             raise SettingError(f"output is {output!r}; expected one of {', '.join(OUTPUTS)}")
@@ -73,6 +76,7 @@ class GridModel:
         self.classes = None if classes is None else [str(name) for name in classes]
         self.output = output
         self.fingerprint = fingerprint
+        self._called = f"grid {source}" if source else "the grid"
 
     def __call__(self, texts: list[str], images: list[Any]) -> NoReturn:
         """Refuse to score: there is no model behind a grid."""
@@ -91,11 +95,11 @@ class GridModel:
         if self.text_index is not None and self.image_index is not None:
             if len(self.text_index) != n or len(self.image_index) != n:
                 raise ModelError(
-                    f"the grid's indices are of {len(self.text_index)} and "
+                    f"{self._called}: its indices are of {len(self.text_index)} and "
                     f"{len(self.image_index)} examples; the dataset has {n}"
                 )
-            _check_same("text", self.text_index, cells.text_index)
-            _check_same("image", self.image_index, cells.image_index)
+            _check_same(self._called, "text", self.text_index, cells.text_index)
+            _check_same(self._called, "image", self.image_index, cells.image_index)
             return self._rows_and_columns(
                 self.text_index[first_texts], self.image_index[cells.image_examples]
             )
@@ -104,8 +108,8 @@ class GridModel:
         if self.grid.shape[:2] == (n, n):
             return self._rows_and_columns(first_texts, cells.image_examples)
         raise ModelError(
-            f"the grid has {self.grid.shape[0]} texts × {self.grid.shape[1]} images; the dataset "
-            f"has {cells.shape[0]} different texts × {cells.shape[1]} different images and {n} "
+            f"{self._called} has {self.grid.shape[0]} texts × {self.grid.shape[1]} images; the "
+            f"dataset has {cells.shape[0]} different texts × {cells.shape[1]} different images and {n} "
             f"examples: expected {cells.shape[0]} × {cells.shape[1]}, {n} × {n}, or index arrays"
         )
 
@@ -176,6 +180,7 @@ def load(
             else classes,
             output=output,
             fingerprint=_content(file, output),
+            source=path,
         )
     except ModelError as error:
         raise ModelError(f"grid {path}: {error}") from error
@@ -262,7 +267,7 @@ def _index(name: str, values: Any, size: int) -> NDArray[np.intp] | None:
     return index.astype(np.intp)
 
 
-def _check_same(kind: str, given: NDArray[np.intp], found: NDArray[np.intp]) -> None:
+def _check_same(called: str, kind: str, given: NDArray[np.intp], found: NDArray[np.intp]) -> None:
     """Refuse an index that puts two different texts (or images) into the same row (or column)."""
     firsts = np.unique(found, return_index=True)[1]
     rows, counts = np.unique(given[firsts], return_counts=True)
@@ -270,8 +275,8 @@ def _check_same(kind: str, given: NDArray[np.intp], found: NDArray[np.intp]) -> 
         row = rows[counts > 1][0]
         a, b = firsts[given[firsts] == row][:2]
         raise ModelError(
-            f"{kind}_index puts the different {kind}s of examples {a} and {b} both at {row}; "
-            "the grid is of other data or in another order"
+            f"{called}: {kind}_index puts the different {kind}s of examples {a} and {b} both at "
+            f"{row}; the grid is of other data or in another order"
         )
 
 

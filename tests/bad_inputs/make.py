@@ -183,6 +183,12 @@ def tables() -> list[Bad]:
         with_table("task", two, "task is 'guess'; expected one of multiclass", task="guess"),
         with_table("no-number", two, "the label is 'yes'; expected a number", task="regression"),
         with_table("nan", "a,good.png,nan\n", "expected a number", task="regression"),
+        with_table(
+            "empty-number",
+            "a,good.png,1\nb,good.png,\n",
+            "row 2 of data.csv, column 'label': there is no label; expected a number",
+            task="regression",
+        ),
         with_table("inf", "a,good.png,-inf\n", "expected a number", task="regression"),
         with_table("text-column", two, "has no column 'words' for the text", text_column="words"),
         with_table("image-column", two, "no column 'x' for the image", image_column="x"),
@@ -411,6 +417,7 @@ def models() -> list[Bad]:
         Bad("config", "model", "hf:m", "config.json is no JSON", {"m/config.json": b"{"}),
         Bad("family", "model", "hf:m", "is of architecture nothing", {"m/config.json": b"{}"}),
         Bad("script", "model", "torchscript:m.pt", "m.pt", {"m.pt": pickle}),
+        Bad("export", "model", "export:m.pt2", "m.pt2 cannot be loaded", {"m.pt2": b"hello"}),
         Bad("onnx", "model", "onnx:m.onnx", "m.onnx", {"m.onnx": b"hello"}),
     ]
     return found

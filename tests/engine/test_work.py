@@ -33,3 +33,12 @@ def test_what_was_skipped_is_listed_in_the_run(tmp_path):
     data = make_examples(skipped=["row 3 of photos.csv: image a.jpg does not exist"])
     run = emap.compute(Staged(), data, out=tmp_path / "run")
     assert run.manifest["skipped"] == ["row 3 of photos.csv: image a.jpg does not exist"]
+
+
+def test_the_names_of_two_labels_come_from_the_data_where_the_model_names_one_output(tmp_path):
+    data = make_examples(labels=["no", "yes"] * 30, classes=["no", "yes"], task="binary")
+    model = Open().with_classes(["yes"])
+    model.score = lambda t, v: Staged().score(t, v)[:, :1] - 1
+    run = emap.compute(model, data, out=tmp_path / "run")
+    assert run.classes == ["no", "yes"]
+    assert list(run.examples()["label"]) == ["no", "yes"] * 30

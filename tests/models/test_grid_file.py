@@ -147,10 +147,14 @@ def test_a_grid_without_classes_has_one(cells, grid):
         ),
     ],
 )
-def test_a_grid_of_other_data_is_refused(cells, grid, arrays, words):
-    with pytest.raises(ModelError) as caught:
-        GridModel(**{"grid": grid} | arrays).grid_for(cells)
-    assert all(word in str(caught.value) for word in words), caught.value
+def test_a_grid_of_other_data_is_refused(cells, grid, arrays, words, tmp_path):
+    arrays = {"grid": grid} | arrays
+    np.savez(tmp_path / "of_others.npz", **arrays)
+    for model in (GridModel(**arrays), load_model(f"logits:{tmp_path / 'of_others.npz'}")):
+        with pytest.raises(ModelError) as caught:
+            model.grid_for(cells)
+        assert all(word in str(caught.value) for word in words), caught.value
+    assert "of_others.npz" in str(caught.value)
 
 
 @pytest.mark.parametrize(
