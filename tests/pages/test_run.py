@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 import zipfile
 
@@ -114,6 +115,7 @@ def test_a_run_can_be_left_come_back_to_and_cancelled_by_its_link(
 
 def test_an_uploaded_zip_shows_its_rows_and_what_each_column_is(open_page, words, no_runs):
     rows = [(f"{i % 3}.png", f"is it {i % 4}?", ["yes", "no"][i % 2]) for i in range(8)]
+    rows[3:3] = [("none.png", "is it 5?", "yes"), ("0.png", "is it 5?", "perhaps")]
     table = pd.DataFrame(rows, columns=["file_name", "wording", "verdict"])
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w") as file:
@@ -126,7 +128,7 @@ def test_an_uploaded_zip_shows_its_rows_and_what_each_column_is(open_page, words
     app.file_uploader(key="run-upload").set_value(
         ("photos.zip", written.getvalue(), "application/zip")
     ).run()
-    assert "The first of 8 rows" in words(app)
+    assert "The first of 10 rows" in words(app)
     assert app.dataframe[0].value["wording"][1] == "is it 1?"
     boxes = {box.label: box for box in app.selectbox if box.label in ("Text", "Image", "Label")}
     assert (boxes["Image"].value, boxes["Text"].value) == ("file_name", None)
@@ -134,9 +136,20 @@ def test_an_uploaded_zip_shows_its_rows_and_what_each_column_is(open_page, words
     boxes = {box.label: box for box in app.selectbox if box.label in ("Text", "Image", "Label")}
     boxes["Label"].select("verdict").run()
     button(app, "See what it costs").click().run()
-    until(app, lambda app: app.error or has_button("Start")(app))
+    until(app, lambda app: app.error)
+    assert "none.png in row 4 of " in app.error[0].value.replace("\\", "")
+    app.checkbox(key="run-skip-bad").check().run()
+    button(app, "See what it costs").click().run()
+    until(app, has_button("Start"))
     assert "The first of 8 examples" in words(app)
     assert "label: no" in words(app)
+    button(app, "Start").click().run()
+    until(app, lambda app: list(no_runs.glob("*/run.json")) and app.query_params.get("run"))
+    (found,) = no_runs.glob("*/run.json")
+    until(app, lambda app: json.loads(found.read_text())["status"] == "finished")
+    missing, perhaps = Run.load(found.parent).skipped
+    assert missing == "image none.png in row 4 of metadata.csv does not exist"
+    assert perhaps.startswith("row 5 of metadata.csv, column 'verdict' has the label 'perhaps'")
 
 
 @pytest.fixture
