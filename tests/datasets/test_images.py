@@ -1,4 +1,6 @@
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -94,3 +96,42 @@ def test_formats_that_start_programs_are_no_images():
     script = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
     with pytest.raises(DatasetError, match="it is no image of a known format"):
         ImageFiles([script])[0]
+
+
+def png_by_hand(depth, kind, samples, transparent=b""):
+    """Return a PNG of one row, put together from the words of its specification."""
+
+    def chunk(name, content):
+        check = zlib.crc32(name + content)
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", check)
+
+    channels = {0: 1, 2: 3, 4: 2, 6: 4}[kind]
+    row = np.array(samples, dtype=">u2" if depth == 16 else "u1")
+    head = struct.pack(">IIBBBBB", len(row) // channels, 1, depth, kind, 0, 0, 0)
+    parts = [chunk(b"IHDR", head), chunk(b"tRNS", transparent) if transparent else b""]
+    parts += [chunk(b"IDAT", zlib.compress(b"\0" + row.tobytes())), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize(
+    ("content", "pixels"),
+    [
+        (png_by_hand(16, 2, [200 * 256 + 5, 100 * 256 + 250, 0]), [[200, 100, 0]]),
+        (png_by_hand(16, 6, [65535, 0, 0, 32768]), [[255, 127, 127]]),
+        (png_by_hand(16, 4, [0, 32768]), [[127, 127, 127]]),
+        (png_by_hand(8, 0, [40, 80], b"\0\x28"), [[255, 255, 255], [80, 80, 80]]),
+        (png_by_hand(8, 2, [1, 2, 3, 4, 5, 6], b"\0\1\0\2\0\3"), [[255, 255, 255], [4, 5, 6]]),
+        (b"P5 2 1 65535\n" + bytes([40, 9, 80, 200]), [[40, 40, 40], [80, 80, 80]]),
+    ],
+    ids=["rgb-16", "rgba-16", "grey-alpha-16", "grey-key", "rgb-key", "pgm-16"],
+)
+def test_files_put_together_by_hand_have_the_pixels_of_their_specification(content, pixels):
+    assert opened(content).tolist() == [pixels]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP"])
+def test_what_is_cut_off_is_refused_and_not_filled_with_grey(kind):
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    content = written(Image.fromarray(noise), kind)
+    with pytest.raises(DatasetError, match="image 0 cannot be read"):
+        opened(content[: len(content) // 2])
