@@ -8,6 +8,7 @@ import streamlit as st
 
 from emap_core.errors import EmapError
 from pages import shared
+from pages.shared.entry import require_own_name
 
 HOUSE = Path(__file__).parent
 
@@ -48,6 +49,7 @@ page = st.navigation(
     expanded=True,
     position="hidden" if shared.is_stranger() else "sidebar",
 )
+require_own_name()
 shared.require_visitor()
 shared.offer_sign_out()
 try:

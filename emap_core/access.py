@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from emap_core.datasets import LOADERS as DATA_LOADERS
 from emap_core.errors import AccessError, SettingError
@@ -164,6 +165,32 @@ def is_loopback(address: str | None) -> bool:
         return ipaddress.ip_address(address or "").is_loopback
     except ValueError:
         return False
+
+
+def check_host(address: str | None, host: str | None) -> None:
+    """Raise an AccessError if a server of this computer alone is asked for by another name.
+
+    A name that somebody else made lead here lets their page speak to this server as if it were
+    its own. A proxy on this computer does the same on purpose; then ``EMAP_MODE`` is to be set.
+
+    Parameters
+    ----------
+    address : str or None
+        Where the server listens.
+    host : str or None
+        What the browser asked for, with or without a port; None if that is not known.
+    """
+    if host is None or os.environ.get("EMAP_MODE") or not is_loopback(address):
+        return
+    try:
+        name = urlsplit(f"//{host}").hostname
+    except ValueError:
+        name = None
+    if not is_loopback(name):
+        raise AccessError(
+            f"this server is for this computer alone, but was asked for as {name or host!r}; open "
+            "it as localhost, or, if a proxy leads here, set EMAP_MODE where it is started"
+        )
 
 
 def uploads() -> Path:

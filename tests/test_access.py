@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from samples import picture
 
-from emap_core.access import Policy, is_loopback
+from emap_core.access import Policy, check_host, is_loopback
 from emap_core.datasets import load_dataset
 from emap_core.errors import AccessError, DatasetError, SettingError
 
@@ -47,6 +47,18 @@ def test_beyond_this_computer_a_server_only_shows_unless_told_otherwise(address,
     assert policy.roots == (None if here else ())
     monkeypatch.setenv("EMAP_MODE", "viewer")
     assert Policy.from_environment(address).viewer
+
+
+def test_a_server_of_this_computer_alone_goes_by_no_other_name(monkeypatch):
+    for host in ("localhost:8501", "127.0.0.1", "127.0.0.1:8501", "[::1]:8501", "LOCALHOST", None):
+        check_host("127.0.0.1", host)
+    strange = ("evil.example.org:8501", "127.0.0.1.evil.org", "localhost@evil.org", "[::1", "")
+    for host in strange:
+        with pytest.raises(AccessError, match="for this computer alone, but was asked for as"):
+            check_host("localhost", host)
+        check_host("10.0.0.5", host)
+    monkeypatch.setenv("EMAP_MODE", "viewer")
+    check_host("127.0.0.1", "lens.example.org")
 
 
 @pytest.mark.parametrize(("name", "value"), [("EMAP_MODE", "open"), ("EMAP_ALLOW_CODE", "yes")])

@@ -65,9 +65,11 @@ def ask(port, method, path, body=None, **headers):
     return answer.status, dict(answer.headers), content
 
 
-def visit(port, query="", page="", **options):
+def visit(port, query="", page="", host="127.0.0.1", **options):
     """Open the app as a browser does; give what it says first, and all until it is at rest."""
-    with connect(f"ws://127.0.0.1:{port}/_stcore/stream", max_size=None, **options) as browser:
+    # Whatever the name, it leads here.
+    options["sock"] = socket.create_connection(("127.0.0.1", port))
+    with connect(f"ws://{host}:{port}/_stcore/stream", max_size=None, **options) as browser:
         wish = BackMsg()
         wish.rerun_script.query_string = query
         wish.rerun_script.page_name = page
@@ -106,6 +108,15 @@ def test_a_page_of_somebody_else_cannot_talk_to_it(port):
     for path in ("/_stcore/health", "/_stcore/host-config"):
         headers = ask(port, "GET", path, Origin="https://evil.example.org")[1]
         assert "access-control-allow-origin" not in {name.lower() for name in headers}
+
+
+def test_a_name_that_was_made_to_lead_here_shows_nothing(port):
+    for page in ("", "run", "overview"):
+        host = "evil.example.org"
+        _, said = visit(port, "", page, host, origin=f"http://{host}:{port}")
+        shown = words(said)
+        assert "but was asked for as 'evil.example.org'" in shown.replace("\\", "")
+        assert "A new run" not in shown and "Run the demo" not in shown
 
 
 def test_no_statistics_of_use_are_sent(port):
