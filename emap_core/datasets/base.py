@@ -351,15 +351,30 @@ def _class_of(dataset: Dataset, row: int, label: Any, names: dict[str, int], siz
         if label in names and names[label] < size:
             return names[label]
         known = ", ".join(list(names)[:8]) + (", …" if len(names) > 8 else "")
+        if label in names:
+            raise LabelError(
+                f"{where} has the label {label!r}, one of {len(names)} classes ({known}); "
+                f"the model has {size}: give the data classes=, those of the model in order"
+            )
         raise LabelError(
             f"{where} has the label {label!r}, which is no class of the model; "
-            + (f"its classes are {known}" if names else "none are named: give the data classes=")
+            + (
+                f"its classes are {known}{_hint(dataset)}"
+                if names
+                else "none are named: give the data classes="
+            )
         )
     if isinstance(label, (bool, int, np.integer, np.bool_)):
         if 0 <= int(label) < size:
             return int(label)
         raise LabelError(f"{where} has the label {label}; classes are numbered 0 to {size - 1}")
     raise LabelError(f"{where} has the label {label!r}; expected the name or number of a class")
+
+
+def _hint(dataset: Dataset) -> str:
+    of_a_table = getattr(dataset, "label_cells", None) is not None
+    left_out = getattr(dataset, "skip_bad", False)
+    return " (skip_bad leaves such rows out)" if of_a_table and not left_out else ""
 
 
 def _label_cell(dataset: Dataset, row: int) -> str:

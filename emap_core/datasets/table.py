@@ -228,7 +228,9 @@ class _Rows:
         if not self.skip_bad:
             raise kind(f"{message} (skip_bad leaves such rows out)")
         if isinstance(file, Path):
-            message = message.replace(str(file), self._as_written(file))
+            # Messages may hold the beginning of a long path alone.
+            for path in (str(file), str(file)[:60]) if file.is_absolute() else (str(file),):
+                message = message.replace(path, self._as_written(file))
         self.wrong.setdefault(row, message)
 
     def _as_written(self, file: Path) -> str:

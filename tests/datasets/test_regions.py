@@ -196,6 +196,7 @@ def test_a_bad_file_of_regions_is_named_by_row_and_column_or_skipped(content, wo
     data = load(folder, table(PATHS), skip_bad=True)
     assert data.ids == ["1", "3"]
     assert words in data.skipped[0]
+    assert str(folder) not in data.skipped[0]
     check(data.image_inputs, [some_regions()[0], some_regions()[2]])
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from emap_core.datasets import load_dataset
 from emap_core.datasets.base import find_cells, match_labels
+from emap_core.datasets.sample import without_unknown_labels
 from emap_core.errors import DatasetError, EmapError, LabelError, SettingError, SpecError
 
 COLOURS = ["red", "green", "blue"]
@@ -290,7 +291,7 @@ def test_a_bad_row_is_named_or_skipped(kind, bad, folder, table):
     assert all(word in data.skipped[0] for word in [name.format(""), *words]), data.skipped
 
 
-def test_of_a_path_from_elsewhere_only_the_file_is_listed(folder, table):
+def test_of_a_path_from_elsewhere_only_the_file_is_listed(folder, table, monkeypatch):
     (folder / "table").mkdir()
     table["image_path"] = [str(folder / name) for name in table["image_path"]]
     table.loc[1:2, "image_path"] = [str(folder / "none.png"), "../images"]
@@ -299,6 +300,11 @@ def test_of_a_path_from_elsewhere_only_the_file_is_listed(folder, table):
         "image none.png in row 2 of data.csv does not exist",
         "image ../images in row 3 of data.csv cannot be read: Is a directory",
     ]
+    monkeypatch.setenv("EMAP_ROOTS", str(folder / "table"))
+    table["image_path"] = [*["../images/red.png"] * 2, f"/srv/{'long/' * 20}x.png", "blue.png"]
+    Image.new("RGB", (8, 6), "blue").save(folder / "table" / "blue.png")
+    skipped = load_dataset(written(folder / "table", table), skip_bad=True).skipped
+    assert len(skipped) == 3 and "'x.png' is outside" in skipped[2] and "srv" not in str(skipped)
 
 
 @pytest.mark.parametrize(
@@ -340,8 +346,51 @@ def test_a_torn_image_is_named_when_opened_or_skipped(folder, table):
 
 def test_a_label_that_the_model_has_no_class_for_is_named(folder, table):
     data = load_dataset(written(folder, table))
-    with pytest.raises(LabelError, match=r"'red'.*cat, dog"):
+    words = r"row 1 of .*data\.csv, column 'answer' .*'red'.*cat, dog \(skip_bad leaves"
+    with pytest.raises(LabelError, match=words):
         match_labels(data, ["cat", "dog"], 2)
+    several = load_dataset(written(folder, table.assign(answer=list("abca"))))
+    with pytest.raises(LabelError, match=r"row 3 of .*'c', one of 3 classes .*; the model has 2"):
+        match_labels(several, None, 2)
+    assert without_unknown_labels(data, ["no"]) is data, "unless bad rows are to be left out"
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("labels", "settings", "kept", "matched"),
+    [
+        (["a", "pink", None, "b"], {}, "14", [0, 1]),
+        ([1, 7, None, 0], {}, "14", [1, 0]),
+        (["b", None, "pink", "a"], {"task": "binary", "classes": "a,b"}, "14", [1, 0]),
+        ([0.5, None, float("nan"), -2], {"task": "regression"}, "14", [[0.5], [-2]]),
+        (
+            [["a", "b"], None, ["a", "pink"], ["b"]],
+            {"task": "multilabel"},
+            "124",
+            [[1, 1], [0, 0], [0, 1]],
+        ),
+    ],
+)
+def test_labels_that_are_none_or_of_no_class_leave_their_neighbours_alone(
+    kind, labels, settings, kept, matched, folder, table
+):
+    if kind == "csv":
+        labels = ["|".join(one) if isinstance(one, list) else one for one in labels]
+    if kind == "csv" and isinstance(labels[0], int):
+        # Else pandas writes whole numbers beside an empty cell as fractions.
+        labels = ["" if one is None else str(one) for one in labels]
+    spec = written(folder, table.assign(answer=labels), kind)
+    data = load_dataset(spec, skip_bad=True, **settings)
+    found = without_unknown_labels(data, ["a", "b"])
+    assert "".join(found.ids) == kept
+    assert found.texts == [TEXTS[int(name) - 1] for name in kept]
+    assert sorted(int(one.split(" of ")[0].split()[-1]) for one in found.skipped) == [
+        row for row in range(1, 5) if str(row) not in kept
+    ]
+    n_classes = 1 if settings.get("task") in ("binary", "regression") else 2
+    np.testing.assert_array_equal(match_labels(found, ["a", "b"], n_classes), matched)
+    if len(found) < len(data):
+        assert found.fingerprint != data.fingerprint
 
 
 @pytest.mark.parametrize(
