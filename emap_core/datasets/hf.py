@@ -39,20 +39,35 @@ def load(name: str, split: str | None = None, **columns: Any) -> Examples:
     if not folder.is_dir():
         return _from_hub(name, split, columns)
     if (folder / _SPLITS_FILE).is_file():
-        splits = json.loads((folder / _SPLITS_FILE).read_text())["splits"]
+        splits = _described(folder / _SPLITS_FILE, "splits")
         folder = folder / _one_of(splits, split, name)
     if not (folder / _DATA_FILE).is_file():
         raise SpecError(
-            f"folder {name} is no saved dataset: it has neither {_DATA_FILE} nor {_SPLITS_FILE}"
+            f"folder {folder} is no saved dataset: it has neither {_DATA_FILE} nor {_SPLITS_FILE}"
         )
-    state = json.loads((folder / _DATA_FILE).read_text())
-    if state.get("_indices_data_files"):
+    if _described(folder / _DATA_FILE, "_indices_data_files", None):
         raise DatasetError(f"{folder} was saved by an old version of datasets; save it again")
     parts = []
-    for file in state["_data_files"]:
-        with pa.memory_map(str(folder / file["filename"])) as opened:
-            parts.append(pa.ipc.open_stream(opened).read_all())
+    for described in _described(folder / _DATA_FILE, "_data_files"):
+        file = folder / described["filename"]
+        try:
+            with pa.memory_map(str(file)) as opened:
+                parts.append(pa.ipc.open_stream(opened).read_all())
+        except FileNotFoundError as error:
+            raise DatasetError(f"{file} does not exist, which {_DATA_FILE} names") from error
+        except (pa.ArrowException, OSError) as error:
+            raise DatasetError(f"{file} cannot be read: {error}") from error
     return table_dataset(read_arrow(pa.concat_tables(parts)), str(folder), folder, columns)
+
+
+def _described(file: Path, key: str, *otherwise: Any) -> Any:
+    try:
+        described = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"{file} cannot be read: {error}") from error
+    if not isinstance(described, dict) or (key not in described and not otherwise):
+        raise DatasetError(f"{file} holds no {key!r}, as datasets writes it; save the data again")
+    return described.get(key, *otherwise)
 
 
 def _from_hub(name: str, split: str | None, columns: dict[str, Any]) -> Examples:

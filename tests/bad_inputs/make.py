@@ -280,6 +280,26 @@ def frames() -> list[Bad]:
     ]
 
 
+def saved_datasets() -> list[Bad]:
+    named = b'{"_data_files": [{"filename": "x.arrow"}]}'
+    return [
+        Bad(f"hf-{name}", "data", "hf:saved", words, {f"saved/{k}": v for k, v in files.items()})
+        for name, words, files in (
+            ("torn-state", "saved/state.json cannot be read", {"state.json": b"{"}),
+            ("list-state", "saved/state.json holds no", {"state.json": b"[]"}),
+            ("no-files", "holds no '_data_files'", {"state.json": b"{}"}),
+            ("no-arrow", "saved/x.arrow does not exist", {"state.json": named}),
+            ("torn-arrow", "saved/x.arrow cannot", {"state.json": named, "x.arrow": b"hello"}),
+            ("torn-splits", "saved/dataset_dict.json cannot", {"dataset_dict.json": b"{"}),
+            (
+                "no-split",
+                "folder saved/a is no saved dataset",
+                {"dataset_dict.json": b'{"splits": ["a"]}'},
+            ),
+        )
+    ]
+
+
 def zipped(*members: tuple[str | zipfile.ZipInfo, bytes]) -> bytes:
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as file:
@@ -490,6 +510,7 @@ BAD: list[Bad] = [
     *tables(),
     *lines(),
     *frames(),
+    *saved_datasets(),
     *archives(),
     *models(),
     *specs(),
