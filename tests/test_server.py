@@ -160,12 +160,7 @@ def test_an_address_names_no_file(path, port):
         "run=%2e%2e%2f%2e%2e%2fetc",
         "run=/etc/passwd",
         "run=a%00b",
-        pytest.param(
-            "run=" + "x" * 50_000,
-            marks=pytest.mark.xfail(
-                reason="run_info of pages/shared/runs.py asks the disk for the name", strict=True
-            ),
-        ),
+        "run=" + "x" * 50_000,
         "run=memory://x/y",
         "run=%ff%fe",
         "run=os:system",

@@ -12,7 +12,7 @@ import streamlit as st
 from emap_core.errors import RunError
 from emap_core.figures.visible import visible
 from emap_core.runs import Run, RunInfo, list_runs
-from emap_core.runs.folder import describe_run, runs_root
+from emap_core.runs.folder import describe_run, holds_run, runs_root
 from emap_core.runs.store import address, location
 from pages.shared.entry import inside_app
 from pages.shared.escape import plain
@@ -56,7 +56,7 @@ def run_info(run_id: str) -> RunInfo | None:
     if not run_id or run_id != Path(run_id).name or run_id.startswith("."):
         return None
     path = runs_root() / run_id
-    return describe_run(path) if (path / "run.json").is_file() else None
+    return describe_run(path) if holds_run(path) else None
 
 
 def open_run(run_id: str) -> Run:
