@@ -176,7 +176,7 @@ def _show_whose_gap_is_larger(
     place: DeltaGenerator, runs: list[Run], names: list[str], name: str
 ) -> None:
     try:
-        table = _gap_differences(tuple(str(run.path) for run in runs), name, runs)
+        table = _gap_differences(tuple(map(shared.run_key, runs)), name, runs)
     except RunError:
         place.container()
         return
@@ -195,7 +195,9 @@ def _show_whose_gap_is_larger(
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _gap_differences(paths: tuple[str, ...], name: str, _runs: list[Run]) -> pd.DataFrame:
+def _gap_differences(
+    keys: tuple[tuple[str, str], ...], name: str, _runs: list[Run]
+) -> pd.DataFrame:
     return gap_differences(_runs, name)
 
 
@@ -209,7 +211,7 @@ def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: 
             f"Mind the units: {first.space.replace('_', ' ')} in one run, "
             f"{second.space.replace('_', ' ')} in the other."
         )
-    table = _differences(str(first.path), str(second.path), first, second)
+    table = _differences(shared.run_key(first), shared.run_key(second), first, second)
     chart = shared.drawn(
         "two runs' interactions",
         first,
@@ -227,7 +229,8 @@ def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: 
     st.text(chart.alt)
     if metrics:
         try:
-            p = _p_value(str(first.path), str(second.path), metrics[0], first, second)
+            keys = shared.run_key(first), shared.run_key(second)
+            p = _p_value(keys, metrics[0], first, second)
             st.caption(
                 f"Both models as they are, on {metric(metrics[0]).label}: p = {number(p)} "
                 "(paired randomisation test)."
@@ -235,10 +238,13 @@ def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: 
         except RunError:
             st.caption("Their classes or spaces differ, so the models are not tested in pairs.")
     shared.show(chart, "compare-examples", on_select=_open_example, selection_mode="points")
+    listed = table.head(ROWS)
+    # Streamlit keeps what a callback refers to for as long as the session lasts.
+    ids = listed.id.astype(str).tolist()
     columns = ["id", "text", "label", "prediction_first", "prediction_second", "difference"]
     st.caption("Most different first. Choose a row, or a point above, to open the example.")
     st.dataframe(
-        visible_table(table[columns].head(ROWS)),
+        visible_table(listed[columns]),
         hide_index=True,
         column_config={
             "prediction_first": names[0],
@@ -248,7 +254,7 @@ def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: 
             ),
         },
         key="compare-rows",
-        on_select=lambda: _take_row(table),
+        on_select=lambda: _take_row(ids),
         selection_mode="single-row",
     )
     example = shared.current_example(first)
@@ -262,10 +268,10 @@ def _open_example() -> None:
         shared.select(example=chosen[0])
 
 
-def _take_row(table: pd.DataFrame) -> None:
+def _take_row(ids: list[str]) -> None:
     rows = st.session_state["compare-rows"]["selection"]["rows"]
     if rows:
-        shared.select(example=str(table.id[rows[0]]))
+        shared.select(example=ids[rows[0]])
 
 
 def _show_example(first: Run, second: Run, names: tuple[str, str], example: int) -> None:
@@ -282,13 +288,18 @@ def _show_example(first: Run, second: Run, names: tuple[str, str], example: int)
                     shared.link("pages/examples.py", f"What happened in {name}", run=run.id)
 
 
-@st.cache_data(max_entries=16, show_spinner="Matching examples …")
-def _differences(first_path: str, second_path: str, _first: Run, _second: Run) -> pd.DataFrame:
+# Visitors share the table, which none changes: a copy for each is a megabyte per 10,000 examples.
+@st.cache_resource(max_entries=16, show_spinner="Matching examples …")
+def _differences(
+    first_key: tuple[str, str], second_key: tuple[str, str], _first: Run, _second: Run
+) -> pd.DataFrame:
     return differences_by_example(_first, _second)
 
 
 @st.cache_data(max_entries=64, show_spinner="Testing …")
-def _p_value(first_path: str, second_path: str, name: str, _first: Run, _second: Run) -> float:
+def _p_value(
+    keys: tuple[tuple[str, str], tuple[str, str]], name: str, _first: Run, _second: Run
+) -> float:
     return paired_p_value(_first, _second, name)
 
 

@@ -91,8 +91,8 @@ def _show_steps(run: Run, order: NDArray[np.intp], example: int) -> None:
             st.button(
                 words,
                 shortcut=key,
-                on_click=_step,
-                args=(run, order, example, step),
+                on_click=shared.select_example,
+                args=(run, _neighbour(order, example, step)),
                 disabled=not len(order),
             )
         where = "not in this list" if place is None else f"{place + 1:,} of {len(order):,}"
@@ -107,21 +107,22 @@ def _show_list(run: Run, order: NDArray[np.intp], example: int) -> None:
     pages = max(1, -(-len(order) // PAGE))
     own_page = (_place(order, example) or 0) // PAGE + 1
     start = PAGE * (st.session_state.get(key, own_page) - 1)
-    for position in order[start : start + PAGE]:
-        _show_row(run, int(position), chosen=position == example)
+    for row_number, position in enumerate(order[start : start + PAGE].tolist()):
+        _show_row(run, row_number, position, chosen=position == example)
     if pages > 1:
         st.pagination(pages, default=own_page, key=key, max_visible_pages=5)
 
 
-def _step(run: Run, order: NDArray[np.intp], example: int, step: int) -> None:
+def _neighbour(order: NDArray[np.intp], example: int, step: int) -> int | None:
+    """Return the example before or after one, round and round; from outside, the last or first."""
+    if not len(order):
+        return None
     place = _place(order, example)
-    if place is None:
-        shared.step_example(run, step, order.tolist())
-    else:
-        shared.select_example(run, int(order[(place + step) % len(order)]))
+    start = place if place is not None else (-1 if step > 0 else 0)
+    return int(order[(start + step) % len(order)])
 
 
-def _show_row(run: Run, position: int, *, chosen: bool) -> None:
+def _show_row(run: Run, row_number: int, position: int, *, chosen: bool) -> None:
     row = examples_of(run).iloc[position]
     with st.container(horizontal=True, vertical_alignment="center", gap="small", border=chosen):
         with st.container(width=52):
@@ -129,7 +130,8 @@ def _show_row(run: Run, position: int, *, chosen: bool) -> None:
         with st.container(gap=None, width="stretch"):
             st.button(
                 shared.plain(_short(row.text, 32)) or "(no text)",
-                key=f"row-{position}",
+                # The row's and not the example's: Streamlit forgets no key of a session.
+                key=f"row-{row_number}",
                 type="tertiary",
                 on_click=shared.select_example,
                 args=(run, position),

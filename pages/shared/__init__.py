@@ -27,7 +27,6 @@ from pages.shared.runs import (
     run_labels,
     select_class,
     select_example,
-    step_example,
 )
 from pages.shared.selection import (
     choose,
@@ -85,7 +84,6 @@ __all__ = [
     "settle",
     "show",
     "start",
-    "step_example",
     "text",
     "theme",
     "thumbnail",

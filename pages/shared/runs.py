@@ -128,18 +128,6 @@ def select_example(run: Run, position: int | None) -> None:
     select(example=None if position is None else run.ids[position])
 
 
-def step_example(run: Run, step: int, among: list[int] | None = None) -> None:
-    """Go `step` examples on from the current one, round and round, in the order of `among`."""
-    order = list(range(len(run.ids))) if among is None else among
-    if not order:
-        return
-    current = current_example(run)
-    if current in order:
-        select_example(run, order[(order.index(current) + step) % len(order)])
-    else:
-        select_example(run, order[0 if step > 0 else -1])
-
-
 def current_class(run: Run) -> int | None:
     """Return the column of the class that the URL names, None where it names none of these."""
     name = selected("class")

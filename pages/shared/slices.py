@@ -95,14 +95,16 @@ def list_table(run: Run, positions: np.ndarray, key: str) -> None:
     columns = {"id": "id", "text": "text", "label": "true", "prediction": "the model"}
     columns |= {"without": "without interactions", "flip": "what interactions did"}
     columns |= {"kind": "kind", "interaction": "interaction"}
-    table = examples_of(run).iloc[positions[:_MOST_ROWS]][list(columns)].rename(columns=columns)
+    # A copy: Streamlit keeps what a callback refers to for as long as the session lasts.
+    listed = positions[:_MOST_ROWS].copy()
+    table = examples_of(run).iloc[listed][list(columns)].rename(columns=columns)
     table["what interactions did"] = table["what interactions did"].map(FLIP_WORDS)
     table = table.dropna(axis=1, how="all")
 
     def chosen() -> None:
         rows = st.session_state[key]["selection"]["rows"]
         if rows:
-            select_example(run, int(positions[rows[0]]))
+            select_example(run, int(listed[rows[0]]))
 
     st.dataframe(
         visible_table(table),
