@@ -208,6 +208,8 @@ async def _ask(
             ForwardMsg.FINISHED_SUCCESSFULLY,
             ForwardMsg.FINISHED_WITH_COMPILE_ERROR,
         ):
+            if answer.script_finished == ForwardMsg.FINISHED_WITH_COMPILE_ERROR:
+                seen.errors.append(f"{page}: not compiled")
             if began >= seen.warm:
                 times.append(time.monotonic() - began)
             return
