@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,14 +19,17 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from emap_core.runs import list_runs
+from emap_core.runs.check import check_run
+
 HOUSE = Path(__file__).parents[1]
 OURS = re.compile(r"STREAMLIT_|EMAP_")
 
 
-@pytest.fixture(scope="module")
-def port(tmp_path_factory):
+@contextmanager
+def serve(folder, runs):
     """Serve the app, with nothing said but where its runs are and on which port."""
-    folder = tmp_path_factory.mktemp("served")
+    folder.mkdir(exist_ok=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -36,7 +41,7 @@ def port(tmp_path_factory):
                 *(f"--server.port={port}", "--server.headless=true"),
             ],
             cwd=HOUSE,
-            env=environment | {"EMAP_RUNS": str(folder / "runs"), "HOME": str(folder)},
+            env=environment | {"EMAP_RUNS": str(runs), "HOME": str(folder)},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
@@ -55,6 +60,13 @@ def port(tmp_path_factory):
         server.wait(30)
 
 
+@pytest.fixture(scope="module")
+def port(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("served")
+    with serve(folder, folder / "runs") as port:
+        yield port
+
+
 def ask(port, method, path, body=None, **headers):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -65,8 +77,11 @@ def ask(port, method, path, body=None, **headers):
     return answer.status, dict(answer.headers), content
 
 
-def visit(port, query="", page="", host="127.0.0.1", **options):
-    """Open the app as a browser does; give what it says first, and all until it is at rest."""
+def visit(port, query="", page="", host="127.0.0.1", click=None, **options):
+    """Open the app as a browser does; give what it says first, and all until it is at rest.
+
+    With the label of a button to click on, what is said after that.
+    """
     # Whatever the name, it leads here.
     options["sock"] = socket.create_connection(("127.0.0.1", port))
     with connect(f"ws://{host}:{port}/_stcore/stream", max_size=None, **options) as browser:
@@ -74,11 +89,24 @@ def visit(port, query="", page="", host="127.0.0.1", **options):
         wish.rerun_script.query_string = query
         wish.rerun_script.page_name = page
         browser.send(wish.SerializeToString())
-        said = []
-        while not said or said[-1].WhichOneof("type") != "script_finished":
-            said.append(ForwardMsg.FromString(browser.recv(timeout=120)))
+        said = _until_at_rest(browser)
         session = next(m.new_session for m in said if m.WhichOneof("type") == "new_session")
+        if click is not None:
+            elements = [message.delta.new_element for message in said]
+            wish.rerun_script.widget_states.widgets.add(
+                id=next(e.button.id for e in elements if e.button.label == click),
+                trigger_value=True,
+            )
+            browser.send(wish.SerializeToString())
+            said = _until_at_rest(browser)
         return session, said
+
+
+def _until_at_rest(browser):
+    said = []
+    while not said or said[-1].WhichOneof("type") != "script_finished":
+        said.append(ForwardMsg.FromString(browser.recv(timeout=120)))
+    return said
 
 
 def words(said):
@@ -176,3 +204,20 @@ def test_a_strange_link_gives_a_calm_page(query, port):
         assert "exception" not in shown.lower()
         assert "root:" not in shown
         assert "there is no run" in shown or "no finished run" in shown or "A new run" in shown
+
+
+def test_two_servers_of_one_folder_compute_what_both_are_asked_for_once(tmp_path):
+    runs = tmp_path / "runs"
+    with serve(tmp_path / "a", runs) as one, serve(tmp_path / "b", runs) as two:
+        with ThreadPoolExecutor() as visitors:
+            said = list(visitors.map(lambda port: visit(port, click="Run the demo")[1], [one, two]))
+        assert all("The demo is on its way" in words(answer) for answer in said)
+        end = time.monotonic() + 120
+        while not [run for run in list_runs(runs) if run.status == "finished"]:
+            assert time.monotonic() < end, list_runs(runs)
+            time.sleep(0.2)
+        (run,) = list_runs(runs)
+        check_run(run.path)
+        for port in (one, two):
+            shown = words(visit(port, f"run={run.id}", "overview")[1])
+            assert "Do interactions matter here?" in shown and "exception" not in shown
