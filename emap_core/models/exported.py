@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -37,7 +38,13 @@ Run = Callable[[dict[str, torch.Tensor]], Any]
 
 @dataclass(frozen=True)
 class Description:
-    """What the JSON file beside a model says."""
+    """What the JSON file beside a model says.
+
+    Raises
+    ------
+    ValueError
+        If a value is none that its name may have.
+    """
 
     tokenizer: str
     image_size: tuple[int, int]
@@ -47,6 +54,40 @@ class Description:
     inputs: Sequence[str] = INPUTS
     classes: list[str] | None = field(default=None)
     output: Output = "logits"
+
+    def __post_init__(self) -> None:
+        expected = {
+            "tokenizer": ("the name of a file", isinstance(self.tokenizer, str)),
+            "image_size": ("a height and a width", _are(self.image_size, _is_count, 2)),
+            "mean": ("three numbers", _are(self.mean, _is_number, 3)),
+            "std": ("three numbers above 0", _are(self.std, _is_number, 3) and min(self.std) > 0),
+            "length": ("a number of tokens", self.length is None or _is_count(self.length)),
+            "inputs": (
+                f"some of {', '.join(INPUTS)}",
+                _are(self.inputs, lambda name: name in INPUTS) and len(self.inputs) > 0,
+            ),
+            "classes": (
+                "a list of names",
+                self.classes is None or _are(self.classes, lambda name: isinstance(name, str)),
+            ),
+            "output": (f"one of {', '.join(OUTPUTS)}", self.output in OUTPUTS),
+        }
+        for name, (what, fits) in expected.items():
+            if not fits:
+                raise ValueError(f"{name} is {getattr(self, name)!r:.80}; expected {what}")
+
+
+def _are(values: Any, fits: Callable[[Any], bool], count: int | None = None) -> bool:
+    listed = isinstance(values, list | tuple) and count in (None, len(values))
+    return listed and all(map(fits, values))
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 < value < 2**16
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
 
 
 class ExportedModel:
@@ -196,19 +237,9 @@ def _described(beside: Path) -> Description:
         )
     try:
         given = json.loads(beside.read_text())
-        description = Description(**given)
-        if len(description.image_size) != 2:
-            raise ValueError("image_size needs a height and a width")
-    except (TypeError, ValueError) as error:
+        return Description(**given)
+    except (TypeError, ValueError, RecursionError) as error:
         raise SpecError(f"{beside} is no description of a model: {error}") from error
-    unknown = [name for name in description.inputs if name not in INPUTS]
-    if unknown:
-        raise SpecError(f"{beside} has the input {unknown[0]!r}; known are {', '.join(INPUTS)}")
-    if description.output not in OUTPUTS:
-        raise SpecError(
-            f"{beside} has the output {description.output!r}; expected one of {', '.join(OUTPUTS)}"
-        )
-    return description
 
 
 def _file(path: str) -> Path:

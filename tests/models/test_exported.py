@@ -124,3 +124,26 @@ def test_what_is_missing_is_named(change, words, folder):
         load_model(spec)
     assert all(word in str(caught.value) for word in words), caught.value
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("tokenizer", 5, "tokenizer is 5; expected the name of a file"),
+        ("image_size", "ab", "expected a height and a width"),
+        ("image_size", [0, 3], "image_size is [0, 3]"),
+        ("mean", [1, 2], "expected three numbers"),
+        ("std", [1, 1, 0], "three numbers above 0"),
+        ("length", -1, "expected a number of tokens"),
+        ("inputs", 5, "expected some of input_ids, attention_mask, pixel_values"),
+        ("inputs", ["pixels"], "inputs is ['pixels']"),
+        ("classes", [1], "expected a list of names"),
+        ("output", [], "expected one of logits"),
+    ],
+)
+def test_a_description_that_cannot_be_is_refused_by_name(name, value, words, folder):
+    spec = write_torchscript(folder)
+    (folder / "model.json").write_text(json.dumps(DESCRIPTION | {name: value}))
+    with pytest.raises(SpecError) as caught:
+        load_model(spec)
+    assert words in str(caught.value) and "model.json" in str(caught.value)
