@@ -149,7 +149,7 @@ def _read_run(folder: Path, content: bytes) -> None:
         _try(lambda: check_run(path))
         run = _try(lambda: Run.load(path))
         if run is not None:
-            for use in (run.record, run.examples, run.intervals, run.grid.load):
+            for use in (run.record, run.examples, run.intervals, lambda: run.grid.load()):
                 _try(use)
             _try(lambda: _look_at(run.thumbnail(i) for i in range(3)))
     finally:

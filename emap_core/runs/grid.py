@@ -76,9 +76,13 @@ class Grid:
     def __init__(self, path: Path, text_order: Index, kept: list[int] | None = None) -> None:
         try:
             self._store = zarr.open_array(store=array_store(path), mode="r")
-        except (OSError, ValueError, KeyError) as error:
+            if self._store.ndim != 3 or self._store.shape[0] != len(text_order):
+                raise ValueError(f"it has the shape {self._store.shape}")
+        except Exception as error:
+            # zarr raises whatever it runs into in metadata that were damaged.
+            said = " ".join(str(error).split()) or type(error).__name__
             raise RunError(
-                f"the grid of run {path.parent.name!r} cannot be opened: {error}"
+                f"the grid of run {path.parent.name!r} cannot be opened: {said}"
             ) from error
         self.kept = kept
         self._order = text_order
@@ -141,8 +145,9 @@ class Grid:
     def _read(self, selection: tuple[Any, ...]) -> Cells:
         try:
             cells = np.asarray(self._store[selection], dtype=np.float32)
-        except (OSError, ValueError) as error:
-            raise RunError(f"the grid of this run is damaged: {error}") from error
+        except Exception as error:
+            said = " ".join(str(error).split()) or type(error).__name__
+            raise RunError(f"the grid of this run is damaged: {said}") from error
         # Of a file that is gone the store makes NaN, and no cell was NaN when it was written.
         if np.isnan(cells).any():
             raise RunError("the grid of this run is damaged: a part of it is missing")

@@ -158,7 +158,7 @@ class Run:
             with path.open("rb") as file:
                 labels: NDArray[Any] = np.load(file, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise RunError(f"{path.name} of run {self.id!r} cannot be read: {error}") from error
+            raise self._unreadable(path, error) from error
         return labels
 
     @property
@@ -645,7 +645,12 @@ class Run:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 return dict(stored)
         except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error) as error:
-            raise RunError(f"{path.name} of run {self.id!r} cannot be read: {error}") from error
+            raise self._unreadable(path, error) from error
+
+    def _unreadable(self, path: Path, error: Exception) -> RunError:
+        # NumPy takes whatever it does not know for a pickle, and would say how to load one.
+        said = "it is no file of arrays" if "pickle" in str(error) else error
+        return RunError(f"{path.name} of run {self.id!r} cannot be read: {said}")
 
 
 def _shares_record(decomposition: Decomposition) -> dict[str, Any]:

@@ -71,6 +71,28 @@ def test_a_damaged_file_is_told_and_the_rest_still_works(name, use, damage, copy
             still(run)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "use", "words"),
+    [
+        (
+            "sums.npz",
+            b"\1",
+            "record",
+            "sums.npz of run 'it' cannot be read: it is no file of arrays",
+        ),
+        ("labels.npy", b"\1", "record", "labels.npy of run 'it' cannot be read: it is no file of"),
+        ("grid.zarr/zarr.json", b"3", "pair", "the grid of run 'it' cannot be opened: "),
+    ],
+)
+def test_a_file_of_another_kind_is_told(name, content, use, words, copy):
+    (copy / name).write_bytes(content)
+    with pytest.raises(RunError) as error:
+        USES[use](Run.load(copy))
+    assert words in str(error.value)
+    # NumPy and zarr would say how to read it all the same.
+    assert "pickle" not in str(error.value)
+
+
 @pytest.mark.parametrize("name", ["points", "intervals"])
 def test_intervals_that_are_damaged_are_computed_again(name, copy, original):
     path = copy / "inference" / f"{name}.json"
