@@ -193,7 +193,8 @@ class _Rows:
             if row in self.wrong:
                 continue
             if file not in checked:
-                image = ImageFiles([file], [_image_name(file)])
+                # Each row that shows the image is named, not the first of them alone.
+                image = ImageFiles([file], [""])
                 checked[file] = None
                 try:
                     image.check(0)
@@ -202,10 +203,7 @@ class _Rows:
                 except DatasetError as error:
                     checked[file] = str(error)
             if (message := checked[file]) is not None:
-                name = _image_name(file)
-                # Each row that shows the image is named, not the first of them alone.
-                message = self.image_name(row, file) + message.removeprefix(name)
-                self._refuse(row, message, DatasetError, file)
+                self._refuse(row, f"{self.image_name(row, file)} {message}", DatasetError, file)
 
     def image_name(self, row: int, file: Path | bytes) -> str:
         """Return what messages call an image."""
@@ -231,7 +229,7 @@ class _Rows:
             # Messages may hold the beginning of a long path alone.
             for path in (str(file), str(file)[:60]) if file.is_absolute() else (str(file),):
                 message = message.replace(path, self._as_written(file))
-        self.wrong.setdefault(row, message)
+        self.wrong.setdefault(row, str(kind(message)))
 
     def _as_written(self, file: Path) -> str:
         within = file.is_relative_to(self.folder)

@@ -143,7 +143,16 @@ def tables() -> list[Bad]:
         with_table("shift-jis", head + "猫,good.png,x\n".encode("shift-jis"), other),
         with_table("a-picture", png(), other),
         with_table("nul-text", f"{GOOD_ROW}b\0c,good.png,no\n", "'text': the text holds a NUL"),
-        with_table("nul-path", f"{GOOD_ROW}b,g\0.png,no\n", "embedded null byte"),
+        with_table(
+            "nul-path",
+            f"{GOOD_ROW}b,g\0.png,no\n",
+            "image g\\x00.png in row 2 of data.csv cannot be read: embedded null byte (skip_bad",
+        ),
+        with_table(
+            "spaces-in-path",
+            f"{GOOD_ROW}b,a  b.png,no\n",
+            "image a b.png in row 2 of data.csv does not exist (skip_bad",
+        ),
         with_table("nul-label", f"{GOOD_ROW}b,good.png,n\0o\n", "'label': the label holds a NUL"),
         with_table(
             "million-text", f"{million},good.png,x\n", "the text has 1,000,001 characters, more"

@@ -294,10 +294,10 @@ def test_a_bad_row_is_named_or_skipped(kind, bad, folder, table):
 def test_of_a_path_from_elsewhere_only_the_file_is_listed(folder, table, monkeypatch):
     (folder / "table").mkdir()
     table["image_path"] = [str(folder / name) for name in table["image_path"]]
-    table.loc[1:2, "image_path"] = [str(folder / "none.png"), "../images"]
+    table.loc[1:2, "image_path"] = [str(folder / "no\0  ne.png"), "../images"]
     data = load_dataset(written(folder / "table", table), skip_bad=True)
     assert data.skipped == [
-        "image none.png in row 2 of data.csv does not exist",
+        "image no\\x00 ne.png in row 2 of data.csv cannot be read: embedded null byte",
         "image ../images in row 3 of data.csv cannot be read: Is a directory",
     ]
     monkeypatch.setenv("EMAP_ROOTS", str(folder / "table"))
