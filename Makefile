@@ -1,12 +1,13 @@
 # make app    install what is needed, once, and open the dashboard
 # make test   install what is needed, once, and run every test
 # make check  formatting, lint and types
+# make audit  rules against unsafe code, and known holes of what is installed (asks the network)
 # make benchmark, make screenshots: what the README shows
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: app test check benchmark screenshots
+.PHONY: app test check audit benchmark screenshots
 
 app: .venv/app
 	$(BIN)/streamlit run app.py
@@ -18,6 +19,11 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+audit: .venv/dev
+	$(BIN)/ruff check --select S .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(BIN)/pip-audit --requirement requirements.txt
 
 benchmark: .venv/dev
 	$(BIN)/python -m benchmarks
