@@ -9,6 +9,7 @@ is `emap_core` and the parsers in Python, not the libraries in C.
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
 import json
 import shutil
@@ -37,11 +38,17 @@ with atheris.instrument_imports(include=["emap_core", "tarfile"], enable_loader_
     from emap_core.datasets import load_dataset
     from emap_core.datasets.archive import unpack
     from emap_core.datasets.base import Examples, ImageFiles, find_cells
-    from emap_core.datasets.regions import load_regions
+    from emap_core.datasets.regions import RegionFiles
     from emap_core.models import load_model
     from emap_core.runs import Run
     from emap_core.runs.check import check_run
     from emap_core.runs.folder import describe_run
+
+    # They are loaded when first needed, which is too late to be followed.
+    for late in ("table_files", "webdataset"):
+        importlib.import_module(f"emap_core.datasets.{late}")
+    for late in ("exported", "grid_file"):
+        importlib.import_module(f"emap_core.models.{late}")
 
 Reader = Callable[[Path, bytes], None]
 Seeds = Callable[[Path], list[bytes]]
@@ -119,7 +126,7 @@ def _read_image(_: Path, content: bytes) -> None:
 
 
 def _read_regions(_: Path, content: bytes) -> None:
-    _try(lambda: load_regions(content))
+    _try(lambda: RegionFiles([content], ["regions"])[0])
 
 
 def _read_archive(folder: Path, content: bytes) -> None:
