@@ -1,9 +1,10 @@
 """Fuzz what reads foreign files, guided by coverage: whatever comes, it is read or refused.
 
 ``pip install atheris``, then ``python -m benchmarks.fuzz csv --seconds 60``. Anything but an
-`EmapError` whose message is a line of print, a file written beside the folder of the target, 30 s
-for one input and 4 GB end it with a traceback and the input in a file ``crash-…``. What is followed
-is `emap_core` and the parsers in Python, not the libraries in C.
+`EmapError` with a message of a line, a file written outside of the target's own, 30 s for one
+input and 4 GB end it with a traceback and the input in a file ``crash-…``. Coverage is followed
+in `emap_core` alone, not in the libraries that it reads with. Half of the changes are of bytes,
+half of values of JSON and members of archives, whose checksums would else refuse them.
 """
 
 from __future__ import annotations
@@ -12,85 +13,151 @@ import argparse
 import importlib
 import io
 import json
+import random
 import shutil
 import sys
-import tarfile
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import safetensors.numpy
-import torch
-from PIL import Image
 
 try:
     import atheris
 except ImportError:
     sys.exit("fuzzing needs the package atheris: pip install atheris")
 
-with atheris.instrument_imports(include=["emap_core", "tarfile"], enable_loader_override=False):
+with atheris.instrument_imports(include=["emap_core"], enable_loader_override=False):
     import emap_core as emap
     from emap_core.datasets import load_dataset
     from emap_core.datasets.archive import unpack
-    from emap_core.datasets.base import Examples, ImageFiles, find_cells
+    from emap_core.datasets.base import Cells, ImageFiles, find_cells
     from emap_core.datasets.regions import RegionFiles
     from emap_core.models import load_model
     from emap_core.runs import Run
     from emap_core.runs.check import check_run
     from emap_core.runs.folder import describe_run
 
-    # They are loaded when first needed, which is too late to be followed.
-    for late in ("table_files", "webdataset"):
-        importlib.import_module(f"emap_core.datasets.{late}")
-    for late in ("exported", "grid_file"):
-        importlib.import_module(f"emap_core.models.{late}")
+    # Specs load these when they are first named, which is too late to be followed.
+    for late in ("datasets.table_files", "datasets.webdataset", "datasets.hf"):
+        importlib.import_module(f"emap_core.{late}")
+    for late in ("models.exported", "models.grid_file"):
+        importlib.import_module(f"emap_core.{late}")
+
+from benchmarks.fuzz_seeds import SEEDS, files_of, png, zipped
 
 Reader = Callable[[Path, bytes], None]
-Seeds = Callable[[Path], list[bytes]]
+
+ODD = (None, True, -1, 0, 2**31, 2**64, 0.5, 1e308, float("nan"), "", "a\0\n", "\ud800", "../x")
+ODD += ([], {}, [[1], [2, 3]], {"a": {}}, "x" * 5000)
+LONGEST_MESSAGE = 1100
+TWO = Cells(["a", "b"], *(np.arange(2) for _ in range(3)))
 
 
 def main() -> None:
     """Fuzz what the command line names until the time is over."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=sorted(TARGETS))
+    parser.add_argument("what", choices=sorted(READERS))
     parser.add_argument("--seconds", type=int, default=60)
     wanted = parser.parse_args()
     around = Path(tempfile.mkdtemp(prefix="fuzz-"))
-    folder, seeds = around / "folder", around / "seeds"
+    folder, start = around / "folder", around / "start"
     folder.mkdir()
-    seeds.mkdir()
-    (folder / "good.png").write_bytes(_png())
-    read, first = TARGETS[wanted.what]
-    for number, seed in enumerate(first(folder)):
-        (seeds / str(number)).write_bytes(seed)
+    start.mkdir()
+    read = READERS[wanted.what]
+    for number, seed in enumerate(SEEDS[wanted.what](folder)):
+        (start / str(number)).write_bytes(seed)
+    (folder / "good.png").write_bytes(png())
+    (folder / "own").mkdir()
+    before = _beside(around)
 
     def once(content: bytes) -> None:
         read(folder, content)
-        if beside := {found.name for found in around.iterdir()} - {"folder", "seeds"}:
-            raise AssertionError(f"{beside} lie beside the target's folder")
+        if (after := _beside(around)) != before:
+            raise AssertionError(f"outside of the target's files: {set(before) ^ set(after)}")
 
     warnings.simplefilter("ignore")
     atheris.Setup(
         [
-            *(sys.argv[0], str(seeds), f"-max_total_time={wanted.seconds}"),
+            *(sys.argv[0], str(start), f"-max_total_time={wanted.seconds}"),
             *("-timeout=30", "-rss_limit_mb=4096", "-max_len=65536", "-print_final_stats=1"),
+            # Half of a whole file reaches more than what is left of it once it was made short.
+            "-keep_seed=1",
         ],
         once,
+        custom_mutator=_mutated,
     )
     atheris.Fuzz()
+
+
+def _beside(around: Path) -> dict[Path, bytes]:
+    """Return the files around those that a reader may write."""
+    seen = [*around.iterdir(), *(around / "folder").iterdir()]
+    return {one: one.read_bytes() if one.is_file() else b"" for one in seen}
+
+
+def _mutated(content: bytes, longest: int, seed: int) -> bytes:
+    """Change bytes, or what is in them; of folders, the first byte says which file it is."""
+    rng = random.Random(seed)
+    for start in (0, 1):
+        change = _odd_zip if content[start : start + 2] == b"PK" else _odd_json
+        if rng.random() < 0.6:
+            try:
+                changed = content[:start] + change(content[start:], rng)
+            except Exception:  # noqa: S112 - what cannot be taken apart is changed byte by byte
+                continue
+            if len(changed) <= longest:
+                return changed
+    return bytes(atheris.Mutate(content, longest))
+
+
+def _odd_json(content: bytes, rng: random.Random) -> bytes:
+    """Take a value out, put an odd one or another one in its place."""
+    lines = content.splitlines() if b"}\n{" in content else [content]
+    at = rng.randrange(len(lines))
+    whole = [json.loads(lines[at])]
+    places = list(_places(whole))
+    holder, key = rng.choice(places)
+    if rng.random() < 0.2:
+        del holder[key]
+    else:
+        other, name = rng.choice(places)
+        holder[key] = rng.choice(ODD) if rng.random() < 0.7 else json.loads(json.dumps(other[name]))
+    lines[at] = json.dumps(whole[0]).encode() if whole else b""
+    return b"\n".join(lines)
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield value, key
+            yield from _places(value[key])
+
+
+def _odd_zip(content: bytes, rng: random.Random) -> bytes:
+    """Change a member and leave the archive whole."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = [(one.filename, archive.read(one)) for one in archive.infolist()]
+    at = rng.randrange(len(members))
+    name, member = members[at]
+    if rng.random() < 0.8:
+        member = bytes(atheris.Mutate(member, len(member) + 64))
+    else:
+        name = rng.choice([members[rng.randrange(len(members))][0], f"../{name}", f"{name}/x", "x"])
+    members[at] = name, member
+    return zipped(*members)
 
 
 def _try(use: Callable[[], Any]) -> Any:
     try:
         return use()
     except emap.EmapError as error:
-        if not str(error).isprintable():
-            raise AssertionError(f"not one line of print: {error!r}") from error
+        words = str(error)
+        if not (words.isprintable() and 0 < len(words) <= LONGEST_MESSAGE):
+            raise AssertionError(f"not one line of print: {words!r}") from error
         return None
 
 
@@ -99,24 +166,35 @@ def _look_at(images: Any) -> None:
         np.asarray(image)
 
 
-def _dataset(name: str) -> Reader:
-    prefix = {"tar": "webdataset"}.get(name.rpartition(".")[2], name.rpartition(".")[2])
+def _use_dataset(spec: str, **settings: Any) -> None:
+    data = _try(lambda: load_dataset(spec, **settings))
+    if data is not None:
+        _try(lambda: find_cells(data))
+        _try(lambda: _look_at(data.images))
+        if not all(words.isprintable() for words in data.skipped):
+            raise AssertionError(f"not lines of print: {data.skipped}")
 
+
+def _use_model(spec: str) -> None:
+    model = _try(lambda: load_model(spec))
+    if hasattr(model, "grid_for"):
+        _try(lambda: np.array(model.grid_for(TWO)))
+
+
+def _dataset(prefix: str, name: str) -> Reader:
     def read(folder: Path, content: bytes) -> None:
-        (folder / name).write_bytes(content)
-        data = _try(lambda: load_dataset(f"{prefix}:{folder / name}"))
-        if data is not None:
-            _try(lambda: find_cells(data))
-            _try(lambda: _look_at(data.images))
+        (folder / "own" / name).write_bytes(content)
+        (folder / "own" / "good.png").write_bytes((folder / "good.png").read_bytes())
+        for skip_bad in (False, True):
+            _use_dataset(f"{prefix}:{folder / 'own' / name}", skip_bad=skip_bad)
 
     return read
 
 
-def _model(name: str, prefix: str = "logits") -> Reader:
+def _model(name: str) -> Reader:
     def read(folder: Path, content: bytes) -> None:
-        (folder / name).write_bytes(content)
-        path = (folder / name).with_suffix(".pt") if prefix == "torchscript" else folder / name
-        _try(lambda: load_model(f"{prefix}:{path}"))
+        (folder / "own" / name).write_bytes(content)
+        _use_model(f"logits:{folder / 'own' / name}")
 
     return read
 
@@ -130,146 +208,67 @@ def _read_regions(_: Path, content: bytes) -> None:
 
 
 def _read_archive(folder: Path, content: bytes) -> None:
-    path, target = folder / "archive", folder / "unpacked"
+    path, target = folder / "own" / "archive", folder / "own" / "unpacked"
     path.write_bytes(content)
     shutil.rmtree(target, ignore_errors=True)
     _try(lambda: unpack(path, target))
+    if {one.name for one in path.parent.iterdir()} - {"archive", "unpacked"}:
+        raise AssertionError("something was unpacked elsewhere")
     for found in target.rglob("*"):
         if found.is_symlink() or not found.resolve().is_relative_to(target.resolve()):
             raise AssertionError(f"{found} leads out")
 
 
-def _run_files(folder: Path) -> list[Path]:
-    return [f for f in sorted((folder / "run").rglob("*")) if f.is_file() and f.stat().st_size]
+def _one_of(name: str, use: Callable[[Path], Any]) -> Reader:
+    """Put the content in the place of one file of a folder; its first byte says which."""
+    first: dict[Path, bytes] = {}
+
+    def read(folder: Path, content: bytes) -> None:
+        if not first:
+            first.update(files_of(folder / name))
+        file = sorted(first)[(content[0] if content else 0) % len(first)]
+        file.write_bytes(content[1:])
+        use(folder / name)
+        for one in files_of(folder / name).keys() - first.keys():
+            one.unlink()
+        for one, whole in first.items():
+            one.write_bytes(whole)
+
+    return read
 
 
-def _read_run(folder: Path, content: bytes) -> None:
-    """Put the content in the place of one file of a run; its first byte says which."""
-    files = _run_files(folder)
-    file = files[content[0] % len(files)] if content else files[0]
-    whole = file.read_bytes()
-    # An empty file would be left out of the list from then on.
-    file.write_bytes(content[1:] or b"\n")
-    path = folder / "run"
-    try:
-        _try(lambda: describe_run(path))
-        _try(lambda: check_run(path))
-        run = _try(lambda: Run.load(path))
-        if run is not None:
-            for use in (run.record, run.examples, run.intervals, lambda: run.grid.load()):
-                _try(use)
-            _try(lambda: _look_at(run.thumbnail(i) for i in range(3)))
-    finally:
-        file.write_bytes(whole)
+def _use_run(path: Path) -> None:
+    _try(lambda: describe_run(path))
+    _try(lambda: check_run(path))
+    run = _try(lambda: Run.load(path))
+    if run is not None:
+        for use in (run.record, run.examples, run.intervals, lambda: run.grid.load()):
+            _try(use)
+        _try(lambda: _look_at(run.thumbnail(i) for i in range(3)))
 
 
-def _png(mode: str = "RGB", kind: str = "PNG", **how: Any) -> bytes:
-    content = io.BytesIO()
-    Image.new(mode, (4, 4)).save(content, kind, **how)
-    return content.getvalue()
+def _use_exported(path: Path) -> None:
+    model = _try(lambda: load_model(f"torchscript:{path.parent / 'model.pt'}"))
+    if model is not None:
+        _try(lambda: model.encode_texts(["a", "b a"]))
 
 
-def _csv(_: Path) -> list[bytes]:
-    return [
-        b"id,text,image,label\n1,a,good.png,yes\n2,b,good.png,no\n",
-        b'text,image\n"a ""b""\nc",good.png\nd,./good.png\n',
-        "\ufefftext;image\nä;good.png\n".encode(),
-    ]
-
-
-def _jsonl(_: Path) -> list[bytes]:
-    rows = [{"text": "a", "image": "good.png", "label": 1}, {"text": "b", "image": "good.png"}]
-    return ["\n".join(json.dumps(row) for row in rows).encode(), b'{"text": "\\ud83d"}']
-
-
-def _parquet(_: Path) -> list[bytes]:
-    image = {"bytes": _png(), "path": None}
-    table = pd.DataFrame({"text": ["a", "b"], "image": [image, image], "label": ["x", "y"]})
-    return [table.to_parquet(index=False, compression=None)]
-
-
-def _shard(_: Path) -> list[bytes]:
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as file:
-        for name, part in {"0.png": _png(), "0.txt": b"a", "0.json": b'{"label": 1}'}.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(part)
-            file.addfile(member, io.BytesIO(part))
-    return [content.getvalue()]
-
-
-def _saved(save: Callable[..., None], *arrays: Any, **named: Any) -> bytes:
-    content = io.BytesIO()
-    save(content, *arrays, **named)
-    return content.getvalue()
-
-
-def _npy(_: Path) -> list[bytes]:
-    return [_saved(np.save, np.eye(3)), _saved(np.save, np.ones((2, 2, 3)))]
-
-
-def _npz(_: Path) -> list[bytes]:
-    named = _saved(np.savez, grid=np.ones((2, 2, 3)), classes=np.array(["a", "b", "c"]))
-    return [_saved(np.savez, grid=np.eye(3)), named]
-
-
-def _safetensors(_: Path) -> list[bytes]:
-    return [safetensors.numpy.save({"grid": np.ones((2, 2, 3), np.float32)}, {"classes": '["a"]'})]
-
-
-def _regions(_: Path) -> list[bytes]:
-    ones = np.ones((2, 4), np.float32)
-    return [_saved(np.savez, features=ones, boxes=ones)]
-
-
-def _images(_: Path) -> list[bytes]:
-    kinds = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
-    odd = [_png("P"), _png("I;16"), _png("CMYK", "JPEG"), _png("LA"), _png("1", "TIFF")]
-    return [_png(kind=kind) for kind in kinds] + odd
-
-
-def _archive(folder: Path) -> list[bytes]:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as file:
-        file.writestr("data.csv", "text,image\n")
-        file.writestr("images/good.png", _png())
-    return [content.getvalue(), *_shard(folder)]
-
-
-def _description(folder: Path) -> list[bytes]:
-    torch.jit.save(torch.jit.script(torch.nn.Identity()), str(folder / "model.pt"))
-    words = {"type": "WordLevel", "vocab": {"a": 0, "b": 1}, "unk_token": "a"}
-    (folder / "words.json").write_text(json.dumps({"version": "1.0", "model": words}))
-    given = {"tokenizer": "words.json", "image_size": [4, 4], "mean": [0.5, 0.5, 0.5], "length": 2}
-    return [json.dumps(given | {"inputs": ["input_ids"], "classes": ["a"]}).encode()]
-
-
-def _run(folder: Path) -> list[bytes]:
-    rng = np.random.default_rng(0)
-
-    def model(texts: list[str], images: list[Image.Image]) -> np.ndarray:
-        seen = [len(t) * np.asarray(v).mean() for t, v in zip(texts, images, strict=True)]
-        return np.stack([seen, np.negative(seen)], axis=1)
-
-    images = [Image.fromarray(rng.integers(0, 255, (4, 4, 3), dtype=np.uint8)) for _ in range(6)]
-    data = Examples(list("abcaab"), images, labels=["x", "y"] * 3)
-    emap.compute(model, data, out=folder / "run", keep="grid", n_resamples=20).intervals()
-    return [bytes([at]) + file.read_bytes() for at, file in enumerate(_run_files(folder))]
-
-
-TARGETS: dict[str, tuple[Reader, Seeds]] = {
-    "csv": (_dataset("data.csv"), _csv),
-    "jsonl": (_dataset("data.jsonl"), _jsonl),
-    "parquet": (_dataset("data.parquet"), _parquet),
-    "webdataset": (_dataset("data.tar"), _shard),
-    "npy": (_model("grid.npy"), _npy),
-    "npz": (_model("grid.npz"), _npz),
-    "safetensors": (_model("grid.safetensors"), _safetensors),
-    "description": (_model("model.json", "torchscript"), _description),
-    "regions": (_read_regions, _regions),
-    "image": (_read_image, _images),
-    "archive": (_read_archive, _archive),
-    "run": (_read_run, _run),
+READERS: dict[str, Reader] = {
+    "csv": _dataset("csv", "data.csv"),
+    "jsonl": _dataset("jsonl", "data.jsonl"),
+    "parquet": _dataset("parquet", "data.parquet"),
+    "webdataset": _dataset("webdataset", "data.tar"),
+    "saved": _one_of("saved", lambda path: _use_dataset(f"hf:{path}")),
+    "npy": _model("grid.npy"),
+    "npz": _model("grid.npz"),
+    "safetensors": _model("grid.safetensors"),
+    "pairs": _model("grid.parquet"),
+    "zarr": _one_of("grid.zarr", lambda path: _use_model(f"logits:{path}")),
+    "description": _one_of("model", _use_exported),
+    "regions": _read_regions,
+    "image": _read_image,
+    "archive": _read_archive,
+    "run": _one_of("run", _use_run),
 }
 
 
