@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -39,7 +40,9 @@ def load(name: str, split: str | None = None, **columns: Any) -> Examples:
     if not folder.is_dir():
         return _from_hub(name, split, columns)
     if (folder / _SPLITS_FILE).is_file():
-        splits = _described(folder / _SPLITS_FILE, "splits")
+        splits = [
+            _within(folder / _SPLITS_FILE, one) for one in _listed(folder / _SPLITS_FILE, "splits")
+        ]
         folder = folder / _one_of(splits, split, name)
     if not (folder / _DATA_FILE).is_file():
         raise SpecError(
@@ -48,16 +51,39 @@ def load(name: str, split: str | None = None, **columns: Any) -> Examples:
     if _described(folder / _DATA_FILE, "_indices_data_files", None):
         raise DatasetError(f"{folder} was saved by an old version of datasets; save it again")
     parts = []
-    for described in _described(folder / _DATA_FILE, "_data_files"):
-        file = folder / described["filename"]
+    for described in _listed(folder / _DATA_FILE, "_data_files"):
+        named = described.get("filename") if isinstance(described, dict) else described
+        file = folder / _within(folder / _DATA_FILE, named)
         try:
             with pa.memory_map(str(file)) as opened:
                 parts.append(pa.ipc.open_stream(opened).read_all())
         except FileNotFoundError as error:
             raise DatasetError(f"{file} does not exist, which {_DATA_FILE} names") from error
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise DatasetError(f"{file} cannot be read: {error}") from error
-    return table_dataset(read_arrow(pa.concat_tables(parts)), str(folder), folder, columns)
+    return table_dataset(_joined(parts, folder), str(folder), folder, columns)
+
+
+def _joined(parts: list[pa.Table], source: str | Path) -> pd.DataFrame:
+    try:
+        return read_arrow(pa.concat_tables(parts))
+    except Exception as error:
+        # Arrow raises whatever it runs into where what is stored contradicts itself.
+        raise DatasetError(f"the tables of {source} cannot be read: {error}") from error
+
+
+def _listed(file: Path, key: str) -> list[Any]:
+    named = _described(file, key)
+    if not isinstance(named, list) or not named:
+        raise DatasetError(f"{file} has {named!r:.80} as {key!r}; expected a list of files' names")
+    return named
+
+
+def _within(file: Path, name: Any) -> str:
+    """Return a name that a description gives, which must not lead out of its folder."""
+    if not isinstance(name, str) or "\0" in name or name in ("", ".", "..") or "/" in name:
+        raise DatasetError(f"{file} names {name!r:.80}; expected the name of a file beside it")
+    return name
 
 
 def _described(file: Path, key: str, *otherwise: Any) -> Any:
@@ -102,8 +128,8 @@ def _from_hub(name: str, split: str | None, columns: dict[str, Any]) -> Examples
         found = within.stem.partition("-")[0] if "-" in within.stem else within.parent.name
         splits.setdefault(found or within.stem, []).append(file)
     chosen = splits[_one_of(list(splits), split, name)]
-    table = pa.concat_tables([pq.read_table(file) for file in chosen])
-    return table_dataset(read_arrow(table), name, folder, columns)
+    table = _joined([pq.read_table(file) for file in chosen], name)
+    return table_dataset(table, name, folder, columns)
 
 
 def _one_of(splits: list[str], wanted: str | None, name: str) -> str:

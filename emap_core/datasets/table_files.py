@@ -64,8 +64,9 @@ def table_dataset(
 
 def read_arrow(stored: pa.Table) -> pd.DataFrame:
     """Return an Arrow table, with the names of classes that Hugging Face's library notes in it."""
+    classes = _class_labels(stored.schema.metadata or {})
     table: pd.DataFrame = stored.to_pandas()
-    table.attrs["classes"] = _class_labels(stored.schema.metadata or {})
+    table.attrs["classes"] = classes
     return table
 
 
@@ -130,17 +131,35 @@ def _read_jsonl(file: Path) -> pd.DataFrame:
 
 
 def _read_parquet(file: Path) -> pd.DataFrame:
-    return read_arrow(pq.read_table(file))
+    stored = pq.read_table(file)
+    try:
+        return read_arrow(stored)
+    except DatasetError as error:
+        raise DatasetError(f"{file} cannot be read: {error}") from error
 
 
 _READERS = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
 
 
 def _class_labels(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
-    described = json.loads(metadata.get(b"huggingface", b"{}"))
-    features = described.get("info", {}).get("features", {})
-    return {
-        column: feature["names"]
-        for column, feature in features.items()
-        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
-    }
+    try:
+        features = json.loads(metadata.get(b"huggingface", b"{}"))
+        for key in ("info", "features"):
+            features = features.get(key, {})
+        found = {
+            column: feature["names"]
+            for column, feature in features.items()
+            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+        }
+    except (ValueError, RecursionError, AttributeError, KeyError) as error:
+        raise DatasetError(
+            "its note 'huggingface' is none that the library datasets writes: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    for column, names in found.items():
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise DatasetError(
+                f"its note 'huggingface' gives column {column!r} the classes {names!r:.80}; "
+                "expected a list of names"
+            )
+    return found

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from emap_core.errors import MissingExtraError, SpecError
+from emap_core.errors import MissingExtraError, ModelError, SpecError
 from emap_core.models.base import OUTPUTS, Output
 from emap_core.models.pictures import in_colours
 
@@ -130,7 +130,11 @@ class ExportedModel:
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
         """Return the words' numbers and which of them are no padding, shapes (B, length)."""
-        encoded = self._tokenizer.encode_batch(texts)
+        try:
+            encoded = self._tokenizer.encode_batch(texts)
+        except Exception as error:
+            # The library raises nothing more precise for words that its file has no number for.
+            raise ModelError(f"the model's tokenizer cannot read these texts: {error}") from error
         return {
             "input_ids": torch.tensor([one.ids for one in encoded], device=self.device),
             "attention_mask": torch.tensor(

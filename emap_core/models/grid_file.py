@@ -232,8 +232,19 @@ def _read_parquet(file: Path) -> dict[str, Any]:
     ids = table[["text_id", "image_id"]]
     if not all(pd.api.types.is_integer_dtype(ids[name]) for name in ids):
         raise SpecError(f"grid {file}: text_id and image_id must be whole numbers from 0")
+    if not len(ids) or int(ids.min().min()) < 0:
+        found = f"reach {ids.min().min()}" if len(ids) else "have no rows"
+        raise SpecError(
+            f"grid {file}: text_id and image_id must be whole numbers from 0; they {found}"
+        )
     values = table.drop(columns=["text_id", "image_id"])
     n_texts, n_images = (int(most) + 1 for most in ids.max())
+    if n_texts * n_images > 2 * len(ids):
+        # Two numbers in a small file must not ask for more memory than there is.
+        raise SpecError(
+            f"grid {file} has {len(ids):,} rows for {n_texts:,} texts × {n_images:,} images; "
+            "expected one for every pair"
+        )
     counts = np.zeros((n_texts, n_images), dtype=np.int64)
     np.add.at(counts, (ids["text_id"].to_numpy(), ids["image_id"].to_numpy()), 1)
     if (counts != 1).any():

@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000")
@@ -286,7 +288,28 @@ def frames() -> list[Bad]:
         with_frame("same-id", "the id '7' is there twice", id=[7, 7]),
         with_frame("no-id", "there is no id", id=["a", None]),
         with_frame("no-text", "the text is empty", text=["a", None]),
+        *(torn(f"note-{at}", noted(note), words) for at, (note, words) in enumerate(NOTES)),
     ]
+
+
+ODD_NOTE = "its note 'huggingface' is none that the library datasets writes: "
+NOTES: tuple[tuple[bytes, str], ...] = (
+    (b"{", ODD_NOTE),
+    (b"[]", ODD_NOTE),
+    (b'{"info": {"features": {"label": {"_type": "ClassLabel"}}}}', ODD_NOTE + "KeyError: 'names'"),
+    (
+        b'{"info": {"features": {"label": {"_type": "ClassLabel", "names": 5}}}}',
+        "data.parquet cannot be read: its note 'huggingface' gives column 'label' the classes 5",
+    ),
+)
+
+
+def noted(note: bytes) -> bytes:
+    """Return a parquet file with a note on its columns, as the library datasets leaves one."""
+    columns = {"text": ["a", "b"], "image": [png(), png("blue")], "label": [0, 1]}
+    written = io.BytesIO()
+    pq.write_table(pa.table(columns).replace_schema_metadata({b"huggingface": note}), written)
+    return written.getvalue()
 
 
 def saved_datasets() -> list[Bad]:
@@ -300,6 +323,32 @@ def saved_datasets() -> list[Bad]:
             ("no-arrow", "saved/x.arrow does not exist", {"state.json": named}),
             ("torn-arrow", "saved/x.arrow cannot", {"state.json": named, "x.arrow": b"hello"}),
             ("torn-splits", "saved/dataset_dict.json cannot", {"dataset_dict.json": b"{"}),
+            ("files", "has 5 as '_data_files'; expected", {"state.json": b'{"_data_files": 5}'}),
+            (
+                "no-name",
+                "saved/state.json names None; expected the name of a file",
+                {"state.json": b'{"_data_files": [{}]}'},
+            ),
+            (
+                "nul-name",
+                "saved/state.json names 'a\\x00'; expected the name of a file",
+                {"state.json": b'{"_data_files": [{"filename": "a\\u0000"}]}'},
+            ),
+            (
+                "other-folder",
+                "saved/state.json names '../x.arrow'; expected the name of a file beside it",
+                {"state.json": b'{"_data_files": [{"filename": "../x.arrow"}]}'},
+            ),
+            (
+                "other-split",
+                "names '..'; expected the name of a file beside it",
+                {"dataset_dict.json": b'{"splits": [".."]}'},
+            ),
+            (
+                "splits",
+                "saved/dataset_dict.json has True as 'splits'; expected a list",
+                {"dataset_dict.json": b'{"splits": true}'},
+            ),
             (
                 "no-split",
                 "folder saved/a is no saved dataset",
@@ -388,6 +437,14 @@ def grid(**arrays: Any) -> bytes:
     return written.getvalue()
 
 
+def pairs(texts: list[int], images: list[int]) -> bytes:
+    """Return a grid of parquet, a row a pair."""
+    written = io.BytesIO()
+    table = {"text_id": texts, "image_id": images, "a": [0.5] * len(texts)}
+    pd.DataFrame(table).astype({"text_id": int, "image_id": int}).to_parquet(written)
+    return written.getvalue()
+
+
 def models() -> list[Bad]:
     objects = np.array([{}, []], dtype=object)
     alone = io.BytesIO()
@@ -438,6 +495,14 @@ def models() -> list[Bad]:
         ("tensors", "g.safetensors", b"\xff" * 64, "cannot be read"),
         ("text", "g.txt", b"1 2 3", "is none of .npy, .npz"),
         ("parquet", "g.parquet", b"PAR1", "cannot be read"),
+        ("below-zero", "g.parquet", pairs([-2, 1], [0, 0]), "whole numbers from 0; they reach -2"),
+        ("no-pairs", "g.parquet", pairs([], []), "whole numbers from 0; they have no rows"),
+        (
+            "large-ids",
+            "g.parquet",
+            pairs([0, 99_999], [0, 99_999]),
+            "has 2 rows for 100,000 texts × 100,000 images; expected one for every pair",
+        ),
     ):
         found.append(Bad(f"grid-{name}", "model", f"logits:{file}", words, {file: content}))
     found += [

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from emap_core.errors import SpecError
+from emap_core.errors import ModelError, SpecError
 from emap_core.models import load_model
 from emap_core.models.base import Scorer
 
@@ -104,6 +104,14 @@ def test_pixels_are_scaled_and_texts_padded_as_described(folder):
     assert model.encode_texts(TEXTS)["input_ids"].tolist() == [[3, 0], [1, 2], [4, 4]]
     np.testing.assert_allclose(grid_of(model)[0, :, 2], [(1 / 3 - 0.5) / 0.25, 2], atol=1e-6)
     assert model.fingerprint != before
+
+
+def test_a_tokenizer_without_a_number_for_unknown_words_is_named(folder):
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"cat": 0}, "[UNK]"))
+    words.save(str(folder / "words.json"))
+    model = load_model(write_torchscript(folder))
+    with pytest.raises(ModelError, match=r"tokenizer cannot read these texts: .*UNK"):
+        model.encode_texts(TEXTS)
 
 
 @pytest.mark.parametrize(
