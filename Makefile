@@ -23,7 +23,7 @@ check: .venv/dev
 audit: .venv/dev
 	$(BIN)/ruff check --select S .
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
-	$(BIN)/pip-audit --requirement requirements.txt
+	$(BIN)/pip-audit --strict --requirement requirements.txt
 
 benchmark: .venv/dev
 	$(BIN)/python -m benchmarks
