@@ -224,5 +224,5 @@ def test_two_servers_of_one_folder_compute_what_both_are_asked_for_once(tmp_path
         (run,) = list_runs(runs)
         assert check_run(run.path) == []
         for port in (one, two):
-            shown = words(visit(port, f"run={run.id}", "overview")[1])
-            assert "Do interactions matter here?" in shown and "exception" not in shown
+            shown = words(visit(port, f"run={run.id}", "examples")[1])
+            assert "What happened in this one?" in shown and "exception" not in shown
