@@ -27,8 +27,11 @@ def main(names: list[str]) -> None:
         print(found[-1], flush=True)
     if not names:
         heading = (
-            "# Benchmarks\n\n`make benchmark` prints these tables and writes them here. Ratios are "
-            f"of times measured side by side.\n\nMeasured on {machine()}.\n\n"
+            "# Benchmarks\n\n`make benchmark` prints these tables and writes them here; `python -m "
+            f"benchmarks NAME` prints one ({', '.join(f'`{t.__name__}`' for t in TABLES)}). Ratios "
+            "are of times measured side by side. How often intervals hold the truth is in "
+            "[coverage.md](coverage.md), the sampled method in [sampled.md](sampled.md), what was "
+            f"found with damaged files in [fuzzing.md](fuzzing.md).\n\nMeasured on {machine()}.\n\n"
         )
         Path(__file__).with_name("README.md").write_text(heading + "\n".join(found))
 
