@@ -52,6 +52,7 @@ page = st.navigation(
 require_own_name()
 shared.require_visitor()
 shared.offer_sign_out()
+shared.return_large_blocks()
 try:
     page.run()
     shared.settle(page.url_path)

@@ -9,7 +9,7 @@ from pages.shared.access import (
     require_visitor,
     start,
 )
-from pages.shared.entry import settle
+from pages.shared.entry import return_large_blocks, settle
 from pages.shared.escape import escaped, plain
 from pages.shared.layout import about, empty, header, link, next_step, say
 from pages.shared.progress import headline, newest, progress
@@ -69,6 +69,7 @@ __all__ = [
     "progress",
     "require_run",
     "require_visitor",
+    "return_large_blocks",
     "run_info",
     "run_key",
     "run_labels",

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import platform
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from streamlit.runtime.state.session_state import SessionState
+
+HOUSE = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -31,3 +37,39 @@ def test_what_can_be_clicked_keeps_no_table_for_as_long_as_a_visitor_stays(
         held = [cell.cell_contents for cell in getattr(widget.callback, "__closure__", None) or ()]
         held += widget.callback_args or ()
         assert not [kept for kept in held if isinstance(kept, pd.DataFrame | pd.Series)], widget.id
+
+
+MEMORY = """
+import resource, sys
+from pathlib import Path
+from pages.shared.entry import return_large_blocks
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+if sys.argv[1] == "returned":
+    return_large_blocks()
+# Once a block as large as this was freed, the C library keeps all that are smaller.
+del (first := [b"x" * 30_000_000])[:]
+before, kept = resident(), []
+for _ in range(100):
+    chart = b"x" * 1_000_000
+    kept.append([bytes(n) for n in range(600, 1200, 10)])
+    large = b"x" * 1_000_000
+    kept.append([bytes(n) for n in range(600, 1200, 10)])
+    kept.append(chart)
+    kept.append(large)
+kept = [small for small in kept if isinstance(small, list)]
+del chart, large
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of GNU's C library alone")
+def test_charts_that_were_sent_leave_no_gaps_in_memory():
+    def left(how):
+        command = [sys.executable, "-c", MEMORY, how]
+        found = subprocess.run(command, capture_output=True, check=True, text=True, cwd=HOUSE)
+        return int(found.stdout)
+
+    assert left("returned") < 50e6 < left("kept")
