@@ -46,7 +46,6 @@ def require_own_name() -> None:
         st.stop()
 
 
-@st.cache_resource(show_spinner=False)
 def return_large_blocks() -> None:
     """Let the C library give a large block of memory back to the system once it is free.
 
