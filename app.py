@@ -8,7 +8,6 @@ import streamlit as st
 
 from emap_core.errors import EmapError
 from pages import shared
-from pages.shared.entry import require_own_name
 
 HOUSE = Path(__file__).parent
 
@@ -49,7 +48,6 @@ page = st.navigation(
     expanded=True,
     position="hidden" if shared.is_stranger() else "sidebar",
 )
-require_own_name()
 shared.require_visitor()
 shared.offer_sign_out()
 shared.return_large_blocks()

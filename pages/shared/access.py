@@ -7,7 +7,7 @@ from typing import Literal, NoReturn
 import streamlit as st
 
 from emap_core import jobs
-from emap_core.access import Policy
+from emap_core.access import Policy, check_host
 from emap_core.errors import AccessError, EmapError
 from emap_core.jobs import Job, Work
 from pages.shared.escape import plain
@@ -30,8 +30,12 @@ def is_stranger() -> bool:
 
 
 def require_visitor() -> None:
-    """Go on only for those who may come in; with sign-in set up, they sign in first."""
+    """Go on only for those who may come in; with sign-in set up, they sign in first.
+
+    Whoever it is, the browser has to ask for this server by a name of its own.
+    """
     try:
+        check_host(st.get_option("server.address"), st.context.headers.get("Host"))
         policy()
     except EmapError as error:
         _refuse(str(error), icon=":material/error:")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import gc
 import sys
 
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
-from emap_core.access import check_host
-from emap_core.errors import EmapError
 from pages.shared.access import require_visitor
-from pages.shared.escape import plain
 
 _STYLE = """<style>
 .stMainBlockContainer { padding: 3.5rem 2.5rem 4rem }
@@ -33,19 +31,10 @@ def inside_app() -> None:
         PagesManager.uses_pages_directory = False
         st.rerun()
     st.html(_STYLE)
-    require_own_name()
     require_visitor()
 
 
-def require_own_name() -> None:
-    """Go on only if the browser asked for this server by a name of its own."""
-    try:
-        check_host(st.get_option("server.address"), st.context.headers.get("Host"))
-    except EmapError as error:
-        st.error(plain(error), icon=":material/error:")
-        st.stop()
-
-
+@functools.cache
 def return_large_blocks() -> None:
     """Let the C library give a large block of memory back to the system once it is free.
 
