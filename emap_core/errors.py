@@ -18,6 +18,11 @@ class EmapError(Exception):
         return f"{words[: _LONGEST // 2]} … {words[-_LONGEST // 2 :]}"
 
 
+def reason(error: Exception) -> str:
+    """Return what an error of a library says, its kind where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def _escaped(character: str) -> str:
     return " " if character.isspace() else ascii(character)[1:-1]
 

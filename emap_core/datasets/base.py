@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from emap_core.environment import whole_number
-from emap_core.errors import DatasetError, EmapError, LabelError
+from emap_core.errors import DatasetError, EmapError, LabelError, reason
 
 Task = Literal["multiclass", "binary", "multilabel", "regression"]
 TASKS = ("multiclass", "binary", "multilabel", "regression")
@@ -152,12 +152,12 @@ class ImageFiles(Sequence[Image.Image]):
                 f"{name} cannot be read: it is no image of a known format"
             ) from error
         except OSError as error:
-            said = error.strerror or " ".join(str(error).split()) or type(error).__name__
-            raise DatasetError(f"{name} cannot be read: {said}") from error
+            raise DatasetError(
+                f"{name} cannot be read: {error.strerror or reason(error)}"
+            ) from error
         except Exception as error:
             # Decoders raise whatever they run into in files that were made to mislead them.
-            said = " ".join(str(error).split()) or type(error).__name__
-            raise DatasetError(f"{name} cannot be read: {said}") from error
+            raise DatasetError(f"{name} cannot be read: {reason(error)}") from error
 
 
 @dataclass(frozen=True, eq=False)

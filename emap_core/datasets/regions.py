@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from emap_core.datasets.base import fingerprint_of
 from emap_core.datasets.table_values import BadValueError, is_missing, read_path
 from emap_core.environment import whole_number
-from emap_core.errors import DatasetError, EmapError
+from emap_core.errors import DatasetError, EmapError, reason
 
 NAMES = ("features", "boxes")
 """What the arrays of regions are called."""
@@ -202,8 +202,7 @@ def _opened(stored: Path | bytes) -> Iterator[zipfile.ZipFile]:
         raise BadValueError(f"{what} cannot be read: it is no .npz file") from error
     except Exception as error:
         # Files that were made to mislead raise whatever the readers run into.
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise BadValueError(f"{what} cannot be read: {said}") from error
+        raise BadValueError(f"{what} cannot be read: {reason(error)}") from error
 
 
 def _numbers(values: Any) -> NDArray[np.float32]:

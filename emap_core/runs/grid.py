@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import special
 from zarr.codecs import Crc32cCodec
 
-from emap_core.errors import RunError
+from emap_core.errors import RunError, reason
 from emap_core.runs.store import array_store
 
 Cells = NDArray[np.float32]
@@ -80,9 +80,8 @@ class Grid:
                 raise ValueError(f"it has the shape {self._store.shape}")
         except Exception as error:
             # zarr raises whatever it runs into in metadata that were damaged.
-            said = " ".join(str(error).split()) or type(error).__name__
             raise RunError(
-                f"the grid of run {path.parent.name!r} cannot be opened: {said}"
+                f"the grid of run {path.parent.name!r} cannot be opened: {reason(error)}"
             ) from error
         self.kept = kept
         self._order = text_order
@@ -146,8 +145,7 @@ class Grid:
         try:
             cells = np.asarray(self._store[selection], dtype=np.float32)
         except Exception as error:
-            said = " ".join(str(error).split()) or type(error).__name__
-            raise RunError(f"the grid of this run is damaged: {said}") from error
+            raise RunError(f"the grid of this run is damaged: {reason(error)}") from error
         # Of a file that is gone the store makes NaN, and no cell was NaN when it was written.
         if np.isnan(cells).any():
             raise RunError("the grid of this run is damaged: a part of it is missing")
