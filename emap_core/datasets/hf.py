@@ -40,20 +40,21 @@ def load(name: str, split: str | None = None, **columns: Any) -> Examples:
     if not folder.is_dir():
         return _from_hub(name, split, columns)
     if (folder / _SPLITS_FILE).is_file():
-        splits = [
-            _within(folder / _SPLITS_FILE, one) for one in _listed(folder / _SPLITS_FILE, "splits")
-        ]
+        file = folder / _SPLITS_FILE
+        splits = [_within(file, one) for one in _listed(file, _described(file), "splits")]
         folder = folder / _one_of(splits, split, name)
-    if not (folder / _DATA_FILE).is_file():
+    state_file = folder / _DATA_FILE
+    if not state_file.is_file():
         raise SpecError(
             f"folder {folder} is no saved dataset: it has neither {_DATA_FILE} nor {_SPLITS_FILE}"
         )
-    if _described(folder / _DATA_FILE, "_indices_data_files", None):
+    state = _described(state_file)
+    if state.get("_indices_data_files"):
         raise DatasetError(f"{folder} was saved by an old version of datasets; save it again")
     parts = []
-    for described in _listed(folder / _DATA_FILE, "_data_files"):
+    for described in _listed(state_file, state, "_data_files"):
         named = described.get("filename") if isinstance(described, dict) else described
-        file = folder / _within(folder / _DATA_FILE, named)
+        file = folder / _within(state_file, named)
         try:
             with pa.memory_map(str(file)) as opened:
                 parts.append(pa.ipc.open_stream(opened).read_all())
@@ -72,8 +73,10 @@ def _joined(parts: list[pa.Table], source: str | Path) -> pd.DataFrame:
         raise DatasetError(f"the tables of {source} cannot be read: {error}") from error
 
 
-def _listed(file: Path, key: str) -> list[Any]:
-    named = _described(file, key)
+def _listed(file: Path, described: dict[str, Any], key: str) -> list[Any]:
+    if key not in described:
+        raise DatasetError(f"{file} holds no {key!r}, as datasets writes it; save the data again")
+    named = described[key]
     if not isinstance(named, list) or not named:
         raise DatasetError(f"{file} has {named!r:.80} as {key!r}; expected a list of files' names")
     return named
@@ -86,14 +89,14 @@ def _within(file: Path, name: Any) -> str:
     return name
 
 
-def _described(file: Path, key: str, *otherwise: Any) -> Any:
+def _described(file: Path) -> dict[str, Any]:
     try:
         described = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise DatasetError(f"{file} cannot be read: {error}") from error
-    if not isinstance(described, dict) or (key not in described and not otherwise):
-        raise DatasetError(f"{file} holds no {key!r}, as datasets writes it; save the data again")
-    return described.get(key, *otherwise)
+    if not isinstance(described, dict):
+        raise DatasetError(f"{file} holds no JSON object, as datasets writes it; save it again")
+    return described
 
 
 def _from_hub(name: str, split: str | None, columns: dict[str, Any]) -> Examples:
