@@ -211,7 +211,8 @@ def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: 
             f"Mind the units: {first.space.replace('_', ' ')} in one run, "
             f"{second.space.replace('_', ' ')} in the other."
         )
-    table = _differences(shared.run_key(first), shared.run_key(second), first, second)
+    keys = shared.run_key(first), shared.run_key(second)
+    table = _differences(keys, first, second)
     chart = shared.drawn(
         "two runs' interactions",
         first,
@@ -223,13 +224,12 @@ def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: 
             unit=first.space.replace("_", " "),
             theme=theme,
         ),
-        shared.run_key(second),
+        keys[1],
         names,
     )
     st.text(chart.alt)
     if metrics:
         try:
-            keys = shared.run_key(first), shared.run_key(second)
             p = _p_value(keys, metrics[0], first, second)
             st.caption(
                 f"Both models as they are, on {metric(metrics[0]).label}: p = {number(p)} "
@@ -291,7 +291,7 @@ def _show_example(first: Run, second: Run, names: tuple[str, str], example: int)
 # Visitors share the table, which none changes: a copy for each is a megabyte per 10,000 examples.
 @st.cache_resource(max_entries=16, show_spinner="Matching examples …")
 def _differences(
-    first_key: tuple[str, str], second_key: tuple[str, str], _first: Run, _second: Run
+    keys: tuple[tuple[str, str], tuple[str, str]], _first: Run, _second: Run
 ) -> pd.DataFrame:
     return differences_by_example(_first, _second)
 
