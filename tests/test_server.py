@@ -6,14 +6,13 @@ import http.client
 import os
 import re
 import socket
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from served import serve_app
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.exceptions import InvalidStatus
@@ -22,7 +21,6 @@ from websockets.sync.client import connect
 from emap_core.runs import list_runs
 from emap_core.runs.check import check_run
 
-HOUSE = Path(__file__).parents[1]
 OURS = re.compile(r"STREAMLIT_|EMAP_")
 
 
@@ -30,34 +28,10 @@ OURS = re.compile(r"STREAMLIT_|EMAP_")
 def serve(folder, runs):
     """Serve the app, with nothing said but where its runs are and on which port."""
     folder.mkdir(exist_ok=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     environment = {name: value for name, value in os.environ.items() if not OURS.match(name)}
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "streamlit", "run", "app.py"),
-                *(f"--server.port={port}", "--server.headless=true"),
-            ],
-            cwd=HOUSE,
-            env=environment | {"EMAP_RUNS": str(runs), "HOME": str(folder)},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        end = time.monotonic() + 120
-        while True:
-            assert server.poll() is None and time.monotonic() < end, (folder / "log").read_text()
-            try:
-                socket.create_connection(("127.0.0.1", port), 5).close()
-                break
-            except OSError:
-                time.sleep(0.1)
+    environment |= {"EMAP_RUNS": str(runs), "HOME": str(folder)}
+    with serve_app(folder / "log", environment) as port:
         yield port
-    finally:
-        server.terminate()
-        server.wait(30)
 
 
 @pytest.fixture(scope="module")

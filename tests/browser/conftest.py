@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import served
 
 HOUSE = Path(__file__).parents[2]
 WAIT = 180_000
@@ -36,34 +32,15 @@ def serve_app(tmp_path_factory, chromium):
     @contextmanager
     def serve(*options, **settings):
         folder = tmp_path_factory.mktemp("served")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
         environment = {
             **os.environ,
             "EMAP_RUNS": str(folder / "runs"),
             "OMP_NUM_THREADS": "1",
             **settings,
         }
-        with (folder / "log").open("wb") as log:
-            server = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "streamlit", "run", "app.py"),
-                    *(f"--server.port={port}", "--server.headless=true"),
-                    *("--server.fileWatcherType=none", *options),
-                ],
-                cwd=HOUSE,
-                env=environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        url = f"http://127.0.0.1:{port}"
-        try:
-            _wait_for(url, server, folder / "log")
-            yield url, folder / "runs"
-        finally:
-            server.terminate()
-            server.wait(30)
+        options = ("--server.fileWatcherType=none", *options)
+        with served.serve_app(folder / "log", environment, *options) as port:
+            yield f"http://127.0.0.1:{port}", folder / "runs"
 
     return serve
 
@@ -72,8 +49,8 @@ def serve_app(tmp_path_factory, chromium):
 def app_url(serve_app):
     """Serve the app with an empty folder of runs of its own."""
     # What a visitor types may name modules, also such that lie beside the tests.
-    with serve_app(EMAP_ALLOW_CODE="1", PYTHONPATH=str(HOUSE / "tests")) as served:
-        yield served
+    with serve_app(EMAP_ALLOW_CODE="1", PYTHONPATH=str(HOUSE / "tests")) as url_and_runs:
+        yield url_and_runs
 
 
 @pytest.fixture
@@ -87,14 +64,3 @@ def browser_page(chromium):
         page.set_default_timeout(WAIT)
         yield page
         browser.close()
-
-
-def _wait_for(url, server, log):
-    for _ in range(600):
-        assert server.poll() is None, log.read_text()
-        try:
-            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5):  # noqa: S310
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError(log.read_text())
