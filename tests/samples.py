@@ -1,6 +1,7 @@
 """Small real models and data that many tests share."""
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
@@ -91,3 +92,26 @@ def make_examples(n=60, n_texts=11, n_images=23, seed=0, **changes) -> Examples:
         "ids": [f"example-{i}" for i in range(n)],
     }
     return Examples(**(fields | changes))
+
+
+def save_lxmert(folder, words):
+    """Save a small LXMERT of three answers that knows these words; give it and its tokenizer."""
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    config = transformers.LxmertConfig(
+        vocab_size=len(words),
+        hidden_size=16,
+        intermediate_size=24,
+        num_attention_heads=2,
+        num_qa_labels=3,
+        l_layers=2,
+        x_layers=2,
+        r_layers=2,
+        visual_feat_dim=6,
+        initializer_range=0.4,
+    )
+    model = transformers.LxmertForQuestionAnswering(config).eval()
+    model.save_pretrained(folder)
+    tokenizer = transformers.LxmertTokenizer(vocab={word: i for i, word in enumerate(words)})
+    tokenizer.save_pretrained(folder)
+    return model, tokenizer

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from samples import save_lxmert
 
 from emap_core.errors import ModelError
 from emap_core.models import load_model
 from emap_core.models.base import Scorer
 
-transformers = pytest.importorskip("transformers")
+pytest.importorskip("transformers")
 
 TEXTS = ["a red cat", "what is the colour of the dog", "blue"]
 WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] a red cat what is the colour of dog blue"
@@ -24,23 +25,7 @@ def regions():
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lxmert")
-    torch.manual_seed(0)
-    config = transformers.LxmertConfig(
-        vocab_size=15,
-        hidden_size=16,
-        intermediate_size=24,
-        num_attention_heads=2,
-        num_qa_labels=3,
-        l_layers=2,
-        x_layers=2,
-        r_layers=2,
-        visual_feat_dim=6,
-        initializer_range=0.4,
-    )
-    model = transformers.LxmertForQuestionAnswering(config).eval()
-    model.save_pretrained(folder)
-    words = transformers.LxmertTokenizer(vocab={w: i for i, w in enumerate(WORDS.split())})
-    words.save_pretrained(folder)
+    model, words = save_lxmert(folder, WORDS.split())
     return folder, model, words
 
 

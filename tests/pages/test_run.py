@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from samples import picture
+from samples import picture, save_lxmert
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1.element_tree import Selectbox
 
@@ -169,25 +169,8 @@ def typed_specs(monkeypatch):
 def test_a_checkpoint_that_reads_regions_is_tried_on_the_first_examples(
     open_page, words, no_runs, tmp_path, typed_specs
 ):
-    transformers = pytest.importorskip("transformers")
-    torch.manual_seed(0)
-    config = transformers.LxmertConfig(
-        vocab_size=8,
-        hidden_size=16,
-        intermediate_size=24,
-        num_attention_heads=2,
-        num_qa_labels=3,
-        l_layers=1,
-        x_layers=1,
-        r_layers=1,
-        visual_feat_dim=6,
-        initializer_range=0.4,
-    )
-    model = transformers.LxmertForQuestionAnswering(config).eval()
-    model.save_pretrained(tmp_path / "lxmert")
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "cat", "dog"]
-    words_of = transformers.BertTokenizer(vocab={word: i for i, word in enumerate(vocabulary)})
-    words_of.save_pretrained(tmp_path / "lxmert")
+    model, words_of = save_lxmert(tmp_path / "lxmert", vocabulary)
     rng, answers, texts = np.random.default_rng(0), ["red", "blue", "cat"], ["red cat", "dog"]
     rows, expected = [], []
     for i in range(6):
