@@ -12,6 +12,8 @@ from emap_core.errors import AccessError, EmapError
 from emap_core.jobs import Job, Work
 from pages.shared.escape import plain
 
+_LEAVING = "signing-out"
+
 
 def policy() -> Policy:
     """Return what visitors of this server may do."""
@@ -53,9 +55,12 @@ def require_visitor() -> None:
                 "Signing in needs packages that are not installed here: pip install "
                 "'emap-lens[sign-in]', then start the server again."
             )
-        st.button("Sign in", type="primary", icon=":material/login:", on_click=st.login)
+        if _LEAVING in st.session_state:
+            st.info("Signing out…", icon=":material/logout:")
+        else:
+            st.button("Sign in", type="primary", icon=":material/login:", on_click=st.login)
         st.stop()
-    st.button("Sign out", icon=":material/logout:", on_click=st.logout)
+    st.button("Sign out", icon=":material/logout:", on_click=_sign_out)
     _refuse(f"{_address() or 'This account'} is not on the list of those who may come in.")
 
 
@@ -64,7 +69,7 @@ def offer_sign_out() -> None:
     if _has_sign_in():
         with st.sidebar:
             st.caption(plain(_address() or "signed in"))
-            st.button("Sign out", icon=":material/logout:", on_click=st.logout)
+            st.button("Sign out", icon=":material/logout:", on_click=_sign_out)
 
 
 def visitor() -> str | None:
@@ -101,6 +106,13 @@ def cancel(job: Job) -> None:
     if not may_cancel(job):
         raise AccessError("only whoever started a job may cancel it")
     jobs.cancel(job)
+
+
+def _sign_out() -> None:
+    # The browser stays signed in until it has been sent away and back: nothing says otherwise
+    # before, and whoever comes back does so in a new session.
+    st.session_state[_LEAVING] = True
+    st.logout()
 
 
 def _refuse(reason: str, icon: str = ":material/lock:") -> NoReturn:

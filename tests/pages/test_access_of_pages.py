@@ -150,6 +150,21 @@ def test_only_who_is_on_the_list_comes_in(
     assert ("Do interactions matter" in words(app)) is comes_in
 
 
+def test_nobody_is_told_that_they_are_out_before_the_browser_has_been_sent_away(
+    runs_with_one, open_page, words, with_sign_in, visitor, monkeypatch
+):
+    """Streamlit forgets who is here at once; the browser keeps its cookie a little longer."""
+    import streamlit as st
+
+    visitor(is_logged_in=True, email="ada@example.org")
+    monkeypatch.setattr(st, "logout", visitor)
+    app = open_page("overview", run="small-demo")
+    next(button for button in app.button if button.label == "Sign out").click().run()
+    assert "Signing out…" in words(app) and "examples" not in words(app)
+    assert labels(app) == []
+    assert labels(open_page("overview", run="small-demo")) == ["Sign in"]
+
+
 def test_a_list_without_sign_in_lets_nobody_in(runs_with_one, open_page, words, monkeypatch):
     monkeypatch.setenv("EMAP_ALLOWED_EMAILS", "ada@example.org")
     assert "no sign-in: add [auth]" in words(open_page("overview", run="small-demo"))
