@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Self
 
 import torch
@@ -36,18 +37,21 @@ FAMILIES = {
     "Idefics3ForConditionalGeneration": "emap_core.models.hf_decoder:make",
     "PaliGemmaForConditionalGeneration": "emap_core.models.hf_paligemma:make",
     "Gemma3ForConditionalGeneration": "emap_core.models.hf_decoder:make",
+    "SmolVLMForConditionalGeneration": "emap_core.models.hf_decoder:make",
+    "Qwen2VLForConditionalGeneration": "emap_core.models.hf_decoder:make",
+    "Qwen2_5_VLForConditionalGeneration": "emap_core.models.hf_decoder:make",
+    "Qwen3VLForConditionalGeneration": "emap_core.models.hf_decoder:make",
+    "InternVLForConditionalGeneration": "emap_core.models.hf_decoder:make",
 }
 """What ``config.architectures`` may say, and the function that makes a model of it."""
 
-UNTRIED = {
-    "SmolVLMForConditionalGeneration": "torchvision and num2words",
-    "Qwen2VLForConditionalGeneration": "torchvision",
-    "Qwen2_5_VLForConditionalGeneration": "torchvision",
-    "Qwen3VLForConditionalGeneration": "torchvision",
-    "InternVLForConditionalGeneration": "torchvision",
+_READ_VIDEOS = {
+    "SmolVLMForConditionalGeneration": "SmolVLMProcessor",
+    "Qwen2VLForConditionalGeneration": "Qwen2VLProcessor",
+    "Qwen2_5_VLForConditionalGeneration": "Qwen2_5_VLProcessor",
+    "Qwen3VLForConditionalGeneration": "Qwen3VLProcessor",
+    "InternVLForConditionalGeneration": "InternVLProcessor",
 }
-"""Architectures whose processor needs packages that do not go with the pinned torch."""
-
 _READ_REGIONS = ("Lxmert", "VisualBert")
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
@@ -109,7 +113,7 @@ def load(name: str, **settings: Any) -> Any:
     architecture = _architecture(folder)
     make: Callable[..., Any] = import_name(FAMILIES[architecture])
     reads_regions = architecture.startswith(_READ_REGIONS)
-    processor = _tokenizer(folder) if reads_regions else _processor(folder)
+    processor = _tokenizer(folder) if reads_regions else _processor(folder, architecture)
     fingerprint = _content(folder, repr(sorted(settings.items())))
     # Wrong keyword arguments are found before gigabytes are read.
     check_arguments(f"model 'hf:{name}'", make, (None,), settings)
@@ -157,11 +161,6 @@ def _architecture(folder: Path) -> str:
     except ValueError as error:
         raise SpecError(f"{folder / 'config.json'} is no JSON: {error}") from error
     names = config.get("architectures") or ["nothing"]
-    if names[0] in UNTRIED:
-        raise MissingExtraError(
-            f"checkpoint {folder} is of architecture {names[0]}, whose processor needs "
-            f"{UNTRIED[names[0]]}; that was never tried here and cannot be loaded"
-        )
     if names[0] not in FAMILIES:
         raise SpecError(
             f"checkpoint {folder} is of architecture {names[0]}; known are {', '.join(FAMILIES)}"
@@ -185,10 +184,12 @@ def _tokenizer(folder: Path) -> Any:
     return read(folder, local_files_only=True, trust_remote_code=False)
 
 
-def _processor(folder: Path) -> Any:
+def _processor(folder: Path, architecture: str) -> Any:
     from transformers import AutoProcessor
 
-    read: Callable[..., Any] = AutoProcessor.from_pretrained
+    whole = architecture not in _READ_VIDEOS
+    kind = AutoProcessor if whole else _for_pictures(_READ_VIDEOS[architecture])
+    read: Callable[..., Any] = kind.from_pretrained
     if not any((folder / name).is_file() for name in _OF_PROCESSORS):
         raise SpecError(
             f"checkpoint {folder} has no processor; expected {' or '.join(_OF_PROCESSORS)} "
@@ -207,6 +208,32 @@ def _processor(folder: Path) -> Any:
         if getattr(processor, part, None) is None:
             raise SpecError(f"the processor of {folder} has no {part.replace('_', ' ')}")
     return processor
+
+
+def _for_pictures(name: str) -> Any:
+    """Return a kind of processor without its part for videos, the only one to need torchvision.
+
+    Which parts and settings are read from a folder, transformers takes from the parameters' names.
+    """
+    import transformers
+
+    class ForPictures(getattr(transformers, name)):  # type: ignore[misc]  # known when it is read
+        # SmolVLM looks at these whenever it writes a prompt.
+        video_processor = SimpleNamespace(num_frames=None, fps=None)
+
+        def __init__(
+            self,
+            image_processor: Any,
+            tokenizer: Any,
+            chat_template: str | None = None,
+            image_seq_len: int | None = None,
+            image_seq_length: int | None = None,
+        ) -> None:
+            lengths = {"image_seq_len": image_seq_len, "image_seq_length": image_seq_length}
+            given = {name: length for name, length in lengths.items() if length is not None}
+            super().__init__(image_processor, tokenizer, None, chat_template=chat_template, **given)
+
+    return ForPictures
 
 
 def _need_tokenizer(folder: Path) -> None:

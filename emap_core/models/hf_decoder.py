@@ -25,7 +25,6 @@ class Decoder(FromCheckpoint):
     """
 
     _default_prompt = "{image}\n{text}\n"
-    _first_position = 0
 
     def __init__(
         self,
@@ -61,9 +60,11 @@ class Decoder(FromCheckpoint):
         """Return keys and values of all layers up to the image's end, and which are no padding.
 
         Their shapes are (B, layers, heads, length, D) and (B, length): the whole cache of a large
-        model, some hundred megabytes an image.
+        model, some hundred megabytes an image. With them comes how much further on the next word
+        stands than by its number, shape (B,): to some models an image is as long as it is wide.
         """
-        read = [self._read_image(image) for image in in_colours(images)]
+        pictures = in_colours(images)
+        read, shifts = zip(*map(self._read_image, pictures), strict=True)
         longest = max(keys.shape[2] for keys, _ in read)
         shape = (len(read), *read[0][0].shape[:2], longest, read[0][0].shape[3])
         states = {name: read[0][0].new_zeros(shape) for name in ("keys", "values")}
@@ -72,7 +73,7 @@ class Decoder(FromCheckpoint):
             states["keys"][row, :, :, longest - keys.shape[2] :] = keys
             states["values"][row, :, :, longest - keys.shape[2] :] = values
             seen[row, longest - keys.shape[2] :] = 1
-        return {**states, "seen": seen}
+        return {**states, "seen": seen, "shift": torch.stack(shifts)}
 
     def score(self, text_states: Any, image_states: Any) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, C)."""
@@ -93,7 +94,8 @@ class Decoder(FromCheckpoint):
 
         layers = zip(image_states["keys"].unbind(1), image_states["values"].unbind(1), strict=True)
         seen = torch.cat([image_states["seen"], text_states["seen"]], 1)
-        words, positions = text_states["words"], (seen.cumsum(1) - 1).clamp(min=0)
+        words, shift = text_states["words"], image_states["shift"]
+        positions = (seen.cumsum(1) - 1).clamp(min=0) + shift[:, None]
         read = self.model(
             input_ids=words,
             attention_mask=seen,
@@ -102,9 +104,11 @@ class Decoder(FromCheckpoint):
             use_cache=True,
             logits_to_keep=1,
         )
-        return self._answers(read.logits[:, -1], read.past_key_values, seen)
+        return self._answers(read.logits[:, -1], read.past_key_values, seen, shift)
 
-    def _answers(self, first: torch.Tensor, cache: Any, seen: torch.Tensor) -> torch.Tensor:
+    def _answers(
+        self, first: torch.Tensor, cache: Any, seen: torch.Tensor, shift: torch.Tensor
+    ) -> torch.Tensor:
         """Return the log-probability of every answer after prompts that were read, (B, C)."""
         if not self.classes:
             raise ModelError("the model answers from a list, and there is none: give classes=")
@@ -118,11 +122,13 @@ class Decoder(FromCheckpoint):
                 raise ModelError(f"the answer {answer!r} is no word to the tokenizer")
             total = start[:, said[0]]
             if len(said) > 1:
-                total = total + self._continues(said, kept, seen)
+                total = total + self._continues(said, kept, seen, shift)
             logits.append(total / len(said) if self._normalise == "length" else total)
         return torch.stack(logits, 1)
 
-    def _continues(self, said: list[int], kept: Any, seen: torch.Tensor) -> torch.Tensor:
+    def _continues(
+        self, said: list[int], kept: Any, seen: torch.Tensor, shift: torch.Tensor
+    ) -> torch.Tensor:
         """Return the log-probability of all words of an answer but the first, shape (B,)."""
         from transformers import DynamicCache
 
@@ -131,7 +137,7 @@ class Decoder(FromCheckpoint):
         logits = self.model(
             input_ids=words[:, :-1],
             attention_mask=torch.cat([seen, torch.ones_like(words[:, :-1])], 1),
-            position_ids=seen.sum(1, keepdim=True) + steps + self._first_position,
+            position_ids=(seen.sum(1) + shift)[:, None] + steps,
             # Joining makes new tensors, so every answer finds the cache as the prompt left it.
             past_key_values=DynamicCache(ddp_cache_data=kept),
             use_cache=True,
@@ -140,12 +146,14 @@ class Decoder(FromCheckpoint):
         total: torch.Tensor = each.sum(1)
         return total
 
-    def _read_image(self, image: Image.Image) -> tuple[torch.Tensor, torch.Tensor]:
+    def _read_image(
+        self, image: Image.Image
+    ) -> tuple[tuple[torch.Tensor, torch.Tensor], torch.Tensor]:
         from transformers import DynamicCache
 
         inputs = self._inputs("a", image)
         stop = self._image_end(inputs["input_ids"][0])
-        for name in ("input_ids", "attention_mask", "token_type_ids"):
+        for name in ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids"):
             if name in inputs:
                 inputs[name] = inputs[name][:, :stop]
         # A cache without the configuration forgets nothing, sliding windows or not.
@@ -155,10 +163,13 @@ class Decoder(FromCheckpoint):
             use_cache=True,
             logits_to_keep=1,
         ).past_key_values
-        return (
+        kept = (
             torch.stack([layer.keys[0] for layer in cache.layers]),
             torch.stack([layer.values[0] for layer in cache.layers]),
         )
+        # Qwen's models keep it since they read the image; the others count every token.
+        shift = getattr(self.model.model, "rope_deltas", None)
+        return kept, torch.zeros_like(inputs["input_ids"][0, 0]) if shift is None else shift[0, 0]
 
     def _inputs(self, text: str, image: Image.Image) -> Any:
         # A chat template writes the tokenizer's first token itself.
@@ -174,14 +185,23 @@ class Decoder(FromCheckpoint):
     def _written(self, text: str) -> str:
         """Return the prompt with the place of the image and the text."""
         if self._plain:
-            place = getattr(self._processor, "boi_token", None) or self._processor.image_token
             prompt = self._prompt or self._default_prompt
-            return prompt.replace("{image}", str(place)).replace("{text}", text)
+            return prompt.replace("{image}", self._place_of_image()).replace("{text}", text)
         content = [{"type": "image"}, {"type": "text", "text": text}]
         written: str = self._processor.apply_chat_template(
             [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
         )
         return written
+
+    def _place_of_image(self) -> str:
+        place = str(getattr(self._processor, "boi_token", None) or self._processor.image_token)
+        # Qwen's processors leave the marks around an image to the chat template.
+        config, tokenizer = self.model.config, self._processor.tokenizer
+        if not hasattr(config, "vision_start_token_id"):
+            return place
+        around = [config.vision_start_token_id, config.vision_end_token_id]
+        start, end = tokenizer.convert_ids_to_tokens(around)
+        return f"{start}{place}{end}"
 
     def _image_end(self, words: torch.Tensor) -> int:
         places = (words == self.model.config.image_token_id).nonzero()

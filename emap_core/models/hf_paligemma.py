@@ -20,7 +20,6 @@ class PaliGemma(Decoder):
     """
 
     _default_prompt = "{image}{text}"
-    _first_position = 1
 
     def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
         """Return patches, shape (B, patches, D), and the prompt's words up to their end."""
@@ -42,14 +41,16 @@ class PaliGemma(Decoder):
         read = self.model(
             input_ids=words,
             attention_mask=seen,
-            position_ids=seen.cumsum(1) - 1 + self._first_position,
+            # The first word stands at 1.
+            position_ids=seen.cumsum(1),
             # All of the prompt is of the kind that is read both ways.
             token_type_ids=torch.zeros_like(words),
             mm_encoder_outputs={"image": patches},
             use_cache=True,
             logits_to_keep=1,
         )
-        return self._answers(read.logits[:, -1], read.past_key_values, seen)
+        shift = torch.ones_like(words[:, 0])
+        return self._answers(read.logits[:, -1], read.past_key_values, seen, shift)
 
 
 def make(

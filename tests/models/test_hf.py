@@ -383,13 +383,6 @@ def without_config(folder):
     (folder / "config.json").unlink()
 
 
-def of_untried_kind(folder):
-    config = (folder / "config.json").read_text()
-    (folder / "config.json").write_text(
-        config.replace('"CLIPModel"', '"Qwen2VLForConditionalGeneration"')
-    )
-
-
 def of_unknown_kind(folder):
     config = (folder / "config.json").read_text()
     (folder / "config.json").write_text(config.replace('"CLIPModel"', '"OwlViTModel"'))
@@ -403,7 +396,6 @@ def of_unknown_kind(folder):
         (only_pickled, ["pytorch_model.bin", ".safetensors"]),
         (without_weights, ["no weights", "model.safetensors"]),
         (without_config, ["no checkpoint", "config.json"]),
-        (of_untried_kind, ["Qwen2VLForConditionalGeneration", "torchvision"]),
         (of_unknown_kind, ["OwlViTModel", "CLIPModel"]),
     ],
 )

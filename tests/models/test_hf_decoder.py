@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import json
+import shutil
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from emap_core.errors import ModelError, SettingError
-from emap_core.models import load_model
+from emap_core.errors import MissingExtraError, ModelError, SettingError
+from emap_core.models import hf, load_model
 from emap_core.models.base import Scorer
 
 transformers = pytest.importorskip("transformers")
@@ -49,7 +53,7 @@ def images():
     return [Image.fromarray(rng.integers(0, 255, s, dtype=np.uint8)) for s in shapes]
 
 
-def tokenizer(*more):
+def tokenizer(*more, **named):
     numbers = {w: i for i, w in enumerate([*SPECIAL, *more, *WORDS.split(" ")])}
     words = tokenizers.Tokenizer(tokenizers.models.WordLevel(numbers, "<unk>"))
     words.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
@@ -59,7 +63,8 @@ def tokenizer(*more):
     return transformers.PreTrainedTokenizerFast(
         tokenizer_object=words,
         **dict(zip(ROLES, SPECIAL, strict=False)),
-        extra_special_tokens={f"{w.strip('<>')}_token": w for w in ("<image>", *more)},
+        extra_special_tokens={f"{w.strip('<>')}_token": w for w in ("<image>", *more)}
+        | {f"{name}_token": word for name, word in named.items()},
     )
 
 
@@ -151,7 +156,110 @@ def gemma():
     return transformers.Gemma3ForConditionalGeneration(config), processor
 
 
+def for_pictures(name):
+    """Return a class of the library without its part for videos, which needs torchvision."""
+
+    class ForPictures(getattr(transformers, name)):
+        video_processor = SimpleNamespace(num_frames=None, fps=None)
+
+        @classmethod
+        def get_attributes(cls):
+            return ["image_processor", "tokenizer"]
+
+    ForPictures.__name__ = name
+    return lambda *parts, **settings: ForPictures(*parts, video_processor=None, **settings)
+
+
+def smolvlm():
+    pytest.importorskip("num2words")
+    more = ["<fake_token_around_image>", "<global-img>", "<end_of_utterance>"]
+    rows = [f"<row_{row}_col_{column}>" for row in (1, 2) for column in (1, 2)]
+    processor = for_pictures("SmolVLMProcessor")(
+        transformers.SmolVLMImageProcessorPil(
+            size={"longest_edge": 32}, max_image_size={"longest_edge": 16}
+        ),
+        tokenizer(*more, *rows),
+        image_seq_len=4,
+        chat_template=TEMPLATE,
+    )
+    config = transformers.SmolVLMConfig(
+        text_config=transformers.LlamaConfig(**TEXT),
+        vision_config=VISION | {"patch_size": 4},
+        image_token_id=4,
+        scale_factor=2,
+        pad_token_id=0,
+    )
+    return transformers.SmolVLMForConditionalGeneration(config), processor
+
+
+MARKS = ["<|vision_start|>", "<|vision_end|>", "<|video_pad|>"]
+MARKED = {
+    f"{name}_token_id": 5 + i for i, name in enumerate(("vision_start", "vision_end", "video"))
+}
+TOWER = {"depth": 2, "num_heads": 2, "patch_size": 4, "spatial_merge_size": 2}
+
+
+def qwen(name, vision, **text):
+    """Return one of three generations; images become between 4 and 12 tokens."""
+    rope = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10_000.0}
+    config = getattr(transformers, f"{name}Config")(
+        text_config=TEXT | {"rope_parameters": rope} | text,
+        vision_config=TOWER | vision,
+        image_token_id=4,
+        **MARKED,
+    )
+    shown = transformers.Qwen2VLImageProcessorPil(
+        patch_size=4, size={"shortest_edge": 4 * 64, "longest_edge": 12 * 64}
+    )
+    processor = for_pictures(f"{name}Processor")(
+        shown,
+        tokenizer(*MARKS),
+        chat_template=TEMPLATE.replace("<image>", "<|vision_start|><image><|vision_end|>"),
+    )
+    return getattr(transformers, f"{name}ForConditionalGeneration")(config), processor
+
+
+def qwen_2():
+    return qwen("Qwen2VL", {"embed_dim": 16, "hidden_size": 16, "mlp_ratio": 2})
+
+
+def qwen_2_plain():
+    model, processor = qwen_2()
+    processor.chat_template = None
+    return model, processor
+
+
+def qwen_2_5():
+    tower = {"hidden_size": 16, "intermediate_size": 24, "out_hidden_size": 16}
+    return qwen("Qwen2_5_VL", tower | {"window_size": 16, "fullatt_block_indexes": [1]})
+
+
+def qwen_3():
+    tower = {"hidden_size": 16, "intermediate_size": 24, "out_hidden_size": 16}
+    few = {"num_position_embeddings": 16, "deepstack_visual_indexes": [0, 1]}
+    return qwen("Qwen3VL", tower | few, head_dim=8)
+
+
+def internvl():
+    marks = {"start_image": "<img>", "end_image": "</img>", "video": "<video>"}
+    words = tokenizer(*marks.values(), context_image="<image>", **marks)
+    processor = for_pictures("InternVLProcessor")(
+        transformers.GotOcr2ImageProcessorPil(size={"height": 16, "width": 16}, max_patches=4),
+        words,
+        image_seq_length=1,
+        chat_template=TEMPLATE,
+    )
+    config = transformers.InternVLConfig(
+        text_config=transformers.Qwen2Config(**TEXT),
+        vision_config=VISION | {"image_size": [16, 16], "patch_size": [8, 8]},
+        image_token_id=4,
+        image_seq_length=1,
+    )
+    return transformers.InternVLForConditionalGeneration(config), processor
+
+
 FAMILIES = [llava, llava_plain, llava_next, idefics, gemma]
+FAMILIES += [smolvlm, qwen_2, qwen_2_plain, qwen_2_5, qwen_3, internvl]
 
 
 def paligemma():
@@ -182,6 +290,9 @@ def checkpoint(tmp_path_factory):
             folder = tmp_path_factory.mktemp(family.__name__)
             model.save_pretrained(folder)
             processor.save_pretrained(folder)
+            # With torchvision installed, the library reads images another way than with Pillow.
+            read = transformers.AutoImageProcessor.from_pretrained
+            processor.image_processor = read(folder, local_files_only=True)
             made[family] = folder, model.eval(), processor
         return made[family]
 
@@ -197,6 +308,8 @@ def plain_loop(model, processor):
     """Return summed log-probabilities from one whole forward for each text, image and answer."""
     grid = np.zeros((len(TEXTS), 3, len(ANSWERS)))
     place = getattr(processor, "boi_token", None) or processor.image_token
+    if "Qwen" in type(processor).__name__:
+        place = "<|vision_start|><image><|vision_end|>"
     for u, text in enumerate(TEXTS):
         for w, image in enumerate(images()):
             if processor.chat_template:
@@ -233,6 +346,57 @@ def test_a_class_s_logit_is_the_log_probability_of_its_answer(family, checkpoint
     np.testing.assert_allclose(grid_of(loaded, TEXTS[::-1])[::-1], expected, atol=1e-4)
     by_length = grid_of(load_model(f"hf:{folder}", classes=ANSWERS, normalise="length"))
     np.testing.assert_allclose(by_length, expected / [1, 3, 2], atol=1e-4)
+
+
+@pytest.mark.parametrize("family", [smolvlm, qwen_2_5, internvl])
+def test_a_processor_is_read_in_the_parts_that_the_hub_keeps(family, checkpoint, tmp_path):
+    whole, _, processor = checkpoint(family)
+    folder = shutil.copytree(whole, tmp_path / "parts")
+    settings = json.loads((folder / "processor_config.json").read_text())
+    settings = {name: value for name, value in settings.items() if not isinstance(value, dict)}
+    (folder / "processor_config.json").write_text(json.dumps(settings))
+    processor.image_processor.save_pretrained(folder)
+    (folder / "video_preprocessor_config.json").write_text(
+        (folder / "preprocessor_config.json").read_text().replace("Image", "Video")
+    )
+    loaded = load_model(f"hf:{folder}", classes=ANSWERS)
+    expected = grid_of(load_model(f"hf:{whole}", classes=ANSWERS))
+    np.testing.assert_array_equal(grid_of(loaded), expected)
+
+
+@pytest.mark.parametrize("family", [smolvlm, qwen_2, qwen_2_5, qwen_3, internvl])
+def test_pictures_are_read_as_with_the_part_for_videos(family, checkpoint, tmp_path):
+    pytest.importorskip("torchvision")
+    folder, model, _ = checkpoint(family)
+    ours = hf.load(str(folder))._processor
+    name = type(model).__name__.replace("ForConditionalGeneration", "")
+    kind = "Qwen2VL" if name == "Qwen2_5_VL" else name
+    videos = getattr(transformers, f"{kind}VideoProcessor")()
+    whole = getattr(transformers, f"{name}Processor")(
+        ours.image_processor, ours.tokenizer, videos, chat_template=ours.chat_template
+    )
+    if kind in ("SmolVLM", "InternVL"):
+        for length in ("image_seq_len", "image_seq_length"):
+            setattr(whole, length, getattr(ours, length, None))
+    whole.save_pretrained(tmp_path)
+    model.config.save_pretrained(tmp_path)
+    whole = transformers.AutoProcessor.from_pretrained(tmp_path)
+    chat = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": TEXTS[0]}]}]
+    for image in images():
+        prompts = [p.apply_chat_template(chat, tokenize=False) for p in (ours, whole)]
+        assert prompts[0] == prompts[1]
+        read, expected = (
+            p(text=prompts[:1], images=[[image]], return_tensors="pt") for p in (ours, whole)
+        )
+        assert read.keys() == expected.keys()
+        assert all(torch.equal(read[leaf], expected[leaf]) for leaf in read)
+
+
+def test_what_a_processor_needs_and_is_not_installed_is_named(checkpoint, monkeypatch):
+    folder, _, _ = checkpoint(smolvlm)
+    monkeypatch.setattr("transformers.models.smolvlm.processing_smolvlm.num2words", None)
+    with pytest.raises(MissingExtraError, match=r"needs more: .*pip install num2words"):
+        load_model(f"hf:{folder}")
 
 
 def test_paligemma_reads_its_prompt_both_ways(checkpoint):
