@@ -271,14 +271,18 @@ def match_labels(
     )
 
 
-def unknown_labels(dataset: Dataset, classes: list[str] | None) -> dict[int, str]:
-    """Return the examples whose label names none of a model's classes, each with what is wrong.
+def unknown_labels(
+    dataset: Dataset, classes: list[str] | None, n_classes: int | None = None
+) -> dict[int, str]:
+    """Return the examples whose label is none of a model's classes, each with what is wrong.
 
-    Several annotators' answers may name what is no class; they earn nothing for it.
+    `n_classes` is for a model that names none. Several annotators' answers may name what is no
+    class; they earn nothing for it.
     """
-    if dataset.labels is None or not classes or dataset.task == "regression":
+    n_classes = len(classes) if classes else n_classes
+    if dataset.labels is None or n_classes is None or dataset.task == "regression":
         return {}
-    size = 2 if dataset.task == "binary" else len(classes)
+    size = 2 if dataset.task == "binary" else n_classes
     names = _class_names(dataset, classes)
     wrong = {}
     for row, label in enumerate(dataset.labels):

@@ -76,15 +76,28 @@ def pick(dataset: Dataset, rows: Index, fingerprint: str | None) -> Examples:
     )
 
 
-def without_unknown_labels(dataset: Dataset, classes: list[str] | None) -> Dataset:
+def without_unknown_labels(
+    dataset: Dataset, classes: list[str] | None, n_classes: int | None = None
+) -> Dataset:
     """Return the examples whose labels a model has classes for, if bad ones are to be left out.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    classes : list of str or None
+        The model's.
+    n_classes : int, optional
+        How many there are, if it names none.
 
     Raises
     ------
     LabelError
         If none is left.
     """
-    if not getattr(dataset, "skip_bad", False) or not (wrong := unknown_labels(dataset, classes)):
+    if not getattr(dataset, "skip_bad", False):
+        return dataset
+    wrong = unknown_labels(dataset, classes, n_classes)
+    if not wrong:
         return dataset
     if len(wrong) == len(dataset):
         raise LabelError(f"no label is a class of the model; the first: {wrong[0]}")

@@ -255,12 +255,13 @@ def prepare(
         if not dataset.classes:
             raise ModelError("the model takes its classes from the data, which names none")
         model = model.with_classes(dataset.classes)
-    dataset = without_unknown_labels(dataset, getattr(model, "classes", None))
+    scorer = Scorer(model, settings.device)
+    n_classes = _n_numbered_classes(scorer, dataset)
+    dataset = without_unknown_labels(dataset, scorer.classes, n_classes)
     n_available = len(dataset)
     dataset, subsamples = _drawn(dataset, settings)
     cells = find_cells(dataset)
     order = order_texts(cells.texts)
-    scorer = Scorer(model, settings.device)
     first_image = dataset.images[int(cells.image_examples[0])]
     images = UniqueImages(
         dataset.images,
@@ -285,7 +286,7 @@ def prepare(
         _look_up(evaluator, model.grid_for(cells), order, scorer)
     if isinstance(train, str):
         train = without_unknown_labels(
-            datasets.load_dataset(train, **(train_args or {})), scorer.classes
+            datasets.load_dataset(train, **(train_args or {})), scorer.classes, n_classes
         )
     if train is not None and (not scorer.staged or hasattr(model, "grid_for")):
         raise SettingError("train needs a model with encoders, whose states baselines learn from")
@@ -313,6 +314,21 @@ def prepare(
         subsamples=subsamples,
         n_available=n_available,
     )
+
+
+def _n_numbered_classes(scorer: Scorer, dataset: Any) -> int | None:
+    """Return how many classes a label may number, where bad rows are left out and none are named.
+
+    A single output is none of several classes, which `match_labels` has more to say about.
+    """
+    named = scorer.classes or dataset.classes
+    if named or not getattr(dataset, "skip_bad", False) or hasattr(scorer.model, "grid_for"):
+        return None
+    inputs = getattr(dataset, "image_inputs", None)
+    image = (dataset.images if inputs is None else inputs)[0]
+    states = scorer.encode_texts([dataset.texts[0]]), scorer.encode_images([image])
+    n_outputs = int(scorer.score_tile(*states, 1).shape[2])
+    return n_outputs if n_outputs > 1 else None
 
 
 def _drawn(dataset: Any, settings: Settings) -> tuple[Any, Index]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+import emap_core as emap
 from emap_core.datasets import load_dataset
 from emap_core.datasets.base import find_cells, match_labels
 from emap_core.datasets.sample import without_unknown_labels
@@ -353,6 +354,25 @@ def test_a_label_that_the_model_has_no_class_for_is_named(folder, table):
     with pytest.raises(LabelError, match=r"row 3 of .*'c', one of 3 classes .*; the model has 2"):
         match_labels(several, None, 2)
     assert without_unknown_labels(data, ["no"]) is data, "unless bad rows are to be left out"
+
+
+def test_a_number_beyond_a_model_s_outputs_is_left_out_where_nobody_names_classes(folder, table):
+    spec = written(folder, table.assign(answer=[1, 2, 0, 5]))
+
+    def lengths(texts, images):
+        return np.array(
+            [[len(text), image.width] for text, image in zip(texts, images, strict=True)]
+        )
+
+    with pytest.raises(
+        LabelError, match=r"row 2 of .* has the label 2; classes are numbered 0 to 1"
+    ):
+        emap.compute(lengths, spec, out=folder / "whole")
+    run = emap.compute(lengths, spec, data_args={"skip_bad": True}, out=folder / "run")
+    assert run.ids == ["1", "3"] and list(run.labels) == [1, 0]
+    assert [one.split(" has ")[1] for one in run.skipped] == [
+        f"the label {label}; classes are numbered 0 to 1" for label in (2, 5)
+    ]
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
