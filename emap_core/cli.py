@@ -247,7 +247,6 @@ def _run(arguments: argparse.Namespace) -> None:
     }
     try:
         if arguments.part is not None:
-            settings.pop("preview", None)
             print(compute_part(model, dataset, _part(arguments.part), **settings))
             return
         run = compute(model, dataset, **settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import platform
 import time
 from base64 import b64encode
@@ -69,6 +70,7 @@ class Estimate:
     keep : str
         ``"grid"``, ``"classes"`` (a grid of some of them) or ``"sums"``.
     device, task, space : str
+        The device, where the pairs go to workers elsewhere, is that of one of them.
     classes : list of str
     previews : list of dict
         The first examples: id, text, image (a JPEG in base64), label, prediction.
@@ -126,7 +128,7 @@ def compute(
         Gets every progress event, see `Progress`.
     preview : callable, optional
         Gets what `estimate` returns, with two examples, before a new run starts. Not called for
-        one that resumes, nor where the pairs are evaluated by workers elsewhere.
+        one that resumes.
     cancelled : callable, optional
         Asked after every tile whether to stop.
     method : {"exact", "sampled", "subsample"}
@@ -191,6 +193,7 @@ def compute_part(
     data_args: dict[str, Any] | None = None,
     queue: bool = False,
     listener: Listener | None = None,
+    preview: Callable[[Estimate], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     **settings: Any,
 ) -> Path:
@@ -200,7 +203,7 @@ def compute_part(
     ----------
     part : (int, int)
         Which one of how many, from 1.
-    model, dataset, out, model_args, data_args, queue, listener, cancelled, **settings
+    model, dataset, out, model_args, data_args, queue, listener, preview, cancelled, **settings
         As for `compute`, the method exact. ``batch_size`` has to be given, the same for every
         part, because a measured one would cut the grid in different tiles in different places.
 
@@ -216,7 +219,7 @@ def compute_part(
     """
     wanted = Settings.of({**settings, "part": part})
     arguments = (model, dataset, wanted, model_args, data_args, None, None)
-    return _prepare_and_compute(arguments, out, queue, listener, cancelled).path
+    return _prepare_and_compute(arguments, out, queue, listener, cancelled, preview).path
 
 
 def _prepare_and_compute(
@@ -225,7 +228,7 @@ def _prepare_and_compute(
     queue: bool,
     listener: Listener | None,
     cancelled: Callable[[], bool] | None,
-    preview: Callable[[Estimate], None] | None = None,
+    preview: Callable[[Estimate], None] | None,
 ) -> RunFolder:
     model, dataset, wanted, *others = arguments
     with _workers((*arguments[:5],), wanted) as workers:
@@ -264,28 +267,30 @@ def estimate(
     began = time.monotonic()
     work = prepare(model, dataset, Settings.of(settings), model_args, data_args, train, train_args)
     try:
-        work.measure()
-        return _estimate(work, n_previews, time.monotonic() - began)
+        workers = LocalWorker()
+        workers.measure(work)
+        return _estimate(work, workers, n_previews, time.monotonic() - began)
     finally:
         work.images.close()
 
 
-def _estimate(work: Work, n_previews: int, overhead: float) -> Estimate:
+def _estimate(work: Work, workers: Workers, n_previews: int, overhead: float) -> Estimate:
     n_texts, n_images = work.cells.shape
-    previews = []
-    for i in range(min(n_previews, len(work.dataset))):
-        row, column = int(work.targets.row_index[i]), int(work.targets.column_index[i])
-        scores = work.evaluator.cells(slice(row, row + 1), slice(column, column + 1))[0]
-        previews.append(
-            {
-                "id": str(work.dataset.ids[i]),
-                "text": work.dataset.texts[i],
-                "image": b64encode(make_thumbnail(work.dataset.images[i])).decode(),
-                "label": inference.label_names(work.labels, work.classes, work.task, i),
-                "prediction": _prediction(work, scores),
-            }
-        )
+    first = slice(0, min(n_previews, len(work.dataset)))
+    scores = workers.score(work, work.targets.row_index[first], work.targets.column_index[first])
+    previews = [
+        {
+            "id": str(work.dataset.ids[i]),
+            "text": work.dataset.texts[i],
+            "image": b64encode(make_thumbnail(work.dataset.images[i])).decode(),
+            "label": inference.label_names(work.labels, work.classes, work.task, i),
+            "prediction": _prediction(work, scores[i : i + 1]),
+        }
+        for i in range(len(scores))
+    ]
     n_pairs = n_texts * n_images
+    if work.settings.part is not None:
+        n_pairs = math.ceil(n_pairs / work.settings.part[1])
     if work.method == "sampled":
         # Cells of the examples come on top of the images that each text meets.
         k = work.settings.images_per_text or FIRST_IMAGES_PER_TEXT
@@ -302,7 +307,7 @@ def _estimate(work: Work, n_previews: int, overhead: float) -> Estimate:
         seconds=n_pairs / work.probe.pairs_per_second + overhead,
         grid_bytes=work.grid_bytes,
         keep=work.keep,
-        device=work.device,
+        device=work.device if work.settings.engine == "local" else f"one worker ({work.device})",
         task=work.task,
         space=work.settings.space,
         classes=work.classes,
@@ -334,8 +339,8 @@ def _compute(
     plan = read_json(folder.plan)
     if plan is None:
         workers.measure(work)
-        if preview is not None and work.settings.engine == "local":
-            preview(_estimate(work, 2, time.monotonic() - began))
+        if preview is not None:
+            preview(_estimate(work, workers, 2, time.monotonic() - began))
     else:
         work.resume(plan["n_classes"])
     try:

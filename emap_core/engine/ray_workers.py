@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from emap_core.engine.evaluate import Probe
 from emap_core.engine.plan import Tile
@@ -19,7 +21,7 @@ from emap_core.engine.progress import Progress
 from emap_core.engine.settings import Settings
 from emap_core.engine.states import EncodedItems
 from emap_core.engine.work import Work, prepare
-from emap_core.engine.workers import Block, Corner, FinishedBlock, FinishedTile
+from emap_core.engine.workers import Block, Corner, FinishedBlock, FinishedTile, Index
 from emap_core.errors import EmapError, MissingExtraError, RunError, SettingError
 from emap_core.models import states as trees
 from emap_core.models.states import States
@@ -100,6 +102,10 @@ class RayWorkers:
         self._start()
         probe, work.device = self._get(self._actors[0].measure.remote())
         work.take(probe)
+
+    def score(self, work: Work, rows: Index, columns: Index) -> NDArray[Any]:
+        """Return the outputs for a few single cells, from the worker that was measured."""
+        return np.asarray(self._get(self._actors[0].score.remote(rows, columns)))
 
     def encode(self, work: Work, images: slice, folder: RunFolder, progress: Progress) -> None:
         """Share the encoders' chunks out; states stay in Ray's object store for all workers."""
@@ -314,6 +320,10 @@ class _Worker:
         """Return the first pairs, and the device that they were evaluated on."""
         self._work.measure()
         return self._work.probe, self._work.scorer.device
+
+    def score(self, rows: Index, columns: Index) -> NDArray[Any]:
+        """Return the outputs for single cells, before other states come from the driver."""
+        return self._work.evaluator.pairs(rows, columns)
 
     def encode(self, name: str, number: int) -> States:
         """Return the states of a chunk, on the host."""

@@ -92,6 +92,9 @@ class Workers(Protocol):
     def measure(self, work: Work) -> None:
         """Evaluate the first pairs of the grid, as `Work.measure` does."""
 
+    def score(self, work: Work, rows: Index, columns: Index) -> NDArray[Any]:
+        """Return the outputs for a few single cells, shape (B, C), once pairs were measured."""
+
     def encode(self, work: Work, images: slice, folder: RunFolder, progress: Progress) -> None:
         """Encode the texts and some images of a staged model, each once, and keep their states."""
 
@@ -121,6 +124,10 @@ class LocalWorker:
     def measure(self, work: Work) -> None:
         """Evaluate the first pairs of the grid."""
         work.measure()
+
+    def score(self, work: Work, rows: Index, columns: Index) -> NDArray[Any]:
+        """Return the outputs for a few single cells."""
+        return work.evaluator.pairs(rows, columns)
 
     def encode(self, work: Work, images: slice, folder: RunFolder, progress: Progress) -> None:
         """Encode chunk by chunk."""

@@ -1,5 +1,7 @@
 """Parts of one plan, computed with no contact, and what they come to together."""
 
+import re
+
 import numpy as np
 import pytest
 from samples import Staged, make_examples
@@ -109,7 +111,12 @@ def test_parts_and_merging_on_the_command_line(store, capsys):
     for i in (1, 2):
         out = str(store / str(i))
         assert main([*work, "--batch-size", "64", "--part", f"{i}/2", "--out", out]) == 0
-    assert capsys.readouterr().out.split() == [str(store / "1"), str(store / "2")]
+    said = capsys.readouterr()
+    assert said.out.split() == [str(store / "1"), str(store / "2")]
+    assert said.err.count("The first of 30 examples") == 2
+    n_pairs = {int(n) for n in re.findall(r"(\d+) pairs to score", said.err)}
+    whole = emap.estimate("demo:concat", "demo:easy-vqa", data_args={"limit": 30}).n_pairs
+    assert n_pairs == {-(-whole // 2)}
     folders = [str(store / "1"), str(store / "2")]
     assert main(["merge", *folders, "--out", str(store / "whole")]) == 0
     assert "accuracy" in capsys.readouterr().out

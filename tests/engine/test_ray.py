@@ -132,6 +132,15 @@ def test_two_workers_give_the_bits_of_the_local_engine(module, alone, tmp_path):
     assert events[-1]["event"] == "finished"
 
 
+def test_a_worker_says_what_it_thinks_of_the_first_examples(module, alone, tmp_path):
+    shown = []
+    run = with_ray(tmp_path / "run", preview=shown.append)
+    here = emap.estimate("fragile_model:load", "fragile_model:data", n_previews=2, batch_size=20)
+    assert [found.previews for found in shown] == [here.previews]
+    assert shown[0].device == "one worker (cpu)"
+    assert_same(run, alone)
+
+
 def test_a_tile_that_kills_three_workers_is_named_and_the_rest_is_kept(module, alone, tmp_path):
     deadly = alone.decomposition.image_index.max()
     example = int(np.flatnonzero(alone.decomposition.image_index == deadly)[0])
