@@ -134,7 +134,7 @@ def test_two_workers_give_the_bits_of_the_local_engine(module, alone, tmp_path):
 
 def test_a_worker_says_what_it_thinks_of_the_first_examples(module, alone, tmp_path):
     shown = []
-    run = with_ray(tmp_path / "run", preview=shown.append)
+    run = with_ray(tmp_path / "run", preview=shown.append, cpus_per_worker=2)
     here = emap.estimate("fragile_model:load", "fragile_model:data", n_previews=2, batch_size=20)
     assert [found.previews for found in shown] == [here.previews]
     assert shown[0].device == "one worker (cpu)"
@@ -192,7 +192,7 @@ def test_samples_are_shared_out_too(module, tmp_path):
     here = emap.compute(
         "fragile_model:load", "fragile_model:data", out=tmp_path / "a", batch_size=20, **settings
     )
-    there = with_ray(tmp_path / "b", **settings)
+    there = with_ray(tmp_path / "b", cpus_per_worker=2, **settings)
     for name in ("logits", "text_mean", "image_mean"):
         ours, theirs = getattr(here.decomposition, name), getattr(there.decomposition, name)
         np.testing.assert_array_equal(ours, theirs)
@@ -200,7 +200,7 @@ def test_samples_are_shared_out_too(module, tmp_path):
 
 def test_a_models_mistake_is_told_as_by_the_local_engine(module, tmp_path):
     with pytest.raises(ModelError, match="the model returned nan for the text"):
-        with_ray(tmp_path / "run", model="fragile_model:wrong")
+        with_ray(tmp_path / "run", model="fragile_model:wrong", cpus_per_worker=2)
 
 
 def test_a_cluster_that_is_not_there_is_told(module, tmp_path):
