@@ -50,6 +50,7 @@ page = st.navigation(
 )
 shared.require_visitor()
 shared.offer_sign_out()
+shared.go_on(page.url_path, {name for pages in PAGES.values() for name, *_ in pages})
 shared.return_large_blocks()
 try:
     page.run()

@@ -2,6 +2,7 @@
 
 from pages.shared.access import (
     cancel,
+    go_on,
     is_stranger,
     may_cancel,
     offer_sign_out,
@@ -54,6 +55,7 @@ __all__ = [
     "empty",
     "escaped",
     "finished_runs",
+    "go_on",
     "header",
     "headline",
     "is_stranger",

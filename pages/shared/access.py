@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal, NoReturn
 
 import streamlit as st
@@ -11,6 +12,7 @@ from emap_core.access import Policy, check_host
 from emap_core.errors import AccessError, EmapError
 from emap_core.jobs import Job, Work
 from pages.shared.escape import plain
+from pages.shared.way_back import go_to_wanted_page, keep_wanted_page
 
 _LEAVING = "signing-out"
 
@@ -58,6 +60,7 @@ def require_visitor() -> None:
         if _LEAVING in st.session_state:
             st.info("Signing out…", icon=":material/logout:")
         else:
+            keep_wanted_page()
             st.button("Sign in", type="primary", icon=":material/login:", on_click=st.login)
         st.stop()
     st.button("Sign out", icon=":material/logout:", on_click=_sign_out)
@@ -70,6 +73,12 @@ def offer_sign_out() -> None:
         with st.sidebar:
             st.caption(plain(_address() or "signed in"))
             st.button("Sign out", icon=":material/logout:", on_click=_sign_out)
+
+
+def go_on(here: str, names: Collection[str]) -> None:
+    """Take whoever has just signed in from the first page to the one they asked for."""
+    if _has_sign_in():
+        go_to_wanted_page(here, names)
 
 
 def visitor() -> str | None:

@@ -175,7 +175,16 @@ server_metadata_url = "{issuer}/.well-known/openid-configuration"
         page.goto(f"{url}/overview?run=it")
         expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=WAIT)
         sees_only("Sign in")
-        assert gone == ["eve@example.org", "ada@example.org"]
+        # Who came by a link gets there, and later to the first page like everybody else.
+        sign_in("ada@example.org")
+        expect(page.get_by_text("Do interactions matter here?")).to_be_visible(timeout=WAIT)
+        assert page.url == f"{url}/overview?run=it"
+        page.goto(url)
+        expect(page.get_by_text("40 examples").first).to_be_visible(timeout=WAIT)
+        assert page.url == f"{url}/"
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=WAIT)
+        assert gone == ["eve@example.org", "ada@example.org", "ada@example.org"]
 
         # A cookie that somebody wrote without the server's secret is nobody's.
         forged = "eyJlbWFpbCI6ImFkYUBleGFtcGxlLm9yZyIsImlzX2xvZ2dlZF9pbiI6dHJ1ZX0.Zx.Zx"
