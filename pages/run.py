@@ -173,16 +173,22 @@ def _columns(data: str) -> list[str]:
     """Draw the first rows of a table and what each column is; return arguments of the loader."""
     try:
         shared.policy().check_data(data)
-        found = _preview(data)
+        found = _preview(data, st.session_state.get(f"run-split-{data}"))
     except EmapError as error:
         st.error(shared.plain(error), icon=":material/error:")
         return []
     if found is None:
         return []
-    st.markdown(f"**The first of {found.n_rows:,} rows.** Which column is what?")
+    arguments = []
+    if found.splits:
+        split = st.segmented_control(
+            "Split", found.splits, default=found.splits[0], key=f"run-split-{data}", required=True
+        )
+        arguments.append(f"split={split}")
+    of_all = "rows" if found.n_rows is None else f"of {found.n_rows:,} rows"
+    st.markdown(f"**The first {of_all}.** Which column is what?")
     st.dataframe(visible_table(found.rows), hide_index=True)
     boxes = [(what, names) for what, names in found.offered.items() if names]
-    arguments = []
     for side, (what, names) in zip(st.columns(len(boxes)), boxes, strict=True):
         taken, none = found.taken[what], NONE.get(what)
         start = taken or none
@@ -207,8 +213,8 @@ def _columns(data: str) -> list[str]:
 
 
 @st.cache_data(max_entries=20, ttl=60, show_spinner="Reading the table …")
-def _preview(data: str) -> Preview | None:
-    return preview_table(data)
+def _preview(data: str, split: str | None) -> Preview | None:
+    return preview_table(data, split=split)
 
 
 def _spec(label: str, demos: list[str], key: str, loaders: dict[str, str]) -> str:

@@ -39,10 +39,35 @@ def load(name: str, split: str | None = None, **columns: Any) -> Examples:
     folder = Path(name)
     if not folder.is_dir():
         return _from_hub(name, split, columns)
-    if (folder / _SPLITS_FILE).is_file():
-        file = folder / _SPLITS_FILE
-        splits = [_within(file, one) for one in _listed(file, _described(file), "splits")]
+    if splits := saved_splits(folder):
         folder = folder / _one_of(splits, split, name)
+    return table_dataset(read_saved(folder), str(folder), folder, columns)
+
+
+def saved_splits(folder: Path) -> list[str]:
+    """Return the names of the splits in a folder of ``save_to_disk``, none for a single dataset.
+
+    Raises
+    ------
+    DatasetError
+        If what names them cannot be read.
+    """
+    file = folder / _SPLITS_FILE
+    if not file.is_file():
+        return []
+    return [_within(file, one) for one in _listed(file, _described(file), "splits")]
+
+
+def read_saved(folder: Path) -> pd.DataFrame:
+    """Return the table in the folder of a single dataset that ``save_to_disk`` wrote.
+
+    Raises
+    ------
+    SpecError
+        If it is no such folder.
+    DatasetError
+        If it cannot be read.
+    """
     state_file = folder / _DATA_FILE
     if not state_file.is_file():
         raise SpecError(
@@ -62,7 +87,7 @@ def load(name: str, split: str | None = None, **columns: Any) -> Examples:
             raise DatasetError(f"{file} does not exist, which {_DATA_FILE} names") from error
         except (pa.ArrowException, OSError, ValueError) as error:
             raise DatasetError(f"{file} cannot be read: {error}") from error
-    return table_dataset(_joined(parts, folder), str(folder), folder, columns)
+    return _joined(parts, folder)
 
 
 def _joined(parts: list[pa.Table], source: str | Path) -> pd.DataFrame:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from emap_core.datasets.hf import read_saved, saved_splits
 from emap_core.datasets.regions import look_like_regions
 from emap_core.datasets.table import guess_columns
 from emap_core.datasets.table_files import read_table
+from emap_core.datasets.webdataset import read_shards
 
-TABLES = ("csv", "jsonl", "parquet", "imagefolder")
-"""Prefixes of specs that name a table."""
+_FILES = ("csv", "jsonl", "parquet", "imagefolder")
 
 
 @dataclass(frozen=True)
@@ -23,22 +25,25 @@ class Preview:
     ----------
     rows : DataFrame
         The first rows, every value as words; images within the table are named by their size.
-    n_rows : int
-        Rows in all.
+    n_rows : int or None
+        Rows in all, where they are counted without reading all.
     taken : dict
         For ``text``, ``image``, ``label`` and ``regions`` the column that is taken for it, or None.
     offered : dict
         For each of these the columns that it may be.
+    splits : list of str
+        Of a saved dataset, the first of which is shown where none was chosen.
     """
 
     rows: pd.DataFrame
-    n_rows: int
+    n_rows: int | None
     taken: dict[str, str | None]
     offered: dict[str, list[str]]
+    splits: list[str]
 
 
-def preview_table(spec: str, n_rows: int = 5) -> Preview | None:
-    """Return the first rows of what a spec names; None where it names no table.
+def preview_table(spec: str, n_rows: int = 5, split: str | None = None) -> Preview | None:
+    """Return the first rows of what a spec names; None where it names no table of this machine.
 
     Raises
     ------
@@ -46,9 +51,16 @@ def preview_table(spec: str, n_rows: int = 5) -> Preview | None:
         If there is no such file or it cannot be read.
     """
     prefix, _, path = spec.partition(":")
-    if prefix not in TABLES:
+    splits: list[str] = []
+    if prefix in _FILES:
+        table = read_table(prefix, path)
+    elif prefix == "webdataset":
+        table = read_shards(path, n_rows)
+    elif prefix == "hf" and Path(path).is_dir():
+        splits = saved_splits(Path(path))
+        table = read_saved(Path(path, split or splits[0]) if splits else Path(path))
+    else:
         return None
-    table = read_table(prefix, path)
     taken = guess_columns(table)
     if prefix == "imagefolder" and "file_name" in table:
         taken["image"] = "file_name"
@@ -56,7 +68,7 @@ def preview_table(spec: str, n_rows: int = 5) -> Preview | None:
     offered = dict.fromkeys(("text", "image", "label"), names)
     offered["regions"] = [name for name in names if look_like_regions(table[name].tolist())]
     rows = table.head(n_rows).astype(object).map(_in_words)
-    return Preview(rows, len(table), taken, offered)
+    return Preview(rows, None if prefix == "webdataset" else len(table), taken, offered, splits)
 
 
 def _in_words(value: Any) -> str:

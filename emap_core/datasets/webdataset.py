@@ -30,6 +30,19 @@ def load(pattern: str, **columns: Any) -> Examples:
     DatasetError
         If a shard cannot be read, or a file in it.
     """
+    return table_dataset(read_shards(pattern), pattern, Path(), {"id_column": "__key__"} | columns)
+
+
+def read_shards(pattern: str, n_examples: int | None = None) -> pd.DataFrame:
+    """Return the table in all shards that fit a pattern, or no more than its first rows.
+
+    Raises
+    ------
+    SpecError
+        If no file fits.
+    DatasetError
+        If a shard cannot be read.
+    """
     shards = sorted(glob.glob(pattern))  # noqa: PTH207 - a pattern may be absolute
     if not shards:
         raise SpecError(f"no file fits {pattern}")
@@ -37,6 +50,8 @@ def load(pattern: str, **columns: Any) -> Examples:
     names: dict[str, str] = {}
     wrong: dict[str, str] = {}
     for shard in shards:
+        if len(examples) == n_examples:
+            break
         try:
             with tarfile.open(shard) as opened:
                 for member in opened:
@@ -45,6 +60,8 @@ def load(pattern: str, **columns: Any) -> Examples:
                         name, _, ending = file.partition(".")
                         key = f"{folder}/{name}" if folder else name
                         example = f"{shard} {key}"
+                        if len(examples) == n_examples and example not in examples:
+                            break
                         names[example] = f"example {key!r} in {Path(shard).name}"
                         row = examples.setdefault(example, {"__key__": key})
                         try:
@@ -58,7 +75,7 @@ def load(pattern: str, **columns: Any) -> Examples:
     # Nobody sees rows in shards, but everybody sees the names of files.
     table.attrs["rows"] = list(names.values())
     table.attrs["wrong"] = {row: wrong[one] for row, one in enumerate(examples) if one in wrong}
-    return table_dataset(table, pattern, Path(), {"id_column": "__key__"} | columns)
+    return table
 
 
 class _UnreadableError(Exception):

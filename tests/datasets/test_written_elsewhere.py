@@ -7,6 +7,7 @@ import pytest
 
 from emap_core.datasets import load_dataset
 from emap_core.datasets.base import find_cells, match_labels
+from emap_core.datasets.preview import preview_table
 from emap_core.errors import DatasetError, SpecError
 
 # Files that the libraries datasets and webdataset wrote; write.py beside them says how.
@@ -40,6 +41,29 @@ def test_of_several_splits_one_is_chosen():
         load_dataset(spec)
     with pytest.raises(DatasetError, match=r"no split 'dev'.*train, test"):
         load_dataset(spec, split="dev")
+
+
+@pytest.mark.parametrize(
+    ("spec", "n_rows", "image"),
+    [
+        (f"hf:{FOLDER / 'datasets_one'}", 4, "bytes"),
+        (f"webdataset:{FOLDER / 'shard-*.tar'}", None, "bytes"),
+    ],
+)
+def test_its_columns_are_shown_before_a_run(spec, n_rows, image):
+    seen = preview_table(spec, 3)
+    assert seen.rows[seen.taken["text"]].tolist() == TEXTS[:3]
+    assert seen.rows[seen.taken["image"]].str.endswith(image).all()
+    assert seen.taken["label"] in seen.offered["label"]
+    assert (seen.n_rows, seen.splits) == (n_rows, [])
+
+
+def test_the_first_split_is_shown_unless_another_is_chosen():
+    spec = f"hf:{FOLDER / 'datasets_splits'}"
+    seen, test = preview_table(spec), preview_table(spec, split="test")
+    assert seen.splits == test.splits == ["train", "test"]
+    assert [one.rows[one.taken["text"]].tolist() for one in (seen, test)] == [TEXTS[:2], TEXTS[2:]]
+    assert preview_table("hf:somebody/colours") is None
 
 
 def test_a_hub_id_is_found_in_the_local_cache(tmp_path, monkeypatch):

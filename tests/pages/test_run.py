@@ -4,6 +4,7 @@ import io
 import json
 import time
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,9 @@ from streamlit.testing.v1.element_tree import Selectbox
 
 from emap_core import jobs
 from emap_core.runs import Run
+
+# What the library datasets wrote.
+SAVED = Path(__file__).parents[1] / "datasets" / "written_elsewhere" / "datasets_splits"
 
 
 @pytest.fixture(autouse=True)
@@ -164,6 +168,19 @@ def typed_specs(monkeypatch):
             return WidgetState(id=box.id, string_value=box.value)
 
     monkeypatch.setattr(Selectbox, "_widget_state", property(state))
+
+
+def test_a_split_of_a_saved_dataset_is_chosen_by_hand(open_page, words, no_runs, typed_specs):
+    app = open_page("run")
+    app.selectbox(key="run-data").set_value(f"hf:{SAVED}").run()
+    (splits,) = app.segmented_control
+    assert (splits.options, splits.value) == (["train", "test"], "train")
+    assert app.dataframe[0].value.iloc[:, 0].tolist() == ["what colour?", "is it red?"]
+    splits.select("test").run()
+    assert app.dataframe[0].value.iloc[:, 0].tolist() == ["is it red?", "what colour?"]
+    button(app, "See what it costs").click().run()
+    until(app, lambda app: app.error or has_button("Start")(app))
+    assert "The first of 2 examples" in words(app)
 
 
 def test_a_checkpoint_that_reads_regions_is_tried_on_the_first_examples(
