@@ -100,6 +100,7 @@ def load_table(
     """
     if not len(table):
         raise DatasetError(f"{source} has no rows")
+    rows = _Rows(source, table, folder, skip_bad)
     columns = Columns(
         text=_needed(source, table, "text", text_column),
         image=_needed(source, table, "image", image_column),
@@ -108,7 +109,6 @@ def load_table(
         regions=_find(source, table, "regions", regions_column),
     )
     names = _class_names(classes, table, columns.label)
-    rows = _Rows(source, table, folder, skip_bad)
     texts = rows.read(columns.text, read_text)
     files = rows.read(columns.image, lambda value: read_image(value, folder), paths=True)
     labels = None
@@ -172,6 +172,8 @@ class _Rows:
         self.wrong: dict[int, str] = {}
         for row, message in table.attrs.get("wrong", {}).items():
             self._refuse(row, f"{self.names[row]}: {message}", DatasetError)
+        # Without a good row there may be no column to speak of.
+        self.kept()
 
     def read(self, column: str, convert: Callable[[Any], Any], *, paths: bool = False) -> list[Any]:
         """Return the values of a column as `convert` makes them, None in bad rows."""

@@ -115,19 +115,23 @@ def _read_csv(file: Path) -> pd.DataFrame:
 
 
 def _read_jsonl(file: Path) -> pd.DataFrame:
-    records = []
+    records: list[dict[str, Any]] = []
+    wrong: dict[int, str] = {}
     with file.open(encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
+            record = {}
             try:
                 record = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise DatasetError(f"line {number} of {file} is no JSON: {error}") from error
-            if not isinstance(record, dict):
-                raise DatasetError(f"line {number} of {file} is no JSON object with named values")
-            records.append(record)
-    return pd.DataFrame(records, dtype=object)
+                if not isinstance(record, dict):
+                    wrong[len(records)] = f"line {number} is no JSON object with named values"
+            except (ValueError, RecursionError) as error:
+                wrong[len(records)] = f"line {number} is no JSON: {error}"
+            records.append(record if isinstance(record, dict) else {})
+    table = pd.DataFrame(records, dtype=object)
+    table.attrs["wrong"] = wrong
+    return table
 
 
 def _read_parquet(file: Path) -> pd.DataFrame:

@@ -215,13 +215,13 @@ def tables() -> list[Bad]:
 
 def lines() -> list[Bad]:
     return [
-        with_lines("list", b"[1, 2]", "line 2 of data.jsonl is no JSON object"),
-        with_lines("word", b'"a"', "line 2 of data.jsonl is no JSON object"),
-        with_lines("number", b"17", "line 2 of data.jsonl is no JSON object"),
-        with_lines("open", b'{"text": "a"', "line 2 of data.jsonl is no JSON"),
-        with_lines("single-quotes", b"{'text': 'a'}", "line 2 of data.jsonl is no JSON"),
+        with_lines("list", b"[1, 2]", "row 2 of data.jsonl: line 2 is no JSON object"),
+        with_lines("word", b'"a"', "row 2 of data.jsonl: line 2 is no JSON object"),
+        with_lines("number", b"17", "row 2 of data.jsonl: line 2 is no JSON object"),
+        with_lines("open", b'{"text": "a"', "row 2 of data.jsonl: line 2 is no JSON"),
+        with_lines("single-quotes", b"{'text': 'a'}", "row 2 of data.jsonl: line 2 is no JSON"),
         with_lines("deep", b'{"a":' * 50_000, "maximum recursion depth"),
-        with_lines("digits", b'{"text": 1' + b"0" * 5000 + b"}", "data.jsonl cannot be read"),
+        with_lines("digits", b'{"text": 1' + b"0" * 5000 + b"}", "data.jsonl: line 2 is no JSON"),
         with_lines("latin-1", b'{"text": "caf\xe9"}', "in another encoding than UTF-8"),
         with_lines("no-text", b'{"image": "good.png"}', "row 2 of data.jsonl, column 'text'"),
         with_lines("null-text", b'{"text": null, "image": "good.png"}', "the text is empty"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -290,6 +291,24 @@ def test_a_bad_row_is_named_or_skipped(kind, bad, folder, table):
     # A run lists it and goes to others, who have no business with folders of this machine.
     assert str(folder) not in data.skipped[0]
     assert all(word in data.skipped[0] for word in [name.format(""), *words]), data.skipped
+
+
+def test_a_torn_line_is_named_or_left_out(folder, table):
+    spec = written(folder, table, "jsonl")
+    file = Path(spec.partition(":")[2])
+    first, second, *others = file.read_text().splitlines(keepends=True)
+    file.write_text(first + "\n" + second[:12] + "\n" + "".join(others))
+    name = rf"row 2 of {file.name}: line 3 is no JSON: "
+    with pytest.raises(DatasetError, match=name.replace(" of ", " of .*")):
+        load_dataset(spec)
+    data = load_dataset(spec, skip_bad=True)
+    assert data.texts == [TEXTS[0], *TEXTS[2:]]
+    assert len(data.skipped) == 1 and data.skipped[0].startswith(name)
+    file.write_text("{\n")
+    with pytest.raises(
+        DatasetError, match=r"no good row; the first: row 1 of .* line 1 is no JSON"
+    ):
+        load_dataset(spec, skip_bad=True)
 
 
 def test_of_a_path_from_elsewhere_only_the_file_is_listed(folder, table, monkeypatch):
