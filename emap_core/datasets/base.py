@@ -329,7 +329,9 @@ def _in_colours(image: Image.Image) -> Image.Image:
         raise ValueError("its pixels are fractions of an unknown range; save it with 8 bits")
     if image.mode == "I" or image.mode.startswith("I;16"):
         # Pillow itself would make every value above 255 white.
-        upper = np.clip(np.asarray(image).astype(np.int64) >> 8, 0, 255)
+        values = np.asarray(image).astype(np.int64)
+        upper = np.clip(values >> 8, 0, 255)
+        upper[values == image.info.get("transparency", -1)] = 255
         return Image.fromarray(upper.astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")

@@ -120,10 +120,11 @@ def png_by_hand(depth, kind, samples, transparent=b""):
         (png_by_hand(16, 6, [65535, 0, 0, 32768]), [[255, 127, 127]]),
         (png_by_hand(16, 4, [0, 32768]), [[127, 127, 127]]),
         (png_by_hand(8, 0, [40, 80], b"\0\x28"), [[255, 255, 255], [80, 80, 80]]),
+        (png_by_hand(16, 0, [5, 6, 999], b"\0\5"), [[255, 255, 255], [0, 0, 0], [3, 3, 3]]),
         (png_by_hand(8, 2, [1, 2, 3, 4, 5, 6], b"\0\1\0\2\0\3"), [[255, 255, 255], [4, 5, 6]]),
         (b"P5 2 1 65535\n" + bytes([40, 9, 80, 200]), [[40, 40, 40], [80, 80, 80]]),
     ],
-    ids=["rgb-16", "rgba-16", "grey-alpha-16", "grey-key", "rgb-key", "pgm-16"],
+    ids=["rgb-16", "rgba-16", "grey-alpha-16", "grey-key", "grey-key-16", "rgb-key", "pgm-16"],
 )
 def test_files_put_together_by_hand_have_the_pixels_of_their_specification(content, pixels):
     assert opened(content).tolist() == [pixels]
