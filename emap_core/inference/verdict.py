@@ -28,7 +28,7 @@ class Verdict:
     ----------
     kind : str
         ``relies``, ``small``, ``none``, ``undecided`` or ``hurts``; ``variance`` without labels,
-        ``undefined`` where the metric is.
+        ``undefined`` where the metric is, or nothing varies.
     sentence : str
         The verdict with its numbers.
     details : tuple of str
@@ -71,6 +71,12 @@ def verdict(
     """
     if gap is None:
         return _of_variance(interaction_share, space)
+    if interaction_share is not None and not isfinite(interaction_share):
+        return Verdict(
+            "undefined",
+            "No text and no image changes what the model says: there is nothing to split into "
+            "parts.",
+        )
     which = metric(gap.metric)
     if not isfinite(gap.difference):
         reason = why_undefined or "too little is left to compute it from"

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import torch
 
-from emap_core.errors import MissingExtraError, SpecError
+from emap_core.errors import MissingExtraError, ModelError, SpecError
 from emap_core.specs import check_arguments, import_name
 
 FAMILIES = {
@@ -129,6 +129,22 @@ def names_of_classes(classes: str | Sequence[str] | None) -> list[str] | None:
     if isinstance(classes, str):
         classes = classes.split(",")
     return None if classes is None else [name.strip() for name in classes]
+
+
+def check_known(tokenizer: Any, classes: Sequence[str]) -> None:
+    """Raise a `ModelError` if a tokenizer lacks words of two classes and takes them for the same.
+
+    No output could tell them apart.
+    """
+    read: dict[tuple[int, ...], str] = {}
+    for name in classes:
+        words = tuple(tokenizer(name, add_special_tokens=False)["input_ids"])
+        other = read.setdefault(words, name)
+        if other != name and tokenizer.unk_token_id in words:
+            raise ModelError(
+                f"the classes {other!r} and {name!r} are the same to the model's tokenizer, which "
+                "knows not all of their words"
+            )
 
 
 def _folder(name: str) -> Path:

@@ -9,7 +9,7 @@ import torch
 
 from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
-from emap_core.models.hf import Checkpoint, FromCheckpoint, names_of_classes
+from emap_core.models.hf import Checkpoint, FromCheckpoint, check_known, names_of_classes
 from emap_core.models.pictures import in_colours
 
 
@@ -72,6 +72,7 @@ class BlipAnswering(BlipMatching):
         """Return the logits of B aligned pairs, shape (B, C)."""
         if not self.classes:
             raise ModelError("the model answers from a list, and there is none: give classes=")
+        check_known(self._processor.tokenizer, self.classes)
         read = self._read(text_states, image_states)
         lengths = text_states["seen"].sum(1)
         logits = torch.empty(len(read), len(self.classes), device=read.device)

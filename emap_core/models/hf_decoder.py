@@ -10,7 +10,7 @@ from PIL import Image
 
 from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
-from emap_core.models.hf import Checkpoint, FromCheckpoint, names_of_classes
+from emap_core.models.hf import Checkpoint, FromCheckpoint, check_known, names_of_classes
 from emap_core.models.pictures import in_colours
 from emap_core.models.states import take
 
@@ -115,6 +115,7 @@ class Decoder(FromCheckpoint):
         start = first.float().log_softmax(-1)
         kept = [(layer.keys, layer.values) for layer in cache.layers]
         tokenizer = self._processor.tokenizer
+        check_known(tokenizer, self.classes)
         logits = []
         for answer in self.classes:
             said = tokenizer(answer, add_special_tokens=False)["input_ids"]

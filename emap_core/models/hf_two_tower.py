@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
-from emap_core.models.hf import Checkpoint, FromCheckpoint, names_of_classes
+from emap_core.models.hf import Checkpoint, FromCheckpoint, check_known, names_of_classes
 from emap_core.models.pictures import in_colours
 
 _PADS_TO_THE_END = ("SiglipModel", "Siglip2Model")
@@ -93,6 +93,7 @@ class Prompts(TwoTower):
         """Return an embedding for each text and class, shape (B, C, D)."""
         if not self.classes:
             raise ModelError("the template has {label}, but there are no classes: give classes=")
+        check_known(self._processor.tokenizer, self.classes)
         prompts = [
             self._template.replace("{text}", text).replace("{label}", name)
             for text in texts

@@ -124,6 +124,8 @@ def test_without_labels_the_sentence_is_about_variance_alone():
         "Interactions carry 42% of the variance of the probabilities; without labels"
     )
     assert "never varies" in verdict(None, interaction_share=float("nan")).sentence
+    constant = verdict(_gap(0.6, 0.6, 0.0, 0.0), interaction_share=float("nan"))
+    assert constant.kind == "undefined" and "nothing to split" in constant.sentence
 
 
 def test_an_undefined_metric_says_why():

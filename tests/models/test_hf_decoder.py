@@ -429,6 +429,13 @@ def test_an_image_goes_through_the_vision_tower_once(checkpoint):
     assert sum(seen) == len(images())
 
 
+def test_answers_that_are_the_same_to_the_tokenizer_are_named(checkpoint):
+    folder, _, _ = checkpoint(llava)
+    with pytest.raises(ModelError, match="'yes' and 'no' are the same to the model's tokenizer"):
+        grid_of(load_model(f"hf:{folder}", classes=["yes", "red", "no"]))
+    assert grid_of(load_model(f"hf:{folder}", classes=["yes", "red"])).shape == (3, 3, 2)
+
+
 def test_answers_and_prompts_that_cannot_be_used_are_named(checkpoint):
     folder, _, _ = checkpoint(llava)
     opened = load_model(f"hf:{folder}")
