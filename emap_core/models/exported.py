@@ -19,7 +19,7 @@ import json
 import math
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +233,18 @@ def _model(file: Path, run: Run, move: Callable[[str], Any] | None) -> ExportedM
     return ExportedModel(description, tokenizer, run, move, digest.hexdigest()[:16])
 
 
+def _check_names(given: Any) -> None:
+    if not isinstance(given, dict):
+        raise ValueError("expected an object with names and values")
+    known = [one.name for one in fields(Description)]
+    for name in given:
+        if name not in known:
+            raise ValueError(f"it has {name!r:.80}, which is none of {', '.join(known)}")
+    for name in ("tokenizer", "image_size"):
+        if name not in given:
+            raise ValueError(f"it has no {name}")
+
+
 def _described(beside: Path) -> Description:
     if not beside.is_file():
         raise SpecError(
@@ -241,6 +253,7 @@ def _described(beside: Path) -> Description:
         )
     try:
         given = json.loads(beside.read_text())
+        _check_names(given)
         return Description(**given)
     except (TypeError, ValueError, RecursionError) as error:
         raise SpecError(f"{beside} is no description of a model: {error}") from error

@@ -119,7 +119,12 @@ def test_a_tokenizer_without_a_number_for_unknown_words_is_named(folder):
     [
         (lambda f: (f / "model.json").unlink(), ["model.json", "tokenizer"]),
         (lambda f: (f / "model.json").write_text("{"), ["model.json", "no description"]),
-        (lambda f: (f / "model.json").write_text('{"size": 3}'), ["model.json", "size"]),
+        (
+            lambda f: (f / "model.json").write_text('{"size": 3}'),
+            ["model.json", "it has 'size', which is none of tokenizer, image_size"],
+        ),
+        (lambda f: (f / "model.json").write_text('{"tokenizer": "a"}'), ["it has no image_size"]),
+        (lambda f: (f / "model.json").write_text("[]"), ["expected an object with names"]),
         (lambda f: (f / "words.json").unlink(), ["words.json", "not exist"]),
         (lambda f: (f / "model.pt").write_bytes(b"torn"), ["model.pt", "cannot be loaded"]),
         (lambda f: (f / "model.pt").unlink(), ["no file model.pt"]),
