@@ -75,7 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except EmapError as error:
         if getattr(arguments, "progress", None) == "json":
             print(json.dumps({"event": "failed", "message": str(error)}), flush=True)
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        said = " ".join(str(error).split()).replace("(skip_bad leaves", "(--skip-bad leaves")
+        print(f"error: {said}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         return 0
@@ -329,6 +330,8 @@ def _figures(arguments: argparse.Namespace) -> None:
 def _print_run(run: Any) -> None:
     import pandas as pd
 
+    from emap_core.figures.visible import visible
+
     n = run.manifest
     verdict = run.verdict()
     print("\n".join((verdict.sentence, *verdict.details)))
@@ -349,8 +352,9 @@ def _print_run(run: Any) -> None:
     parts = ", ".join(
         f"{part} {share:.3g}"
         for part, share in zip(("text", "image", "interaction"), shares, strict=True)
+        if share == share
     )
-    print(f"Shares of the variance, pooled over classes: {parts}")
+    print(f"Shares of the variance, pooled over classes: {parts or 'none, nothing varies'}")
     kinds = run.proportions("kind")
     if kinds:
         print("Examples: " + ", ".join(f"{kind} {one.value:.1%}" for kind, one in kinds.items()))
@@ -362,7 +366,13 @@ def _print_run(run: Any) -> None:
         f"{_KEPT[n['keep']]} kept in {run.path}"
     )
     if run.skipped:
-        print(f"{run.skipped_note}; the first: {run.skipped[0]}")
+        print(f"{run.skipped_note}:")
+        print("\n".join(f"  {visible(row)}" for row in run.skipped[:_MOST_SKIPPED]))
+        if len(run.skipped) > _MOST_SKIPPED:
+            print(f"  and {len(run.skipped) - _MOST_SKIPPED:,} more, all of them in --json")
+
+
+_MOST_SKIPPED = 20
 
 
 def _print_preview(found: Any) -> None:

@@ -155,7 +155,11 @@ def test_columns_of_a_table_are_named_and_bad_rows_left_out(here, capsys):
     (here / "missing.png").unlink()
     work[work.index("csv:table.csv")] = f"csv:{here / 'table.csv'}"
     assert main([*work, "--skip-bad", "--out", "run"]) == 0
-    assert "2 rows were left out; the first: image missing.png in row 5" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "2 rows were left out:\n  image missing.png in row 5" in said
+    assert "\n  row 6 of " in said
+    assert main(["show", "run", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["skipped"]) == 2
     run = emap.Run.load("run")
     assert run.ids == ["1", "2", "3", "4", *map(str, range(7, 12))]
     assert [run.classes[label] for label in run.labels] == [rows[int(i) - 1][2] for i in run.ids]

@@ -518,6 +518,7 @@ class Run:
                 "notes": found.notes,
             },
             "subsample": self._subsample_record(),
+            "skipped": self.skipped,
             "verdict": str(self.verdict()),
             "run": self.id,
             "model": manifest["model"],

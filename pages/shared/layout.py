@@ -76,9 +76,12 @@ def say(sentence: str) -> None:
 
 def about(manifest: Mapping[str, Any]) -> str:
     """Return what a run is about in one line: model, data, numbers of examples, texts, images."""
+    skipped = len(manifest.get("skipped") or [])
     return (
         f"{manifest.get('model', 'model')} on {manifest.get('dataset', 'data')} · "
-        f"{manifest.get('n_examples', 0):,} examples · "
+        f"{manifest.get('n_examples', 0):,} examples"
+        + (f" ({skipped:,} left out)" if skipped else "")
+        + " · "
         f"{manifest.get('n_texts', 0):,} texts × {manifest.get('n_images', 0):,} images"
     )
 
