@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 import streamlit as st
 
 from emap_core import jobs
+from emap_core.access import uploads
 from emap_core.datasets import LOADERS as DATA_LOADERS
 from emap_core.datasets.demo import NAMES as DEMO_DATA
 from emap_core.datasets.preview import Preview, preview_table
-from emap_core.datasets.upload import KINDS, receive
+from emap_core.datasets.upload import KINDS, as_uploaded, receive
 from emap_core.engine.settings import METHODS
 from emap_core.engine.space import SPACES
 from emap_core.errors import EmapError
@@ -19,7 +21,6 @@ from emap_core.figures.visible import visible_table
 from emap_core.jobs import Job, Work
 from emap_core.models import LOADERS as MODEL_LOADERS
 from emap_core.models.demo_networks import ARCHITECTURES
-from emap_core.runs.folder import runs_root
 from pages import shared
 
 ANSWERS = {
@@ -29,6 +30,7 @@ ANSWERS = {
     "sums": "Sums only: small, for the table and the scatter",
 }
 NONE = {"label": "(no labels)", "regions": "(no regions)"}
+LEAVE_OUT = "Leave out rows with something wrong"
 KEPT = {"grid": "the whole grid", "classes": "the grid of some classes", "sums": "sums only"}
 
 
@@ -100,7 +102,7 @@ def _followed_job(job: Job) -> None:
             )
             return
         if job.error:
-            st.error(shared.plain(job.error), icon=":material/error:")
+            st.error(_said(job.error), icon=":material/error:")
         if _why_not() is not None:
             return
         if job.work is None:
@@ -126,7 +128,14 @@ def _other_job(job: Job) -> None:
 def _name(job: Job) -> str:
     if job.work is None:
         return job.run_id or job.id
-    return f"{job.work.model} on {job.work.data}"
+    return f"{job.work.model} on {as_uploaded(job.work.data, uploads())}"
+
+
+def _said(error: str) -> str:
+    """Return what a job's error says to somebody who clicks, safe inside Markdown."""
+    hint = r"\((skip_bad|--skip-bad) leaves such rows out\)"
+    error = re.sub(hint, f"(“{LEAVE_OUT}” goes on without)", as_uploaded(error, uploads()))
+    return shared.plain(error)
 
 
 def _form() -> Work:
@@ -166,7 +175,7 @@ def _uploaded() -> str | None:
 
 @st.cache_data(max_entries=20, show_spinner="Unpacking …")
 def _received(name: str, content: bytes) -> str:
-    return receive(name, content, runs_root() / ".uploads")
+    return receive(name, content, uploads())
 
 
 def _columns(data: str) -> list[str]:
@@ -175,7 +184,7 @@ def _columns(data: str) -> list[str]:
         shared.policy().check_data(data)
         found = _preview(data, st.session_state.get(f"run-split-{data}"))
     except EmapError as error:
-        st.error(shared.plain(error), icon=":material/error:")
+        st.error(_said(str(error)), icon=":material/error:")
         return []
     if found is None:
         return []
@@ -203,7 +212,7 @@ def _columns(data: str) -> list[str]:
         if chosen is not None and chosen != start:
             arguments.append(f"{what}_column={'' if chosen == none else chosen}")
     if st.checkbox(
-        "Leave out rows with something wrong",
+        LEAVE_OUT,
         key="run-skip-bad",
         help="They are listed in the run. Otherwise the first one stops it.",
         persist_state="session",
@@ -225,6 +234,7 @@ def _spec(label: str, demos: list[str], key: str, loaders: dict[str, str]) -> st
         demos,
         index=demos.index(first),
         key=f"run-{key}",
+        disabled=key == "data" and st.session_state.get("run-upload") is not None,
         accept_new_options=True,
         persist_state="session",
         help=shared.plain(
@@ -320,9 +330,7 @@ def _cost(work: Work, plan: Job | None) -> None:
         return
     found = plan is not None and plan.state == "finished"
     if plan is not None and not found:
-        st.error(
-            shared.plain(plan.error or f"The check was {plan.state}."), icon=":material/error:"
-        )
+        st.error(_said(plan.error or f"The check was {plan.state}."), icon=":material/error:")
     if found:
         _first_rows(plan.event)
         pairs, time, disk = st.columns(3)

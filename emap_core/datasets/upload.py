@@ -55,6 +55,11 @@ def receive(name: str, content: bytes, folder: Path) -> str:
     return _spec_of(_top(unpacked), name, stem)
 
 
+def as_uploaded(words: str, folder: Path) -> str:
+    """Return words in which uploaded files are called as in their archive, without `folder`."""
+    return re.sub(re.escape(str(folder)) + r"/[0-9a-f]{16}/", "", words)
+
+
 def _top(folder: Path) -> Path:
     """Return where the table is: archives often hold one folder with everything in it."""
     inside = [path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX"))]

@@ -141,7 +141,10 @@ def test_an_uploaded_zip_shows_its_rows_and_what_each_column_is(open_page, words
     boxes["Label"].select("verdict").run()
     button(app, "See what it costs").click().run()
     until(app, lambda app: app.error)
-    assert "none.png in row 4 of " in app.error[0].value.replace("\\", "")
+    said = app.error[0].value.replace("\\", "")
+    assert said.startswith("image photos/photos/none.png in row 4 of photos/photos/metadata.csv")
+    assert "“Leave out rows with something wrong” goes on without" in said
+    assert app.selectbox(key="run-data").disabled
     app.checkbox(key="run-skip-bad").check().run()
     button(app, "See what it costs").click().run()
     until(app, has_button("Start"))
