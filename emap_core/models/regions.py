@@ -78,7 +78,7 @@ def _regions(model: str, image: Any, expected: str) -> dict[str, torch.Tensor]:
         image = Path(image)
     if not isinstance(image, Path | Mapping):
         raise ModelError(
-            f"{model} reads regions, not a {type(image).__name__}; expected a column of regions "
+            f"{model} reads regions, and the data has none; expected a column of regions "
             f"(regions_column), or the dataset's image_inputs, with {expected}"
         )
     try:
