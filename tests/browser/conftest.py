@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 import served
+from browsing import WAIT
 
 HOUSE = Path(__file__).parents[2]
-WAIT = 180_000
-"""Milliseconds: a loaded machine of two cores takes its time."""
 
 
 @pytest.fixture(scope="session")

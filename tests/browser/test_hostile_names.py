@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+from browsing import come_to_rest
 from samples import Staged, make_examples
 
 import emap_core as emap
@@ -13,7 +14,6 @@ from emap_core.report import write_report
 from emap_core.runs import Run
 from pages.shared.selection import view_key
 
-WAIT = 60_000
 HTML = "<img src=x onerror=window.hacked=1>"
 MARKDOWN = "**bold** [x](javascript:alert(1)) ![x](https://evil.example/x.png) `code` :red[red]"
 COMMANDS = "$x^2$ :material/bomb: :bomb: </script><script>window.hacked=1</script>"
@@ -86,17 +86,6 @@ def harm(page):
     """Return what on a page is more than text."""
     ran = page.evaluate("window.hacked")
     return page.evaluate(RENDERED) + page.evaluate(TURNED) + ([] if ran is None else [ran])
-
-
-def come_to_rest(page):
-    page.locator("h1").first.wait_for(timeout=WAIT)
-    before = None
-    for _ in range(100):
-        now = page.locator("body").inner_text()
-        if now == before and not page.locator("[data-testid=stStatusWidget]").count():
-            return
-        before = now
-        page.wait_for_timeout(250)
 
 
 def test_no_name_or_text_is_more_than_text_on_any_page(app_url, browser_page, tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
 import pytest
+from browsing import WAIT, come_to_rest, type_into
 
 from emap_core.runs import Run
 
@@ -59,8 +60,6 @@ CELL = """
 }
 """
 
-WAIT = 180_000
-
 
 def click_in(page, plot, place, address, settings=None) -> dict:
     """Click where `place` says until the URL is like `address`; return what `place` said."""
@@ -80,22 +79,6 @@ def click_in(page, plot, place, address, settings=None) -> dict:
             continue
         return point
     raise AssertionError(f"six clicks did not lead to {address}")
-
-
-def come_to_rest(page, plot=None):
-    """Wait until the app computes nothing and the plot stays where it is."""
-    before = None
-    for _ in range(WAIT // 500):
-        box = "the page"
-        if plot is not None:
-            plot.scroll_into_view_if_needed()
-            box = plot.evaluate(
-                "plot => plot._fullData?.length && plot.getBoundingClientRect().toJSON()"
-            )
-        if box and box == before and not page.locator("[data-testid=stStatusWidget]").count():
-            return
-        before = box
-        page.wait_for_timeout(500)
 
 
 def key_of(page, name):
@@ -166,8 +149,7 @@ def test_the_whole_way_from_the_demo_button_to_a_colleague(app_url, browser_page
     come_to_rest(page)
     other = 4 if image != 4 else 5
     field = page.get_by_label(re.compile("^Another image"))
-    field.fill(str(other + 1))
-    field.press("Enter")
+    type_into(page, field, str(other + 1))
     sees(f"“{text}” with image {other + 1} (")
 
     # Modes: how much the first ones explain, with texts and pictures at both ends.
@@ -185,16 +167,13 @@ def test_the_whole_way_from_the_demo_button_to_a_colleague(app_url, browser_page
     text = run.texts[run.decomposition.text_index[run.ids.index(chosen)]]
     sees(text, exact=True)
     page.get_by_role("button", name="Filter").click()
-    page.get_by_label("The text contains").fill("circle")
-    page.get_by_label("The text contains").press("Enter")
+    type_into(page, page.get_by_label("The text contains"), "circle")
     inside = sum("circle" in run.texts[u] for u in run.decomposition.text_index)
     sees(f"{inside:,} of 9,673")
     page.keyboard.press("Escape")
     come_to_rest(page)
     name = page.get_by_label(re.compile("^Name for these"))
-    name.fill("about circles")
-    name.press("Enter")
-    come_to_rest(page)
+    type_into(page, name, "about circles")
     save = page.get_by_role("button", name="Save as a slice")
     # While the page is drawn anew, the old button stands beside the new one.
     expect(save).to_have_count(1, timeout=WAIT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from browsing import come_to_rest
 
 pytestmark = pytest.mark.browser
 
@@ -20,9 +21,7 @@ def choose(page, label, spec):
     box.fill(spec)
     box.press("Enter")
     # A click while the page is still being drawn anew would be lost.
-    page.wait_for_timeout(500)
-    page.get_by_test_id("stStatusWidget").wait_for(state="detached")
-    page.wait_for_timeout(500)
+    come_to_rest(page)
 
 
 def test_a_model_or_data_that_cannot_be_is_told_beside_the_button(app_url, browser_page):
