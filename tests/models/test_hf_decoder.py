@@ -117,23 +117,24 @@ def llava_next():
     return transformers.LlavaNextForConditionalGeneration(config), processor
 
 
-def idefics():
-    size = {"longest_edge": 32}
-    words = tokenizer("<fake_token_around_image>", "<global-img>", "<end_of_utterance>")
-    processor = transformers.Idefics3Processor(
-        transformers.Idefics3ImageProcessorPil(size=size, max_image_size={"longest_edge": 16}),
+def idefics(name="Idefics3", processor=None, more=()):
+    words = tokenizer("<fake_token_around_image>", "<global-img>", "<end_of_utterance>", *more)
+    processor = (processor or transformers.Idefics3Processor)(
+        getattr(transformers, f"{name}ImageProcessorPil")(
+            size={"longest_edge": 32}, max_image_size={"longest_edge": 16}
+        ),
         words,
         image_seq_len=4,
         chat_template=TEMPLATE,
     )
-    config = transformers.Idefics3Config(
+    config = getattr(transformers, f"{name}Config")(
         text_config=transformers.LlamaConfig(**TEXT),
         vision_config=VISION | {"patch_size": 4},
         image_token_id=4,
         scale_factor=2,
         pad_token_id=0,
     )
-    return transformers.Idefics3ForConditionalGeneration(config), processor
+    return getattr(transformers, f"{name}ForConditionalGeneration")(config), processor
 
 
 def gemma():
@@ -172,24 +173,8 @@ def for_pictures(name):
 
 def smolvlm():
     pytest.importorskip("num2words")
-    more = ["<fake_token_around_image>", "<global-img>", "<end_of_utterance>"]
     rows = [f"<row_{row}_col_{column}>" for row in (1, 2) for column in (1, 2)]
-    processor = for_pictures("SmolVLMProcessor")(
-        transformers.SmolVLMImageProcessorPil(
-            size={"longest_edge": 32}, max_image_size={"longest_edge": 16}
-        ),
-        tokenizer(*more, *rows),
-        image_seq_len=4,
-        chat_template=TEMPLATE,
-    )
-    config = transformers.SmolVLMConfig(
-        text_config=transformers.LlamaConfig(**TEXT),
-        vision_config=VISION | {"patch_size": 4},
-        image_token_id=4,
-        scale_factor=2,
-        pad_token_id=0,
-    )
-    return transformers.SmolVLMForConditionalGeneration(config), processor
+    return idefics("SmolVLM", for_pictures("SmolVLMProcessor"), rows)
 
 
 MARKS = ["<|vision_start|>", "<|vision_end|>", "<|video_pad|>"]
