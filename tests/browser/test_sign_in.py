@@ -176,9 +176,11 @@ server_metadata_url = "{issuer}/.well-known/openid-configuration"
         expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=WAIT)
         sees_only("Sign in")
         # Who came by a link gets there, and later to the first page like everybody else.
+        page.wait_for_function("document.cookie.includes('emap-lens-page=overview')")
         sign_in("ada@example.org")
         expect(page.get_by_text("Do interactions matter here?")).to_be_visible(timeout=WAIT)
         assert page.url == f"{url}/overview?run=it"
+        page.wait_for_function("!document.cookie.includes('emap-lens-page')")
         page.goto(url)
         expect(page.get_by_text("40 examples").first).to_be_visible(timeout=WAIT)
         assert page.url == f"{url}/"
