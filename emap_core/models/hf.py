@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import torch
 
+from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import MissingExtraError, ModelError, SpecError
 from emap_core.specs import check_arguments, import_name
 
@@ -45,13 +46,7 @@ FAMILIES = {
 }
 """What ``config.architectures`` may say, and the function that makes a model of it."""
 
-_READ_VIDEOS = {
-    "SmolVLMForConditionalGeneration": "SmolVLMProcessor",
-    "Qwen2VLForConditionalGeneration": "Qwen2VLProcessor",
-    "Qwen2_5_VLForConditionalGeneration": "Qwen2_5_VLProcessor",
-    "Qwen3VLForConditionalGeneration": "Qwen3VLProcessor",
-    "InternVLForConditionalGeneration": "InternVLProcessor",
-}
+_READ_VIDEOS = ("SmolVLM", "Qwen2VL", "Qwen2_5_VL", "Qwen3VL", "InternVL")
 _READ_REGIONS = ("Lxmert", "VisualBert")
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
@@ -89,6 +84,34 @@ class FromCheckpoint:
         """Move the model."""
         self.model.to(device)
         return self
+
+
+class ReadsClasses(FromCheckpoint):
+    """What all models share that read the names of their classes: given ones, or those of data."""
+
+    def with_classes(self, classes: Sequence[str]) -> Self:
+        """Take these classes, for instance those of a dataset.
+
+        Raises
+        ------
+        ModelError
+            If the tokenizer lacks words of two of them and takes them for the same.
+        """
+        self._take_classes(classes)
+        self.fingerprint = fingerprint_of(self.fingerprint, *classes)
+        return self
+
+    def _take_classes(self, classes: Sequence[str] | None) -> None:
+        self.classes = None if classes is None else list(classes)
+        tokenizer, read = self._processor.tokenizer, dict[tuple[int, ...], str]()
+        for name in self.classes or ():
+            words = tuple(tokenizer(name, add_special_tokens=False)["input_ids"])
+            other = read.setdefault(words, name)
+            if other != name and tokenizer.unk_token_id in words:
+                raise ModelError(
+                    f"the classes {other!r} and {name!r} are the same to the model's tokenizer, "
+                    "which knows not all of their words"
+                )
 
 
 def load(name: str, **settings: Any) -> Any:
@@ -129,22 +152,6 @@ def names_of_classes(classes: str | Sequence[str] | None) -> list[str] | None:
     if isinstance(classes, str):
         classes = classes.split(",")
     return None if classes is None else [name.strip() for name in classes]
-
-
-def check_known(tokenizer: Any, classes: Sequence[str]) -> None:
-    """Raise a `ModelError` if a tokenizer lacks words of two classes and takes them for the same.
-
-    No output could tell them apart.
-    """
-    read: dict[tuple[int, ...], str] = {}
-    for name in classes:
-        words = tuple(tokenizer(name, add_special_tokens=False)["input_ids"])
-        other = read.setdefault(words, name)
-        if other != name and tokenizer.unk_token_id in words:
-            raise ModelError(
-                f"the classes {other!r} and {name!r} are the same to the model's tokenizer, which "
-                "knows not all of their words"
-            )
 
 
 def _folder(name: str) -> Path:
@@ -203,8 +210,8 @@ def _tokenizer(folder: Path) -> Any:
 def _processor(folder: Path, architecture: str) -> Any:
     from transformers import AutoProcessor
 
-    whole = architecture not in _READ_VIDEOS
-    kind = AutoProcessor if whole else _for_pictures(_READ_VIDEOS[architecture])
+    name = architecture.partition("For")[0]
+    kind = _for_pictures(f"{name}Processor") if name in _READ_VIDEOS else AutoProcessor
     read: Callable[..., Any] = kind.from_pretrained
     if not any((folder / name).is_file() for name in _OF_PROCESSORS):
         raise SpecError(

@@ -7,9 +7,8 @@ from typing import Any
 
 import torch
 
-from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
-from emap_core.models.hf import Checkpoint, FromCheckpoint, check_known, names_of_classes
+from emap_core.models.hf import Checkpoint, FromCheckpoint, ReadsClasses, names_of_classes
 from emap_core.models.pictures import in_colours
 
 
@@ -55,24 +54,17 @@ class BlipMatching(FromCheckpoint):
         return read
 
 
-class BlipAnswering(BlipMatching):
+class BlipAnswering(BlipMatching, ReadsClasses):
     """A logit for each answer: the log-probability that the decoder says it."""
 
     def __init__(self, checkpoint: Checkpoint, classes: Sequence[str] | None) -> None:
         super().__init__(checkpoint)
-        self.classes = None if classes is None else list(classes)
-
-    def with_classes(self, classes: Sequence[str]) -> BlipAnswering:
-        """Take these answers, for instance those of a dataset."""
-        self.classes = list(classes)
-        self.fingerprint = fingerprint_of(self.fingerprint, *self.classes)
-        return self
+        self._take_classes(classes)
 
     def score(self, text_states: Any, image_states: torch.Tensor) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, C)."""
         if not self.classes:
             raise ModelError("the model answers from a list, and there is none: give classes=")
-        check_known(self._processor.tokenizer, self.classes)
         read = self._read(text_states, image_states)
         lengths = text_states["seen"].sum(1)
         logits = torch.empty(len(read), len(self.classes), device=read.device)

@@ -8,16 +8,15 @@ from typing import Any, Literal
 import torch
 from PIL import Image
 
-from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
-from emap_core.models.hf import Checkpoint, FromCheckpoint, check_known, names_of_classes
+from emap_core.models.hf import Checkpoint, ReadsClasses, names_of_classes
 from emap_core.models.pictures import in_colours
 from emap_core.models.states import take
 
 Normalise = Literal["none", "length"]
 
 
-class Decoder(FromCheckpoint):
+class Decoder(ReadsClasses):
     """A logit for each answer: the log-probability that the model writes it after the prompt.
 
     Attention being causal after the image, what the layers keep of the image (keys and values) is
@@ -33,15 +32,10 @@ class Decoder(FromCheckpoint):
         prompt: str | None,
         normalise: Normalise,
     ) -> None:
-        super().__init__(checkpoint, classes)
+        super().__init__(checkpoint)
+        self._take_classes(classes)
         self._prompt = prompt
         self._normalise = normalise
-
-    def with_classes(self, classes: Sequence[str]) -> Decoder:
-        """Take these answers, for instance those of a dataset."""
-        self.classes = list(classes)
-        self.fingerprint = fingerprint_of(self.fingerprint, *self.classes)
-        return self
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
         """Return the words after the image, padded on the left, shapes (B, length)."""
@@ -63,17 +57,16 @@ class Decoder(FromCheckpoint):
         model, some hundred megabytes an image. With them comes how much further on the next word
         stands than by its number, shape (B,): to some models an image is as long as it is wide.
         """
-        pictures = in_colours(images)
-        read, shifts = zip(*map(self._read_image, pictures), strict=True)
-        longest = max(keys.shape[2] for keys, _ in read)
+        read = [self._read_image(image) for image in in_colours(images)]
+        longest = max(keys.shape[2] for keys, _, _ in read)
         shape = (len(read), *read[0][0].shape[:2], longest, read[0][0].shape[3])
         states = {name: read[0][0].new_zeros(shape) for name in ("keys", "values")}
         seen = torch.zeros(len(read), longest, dtype=torch.long, device=self.device)
-        for row, (keys, values) in enumerate(read):
+        for row, (keys, values, _) in enumerate(read):
             states["keys"][row, :, :, longest - keys.shape[2] :] = keys
             states["values"][row, :, :, longest - keys.shape[2] :] = values
             seen[row, longest - keys.shape[2] :] = 1
-        return {**states, "seen": seen, "shift": torch.stack(shifts)}
+        return {**states, "seen": seen, "shift": torch.stack([shift for _, _, shift in read])}
 
     def score(self, text_states: Any, image_states: Any) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, C)."""
@@ -115,7 +108,6 @@ class Decoder(FromCheckpoint):
         start = first.float().log_softmax(-1)
         kept = [(layer.keys, layer.values) for layer in cache.layers]
         tokenizer = self._processor.tokenizer
-        check_known(tokenizer, self.classes)
         logits = []
         for answer in self.classes:
             said = tokenizer(answer, add_special_tokens=False)["input_ids"]
@@ -147,9 +139,7 @@ class Decoder(FromCheckpoint):
         total: torch.Tensor = each.sum(1)
         return total
 
-    def _read_image(
-        self, image: Image.Image
-    ) -> tuple[tuple[torch.Tensor, torch.Tensor], torch.Tensor]:
+    def _read_image(self, image: Image.Image) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         from transformers import DynamicCache
 
         inputs = self._inputs("a", image)
@@ -164,13 +154,13 @@ class Decoder(FromCheckpoint):
             use_cache=True,
             logits_to_keep=1,
         ).past_key_values
-        kept = (
-            torch.stack([layer.keys[0] for layer in cache.layers]),
-            torch.stack([layer.values[0] for layer in cache.layers]),
-        )
         # Qwen's models keep it since they read the image; the others count every token.
         shift = getattr(self.model.model, "rope_deltas", None)
-        return kept, torch.zeros_like(inputs["input_ids"][0, 0]) if shift is None else shift[0, 0]
+        return (
+            torch.stack([layer.keys[0] for layer in cache.layers]),
+            torch.stack([layer.values[0] for layer in cache.layers]),
+            torch.zeros_like(inputs["input_ids"][0, 0]) if shift is None else shift[0, 0],
+        )
 
     def _inputs(self, text: str, image: Image.Image) -> Any:
         # A chat template writes the tokenizer's first token itself.

@@ -9,9 +9,8 @@ from typing import Any, Self
 import torch
 from torch.nn import functional
 
-from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
-from emap_core.models.hf import Checkpoint, FromCheckpoint, check_known, names_of_classes
+from emap_core.models.hf import Checkpoint, FromCheckpoint, ReadsClasses, names_of_classes
 from emap_core.models.pictures import in_colours
 
 _PADS_TO_THE_END = ("SiglipModel", "Siglip2Model")
@@ -72,7 +71,7 @@ class TwoTower(FromCheckpoint):
         return bias
 
 
-class Prompts(TwoTower):
+class Prompts(TwoTower, ReadsClasses):
     """A logit for each class: how well the image fits the text and the class in a template."""
 
     def __init__(
@@ -81,19 +80,12 @@ class Prompts(TwoTower):
         super().__init__(checkpoint)
         self.has_threshold = True
         self._template = template
-        self.classes = None if classes is None else list(classes)
-
-    def with_classes(self, classes: Sequence[str]) -> Prompts:
-        """Take these classes, for instance those of a dataset."""
-        self.classes = list(classes)
-        self.fingerprint = fingerprint_of(self.fingerprint, *self.classes)
-        return self
+        self._take_classes(classes)
 
     def encode_texts(self, texts: list[str]) -> torch.Tensor:
         """Return an embedding for each text and class, shape (B, C, D)."""
         if not self.classes:
             raise ModelError("the template has {label}, but there are no classes: give classes=")
-        check_known(self._processor.tokenizer, self.classes)
         prompts = [
             self._template.replace("{text}", text).replace("{label}", name)
             for text in texts
