@@ -330,8 +330,6 @@ def _figures(arguments: argparse.Namespace) -> None:
 def _print_run(run: Any) -> None:
     import pandas as pd
 
-    from emap_core.figures.visible import visible
-
     n = run.manifest
     verdict = run.verdict()
     print("\n".join((verdict.sentence, *verdict.details)))
@@ -366,13 +364,13 @@ def _print_run(run: Any) -> None:
         f"{_KEPT[n['keep']]} kept in {run.path}"
     )
     if run.skipped:
+        # With it come all figures, which take a moment to load.
+        from emap_core.figures.visible import visible
+
         print(f"{run.skipped_note}:")
         print("\n".join(f"  {visible(row)}" for row in run.skipped[:_MOST_SKIPPED]))
         if len(run.skipped) > _MOST_SKIPPED:
             print(f"  and {len(run.skipped) - _MOST_SKIPPED:,} more, all of them in --json")
-
-
-_MOST_SKIPPED = 20
 
 
 def _print_preview(found: Any) -> None:
@@ -405,6 +403,7 @@ def _print_json(event: dict[str, Any]) -> None:
     print(json.dumps(event), flush=True)
 
 
+_MOST_SKIPPED = 20
 _KEPT = {"grid": "grid", "classes": "grid of some classes", "sums": "sums only"}
 
 

@@ -52,10 +52,11 @@ def preview_table(spec: str, n_rows: int = 5, split: str | None = None) -> Previ
     """
     prefix, _, path = spec.partition(":")
     splits: list[str] = []
+    counted = True
     if prefix in _FILES:
         table = read_table(prefix, path)
     elif prefix == "webdataset":
-        table = read_shards(path, n_rows)
+        table, counted = read_shards(path, n_rows), False
     elif prefix == "hf" and Path(path).is_dir():
         splits = saved_splits(Path(path))
         table = read_saved(Path(path, split or splits[0]) if splits else Path(path))
@@ -68,7 +69,7 @@ def preview_table(spec: str, n_rows: int = 5, split: str | None = None) -> Previ
     offered = dict.fromkeys(("text", "image", "label"), names)
     offered["regions"] = [name for name in names if look_like_regions(table[name].tolist())]
     rows = table.head(n_rows).astype(object).map(_in_words)
-    return Preview(rows, None if prefix == "webdataset" else len(table), taken, offered, splits)
+    return Preview(rows, len(table) if counted else None, taken, offered, splits)
 
 
 def _in_words(value: Any) -> str:

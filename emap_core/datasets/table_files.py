@@ -121,14 +121,15 @@ def _read_jsonl(file: Path) -> pd.DataFrame:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
-            record = {}
             try:
                 record = json.loads(line)
-                if not isinstance(record, dict):
-                    wrong[len(records)] = f"line {number} is no JSON object with named values"
             except (ValueError, RecursionError) as error:
                 wrong[len(records)] = f"line {number} is no JSON: {error}"
-            records.append(record if isinstance(record, dict) else {})
+                record = {}
+            if not isinstance(record, dict):
+                wrong[len(records)] = f"line {number} is no JSON object with named values"
+                record = {}
+            records.append(record)
     table = pd.DataFrame(records, dtype=object)
     table.attrs["wrong"] = wrong
     return table

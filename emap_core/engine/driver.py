@@ -307,7 +307,7 @@ def _estimate(work: Work, workers: Workers, n_previews: int, overhead: float) ->
         seconds=n_pairs / work.probe.pairs_per_second + overhead,
         grid_bytes=work.grid_bytes,
         keep=work.keep,
-        device=work.device if work.settings.engine == "local" else f"one worker ({work.device})",
+        device=work.device if isinstance(workers, LocalWorker) else f"one worker ({work.device})",
         task=work.task,
         space=work.settings.space,
         classes=work.classes,

@@ -237,7 +237,8 @@ def prepare(
 ) -> Work:
     """Load a model and a dataset, and find the cells of the grid.
 
-    Nothing is evaluated and nothing is written.
+    Nothing is written, and nothing evaluated but one pair of a model and data that name no
+    classes where bad rows are left out.
 
     Raises
     ------
@@ -322,7 +323,10 @@ def _n_numbered_classes(scorer: Scorer, dataset: Any) -> int | None:
     A single output is none of several classes, which `match_labels` has more to say about.
     """
     named = scorer.classes or dataset.classes
-    if named or not getattr(dataset, "skip_bad", False) or hasattr(scorer.model, "grid_for"):
+    numbered = dataset.labels is not None and dataset.task in ("multiclass", "multilabel")
+    if named or not numbered or not getattr(dataset, "skip_bad", False):
+        return None
+    if hasattr(scorer.model, "grid_for"):
         return None
     inputs = getattr(dataset, "image_inputs", None)
     image = (dataset.images if inputs is None else inputs)[0]
