@@ -66,6 +66,16 @@ def credit(scored: Scored) -> Array:
     return np.asarray(np.take_along_axis(credit, chosen, axis=-1)[..., 0])
 
 
+def absolute_error(scored: Scored) -> Array:
+    """Return the distance of each prediction from its target, the mean over outputs."""
+    return np.asarray(np.abs(scored.labels - scored.scores).mean(axis=-1))
+
+
+def squared_error(scored: Scored) -> Array:
+    """Return the squared distance of each prediction from its target, the mean over outputs."""
+    return np.asarray(((scored.labels - scored.scores) ** 2).mean(axis=-1))
+
+
 def balanced_accuracy(hits: Array, predicted: Array, actual: Array) -> Array:
     """Return mean recall of the classes that occur."""
     seen = actual > 0

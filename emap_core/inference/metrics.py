@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Literal
 
 import numpy as np
@@ -57,6 +58,14 @@ class Metric:
         Whether it reads scores as probabilities, through softmax or sigmoid.
     unit : str
         ``"points"`` where differences are told in hundredths of a share of 1, else ``""``.
+    range : tuple of float
+        The lowest and the highest value that it can have.
+    spread : str
+        What 1% of it is 1% of: ``"one"`` for shares and correlations, ``"constant"`` where the
+        metric has units, those of the target or of a loss; then it is the score of the best
+        constant, which is the target's own spread or the loss of knowing the shares alone.
+    classes_count_alike : bool
+        Whether each class weighs the same, however few examples it has.
     """
 
     name: str
@@ -65,11 +74,16 @@ class Metric:
     higher_is_better: bool = True
     needs_probabilities: bool = False
     unit: Literal["points", ""] = "points"
+    range: tuple[float, float] = (0.0, 1.0)
+    spread: Literal["one", "constant"] = "one"
+    classes_count_alike: bool = False
     # Exactly one of these computes it: values of the examples whose weighted mean it is; hits,
     # predictions and labels of each class; or everything at once.
     of_examples: Callable[[Scored], Array] | None = None
     of_counts: Callable[[Array, Array, Array], Array] | None = None
     of_all: Callable[[Scored, Array], float] | None = None
+    # Values of the examples that a metric which is no mean goes up or down with.
+    goes_with: Callable[[Scored], Array] | None = None
 
 
 def metric(name: str) -> Metric:
@@ -109,7 +123,7 @@ def default_metrics(
         "multiclass": ["accuracy", "f1_macro", "log_loss"],
         "binary": ["accuracy", "roc_auc", "log_loss"],
         "multilabel": ["f1_micro", "f1_macro", "average_precision"],
-        "regression": ["r2", "root_mean_squared_error", "spearman"],
+        "regression": ["r2", "root_mean_squared_error", "mean_absolute_error", "spearman"],
     }[task]
 
 
@@ -326,35 +340,95 @@ _METRICS = {
             "balanced_accuracy",
             "balanced accuracy",
             _EXCLUSIVE,
+            classes_count_alike=True,
             of_counts=formulas.balanced_accuracy,
         ),
-        Metric("f1", "F1", ("binary",), of_counts=formulas.f1_positive),
-        Metric("f1_macro", "macro F1", _DECISIONS, of_counts=formulas.f1_macro),
+        Metric("f1", "F1", ("binary",), classes_count_alike=True, of_counts=formulas.f1_positive),
+        Metric(
+            "f1_macro",
+            "macro F1",
+            _DECISIONS,
+            classes_count_alike=True,
+            of_counts=formulas.f1_macro,
+        ),
         Metric("f1_micro", "micro F1", _DECISIONS, of_counts=formulas.f1_micro),
         Metric("f1_weighted", "weighted F1", _DECISIONS, of_counts=formulas.f1_weighted),
-        Metric("roc_auc", "ROC AUC", _DECISIONS, of_all=formulas.roc_auc),
+        Metric("roc_auc", "ROC AUC", _DECISIONS, classes_count_alike=True, of_all=formulas.roc_auc),
         Metric(
-            "average_precision", "average precision", _DECISIONS, of_all=formulas.average_precision
+            "average_precision",
+            "average precision",
+            _DECISIONS,
+            classes_count_alike=True,
+            of_all=formulas.average_precision,
         ),
-        Metric("log_loss", "log loss", _EXCLUSIVE, False, True, "", of_examples=formulas.log_loss),
         Metric(
-            "brier_score", "Brier score", _EXCLUSIVE, False, True, "", of_examples=formulas.brier
+            "log_loss",
+            "log loss",
+            _EXCLUSIVE,
+            higher_is_better=False,
+            needs_probabilities=True,
+            unit="",
+            range=(0.0, inf),
+            spread="constant",
+            of_examples=formulas.log_loss,
+        ),
+        Metric(
+            "brier_score",
+            "Brier score",
+            _EXCLUSIVE,
+            higher_is_better=False,
+            needs_probabilities=True,
+            unit="",
+            range=(0.0, 2.0),
+            spread="constant",
+            of_examples=formulas.brier,
         ),
         Metric(
             "expected_calibration_error",
             "calibration error",
             _EXCLUSIVE,
-            False,
-            True,
+            higher_is_better=False,
+            needs_probabilities=True,
             of_all=formulas.calibration_error,
         ),
         Metric("vqa_accuracy", "VQA accuracy", ("multiclass",), of_examples=formulas.credit),
-        Metric("r2", "R²", ("regression",), unit="", of_all=formulas.r2),
         Metric(
-            "root_mean_squared_error", "RMSE", ("regression",), False, unit="", of_all=formulas.rmse
+            "r2",
+            "R²",
+            ("regression",),
+            unit="",
+            range=(-inf, 1.0),
+            of_all=formulas.r2,
+            goes_with=formulas.squared_error,
         ),
         Metric(
-            "spearman", "Spearman correlation", ("regression",), unit="", of_all=formulas.spearman
+            "root_mean_squared_error",
+            "RMSE",
+            ("regression",),
+            higher_is_better=False,
+            unit="",
+            range=(0.0, inf),
+            spread="constant",
+            of_all=formulas.rmse,
+            goes_with=formulas.squared_error,
+        ),
+        Metric(
+            "mean_absolute_error",
+            "MAE",
+            ("regression",),
+            higher_is_better=False,
+            unit="",
+            range=(0.0, inf),
+            spread="constant",
+            of_examples=formulas.absolute_error,
+        ),
+        Metric(
+            "spearman",
+            "Spearman correlation",
+            ("regression",),
+            unit="",
+            range=(-1.0, 1.0),
+            of_all=formulas.spearman,
         ),
     )
 }
@@ -362,6 +436,7 @@ _METRICS = {
 _ALIASES = {
     "brier_score_loss": "brier_score",
     "ece": "expected_calibration_error",
+    "mae": "mean_absolute_error",
     "map": "average_precision",
     "rmse": "root_mean_squared_error",
     "roc_auc_ovr": "roc_auc",

@@ -73,6 +73,7 @@ SKLEARN = {
     ("multilabel", "average_precision"): lambda y, s: sk.average_precision_score(y, s),
     ("regression", "r2"): sk.r2_score,
     ("regression", "root_mean_squared_error"): sk.root_mean_squared_error,
+    ("regression", "mean_absolute_error"): sk.mean_absolute_error,
     ("regression", "spearman"): lambda y, s: np.mean(
         [stats.spearmanr(y[:, c], s[:, c]).statistic for c in range(2)]
     ),
@@ -229,3 +230,12 @@ def test_mistakes_are_told():
         evaluate("accuracy", labels + 1, scores, "multiclass")
     with pytest.raises(SettingError, match="regression"):
         probabilities(scores, "regression")
+
+
+@pytest.mark.parametrize(("task", "name"), SKLEARN)
+def test_no_score_however_bad_leaves_the_range_of_its_metric(task, name):
+    labels, scores = DATA[task]
+    lowest, highest = metric(name).range
+    for tried in (scores, -20 * scores, 0 * scores, 100 * scores):
+        value = evaluate(name, labels, tried, task)
+        assert np.isnan(value) or lowest <= value <= highest
