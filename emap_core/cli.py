@@ -360,13 +360,17 @@ def _print_run(run: Any) -> None:
         print(note)
     print(
         f"{n['n_examples']} examples, {n['n_texts']} texts × {n['n_images']} images, "
-        f"{n['n_pairs_evaluated']} pairs evaluated, {n['method']}, {n['space']}; "
-        f"{_KEPT[n['keep']]} kept in {run.path}"
+        f"{n['n_pairs_evaluated']} pairs evaluated, {n['method']}, {n['space']}"
+        + (f", weights in {n['dtype']}" if n.get("dtype") else "")
+        + f"; {_KEPT[n['keep']]} kept in {run.path}"
     )
-    if run.skipped:
+    if run.notes or run.skipped:
         # With it come all figures, which take a moment to load.
         from emap_core.figures.visible import visible
 
+        for note in run.notes:
+            print(visible(note))
+    if run.skipped:
         print(f"{run.skipped_note}:")
         print("\n".join(f"  {visible(row)}" for row in run.skipped[:_MOST_SKIPPED]))
         if len(run.skipped) > _MOST_SKIPPED:
@@ -389,6 +393,7 @@ def _print_preview(found: Any) -> None:
         f"{found.n_texts:,} texts × {found.n_images:,} images, {found.n_pairs:,} pairs to score, "
         f"{wait} on {found.device}"
     )
+    lines += [f"Note: {note}" for note in found.notes]
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 

@@ -131,8 +131,12 @@ def _head(run: Run, title: str) -> str:
         f'<p class="about">{about["n_examples"]:,} examples · {about["n_texts"]:,} texts × '
         f"{about['n_images']:,} images · {escape(about['method'])}, projected in "
         f"{escape(run.space.replace('_', ' '))} · {escape(str(about['created'])[:10])} · "
-        f"run {escape(run.id)}</p>{_skipped(run)}"
+        f"run {escape(run.id)}</p>{_notes(run)}{_skipped(run)}"
     )
+
+
+def _notes(run: Run) -> str:
+    return "".join(f'<p class="about">{escape(note)}</p>' for note in run.notes)
 
 
 def _skipped(run: Run) -> str:

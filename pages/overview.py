@@ -53,7 +53,7 @@ def _page() -> None:
     smallest = _smallest_gap(run)
     verdict = run.verdict(smallest)
     shared.header(QUESTION, verdict.sentence, run)
-    for sentence in verdict.details:
+    for sentence in (*verdict.details, *run.notes):
         shared.text(sentence)
     if run.metrics:
         _ask_smallest_gap(run, smallest)
@@ -321,6 +321,7 @@ def _show_details(run: Run, found: Intervals) -> None:
             "Resamples": resamples,
             "Seed": str(found.seed),
             "Device": str(manifest.get("device", "not known")),
+            "Weights": str(manifest.get("dtype") or "not known"),
             "Time": shared.duration(manifest["seconds"])
             if manifest.get("seconds")
             else "not known",

@@ -380,6 +380,8 @@ def _first_rows(plan: dict[str, Any]) -> None:
         f"{len(classes)} classes: {shared.plain(', '.join(classes[:20]))}"
         + (" …" if len(classes) > 20 else "")
     )
+    for note in plan["notes"]:
+        st.info(shared.plain(note), icon=":material/info:")
     previews = plan["previews"]
     for column, preview in zip(st.columns(len(previews)), previews, strict=True):
         with column, st.container(border=True):

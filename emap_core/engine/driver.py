@@ -74,6 +74,8 @@ class Estimate:
     classes : list of str
     previews : list of dict
         The first examples: id, text, image (a JPEG in base64), label, prediction.
+    notes : list of str
+        What is to be known before it starts, a sentence each.
     """
 
     run_id: str
@@ -90,6 +92,7 @@ class Estimate:
     space: str
     classes: list[str]
     previews: list[dict[str, Any]]
+    notes: list[str]
 
 
 def compute(
@@ -312,6 +315,7 @@ def _estimate(work: Work, workers: Workers, n_previews: int, overhead: float) ->
         space=work.settings.space,
         classes=work.classes,
         previews=previews,
+        notes=work.notes,
     )
 
 
@@ -589,6 +593,8 @@ def _manifest(work: Work) -> dict[str, Any]:
         "keep": work.keep,
         "kept_classes": work.kept_classes if work.keep == "classes" else None,
         "device": work.device,
+        "dtype": work.scorer.dtype,
+        "notes": work.notes,
         "skipped": [str(row) for row in getattr(work.dataset, "skipped", None) or []],
         "n_examples": len(work.dataset),
         "n_available": work.n_available,

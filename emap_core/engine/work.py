@@ -82,6 +82,8 @@ class Work:
         shape (0, 0) for other methods.
     n_available : int
         Examples that the data had before.
+    notes : list of str
+        What a reader has to know about how the model reads these texts.
     """
 
     dataset: Any
@@ -100,6 +102,7 @@ class Work:
     device: str
     subsamples: Index
     n_available: int
+    notes: list[str]
     probe: Probe = field(init=False)
     n_classes: int = field(init=False)
     classes: list[str] = field(init=False)
@@ -314,6 +317,7 @@ def prepare(
         device=scorer.device,
         subsamples=subsamples,
         n_available=n_available,
+        notes=scorer.notes(cells.texts),
     )
 
 

@@ -29,9 +29,13 @@ class StagedModel(Protocol):
     """A model whose encoders run once per unique text and image.
 
     Optional attributes: ``classes`` (C names, in the order of the last axis), ``output`` (one of
-    `OUTPUTS`, logits by default), ``device``, ``fingerprint`` (a string that changes whenever the
-    outputs would), ``has_threshold`` (False where a single logit ranks pairs and 0 decides nothing)
-    and ``score_grid(text_states, image_states) -> (A, B, C)``.
+    `OUTPUTS`, logits by default), ``device``, ``dtype`` (of its weights), ``fingerprint`` (a string
+    that changes whenever the outputs would), ``similarity`` (True where the score is a scaled dot
+    product of the states), ``has_threshold`` (False where a logit ranks pairs and 0 decides
+    nothing; a similarity has none unless it says so), ``description`` (a dict of what the model
+    is, for the record of a run), ``notes(texts) -> list of str`` (what a reader has to know about
+    how it reads these texts, a sentence each) and
+    ``score_grid(text_states, image_states) -> (A, B, C)``.
     """
 
     def encode_texts(self, texts: list[str]) -> States:
@@ -95,10 +99,25 @@ class Scorer:
             )
         classes = getattr(model, "classes", None)
         self.classes: list[str] | None = None if classes is None else [str(c) for c in classes]
-        self.fingerprint: str | None = getattr(model, "fingerprint", None)
-        self.has_threshold = bool(getattr(model, "has_threshold", True))
+        self.has_threshold = bool(
+            getattr(model, "has_threshold", not getattr(model, "similarity", False))
+        )
         self.has_grid = self.staged and hasattr(model, "score_grid")
         self.device = self._place(device)
+        # Which numbers a model computes with may depend on where it is.
+        self.fingerprint: str | None = getattr(model, "fingerprint", None)
+        self.dtype: str | None = _dtype_of(model)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What the model is, as far as it says so, with the type of its weights and outputs."""
+        stated = dict(getattr(self.model, "description", None) or {})
+        return {**stated, "dtype": self.dtype, "output": self.output}
+
+    def notes(self, texts: list[str]) -> list[str]:
+        """Return what a reader has to know about how the model reads these texts."""
+        said = getattr(self.model, "notes", None)
+        return [] if not callable(said) else [str(note) for note in said(texts)]
 
     def encode_texts(self, texts: list[str]) -> States:
         """Return the states of unique texts; a plain callable's are the texts themselves."""
@@ -238,6 +257,15 @@ def best_device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _dtype_of(model: Any) -> str | None:
+    """Return the type of a model's weights: what it says, else that of its first; or None."""
+    dtype = getattr(model, "dtype", None)
+    if dtype is None and isinstance(model, torch.nn.Module):
+        weights = (w.dtype for w in model.parameters() if w.is_floating_point())
+        dtype = next(weights, None)
+    return None if dtype is None else str(dtype).removeprefix("torch.")
 
 
 def _part(states: States, start: int, stop: int, size: int) -> States:

@@ -116,6 +116,11 @@ class Run:
         return list(self.manifest.get("skipped") or [])
 
     @property
+    def notes(self) -> list[str]:
+        """What a reader has to know beside the numbers, a sentence each."""
+        return list(self.manifest.get("notes") or [])
+
+    @property
     def skipped_note(self) -> str:
         """How many rows were left out, in words; empty if none was."""
         n = len(self.skipped)
@@ -519,6 +524,8 @@ class Run:
             },
             "subsample": self._subsample_record(),
             "skipped": self.skipped,
+            "notes": self.notes,
+            "dtype": manifest.get("dtype"),
             "verdict": str(self.verdict()),
             "run": self.id,
             "model": manifest["model"],

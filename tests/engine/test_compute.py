@@ -410,3 +410,31 @@ def test_probabilities_are_projected_where_asked(examples, tmp_path):
     odds = np.exp(grid)
     expected = emap.decompose(odds / odds.sum(2, keepdims=True))
     np.testing.assert_allclose(run.decomposition.emap, expected.emap, atol=1e-9)
+
+
+class Noting(Staged):
+    """Says how many of the texts it was shown have more than three words."""
+
+    dtype = torch.float16
+    similarity = True
+
+    def notes(self, texts):
+        long = sum(len(text.split()) > 3 for text in texts)
+        return [f"{long} of {len(texts)} texts have more than three words"]
+
+
+def test_what_a_model_says_about_the_texts_is_shown_before_and_kept_beside_the_number(
+    examples, store
+):
+    different = list(dict.fromkeys(examples.texts))
+    long = sum(len(text.split()) > 3 for text in different)
+    expected = [f"{long} of {len(different)} texts have more than three words"]
+    assert emap.estimate(Noting(), examples).notes == expected
+    told = []
+    run = emap.compute(Noting(), examples, out=store / "run", preview=told.append)
+    assert told[0].notes == run.notes == run.record()["notes"] == expected
+    assert run.manifest["dtype"] == run.record()["dtype"] == "float16"
+    assert run.manifest["has_threshold"] is False
+    # Nothing is encoded again for a run that is there, and the note is still known.
+    assert emap.Run.load(store / "run").notes == expected
+    assert emap.compute(Staged(), examples, out=store / "other").notes == []
