@@ -1,0 +1,240 @@
+"""How much more likely a pair is among the examples than among recombinations.
+
+A classifier that tells matched pairs from shuffled ones, as many of both, gives the ratio of the
+two densities as D / (1 − D) (Sugiyama, Suzuki & Kanamori, "Density Ratio Estimation in Machine
+Learning", 2012, chapter 4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.preprocessing import StandardScaler
+
+from emap_core.decomposition.exact import Index, example_shares
+from emap_core.errors import DatasetError
+from emap_core.inference.scores import Array
+
+MOST_COMPONENTS = 32
+"""Leading components of either side in which directions are looked for."""
+MOST_DIRECTIONS = 8
+"""Directions of either side that vary together most; the classifier sees all their products."""
+N_FOLDS = 4
+PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)
+"""Penalties tried, per pair; components have variance 1."""
+MOST_PAIRS = 20_000
+LARGEST_RATIO = 100.0
+"""Ratios are cut off here, and at the inverse of it."""
+
+_FEWEST_SHUFFLED = 4_000
+_MOST_SHUFFLES = 10
+_FARTHEST = 4.0
+_FEWEST_MATCHED = 10
+# In log loss, which is log 2 for who knows nothing; less than this is rounding.
+_LEAST_GAIN = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class DensityRatio:
+    """How much more likely each pair is among the examples than among recombinations.
+
+    Attributes
+    ----------
+    ratio : ndarray of shape (U_t, U_v)
+        Its mean over all recombinations is 1.
+    auc : float
+        How well matched pairs are told from shuffled ones by a classifier that has seen neither
+        their text nor their image: 1 is perfectly, .5 is not at all. In the latter case the
+        states show no pair to be unlikely, and the ratio is 1 for all.
+    """
+
+    ratio: Array
+    auc: float
+
+
+def density_ratio(
+    text_states: ArrayLike,
+    image_states: ArrayLike,
+    text_index: Index,
+    image_index: Index,
+    *,
+    seed: int = 0,
+) -> DensityRatio:
+    """Estimate the density ratio of matched to recombined pairs from encoded texts and images.
+
+    The classifier is a logistic regression on the directions in which matched texts and images
+    vary together most, their squares, and the products of those of the text with those of the
+    image. Texts and images are cut into folds; a pair is judged by the classifier that was
+    trained without its fold of texts and its fold of images.
+
+    Parameters
+    ----------
+    text_states : array of shape (U_t, D_t)
+    image_states : array of shape (U_v, D_v)
+    text_index, image_index : ndarray of shape (N,)
+        The cell of each example.
+    seed : int
+        Of folds and shuffles.
+
+    Raises
+    ------
+    DatasetError
+        If states are not a table of finite numbers with a row an item.
+    """
+    texts, images = _whitened(text_states, "text"), _whitened(image_states, "image")
+    p, q = example_shares(text_index, image_index, len(texts), len(images))
+    rng = np.random.default_rng(seed)
+    judges = _Judges(texts, images, _Pairs.draw(text_index, image_index, rng), rng)
+    penalty, loss = judges.best_penalty()
+    # A classifier that does no better than chance has nothing to say about any pair.
+    if not loss < np.log(2.0) - _LEAST_GAIN:
+        return DensityRatio(np.ones((len(texts), len(images))), 0.5)
+    log_ratio, auc = judges.judge(penalty)
+    most = np.log(LARGEST_RATIO)
+    ratio = np.exp(np.clip(log_ratio, -most, most))
+    return DensityRatio(ratio / (p @ ratio @ q), auc)
+
+
+def _whitened(states: ArrayLike, side: str) -> Array:
+    """Return leading principal components of variance 1, shape (U, K)."""
+    values = np.asarray(states, dtype=np.float64)
+    if values.ndim != 2 or 0 in values.shape or not np.isfinite(values).all():
+        raise DatasetError(
+            f"{side} states have shape {values.shape}; expected a row of finite numbers for each "
+            f"{side}"
+        )
+    values = StandardScaler().fit_transform(values)
+    if not values.any():
+        return np.zeros((len(values), 0))
+    found = PCA(min(MOST_COMPONENTS, *values.shape), random_state=0).fit(values)
+    kept = found.explained_variance_ > 1e-6 * found.explained_variance_[0]
+    scores = found.transform(values)[:, kept] / np.sqrt(found.explained_variance_[kept])
+    # A few outlying items would carry all products and squares.
+    return np.asarray(np.clip(scores, -_FARTHEST, _FARTHEST))
+
+
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """Matched pairs and shuffled ones, which weigh as much in all."""
+
+    texts: Index
+    images: Index
+    matched: NDArray[np.bool_]
+    weight: Array
+
+    @classmethod
+    def draw(cls, text_index: Index, image_index: Index, rng: np.random.Generator) -> _Pairs:
+        if len(text_index) > MOST_PAIRS:
+            some = rng.choice(len(text_index), MOST_PAIRS, replace=False)
+            text_index, image_index = text_index[some], image_index[some]
+        n = len(text_index)
+        n_shuffles = int(np.clip(-(-_FEWEST_SHUFFLED // n), 1, _MOST_SHUFFLES))
+        shuffled = [rng.permutation(image_index) for _ in range(n_shuffles)]
+        return cls(
+            np.tile(text_index, 1 + n_shuffles),
+            np.concatenate([image_index, *shuffled]),
+            np.arange(n * (1 + n_shuffles)) < n,
+            np.repeat([1.0, 1.0 / n_shuffles], [n, n * n_shuffles]),
+        )
+
+    def loss(self, log_odds: Array) -> float:
+        """Return the mean log loss on the pairs that were judged; infinite without both kinds."""
+        judged = ~np.isnan(log_odds)
+        matched, weight = self.matched[judged], self.weight[judged]
+        if len(np.unique(matched)) < 2:
+            return float("inf")
+        return float(log_loss(matched, special.expit(log_odds[judged]), sample_weight=weight))
+
+
+@dataclass(frozen=True, eq=False)
+class _Judge:
+    """Log odds that a pair is matched, as a bilinear form in what is read of either side."""
+
+    of_text: Array
+    of_image: Array
+    form: Array
+
+    @classmethod
+    def trained(
+        cls, texts: Array, images: Array, matched: NDArray[np.bool_], weight: Array, penalty: float
+    ) -> _Judge:
+        """Return a judge of pairs from the components of both sides, each of shape (n, K)."""
+        n = int(matched.sum())
+        if n < _FEWEST_MATCHED or 0 in (texts.shape[1], images.shape[1]):
+            return cls(
+                np.zeros((texts.shape[1], 0)), np.zeros((images.shape[1], 0)), np.zeros((1, 1))
+            )
+        left, _, right = np.linalg.svd(texts[matched].T @ images[matched] / n, full_matrices=False)
+        of_text, of_image = left[:, :MOST_DIRECTIONS], right[:MOST_DIRECTIONS].T
+        k = of_text.shape[1]
+        # 1 goes with all that is read of the other side, directions with directions.
+        used = np.zeros((1 + 2 * k, 1 + 2 * k), dtype=bool)
+        used[0] = used[:, 0] = used[: 1 + k, : 1 + k] = True
+        used[0, 0] = False
+        rows, columns = np.nonzero(used)
+        features = _read(texts @ of_text)[:, rows] * _read(images @ of_image)[:, columns]
+        model = LogisticRegression(C=1.0 / (penalty * weight.sum()), solver="newton-cholesky")
+        model.fit(features, matched, sample_weight=weight)
+        form = np.zeros(used.shape)
+        form[rows, columns] = model.coef_[0]
+        form[0, 0] = model.intercept_[0]
+        return cls(of_text, of_image, form)
+
+    def grid(self, texts: Array, images: Array) -> Array:
+        """Return the log odds of all pairs."""
+        return np.asarray(_read(texts @ self.of_text) @ self.form @ _read(images @ self.of_image).T)
+
+
+def _read(directions: Array) -> Array:
+    """Return 1, the directions and their squares."""
+    return np.hstack([np.ones((len(directions), 1)), directions, directions**2])
+
+
+class _Judges:
+    """A classifier for each fold of texts with each fold of images, trained without either."""
+
+    def __init__(self, texts: Array, images: Array, pairs: _Pairs, rng: np.random.Generator):
+        self._texts, self._images, self._pairs = texts, images, pairs
+        self._text_fold = rng.permutation(len(texts)) % N_FOLDS
+        self._image_fold = rng.permutation(len(images)) % N_FOLDS
+
+    def best_penalty(self) -> tuple[float, float]:
+        """Return the penalty with the lowest loss on pairs that were left out, and that loss."""
+        diagonal = [(k, k) for k in range(N_FOLDS)]
+        losses = []
+        for penalty in PENALTIES:
+            found = self._judged(diagonal, penalty)[self._pairs.texts, self._pairs.images]
+            losses.append(self._pairs.loss(found))
+        best = int(np.argmin(losses))
+        return PENALTIES[best], losses[best]
+
+    def judge(self, penalty: float) -> tuple[Array, float]:
+        """Return the log ratio of all pairs, shape (U_t, U_v), and the AUC on the drawn ones."""
+        folds = range(N_FOLDS)
+        log_ratio = self._judged([(i, k) for i in folds for k in folds], penalty)
+        pairs = self._pairs
+        found = log_ratio[pairs.texts, pairs.images]
+        return log_ratio, float(roc_auc_score(pairs.matched, found, sample_weight=pairs.weight))
+
+    def _judged(self, blocks: list[tuple[int, int]], penalty: float) -> Array:
+        """Return the log odds of all pairs, NaN outside of the blocks of folds."""
+        pairs = self._pairs
+        found = np.full((len(self._texts), len(self._images)), np.nan)
+        for i, k in blocks:
+            kept = (self._text_fold[pairs.texts] != i) & (self._image_fold[pairs.images] != k)
+            judge = _Judge.trained(
+                self._texts[pairs.texts[kept]],
+                self._images[pairs.images[kept]],
+                pairs.matched[kept],
+                pairs.weight[kept],
+                penalty,
+            )
+            rows, columns = self._text_fold == i, self._image_fold == k
+            found[np.ix_(rows, columns)] = judge.grid(self._texts[rows], self._images[columns])
+        return found
