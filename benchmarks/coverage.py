@@ -25,9 +25,10 @@ import numpy as np
 from scipy import stats
 
 import emap_core as emap
-from emap_core.inference.limits import interval_from_resamples, rule_of_three
+from emap_core.inference.limits import estimate, rule_of_three, variance_of
 from emap_core.inference.metrics import evaluate_shuffled, metric
-from emap_core.inference.resampling import clusters_of, draw_weights, reproject
+from emap_core.inference.population import population_of
+from emap_core.inference.resampling import reproject
 from emap_core.inference.scores import Scored, predict
 
 N_FEATURES, N_CLASSES = 3, 3
@@ -94,17 +95,15 @@ def draw(setting: Setting, rng: np.random.Generator) -> tuple:
 def limits_of_one(setting: Setting, n_resamples: int, rng: np.random.Generator) -> dict:
     """Return the estimate, and the limits of every kind, for each projection and for the share."""
     grid, decomposition, labels = draw(setting, rng)
-    clusters = clusters_of(decomposition, "auto")
-    n = setting.n_images
-    weights = draw_weights(decomposition, "auto", n_resamples, rng)
+    population = population_of(decomposition)
+    (units,) = population.draws
+    weights = units.draw(n_resamples, rng)
     accuracy = metric("accuracy")
     full = (decomposition.logits.argmax(axis=1) == labels).astype(float)
     differences, flips, squares = defaultdict(list), defaultdict(list), []
     for part in reproject(grid, decomposition, weights):
         squares.append(part.sums_of_squares.sum(axis=2))
-        shape = (len(part.weights), n)
-        places = rng.permuted(np.tile(np.arange(shape[0])[:, None], (1, n)), axis=0)
-        places = places if clusters is None else places[:, clusters]
+        places = units.places(len(part.weights), rng)
         for name in ("emap", "emap_leave_one_out"):
             scored = Scored(labels, part.scores[name], "multiclass", "logits")
             differences[name].append(full - (scored.predictions == labels))
@@ -119,14 +118,14 @@ def limits_of_one(setting: Setting, n_resamples: int, rng: np.random.Generator) 
                 np.concatenate(differences[name]),
                 weights,
                 float(np.mean(flips[name])),
-                clusters,
-                n,
+                population,
             ),
         )
     shares = np.concatenate(squares)
     shares = shares[:, 2] / shares.sum(axis=1)
     value = float(decomposition.pooled_shares[2])
-    interval = interval_from_resamples(value, shares, n_clusters=n, bounds=(0.0, 1.0))
+    variance = variance_of(shares, units.size)
+    interval = estimate(value, [variance], population).interval((0.0, 1.0))
     kinds = {"corrected": (interval.low, interval.high)}
     kinds["percentile"] = tuple(np.quantile(shares, [0.025, 0.975]))
     kinds["basic"] = tuple(2 * value - np.quantile(shares, [0.975, 0.025]))
@@ -134,43 +133,40 @@ def limits_of_one(setting: Setting, n_resamples: int, rng: np.random.Generator) 
     return found
 
 
-def gap_limits(own, differences, weights, flips, clusters, n_clusters) -> dict:
+def gap_limits(own, differences, weights, flips, population) -> dict:
     """Return the limits of every kind for one gap."""
+    (units,) = population.draws
     total = weights.sum(axis=1)
-    estimate = own.mean()
+    gap = own.mean()
     replicates = (weights * differences).sum(axis=1) / total
     alone = weights @ own / total
-    numbers = np.arange(len(own)) if clusters is None else clusters
-    error = np.sqrt((np.bincount(numbers, own - estimate) ** 2).sum()) / len(own)
+    numbers, n_clusters = units.groups, units.size
+    error = np.sqrt((np.bincount(numbers, own - gap) ** 2).sum()) / len(own)
     centred = differences - replicates[:, None]
-    if clusters is None:
-        squares = (weights * centred**2).sum(axis=1)
-    else:
-        members = numbers[:, None] == np.arange(n_clusters)
-        first = members.argmax(axis=0)
-        squares = (weights[:, first] * (centred @ members) ** 2).sum(axis=1)
+    members = numbers[:, None] == np.arange(n_clusters)
+    first = members.argmax(axis=0)
+    squares = (weights[:, first] * (centred @ members) ** 2).sum(axis=1)
     errors = np.sqrt(squares) / total
 
-    used = interval_from_resamples(
-        estimate,
-        replicates,
-        n_clusters=n_clusters,
-        flips=flips,
-        at_least=rule_of_three(own != 0, clusters),
+    used = estimate(
+        gap,
+        [variance_of(replicates, n_clusters, flips)],
+        population,
+        at_least=rule_of_three(own != 0, population),
     )
     tails = np.array([0.025, 0.975])
-    influence = np.bincount(numbers, own - estimate)
+    influence = np.bincount(numbers, own - gap)
     acceleration = (influence**3).sum() / 6 / max((influence**2).sum(), 1e-12) ** 1.5
-    below = (replicates < estimate).mean() + (replicates == estimate).mean() / 2
+    below = (replicates < gap).mean() + (replicates == gap).mean() / 2
     shift = stats.norm.ppf(np.clip(below, 1 / len(replicates), 1 - 1 / len(replicates)))
     z = shift + stats.norm.ppf(tails)
-    t = np.quantile((replicates - estimate) / np.maximum(errors, 1e-9), tails)
+    t = np.quantile((replicates - gap) / np.maximum(errors, 1e-9), tails)
     return {
         "corrected": (used.low, used.high),
         "percentile": tuple(np.quantile(replicates, tails)),
-        "basic": tuple(2 * estimate - np.quantile(replicates, tails[::-1])),
+        "basic": tuple(2 * gap - np.quantile(replicates, tails[::-1])),
         "BCa": tuple(np.quantile(replicates, stats.norm.cdf(shift + z / (1 - acceleration * z)))),
-        "studentised": (estimate - error * t[1], estimate - error * t[0]),
+        "studentised": (gap - error * t[1], gap - error * t[0]),
         "scores alone": tuple(np.quantile(alone, tails)),
     }
 

@@ -15,7 +15,8 @@ import numpy as np
 from benchmarks.tables import machine, markdown
 from emap_core.decomposition import decompose
 from emap_core.inference import default_metrics, intervals
-from emap_core.inference.resampling import draw_weights, reproject
+from emap_core.inference.population import population_of
+from emap_core.inference.resampling import reproject
 
 N_RESAMPLES = 1000
 SIZES = ((1000, 10), (1000, 2), (400, 10), (2000, 10))
@@ -28,7 +29,7 @@ def measure(n: int, n_classes: int) -> tuple[float, float, float]:
     d = decompose(grid)
     labels = (d.logits + rng.gumbel(size=d.logits.shape)).argmax(axis=1)
     began = time.perf_counter()
-    for _ in reproject(grid, d, draw_weights(d, "none", N_RESAMPLES, rng)):
+    for _ in reproject(grid, d, population_of(d, "none").draws[0].draw(N_RESAMPLES, rng)):
         pass
     projections = time.perf_counter() - began
     found = [projections]

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from emap_core.errors import RunError
 from emap_core.figures.style import bracket, change, measured
-from emap_core.inference import GapDifference, gap_difference, holm, metric, randomisation_test
+from emap_core.inference import GapDifference, gap_difference, holm, metric, paired_difference
 from emap_core.inference.gap import Projection
+from emap_core.inference.population import population_of
 from emap_core.runs import Run
 
 
@@ -146,22 +147,25 @@ def as_latex(shown: pd.DataFrame) -> str:
 def paired_p_value(first: Run, second: Run, name: str) -> float:
     """Return the p-value of the hypothesis that two models do equally well on the same examples.
 
-    Images are swapped with all their examples where they repeat.
+    It is that of the 95% interval of their difference, with whole texts and images drawn as for
+    the intervals of the runs.
 
     Raises
     ------
     RunError
         If the runs are not about the same labelled examples, with the same classes and space.
     """
-    return randomisation_test(
+    resampling = _resampling(first, second)
+    return paired_difference(
         name,
         _common_labels(first, second),
         first.scores("full"),
         second.scores("full"),
         first.task,
         first.space,
-        clusters=first.decomposition.image_index,
-    )
+        population_of(first.decomposition, resampling.pop("cluster")),
+        **resampling,
+    ).p_value
 
 
 def paired_gap(
@@ -188,7 +192,7 @@ def paired_gap(
         space=first.space,
         projection=projection,
         grids=None if first.grid is None or second.grid is None else (first.grid, second.grid),
-        **first.manifest["resampling"],
+        **_resampling(first, second),
     )
     if {first.manifest["method"], second.manifest["method"]} == {"exact"}:
         return found
@@ -270,6 +274,13 @@ def differences_by_example(first: Run, second: Run) -> pd.DataFrame:
     joined["difference"] = joined.interaction_second - joined.interaction_first
     order = np.argsort(-joined.difference.abs().to_numpy(), kind="stable")
     return joined.iloc[order].reset_index(drop=True)
+
+
+def _resampling(first: Run, second: Run) -> dict[str, Any]:
+    """Return how two runs are resampled together: as each alone, or the default way."""
+    settings, others = first.manifest["resampling"], second.manifest["resampling"]
+    same = settings["cluster"] == others["cluster"]
+    return {**settings, "cluster": settings["cluster"] if same else "auto"}
 
 
 def _common_labels(first: Run, second: Run) -> NDArray[Any]:

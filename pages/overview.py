@@ -47,7 +47,7 @@ CELL_WORDS = {
 def _page() -> None:
     run = shared.require_run(QUESTION)
     _go_to_chosen_cell()
-    if not (run.path / "inference" / "intervals.json").exists():
+    if not run.has_intervals:
         _compute_intervals(run)
     found = _intervals(shared.run_key(run), run)
     smallest = _smallest_gap(run)
@@ -297,12 +297,12 @@ def _show_details(run: Run, found: Intervals) -> None:
     with st.expander("How this was computed"):
         drawn = {
             "none": "examples",
-            "image": "whole images, since images repeat",
+            "image": "whole images",
             "text": "whole texts",
-            "both": "texts and images",
+            "both": "whole texts, as many of whole images and of their pairs",
         }[found.cluster]
         settings = manifest["settings"]
-        resamples = f"{found.n_resamples:,} of {drawn}"
+        resamples = f"{found.n_resamples:,} of {drawn}, {found.population}"
         if manifest["method"] == "subsample":
             resamples = (
                 f"none; {settings['repeats']:,} random sub-samples of "

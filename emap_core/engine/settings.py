@@ -9,14 +9,13 @@ from typing import Any, Literal
 from emap_core.engine.evaluate import PRECISIONS
 from emap_core.engine.space import SPACES
 from emap_core.errors import SettingError
-from emap_core.inference.resampling import Cluster
+from emap_core.inference.population import CLUSTERS, Cluster
 from emap_core.models.base import Output
 
 Method = Literal["exact", "sampled", "subsample"]
 METHODS = ("exact", "sampled", "subsample")
 KEEPS = ("auto", "grid", "sums")
 ENGINES = ("local", "ray")
-CLUSTERS = ("auto", "none", "image", "text", "both")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What a decomposition says about performance, and how sure that is: arrays in, numbers out."""
 
-from emap_core.inference.difference import GapDifference, gap_difference
+from emap_core.inference.difference import GapDifference, gap_difference, paired_difference
 from emap_core.inference.gap import Gap, Interval, Intervals
 from emap_core.inference.intervals import intervals
 from emap_core.inference.kinds import FLIPS, KINDS, earned, flips, kinds, proportions
@@ -15,7 +15,7 @@ from emap_core.inference.metrics import (
 )
 from emap_core.inference.names import label_names, prediction_names
 from emap_core.inference.scores import predict, probabilities
-from emap_core.inference.significance import holm, mcnemar, randomisation_test
+from emap_core.inference.significance import holm
 from emap_core.inference.table import PROJECTIONS, projections, score_table
 from emap_core.inference.verdict import SMALLEST_GAP, Verdict, self_term_note, verdict
 
@@ -40,14 +40,13 @@ __all__ = [
     "intervals",
     "kinds",
     "label_names",
-    "mcnemar",
     "metric",
+    "paired_difference",
     "predict",
     "prediction_names",
     "probabilities",
     "projections",
     "proportions",
-    "randomisation_test",
     "score_table",
     "self_term_note",
     "verdict",

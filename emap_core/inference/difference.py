@@ -1,4 +1,4 @@
-"""Whether one model's gap is larger than another's, on the same examples."""
+"""By how much one set of scores, or one model's gap, is above another on the same examples."""
 
 from __future__ import annotations
 
@@ -7,23 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from emap_core.decomposition import Decomposition
 from emap_core.errors import SettingError
 from emap_core.inference.gap import Projection
-from emap_core.inference.limits import interval_from_resamples
+from emap_core.inference.limits import Estimate, estimate, least_half_width, variance_of
 from emap_core.inference.metrics import Metric, check, evaluate_scored, evaluate_shuffled, metric
-from emap_core.inference.resampling import (
-    Cluster,
-    clusters_of,
-    draw_weights,
-    reproject,
-    resolve_cluster,
-)
+from emap_core.inference.population import Cluster, Population, population_of
+from emap_core.inference.resampling import reproject
 from emap_core.inference.scores import Array, Scored, Space, Task
-
-_AT_A_TIME = 128
 
 
 @dataclass(frozen=True)
@@ -40,9 +33,12 @@ class GapDifference:
     low, high : float
         95% interval of `difference`, the same examples drawn for both; NaN where there is none.
     p_value : float
-        Of the hypothesis that both gaps are the same; NaN where not tested.
+        Of the hypothesis that both gaps are the same; NaN where not tested. It is below .05 just
+        where the interval leaves out 0.
     method : str
         How interval and p-value came to be, in words.
+    population : str
+        Whom the interval speaks of, to put after a number: "for new texts and new images".
     """
 
     metric: str
@@ -54,6 +50,60 @@ class GapDifference:
     high: float
     p_value: float
     method: str
+    population: str
+
+
+def paired_difference(
+    name: str,
+    labels: ArrayLike,
+    scores: ArrayLike,
+    other: ArrayLike,
+    task: Task,
+    space: Space,
+    population: Population,
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Estimate:
+    """Return by how much `scores` do better than `other` on the same examples, and how surely.
+
+    Positive is better, for every metric. Both sets of scores, of shape (N, C), stay as they are
+    in every resample.
+
+    Parameters
+    ----------
+    name : str
+        Of a metric.
+    labels, task, space
+        As for `evaluate`.
+    population : Population
+        Of the examples.
+    n_resamples : int
+        In all; shared out where there are several ways to draw.
+    seed : int
+    """
+    which = metric(name)
+    pair = [Scored(np.asarray(labels), np.asarray(s), task, space) for s in (scores, other)]
+    for scored in pair:
+        check(which, scored)
+    sign = 1.0 if which.higher_is_better else -1.0
+
+    def differences(weights: Array) -> Array:
+        first, second = (evaluate_scored(which, scored, weights) for scored in pair)
+        return np.asarray(sign * (first - second))
+
+    rng = np.random.default_rng(seed)
+    each = population.share_out(n_resamples)
+    variances = [
+        variance_of(
+            np.concatenate([differences(weights) for weights in units.resamples(each, rng)]),
+            units.size,
+        )
+        for units in population.draws
+    ]
+    value = float(differences(np.ones((1, len(pair[0].labels))))[0])
+    least = least_half_width(which, pair[0], pair[1], population)
+    return estimate(value, variances, population, at_least=least)
 
 
 def gap_difference(
@@ -73,8 +123,7 @@ def gap_difference(
     """Return the difference of two models' gaps, paired by example.
 
     Every resample draws the same examples for both models, and computes both projections anew
-    where both grids are given. The test swaps the two models, each with its projection, example by
-    example or cluster by cluster (see `emap_core.inference.randomisation_test`).
+    where both grids are given.
 
     Parameters
     ----------
@@ -99,33 +148,27 @@ def gap_difference(
     ):
         raise SettingError("gaps are compared on the same examples with the same classes")
     which = metric(name)
-    cluster = resolve_cluster(cluster, first)
+    population = population_of(first, cluster)
     sides = [_Side(d, np.asarray(labels), task, space, which, projection) for d in (first, second)]
-    clusters = clusters_of(first, cluster)
-    n_clusters = len(first.logits) if clusters is None else len(np.unique(clusters))
-    if cluster == "both":
-        n_clusters = min(n_clusters, len(np.unique(first.text_index)))
     rng = np.random.default_rng(seed)
-    replicates, flips = [], []
-    for start in range(0, n_resamples, _AT_A_TIME):
-        weights = draw_weights(first, cluster, min(_AT_A_TIME, n_resamples - start), rng)
-        for part, (one, other) in _projected(sides, grids, weights):
-            replicates.append(sides[0].gaps(part, one) - sides[1].gaps(part, other))
-            if grids is not None and len(part) > 1 and cluster != "both":
-                places = _places(len(part), clusters, len(first.logits), rng)
-                mixed = evaluate_shuffled(which, one, places) - evaluate_shuffled(
-                    which, other, places
-                )
-                flips.append(float(np.var(mixed, ddof=1)))
+    each = population.share_out(n_resamples)
+    variances = []
+    for units in population.draws:
+        replicates, flips = [], []
+        for weights in units.resamples(each, rng):
+            for part, (one, other) in _projected(sides, grids, weights):
+                replicates.append(sides[0].gaps(part, one) - sides[1].gaps(part, other))
+                if grids is not None and len(part) > 1:
+                    places = units.places(len(part), rng)
+                    mixed = evaluate_shuffled(which, one, places) - evaluate_shuffled(
+                        which, other, places
+                    )
+                    flips.append(float(np.var(mixed, ddof=1)))
+        counted_twice = float(np.mean(flips)) if flips else 0.0
+        variances.append(variance_of(np.concatenate(replicates), units.size, counted_twice))
     ones = np.ones((1, len(first.logits)))
     gaps = [float(side.gaps(ones, side.projected)[0]) for side in sides]
-    found = interval_from_resamples(
-        gaps[0] - gaps[1],
-        np.concatenate(replicates),
-        n_clusters=n_clusters,
-        flips=float(np.mean(flips)) if flips else 0.0,
-    )
-    p_value = _randomisation(which, sides, clusters, n_resamples, seed)
+    found = estimate(gaps[0] - gaps[1], variances, population)
     how = "both projections computed anew" if grids is not None else "of the scores alone"
     return GapDifference(
         metric=name,
@@ -135,8 +178,9 @@ def gap_difference(
         difference=found.value,
         low=found.low,
         high=found.high,
-        p_value=p_value,
-        method=f"paired bootstrap of {n_resamples:,} resamples, {how}; paired randomisation test",
+        p_value=found.p_value,
+        method=f"{each:,} paired bootstrap resamples of {population.drawn_words}, {how}; t test",
+        population=population.words,
     )
 
 
@@ -189,45 +233,3 @@ def _projected(
                 for side, part in zip(sides, parts, strict=True)
             ],
         )
-
-
-def _places(
-    size: int, clusters: NDArray[np.intp] | None, n_examples: int, rng: np.random.Generator
-) -> NDArray[np.intp]:
-    n = n_examples if clusters is None else int(clusters.max()) + 1
-    places = rng.permuted(np.tile(np.arange(size)[:, None], (1, n)), axis=0)
-    return places if clusters is None else places[:, clusters]
-
-
-def _randomisation(
-    which: Metric,
-    sides: list[_Side],
-    clusters: NDArray[np.intp] | None,
-    n_resamples: int,
-    seed: int,
-) -> float:
-    full, projected = (
-        sides[0].scored(np.stack([getattr(side, part).scores for side in sides]))
-        for part in ("full", "projected")
-    )
-    n_examples = full.scores.shape[1]
-    groups = np.arange(n_examples) if clusters is None else clusters
-    rng = np.random.default_rng(seed)
-
-    def differences(places: NDArray[np.intp]) -> Array:
-        gap, other = (
-            evaluate_shuffled(which, full, at) - evaluate_shuffled(which, projected, at)
-            for at in (places, 1 - places)
-        )
-        return np.asarray(gap - other)
-
-    seen = abs(float(differences(np.zeros((1, n_examples), dtype=np.intp))[0]))
-    if not np.isfinite(seen):
-        return float("nan")
-    as_large = 0
-    for start in range(0, n_resamples, _AT_A_TIME):
-        size = min(_AT_A_TIME, n_resamples - start)
-        places = rng.integers(0, 2, (size, int(groups.max()) + 1))[:, groups]
-        # Arrangements of the same differences may miss each other by a rounding.
-        as_large += int((np.abs(differences(places)) >= seen - 1e-12 * max(seen, 1.0)).sum())
-    return (1 + as_large) / (1 + n_resamples)

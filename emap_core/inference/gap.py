@@ -6,7 +6,12 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any, Literal
 
+from emap_core.inference.population import Cluster
+
 Projection = Literal["emap", "emap_leave_one_out"]
+
+RECORD_VERSION = 2
+"""Of kept intervals: one more whenever the same settings would give other numbers or entries."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +49,23 @@ class Gap:
     low, high : float
         95% interval of `difference`; NaN where there is none.
     p_value : float
-        Of the hypothesis that model and projection do equally well; NaN where not tested.
+        Of the hypothesis that model and projection do equally well; NaN where not tested. It is
+        below .05 just where the interval leaves out 0.
     method : str
         How interval and p-value came to be, in words.
     n_examples, n_resamples, seed : int
+    standard_error : float
+        Of `difference`; NaN where there is none.
+    degrees_of_freedom : int
+        Of the t distribution that the interval is from: one less than `n_units`.
+    cluster : str
+        What was drawn: ``none`` (examples), ``image``, ``text`` or ``both``.
+    n_units : int
+        How many of them there are; for ``both`` the fewer of texts and images.
+    unit : str
+        What they are called: ``examples``, ``texts`` or ``images``.
+    population : str
+        Whom the interval speaks of, to put after a number: "for new texts and new images".
     """
 
     metric: str
@@ -62,6 +80,12 @@ class Gap:
     n_examples: int
     n_resamples: int
     seed: int
+    standard_error: float
+    degrees_of_freedom: int
+    cluster: Cluster
+    n_units: int
+    unit: str
+    population: str
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, None in place of NaN."""
@@ -71,7 +95,7 @@ class Gap:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Gap:
         """Return what `to_json` was called on."""
-        numbers = ("full", "projected", "difference", "low", "high", "p_value")
+        numbers = ("full", "projected", "difference", "low", "high", "p_value", "standard_error")
         return cls(**_with_nan(content, numbers))
 
 
@@ -91,6 +115,8 @@ class Intervals:
         The same, pooled over classes.
     cluster : str
         What was drawn: ``none`` (examples), ``image``, ``text`` or ``both``.
+    population : str
+        Whom the intervals speak of, to put after a number: "for new texts and new images".
     n_resamples, seed : int
     notes : list of str
         What a reader has to know: resamples that needed a fallback, limits that could not be had.
@@ -100,7 +126,8 @@ class Intervals:
     gaps: dict[str, dict[str, Gap]]
     shares: dict[str, list[Interval]]
     pooled_shares: dict[str, Interval]
-    cluster: str
+    cluster: Cluster
+    population: str
     n_resamples: int
     seed: int
     notes: list[str] = field(default_factory=list)
@@ -129,7 +156,10 @@ class Intervals:
             pooled_shares={
                 part: Interval.from_json(i) for part, i in content["pooled_shares"].items()
             },
-            **{name: content[name] for name in ("cluster", "n_resamples", "seed", "notes")},
+            **{
+                name: content[name]
+                for name in ("cluster", "population", "n_resamples", "seed", "notes")
+            },
         )
 
 

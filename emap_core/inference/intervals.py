@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.exact import PARTS
 from emap_core.inference.gap import Gap, Interval, Intervals, Projection
-from emap_core.inference.limits import interval_from_resamples, rule_of_three
+from emap_core.inference.limits import (
+    Estimate,
+    estimate,
+    least_half_width,
+    rule_of_three,
+    variance_of,
+)
 from emap_core.inference.metrics import (
     Metric,
     check,
@@ -21,23 +27,15 @@ from emap_core.inference.metrics import (
     evaluate_shuffled,
     metric,
 )
-from emap_core.inference.resampling import (
-    Cluster,
-    Reprojection,
-    clusters_of,
-    draw_weights,
-    reproject,
-    resolve_cluster,
-)
+from emap_core.inference.population import Cluster, Units, population_of
+from emap_core.inference.resampling import Reprojection, reproject
 from emap_core.inference.scores import Array, Scored, Space, Task
-from emap_core.inference.significance import mcnemar, randomisation_test
 from emap_core.inference.table import PROJECTIONS, best_constant, projections
 
 __all__ = ["Intervals", "intervals"]
 
 _PROJECTED: tuple[Projection, ...] = ("emap", "emap_leave_one_out")
 _SHUFFLED = ("emap", "emap_leave_one_out", "text_only", "image_only")
-_ELEMENTS_OF_WEIGHTS = 2**23
 # So many tell their variance to a tenth, and it is a part of the whole.
 _RESAMPLES_TO_SHUFFLE = 250
 # A share of the variance that is rounding: the projection is the model, in every sample.
@@ -78,8 +76,10 @@ def intervals(
     centred : bool
         Whether shares are those of the logits minus their mean over classes.
     cluster : {"auto", "none", "image", "text", "both"}
-        What is drawn; ``"auto"`` draws whole images where they repeat.
-    n_resamples, seed : int
+        What is drawn; see `emap_core.inference.population.population_of_items`.
+    n_resamples : int
+        In all; shared out where there are several ways to draw.
+    seed : int
     baselines : mapping, optional
         Further rows of the table: scores of shape (N, C) that do not change with the resample.
 
@@ -92,7 +92,6 @@ def intervals(
         [] if labels is None else list(metrics if metrics is not None else default_metrics(task))
     )
     truth = np.zeros(len(decomposition.logits), dtype=int) if labels is None else np.asarray(labels)
-    cluster = resolve_cluster(cluster, decomposition)
     sample = _Sample(
         decomposition,
         truth,
@@ -103,15 +102,17 @@ def intervals(
         baselines or {},
     )
     rng = np.random.default_rng(seed)
-    replicates = _Replicates(sample, grid is not None)
+    each = sample.population.share_out(n_resamples)
+    found = [_Replicates(sample, units) for units in sample.population.draws]
     with ThreadPoolExecutor(len(_SHUFFLED)) as pool:
-        for weights in _weights(decomposition, cluster, n_resamples, rng):
-            if grid is None:
-                replicates.add_scores(weights)
-            else:
-                for part in reproject(grid, decomposition, weights, centred=centred):
-                    replicates.add(part, rng, pool)
-    return replicates.summary(n_resamples, seed, centred)
+        for replicates in found:
+            for weights in replicates.units.resamples(each, rng):
+                if grid is None:
+                    replicates.add_scores(weights)
+                else:
+                    for part in reproject(grid, decomposition, weights, centred=centred):
+                        replicates.add(part, rng, pool)
+    return _Summary(sample, found, grid is not None, each, seed).intervals(centred)
 
 
 class _Sample:
@@ -134,22 +135,12 @@ class _Sample:
         self.task: Task = task
         self.space: Space = space
         self.metrics = metrics
-        self.cluster = cluster
-        self.clusters = clusters_of(decomposition, cluster)
+        self.population = population_of(decomposition, cluster)
         self.n_examples, self.n_classes = map(int, decomposition.logits.shape)
         scores = projections(decomposition, labels if metrics else None, task, space)
         self.scored = {row: self.score({**scores, **baselines}[row]) for row in self.rows}
         for which in metrics:
             check(which, self.scored["full"])
-
-    @property
-    def n_clusters(self) -> int:
-        """Independent units: examples, images, texts, or the fewer of the last two."""
-        d = self.decomposition
-        n_texts, n_images = len(d.text_share), len(d.image_share)
-        if self.cluster == "none":
-            return self.n_examples
-        return {"image": n_images, "text": n_texts}.get(self.cluster, min(n_images, n_texts))
 
     def score(self, scores: Array) -> Scored:
         return Scored(self.labels, scores, self.task, self.space)
@@ -171,11 +162,11 @@ class _Sample:
 
 
 class _Replicates:
-    """What the resamples gave so far."""
+    """What the resamples of one way to draw gave so far."""
 
-    def __init__(self, sample: _Sample, reprojected: bool) -> None:
+    def __init__(self, sample: _Sample, units: Units) -> None:
         self.sample = sample
-        self.reprojected = reprojected
+        self.units = units
         self.values: dict[tuple[str, str], list[Array]] = {
             (m.name, row): [] for m in sample.metrics for row in sample.rows
         }
@@ -200,7 +191,10 @@ class _Replicates:
         for row in self.sample.fixed:
             self._evaluate(row, self.sample.scored[row], part.weights)
         self._evaluate_constant(part.weights)
-        places = self._places(len(part.weights), rng)
+        size, places = len(part.weights), None
+        if size > 1 and self.n_shuffled < _RESAMPLES_TO_SHUFFLE:
+            self.n_shuffled += size
+            places = self.units.places(size, rng)
 
         def add_row(row: str) -> None:
             scored = self.sample.score(part.scores[row])
@@ -212,32 +206,22 @@ class _Replicates:
 
         list(pool.map(add_row, _SHUFFLED))
 
-    def summary(self, n_resamples: int, seed: int, centred: bool) -> Intervals:
-        """Return the intervals."""
-        sample = self.sample
-        by_name = {
-            m.name: {row: np.concatenate(self.values[m.name, row]) for row in sample.rows}
-            for m in sample.metrics
-        }
-        shares, pooled = self._shares(centred)
-        return Intervals(
-            rows={
-                m.name: {row: self._row(m, row, by_name[m.name][row]) for row in sample.rows}
-                for m in sample.metrics
-            },
-            gaps={
-                m.name: {
-                    row: self._gap(m, row, by_name[m.name], n_resamples, seed) for row in _PROJECTED
-                }
-                for m in sample.metrics
-            },
-            shares=shares,
-            pooled_shares=pooled,
-            cluster=sample.cluster,
-            n_resamples=n_resamples,
-            seed=seed,
-            notes=self._notes(by_name, n_resamples),
-        )
+    def of(self, name: str, row: str) -> Array:
+        """Return the values of a metric of one row, shape (B,)."""
+        return np.concatenate(self.values[name, row])
+
+    def variance(self, replicates: Array, name: str = "", row: str = "") -> float:
+        """Return the variance of a value that depends on the projection of one row, if on any."""
+        flips = self.flips.get((name, row), [])
+        return variance_of(replicates, self.units.size, float(np.mean(flips)) if flips else 0.0)
+
+    def shares(self) -> tuple[Array, Array]:
+        """Return shares of the variance, shape (B, 3, C), and pooled over classes, (B, 3)."""
+        if not self.sums_of_squares:
+            n_classes = self.sample.n_classes
+            return np.full((1, 3, n_classes), np.nan), np.full((1, 3), np.nan)
+        sums = np.concatenate(self.sums_of_squares)
+        return _shares_of(sums), _shares_of(sums.sum(axis=2))
 
     def _evaluate(self, row: str, scored: Scored, weights: Array) -> None:
         for which in self.sample.metrics:
@@ -247,48 +231,64 @@ class _Replicates:
         if self.sample.metrics:
             self._evaluate("constant", *self.sample.constant(weights))
 
-    def _places(self, size: int, rng: np.random.Generator) -> NDArray[np.intp] | None:
-        # Drawn both ways, resamples vary more than the sample in any case and are left so.
-        if size < 2 or self.sample.cluster == "both" or self.n_shuffled >= _RESAMPLES_TO_SHUFFLE:
-            return None
-        self.n_shuffled += size
-        clusters = self.sample.clusters
-        n: int = self.sample.n_examples if clusters is None else self.sample.n_clusters
-        places = rng.permuted(np.tile(np.arange(size)[:, None], (1, n)), axis=0)
-        return places if clusters is None else places[:, clusters]
 
-    def _row(self, which: Metric, row: str, replicates: Array) -> Interval:
+class _Summary:
+    """Intervals from the resamples of every way to draw."""
+
+    def __init__(
+        self,
+        sample: _Sample,
+        found: list[_Replicates],
+        reprojected: bool,
+        n_resamples: int,
+        seed: int,
+    ) -> None:
+        self.sample = sample
+        self.found = found
+        self.reprojected = reprojected
+        self.n_resamples = n_resamples
+        self.seed = seed
+
+    def intervals(self, centred: bool) -> Intervals:
+        """Return the intervals."""
+        sample = self.sample
+        shares, pooled = self._shares(centred)
+        return Intervals(
+            rows={m.name: {row: self._row(m, row) for row in sample.rows} for m in sample.metrics},
+            gaps={m.name: {row: self._gap(m, row) for row in _PROJECTED} for m in sample.metrics},
+            shares=shares,
+            pooled_shares=pooled,
+            cluster=sample.population.cluster,
+            population=sample.population.words,
+            n_resamples=self.n_resamples,
+            seed=self.seed,
+            notes=self._notes(),
+        )
+
+    def _row(self, which: Metric, row: str) -> Interval:
         # Errors, the metrics of which less is better, end at 0.
         lowest = -np.inf if which.higher_is_better else 0.0
         bounds = (0.0, 1.0) if which.unit == "points" else (lowest, np.inf)
-        return interval_from_resamples(
+        return estimate(
             self.sample.value(which, row),
-            replicates,
-            n_clusters=self.sample.n_clusters,
-            flips=self._flips(which, row),
+            [r.variance(r.of(which.name, row), which.name, row) for r in self.found],
+            self.sample.population,
             at_least=self._least_of_row(which, row),
-            bounds=bounds,
-        )
+        ).interval(bounds)
 
-    def _gap(
-        self,
-        which: Metric,
-        row: Projection,
-        values: dict[str, Array],
-        n_resamples: int,
-        seed: int,
-    ) -> Gap:
-        sample = self.sample
+    def _gap(self, which: Metric, row: Projection) -> Gap:
+        sample, population = self.sample, self.sample.population
         sign = 1.0 if which.higher_is_better else -1.0
         full, projected = sample.value(which, "full"), sample.value(which, row)
-        found = interval_from_resamples(
+        found = estimate(
             sign * (full - projected),
-            sign * (values["full"] - values[row]),
-            n_clusters=sample.n_clusters,
-            flips=self._flips(which, row),
+            [
+                r.variance(r.of(which.name, "full") - r.of(which.name, row), which.name, row)
+                for r in self.found
+            ],
+            population,
             at_least=self._least_of_gap(which, row),
         )
-        p_value, test = self._test(which, row, n_resamples, seed)
         return Gap(
             metric=which.name,
             projection=row,
@@ -297,140 +297,96 @@ class _Replicates:
             difference=found.value,
             low=found.low,
             high=found.high,
-            p_value=p_value,
-            method=f"{self._method(n_resamples)}; {test}",
+            p_value=found.p_value,
+            method=self._method(found),
             n_examples=sample.n_examples,
-            n_resamples=n_resamples,
-            seed=seed,
+            n_resamples=self.n_resamples,
+            seed=self.seed,
+            standard_error=found.standard_error,
+            degrees_of_freedom=found.degrees_of_freedom,
+            cluster=population.cluster,
+            n_units=population.n_units,
+            unit=population.unit,
+            population=population.words,
         )
 
-    def _method(self, n_resamples: int) -> str:
-        drawn = {
-            "none": "examples",
-            "image": "whole images",
-            "text": "whole texts",
-            "both": "texts and images",
-        }[self.sample.cluster]
+    def _method(self, found: Estimate) -> str:
         how = (
             "the projection computed anew in each"
             if self.reprojected
             else "of the scores alone, since the grid was not kept"
         )
-        return f"{n_resamples:,} bootstrap resamples of {drawn}, {how}"
-
-    def _flips(self, which: Metric, row: str) -> float:
-        found = self.flips.get((which.name, row), [])
-        return float(np.mean(found)) if found else 0.0
+        drawn = self.sample.population.drawn_words
+        if np.isnan(found.value):
+            test = "no test, since the projection is undefined"
+        elif np.isnan(found.p_value):
+            test = "no test"
+        else:
+            test = f"t test on {found.degrees_of_freedom:,} degrees of freedom"
+        return f"{self.n_resamples:,} bootstrap resamples of {drawn}, {how}; {test}"
 
     def _least_of_row(self, which: Metric, row: str) -> float:
         values = self.sample.scored[row].values(which)
         if values is None or which.unit != "points" or row == "constant":
             return 0.0
         sides = (values > 0.5, values <= 0.5)
-        return max(rule_of_three(side, self.sample.clusters) for side in sides)
+        return max(rule_of_three(side, self.sample.population) for side in sides)
 
     def _least_of_gap(self, which: Metric, row: str) -> float:
-        if which.needs_probabilities or which.of_all is not None or self._is_additive():
+        if self._is_additive():
             return 0.0
-        full, other = self.sample.scored["full"], self.sample.scored[row]
-        values, others = full.values(which), other.values(which)
-        if values is not None and others is not None:
-            differs = values != others
-        else:
-            differs = full.predictions != other.predictions
-        differs = differs.any(axis=-1) if differs.ndim == 2 else differs
-        return rule_of_three(differs, self.sample.clusters)
+        sample = self.sample
+        return least_half_width(which, sample.scored["full"], sample.scored[row], sample.population)
 
     def _is_additive(self) -> bool:
         d = self.sample.decomposition
         share = (d.class_centred() if self.sample.task == "multiclass" else d).pooled_shares[2]
         return not share > _NO_INTERACTION
 
-    def _test(self, which: Metric, row: str, n_resamples: int, seed: int) -> tuple[float, str]:
-        sample = self.sample
-        full, other = sample.scored["full"], sample.scored[row]
-        if other.unknown.any():
-            return float("nan"), "no test, since the projection is undefined"
-        if which.name == "accuracy" and sample.cluster == "none":
-            right = [s.predictions == sample.labels for s in (full, other)]
-            return mcnemar(*right), "exact McNemar test"
-        d = sample.decomposition
-        units: dict[str, list[NDArray[np.intp] | None]] = {
-            "none": [None],
-            "image": [d.image_index],
-            "text": [d.text_index],
-        }
-        # Swapping either way alone ignores what the other way shares: the larger p-value stands.
-        units["both"] = units["image"] + units["text"]
-        p_values = [
-            randomisation_test(
-                which,
-                sample.labels,
-                full.scores,
-                other.scores,
-                sample.task,
-                sample.space,
-                clusters=clusters,
-                n_resamples=n_resamples,
-                seed=seed,
-            )
-            for clusters in units[sample.cluster]
-        ]
-        return max(p_values), "paired randomisation test"
-
     def _shares(self, centred: bool) -> tuple[dict[str, list[Interval]], dict[str, Interval]]:
         d = self.sample.decomposition.class_centred() if centred else self.sample.decomposition
-        n = self.sample.n_clusters
-        if self.sums_of_squares:
-            sums = np.concatenate(self.sums_of_squares)
-        else:
-            sums = np.full((1, 3, d.logits.shape[1]), np.nan)
-        each, together = _shares_of(sums), _shares_of(sums.sum(axis=2))
+        each, together = zip(*(r.shares() for r in self.found), strict=True)
+
+        def share(value: float, of_draws: list[Array]) -> Interval:
+            drawn = zip(self.found, of_draws, strict=True)
+            variances = [replicates.variance(values) for replicates, values in drawn]
+            return estimate(value, variances, self.sample.population).interval((0.0, 1.0))
+
         shares = {
             part: [
-                interval_from_resamples(
-                    float(d.variance_shares[k, c]), each[:, k, c], n_clusters=n, bounds=(0.0, 1.0)
-                )
-                for c in range(each.shape[2])
+                share(float(d.variance_shares[k, c]), [values[:, k, c] for values in each])
+                for c in range(self.sample.n_classes)
             ]
             for k, part in enumerate(PARTS)
         }
         pooled = {
-            part: interval_from_resamples(
-                float(d.pooled_shares[k]), together[:, k], n_clusters=n, bounds=(0.0, 1.0)
-            )
+            part: share(float(d.pooled_shares[k]), [values[:, k] for values in together])
             for k, part in enumerate(PARTS)
         }
         return shares, pooled
 
-    def _notes(self, values: dict[str, dict[str, Array]], n_resamples: int) -> list[str]:
+    def _notes(self) -> list[str]:
         notes = []
+        drawn = self.n_resamples * len(self.found)
         if not self.reprojected:
             notes.append(
                 "The grid was not kept: intervals come from the scores alone, which is a little "
                 "too narrow, and variance shares have none."
             )
-        if self.n_degenerate:
+        n_degenerate = sum(r.n_degenerate for r in self.found)
+        if n_degenerate:
             notes.append(
-                f"{self.n_degenerate:,} of {n_resamples:,} resamples held a single text or image; "
+                f"{n_degenerate:,} of {drawn:,} resamples held a single text or image; "
                 "there the plain projection stands in for the leave-one-out one."
             )
-        for name, rows in values.items():
-            undefined = int(np.isnan(rows["full"]).sum())
-            if undefined and not np.isnan(self.sample.value(metric(name), "full")):
+        for which in self.sample.metrics:
+            undefined = sum(int(np.isnan(r.of(which.name, "full")).sum()) for r in self.found)
+            if undefined and not np.isnan(self.sample.value(which, "full")):
                 notes.append(
-                    f"{metric(name).label} is undefined in {undefined:,} of {n_resamples:,} "
+                    f"{which.label} is undefined in {undefined:,} of {drawn:,} "
                     "resamples, which hold one class only; its limits are those of the others."
                 )
         return notes
-
-
-def _weights(
-    decomposition: Decomposition, cluster: Cluster, n_resamples: int, rng: np.random.Generator
-) -> Iterator[Array]:
-    step = max(8, _ELEMENTS_OF_WEIGHTS // len(decomposition.logits))
-    for start in range(0, n_resamples, step):
-        yield draw_weights(decomposition, cluster, min(step, n_resamples - start), rng)
 
 
 def _shares_of(sums: Array) -> Array:

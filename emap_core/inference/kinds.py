@@ -15,6 +15,7 @@ from scipy import special
 
 from emap_core.decomposition import Decomposition
 from emap_core.inference.gap import Interval
+from emap_core.inference.population import Population, Units
 from emap_core.inference.scores import Array, Space, Task, predict
 
 KINDS = ("redundant", "text-led", "image-led", "synergistic")
@@ -73,17 +74,15 @@ def flips(
     return np.select([gain > 0, gain < 0, changed], FLIPS[:3], FLIPS[3])
 
 
-def proportions(
-    names: ArrayLike, of: Sequence[str], clusters: ArrayLike | None = None
-) -> dict[str, Interval]:
+def proportions(names: ArrayLike, of: Sequence[str], population: Population) -> dict[str, Interval]:
     """Return the share of examples with each name, with its 95% Wilson interval.
 
-    Where examples come in clusters (the same image, the same text), N shrinks by the design
-    effect: the variance between clusters over that of independent examples (Kish 1965).
+    Where examples come in units (the same image, the same text, or both), N shrinks by the design
+    effect: the variance of drawing units over that of independent examples (Kish 1965). A share
+    of 0 or 1 shows no variance; there the units are counted in place of the examples.
     """
     given = np.asarray(names)
-    groups = None if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
-    return {name: _wilson(given == name, groups) for name in of}
+    return {name: _wilson(given == name, population) for name in of}
 
 
 def _or_else(values: Array, otherwise: Array) -> Array:
@@ -108,14 +107,20 @@ def earned(predicted: ArrayLike, labels: ArrayLike) -> Array:
     return np.asarray(right.sum(axis=-1) if right.ndim == 2 else right.astype(int))
 
 
-def _wilson(hit: NDArray[np.bool_], groups: Array | None) -> Interval:
+def _wilson(hit: NDArray[np.bool_], population: Population) -> Interval:
     n, share = float(len(hit)), float(hit.mean())
-    if groups is not None and 0.0 < share < 1.0:
-        sums = np.bincount(groups, hit - share)
-        n_groups = len(sums)
-        between = float((sums**2).sum()) * n_groups / max(n_groups - 1, 1)
-        n /= max(between / (n * share * (1.0 - share)), 1.0)
+    if share in (0.0, 1.0):
+        n = float(population.n_units)
+    else:
+        variances = [_variance(hit - share, units) for units in population.draws]
+        n /= max(population.variance(variances) * (n - 1) / (share * (1.0 - share)), 1.0)
     z = float(special.ndtri(0.975))
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     return Interval(share, max(centre - half, 0.0), min(centre + half, 1.0))
+
+
+def _variance(deviations: Array, units: Units) -> float:
+    """Return the variance of a mean of examples that are drawn in whole units."""
+    sums = np.bincount(units.groups, deviations)
+    return float((sums**2).sum()) * units.size / max(units.size - 1, 1) / len(deviations) ** 2

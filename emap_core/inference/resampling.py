@@ -9,17 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.decomposition import Decomposition
-from emap_core.errors import SettingError
 from emap_core.inference.scores import Array
-
-Cluster = Literal["auto", "none", "image", "text", "both"]
-CLUSTERS = ("auto", "none", "image", "text", "both")
 
 _BYTES_OF_MEANS = 2**28
 _ELEMENTS_OF_SCORES = 2**21
@@ -48,63 +44,6 @@ class Reprojection:
     scores: dict[str, Array]
     sums_of_squares: Array
     n_degenerate: int
-
-
-def resolve_cluster(cluster: Cluster, decomposition: Decomposition) -> Cluster:
-    """Return what is resampled: for ``"auto"``, whole images where several images repeat.
-
-    Raises
-    ------
-    SettingError
-        If `cluster` is unknown.
-    """
-    if cluster not in CLUSTERS:
-        raise SettingError(f"cluster is {cluster!r}; expected one of {', '.join(CLUSTERS)}")
-    if cluster != "auto":
-        return cluster
-    n_images = len(decomposition.image_share)
-    return "image" if 1 < n_images < len(decomposition.logits) else "none"
-
-
-def draw_weights(
-    decomposition: Decomposition, cluster: Cluster, n_resamples: int, rng: np.random.Generator
-) -> Array:
-    """Return how often each example is drawn, shape (n_resamples, N).
-
-    Whole images or texts are drawn with all their examples; with ``"both"``, texts and images are
-    drawn independently and an example weighs the product (the pigeonhole bootstrap: Owen 2007,
-    arXiv 0711.2431; its limits are on the wide side).
-    """
-    text_index, image_index = decomposition.text_index, decomposition.image_index
-
-    def counts(size: int) -> Array:
-        drawn = rng.integers(0, size, (n_resamples, size))
-        drawn += size * np.arange(n_resamples)[:, None]
-        flat = np.bincount(drawn.ravel(), minlength=n_resamples * size)
-        return flat.reshape(n_resamples, size).astype(np.float64)
-
-    cluster = resolve_cluster(cluster, decomposition)
-    if cluster == "none":
-        return counts(len(text_index))
-    weights = np.ones((n_resamples, len(text_index)))
-    if cluster in ("image", "both"):
-        weights *= counts(len(decomposition.image_share))[:, image_index]
-    if cluster in ("text", "both"):
-        weights *= counts(len(decomposition.text_share))[:, text_index]
-    # Texts and images drawn independently may have no example in common: drawn again.
-    empty = np.flatnonzero(weights.sum(axis=1) == 0)
-    if len(empty):
-        weights[empty] = draw_weights(decomposition, cluster, len(empty), rng)
-    return weights
-
-
-def clusters_of(decomposition: Decomposition, cluster: Cluster) -> NDArray[np.intp] | None:
-    """Return the number of each example's cluster, shape (N,); None where each is its own."""
-    cluster = resolve_cluster(cluster, decomposition)
-    if cluster == "none":
-        return None
-    # Two-way clusters are not nested; images stand for both where one number is needed.
-    return decomposition.text_index if cluster == "text" else decomposition.image_index
 
 
 def reproject(

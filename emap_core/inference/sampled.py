@@ -129,7 +129,8 @@ def _widened(gap: Gap, sampling: PairSampling) -> Gap:
         difference=difference,
         low=difference - _joint(below, sampling),
         high=difference + _joint(above, sampling),
-        # The test permutes scores that carry the noise of the effects.
+        standard_error=float(np.hypot(gap.standard_error, sampling.standard_error)),
+        # The test does not know of the noise of the effects.
         p_value=float("nan"),
         method=(
             f"pairs: standard error {sampling.standard_error:.2g}, bias at most "

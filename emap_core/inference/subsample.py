@@ -112,12 +112,17 @@ def subsample_intervals(
     # What no example in any sub-sample showed may still hold for 3 in N; see `rule_of_three`.
     least = 3.0 / len(decomposition.logits)
 
+    def error(values: Array) -> float:
+        if n_repeats < 2 or size >= n_available:
+            return float("nan")
+        return _deviation(values) * float(np.sqrt(1.0 / n_repeats + size / (n_available - size)))
+
     def limits(values: Array, value: float | None = None, at_least: float = 0.0) -> Interval:
         middle = float(values.mean()) if value is None else value
         if n_repeats < 2 or size >= n_available:
             return Interval(middle, float("nan"), float("nan"))
-        error = _deviation(values) * np.sqrt(1.0 / n_repeats + size / (n_available - size))
-        half = max(float(special.stdtrit(n_repeats - 1, (1 + CONFIDENCE) / 2)) * error, at_least)
+        reach = float(special.stdtrit(n_repeats - 1, (1 + CONFIDENCE) / 2))
+        half = max(reach * error(values), at_least)
         return Interval(middle, middle - half, middle + half)
 
     def row(name: str, values: Array) -> Interval:
@@ -143,6 +148,12 @@ def subsample_intervals(
             n_examples=len(decomposition.logits),
             n_resamples=n_repeats,
             seed=seed,
+            standard_error=error(values),
+            degrees_of_freedom=max(n_repeats - 1, 0),
+            cluster="none",
+            n_units=len(decomposition.logits),
+            unit="examples",
+            population="for new examples",
         )
 
     return Intervals(
@@ -166,6 +177,7 @@ def subsample_intervals(
             for i, part in enumerate(PARTS)
         },
         cluster="none",
+        population="for new examples",
         n_resamples=n_repeats,
         seed=seed,
         notes=[_note(n_repeats, size, n_available)],

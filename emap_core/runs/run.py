@@ -21,7 +21,9 @@ from emap_core.decomposition.sampled import SampledDecomposition, SampledFit
 from emap_core.decomposition.subsample import SubsampledDecomposition
 from emap_core.errors import RunError
 from emap_core.inference import Gap, Interval, Verdict, sampled
+from emap_core.inference.gap import RECORD_VERSION
 from emap_core.inference.metrics import Space, Task
+from emap_core.inference.population import Population, population_of
 from emap_core.inference.sampled import PairSampling, with_pair_sampling
 from emap_core.inference.subsample import Scores, spread, subsample_intervals, subsample_scores
 from emap_core.runs.folder import RunFolder, find_run, read_json, write_json
@@ -371,6 +373,16 @@ class Run:
                 self._intervals = self._kept_intervals() or self._new_intervals()
         return self._intervals
 
+    @property
+    def has_intervals(self) -> bool:
+        """Whether the intervals are there already, so that nobody has to wait for them."""
+        return self._intervals is not None or self._kept_intervals() is not None
+
+    @cached_property
+    def population(self) -> Population:
+        """What is drawn at random for every interval of this run, and whom they speak of."""
+        return population_of(self.decomposition, self.manifest["resampling"]["cluster"])
+
     def _kept_intervals(self) -> Intervals | None:
         kept = self._kept("intervals")
         if kept is None or any(kept.get(k) != v for k, v in self._resampling.items()):
@@ -441,7 +453,11 @@ class Run:
     @property
     def _resampling(self) -> dict[str, Any]:
         """What the intervals depend on."""
-        return {"metrics": self.metrics, **self.manifest["resampling"]}
+        return {
+            "version": RECORD_VERSION,
+            "metrics": self.metrics,
+            **self.manifest["resampling"],
+        }
 
     def verdict(self, smallest_gap: float = inference.SMALLEST_GAP) -> Verdict:
         """Return what the first metric's leave-one-out gap says, in a sentence."""
@@ -484,9 +500,7 @@ class Run:
         found = self._examples[column]
         if found.isna().any():
             return {}
-        d, cluster = self.decomposition, self.intervals().cluster
-        clusters = {"image": d.image_index, "both": d.image_index, "text": d.text_index}
-        return inference.proportions(found.to_numpy(dtype=str), names, clusters.get(cluster))
+        return inference.proportions(found.to_numpy(dtype=str), names, self.population)
 
     def write_examples(self, path: Path) -> None:
         """Write the examples as CSV in which no cell is a formula to a spreadsheet."""
@@ -518,6 +532,7 @@ class Run:
             "flips": {name: one.to_json() for name, one in self.proportions("flip").items()},
             "resampling": {
                 "cluster": found.cluster,
+                "population": found.population,
                 "n_resamples": found.n_resamples,
                 "seed": found.seed,
                 "notes": found.notes,
@@ -561,6 +576,12 @@ class Run:
                 "gap_leave_one_out_low": left_out.low,
                 "gap_leave_one_out_high": left_out.high,
                 "p_value_leave_one_out": left_out.p_value,
+                "standard_error": plain.standard_error,
+                "standard_error_leave_one_out": left_out.standard_error,
+                "degrees_of_freedom": left_out.degrees_of_freedom,
+                "population": left_out.population,
+                "n_units": left_out.n_units,
+                "unit": left_out.unit,
                 "method": left_out.method,
                 "n_resamples": left_out.n_resamples,
                 "seed": left_out.seed,

@@ -80,7 +80,7 @@ def run_key(run: Run) -> tuple[str, str]:
 
 def known_verdict(run: Run) -> str | None:
     """Return a run's verdict if its interval was computed before, None rather than to wait."""
-    return run.verdict().sentence if (run.path / "inference" / "intervals.json").exists() else None
+    return run.verdict().sentence if run.has_intervals else None
 
 
 def current_run() -> Run | None:

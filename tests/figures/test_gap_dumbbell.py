@@ -20,6 +20,12 @@ def _gap(metric="accuracy", full=0.999, projected=0.809, low=0.182, high=0.198, 
         "n_examples": 9673,
         "n_resamples": 1000,
         "seed": 0,
+        "standard_error": 0.004,
+        "degrees_of_freedom": 9672,
+        "cluster": "none",
+        "n_units": 9673,
+        "unit": "examples",
+        "population": "for new examples",
     }
     return Gap(**(values | changes))
 

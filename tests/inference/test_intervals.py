@@ -12,10 +12,10 @@ from emap_core.inference import (
     Intervals,
     evaluate,
     intervals,
-    randomisation_test,
     score_table,
 )
-from emap_core.inference.limits import interval_from_resamples, rule_of_three
+from emap_core.inference.limits import estimate, rule_of_three, variance_of
+from emap_core.inference.population import population_of, population_of_items
 
 
 def _sample(n=40, n_classes=3, strength=0.5, seed=0):
@@ -67,8 +67,8 @@ def test_the_interval_of_a_mean_of_clusters_is_that_of_the_clusters():
     rng = np.random.default_rng(4)
     n_images, copies = 60, 5
     image = np.repeat(np.arange(n_images), copies)
-    text = np.tile(np.arange(copies), n_images)
-    grid = np.repeat(rng.normal(size=(1, n_images, 1)) + 0.8, copies, axis=0)
+    text = np.arange(n_images * copies)
+    grid = np.repeat(rng.normal(size=(1, n_images, 1)) + 0.8, len(text), axis=0)
     decomposition = emap.decompose(grid, text, image)
     labels = np.ones(n_images * copies, dtype=int)
     found = intervals(decomposition, labels, "binary", ["log_loss"], grid=grid)
@@ -82,39 +82,38 @@ def test_the_interval_of_a_mean_of_clusters_is_that_of_the_clusters():
     assert (narrow.high - narrow.low) < 0.6 * (interval.high - interval.low)
 
 
-def test_the_test_of_accuracy_is_mcnemars_where_examples_are_independent():
-    _, decomposition, labels = _sample()
-    gap = intervals(decomposition, labels, "multiclass", ["accuracy"], n_resamples=20).gaps[
-        "accuracy"
-    ]["emap_leave_one_out"]
-    full = decomposition.logits.argmax(1) == labels
-    other = decomposition.emap_leave_one_out.argmax(1) == labels
-    helped, hurt = int((full & ~other).sum()), int((other & ~full).sum())
-    assert gap.p_value == pytest.approx(stats.binomtest(helped, helped + hurt).pvalue, rel=1e-12)
-    assert "McNemar" in gap.method
-    assert "scores alone" in gap.method
+@pytest.mark.parametrize("name", ["accuracy", "log_loss", "roc_auc"])
+def test_interval_and_test_never_contradict_each_other(name):
+    seen = set()
+    for seed in range(30):
+        grid, decomposition, labels = _sample(n_classes=2, strength=0.6, seed=seed)
+        found = intervals(decomposition, labels, "multiclass", [name], grid=grid, n_resamples=60)
+        gap = found.gaps[name]["emap_leave_one_out"]
+        seen.add(gap.low <= 0 <= gap.high)
+        assert (gap.low <= 0 <= gap.high) == (gap.p_value >= 0.05)
+    assert seen == {True, False}
 
 
-def test_drawn_both_ways_the_larger_p_value_stands():
-    rng = np.random.default_rng(7)
-    grid = rng.normal(size=(6, 9, 2))
-    text, image = np.divmod(rng.permutation(54)[:40], 9)
-    text, image = np.r_[text, np.arange(6)], np.r_[image, np.arange(6)]
+def test_both_sides_drawn_has_the_variance_of_a_crossed_design():
+    # Each text with each image: the variance of the mean is known from the effects of both.
+    rng = np.random.default_rng(12)
+    n_texts, n_images = 25, 40
+    text, image = np.divmod(np.arange(n_texts * n_images), n_images)
+    losses = rng.normal(size=(n_texts, 1)) + rng.normal(size=(1, n_images))
+    grid = losses[:, :, None] + rng.normal(size=(n_texts, n_images, 1))
     decomposition = emap.decompose(grid, text, image)
-    labels = decomposition.logits.argmax(axis=1)
-    found = intervals(decomposition, labels, "multiclass", ["accuracy"], grid=grid, cluster="both")
-    each = [
-        randomisation_test(
-            "accuracy",
-            labels,
-            decomposition.logits,
-            decomposition.emap,
-            "multiclass",
-            clusters=index,
-        )
-        for index in (text, image)
-    ]
-    assert found.gaps["accuracy"]["emap"].p_value == max(each)
+    targets = np.zeros((n_texts * n_images, 1))
+    found = intervals(decomposition, targets, "regression", ["r2"], grid=grid, n_resamples=30)
+    assert found.cluster == "both"
+    assert found.population == "for new texts and new images"
+    labels = np.ones(n_texts * n_images, dtype=int)
+    found = intervals(decomposition, labels, "binary", ["log_loss"], n_resamples=3000)
+    each = np.log1p(np.exp(-decomposition.logits[:, 0])).reshape(n_texts, n_images)
+    variance = each.mean(axis=1).var(ddof=1) / n_texts + each.mean(axis=0).var(ddof=1) / n_images
+    variance -= each.var(ddof=1) / each.size
+    row = found.rows["log_loss"]["full"]
+    reach = stats.t.ppf(0.975, n_texts - 1)
+    assert (row.high - row.low) / 2 == pytest.approx(reach * np.sqrt(variance), rel=0.05)
 
 
 def test_an_additive_model_has_no_gap_and_no_doubt():
@@ -132,8 +131,9 @@ def test_no_difference_seen_is_not_no_difference():
     gap = found.gaps["accuracy"]["emap_leave_one_out"]
     assert gap.difference == 0.0
     assert (gap.low, gap.high) == pytest.approx((-0.06, 0.06))
-    assert rule_of_three(np.zeros(50, dtype=bool), np.repeat(np.arange(25), 2)) == 3 / 25
-    assert rule_of_three(np.arange(50) < 3, None) == 0.0
+    pairs = population_of_items(np.arange(50), np.repeat(np.arange(25), 2))
+    assert rule_of_three(np.zeros(50, dtype=bool), pairs) == 3 / 25
+    assert rule_of_three(np.arange(50) < 3, population_of(decomposition)) == 0.0
 
 
 def test_without_labels_there_are_shares_alone():
@@ -209,10 +209,11 @@ def test_the_same_seed_gives_the_same_record_and_survives_json():
 
 def test_limits_take_off_what_is_counted_twice():
     replicates = np.random.default_rng(0).normal(scale=2.0, size=4000)
-    plain = interval_from_resamples(0.0, replicates, n_clusters=10_000)
-    less = interval_from_resamples(0.0, replicates, n_clusters=10_000, flips=1.0)
+    many, few = (population_of_items(np.arange(n), np.arange(n)) for n in (10_000, 4))
+    plain = estimate(0.0, [variance_of(replicates, 10_000)], many)
+    less = estimate(0.0, [variance_of(replicates, 10_000, flips=1.0)], many)
     assert plain.high == pytest.approx(2 * 1.96, rel=0.05)
     assert less.high == pytest.approx(np.sqrt(3) * 1.96, rel=0.05)
-    few = interval_from_resamples(0.0, replicates, n_clusters=4)
-    assert few.high == pytest.approx(2 * np.sqrt(4 / 3) * stats.t.ppf(0.975, 3), rel=0.05)
-    assert np.isnan(interval_from_resamples(0.0, np.full(5, np.nan), n_clusters=9).low)
+    four = estimate(0.0, [variance_of(replicates, 4)], few)
+    assert four.high == pytest.approx(2 * np.sqrt(4 / 3) * stats.t.ppf(0.975, 3), rel=0.05)
+    assert np.isnan(estimate(0.0, [variance_of(np.full(5, np.nan), 9)], many).low)

@@ -6,6 +6,7 @@ from scipy import stats
 
 import emap_core as emap
 from emap_core.inference import FLIPS, KINDS, flips, kinds, proportions
+from emap_core.inference.population import population_of_items
 
 
 def _additive(n=12, n_classes=3, text=1.0, image=1.0, seed=1):
@@ -72,9 +73,13 @@ def test_a_single_text_falls_back_to_the_plain_projection():
     assert set(flips(decomposition, [0, 1, 1], "multiclass")) == {"same"}
 
 
+def _population(text, image):
+    return population_of_items(np.asarray(text), np.asarray(image))
+
+
 def test_proportions_are_wilson_intervals():
     names = np.array(["helped"] * 7 + ["same"] * 43)
-    found = proportions(names, FLIPS)
+    found = proportions(names, FLIPS, _population(np.arange(50), np.arange(50)))
     expected = stats.binomtest(7, 50).proportion_ci(method="wilson")
     assert found["helped"].value == pytest.approx(0.14)
     assert (found["helped"].low, found["helped"].high) == pytest.approx(tuple(expected))
@@ -83,9 +88,31 @@ def test_proportions_are_wilson_intervals():
     assert found["hurt"].high > 0.03
 
 
-def test_clusters_of_copies_count_once():
+@pytest.mark.parametrize("turned", [False, True])
+def test_clusters_of_copies_count_once(turned):
     names = np.array(["helped"] * 7 + ["same"] * 43)
-    alone = proportions(names, FLIPS)["helped"]
-    copies = proportions(np.repeat(names, 9), FLIPS, np.repeat(np.arange(50), 9))["helped"]
-    assert copies.low == pytest.approx(alone.low, abs=2e-3)
-    assert copies.high == pytest.approx(alone.high, abs=2e-3)
+    alone = proportions(names, FLIPS, _population(np.arange(50), np.arange(50)))
+    each, copied = np.arange(450), np.repeat(np.arange(50), 9)
+    population = _population(copied, each) if turned else _population(each, copied)
+    copies = proportions(np.repeat(names, 9), FLIPS, population)
+    # A share of 0, too, says no more than 50 independent examples do.
+    for name in ("helped", "hurt"):
+        assert copies[name].low == pytest.approx(alone[name].low, abs=2e-3)
+        assert copies[name].high == pytest.approx(alone[name].high, abs=2e-3)
+
+
+def test_shares_of_examples_that_share_texts_and_images_hold_the_truth():
+    rng = np.random.default_rng(8)
+    text, image = np.divmod(rng.permutation(900)[:400], 30)
+    population = _population(text, image)
+    held, narrow = [], []
+    for _ in range(200):
+        effects = rng.normal(size=30)[text] + rng.normal(size=30)[image] + rng.normal(size=400)
+        hit = np.where(effects > 0.8, "helped", "same")
+        truth = stats.norm.sf(0.8 / np.sqrt(3))
+        found = proportions(hit, FLIPS, population)["helped"]
+        alone = proportions(hit, FLIPS, _population(np.arange(400), np.arange(400)))["helped"]
+        held.append(found.low <= truth <= found.high)
+        narrow.append(alone.low <= truth <= alone.high)
+    assert np.mean(held) >= 0.9
+    assert np.mean(narrow) < 0.75

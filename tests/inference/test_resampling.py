@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import emap_core as emap
-from emap_core.errors import SettingError
 from emap_core.inference import resampling
-from emap_core.inference.resampling import clusters_of, draw_weights, reproject, resolve_cluster
+from emap_core.inference.population import population_of
+from emap_core.inference.resampling import reproject
 
 
 def _sample(seed=0, n=14, n_texts=5, n_images=8, n_classes=3):
@@ -15,6 +15,11 @@ def _sample(seed=0, n=14, n_texts=5, n_images=8, n_classes=3):
     text = np.r_[np.arange(n_texts), rng.integers(0, n_texts, n - n_texts)]
     image = np.r_[np.arange(n_images), rng.integers(0, n_images, n - n_images)]
     return grid, emap.decompose(grid, text, image), rng
+
+
+def _draws(decomposition, cluster, n_resamples, rng):
+    draws = population_of(decomposition, cluster).draws
+    return np.concatenate([units.draw(n_resamples, rng) for units in draws])
 
 
 def _spelled_out(grid, decomposition, weights):
@@ -28,7 +33,7 @@ def _spelled_out(grid, decomposition, weights):
 @pytest.mark.parametrize("centred", [False, True])
 def test_every_resample_equals_the_copies_spelled_out(cluster, centred):
     grid, decomposition, rng = _sample()
-    weights = draw_weights(decomposition, cluster, 12, rng)
+    weights = _draws(decomposition, cluster, 12, rng)
     found = list(reproject(grid, decomposition, weights, centred=centred))
     scores = {
         name: np.concatenate([part.scores[name] for part in found]) for name in found[0].scores
@@ -64,7 +69,7 @@ def test_weights_need_not_be_whole():
 
 def test_a_grid_in_blocks_and_small_chunks_change_nothing(monkeypatch):
     grid, decomposition, rng = _sample()
-    weights = draw_weights(decomposition, "none", 30, rng)
+    weights = _draws(decomposition, "none", 30, rng)
     whole = list(reproject(grid, decomposition, weights))
 
     class Blocks:
@@ -85,40 +90,6 @@ def test_a_grid_in_blocks_and_small_chunks_change_nothing(monkeypatch):
     flat = emap.decompose(grid[:, :, 0], decomposition.text_index, decomposition.image_index)
     one = next(reproject(grid[:, :, 0], flat, weights))
     np.testing.assert_allclose(one.scores["emap"][0], whole[0].scores["emap"][0][:, :1], atol=1e-9)
-
-
-def test_whole_images_and_texts_are_drawn_together():
-    _, decomposition, rng = _sample()
-    for cluster, index in (
-        ("image", decomposition.image_index),
-        ("text", decomposition.text_index),
-    ):
-        weights = draw_weights(decomposition, cluster, 40, rng)
-        for member in np.unique(index):
-            same = weights[:, index == member]
-            assert (same == same[:, :1]).all()
-        first = [np.flatnonzero(index == member)[0] for member in np.unique(index)]
-        assert (weights[:, first].sum(axis=1) == len(first)).all()
-    assert (draw_weights(decomposition, "none", 40, rng).sum(axis=1) == 14).all()
-
-
-def test_both_ways_no_resample_is_empty():
-    decomposition = emap.decompose(np.eye(2))
-    weights = draw_weights(decomposition, "both", 200, np.random.default_rng(0))
-    assert (weights.sum(axis=1) > 0).all()
-
-
-def test_images_are_drawn_where_they_repeat():
-    _, repeated, _ = _sample()
-    assert resolve_cluster("auto", repeated) == "image"
-    assert clusters_of(repeated, "auto") is repeated.image_index
-    different = emap.decompose(np.eye(3))
-    assert resolve_cluster("auto", different) == "none"
-    assert clusters_of(different, "auto") is None
-    single = emap.decompose(np.ones((3, 1)), [0, 1, 2], [0, 0, 0])
-    assert resolve_cluster("auto", single) == "none"
-    with pytest.raises(SettingError, match="'images'"):
-        resolve_cluster("images", different)
 
 
 def test_a_resample_of_a_single_text_takes_the_plain_projection():

@@ -24,6 +24,12 @@ def _gap(full, projected, low, high, metric="accuracy", n=400, projection="emap_
         n_examples=n,
         n_resamples=1000,
         seed=0,
+        standard_error=(high - low) / 3.92,
+        degrees_of_freedom=n - 1,
+        cluster="none",
+        n_units=n,
+        unit="examples",
+        population="for new examples",
     )
 
 

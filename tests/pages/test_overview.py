@@ -40,7 +40,8 @@ def test_the_verdict_with_its_interval_stands_first_and_the_table_has_every_row(
     accuracy = runs_with_one.table().loc["emap_leave_one_out", "accuracy"]
     assert f"{100 * accuracy:.1f}% [" in table
     assert "; p = " in table
-    assert "1,000 of whole images" in table or "1,000 of examples" in table
+    assert "1,000 of whole texts" in table
+    assert "for new texts and new images" in table
 
 
 def test_each_cell_leads_to_just_its_examples(open_page, words, runs_with_one):

@@ -101,6 +101,19 @@ def test_intervals_that_are_damaged_are_computed_again(name, copy, original):
     json.loads(path.read_text())
 
 
+@pytest.mark.parametrize("change", [{"version": 1}, {"cluster": "none"}, {"seed": 5}])
+def test_intervals_of_older_code_or_other_settings_are_computed_again(change, copy, original):
+    path = copy / "inference" / "intervals.json"
+    kept = json.loads(path.read_text())
+    kept["intervals"]["gaps"]["accuracy"]["emap"]["low"] = -123.0
+    path.write_text(json.dumps(kept | change))
+    assert not Run.load(copy).has_intervals
+    assert Run.load(copy).record() == original.record()
+    del kept["version"]
+    path.write_text(json.dumps(kept))
+    assert not Run.load(copy).has_intervals
+
+
 def test_a_run_that_is_deleted_while_it_is_open_says_so(copy):
     run = Run.load(copy)
     shutil.rmtree(copy)
