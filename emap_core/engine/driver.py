@@ -588,6 +588,8 @@ def _manifest(work: Work) -> dict[str, Any]:
         "method": work.method,
         "space": work.settings.space,
         "output": work.scorer.output,
+        "output_dtype": work.probe.output_dtype,
+        "computed_dtype": work.probe.computed_dtype,
         "task": work.task,
         "classes": work.classes,
         "keep": work.keep,

@@ -20,6 +20,7 @@ from emap_core.engine.states import EncodedItems
 from emap_core.errors import ModelError, SettingError
 from emap_core.models import states as trees
 from emap_core.models.base import Outputs, Scorer
+from emap_core.models.modules import computed_dtype
 from emap_core.runs.store import replacing
 
 Array = NDArray[np.float64]
@@ -341,11 +342,17 @@ class Probe:
         At the best size that was tried.
     batch_size : int
         That size.
+    output_dtype : str
+        Name of the dtype of the model's outputs, as it returned them.
+    computed_dtype : str
+        The coarsest dtype of its outputs, its weights and autocast.
     """
 
     cells: NDArray[Any]
     pairs_per_second: float
     batch_size: int
+    output_dtype: str
+    computed_dtype: str
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -399,7 +406,14 @@ def measure(evaluator: Evaluator, memory: int, seconds: float = 0.5) -> Probe:
         best = max(best, (speed, n_pairs))
         if took > 0.1 or 4 * n_pairs * bytes_per_pair(cells.shape[2]) > memory:
             break
-    return Probe(cells, best[0], best[1])
+    output_dtype = evaluator.scorer.output_dtype or cells.dtype.name
+    return Probe(
+        cells,
+        best[0],
+        best[1],
+        output_dtype,
+        computed_dtype(evaluator.scorer.model, output_dtype, evaluator.precision),
+    )
 
 
 def _out_of_memory(error: BaseException) -> bool:

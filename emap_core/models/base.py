@@ -103,6 +103,8 @@ class Scorer:
             getattr(model, "has_threshold", not getattr(model, "similarity", False))
         )
         self.has_grid = self.staged and hasattr(model, "score_grid")
+        self.output_dtype: str | None = None
+        """Name of the dtype that the model returned last, None before the first pairs."""
         self.device = self._place(device)
         # Which numbers a model computes with may depend on where it is.
         self.fingerprint: str | None = getattr(model, "fingerprint", None)
@@ -190,8 +192,10 @@ class Scorer:
 
     def _score_block(self, text_states: States, image_states: States) -> Any:
         expected = (trees.count(text_states), trees.count(image_states))
-        scores = self.model.score_grid(text_states, image_states)
-        shape = tuple(np.shape(scores))
+        scores = self._numbers(
+            "model.score_grid", self.model.score_grid(text_states, image_states), expected
+        )
+        shape = tuple(scores.shape)
         if len(shape) != 3 or shape[:2] != expected:
             raise ModelError(
                 f"model.score_grid returned shape {shape} for {expected[0]} texts and "
@@ -210,20 +214,44 @@ class Scorer:
 
     def _score_aligned(self, text_states: States, image_states: States) -> Any:
         if self.staged:
-            scores = self.model.score(text_states, image_states)
+            name, returned = "model.score", self.model.score(text_states, image_states)
         else:
+            name = "the model"
             with _regions_named(image_states):
-                scores = self.model(text_states, image_states)
-        if not isinstance(scores, torch.Tensor):
-            scores = np.asarray(scores)
-        n_pairs, shape = trees.count(text_states), tuple(scores.shape)
+                returned = self.model(text_states, image_states)
+        n_pairs = trees.count(text_states)
+        scores = self._numbers(name, returned, (n_pairs,))
+        shape = tuple(scores.shape)
         if len(shape) != 2 or shape[0] != n_pairs:
-            name = "model.score" if self.staged else "the model"
             raise ModelError(
                 f"{name} returned shape {shape} for {n_pairs} pairs; "
                 f"expected ({n_pairs}, C), a row a pair"
             )
         return scores
+
+    def _numbers(
+        self, name: str, returned: Any, sizes: tuple[int, ...]
+    ) -> torch.Tensor | NDArray[Any]:
+        """Return what a model returned as an array; `sizes` are those before the classes."""
+        if isinstance(returned, torch.Tensor):
+            self.output_dtype = str(returned.dtype).removeprefix("torch.")
+            if not returned.is_complex():
+                return returned
+        elif not isinstance(returned, Mapping) and returned is not None:
+            try:
+                values = np.asarray(returned)
+            except (TypeError, ValueError, RuntimeError):
+                # Rows of different lengths, or tensors on a device.
+                values = np.empty((), dtype=object)
+            fits = values.ndim == len(sizes) + 1 or not isinstance(returned, tuple)
+            if values.dtype.kind in "fiub" and fits:
+                self.output_dtype = values.dtype.name
+                return values
+        expected = f"({', '.join(map(str, sizes))}, C)"
+        raise ModelError(
+            f"{name} returned {_described(returned)}; return the array of shape {expected} alone"
+            + _which(returned, sizes)
+        )
 
     def _place(self, device: str) -> str:
         move: Callable[..., Any] | None = getattr(self.model, "to", None)
@@ -250,6 +278,37 @@ def _regions_named(images: Sequence[Any]) -> Iterator[None]:
             f"({type(error).__name__}: {error}); if it reads images, leave the table's column out "
             "with regions_column='' (--regions-column '')"
         ) from error
+
+
+def _described(returned: Any) -> str:
+    """Return in words what a model returned in place of an array of numbers."""
+    kind = type(returned).__name__
+    if isinstance(returned, Mapping):
+        held = ", ".join(f"{name!r} {_size(value)}" for name, value in list(returned.items())[:6])
+        return f"a {kind} with {held}" if held else f"an empty {kind}"
+    if isinstance(returned, tuple):
+        return f"a {kind} of {len(returned)}: {', '.join(_size(one) for one in returned[:6])}"
+    if returned is None:
+        return "None"
+    dtype = getattr(returned, "dtype", None)
+    return f"a {kind}" + ("" if dtype is None else f" of {str(dtype).removeprefix('torch.')}")
+
+
+def _size(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ if shape is None else f"of shape {tuple(shape)}"
+
+
+def _which(returned: Any, sizes: tuple[int, ...]) -> str:
+    """Return a hint at the entry that has the right shape, where there is one."""
+    if not isinstance(returned, Mapping | tuple):
+        return ""
+    entries = returned.items() if isinstance(returned, Mapping) else enumerate(returned)
+    for name, value in entries:
+        shape = tuple(getattr(value, "shape", ()))
+        if len(shape) == len(sizes) + 1 and shape[:-1] == sizes:
+            return f", its entry {name!r}"
+    return ""
 
 
 def best_device() -> str:

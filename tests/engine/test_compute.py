@@ -209,6 +209,22 @@ class Broken(Staged):
         (Broken(lambda s: s[:1]), {}, ModelError, "shape \\(1, 3\\) for 4 pairs"),
         (Broken(lambda s: s[:, 0]), {}, ModelError, "shape \\(4,\\) for 4 pairs"),
         (Broken(lambda s: s * np.nan), {}, ModelError, "returned nan for the text"),
+        (
+            Broken(lambda s: (s, s[:, None])),
+            {},
+            ModelError,
+            r"returned a tuple of 2: of shape \(4, 3\), of shape \(4, 1, 3\); return the array of "
+            r"shape \(4, C\) alone, its entry 0",
+        ),
+        (
+            Broken(lambda s: {"loss": None, "logits": s}),
+            {},
+            ModelError,
+            r"a dict with 'loss' NoneType, 'logits' of shape \(4, 3\); .* its entry 'logits'",
+        ),
+        (Broken(lambda s: None), {}, ModelError, "model.score returned None; return the array"),
+        (Broken(lambda s: [[1.0], [1.0, 2.0]]), {}, ModelError, "returned a list; return the"),
+        (Broken(lambda s: [["yes"]] * 4), {}, ModelError, "returned a list; return the array"),
         (Staged(), {"labels": ["three"] * 60}, LabelError, "'example-0' has the label 'three'"),
         (Staged(), {"labels": [7] * 60}, LabelError, "numbered 0 to 2"),
         (object(), {}, ModelError, "object is no model"),

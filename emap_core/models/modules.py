@@ -1,0 +1,103 @@
+"""The torch modules behind a model: what they compute in, and whether they are being trained."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+_LEVELS = 6
+"""Deep enough for a list in an attribute of an attribute of what a method is bound to."""
+
+
+def modules_of(model: Any) -> list[nn.Module]:
+    """Return the outermost modules that a model, a function or a method can be seen to use.
+
+    Looked at are the object itself, its attributes, what a method is bound to, what a function
+    encloses, and the globals that it names.
+    """
+    found: list[nn.Module] = []
+    seen: set[int] = set()
+    level: list[Any] = [model]
+    for _ in range(_LEVELS):
+        following: list[Any] = []
+        for one in level:
+            if id(one) in seen:
+                continue
+            seen.add(id(one))
+            if isinstance(one, nn.Module):
+                found.append(one)
+            else:
+                following.extend(_held(one))
+        level = following
+    return found
+
+
+def _held(holder: Any) -> Iterator[Any]:
+    """Yield what an object holds or a function uses; nothing is called on the way."""
+    if isinstance(holder, functools.partial):
+        yield from (holder.func, *holder.args, *holder.keywords.values())
+    if inspect.ismethod(holder):
+        yield from (holder.__self__, holder.__func__)
+    elif inspect.isfunction(holder):
+        for cell in holder.__closure__ or ():
+            try:
+                yield cell.cell_contents
+            except ValueError:
+                # A name that is not bound yet.
+                continue
+        for name in holder.__code__.co_names:
+            value = holder.__globals__.get(name)
+            # A module of Python leads to everything that is loaded.
+            if not inspect.ismodule(value) and not inspect.isclass(value):
+                yield value
+    elif isinstance(holder, Mapping):
+        yield from _few(holder.values())
+    elif isinstance(holder, list | tuple):
+        yield from _few(holder)
+    elif not inspect.ismodule(holder) and not inspect.isclass(holder):
+        yield from getattr(holder, "__dict__", {}).values()
+        for name in ("__call__", "encode_texts", "encode_images", "score", "score_grid"):
+            used = getattr(type(holder), name, None)
+            if inspect.isfunction(used):
+                yield used
+
+
+def _few(values: Iterable[Any]) -> Iterator[Any]:
+    # Long lists are data.
+    for value, _ in zip(values, range(64), strict=False):
+        yield value
+
+
+def computed_dtype(model: Any, output: str, precision: str) -> str:
+    """Return the coarsest of a model's outputs, weights and autocast: its rounding is the noise.
+
+    Parameters
+    ----------
+    model : model or callable
+    output : str
+        Name of the dtype of its outputs, such as ``"float32"``.
+    precision : str
+        That of autocast; ``"float32"`` where there is none.
+    """
+    weights = {
+        str(weight.dtype).removeprefix("torch.")
+        for module in modules_of(model)
+        for weight in module.parameters()
+        if weight.is_floating_point()
+    }
+    names = [output, *sorted(weights), *([] if precision == "float32" else [precision])]
+    known = [name for name in names if rounding(name) is not None]
+    return max(known, key=lambda name: rounding(name) or 0.0) if known else output
+
+
+def rounding(dtype: str) -> float | None:
+    """Return the relative rounding of a floating dtype by its name, None of any other."""
+    found = getattr(torch, dtype, None)
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        return None
+    return torch.finfo(found).eps
