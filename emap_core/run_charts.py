@@ -110,9 +110,11 @@ def main_modes(run: Run) -> Modes | None:
     """Return the interaction modes of the `mode_class`; None where there are none."""
     if not run.kept_classes:
         return None
-    cells = run.class_grid(mode_class(run), "centred" if run.softmax else "logits")
-    d = run.shares
-    modes = interaction_modes(cells, d.text_share, d.image_share, overwrite=True)
+    c, d = mode_class(run), run.shares
+    cells = run.class_grid(c, "centred" if run.softmax else "logits")
+    modes = interaction_modes(
+        cells, d.text_share, d.image_share, overwrite=True, noise=float(d.noise[c])
+    )
     return modes if len(modes) else None
 
 

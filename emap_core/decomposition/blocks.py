@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.decomposition.exact import Array, Decomposition, Index
-from emap_core.decomposition.rounding import rounding_noise
 
 Window = tuple[int, int, int, int]
 """First row, row after the last, first column, column after the last; in the order of the grid."""
@@ -80,11 +79,11 @@ def interaction_blocks(
     top, bottom, left, right = window or (0, len(text_order), 0, len(image_order))
     rows, columns = _edges(top, bottom, most), _edges(left, right, most)
     texts, images = text_order[top:bottom], image_order[left:right]
-    sums, largest = _sums(cells, texts, images, rows - top, columns - left)
+    sums = _sums(cells, texts, images, rows - top, columns - left)
     values = sums / np.outer(np.diff(rows), np.diff(columns)) + decomposition.mean[c]
     values -= _means(decomposition.text_mean[texts, c], rows - top)[:, None]
     values -= _means(decomposition.image_mean[images, c], columns - left)
-    values[np.abs(values) <= rounding_noise(largest)] = 0.0
+    values[np.abs(values) <= decomposition.noise[c]] = 0.0
     return Blocks(values, rows, columns, texts, images)
 
 
@@ -95,14 +94,13 @@ def _edges(start: int, stop: int, most: int) -> Index:
 
 def _sums(
     cells: NDArray[np.floating], texts: Index, images: Index, rows: Index, columns: Index
-) -> tuple[Array, float]:
-    sums, largest = np.empty((len(rows) - 1, len(columns) - 1)), 0.0
+) -> Array:
+    sums = np.empty((len(rows) - 1, len(columns) - 1))
     for block in range(len(rows) - 1):
         part = cells[texts[rows[block] : rows[block + 1]]]
-        largest = max(largest, float(part.max()), -float(part.min()))
         across = part.sum(axis=0, dtype=np.float64)
         sums[block] = np.add.reduceat(across[images], columns[:-1])
-    return sums, largest
+    return sums
 
 
 def _means(values: Array, edges: Index) -> Array:

@@ -7,12 +7,14 @@ section 3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from emap_core.decomposition.rounding import RESOLUTION, may_tie, noise_of_logits, settle
 from emap_core.errors import DatasetError
 
 Array = NDArray[np.float64]
@@ -27,7 +29,8 @@ class Decomposition:
     """A model's predictions on N examples, split into text, image and interaction parts.
 
     Every array is float64. N examples, C classes, U_t unique texts, U_v unique images; example i
-    sits in cell ``(text_index[i], image_index[i])`` of the grid.
+    sits in cell ``(text_index[i], image_index[i])`` of the grid. Projections and one-sided means
+    are settled: no decision hangs on a rounding, see `emap_core.decomposition.rounding`.
 
     Attributes
     ----------
@@ -47,6 +50,9 @@ class Decomposition:
         Variance over all recombinations that the text, image and interaction parts carry.
     centred_variance : ndarray of shape (C,)
         Variance over all recombinations of the logits minus their mean over classes.
+    noise : ndarray of shape (C,)
+        Size below which an interaction is rounding in the model; that of float32 logits unless
+        given.
     """
 
     logits: Array
@@ -59,6 +65,11 @@ class Decomposition:
     image_index: Index
     sums_of_squares: Array
     centred_variance: Array
+    noise: Array = field(default=None, kw_only=True)  # type: ignore[arg-type]  # set below
+
+    def __post_init__(self) -> None:
+        if self.noise is None:
+            object.__setattr__(self, "noise", noise_of_logits(self.logits))
 
     @cached_property
     def text_effect(self) -> Array:
@@ -73,7 +84,7 @@ class Decomposition:
     @cached_property
     def emap(self) -> Array:
         """Additive projection of each prediction, shape (N, C)."""
-        return self.mean + self.text_effect + self.image_effect
+        return self._settled(self.mean + self.text_effect + self.image_effect)
 
     @cached_property
     def interaction(self) -> Array:
@@ -86,8 +97,7 @@ class Decomposition:
 
         NaN where there is a single image, since nothing is left to average over.
         """
-        own = self.image_share[self.image_index][:, None]
-        return _leave_out(self.text_mean[self.text_index] - own * self.logits, 1.0 - own)
+        return self._settled(self._text_alone)
 
     @cached_property
     def image_only(self) -> Array:
@@ -95,8 +105,7 @@ class Decomposition:
 
         NaN where there is a single text, since nothing is left to average over.
         """
-        own = self.text_share[self.text_index][:, None]
-        return _leave_out(self.image_mean[self.image_index] - own * self.logits, 1.0 - own)
+        return self._settled(self._image_alone)
 
     @cached_property
     def emap_leave_one_out(self) -> Array:
@@ -111,7 +120,27 @@ class Decomposition:
         r = self.text_mean[self.text_index]
         c = self.image_mean[self.image_index]
         mean = _leave_out(self.mean - p * r - q * c + p * q * self.logits, (1.0 - p) * (1.0 - q))
-        return self.text_only + self.image_only - mean
+        return self._settled(self._text_alone + self._image_alone - mean)
+
+    @cached_property
+    def within_rounding(self) -> Index:
+        """Numbers of the examples whose decision, or whose rank, may hang on a rounding."""
+        if not self.interaction.any():
+            return np.arange(len(self.logits))
+        return np.flatnonzero(may_tie(self.logits, self.noise))
+
+    @property
+    def _text_alone(self) -> Array:
+        own = self.image_share[self.image_index][:, None]
+        return _leave_out(self.text_mean[self.text_index] - own * self.logits, 1.0 - own)
+
+    @property
+    def _image_alone(self) -> Array:
+        own = self.text_share[self.text_index][:, None]
+        return _leave_out(self.image_mean[self.image_index] - own * self.logits, 1.0 - own)
+
+    def _settled(self, projected: Array) -> Array:
+        return settle(projected, self.logits, self.noise)
 
     @property
     def variance(self) -> Array:
@@ -160,6 +189,8 @@ class Decomposition:
                 self.centred_variance,
             ),
             centred_variance=self.centred_variance,
+            # Centred logits carry the rounding of all classes.
+            noise=np.full_like(self.noise, self.noise.max()),
         )
 
 
@@ -173,8 +204,9 @@ def decompose(
 
     Parameters
     ----------
-    grid : array of shape (U_t, U_v, C) or (U_t, U_v)
-        The model's output for every unique text (rows) with every unique image (columns).
+    grid : array or tensor of shape (U_t, U_v, C) or (U_t, U_v)
+        The model's output for every unique text (rows) with every unique image (columns). Its
+        type, float16 say, tells how much of it is rounding.
     text_index, image_index : array of shape (N,), optional
         The cell of each example. Without them the grid must be square and example i is cell
         (i, i).
@@ -192,7 +224,7 @@ def decompose(
     >>> emap.decompose([[0.0, 1.0], [1.0, 0.0]]).variance_shares.ravel().tolist()
     [0.0, 0.0, 1.0]
     """
-    cells = np.asarray(grid, dtype=np.float64)
+    cells, dtype = _numbers(grid)
     if cells.ndim == 2:
         cells = cells[:, :, None]
     if cells.ndim != 3 or 0 in cells.shape:
@@ -211,6 +243,7 @@ def decompose(
     residual = cells - text_mean[:, None] - image_mean[None] + mean
     centred = cells - cells.mean(axis=2, keepdims=True)
     centred -= mean - mean.mean()
+    logits = cells[texts, images]
     sums = np.stack(
         [
             p @ (text_mean - mean) ** 2,
@@ -219,7 +252,7 @@ def decompose(
         ]
     )
     return Decomposition(
-        logits=cells[texts, images],
+        logits=logits,
         mean=mean,
         text_mean=text_mean,
         image_mean=image_mean,
@@ -229,7 +262,20 @@ def decompose(
         image_index=images,
         sums_of_squares=_without_rounding(sums, text_mean, image_mean, mean),
         centred_variance=np.einsum("u,w,uwc->c", p, q, np.square(centred), optimize=True),
+        noise=noise_of_logits(logits, dtype),
     )
+
+
+def _numbers(grid: Any) -> tuple[Array, str]:
+    """Return a grid in float64 and the type that it came in."""
+    if hasattr(grid, "detach"):
+        # A tensor of torch; NumPy knows no bfloat16.
+        grid = grid.detach().cpu()
+        dtype = str(grid.dtype).removeprefix("torch.")
+        grid = grid.double()
+    else:
+        dtype = str(getattr(grid, "dtype", "float64"))
+    return np.asarray(grid, dtype=np.float64), dtype if dtype in RESOLUTION else "float32"
 
 
 def decompose_sums(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.extmath import randomized_svd
 
-from emap_core.decomposition.rounding import rounding_noise
+from emap_core.decomposition.rounding import noise_of_logits
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -84,6 +84,7 @@ def interaction_modes(
     count: int = 6,
     seed: int = 0,
     overwrite: bool = False,
+    noise: float | None = None,
 ) -> Modes:
     """Return the leading modes of the interaction in one class's grid of logits.
 
@@ -103,10 +104,15 @@ def interaction_modes(
         Of the randomised decomposition.
     overwrite : bool
         Work inside `cells` and leave it changed, which halves the memory for a large grid.
+    noise : float, optional
+        Size below which the interaction of a cell is rounding, see `Decomposition.noise`; that of
+        float32 logits unless given.
     """
     p, q = np.asarray(text_share, dtype=np.float64), np.asarray(image_share, dtype=np.float64)
-    largest = max((float(np.abs(part).max()) for _, part in _chunks(cells)), default=0.0)
-    noise = rounding_noise(largest)
+    if noise is None:
+        noise = float(noise_of_logits(cells.reshape(-1, 1)).item())
+    # Modes are root mean squares, and the noise is the most that one cell is off by.
+    noise /= 2
 
     text_mean, image_mean = np.empty(len(p)), np.zeros(len(q))
     for rows, part in _chunks(cells):

@@ -1,13 +1,97 @@
-"""How much of an interaction is nothing but rounding in the model that computed the logits."""
+"""What of a difference between logits is nothing but rounding, and what a tie within it decides.
+
+A model computes its logits in 16 or 32 bits. An exactly additive model therefore differs from its
+projection by roundings, and two classes that tie in the model tie in the projection only up to
+roundings: without care, decisions and ranks would hang on them.
+"""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+RESOLUTION = {
+    "float16": 2.0**-10,
+    "bfloat16": 2.0**-7,
+    "float32": 2.0**-23,
+    # Logits come from networks that compute in float32, whatever they are stored as.
+    "float64": 2.0**-23,
+}
+"""Relative distance of neighbouring numbers, by the type that logits were computed in."""
+
+_FLOAT32 = RESOLUTION["float32"]
+# An interaction is F − r − c + μ: four numbers, each off by at most half a unit in the last place.
+_TERMS = 4
+# What the layers of a network lose before the last one, in units of what its logits differ by.
+_LAYERS = 8.0
 
 
-def rounding_noise(largest: float) -> float:
-    """Return the size below which a sum of float32 logits of at most `largest` is rounding.
+def rounding_noise(largest: Array, spread: Array, dtype: str = "float32") -> Array:
+    """Return the size below which the interaction of one cell is nothing but rounding.
 
-    Models compute in float32 before their logits are stored as anything wider.
+    Parameters
+    ----------
+    largest : ndarray of any shape
+        The largest absolute logit.
+    spread : ndarray of the same shape
+        The largest logit minus the smallest. An offset that all logits share costs digits in
+        their last rounding only.
+    dtype : str
+        The type that the logits were computed in, a key of `RESOLUTION`.
     """
-    return 8.0 * float(np.finfo(np.float32).eps) * largest
+    return np.asarray(
+        _TERMS / 2 * RESOLUTION[dtype] * np.asarray(largest)
+        + _LAYERS * _FLOAT32 * np.asarray(spread)
+    )
+
+
+def noise_of_logits(logits: Array, dtype: str = "float32") -> Array:
+    """Return the rounding noise of each class, shape (C,), from logits of shape (N, C)."""
+    high, low = logits.max(axis=0), logits.min(axis=0)
+    return rounding_noise(np.maximum(np.abs(high), np.abs(low)), high - low, dtype)
+
+
+def settle(projected: Array, logits: Array, noise: Array) -> Array:
+    """Return projected scores in which no decision hangs on a rounding.
+
+    A score within rounding noise of the model's own becomes the model's own, and so does its lead
+    over a class that the model's decision leads by as much. A tie of the projection alone goes to
+    the first class, as in exact arithmetic: a projection that knows nothing must not be given
+    the model's answer.
+
+    Parameters
+    ----------
+    projected : ndarray of shape (..., N, C)
+    logits : ndarray of shape (N, C)
+        The model's own predictions of the same examples.
+    noise : ndarray of shape (C,)
+        See `noise_of_logits`.
+    """
+    decided = logits.argmax(axis=-1)[:, None]
+    offset = projected - logits
+    place = np.broadcast_to(decided, (*projected.shape[:-1], 1))
+    # What is added to all classes of an example changes no decision between them.
+    common = np.take_along_axis(offset, place, axis=-1)
+    common = np.where(np.abs(common) <= noise[decided], 0.0, common)
+    alike = np.abs(offset - common) <= noise
+    kept = alike & ((common == 0.0) | (alike.sum(axis=-1, keepdims=True) > 1))
+    settled = np.where(kept, logits + common, projected)
+    highest = settled.max(axis=-1, keepdims=True)
+    tied = highest - settled <= noise
+    of_projection = (tied & ~alike).any(axis=-1, keepdims=True)
+    return np.asarray(np.where(tied & of_projection, highest, settled))
+
+
+def may_tie(logits: Array, noise: Array) -> NDArray[np.bool_]:
+    """Return which examples the model decides within rounding noise, shape (N,).
+
+    Against another class, or against a threshold of 0, or of a probability of one half.
+    """
+    wide = 2.0 * noise
+    rivals = logits.max(axis=-1, keepdims=True) - logits <= wide
+    near = rivals.sum(axis=-1) > 1
+    for threshold in (0.0, 0.5, float(np.log(0.5))):
+        near |= (np.abs(logits - threshold) <= wide).any(axis=-1)
+    return np.asarray(near)

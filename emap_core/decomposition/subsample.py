@@ -73,14 +73,18 @@ class SubsampledDecomposition(Decomposition):
         }
         sums = self.centred_block_sums_of_squares
         return replace(
-            self, **centred, sums_of_squares=sums.mean(axis=0), block_sums_of_squares=sums
+            self,
+            **centred,
+            sums_of_squares=sums.mean(axis=0),
+            block_sums_of_squares=sums,
+            noise=np.full_like(self.noise, self.noise.max()),
         )
 
     def _over_blocks(self, row: str) -> Array:
         sums = np.zeros_like(self.logits)
         scores = self.block_scores[:, BLOCK_ROWS.index(row)]
         np.add.at(sums, self.drawn.ravel(), scores.reshape(-1, sums.shape[1]))
-        return sums / np.bincount(self.drawn.ravel(), minlength=len(sums))[:, None]
+        return self._settled(sums / np.bincount(self.drawn.ravel(), minlength=len(sums))[:, None])
 
 
 def draw_examples(n_examples: int, size: int, repeats: int = 10, seed: int = 0) -> Index:
@@ -174,4 +178,5 @@ def combine(
         block_scores=np.array([[getattr(d, row) for row in BLOCK_ROWS] for d in parts]),
         block_sums_of_squares=sums,
         centred_block_sums_of_squares=np.array([d.class_centred().sums_of_squares for d in parts]),
+        noise=np.max([d.noise for d in parts], axis=0),
     )

@@ -290,6 +290,7 @@ class GridSums:
         self._centred = Moments.zero(n_classes)
         self._logits = np.full((len(targets.row_index), n_classes), np.nan)
         self._columns_done = 0
+        self._until_then = (self._rows, self._moments.mean)
 
     def add(self, tile: Tile, sums: TileSums) -> None:
         """Take in one tile."""
@@ -300,6 +301,8 @@ class GridSums:
         self._logits[sums.examples] = sums.matched
         if tile.rows.stop == len(self._rows):
             self._columns_done = tile.columns.stop
+            # Later tiles add to the sums of some texts before those of all.
+            self._until_then = (self._rows.copy(), self._moments.mean)
 
     def decomposition(self, text_order: Index) -> Decomposition:
         """Return the decomposition, texts back in order of first appearance."""
@@ -326,9 +329,10 @@ class GridSums:
         weight = self._targets.column_share[: self._columns_done].sum()
         if len(done) == 0 or weight == 0.0:
             return None
-        rows = self._rows[self._targets.row_index[done]] / weight
+        sums, mean = self._until_then
+        rows = sums[self._targets.row_index[done]] / weight
         columns = self._columns[self._targets.column_index[done]]
-        return done, self._logits[done], rows + columns - self._moments.mean
+        return done, self._logits[done], rows + columns - mean
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.decomposition import Decomposition
+from emap_core.decomposition.rounding import settle
 from emap_core.inference.scores import Array
 
 _BYTES_OF_MEANS = 2**28
@@ -149,15 +150,20 @@ def _scores(
     text, image = text_mean[:, decomposition.text_index], image_mean[:, decomposition.image_index]
     plain = text + image - mean
     # r⁻ + c⁻ − μ⁻ comes down to the plain projection without its share of the own cell.
-    own = own_text + own_image - own_text * own_image
+    of_cell = own_text + own_image - own_text * own_image
     scores = {
         "emap": plain,
-        "emap_leave_one_out": _leave_out(plain, own, logits),
+        "emap_leave_one_out": _leave_out(plain, of_cell, logits),
         "text_only": _leave_out(text, own_image, logits),
         "image_only": _leave_out(image, own_text, logits),
     }
+    rows = decomposition.within_rounding
     for values in scores.values():
         values += decomposition.mean
+        if len(rows):
+            values[:, rows] = settle(
+                values[:, rows], decomposition.logits[rows], decomposition.noise
+            )
     single = (p.max(axis=1) > 1.0 - _NOTHING_LEFT) | (q.max(axis=1) > 1.0 - _NOTHING_LEFT)
     return Reprojection(weights, scores, sums_of_squares, int(single.sum()))
 

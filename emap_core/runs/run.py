@@ -132,7 +132,9 @@ class Run:
     def decomposition(self) -> Decomposition:
         """The predictions, split into text, image and interaction parts."""
         kind = _DECOMPOSITIONS[self.manifest["method"]]
-        return kind(**{name: self._arrays[name] for name in kind.__dataclass_fields__})
+        # Runs of earlier versions hold no noise: that of float32 logits is right for them.
+        names = [n for n in kind.__dataclass_fields__ if n != "noise" or n in self._arrays]
+        return kind(**{name: self._arrays[name] for name in names})
 
     @cached_property
     def sampled(self) -> SampledFit | None:

@@ -111,7 +111,9 @@ def _blocks(
 def _modes(key: tuple[str, str], c: int, reading: Reading, _run: Run) -> Modes:
     shares = _run.shares
     cells = _cells(key, c, reading, _run)
-    return interaction_modes(cells, shares.text_share, shares.image_share)
+    # Rounding is known of the logits as they are projected; probabilities have their own.
+    noise = float(shares.noise[c]) if reading == own_reading(_run) else None
+    return interaction_modes(cells, shares.text_share, shares.image_share, noise=noise)
 
 
 def grid_is_there(run: Run, question: str, what: str) -> bool:

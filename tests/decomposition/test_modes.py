@@ -136,3 +136,15 @@ def test_a_large_grid_is_worked_on_in_place():
     # The values kept beside the 36 MB grid are chunks of it, not a copy in float64 (72 MB).
     assert peak < 150e6
     assert modes.shares[0] == pytest.approx(1.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_offset_of_all_logits_hides_no_mode(dtype):
+    rng = np.random.default_rng(5)
+    t, v = rng.normal(size=(2, 60))
+    modes = interaction_modes(
+        (1e6 + np.outer(t, v)).astype(dtype), _uniform(60), _uniform(60), count=2
+    )
+    assert len(modes) == 1
+    expected = np.std(t) * np.std(v)
+    assert modes.singular_values[0] == pytest.approx(expected, rel=0.02)
