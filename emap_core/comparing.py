@@ -257,22 +257,21 @@ def readable_differences(table: pd.DataFrame, names: dict[str, str], name: str) 
 
 
 def differences_by_example(first: Run, second: Run) -> pd.DataFrame:
-    """Return the examples of two runs, those whose interactions differ most in size on top.
+    """Return the examples that two runs share, those that differ most in interaction on top.
 
     Returns
     -------
     DataFrame
         Columns ``id``, ``text``, ``label``, ``prediction_first``, ``prediction_second``,
-        ``interaction_size_first``, ``interaction_size_second`` and ``difference`` (second minus
-        first).
+        ``interaction_first``, ``interaction_second`` and ``difference`` (second minus first).
     """
-    columns = ["id", "text", "label", "prediction", "interaction_size"]
+    columns = ["id", "text", "label", "prediction", "interaction"]
     joined = first.examples()[columns].merge(
-        second.examples()[["id", "prediction", "interaction_size"]],
+        second.examples()[["id", "prediction", "interaction"]],
         on="id",
         suffixes=("_first", "_second"),
     )
-    joined["difference"] = joined.interaction_size_second - joined.interaction_size_first
+    joined["difference"] = joined.interaction_second - joined.interaction_first
     order = np.argsort(-joined.difference.abs().to_numpy(), kind="stable")
     return joined.iloc[order].reset_index(drop=True)
 

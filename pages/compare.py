@@ -79,14 +79,17 @@ def _choose_runs(current: Run) -> list[Run]:
         wanted = [
             info.id
             for info in shared.finished_runs()
-            if info.manifest.get("fingerprints", {}).get("data") == data
+            if info.manifest["fingerprints"]["data"] == data
         ]
     runs = []
     for name in wanted[:MOST_RUNS]:
         try:
-            runs.append(shared.open_run(name))
-        except RunError:
+            run = shared.open_run(name)
+            run.verify()
+        except RunError as error:
+            st.warning(f"Left out: {shared.plain(error)}", icon=":material/error:")
             continue
+        runs.append(run)
     return runs or [current]
 
 
@@ -217,8 +220,8 @@ def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: 
         "two runs' interactions",
         first,
         lambda theme: comparison(
-            table.interaction_size_first.to_numpy(),
-            table.interaction_size_second.to_numpy(),
+            table.interaction_first.to_numpy(),
+            table.interaction_second.to_numpy(),
             table.id.tolist(),
             names,
             unit=first.space.replace("_", " "),
@@ -250,7 +253,7 @@ def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: 
             "prediction_first": names[0],
             "prediction_second": names[1],
             "difference": st.column_config.NumberColumn(
-                "size of interaction, second minus first", format="%.3g"
+                "interaction, second minus first", format="%.3g"
             ),
         },
         key="compare-rows",
