@@ -257,21 +257,22 @@ def readable_differences(table: pd.DataFrame, names: dict[str, str], name: str) 
 
 
 def differences_by_example(first: Run, second: Run) -> pd.DataFrame:
-    """Return the examples that two runs share, those that differ most in interaction on top.
+    """Return the examples of two runs, those whose interactions differ most in size on top.
 
     Returns
     -------
     DataFrame
         Columns ``id``, ``text``, ``label``, ``prediction_first``, ``prediction_second``,
-        ``interaction_first``, ``interaction_second`` and ``difference`` (second minus first).
+        ``interaction_size_first``, ``interaction_size_second`` and ``difference`` (second minus
+        first).
     """
-    columns = ["id", "text", "label", "prediction", "interaction"]
+    columns = ["id", "text", "label", "prediction", "interaction_size"]
     joined = first.examples()[columns].merge(
-        second.examples()[["id", "prediction", "interaction"]],
+        second.examples()[["id", "prediction", "interaction_size"]],
         on="id",
         suffixes=("_first", "_second"),
     )
-    joined["difference"] = joined.interaction_second - joined.interaction_first
+    joined["difference"] = joined.interaction_size_second - joined.interaction_size_first
     order = np.argsort(-joined.difference.abs().to_numpy(), kind="stable")
     return joined.iloc[order].reset_index(drop=True)
 

@@ -121,9 +121,9 @@ def main_modes(run: Run) -> Modes | None:
 def telling_examples(run: Run) -> pd.DataFrame:
     """Return the examples with the largest interactions, flips first, no text or image twice."""
     examples = run.examples()
-    flips = examples.flip.ne("same") if run.decides else examples.interaction.gt(0)
+    flips = examples.flip.ne("same") if run.decides else examples.interaction_size.gt(0)
     ranked = examples.assign(flips=flips).sort_values(
-        ["flips", "interaction"], ascending=False, kind="stable"
+        ["flips", "interaction_size"], ascending=False, kind="stable"
     )
     # The same text or image again and again would say little.
     return ranked.drop_duplicates("text_index").drop_duplicates("image_index").head(EXAMPLES)

@@ -220,8 +220,8 @@ def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: 
         "two runs' interactions",
         first,
         lambda theme: comparison(
-            table.interaction_first.to_numpy(),
-            table.interaction_second.to_numpy(),
+            table.interaction_size_first.to_numpy(),
+            table.interaction_size_second.to_numpy(),
             table.id.tolist(),
             names,
             unit=first.space.replace("_", " "),
@@ -253,7 +253,7 @@ def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: 
             "prediction_first": names[0],
             "prediction_second": names[1],
             "difference": st.column_config.NumberColumn(
-                "interaction, second minus first", format="%.3g"
+                "size of interaction, second minus first", format="%.3g"
             ),
         },
         key="compare-rows",

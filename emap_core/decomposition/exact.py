@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emap_core.decomposition.rounding import RESOLUTION, may_tie, noise_of_logits, settle
+from emap_core.decomposition.rounding import may_tie, noise_of_logits, settle
 from emap_core.errors import DatasetError
 
 Array = NDArray[np.float64]
@@ -275,7 +275,7 @@ def _numbers(grid: Any) -> tuple[Array, str]:
         grid = grid.double()
     else:
         dtype = str(getattr(grid, "dtype", "float64"))
-    return np.asarray(grid, dtype=np.float64), dtype if dtype in RESOLUTION else "float32"
+    return np.asarray(grid, dtype=np.float64), dtype
 
 
 def decompose_sums(

@@ -12,16 +12,11 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-RESOLUTION = {
-    "float16": 2.0**-10,
-    "bfloat16": 2.0**-7,
-    "float32": 2.0**-23,
-    # Logits come from networks that compute in float32, whatever they are stored as.
-    "float64": 2.0**-23,
-}
+RESOLUTION = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
 """Relative distance of neighbouring numbers, by the type that logits were computed in."""
 
-_FLOAT32 = RESOLUTION["float32"]
+# Networks compute in float32, whatever wider type their logits are stored as.
+_FLOAT32 = 2.0**-23
 # An interaction is F − r − c + μ: four numbers, each off by at most half a unit in the last place.
 _TERMS = 4
 # What the layers of a network lose before the last one, in units of what its logits differ by.
@@ -39,10 +34,10 @@ def rounding_noise(largest: Array, spread: Array, dtype: str = "float32") -> Arr
         The largest logit minus the smallest. An offset that all logits share costs digits in
         their last rounding only.
     dtype : str
-        The type that the logits were computed in, a key of `RESOLUTION`.
+        The type that the logits were computed in; any but 16 bits counts as float32.
     """
     return np.asarray(
-        _TERMS / 2 * RESOLUTION[dtype] * np.asarray(largest)
+        _TERMS / 2 * RESOLUTION.get(dtype, _FLOAT32) * np.asarray(largest)
         + _LAYERS * _FLOAT32 * np.asarray(spread)
     )
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emap_core.decomposition.exact import Array, Decomposition, Index, decompose, example_shares
+from emap_core.decomposition.rounding import settle
 from emap_core.errors import SettingError
 
 BLOCK_ROWS = ("emap", "emap_leave_one_out", "text_only", "image_only")
@@ -60,9 +61,9 @@ class SubsampledDecomposition(Decomposition):
 
     def block(self, repeat: int) -> dict[str, Array]:
         """Return the model's scores and the projections of one sub-sample, each (n, C)."""
-        return {"full": self.logits[self.drawn[repeat]]} | dict(
-            zip(BLOCK_ROWS, self.block_scores[repeat], strict=True)
-        )
+        logits = self.logits[self.drawn[repeat]]
+        settled = settle(self.block_scores[repeat], logits, self.noise)
+        return {"full": logits} | dict(zip(BLOCK_ROWS, settled, strict=True))
 
     def class_centred(self) -> SubsampledDecomposition:
         """Return the decomposition of the logits minus their mean over classes."""

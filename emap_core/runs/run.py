@@ -531,9 +531,9 @@ class Run:
     def examples(self) -> pd.DataFrame:
         """Return a row an example: text, label, predictions, flip, kind, size of the interaction.
 
-        ``interaction`` is the length of the interaction vector, class-centred under a softmax, in
-        units of the projected space. ``flip`` and ``kind`` hold the model against its
-        leave-one-out projection.
+        ``interaction_size`` is the length of the interaction vector over all classes, class-centred
+        under a softmax, in units of the projected space; the interaction of one class is that of
+        `decomposition`. ``flip`` and ``kind`` hold the model against its leave-one-out projection.
         """
         return self._examples.copy()
 
@@ -659,7 +659,7 @@ class Run:
             table[column.replace("prediction", "correct")] = self._right(self.scores(projection))
         table["flip"] = self._flips
         table["kind"] = inference.kinds(d, self.task, self.space) if self.decides else None
-        table["interaction"] = np.linalg.norm(self.shares.interaction, axis=1)
+        table["interaction_size"] = np.linalg.norm(self.shares.interaction, axis=1)
         table["text_index"] = d.text_index
         table["image_index"] = d.image_index
         if self.labels is not None and self.labels.ndim == 1:

@@ -76,7 +76,7 @@ class Filter:
         if self.words:
             found = examples["text"].str.contains(self.words, case=False, regex=False)
             passed &= found.to_numpy(dtype=bool)
-        size = examples["interaction"].to_numpy()
+        size = examples["interaction_size"].to_numpy()
         least, most = _number(self.least), _number(self.most)
         if least is not None:
             passed &= size >= least
@@ -95,9 +95,9 @@ class Filter:
         if self.words:
             said.append(f"text contains “{self.words}”")
         if _number(self.least) is not None:
-            said.append(f"interaction at least {self.least}")
+            said.append(f"size of interaction at least {self.least}")
         if _number(self.most) is not None:
-            said.append(f"interaction at most {self.most}")
+            said.append(f"size of interaction at most {self.most}")
         return ", ".join(said) or "all examples"
 
 
@@ -128,7 +128,7 @@ def ranked(examples: pd.DataFrame, mask: Mask) -> NDArray[np.intp]:
     """Return the positions that pass, flips first, the largest interaction first in each."""
     positions = np.flatnonzero(mask)
     same = (examples["flip"] == "same").to_numpy()[positions]
-    size = examples["interaction"].to_numpy()[positions]
+    size = examples["interaction_size"].to_numpy()[positions]
     return np.asarray(positions[np.lexsort((-size, same))])
 
 

@@ -94,7 +94,7 @@ def list_table(run: Run, positions: np.ndarray, key: str) -> None:
     """Draw examples as a table; a row chosen becomes the current example."""
     columns = {"id": "id", "text": "text", "label": "true", "prediction": "the model"}
     columns |= {"without": "without interactions", "flip": "what interactions did"}
-    columns |= {"kind": "kind", "interaction": "interaction"}
+    columns |= {"kind": "kind", "interaction_size": "size of interaction"}
     # A copy: Streamlit keeps what a callback refers to for as long as the session lasts.
     listed = positions[:_MOST_ROWS].copy()
     table = examples_of(run).iloc[listed][list(columns)].rename(columns=columns)
@@ -115,8 +115,8 @@ def list_table(run: Run, positions: np.ndarray, key: str) -> None:
         height=300,
         column_config={
             "text": st.column_config.TextColumn(width="medium"),
-            "interaction": st.column_config.NumberColumn(
-                format="%.3g", help="Length of the interaction over all classes."
+            "size of interaction": st.column_config.NumberColumn(
+                format="%.3g", help="Length of the vector of the interaction over all classes."
             ),
         },
         alt=f"{len(table):,} examples, flips first, the largest interaction first",
@@ -275,7 +275,7 @@ def _ask_fields(run: Run) -> None:
         key="filter-words",
         on_change=lambda: set_view(words=st.session_state["filter-words"] or None),
     )
-    _ask_range(float(examples["interaction"].max()))
+    _ask_range(float(examples["interaction_size"].max()))
 
 
 def _ask_range(largest: float) -> None:

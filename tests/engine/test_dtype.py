@@ -5,10 +5,12 @@ import functools
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from samples import Staged, as_callable, make_examples
 from torch import nn
 
 import emap_core as emap
+from emap_core.datasets.base import Examples
 
 
 class InHalf(Staged):
@@ -85,3 +87,32 @@ def test_modules_are_found_behind_functions_methods_and_partials():
     ):
         assert [id(one) for one in modules_of(model)] == [id(module)]
     assert modules_of(as_callable) == []
+
+
+def test_an_additive_model_of_16_bits_gains_nothing_from_interactions(tmp_path):
+    rng = np.random.default_rng(3)
+    text, image = rng.integers(0, 5, (2, 40, 3)) / 3
+
+    class Votes:
+        classes = ("a", "b", "c")
+        fingerprint = "votes"
+
+        def encode_texts(self, texts):
+            return torch.tensor(text[[int(t) for t in texts]], dtype=torch.bfloat16)
+
+        def encode_images(self, images):
+            return torch.tensor(image[[v.getpixel((0, 0)) for v in images]], dtype=torch.bfloat16)
+
+        def score(self, texts, images):
+            return texts + images
+
+    pictures = [Image.new("L", (2, 2), i) for i in range(40)]
+    decided = (
+        (torch.tensor(text).bfloat16() + torch.tensor(image).bfloat16()).float().argmax(1).tolist()
+    )
+    data = Examples([str(i) for i in range(40)], pictures, labels=decided)
+    for method in ({}, {"method": "subsample", "subsample_size": 20, "repeats": 3}):
+        run = emap.compute(Votes(), data, out=tmp_path / str(len(method)), **method)
+        table = run.table()
+        assert (table.loc[["emap", "emap_leave_one_out"], "accuracy"] == 1.0).all()
+        assert set(run.examples()["flip"]) == {"same"}

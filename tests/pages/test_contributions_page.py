@@ -84,5 +84,5 @@ def test_a_row_of_the_table_has_what_the_run_says(page, runs_with_one):
     for _, row in table.iterrows():
         assert row["the model"] == expected.prediction[row["id"]]
         assert expected.flip[row["id"]] != "same"
-    assert pd.Series(table["interaction"]).is_monotonic_decreasing
+    assert pd.Series(table["size of interaction"]).is_monotonic_decreasing
     assert io.StringIO(table.to_csv()).read()

@@ -35,7 +35,7 @@ def table():
             "correct_emap_leave_one_out": [False, True, False, False, False, False],
             "flip": ["helped", "hurt", "helped", "same", "same", "changed"],
             "kind": ["redundant"] * 3 + ["text-led"] * 3,
-            "interaction": [1.0, 5.0, 2.0, 9.0, 4.0, 3.0],
+            "interaction_size": [1.0, 5.0, 2.0, 9.0, 4.0, 3.0],
             "text_index": range(6),
             "image_index": range(6),
         }
@@ -95,7 +95,8 @@ def test_a_filter_survives_the_way_through_a_link_and_says_what_it_is():
     given = Filter(show="flips", words="a~b.c", least="2")
     assert Filter.from_settings({**given.settings(), "colour": "kind"}) == given
     assert str(given) == (
-        "the prediction changes without interactions, text contains “a~b.c”, interaction at least 2"
+        "the prediction changes without interactions, text contains “a~b.c”, "
+        "size of interaction at least 2"
     )
     assert str(Filter()) == "all examples"
 
@@ -122,7 +123,7 @@ def test_csv_holds_ids_and_no_formulas(table):
     rows = list(csv.DictReader(io.StringIO(to_csv(table, Filter(label="dog").mask(table)))))
     assert [row["id"] for row in rows] == ["b", "c", "f"]
     assert rows[1]["text"] == "'=1+1"
-    assert float(rows[1]["interaction"]) == 2.0
+    assert float(rows[1]["interaction_size"]) == 2.0
     assert "text_index" not in rows[0]
 
 
