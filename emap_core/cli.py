@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import signal
 import sys
 import textwrap
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from emap_core.errors import Cancelled, EmapError, RunError, SettingError
+from emap_core.options import LABELS_AS, UNKNOWN_LABELS, Place, speaking
 
 _COLUMNS = {
     "text": "the texts of a table",
@@ -60,6 +62,11 @@ _RUN_SETTINGS: dict[str, dict[str, Any]] = {
         "help": "what is resampled for intervals; whole images where they repeat",
     },
     "--n-resamples": {"type": int, "metavar": "B", "help": "for intervals; 1,000 by default"},
+    "--unknown-labels": {
+        "choices": UNKNOWN_LABELS,
+        "help": "labels that are not classes of the model: error (default), wrong counts them as "
+        "not right, skip leaves the examples out; told beside the result",
+    },
     "--fingerprint": {"metavar": "NAME", "help": "names a model that states no fingerprint"},
 }
 
@@ -67,6 +74,16 @@ _RUN_SETTINGS: dict[str, dict[str, Any]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a user's mistake is one line on stderr."""
     arguments = _parser().parse_args(argv)
+    with speaking(_place()):
+        return _told(arguments)
+
+
+def _place() -> Place:
+    """Return where the reader of messages is: who starts this for a browser says so."""
+    return "browser" if os.environ.get("EMAP_READER") == "browser" else "terminal"
+
+
+def _told(arguments: argparse.Namespace) -> int:
     try:
         return int(arguments.command(arguments) or 0)
     except Cancelled as error:
@@ -75,8 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except EmapError as error:
         if getattr(arguments, "progress", None) == "json":
             print(json.dumps({"event": "failed", "message": str(error)}), flush=True)
-        said = " ".join(str(error).split()).replace("(skip_bad leaves", "(--skip-bad leaves")
-        print(f"error: {said}", file=sys.stderr)
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         return 0
@@ -168,6 +184,11 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--skip-bad", action="store_true", help="leave out bad rows of a table, and list them"
     )
+    parser.add_argument(
+        "--labels-as",
+        choices=LABELS_AS,
+        help="what whole numbers in a table's labels are, where they could be both",
+    )
     for side in ("model", "data", "train"):
         parser.add_argument(
             f"--{side}-arg",
@@ -193,6 +214,8 @@ def _work(arguments: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
             data_args[f"{what}_column"] = name
     if arguments.skip_bad:
         data_args["skip_bad"] = True
+    if arguments.labels_as:
+        data_args["labels_as"] = arguments.labels_as
     if arguments.limit is not None:
         data_args["limit"] = arguments.limit
         data_args["seed"] = arguments.seed or 0
@@ -216,7 +239,9 @@ def _pairs(given: list[str], flag: str) -> dict[str, Any]:
     for one in given:
         name, equals, value = one.partition("=")
         if not equals or not name.isidentifier():
-            raise SettingError(f"{flag} {one!r} is no K=V with K a name")
+            raise SettingError(
+                f"{flag} {one!r} is not a valid K=V; give a name, an equals sign and a value"
+            )
         try:
             found[name] = json.loads(value)
         except ValueError:
@@ -364,6 +389,8 @@ def _print_run(run: Any) -> None:
         + (f", weights in {n['dtype']}" if n.get("dtype") else "")
         + f"; {_KEPT[n['keep']]} kept in {run.path}"
     )
+    if run.unknown_labels_note:
+        print(f"Labels: {run.unknown_labels_note}.")
     if run.notes or run.skipped:
         # With it come all figures, which take a moment to load.
         from emap_core.figures.visible import visible
@@ -393,7 +420,7 @@ def _print_preview(found: Any) -> None:
         f"{found.n_texts:,} texts × {found.n_images:,} images, {found.n_pairs:,} pairs to score, "
         f"{wait} on {found.device}"
     )
-    lines += [f"Note: {note}" for note in found.notes]
+    lines += [*found.columns, *(f"Note: {note}" for note in found.notes)]
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 

@@ -1,5 +1,7 @@
 """What can be wrong with a user's input, each with a message that says what would be right."""
 
+from emap_core.options import with_options_named
+
 _LONGEST = 1_000
 
 
@@ -8,7 +10,7 @@ class EmapError(Exception):
 
     def __str__(self) -> str:
         # What is wrong may be quoted in it: line breaks, escapes for terminals, a whole novel.
-        words = super().__str__()
+        words = with_options_named(super().__str__())
         if len(words) > 20 * _LONGEST:
             words = f"{words[: 10 * _LONGEST]} … {words[-10 * _LONGEST :]}"
         words = "".join(c if c.isprintable() else _escaped(c) for c in words)

@@ -150,12 +150,16 @@ def test_columns_of_a_table_are_named_and_bad_rows_left_out(here, capsys):
     assert "row 5 of table.csv" in capsys.readouterr().err
     picture(0).save(here / "missing.png")
     assert main(work) == 2
-    nine = "row 6 of table.csv, column 'verdict' has the label 'nine', which is no class of the "
+    nine = "row 6 of table.csv, column 'verdict' has the label 'nine', which is not a class of the "
     assert nine in capsys.readouterr().err
     (here / "missing.png").unlink()
     work[work.index("csv:table.csv")] = f"csv:{here / 'table.csv'}"
-    assert main([*work, "--skip-bad", "--out", "run"]) == 0
+    assert main([*work, "--skip-bad", "--out", "run"]) == 2, "bad rows are another matter"
+    said = capsys.readouterr().err
+    assert "'nine'" in said and "--unknown-labels skip leaves such examples out" in said
+    assert main([*work, "--skip-bad", "--unknown-labels", "skip", "--out", "run"]) == 0
     said = capsys.readouterr().out
+    assert "Labels: 1 example has a label that is not a class of the model, left out." in said
     assert "2 rows were left out:\n  image missing.png in row 5" in said
     assert "\n  row 6 of " in said
     assert main(["show", "run", "--json"]) == 0
@@ -167,7 +171,7 @@ def test_columns_of_a_table_are_named_and_bad_rows_left_out(here, capsys):
         "image missing.png in row 5 of table.csv does not exist",
         f"{nine}model; its classes are zero, one, two",
     ]
-    for way in ([], ["--skip-bad"]):
+    for way in ([], ["--skip-bad"], ["--unknown-labels", "skip"], ["--unknown-labels", "wrong"]):
         table.assign(verdict="nine").drop(index=4).to_csv(here / "table.csv", index=False)
         assert main([*work, *way, "--out", "none"]) == 2
         said = capsys.readouterr().err
@@ -203,16 +207,19 @@ def test_more_metrics_of_a_finished_run_need_no_model(here, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--data", "my_model:data", "--data-arg", "label=maybe"], "no class of the model"),
+        (["--data", "my_model:data", "--data-arg", "label=maybe"], "not a class of the model"),
         (["--data", "my_model:data", "--data-arg", "n=1"], "at least 2"),
         (["--model", "my_model:wrong_shape"], "shape (4,) for 4 pairs"),
-        (["--model", "my_model:one_number"], "give the data task=binary and classes=no,yes"),
+        (
+            ["--model", "my_model:one_number"],
+            "choose --data-arg task=binary and --data-arg classes=no,yes",
+        ),
         (["--model", "my_model:nan"], "returned nan for the text"),
         (["--model", "my_model:absent"], "absent"),
         (["--model", "nonsense"], "nonsense"),
         (["--space", "odds"], "expected one of logits"),
         (["--metric", "beauty"], "beauty"),
-        (["--model-arg", "size"], "no K=V"),
+        (["--model-arg", "size"], "not a valid K=V"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_no_folder(arguments, message, here, capsys):

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path, PurePath
 from typing import Any
 
+import pandas as pd
+
 from emap_core import specs
-from emap_core.datasets.base import Dataset
+from emap_core.datasets.base import Examples, as_examples
 from emap_core.datasets.sample import sample
+from emap_core.datasets.table_files import table_dataset
+from emap_core.errors import SettingError, SpecError
 
 LOADERS = {
     "demo": "emap_core.datasets.demo:load",
     "csv": "emap_core.datasets.table_files:load_csv",
+    "json": "emap_core.datasets.table_files:load_json",
     "jsonl": "emap_core.datasets.table_files:load_jsonl",
     "parquet": "emap_core.datasets.table_files:load_parquet",
     "imagefolder": "emap_core.datasets.table_files:load_imagefolder",
@@ -19,20 +25,32 @@ LOADERS = {
 }
 """Reserved prefixes and the function that each leads to."""
 
+_PREFIXES = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".parquet": "parquet",
+    ".tar": "webdataset",
+}
 
-def load_dataset(spec: str, *, limit: int | None = None, seed: int = 0, **settings: Any) -> Dataset:
-    """Return the dataset that a spec string names.
+
+def load_dataset(
+    spec: Any, *, limit: int | None = None, seed: int = 0, **settings: Any
+) -> Examples:
+    """Return the dataset that a spec string names, or that something at hand is.
 
     Parameters
     ----------
-    spec : str
-        ``demo:NAME``, another prefix of `LOADERS`, or ``module[.sub]:factory``.
+    spec : str, DataFrame or Dataset
+        ``demo:NAME``, another prefix of `LOADERS`, or ``module[.sub]:factory``; a table, whose
+        image paths start in the working folder; or any object with texts and images.
     limit : int, optional
         Take a random sample of this many examples, in their order; all of them by default.
     seed : int
         Which sample.
     **settings
-        Keyword arguments of the loader or factory.
+        Keyword arguments of the loader or factory, of `load_table` for a DataFrame.
 
     Raises
     ------
@@ -48,4 +66,27 @@ def load_dataset(spec: str, *, limit: int | None = None, seed: int = 0, **settin
     >>> len(load_dataset("demo:easy-vqa", limit=100))
     100
     """
-    return sample(specs.load("dataset", spec, LOADERS, settings), limit, seed)
+    if isinstance(spec, pd.DataFrame):
+        found = table_dataset(spec, "the table", Path(), settings)
+    elif isinstance(spec, (str, Path)):
+        found = as_examples(specs.load("dataset", _checked(str(spec)), LOADERS, settings))
+    elif settings:
+        raise SettingError(
+            f"{', '.join(settings)} {'is' if len(settings) == 1 else 'are'} for a loader, and the "
+            f"data is a {type(spec).__name__} that needs none; leave it out"
+        )
+    else:
+        found = as_examples(spec)
+    return as_examples(sample(found, limit, seed))
+
+
+def _checked(spec: str) -> str:
+    """Return a spec unless it is an address or a file without the prefix of its loader."""
+    if spec.lower().startswith(("http://", "https://", "ftp://", "s3://", "gs://")):
+        raise SpecError(
+            f"dataset {spec[:80]!r} is an address; download the file and name it, as in csv:FILE"
+        )
+    prefix = _PREFIXES.get(PurePath(spec).suffix.lower())
+    if prefix and spec.partition(":")[0] not in LOADERS and Path(spec).is_file():
+        raise SpecError(f"dataset {spec[:80]!r} is a file without its kind; type {prefix}:{spec}")
+    return spec

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Iterator, Sequence
+import re
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from emap_core.environment import whole_number
-from emap_core.errors import DatasetError, EmapError, LabelError, reason
+from emap_core.errors import DatasetError, EmapError, reason
 
 Task = Literal["multiclass", "binary", "multilabel", "regression"]
 TASKS = ("multiclass", "binary", "multilabel", "regression")
@@ -28,6 +29,9 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
 
 Index = NDArray[np.intp]
 
+DIGITS = re.compile(r"\s*([0-9]{1,18})(\.0+)?\s*")
+"""A whole number as files of text write it: tables that had an empty cell write 2 as 2.0."""
+
 
 class Dataset(Protocol):
     """N examples in order.
@@ -35,8 +39,10 @@ class Dataset(Protocol):
     Optional attributes: ``image_inputs`` (goes to the model in place of ``images``, which then
     serve display), ``image_keys`` (hashable: which images are the same, without decoding them),
     ``groups`` (a DataFrame of further columns, a row an example, to slice by), ``skipped`` (what
-    was wrong with each row that was left out), ``skip_bad`` (whether examples whose label the
-    model has no class for are left out too), ``label_cells`` (what messages call each label).
+    was wrong with each row that was left out), ``label_cells`` (what messages call each label),
+    ``labels_as`` (``"names"`` or ``"numbers"``, where whole numbers could be either), ``reading``
+    (how a table's columns were taken). Everything after ``images`` may be missing. Sequences are
+    read by position, pandas objects too.
 
     The label of a multiclass example may be a list, the answers of several annotators.
     """
@@ -57,6 +63,10 @@ class Dataset(Protocol):
 class Examples:
     """A dataset from sequences at hand; images may be PIL images or a sequence that opens them.
 
+    Images may also be paths of files, the content of files, or arrays of whole numbers from 0 to
+    255. pandas objects are read by position, whatever their index says. The labels of a multilabel
+    task may be an array of 0 and 1, shape (N, C).
+
     Examples
     --------
     >>> from PIL import Image
@@ -76,28 +86,141 @@ class Examples:
     image_inputs: Sequence[Any] | None = None
     groups: pd.DataFrame | None = None
     skipped: list[str] = field(default_factory=list)
-    skip_bad: bool = False
     label_cells: Sequence[str] | None = None
+    labels_as: Literal["names", "numbers"] | None = None
+    reading: Reading | None = None
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
             raise DatasetError(f"task is {self.task!r}; expected one of {', '.join(TASKS)}")
-        if not len(self.ids):
+        if self.task == "multilabel":
+            self._read_indicators()
+        for name in _SEQUENCES:
+            setattr(self, name, _by_position(getattr(self, name)))
+        if self.ids is None or not len(self.ids):
             self.ids = [str(i) for i in range(len(self.texts))]
-        for name in ("images", "labels", "ids", "image_keys", "image_inputs", "label_cells"):
+        for name in _SEQUENCES:
             values = getattr(self, name)
             if values is not None and len(values) != len(self.texts):
                 raise DatasetError(
                     f"{name} has {len(values)} entries and texts has {len(self.texts)}; "
                     "each example needs one of both"
                 )
+        if self.groups is not None:
+            self.groups = self.groups.reset_index(drop=True)
+        if isinstance(self.images, list):
+            self._open_images(self.images)
         if self.classes is None and self.task == "multiclass" and self.labels is not None:
             each = [label if is_answers(label) else [label] for label in self.labels]
-            names = {name for names in each for name in names if isinstance(name, str)}
-            self.classes = sorted(names) if names else None
+            labels = [plain_label(label) for several in each for label in several]
+            names = {label for label in labels if isinstance(label, str)}
+            if not all(label_number(name) is not None for name in names):
+                # Beside words, numbers are words too.
+                names |= {str(label) for label in labels if type(label) is int}
+                self.classes = sorted(names)
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def _read_indicators(self) -> None:
+        """Take an array of 0 and 1, a column a class, for the numbers of each example's classes."""
+        if isinstance(self.labels, pd.DataFrame):
+            self.classes = self.classes or [str(name) for name in self.labels.columns]
+            self.labels = self.labels.to_numpy()
+        if not isinstance(self.labels, np.ndarray) or self.labels.ndim != 2:
+            return
+        if not np.isin(self.labels, (0, 1)).all():
+            raise DatasetError(
+                "labels is an array with other numbers than 0 and 1; give an array with a column a "
+                "class, or for each example the list of its classes"
+            )
+        if self.classes is not None and len(self.classes) != self.labels.shape[1]:
+            raise DatasetError(
+                f"labels has {self.labels.shape[1]} columns and classes {len(self.classes)} names; "
+                "give a name for each column"
+            )
+        names = self.classes
+        self.labels = [
+            [int(c) if names is None else names[c] for c in np.flatnonzero(row)]
+            for row in self.labels
+        ]
+        self.labels_as = "numbers" if names is None else "names"
+
+    def _open_images(self, images: list[Any]) -> None:
+        """Let paths and content of files be opened when they are asked for; make arrays images."""
+        if images and all(isinstance(image, (str, Path, bytes)) for image in images):
+            files = [Path(image) if isinstance(image, str) else image for image in images]
+            self.images = ImageFiles(files)
+            if self.image_keys is None:
+                self.image_keys = [
+                    fingerprint_of(file) if isinstance(file, bytes) else str(file) for file in files
+                ]
+        elif any(isinstance(image, np.ndarray) for image in images):
+            self.images = [_of_array(image) for image in images]
+
+
+_SEQUENCES = ("texts", "images", "labels", "ids", "image_keys", "image_inputs", "label_cells")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the columns of a table were taken.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        All that there are.
+    taken : dict
+        For ``text``, ``image``, ``label``, ``id`` and ``regions`` the column, or None.
+    reasons : dict
+        For each of these why it was taken, or why none was.
+    like_labels : tuple of str
+        Columns that look like labels and were not taken.
+    """
+
+    columns: tuple[str, ...]
+    taken: dict[str, str | None]
+    reasons: dict[str, str]
+    like_labels: tuple[str, ...]
+
+    @property
+    def lines(self) -> list[str]:
+        """What to tell people before anything is computed, a line each."""
+        shown = ", ".join(self.columns[:20]) + (", …" if len(self.columns) > 20 else "")
+        parts = [
+            f"{what} from {column!r} ({self.reasons[what]})"
+            for what, column in self.taken.items()
+            if column is not None
+        ]
+        lines = [f"Columns: {shown}", f"Taken: {'; '.join(parts)}"]
+        if self.taken.get("label") is None:
+            lines.append(
+                f"No labels ({self.reasons['label']}): this run says nothing about performance"
+            )
+        elif self.like_labels:
+            others = ", ".join(self.like_labels[:8])
+            lines.append(f"Not taken, though they look like labels: {others}")
+        return lines
+
+
+def as_examples(given: Any) -> Examples:
+    """Return any dataset with all that is optional filled in, its sequences read by position.
+
+    Raises
+    ------
+    DatasetError
+        If it is not a dataset.
+    """
+    for name in ("texts", "images"):
+        if not hasattr(given, name):
+            raise DatasetError(
+                f"the data is a {type(given).__name__} without {name!r}; give a spec such as "
+                "csv:FILE, a DataFrame, or an object with texts and images such as "
+                "emap_core.datasets.base.Examples"
+            )
+    return Examples(
+        **{f.name: getattr(given, f.name) for f in fields(Examples) if _stated(given, f.name)}
+    )
 
 
 class ImageFiles(Sequence[Image.Image]):
@@ -149,7 +272,7 @@ class ImageFiles(Sequence[Image.Image]):
             raise DatasetError(f"{name} does not exist") from error
         except UnidentifiedImageError as error:
             raise DatasetError(
-                f"{name} cannot be read: it is no image of a known format"
+                f"{name} cannot be read: it is not an image of a known format"
             ) from error
         except OSError as error:
             raise DatasetError(
@@ -195,22 +318,22 @@ def find_cells(dataset: Dataset) -> Cells:
     DatasetError
         If there are fewer than two examples, or a text is no string.
     """
-    n = len(dataset)
+    n, texts_given = len(dataset), _by_position(dataset.texts)
+    images, keys = _by_position(dataset.images), _by_position(getattr(dataset, "image_keys", None))
     if n < 2:
         raise DatasetError(
             f"the dataset has {n} example{'' if n == 1 else 's'}; "
             "recombining texts and images needs at least 2"
         )
-    for row, text in enumerate(dataset.texts):
+    for row, text in enumerate(texts_given):
         if not isinstance(text, str):
             raise DatasetError(
-                f"the text of example {dataset.ids[row]!r} is {type(text).__name__}; "
-                "expected a string"
+                f"the text of example {_by_position(dataset.ids)[row]!r} is "
+                f"{type(text).__name__}; expected a string"
             )
-    text_index, texts = pd.factorize(np.array(list(dataset.texts), dtype=object))
-    keys = getattr(dataset, "image_keys", None)
+    text_index, texts = pd.factorize(np.array(list(texts_given), dtype=object))
     if keys is None:
-        keys = [_pixel_key(dataset.images[i]) for i in range(n)]
+        keys = [_pixel_key(images[i]) for i in range(n)]
     image_index = _numbered(keys)
     _, first = np.unique(image_index, return_index=True)
     return Cells(
@@ -218,87 +341,32 @@ def find_cells(dataset: Dataset) -> Cells:
     )
 
 
-def match_labels(
-    dataset: Dataset, classes: list[str] | None, n_classes: int
-) -> NDArray[Any] | None:
-    """Return the labels of a dataset on the model's class axis, or None if it has none.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    classes : list of str or None
-        Names of the model's outputs; label names are matched to them by name.
-    n_classes : int
-        Size of the model's last axis.
-
-    Returns
-    -------
-    ndarray
-        Multiclass: class indices, shape (N,). Binary: 0 or 1, shape (N,). Multilabel: 0 or 1,
-        shape (N, C). Regression: numbers, shape (N, C).
-
-    Raises
-    ------
-    LabelError
-        If a label names no class, is outside the axis, or does not fit the task.
-    """
-    if dataset.labels is None:
-        return None
-    labels = list(dataset.labels)
-    if dataset.task == "regression":
-        return _numbers(dataset, labels, n_classes)
-    if dataset.task == "binary" and n_classes != 1:
-        raise LabelError(f"a binary task has one logit with threshold 0; the model has {n_classes}")
-    names = _class_names(dataset, classes)
-    if dataset.task == "multiclass" and n_classes == 1 and len({str(one) for one in labels}) > 1:
-        known = ", ".join(list(names)[:8]) + (", …" if len(names) > 8 else "")
-        raise LabelError(
-            "the model gives one number for a pair, and a multiclass task needs one for each class"
-            + (f" ({known})" if known else "")
-            + "; where there are two, give the data task=binary and classes=no,yes, the one below "
-            "the threshold first"
-        )
-    if dataset.task == "multilabel":
-        matrix = np.zeros((len(labels), n_classes), dtype=np.int64)
-        for row, several in enumerate(labels):
-            for label in several:
-                matrix[row, _class_of(dataset, row, label, names, n_classes)] = 1
-        return matrix
-    size = 2 if dataset.task == "binary" else n_classes
-    return np.array(
-        [_class_of(dataset, row, label, names, size) for row, label in enumerate(labels)],
-        dtype=np.int64,
-    )
-
-
-def unknown_labels(
-    dataset: Dataset, classes: list[str] | None, n_classes: int | None = None
-) -> dict[int, str]:
-    """Return the examples whose label is none of a model's classes, each with what is wrong.
-
-    `n_classes` is for a model that names none. Several annotators' answers may name what is no
-    class; they earn nothing for it.
-    """
-    n_classes = len(classes) if classes else n_classes
-    if dataset.labels is None or n_classes is None or dataset.task == "regression":
-        return {}
-    size = 2 if dataset.task == "binary" else n_classes
-    names = _class_names(dataset, classes)
-    wrong = {}
-    for row, label in enumerate(dataset.labels):
-        if dataset.task != "multilabel" and is_answers(label):
-            continue
-        try:
-            for one in label if dataset.task == "multilabel" else [label]:
-                _class_of(dataset, row, one, names, size)
-        except LabelError as error:
-            wrong[row] = str(error)
-    return wrong
-
-
 def is_answers(label: Any) -> bool:
     """Say whether the label of a multiclass example holds several annotators' answers."""
     return isinstance(label, (list, tuple))
+
+
+def plain_label(label: Any) -> Any:
+    """Return a label as Python's own string, truth value or integer, where it is one of these."""
+    if isinstance(label, str):
+        return str(label)
+    if isinstance(label, (bool, np.bool_)):
+        return bool(label)
+    if isinstance(label, (int, np.integer)):
+        return int(label)
+    if isinstance(label, (float, np.floating)) and float(label).is_integer():
+        return int(label)
+    if isinstance(label, np.ndarray) and label.ndim == 0:
+        return plain_label(label.item())
+    return label
+
+
+def label_number(label: Any) -> int | None:
+    """Return the whole number that a label is or spells, None for others."""
+    if isinstance(label, int):
+        return int(label)
+    written = DIGITS.fullmatch(label) if isinstance(label, str) else None
+    return None if written is None else int(written[1])
 
 
 def fingerprint_of(*parts: str | bytes) -> str:
@@ -308,6 +376,42 @@ def fingerprint_of(*parts: str | bytes) -> str:
         data = part.encode() if isinstance(part, str) else part
         digest.update(len(data).to_bytes(8, "little") + data)
     return digest.hexdigest()[:16]
+
+
+def _stated(given: Any, name: str) -> bool:
+    return getattr(given, name, None) is not None
+
+
+def _by_position(values: Any) -> Any:
+    """Return what gives its entries by number alone: a Series looks numbers up in its index."""
+    if isinstance(values, (pd.Series, pd.Index, pd.api.extensions.ExtensionArray)):
+        return values.tolist()
+    if hasattr(values, "to_pylist"):
+        return values.to_pylist()
+    if getattr(values, "ndim", 0) == 1 and hasattr(values, "tolist"):
+        return values.tolist()
+    if isinstance(values, (Mapping, set, pd.DataFrame)):
+        raise DatasetError(
+            f"a {type(values).__name__} has no order of examples to go by; give a list or a column"
+        )
+    return values
+
+
+def _of_array(image: Any) -> Any:
+    if not isinstance(image, np.ndarray):
+        return image
+    if image.dtype != np.uint8 or image.ndim not in (2, 3):
+        raise DatasetError(
+            f"an image is an array of {image.dtype} of shape {image.shape}; give whole numbers "
+            "from 0 to 255 of type uint8, shape (height, width) or (height, width, 3)"
+        )
+    try:
+        return Image.fromarray(image)
+    except (TypeError, ValueError) as error:
+        raise DatasetError(
+            f"an image is an array of shape {image.shape}; give shape (height, width) or "
+            "(height, width, 3)"
+        ) from error
 
 
 def _numbered(keys: Sequence[Hashable]) -> Index:
@@ -340,64 +444,10 @@ def _in_colours(image: Image.Image) -> Image.Image:
 
 
 def _pixel_key(image: Any) -> str:
+    if not isinstance(image, Image.Image):
+        raise DatasetError(
+            f"an image is a {type(image).__name__}; give PIL images, paths of files, their content "
+            "or arrays of type uint8, or image_keys that say which images are the same"
+        )
     pixels = image.convert("RGBA")
     return fingerprint_of(repr(pixels.size), pixels.tobytes())
-
-
-def _class_names(dataset: Dataset, classes: list[str] | None) -> dict[str, int]:
-    names = classes if classes is not None else dataset.classes
-    if dataset.task == "binary" and (names is None or len(names) != 2):
-        names = dataset.classes
-    return {name: i for i, name in enumerate(names or [])}
-
-
-def _class_of(dataset: Dataset, row: int, label: Any, names: dict[str, int], size: int) -> int:
-    where = _label_cell(dataset, row)
-    if isinstance(label, str):
-        if label in names and names[label] < size:
-            return names[label]
-        known = ", ".join(list(names)[:8]) + (", …" if len(names) > 8 else "")
-        if label in names:
-            raise LabelError(
-                f"{where} has the label {label!r}, one of {len(names)} classes ({known}); "
-                f"the model has {size}: give the data classes=, those of the model in order"
-            )
-        raise LabelError(
-            f"{where} has the label {label!r}, which is no class of the model; "
-            + (
-                f"its classes are {known}{_hint(dataset)}"
-                if names
-                else "none are named: give the data classes="
-            )
-        )
-    if isinstance(label, (bool, int, np.integer, np.bool_)):
-        if 0 <= int(label) < size:
-            return int(label)
-        raise LabelError(f"{where} has the label {label}; classes are numbered 0 to {size - 1}")
-    raise LabelError(f"{where} has the label {label!r}; expected the name or number of a class")
-
-
-def _hint(dataset: Dataset) -> str:
-    of_a_table = getattr(dataset, "label_cells", None) is not None
-    left_out = getattr(dataset, "skip_bad", False)
-    return " (skip_bad leaves such rows out)" if of_a_table and not left_out else ""
-
-
-def _label_cell(dataset: Dataset, row: int) -> str:
-    cells = getattr(dataset, "label_cells", None)
-    return f"example {dataset.ids[row]!r}" if cells is None else str(cells[row])
-
-
-def _numbers(dataset: Dataset, labels: list[Any], n_classes: int) -> NDArray[Any]:
-    try:
-        values = np.array(labels, dtype=np.float64).reshape(len(labels), -1)
-    except (TypeError, ValueError) as error:
-        raise LabelError(f"regression needs a number for every example: {error}") from error
-    if not np.isfinite(values).all():
-        row = int(np.argwhere(~np.isfinite(values))[0][0])
-        raise LabelError(
-            f"{_label_cell(dataset, row)} has the label {labels[row]!r}; expected a number"
-        )
-    if values.shape[1] != n_classes:
-        raise LabelError(f"labels have {values.shape[1]} numbers an example, the model {n_classes}")
-    return values

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emap_core.datasets.base import Examples
-from emap_core.datasets.table_files import read_arrow, table_dataset
+from emap_core.datasets.table_files import class_labels, read_arrow, table_dataset
 from emap_core.errors import DatasetError, MissingExtraError, SpecError
+from emap_core.options import option
 
 _DATA_FILE = "state.json"
 _SPLITS_FILE = "dataset_dict.json"
@@ -71,7 +72,8 @@ def read_saved(folder: Path) -> pd.DataFrame:
     state_file = folder / _DATA_FILE
     if not state_file.is_file():
         raise SpecError(
-            f"folder {folder} is no saved dataset: it has neither {_DATA_FILE} nor {_SPLITS_FILE}"
+            f"folder {folder} is not a saved dataset: it has neither {_DATA_FILE} nor "
+            f"{_SPLITS_FILE}"
         )
     state = _described(state_file)
     if state.get("_indices_data_files"):
@@ -91,6 +93,12 @@ def read_saved(folder: Path) -> pd.DataFrame:
 
 
 def _joined(parts: list[pa.Table], source: str | Path) -> pd.DataFrame:
+    noted = [class_labels(part.schema.metadata) for part in parts]
+    if any(classes != noted[0] for classes in noted):
+        raise DatasetError(
+            f"the files of {source} name the classes of their labels differently; save them again "
+            "as one dataset"
+        )
     try:
         return read_arrow(pa.concat_tables(parts))
     except Exception as error:
@@ -100,7 +108,7 @@ def _joined(parts: list[pa.Table], source: str | Path) -> pd.DataFrame:
 
 def _listed(file: Path, described: dict[str, Any], key: str) -> list[Any]:
     if key not in described:
-        raise DatasetError(f"{file} holds no {key!r}, as datasets writes it; save the data again")
+        raise DatasetError(f"{file} has no {key!r}, as datasets writes it; save the data again")
     named = described[key]
     if not isinstance(named, list) or not named:
         raise DatasetError(f"{file} has {named!r:.80} as {key!r}; expected a list of files' names")
@@ -120,7 +128,7 @@ def _described(file: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise DatasetError(f"{file} cannot be read: {error}") from error
     if not isinstance(described, dict):
-        raise DatasetError(f"{file} holds no JSON object, as datasets writes it; save it again")
+        raise DatasetError(f"{file} is not a JSON object, as datasets writes it; save it again")
     return described
 
 
@@ -165,5 +173,8 @@ def _one_of(splits: list[str], wanted: str | None, name: str) -> str:
         return splits[0]
     if wanted not in splits:
         asked = "several splits" if wanted is None else f"no split {wanted!r}"
-        raise DatasetError(f"{name} has {asked}; say split= one of {', '.join(splits)}")
+        raise DatasetError(
+            f"{name} has {asked}; choose {option('split', splits[0])}, or one of "
+            f"{', '.join(splits)}"
+        )
     return wanted

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from emap_core.datasets.base import Dataset, Examples, Index, fingerprint_of, unknown_labels
+from emap_core.datasets.base import Dataset, Examples, Index, as_examples, fingerprint_of
+from emap_core.datasets.labels import unknown_labels
 from emap_core.errors import LabelError, SettingError
 
 
@@ -38,6 +39,7 @@ def sample(dataset: Dataset, limit: int | None, seed: int = 0) -> Dataset:
     """
     if limit is None:
         return dataset
+    dataset = as_examples(dataset)
     if limit < 2:
         raise SettingError(f"limit is {limit}; recombining texts and images needs at least 2")
     if limit >= len(dataset):
@@ -49,37 +51,34 @@ def sample(dataset: Dataset, limit: int | None, seed: int = 0) -> Dataset:
 
 def pick(dataset: Dataset, rows: Index, fingerprint: str | None) -> Examples:
     """Return the examples at `rows`; images stay unopened until they are asked for."""
+    whole = as_examples(dataset)
 
-    def chosen(name: str) -> Any:
-        values = getattr(dataset, name, None)
+    def chosen(values: Sequence[Any] | None) -> Any:
         return None if values is None else [values[int(row)] for row in rows]
 
-    def unopened(name: str) -> Any:
-        values = getattr(dataset, name, None)
+    def unopened(values: Sequence[Any] | None) -> Any:
         return None if values is None else Picked(values, rows)
 
-    groups = getattr(dataset, "groups", None)
-    return Examples(
-        texts=chosen("texts"),
-        images=unopened("images"),
-        labels=chosen("labels"),
-        ids=chosen("ids") or [str(row) for row in rows],
-        classes=getattr(dataset, "classes", None),
-        task=getattr(dataset, "task", "multiclass"),
+    return replace(
+        whole,
+        texts=chosen(whole.texts),
+        images=unopened(whole.images),
+        labels=chosen(whole.labels),
+        ids=chosen(whole.ids),
+        # Names that labels spell are those of all labels.
+        classes=whole.classes,
         fingerprint=fingerprint,
-        image_keys=chosen("image_keys"),
-        image_inputs=unopened("image_inputs"),
-        groups=None if groups is None else groups.iloc[rows].reset_index(drop=True),
-        skipped=list(getattr(dataset, "skipped", [])),
-        skip_bad=getattr(dataset, "skip_bad", False),
-        label_cells=chosen("label_cells"),
+        image_keys=chosen(whole.image_keys),
+        image_inputs=unopened(whole.image_inputs),
+        groups=None if whole.groups is None else whole.groups.iloc[rows],
+        label_cells=chosen(whole.label_cells),
     )
 
 
 def without_unknown_labels(
     dataset: Dataset, classes: list[str] | None, n_classes: int | None = None
 ) -> Dataset:
-    """Return the examples whose labels a model has classes for, if bad ones are to be left out.
+    """Return the examples whose labels a model has classes for; the others are listed as skipped.
 
     Parameters
     ----------
@@ -94,8 +93,6 @@ def without_unknown_labels(
     LabelError
         If none is left.
     """
-    if not getattr(dataset, "skip_bad", False):
-        return dataset
     wrong = unknown_labels(dataset, classes, n_classes)
     if not wrong:
         return dataset

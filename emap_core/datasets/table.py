@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from emap_core.datasets.base import Examples, ImageFiles, Task, fingerprint_of
+from emap_core.datasets.base import Examples, ImageFiles, Reading, Task, fingerprint_of
+from emap_core.datasets.labels import named_labels
 from emap_core.datasets.regions import (
     RegionFiles,
     key_of_regions,
@@ -25,16 +27,28 @@ from emap_core.datasets.table_values import (
     read_image,
     read_text,
 )
-from emap_core.errors import DatasetError, LabelError
+from emap_core.errors import DatasetError, LabelError, SettingError
+from emap_core.options import LABELS_AS, LabelsAs, option
 
 USUAL_NAMES = {
     "text": ("text", "caption", "question", "sentence", "prompt", "title"),
-    "image": ("image", "image_path", "file_name", "filename", "image_file", "img", "path"),
+    "image": (
+        *("image", "image_path", "file_name", "filename", "image_file", "img", "img_path", "path"),
+        "images",
+    ),
     "label": ("label", "labels", "answer", "class", "category", "target"),
     "regions": ("regions", "region_features", "features"),
     "id": ("id", "uid", "example_id", "question_id"),
 }
 """What columns are called where nobody says it, in order of preference and whatever the case."""
+
+_WORDS = re.compile(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])")
+_LIKE_LABELS = {
+    *("label", "labels", "answer", "answers", "class", "classes", "category", "categories"),
+    *("target", "targets", "match", "matches", "truth", "gold", "correct", "sentiment", "emotion"),
+    *("genre", "genres", "hateful", "entailment", "verdict"),
+}
+"""Words in the name of a column that may hold labels; it is asked about, and never taken."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +80,7 @@ def load_table(
     regions_column: str | None = None,
     task: Task | None = None,
     classes: str | Sequence[str] | None = None,
+    labels_as: LabelsAs | None = None,
     skip_bad: bool = False,
 ) -> Examples:
     """Return the dataset in a table; columns that are not used become groups to slice by.
@@ -89,6 +104,8 @@ def load_table(
         By default multilabel where labels are lists, else multiclass.
     classes : str or sequence of str, optional
         Names of the classes, as a list or with commas.
+    labels_as : {"names", "numbers"}, optional
+        What whole numbers in the labels are; needed only where they could be both.
     skip_bad : bool
         Leave out rows with something wrong and list them in ``skipped``, without folders of this
         machine; every image is decoded once for that. By default the first such row is an error.
@@ -100,20 +117,30 @@ def load_table(
     """
     if not len(table):
         raise DatasetError(f"{source} has no rows")
+    if labels_as not in (None, *LABELS_AS):
+        raise SettingError(f"labels_as is {labels_as!r}; expected one of {', '.join(LABELS_AS)}")
     rows = _Rows(source, table, folder, skip_bad)
-    columns = Columns(
-        text=_needed(source, table, "text", text_column),
-        image=_needed(source, table, "image", image_column),
-        label=_find(source, table, "label", label_column),
-        id=_find(source, table, "id", id_column),
-        regions=_find(source, table, "regions", regions_column),
+    columns, reading = _columns(
+        source,
+        table,
+        {
+            "text": text_column,
+            "image": image_column,
+            "label": label_column,
+            "id": id_column,
+            "regions": regions_column,
+        },
     )
-    names = _class_names(classes, table, columns.label)
+    coded: list[str] | None = table.attrs.get("classes", {}).get(columns.label)
+    names = _class_names(classes)
+    if coded is not None and names is not None and not set(names) & set(coded):
+        # What is called otherwise here than in the file.
+        coded = names
     texts = rows.read(columns.text, read_text)
     files = rows.read(columns.image, lambda value: read_image(value, folder), paths=True)
     labels = None
     if columns.label is not None:
-        task, reader = label_reader(table[columns.label], task, names)
+        task, reader = label_reader(table[columns.label], task, coded)
         labels = rows.read(columns.label, reader)
     if columns.id is not None:
         rows.read(columns.id, id_reader())
@@ -136,24 +163,29 @@ def load_table(
         states += _states(inputs.stored, of_regions)
         # The same picture with other regions is another input.
         keys = [f"{image} {key}" for image, key in zip(keys, of_regions, strict=True)]
-    content = [chosen(texts), None if labels is None else chosen(labels), chosen(ids), names, task]
-    return Examples(
+    kept_labels = None if labels is None else chosen(labels)
+    content = [chosen(texts), kept_labels, chosen(ids), names or coded]
+    data = Examples(
         texts=chosen(texts),
         images=ImageFiles(chosen(files), [rows.image_name(row, files[row]) for row in kept]),
-        labels=None if labels is None else chosen(labels),
+        labels=kept_labels,
         ids=[str(name) for name in chosen(ids)],
-        classes=names,
+        classes=names or coded,
         task=task or "multiclass",
-        fingerprint=fingerprint_of(json.dumps(content, default=str), *states),
+        fingerprint=fingerprint_of(json.dumps([*content, task, labels_as], default=str), *states),
         image_keys=keys,
         image_inputs=inputs,
         groups=_groups(table, columns, kept),
         skipped=[rows.wrong[row] for row in sorted(rows.wrong)],
-        skip_bad=skip_bad,
         label_cells=None
         if columns.label is None
         else [rows.cell_name(row, columns.label) for row in kept],
+        labels_as=labels_as if coded is None else "names",
+        reading=reading,
     )
+    if data.labels is None or data.task == "regression" or not (names or coded):
+        return data
+    return replace(data, labels=named_labels(data), labels_as="names")
 
 
 class _Rows:
@@ -226,7 +258,7 @@ class _Rows:
         self, row: int, message: str, kind: type[DatasetError], file: Path | bytes | None = None
     ) -> None:
         if not self.skip_bad:
-            raise kind(f"{message} (skip_bad leaves such rows out)")
+            raise kind(f"{message} ({option('skip_bad', 'true')} leaves such rows out)")
         if isinstance(file, Path):
             # Messages may hold the beginning of a long path alone.
             for path in (str(file), str(file)[:60]) if file.is_absolute() else (str(file),):
@@ -242,14 +274,55 @@ def _image_name(file: Path | bytes) -> str:
     return "the image" if isinstance(file, bytes) else f"image {file}"
 
 
-def _needed(source: str, table: pd.DataFrame, what: str, named: str | None) -> str:
-    found = _find(source, table, what, named)
-    if found is None:
+def _columns(
+    source: str, table: pd.DataFrame, named: dict[str, str | None]
+) -> tuple[Columns, Reading]:
+    """Return where everything stands in a table, and why.
+
+    Raises
+    ------
+    DatasetError
+        If a column is missing or there twice, or only its reader can tell which one is meant.
+    """
+    spelled = [str(column) for column in table.columns]
+    if len(set(spelled)) < len(spelled):
+        twice = next(name for name in spelled if spelled.count(name) > 1)
+        raise DatasetError(f"{source} has two columns {twice!r}; rename or delete one")
+    taken, reasons = {}, {}
+    for what in ("text", "image", "label", "id", "regions"):
+        taken[what] = _find(source, table, what, named[what])
+        if named[what]:
+            reasons[what] = "named"
+        elif named[what] == "":
+            reasons[what] = "none is wanted"
+        elif taken[what] is not None:
+            reasons[what] = "a usual name"
+        else:
+            usual = ", ".join(USUAL_NAMES[what])
+            reasons[what] = f"no column is called {usual}"
+    for what in ("text", "image"):
+        if taken[what] is None:
+            raise DatasetError(
+                f"{source} has no column for the {what} under a usual name; it has "
+                f"{_listed(table)}: name it with {option(f'{what}_column')}"
+            )
+    used = {column for column in taken.values() if column is not None}
+    like = tuple(name for name in spelled if name not in used and _like_labels(table, name))
+    if taken["label"] is None and named["label"] is None and like:
+        several = len(like) > 1
         raise DatasetError(
-            f"{source} has no column for the {what} under a usual name; "
-            f"it has {_listed(table)}: name it with {what}_column"
+            f"{source} has no column for the label under a usual name, and "
+            f"{', '.join(map(repr, like[:8]))} {'look' if several else 'looks'} like one; name it "
+            f"with {option('label_column', like[0])}, or none with {option('label_column', '')}"
         )
-    return found
+    return Columns(**taken), Reading(tuple(spelled), taken, reasons, like)  # type: ignore[arg-type]
+
+
+def _like_labels(table: pd.DataFrame, column: str) -> bool:
+    words = set(_WORDS.sub(" ", column).lower().split())
+    return column in table.attrs.get("classes", {}) or (
+        bool(words & _LIKE_LABELS) and "type" not in words
+    )
 
 
 def _find(source: str, table: pd.DataFrame, what: str, named: str | None) -> str | None:
@@ -269,18 +342,14 @@ def _find(source: str, table: pd.DataFrame, what: str, named: str | None) -> str
 
 
 def _listed(table: pd.DataFrame) -> str:
-    return ", ".join(map(str, table.columns))
+    shown = ", ".join(str(column)[:60] for column in table.columns[:40])
+    return shown + (", …" if len(table.columns) > 40 else "")
 
 
-def _class_names(
-    classes: str | Sequence[str] | None, table: pd.DataFrame, column: str | None
-) -> list[str] | None:
+def _class_names(classes: str | Sequence[str] | None) -> list[str] | None:
     if isinstance(classes, str):
         return [name.strip() for name in classes.split(",") if name.strip()]
-    if classes is not None:
-        return [str(name) for name in classes]
-    stored: dict[str, list[str]] = table.attrs.get("classes", {})
-    return None if column is None else stored.get(column)
+    return None if classes is None else [str(name) for name in classes]
 
 
 def _groups(table: pd.DataFrame, columns: Columns, kept: list[int]) -> pd.DataFrame | None:

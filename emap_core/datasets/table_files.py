@@ -1,7 +1,8 @@
-"""Tables in files: ``csv:``, ``jsonl:``, ``parquet:`` and ``imagefolder:``."""
+"""Tables in files: ``csv:``, ``jsonl:``, ``json:``, ``parquet:`` and ``imagefolder:``."""
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -20,13 +21,18 @@ _METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 
 
 def load_csv(path: str, **columns: Any) -> Examples:
-    """Return the dataset in a table of comma-separated values (tabs in a .tsv file)."""
+    """Return the dataset in a table of values between commas, semicolons, tabs or bars."""
     return _load(_file(path), columns, _read_csv)
 
 
 def load_jsonl(path: str, **columns: Any) -> Examples:
     """Return the dataset in a file with a JSON object a line."""
     return _load(_file(path), columns, _read_jsonl)
+
+
+def load_json(path: str, **columns: Any) -> Examples:
+    """Return the dataset in a file that is one JSON array of objects."""
+    return _load(_file(path), columns, _read_json)
 
 
 def load_parquet(path: str, **columns: Any) -> Examples:
@@ -64,7 +70,7 @@ def table_dataset(
 
 def read_arrow(stored: pa.Table) -> pd.DataFrame:
     """Return an Arrow table, with the names of classes that Hugging Face's library notes in it."""
-    classes = _class_labels(stored.schema.metadata or {})
+    classes = class_labels(stored.schema.metadata)
     table: pd.DataFrame = stored.to_pandas()
     table.attrs["classes"] = classes
     return table
@@ -102,6 +108,8 @@ def _metadata(path: str) -> Path:
 
 
 def _file(path: str) -> Path:
+    if "://" in path:
+        raise SpecError(f"{path[:80]} is an address; download the file and name where it is")
     file = Path(path)
     if not file.is_file():
         raise SpecError(f"there is no file {path}")
@@ -109,7 +117,15 @@ def _file(path: str) -> Path:
 
 
 def _read_csv(file: Path) -> pd.DataFrame:
-    separator = "\t" if file.suffix.lower() == ".tsv" else ","
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        first = next((line for line in lines if line.strip()), "")
+    # The one that cuts the names of columns into most parts; a comma where none does.
+    cut = {separator: next(csv.reader([first], delimiter=separator), []) for separator in ",;\t|"}
+    separator = max(cut, key=lambda one: len(cut[one]))
+    names = cut[separator]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DatasetError(f"{file} has two columns {twice!r}; rename or delete one")
     # As text, since "NA", "007" and "1e3" are words like others.
     return pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
 
@@ -122,17 +138,77 @@ def _read_jsonl(file: Path) -> pd.DataFrame:
             if not line.strip():
                 continue
             try:
-                record = json.loads(line)
+                record = json.loads(line, object_pairs_hook=read_once)
+            except TwiceError as error:
+                wrong[len(records)] = f"line {number} {error}"
+                record = {}
             except (ValueError, RecursionError) as error:
-                wrong[len(records)] = f"line {number} is no JSON: {error}"
+                wrong[len(records)] = f"line {number} is not valid JSON: {error}"
                 record = {}
             if not isinstance(record, dict):
-                wrong[len(records)] = f"line {number} is no JSON object with named values"
+                wrong[len(records)] = f"line {number} is not a JSON object with named values"
                 record = {}
             records.append(record)
+    if 0 in wrong and _begins_with_array(file):
+        raise DatasetError(f"{file} is one JSON array, not an object a line; type json:{file}")
     table = pd.DataFrame(records, dtype=object)
     table.attrs["wrong"] = wrong
     return table
+
+
+def _read_json(file: Path) -> pd.DataFrame:
+    try:
+        held = json.loads(file.read_text(encoding="utf-8-sig"), object_pairs_hook=read_once)
+    except TwiceError as error:
+        raise DatasetError(f"{file} {error}") from error
+    except UnicodeError:
+        raise
+    except (ValueError, RecursionError) as error:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        try:
+            several = len(lines) > 1 and isinstance(json.loads(lines[0]), dict)
+        except (ValueError, RecursionError):
+            several = False
+        todo = f"; it holds an object a line: type jsonl:{file}" if several else ""
+        raise DatasetError(f"{file} is not valid JSON: {error}{todo}") from error
+    if isinstance(held, dict):
+        lists = [name for name, value in held.items() if isinstance(value, list)]
+        inside = f"; of its values {', '.join(map(repr, lists[:5]))} are arrays" if lists else ""
+        raise DatasetError(
+            f"{file} holds a JSON object{inside}; save the array of examples alone, "
+            "[{…}, {…}], or an object a line for jsonl:FILE"
+        )
+    if not isinstance(held, list):
+        raise DatasetError(f"{file} holds {type(held).__name__}; expected an array of objects")
+    wrong = {
+        row: f"entry {row + 1} is not a JSON object with named values"
+        for row, record in enumerate(held)
+        if not isinstance(record, dict)
+    }
+    table = pd.DataFrame(
+        [{} if row in wrong else one for row, one in enumerate(held)], dtype=object
+    )
+    table.attrs["wrong"] = wrong
+    return table
+
+
+class TwiceError(Exception):
+    """A JSON object names a value twice, of which a reader would take the last."""
+
+
+def read_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object whose names differ; for ``object_pairs_hook``."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise TwiceError(f"names {twice!r:.80} twice in one object; keep one")
+    return found
+
+
+def _begins_with_array(file: Path) -> bool:
+    with file.open(encoding="utf-8-sig") as opened:
+        return opened.read(1_000).lstrip().startswith("[")
 
 
 def _read_parquet(file: Path) -> pd.DataFrame:
@@ -143,22 +219,34 @@ def _read_parquet(file: Path) -> pd.DataFrame:
         raise DatasetError(f"{file} cannot be read: {error}") from error
 
 
-_READERS = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
+_READERS = {
+    ".csv": _read_csv,
+    ".jsonl": _read_jsonl,
+    ".json": _read_json,
+    ".parquet": _read_parquet,
+}
 
 
-def _class_labels(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
+def class_labels(metadata: dict[bytes, bytes] | None) -> dict[str, list[str]]:
+    """Return the names of classes that the library datasets notes of columns, also of lists.
+
+    Raises
+    ------
+    DatasetError
+        If the note is not one that the library writes.
+    """
     try:
-        features = json.loads(metadata.get(b"huggingface", b"{}"))
+        features = json.loads((metadata or {}).get(b"huggingface", b"{}"))
         for key in ("info", "features"):
             features = features.get(key, {})
         found = {
-            column: feature["names"]
+            column: names
             for column, feature in features.items()
-            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+            if (names := _names_of(feature)) is not None
         }
     except (ValueError, RecursionError, AttributeError, KeyError) as error:
         raise DatasetError(
-            "its note 'huggingface' is none that the library datasets writes: "
+            "its note 'huggingface' is not one that the library datasets writes: "
             f"{type(error).__name__}: {error}"
         ) from error
     for column, names in found.items():
@@ -168,3 +256,17 @@ def _class_labels(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
                 "expected a list of names"
             )
     return found
+
+
+def _names_of(feature: Any) -> Any:
+    """Return the names of a class label, or of lists of them however deep; None of other kinds."""
+    while True:
+        if isinstance(feature, list) and len(feature) == 1:
+            # As old versions write a list.
+            feature = feature[0]
+        elif isinstance(feature, dict) and feature.get("_type") == "ClassLabel":
+            return feature["names"]
+        elif isinstance(feature, dict) and "feature" in feature:
+            feature = feature["feature"]
+        else:
+            return None

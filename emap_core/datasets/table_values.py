@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import base64
+import contextlib
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -11,14 +14,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from emap_core.datasets.base import Task
+from emap_core.datasets.base import Task, plain_label
 from emap_core.environment import whole_number
+from emap_core.options import option
 from emap_core.roots import lies_in, roots_of_environment
 
 MAX_CHARACTERS = 100_000
 """Longer texts and labels are refused, unless ``EMAP_MAX_CHARACTERS`` is higher."""
 _LONGEST_PATH = 4_096
 _ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_PICTURES = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk", "SUkqA", "TU0AK")
+"""How PNG, JPEG, GIF, WEBP, BMP and TIFF begin in base64."""
+_SHORTEST_PICTURE = 80
 _SEPARATOR = re.compile(r"\s*[|;,]\s*")
 
 
@@ -52,8 +59,8 @@ def id_reader() -> Callable[[Any], str]:
         check_characters("id", name)
         if name in seen:
             raise BadValueError(
-                f"the id {name!r} is there twice; name another column with id_column, or none "
-                "with id_column=''"
+                f"the id {name!r} is there twice; name another column with "
+                f"{option('id_column')}, or none with {option('id_column', '')}"
             )
         seen.add(name)
         return name
@@ -80,14 +87,40 @@ def check_characters(what: str, text: str, of_label: bool = False) -> None:
 
 
 def read_image(value: Any, folder: Path) -> Path | bytes:
-    """Return where an image is, or the content of its file."""
+    """Return where an image is, or the content of its file.
+
+    It may stand alone in a list, and its content may be written in base64, also as a ``data:``
+    address.
+    """
+    if isinstance(value, (list, tuple, np.ndarray)):
+        if len(value) > 1:
+            raise BadValueError(f"there are {len(value)} images; give each example one")
+        value = value[0] if len(value) else None
     if isinstance(value, dict):
         value = value.get("bytes") or value.get("path")
     if is_missing(value):
         raise BadValueError("there is no image")
     if isinstance(value, bytes):
         return value
+    if isinstance(value, str) and (content := _written_image(value)) is not None:
+        return content
     return read_path("image", value, folder)
+
+
+def _written_image(value: str) -> bytes | None:
+    """Return the content of an image that is written in base64, None for any other string."""
+    head, comma, rest = value.partition(",") if value[:5].lower() == "data:" else ("", "", value)
+    if comma and not head.lower().endswith(";base64"):
+        raise BadValueError("the image is a data: address without base64; write it in base64")
+    if not comma and not (len(value) > _SHORTEST_PICTURE and value.startswith(_PICTURES)):
+        return None
+    try:
+        return base64.b64decode("".join(rest.split()), validate=True)
+    except ValueError as error:
+        if not comma:
+            # A long path may begin like a picture.
+            return None
+        raise BadValueError(f"the image is not valid base64: {error}") from error
 
 
 def read_path(what: str, value: Any, folder: Path) -> Path:
@@ -110,49 +143,59 @@ def read_path(what: str, value: Any, folder: Path) -> Path:
 
 
 def label_reader(
-    column: pd.Series[Any], task: Task | None, classes: Sequence[str] | None
+    column: pd.Series[Any], task: Task | None, coded: Sequence[str] | None = None
 ) -> tuple[Task, Callable[[Any], Any]]:
     """Return the task of a column of labels, and what reads one of them.
 
     Labels are names or numbers of classes; where the task is multilabel, lists of them, which may
-    be written as ``a|b``, ``a;b``, ``a,b`` or JSON; where it is regression, numbers.
-    Lists in which an answer may come twice are those of several annotators (multiclass).
+    be written as ``a|b``, ``a;b``, ``a,b``, JSON or as Python writes a list; where it is
+    regression, numbers. Lists in which an answer may come twice are those of several annotators
+    (multiclass). `coded` are the names that numbers of the column stand for, where the file says
+    so. Otherwise digits stay as they are written: what they mean is only known beside a model.
     """
     values = [value for value in column.tolist() if not is_missing(value)]
     if task == "regression":
         return task, _read_number
-    if task in (None, "multiclass") and _are_answers(values, task):
+    if coded is None and task in (None, "multiclass") and _are_answers(values, task):
         return "multiclass", _read_answers
     if task is None:
-        lists = any(isinstance(value, (list, np.ndarray)) for value in values)
+        lists = any(isinstance(value, (list, np.ndarray)) or _is_list(value) for value in values)
         task = "multilabel" if lists else "multiclass"
     several = task == "multilabel"
-    written = [part for value in values for part in (_parts(value) if several else [value])]
-    # A file of text writes the number of a class in digits; names that are digits stay names.
-    numbered = all(isinstance(part, str) and _is_digits(part) for part in written) and not (
-        classes and {part.strip() for part in written} & set(classes)
-    )
 
     def read_one(value: Any) -> Any:
+        value = plain_label(value)
         if isinstance(value, str):
             check_characters("label", value, of_label=True)
-            value = int(value) if numbered else value.strip()
-        elif isinstance(value, (bytes, dict, list, tuple, np.ndarray)):
+            if _looks_like_a_list(value):
+                raise BadValueError(
+                    f"the label {value[:60]!r} looks like a list and cannot be read as one; write "
+                    "a|b, or a list as JSON does",
+                    of_label=True,
+                )
+            return value.strip()
+        if not isinstance(value, (int, float)):
             raise BadValueError(
                 f"the label is a {type(value).__name__}; expected the name or number of a class",
                 of_label=True,
             )
-        elif isinstance(value, float):
-            if not value.is_integer():
-                raise BadValueError(
-                    f"the label is {value}; expected a class (or task='regression')", of_label=True
-                )
-            value = int(value)
-        if classes is None:
+        if isinstance(value, float):
+            raise BadValueError(
+                f"the label is {value}; expected a class (or {option('task', 'regression')})",
+                of_label=True,
+            )
+        if coded is None:
             return value
-        _check_class(value, classes)
+        if value == -1:
+            raise BadValueError("there is no label: it is -1", of_label=True)
+        if not 0 <= value < len(coded):
+            known = ", ".join(coded[:8]) + (", …" if len(coded) > 8 else "")
+            raise BadValueError(
+                f"the label {value} is not a number of the {len(coded)} classes {known}",
+                of_label=True,
+            )
         # By name, since a model may have the same classes in another order.
-        return value if isinstance(value, str) else classes[value]
+        return coded[value]
 
     def read(value: Any) -> Any:
         if is_missing(value) and not several:
@@ -160,11 +203,6 @@ def label_reader(
         return [read_one(part) for part in _parts(value)] if several else read_one(value)
 
     return task, read
-
-
-def _is_digits(value: str) -> bool:
-    # A number of more digits than any has is a name.
-    return len(value) < 19 and value.strip().isdecimal()
 
 
 def _are_answers(values: list[Any], task: Task | None) -> bool:
@@ -181,14 +219,16 @@ def _are_answers(values: list[Any], task: Task | None) -> bool:
 def _answers(value: Any) -> list[str] | None:
     """Return the answers of a list, ``a|b`` or JSON; entries may be ``{"answer": a}``."""
     if isinstance(value, str):
-        if value.lstrip().startswith("["):
-            value = _parts(value)
+        if (found := _written_list(value)) is not None:
+            value = found
         elif "|" in value:
             value = value.split("|")
     if not isinstance(value, (list, tuple, np.ndarray)):
         return None
     each = [one.get("answer") if isinstance(one, dict) else one for one in value]
-    return None if any(is_missing(one) for one in each) else [str(one).strip() for one in each]
+    if any(is_missing(one) for one in each):
+        return None
+    return [str(plain_label(one)).strip() for one in each]
 
 
 def _read_answers(value: Any) -> list[str]:
@@ -205,27 +245,35 @@ def is_missing(value: Any) -> bool:
     return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
 
 
-def _check_class(value: Any, classes: Sequence[str]) -> None:
-    known = ", ".join(classes[:8]) + (", …" if len(classes) > 8 else "")
-    if isinstance(value, str) and value not in classes:
-        raise BadValueError(f"the label {value!r} is none of the classes {known}", of_label=True)
-    if isinstance(value, int) and not 0 <= value < len(classes):
-        raise BadValueError(
-            f"the label {value} is no number of the {len(classes)} classes {known}", of_label=True
-        )
-
-
 def _parts(value: Any) -> list[Any]:
     if is_missing(value):
         return []
     if isinstance(value, str):
-        if value.lstrip().startswith("["):
-            try:
-                return list(json.loads(value))
-            except json.JSONDecodeError:
-                return [value]
+        if (found := _written_list(value)) is not None:
+            return found
+        if _looks_like_a_list(value):
+            return [value]
         return [part for part in _SEPARATOR.split(value.strip()) if part]
     return list(value) if isinstance(value, (list, tuple, np.ndarray)) else [value]
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, str) and _written_list(value) is not None
+
+
+def _looks_like_a_list(value: str) -> bool:
+    return value.lstrip().startswith("[") and value.rstrip().endswith("]")
+
+
+def _written_list(value: str) -> list[Any] | None:
+    """Return the list that a string holds as JSON or as Python writes it, None if it is another."""
+    if not _looks_like_a_list(value) or len(value) > MAX_CHARACTERS:
+        return None
+    for read in (json.loads, ast.literal_eval):
+        with contextlib.suppress(ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+            found = read(value.strip())
+            return list(found) if isinstance(found, list) else None
+    return None
 
 
 def _read_number(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+import re
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from typing import Any
 import pandas as pd
 
 from emap_core.datasets.base import Examples
-from emap_core.datasets.table_files import table_dataset
+from emap_core.datasets.table_files import TwiceError, read_once, table_dataset
 from emap_core.errors import DatasetError, SpecError
 
+_BRACES = re.compile(r"\{([^{}]*(?:,|\.\.)[^{}]*)\}")
+_MOST_SHARDS = 100_000
 _PICTURES = ("jpg", "jpeg", "png", "webp", "gif", "bmp")
 
 
@@ -43,15 +46,16 @@ def read_shards(pattern: str, n_examples: int | None = None) -> pd.DataFrame:
     DatasetError
         If a shard cannot be read.
     """
-    shards = sorted(glob.glob(pattern))  # noqa: PTH207 - a pattern may be absolute
-    if not shards:
-        raise SpecError(f"no file fits {pattern}")
+    shards = _shards(pattern)
     examples: dict[str, dict[str, Any]] = {}
     names: dict[str, str] = {}
     wrong: dict[str, str] = {}
     for shard in shards:
         if len(examples) == n_examples:
             break
+        finished: set[str] = set()
+        seen: set[str] = set()
+        last: str | None = None
         try:
             with tarfile.open(shard) as opened:
                 for member in opened:
@@ -63,9 +67,18 @@ def read_shards(pattern: str, n_examples: int | None = None) -> pd.DataFrame:
                         if len(examples) == n_examples and example not in examples:
                             break
                         names[example] = f"example {key!r} in {Path(shard).name}"
+                        if example in finished or f"{example} {ending}" in seen:
+                            raise DatasetError(
+                                f"shard {shard} has the key {key!r} twice; each example needs a "
+                                "key of its own, and its files beside one another"
+                            )
+                        seen.add(f"{example} {ending}")
+                        if last not in (None, example):
+                            finished.add(last)
+                        last = example
                         row = examples.setdefault(example, {"__key__": key})
                         try:
-                            row |= _columns(ending.lower(), stream.read())
+                            _add(row, file, _columns(ending.lower(), stream.read()))
                         except _UnreadableError as error:
                             wrong.setdefault(example, f"{file} {error}")
         except (tarfile.TarError, OSError) as error:
@@ -78,6 +91,65 @@ def read_shards(pattern: str, n_examples: int | None = None) -> pd.DataFrame:
     return table
 
 
+def _shards(pattern: str) -> list[str]:
+    """Return the files that a pattern names: ``*`` and ``?``, ``{000..012}``, ``{a,b}``, ``::``."""
+    shards: list[str] = []
+    for one in (part for several in pattern.split("::") for part in _without_braces(several)):
+        if "://" in one or one.startswith("pipe:"):
+            raise SpecError(
+                f"shard {one[:80]} is an address or a command; download the shards and name the "
+                "files"
+            )
+        fits = sorted(glob.glob(one))  # noqa: PTH207 - a pattern may be absolute
+        if not fits:
+            raise SpecError(
+                f"no file fits {one}"
+                + ("" if one == pattern else f", which {pattern[:200]} names; name those there are")
+            )
+        shards += [shard for shard in fits if shard not in shards]
+    return shards
+
+
+def _without_braces(pattern: str) -> list[str]:
+    """Return what a shell makes of braces, where no file is called just so."""
+    found, waiting = [], [pattern]
+    while waiting:
+        one = waiting.pop()
+        braces = _BRACES.search(one)
+        if braces is None or Path(one).exists():
+            found.append(one)
+        else:
+            within = [one[: braces.start()] + x + one[braces.end() :] for x in _choices(braces[1])]
+            waiting += within[::-1]
+        if len(found) + len(waiting) > _MOST_SHARDS:
+            raise SpecError(f"{pattern[:80]} names more than {_MOST_SHARDS:,} shards; name fewer")
+    return found
+
+
+def _choices(within: str) -> list[str]:
+    first, dots, last = within.partition("..")
+    if not dots:
+        return within.split(",")
+    if not (first.isdecimal() and last.isdecimal()) or len(first) > 12 or len(last) > 12:
+        raise SpecError(f"{{{within[:60]}}} is not a range of shards; expected {{000..012}}")
+    if int(last) - int(first) >= _MOST_SHARDS:
+        raise SpecError(
+            f"{{{within}}} names {int(last) - int(first) + 1:,} shards; name at most "
+            f"{_MOST_SHARDS:,}"
+        )
+    return [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
+
+
+def _add(row: dict[str, Any], file: str, columns: dict[str, Any]) -> None:
+    """Put a file's columns into the row of its example, none of which may be there already."""
+    for name, value in columns.items():
+        if name in row and row[name] != value:
+            raise _UnreadableError(
+                f"has {name!r}, which another file of the example gives otherwise; keep one"
+            )
+        row[name] = value
+
+
 class _UnreadableError(Exception):
     """A file of an example does not hold what its ending says."""
 
@@ -87,14 +159,16 @@ def _columns(ending: str, content: bytes) -> dict[str, Any]:
         return {"image": content}
     try:
         if ending == "json":
-            described = json.loads(content)
+            described = json.loads(content, object_pairs_hook=read_once)
             return described if isinstance(described, dict) else {"json": described}
         if ending in ("txt", "text"):
             return {"text": content.decode()}
     except UnicodeDecodeError as error:
         raise _UnreadableError(f"is in another encoding than UTF-8: {error}") from error
+    except TwiceError as error:
+        raise _UnreadableError(str(error)) from error
     except (ValueError, RecursionError) as error:
-        raise _UnreadableError(f"is no JSON: {error}") from error
+        raise _UnreadableError(f"is not valid JSON: {error}") from error
     if ending in ("cls", "cls2"):
         try:
             return {"label": int(content)}

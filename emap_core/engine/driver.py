@@ -76,6 +76,8 @@ class Estimate:
         The first examples: id, text, image (a JPEG in base64), label, prediction.
     notes : list of str
         What is to be known before it starts, a sentence each.
+    columns : list of str
+        Which columns a table has and what was taken for what, a line each.
     """
 
     run_id: str
@@ -93,6 +95,7 @@ class Estimate:
     classes: list[str]
     previews: list[dict[str, Any]]
     notes: list[str]
+    columns: list[str]
 
 
 def compute(
@@ -315,12 +318,20 @@ def _estimate(work: Work, workers: Workers, n_previews: int, overhead: float) ->
         space=work.settings.space,
         classes=work.classes,
         previews=previews,
-        notes=work.notes,
+        notes=work.all_notes,
+        columns=_columns(work),
     )
 
 
+def _columns(work: Work) -> list[str]:
+    """Return how the columns of a table were taken, or at least that there are no labels."""
+    if work.dataset.reading is not None:
+        return list(work.dataset.reading.lines)
+    return [] if work.labels is not None else ["No labels: this run says nothing about performance"]
+
+
 def _prediction(work: Work, scores: Any) -> str | None:
-    if work.task == "binary" and not work.scorer.has_threshold:
+    if work.task in ("binary", "multilabel") and not work.scorer.has_threshold:
         # A similarity ranks pairs, and decides nothing.
         return f"a score of {inference.prediction_names(scores, None, 'regression')[0]}"
     return inference.prediction_names(scores, work.classes, work.task, work.settings.space)[0]
@@ -596,8 +607,9 @@ def _manifest(work: Work) -> dict[str, Any]:
         "kept_classes": work.kept_classes if work.keep == "classes" else None,
         "device": work.device,
         "dtype": work.scorer.dtype,
-        "notes": work.notes,
+        "notes": work.all_notes,
         "skipped": [str(row) for row in getattr(work.dataset, "skipped", None) or []],
+        "unknown_labels": work.unknown_labels,
         "n_examples": len(work.dataset),
         "n_available": work.n_available,
         "n_texts": n_texts,

@@ -11,6 +11,7 @@ from emap_core.engine.space import SPACES
 from emap_core.errors import SettingError
 from emap_core.inference.population import CLUSTERS, Cluster
 from emap_core.models.base import Output
+from emap_core.options import UNKNOWN_LABELS, UnknownLabels
 
 Method = Literal["exact", "sampled", "subsample"]
 METHODS = ("exact", "sampled", "subsample")
@@ -43,6 +44,7 @@ class Settings:
     cluster: Cluster = "auto"
     n_resamples: int = 1000
     fingerprint: str | None = None
+    unknown_labels: UnknownLabels = "error"
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -52,6 +54,7 @@ class Settings:
             ("precision", PRECISIONS),
             ("engine", ENGINES),
             ("cluster", CLUSTERS),
+            ("unknown_labels", UNKNOWN_LABELS),
         ):
             if getattr(self, name) not in known:
                 raise SettingError(
@@ -118,6 +121,8 @@ class Settings:
         used = {"method", "space", "keep", "precision"} | of_method[self.method]
         if self.keep_classes is not None:
             used.add("keep_classes")
+        if self.unknown_labels != "error":
+            used.add("unknown_labels")
         return {key: value for key, value in dataclasses.asdict(self).items() if key in used}
 
 

@@ -13,14 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from emap_core import datasets, inference, models
-from emap_core.datasets.base import (
-    Cells,
-    Task,
-    find_cells,
-    fingerprint_of,
-    is_answers,
-    match_labels,
-)
+from emap_core.datasets.base import Cells, Task, find_cells, fingerprint_of, is_answers
+from emap_core.datasets.labels import label_classes, labels_note, match_answers, match_labels
 from emap_core.datasets.sample import pick, without_unknown_labels
 from emap_core.decomposition.exact import example_shares
 from emap_core.decomposition.subsample import draw_examples
@@ -35,9 +29,10 @@ from emap_core.engine.states import (
     encoded_texts,
     images_per_chunk,
 )
-from emap_core.errors import LabelError, ModelError, SettingError
+from emap_core.errors import ModelError, SettingError
 from emap_core.models.base import Scorer
 from emap_core.models.states import States
+from emap_core.options import option
 from emap_core.runs.grid import n_channels
 
 Index = NDArray[np.intp]
@@ -84,6 +79,9 @@ class Work:
         Examples that the data had before.
     notes : list of str
         What a reader has to know about how the model reads these texts.
+    n_left_out : dict
+        How many examples of ``data`` and ``train`` have a label that is not a class of the model
+        and were left out for it.
     """
 
     dataset: Any
@@ -103,6 +101,7 @@ class Work:
     subsamples: Index
     n_available: int
     notes: list[str]
+    n_left_out: dict[str, int]
     probe: Probe = field(init=False)
     n_classes: int = field(init=False)
     classes: list[str] = field(init=False)
@@ -135,6 +134,7 @@ class Work:
         self.n_classes = n_classes
         self.classes = _class_names(self.scorer.classes, self.dataset, n_classes)
         self.labels = self.labels_of(self.dataset)
+        self._check_known_labels()
         self.kept_classes = _most_used(
             self.labels, n_classes, self.settings.keep_classes, self.task
         )
@@ -144,20 +144,61 @@ class Work:
 
         Of several annotators' answers, the credit of each class, shape (N, C).
         """
-        if _has_answers(dataset):
-            return _credit(dataset, self.classes)
-        return match_labels(dataset, self.scorer.classes, self.n_classes)
+        rule, classes = self.settings.unknown_labels, self.scorer.classes
+        if not _has_answers(dataset):
+            return match_labels(dataset, classes, self.n_classes, rule)
+        answers = match_answers(dataset, classes, self.n_classes, rule)
+        numbers = [str(number) for number in range(self.n_classes)]
+        return inference.vqa_credit([[str(one) for one in each] for each in answers], numbers)
+
+    @property
+    def all_notes(self) -> list[str]:
+        """What a reader has to know about the model's texts and about the labels."""
+        of_labels = labels_note(self.dataset, self.scorer.classes, self.n_classes)
+        return [*self.notes, *([of_labels] if of_labels else [])]
+
+    @property
+    def unknown_labels(self) -> dict[str, Any]:
+        """What was done with labels that are not classes of the model, and with how many."""
+        counted = self.n_left_out["data"] + self._n_wrong
+        return {
+            "rule": self.settings.unknown_labels,
+            "n_examples": counted,
+            "n_training": self.n_left_out["train"],
+        }
+
+    @property
+    def _n_wrong(self) -> int:
+        """How many examples count as not right because their label is not a class."""
+        if self.labels is None or self.task not in ("multiclass", "binary"):
+            return 0
+        known = self.labels >= 0 if self.labels.ndim == 1 else self.labels.any(axis=1)
+        return int((~known).sum())
+
+    def _check_known_labels(self) -> None:
+        if not self._n_wrong:
+            return
+        for name in self.settings.metrics:
+            if inference.metric(name).needs_known_labels:
+                raise SettingError(
+                    f"metric {name!r} needs the class of each label, and the labels of "
+                    f"{self._n_wrong:,} examples are not classes of the model; choose accuracy, or "
+                    f"{option('unknown_labels', 'skip', 'run')}, which leaves these examples out"
+                )
 
     @property
     def metrics(self) -> list[str]:
         """The metrics of the table, those asked for or the usual ones; none without labels."""
         if self.labels is None:
             return []
-        return list(self.settings.metrics) or inference.default_metrics(
+        usual = inference.default_metrics(
             self.task,
             has_threshold=self.scorer.has_threshold,
             several_answers=_has_answers(self.dataset),
         )
+        if self._n_wrong:
+            usual = [name for name in usual if not inference.metric(name).needs_known_labels]
+        return list(self.settings.metrics) or usual
 
     @property
     def method(self) -> str:
@@ -249,19 +290,30 @@ def prepare(
         If model, data or settings do not fit together.
     """
     dataset_name = _name(dataset, "data", datasets.LOADERS)
-    if isinstance(dataset, str):
-        dataset = datasets.load_dataset(dataset, **(data_args or {}))
+    dataset = datasets.load_dataset(dataset, **(data_args or {}))
     _check_metrics(settings.metrics, dataset)
     model_name = _name(model, "model", models.LOADERS)
     if isinstance(model, str):
         model = models.load_model(model, **(model_args or {}))
     if getattr(model, "classes", None) is None and hasattr(model, "with_classes"):
-        if not dataset.classes:
+        if not (named := label_classes(dataset)):
             raise ModelError("the model takes its classes from the data, which names none")
-        model = model.with_classes(dataset.classes)
+        model = model.with_classes(named)
     scorer = Scorer(model, settings.device)
-    n_classes = _n_numbered_classes(scorer, dataset)
-    dataset = without_unknown_labels(dataset, scorer.classes, n_classes)
+    if train is not None:
+        train = datasets.load_dataset(train, **(train_args or {}))
+    n_given = {"data": len(dataset), "train": 0 if train is None else len(train)}
+    if settings.unknown_labels != "error":
+        n_classes = _n_numbered_classes(scorer, dataset)
+        if settings.unknown_labels == "skip":
+            dataset = without_unknown_labels(dataset, scorer.classes, n_classes)
+        if train is not None:
+            # What counts as not right in a test teaches nothing.
+            train = without_unknown_labels(train, scorer.classes, n_classes)
+    n_left_out = {
+        "data": n_given["data"] - len(dataset),
+        "train": n_given["train"] - (0 if train is None else len(train)),
+    }
     n_available = len(dataset)
     dataset, subsamples = _drawn(dataset, settings)
     cells = find_cells(dataset)
@@ -288,10 +340,6 @@ def prepare(
     )
     if hasattr(model, "grid_for"):
         _look_up(evaluator, model.grid_for(cells), order, scorer)
-    if isinstance(train, str):
-        train = without_unknown_labels(
-            datasets.load_dataset(train, **(train_args or {})), scorer.classes, n_classes
-        )
     if train is not None and (not scorer.staged or hasattr(model, "grid_for")):
         raise SettingError("train needs a model with encoders, whose states baselines learn from")
     row_of = np.argsort(order)
@@ -318,17 +366,18 @@ def prepare(
         subsamples=subsamples,
         n_available=n_available,
         notes=scorer.notes(cells.texts),
+        n_left_out=n_left_out,
     )
 
 
 def _n_numbered_classes(scorer: Scorer, dataset: Any) -> int | None:
-    """Return how many classes a label may number, where bad rows are left out and none are named.
+    """Return how many classes a label may number, where neither the model nor the data names any.
 
     A single output is none of several classes, which `match_labels` has more to say about.
     """
-    named = scorer.classes or dataset.classes
-    numbered = dataset.labels is not None and dataset.task in ("multiclass", "multilabel")
-    if named or not numbered or not getattr(dataset, "skip_bad", False):
+    if scorer.classes or dataset.classes:
+        return len(scorer.classes or dataset.classes)
+    if dataset.labels is None or dataset.task not in ("multiclass", "multilabel"):
         return None
     if hasattr(scorer.model, "grid_for"):
         return None
@@ -377,18 +426,6 @@ def _has_answers(dataset: Any) -> bool:
         and len(dataset.labels) > 0
         and is_answers(dataset.labels[0])
     )
-
-
-def _credit(dataset: Any, classes: list[str]) -> NDArray[np.float64]:
-    """Return what each class would earn on each example, shape (N, C)."""
-    credit = inference.vqa_credit([[str(a) for a in label] for label in dataset.labels], classes)
-    if not credit.any():
-        known = ", ".join(classes[:8]) + (", …" if len(classes) > 8 else "")
-        raise LabelError(
-            f"no annotator's answer is a class of the model; example {dataset.ids[0]!r} has "
-            f"{dataset.labels[0][0]!r}, the classes are {known}"
-        )
-    return credit
 
 
 class _GridLookup:
@@ -456,7 +493,10 @@ def _most_used(
             "keep_classes keeps the classes that most examples are labelled with, and the data "
             "has no labels"
         )
-    used = np.bincount(labels, minlength=n_classes) if labels.ndim == 1 else labels.sum(axis=0)
+    if labels.ndim == 1:
+        used = np.bincount(labels[labels >= 0], minlength=n_classes)
+    else:
+        used = labels.sum(axis=0)
     return sorted(int(c) for c in np.argsort(-used, kind="stable")[:wanted])
 
 

@@ -16,7 +16,9 @@ from emap_core.inference.scores import Array, Scored
 
 def right(scored: Scored) -> Array:
     """Return whether each prediction is the label."""
-    return np.asarray(scored.predictions == scored.labels, dtype=np.float64)
+    # A score that is not a number decides -1, and -1 is the label of what is not a class.
+    known = scored.labels >= 0
+    return np.asarray((scored.predictions == scored.labels) & known, dtype=np.float64)
 
 
 def log_loss(scored: Scored) -> Array:
@@ -41,7 +43,7 @@ def within_top(k: int, scored: Scored) -> Array:
     own = _of_label(scores, scored.labels)
     earlier = np.arange(scores.shape[-1]) < scored.labels[:, None]
     ahead = (scores > own) | ((scores == own) & earlier)
-    return np.asarray(ahead.sum(axis=-1) < k, dtype=np.float64)
+    return np.asarray((ahead.sum(axis=-1) < k) & (scored.labels >= 0), dtype=np.float64)
 
 
 def _of_label(values: Array, labels: Array) -> Array:

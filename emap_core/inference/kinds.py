@@ -103,7 +103,8 @@ def earned(predicted: ArrayLike, labels: ArrayLike) -> Array:
     if decided.ndim < truth.ndim:
         credit = np.take_along_axis(truth, np.maximum(decided, 0)[:, None], axis=1)[:, 0]
         return np.where(decided < 0, 0.0, credit)
-    right = decided == truth
+    # A score that is not a number and a label that is not a class are -1 both, and not the same.
+    right = (decided == truth) & (truth >= 0)
     return np.asarray(right.sum(axis=-1) if right.ndim == 2 else right.astype(int))
 
 

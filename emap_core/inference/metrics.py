@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from emap_core.errors import LabelError, SettingError
 from emap_core.inference import formulas
 from emap_core.inference.scores import Array, Scored, Space, Task
+from emap_core.options import option
 
 __all__ = [
     "Array",
@@ -66,6 +67,9 @@ class Metric:
         constant, which is the target's own spread or the loss of knowing the shares alone.
     classes_count_alike : bool
         Whether each class weighs the same, however few examples it has.
+    needs_known_labels : bool
+        Whether it is undefined where labels are not classes of the model. The others count such
+        examples as not right, as labels of a further class that is never predicted.
     """
 
     name: str
@@ -77,6 +81,7 @@ class Metric:
     range: tuple[float, float] = (0.0, 1.0)
     spread: Literal["one", "constant"] = "one"
     classes_count_alike: bool = False
+    needs_known_labels: bool = False
     # Exactly one of these computes it: values of the examples whose weighted mean it is; hits,
     # predictions and labels of each class; or everything at once.
     of_examples: Callable[[Scored], Array] | None = None
@@ -112,12 +117,13 @@ def default_metrics(
 ) -> list[str]:
     """Return the metrics that a table shows unless others are asked for.
 
-    A binary score without a natural threshold, such as a similarity, is judged by its ranking;
-    answers of several annotators by VQA accuracy.
+    Scores without a natural threshold, such as similarities, are judged by their ranking where a
+    class is decided for by itself (binary, multilabel); answers of several annotators by VQA
+    accuracy.
     """
     if several_answers:
         return ["vqa_accuracy"]
-    if task == "binary" and not has_threshold:
+    if task in ("binary", "multilabel") and not has_threshold:
         return ["roc_auc", "average_precision"]
     return {
         "multiclass": ["accuracy", "f1_macro", "log_loss"],
@@ -141,7 +147,8 @@ def evaluate(
     ----------
     which : Metric or str
     labels : array of shape (N,) or (N, C)
-        Class numbers (multiclass), 0 or 1 (binary, and (N, C) for multilabel), numbers of shape
+        Class numbers (multiclass), 0 or 1 (binary, and (N, C) for multilabel), -1 for what is not
+        a class of the model, numbers of shape
         (N, C) (regression); the credit of each answer, shape (N, C), for VQA accuracy.
     scores : array of shape (N, C)
     task, space : str
@@ -285,9 +292,17 @@ def check(which: Metric, scored: Scored) -> None:
         )
     if task in _DECISIONS and truth.size and which.name != "vqa_accuracy":
         highest = n_classes - 1 if task == "multiclass" else 1
-        if truth.min() < 0 or truth.max() > highest:
+        lowest = -1 if task in _EXCLUSIVE else 0
+        if truth.min() < lowest or truth.max() > highest:
             raise LabelError(
-                f"labels go from {truth.min()} to {truth.max()}; expected 0 to {highest}"
+                f"labels go from {truth.min()} to {truth.max()}; expected 0 to {highest}, or -1 "
+                "for what is not a class"
+            )
+        if truth.min() < 0 and which.needs_known_labels:
+            raise SettingError(
+                f"metric {which.name!r} needs the class of each label, and "
+                f"{int((truth < 0).sum()):,} labels are not classes of the model; choose accuracy, "
+                f"or {option('unknown_labels', 'skip', 'run')}, which leaves these examples out"
             )
     top = re.fullmatch(r"top_(\d+)_accuracy", which.name)
     if top and int(top[1]) >= n_classes:
@@ -324,12 +339,14 @@ def _counts(scored: Scored, predictions: Array, weights: Array) -> tuple[Array, 
         flat = np.bincount((classes + offset).ravel(), counted.ravel(), n_resamples * n_classes)
         return flat.reshape(n_resamples, n_classes)
 
-    right = predicted == scored.labels
-    return (
-        count(scored.labels, weights * right),
-        count(predicted, weights),
-        count(scored.labels, weights),
-    )
+    labels = scored.labels
+    if labels.size and labels.min() < 0:
+        # What is not a class of the model is a further one, which is never predicted.
+        labels = np.where(labels < 0, n_classes, labels)
+        n_classes += 1
+        offset = n_classes * np.arange(n_resamples)[:, None]
+    right = predicted == labels
+    return count(labels, weights * right), count(predicted, weights), count(labels, weights)
 
 
 _METRICS = {
@@ -353,12 +370,20 @@ _METRICS = {
         ),
         Metric("f1_micro", "micro F1", _DECISIONS, of_counts=formulas.f1_micro),
         Metric("f1_weighted", "weighted F1", _DECISIONS, of_counts=formulas.f1_weighted),
-        Metric("roc_auc", "ROC AUC", _DECISIONS, classes_count_alike=True, of_all=formulas.roc_auc),
+        Metric(
+            "roc_auc",
+            "ROC AUC",
+            _DECISIONS,
+            classes_count_alike=True,
+            needs_known_labels=True,
+            of_all=formulas.roc_auc,
+        ),
         Metric(
             "average_precision",
             "average precision",
             _DECISIONS,
             classes_count_alike=True,
+            needs_known_labels=True,
             of_all=formulas.average_precision,
         ),
         Metric(
@@ -370,6 +395,7 @@ _METRICS = {
             unit="",
             range=(0.0, inf),
             spread="constant",
+            needs_known_labels=True,
             of_examples=formulas.log_loss,
         ),
         Metric(
@@ -381,6 +407,7 @@ _METRICS = {
             unit="",
             range=(0.0, 2.0),
             spread="constant",
+            needs_known_labels=True,
             of_examples=formulas.brier,
         ),
         Metric(

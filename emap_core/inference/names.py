@@ -33,9 +33,13 @@ def label_names(
     if labels is None:
         return None if example is not None else []
     given = np.asarray(labels)
-    if example is not None:
-        return _words(given[example], classes, task)
-    return [_words(label, classes, task) for label in given]
+
+    def words(label: Any) -> str | None:
+        if task in ("multiclass", "binary") and np.ndim(label) == 0 and label < 0:
+            return "none of the classes"
+        return _words(label, classes, task)
+
+    return [words(label) for label in given] if example is None else words(given[example])
 
 
 def prediction_names(

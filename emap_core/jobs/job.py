@@ -35,15 +35,7 @@ from emap_core.runs.store import address, folder_of_this_machine
 
 Command = Literal["plan", "run"]
 State = Literal[
-    "starting",
-    "queued",
-    "running",
-    "finished",
-    "failed",
-    "cancelled",
-    "interrupted",
-    "part",
-    "damaged",
+    "starting", "queued", "running", "finished", "failed", "cancelled", "interrupted", "part"
 ]
 
 _HOUSE = Path(__file__).resolve().parents[2]
@@ -63,8 +55,8 @@ class Job:
     work : Work or None
         What was asked; None for a run that was started elsewhere.
     state : str
-        starting (model and data are being loaded), queued, running, finished, failed, cancelled,
-        interrupted (its process is gone without a word), or damaged (its folder cannot be read).
+        starting (model and data are being loaded), queued, running, finished, failed, cancelled, or
+        interrupted (its process is gone without a word).
     run_id : str or None
         The run folder's name, as soon as it is known.
     event : dict

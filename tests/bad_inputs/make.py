@@ -24,31 +24,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-MANIFEST = {
-    "format": 1,
-    "status": "finished",
-    "model": "staged",
-    "dataset": "data",
-    "created": "2026-01-01T00:00:00+00:00",
-    "fingerprints": {"model": "m", "data": "d"},
-    "settings": {},
-    "metrics": ["accuracy"],
-    "method": "exact",
-    "space": "logits",
-    "task": "multiclass",
-    "classes": ["zero", "one", "two"],
-    "keep": "sums",
-    "n_examples": 60,
-    "n_texts": 11,
-    "n_images": 23,
-    "n_classes": 3,
-    "n_pairs_evaluated": 253,
-    "images_per_part": 64,
-}
-"""The least that the manifest of a run holds."""
-
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000")
-NO_IMAGE = "cannot be read: it is no image of a known format"
+NO_IMAGE = "cannot be read: it is not an image of a known format"
 TORN = "bad.img in row 2 of data.csv cannot be read: "
 CSV = "text,image,label\n"
 GOOD_ROW = "a,good.png,yes\n"
@@ -191,7 +168,25 @@ def tables() -> list[Bad]:
         with_table("open-quote", '"a,good.png,yes\n', "EOF inside string"),
         with_table("no-text", b"image,label\ngood.png,x\n", "has no column for the text"),
         with_table("no-image", b"text,label\na,x\n", "has no column for the image"),
-        with_table("semicolons", b"text;image\na;good.png\n", "has no column for the text"),
+        with_table("two-names", b"text,image,label,label\na,good.png,x,y\n", "two columns 'label'"),
+        with_table("colons", b"text:image\na:good.png\n", "has no column for the text"),
+        with_table(
+            "like-a-label",
+            b"text,image,answers\na,good.png,x\n",
+            "no column for the label under a usual name, and 'answers' looks like one",
+        ),
+        with_table("torn-list", GOOD_ROW + 'b,good.png,"[x, y]"\n', "looks like a list and cannot"),
+        with_table("torn-base64", f'{GOOD_ROW}b,"data:image/png;base64,x!",no\n', "valid base64"),
+        with_table("data-address", f'{GOOD_ROW}b,"data:image/png,x",no\n', "without base64"),
+        Bad("csv-at-an-address", "data", "csv:http://x.org/a.csv", "is an address; download"),
+        Bad("an-address", "data", "http://x.org/a.csv", "is an address; download the file"),
+        Bad(
+            "no-prefix",
+            "data",
+            "data.csv",
+            "is a file without its kind; type csv:data.csv",
+            {"data.csv": CSV.encode()},
+        ),
         with_table("empty-text", f"{GOOD_ROW} ,good.png,no\n", "row 2 of data.csv, column 'text'"),
         with_table("empty-image", f"{GOOD_ROW}b,,no\n", "column 'image': there is no image"),
         with_table("empty-label", f"{GOOD_ROW}b,good.png,\n", "column 'label': there is no label"),
@@ -208,12 +203,6 @@ def tables() -> list[Bad]:
             "row 2 of data.csv, column 'id': the id '1' is there twice; name another column",
         ),
         with_table("no-id", b"id,text,image\n,a,good.png\n", "column 'id': there is no id"),
-        with_table(
-            "other-class", two, "the label 'yes' is none of the classes a, b", classes="a,b"
-        ),
-        with_table(
-            "class-number", "a,good.png,7\n", "is no number of the 2 classes", classes="a,b"
-        ),
         with_table("task", two, "task is 'guess'; expected one of multiclass", task="guess"),
         with_table("no-number", two, "the label is 'yes'; expected a number", task="regression"),
         with_table("nan", "a,good.png,nan\n", "expected a number", task="regression"),
@@ -238,13 +227,17 @@ def tables() -> list[Bad]:
 
 def lines() -> list[Bad]:
     return [
-        with_lines("list", b"[1, 2]", "row 2 of data.jsonl: line 2 is no JSON object"),
-        with_lines("word", b'"a"', "row 2 of data.jsonl: line 2 is no JSON object"),
-        with_lines("number", b"17", "row 2 of data.jsonl: line 2 is no JSON object"),
-        with_lines("open", b'{"text": "a"', "row 2 of data.jsonl: line 2 is no JSON"),
-        with_lines("single-quotes", b"{'text': 'a'}", "row 2 of data.jsonl: line 2 is no JSON"),
+        with_lines("list", b"[1, 2]", "row 2 of data.jsonl: line 2 is not a JSON object"),
+        with_lines("word", b'"a"', "row 2 of data.jsonl: line 2 is not a JSON object"),
+        with_lines("number", b"17", "row 2 of data.jsonl: line 2 is not a JSON object"),
+        with_lines("open", b'{"text": "a"', "row 2 of data.jsonl: line 2 is not valid JSON"),
+        with_lines(
+            "single-quotes", b"{'text': 'a'}", "row 2 of data.jsonl: line 2 is not valid JSON"
+        ),
         with_lines("deep", b'{"a":' * 50_000, "maximum recursion depth"),
-        with_lines("digits", b'{"text": 1' + b"0" * 5000 + b"}", "data.jsonl: line 2 is no JSON"),
+        with_lines(
+            "digits", b'{"text": 1' + b"0" * 5000 + b"}", "data.jsonl: line 2 is not valid JSON"
+        ),
         with_lines("latin-1", b'{"text": "caf\xe9"}', "in another encoding than UTF-8"),
         with_lines("no-text", b'{"image": "good.png"}', "row 2 of data.jsonl, column 'text'"),
         with_lines("null-text", b'{"text": null, "image": "good.png"}', "the text is empty"),
@@ -263,7 +256,11 @@ def lines() -> list[Bad]:
         with_lines("nul", b'{"text": "\\u0000", "image": "good.png"}', "holds a NUL character"),
         with_lines("no-image", b'{"text": "b"}', "column 'image': there is no image"),
         with_lines("image-number", b'{"text": "b", "image": 5}', "the image is a int; expected"),
-        with_lines("image-list", b'{"text": "b", "image": ["x"]}', "the image is a list; expected"),
+        with_lines("image-list", b'{"text": "b", "image": ["x", "y"]}', "there are 2 images; give"),
+        with_lines("no-images", b'{"text": "b", "image": []}', "there is no image"),
+        with_lines(
+            "twice", b'{"text": "b", "image": "x", "text": "c"}', "names 'text' twice in one"
+        ),
         with_lines(
             "label-nan", b'{"text": "b", "image": "good.png", "label": NaN}', "there is no label"
         ),
@@ -279,6 +276,31 @@ def lines() -> list[Bad]:
             "label-fraction",
             b'{"text": "b", "image": "good.png", "label": 1.5}',
             "the label is 1.5",
+        ),
+    ]
+
+
+def arrays() -> list[Bad]:
+    def array(name: str, content: bytes, words: str) -> Bad:
+        return Bad(f"json-{name}", "data", "json:data.json", words, {"data.json": content})
+
+    good = b'{"text": "a", "image": "good.png", "label": 1}'
+    return [
+        array("lines", good + b"\n" + good + b"\n", "an object a line: type jsonl:data.json"),
+        array(
+            "object", b'{"questions": [1], "n": 1}', "of its values 'questions' are arrays; save"
+        ),
+        array("word", b'"a"', "holds str; expected an array of objects"),
+        array("half", b"[" + good, "is not valid JSON"),
+        array("deep", b"[" * 50_000, "is not valid JSON: maximum recursion depth"),
+        array("entry", b"[" + good + b", 5]", "row 2 of data.json: entry 2 is not a JSON object"),
+        array("twice", b'[{"text": "a", "text": "b"}]', "names 'text' twice in one object"),
+        Bad(
+            "jsonl-an-array",
+            "data",
+            "jsonl:data.jsonl",
+            "is one JSON array, not an object a line; type json:data.jsonl",
+            {"data.jsonl": b"[\n" + good + b"\n]\n"},
         ),
     ]
 
@@ -315,7 +337,7 @@ def frames() -> list[Bad]:
     ]
 
 
-ODD_NOTE = "its note 'huggingface' is none that the library datasets writes: "
+ODD_NOTE = "its note 'huggingface' is not one that the library datasets writes: "
 NOTES: tuple[tuple[bytes, str], ...] = (
     (b"{", ODD_NOTE),
     (b"[]", ODD_NOTE),
@@ -341,8 +363,8 @@ def saved_datasets() -> list[Bad]:
         Bad(f"hf-{name}", "data", "hf:saved", words, {f"saved/{k}": v for k, v in files.items()})
         for name, words, files in (
             ("torn-state", "saved/state.json cannot be read", {"state.json": b"{"}),
-            ("list-state", "saved/state.json holds no", {"state.json": b"[]"}),
-            ("no-files", "holds no '_data_files'", {"state.json": b"{}"}),
+            ("list-state", "saved/state.json is not a JSON object", {"state.json": b"[]"}),
+            ("no-files", "has no '_data_files'", {"state.json": b"{}"}),
             ("no-arrow", "saved/x.arrow does not exist", {"state.json": named}),
             ("torn-arrow", "saved/x.arrow cannot", {"state.json": named, "x.arrow": b"hello"}),
             ("torn-splits", "saved/dataset_dict.json cannot", {"dataset_dict.json": b"{"}),
@@ -374,7 +396,7 @@ def saved_datasets() -> list[Bad]:
             ),
             (
                 "no-split",
-                "folder saved/a is no saved dataset",
+                "folder saved/a is not a saved dataset",
                 {"dataset_dict.json": b'{"splits": ["a"]}'},
             ),
         )
@@ -397,6 +419,30 @@ def tarred(*members: tuple[str | tarfile.TarInfo, bytes], mode: str = "w") -> by
             member.size = len(content)
             file.addfile(member, io.BytesIO(content))
     return written.getvalue()
+
+
+def shards() -> list[Bad]:
+    """Return shards in which something is twice, or one of a row of them is missing."""
+
+    def shard(name: str, words: str, *members: tuple[str, bytes], spec: str = "a.tar") -> Bad:
+        return Bad(
+            f"webdataset-{name}", "data", f"webdataset:{spec}", words, {"a.tar": tarred(*members)}
+        )
+
+    good = [("1.png", png()), ("1.txt", b"a"), ("2.png", png()), ("2.txt", b"b")]
+    return [
+        shard("key-again", "a.tar has the key '1' twice", *good, ("1.png", png("blue"))),
+        shard("key-apart", "a.tar has the key '1' twice", *good, ("1.cls", b"1")),
+        shard("file-twice", "a.tar has the key '2' twice", *good, ("2.txt", b"c")),
+        shard("two-texts", "has 'text', which another file", *good, ("2.json", b'{"text": "c"}')),
+        shard("two-keys", "has '__key__', which", *good, ("2.json", b'{"__key__": "c"}')),
+        shard("json-twice", "names 'a' twice", *good, ("2.json", b'{"a": 1, "a": 2}')),
+        shard("absent", "no file fits b.tar, which {a,b}.tar names", *good, spec="{a,b}.tar"),
+        shard("range", "{a..c} is not a range of shards", *good, spec="{a..c}.tar"),
+        shard("many", "names 1,000,000,000 shards; name", *good, spec="{1..1000000000}.tar"),
+        shard("many-braces", "names more than 100,000", *good, spec="{1..999}{1..999}.tar"),
+        shard("pipe", "is an address or a command", *good, spec="pipe:cat a.tar"),
+    ]
 
 
 def archives() -> list[Bad]:
@@ -573,30 +619,27 @@ def specs() -> list[Bad]:
 
 
 def runs() -> list[Bad]:
+    whole = {"format": 1, "status": "finished"}
     found = []
     for name, content, words in (
         ("empty", b"", "run.json in run 'it' cannot be read"),
         ("torn", b'{"format": 1', "run.json in run 'it' cannot be read"),
         ("list", b"[]", "run.json in run 'it' holds no JSON object"),
         ("bytes", b"\xff\xfe\x00", "run.json in run 'it' cannot be read"),
-        (
-            "newer",
-            json.dumps(MANIFEST | {"format": 99}).encode(),
-            "has format 99; this version reads",
-        ),
+        ("newer", json.dumps(whole | {"format": 99}).encode(), "has format 99; this version reads"),
         (
             "running",
-            json.dumps(MANIFEST | {"status": "running"}).encode(),
+            json.dumps(whole | {"status": "running"}).encode(),
             "is not finished but inter",
         ),
         (
             "failed",
-            json.dumps(MANIFEST | {"status": "failed", "error": "the disk is full"}).encode(),
+            json.dumps(whole | {"status": "failed", "error": "the disk is full"}).encode(),
             "is not finished but failed: the disk is full",
         ),
-        ("cancelled", json.dumps(MANIFEST | {"status": "cancelled"}).encode(), "but cancelled"),
-        ("part", json.dumps(MANIFEST | {"status": "part"}).encode(), "is not finished but part"),
-        ("no-status", b"{}", "run 'it' is damaged: in run.json status is missing"),
+        ("cancelled", json.dumps(whole | {"status": "cancelled"}).encode(), "but cancelled"),
+        ("part", json.dumps(whole | {"status": "part"}).encode(), "is not finished but part"),
+        ("no-status", b"{}", "is not finished but interrupted"),
         ("deep", b'{"a":' * 50_000, "run.json in run 'it' cannot be read"),
     ):
         found.append(Bad(f"run-{name}", "run", "it", words, {"it/run.json": content}))
@@ -609,6 +652,8 @@ BAD: list[Bad] = [
     *images(),
     *tables(),
     *lines(),
+    *arrays(),
+    *shards(),
     *frames(),
     *saved_datasets(),
     *archives(),

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from emap_core.datasets import load_dataset
-from emap_core.datasets.base import find_cells, match_labels
+from emap_core.datasets.base import find_cells
+from emap_core.datasets.labels import match_labels
 from emap_core.errors import SettingError, SpecError
 
 PACKAGE = Path(easy_vqa.__file__).parent / "data"

@@ -80,7 +80,12 @@ def test_examples_say_what_most_answered_and_whether_the_model_agrees(tmp_path):
     answers = annotators(60)
     answers[0] = ["one"] * 9 + ["zero"]
     answers[1] = ["unsure"] * 10
-    run = emap.compute(Staged(), make_examples(labels=answers), out=tmp_path / "run")
+    with pytest.raises(LabelError, match="'example-1' has the answers 'unsure', none of which is"):
+        emap.compute(Staged(), make_examples(labels=answers), out=tmp_path / "refused")
+    run = emap.compute(
+        Staged(), make_examples(labels=answers), out=tmp_path / "run", unknown_labels="wrong"
+    )
+    assert run.unknown_labels_note.startswith("1 example has a label that is not a class of the")
     examples = run.examples()
     assert examples["label"][0] == "one, zero"
     assert examples["label"][1] == "none of the classes"

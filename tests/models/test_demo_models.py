@@ -9,7 +9,8 @@ from PIL import Image
 
 from emap_core import decompose
 from emap_core.datasets import load_dataset
-from emap_core.datasets.base import find_cells, match_labels
+from emap_core.datasets.base import find_cells
+from emap_core.datasets.labels import match_labels
 from emap_core.errors import SettingError, SpecError
 from emap_core.models import load_model
 from emap_core.models.base import Scorer

@@ -1,0 +1,403 @@
+"""Labels on the class axis of a model: by name, by number, or refused where both could be meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emap_core.datasets.base import DIGITS, Dataset, is_answers, label_number, plain_label
+from emap_core.errors import LabelError
+from emap_core.options import LabelsAs, UnknownLabels, option
+
+UNKNOWN = -1
+"""The label of an example that counts as not right: no class has this number."""
+
+
+def match_labels(
+    dataset: Dataset,
+    classes: list[str] | None,
+    n_classes: int,
+    unknown: UnknownLabels = "error",
+) -> NDArray[Any] | None:
+    """Return the labels of a dataset on the model's class axis, or None if it has none.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    classes : list of str or None
+        Names of the model's outputs; label names are matched to them by name.
+    n_classes : int
+        Size of the model's last axis.
+    unknown : {"error", "wrong", "skip"}
+        With ``"wrong"``, a label that is not a class becomes `UNKNOWN`. Otherwise it is an error:
+        `without_unknown_labels` leaves examples out before.
+
+    Returns
+    -------
+    ndarray
+        Multiclass: class indices, shape (N,). Binary: 0 or 1, shape (N,). Multilabel: 0 or 1,
+        shape (N, C). Regression: numbers, shape (N, C).
+
+    Raises
+    ------
+    LabelError
+        If a label names no class, is outside the axis, could be both the name and the number of
+        different classes, or does not fit the task.
+    """
+    if dataset.labels is None:
+        return None
+    labels = list(dataset.labels)
+    if dataset.task == "regression":
+        return _numbers(dataset, labels, n_classes)
+    if dataset.task == "binary" and n_classes != 1:
+        raise LabelError(f"a binary task has one logit with threshold 0; the model has {n_classes}")
+    axis = ClassAxis(dataset, classes, n_classes)
+    if dataset.task == "multiclass" and n_classes == 1 and len({str(one) for one in labels}) > 1:
+        known = f" ({axis.listed})" if axis.names else ""
+        raise LabelError(
+            "the model gives one number for a pair, and a multiclass task needs one for each class"
+            f"{known}; where there are two, choose {option('task', 'binary')} and "
+            f"{option('classes', 'no,yes')}, the one below the threshold first"
+        )
+    if dataset.task == "multilabel":
+        if unknown == "wrong":
+            axis.refuse_wrong()
+        matrix = np.zeros((len(labels), n_classes), dtype=np.int64)
+        for row, several in enumerate(labels):
+            for label in several:
+                matrix[row, axis.place(row, label)] = 1
+        return matrix
+    matched = np.array(
+        [axis.place(row, label, unknown) for row, label in enumerate(labels)], dtype=np.int64
+    )
+    if len(matched) and (matched == UNKNOWN).all():
+        raise LabelError(f"no label is a class of the model; {axis.why(0, labels[0])}")
+    return matched
+
+
+def match_answers(
+    dataset: Dataset,
+    classes: list[str] | None,
+    n_classes: int,
+    unknown: UnknownLabels = "error",
+) -> list[list[int]]:
+    """Return several annotators' answers as numbers of classes, `UNKNOWN` those that are none.
+
+    Raises
+    ------
+    LabelError
+        If no answer of any example is a class of the model, or, unless `unknown` is ``"wrong"``,
+        no answer of some example is.
+    """
+    axis = ClassAxis(dataset, classes, n_classes)
+    given = list(dataset.labels or ())
+    each = [[axis.place(row, one, "wrong") for one in a] for row, a in enumerate(given)]
+    nothing = [row for row, answers in enumerate(each) if max(answers, default=UNKNOWN) < 0]
+    if nothing and len(nothing) == len(each):
+        raise LabelError(
+            f"no annotator's answer is a class of the model; example {dataset.ids[0]!r} has "
+            f"{given[0][0]!r}, the classes are {axis.listed}"
+        )
+    if nothing and unknown != "wrong":
+        raise LabelError(f"{axis.why_answers(nothing[0])}{_HINT}")
+    return each
+
+
+def unknown_labels(
+    dataset: Dataset, classes: list[str] | None, n_classes: int | None = None
+) -> dict[int, str]:
+    """Return the examples whose label is none of a model's classes, each with what is wrong.
+
+    `n_classes` is for a model that names none. Of several annotators' answers, one that is a class
+    is enough; of the labels of a multilabel task, all have to be.
+    """
+    n_classes = len(classes) if classes else n_classes
+    if dataset.labels is None or n_classes is None or dataset.task == "regression":
+        return {}
+    axis = ClassAxis(dataset, classes, n_classes)
+    wrong = {}
+    for row, label in enumerate(dataset.labels):
+        if dataset.task != "multilabel" and is_answers(label):
+            if all(axis.why(row, one) is not None for one in label):
+                wrong[row] = axis.why_answers(row)
+            continue
+        each = (axis.why(row, one) for one in (label if dataset.task == "multilabel" else [label]))
+        if (why := next((one for one in each if one is not None), None)) is not None:
+            wrong[row] = why
+    return wrong
+
+
+def label_classes(dataset: Dataset) -> list[str] | None:
+    """Return the names of classes that a dataset states or its labels spell, None without any.
+
+    Digits are names here: it is for models that take whatever classes the data has.
+    """
+    if dataset.classes or dataset.labels is None or dataset.task == "regression":
+        return dataset.classes
+    names = {label.strip() for label in _each(dataset) if isinstance(label, str)}
+    return sorted(names, key=lambda name: (label_number(name) or 0, name)) if names else None
+
+
+def named_labels(dataset: Dataset) -> list[Any]:
+    """Return the labels of a dataset as names of its own classes, which a model may reorder.
+
+    A label that is not one of them stays as it is written.
+
+    Raises
+    ------
+    LabelError
+        If labels could be both names and numbers of different classes.
+    """
+    axis = ClassAxis(dataset, None, len(dataset.classes or []))
+    names = list(axis.names)
+
+    def name(row: int, label: Any) -> str:
+        found = axis.place(row, label, "wrong")
+        return str(plain_label(label)) if found == UNKNOWN else names[found]
+
+    return [
+        [name(row, one) for one in label] if is_answers(label) else name(row, label)
+        for row, label in enumerate(dataset.labels or ())
+    ]
+
+
+def labels_note(dataset: Dataset, classes: list[str] | None, n_classes: int) -> str:
+    """Return that digits are taken for numbers of classes that have names; else nothing."""
+    if dataset.labels is None or dataset.task == "regression":
+        return ""
+    axis = ClassAxis(dataset, classes, n_classes)
+    if getattr(dataset, "labels_as", None) or axis.labels_as == "names" or not axis.names:
+        return ""
+    if not any(isinstance(label, str) for label in _each(dataset)):
+        # That integers are numbers is no guess.
+        return ""
+    some = ", ".join(f"{i} is {name}" for name, i in list(axis.names.items())[:4])
+    more = ", …" if len(axis.names) > 4 else ""
+    return f"labels are numbers and are read as those of classes, counted from 0: {some}{more}"
+
+
+class ClassAxis:
+    """The class axis of a model, and how the labels of one dataset are read on it.
+
+    All labels are read one way. Words are names. Whole numbers are names where they are written as
+    strings and the model has classes of such names, and numbers of classes where it has none. Where
+    integers could be both and would mean different classes, nobody can tell, and the data has to
+    say it with ``labels_as``.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    classes : list of str or None
+        The model's; those of the data count where it names none.
+    n_classes : int
+        Size of the model's last axis.
+    """
+
+    def __init__(self, dataset: Dataset, classes: list[str] | None, n_classes: int) -> None:
+        self._dataset = dataset
+        self.size = 2 if dataset.task == "binary" else n_classes
+        names = classes if classes is not None else dataset.classes
+        if dataset.task == "binary" and (names is None or len(names) != 2):
+            names = dataset.classes
+        self.names = {str(name): i for i, name in enumerate(names or [])}
+
+    @property
+    def listed(self) -> str:
+        """The first names, for messages."""
+        return ", ".join(list(self.names)[:8]) + (", …" if len(self.names) > 8 else "")
+
+    @cached_property
+    def labels_as(self) -> LabelsAs:
+        """How the labels are read.
+
+        Raises
+        ------
+        LabelError
+            If they could be both names and numbers of different classes.
+        """
+        stated: LabelsAs | None = getattr(self._dataset, "labels_as", None)
+        if stated is not None:
+            return stated
+        distinct = {(type(label), label): label for label in _each(self._dataset)}
+        # What is neither is refused where it stands.
+        labels = [label for label in distinct.values() if isinstance(label, (str, int))]
+        if not all(label_number(label) is not None for label in labels):
+            return "names"
+        if self._dataset.task != "binary" and self.names:
+            self._refuse_truth_values(labels)
+        if all(isinstance(label, str) for label in labels):
+            some = any(self._named(label) is not None for label in labels)
+            return "names" if some else "numbers"
+        both = [(label, self._named(label), self._numbered(label)) for label in labels]
+        differ = [one for one in both if None not in one[1:] and one[1] != one[2]]
+        no_number = [one for one in both if one[1] is not None and one[2] is None]
+        no_name = [one for one in both if one[1] is None and one[2] is not None]
+        if (differ and (no_name or not no_number)) or (no_number and no_name):
+            raise LabelError(self._two_readings((differ or no_number)[0][0], no_name))
+        return "names" if no_number else "numbers"
+
+    def place(self, row: int, label: Any, unknown: UnknownLabels = "error") -> int:
+        """Return the number of a label's class.
+
+        Raises
+        ------
+        LabelError
+            If the label is not a class, unless `unknown` is ``"wrong"``; or nothing can be read.
+        """
+        found = self._find(row, label)
+        if found is not None:
+            return found
+        if unknown == "wrong":
+            return UNKNOWN
+        raise LabelError(f"{self.why(row, label)}{self._hint(label)}{_HINT}")
+
+    def why(self, row: int, label: Any) -> str | None:
+        """Return why a label is not a class of the model, None if it is one."""
+        if self._find(row, label) is not None:
+            return None
+        where, label = self._cell(row), plain_label(label)
+        if self.labels_as == "numbers":
+            return f"{where} has the label {label}; classes are numbered 0 to {self.size - 1}"
+        return (
+            f"{where} has the label {label!r}, which is not a class of the model; its classes are "
+            f"{self.listed}"
+        )
+
+    def _hint(self, label: Any) -> str:
+        if self._numbered(label) is None or getattr(self._dataset, "labels_as", None):
+            return ""
+        return f"; where it is the number of a class, say {option('labels_as', 'numbers')}"
+
+    def why_answers(self, row: int) -> str:
+        """Return that none of an example's answers is a class of the model."""
+        given = list(self._dataset.labels or ())[row]
+        said = ", ".join(repr(plain_label(one)) for one in dict.fromkeys(given)) or "none"
+        return (
+            f"{self._cell(row)} has the answers {said:.200}, none of which is a class of the "
+            f"model; its classes are {self.listed}"
+        )
+
+    def refuse_wrong(self) -> None:
+        """Refuse to count examples of a multilabel task as not right, if there are any to count."""
+        for row, several in enumerate(self._dataset.labels or ()):
+            for label in several:
+                if self._find(row, label) is None:
+                    raise LabelError(
+                        f"{self.why(row, label)}; an example of a multilabel task is not right or "
+                        f"wrong as a whole: choose {option('unknown_labels', 'skip', 'run')}"
+                    )
+
+    def _find(self, row: int, label: Any) -> int | None:
+        """Return the number of a label's class, None if it is none of the model's."""
+        label = plain_label(label)
+        if not isinstance(label, (str, int)):
+            raise LabelError(
+                f"{self._cell(row)} has the label {label!r}; expected the name or number of a class"
+            )
+        if self.labels_as == "numbers":
+            if label_number(label) is None:
+                raise LabelError(
+                    f"{self._cell(row)} has the label {label!r}; expected the number of a class, "
+                    f"as {option('labels_as', 'numbers')} says"
+                )
+            return self._numbered(label)
+        if not self.names:
+            raise LabelError(
+                f"{self._cell(row)} has the label {label!r}, and neither the model nor the data "
+                f"names its classes; give {option('classes')}, those of the model in order"
+            )
+        found = self._named(label)
+        if found is not None and found >= self.size:
+            raise LabelError(
+                f"{self._cell(row)} has the label {label!r}, one of {len(self.names)} classes "
+                f"({self.listed}); the model has {self.size}: give {option('classes')}, those of "
+                "the model in order"
+            )
+        return found
+
+    def _named(self, label: Any) -> int | None:
+        for spelled in _spellings(label):
+            if spelled in self.names:
+                return self.names[spelled]
+        return None
+
+    def _numbered(self, label: Any) -> int | None:
+        number = label_number(label)
+        return number if number is not None and 0 <= number < self.size else None
+
+    def _refuse_truth_values(self, labels: list[Any]) -> None:
+        truth = [label for label in labels if isinstance(label, bool)]
+        if truth and not any(self._named(label) is not None for label in truth):
+            raise LabelError(
+                f"the labels are True and False, and the classes are {self.listed}; name them in "
+                f"the data, or say {option('labels_as', 'numbers')}: False is then the first one "
+                "and True the second"
+            )
+
+    def _two_readings(self, label: Any, others: list[Any]) -> str:
+        names, numbered = list(self.names), self._numbered(label)
+        named = self.names[next(name for name in _spellings(label) if name in self.names)]
+        if numbered is None:
+            rest = f"others, such as {others[0][0]}, are numbers of classes alone"
+        elif numbered < len(names):
+            rest = f"as a number it is the class {names[numbered]!r}"
+        else:
+            rest = f"as a number it is the output {numbered}, counted from 0"
+        return (
+            f"the label {label} can be read in two ways: as a name it is the class "
+            f"{names[named]!r}, output {named}, and {rest}; choose with "
+            f"{option('labels_as', 'names')} or {option('labels_as', 'numbers')}"
+        )
+
+    def _cell(self, row: int) -> str:
+        cells = getattr(self._dataset, "label_cells", None)
+        return f"example {self._dataset.ids[row]!r}" if cells is None else str(cells[row])
+
+
+_HINT = (
+    f"; {option('unknown_labels', 'skip', 'run')} leaves such examples out, "
+    f"{option('unknown_labels', 'wrong', 'run')} counts them as not right"
+)
+
+
+def _each(dataset: Dataset) -> Iterator[Any]:
+    """Yield every label, those within lists one by one, as Python's own strings and numbers."""
+    for label in dataset.labels if dataset.labels is not None else ():
+        if dataset.task == "multilabel" or is_answers(label):
+            yield from (_hashable(plain_label(one)) for one in label)
+        else:
+            yield _hashable(plain_label(label))
+
+
+def _hashable(label: Any) -> Any:
+    return label if isinstance(label, (str, int, float)) or label is None else repr(label)
+
+
+def _spellings(label: Any) -> tuple[str, ...]:
+    """Return how the name of a class may be spelled that a label is."""
+    if isinstance(label, bool):
+        return str(label), str(label).lower()
+    if isinstance(label, str):
+        # Tables that had an empty cell write 2 as 2.0.
+        written = DIGITS.fullmatch(label)
+        return (label, label.strip()) + ((str(int(written[1])),) if written and written[2] else ())
+    return (str(label),)
+
+
+def _numbers(dataset: Dataset, labels: list[Any], n_classes: int) -> NDArray[Any]:
+    try:
+        values = np.array(labels, dtype=np.float64).reshape(len(labels), -1)
+    except (TypeError, ValueError) as error:
+        raise LabelError(f"regression needs a number for every example: {error}") from error
+    if not np.isfinite(values).all():
+        row = int(np.argwhere(~np.isfinite(values))[0][0])
+        cells = getattr(dataset, "label_cells", None)
+        where = f"example {dataset.ids[row]!r}" if cells is None else str(cells[row])
+        raise LabelError(f"{where} has the label {labels[row]!r}; expected a number")
+    if values.shape[1] != n_classes:
+        raise LabelError(f"labels have {values.shape[1]} numbers an example, the model {n_classes}")
+    return values

@@ -1,0 +1,106 @@
+"""Options as messages call them: arguments in Python, flags on a terminal, boxes in a browser.
+
+A message holds ``option("label_column", "X")``. Whoever shows it says where the reader is, with
+`speaking`, and the option is called as it is there; Python is taken unless somebody says so.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Literal
+
+Place = Literal["python", "terminal", "browser"]
+PLACES = ("python", "terminal", "browser")
+
+LabelsAs = Literal["names", "numbers"]
+LABELS_AS = ("names", "numbers")
+"""What labels that are whole numbers can be said to be."""
+
+UnknownLabels = Literal["error", "wrong", "skip"]
+UNKNOWN_LABELS = ("error", "wrong", "skip")
+"""What can be done with examples whose label is not a class of the model: refuse the data, count
+them as not right, or leave them out."""
+
+DATA_FLAGS = (
+    *(f"{what}_column" for what in ("text", "image", "label", "id", "regions")),
+    "labels_as",
+    "skip_bad",
+    "limit",
+)
+"""Arguments of a dataset that have a flag of their own; others go through ``--data-arg``."""
+
+BOXES = {
+    "text_column": "Text",
+    "image_column": "Image",
+    "label_column": "Label",
+    "regions_column": "Regions",
+    "skip_bad": "Leave out rows with something wrong",
+    "unknown_labels": "Labels that are not classes of the model",
+    "limit": "At most so many examples",
+}
+"""What boxes of the Run page are called; other options are typed under `TYPED`."""
+
+TYPED = {"data": "Options of the data", "model": "Options of the model"}
+
+_OPEN, _CLOSE = "\ue000", "\ue001"
+_MARKED = re.compile(f"{_OPEN}([a-z]+) ([a-z_]+)=([^{_OPEN}{_CLOSE}]*){_CLOSE}")
+_place: ContextVar[Place] = ContextVar("place", default="python")
+
+
+def option(
+    name: str, value: str | None = None, of: Literal["data", "model", "run"] = "data"
+) -> str:
+    """Return an option as a message holds it, with a value to give it or, by default, any.
+
+    Parameters
+    ----------
+    name : str
+        As an argument in Python.
+    value : str, optional
+        An empty one says "none".
+    of : {"data", "model", "run"}
+        Whose option it is: the data loader's, the model loader's, or the run's.
+    """
+    return f"{_OPEN}{of} {name}={'…' if value is None else value}{_CLOSE}"
+
+
+@contextmanager
+def speaking(place: Place) -> Iterator[None]:
+    """Call options as they are in one place, for as long as the block lasts."""
+    token = _place.set(place)
+    try:
+        yield
+    finally:
+        _place.reset(token)
+
+
+def speak(place: Place) -> None:
+    """Call options as they are in one place from now on, in this thread."""
+    _place.set(place)
+
+
+def with_options_named(message: str) -> str:
+    """Return a message in which every option is called as it is where the reader is."""
+    return _MARKED.sub(lambda found: _named(found[1], found[2], found[3]), message)
+
+
+def _named(of: str, name: str, value: str) -> str:
+    place = _place.get()
+    if place == "terminal":
+        if of == "run" or name in DATA_FLAGS:
+            flag = f"--{name.replace('_', '-')}"
+            if name == "skip_bad" or value == "…":
+                return flag
+            return f"{flag} {shlex.quote(value)}"
+        return f"--{of}-arg {name}={value}"
+    if place == "browser":
+        if name in BOXES:
+            return f"“{BOXES[name]}”" + ("" if value in ("…", "true", "") else f" ({value})")
+        return f"{name}={value} under “{TYPED.get(of, 'Settings')}”"
+    if value == "true":
+        return f"{name}=True"
+    return f"{name}={value}" if value == "…" else f"{name}={value!r}"
