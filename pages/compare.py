@@ -79,14 +79,17 @@ def _choose_runs(current: Run) -> list[Run]:
         wanted = [
             info.id
             for info in shared.finished_runs()
-            if info.manifest.get("fingerprints", {}).get("data") == data
+            if info.manifest["fingerprints"]["data"] == data
         ]
     runs = []
     for name in wanted[:MOST_RUNS]:
         try:
-            runs.append(shared.open_run(name))
-        except RunError:
+            run = shared.open_run(name)
+            run.verify()
+        except RunError as error:
+            st.warning(f"Left out: {shared.plain(error)}", icon=":material/error:")
             continue
+        runs.append(run)
     return runs or [current]
 
 

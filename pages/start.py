@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from emap_core import jobs
-from emap_core.errors import EmapError
+from emap_core.errors import EmapError, reason
 from emap_core.runs import RunInfo
 from pages import shared
 
@@ -62,7 +62,12 @@ def main() -> None:
             with st.expander(f"{len(runs) - SHOWN} older runs"):
                 for info in runs[SHOWN:]:
                     _run_line(info)
-    unfinished = [info for info in shared.all_runs() if info.status != "finished"]
+    damaged = shared.damaged_runs()
+    if damaged:
+        with st.expander(f"{len(damaged)} damaged"):
+            for info in damaged:
+                shared.text(f"{info.id}: {info.error}")
+    unfinished = [info for info in shared.all_runs() if info.status not in ("finished", "damaged")]
     if unfinished:
         with st.expander(f"{len(unfinished)} not finished"):
             for info in unfinished:
@@ -108,8 +113,10 @@ def _run_card(info: RunInfo) -> None:
     try:
         run = shared.open_run(info.id)
         picture, sentence = run.thumbnail(0), shared.known_verdict(run)
-    except EmapError as error:
-        st.error(shared.plain(error), icon=":material/error:")
+    except Exception as error:
+        # Whatever is wrong with one run, the others are still to be opened.
+        said = error if isinstance(error, EmapError) else f"run {info.id!r}: {reason(error)}"
+        st.error(shared.plain(said), icon=":material/error:")
         return
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.image(picture, width=72, alt="The first image of the data")

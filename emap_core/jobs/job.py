@@ -35,7 +35,15 @@ from emap_core.runs.store import address, folder_of_this_machine
 
 Command = Literal["plan", "run"]
 State = Literal[
-    "starting", "queued", "running", "finished", "failed", "cancelled", "interrupted", "part"
+    "starting",
+    "queued",
+    "running",
+    "finished",
+    "failed",
+    "cancelled",
+    "interrupted",
+    "part",
+    "damaged",
 ]
 
 _HOUSE = Path(__file__).resolve().parents[2]
@@ -55,8 +63,8 @@ class Job:
     work : Work or None
         What was asked; None for a run that was started elsewhere.
     state : str
-        starting (model and data are being loaded), queued, running, finished, failed, cancelled, or
-        interrupted (its process is gone without a word).
+        starting (model and data are being loaded), queued, running, finished, failed, cancelled,
+        interrupted (its process is gone without a word), or damaged (its folder cannot be read).
     run_id : str or None
         The run folder's name, as soon as it is known.
     event : dict

@@ -13,14 +13,16 @@ from typing import Any, Literal, cast
 import filelock
 
 from emap_core.errors import RunError
-from emap_core.runs.store import Lease, is_held, is_local, location, lock_at, replacing
+from emap_core.runs.manifest import FORMAT, checked_event, checked_manifest
+from emap_core.runs.store import Lease, is_held, is_local, location, lock_at, opened, replacing
 
-FORMAT = 1
-"""Version of the folder's layout; a folder of a newer one is refused, not guessed at."""
-
-Status = Literal["queued", "running", "finished", "failed", "cancelled", "interrupted", "part"]
+Status = Literal[
+    "queued", "running", "finished", "failed", "cancelled", "interrupted", "part", "damaged"
+]
 
 Json = dict[str, Any]
+
+_LARGEST_JSON = 2**28
 
 
 def runs_root() -> Path:
@@ -43,7 +45,11 @@ def read_json(path: Path) -> Json | None:
         If the file holds no JSON object.
     """
     try:
-        content = json.loads(path.read_text())
+        with opened(path) as file:
+            text = file.read(_LARGEST_JSON + 1)
+        if len(text) > _LARGEST_JSON:
+            raise ValueError(f"it is larger than {_LARGEST_JSON:,} bytes")
+        content = json.loads(text.decode())
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, RecursionError) as error:
@@ -127,22 +133,17 @@ class RunFolder:
         return self.path / "cancel"
 
     def manifest(self) -> Json:
-        """Return what the run is about.
+        """Return what the run is about, as `checked_manifest` does.
 
         Raises
         ------
         RunError
-            If there is no manifest, or one of a newer format.
+            If there is no manifest, or one of a newer format, or one that does not fit.
         """
         content = read_json(self.path / "run.json")
         if content is None:
-            raise RunError(f"{self.id!r} is no run: {self.path} has no run.json")
-        if content.get("format", 0) > FORMAT:
-            raise RunError(
-                f"run {self.id!r} has format {content['format']}; this version reads up to "
-                f"{FORMAT}: update EMAP Lens"
-            )
-        return content
+            raise RunError(f"{self.id!r} is not a run: {self.path} has no run.json")
+        return checked_manifest(content, self.id)
 
     def write_manifest(self, content: Json) -> None:
         """Write the manifest in one step."""
@@ -153,8 +154,11 @@ class RunFolder:
         self.write_manifest({**self.manifest(), **changes})
 
     def progress(self) -> Json | None:
-        """Return the newest progress event, None before the first."""
-        return read_json(self.path / "progress.json")
+        """Return the newest progress event, None before the first and for a damaged one."""
+        try:
+            return checked_event(read_json(self.path / "progress.json"))
+        except RunError:
+            return None
 
     def write_progress(self, event: Json) -> None:
         """Keep the newest progress event for whoever watches."""
@@ -187,7 +191,7 @@ class RunFolder:
 
     def status(self) -> Status:
         """Return how far the run is; a run that says it runs while nobody holds it was cut off."""
-        status = cast(Status, self.manifest().get("status", "interrupted"))
+        status = cast(Status, self.manifest()["status"])
         if status in ("running", "queued") and not self.is_locked():
             return "interrupted"
         return status
@@ -206,15 +210,15 @@ class RunInfo:
 
 
 def describe_run(path: Path) -> RunInfo:
-    """Return what is known of a run folder, finished or not; a damaged one says so in `error`."""
+    """Return what is known of a run folder, finished or not; of a damaged one `error` says why."""
     folder = RunFolder(path)
     try:
         manifest = folder.manifest()
         return RunInfo(
-            folder.id, path, folder.status(), manifest, folder.progress(), manifest.get("error")
+            folder.id, path, folder.status(), manifest, folder.progress(), manifest["error"]
         )
     except RunError as error:
-        return RunInfo(folder.id, path, "failed", {}, None, str(error))
+        return RunInfo(folder.id, path, "damaged", {}, None, str(error))
 
 
 def holds_run(path: Path) -> bool:

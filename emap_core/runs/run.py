@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import zlib
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from emap_core import inference
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.exact import PARTS
 from emap_core.decomposition.sampled import SampledDecomposition, SampledFit
-from emap_core.decomposition.subsample import SubsampledDecomposition
+from emap_core.decomposition.subsample import BLOCK_ROWS, SubsampledDecomposition
 from emap_core.errors import RunError
 from emap_core.inference import Gap, Interval, Verdict, sampled
 from emap_core.inference.gap import RECORD_VERSION
@@ -30,6 +27,7 @@ from emap_core.runs.folder import RunFolder, find_run, read_json, write_json
 from emap_core.runs.grid import Grid, Reading
 from emap_core.runs.slices import to_csv
 from emap_core.runs.store import replacing
+from emap_core.runs.stored import Layout, Stored
 
 if TYPE_CHECKING:
     from emap_core.inference import Intervals
@@ -40,6 +38,39 @@ _DECOMPOSITIONS: dict[str, type[Decomposition]] = {
     "exact": Decomposition,
     "sampled": SampledDecomposition,
     "subsample": SubsampledDecomposition,
+}
+
+_SUMS = {
+    "text_order": Layout("T", counts="T"),
+    "text_index": Layout("N", counts="T"),
+    "image_index": Layout("N", counts="V"),
+    "logits": Layout("NC"),
+    "mean": Layout("C"),
+    "text_mean": Layout("TC"),
+    "image_mean": Layout("VC"),
+    "text_share": Layout("T"),
+    "image_share": Layout("V"),
+    "sums_of_squares": Layout((len(PARTS), "C")),
+    "centred_variance": Layout("C"),
+    "noise": Layout("C", optional=True),
+}
+"""N examples, C classes, T texts, V images."""
+_MORE_SUMS: dict[str, dict[str, Layout]] = {
+    "exact": {},
+    "sampled": {
+        "text_noise": Layout("BTC"),
+        "image_noise": Layout("BVC"),
+        "fraction": Layout(""),
+        "explained": Layout("C", finite=False),
+        "noise_variance": Layout((2, "C")),
+        "centred_noise_variance": Layout((2, "C")),
+    },
+    "subsample": {
+        "drawn": Layout("Rn", counts="N"),
+        "block_scores": Layout(("R", len(BLOCK_ROWS), "n", "C"), finite=False),
+        "block_sums_of_squares": Layout(("R", len(PARTS), "C")),
+        "centred_block_sums_of_squares": Layout(("R", len(PARTS), "C")),
+    },
 }
 
 BASELINES = ("linear_text", "linear_image", "linear_both")
@@ -63,6 +94,18 @@ class Run:
         self.path = folder.path
         self.id = folder.id
         self.manifest = manifest
+        self._stored = Stored(
+            folder.id,
+            {
+                letter: manifest[name]
+                for letter, name in (
+                    ("N", "n_examples"),
+                    ("C", "n_classes"),
+                    ("T", "n_texts"),
+                    ("V", "n_images"),
+                )
+            },
+        )
         self._intervals: Intervals | None = None
         self._parts: dict[int, list[bytes]] = {}
 
@@ -77,11 +120,22 @@ class Run:
         """
         folder = RunFolder(find_run(path))
         manifest = folder.manifest()
-        if manifest.get("status") != "finished":
+        if manifest["status"] != "finished":
             status = folder.status()
-            why = f": {manifest['error']}" if manifest.get("error") else ""
+            why = f": {manifest['error']}" if manifest["error"] else ""
             raise RunError(f"run {folder.id!r} is not finished but {status}{why}")
         return cls(folder, manifest)
+
+    def verify(self) -> None:
+        """Read all that a comparison with other runs reads.
+
+        Raises
+        ------
+        RunError
+            If a part of it is damaged or gone.
+        """
+        for _ in (self.decomposition, self.labels, self.ids, self.texts, self.baselines):
+            pass
 
     @property
     def classes(self) -> list[str]:
@@ -131,7 +185,7 @@ class Run:
     @property
     def unknown_labels_note(self) -> str:
         """How many labels are not classes of the model and what became of them; empty if none."""
-        told = self.manifest.get("unknown_labels") or {}
+        told = self.manifest["unknown_labels"] or {}
         n, n_training = told.get("n_examples", 0), told.get("n_training", 0)
         done = "left out" if told.get("rule") == "skip" else "counted as not right"
         notes = []
@@ -174,15 +228,7 @@ class Run:
 
         With the answers of several annotators, the credit of each class, (N, C).
         """
-        path = self.path / "labels.npy"
-        if not path.exists():
-            return None
-        try:
-            with path.open("rb") as file:
-                labels: NDArray[Any] = np.load(file, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise self._unreadable(path, error) from error
-        return labels
+        return self._stored.labels(self.path / "labels.npy", self.task, len(self.classes))
 
     @property
     def true_classes(self) -> NDArray[np.intp] | None:
@@ -211,12 +257,12 @@ class Run:
     @cached_property
     def ids(self) -> list[str]:
         """The examples' ids."""
-        return [str(i) for i in self._table(self._folder.examples)["id"]]
+        return self._stored.column(self._folder.examples, "id", "text", self.manifest["n_examples"])
 
     @cached_property
     def texts(self) -> list[str]:
         """The unique texts, in order of first appearance."""
-        return [str(text) for text in self._table(self._folder.texts)["text"]]
+        return self._stored.column(self._folder.texts, "text", "text", self.manifest["n_texts"])
 
     @cached_property
     def grid(self) -> Grid | None:
@@ -289,18 +335,16 @@ class Run:
         RunError
             If the run holds no such image.
         """
-        per_part = int(self.manifest["images_per_part"])
-        part = self._parts.get(image // per_part)
-        if part is None:
-            path = self._folder.images / f"part-{image // per_part:06d}.parquet"
-            try:
-                with path.open("rb") as file:
-                    part = pq.read_table(file).column("thumbnail").to_pylist()
-            except (OSError, KeyError, ValueError) as error:
-                # What cannot be read as a table is a ValueError too.
-                raise RunError(f"run {self.id!r} has no thumbnail of image {image}") from error
-            self._parts[image // per_part] = part
-        return bytes(part[image % per_part])
+        per_part, n_images = self.manifest["images_per_part"], self.manifest["n_images"]
+        if not 0 <= image < n_images:
+            raise RunError(f"run {self.id!r} has no image {image}")
+        number = image // per_part
+        if number not in self._parts:
+            self._parts[number] = self._stored.thumbnails(
+                self._folder.images / f"part-{number:06d}.parquet",
+                min(per_part, n_images - number * per_part),
+            )
+        return self._parts[number][int(image % per_part)]
 
     def scores(self, projection: str) -> Array:
         """Return the predictions of one row of the table, shape (N, C)."""
@@ -557,7 +601,7 @@ class Run:
             "skipped": self.skipped,
             "notes": self.notes,
             "dtype": manifest.get("dtype"),
-            "unknown_labels": self.manifest.get("unknown_labels"),
+            "unknown_labels": self.manifest["unknown_labels"],
             "verdict": str(self.verdict()),
             "run": self.id,
             "model": manifest["model"],
@@ -664,19 +708,13 @@ class Run:
             # A run on a read-only disk can be read all the same; it is only computed again.
             return
 
-    def _table(self, path: Path) -> pd.DataFrame:
-        try:
-            with path.open("rb") as file:
-                return pd.read_parquet(file)
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path.name} of run {self.id!r} cannot be read: {error}") from error
-
     @cached_property
     def baselines(self) -> dict[str, Array]:
         """Scores of linear baselines, each of shape (N, C); empty without a training split."""
         if not self._folder.baselines.exists():
             return {}
-        return self._stored(self._folder.baselines)
+        rows = dict.fromkeys(BASELINES, Layout("NC", optional=True))
+        return self._stored.arrays(self._folder.baselines, rows)
 
     @cached_property
     def _projections(self) -> dict[str, Array]:
@@ -684,19 +722,7 @@ class Run:
 
     @cached_property
     def _arrays(self) -> dict[str, Any]:
-        return self._stored(self._folder.sums)
-
-    def _stored(self, path: Path) -> dict[str, Any]:
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                return dict(stored)
-        except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error) as error:
-            raise self._unreadable(path, error) from error
-
-    def _unreadable(self, path: Path, error: Exception) -> RunError:
-        # NumPy takes whatever it does not know for a pickle, and would say how to load one.
-        said = "it is no file of arrays" if "pickle" in str(error) else error
-        return RunError(f"{path.name} of run {self.id!r} cannot be read: {said}")
+        return self._stored.arrays(self._folder.sums, _SUMS | _MORE_SUMS[self.manifest["method"]])
 
 
 def _shares_record(decomposition: Decomposition) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 import threading
 import time
@@ -13,7 +15,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import Any, Self, cast
+from typing import Any, BinaryIO, Self, cast
 
 import filelock
 
@@ -71,6 +73,23 @@ def address(path: Path) -> str:
 def name_within(path: Path, folder: Path) -> PurePosixPath:
     """Return the name of a path below a folder."""
     return PurePosixPath(path.as_posix()).relative_to(PurePosixPath(folder.as_posix()))
+
+
+def opened(path: Path) -> BinaryIO:
+    """Open a regular file for reading.
+
+    Raises
+    ------
+    OSError
+        If there is none. A pipe, which would be waited for, a device or a folder is none.
+    """
+    if not is_local(path):
+        return cast(BinaryIO, path.open("rb"))
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    return os.fdopen(descriptor, "rb")
 
 
 @contextmanager

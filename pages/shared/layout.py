@@ -7,10 +7,11 @@ from typing import Any
 
 import streamlit as st
 
+from emap_core.figures.visible import visible
 from emap_core.runs import Run
 from pages.shared.entry import inside_app
 from pages.shared.escape import escaped, plain
-from pages.shared.runs import run_labels
+from pages.shared.runs import damaged_runs, run_labels
 from pages.shared.selection import select, selection
 
 _COPY = st.components.v2.component(
@@ -105,7 +106,7 @@ def empty(message: str, page: str | None = None, label: str = "") -> None:
 
 
 def _run_choice(run: Run) -> None:
-    names = run_labels()
+    names = run_labels() | {info.id: visible(f"{info.id}, damaged") for info in damaged_runs()}
     if run.id not in names or len(names) < 2:
         return
     key = "run-choice"

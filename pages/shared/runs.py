@@ -24,6 +24,11 @@ def finished_runs() -> list[RunInfo]:
     return [run for run in all_runs() if run.status == "finished"]
 
 
+def damaged_runs() -> list[RunInfo]:
+    """Return the runs whose folders cannot be read, each with why."""
+    return [run for run in all_runs() if run.status == "damaged"]
+
+
 def run_labels() -> dict[str, str]:
     """Return the ids of the finished runs, newest first, each with a name of its own.
 
@@ -99,12 +104,11 @@ def require_run(question: str) -> Run:
     inside_app()
     run_id = selected("run")
     if run_id is None:
-        runs = finished_runs()
-        if not runs:
+        run_id = _newest_whole_run()
+        if run_id is None:
             st.title(question, anchor=False)
             _stop("There is no finished run yet.", "pages/start.py", "Start with the demo")
-        select(run=runs[0].id)
-        run_id = runs[0].id
+        select(run=run_id)
     try:
         return open_run(run_id)
     except RunError as error:
@@ -113,9 +117,21 @@ def require_run(question: str) -> Run:
         if info is not None and info.status in ("running", "queued"):
             _stop("This run is still being computed.", "pages/run.py", "See how far it is", run_id)
         st.error(plain(error), icon=":material/error:")
+        if info is not None and info.status == "damaged":
+            _stop("The other runs are not touched by it.", "pages/start.py", "Choose a run")
         if info is not None:
             _stop("What was finished of it is kept.", "pages/run.py", "Start it again", run_id)
         _stop("The link may be old, or from another server.", "pages/start.py", "Choose a run")
+
+
+def _newest_whole_run() -> str | None:
+    for info in finished_runs():
+        try:
+            open_run(info.id).verify()
+        except RunError:
+            continue
+        return info.id
+    return None
 
 
 def current_example(run: Run) -> int | None:

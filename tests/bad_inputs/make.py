@@ -24,6 +24,29 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+MANIFEST = {
+    "format": 1,
+    "status": "finished",
+    "model": "staged",
+    "dataset": "data",
+    "created": "2026-01-01T00:00:00+00:00",
+    "fingerprints": {"model": "m", "data": "d"},
+    "settings": {},
+    "metrics": ["accuracy"],
+    "method": "exact",
+    "space": "logits",
+    "task": "multiclass",
+    "classes": ["zero", "one", "two"],
+    "keep": "sums",
+    "n_examples": 60,
+    "n_texts": 11,
+    "n_images": 23,
+    "n_classes": 3,
+    "n_pairs_evaluated": 253,
+    "images_per_part": 64,
+}
+"""The least that the manifest of a run holds."""
+
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000")
 NO_IMAGE = "cannot be read: it is not an image of a known format"
 TORN = "bad.img in row 2 of data.csv cannot be read: "
@@ -619,27 +642,30 @@ def specs() -> list[Bad]:
 
 
 def runs() -> list[Bad]:
-    whole = {"format": 1, "status": "finished"}
     found = []
     for name, content, words in (
         ("empty", b"", "run.json in run 'it' cannot be read"),
         ("torn", b'{"format": 1', "run.json in run 'it' cannot be read"),
         ("list", b"[]", "run.json in run 'it' holds no JSON object"),
         ("bytes", b"\xff\xfe\x00", "run.json in run 'it' cannot be read"),
-        ("newer", json.dumps(whole | {"format": 99}).encode(), "has format 99; this version reads"),
+        (
+            "newer",
+            json.dumps(MANIFEST | {"format": 99}).encode(),
+            "has format 99; this version reads",
+        ),
         (
             "running",
-            json.dumps(whole | {"status": "running"}).encode(),
+            json.dumps(MANIFEST | {"status": "running"}).encode(),
             "is not finished but inter",
         ),
         (
             "failed",
-            json.dumps(whole | {"status": "failed", "error": "the disk is full"}).encode(),
+            json.dumps(MANIFEST | {"status": "failed", "error": "the disk is full"}).encode(),
             "is not finished but failed: the disk is full",
         ),
-        ("cancelled", json.dumps(whole | {"status": "cancelled"}).encode(), "but cancelled"),
-        ("part", json.dumps(whole | {"status": "part"}).encode(), "is not finished but part"),
-        ("no-status", b"{}", "is not finished but interrupted"),
+        ("cancelled", json.dumps(MANIFEST | {"status": "cancelled"}).encode(), "but cancelled"),
+        ("part", json.dumps(MANIFEST | {"status": "part"}).encode(), "is not finished but part"),
+        ("no-status", b"{}", "run 'it' is damaged: in run.json status is missing"),
         ("deep", b'{"a":' * 50_000, "run.json in run 'it' cannot be read"),
     ):
         found.append(Bad(f"run-{name}", "run", "it", words, {"it/run.json": content}))

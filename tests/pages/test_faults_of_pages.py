@@ -1,5 +1,6 @@
 import ast
 import gc
+import html
 import json
 import shutil
 import weakref
@@ -47,6 +48,47 @@ def test_a_run_of_a_newer_version_is_told_and_left_alone(second_run, open_page, 
     assert "small-demo" not in words(app)
     assert "60 examples" in words(open_page("start"))
     assert (second_run / "run.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"n_classes": 1_000_000_000}, "n_classes is 1000000000; expected 13"),
+        ({"created": 3}, "created is 3; expected a date and time"),
+        ({"fingerprints": []}, "fingerprints is []; expected an object"),
+    ],
+)
+def test_a_damaged_run_is_listed_with_why_and_harms_no_other(
+    changes, why, second_run, open_page, words
+):
+    manifest = json.loads((second_run / "run.json").read_text())
+    (second_run / "run.json").write_text(json.dumps(manifest | changes))
+    st.cache_resource.clear()
+    app = open_page("start")
+    assert "60 examples" in words(app)
+    said = html.unescape(words(app))
+    assert f"damaged: run 'damaged' is damaged: in run.json {why}" in said
+    assert [box.label for box in app.expander] == ["1 damaged"]
+    for page in ("overview", "compare"):
+        app = open_page(page, run="small-demo")
+        assert "is damaged" not in words(app)
+        assert app.sidebar.selectbox[0].options[-1] == "damaged, damaged"
+    assert why in words(open_page("overview", run="damaged"))
+
+
+@pytest.mark.parametrize("name", ["sums.npz", "labels.npy", "texts.parquet", "examples.parquet"])
+def test_a_file_that_is_gone_bad_leaves_the_other_runs_of_the_same_data(
+    name, second_run, open_page, words
+):
+    content = (second_run / name).read_bytes()
+    (second_run / name).write_bytes(content[:100])
+    st.cache_resource.clear()
+    app = open_page("compare", run="small-demo")
+    assert f"{name} of run 'damaged' cannot be read" in app.warning[0].value.replace("\\", "")
+    assert "One run alone" in words(app)
+    app = open_page("overview")
+    assert app.query_params["run"] in ("small-demo", ["small-demo"])
+    assert "cannot be read" not in words(app)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from bad_inputs.make import MANIFEST
 from streamlit.testing.v1 import AppTest
 
 
@@ -91,7 +92,7 @@ def test_a_run_that_failed_says_why_and_leads_to_where_it_can_be_started_again(
 ):
     folder = no_runs / "broken"
     folder.mkdir(parents=True)
-    manifest = {"format": 1, "status": "failed", "error": "logits of pair 3 are NaN"}
+    manifest = MANIFEST | {"status": "failed", "error": "logits of pair 3 are NaN"}
     (folder / "run.json").write_text(json.dumps(manifest))
     app = open_page("modes", run="broken")
     assert "logits of pair 3 are NaN" in words(app)

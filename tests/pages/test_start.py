@@ -38,7 +38,7 @@ def test_finished_runs_are_listed_and_a_damaged_one_says_so(open_page, words, ru
     finally:
         shutil.rmtree(broken)
     assert "60 examples" in said
-    assert "run 'another' has no thumbnail" in said
+    assert "part-000000.parquet of run 'another' cannot be read: No such file" in said
     assert any("Open" in link.label for link in app.get("page_link"))
 
 

@@ -78,9 +78,9 @@ def test_a_damaged_file_is_told_and_the_rest_still_works(name, use, damage, copy
             "sums.npz",
             b"\1",
             "record",
-            "sums.npz of run 'it' cannot be read: it is no file",
+            "sums.npz of run 'it' cannot be read: File is not a zip file",
         ),
-        ("labels.npy", b"\1", "record", "labels.npy of run 'it' cannot be read: it is no file of"),
+        ("labels.npy", b"\1", "record", "labels.npy of run 'it' cannot be read: it is not a file"),
         ("grid.zarr/zarr.json", b"3", "pair", "the grid of run 'it' cannot be opened: "),
     ],
 )

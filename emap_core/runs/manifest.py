@@ -1,0 +1,304 @@
+"""What ``run.json`` may hold, as one table that every manifest is held against when it is read.
+
+A manifest is a file, and a file can be anything. Whatever reads a run goes by the names and the
+sizes in its manifest, so none of them is believed before it has passed `checked_manifest`: a value
+of another type, out of its range, or at odds with the others makes the run a damaged one.
+
+To add a key: write it where the run begins, and add a line to `KEYS` with what its value is and a
+default. The default is what a run means that was written before the key existed, so that older
+runs still open. A key without a default has to be there. Keys that are not in the table are kept
+and not looked at; so is a key that only a newer version knows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, get_args
+
+from emap_core.errors import RunError, SettingError
+from emap_core.inference import metric
+from emap_core.inference.population import Cluster
+from emap_core.inference.scores import Space, Task
+from emap_core.options import UNKNOWN_LABELS
+
+FORMAT = 1
+"""Version of the folder's layout; a folder of a newer one is refused, not guessed at."""
+
+WHAT_TO_DO = "restore the folder from a copy, or delete it and compute the run again"
+
+STATUSES = ("queued", "running", "finished", "failed", "cancelled", "part")
+METHODS = ("exact", "sampled", "subsample")
+KEEPS = ("grid", "classes", "sums")
+
+_LARGEST = 2**53
+_MOST_RESAMPLES = 1_000_000
+_MISSING: Any = object()
+
+Kind = Callable[[str, Any], Any]
+"""Takes where a value stands and the value; returns it with defaults, or raises `_Misfit`."""
+
+
+class _Misfit(Exception):  # noqa: N818 - it never leaves this module
+    def __init__(self, where: str, value: Any, expected: str) -> None:
+        shown = "missing" if value is _MISSING else repr(value)
+        shown = shown if len(shown) <= 60 else f"{shown[:57]}…"
+        super().__init__(f"{where} is {shown}; expected {expected}")
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key: what its value is, and what it means where it is missing."""
+
+    kind: Kind
+    default: Any = _MISSING
+
+
+def _kind(expected: str, fits: Callable[[Any], bool]) -> Kind:
+    def check(where: str, value: Any) -> Any:
+        if not fits(value):
+            raise _Misfit(where, value, expected)
+        return value
+
+    return check
+
+
+def _is_text(value: Any) -> bool:
+    # Half of a surrogate pair is valid JSON, and cannot be sent to a browser.
+    return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)
+
+
+def _is_date(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and bool(datetime.fromisoformat(value))
+    except ValueError:
+        return False
+
+
+def _is_metric(value: Any) -> bool:
+    try:
+        return _is_text(value) and bool(metric(value))
+    except (SettingError, ValueError):
+        return False
+
+
+def whole(least: int, most: int = _LARGEST) -> Kind:
+    """Return the kind of whole numbers from `least` to `most`."""
+    limits = f"from {least:,}" if most == _LARGEST else f"from {least:,} to {most:,}"
+    return _kind(
+        f"a whole number {limits}",
+        # True is a number to Python, and none of these.
+        lambda value: type(value) is int and least <= value <= most,
+    )
+
+
+def one_of(*known: str) -> Kind:
+    """Return the kind of names that are among `known`."""
+    expected = f"one of {', '.join(known)}"
+    return _kind(expected, lambda value: isinstance(value, str) and value in known)
+
+
+def none_or(kind: Kind) -> Kind:
+    """Return the kind of what is null or of `kind`."""
+    return lambda where, value: None if value is None else kind(where, value)
+
+
+def list_of(kind: Kind) -> Kind:
+    """Return the kind of lists of `kind`."""
+
+    def check(where: str, value: Any) -> Any:
+        if not isinstance(value, list):
+            raise _Misfit(where, value, "a list")
+        return [kind(f"{where}[{i}]", one) for i, one in enumerate(value)]
+
+    return check
+
+
+def record(keys: Mapping[str, Key], *, others: bool = True) -> Kind:
+    """Return the kind of objects with these keys; with `others`, further ones are let be."""
+
+    def check(where: str, value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise _Misfit(where, value, "an object")
+        prefix = f"{where}." if where else ""
+        for name in value:
+            if not others and name not in keys:
+                raise _Misfit(f"{prefix}{name}", value[name], "no such key")
+        found = dict(value)
+        for name, key in keys.items():
+            if name in value:
+                found[name] = key.kind(f"{prefix}{name}", value[name])
+            elif key.default is _MISSING:
+                raise _Misfit(f"{prefix}{name}", _MISSING, "a value")
+            else:
+                found[name] = key.default
+        return found
+
+    return check
+
+
+TEXT = _kind("a text", _is_text)
+FLAG = _kind("true or false", lambda value: isinstance(value, bool))
+DATE = _kind("a date and time", _is_date)
+AMOUNT = _kind(
+    "a number from 0",
+    lambda value: type(value) in (int, float) and math.isfinite(value) and 0 <= value < _LARGEST,
+)
+METRIC = _kind("the name of a metric", _is_metric)
+OBJECT = record({})
+
+KEYS: dict[str, Key] = {
+    "format": Key(whole(1, FORMAT), FORMAT),
+    "status": Key(one_of(*STATUSES)),
+    "error": Key(none_or(TEXT), None),
+    "model": Key(TEXT),
+    "dataset": Key(TEXT),
+    "created": Key(DATE),
+    "fingerprint": Key(none_or(TEXT), None),
+    "fingerprints": Key(record({"model": Key(none_or(TEXT), None), "data": Key(TEXT)})),
+    "settings": Key(
+        record(
+            {
+                "seed": Key(whole(0), 0),
+                "repeats": Key(whole(1), 10),
+                "subsample_size": Key(none_or(whole(1)), None),
+                "part": Key(none_or(list_of(whole(1))), None),
+            }
+        )
+    ),
+    "metrics": Key(list_of(METRIC)),
+    "has_threshold": Key(FLAG, True),
+    # These are the arguments of `inference.intervals`, which takes no others.
+    "resampling": Key(
+        record(
+            {
+                "cluster": Key(one_of(*get_args(Cluster)), "auto"),
+                "n_resamples": Key(whole(1, _MOST_RESAMPLES), 1000),
+                "seed": Key(whole(0), 0),
+            },
+            others=False,
+        ),
+        {"cluster": "auto", "n_resamples": 1000, "seed": 0},
+    ),
+    "method": Key(one_of(*METHODS)),
+    "space": Key(one_of(*get_args(Space))),
+    "output": Key(one_of(*get_args(Space)), "logits"),
+    "output_dtype": Key(none_or(TEXT), None),
+    "computed_dtype": Key(none_or(TEXT), None),
+    "task": Key(one_of(*get_args(Task))),
+    "classes": Key(list_of(TEXT)),
+    "keep": Key(one_of(*KEEPS)),
+    "kept_classes": Key(none_or(list_of(whole(0))), None),
+    "device": Key(TEXT, "not known"),
+    "dtype": Key(none_or(TEXT), None),
+    "notes": Key(list_of(TEXT), []),
+    "skipped": Key(list_of(TEXT), []),
+    "unknown_labels": Key(
+        none_or(
+            record(
+                {
+                    "rule": Key(one_of(*UNKNOWN_LABELS)),
+                    "n_examples": Key(whole(0)),
+                    "n_training": Key(whole(0), 0),
+                }
+            )
+        ),
+        None,
+    ),
+    "n_examples": Key(whole(1)),
+    "n_available": Key(none_or(whole(1)), None),
+    "n_texts": Key(whole(1)),
+    "n_images": Key(whole(1)),
+    "n_classes": Key(whole(1)),
+    "n_pairs_evaluated": Key(whole(0)),
+    "images_per_part": Key(whole(1)),
+    "seconds": Key(AMOUNT, 0.0),
+    "versions": Key(OBJECT, {}),
+    "threads": Key(whole(0), 0),
+}
+"""Every key of ``run.json`` that is read somewhere."""
+
+_EVENT = record(
+    {
+        "event": Key(TEXT),
+        **{
+            name: Key(none_or(AMOUNT), None)
+            for name in ("pairs_done", "pairs_total", "pairs_per_second", "seconds_left")
+        },
+    }
+)
+
+
+def checked_manifest(content: Mapping[str, Any], run_id: str) -> dict[str, Any]:
+    """Return a manifest that holds what the table says, with defaults for what is missing.
+
+    Parameters
+    ----------
+    content : mapping
+        The object in ``run.json``.
+    run_id : str
+        For messages.
+
+    Raises
+    ------
+    RunError
+        If the manifest is of a newer format, or does not fit.
+    """
+    version = content.get("format", FORMAT)
+    if type(version) is int and version > FORMAT:
+        raise RunError(
+            f"run {run_id!r} has format {version}; this version reads up to {FORMAT}: update "
+            "EMAP Lens"
+        )
+    try:
+        found: dict[str, Any] = record(KEYS)("", dict(content))
+        for misfit in _at_odds(found):
+            raise misfit
+    except _Misfit as misfit:
+        raise RunError(f"run {run_id!r} is damaged: in run.json {misfit}; {WHAT_TO_DO}") from None
+    return found
+
+
+def checked_event(content: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return a progress event, None for what is not one: the next one takes its place."""
+    try:
+        event: dict[str, Any] = _EVENT("", dict(content or {}))
+        if event["event"] == "encoding":
+            parts = {"what": Key(TEXT), "done": Key(whole(0)), "total": Key(whole(1))}
+            event = record(parts)("", event)
+    except _Misfit:
+        return None
+    return {name: value for name, value in event.items() if value is not None}
+
+
+def _at_odds(found: Mapping[str, Any]) -> Iterator[_Misfit]:
+    """Yield what keys say against each other."""
+    n_classes, n_names = found["n_classes"], len(found["classes"])
+    # A single score may stand for two classes.
+    if n_names != n_classes and (n_names, n_classes) != (2, 1):
+        yield _Misfit("n_classes", n_classes, f"{n_names:,}, as many as classes has names")
+    if found["task"] == "binary" and (n_names, n_classes) != (2, 1):
+        yield _Misfit("classes", found["classes"], "two names and one output for a binary task")
+    kept = found["kept_classes"]
+    if found["keep"] == "classes" and not kept:
+        yield _Misfit("kept_classes", kept, "the numbers of the classes that were kept")
+    if kept and (sorted(set(kept)) != kept or kept[-1] >= n_classes):
+        yield _Misfit("kept_classes", kept, "numbers of classes, in order, each once")
+    for name in ("n_texts", "n_images"):
+        if found[name] > found["n_examples"]:
+            yield _Misfit(name, found[name], f"at most {found['n_examples']:,}, as n_examples says")
+    for i, name in enumerate(found["metrics"]):
+        if found["task"] not in metric(name).tasks:
+            yield _Misfit(f"metrics[{i}]", name, f"a metric of the task {found['task']}")
+    part = found["settings"]["part"]
+    if part is not None and (len(part) != 2 or part[0] > part[1]):
+        yield _Misfit("settings.part", part, "which one of how many")
+    if found["method"] == "subsample":
+        for name, value in (
+            ("settings.subsample_size", found["settings"]["subsample_size"]),
+            ("n_available", found["n_available"]),
+        ):
+            if value is None:
+                yield _Misfit(name, value, "a whole number for the method subsample")

@@ -1,0 +1,267 @@
+"""Read the arrays and tables of a run, each held against the sizes that its manifest tells.
+
+Headers are read before anything is: what has another shape, another type, numbers that lead
+nowhere, or is packed to be larger than its file, is refused without being read.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from PIL import Image
+
+from emap_core.errors import RunError, reason
+from emap_core.runs.manifest import WHAT_TO_DO
+from emap_core.runs.store import opened
+
+Array = NDArray[Any]
+
+_MOST_PACKED = 200
+_FREE_BYTES = 2**20
+_THUMBNAIL_SIDE = 256
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How an array has to be.
+
+    Attributes
+    ----------
+    axes : str or tuple
+        A letter or a number an axis; a letter is a size of the run, or of whatever array is the
+        first to have it.
+    counts : str
+        The letter of what its whole numbers count, from 0; none of floating-point numbers.
+    finite : bool
+        Whether all its numbers are.
+    optional : bool
+        Whether a run of an earlier version, say, may lack it.
+    """
+
+    axes: str | tuple[str | int, ...]
+    counts: str = ""
+    finite: bool = True
+    optional: bool = False
+
+
+@dataclass
+class Stored:
+    """The files of one run.
+
+    Parameters
+    ----------
+    run_id : str
+        For messages.
+    sizes : mapping
+        Of the axes, by letter.
+    """
+
+    run_id: str
+    sizes: Mapping[str, int]
+    _found: dict[str, int] = field(default_factory=dict)
+
+    def arrays(self, path: Path, layouts: Mapping[str, Layout]) -> dict[str, Array]:
+        """Return the arrays of an npz file by name; those that no layout names are not read.
+
+        Parameters
+        ----------
+        path : Path
+        layouts : mapping
+
+        Raises
+        ------
+        RunError
+            If the file cannot be read, or an array is missing or does not fit.
+        """
+        with self._reading(path), opened(path) as file, zipfile.ZipFile(file) as archive:
+            members = {one.filename.removesuffix(".npy"): one for one in archive.infolist()}
+            found = {}
+            for name, layout in layouts.items():
+                if name not in members and layout.optional:
+                    continue
+                if name not in members:
+                    raise ValueError(f"it has no array {name}")
+                if members[name].compress_type != zipfile.ZIP_STORED:
+                    raise ValueError(f"the array {name} is compressed")
+                with archive.open(members[name]) as member:
+                    header = _header(member, members[name].file_size)
+                if header.dtype.kind not in ("iu" if layout.counts else "f"):
+                    raise ValueError(f"the array {name} holds {header.dtype}")
+                self._check_shape(name, header.shape, layout.axes)
+                with archive.open(members[name]) as member:
+                    found[name] = np.lib.format.read_array(member, allow_pickle=False)
+                self._check_values(name, found[name], layout)
+            return found
+
+    def labels(self, path: Path, task: str, n_names: int) -> Array | None:
+        """Return the labels of a run, None where it has none.
+
+        A label that is no class of the model counts as wrong and stands as -1.
+
+        Raises
+        ------
+        RunError
+            If the file cannot be read, or does not fit the task.
+        """
+        with self._reading(path):
+            try:
+                file = opened(path)
+            except FileNotFoundError:
+                return None
+            with file:
+                n_bytes = file.seek(0, io.SEEK_END)
+                file.seek(0)
+                header = _header(file, n_bytes)
+                one_each = header.ndim == 1 and task in ("multiclass", "binary")
+                if header.dtype.kind not in ("iu" if one_each else "biuf"):
+                    raise ValueError(f"it holds {header.dtype}")
+                self._check_shape("labels", header.shape, "N" if one_each else "NC")
+                file.seek(0)
+                labels: Array = np.lib.format.read_array(file, allow_pickle=False)
+            if task == "regression":
+                least, most = -np.inf, np.inf
+            else:
+                least, most = (-1, n_names - 1) if one_each else (0, 1)
+            if not (np.isfinite(labels) & (labels >= least) & (labels <= most)).all():
+                raise ValueError(f"it holds labels outside of {least} to {most}")
+            return labels
+
+    def thumbnails(self, path: Path, n_rows: int) -> list[bytes]:
+        """Return the thumbnails of one part of the images.
+
+        Raises
+        ------
+        RunError
+            If the file cannot be read, or holds something else.
+        """
+        found: list[bytes] = self.column(path, "thumbnail", "bytes", n_rows)
+        with self._reading(path):
+            for number, content in enumerate(found):
+                if not _is_thumbnail(content):
+                    raise ValueError(f"image {number} of it is not a JPEG of at most 256 pixels")
+        return found
+
+    def column(
+        self, path: Path, name: str, kind: Literal["text", "bytes"], n_rows: int
+    ) -> list[Any]:
+        """Return a column of a parquet file.
+
+        Raises
+        ------
+        RunError
+            If the file cannot be read, or has no such column of this kind and length.
+        """
+        with self._reading(path), opened(path) as file:
+            table = pq.ParquetFile(file)
+            if table.metadata.num_rows != n_rows:
+                raise ValueError(f"it has {table.metadata.num_rows:,} rows; expected {n_rows:,}")
+            schema = table.schema_arrow
+            if name not in schema.names:
+                raise ValueError(f"it has no column {name}")
+            known = _TEXTS if kind == "text" else _BYTES
+            if schema.field(name).type not in known:
+                raise ValueError(f"its column {name} holds {schema.field(name).type}, not {kind}")
+            unpacked = sum(
+                table.metadata.row_group(i).column(schema.names.index(name)).total_uncompressed_size
+                for i in range(table.metadata.num_row_groups)
+            )
+            if unpacked > _MOST_PACKED * path.stat().st_size + _FREE_BYTES:
+                raise ValueError(f"its column {name} unpacks to {unpacked:,} bytes")
+            values = table.read([name]).column(0)
+            if values.null_count:
+                raise ValueError(f"its column {name} has gaps")
+            return list(values.to_pylist())
+
+    @contextmanager
+    def _reading(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            # Decoders raise whatever they run into in a file that was damaged. NumPy takes what
+            # it does not know for a pickle, and would say how to load one.
+            why = getattr(error, "strerror", None) or reason(error)
+            why = "it is not a file of arrays" if "pickle" in why else why
+            raise RunError(
+                f"{path.name} of run {self.run_id!r} cannot be read: {why}; {WHAT_TO_DO}"
+            ) from error
+
+    def _check_shape(
+        self, name: str, shape: tuple[int, ...], axes: str | tuple[str | int, ...]
+    ) -> None:
+        if len(shape) != len(axes):
+            raise ValueError(f"the array {name} has the shape {shape}")
+        for axis, size in zip(axes, shape, strict=True):
+            expected = axis if isinstance(axis, int) else self._size(axis, size)
+            if size != expected:
+                raise ValueError(
+                    f"the array {name} has the shape {shape}; expected {expected:,} in place of "
+                    f"{size:,}"
+                )
+
+    def _check_values(self, name: str, array: Array, layout: Layout) -> None:
+        if layout.counts:
+            limit = self._size(layout.counts, 0)
+            if array.size and not (array.min() >= 0 and array.max() < limit):
+                raise ValueError(f"the array {name} holds numbers outside of 0 to {limit - 1:,}")
+        elif layout.finite and not np.isfinite(array).all():
+            raise ValueError(f"the array {name} holds what is not a number")
+
+    def _size(self, axis: str, found: int) -> int:
+        return self.sizes[axis] if axis in self.sizes else self._found.setdefault(axis, found)
+
+
+@dataclass(frozen=True)
+class _Header:
+    """Shape and type of an array that was not read."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+
+_TEXTS = (pa.string(), pa.large_string())
+_BYTES = (pa.binary(), pa.large_binary())
+
+
+def _header(file: IO[bytes], n_bytes: int) -> _Header:
+    try:
+        version = np.lib.format.read_magic(file)
+    except ValueError:
+        raise ValueError("it is not a file of arrays") from None
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(version)
+    if read is None:
+        raise ValueError(f"it has version {version} of the format of arrays")
+    shape, _, dtype = read(file)
+    if dtype.hasobject or dtype.names:
+        raise ValueError(f"it holds {dtype}")
+    n_elements = 1
+    for size in shape:
+        n_elements *= size
+    if n_elements * dtype.itemsize > n_bytes:
+        raise ValueError(f"it is cut off, an array of shape {shape} is larger than its file")
+    return _Header(tuple(shape), dtype)
+
+
+def _is_thumbnail(content: bytes) -> bool:
+    try:
+        with Image.open(io.BytesIO(content), formats=["JPEG"]) as image:
+            return max(image.size) <= _THUMBNAIL_SIDE
+    except Exception:
+        # Whatever a decoder finds wrong.
+        return False
