@@ -59,9 +59,13 @@ _RUN_SETTINGS: dict[str, dict[str, Any]] = {
     "--cpus-per-worker": {"type": int, "metavar": "N", "help": "ray: 1 by default"},
     "--cluster": {
         "choices": ("auto", "none", "image", "text", "both"),
-        "help": "what is resampled for intervals; whole images where they repeat",
+        "help": "what is resampled for intervals; whole texts and images where they repeat",
     },
-    "--n-resamples": {"type": int, "metavar": "B", "help": "for intervals; 1,000 by default"},
+    "--n-resamples": {
+        "type": int,
+        "metavar": "B",
+        "help": "for intervals, in all; 1,000 by default",
+    },
     "--unknown-labels": {
         "choices": UNKNOWN_LABELS,
         "help": "labels that are not classes of the model: error (default), wrong counts them as "

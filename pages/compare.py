@@ -236,7 +236,7 @@ def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: 
             p = _p_value(keys, metrics[0], first, second)
             st.caption(
                 f"Both models as they are, on {metric(metrics[0]).label}: p = {number(p)} "
-                "(paired randomisation test)."
+                "(the test of their interval, for what the runs draw)."
             )
         except RunError:
             st.caption("Their classes or spaces differ, so the models are not tested in pairs.")

@@ -162,7 +162,8 @@ def compute(
     metrics : list of str, optional
         Those of the task by default.
     cluster : {"auto", "none", "image", "text", "both"}
-        What is resampled for intervals: whole images where they repeat, unless told otherwise.
+        What is resampled for intervals: whole texts and whole images where they repeat, unless
+        told otherwise.
     n_resamples : int
         1,000 by default.
     engine : {"local", "ray"}

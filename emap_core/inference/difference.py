@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from emap_core.decomposition import Decomposition
 from emap_core.errors import SettingError
 from emap_core.inference.gap import Projection
-from emap_core.inference.limits import Estimate, estimate, least_half_width, variance_of
+from emap_core.inference.limits import Estimate, estimate, paired_estimate, variance_of
 from emap_core.inference.metrics import Metric, check, evaluate_scored, evaluate_shuffled, metric
 from emap_core.inference.population import Cluster, Population, population_of
 from emap_core.inference.resampling import reproject
@@ -102,8 +102,7 @@ def paired_difference(
         for units in population.draws
     ]
     value = float(differences(np.ones((1, len(pair[0].labels))))[0])
-    least = least_half_width(which, pair[0], pair[1], population)
-    return estimate(value, variances, population, at_least=least)
+    return paired_estimate(which, value, pair[0], pair[1], variances, population)
 
 
 def gap_difference(

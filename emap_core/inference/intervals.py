@@ -15,8 +15,8 @@ from emap_core.inference.gap import Gap, Interval, Intervals, Projection
 from emap_core.inference.limits import (
     Estimate,
     estimate,
-    least_half_width,
-    rule_of_three,
+    paired_estimate,
+    share_estimate,
     variance_of,
 )
 from emap_core.inference.metrics import (
@@ -266,29 +266,30 @@ class _Summary:
         )
 
     def _row(self, which: Metric, row: str) -> Interval:
+        population = self.sample.population
+        value, values = self.sample.value(which, row), self.sample.scored[row].values(which)
+        variances = [r.variance(r.of(which.name, row), which.name, row) for r in self.found]
+        if which.unit == "points" and values is not None and np.isfinite(value):
+            return share_estimate(values, population.variance(variances), population)
         # Errors, the metrics of which less is better, end at 0.
         lowest = -np.inf if which.higher_is_better else 0.0
         bounds = (0.0, 1.0) if which.unit == "points" else (lowest, np.inf)
-        return estimate(
-            self.sample.value(which, row),
-            [r.variance(r.of(which.name, row), which.name, row) for r in self.found],
-            self.sample.population,
-            at_least=self._least_of_row(which, row),
-        ).interval(bounds)
+        return estimate(value, variances, population).interval(bounds)
 
     def _gap(self, which: Metric, row: Projection) -> Gap:
         sample, population = self.sample, self.sample.population
         sign = 1.0 if which.higher_is_better else -1.0
         full, projected = sample.value(which, "full"), sample.value(which, row)
-        found = estimate(
-            sign * (full - projected),
-            [
-                r.variance(r.of(which.name, "full") - r.of(which.name, row), which.name, row)
-                for r in self.found
-            ],
-            population,
-            at_least=self._least_of_gap(which, row),
-        )
+        gap = sign * (full - projected)
+        variances = [
+            r.variance(r.of(which.name, "full") - r.of(which.name, row), which.name, row)
+            for r in self.found
+        ]
+        if self._is_additive():
+            found = estimate(gap, variances, population)
+        else:
+            sides = sample.scored["full"], sample.scored[row]
+            found = paired_estimate(which, gap, *sides, variances, population)
         return Gap(
             metric=which.name,
             projection=row,
@@ -322,21 +323,8 @@ class _Summary:
         elif np.isnan(found.p_value):
             test = "no test"
         else:
-            test = f"t test on {found.degrees_of_freedom:,} degrees of freedom"
+            test = f"test of the same limits on {found.degrees_of_freedom:,} degrees of freedom"
         return f"{self.n_resamples:,} bootstrap resamples of {drawn}, {how}; {test}"
-
-    def _least_of_row(self, which: Metric, row: str) -> float:
-        values = self.sample.scored[row].values(which)
-        if values is None or which.unit != "points" or row == "constant":
-            return 0.0
-        sides = (values > 0.5, values <= 0.5)
-        return max(rule_of_three(side, self.sample.population) for side in sides)
-
-    def _least_of_gap(self, which: Metric, row: str) -> float:
-        if self._is_additive():
-            return 0.0
-        sample = self.sample
-        return least_half_width(which, sample.scored["full"], sample.scored[row], sample.population)
 
     def _is_additive(self) -> bool:
         d = self.sample.decomposition

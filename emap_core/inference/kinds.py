@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from emap_core.decomposition import Decomposition
 from emap_core.inference.gap import Interval
+from emap_core.inference.limits import share_estimate
 from emap_core.inference.population import Population, Units
 from emap_core.inference.scores import Array, Space, Task, predict
 
@@ -79,10 +79,15 @@ def proportions(names: ArrayLike, of: Sequence[str], population: Population) -> 
 
     Where examples come in units (the same image, the same text, or both), N shrinks by the design
     effect: the variance of drawing units over that of independent examples (Kish 1965). A share
-    of 0 or 1 shows no variance; there the units are counted in place of the examples.
+    near 0 or 1 shows none of it; there the units are counted in place of the examples.
     """
     given = np.asarray(names)
-    return {name: _wilson(given == name, population) for name in of}
+    return {name: _share(given == name, population) for name in of}
+
+
+def _share(hit: NDArray[np.bool_], population: Population) -> Interval:
+    variances = [_variance(hit - hit.mean(), units) for units in population.draws]
+    return share_estimate(hit.astype(np.float64), population.variance(variances), population)
 
 
 def _or_else(values: Array, otherwise: Array) -> Array:
@@ -106,19 +111,6 @@ def earned(predicted: ArrayLike, labels: ArrayLike) -> Array:
     # A score that is not a number and a label that is not a class are -1 both, and not the same.
     right = (decided == truth) & (truth >= 0)
     return np.asarray(right.sum(axis=-1) if right.ndim == 2 else right.astype(int))
-
-
-def _wilson(hit: NDArray[np.bool_], population: Population) -> Interval:
-    n, share = float(len(hit)), float(hit.mean())
-    if share in (0.0, 1.0):
-        n = float(population.n_units)
-    else:
-        variances = [_variance(hit - share, units) for units in population.draws]
-        n /= max(population.variance(variances) * (n - 1) / (share * (1.0 - share)), 1.0)
-    z = float(special.ndtri(0.975))
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return Interval(share, max(centre - half, 0.0), min(centre + half, 1.0))
 
 
 def _variance(deviations: Array, units: Units) -> float:

@@ -30,8 +30,9 @@ TERMS = {
         "the task needs no interactions."
     ),
     "interval": (
-        "The range in brackets, which in 95 of 100 repetitions with new examples would hold the "
-        "true value. It says nothing of data of another kind or of the model trained anew."
+        "The range in brackets, which in 95 of 100 repetitions, with new texts or images or both "
+        "as it says, would hold the true value. It says nothing of data of another kind or of the "
+        "model trained anew."
     ),
     "recombination": (
         "A text of the data scored with an image of the data, whether or not they belong "
@@ -58,8 +59,9 @@ TERMS = {
     ),
     "p": (
         "How often chance alone would make a difference as large as this one, if both did equally "
-        "well; where several are tested, adjusted for their number (Holm). It is not the "
-        "probability that there is no difference, and says nothing of its size."
+        "well: below .05 just where the interval leaves out 0, and adjusted for their number "
+        "(Holm) where several are tested. It is not the probability that there is no difference, "
+        "and says nothing of its size."
     ),
     "sampled": (
         "A gap estimated from a part of the pairs: its interval adds the error from the choice of "

@@ -130,7 +130,9 @@ def test_no_difference_seen_is_not_no_difference():
     found = intervals(decomposition, labels, "multiclass", ["accuracy"], n_resamples=40)
     gap = found.gaps["accuracy"]["emap_leave_one_out"]
     assert gap.difference == 0.0
-    assert (gap.low, gap.high) == pytest.approx((-0.06, 0.06))
+    most = stats.t.ppf(0.975, 49) ** 2
+    assert (gap.low, gap.high) == pytest.approx((-most / (50 + most), most / (50 + most)))
+    assert gap.p_value == 1.0
     pairs = population_of_items(np.arange(50), np.repeat(np.arange(25), 2))
     assert rule_of_three(np.zeros(50, dtype=bool), pairs) == 3 / 25
     assert rule_of_three(np.arange(50) < 3, population_of(decomposition)) == 0.0
