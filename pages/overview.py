@@ -49,7 +49,7 @@ def _page() -> None:
     _go_to_chosen_cell()
     if not run.has_intervals:
         _compute_intervals(run)
-    found = _intervals(shared.run_key(run), run)
+    found = run.intervals()
     smallest = _smallest_gap(run)
     verdict = run.verdict(smallest)
     shared.header(QUESTION, verdict.sentence, run)
@@ -79,16 +79,12 @@ def _page() -> None:
     )
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _intervals(key: tuple[str, str], _run: Run) -> Intervals:
-    return _run.intervals()
-
-
 def _compute_intervals(run: Run) -> None:
     """Show the page's shape while the intervals are computed, once, then the page."""
     shared.header(QUESTION, "How sure is it? Computing the intervals, once for this run …", run)
     with st.skeleton(height=420):
-        _intervals(shared.run_key(run), run)
+        # The run keeps them, so the page finds them though no disk could.
+        run.intervals()
     st.rerun()
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import io
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +14,7 @@ from emap_core.figures.export import FORMS, HOW_TO_INSTALL, picture
 from emap_core.inference import metric
 from emap_core.report import report_html
 from emap_core.runs import Run
-from emap_core.runs.store import name_within
+from emap_core.runs.store import zipped
 from pages import shared
 
 QUESTION = "How do I show it to others?"
@@ -63,7 +61,7 @@ def _page() -> None:
         )
         st.download_button(
             "The whole run as zip",
-            lambda: _zipped(run.path),
+            lambda: zipped(run.path),
             f"{run.id}.zip",
             "application/zip",
             icon=":material/folder_zip:",
@@ -113,17 +111,6 @@ def _examples(run: Run) -> str:
         path = Path(folder) / "examples.csv"
         run.write_examples(path)
         return path.read_text(encoding="utf-8")
-
-
-def _zipped(folder: Path) -> bytes:
-    """Return the run folder as a zip file whose one folder is the run's id."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(folder.rglob("*")):
-            # Locks and half-written files belong to this machine.
-            if path.is_file() and not path.name.startswith("."):
-                archive.writestr(f"{folder.name}/{name_within(path, folder)}", path.read_bytes())
-    return buffer.getvalue()
 
 
 _page()

@@ -9,7 +9,8 @@ from typing import Any
 
 from emap_core.errors import RunError
 from emap_core.runs.folder import RunFolder, find_run, read_json, write_json
-from emap_core.runs.store import is_passing, name_within
+from emap_core.runs.sealed import read_sealed
+from emap_core.runs.store import entries, is_link, is_passing, name_within, opened
 
 CHECKSUMS = "checksums.json"
 _CHANGING = (CHECKSUMS, "progress.json", "cancel")
@@ -18,13 +19,10 @@ _CHANGING = (CHECKSUMS, "progress.json", "cancel")
 def write_checksums(folder: RunFolder) -> None:
     """Keep the size and SHA-256 of every file of a finished run.
 
-    Intervals and the like, in ``inference/``, are computed later and anew where they are lost;
-    they are left out.
+    Intervals and the like, in ``inference/``, are computed later; each has a checksum of its own.
     """
-    write_json(
-        folder.path / CHECKSUMS,
-        {"sha256": {name: list(_state(path)) for name, path in _files(folder)}},
-    )
+    found = {name: list(_state(path)) for name, path in _files(folder) if not is_link(path)}
+    write_json(folder.path / CHECKSUMS, {"sha256": found})
 
 
 def renew_manifest_checksum(folder: RunFolder) -> None:
@@ -49,7 +47,8 @@ def check_run(path: str | Path) -> list[str]:
         If there is no such run, it is not finished, of a newer format, or without checksums.
     """
     folder = RunFolder(find_run(path))
-    if folder.manifest().get("status") != "finished":
+    manifest = folder.manifest()
+    if manifest["status"] != "finished":
         raise RunError(
             f"run {folder.id!r} is not finished but {folder.status()}; only finished runs have "
             "checksums"
@@ -68,6 +67,8 @@ def check_run(path: str | Path) -> list[str]:
         if name not in there:
             found.append(f"{name} is missing")
             continue
+        if is_link(there[name]):
+            continue
         try:
             now_bytes, now = _state(there[name])
         except OSError as error:
@@ -78,13 +79,28 @@ def check_run(path: str | Path) -> list[str]:
         elif now != digest:
             found.append(f"{name} has changed")
     found += [f"{name} does not belong there" for name in sorted(set(there) - set(expected))]
-    return found
+    links = sorted(str(name_within(p, folder.path)) for p in entries(folder.path) if is_link(p))
+    found += [f"{name} is a link, which was not followed" for name in links]
+    return found + list(_changed_later(folder, manifest["created"]))
+
+
+def _changed_later(folder: RunFolder, run: str) -> Iterator[str]:
+    """Yield what is wrong with what was computed after the run was finished."""
+    for path in entries(folder.inference):
+        name = name_within(path, folder.path)
+        if is_link(path) or is_passing(path.name):
+            continue
+        if len(name.parts) != 2 or path.suffix != ".json":
+            yield f"{name} does not belong there"
+            continue
+        try:
+            read_sealed(path, run)
+        except RunError as error:
+            yield f"{folder.inference.name}/{error}"
 
 
 def _files(folder: RunFolder) -> Iterator[tuple[str, Path]]:
-    for path in sorted(folder.path.rglob("*"), key=str):
-        if path.is_dir() and not path.is_symlink():
-            continue
+    for path in entries(folder.path):
         name = name_within(path, folder.path)
         computed_later = name.parts[0] == folder.inference.name
         if is_passing(name.name) or computed_later or str(name) in _CHANGING:
@@ -97,6 +113,6 @@ def _is_state(stored: Any) -> bool:
 
 
 def _state(path: Path) -> tuple[int, str]:
-    with path.open("rb") as file:
+    with opened(path, follow=False) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return path.stat().st_size, digest

@@ -23,8 +23,9 @@ from emap_core.inference.metrics import Space, Task
 from emap_core.inference.population import Population, population_of
 from emap_core.inference.sampled import PairSampling, with_pair_sampling
 from emap_core.inference.subsample import Scores, spread, subsample_intervals, subsample_scores
-from emap_core.runs.folder import RunFolder, find_run, read_json, write_json
+from emap_core.runs.folder import RunFolder, find_run
 from emap_core.runs.grid import Grid, Reading
+from emap_core.runs.sealed import read_sealed, write_sealed
 from emap_core.runs.slices import to_csv
 from emap_core.runs.store import replacing
 from emap_core.runs.stored import Layout, Stored
@@ -696,14 +697,15 @@ class Run:
 
     def _kept(self, name: str) -> dict[str, Any] | None:
         try:
-            return read_json(self._folder.inference / f"{name}.json")
+            return read_sealed(self._folder.inference / f"{name}.json", self.manifest["created"])
         except RunError:
             # What is damaged there is computed again.
             return None
 
     def _keep(self, name: str, content: dict[str, Any]) -> None:
         try:
-            write_json(self._folder.inference / f"{name}.json", content)
+            path = self._folder.inference / f"{name}.json"
+            write_sealed(path, content, self.manifest["created"])
         except OSError:
             # A run on a read-only disk can be read all the same; it is only computed again.
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -12,10 +13,12 @@ import tempfile
 import threading
 import time
 import uuid
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Self, cast
+from typing import Any, Self, cast
 
 import filelock
 
@@ -75,8 +78,8 @@ def name_within(path: Path, folder: Path) -> PurePosixPath:
     return PurePosixPath(path.as_posix()).relative_to(PurePosixPath(folder.as_posix()))
 
 
-def opened(path: Path) -> BinaryIO:
-    """Open a regular file for reading.
+def opened(path: Path, *, follow: bool = True) -> BufferedReader:
+    """Open a regular file for reading; unless told to `follow`, none that is a link.
 
     Raises
     ------
@@ -84,8 +87,9 @@ def opened(path: Path) -> BinaryIO:
         If there is none. A pipe, which would be waited for, a device or a folder is none.
     """
     if not is_local(path):
-        return cast(BinaryIO, path.open("rb"))
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        return path.open("rb")
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags if follow else flags | os.O_NOFOLLOW)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is not a regular file")
@@ -110,6 +114,34 @@ def replacing(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         # An object takes its place whole, once all of it is there.
         cast(Any, path).fs.put_file(str(temporary), cast(Any, path).path)
+
+
+def entries(folder: Path) -> Iterator[Path]:
+    """Return all that lies below a folder and is not a folder; no link is followed."""
+    for path in sorted(folder.rglob("*"), key=str):
+        if is_link(path) or not path.is_dir():
+            yield path
+
+
+def is_link(path: Path) -> bool:
+    """Return whether a path is a link, which may lead anywhere."""
+    return is_local(path) and path.is_symlink()
+
+
+def zipped(folder: Path) -> bytes:
+    """Return the run folder as a zip file whose one folder is the run's id.
+
+    Links are left out: what they lead to is no part of the run.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in entries(folder):
+            # Locks and half-written files belong to this machine.
+            if path.name.startswith(".") or not path.is_file() or is_link(path):
+                continue
+            with opened(path, follow=False) as file:
+                archive.writestr(f"{folder.name}/{name_within(path, folder)}", file.read())
+    return buffer.getvalue()
 
 
 def is_passing(name: str) -> bool:

@@ -10,6 +10,7 @@ import pytest
 import streamlit as st
 
 from emap_core.runs import Run
+from pages.shared import runs as pages_runs
 
 PAGES = Path(__file__).parents[2] / "pages"
 
@@ -89,6 +90,31 @@ def test_a_file_that_is_gone_bad_leaves_the_other_runs_of_the_same_data(
     app = open_page("overview")
     assert app.query_params["run"] in ("small-demo", ["small-demo"])
     assert "cannot be read" not in words(app)
+
+
+def test_intervals_that_no_disk_keeps_are_computed_once_and_the_page_comes_to_rest(
+    second_run, open_page, words, monkeypatch
+):
+    computed = []
+    new = Run._new_intervals
+
+    def counted(run):
+        computed.append(run.id)
+        return new(run)
+
+    def no_disk(*given):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Run, "_new_intervals", counted)
+    monkeypatch.setattr("emap_core.runs.run.write_sealed", no_disk)
+    shutil.rmtree(second_run / "inference")
+    st.cache_resource.clear()
+    app = open_page("overview", run="damaged")
+    assert "95% intervals in brackets" in words(app)
+    # Other runs are looked at meanwhile, as many as are kept in memory, and it is forgotten.
+    pages_runs._load.clear()
+    assert "95% intervals in brackets" in words(app.run())
+    assert computed == ["damaged", "damaged"]
 
 
 @pytest.fixture

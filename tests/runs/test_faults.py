@@ -18,6 +18,7 @@ from emap_core.engine.evaluate import TileSums
 from emap_core.errors import RunError
 from emap_core.runs import Run
 from emap_core.runs.folder import RunFolder, describe_run
+from emap_core.runs.sealed import read_sealed, write_sealed
 
 HOUSE = Path(__file__).parents[2]
 USES = {
@@ -106,11 +107,14 @@ def test_intervals_of_older_code_or_other_settings_are_computed_again(change, co
     path = copy / "inference" / "intervals.json"
     kept = json.loads(path.read_text())
     kept["intervals"]["gaps"]["accuracy"]["emap"]["low"] = -123.0
-    path.write_text(json.dumps(kept | change))
+    del kept["sha256"]
+    run = original.manifest["created"]
+    write_sealed(path, kept | change, run)
+    assert read_sealed(path, run) == kept | change
     assert not Run.load(copy).has_intervals
     assert Run.load(copy).record() == original.record()
     del kept["version"]
-    path.write_text(json.dumps(kept))
+    write_sealed(path, kept, run)
     assert not Run.load(copy).has_intervals
 
 
