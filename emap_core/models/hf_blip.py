@@ -9,7 +9,6 @@ import torch
 
 from emap_core.errors import ModelError, SettingError
 from emap_core.models.hf import Checkpoint, FromCheckpoint, ReadsClasses, names_of_classes
-from emap_core.models.pictures import in_colours
 
 
 class BlipMatching(FromCheckpoint):
@@ -20,20 +19,12 @@ class BlipMatching(FromCheckpoint):
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
         """Return the words' numbers and which of them are no padding, shapes (B, length)."""
-        inputs = self._processor.tokenizer(
-            texts,
-            padding=True,
-            truncation=True,
-            max_length=self.model.config.text_config.max_position_embeddings,
-            return_tensors="pt",
-        ).to(self.device)
+        inputs = self._tokens.read(texts).to(self.device)
         return {"words": inputs["input_ids"], "seen": inputs["attention_mask"]}
 
     def encode_images(self, images: list[Any]) -> torch.Tensor:
         """Return the patches' embeddings, shape (B, patches, D)."""
-        colours = in_colours(images)
-        inputs = self._processor.image_processor(images=colours, return_tensors="pt")
-        encoded = self.model.vision_model(pixel_values=inputs["pixel_values"].to(self.device))
+        encoded = self.model.vision_model(pixel_values=self._pixels(images)["pixel_values"])
         patches: torch.Tensor = encoded.last_hidden_state
         return patches
 
@@ -56,6 +47,9 @@ class BlipMatching(FromCheckpoint):
 
 class BlipAnswering(BlipMatching, ReadsClasses):
     """A logit for each answer: the log-probability that the decoder says it."""
+
+    # A log-probability is never above 0.
+    has_threshold = False
 
     def __init__(self, checkpoint: Checkpoint, classes: Sequence[str] | None) -> None:
         super().__init__(checkpoint)
@@ -82,8 +76,8 @@ class BlipAnswering(BlipMatching, ReadsClasses):
         said = torch.tensor([self.model.decoder_start_token_id, *words, tokenizer.sep_token_id])
         said = said.to(read.device).expand(len(read), -1)
         logits = self.model.text_decoder(input_ids=said[:, :-1], encoder_hidden_states=read).logits
-        each = logits.log_softmax(-1).gather(-1, said[:, 1:, None])[..., 0]
-        total: torch.Tensor = each.sum(1).float()
+        each = logits.float().log_softmax(-1).gather(-1, said[:, 1:, None])[..., 0]
+        total: torch.Tensor = each.sum(1)
         return total
 
 

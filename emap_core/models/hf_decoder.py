@@ -23,6 +23,9 @@ class Decoder(ReadsClasses):
     computed once an image; for every pair only the words of the text go through the model.
     """
 
+    # A log-probability is never above 0.
+    has_threshold = False
+
     _default_prompt = "{image}\n{text}\n"
 
     def __init__(

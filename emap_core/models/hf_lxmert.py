@@ -19,15 +19,12 @@ class Lxmert(FromCheckpoint):
     (regions, F), and ``boxes``, (regions, 4) from 0 to 1: the dataset's ``image_inputs``.
     """
 
+    # The answers share a softmax, to which 0 is no more than any other number.
+    has_threshold = False
+
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
         """Return the read words, shape (B, length, D), and which are no padding."""
-        words = self._processor(
-            texts,
-            padding=True,
-            truncation=True,
-            max_length=self.model.config.max_position_embeddings,
-            return_tensors="pt",
-        ).to(self.device)
+        words = self._tokens.read(texts).to(self.device)
         seen = words["attention_mask"]
         read = self.model.lxmert.embeddings(words["input_ids"], torch.zeros_like(seen))
         for layer in self.model.lxmert.encoder.layer:
@@ -39,7 +36,10 @@ class Lxmert(FromCheckpoint):
         config, encoder = self.model.config, self.model.lxmert.encoder
         found = pad_regions("LXMERT", images, config.visual_feat_dim, config.visual_pos_dim)
         seen = found.seen.to(self.device)
-        read = encoder.visn_fc(found.features.to(self.device), found.boxes.to(self.device))
+        features, boxes = (
+            part.to(self.device, self.dtype) for part in (found.features, found.boxes)
+        )
+        read = encoder.visn_fc(features, boxes)
         for layer in encoder.r_layers:
             read = layer(read, hide_padding(seen, read))[0]
         return {"regions": read, "seen": seen}

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 
 from emap_core.models.hf import Checkpoint, FromCheckpoint
-from emap_core.models.pictures import in_colours
 
 
 class Matching(FromCheckpoint):
@@ -17,22 +16,7 @@ class Matching(FromCheckpoint):
         super().__init__(checkpoint, ["no", "yes"])
 
     def _words(self, texts: list[str]) -> Any:
-        config = getattr(self.model.config, "text_config", self.model.config)
-        return self._processor.tokenizer(
-            texts,
-            padding=True,
-            truncation=True,
-            max_length=min(
-                self._processor.tokenizer.model_max_length, config.max_position_embeddings
-            ),
-            return_tensors="pt",
-        ).to(self.device)
-
-    def _pixels(self, images: list[Any]) -> torch.Tensor:
-        colours = in_colours(images)
-        inputs = self._processor.image_processor(images=colours, return_tensors="pt")
-        pixels: torch.Tensor = inputs["pixel_values"].to(self.device)
-        return pixels
+        return self._tokens.read(texts).to(self.device)
 
 
 class Flava(Matching):
@@ -53,7 +37,9 @@ class Flava(Matching):
     def encode_images(self, images: list[Any]) -> torch.Tensor:
         """Return the projected patches, shape (B, patches, D)."""
         flava = self.model.flava
-        read = flava.image_model(pixel_values=self._pixels(images), output_hidden_states=True)
+        read = flava.image_model(
+            pixel_values=self._pixels(images)["pixel_values"], output_hidden_states=True
+        )
         projected: torch.Tensor = flava.image_to_mm_projection(read.hidden_states[-1])
         return projected
 
@@ -97,7 +83,7 @@ class BridgeTower(Matching):
         """Return what each link reads of the patches, shapes (B, patches, D)."""
         tower = self.model.bridgetower
         visual = tower.vision_model.visual
-        read = visual.forward_pre(self._pixels(images))
+        read = visual.forward_pre(self._pixels(images)["pixel_values"])
         outputs = []
         # The library walks both towers together, by the layers of the text's.
         for layer in visual.transformer.resblocks[: len(tower.text_model.encoder.layer)]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch.nn import functional
 
+from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
+from emap_core.models.files import digest
 from emap_core.models.hf import Checkpoint, FromCheckpoint, ReadsClasses, names_of_classes
-from emap_core.models.pictures import in_colours
+from emap_core.models.tokens import in_one_line, note_on_cut
+from emap_core.roots import check_path, roots_of_environment
 
 _PADS_TO_THE_END = ("SiglipModel", "Siglip2Model")
 """Models that attend to padding, and were trained with texts padded to the full length."""
@@ -19,6 +24,8 @@ _PADS_TO_THE_END = ("SiglipModel", "Siglip2Model")
 
 class TwoTower(FromCheckpoint):
     """The scaled similarity of a text's and an image's embedding: one logit."""
+
+    similarity = True
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__(checkpoint)
@@ -32,10 +39,7 @@ class TwoTower(FromCheckpoint):
 
     def encode_images(self, images: list[Any]) -> torch.Tensor:
         """Return unit-length embeddings of the images, shape (B, D)."""
-        colours = in_colours(images)
-        inputs = self._processor.image_processor(images=colours, return_tensors="pt")
-        features = self.model.get_image_features(**inputs.to(self.device))
-        return functional.normalize(_pooled(features), dim=-1)
+        return _unit(self.model.get_image_features(**self._pixels(images)))
 
     def score(self, text_states: torch.Tensor, image_states: torch.Tensor) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, 1)."""
@@ -46,23 +50,13 @@ class TwoTower(FromCheckpoint):
         return (text_states @ image_states.T)[:, :, None] + self._bias()
 
     def _embed_texts(self, texts: list[str]) -> torch.Tensor:
-        limit = getattr(self.model.config, "text_config", self.model.config)
-        inputs = self._processor.tokenizer(
-            texts,
-            padding=self._padding,
-            truncation=True,
-            max_length=min(
-                self._processor.tokenizer.model_max_length,
-                getattr(limit, "max_position_embeddings", 512),
-            ),
-            return_tensors="pt",
-        ).to(self.device)
-        return functional.normalize(_pooled(self.model.get_text_features(**inputs)), dim=-1)
+        inputs = self._tokens.read(texts, self._padding).to(self.device)
+        return _unit(self.model.get_text_features(**inputs))
 
     def _scale(self) -> torch.Tensor:
         temperature = getattr(self.model, "temperature", None)
         scale: torch.Tensor = (
-            self.model.logit_scale.exp() if temperature is None else 1 / temperature
+            self.model.logit_scale.float().exp() if temperature is None else 1 / temperature.float()
         )
         return scale
 
@@ -78,23 +72,22 @@ class Prompts(TwoTower, ReadsClasses):
         self, checkpoint: Checkpoint, template: str, classes: Sequence[str] | None
     ) -> None:
         super().__init__(checkpoint)
-        self.has_threshold = True
         self._template = template
         self._take_classes(classes)
 
+    def notes(self, texts: list[str]) -> list[str]:
+        """Say how many of these texts are cut so that their prompts can be read whole."""
+        n_cut = sum(map(operator.ne, self._fitted(texts), texts))
+        kept = "; the rest of the template, with {label}, is kept"
+        return note_on_cut(n_cut, len(texts), self._tokens.limit, kept)
+
     def encode_texts(self, texts: list[str]) -> torch.Tensor:
         """Return an embedding for each text and class, shape (B, C, D)."""
-        if not self.classes:
-            raise ModelError("the template has {label}, but there are no classes: give classes=")
-        prompts = [
-            self._template.replace("{text}", text).replace("{label}", name)
-            for text in texts
-            for name in self.classes
-        ]
+        prompts = [prompt for text in self._fitted(texts) for prompt in self._prompts(text)]
         different = list(dict.fromkeys(prompts))
         number = {prompt: i for i, prompt in enumerate(different)}
         embedded = self._embed_texts(different)[[number[prompt] for prompt in prompts]]
-        return embedded.reshape(len(texts), len(self.classes), -1) * self._scale()
+        return embedded.reshape(len(texts), len(self.classes or ()), -1) * self._scale()
 
     def score(self, text_states: torch.Tensor, image_states: torch.Tensor) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, C)."""
@@ -104,14 +97,39 @@ class Prompts(TwoTower, ReadsClasses):
         """Return the logits of A texts with B images, shape (A, B, C)."""
         return torch.einsum("acd,bd->abc", text_states, image_states) + self._bias()
 
+    def _fitted(self, texts: list[str]) -> list[str]:
+        """Return the texts, each cut alike for all classes where a prompt would be too long."""
+        if not self.classes:
+            raise ModelError("the template has {label}, but there are no classes: give classes=")
+        lengths = self._tokens.count(self._prompts(""))
+        longest_first = np.argsort(lengths)[::-1]
+
+        def render(text: str) -> list[str]:
+            prompts = self._prompts(text)
+            return [prompts[i] for i in longest_first]
+
+        if "{text}" not in self._template:
+            self._tokens.fit([""], render)
+            return texts
+        return self._tokens.fit(texts, render)
+
+    def _prompts(self, text: str) -> list[str]:
+        # A text may have {label} in it, and a label {text}: neither is a place of the template.
+        parts = [part.split("{text}") for part in self._template.split("{label}")]
+        filled = [text.join(part) for part in parts]
+        return [name.join(filled) for name in self.classes or ()]
+
 
 class LinearHead(TwoTower):
     """A trained linear layer on [text; image]: additive, since nothing multiplies the two."""
+
+    similarity = False
 
     def __init__(self, checkpoint: Checkpoint, head: Path, classes: Sequence[str] | None) -> None:
         super().__init__(checkpoint)
         self.has_threshold = True
         self._weight, self._bias_of_head = _read_head(head, 2 * self._embed_texts(["a"]).shape[1])
+        self._fingerprint = fingerprint_of(self._fingerprint, digest([head]))
         if classes is not None and len(classes) != len(self._weight):
             raise SettingError(f"{head} has {len(self._weight)} classes, classes= {len(classes)}")
         self.classes = None if classes is None else list(classes)
@@ -173,23 +191,22 @@ def make(
     return Prompts(checkpoint, template, names)
 
 
-def _pooled(features: Any) -> torch.Tensor:
-    pooled: torch.Tensor = (
-        features if isinstance(features, torch.Tensor) else features.pooler_output
-    )
-    return pooled
+def _unit(features: Any) -> torch.Tensor:
+    """Return embeddings of length 1, in float32 whatever the model computes with."""
+    pooled = features if isinstance(features, torch.Tensor) else features.pooler_output
+    return functional.normalize(pooled.float(), dim=-1)
 
 
 def _read_head(file: Path, n_inputs: int) -> tuple[torch.Tensor, torch.Tensor]:
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    roots = roots_of_environment()
+    if roots is not None:
+        check_path("head", file, roots)
     if not file.is_file():
-        raise SettingError(f"there is no head {file}")
-    try:
+        raise SettingError(f"head {file} does not exist; name a .safetensors file")
+    with in_one_line(f"head {file} is not a valid .safetensors file", SettingError):
         stored = load_file(file)
-    except SafetensorError as error:
-        raise SettingError(f"head {file} is no .safetensors file: {error}") from error
     weight = stored.get("weight")
     if weight is None or weight.ndim != 2 or weight.shape[1] != n_inputs:
         shape = "no weight" if weight is None else f"a weight of shape {tuple(weight.shape)}"

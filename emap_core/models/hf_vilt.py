@@ -10,26 +10,25 @@ from torch.nn import functional
 
 from emap_core.errors import SettingError
 from emap_core.models.hf import Checkpoint, FromCheckpoint, names_of_classes
-from emap_core.models.pictures import in_colours
 
 
 class Vilt(FromCheckpoint):
     """A joint encoder: embeddings are computed once, the transformer for every pair."""
 
+    def __init__(self, checkpoint: Checkpoint, classes: Sequence[str] | None) -> None:
+        super().__init__(checkpoint, classes)
+        # Answers are trained each by its own sigmoid; retrieval by a softmax over pairs, which does
+        # not say where a match begins.
+        self.has_threshold = checkpoint.architecture == "ViltForQuestionAnswering"
+
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
         """Return the words' numbers and which of them are no padding, shapes (B, length)."""
-        inputs = self._processor.tokenizer(
-            texts,
-            padding=True,
-            truncation=True,
-            max_length=self.model.config.max_position_embeddings,
-            return_tensors="pt",
-        ).to(self.device)
+        inputs = self._tokens.read(texts).to(self.device)
         return {"words": inputs["input_ids"], "seen": inputs["attention_mask"]}
 
     def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
         """Return the patches' embeddings, shape (B, patches, D), and which are no padding."""
-        embedded = [self._patches(image) for image in in_colours(images)]
+        embedded = [self._patches(image) for image in images]
         longest = max(patches.shape[1] for patches, _ in embedded)
         pads = [(patches, seen, longest - patches.shape[1]) for patches, seen in embedded]
         return {
@@ -48,9 +47,7 @@ class Vilt(FromCheckpoint):
         return logits
 
     def _patches(self, image: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        inputs = self._processor.image_processor(images=[image], return_tensors="pt").to(
-            self.device
-        )
+        inputs = self._pixels([image])
         # Of a large image the library takes a random part of the patches: always the same one.
         with torch.random.fork_rng(devices=[] if self.device.type == "cpu" else None):
             torch.manual_seed(0)

@@ -19,19 +19,16 @@ class VisualBert(FromCheckpoint):
     (regions, F): the dataset's ``image_inputs``.
     """
 
+    # The answers share a softmax, to which 0 is no more than any other number.
+    has_threshold = False
+
     def __init__(self, checkpoint: Checkpoint, classes: Sequence[str] | None = None) -> None:
         super().__init__(checkpoint, classes)
         self._answers = checkpoint.architecture == "VisualBertForQuestionAnswering"
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
         """Return the embedded words, shape (B, length, D), and which are no padding."""
-        words = self._processor(
-            texts,
-            padding=True,
-            truncation=True,
-            max_length=self.model.config.max_position_embeddings,
-            return_tensors="pt",
-        ).to(self.device)
+        words = self._tokens.read(texts).to(self.device)
         embedded = self.model.visual_bert.embeddings(words["input_ids"])
         return {"words": embedded, "seen": words["attention_mask"]}
 
@@ -41,7 +38,9 @@ class VisualBert(FromCheckpoint):
         # The library embeds regions after words; here there are none.
         no_words = torch.zeros(len(images), 0, dtype=torch.long, device=self.device)
         embedded = self.model.visual_bert.embeddings(
-            no_words, token_type_ids=no_words, visual_embeds=found.features.to(self.device)
+            no_words,
+            token_type_ids=no_words,
+            visual_embeds=found.features.to(self.device, self.dtype),
         )
         return {"regions": embedded, "seen": found.seen.to(self.device)}
 

@@ -1,0 +1,56 @@
+"""The files that a model is read from: where they may lie, and their content in short."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from emap_core.errors import SpecError
+from emap_core.roots import check_path, roots_of_environment
+
+
+def named_file(named_by: Path, name: object, what: str) -> Path:
+    """Return the path of a file that another one names, which has to lie beside it.
+
+    Raises
+    ------
+    SpecError
+        If the name leads out of the folder.
+    AccessError
+        If a link leads out of the folder, to where no file may be opened on this server.
+    """
+    folder = named_by.parent
+    path = Path(str(name))
+    if not isinstance(name, str) or not name or path.is_absolute() or ".." in path.parts:
+        raise SpecError(
+            f"{named_by} names the {what} {str(name)!r:.80}, which is not in its folder; put the "
+            f"{what} beside it and give its name alone"
+        )
+    check_links(folder, [folder / path])
+    return folder / path
+
+
+def check_links(folder: Path, files: Iterable[Path]) -> None:
+    """Raise an AccessError if a link leads to where no file may be opened on this server.
+
+    Parameters
+    ----------
+    folder : Path
+        Where files may lie besides the folders of the server's operator.
+    files : iterable of Path
+    """
+    roots = roots_of_environment()
+    if roots is None:
+        return
+    for file in files:
+        check_path("file", file, (folder, *roots))
+
+
+def digest(files: Iterable[Path], start: str = "") -> str:
+    """Return a hash of the names and the content of files, after `start`."""
+    found = hashlib.sha256(start.encode())
+    for file in files:
+        with file.open("rb") as opened:
+            found.update(file.name.encode() + hashlib.file_digest(opened, "sha256").digest())
+    return found.hexdigest()[:16]
