@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from emap_core.models import load_model
     from emap_core.runs import Run
 
+__version__ = "0.1.0"
+
 _HOME = {
     "Decomposition": "emap_core.decomposition",
     "EmapError": "emap_core.errors",
@@ -39,6 +41,7 @@ __all__ = [
     "Examples",
     "Gap",
     "Run",
+    "__version__",
     "compute",
     "compute_part",
     "decompose",

@@ -71,6 +71,7 @@ _RUN_SETTINGS: dict[str, dict[str, Any]] = {
         "help": "labels that are not classes of the model: error (default), wrong counts them as "
         "not right, skip leaves the examples out; told beside the result",
     },
+    "--name": {"help": "what to call the run wherever runs are listed"},
     "--fingerprint": {"metavar": "NAME", "help": "names a model that states no fingerprint"},
 }
 
@@ -395,6 +396,7 @@ def _print_run(run: Any) -> None:
     )
     if run.unknown_labels_note:
         print(f"Labels: {run.unknown_labels_note}.")
+    _print_origin(run)
     if run.notes or run.skipped:
         # With it come all figures, which take a moment to load.
         from emap_core.figures.visible import visible
@@ -406,6 +408,15 @@ def _print_run(run: Any) -> None:
         print("\n".join(f"  {visible(row)}" for row in run.skipped[:_MOST_SKIPPED]))
         if len(run.skipped) > _MOST_SKIPPED:
             print(f"  and {len(run.skipped) - _MOST_SKIPPED:,} more, all of them in --json")
+
+
+def _print_origin(run: Any) -> None:
+    from emap_core.runs.labels import made_from
+
+    if run.manifest.get("name"):
+        print(f"Name: {run.manifest['name']}")
+    for what, value in made_from(run.manifest).items():
+        print(f"{what}: {value}")
 
 
 def _print_preview(found: Any) -> None:

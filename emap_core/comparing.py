@@ -17,6 +17,7 @@ from emap_core.inference import GapDifference, gap_difference, holm, metric, pai
 from emap_core.inference.gap import Projection
 from emap_core.inference.population import population_of
 from emap_core.runs import Run
+from emap_core.runs.labels import run_labels
 
 
 def shared_metrics(runs: Sequence[Run]) -> list[str]:
@@ -25,15 +26,12 @@ def shared_metrics(runs: Sequence[Run]) -> list[str]:
 
 
 def run_names(runs: Sequence[Run]) -> list[str]:
-    """Return a short name for each run: its model, with its data or its id where that is needed."""
-    for form in ("{model}", "{model} on {dataset}", "{model} on {dataset} ({id})"):
-        names = [
-            form.format(model=run.manifest["model"], dataset=run.manifest["dataset"], id=run.id)
-            for run in runs
-        ]
-        if len(set(names)) == len(names):
-            break
-    return names
+    """Return a short name for each run: the one it was given, or its model where that will do."""
+    names = [str(run.manifest.get("name") or run.manifest["model"]) for run in runs]
+    if len(set(names)) == len(names):
+        return names
+    labels = run_labels({run.id: run.manifest for run in runs})
+    return [labels[run.id] for run in runs]
 
 
 def same_data(runs: Sequence[Run]) -> bool:

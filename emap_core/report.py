@@ -26,6 +26,7 @@ from emap_core.run_charts import (
     telling_examples,
 )
 from emap_core.runs import Run
+from emap_core.runs.labels import run_title
 from emap_core.runs.store import replacing
 
 MOST_ROWS = 200
@@ -88,7 +89,7 @@ def write_report(run: Run, path: Path, theme: Theme = LIGHT) -> None:
 
 def report_html(run: Run, theme: Theme = LIGHT) -> str:
     """Return the report of a run as a self-contained HTML page, light or dark."""
-    title = f"{run.manifest['model']} on {run.manifest['dataset']}"
+    title = run_title(run.manifest)
     verdict = run.verdict()
     sections = [
         _head(run, title),

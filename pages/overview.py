@@ -13,6 +13,7 @@ from emap_core.figures.style import bracket, measured, number, percent
 from emap_core.figures.visible import visible_table
 from emap_core.inference import Gap, Intervals, metric
 from emap_core.runs import Run
+from emap_core.runs.labels import made_from
 from pages import shared
 from pages.shared.example import examples_of
 from pages.shared.glossary import explain
@@ -323,7 +324,7 @@ def _show_details(run: Run, found: Intervals) -> None:
             else "not known",
             "Computed": str(manifest.get("created", ""))[:16].replace("T", " ") + " UTC",
             "Run": run.id,
-        }
+        } | made_from(manifest)
         for name in run.metrics:
             gap = _gap(run, name)
             tested = f"; p = {number(gap.p_value)}" if gap.p_value == gap.p_value else ""

@@ -20,6 +20,7 @@ from emap_core.figures.visible import visible_table
 from emap_core.jobs import Job, Work
 from emap_core.models import LOADERS as MODEL_LOADERS
 from emap_core.models.demo_networks import ARCHITECTURES
+from emap_core.runs.labels import LONGEST_NAME
 from pages import shared
 
 ANSWERS = {
@@ -311,7 +312,15 @@ def _settings() -> dict[str, Any]:
             **kept,
         )
         settings[f"{what}_arg"] = [line.strip() for line in typed.splitlines() if line.strip()]
-    return {name: value for name, value in settings.items() if value not in (None, [])}
+    settings["name"] = third.text_input(
+        "Name of the run",
+        key="run-name",
+        max_chars=LONGEST_NAME,
+        placeholder="late fusion, seed 0",
+        help="What to call it wherever runs are listed. You can change it on the start page.",
+        **kept,
+    ).strip()
+    return {name: value for name, value in settings.items() if value not in (None, "", [])}
 
 
 def _plan_of(work: Work) -> Job | None:

@@ -64,7 +64,7 @@ def test_the_plain_projection_can_be_asked_for(runs):
 
 def test_names_are_as_short_as_they_can_be(runs):
     assert run_names(runs) == ["staged", "additive"]
-    assert run_names([runs[0], runs[0]])[0] == "staged on examples (full)"
+    assert run_names([runs[0], runs[0]])[0] == "staged on examples"
 
 
 def test_markdown_and_latex_hold_the_same_cells(runs):
@@ -99,7 +99,7 @@ def test_examples_are_matched_by_id_and_the_most_different_come_first(runs):
     sizes = differences.difference.abs().to_numpy()
     assert (np.diff(sizes) <= 0).all()
     row = differences.iloc[0]
-    assert row.difference == second.interaction[row.id] - first.interaction[row.id]
+    assert row.difference == second.interaction_size[row.id] - first.interaction_size[row.id]
     assert row.prediction_first == first.prediction[row.id]
 
 

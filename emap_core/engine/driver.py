@@ -174,6 +174,8 @@ def compute(
         Cores that a worker takes, 1 by default; one GPU each where the cluster has them.
     fingerprint : str, optional
         Names a model that states none, so that its run can be resumed.
+    name : str, optional
+        What to call the run wherever runs are listed; `rename_run` changes it later.
 
     Returns
     -------
@@ -471,8 +473,9 @@ def _finished_before(folder: RunFolder, work: Work) -> bool:
     wishes = {
         "metrics": [*manifest["metrics"], *more],
         "resampling": work.settings.resampling,
+        "name": work.settings.name or manifest.get("name"),
     }
-    if any(manifest[name] != wish for name, wish in wishes.items()):
+    if any(manifest.get(name) != wish for name, wish in wishes.items()):
         folder.update_manifest(**wishes)
         renew_manifest_checksum(folder)
     return True
@@ -586,13 +589,15 @@ def _manifest(work: Work) -> dict[str, Any]:
         "error": None,
         "model": work.model_name,
         "dataset": work.dataset_name,
+        "name": work.settings.name,
+        "provenance": work.provenance,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "fingerprint": work.fingerprint,
         "fingerprints": work.fingerprints,
         "settings": {
             key: value
             for key, value in asdict(work.settings).items()
-            if key not in ("metrics", "fingerprint", "address")
+            if key not in ("metrics", "fingerprint", "address", "name")
         },
         "metrics": work.metrics,
         "has_threshold": work.scorer.has_threshold,

@@ -12,6 +12,7 @@ from emap_core.errors import SettingError
 from emap_core.inference.population import CLUSTERS, Cluster
 from emap_core.models.base import Output
 from emap_core.options import UNKNOWN_LABELS, UnknownLabels
+from emap_core.runs.labels import checked_name
 
 Method = Literal["exact", "sampled", "subsample"]
 METHODS = ("exact", "sampled", "subsample")
@@ -45,6 +46,7 @@ class Settings:
     n_resamples: int = 1000
     fingerprint: str | None = None
     unknown_labels: UnknownLabels = "error"
+    name: str | None = None
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -73,6 +75,7 @@ class Settings:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise SettingError(f"{name} is {value!r}; expected a whole number of at least 1")
+        object.__setattr__(self, "name", checked_name(self.name))
         if self.part is not None:
             _check_part(self.part, self.method, self.batch_size)
         if self.keep_classes is not None and self.keep == "sums":

@@ -20,6 +20,7 @@ from emap_core.decomposition.exact import example_shares
 from emap_core.decomposition.subsample import draw_examples
 from emap_core.engine.evaluate import Evaluator, Probe, Targets, bytes_per_pair, measure
 from emap_core.engine.plan import SECONDS_PER_TILE, Plan, order_texts, tile_shape
+from emap_core.engine.provenance import provenance
 from emap_core.engine.settings import Settings
 from emap_core.engine.space import to_space
 from emap_core.engine.states import (
@@ -57,6 +58,8 @@ class Work:
     images : UniqueImages
     model_name, dataset_name : str
         Short names for people and run ids.
+    provenance : dict
+        What model and data were made from, see `emap_core.engine.provenance`.
     fingerprints : dict
         Of ``model`` (None if it states none) and ``data``, and of ``train`` where it is given.
     device : str
@@ -95,6 +98,7 @@ class Work:
     task: Task
     model_name: str
     dataset_name: str
+    provenance: dict[str, Any]
     fingerprints: dict[str, str | None]
     train: Any
     device: str
@@ -289,6 +293,7 @@ def prepare(
     EmapError
         If model, data or settings do not fit together.
     """
+    given = (model, dataset, train)
     dataset_name = _name(dataset, "data", datasets.LOADERS)
     dataset = datasets.load_dataset(dataset, **(data_args or {}))
     _check_metrics(settings.metrics, dataset)
@@ -356,6 +361,13 @@ def prepare(
         task=task,
         model_name=model_name,
         dataset_name=dataset_name,
+        provenance=provenance(
+            *given,
+            model_args=model_args,
+            data_args=data_args,
+            train_args=train_args,
+            loaded=model,
+        ),
         fingerprints={
             "model": settings.fingerprint or scorer.fingerprint,
             "data": _fingerprint(dataset, cells),

@@ -27,8 +27,10 @@ class Work:
 
     @property
     def key(self) -> str:
-        """Eight hexadecimal digits that are the same for the same work."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:8]
+        """Eight hexadecimal digits that are the same for the same work, whatever it is called."""
+        work = asdict(self)
+        work["settings"].pop("name", None)
+        return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()[:8]
 
     def arguments(self) -> list[str]:
         """Return the work as arguments of the command line."""

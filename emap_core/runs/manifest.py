@@ -23,6 +23,7 @@ from emap_core.inference import metric
 from emap_core.inference.population import Cluster
 from emap_core.inference.scores import Space, Task
 from emap_core.options import UNKNOWN_LABELS
+from emap_core.runs.labels import checked_name
 
 FORMAT = 1
 """Version of the folder's layout; a folder of a newer one is refused, not guessed at."""
@@ -68,6 +69,13 @@ def _kind(expected: str, fits: Callable[[Any], bool]) -> Kind:
 def _is_text(value: Any) -> bool:
     # Half of a surrogate pair is valid JSON, and cannot be sent to a browser.
     return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)
+
+
+def _is_name(value: Any) -> bool:
+    try:
+        return _is_text(value) and checked_name(value) == value
+    except SettingError:
+        return False
 
 
 def _is_date(value: Any) -> bool:
@@ -148,6 +156,8 @@ AMOUNT = _kind(
 )
 METRIC = _kind("the name of a metric", _is_metric)
 OBJECT = record({})
+NAME = _kind("a name of one line", _is_name)
+_SOURCE = {"spec": Key(TEXT), "arguments": Key(OBJECT, {})}
 
 KEYS: dict[str, Key] = {
     "format": Key(whole(1, FORMAT), FORMAT),
@@ -155,6 +165,20 @@ KEYS: dict[str, Key] = {
     "error": Key(none_or(TEXT), None),
     "model": Key(TEXT),
     "dataset": Key(TEXT),
+    "name": Key(none_or(NAME), None),
+    "provenance": Key(
+        none_or(
+            record(
+                {
+                    "model": Key(record({**_SOURCE, "description": Key(OBJECT, {})})),
+                    "data": Key(record(_SOURCE)),
+                    "train": Key(none_or(record(_SOURCE)), None),
+                    "code": Key(record({"version": Key(TEXT), "source": Key(TEXT)})),
+                }
+            )
+        ),
+        None,
+    ),
     "created": Key(DATE),
     "fingerprint": Key(none_or(TEXT), None),
     "fingerprints": Key(record({"model": Key(none_or(TEXT), None), "data": Key(TEXT)})),

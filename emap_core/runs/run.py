@@ -607,6 +607,8 @@ class Run:
             "run": self.id,
             "model": manifest["model"],
             "dataset": manifest["dataset"],
+            "name": manifest.get("name"),
+            "provenance": manifest.get("provenance"),
         }
 
     def _subsample_record(self) -> dict[str, Any] | None:

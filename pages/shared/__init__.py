@@ -14,6 +14,7 @@ from pages.shared.entry import return_large_blocks, settle
 from pages.shared.escape import escaped, plain
 from pages.shared.layout import about, empty, header, link, next_step, say
 from pages.shared.progress import headline, newest, progress
+from pages.shared.run_menu import run_menu
 from pages.shared.runs import (
     all_runs,
     current_class,
@@ -77,6 +78,7 @@ __all__ = [
     "run_info",
     "run_key",
     "run_labels",
+    "run_menu",
     "say",
     "select",
     "select_class",

@@ -9,6 +9,7 @@ import streamlit as st
 
 from emap_core.figures.visible import visible
 from emap_core.runs import Run
+from emap_core.runs.labels import run_title
 from pages.shared.entry import inside_app
 from pages.shared.escape import escaped, plain
 from pages.shared.runs import damaged_runs, run_labels
@@ -67,7 +68,7 @@ def header(question: str, answer: str = "", run: Run | None = None) -> None:
     if answer:
         say(answer)
     if run is not None:
-        st.caption(plain(about(run.manifest)))
+        st.caption(plain(about(run.manifest, run_labels().get(run.id))))
 
 
 def say(sentence: str) -> None:
@@ -75,11 +76,11 @@ def say(sentence: str) -> None:
     st.html(f'<p style="font-size:1.25rem;line-height:1.5;margin:0">{escaped(sentence)}</p>')
 
 
-def about(manifest: Mapping[str, Any]) -> str:
-    """Return what a run is about in one line: model, data, numbers of examples, texts, images."""
+def about(manifest: Mapping[str, Any], label: str | None = None) -> str:
+    """Return what a run is about in one line: name, numbers of examples, texts, images."""
     skipped = len(manifest.get("skipped") or [])
     return (
-        f"{manifest.get('model', 'model')} on {manifest.get('dataset', 'data')} · "
+        f"{label or run_title(manifest)} · "
         f"{manifest.get('n_examples', 0):,} examples"
         + (f" ({skipped:,} left out)" if skipped else "")
         + " · "

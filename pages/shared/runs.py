@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,6 +12,7 @@ from emap_core.errors import RunError
 from emap_core.figures.visible import visible
 from emap_core.runs import Run, RunInfo, list_runs
 from emap_core.runs.folder import describe_run, holds_run, runs_root
+from emap_core.runs.labels import run_labels as labels_of
 from emap_core.runs.store import address, location
 from pages.shared.entry import inside_app
 from pages.shared.escape import plain
@@ -34,20 +34,18 @@ def run_labels() -> dict[str, str]:
 
     Streamlit tells the options of a choice apart by their labels alone.
     """
-    names = {
-        info.id: visible(
-            f"{info.manifest.get('model')} on {info.manifest.get('dataset')} "
-            f"({info.manifest.get('n_examples', 0):,})"
-        )
-        for info in finished_runs()
-    }
-    count = Counter(names.values())
-    return {i: f"{name} · {i}" if count[name] > 1 else name for i, name in names.items()}
+    labels = labels_of({info.id: info.manifest for info in finished_runs()})
+    return {run_id: visible(label) for run_id, label in labels.items()}
 
 
 def all_runs() -> list[RunInfo]:
     """Return the runs in whatever state, the newest first."""
     return _listed(address(runs_root()))
+
+
+def forget_lists() -> None:
+    """Read the list of runs anew: one of them was renamed or deleted."""
+    _listed.clear()
 
 
 @st.cache_resource(ttl=2, show_spinner=False)

@@ -45,3 +45,24 @@ def test_finished_runs_are_listed_and_a_damaged_one_says_so(open_page, words, ru
 def test_what_pages_import_is_kept_out_of_the_collections_after_clicks(open_page, no_runs):
     open_page("overview")
     assert gc.get_freeze_count() > 10_000
+
+
+def test_a_run_can_be_renamed_and_deleted_where_visitors_may_do_more_than_look(
+    open_page, words, runs_with_one, monkeypatch
+):
+    copy = runs_with_one.path.parent / "copy"
+    shutil.copytree(runs_with_one.path, copy)
+    try:
+        app = open_page("start")
+        box = next(b for b in app.text_input if "copy" in b.key)
+        box.set_value("late fusion").run()
+        assert "late fusion · 60 examples" in words(app)
+        next(b for b in app.checkbox if "copy" in b.key).check().run()
+        next(b for b in app.button if "copy" in (b.key or "")).click().run()
+        assert not copy.exists() and runs_with_one.path.exists()
+        assert "late fusion" not in words(app)
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)
+    monkeypatch.setenv("EMAP_MODE", "viewer")
+    app = open_page("start")
+    assert not app.text_input and not app.checkbox

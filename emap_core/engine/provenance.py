@@ -1,0 +1,95 @@
+"""What a run was made from: specs, arguments, weights and code, without folders of the machine."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from functools import cache
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from emap_core import __version__
+
+Json = dict[str, Any]
+
+
+def provenance(
+    model: Any,
+    data: Any,
+    train: Any = None,
+    *,
+    model_args: Json | None = None,
+    data_args: Json | None = None,
+    train_args: Json | None = None,
+    loaded: Any = None,
+) -> Json:
+    """Return what tells a run from one of another model, other data or other code.
+
+    Folders of this machine are left out: of an absolute path the last name stays, and a relative
+    one stays as it was given.
+
+    Parameters
+    ----------
+    model, data, train : str or object
+        As given to `compute`: specs, or the objects themselves.
+    model_args, data_args, train_args : dict, optional
+        Keyword arguments of the loaders.
+    loaded : model, optional
+        The model that was loaded; its ``description``, where it has one, tells weights and prompt.
+
+    Returns
+    -------
+    dict
+        ``model``, ``data`` and ``train`` (None without one), each with ``spec`` and ``arguments``;
+        ``model`` also with ``description``; ``code`` with ``version`` and ``source``.
+    """
+    description = getattr(loaded, "description", None)
+    return {
+        "model": _described(model, model_args)
+        | {"description": _readable(description) if isinstance(description, dict) else {}},
+        "data": _described(data, data_args),
+        "train": None if train is None else _described(train, train_args),
+        "code": {"version": __version__, "source": source_hash()},
+    }
+
+
+@cache
+def source_hash() -> str:
+    """Return twelve hexadecimal digits that change with any line of this package."""
+    root = Path(__file__).parents[1]
+    found = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        found.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return found.hexdigest()[:12]
+
+
+def _described(thing: Any, arguments: Json | None) -> Json:
+    if isinstance(thing, str):
+        prefix, colon, rest = thing.partition(":")
+        spec = f"{prefix}{colon}{_readable(rest)}"
+    else:
+        kind = thing if inspect.isfunction(thing) else type(thing)
+        spec = f"{kind.__module__}.{kind.__qualname__}, an object"
+    return {"spec": spec, "arguments": _readable(arguments or {})}
+
+
+def _readable(value: Any) -> Any:
+    """Return a value as JSON keeps it, without folders of this machine."""
+    if isinstance(value, dict):
+        return {str(key): _readable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_readable(inner) for inner in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str | Path):
+        return _without_folder(str(value))
+    # A long array or a model would fill the manifest.
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def _without_folder(text: str) -> str:
+    if text.startswith("~") or PurePosixPath(text).is_absolute():
+        return PurePosixPath(text).name
+    if PureWindowsPath(text).is_absolute():
+        return PureWindowsPath(text).name
+    return text

@@ -1,0 +1,127 @@
+"""What to call a run: the name that a person gave it, else one that says first what differs."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from emap_core.errors import SettingError
+
+Json = Mapping[str, Any]
+
+LONGEST_NAME = 120
+"""Characters of a run's name at most."""
+
+
+def checked_name(name: str | None) -> str | None:
+    """Return the name of a run without blanks around it, None for an empty one.
+
+    Raises
+    ------
+    SettingError
+        If it is too long or holds characters that cannot be seen.
+    """
+    if name is None:
+        return None
+    if not isinstance(name, str):
+        raise SettingError(f"name is {name!r}; write a text")
+    text = name.strip()
+    if len(text) > LONGEST_NAME:
+        raise SettingError(
+            f"name has {len(text)} characters; shorten it to {LONGEST_NAME} or fewer"
+        )
+    if any(unicodedata.category(character) in ("Cc", "Cf") for character in text):
+        raise SettingError("name has a control character; remove it")
+    return text or None
+
+
+def run_title(manifest: Json) -> str:
+    """Return the name that a run was given, else its model on its data."""
+    return str(manifest.get("name") or f"{manifest.get('model')} on {manifest.get('dataset')}")
+
+
+def run_labels(manifests: Mapping[str, Json]) -> dict[str, str]:
+    """Return a label for each run, no two alike.
+
+    Parameters
+    ----------
+    manifests : mapping of str to dict
+        The manifest of each run, by id.
+
+    Returns
+    -------
+    dict of str to str
+        The title; of runs of one title, first what tells them apart (arguments, weights, method,
+        number of examples, date), and where nothing does, the id.
+    """
+    alike = defaultdict(list)
+    for run_id, manifest in manifests.items():
+        alike[run_title(manifest)].append(run_id)
+    labels = {}
+    for title, ids in alike.items():
+        if len(ids) == 1:
+            labels[ids[0]] = title
+            continue
+        facts = {i: _facts(manifests[i]) for i in ids}
+        names = dict.fromkeys(name for own in facts.values() for name in own)
+        differing: list[str] = []
+        for name in names:
+            if len({facts[i].get(name) for i in ids}) > 1:
+                differing.append(name)
+            told = {i: _told(facts[i], differing) for i in ids}
+            if len(set(told.values())) == len(ids):
+                break
+        for i in ids:
+            unique = list(told.values()).count(told[i]) == 1
+            labels[i] = " · ".join([*filter(None, [told[i]]), title, *([] if unique else [i])])
+    return {run_id: labels[run_id] for run_id in manifests}
+
+
+def made_from(manifest: Json) -> dict[str, str]:
+    """Return what a run was made from, in words: spec and arguments of model and data, the code."""
+    made: Json = manifest.get("provenance") or {}
+    found = {}
+    for side, name in (("model", "Model"), ("data", "Data"), ("train", "Training data")):
+        one = made.get(side)
+        if one:
+            found[name] = _in_words(one)
+    for key, value in ((made.get("model") or {}).get("description") or {}).items():
+        found[f"Model, {key.replace('_', ' ')}"] = str(value)
+    code = made.get("code") or {}
+    if code:
+        found["EMAP Lens"] = f"{code.get('version')} ({code.get('source')})"
+    return found
+
+
+def _in_words(one: Json) -> str:
+    arguments = ", ".join(f"{key}={value}" for key, value in (one.get("arguments") or {}).items())
+    return f"{one.get('spec')} ({arguments})" if arguments else str(one.get("spec"))
+
+
+def _told(facts: Mapping[str, str], names: list[str]) -> str:
+    return ", ".join(facts[name] for name in names if name in facts)
+
+
+def _facts(manifest: Json) -> dict[str, str]:
+    """Return what may tell a run from others of its title, in the order in which people ask."""
+    made: Json = manifest.get("provenance") or {}
+    found = {}
+    for side in ("model", "data", "train"):
+        one: Json = made.get(side) or {}
+        for name, value in (one.get("arguments") or {}).items():
+            found[f"{side} {name}"] = f"{name}={value}"
+        if one.get("spec"):
+            found[f"{side} spec"] = str(one["spec"])
+    weights = (manifest.get("fingerprints") or {}).get("model")
+    settings: Json = manifest.get("settings") or {}
+    found["n_examples"] = f"{manifest.get('n_examples', 0):,} examples"
+    found["method"] = str(manifest.get("method"))
+    for name, value in settings.items():
+        if value is not None:
+            found[f"setting {name}"] = f"{name.replace('_', ' ')} {value}"
+    if weights:
+        found["weights"] = f"weights {str(weights)[:8]}"
+    found["created"] = str(manifest.get("created", ""))[:16].replace("T", " ")
+    return found
