@@ -16,7 +16,7 @@ from emap_core.decomposition.blocks import Blocks, Window
 from emap_core.errors import EmapError
 from emap_core.figures import column_names, interaction_heatmap, marked_window, waterfall
 from emap_core.figures.style import signed
-from emap_core.figures.visible import visible
+from emap_core.figures.visible import visible, visible_table
 from emap_core.runs import Run
 from pages import shared
 from pages.shared.interactions import (
@@ -205,7 +205,7 @@ def _show_numbers(run: Run, cell: Decomposition) -> None:
             }
         )
         table = table.dropna().sort_values("model", ascending=False)
-        st.dataframe(table, hide_index=True)
+        st.dataframe(visible_table(table), hide_index=True)
         if run.softmax:
             st.caption("Minus the mean over classes, which the softmax does not see.")
 
@@ -258,7 +258,8 @@ def _show_new_pair(run: Run) -> None:
             return
         st.image(image, width=160, alt="The image that was uploaded")
         table = pd.DataFrame({"class": column_names(run.classes, len(scores)), "model": scores})
-        st.dataframe(table.sort_values("model", ascending=False), hide_index=True)
+        table = table.sort_values("model", ascending=False)
+        st.dataframe(visible_table(table), hide_index=True)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model …")

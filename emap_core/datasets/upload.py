@@ -35,7 +35,10 @@ def receive(name: str, content: bytes, folder: Path) -> str:
     stem = re.sub(r"[^\w-]+", "-", path.stem).strip("-") or "upload"
     kind = path.suffix.lower().lstrip(".")
     if kind not in KINDS:
-        raise DatasetError(f"{name} is no .zip with a table and images, and no .parquet file")
+        raise DatasetError(
+            f"{name} is neither a .zip nor a .parquet file; pack the table and "
+            "its images into a .zip"
+        )
     home = folder / hashlib.sha256(content).hexdigest()[:16]
     if not home.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,12 +50,13 @@ def receive(name: str, content: bytes, folder: Path) -> str:
             if kind == "zip":
                 unpack(file, fresh / stem)
                 file.unlink()
+                _name_table(_top(fresh / stem), stem)
             # Only a file that is there as a whole takes its place.
             fresh.replace(home)
     if kind == "parquet":
         return f"parquet:{next(home.glob('*.parquet'))}"
     (unpacked,) = (path for path in home.iterdir() if path.is_dir())
-    return _spec_of(_top(unpacked), name, stem)
+    return _spec_of(_top(unpacked), name)
 
 
 def as_uploaded(words: str, folder: Path) -> str:
@@ -66,17 +70,33 @@ def _top(folder: Path) -> Path:
     return _top(inside[0]) if len(inside) == 1 and inside[0].is_dir() else folder
 
 
-def _spec_of(folder: Path, name: str, stem: str) -> str:
-    if any((folder / f"metadata{ending}").is_file() for ending in _TABLES):
+def _spec_of(folder: Path, name: str) -> str:
+    if _has_metadata(folder):
         return f"imagefolder:{folder}"
-    tables = sorted(path for path in folder.iterdir() if path.suffix.lower() in _TABLES)
+    tables = _tables(folder)
     if len(tables) != 1:
         has = " and ".join(path.name for path in tables) or "none"
         raise DatasetError(
             f"{name} has {has} of {', '.join('*' + ending for ending in _TABLES)} at its top; "
             "expected one table there that names the images"
         )
-    # Runs are named after their table; what it was called in the archive says less.
-    table = tables[0].rename(tables[0].with_stem(stem))
-    prefix = table.suffix.lower().lstrip(".").replace("tsv", "csv")
-    return f"{prefix}:{table}"
+    prefix = tables[0].suffix.lower().lstrip(".").replace("tsv", "csv")
+    return f"{prefix}:{tables[0]}"
+
+
+def _name_table(folder: Path, stem: str) -> None:
+    """Call the one table like the archive, once: runs are named after their table.
+
+    Whoever comes later with the same archive under another name finds it as the first named it.
+    """
+    tables = _tables(folder)
+    if len(tables) == 1 and not _has_metadata(folder):
+        tables[0].rename(tables[0].with_stem(stem))
+
+
+def _has_metadata(folder: Path) -> bool:
+    return any((folder / f"metadata{ending}").is_file() for ending in _TABLES)
+
+
+def _tables(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in _TABLES)

@@ -7,6 +7,8 @@ import re
 
 import pandas as pd
 
+from emap_core.spreadsheet import harmless
+
 _UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Controls, and what turns the letters around that follow, also those beside the text."""
 
@@ -22,7 +24,10 @@ def escape(text: object) -> str:
 
 
 def visible_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with `visible` names of columns and texts; other values stay as they are."""
+    """Return a table with `visible` names of columns and texts; other values stay as they are.
+
+    Whoever sees a table can export it, so no cell is a formula to a spreadsheet.
+    """
     shown = table.copy(deep=False)
     for at, kind in enumerate(shown.dtypes):
         if not pd.api.types.is_numeric_dtype(kind):
@@ -31,4 +36,4 @@ def visible_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _visible_if_text(value: object) -> object:
-    return visible(value) if isinstance(value, str) else value
+    return harmless(visible(value)) if isinstance(value, str) else value

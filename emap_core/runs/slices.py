@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from emap_core.spreadsheet import harmless
+
 Mask = NDArray[np.bool_]
 
 SHOWN = {
@@ -29,8 +31,6 @@ SHOWN = {
 
 _NEED_LABELS = ("helped", "hurt", "changed", "both_right", "both_wrong", "right", "wrong")
 _LONGEST_CODE = 2_000
-_MOST_POSITIONS = 1_000_000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True)
@@ -143,10 +143,12 @@ def encode_positions(positions: Sequence[int] | NDArray[np.intp]) -> str | None:
 
 def decode_positions(code: str, n_examples: int) -> NDArray[np.intp]:
     """Return the positions that a link holds; none where it is not a link of this kind."""
+    if len(code) > _LONGEST_CODE:
+        return np.empty(0, dtype=np.intp)
     try:
         packed = base64.urlsafe_b64decode(code + "=" * (-len(code) % 4))
-        # A few bytes of a forged link must not unpack to all memory.
-        text = zlib.decompressobj().decompress(packed, 8 * _MOST_POSITIONS).decode()
+        # A forged link must not unpack to more than all positions take.
+        text = zlib.decompressobj().decompress(packed, 8 * n_examples + 1_000).decode()
         steps = np.array([int(step) for step in text.split()], dtype=np.int64)
     except (ValueError, binascii.Error, zlib.error, OverflowError):
         return np.empty(0, dtype=np.intp)
@@ -165,9 +167,9 @@ def to_csv(examples: pd.DataFrame, mask: Mask) -> str:
 def safe_csv(table: pd.DataFrame) -> str:
     """Return a table as CSV in which no cell is a formula to a spreadsheet."""
     columns = {
-        _harmless(name): column
+        harmless(name): column
         if pd.api.types.is_numeric_dtype(column)
-        else [_harmless(value) for value in column]
+        else [harmless(value) for value in column]
         for name, column in table.items()
     }
     return str(pd.DataFrame(columns).to_csv(index=False))
@@ -200,7 +202,3 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return value if np.isfinite(value) else None
-
-
-def _harmless(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -13,6 +13,9 @@ from pages.shared.escape import plain
 KEYS = ("run", "example", "class", "slice", "view")
 """The keys of the URL; ids and names of things, never paths, modules or code."""
 
+_LONGEST = 20_000
+"""Characters of a key that somebody may have typed, and every page reads."""
+
 _REMEMBERED = "_selection"
 
 
@@ -103,7 +106,11 @@ def choose(
 def _current() -> dict[str, str]:
     # The sidebar's links drop the URL's keys; whoever comes by one gets back what they had.
     remembered: dict[str, str] = st.session_state.get(_REMEMBERED, {})
-    given = {key: st.query_params[key] for key in KEYS if st.query_params.get(key)}
+    given = {
+        key: st.query_params[key]
+        for key in KEYS
+        if 0 < len(st.query_params.get(key) or "") <= _LONGEST
+    }
     if given:
         st.session_state[_REMEMBERED] = given
         return given

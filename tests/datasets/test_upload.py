@@ -49,6 +49,13 @@ def test_a_zip_with_a_table_and_images_is_a_dataset(content, prefix, tmp_path):
     assert len(list(tmp_path.iterdir())) == 1, "the same file is kept once"
 
 
+def test_the_same_archive_under_a_second_name_leaves_the_first_visitors_table(tmp_path):
+    content = archive("data.csv", "image")
+    first = receive("mine.zip", content, tmp_path)
+    assert receive("yours.zip", content, tmp_path) == first
+    assert first.endswith("mine.csv") and len(load_dataset(first)) == 6
+
+
 def test_a_parquet_file_with_its_images_is_a_dataset(tmp_path):
     table = pd.DataFrame(
         {"text": ["a", "b"], "image": [{"bytes": png(i), "path": None} for i in range(2)]}
@@ -66,7 +73,7 @@ def test_a_parquet_file_with_its_images_is_a_dataset(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("notes.txt", b"hello", r"notes.txt is no .zip .* no .parquet"),
+        ("notes.txt", b"hello", r"notes.txt is neither a .zip nor a .parquet file"),
         ("broken.zip", b"hello", "broken"),
         ("two.zip", archive("a.csv", b__csv="x"), r"two.zip has a.csv and b.csv .* expected one"),
         ("none.zip", archive("a.txt"), "none.zip has none of"),

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import ast
+import base64
 import csv
 import io
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from emap_core.figures.visible import visible_table
 from emap_core.runs.slices import (
     SHOWN,
     Filter,
@@ -129,3 +134,51 @@ def test_csv_holds_ids_and_no_formulas(table):
 
 def test_the_name_of_a_column_is_no_formula_either():
     assert safe_csv(pd.DataFrame({"=1+1": [1], "b": ["@x"]})).splitlines() == ["'=1+1,b", "1,'@x"]
+
+
+def test_an_over_long_code_is_refused_before_it_is_decoded(monkeypatch):
+    bomb = base64.urlsafe_b64encode(zlib.compress(b"1 " * 4_000_000, 9)).decode()
+    assert len(bomb) > 2_000
+    short = base64.urlsafe_b64encode(zlib.compress(b"1 " * 500_000, 9)).decode()
+    assert len(short) < 2_000
+    assert len(decode_positions(short, 100)) <= 100
+    monkeypatch.setattr(base64, "urlsafe_b64decode", None)
+    assert decode_positions(bomb, 100).size == 0
+
+
+def test_a_carriage_return_in_a_cell_begins_no_row_of_its_own():
+    table = pd.DataFrame({"text": ["a\r=1+1", "b\r\n@x", "\r=2", "plain"]})
+    lines = safe_csv(table).splitlines()
+    assert "\r" not in safe_csv(table)
+    assert pd.read_csv(io.StringIO(safe_csv(table)))["text"].tolist() == [
+        "a\n=1+1",
+        "b\n@x",
+        "'\n=2",
+        "plain",
+    ]
+    assert lines[0] == "text"
+    # The same in what Streamlit's own export would write.
+    assert visible_table(table)["text"].tolist()[:3] == ["a\n=1+1", "b\n@x", "'\n=2"]
+    formulas = pd.DataFrame({"=a": ["=1", "+1", "-2.5", "-1+1", "@1", "\t=1", 3]})
+    assert list(visible_table(formulas)) == ["'=a"]
+    assert visible_table(formulas)["'=a"].tolist() == [
+        "'=1",
+        "+1",
+        "-2.5",
+        "'-1+1",
+        "'@1",
+        "'\t=1",
+        3,
+    ]
+
+
+def test_every_table_of_the_pages_that_can_be_exported_is_made_harmless():
+    pages = (Path(__file__).parents[2] / "pages").rglob("*.py")
+    found = [
+        ast.unparse(call.args[0])
+        for path in pages
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith(".dataframe")
+    ]
+    assert len(found) >= 8
+    assert [one for one in found if not one.startswith("visible_table(")] == []
