@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -13,6 +12,36 @@ from unicodedata import east_asian_width
 import plotly.graph_objects as go
 
 from emap_core.figures.visible import visible
+from emap_core.inference.digits import bracket, change, measured, number, percent, signed
+
+__all__ = [
+    "CONSTANT",
+    "DARK",
+    "FONT",
+    "FONT_SIZE",
+    "IMAGE",
+    "INTERACTION",
+    "LIGHT",
+    "PART_COLOURS",
+    "PART_HATCHES",
+    "TEXT",
+    "Theme",
+    "apply_style",
+    "bracket",
+    "change",
+    "column_names",
+    "in_hover",
+    "measured",
+    "new_figure",
+    "number",
+    "outline",
+    "pattern",
+    "percent",
+    "signed",
+    "signed_scale",
+    "theme_named",
+    "words",
+]
 
 TEXT = "#0072B2"
 IMAGE = "#E69F00"
@@ -142,54 +171,6 @@ def column_names(classes: Sequence[str], n_columns: int) -> list[str]:
     if n_columns == 1 and len(classes) == 2:
         return [f"{classes[1]} (rather than {classes[0]})"]
     return [str(name) for name in classes]
-
-
-def number(value: float) -> str:
-    """Return three significant figures: 0.0123, 1.23, 12.3, 1,230."""
-    if not math.isfinite(value):
-        return "not defined"
-    size = abs(value)
-    if size == 0:
-        return "0"
-    if size < 1e-4 or size >= 1e7:
-        return f"{value:.2e}".replace("-", "−")
-    places = max(0, 2 - math.floor(math.log10(float(f"{size:.2e}"))))
-    return f"{value:,.{places}f}".replace("-", "−")
-
-
-def signed(value: float) -> str:
-    """Return three significant figures with their sign: +1.23, −0.0456."""
-    return f"+{number(value)}" if value > 0 else number(value)
-
-
-def percent(share: float) -> str:
-    """Return a share of 1 as a percentage with one decimal: 42.1%."""
-    return f"{100 * share:.1f}%".replace("-", "−") if math.isfinite(share) else "not defined"
-
-
-def measured(value: float, unit: str) -> str:
-    """Return a metric's value: a percentage where its differences are points, else a number."""
-    return percent(value) if unit == "points" else number(value)
-
-
-def change(value: float, unit: str) -> str:
-    """Return a signed difference of two values: ``+19.0 points``, ``−0.0123``."""
-    if unit != "points" or not math.isfinite(value):
-        return signed(value)
-    return f"{'+' if value > 0 else ''}{_tenth(value)} points"
-
-
-def bracket(low: float, high: float, unit: str = "") -> str:
-    """Return an interval: ``[18.2, 19.8]``, in points where the unit is points."""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return "[no interval]"
-    show = _tenth if unit == "points" else number
-    return f"[{show(low)}, {show(high)}]"
-
-
-def _tenth(share: float) -> str:
-    # "+ 0.0" turns −0.04 points into 0.0, not −0.0.
-    return f"{round(100 * share, 1) + 0.0:.1f}".replace("-", "−")
 
 
 def _template(theme: Theme) -> go.layout.Template:
