@@ -1,5 +1,6 @@
 """What a decomposition says about performance, and how sure that is: arrays in, numbers out."""
 
+from emap_core.inference.cautions import cautions
 from emap_core.inference.difference import GapDifference, gap_difference, paired_difference
 from emap_core.inference.gap import Gap, Interval, Intervals
 from emap_core.inference.intervals import intervals
@@ -17,19 +18,28 @@ from emap_core.inference.names import label_names, prediction_names
 from emap_core.inference.scores import predict, probabilities
 from emap_core.inference.significance import holm
 from emap_core.inference.table import PROJECTIONS, projections, score_table
-from emap_core.inference.verdict import SMALLEST_GAP, Verdict, self_term_note, verdict
+from emap_core.inference.verdict import (
+    SHARE_THAT_MATTERS,
+    PairError,
+    Verdict,
+    self_term_note,
+    smallest_gap_of,
+    verdict,
+)
 
 __all__ = [
     "FLIPS",
     "KINDS",
     "PROJECTIONS",
-    "SMALLEST_GAP",
+    "SHARE_THAT_MATTERS",
     "Gap",
     "GapDifference",
     "Interval",
     "Intervals",
     "Metric",
+    "PairError",
     "Verdict",
+    "cautions",
     "default_metrics",
     "difference",
     "earned",
@@ -49,6 +59,7 @@ __all__ = [
     "proportions",
     "score_table",
     "self_term_note",
+    "smallest_gap_of",
     "verdict",
     "vqa_credit",
     "why_undefined",
