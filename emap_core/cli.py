@@ -74,6 +74,12 @@ _RUN_SETTINGS: dict[str, dict[str, Any]] = {
     "--name": {"help": "what to call the run wherever runs are listed"},
     "--fingerprint": {"metavar": "NAME", "help": "names a model that states no fingerprint"},
 }
+_MARGIN: dict[str, Any] = {
+    "type": float,
+    "metavar": "X",
+    "help": "the smallest gap that matters, in units of the first metric: 0.01 is 1 point of "
+    "accuracy, the default; 1%% of the best constant's score where the metric has units",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -158,6 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     form = show.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one object on standard output")
     form.add_argument("--csv", metavar="FILE", help="write the examples as a table")
+    show.add_argument("--margin", **_MARGIN)
     show.set_defaults(command=_show)
 
     check = commands.add_parser("check", help="compare a run's files with their checksums")
@@ -168,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("run", metavar="DIR", help="run folder or id")
     report.add_argument("--out", required=True, metavar="FILE")
     report.add_argument("--theme", choices=("light", "dark"), default="light")
+    report.add_argument("--margin", **_MARGIN)
     report.set_defaults(command=_report)
 
     figures = commands.add_parser("figures", help="write a run's figures as pictures for a paper")
@@ -315,11 +323,11 @@ def _show(arguments: argparse.Namespace) -> None:
 
     run = Run.load(arguments.run)
     if arguments.json:
-        print(json.dumps(run.record(), allow_nan=False))
+        print(json.dumps(run.record(arguments.margin), allow_nan=False))
     elif arguments.csv:
         run.write_examples(Path(arguments.csv))
     else:
-        _print_run(run)
+        _print_run(run, arguments.margin)
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -339,7 +347,8 @@ def _report(arguments: argparse.Namespace) -> None:
     from emap_core.report import write_report
     from emap_core.runs import Run
 
-    write_report(Run.load(arguments.run), Path(arguments.out), theme_named(arguments.theme))
+    run, path = Run.load(arguments.run), Path(arguments.out)
+    write_report(run, path, theme_named(arguments.theme), arguments.margin)
     print(arguments.out)
 
 
@@ -357,12 +366,14 @@ def _figures(arguments: argparse.Namespace) -> None:
         print(path)
 
 
-def _print_run(run: Any) -> None:
+def _print_run(run: Any, smallest_gap: float | None = None) -> None:
     import pandas as pd
 
     n = run.manifest
-    verdict = run.verdict()
+    verdict = run.verdict(smallest_gap)
     print("\n".join((verdict.sentence, *verdict.details)))
+    for warning in run.warnings:
+        print(f"Warning: {warning}")
     print()
     if run.metrics:
         table = run.table(intervals=True)
@@ -374,7 +385,9 @@ def _print_run(run: Any) -> None:
             for name in run.metrics
         }
         print(pd.DataFrame(shown, index=table.index.rename(None)).to_string())
+        print(f"95% intervals in brackets, {run.intervals().population}.")
         print()
+        _print_gaps(run)
         _print_spread(run)
     shares = run.shares.pooled_shares
     parts = ", ".join(
@@ -417,6 +430,25 @@ def _print_origin(run: Any) -> None:
         print(f"Name: {run.manifest['name']}")
     for what, value in made_from(run.manifest).items():
         print(f"{what}: {value}")
+
+
+def _print_gaps(run: Any) -> None:
+    from emap_core.inference import metric
+    from emap_core.inference.digits import bracket, change, p_value
+
+    adjusted = run.adjusted_p_values
+    for name in run.metrics:
+        gap, which = run.gap(name), metric(name)
+        if gap.difference != gap.difference:
+            continue
+        tested = p_value(gap.p_value)
+        if len(run.metrics) > 1 and adjusted[name] == adjusted[name]:
+            tested += f", {p_value(adjusted[name])} for {len(run.metrics)} metrics (Holm)"
+        print(
+            f"Gap in {which.label}: {change(gap.difference, which.unit)} "
+            f"{bracket(gap.low, gap.high, which.unit)}, {gap.population}; {tested}"
+        )
+    print()
 
 
 def _print_preview(found: Any) -> None:

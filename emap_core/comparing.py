@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import special
 
 from emap_core.errors import RunError
 from emap_core.figures.style import bracket, change, measured
-from emap_core.inference import GapDifference, gap_difference, holm, metric, paired_difference
+from emap_core.inference import Gap, GapDifference, gap_difference, holm, metric, paired_difference
 from emap_core.inference.gap import Projection
 from emap_core.inference.population import population_of
 from emap_core.runs import Run
@@ -59,8 +60,9 @@ def comparison_table(
     -------
     DataFrame
         Columns ``model``, ``dataset``, ``run``, ``n_examples`` and, for each metric M, ``M``,
-        ``M_emap``, ``M_gap``, ``M_gap_low``, ``M_gap_high`` and ``M_p_value``, adjusted for the
-        number of runs (Holm).
+        ``M_emap``, ``M_gap``, ``M_gap_low``, ``M_gap_high``, each run's own 95% limits;
+        ``M_p_value``, adjusted for the number of runs (Holm); ``M_verdict``, each run's own kind;
+        and ``M_measurable``, whether the gap is above 0 when their number is taken into account.
     """
     chosen = shared_metrics(runs) if metrics is None else list(metrics)
     table = pd.DataFrame(
@@ -79,7 +81,25 @@ def comparison_table(
         table[f"{name}_gap_low"] = [gap.low for gap in gaps]
         table[f"{name}_gap_high"] = [gap.high for gap in gaps]
         table[f"{name}_p_value"] = holm([gap.p_value for gap in gaps])
+        table[f"{name}_verdict"] = [run.verdict(metric=name).kind for run in runs]
+        table[f"{name}_measurable"] = _measurable(gaps, table[f"{name}_p_value"])
     return table
+
+
+def _measurable(gaps: Sequence[Gap], adjusted: pd.Series) -> list[bool]:
+    """Return which gaps are above 0, at 5% for all of them together.
+
+    By the adjusted p-value; where there is none, by limits widened for the number of gaps
+    (Bonferroni).
+    """
+    wider = float(special.ndtri(1 - 0.025 / len(gaps)) / special.ndtri(0.975))
+    return [
+        bool(
+            gap.low > 0
+            and (p < 0.05 if p == p else gap.difference > wider * (gap.difference - gap.low))
+        )
+        for gap, p in zip(gaps, adjusted, strict=True)
+    ]
 
 
 def readable_table(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

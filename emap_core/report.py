@@ -10,7 +10,7 @@ from plotly.offline import get_plotlyjs
 from emap_core.figures import LIGHT, Chart, Theme, mode_ends
 from emap_core.figures.style import bracket, measured, percent
 from emap_core.figures.visible import escape
-from emap_core.inference import metric
+from emap_core.inference import Verdict, metric
 from emap_core.run_charts import (
     MOST_POINTS,
     contributions_chart,
@@ -56,6 +56,7 @@ _STYLE = """
 body { font: 16px/1.5 "Source Sans 3", "Source Sans Pro", system-ui, sans-serif; color: var(--ink);
   background: var(--paper); max-width: 1000px; margin: 0 auto; padding: 24px 16px 64px; }
 h1 { font-size: 1.9rem; margin: 0; } h2 { font-size: 1.35rem; margin: 48px 0 8px; }
+.warning { border-left: 3px solid var(--ink); padding-left: 8px; }
 .verdict { font-size: 1.3rem; margin: 16px 0 4px; } .about { color: var(--quiet); margin: 0 0 8px; }
 figure { margin: 8px 0; } table { border-collapse: collapse; font-size: .95rem; }
 td, th { border-bottom: 1px solid var(--faint); padding: 4px 12px 4px 0; text-align: left;
@@ -71,7 +72,9 @@ img { max-height: 128px; max-width: 100%; border: 1px solid var(--faint); border
 """
 
 
-def write_report(run: Run, path: Path, theme: Theme = LIGHT) -> None:
+def write_report(
+    run: Run, path: Path, theme: Theme = LIGHT, smallest_gap: float | None = None
+) -> None:
     """Write a run as one HTML file that needs no network and nothing installed.
 
     Parameters
@@ -82,17 +85,20 @@ def write_report(run: Run, path: Path, theme: Theme = LIGHT) -> None:
     theme : Theme
         `LIGHT` or `DARK`; figures are drawn for one of them, so the file does not follow its
         reader's.
+    smallest_gap : float, optional
+        The smallest gap that matters; see `Run.verdict`.
     """
+    page = report_html(run, theme, smallest_gap)
     with replacing(Path(path)) as temporary:
-        temporary.write_text(report_html(run, theme), encoding="utf-8")
+        temporary.write_text(page, encoding="utf-8")
 
 
-def report_html(run: Run, theme: Theme = LIGHT) -> str:
+def report_html(run: Run, theme: Theme = LIGHT, smallest_gap: float | None = None) -> str:
     """Return the report of a run as a self-contained HTML page, light or dark."""
     title = run_title(run.manifest)
-    verdict = run.verdict()
+    verdict = run.verdict(smallest_gap)
     sections = [
-        _head(run, title),
+        _head(run, title, verdict),
         _performance(run, theme),
         _decisions(run, theme),
         _shares(run, theme),
@@ -122,10 +128,12 @@ def _ground(theme: Theme) -> str:
     )
 
 
-def _head(run: Run, title: str) -> str:
+def _head(run: Run, title: str, verdict: Verdict) -> str:
     about = run.manifest
-    verdict = run.verdict()
     details = "".join(f"<p>{escape(detail)}</p>" for detail in verdict.details)
+    details += "".join(
+        f'<p class="warning"><b>Warning.</b> {escape(warning)}</p>' for warning in run.warnings
+    )
     return (
         f"<h1>{escape(title)}</h1>"
         f'<p class="verdict">{escape(verdict.sentence)}</p>{details}'
@@ -150,7 +158,7 @@ def _skipped(run: Run) -> str:
 
 
 def _performance(run: Run, theme: Theme) -> str:
-    if not run.metrics:
+    if not run.metrics or run.shared_by_all is not None:
         return ""
     table = run.table(intervals=True)
     header = "".join(
@@ -174,11 +182,12 @@ def _performance(run: Run, theme: Theme) -> str:
         "<h2>What interactions are worth</h2>"
         + _figure(gap_chart(run, theme), "gap")
         + f'<div class="scroll"><table><tr><th></th>{header}</tr>{"".join(rows)}</table></div>'
+        f'<p class="about">95% intervals in brackets, {escape(run.intervals().population)}.</p>'
     )
 
 
 def _decisions(run: Run, theme: Theme) -> str:
-    if run.labels is None or not run.decides:
+    if run.labels is None or not run.decides or run.shared_by_all is not None:
         return ""
     drawn = _figure(decisions_chart(run, theme), "decisions")
     return f"<h2>Right and wrong, with interactions and without</h2>{drawn}"
@@ -236,7 +245,7 @@ def _example(run: Run, i: int, row: object, theme: Theme) -> str:
         for label, name in (
             ("true", "label"),
             ("the model", "prediction"),
-            ("without interactions", "prediction_emap_leave_one_out"),
+            ("without interactions", "prediction_without"),
         )
         if getattr(row, name) is not None
     ]

@@ -25,6 +25,7 @@ from emap_core.figures import (
 )
 from emap_core.inference import metric
 from emap_core.runs import Run
+from emap_core.runs.slices import correct_without, prediction_without
 
 MOST_POINTS = 10_000
 EXAMPLES = 6
@@ -35,9 +36,9 @@ _KINDS = {"logits": "the logit", "log_probabilities": "the log probability"}
 def run_charts(run: Run, theme: Theme = LIGHT) -> dict[str, Callable[[], Chart]]:
     """Return what draws each figure of a run's report, by a name that can be a file's."""
     charts: dict[str, Callable[[], Chart]] = {}
-    if run.metrics:
+    if run.metrics and run.shared_by_all is None:
         charts["gap"] = lambda: gap_chart(run, theme)
-    if run.labels is not None and run.decides:
+    if run.labels is not None and run.decides and run.shared_by_all is None:
         charts["decisions"] = lambda: decisions_chart(run, theme)
     charts["shares"] = lambda: shares_chart(run, theme)
     charts["contributions"] = lambda: contributions_chart(run, theme)
@@ -58,7 +59,7 @@ def gap_chart(run: Run, theme: Theme = LIGHT) -> Chart:
 def decisions_chart(run: Run, theme: Theme = LIGHT) -> Chart:
     """Draw right and wrong with interactions and without, of a labelled run that decides."""
     examples = run.examples()
-    return confusion_pair(examples.correct, examples.correct_emap_leave_one_out, theme=theme)
+    return confusion_pair(examples.correct, correct_without(examples), theme=theme)
 
 
 def shares_chart(run: Run, theme: Theme = LIGHT) -> Chart:
@@ -119,8 +120,12 @@ def main_modes(run: Run) -> Modes | None:
 
 
 def telling_examples(run: Run) -> pd.DataFrame:
-    """Return the examples with the largest interactions, flips first, no text or image twice."""
+    """Return the examples with the largest interactions, flips first, no text or image twice.
+
+    Beside the run's own columns there is ``prediction_without``, that without interactions.
+    """
     examples = run.examples()
+    examples["prediction_without"] = prediction_without(examples)
     flips = examples.flip.ne("same") if run.decides else examples.interaction_size.gt(0)
     ranked = examples.assign(flips=flips).sort_values(
         ["flips", "interaction_size"], ascending=False, kind="stable"

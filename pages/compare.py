@@ -110,7 +110,10 @@ def _run_widget(runs: list[Run]) -> None:
 def _answer(table: pd.DataFrame, names: list[str], name: str) -> str:
     which = metric(name)
     table = table.assign(name=names).sort_values(f"{name}_gap", ascending=False)
-    sure = table[table[f"{name}_gap_low"] > 0]
+    table = table[table[f"{name}_verdict"] != "not_measurable"]
+    if table.empty:
+        return "Not measurable: in each run, all examples share one text or one image."
+    sure = table[table[f"{name}_measurable"]]
     if sure.empty:
         return f"None of them measurably, by {which.label}."
     gains = [
@@ -144,8 +147,9 @@ def _show_scores(
     shown = readable_table(table, names)
     st.dataframe(visible_table(shown), hide_index=True)
     st.caption(
-        "EMAP with each example’s own pair left out; differences in brackets with 95% intervals; "
-        "p of no difference, adjusted for the number of runs (Holm)."
+        "EMAP with each example’s own pair left out. In brackets each run’s own 95% interval, "
+        f"{_populations(runs)}, not adjusted for the number of runs; p of no difference is "
+        "adjusted for it (Holm), and measurably means that this p is below 0.05."
     )
     place = _place_of_gaps(runs, name) if _are_paired(runs) else st.container()
     with st.container(horizontal=True):
@@ -158,6 +162,10 @@ def _show_scores(
                 label, text, file, mime, on_click="ignore", icon=":material/download:"
             )
     return place
+
+
+def _populations(runs: list[Run]) -> str:
+    return " or ".join(dict.fromkeys(run.intervals().population for run in runs))
 
 
 def _are_paired(runs: list[Run]) -> bool:

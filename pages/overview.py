@@ -11,7 +11,7 @@ from emap_core import inference
 from emap_core.figures import confusion_pair, gap_dumbbell, variance_shares
 from emap_core.figures.style import bracket, measured, number, percent
 from emap_core.figures.visible import visible_table
-from emap_core.inference import Gap, Intervals, metric
+from emap_core.inference import Intervals, metric
 from emap_core.runs import Run
 from emap_core.runs.labels import made_from
 from pages import shared
@@ -51,14 +51,17 @@ def _page() -> None:
     if not run.has_intervals:
         _compute_intervals(run)
     found = run.intervals()
-    smallest = _smallest_gap(run)
-    verdict = run.verdict(smallest)
+    verdict = shared.verdict_of(run)
     shared.header(QUESTION, verdict.sentence, run)
     for sentence in (*verdict.details, *run.notes):
         shared.text(sentence)
+    for warning in run.warnings:
+        st.warning(shared.plain(warning), icon=":material/warning:")
     if run.metrics:
-        _ask_smallest_gap(run, smallest)
-        _show_gaps(run)
+        if verdict.smallest_gap is not None:
+            _ask_smallest_gap(run, verdict.smallest_gap)
+        if run.shared_by_all is None:
+            _show_gaps(run)
         _show_table(run, found)
     else:
         shared.empty(
@@ -89,33 +92,27 @@ def _compute_intervals(run: Run) -> None:
     st.rerun()
 
 
-def _smallest_gap(run: Run) -> float:
-    try:
-        given = float(shared.view("smallest"))
-    except ValueError:
-        return inference.SMALLEST_GAP
-    return given if 0 < given < 1e6 else inference.SMALLEST_GAP
-
-
 def _ask_smallest_gap(run: Run, smallest: float) -> None:
     which = metric(run.metrics[0])
     in_points = which.unit == "points"
     scale = 100.0 if in_points else 1.0
+    default = run.verdict().smallest_gap or smallest
+    lowest, highest = which.range
     st.session_state["smallest-gap"] = smallest * scale
 
     def changed() -> None:
         value = st.session_state["smallest-gap"] / scale
-        default = value == inference.SMALLEST_GAP
-        shared.set_view(smallest=None if default else f"{value:g}")
+        as_before = abs(value - default) < 1e-9 * default
+        shared.set_view(smallest=None if as_before else f"{value:.6g}")
 
     with st.popover("What counts as small?", icon=":material/tune:", type="tertiary"):
         st.number_input(
             f"The smallest gap that matters to you, {'points of ' if in_points else ''}"
             f"{which.label}",
-            min_value=0.1 if in_points else 0.001,
-            max_value=50.0 if in_points else 1000.0,
-            step=0.5 if in_points else 0.01,
-            format="%.1f" if in_points else "%.3f",
+            min_value=scale * default / 100,
+            max_value=scale * min(1000 * default, 0.5 * (highest - lowest)),
+            step=scale * default / 2,
+            format="%.3g",
             key="smallest-gap",
             on_change=changed,
             help="The sentence above says whether the gap is larger than this, smaller, or "
@@ -123,14 +120,8 @@ def _ask_smallest_gap(run: Run, smallest: float) -> None:
         )
 
 
-def _gap(run: Run, name: str) -> Gap:
-    gap = run.gap(name)
-    # With a single text or image there is nothing to leave out from.
-    return gap if gap.projected == gap.projected else run.gap(name, "emap")
-
-
 def _show_gaps(run: Run) -> None:
-    gaps = {_capital(metric(name).label): _gap(run, name) for name in run.metrics}
+    gaps = {_capital(metric(name).label): run.gap(name) for name in run.metrics}
     if all(gap.full != gap.full for gap in gaps.values()):
         return
     chart = shared.drawn("gaps", run, lambda theme: gap_dumbbell(gaps, theme=theme))
@@ -151,8 +142,9 @@ def _show_table(run: Run, found: Intervals) -> None:
     st.table(words, border="horizontal", hide_index=True)
     st.caption(
         shared.plain(
-            f"95% intervals in brackets, N = {run.manifest['n_examples']:,}. ↑ more is better, "
-            f"↓ less is better. {inference.self_term_note(run.decomposition)}"
+            f"95% intervals in brackets, {found.population}, N = {run.manifest['n_examples']:,}. "
+            "↑ more is better, ↓ less is better. "
+            f"{inference.self_term_note(run.decomposition)}"
         )
     )
     for note in found.notes:
@@ -216,7 +208,7 @@ def _show_shares(run: Run, found: Intervals) -> None:
 
 def _show_decisions(run: Run, found: Intervals) -> None:
     examples = examples_of(run)
-    if examples["flip"].isna().all():
+    if examples["flip"].isna().all() or run.shared_by_all is not None:
         return
     if not run.metrics or examples["correct"].isna().all():
         st.subheader("What kinds of examples there are", anchor=False)
@@ -326,7 +318,7 @@ def _show_details(run: Run, found: Intervals) -> None:
             "Run": run.id,
         } | made_from(manifest)
         for name in run.metrics:
-            gap = _gap(run, name)
+            gap = run.gap(name)
             tested = f"; p = {number(gap.p_value)}" if gap.p_value == gap.p_value else ""
             adjusted = run.adjusted_p_values[name]
             if tested and len(run.metrics) > 1 and adjusted == adjusted:

@@ -22,7 +22,8 @@ QUESTION = "How do I show it to others?"
 
 def _page() -> None:
     run = shared.require_run(QUESTION)
-    shared.header(QUESTION, run.verdict().sentence, run)
+    verdict = shared.verdict_of(run)
+    shared.header(QUESTION, verdict.sentence, run)
     st.subheader("One file for a colleague", anchor=False)
     st.markdown(
         "The report is a single HTML file: the verdict, every figure to hover over, pictures and "
@@ -30,7 +31,7 @@ def _page() -> None:
     )
     st.download_button(
         "Download the report",
-        lambda: _report(shared.run_key(run), run),
+        lambda: _report(shared.run_key(run), verdict.smallest_gap, run),
         f"{run.id}.html",
         "text/html",
         type="primary",
@@ -102,8 +103,8 @@ def _show_figures(run: Run) -> None:
 
 
 @st.cache_data(max_entries=2, show_spinner=False)
-def _report(key: tuple[str, str], _run: Run) -> str:
-    return report_html(_run)
+def _report(key: tuple[str, str], smallest_gap: float | None, _run: Run) -> str:
+    return report_html(_run, smallest_gap=smallest_gap)
 
 
 def _examples(run: Run) -> str:

@@ -2,22 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Literal
 
 import numpy as np
+from scipy import optimize, special
 
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.subsample import SubsampledDecomposition
+from emap_core.errors import SettingError
+from emap_core.inference.digits import bracket, limit, measured, number, p_value, whole
 from emap_core.inference.gap import Gap
 from emap_core.inference.metrics import Metric, metric
 from emap_core.inference.scores import Space
 
-Kind = Literal["relies", "small", "none", "undecided", "hurts", "variance", "undefined"]
+Kind = Literal[
+    "relies",
+    "helps",
+    "equivalent",
+    "no_gain",
+    "hurts",
+    "undecided",
+    "not_measurable",
+    "variance",
+    "undefined",
+]
 
-SMALLEST_GAP = 0.01
-"""Gaps below this do not matter unless the user says otherwise: 1 point."""
+IN_WORDS: dict[Kind, str] = {
+    "relies": "relies on interactions",
+    "helps": "interactions help, by how much is open",
+    "equivalent": "no meaningful use of interactions",
+    "no_gain": "no gain that would matter",
+    "hurts": "interactions hurt",
+    "undecided": "undecided",
+    "not_measurable": "not measurable",
+    "variance": "no labels",
+    "undefined": "not defined",
+}
+"""Each kind of verdict in a few words, for tables."""
+
+SHARE_THAT_MATTERS = 0.01
+"""Gaps below this do not matter unless the user says otherwise: 1 point, or 1% of a metric's own
+scale (see `Metric.spread`)."""
+
+_POWER = 0.8
+_TAIL = 0.975
+_Z = float(special.ndtri(_TAIL))
+_ZP = float(special.ndtri(_POWER))
+
+_OTHER_FITS = {
+    "text_only": "the model’s text side alone",
+    "image_only": "the model’s image side alone",
+    "linear_text": "a linear model of the encoded texts",
+    "linear_image": "a linear model of the encoded images",
+    "linear_both": "a linear model of both encoded sides",
+}
 
 
 @dataclass(frozen=True)
@@ -27,30 +68,115 @@ class Verdict:
     Attributes
     ----------
     kind : str
-        ``relies``, ``small``, ``none``, ``undecided`` or ``hurts``; ``variance`` without labels,
-        ``undefined`` where the metric is, or nothing varies.
+        ``relies`` (the interval lies above the smallest gap that matters), ``helps`` (above 0),
+        ``equivalent`` (within the smallest gap on both sides), ``no_gain`` (below the smallest
+        gap), ``hurts`` (below 0), ``undecided``; ``not_measurable`` where nothing can be
+        recombined, ``variance`` without labels, ``undefined`` where the metric is, or nothing
+        varies.
     sentence : str
         The verdict with its numbers.
     details : tuple of str
-        Further sentences: where variance and decisions disagree, and what was measured.
+        Further sentences: what another additive rule does, where variance and decisions disagree,
+        what was measured and for whom it holds.
+    warnings : tuple of str
+        Where the numbers lean on few examples; see `emap_core.inference.cautions`.
+    metric : str or None
+        The metric that the sentence is about.
+    smallest_gap : float or None
+        The smallest gap that matters, in units of the metric.
     """
 
     kind: Kind
     sentence: str
     details: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    metric: str | None = None
+    smallest_gap: float | None = None
 
     def __str__(self) -> str:
         return " ".join((self.sentence, *self.details))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "kind": self.kind,
+            "sentence": self.sentence,
+            "details": list(self.details),
+            "warnings": list(self.warnings),
+            "metric": self.metric,
+            "smallest_gap": self.smallest_gap,
+        }
+
+
+@dataclass(frozen=True)
+class PairError:
+    """The part of an interval that comes from scoring a part of the pairs.
+
+    Attributes
+    ----------
+    half_width : float
+        Half the width of the 95% interval from the choice of pairs alone.
+    n_pairs, n_grid : int
+        Pairs that were scored, and all that could be.
+    """
+
+    half_width: float
+    n_pairs: int
+    n_grid: int
+
+
+def smallest_gap_of(which: Metric, constant: float | None = None) -> float:
+    """Return the smallest gap of a metric that matters unless the user says otherwise.
+
+    Parameters
+    ----------
+    which : Metric
+    constant : float, optional
+        The score of the best constant, which metrics with units are measured by.
+
+    Returns
+    -------
+    float
+        0.01 of a share or a correlation; 1% of the constant's score where the metric has units.
+        Where that is 0 or not known, 0.01.
+    """
+    known = constant is not None and isfinite(constant) and constant != 0
+    scale = abs(constant) if which.spread == "constant" and known and constant else 1.0
+    return SHARE_THAT_MATTERS * scale
+
+
+def check_smallest_gap(given: float, which: Metric) -> float:
+    """Return a smallest gap as the user gave it.
+
+    Raises
+    ------
+    SettingError
+        If no gap of this metric can be as large, or it is not above 0.
+    """
+    lowest, highest = which.range
+    largest = highest - lowest
+    if not (0 < given < largest and isfinite(given)):
+        hint = "; 0.01 is 1 point" if which.unit == "points" else ""
+        below = f" and below {largest:g}" if isfinite(largest) else ""
+        raise SettingError(
+            f"the smallest gap that matters is {given:g}; expected a number above 0{below}, in "
+            f"units of {which.label}{hint}"
+        )
+    return float(given)
 
 
 def verdict(
     gap: Gap | None,
     *,
-    smallest_gap: float = SMALLEST_GAP,
+    smallest_gap: float | None = None,
+    scores: Mapping[str, float] | None = None,
     interaction_share: float | None = None,
     decisions_changed: int | None = None,
     space: Space = "logits",
+    pairs: PairError | None = None,
+    shared_by_all: str | None = None,
     why_undefined: str | None = None,
+    warnings: tuple[str, ...] = (),
 ) -> Verdict:
     """Return what a gap and its interval say about interactions.
 
@@ -58,58 +184,224 @@ def verdict(
     ----------
     gap : Gap or None
         None without labels: then the sentence speaks of variance alone.
-    smallest_gap : float
-        The smallest gap that matters, in units of the metric (0.01 of accuracy is 1 point).
+    smallest_gap : float, optional
+        The smallest gap that matters, in units of the metric (0.01 of accuracy is 1 point); by
+        default `smallest_gap_of` the metric.
+    scores : mapping of str to float, optional
+        The metric of the table's other rows, by name: ``constant``, ``text_only`` and so on.
     interaction_share : float, optional
         Share of the variance that interactions carry, pooled over classes.
     decisions_changed : int, optional
         Examples that the projection decides differently.
     space : str
         What was projected.
+    pairs : PairError, optional
+        Where a part of the pairs was scored: what that adds to the interval.
+    shared_by_all : str, optional
+        ``"text"`` or ``"image"`` where all examples share one, so that nothing can be recombined.
     why_undefined : str, optional
         Why the gap is NaN, if it is.
+    warnings : tuple of str
+        To hand on.
+
+    Raises
+    ------
+    SettingError
+        If `smallest_gap` is not a possible gap above 0.
     """
+    if shared_by_all is not None:
+        return Verdict(
+            "not_measurable",
+            f"Not measurable: all examples share one {shared_by_all}.",
+            (
+                "Interactions show where texts and images can be recombined, which takes at least "
+                "two of each. That the projection equals the model here says nothing about them.",
+            ),
+        )
     if gap is None:
         return _of_variance(interaction_share, space)
+    which = metric(gap.metric)
+    given = scores or {}
+    if smallest_gap is None:
+        smallest = smallest_gap_of(which, given.get("constant"))
+    else:
+        smallest = check_smallest_gap(smallest_gap, which)
+
+    def said(kind: Kind, sentence: str, *details: str) -> Verdict:
+        return Verdict(kind, sentence, details, warnings, which.name, smallest)
+
     if interaction_share is not None and not isfinite(interaction_share):
-        return Verdict(
+        return said(
             "undefined",
             "No text and no image changes what the model says: there is nothing to split into "
             "parts.",
         )
-    which = metric(gap.metric)
     if not isfinite(gap.difference):
         reason = why_undefined or "too little is left to compute it from"
-        return Verdict("undefined", f"{_capital(which.label)} is undefined here: {reason}.")
-    disagreement = _disagreement(interaction_share, decisions_changed, gap.n_examples, space)
-    details = (*disagreement, _measured(gap))
-    if not (isfinite(gap.low) and isfinite(gap.high)):
-        sentence = (
-            f"Undecided: {_amount(gap.difference, which)} of {which.label}, with no interval."
-        )
-        return Verdict("undecided", sentence, details)
-
-    fall = _fall(gap, which)
-    within = -smallest_gap < gap.low and gap.high < smallest_gap
-    if within and (gap.low > 0 or gap.high < 0):
-        return Verdict("small", f"Measurable but small: without interactions {fall}.", details)
-    if within:
-        sentence = (
-            f"No use of interactions that would matter: {which.label} changes by "
-            f"{_difference(gap.difference, gap.low, gap.high, which)}. On this data an additive "
-            "model built from this one does as well."
-        )
-        return Verdict("none", sentence, details)
-    if gap.low > 0:
-        sentence = f"This model relies on interactions: without them {fall}."
-        return Verdict("relies", sentence, details)
-    if gap.high < 0:
-        return Verdict("hurts", f"Interactions hurt here: without them {fall}.", details)
-    sentence = (
-        f"Undecided: {_difference(gap.difference, gap.low, gap.high, which)}. "
-        f"About {_examples_needed(gap, smallest_gap):,} examples would settle it."
+        return said("undefined", f"{_capital(which.label)} is undefined here: {reason}.")
+    about = (
+        *_other_fits(gap, which, smallest, given),
+        *_disagreement(interaction_share, decisions_changed, gap.n_examples, space),
     )
-    return Verdict("undecided", sentence, details)
+    measured_as = _measured(gap, which, smallest, given.get("constant"))
+    if not (isfinite(gap.low) and isfinite(gap.high)):
+        sentence = f"Undecided: {_of(gap.difference, which)}, with no interval."
+        return said("undecided", sentence, *about, measured_as)
+
+    shown = _Shown(gap, which, smallest)
+    if -smallest < gap.low and gap.high < smallest:
+        return said("equivalent", shown.equivalent, *about, shown.equivalence, measured_as)
+    if gap.low >= smallest:
+        return said(
+            "relies", f"This model relies on interactions: {shown.fall}.", *about, measured_as
+        )
+    if gap.low > 0:
+        sentence = f"Interactions help; by how much is open: {shown.difference}."
+        return said("helps", sentence, *about, measured_as)
+    if gap.high < 0:
+        return said("hurts", f"Interactions hurt here: {shown.fall}.", *about, measured_as)
+    if gap.high < smallest:
+        return said("no_gain", shown.no_gain, *about, measured_as)
+    sentence = (
+        f"Undecided: {shown.difference}; {shown.excluded}. {_settled_by(gap, smallest, pairs)}"
+    )
+    return said("undecided", sentence, *about, _CHANCE, measured_as)
+
+
+_CHANCE = (
+    "That number would settle it with a chance of 80%, if the gap is as estimated and the new "
+    "examples are like these."
+)
+
+
+class _Shown:
+    """The numbers of a gap in words, with as many digits as the verdict needs."""
+
+    def __init__(self, gap: Gap, which: Metric, smallest: float) -> None:
+        self._gap, self._which, self._smallest = gap, which, smallest
+        # A limit must not seem to lie where another verdict begins.
+        self._lines = (-smallest, 0.0, smallest)
+        self.difference = self._interval(gap.difference, gap.low, gap.high)
+
+    def _interval(self, value: float, low: float, high: float) -> str:
+        return f"{_of(value, self._which)} {bracket(low, high, self._which.unit, self._lines)}"
+
+    @property
+    def fall(self) -> str:
+        gap, which = self._gap, self._which
+        verb = "falls" if gap.projected < gap.full else "rises"
+        low, high = (gap.low, gap.high) if gap.difference >= 0 else (-gap.high, -gap.low)
+        amount = f"{_amount(abs(gap.difference), which)} "
+        return (
+            f"without them {which.label} {verb} from {measured(gap.full, which.unit)} to "
+            f"{measured(gap.projected, which.unit)}, by {amount}"
+            f"{bracket(low, high, which.unit, self._lines)}"
+        )
+
+    @property
+    def equivalent(self) -> str:
+        gap, which = self._gap, self._which
+        limits = bracket(gap.low, gap.high, which.unit, self._lines)
+        return (
+            f"No meaningful use of interactions: {which.label} changes by "
+            f"{_amount(gap.difference, which)} {limits}. An additive approximation of this model "
+            f"performs as well, to within {whole(self._smallest, which.unit)}."
+        )
+
+    @property
+    def equivalence(self) -> str:
+        gap, which = self._gap, self._which
+        reach = max(abs(gap.low), abs(gap.high))
+        p = p_value(equivalence_p_value(gap, self._smallest))
+        sentence = f"Two one-sided tests of equivalence: {p}"
+        if limit(reach, which.unit) != limit(0.0, which.unit):
+            sentence += (
+                f"; the same would hold for any smallest gap above {_at(reach, which, self._lines)}"
+            )
+        if not gap.low <= 0 <= gap.high:
+            sentence = f"The difference is more than chance, and less than what matters. {sentence}"
+        return f"{sentence}."
+
+    @property
+    def no_gain(self) -> str:
+        gap, which = self._gap, self._which
+        limits = bracket(gap.low, gap.high, which.unit, self._lines)
+        return (
+            f"No gain that would matter: {which.label} changes by {_amount(gap.difference, which)} "
+            f"{limits}; a gain of {whole(self._smallest, which.unit)} is excluded."
+        )
+
+    @property
+    def excluded(self) -> str:
+        gap, which = self._gap, self._which
+        sentence = f"a gain above {_at(gap.high, which, self._lines)} is excluded"
+        if -self._smallest < gap.low < 0:
+            sentence += f", and so is a loss above {limit(-gap.low, which.unit, self._lines)}"
+        return sentence
+
+
+def equivalence_p_value(gap: Gap, smallest_gap: float) -> float:
+    """Return the p-value of two one-sided tests that a gap lies within ± the smallest one.
+
+    Each side is tested with the distance of the estimate from its own limit, so that the p-value
+    is below 2.5% just where the 95% interval lies within (Schuirmann 1987).
+    """
+    freedom = gap.degrees_of_freedom
+    reach = float(special.stdtrit(freedom, _TAIL)) if freedom >= 1 else _Z
+    sides = (
+        (gap.difference - gap.low, smallest_gap + gap.difference),
+        (gap.high - gap.difference, smallest_gap - gap.difference),
+    )
+    p = 0.0
+    for half_width, distance in sides:
+        if half_width <= 0:
+            p = max(p, float(distance <= 0))
+            continue
+        t = reach * distance / half_width
+        p = max(p, float(special.stdtr(freedom, -t) if freedom >= 1 else special.ndtr(-t)))
+    return p
+
+
+def units_needed(
+    difference: float, half_width: float, n_units: float, smallest_gap: float
+) -> float:
+    """Return how many units would settle whether a gap matters, with a chance of 80%.
+
+    It is settled when the 95% interval lies above 0 or within ± the smallest gap that matters,
+    whichever takes fewer units, if the estimate is the true gap: N (h / 1.96)² times the smaller
+    of (2.80 / |g|)² and (z / (s − |g|))², never below N. z is 2.80 where one of the two ends is
+    near, 3.24 where both are equally near (g = 0).
+
+    Parameters
+    ----------
+    difference : float
+        The gap as estimated, g.
+    half_width : float
+        Of its 95% interval, h.
+    n_units : float
+        Examples, texts or images that were drawn, N.
+    smallest_gap : float
+        s, in units of the metric like g and h.
+    """
+    g = abs(difference)
+    error = half_width / _Z
+    factors = [((_Z + _ZP) / g) ** 2] if g > 0 else []
+    if g < smallest_gap:
+        factors.append(_steepness_within(g, smallest_gap) ** 2)
+    return n_units * max(error**2 * min(factors), 1.0)
+
+
+def _steepness_within(g: float, smallest_gap: float) -> float:
+    """Return 1 / standard error at which an interval lies within ± the smallest gap in 80%."""
+    near, far = smallest_gap - g, smallest_gap + g
+
+    def excess(steepness: float) -> float:
+        inside = special.ndtr(near * steepness - _Z) + special.ndtr(far * steepness - _Z) - 1.0
+        return float(inside) - _POWER
+
+    # Both ends at the distance of the near one ask for the most.
+    highest = (_Z + float(special.ndtri((1 + _POWER) / 2))) / near
+    return float(optimize.brentq(excess, (_Z + _ZP) / near * (1 - 1e-9), highest * (1 + 1e-9)))
 
 
 def self_term_note(decomposition: Decomposition) -> str:
@@ -117,7 +409,7 @@ def self_term_note(decomposition: Decomposition) -> str:
     weight = _own_weight(decomposition)
     return (
         f"The plain EMAP of an example contains the model's own prediction for it, on average with "
-        f"weight {_significant(weight)}, which can make its gap too small; the leave-one-out gap "
+        f"weight {number(weight)}, which can make its gap too small; the leave-one-out gap "
         "is free of this, and is the one to report."
     )
 
@@ -163,60 +455,138 @@ def _disagreement(
     )
 
 
-def _measured(gap: Gap) -> str:
+def _settled_by(gap: Gap, smallest: float, pairs: PairError | None) -> str:
+    half_width = (gap.high - gap.low) / 2
+    needed = units_needed(gap.difference, half_width, gap.n_units, smallest)
+    if pairs is None or not pairs.half_width > 0:
+        return f"About {_units(needed, gap)} would settle it."
+    growth = needed / gap.n_units
+    of_pairs = min(pairs.half_width / half_width, 1.0) ** 2
+    of_examples, wanted = 1.0 - of_pairs, 1.0 / growth
+    if of_pairs >= of_examples and of_examples < wanted:
+        enough = pairs.n_pairs * of_pairs / (wanted - of_examples)
+        return (
+            f"{_pairs(enough, pairs)} would settle it: most of the interval comes from the choice "
+            "of pairs, not from that of examples."
+        )
+    if of_examples > of_pairs and of_pairs < wanted:
+        enough = gap.n_units * of_examples / (wanted - of_pairs)
+        return (
+            f"About {_units(enough, gap)} would settle it: most of the interval comes from the "
+            "choice of examples, not from that of pairs."
+        )
+    both = _pairs(growth * pairs.n_pairs, pairs)
+    return f"{both} and about {_units(needed, gap)} would settle it."
+
+
+def _pairs(enough: float, pairs: PairError) -> str:
+    if enough >= pairs.n_grid:
+        return f"Scoring the whole grid, {pairs.n_grid:,} pairs in place of {pairs.n_pairs:,},"
+    return f"About {_about(enough, pairs.n_pairs):,} pairs in place of {pairs.n_pairs:,}"
+
+
+def _units(needed: float, gap: Gap) -> str:
+    count = f"{_about(needed, gap.n_units):,} {gap.unit}"
+    if gap.cluster == "both":
+        other = "images" if gap.unit == "texts" else "texts"
+        return f"{count}, and {other} in proportion,"
+    return count if gap.cluster == "none" else f"{count}, with as many examples each,"
+
+
+def _about(needed: float, at_least: int) -> int:
+    return max(int(float(f"{needed:.2g}")), at_least)
+
+
+def _other_fits(
+    gap: Gap, which: Metric, smallest: float, scores: Mapping[str, float]
+) -> tuple[str, ...]:
+    """Return where another rule without interactions does as well as the projection or better.
+
+    The projection minimises squared distance over all recombinations. Another rule without
+    interactions may decide better on the pairs of the data, and then the gap is more than what
+    interactions are needed for. A constant is such a rule, and so is either side alone.
+    """
+    sign = 1.0 if which.higher_is_better else -1.0
+    sentences = []
+    constant = scores.get("constant", float("nan"))
+    if isfinite(constant) and sign * (gap.projected - constant) <= 0:
+        sentences.append(_no_better_than_constant(gap, which, smallest, constant))
+    others = {
+        words: scores[row]
+        for row, words in _OTHER_FITS.items()
+        if isfinite(scores.get(row, float("nan")))
+    }
+    best = max(others, key=lambda words: sign * others[words], default=None)
+    if best is not None and sign * (others[best] - gap.projected) >= smallest:
+        left = sign * (gap.full - others[best])
+        shown = measured(others[best], which.unit)
+        needs = (
+            f"interactions are needed for about {_amount(left, which)} of the gap, and not more"
+            if left > 0
+            else "the model itself does no better, so that nothing here needs interactions"
+        )
+        sentences.append(
+            f"Another rule without interactions does better than the projection: {best} reaches "
+            f"{shown}, and {needs}."
+        )
+    return tuple(sentences)
+
+
+def _no_better_than_constant(gap: Gap, which: Metric, smallest: float, constant: float) -> str:
+    sign = 1.0 if which.higher_is_better else -1.0
+    shown = measured(constant, which.unit)
+    left = sign * (gap.full - constant)
+    if left <= 0:
+        return (
+            f"Neither the model nor its projection does better than the best constant, {shown}: "
+            "the gap says little about what the model knows."
+        )
+    if sign * (constant - gap.projected) < smallest:
+        return (
+            f"The projection does no better than the best constant, {shown}: all that the model "
+            "knows beyond it takes text and image together."
+        )
+    return (
+        f"The projection, {measured(gap.projected, which.unit)}, does worse than the best "
+        f"constant, {shown}, which needs no interactions either: interactions are needed for about "
+        f"{_amount(left, which)} of the gap, and the rest shows that the projection is fitted to "
+        "pairs that the data does not have."
+    )
+
+
+def _measured(gap: Gap, which: Metric, smallest: float, constant: float | None) -> str:
     name = {
         "emap_leave_one_out": "leave-one-out projection",
         "emap": "plain projection, which contains each example's own prediction",
     }[gap.projection]
-    return f"Measured against the {name}, on {gap.n_examples:,} examples; 95% interval in brackets."
-
-
-def _fall(gap: Gap, which: Metric) -> str:
-    verb = "falls" if gap.projected < gap.full else "rises"
-    size = abs(gap.difference)
-    low, high = sorted((abs(gap.low), abs(gap.high)))
+    by_default = smallest == smallest_gap_of(which, constant)
+    share = (
+        f", 1% of the best constant’s {which.label}"
+        if by_default and which.spread == "constant" and constant
+        else ""
+    )
     return (
-        f"{which.label} {verb} from {_level(gap.full, which)} to {_level(gap.projected, which)}, "
-        f"by {_difference(size, low, high, which)}"
+        f"Measured against the {name}, on {gap.n_examples:,} examples; 95% interval in brackets, "
+        f"{gap.population}. The smallest gap that matters is {whole(smallest, which.unit)}{share}."
     )
 
 
-def _difference(value: float, low: float, high: float, which: Metric) -> str:
-    if which.unit == "points":
-        limits = f"[{_fixed(100 * low)}, {_fixed(100 * high)}]"
-    else:
-        limits = f"[{_significant(low)}, {_significant(high)}]"
-    return f"{_amount(value, which)} {limits}"
+def _of(value: float, which: Metric) -> str:
+    """Return a difference with what it is of, where that would not be clear: accuracy is."""
+    return _amount(value, which) + ("" if which.name == "accuracy" else f" of {which.label}")
 
 
 def _amount(value: float, which: Metric) -> str:
-    return f"{_fixed(100 * value)} points" if which.unit == "points" else _significant(value)
+    return f"{limit(value, which.unit)} points" if which.unit == "points" else number(value)
 
 
-def _level(value: float, which: Metric) -> str:
-    return f"{_fixed(100 * value)}%" if which.unit == "points" else _significant(value)
-
-
-def _examples_needed(gap: Gap, smallest_gap: float) -> int:
-    half_width = (gap.high - gap.low) / 2
-    size = abs(gap.difference)
-    # An estimate below the smallest gap is settled when its interval leaves out either end.
-    target = min(smallest_gap, max(size, smallest_gap - size))
-    needed = gap.n_examples * max(half_width / target, 1.0) ** 2
-    return int(float(f"{needed:.2g}"))
+def _at(value: float, which: Metric, lines: tuple[float, ...]) -> str:
+    shown = limit(value, which.unit, lines)
+    return f"{shown} points" if which.unit == "points" else shown
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f}%" if share >= 0.1 else f"{_significant(100 * share, 2)}%"
-
-
-def _fixed(value: float) -> str:
-    return f"{value:.1f}".replace("-0.0", "0.0").replace("-", "−")
-
-
-def _significant(value: float, digits: int = 3) -> str:
-    shown = f"{value:#.{digits}g}" if abs(value) >= 1e-3 or value == 0 else f"{value:.1g}"
-    return shown.rstrip(".").replace("-", "−")
+    return f"{100 * share:.0f}%" if share >= 0.1 else f"{number(100 * share)}%"
 
 
 def _words(space: Space) -> str:

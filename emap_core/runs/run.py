@@ -17,7 +17,7 @@ from emap_core.decomposition.exact import PARTS
 from emap_core.decomposition.sampled import SampledDecomposition, SampledFit
 from emap_core.decomposition.subsample import BLOCK_ROWS, SubsampledDecomposition
 from emap_core.errors import RunError
-from emap_core.inference import Gap, Interval, Verdict, sampled
+from emap_core.inference import Gap, Interval, PairError, Verdict, sampled
 from emap_core.inference.gap import RECORD_VERSION
 from emap_core.inference.metrics import Space, Task
 from emap_core.inference.population import Population, population_of
@@ -520,27 +520,83 @@ class Run:
             **self.manifest["resampling"],
         }
 
-    def verdict(self, smallest_gap: float = inference.SMALLEST_GAP) -> Verdict:
-        """Return what the first metric's leave-one-out gap says, in a sentence."""
+    @property
+    def shared_by_all(self) -> str | None:
+        """What all examples share one of, so that nothing can be recombined; else None."""
+        single = [side for side in ("text", "image") if self.manifest[f"n_{side}s"] < 2]
+        return " and one ".join(single) or None
+
+    def verdict(self, smallest_gap: float | None = None, metric: str | None = None) -> Verdict:
+        """Return what a metric's leave-one-out gap says, in a sentence.
+
+        Parameters
+        ----------
+        smallest_gap : float, optional
+            The smallest gap that matters, in units of the metric (0.01 of accuracy is 1 point); by
+            default 0.01, or 1% of the best constant's score where the metric has units.
+        metric : str, optional
+            One of `metrics`; the first by default.
+
+        Raises
+        ------
+        SettingError
+            If `smallest_gap` is not a possible gap above 0.
+        RunError
+            If the run has no such metric.
+        """
         share = float(self.shares.pooled_shares[2])
-        if not self.metrics:
-            return inference.verdict(None, interaction_share=share, space=self.space)
-        flips = self._flips
-        gap = self.gap(self.metrics[0])
-        if not np.isfinite(gap.difference):
-            # A single text or image: only the plain projection exists.
-            gap = self.gap(self.metrics[0], "emap")
+        shared = self.shared_by_all
+        if not self.metrics or shared is not None:
+            return inference.verdict(
+                None, interaction_share=share, space=self.space, shared_by_all=shared
+            )
+        name = metric or self.metrics[0]
+        gap, flips = self.gap(name), self._flips
         return inference.verdict(
             gap,
             smallest_gap=smallest_gap,
+            scores=self.table()[name].to_dict(),
             interaction_share=share,
             decisions_changed=None if flips is None else int((flips != "same").sum()),
             space=self.space,
+            pairs=self._pair_error(gap),
             why_undefined=None
             if self.labels is None
-            else inference.why_undefined(
-                self.metrics[0], self.labels, self.decomposition.logits, self.task
-            ),
+            else inference.why_undefined(name, self.labels, self.decomposition.logits, self.task),
+            warnings=self._cautions[name],
+        )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Where the numbers of any metric lean on few examples, in sentences."""
+        if self.shared_by_all is not None:
+            return ()
+        return tuple(dict.fromkeys(one for name in self.metrics for one in self._cautions[name]))
+
+    @cached_property
+    def _cautions(self) -> dict[str, tuple[str, ...]]:
+        return {
+            name: inference.cautions(
+                name,
+                self.labels,
+                self.scores("full"),
+                self.scores("emap_leave_one_out"),
+                self.task,
+                self.space,
+                classes=self.classes,
+                gap=self.gap(name),
+            )
+            for name in self.metrics
+            if self.labels is not None
+        }
+
+    def _pair_error(self, gap: Gap) -> PairError | None:
+        if self.sampled is None:
+            return None
+        return PairError(
+            self._pair_sampling()[gap.metric][gap.projection].reach,
+            self.manifest["n_pairs_evaluated"],
+            self.manifest["n_texts"] * self.manifest["n_images"],
         )
 
     def examples(self) -> pd.DataFrame:
@@ -568,8 +624,15 @@ class Run:
         with replacing(path) as temporary:
             temporary.write_text(to_csv(self._examples, np.ones(len(self.ids), dtype=bool)))
 
-    def record(self) -> dict[str, Any]:
-        """Return the numbers of the run as one JSON-able object; what is not computed is None."""
+    def record(self, smallest_gap: float | None = None) -> dict[str, Any]:
+        """Return the numbers of the run as one JSON-able object; what is not computed is None.
+
+        Parameters
+        ----------
+        smallest_gap : float, optional
+            See `verdict`; of the first metric.
+        """
+        verdict = self.verdict(smallest_gap)
         points, found = self.table(), self.intervals()
         manifest = self.manifest
         return {
@@ -603,7 +666,14 @@ class Run:
             "notes": self.notes,
             "dtype": manifest.get("dtype"),
             "unknown_labels": self.manifest["unknown_labels"],
-            "verdict": str(self.verdict()),
+            "verdict": str(verdict),
+            "verdict_kind": verdict.kind,
+            "smallest_gap": verdict.smallest_gap,
+            "warnings": list(self.warnings),
+            "verdicts": {
+                name: (self.verdict(metric=name) if place else verdict).to_json()
+                for place, name in enumerate(self.metrics)
+            },
             "run": self.id,
             "model": manifest["model"],
             "dataset": manifest["dataset"],
@@ -695,7 +765,13 @@ class Run:
             return None
         earned = inference.earned(inference.predict(scores, self.task, self.space), self.labels)
         # Of several annotators, two of ten or more agree.
-        return earned >= (self.labels.shape[1] if self.task == "multilabel" else 0.5)
+        right = earned >= (self.labels.shape[1] if self.task == "multilabel" else 0.5)
+        undefined = np.isnan(scores).any(axis=1)
+        if not undefined.any():
+            return right
+        known = right.astype(object)
+        known[undefined] = None
+        return known
 
     def _kept(self, name: str) -> dict[str, Any] | None:
         try:

@@ -30,6 +30,7 @@ from pages.shared.runs import (
     run_labels,
     select_class,
     select_example,
+    verdict_of,
 )
 from pages.shared.selection import (
     choose,
@@ -94,6 +95,7 @@ __all__ = [
     "text",
     "theme",
     "thumbnail",
+    "verdict_of",
     "view",
     "view_key",
 ]

@@ -24,15 +24,36 @@ TERMS = {
         "no example helps to predict itself. It is not the number in the published papers; that "
         "is plain EMAP, which looks a little better than it should on small data."
     ),
+    "verdict": (
+        "What the interval of the gap allows, beside the smallest gap that matters: relies, helps, "
+        "no meaningful use, no gain that would matter, hurts, undecided, or not measurable where "
+        "all examples share one text or image. It is not a statement about the task: another "
+        "model, or this one trained anew, may come to another verdict."
+    ),
+    "smallest gap that matters": (
+        "The change below which you would not care: 1 point of a share, 0.01 of a correlation, and "
+        "1% of what the best constant scores where a metric has units, unless you set it. It is "
+        "not a result but a choice, best made before looking."
+    ),
     "gap": (
         "What a metric loses when the model is replaced by its EMAP; positive means that "
         "interactions help. A small gap speaks of this model on this data, and does not say that "
         "the task needs no interactions."
     ),
     "interval": (
-        "The range in brackets, which in 95 of 100 repetitions, with new texts or images or both "
-        "as it says, would hold the true value. It says nothing of data of another kind or of the "
-        "model trained anew."
+        "The range in brackets, which in 95 of 100 repetitions with new data from the population "
+        "named beside it would hold the true value. It says nothing of data of another kind or of "
+        "the model trained anew."
+    ),
+    "population": (
+        "Whom an interval speaks of: new examples where each has its own text and image, new texts "
+        "and new images where either repeats, or new ones of one side with the other held as it "
+        "is. It is not wider than that: what is held fixed may give another number elsewhere."
+    ),
+    "warning": (
+        "A note that a number leans on few examples: a hundredth of them carry most of a gap, few "
+        "decisions differ, a class has fewer than ten, or few texts or images were drawn. It is "
+        "not an error: the number is right for these data, and its interval is rough."
     ),
     "recombination": (
         "A text of the data scored with an image of the data, whether or not they belong "

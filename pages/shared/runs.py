@@ -8,15 +8,16 @@ from typing import NoReturn
 
 import streamlit as st
 
-from emap_core.errors import RunError
+from emap_core.errors import RunError, SettingError
 from emap_core.figures.visible import visible
+from emap_core.inference import Verdict
 from emap_core.runs import Run, RunInfo, list_runs
 from emap_core.runs.folder import describe_run, holds_run, runs_root
 from emap_core.runs.labels import run_labels as labels_of
 from emap_core.runs.store import address, location
 from pages.shared.entry import inside_app
 from pages.shared.escape import plain
-from pages.shared.selection import select, selected
+from pages.shared.selection import select, selected, view
 
 
 def finished_runs() -> list[RunInfo]:
@@ -84,6 +85,14 @@ def run_key(run: Run) -> tuple[str, str]:
 def known_verdict(run: Run) -> str | None:
     """Return a run's verdict if its interval was computed before, None rather than to wait."""
     return run.verdict().sentence if run.has_intervals else None
+
+
+def verdict_of(run: Run) -> Verdict:
+    """Return a run's verdict by the smallest gap of the view, the usual one where it has none."""
+    try:
+        return run.verdict(float(view("smallest")))
+    except (ValueError, SettingError):
+        return run.verdict()
 
 
 def current_run() -> Run | None:
