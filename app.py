@@ -7,10 +7,12 @@ from pathlib import Path
 import streamlit as st
 
 from emap_core.errors import EmapError
+from emap_core.options import speak
 from pages import shared
 
 HOUSE = Path(__file__).parent
 
+speak("browser")
 st.set_page_config(
     page_title="EMAP Lens",
     page_icon=str(HOUSE / "assets" / "logo.svg"),

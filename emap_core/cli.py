@@ -407,8 +407,6 @@ def _print_run(run: Any, smallest_gap: float | None = None) -> None:
         + (f", weights in {n['dtype']}" if n.get("dtype") else "")
         + f"; {_KEPT[n['keep']]} kept in {run.path}"
     )
-    if run.unknown_labels_note:
-        print(f"Labels: {run.unknown_labels_note}.")
     _print_origin(run)
     if run.notes or run.skipped:
         # With it come all figures, which take a moment to load.

@@ -20,6 +20,7 @@ from emap_core.figures.visible import visible_table
 from emap_core.jobs import Job, Work
 from emap_core.models import LOADERS as MODEL_LOADERS
 from emap_core.models.demo_networks import ARCHITECTURES
+from emap_core.options import BOXES, TYPED
 from emap_core.runs.labels import LONGEST_NAME
 from pages import shared
 
@@ -30,7 +31,11 @@ ANSWERS = {
     "sums": "Sums only: small, for the table and the scatter",
 }
 NONE = {"label": "(no labels)", "regions": "(no regions)"}
-LEAVE_OUT = "Leave out rows with something wrong"
+UNKNOWN = {
+    "error": "The run does not start",
+    "wrong": "They count as not right",
+    "skip": "Their examples are left out",
+}
 KEPT = {"grid": "the whole grid", "classes": "the grid of some classes", "sums": "sums only"}
 
 
@@ -133,7 +138,6 @@ def _name(job: Job) -> str:
 
 def _said(error: str) -> str:
     """Return what a job's error says to somebody who clicks, safe inside Markdown."""
-    error = error.replace("(--skip-bad leaves such rows out)", f"(“{LEAVE_OUT}” goes on without)")
     return shared.plain(as_uploaded(error, uploads()))
 
 
@@ -202,7 +206,7 @@ def _columns(data: str) -> list[str]:
         start = taken or none
         offered = names if none is None else [none, *names]
         chosen = side.selectbox(
-            what.capitalize(),
+            BOXES[f"{what}_column"],
             offered,
             None if start is None else offered.index(start),
             key=f"run-column-{what}-{data}",
@@ -211,7 +215,7 @@ def _columns(data: str) -> list[str]:
         if chosen is not None and chosen != start:
             arguments.append(f"{what}_column={'' if chosen == none else chosen}")
     if st.checkbox(
-        LEAVE_OUT,
+        BOXES["skip_bad"],
         key="run-skip-bad",
         help="They are listed in the run. Otherwise the first one stops it.",
         persist_state="session",
@@ -248,7 +252,7 @@ def _settings() -> dict[str, Any]:
     first, second, third = st.columns(3)
     kept: dict[str, Any] = {"persist_state": "session"}
     limit = first.number_input(
-        "At most so many examples",
+        BOXES["limit"],
         min_value=2,
         value=None,
         step=100,
@@ -302,9 +306,19 @@ def _settings() -> dict[str, Any]:
         settings["repeats"] = third.number_input(
             "Sub-samples", min_value=1, value=10, key="run-repeats", **kept
         )
+    unknown = first.selectbox(
+        BOXES["unknown_labels"],
+        list(UNKNOWN),
+        format_func=UNKNOWN.__getitem__,
+        key="run-unknown-labels",
+        help="Such as an answer that is not in a model's list. How many there were is told beside "
+        "the result.",
+        **kept,
+    )
+    settings["unknown_labels"] = None if unknown == "error" else unknown
     for side, what in ((first, "model"), (second, "data")):
         typed = side.text_area(
-            f"Options of the {what}",
+            TYPED[what],
             key=f"run-{what}-options",
             placeholder="name=value, one a line",
             height=80,

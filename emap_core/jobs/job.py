@@ -241,6 +241,7 @@ def _launch(
                 **os.environ,
                 **roots,
                 "EMAP_RUNS": address(runs_root()),
+                "EMAP_READER": "browser",
                 "PYTHONPATH": os.pathsep.join(paths),
             },
             # The child keeps the lock open, and nothing that ends this process reaches it.

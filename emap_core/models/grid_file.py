@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,6 +20,9 @@ from emap_core.models.base import OUTPUTS, Output
 PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt")
 """Endings of files that are never read."""
 _GRID_NAMES = ("grid", "logits")
+_NUMBERED = re.compile(
+    r"(logits?|scores?|outputs?|prob\w*?|class)[_ -]?([0-9]{1,6})", re.IGNORECASE
+)
 
 
 class GridModel:
@@ -80,7 +84,7 @@ class GridModel:
 
     def __call__(self, texts: list[str], images: list[Any]) -> NoReturn:
         """Refuse to score: there is no model behind a grid."""
-        raise ModelError("a grid holds no model: pairs outside of it cannot be scored")
+        raise ModelError("a grid is not a model: pairs outside of it cannot be scored")
 
     def grid_for(self, cells: Cells) -> NDArray[Any]:
         """Return the outputs on a dataset's unique texts and images, shape (U_t, U_v, C).
@@ -126,7 +130,8 @@ def load(
 
     An .npz, .safetensors or .zarr group holds an array ``grid`` (or ``logits``, or a single one)
     and may hold ``text_index``, ``image_index`` and ``classes``. A .parquet file has a row a
-    pair, with the columns ``text_id`` and ``image_id``, numbered from 0, and one column a class.
+    pair, with the columns ``text_id`` and ``image_id``, numbered from 0, and one column a class,
+    called as the class is, or ``logit_0``, ``logit_1``, … for classes without names.
 
     Parameters
     ----------
@@ -230,14 +235,13 @@ def _read_parquet(file: Path) -> dict[str, Any]:
             f"grid {file} has no column {missing[0]!r}; it has {', '.join(map(str, table.columns))}"
         )
     ids = table[["text_id", "image_id"]]
-    if not all(pd.api.types.is_integer_dtype(ids[name]) for name in ids):
-        raise SpecError(f"grid {file}: text_id and image_id must be whole numbers from 0")
+    ids = ids.assign(**{name: _whole(ids[name], name, file) for name in ids})
     if not len(ids) or int(ids.min().min()) < 0:
         found = f"reach {ids.min().min()}" if len(ids) else "have no rows"
         raise SpecError(
             f"grid {file}: text_id and image_id must be whole numbers from 0; they {found}"
         )
-    values = table.drop(columns=["text_id", "image_id"])
+    values, classes = _of_classes(table.drop(columns=["text_id", "image_id"]), file)
     n_texts, n_images = (int(most) + 1 for most in ids.max())
     if n_texts * n_images > 2 * len(ids):
         # Two numbers in a small file must not ask for more memory than there is.
@@ -255,7 +259,42 @@ def _read_parquet(file: Path) -> dict[str, Any]:
         )
     grid = np.empty((n_texts, n_images, values.shape[1]), dtype=np.float64)
     grid[ids["text_id"], ids["image_id"]] = values.to_numpy(dtype=np.float64)
-    return {"grid": grid, "classes": list(values.columns)}
+    return {"grid": grid, "classes": classes}
+
+
+def _whole(ids: pd.Series[Any], name: str, file: Path) -> pd.Series[Any]:
+    """Return ids as whole numbers, in which form tables with an empty cell do not keep them."""
+    if pd.api.types.is_integer_dtype(ids):
+        return ids
+    if pd.api.types.is_float_dtype(ids) and (ids == ids.round()).all():
+        return ids.astype(np.int64)
+    first = repr(ids.tolist()[0])[:60] if len(ids) else "nothing"
+    raise SpecError(
+        f"grid {file} has {name} {first}, which is not a whole number; number the different texts "
+        "and images from 0, in the order in which the data first shows them (pandas.factorize does)"
+    )
+
+
+def _of_classes(values: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, list[str] | None]:
+    """Return the columns of a long grid in the order of classes, and their names if they have any.
+
+    Columns ``logit_0``, ``logit_1``, … are numbered and not named, in whatever order they stand.
+    """
+    if not len(values.columns):
+        raise SpecError(f"grid {file} has no column beside text_id and image_id; add one a class")
+    for name in values:
+        if not pd.api.types.is_numeric_dtype(values[name]):
+            raise SpecError(
+                f"grid {file} has the column {str(name)!r:.80}, which does not hold numbers; keep "
+                "text_id, image_id and a column of numbers for each class"
+            )
+    names = [str(name) for name in values]
+    found = [_NUMBERED.fullmatch(name) for name in names]
+    numbered = {int(one[2]): name for one, name in zip(found, names, strict=True) if one}
+    prefixes = {one[1] for one in found if one}
+    if len(prefixes) == 1 and set(numbered) == set(range(len(names))):
+        return values[[numbered[number] for number in range(len(names))]], None
+    return values, names
 
 
 def _grid_among(arrays: dict[str, Any]) -> Any:

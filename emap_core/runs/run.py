@@ -175,7 +175,8 @@ class Run:
     @property
     def notes(self) -> list[str]:
         """What a reader has to know beside the numbers, a sentence each."""
-        return list(self.manifest.get("notes") or [])
+        of_labels = self.unknown_labels_note
+        return [*(self.manifest.get("notes") or []), *([of_labels] if of_labels else [])]
 
     @property
     def skipped_note(self) -> str:
@@ -186,16 +187,18 @@ class Run:
     @property
     def unknown_labels_note(self) -> str:
         """How many labels are not classes of the model and what became of them; empty if none."""
-        told = self.manifest["unknown_labels"] or {}
+        told = self.manifest["unknown_labels"] or {"rule": "error"}
+
+        def have(n: int, whose: str) -> str:
+            are = "example has a label that is" if n == 1 else "examples have labels that are"
+            return f"{n:,} {whose}{are} not a class of the model, "
+
         n, n_training = told.get("n_examples", 0), told.get("n_training", 0)
-        done = "left out" if told.get("rule") == "skip" else "counted as not right"
-        notes = []
-        if n:
-            have = "example has a label that is" if n == 1 else "examples have labels that are"
-            notes.append(f"{n:,} {have} not a class of the model, {done}")
-        if n_training:
-            notes.append(f"{n_training:,} such of the training data left out")
-        return "; ".join(notes)
+        done = "left out" if told["rule"] == "skip" else "counted as not right"
+        return "; ".join(
+            [have(n, "") + done] * bool(n)
+            + [have(n_training, "training ") + "left out"] * bool(n_training)
+        )
 
     @cached_property
     def decomposition(self) -> Decomposition:

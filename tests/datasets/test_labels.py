@@ -342,7 +342,9 @@ def test_the_rule_holds_for_answers_lists_and_training_data(tmp_path):
     for rule in ("skip", "wrong"):
         out = tmp_path / rule
         run = emap.compute(Staged(), make_examples(), train=train, out=out, unknown_labels=rule)
-        assert run.unknown_labels_note == "20 such of the training data left out"
+        assert run.unknown_labels_note == (
+            "20 training examples have labels that are not a class of the model, left out"
+        )
         assert "linear_both" in run.table().index
 
 

@@ -80,6 +80,36 @@ def test_every_format_gives_the_grid_back(suffix, tmp_path, cells, grid):
     assert load_model(f"logits:{path}").fingerprint != before
 
 
+def test_numbered_columns_of_a_long_grid_are_classes_in_the_order_of_their_numbers(tmp_path, cells):
+    wide = np.random.default_rng(1).normal(size=(N_TEXTS, N_IMAGES, 12))
+    names = [f"logit_{c}" for c in range(12)]
+    write_parquet(tmp_path / "grid.parquet", wide, names)
+    table = pd.read_parquet(tmp_path / "grid.parquet")
+    # As sorted by name, in which order logit_10 stands before logit_2; ids as fractions.
+    table[sorted(table.columns)].astype({"text_id": float}).to_parquet(tmp_path / "grid.parquet")
+    model = load_model(f"logits:{tmp_path / 'grid.parquet'}")
+    assert model.classes is None
+    np.testing.assert_array_equal(model.grid_for(cells), wide)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"text_id": ["q7", "q9"]}, "has text_id 'q7', which is not a whole number; number the"),
+        ({"image_id": [0.5, 1.0]}, "has image_id 0.5, which is not a whole number"),
+        ({"split": ["a", "b"]}, "has the column 'split', which does not hold numbers; keep"),
+        ({"logit_0": None}, "has no column beside text_id and image_id"),
+    ],
+)
+def test_a_long_grid_of_other_columns_is_told_what_to_do(changes, words, tmp_path):
+    table = {"text_id": [0, 0], "image_id": [0, 1], "logit_0": [0.5, 1.0]} | changes
+    held = {name: values for name, values in table.items() if values is not None}
+    pd.DataFrame(held).to_parquet(tmp_path / "grid.parquet")
+    with pytest.raises(SpecError) as caught:
+        load_model(f"logits:{tmp_path / 'grid.parquet'}")
+    assert words in str(caught.value)
+
+
 def test_every_example_with_every_other_is_taken_too(cells, grid):
     square = grid[np.ix_(cells.text_index, cells.image_index)]
     assert square.shape == (N, N, 3)

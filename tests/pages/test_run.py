@@ -143,9 +143,14 @@ def test_an_uploaded_zip_shows_its_rows_and_what_each_column_is(open_page, words
     until(app, lambda app: app.error)
     said = app.error[0].value.replace("\\", "")
     assert said.startswith("image photos/photos/none.png in row 4 of photos/photos/metadata.csv")
-    assert "“Leave out rows with something wrong” goes on without" in said
+    assert "(“Leave out rows with something wrong” leaves such rows out)" in said
     assert app.selectbox(key="run-data").disabled
     app.checkbox(key="run-skip-bad").check().run()
+    button(app, "See what it costs").click().run()
+    until(app, lambda app: app.error and "perhaps" in app.error[0].value)
+    said = app.error[0].value.replace("\\", "")
+    assert "“Labels that are not classes of the model” (skip) leaves such examples out" in said
+    app.selectbox(key="run-unknown-labels").select("skip").run()
     button(app, "See what it costs").click().run()
     until(app, has_button("Start"))
     assert "The first of 8 examples" in words(app)

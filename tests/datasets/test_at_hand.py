@@ -1,0 +1,151 @@
+"""Data that is at hand in Python: read by position, whatever it comes in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from PIL import Image
+from samples import Staged, make_examples
+
+import emap_core as emap
+from emap_core.datasets import load_dataset
+from emap_core.datasets.base import Examples, as_examples, find_cells
+from emap_core.datasets.sample import pick, sample
+from emap_core.errors import DatasetError, EmapError, SettingError, SpecError
+
+SEQUENCES = ("texts", "images", "labels", "ids", "image_keys", "image_inputs", "label_cells")
+
+
+class Theirs:
+    """A dataset of a user's own, with what a dataset needs and nothing else."""
+
+    def __init__(self, **sequences):
+        vars(self).update(sequences)
+        self.task = "multiclass"
+
+    def __len__(self):
+        return len(self.texts)
+
+
+def frame(n=12, n_texts=12, n_images=12):
+    """Return a shuffled frame of all sequences of a dataset, and the same as lists."""
+    data = make_examples(n=n, n_texts=n_texts, n_images=n_images)
+    lists = {
+        "texts": list(data.texts),
+        "images": list(data.images),
+        "labels": [Staged.classes[label] for label in data.labels],
+        "ids": list(data.ids),
+        "image_keys": list(data.image_keys),
+        "image_inputs": list(data.images),
+        "label_cells": [f"cell {i}" for i in range(n)],
+    }
+    order = np.random.default_rng(3).permutation(n)
+    # The index says where each row stood before it was shuffled.
+    return pd.DataFrame(lists, index=order), lists
+
+
+@pytest.mark.parametrize("kind", [Examples, Theirs])
+@pytest.mark.parametrize("change", [lambda f: f, lambda f: f.iloc[3:9], lambda f: f[::2]])
+def test_every_sequence_of_a_shuffled_or_filtered_frame_is_read_by_position(kind, change):
+    whole, _ = frame()
+    part = change(whole)
+    given = kind(**{name: part[name] for name in SEQUENCES})
+    data = as_examples(given)
+    for name in SEQUENCES:
+        read = list(getattr(data, name))
+        assert len(read) == len(part)
+        assert all(a is b or a == b for a, b in zip(read, part[name].tolist(), strict=True)), name
+    rows = np.array([4, 1])
+    for chosen in (pick(given, rows, None), pick(data, rows, None)):
+        for name in SEQUENCES:
+            expected = [part[name].tolist()[row] for row in rows]
+            read = [getattr(chosen, name)[i] for i in range(2)]
+            assert all(a is b or a == b for a, b in zip(read, expected, strict=True)), name
+    fewer = sample(given, 4)
+    table = dict(zip(part["ids"], part["texts"], strict=True))
+    assert fewer.texts == [table[name] for name in fewer.ids]
+    cells = find_cells(given)
+    assert [cells.texts[u] for u in cells.text_index] == part["texts"].tolist()
+    assert cells.image_examples.max() < len(part)
+
+
+@pytest.mark.parametrize("kind", [Examples, Theirs])
+def test_a_run_of_a_shuffled_frame_is_that_of_its_lists(kind, tmp_path):
+    shuffled, lists = frame()
+    names = ("texts", "images", "labels")
+    runs = [
+        emap.compute(Staged(), kind(**{n: given[n] for n in names}), out=tmp_path / out)
+        for given, out in ((lists, "lists"), (shuffled, "frame"))
+    ]
+    first, second = (run.examples() for run in runs)
+    assert first["correct"].all(), "the labels are the model's own decisions"
+    pd.testing.assert_frame_equal(first, second)
+
+
+def test_what_numbers_cannot_index_is_refused_and_what_they_can_is_read():
+    picture = Image.new("L", (2, 2))
+    arrow = Examples(pa.array(["a", "b"]), [picture] * 2, labels=pa.chunked_array([["x", "y"]]))
+    assert (arrow.texts, arrow.labels) == (["a", "b"], ["x", "y"])
+    assert Examples(np.array(["a", "b"]), [picture] * 2).texts == ["a", "b"]
+    groups = pd.DataFrame({"g": [1, 2]}, index=[1, 0])
+    assert Examples(["a", "b"], [picture] * 2, groups=groups).groups.index.tolist() == [0, 1]
+    with pytest.raises(DatasetError, match="a dict has no order of examples"):
+        Examples(["a", "b"], {0: picture, 1: picture})
+
+
+def test_images_may_be_paths_content_or_arrays(tmp_path):
+    files = []
+    for name in ("red", "blue"):
+        Image.new("RGB", (4, 4), name).save(tmp_path / f"{name}.png")
+        files.append(tmp_path / f"{name}.png")
+    pixels = [np.asarray(Image.open(file)) for file in files]
+    for images in (files, list(map(str, files)), [f.read_bytes() for f in files], pixels):
+        data = Examples(["a", "b", "c"], [images[1], images[0], images[1]])
+        assert data.images[0].getpixel((0, 0)) == (0, 0, 255)
+        assert find_cells(data).image_index.tolist() == [0, 1, 0]
+    with pytest.raises(DatasetError, match=r"none\.png does not exist"):
+        Examples(["a"], [str(tmp_path / "none.png")]).images[0]
+    with pytest.raises(DatasetError, match="array of float64 of shape"):
+        Examples(["a"], [np.zeros((2, 2))])
+    with pytest.raises(DatasetError, match="an image is a int; give PIL images, paths"):
+        find_cells(Examples(["a", "b"], [1, 2]))
+
+
+def test_a_frame_is_a_dataset_wherever_a_spec_is_taken(tmp_path):
+    shuffled, _ = frame(n=24, n_texts=8, n_images=6)
+    for key, image in zip(shuffled["image_keys"], shuffled["images"], strict=True):
+        image.save(tmp_path / f"{key}.png")
+    table = pd.DataFrame(
+        {
+            "question": shuffled["texts"],
+            "image": [str(tmp_path / f"{key}.png") for key in shuffled["image_keys"]],
+            "answer": shuffled["labels"],
+        }
+    )
+    run = emap.compute(Staged(), table, out=tmp_path / "run", data_args={"limit": 20})
+    assert len(run.ids) == 20
+    assert run.table().loc["full", "accuracy"] == 1.0
+    assert load_dataset(table[::2], label_column="").labels is None
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        ([("a", "b")], DatasetError, "the data is a list without 'texts'; give a spec"),
+        (None, DatasetError, "the data is a NoneType without 'texts'"),
+        ({"texts": []}, DatasetError, "the data is a dict without 'texts'"),
+        ("https://x.org/data.csv", SpecError, "is an address; download the file"),
+    ],
+)
+def test_what_is_not_data_is_told_what_would_be(given, error, words):
+    with pytest.raises(error, match=words):
+        load_dataset(given)
+    with pytest.raises(EmapError, match=words):
+        emap.compute(Staged(), given)
+
+
+def test_arguments_of_a_loader_are_refused_where_there_is_none():
+    with pytest.raises(SettingError, match="text_column is for a loader, and the data is a Exam"):
+        load_dataset(make_examples(), text_column="words")
