@@ -206,7 +206,7 @@ def test_arrays_that_do_not_fit_are_refused(grid, arrays, words):
 
 
 def test_there_is_no_model_behind_a_grid(grid):
-    with pytest.raises(ModelError, match="holds no model"):
+    with pytest.raises(ModelError, match="is not a model"):
         GridModel(grid)(["a"], [None])
     with pytest.raises(SettingError, match="log_probabilities"):
         GridModel(grid, output="odds")
