@@ -12,7 +12,13 @@ from numpy.typing import ArrayLike
 from emap_core.decomposition import Decomposition
 from emap_core.errors import SettingError
 from emap_core.inference.gap import Projection
-from emap_core.inference.limits import Estimate, estimate, paired_estimate, variance_of
+from emap_core.inference.limits import (
+    CONFIDENCE,
+    Estimate,
+    estimate,
+    paired_estimate,
+    variance_of,
+)
 from emap_core.inference.metrics import Metric, check, evaluate_scored, evaluate_shuffled, metric
 from emap_core.inference.population import Cluster, Population, population_of
 from emap_core.inference.resampling import reproject
@@ -64,6 +70,7 @@ def paired_difference(
     *,
     n_resamples: int = 1000,
     seed: int = 0,
+    confidence: float = CONFIDENCE,
 ) -> Estimate:
     """Return by how much `scores` do better than `other` on the same examples, and how surely.
 
@@ -81,6 +88,8 @@ def paired_difference(
     n_resamples : int
         In all; shared out where there are several ways to draw.
     seed : int
+    confidence : float
+        How often the limits hold the difference.
     """
     which = metric(name)
     pair = [Scored(np.asarray(labels), np.asarray(s), task, space) for s in (scores, other)]
@@ -102,7 +111,7 @@ def paired_difference(
         for units in population.draws
     ]
     value = float(differences(np.ones((1, len(pair[0].labels))))[0])
-    return paired_estimate(which, value, pair[0], pair[1], variances, population)
+    return paired_estimate(which, value, pair[0], pair[1], variances, population, confidence)
 
 
 def gap_difference(

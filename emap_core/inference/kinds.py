@@ -86,7 +86,7 @@ def proportions(names: ArrayLike, of: Sequence[str], population: Population) -> 
 
 
 def _share(hit: NDArray[np.bool_], population: Population) -> Interval:
-    variances = [_variance(hit - hit.mean(), units) for units in population.draws]
+    variances = [variance_of_mean(hit - hit.mean(), units) for units in population.draws]
     return share_estimate(hit.astype(np.float64), population.variance(variances), population)
 
 
@@ -113,7 +113,7 @@ def earned(predicted: ArrayLike, labels: ArrayLike) -> Array:
     return np.asarray(right.sum(axis=-1) if right.ndim == 2 else right.astype(int))
 
 
-def _variance(deviations: Array, units: Units) -> float:
+def variance_of_mean(deviations: Array, units: Units) -> float:
     """Return the variance of a mean of examples that are drawn in whole units."""
     sums = np.bincount(units.groups, deviations)
     return float((sums**2).sum()) * units.size / max(units.size - 1, 1) / len(deviations) ** 2

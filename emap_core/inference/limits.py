@@ -90,6 +90,7 @@ def estimate(
     population: Population,
     *,
     at_least: float = 0.0,
+    confidence: float = CONFIDENCE,
 ) -> Estimate:
     """Return a value with the limits and the test that its variance gives.
 
@@ -101,19 +102,21 @@ def estimate(
     population : Population
     at_least : float
         The smallest half-width that may be reported.
+    confidence : float
+        How often the limits hold the value.
     """
     freedom = population.degrees_of_freedom
     variance = population.variance(variances)
     if not np.isfinite(value) or not np.isfinite(variance) or freedom < 1:
         nan = float("nan")
         return Estimate(value, nan, nan, nan, freedom, nan)
-    reach = _reach(freedom)
+    reach = _reach(freedom, confidence)
     error = max(float(np.sqrt(variance)), at_least / reach)
     p_value = two_sided(abs(value) / error, freedom) if error > 0 else float(value == 0)
     return Estimate(value, value - reach * error, value + reach * error, error, freedom, p_value)
 
 
-def two_sided(t: float, degrees_of_freedom: int) -> float:
+def two_sided(t: float, degrees_of_freedom: float) -> float:
     """Return how likely a t at least as far from 0 is."""
     return float(2 * special.stdtr(degrees_of_freedom, -abs(t)))
 
@@ -125,6 +128,7 @@ def paired_estimate(
     second: Scored,
     variances: Sequence[float],
     population: Population,
+    confidence: float = CONFIDENCE,
 ) -> Estimate:
     """Return by how much one set of scores does better than another, with limits and test.
 
@@ -135,18 +139,17 @@ def paired_estimate(
         The difference; positive is better.
     first, second : Scored
         Of the same N examples.
-    variances : sequence of float
+    variances, population, confidence
         As for `estimate`.
-    population : Population
     """
     values, others = first.values(which), second.values(which)
     variance = population.variance(variances)
     if which.unit != "points" or values is None or others is None or not np.isfinite(value):
         least = _least_half_width(which, first, second, population)
-        return estimate(value, variances, population, at_least=least)
+        return estimate(value, variances, population, at_least=least, confidence=confidence)
     if not np.isfinite(variance) or population.degrees_of_freedom < 1:
         return estimate(value, variances, population)
-    return _of_gains(values - others, variance, population)
+    return _of_gains(values - others, variance, population, confidence)
 
 
 def share_estimate(values: Array, variance: float, population: Population) -> Interval:
@@ -169,7 +172,7 @@ def share_estimate(values: Array, variance: float, population: Population) -> In
     return Interval(share, *_wilson(share, n / scale, _reach(freedom)))
 
 
-def _of_gains(gains: Array, variance: float, population: Population) -> Estimate:
+def _of_gains(gains: Array, variance: float, population: Population, confidence: float) -> Estimate:
     """Return the mean of gains from -1 to 1, shape (N,), with Tango's limits."""
     n, freedom = len(gains), population.degrees_of_freedom
     value = float(gains.mean())
@@ -177,7 +180,7 @@ def _of_gains(gains: Array, variance: float, population: Population) -> Estimate
     scale = _scale(gains, variance, (helped + hurt - n * value**2) / n / max(n - 1, 1))
     if population.fewest(gains != 0) < _FEW_UNITS:
         scale = max(scale, n / population.n_units)
-    helped, hurt, reach = helped / scale, hurt / scale, _reach(freedom)
+    helped, hurt, reach = helped / scale, hurt / scale, _reach(freedom, confidence)
     low, high = tango(helped, hurt, n / scale, reach)
     t = abs(helped - hurt) / np.sqrt(helped + hurt) if helped + hurt > 0 else 0.0
     error = (high - low) / 2 / reach
@@ -216,8 +219,8 @@ def tango(helped: float, hurt: float, n: float, reach: float) -> tuple[float, fl
     return float(limits[0]), float(limits[1])
 
 
-def _reach(degrees_of_freedom: int) -> float:
-    return float(special.stdtrit(degrees_of_freedom, (1 + CONFIDENCE) / 2))
+def _reach(degrees_of_freedom: int, confidence: float = CONFIDENCE) -> float:
+    return float(special.stdtrit(degrees_of_freedom, (1 + confidence) / 2))
 
 
 def _least_half_width(

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from emap_core.decomposition import Decomposition
 from emap_core.inference.difference import paired_difference
 from emap_core.inference.gap import Gap, Projection
-from emap_core.inference.limits import Estimate
+from emap_core.inference.limits import CONFIDENCE, Estimate
 from emap_core.inference.metrics import Scored, Space, Task, check, evaluate_scored, metric
 from emap_core.inference.population import Cluster, population_of_items
 from emap_core.inference.table import projections
@@ -26,11 +26,13 @@ def part_gap(
     cluster: Cluster = "auto",
     n_resamples: int = 1000,
     seed: int = 0,
+    confidence: float = CONFIDENCE,
+    tested: bool = False,
 ) -> Gap:
     """Return what a metric loses without interactions on some of the examples.
 
     The projection is that of all examples. The interval is a bootstrap of the part's scores alone,
-    which the method says; there is no test, since a slice is often chosen for what it shows.
+    which the method says.
 
     Parameters
     ----------
@@ -44,6 +46,10 @@ def part_gap(
     cluster : str
         What is drawn of the part, as for `intervals`.
     n_resamples, seed : int
+    confidence : float
+        How often the limits hold the gap; more often where they have to hold several at once.
+    tested : bool
+        Whether to test the gap against 0: not where the part was chosen for what it shows.
     """
     chosen, size = metric(which), int(mask.sum())
     truth = np.asarray(labels)[mask]
@@ -70,6 +76,7 @@ def part_gap(
             population,
             n_resamples=n_resamples,
             seed=seed,
+            confidence=confidence,
         )
     each = population.share_out(n_resamples)
     return Gap(
@@ -80,7 +87,7 @@ def part_gap(
         difference=found.value,
         low=found.low,
         high=found.high,
-        p_value=float("nan"),
+        p_value=found.p_value if tested else nan,
         method=f"{each:,} bootstrap resamples of {population.drawn_words}, of the scores alone",
         n_examples=size,
         n_resamples=each,
