@@ -165,6 +165,10 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--json", action="store_true", help="one object on standard output")
     form.add_argument("--csv", metavar="FILE", help="write the examples as a table")
     show.add_argument("--margin", **_MARGIN)
+    form.add_argument(
+        "--by", metavar="COLUMN", help="the gap in each group: by label, prediction or kind"
+    )
+    show.add_argument("--metric", help="of --by; the first of the run by default")
     show.set_defaults(command=_show)
 
     check = commands.add_parser("check", help="compare a run's files with their checksums")
@@ -326,8 +330,23 @@ def _show(arguments: argparse.Namespace) -> None:
         print(json.dumps(run.record(arguments.margin), allow_nan=False))
     elif arguments.csv:
         run.write_examples(Path(arguments.csv))
+    elif arguments.by:
+        _print_groups(run, arguments.by, arguments.metric)
     else:
         _print_run(run, arguments.margin)
+
+
+def _print_groups(run: Any, by: str, metric: str | None) -> None:
+    from emap_core.figures.visible import visible
+    from emap_core.runs.groups import table_by
+
+    table = table_by(run, by, metric)
+    shown = table.round(3).rename(index=visible).rename_axis(by)
+    print(shown.to_string())
+    print(
+        f"Gap of {metric or run.metrics[0]}; limits and p-values hold for all "
+        f"{len(table):,} groups at once."
+    )
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -357,12 +358,17 @@ class Run:
             raise RunError(f"there is no projection {projection!r}; known are {known}")
         return self._projections[projection]
 
-    def table(self, intervals: bool = False) -> pd.DataFrame:
+    def table(self, intervals: bool = False, by: str | Sequence[str] | None = None) -> pd.DataFrame:
         """Return the scores: rows full, emap, …, constant, `BASELINES`; a column a metric.
 
         With `intervals` two further columns a metric, ``…_low`` and ``…_high``, computed on first
-        use.
+        use. With `by`, a column of the examples or a name for each, the gap of the first metric in
+        each group instead, see `emap_core.runs.groups`.
         """
+        if by is not None:
+            from emap_core.runs.groups import table_by
+
+            return table_by(self, by)
         kept = self._kept("points") or {}
         missing = [name for name in self.metrics if name not in kept]
         if missing:

@@ -1,0 +1,103 @@
+"""The gap of a run by any column of its examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from emap_core.errors import RunError, SettingError
+from emap_core.inference import Gap
+from emap_core.inference.groups import group_gaps
+
+if TYPE_CHECKING:
+    from emap_core.runs.run import Run
+
+COLUMNS = ("label", "prediction", "kind")
+"""Columns that every run with labels and decisions has."""
+
+
+def gaps_by(run: Run, by: str | Sequence[str], metric: str | None = None) -> dict[str, Gap]:
+    """Return the leave-one-out gap in each group of a run's examples, the largest group first.
+
+    Limits hold the gaps of all groups at once. Groups by ``prediction`` or ``kind`` go by what the
+    model does: their gaps describe, and are no evidence that a kind of example needs interactions.
+
+    Parameters
+    ----------
+    run : Run
+    by : str or sequence of str
+        One of `COLUMNS`, or a name for each example.
+    metric : str, optional
+        One of the run's metrics, the first by default.
+
+    Raises
+    ------
+    RunError
+        If the run has no labels, or did not score all pairs.
+    SettingError
+        If `by` or `metric` does not fit the run.
+    """
+    if run.labels is None or not run.metrics:
+        raise RunError(f"run {run.id!r} has no labels, so no group has a gap")
+    if run.manifest["method"] != "exact":
+        raise RunError(
+            f"run {run.id!r} scored a part of the pairs, which is too little for single groups; "
+            "compute it with the exact method"
+        )
+    which = run.metrics[0] if metric is None else metric
+    if which not in run.metrics:
+        raise SettingError(f"metric is {which!r}; choose one of {', '.join(run.metrics)}")
+    names = pd.Series(_names(run, by))
+    found = group_gaps(
+        run.decomposition,
+        run.labels,
+        names.tolist(),
+        run.task,
+        which,
+        run.space,
+        **run.manifest["resampling"],
+    )
+    return {name: found[name] for name in names.value_counts(sort=True).index}
+
+
+def table_by(run: Run, by: str | Sequence[str], metric: str | None = None) -> pd.DataFrame:
+    """Return `gaps_by` as a table.
+
+    Returns
+    -------
+    DataFrame
+        A row a group; columns ``n_examples``, ``full``, ``emap_leave_one_out``, ``gap``,
+        ``gap_low``, ``gap_high`` and ``p_value``, the last three adjusted for the number of groups.
+    """
+    rows = {
+        name: {
+            "n_examples": gap.n_examples,
+            "full": gap.full,
+            gap.projection: gap.projected,
+            "gap": gap.difference,
+            "gap_low": gap.low,
+            "gap_high": gap.high,
+            "p_value": gap.p_value,
+        }
+        for name, gap in gaps_by(run, by, metric).items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("group")
+
+
+def _names(run: Run, by: str | Sequence[str]) -> list[str]:
+    if not isinstance(by, str):
+        names = [str(name) for name in by]
+        if len(names) != len(run.ids):
+            raise SettingError(
+                f"by has {len(names):,} names, and the run has {len(run.ids):,} examples; give "
+                "one name for each"
+            )
+        return names
+    if by not in COLUMNS:
+        raise SettingError(f"by is {by!r}; choose one of {', '.join(COLUMNS)}")
+    column = run.examples()[by]
+    if column.isna().all():
+        raise SettingError(f"the examples of run {run.id!r} have no {by}; choose another column")
+    return [str(name) for name in column.fillna("none")]
