@@ -176,10 +176,15 @@ class ReadsClasses(FromCheckpoint):
         for name, words in zip(self.classes or (), numbers, strict=True):
             other = read.setdefault(tuple(words), name)
             if other != name:
-                raise ModelError(
-                    f"the classes {other!r} and {name!r} are the same to the model's tokenizer, "
-                    "so that no output could tell them apart; give one of them, or other names"
-                )
+                raise same_to_the_tokenizer(other, name)
+
+
+def same_to_the_tokenizer(one: str, other: str) -> ModelError:
+    """Return what is wrong where two classes have the same tokens."""
+    return ModelError(
+        f"the classes {one!r} and {other!r} are the same to the model's tokenizer, so that no "
+        "output could tell them apart; give one of them, or other names"
+    )
 
 
 def load(name: str, dtype: str | None = None, **settings: Any) -> Any:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import operator
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from PIL import Image
 
 from emap_core.errors import ModelError, SettingError
-from emap_core.models.hf import Checkpoint, ReadsClasses, names_of_classes
+from emap_core.models.hf import (
+    Checkpoint,
+    ReadsClasses,
+    names_of_classes,
+    same_to_the_tokenizer,
+)
 from emap_core.models.pictures import in_colours
 from emap_core.models.states import take
+from emap_core.models.tokens import NO_LIMIT, in_one_line, note_on_cut
 
 Normalise = Literal["none", "length"]
+
+_BLANK = Image.new("RGB", (32, 32))
+"""The processor writes what stands after an image, whichever image it is."""
+_ANSWER = "qzx"
+"""No template has this in it."""
 
 
 class Decoder(ReadsClasses):
@@ -36,15 +49,32 @@ class Decoder(ReadsClasses):
         normalise: Normalise,
     ) -> None:
         super().__init__(checkpoint)
-        self._take_classes(classes)
         self._prompt = prompt
         self._normalise = normalise
+        self._continuations: list[list[int]] = []
+        self._n_moved = 0
+        self._between = ""
+        self._first_answer = ""
+        self._take_classes(classes)
+
+    def notes(self, texts: list[str]) -> list[str]:
+        """Say how many of these texts are cut so that prompt and answer can be read whole."""
+        n_cut = sum(map(operator.ne, self._fitted(texts), texts))
+        kept = "; the rest of the prompt and the answers are kept"
+        return note_on_cut(n_cut, len(texts), self._tokens.limit, kept)
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
-        """Return the words after the image, padded on the left, shapes (B, length)."""
-        # The processor writes what stands after an image, whichever image it is.
-        blank = Image.new("RGB", (32, 32))
-        words = [self._after_image(self._inputs(text, blank)["input_ids"][0]) for text in texts]
+        """Return the words after the image, padded on the left, shapes (B, length).
+
+        Where the tokenizer joins the end of the prompt with an answer, that end is left to the
+        answers.
+        """
+        fitted = self._fitted(texts)
+        self._check_joints(fitted)
+        words = []
+        for text in fitted:
+            said = self._after_image(self._inputs(text, _BLANK)["input_ids"][0])
+            words.append(said[: len(said) - self._n_moved])
         longest = max(map(len, words))
         numbers = torch.zeros(len(words), longest, dtype=torch.long)
         seen = torch.zeros_like(numbers)
@@ -90,6 +120,7 @@ class Decoder(ReadsClasses):
 
         layers = zip(image_states["keys"].unbind(1), image_states["values"].unbind(1), strict=True)
         seen = torch.cat([image_states["seen"], text_states["seen"]], 1)
+        self._check_length(seen)
         words, shift = text_states["words"], image_states["shift"]
         positions = (seen.cumsum(1) - 1).clamp(min=0) + shift[:, None]
         read = self.model(
@@ -110,12 +141,8 @@ class Decoder(ReadsClasses):
             raise ModelError("the model answers from a list, and there is none: give classes=")
         start = first.float().log_softmax(-1)
         kept = [(layer.keys, layer.values) for layer in cache.layers]
-        tokenizer = self._processor.tokenizer
         logits = []
-        for answer in self.classes:
-            said = tokenizer(answer, add_special_tokens=False)["input_ids"]
-            if not said:
-                raise ModelError(f"the answer {answer!r} is no word to the tokenizer")
+        for said in self._continuations:
             total = start[:, said[0]]
             if len(said) > 1:
                 total = total + self._continues(said, kept, seen, shift)
@@ -152,7 +179,7 @@ class Decoder(ReadsClasses):
                 inputs[name] = inputs[name][:, :stop]
         # A cache without the configuration forgets nothing, sliding windows or not.
         cache = self.model(
-            **inputs.to(self.device),
+            **inputs,
             past_key_values=DynamicCache(),
             use_cache=True,
             logits_to_keep=1,
@@ -165,12 +192,125 @@ class Decoder(ReadsClasses):
             torch.zeros_like(inputs["input_ids"][0, 0]) if shift is None else shift[0, 0],
         )
 
+    def with_classes(self, classes: Sequence[str]) -> Self:
+        """Take these classes as answers; raises as `ReadsClasses.with_classes`."""
+        super().with_classes(classes)
+        # Labels have these names to the last blank.
+        self.classes = list(classes)
+        return self
+
+    def _take_classes(self, classes: Sequence[str] | None) -> None:
+        """Find out how the tokenizer writes each answer after the prompt.
+
+        An answer's tokens are those that prompt and answer together have more than the prompt: the
+        word "yes" after a colon is written with the blank before it, another token than without.
+        """
+        given = None if classes is None else list(classes)
+        names = [name.strip() for name in given or ()]
+        # Blanks tell how an answer is written, and no names of labels, unless only they differ.
+        self.classes = given if given is None or len(set(names)) < len(given) else names
+        if not given:
+            return
+        self._between = self._before_answer()
+        prompt, *joined = self._tokens.numbers(
+            [self._joint("a"), *(self._joint("a", answer) for answer in given)]
+        )
+        start = min(_n_common(prompt, one) for one in joined)
+        self._continuations = [one[start:] for one in joined]
+        self._n_moved = len(prompt) - start
+        self._first_answer = given[0]
+        read = dict[tuple[int, ...], str]()
+        for answer, said in zip(given, self._continuations, strict=True):
+            if not said:
+                raise ModelError(f"the answer {answer!r} has no token; give it another name")
+            other = read.setdefault(tuple(said), answer)
+            if other != answer:
+                raise same_to_the_tokenizer(other, answer)
+
+    def _joint(self, text: str, answer: str | None = None) -> str:
+        """Return a prompt as it is tokenised, with or without an answer after it."""
+        prompt = self._read_as(text)
+        if answer is None:
+            return prompt
+        return prompt + ("" if answer[:1].isspace() else self._between) + answer
+
+    def _before_answer(self) -> str:
+        """Return what stands between a prompt and an answer: mostly a blank, or nothing."""
+        prompt, written = self._read_as("a"), self._written("a")
+        blanks = written[len(written.rstrip(" ")) :]
+        if blanks and prompt.endswith(written.rstrip(" ")):
+            return blanks
+        if not self._plain:
+            said = [{"type": "text", "text": _ANSWER}]
+            chat = [*self._chat("a"), {"role": "assistant", "content": said}]
+            # Not every template can write an answer.
+            with contextlib.suppress(Exception):
+                between, found, _ = self._rendered(chat, False).partition(_ANSWER)
+                between = between.removeprefix(prompt)
+                if found and not between.strip():
+                    return between
+        ends_in = self._tokens.numbers([prompt])[0][-1:]
+        special = set(self._processor.tokenizer.all_special_ids)
+        return "" if prompt[-1:].isspace() or special.intersection(ends_in) else " "
+
+    def _asked(self, text: str) -> str:
+        """Return what the processor gets.
+
+        Blanks at the end of a prompt belong to the answer: models write a blank and a word as one.
+        """
+        return self._written(text).rstrip(" ")
+
+    def _read_as(self, text: str) -> str:
+        """Return what the processor makes of a prompt, but for the image."""
+        return self._asked(text)
+
+    def _check_joints(self, texts: list[str]) -> None:
+        """Raise a ModelError where a text changes how the tokenizer writes the answer after it."""
+        if not self.classes:
+            return
+        prompts = self._tokens.numbers([self._joint(text) for text in texts])
+        joined = self._tokens.numbers([self._joint(text, self._first_answer) for text in texts])
+        for text, prompt, both in zip(texts, prompts, joined, strict=True):
+            start = len(prompt) - self._n_moved
+            if both[:start] != prompt[:start] or both[start:] != self._continuations[0]:
+                raise ModelError(
+                    f"the model's tokenizer joins the end of the text {text[-40:]!r} with the "
+                    f"answer {self._first_answer!r}; give a prompt= that goes on after {{text}}, "
+                    "for instance with a line break"
+                )
+
+    def _fitted(self, texts: list[str]) -> list[str]:
+        """Return the texts, cut where image, prompt and answer would be too long."""
+        if self._tokens.limit >= NO_LIMIT:
+            return texts
+        written = self._tokens.count([self._read_as("a")])[0]
+        more = self._inputs("a", _BLANK)["input_ids"].shape[1] - written + self._longest_answer
+        return self._tokens.fit(
+            texts, lambda text: [self._read_as(text)], self._tokens.limit - more
+        )
+
+    @property
+    def _longest_answer(self) -> int:
+        return max(map(len, self._continuations), default=0)
+
+    def _check_length(self, seen: torch.Tensor) -> None:
+        """Raise a ModelError if an image and a text are together longer than the model reads."""
+        most = self._tokens.limit - self._longest_answer
+        # Padding counts here, so that nothing waits for the device unless it has to.
+        if seen.shape[1] > most and int(seen.sum(1).max()) > most:
+            raise ModelError(
+                f"an image and its prompt have {int(seen.sum(1).max()):,} tokens, and the model "
+                f"reads {most:,} before an answer; make the images smaller or the texts shorter"
+            )
+
     def _inputs(self, text: str, image: Image.Image) -> Any:
         # A chat template writes the tokenizer's first token itself.
         options = {} if self._plain else {"add_special_tokens": False}
-        return self._processor(
-            text=[self._written(text)], images=[[image]], return_tensors="pt", **options
-        )
+        with in_one_line("the model's processor cannot read a text or an image"):
+            inputs = self._processor(
+                text=[self._asked(text)], images=[[image]], return_tensors="pt", **options
+            )
+        return inputs.to(self.device, self.dtype)
 
     @property
     def _plain(self) -> bool:
@@ -181,9 +321,15 @@ class Decoder(ReadsClasses):
         if self._plain:
             prompt = self._prompt or self._default_prompt
             return prompt.replace("{image}", self._place_of_image()).replace("{text}", text)
-        content = [{"type": "image"}, {"type": "text", "text": text}]
+        return self._rendered(self._chat(text), True)
+
+    @staticmethod
+    def _chat(text: str) -> list[dict[str, Any]]:
+        return [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}]
+
+    def _rendered(self, chat: list[dict[str, Any]], asks: bool) -> str:
         written: str = self._processor.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+            chat, add_generation_prompt=asks, tokenize=False
         )
         return written
 
@@ -207,6 +353,12 @@ class Decoder(ReadsClasses):
         return words[self._image_end(words) :]
 
 
+def _n_common(one: list[int], other: list[int]) -> int:
+    """Return how many tokens two lists begin with alike."""
+    pairs = zip(one, other, strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+
+
 def make(
     checkpoint: Checkpoint,
     classes: str | Sequence[str] | None = None,
@@ -219,7 +371,8 @@ def make(
     ----------
     checkpoint : Checkpoint
     classes : str or sequence of str, optional
-        The answers, as a list or with commas; else those of the dataset.
+        The answers, as a list or with commas; else those of the dataset. Each follows the prompt
+        as the chat template writes it, mostly after a blank, unless it begins with one itself.
     prompt : str, optional
         A prompt with ``{image}`` before ``{text}`` in place of the chat template.
     normalise : {"none", "length"}

@@ -23,7 +23,7 @@ class PaliGemma(Decoder):
 
     def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
         """Return patches, shape (B, patches, D), and the prompt's words up to their end."""
-        read = [self._inputs("a", image).to(self.device) for image in in_colours(images)]
+        read = [self._inputs("a", image) for image in in_colours(images)]
         pixels = torch.cat([inputs["pixel_values"] for inputs in read])
         # Images are of one size, so their places in the prompt are as many.
         places = [inputs["input_ids"] for inputs in read]
@@ -32,11 +32,18 @@ class PaliGemma(Decoder):
             "words": torch.cat([words[:, : self._image_end(words[0])] for words in places]),
         }
 
+    def _asked(self, text: str) -> str:
+        return self._written(text)
+
+    def _read_as(self, text: str) -> str:
+        return f"{self._asked(text)}\n"
+
     def _score(self, text_states: Any, image_states: Any) -> torch.Tensor:
         from transformers.modeling_outputs import BaseModelOutputWithPooling
 
         words = torch.cat([image_states["words"], text_states["words"]], 1)
         seen = torch.cat([torch.ones_like(image_states["words"]), text_states["seen"]], 1)
+        self._check_length(seen)
         patches = BaseModelOutputWithPooling(pooler_output=image_states["patches"])
         read = self.model(
             input_ids=words,
@@ -65,7 +72,8 @@ def make(
     ----------
     checkpoint : Checkpoint
     classes : str or sequence of str, optional
-        The answers, as a list or with commas; else those of the dataset.
+        The answers, as a list or with commas; else those of the dataset. Each follows the prompt
+        as the chat template writes it, mostly after a blank, unless it begins with one itself.
     prompt : str, optional
         A prompt with ``{image}`` before ``{text}``, for instance ``{image}answer en {text}``.
     normalise : {"none", "length"}

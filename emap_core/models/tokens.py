@@ -10,7 +10,8 @@ from torch import nn
 
 from emap_core.errors import EmapError, ModelError
 
-_NO_LIMIT = 10**9
+NO_LIMIT = 10**9
+"""More tokens than any text has."""
 _NEAR = 8
 """Tokens that a text may lose or gain at its ends, next to other words of a prompt."""
 
@@ -43,7 +44,7 @@ class Tokens:
         Tokens, special ones included.
     """
 
-    def __init__(self, tokenizer: Any, limit: int = _NO_LIMIT) -> None:
+    def __init__(self, tokenizer: Any, limit: int = NO_LIMIT) -> None:
         self._tokenizer = tokenizer
         self.limit = min(limit, tokenizer.model_max_length)
 
@@ -118,7 +119,7 @@ class Tokens:
 def most_tokens(model: Any) -> int:
     """Return how many tokens of a text a model of transformers has places for."""
     config = getattr(model.config, "text_config", None) or model.config
-    found = [getattr(config, "max_position_embeddings", None) or _NO_LIMIT]
+    found = [getattr(config, "max_position_embeddings", None) or NO_LIMIT]
     for name, layer in model.named_modules():
         is_of_places = name.endswith("position_embeddings") and isinstance(layer, nn.Embedding)
         # Those that descend from RoBERTa count places from behind that of the padding.

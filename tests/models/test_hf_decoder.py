@@ -433,3 +433,219 @@ def test_answers_and_prompts_that_cannot_be_used_are_named(checkpoint):
         load_model(f"hf:{folder}", normalise="mean")
     with pytest.raises(SettingError, match="expected"):
         load_model(f"hf:{folder}", prompt="{text} this {image}")
+
+
+SPOKEN = (
+    "{% for m in messages %}{{ m['role'] | capitalize }}"
+    "{% if m['content'][0]['type'] == 'image' %}:{% else %}: {% endif %}"
+    "{% for c in m['content'] %}{% if c['type'] == 'image' %}<image>{% else %}{{ c['text'] }}"
+    "{% endif %}{% endfor %}</s>\n{% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}"
+)
+"""As the templates of SmolVLM and Idefics3 are written: a blank stands before what was said."""
+MARKED_UP = (
+    SPOKEN.replace("capitalize }}", "capitalize }}\n")
+    .replace("{% if m['content'][0]['type'] == 'image' %}:{% else %}: {% endif %}", "")
+    .replace("Assistant:", "Assistant\n")
+)
+"""As those of Qwen and Gemma are: a line of its own, and no blank."""
+
+
+def spelled(*more):
+    """Return a tokenizer to which "yes" and " yes" are different tokens, as line breaks are."""
+    words = tokenizers.Tokenizer(tokenizers.models.BPE())
+    pieces = tokenizers.Regex(r" ?\p{L}+| ?[^\s\p{L}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+    words.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
+        [
+            tokenizers.pre_tokenizers.Split(pieces, "isolated"),
+            tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    words.decoder = tokenizers.decoders.ByteLevel()
+    said = ["yes no", "yes", "no", " yes no", "is it red? yes\n\nno:\n\n"] * 9
+    words.train_from_iterator(
+        said,
+        tokenizers.trainers.BpeTrainer(
+            vocab_size=400,
+            special_tokens=[*SPECIAL, *more],
+            initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+        ),
+    )
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=words,
+        **dict(zip(ROLES, SPECIAL, strict=False)),
+        extra_special_tokens={f"{w.strip('<>')}_token": w for w in ("<image>", *more)},
+    )
+
+
+QUESTIONS = ["is it red?", "yes or no"]
+COLOURS = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
+TRUTH = ["yes", "no"]
+
+
+def taught(family, template, monkeypatch, folder):
+    """Teach a small model to say whether an image is red, in chats as the library writes them."""
+    monkeypatch.setitem(globals(), "tokenizer", spelled)
+    monkeypatch.setitem(globals(), "TEMPLATE", template)
+    monkeypatch.setitem(TEXT, "vocab_size", 400)
+    torch.manual_seed(0)
+    model, processor = family()
+    chats = []
+    for question in QUESTIONS:
+        for image, truth in zip(COLOURS, TRUTH, strict=True):
+            said = [{"type": "image"}, {"type": "text", "text": question}]
+            answer = [{"type": "text", "text": truth}]
+            chat = [{"role": "user", "content": said}, {"role": "assistant", "content": answer}]
+            written = processor.apply_chat_template(chat, tokenize=False)
+            inputs = processor(text=written, images=[[image]], return_tensors="pt")
+            # Only the answer and what follows it is learnt.
+            learnt = inputs["input_ids"].clone()
+            n_after = len(processor.tokenizer(f"{truth}</s>\n", add_special_tokens=False).input_ids)
+            learnt[:, :-n_after] = -100
+            chats.append((inputs, learnt))
+    rate = torch.optim.Adam(model.parameters(), 5e-3)
+    for _ in range(40):
+        rate.zero_grad()
+        loss = sum(model(**inputs, labels=learnt).loss for inputs, learnt in chats)
+        loss.backward()
+        rate.step()
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return model.eval(), processor
+
+
+@pytest.mark.parametrize("family", [llava, idefics])
+@pytest.mark.parametrize(("template", "before"), [(SPOKEN, " "), (MARKED_UP, "")])
+def test_an_answer_is_scored_as_the_model_writes_it(
+    family, template, before, monkeypatch, tmp_path
+):
+    model, processor = taught(family, template, monkeypatch, tmp_path)
+    words = processor.tokenizer
+    assert len({*words("yes").input_ids, *words(" yes").input_ids}) == 2
+    loaded = load_model(f"hf:{tmp_path}", classes=TRUTH)
+    scorer = Scorer(loaded, "cpu")
+    grid = scorer.score_tile(scorer.encode_texts(QUESTIONS), scorer.encode_images(COLOURS), 4)
+    for u, question in enumerate(QUESTIONS):
+        for w, image in enumerate(COLOURS):
+            said = [{"type": "image"}, {"type": "text", "text": question}]
+            prompt = processor.apply_chat_template(
+                [{"role": "user", "content": said}], add_generation_prompt=True, tokenize=False
+            )
+            inputs = processor(
+                text=prompt, images=[[image]], add_special_tokens=False, return_tensors="pt"
+            )
+            written = model.generate(
+                **inputs,
+                max_new_tokens=1,
+                do_sample=False,
+                return_dict_in_generate=True,
+                output_logits=True,
+            )
+            # What the library writes is what was taught, and what is scored.
+            assert words.decode(written.sequences[0, -1:]) == before + TRUTH[w]
+            shares = written.logits[0][0].log_softmax(-1)
+            expected = [float(shares[words(before + name).input_ids[0]]) for name in TRUTH]
+            np.testing.assert_allclose(grid[u, w], expected, atol=1e-4)
+            assert TRUTH[int(grid[u, w].argmax())] == TRUTH[w]
+
+
+@pytest.fixture
+def speller(monkeypatch, tmp_path):
+    monkeypatch.setitem(globals(), "tokenizer", spelled)
+    monkeypatch.setitem(globals(), "TEMPLATE", SPOKEN)
+    monkeypatch.setitem(TEXT, "vocab_size", 400)
+    torch.manual_seed(0)
+    model, processor = llava()
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    return tmp_path, model.eval(), processor
+
+
+def log_probability(model, processor, prompt, continued, image):
+    """Return how likely the last tokens are, those that `continued` has more than `prompt`."""
+    numbers = [processor.tokenizer(t, add_special_tokens=False).input_ids for t in continued]
+    start = min(
+        next(i for i, (a, b) in enumerate(zip(prompt, one, strict=False)) if a != b)
+        if prompt != one[: len(prompt)]
+        else len(prompt)
+        for one in numbers
+    )
+    found = []
+    for text, one in zip(continued, numbers, strict=True):
+        n = len(one) - start
+        inputs = processor(
+            text=text, images=[[image]], add_special_tokens=False, return_tensors="pt"
+        )
+        with torch.inference_mode():
+            read = model(**inputs).logits[0].log_softmax(-1)
+        last = inputs["input_ids"][0, -n:]
+        found.append(float(read[-n - 1 : -1].gather(1, last[:, None]).sum()))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("prompt", "classes", "between"),
+    [
+        ("{image}{text} answer:", ["yes", "no"], " "),
+        ("{image}{text} answer: ", ["yes", "no"], " "),
+        ("{image}{text} answer:", " yes, no", ""),
+        ("{image}{text} answer:\n", ["yes", "no"], ""),
+        # The tokenizer makes one token of two line breaks, so that the first goes to the answer.
+        ("{image}{text} answer:\n", ["\nyes", "\nno", "yes"], ""),
+        ("{image}{text}", ["yes", "no"], " "),
+    ],
+)
+def test_prompt_and_answer_are_joined_by_the_tokenizer(prompt, classes, between, speller):
+    folder, model, processor = speller
+    loaded = load_model(f"hf:{folder}", prompt=prompt, classes=classes)
+    answers = classes.split(",") if isinstance(classes, str) else classes
+    grid = grid_of(loaded, QUESTIONS)
+    for u, question in enumerate(QUESTIONS):
+        for w, image in enumerate(images()):
+            asked = prompt.format(image="<image>", text=question).rstrip(" ")
+            numbers = processor.tokenizer(asked, add_special_tokens=False).input_ids
+            continued = [f"{asked}{between}{answer}" for answer in answers]
+            expected = log_probability(model, processor, numbers, continued, image)
+            np.testing.assert_allclose(grid[u, w], expected, atol=1e-4)
+    names = [answer.strip() for answer in answers]
+    assert loaded.classes == (names if len(set(names)) == len(answers) else answers)
+
+
+def test_a_text_that_the_tokenizer_joins_with_the_answer_is_named(speller):
+    folder, _, _ = speller
+    loaded = load_model(f"hf:{folder}", prompt="{image}{text}", classes=["\nyes", "\nno"])
+    loaded.encode_texts(["is it red?"])
+    with pytest.raises(ModelError, match=r"end of the text 'red\\n' with the answer '\\nyes'"):
+        loaded.encode_texts(["is it red?", "red\n"])
+
+
+def test_long_texts_leave_room_for_image_prompt_and_answer(speller):
+    folder, _, processor = speller
+    loaded = load_model(f"hf:{folder}", classes=["yes", "no, it is not"])
+    assert loaded.notes(["is it red?"]) == []
+    long = "is it red? " * 200
+    (note,) = loaded.notes([long, "is it red?"])
+    assert note.startswith("1 of 2 different texts is longer than the 512 tokens")
+    scorer = Scorer(loaded, "cpu")
+    states = scorer.encode_texts([long])
+    prompt = processor.tokenizer.decode(states["words"][0])
+    # The end of the prompt is there, and the beginning of the text.
+    assert prompt.startswith("is it red? is it red?")
+    assert prompt.endswith("</s>\nAssistant:")
+    image = scorer.encode_images(images()[:1])
+    n_image = int(image["seen"].sum())
+    longest = len(processor.tokenizer(" no, it is not", add_special_tokens=False).input_ids)
+    assert 512 - 4 <= n_image + states["words"].shape[1] + longest <= 512
+    assert scorer.score_tile(states, image, 1).shape == (1, 1, 2)
+
+
+def test_an_image_that_leaves_no_room_for_the_text_is_refused(checkpoint):
+    loaded = load_model(f"hf:{checkpoint(qwen_2)[0]}", classes=ANSWERS)
+    few, wide = Image.new("RGB", (16, 16)), Image.new("RGB", (96, 16))
+    scorer = Scorer(loaded, "cpu")
+    texts, image = scorer.encode_texts(["red " * 20]), scorer.encode_images([few])
+    n_tokens = int(texts["seen"].sum() + image["seen"].sum())
+    # As much as the model reads, with the longest of the answers.
+    loaded._tokens.limit = n_tokens + 3
+    assert scorer.score_tile(texts, image, 1).shape == (1, 1, 3)
+    with pytest.raises(ModelError, match=f"tokens, and the model reads {n_tokens} before an"):
+        scorer.score_tile(texts, scorer.encode_images([wide]), 1)
