@@ -11,7 +11,7 @@ from emap_core import jobs
 from emap_core.access import uploads
 from emap_core.datasets import LOADERS as DATA_LOADERS
 from emap_core.datasets.demo import NAMES as DEMO_DATA
-from emap_core.datasets.preview import Preview, preview_table
+from emap_core.datasets.preview import Preview, preview_elsewhere
 from emap_core.datasets.upload import KINDS, as_uploaded, receive
 from emap_core.engine.settings import METHODS
 from emap_core.engine.space import SPACES
@@ -226,7 +226,7 @@ def _columns(data: str) -> list[str]:
 
 @st.cache_data(max_entries=20, ttl=60, show_spinner="Reading the table …")
 def _preview(data: str, split: str | None) -> Preview | None:
-    return preview_table(data, split=split)
+    return preview_elsewhere(data, split)
 
 
 def _spec(label: str, demos: list[str], key: str, loaders: dict[str, str]) -> str:

@@ -110,12 +110,16 @@ class _Target:
         if path.is_absolute() or ".." in path.parts or PureWindowsPath(member).drive:
             raise self.refuse(member, "which would be written outside its folder")
         self.n_files += 1
-        if self.n_files > self.limits.files:
+        self.check_count(self.n_files)
+        return self.folder / path
+
+    def check_count(self, n_files: int) -> None:
+        """Refuse more members than are allowed."""
+        if n_files > self.limits.files:
             raise DatasetError(
                 f"{self.name} holds more than {self.limits.files:,} files and folders, the most "
                 "that are allowed (EMAP_MAX_FILES)"
             )
-        return self.folder / path
 
     def check_size(self, member: str, size: int, packed: int) -> None:
         """Refuse a member by what it says of itself, before any of it is read."""
@@ -149,6 +153,7 @@ class _Target:
 
 def _unpack_zip(archive: Path, target: _Target) -> None:
     with zipfile.ZipFile(archive) as source:
+        target.check_count(len(source.infolist()))
         for member in source.infolist():
             name = member.filename
             kind = stat.S_IFMT(member.external_attr >> 16)

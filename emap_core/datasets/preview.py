@@ -9,11 +9,14 @@ from typing import Any
 import pandas as pd
 
 from emap_core.datasets.hf import read_saved, saved_splits
+from emap_core.datasets.limited import limited
 from emap_core.datasets.regions import look_like_regions
 from emap_core.datasets.table import guess_columns
 from emap_core.datasets.table_files import read_table
 from emap_core.datasets.webdataset import read_shards
+from emap_core.errors import DatasetError
 
+_MOST_COLUMNS = 1_000
 _FILES = ("csv", "jsonl", "parquet", "imagefolder")
 
 
@@ -42,6 +45,37 @@ class Preview:
     splits: list[str]
 
 
+def preview_elsewhere(spec: str, split: str | None = None) -> Preview | None:
+    """Return what `preview_table` returns, read in a process with limits on memory and time.
+
+    Raises
+    ------
+    EmapError
+        If there is no such file, it cannot be read, or that takes too much.
+    """
+    name = Path(spec.partition(":")[2]).name
+    found = limited(
+        f"{__name__}:preview_as_json", spec, split, doing=f"{name} cannot be looked into"
+    )
+    if found is None:
+        return None
+    columns, cells = found.pop("columns"), found.pop("cells")
+    return Preview(rows=pd.DataFrame(cells, columns=columns, dtype=object), **found)
+
+
+def preview_as_json(spec: str, split: str | None) -> dict[str, Any] | None:
+    """Return a preview as what JSON can hold, None where there is none."""
+    found = preview_table(spec, split=split)
+    if found is None:
+        return None
+    names = ("n_rows", "taken", "offered", "splits")
+    return {
+        "columns": [str(name) for name in found.rows.columns],
+        "cells": found.rows.to_numpy().tolist(),
+        **{name: getattr(found, name) for name in names},
+    }
+
+
 def preview_table(spec: str, n_rows: int = 5, split: str | None = None) -> Preview | None:
     """Return the first rows of what a spec names; None where it names no table of this machine.
 
@@ -62,6 +96,10 @@ def preview_table(spec: str, n_rows: int = 5, split: str | None = None) -> Previ
         table = read_saved(Path(path, split or splits[0]) if splits else Path(path))
     else:
         return None
+    if len(table.columns) > _MOST_COLUMNS:
+        raise DatasetError(
+            f"the table has {len(table.columns):,} columns; keep at most {_MOST_COLUMNS:,} of them"
+        )
     taken = guess_columns(table)
     if prefix == "imagefolder" and "file_name" in table:
         taken["image"] = "file_name"

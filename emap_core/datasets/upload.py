@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import tempfile
 from pathlib import Path
 
 from emap_core.datasets.archive import unpack
+from emap_core.datasets.limited import limited
 from emap_core.errors import DatasetError
 
 KINDS = ("zip", "parquet")
@@ -48,15 +50,27 @@ def receive(name: str, content: bytes, folder: Path) -> str:
             file = fresh / f"{stem}.{kind}"
             file.write_bytes(content)
             if kind == "zip":
-                unpack(file, fresh / stem)
-                file.unlink()
-                _name_table(_top(fresh / stem), stem)
+                limited(
+                    f"{__name__}:unpack_upload",
+                    *(str(file), stem),
+                    doing=f"{name} cannot be unpacked",
+                )
             # Only a file that is there as a whole takes its place.
-            fresh.replace(home)
+            with contextlib.suppress(OSError):
+                # Whoever sent the same in this instant was first.
+                fresh.replace(home)
     if kind == "parquet":
         return f"parquet:{next(home.glob('*.parquet'))}"
     (unpacked,) = (path for path in home.iterdir() if path.is_dir())
     return _spec_of(_top(unpacked), name)
+
+
+def unpack_upload(archive: str, stem: str) -> None:
+    """Put what is in an archive into a folder beside it, in its place."""
+    file = Path(archive)
+    unpack(file, file.with_name(stem))
+    file.unlink()
+    _name_table(_top(file.with_name(stem)), stem)
 
 
 def as_uploaded(words: str, folder: Path) -> str:

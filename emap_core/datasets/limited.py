@@ -1,0 +1,110 @@
+"""Read what somebody else sent in a process of its own, which may take so much and no more.
+
+A file of a few kilobytes can unpack to gigabytes, and decoders are written in C. In a process of
+its own neither takes the server with it: memory and time have limits, and all that comes back is
+JSON.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from emap_core.environment import whole_number
+from emap_core.errors import DatasetError, EmapError
+
+_HOUSE = Path(__file__).resolve().parents[2]
+_SECONDS = 60
+_BYTES = 2 << 30
+_LARGEST_ANSWER = 8 << 20
+
+
+def limited(function: str, *arguments: Any, doing: str) -> Any:
+    """Return what a function of this package returns, called in a process with limits.
+
+    ``EMAP_MAX_UPLOAD_SECONDS`` (60) and ``EMAP_MAX_UPLOAD_MEMORY`` (2 GiB) say how much it may
+    take.
+
+    Parameters
+    ----------
+    function : str
+        ``module:name``, of a function that takes and returns what JSON can hold.
+    *arguments
+    doing : str
+        What it does, for messages: "data.zip cannot be unpacked", say.
+
+    Raises
+    ------
+    DatasetError
+        If the function raises an EmapError, with its words, or if it takes too much or breaks down.
+    """
+    seconds = whole_number("EMAP_MAX_UPLOAD_SECONDS", _SECONDS)
+    n_bytes = whole_number("EMAP_MAX_UPLOAD_MEMORY", _BYTES)
+    asked = {"function": function, "arguments": arguments, "seconds": seconds, "bytes": n_bytes}
+    paths = [str(_HOUSE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own module, what is given goes through its input
+            [sys.executable, "-m", __spec__.name],
+            input=json.dumps(asked).encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=seconds,
+            check=False,
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(paths),
+                "OMP_NUM_THREADS": "1",
+                # The others reserve far more than they use.
+                "ARROW_DEFAULT_MEMORY_POOL": "system",
+                "MALLOC_ARENA_MAX": "2",
+            },
+        )
+    except subprocess.TimeoutExpired:
+        raise DatasetError(
+            f"{doing}: it takes more than {seconds} seconds; give a smaller file, or raise "
+            "EMAP_MAX_UPLOAD_SECONDS where the server is started"
+        ) from None
+    try:
+        answer = json.loads(done.stdout)
+    except ValueError:
+        # It was killed, or a library ended it, which most do for want of memory.
+        answer = {"memory": True}
+    if "memory" in answer:
+        raise DatasetError(
+            f"{doing}: it takes more than {n_bytes >> 20:,} MiB of memory, or is damaged; give a "
+            "smaller file, or raise EMAP_MAX_UPLOAD_MEMORY where the server is started"
+        )
+    if "error" in answer:
+        raise DatasetError(answer["error"])
+    return answer["result"]
+
+
+def _child() -> None:
+    asked = json.load(sys.stdin)
+    resource.setrlimit(resource.RLIMIT_AS, (asked["bytes"], asked["bytes"]))
+    resource.setrlimit(resource.RLIMIT_CPU, (asked["seconds"] + 1, asked["seconds"] + 1))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    module, _, name = asked["function"].partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)(*asked["arguments"])
+        answer = json.dumps({"result": found})
+        if len(answer) > _LARGEST_ANSWER:
+            answer = json.dumps(
+                {"error": "there is too much in it to be shown; give a smaller one"}
+            )
+    except EmapError as error:
+        memory = isinstance(error.__cause__, MemoryError)
+        answer = json.dumps({"memory": True} if memory else {"error": str(error)})
+    except MemoryError:
+        answer = json.dumps({"memory": True})
+    sys.stdout.write(answer)
+
+
+if __name__ == "__main__":
+    _child()
