@@ -72,6 +72,10 @@ _RUN_SETTINGS: dict[str, dict[str, Any]] = {
         "not right, skip leaves the examples out; told beside the result",
     },
     "--name": {"help": "what to call the run wherever runs are listed"},
+    "--density": {
+        "choices": ("off", "encodings"),
+        "help": "encodings: also say what changes where unlikely pairs count for less",
+    },
     "--fingerprint": {"metavar": "NAME", "help": "names a model that states no fingerprint"},
 }
 _MARGIN: dict[str, Any] = {

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from emap_core.datasets.base import find_cells
 from emap_core.engine.space import to_space
 from emap_core.engine.states import (
-    EncodedItems,
     UniqueImages,
     encoded_images,
     encoded_texts,
@@ -48,12 +47,12 @@ def linear_baselines(work: Work, train: Any) -> dict[str, NDArray[np.float64]]:
         images_per_chunk(train.images[int(cells.image_examples[0])]),
     )
     try:
-        train_text = _vectors(encoded_texts(work.scorer, cells.texts))[cells.text_index]
-        train_image = _vectors(encoded_images(work.scorer, images))[cells.image_index]
+        train_text = encoded_texts(work.scorer, cells.texts).vectors()[cells.text_index]
+        train_image = encoded_images(work.scorer, images).vectors()[cells.image_index]
     finally:
         images.close()
-    test_text = _vectors(work.evaluator.texts)[work.targets.row_index]
-    test_image = _vectors(work.evaluator.images)[work.targets.column_index]
+    test_text = work.evaluator.texts.vectors()[work.targets.row_index]
+    test_image = work.evaluator.images.vectors()[work.targets.column_index]
     sides = {
         "linear_text": (train_text, test_text),
         "linear_image": (train_image, test_image),
@@ -80,20 +79,3 @@ def linear_baselines(work: Work, train: Any) -> dict[str, NDArray[np.float64]]:
         )
         for name, (trained_on, tested_on) in sides.items()
     }
-
-
-def _vectors(items: EncodedItems) -> NDArray[np.float32]:
-    """Return one vector an item: every floating leaf, averaged over its middle axes."""
-    rows = []
-    for number in range(items.n_chunks):
-        leaves = [leaf for leaf in items.leaves(number) if np.issubdtype(leaf.dtype, np.floating)]
-        pooled = [
-            leaf.reshape(len(leaf), -1)
-            if leaf.ndim <= 2
-            else leaf.mean(axis=tuple(range(1, leaf.ndim - 1)))
-            for leaf in leaves
-        ]
-        if not pooled:
-            raise DatasetError("the model's states hold no numbers to train a linear model on")
-        rows.append(np.concatenate(pooled, axis=1).astype(np.float32))
-    return np.concatenate(rows)

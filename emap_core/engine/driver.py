@@ -166,6 +166,9 @@ def compute(
         told otherwise.
     n_resamples : int
         1,000 by default.
+    density : {"off", "encodings"}
+        Exact method with the grid kept: estimate from the encodings how likely each pair is, so
+        that the run can say what changes where unlikely pairs count for less.
     engine : {"local", "ray"}
         Evaluate in this process, or share the tiles out to the workers of a Ray cluster.
     address : str, optional
@@ -526,6 +529,11 @@ def _evaluate(
         progress.tell("baselines", message="training linear baselines on the encoded sides")
         with replacing(folder.baselines) as temporary, temporary.open("wb") as file:
             np.savez(file, **linear_baselines(work, work.train))  # type: ignore[arg-type]  # names
+    if work.settings.density == "encodings":
+        from emap_core.engine.density import keep_density
+
+        progress.tell("density", message="estimating from the encodings how likely pairs are")
+        keep_density(folder, work)
     finish_run(folder, {**manifest, "n_pairs_evaluated": n_pairs}, result, work.text_order)
     for leftover in (folder.tiles, folder.states):
         remove_folder(leftover)

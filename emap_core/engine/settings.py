@@ -11,13 +11,14 @@ from emap_core.engine.space import SPACES
 from emap_core.errors import SettingError
 from emap_core.inference.population import CLUSTERS, Cluster
 from emap_core.models.base import Output
-from emap_core.options import UNKNOWN_LABELS, UnknownLabels
+from emap_core.options import UNKNOWN_LABELS, UnknownLabels, option
 from emap_core.runs.labels import checked_name
 
 Method = Literal["exact", "sampled", "subsample"]
 METHODS = ("exact", "sampled", "subsample")
 KEEPS = ("auto", "grid", "sums")
 ENGINES = ("local", "ray")
+DENSITIES = ("off", "encodings")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Settings:
     metrics: tuple[str, ...] = ()
     cluster: Cluster = "auto"
     n_resamples: int = 1000
+    density: str = "off"
     fingerprint: str | None = None
     unknown_labels: UnknownLabels = "error"
     name: str | None = None
@@ -57,6 +59,7 @@ class Settings:
             ("engine", ENGINES),
             ("cluster", CLUSTERS),
             ("unknown_labels", UNKNOWN_LABELS),
+            ("density", DENSITIES),
         ):
             if getattr(self, name) not in known:
                 raise SettingError(
@@ -81,6 +84,11 @@ class Settings:
         if self.keep_classes is not None and self.keep == "sums":
             raise SettingError(
                 "keep_classes says whose grid to keep, and keep='sums' that none is; give one"
+            )
+        if self.density != "off" and (self.method, self.part) != ("exact", None):
+            raise SettingError(
+                f"{option('density', of='run')} reads the whole grid, which only "
+                f"{option('method', 'exact', of='run')} computes, and not in parts; leave it out"
             )
         if self.until is not None and not self.until > 0:
             raise SettingError(f"until is {self.until!r}; expected a number above 0")
@@ -126,6 +134,8 @@ class Settings:
             used.add("keep_classes")
         if self.unknown_labels != "error":
             used.add("unknown_labels")
+        if self.density != "off":
+            used |= {"density", "seed"}
         return {key: value for key, value in dataclasses.asdict(self).items() if key in used}
 
 

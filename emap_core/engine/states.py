@@ -21,6 +21,7 @@ from PIL import Image, ImageOps
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from emap_core.errors import ModelError
 from emap_core.models import states as trees
 from emap_core.models.base import Scorer
 from emap_core.models.states import States
@@ -203,6 +204,30 @@ class EncodedItems:
             for leaf in trees.leaves(self._chunks[number])
             if not isinstance(leaf, torch.Tensor) or leaf.is_floating_point()
         ]
+
+    def vectors(self) -> NDArray[np.float32]:
+        """Return one vector an item: its floating leaves, averaged over their middle axes.
+
+        Raises
+        ------
+        ModelError
+            If the states hold no numbers.
+        """
+        rows = []
+        for number in range(self.n_chunks):
+            leaves = [
+                leaf for leaf in self.leaves(number) if np.issubdtype(leaf.dtype, np.floating)
+            ]
+            pooled = [
+                leaf.reshape(len(leaf), -1)
+                if leaf.ndim <= 2
+                else leaf.mean(axis=tuple(range(1, leaf.ndim - 1)))
+                for leaf in leaves
+            ]
+            if not pooled:
+                raise ModelError("the model's states hold no numbers to learn from")
+            rows.append(np.concatenate(pooled, axis=1).astype(np.float32))
+        return np.concatenate(rows)
 
     def forget_before(self, item: int) -> None:
         """Let a plain callable's items before this one go."""

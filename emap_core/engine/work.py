@@ -38,6 +38,9 @@ from emap_core.runs.grid import n_channels
 
 Index = NDArray[np.intp]
 
+MOST_WEIGHTED_PAIRS = 20_000_000
+"""Largest grid that is projected with unequal weights: half a minute, half a gigabyte."""
+
 _TILE_MEMORY = 128 * 2**20
 
 
@@ -142,6 +145,26 @@ class Work:
         self.kept_classes = _most_used(
             self.labels, n_classes, self.settings.keep_classes, self.task
         )
+        if self.settings.density != "off":
+            self._check_density()
+
+    def _check_density(self) -> None:
+        n_texts, n_images = self.cells.shape
+        asked = option("density", of="run")
+        if not self.scorer.staged or isinstance(self.scorer.model, _GridLookup):
+            raise SettingError(f"{asked} needs a model with encoders, whose encodings it reads")
+        if self.labels is None:
+            raise SettingError(f"{asked} compares scores, and the data has no labels; leave it out")
+        if self.keep != "grid":
+            raise SettingError(
+                f"{asked} reads the grid, which takes {self.grid_bytes:,} bytes and is not kept; "
+                f"choose {option('keep', 'grid', of='run')}, or leave it out"
+            )
+        if n_texts * n_images > MOST_WEIGHTED_PAIRS:
+            raise SettingError(
+                f"{asked} fits up to {MOST_WEIGHTED_PAIRS:,} pairs, and this grid has "
+                f"{n_texts * n_images:,}; choose a sample of the examples, or leave it out"
+            )
 
     def labels_of(self, dataset: Any) -> NDArray[Any] | None:
         """Return labels on the model's class axis as `match_labels` does.

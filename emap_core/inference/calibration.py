@@ -17,8 +17,8 @@ from scipy import special
 
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.exact import Index
-from emap_core.inference.gap_of_scores import gap_of_scores
 from emap_core.inference.gap import Gap
+from emap_core.inference.gap_of_scores import gap_of_scores
 from emap_core.inference.metrics import metric
 from emap_core.inference.population import Population
 from emap_core.inference.scores import SMALLEST_PROBABILITY, Array, Space, Task, probabilities
@@ -136,18 +136,21 @@ def _cross_fitted(logits: Array, labels: Array, seed: int) -> Array:
     centred = logits - logits.mean(axis=1, keepdims=True)
     spread = float(np.sqrt(np.mean(centred**2)))
     centred = centred / spread if spread > 0 else centred
-    counts = np.bincount(truth, minlength=logits.shape[1])
+    # -1 is the label of what is not a class: nothing to learn from, but scored like the others.
+    known = truth >= 0
+    counts = np.bincount(truth[known], minlength=logits.shape[1])
     often = np.argsort(-counts, kind="stable")[:MOST_OFFSETS]
     own_offset = np.sort(often[counts[often] >= FEWEST_LABELS])
     # Classes side by side, each in random order: dealt out in turn, folds hold them alike.
     order = np.lexsort((np.random.default_rng(seed).permutation(len(truth)), truth))
     fold = np.empty(len(truth), dtype=np.intp)
     fold[order] = np.arange(len(truth)) % N_FOLDS
-    start = _fit(centred, truth, own_offset, np.zeros(1 + len(own_offset)))
+    start = _fit(centred[known], truth[known], own_offset, np.zeros(1 + len(own_offset)))
     result = np.empty_like(centred)
     for k in range(N_FOLDS):
         here = fold == k
-        found = _fit(centred[~here], truth[~here], own_offset, start)
+        others = known & ~here
+        found = _fit(centred[others], truth[others], own_offset, start)
         result[here] = _rescaled(centred[here], own_offset, found)
     return np.asarray(result)
 
@@ -163,7 +166,7 @@ def _fit(logits: Array, labels: Index, own_offset: Index, start: Array) -> Array
 
     The loss is convex in them, so Newton's method finds them in a few steps.
     """
-    step = -(-logits.size // _MOST_ELEMENTS)
+    step = max(1, -(-logits.size // _MOST_ELEMENTS))
     logits, labels = logits[::step], labels[::step]
     pull = np.concatenate(
         [[_SPREAD_OF_SCALE**-2.0], np.full(len(start) - 1, _SPREAD_OF_OFFSETS**-2.0)]

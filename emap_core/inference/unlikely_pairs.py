@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike
 
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.weighted import weighted_projection
-from emap_core.inference.difference import gap_of_scores
 from emap_core.inference.gap import Gap
+from emap_core.inference.gap_of_scores import gap_of_scores
 from emap_core.inference.population import Population
 from emap_core.inference.scores import Space, Task
 

@@ -123,6 +123,11 @@ class RunFolder:
         return self.path / "baselines.npz"
 
     @property
+    def density(self) -> Path:
+        """How likely each pair is, where that was estimated."""
+        return self.path / "density.npz"
+
+    @property
     def inference(self) -> Path:
         """Intervals and tests, computed on first use."""
         return self.path / "inference"

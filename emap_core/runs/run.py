@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from emap_core import inference
 from emap_core.decomposition import Decomposition
@@ -19,11 +19,13 @@ from emap_core.decomposition.sampled import SampledDecomposition, SampledFit
 from emap_core.decomposition.subsample import BLOCK_ROWS, SubsampledDecomposition
 from emap_core.errors import RunError
 from emap_core.inference import Gap, Interval, PairError, Verdict, sampled
+from emap_core.inference.calibration import calibrated_gaps
 from emap_core.inference.gap import RECORD_VERSION
 from emap_core.inference.metrics import Space, Task
 from emap_core.inference.population import Population, population_of
 from emap_core.inference.sampled import PairSampling, with_pair_sampling
 from emap_core.inference.subsample import Scores, spread, subsample_intervals, subsample_scores
+from emap_core.inference.unlikely_pairs import UnlikelyPairs, unlikely_pairs
 from emap_core.runs.folder import RunFolder, find_run
 from emap_core.runs.grid import Grid, Reading
 from emap_core.runs.sealed import read_sealed, write_sealed
@@ -74,6 +76,8 @@ _MORE_SUMS: dict[str, dict[str, Layout]] = {
         "centred_block_sums_of_squares": Layout(("R", len(PARTS), "C")),
     },
 }
+
+_DENSITY = {"log_ratio": Layout("TV"), "auc": Layout("")}
 
 BASELINES = ("linear_text", "linear_image", "linear_both")
 """Rows that join the table where there was a training split."""
@@ -136,7 +140,14 @@ class Run:
         RunError
             If a part of it is damaged or gone.
         """
-        for _ in (self.decomposition, self.labels, self.ids, self.texts, self.baselines):
+        for _ in (
+            self.decomposition,
+            self.labels,
+            self.ids,
+            self.texts,
+            self.baselines,
+            self.density,
+        ):
             pass
 
     @property
@@ -454,10 +465,107 @@ class Run:
         return population_of(self.decomposition, self.manifest["resampling"]["cluster"])
 
     def _kept_intervals(self) -> Intervals | None:
-        kept = self._kept("intervals")
+        kept = self._kept_of_resampling("intervals")
+        return None if kept is None else inference.Intervals.from_json(kept)
+
+    def _kept_of_resampling(self, name: str) -> dict[str, Any] | None:
+        """Return what was kept under a name, None where it depends on other resamples."""
+        kept = self._kept(name)
         if kept is None or any(kept.get(k) != v for k, v in self._resampling.items()):
             return None
-        return inference.Intervals.from_json(kept["intervals"])
+        return cast(dict[str, Any], kept[name])
+
+    @cached_property
+    def calibrated_gaps(self) -> dict[str, dict[str, Gap]]:
+        """Gaps of metrics that read probabilities, both sides on their best scale.
+
+        For each such metric a `Gap` for ``"emap"`` and ``"emap_leave_one_out"``, computed on
+        first use. Only exact runs have them: other methods estimate scores, not predictions.
+        """
+        if self.labels is None or self.manifest["method"] != "exact":
+            return {}
+        gaps = self.intervals().gaps
+        with self._folder.inference_lock():
+            kept = self._kept_of_resampling("calibrated")
+            if kept is not None:
+                return {
+                    name: {row: Gap.from_json(gap) for row, gap in of.items()}
+                    for name, of in kept.items()
+                }
+            found = calibrated_gaps(
+                self.decomposition,
+                self.labels,
+                self.task,
+                gaps,
+                self.population,
+                space=self.space,
+            )
+            content = {
+                name: {row: gap.to_json() for row, gap in of.items()} for name, of in found.items()
+            }
+            self._keep("calibrated", {**self._resampling, "calibrated": content})
+            return found
+
+    @cached_property
+    def density(self) -> Array | None:
+        """How much more likely each pair is among the examples than among recombinations.
+
+        Shape (U_t, U_v), where ``density="encodings"`` was asked for; else None.
+        """
+        if not self._folder.density.exists():
+            return None
+        log_ratio = self._stored_density["log_ratio"]
+        return np.asarray(np.exp(log_ratio.astype(np.float64)))
+
+    @cached_property
+    def _stored_density(self) -> dict[str, Any]:
+        return self._stored.arrays(self._folder.density, _DENSITY)
+
+    def unlikely_pairs(self, density: ArrayLike | None = None) -> UnlikelyPairs | None:
+        """Return gaps to projections in which unlikely pairs count less.
+
+        Parameters
+        ----------
+        density : array of shape (U_t, U_v), optional
+            How much more likely each pair is among the examples than among recombinations, texts
+            and images in the run's order; by default `density`, None where there is none.
+
+        Raises
+        ------
+        RunError
+            If the grid was not kept, or the data has no labels.
+        DatasetError
+            If a density is no such array.
+        """
+        if density is not None:
+            return self._new_unlikely_pairs(density, None)
+        if self.density is None:
+            return None
+        self.intervals()
+        with self._folder.inference_lock():
+            kept = self._kept_of_resampling("unlikely_pairs")
+            if kept is not None:
+                return UnlikelyPairs.from_json(kept)
+            found = self._new_unlikely_pairs(self.density, float(self._stored_density["auc"]))
+            self._keep("unlikely_pairs", {**self._resampling, "unlikely_pairs": found.to_json()})
+            return found
+
+    def _new_unlikely_pairs(self, density: ArrayLike, auc: float | None) -> UnlikelyPairs:
+        if self.grid is None:
+            raise RunError(f"the grid of run {self.id!r} was not kept; compute it with keep='grid'")
+        if self.labels is None:
+            raise RunError(f"run {self.id!r} has no labels, so there are no gaps to compare")
+        return unlikely_pairs(
+            self.grid,
+            self.decomposition,
+            density,
+            self.labels,
+            self.task,
+            {name: self.gap(name) for name in self.metrics},
+            self.population,
+            space=self.space,
+            auc=auc,
+        )
 
     @property
     def subsample_spread(self) -> dict[str, dict[str, float]] | None:
@@ -642,7 +750,7 @@ class Run:
             See `verdict`; of the first metric.
         """
         verdict = self.verdict(smallest_gap)
-        points, found = self.table(), self.intervals()
+        points, found, unlikely = self.table(), self.intervals(), self.unlikely_pairs()
         manifest = self.manifest
         return {
             **{name: manifest[name] for name in ("n_examples", "n_texts", "n_images")},
@@ -671,6 +779,7 @@ class Run:
                 "notes": found.notes,
             },
             "subsample": self._subsample_record(),
+            "unlikely_pairs": None if unlikely is None else unlikely.to_json(),
             "skipped": self.skipped,
             "notes": self.notes,
             "dtype": manifest.get("dtype"),
@@ -709,6 +818,7 @@ class Run:
         plain, left_out = self.gap(name, "emap"), self.gap(name)
         return _without_nan(
             {
+                **_calibrated_record(self.calibrated_gaps.get(name, {})),
                 **dict.fromkeys(BASELINES),
                 **points.to_dict(),
                 "gap": plain.difference,
@@ -812,6 +922,16 @@ class Run:
     @cached_property
     def _arrays(self) -> dict[str, Any]:
         return self._stored.arrays(self._folder.sums, _SUMS | _MORE_SUMS[self.manifest["method"]])
+
+
+def _calibrated_record(gaps: dict[str, Gap]) -> dict[str, float | None]:
+    record: dict[str, float | None] = {}
+    for row, name in (("emap", "gap"), ("emap_leave_one_out", "gap_leave_one_out")):
+        gap = gaps.get(row)
+        record[f"{name}_calibrated"] = None if gap is None else gap.difference
+        record[f"{name}_calibrated_low"] = None if gap is None else gap.low
+        record[f"{name}_calibrated_high"] = None if gap is None else gap.high
+    return record
 
 
 def _shares_record(decomposition: Decomposition) -> dict[str, Any]:

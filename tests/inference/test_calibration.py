@@ -105,6 +105,8 @@ def test_scores_without_an_error_a_rare_class_and_undefined_scores_are_no_troubl
     assert evaluate("log_loss", labels, found, "multiclass") < 0.01
     undefined = np.where(np.arange(100)[:, None] == 3, np.nan, np.eye(3)[labels])
     assert np.isnan(calibrated(undefined, labels, "multiclass")).all()
+    unknown = np.where(np.arange(100) < 3, -1, labels)
+    assert np.isfinite(calibrated(np.eye(3)[labels], unknown, "multiclass")).all()
     many = np.random.default_rng(3).normal(size=(40, 500))
     assert np.isfinite(calibrated(many, np.arange(40), "multiclass")).all()
 

@@ -1,0 +1,36 @@
+"""How likely pairs are, by what the model's encoders make of their texts and images."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from emap_core.engine.work import Work
+from emap_core.inference.density import DensityRatio, density_ratio
+from emap_core.runs.folder import RunFolder
+from emap_core.runs.store import replacing
+
+
+def keep_density(folder: RunFolder, work: Work) -> None:
+    """Estimate the density ratio of all pairs and keep it in the run's folder.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    work : Work
+        Its texts and images are encoded.
+    """
+    found = _density(work)
+    with replacing(folder.density) as temporary, temporary.open("wb") as file:
+        # Half precision tells a ratio to a thousandth, and takes little beside the grid.
+        np.savez(file, log_ratio=np.log(found.ratio).astype(np.float16), auc=np.float64(found.auc))
+
+
+def _density(work: Work) -> DensityRatio:
+    row_of_text = np.argsort(work.text_order)
+    return density_ratio(
+        work.evaluator.texts.vectors()[row_of_text],
+        work.evaluator.images.vectors(),
+        work.cells.text_index,
+        work.cells.image_index,
+        seed=work.settings.seed,
+    )
