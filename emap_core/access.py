@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from emap_core.datasets import LOADERS as DATA_LOADERS
+from emap_core.datasets.webdataset import shard_patterns
 from emap_core.errors import AccessError, SettingError
 from emap_core.models import LOADERS as MODEL_LOADERS
 from emap_core.roots import check_path, lies_in, roots_of_environment
@@ -208,5 +209,8 @@ def _named(prefix: str, name: str) -> list[str]:
         return [name]
     if ".." in Path(name).parts:
         return [name]
-    fixed = re.split(r"[*?\[]", name, maxsplit=1)[0]
-    return [fixed.rpartition("/")[0] or ".", *glob.glob(name)]  # noqa: PTH207 - may be absolute
+    found = []
+    for one in shard_patterns(name):
+        fixed = re.split(r"[*?\[]", one, maxsplit=1)[0]
+        found += [fixed.rpartition("/")[0] or ".", *glob.glob(one)]  # noqa: PTH207 - may be absolute
+    return found

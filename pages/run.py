@@ -403,6 +403,11 @@ def _first_rows(plan: dict[str, Any]) -> None:
         f"{len(classes)} classes: {shared.plain(', '.join(classes[:20]))}"
         + (" …" if len(classes) > 20 else "")
     )
+    for line in plan["columns"]:
+        if line.startswith("No labels"):
+            st.warning(shared.plain(line), icon=":material/warning:")
+        else:
+            st.caption(shared.plain(line))
     for note in plan["notes"]:
         st.info(shared.plain(note), icon=":material/info:")
     previews = plan["previews"]

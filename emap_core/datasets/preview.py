@@ -17,7 +17,7 @@ from emap_core.datasets.webdataset import read_shards
 from emap_core.errors import DatasetError
 
 _MOST_COLUMNS = 1_000
-_FILES = ("csv", "jsonl", "parquet", "imagefolder")
+_FILES = ("csv", "jsonl", "json", "parquet", "imagefolder")
 
 
 @dataclass(frozen=True)

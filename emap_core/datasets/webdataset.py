@@ -94,7 +94,7 @@ def read_shards(pattern: str, n_examples: int | None = None) -> pd.DataFrame:
 def _shards(pattern: str) -> list[str]:
     """Return the files that a pattern names: ``*`` and ``?``, ``{000..012}``, ``{a,b}``, ``::``."""
     shards: list[str] = []
-    for one in (part for several in pattern.split("::") for part in _without_braces(several)):
+    for one in shard_patterns(pattern):
         if "://" in one or one.startswith("pipe:"):
             raise SpecError(
                 f"shard {one[:80]} is an address or a command; download the shards and name the "
@@ -108,6 +108,17 @@ def _shards(pattern: str) -> list[str]:
             )
         shards += [shard for shard in fits if shard not in shards]
     return shards
+
+
+def shard_patterns(pattern: str) -> list[str]:
+    """Return the patterns that one with ``::`` and braces stands for, each for ``glob``.
+
+    Raises
+    ------
+    SpecError
+        If braces are not a range or a list, or stand for too many.
+    """
+    return [one for part in pattern.split("::") for one in _without_braces(part)]
 
 
 def _without_braces(pattern: str) -> list[str]:
@@ -128,7 +139,7 @@ def _without_braces(pattern: str) -> list[str]:
 
 def _choices(within: str) -> list[str]:
     first, dots, last = within.partition("..")
-    if not dots:
+    if not dots or "," in within:
         return within.split(",")
     if not (first.isdecimal() and last.isdecimal()) or len(first) > 12 or len(last) > 12:
         raise SpecError(f"{{{within[:60]}}} is not a range of shards; expected {{000..012}}")
