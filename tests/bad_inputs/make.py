@@ -600,8 +600,14 @@ def models() -> list[Bad]:
     found += [
         Bad("file-for-folder", "model", "hf:m.bin", "is a file; expected", {"m.bin": pickle}),
         Bad("no-config", "model", "hf:m", "it has no config.json", {"m/x": b""}),
-        Bad("config", "model", "hf:m", "config.json is no JSON", {"m/config.json": b"{"}),
-        Bad("family", "model", "hf:m", "is of architecture nothing", {"m/config.json": b"{}"}),
+        Bad(
+            "config",
+            "model",
+            "hf:m",
+            "config.json is not a valid configuration",
+            {"m/config.json": b"{"},
+        ),
+        Bad("family", "model", "hf:m", "has the architecture none", {"m/config.json": b"{}"}),
         Bad("script", "model", "torchscript:m.pt", "m.pt", {"m.pt": pickle}),
         Bad("export", "model", "export:m.pt2", "m.pt2 cannot be loaded", {"m.pt2": b"hello"}),
         Bad("onnx", "model", "onnx:m.onnx", "m.onnx", {"m.onnx": b"hello"}),

@@ -142,8 +142,8 @@ def test_a_run_s_grid_gives_the_same_table_without_its_model(
         label = finished.classes[int(where.logits[i].argmax())]
         assert f"the model says {label}\n" in said
     again = emap.Run.load(tmp_path / "again")
-    # A grid knows nothing of the weights that made it.
-    named = {name: finished.record()[name] for name in ("run", "model", "dtype")}
+    # A grid knows nothing of the model and of the weights that made it.
+    named = {name: finished.record()[name] for name in ("run", "model", "dtype", "provenance")}
     assert again.record() | named == finished.record()
     pd.testing.assert_frame_equal(
         again.table(intervals=True), finished.table(intervals=True), check_exact=True
