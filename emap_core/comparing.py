@@ -12,11 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
-from emap_core.errors import RunError
+from emap_core.errors import RunError, SettingError
 from emap_core.figures.style import bracket, change, measured
 from emap_core.inference import Gap, GapDifference, gap_difference, holm, metric, paired_difference
 from emap_core.inference.gap import Projection
+from emap_core.inference.kinds import variance_of_mean
 from emap_core.inference.population import population_of
+from emap_core.inference.scores import Scored
+from emap_core.inference.seeds import SeedsGap, seeds_gap
 from emap_core.runs import Run
 from emap_core.runs.labels import run_labels
 
@@ -61,6 +64,7 @@ def comparison_table(
     DataFrame
         Columns ``model``, ``dataset``, ``run``, ``n_examples`` and, for each metric M, ``M``,
         ``M_emap``, ``M_gap``, ``M_gap_low``, ``M_gap_high``, each run's own 95% limits;
+        ``M_gap_low_all`` and ``M_gap_high_all``, which hold the gaps of all runs at once;
         ``M_p_value``, adjusted for the number of runs (Holm); ``M_verdict``, each run's own kind;
         and ``M_measurable``, whether the gap is above 0 when their number is taken into account.
     """
@@ -80,10 +84,72 @@ def comparison_table(
         table[f"{name}_gap"] = [gap.difference for gap in gaps]
         table[f"{name}_gap_low"] = [gap.low for gap in gaps]
         table[f"{name}_gap_high"] = [gap.high for gap in gaps]
+        for end, limits in zip(("low", "high"), _limits_for_all(gaps), strict=True):
+            table[f"{name}_gap_{end}_all"] = limits
         table[f"{name}_p_value"] = holm([gap.p_value for gap in gaps])
         table[f"{name}_verdict"] = [run.verdict(metric=name).kind for run in runs]
         table[f"{name}_measurable"] = _measurable(gaps, table[f"{name}_p_value"])
     return table
+
+
+def _limits_for_all(gaps: Sequence[Gap]) -> tuple[list[float], list[float]]:
+    """Return limits that hold all gaps at once, however they hang together (Bonferroni)."""
+    low, high = [], []
+    for gap in gaps:
+        # Where no degrees of freedom are known, a normal distribution stands in.
+        freedom = gap.degrees_of_freedom if gap.degrees_of_freedom >= 1 else 10**9
+        own, wide = (special.stdtrit(freedom, 1 - 0.025 / n) for n in (1, len(gaps)))
+        low.append(gap.difference - (gap.difference - gap.low) * float(wide / own))
+        high.append(gap.difference + (gap.high - gap.difference) * float(wide / own))
+    return low, high
+
+
+def seeds_together(
+    runs: Sequence[Run], name: str, projection: Projection = "emap_leave_one_out"
+) -> SeedsGap:
+    """Return the mean gap of several trainings of one model on the same examples.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        One a seed, by the exact method.
+    name : str
+        A metric that is a mean over examples, such as accuracy.
+    projection : {"emap_leave_one_out", "emap"}
+
+    Raises
+    ------
+    RunError
+        If the runs are not about the same labelled examples, or scored a part of the pairs.
+    SettingError
+        If the metric is not a mean over examples.
+    """
+    which, first = metric(name), runs[0]
+    for other in runs[1:]:
+        _common_labels(first, other)
+    if {run.manifest["method"] for run in runs} != {"exact"} or first.labels is None:
+        raise RunError("seeds are put together from runs that scored all pairs; choose others")
+    sign = 1.0 if which.higher_is_better else -1.0
+    population = population_of(first.decomposition, first.manifest["resampling"]["cluster"])
+    gains, widenings = [], []
+    for run in runs:
+        sides = [
+            Scored(first.labels, run.scores(row), run.task, run.space)
+            for row in ("full", projection)
+        ]
+        full, projected = (side.values(which) for side in sides)
+        if full is None or projected is None:
+            raise SettingError(
+                f"{which.label} is not a mean over examples, so that seeds cannot be put together; "
+                "choose another metric"
+            )
+        gains.append(sign * (full - projected))
+        alone = population.variance(
+            [variance_of_mean(gains[-1] - gains[-1].mean(), u) for u in population.draws]
+        )
+        error = run.gap(name, projection).standard_error
+        widenings.append(error**2 / alone if alone > 0 and np.isfinite(error) else 1.0)
+    return seeds_gap(np.array(gains), population, max(float(np.mean(widenings)), 1.0))
 
 
 def _measurable(gaps: Sequence[Gap], adjusted: pd.Series) -> list[bool]:
@@ -112,7 +178,7 @@ def readable_table(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
         What to call each run.
     """
     shown = pd.DataFrame({"model": list(names), "N": [f"{n:,}" for n in table.n_examples]})
-    for name in [c.removesuffix("_gap_low") for c in table.columns if c.endswith("_gap_low")]:
+    for name in [c.removesuffix("_verdict") for c in table.columns if c.endswith("_verdict")]:
         label, unit = metric(name).label, metric(name).unit
         shown[label] = [measured(value, unit) for value in table[name]]
         shown[f"{label}, EMAP"] = [measured(value, unit) for value in table[f"{name}_emap"]]
@@ -125,6 +191,13 @@ def readable_table(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
                 strict=True,
             )
         ]
+        if len(table) > 1:
+            shown[f"{label}, limits for all runs at once"] = [
+                bracket(low, high, unit)
+                for low, high in zip(
+                    table[f"{name}_gap_low_all"], table[f"{name}_gap_high_all"], strict=True
+                )
+            ]
         shown[f"{label}, p"] = [_p_value(p) for p in table[f"{name}_p_value"]]
     return shown
 

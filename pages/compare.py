@@ -17,11 +17,12 @@ from emap_core.comparing import (
     readable_table,
     run_names,
     same_data,
+    seeds_together,
     shared_metrics,
 )
-from emap_core.errors import RunError
+from emap_core.errors import EmapError, RunError
 from emap_core.figures import comparison, gap_dumbbell
-from emap_core.figures.style import change, number
+from emap_core.figures.style import bracket, change, measured, number
 from emap_core.figures.visible import visible_table
 from emap_core.inference import metric
 from emap_core.runs import Run
@@ -148,9 +149,12 @@ def _show_scores(
     st.dataframe(visible_table(shown), hide_index=True)
     st.caption(
         "EMAP with each example’s own pair left out. In brackets each run’s own 95% interval, "
-        f"{_populations(runs)}, not adjusted for the number of runs; p of no difference is "
-        "adjusted for it (Holm), and measurably means that this p is below 0.05."
+        f"{_populations(runs)}; the next column has limits that hold the differences of all runs "
+        "at once (Bonferroni). p of no difference is adjusted for the number of runs (Holm), and "
+        "measurably means that this p is below 0.05."
     )
+    if same_data(runs):
+        _show_seeds(runs, name)
     place = _place_of_gaps(runs, name) if _are_paired(runs) else st.container()
     with st.container(horizontal=True):
         for label, text, file, mime in (
@@ -162,6 +166,27 @@ def _show_scores(
                 label, text, file, mime, on_click="ignore", icon=":material/download:"
             )
     return place
+
+
+def _show_seeds(runs: list[Run], name: str) -> None:
+    if not st.toggle(
+        "These runs are seeds of one model",
+        key="compare-seeds",
+        help="Trainings that differ in their random seed alone: their gaps are put together into "
+        "one, with an interval for new seeds and new examples.",
+    ):
+        return
+    try:
+        found = seeds_together(runs, name)
+    except EmapError as error:
+        st.info(shared.plain(error), icon=":material/info:")
+        return
+    which = metric(name)
+    st.markdown(
+        f"Mean of {found.n_seeds} seeds, by {which.label}: **{change(found.mean, which.unit)}** "
+        f"{bracket(found.low, found.high, which.unit)} {found.population}; standard deviation "
+        f"between seeds {measured(found.spread, which.unit)}; p = {number(found.p_value)}."
+    )
 
 
 def _populations(runs: list[Run]) -> str:

@@ -10,9 +10,10 @@ import streamlit as st
 from emap_core import inference
 from emap_core.figures import confusion_pair, gap_dumbbell, variance_shares
 from emap_core.figures.style import bracket, measured, number, percent
-from emap_core.figures.visible import visible_table
-from emap_core.inference import Intervals, metric
+from emap_core.figures.visible import visible, visible_table
+from emap_core.inference import Gap, Intervals, metric
 from emap_core.runs import Run
+from emap_core.runs.groups import gaps_by
 from emap_core.runs.labels import made_from
 from pages import shared
 from pages.shared.example import examples_of
@@ -37,6 +38,8 @@ KIND_WORDS = {
     "image-led": "the model’s answer is that of the image alone",
     "synergistic": "neither side alone gives the model’s answer",
 }
+MOST_ANSWERS = 40
+"""Answers beyond which a picture of all their gaps is too tall to read."""
 CELL_WORDS = {
     "both_right": "right either way",
     "helped": "right only with interactions",
@@ -70,6 +73,7 @@ def _page() -> None:
         )
     _show_shares(run, found)
     _show_decisions(run, found)
+    _show_answers(run)
     _show_details(run, found)
     explain(label="What the words on this page mean")
     shared.next_step(
@@ -279,6 +283,35 @@ def _link(words: str, **settings: str) -> None:
         example=None,
         slice=None,
     )
+
+
+def _show_answers(run: Run) -> None:
+    """Show for which true answers interactions matter, when it is asked for."""
+    can = run.metrics and run.manifest["method"] == "exact" and run.task != "regression"
+    if not can or not 1 < len(set(examples_of(run)["label"])) <= MOST_ANSWERS:
+        return
+    st.subheader("For which answers do they matter?", anchor=False)
+    name = run.metrics[0]
+    if shared.choose("Gap", {"": "of all examples", "label": "by true answer"}, "by") != "label":
+        return
+    gaps = {
+        f"{visible(label)} (N = {gap.n_examples:,})": gap
+        for label, gap in _gaps_by_answer(shared.run_key(run), name, run).items()
+    }
+    title = f"{metric(name).label}, %" if metric(name).unit == "points" else metric(name).label
+    chart = shared.drawn(
+        "gaps by answer", run, lambda theme: gap_dumbbell(gaps, title=title, theme=theme), name
+    )
+    shared.show(chart, "overview-answers")
+    st.caption(
+        f"95% limits that hold all {len(gaps)} gaps at once, "
+        f"{run.intervals().population}, from the scores alone."
+    )
+
+
+@st.cache_data(max_entries=32, show_spinner="Working out the gap of each answer …")
+def _gaps_by_answer(key: tuple[str, str], name: str, _run: Run) -> dict[str, Gap]:
+    return gaps_by(_run, "label", name)
 
 
 def _show_details(run: Run, found: Intervals) -> None:

@@ -20,9 +20,10 @@ from emap_core.comparing import (
     readable_table,
     run_names,
     same_data,
+    seeds_together,
     shared_metrics,
 )
-from emap_core.errors import RunError
+from emap_core.errors import RunError, SettingError
 from emap_core.inference import holm
 
 
@@ -54,6 +55,8 @@ def test_the_table_holds_each_runs_scores_gaps_and_adjusted_p_values(runs):
             assert row[f"{name}_gap"] == gap.difference
             assert row[f"{name}_gap_low"] <= row[f"{name}_gap"] <= row[f"{name}_gap_high"]
             assert row[f"{name}_p_value"] >= gap.p_value
+            # Limits for both at once are as wide as a test at half the level asks for.
+            assert row[f"{name}_gap_low_all"] <= gap.low <= gap.high <= row[f"{name}_gap_high_all"]
     assert table.accuracy_gap[1] == 0
 
 
@@ -176,3 +179,14 @@ def test_a_run_that_scored_a_part_of_the_pairs_has_no_paired_interval(runs, tmp_
     found = paired_gap(runs[0], sampled, "accuracy")
     assert found.second == sampled.gap("accuracy").difference
     assert np.isnan([found.low, found.high, found.p_value]).all()
+
+
+def test_seeds_of_one_model_are_put_together(runs):
+    found = seeds_together(runs, "accuracy")
+    gaps = [run.gap("accuracy").difference for run in runs]
+    assert found.mean == pytest.approx(np.mean(gaps))
+    assert found.spread == pytest.approx(np.std(gaps, ddof=1))
+    assert found.low < found.mean < found.high
+    assert found.population == "for new seeds, new texts and new images"
+    with pytest.raises(SettingError, match="is not a mean over examples"):
+        seeds_together(runs, "f1_macro")

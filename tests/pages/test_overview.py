@@ -106,3 +106,11 @@ def test_a_run_of_the_sub_sampling_protocol_is_labelled_as_one(open_page, words,
         assert "scored random sub-samples" in words(open_page(page, run=run.id))
     for page in ("contributions", "examples", "report"):
         words(open_page(page, run=run.id))
+
+
+def test_the_gap_of_each_answer_is_shown_when_it_is_asked_for(open_page, words, runs_with_one):
+    app = open_page("overview", run=runs_with_one.id)
+    assert "hold all" not in words(app)
+    app = open_page("overview", run=runs_with_one.id, view="by.label")
+    n_answers = runs_with_one.examples().label.nunique()
+    assert f"limits that hold all {n_answers} gaps at once" in words(app)
