@@ -21,7 +21,7 @@ def provenance(
     model_args: Json | None = None,
     data_args: Json | None = None,
     train_args: Json | None = None,
-    loaded: Any = None,
+    description: Json | None = None,
 ) -> Json:
     """Return what tells a run from one of another model, other data or other code.
 
@@ -34,8 +34,8 @@ def provenance(
         As given to `compute`: specs, or the objects themselves.
     model_args, data_args, train_args : dict, optional
         Keyword arguments of the loaders.
-    loaded : model, optional
-        The model that was loaded; its ``description``, where it has one, tells weights and prompt.
+    description : dict, optional
+        What the loaded model says of itself: weights, prompt, types.
 
     Returns
     -------
@@ -43,10 +43,8 @@ def provenance(
         ``model``, ``data`` and ``train`` (None without one), each with ``spec`` and ``arguments``;
         ``model`` also with ``description``; ``code`` with ``version`` and ``source``.
     """
-    description = getattr(loaded, "description", None)
     return {
-        "model": _described(model, model_args)
-        | {"description": _readable(description) if isinstance(description, dict) else {}},
+        "model": _described(model, model_args) | {"description": _readable(description or {})},
         "data": _described(data, data_args),
         "train": None if train is None else _described(train, train_args),
         "code": {"version": __version__, "source": source_hash()},

@@ -389,7 +389,7 @@ def prepare(
             model_args=model_args,
             data_args=data_args,
             train_args=train_args,
-            loaded=model,
+            description=scorer.description,
         ),
         fingerprints={
             "model": settings.fingerprint or scorer.fingerprint,

@@ -113,8 +113,12 @@ class Scorer:
     @property
     def description(self) -> dict[str, Any]:
         """What the model is, as far as it says so, with the type of its weights and outputs."""
-        stated = dict(getattr(self.model, "description", None) or {})
-        return {**stated, "dtype": self.dtype, "output": self.output}
+        stated = getattr(self.model, "description", None)
+        return {
+            **(stated if isinstance(stated, dict) else {}),
+            "dtype": self.dtype,
+            "output": self.output,
+        }
 
     def notes(self, texts: list[str]) -> list[str]:
         """Return what a reader has to know about how the model reads these texts."""

@@ -88,7 +88,8 @@ def made_from(manifest: Json) -> dict[str, str]:
         if one:
             found[name] = _in_words(one)
     for key, value in ((made.get("model") or {}).get("description") or {}).items():
-        found[f"Model, {key.replace('_', ' ')}"] = str(value)
+        if value is not None:
+            found[f"Model, {key.replace('_', ' ')}"] = str(value)
     code = made.get("code") or {}
     if code:
         found["EMAP Lens"] = f"{code.get('version')} ({code.get('source')})"
