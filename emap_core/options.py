@@ -6,6 +6,7 @@ A message holds ``option("label_column", "X")``. Whoever shows it says where the
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -48,7 +49,11 @@ TYPED = {"data": "Options of the data", "model": "Options of the model"}
 
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _MARKED = re.compile(f"{_OPEN}([a-z]+) ([a-z_]+)=([^{_OPEN}{_CLOSE}]*){_CLOSE}")
-_place: ContextVar[Place] = ContextVar("place", default="python")
+_VARIABLE = "EMAP_READER"
+_started_by = os.environ.get(_VARIABLE)
+_place: ContextVar[Place] = ContextVar(
+    "place", default="browser" if _started_by == "browser" else "python"
+)
 
 
 def option(
@@ -76,6 +81,11 @@ def speaking(place: Place) -> Iterator[None]:
         yield
     finally:
         _place.reset(token)
+
+
+def for_a_child() -> dict[str, str]:
+    """Return the environment in which a child process calls options as this one does."""
+    return {_VARIABLE: _place.get()}
 
 
 def speak(place: Place) -> None:

@@ -38,10 +38,13 @@ def load(kind: str, spec: str, loaders: Mapping[str, str], settings: Mapping[str
     prefix, colon, name = spec.partition(":")
     known = ", ".join(f"{p}:" for p in loaders)
     if len(spec) > _LONGEST:
-        raise SpecError(f"{kind} {spec[:40]!r} … is no spec: it has {len(spec):,} characters")
+        raise SpecError(
+            f"{kind} {spec[:40]!r} … is not a valid spec: it has {len(spec):,} characters"
+        )
     if not colon or not prefix or not name:
         raise SpecError(
-            f"{kind} {spec!r} is no spec; expected PREFIX:NAME, with {known} or module:factory"
+            f"{kind} {spec!r} is not a valid spec; write PREFIX:NAME, with {known} or "
+            "module:factory"
         )
     if prefix in loaders:
         return _call(kind, spec, import_name(loaders[prefix]), (name,), settings)

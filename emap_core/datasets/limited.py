@@ -18,6 +18,7 @@ from typing import Any
 
 from emap_core.environment import whole_number
 from emap_core.errors import DatasetError, EmapError
+from emap_core.options import for_a_child
 
 _HOUSE = Path(__file__).resolve().parents[2]
 _SECONDS = 60
@@ -60,6 +61,7 @@ def limited(function: str, *arguments: Any, doing: str) -> Any:
                 **os.environ,
                 "PYTHONPATH": os.pathsep.join(paths),
                 "OMP_NUM_THREADS": "1",
+                **for_a_child(),
                 # The others reserve far more than they use.
                 "ARROW_DEFAULT_MEMORY_POOL": "system",
                 "MALLOC_ARENA_MAX": "2",

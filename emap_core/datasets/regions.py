@@ -79,7 +79,7 @@ def load_regions(stored: Stored) -> Regions:
     try:
         regions = {name: _numbers(values) for name, values in found.items()}
     except (TypeError, ValueError) as error:
-        raise BadValueError(f"the regions are no arrays of numbers; {_EXPECTED}") from error
+        raise BadValueError(f"the regions are not arrays of numbers; {_EXPECTED}") from error
     _check_shapes({name: values.shape for name, values in regions.items()})
     for name, values in regions.items():
         if not np.isfinite(values).all():

@@ -31,6 +31,7 @@ from emap_core.engine.subsample import SubsampleEvaluation, n_subsample_pairs
 from emap_core.engine.work import Work, prepare
 from emap_core.engine.workers import LocalWorker, Workers
 from emap_core.errors import Cancelled, EmapError, RunError
+from emap_core.options import option
 from emap_core.runs import Run
 from emap_core.runs.check import renew_manifest_checksum, write_checksums
 from emap_core.runs.folder import RunFolder, read_json, runs_root
@@ -453,22 +454,28 @@ def _finished_before(folder: RunFolder, work: Work) -> bool:
         foreign = [path.name for path in folder.path.iterdir() if not is_passing(path.name)]
         if foreign:
             raise RunError(
-                f"{folder.path} is not empty and no run (it holds {foreign[0]!r}); give another out"
+                f"{folder.path} is not empty and not a run (it holds {foreign[0]!r}); choose "
+                f"another {option('out', of='run')}"
             )
         return False
     manifest = folder.manifest()
     if work.fingerprint is None or manifest.get("fingerprint") is None:
         raise RunError(
             f"run {folder.id!r} exists, and the model states no fingerprint that would tell "
-            "whether it is the same work; give fingerprint=, or another out"
+            f"whether it is the same work; give {option('fingerprint', of='run')}, or another "
+            f"{option('out', of='run')}"
         )
     if manifest["fingerprint"] != work.fingerprint:
         raise RunError(
-            f"run {folder.id!r} holds other work: {_difference(manifest, work)}; give another out"
+            f"run {folder.id!r} holds other work: {_difference(manifest, work)}; choose another "
+            f"{option('out', of='run')}"
         )
     part = work.settings.part
     if (manifest["settings"].get("part") or None) != (list(part) if part else None):
-        raise RunError(f"run {folder.id!r} holds another part of this work; give another out")
+        raise RunError(
+            f"run {folder.id!r} holds another part of this work; choose another "
+            f"{option('out', of='run')}"
+        )
     if manifest["status"] != "finished":
         return bool(manifest["status"] == "part")
     # The table and its intervals need no model, so a finished run takes other wishes at once.

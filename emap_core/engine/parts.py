@@ -16,6 +16,7 @@ from emap_core.engine.exact import tile_file
 from emap_core.engine.finish import finish_run
 from emap_core.engine.plan import Plan, Tile, order_texts
 from emap_core.errors import RunError
+from emap_core.options import option
 from emap_core.runs import Run
 from emap_core.runs.check import write_checksums
 from emap_core.runs.folder import Json, RunFolder, find_run
@@ -47,7 +48,7 @@ def merge_parts(parts: Sequence[str | Path], out: str | Path) -> Run:
     manifest, plan = _in_common(folders)
     whole = RunFolder(location(out))
     if (whole.path / "run.json").exists():
-        raise RunError(f"{whole.path} is a run already; give another out")
+        raise RunError(f"{whole.path} is a run already; choose another {option('out', of='run')}")
     tiles = list(plan.tiles())
     holders = _holders(folders, tiles)
     targets, text_order = _targets(folders[0])

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from emap_core.errors import ModelError
 from emap_core.models import states as trees
 from emap_core.models.states import States
+from emap_core.options import option
 
 Output = Literal["logits", "log_probabilities", "probabilities"]
 OUTPUTS = ("logits", "log_probabilities", "probabilities")
@@ -280,7 +281,7 @@ def _regions_named(images: Sequence[Any]) -> Iterator[None]:
         raise ModelError(
             f"the model failed on the regions that the data has in place of images "
             f"({type(error).__name__}: {error}); if it reads images, leave the table's column out "
-            "with regions_column='' (--regions-column '')"
+            f"with {option('regions_column', '')}"
         ) from error
 
 

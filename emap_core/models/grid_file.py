@@ -161,7 +161,9 @@ def load(
             ".npz or .safetensors where you trust it"
         )
     if file.suffix not in readers:
-        raise SpecError(f"grid {path} is none of {', '.join(readers)}")
+        raise SpecError(
+            f"grid {path} has another ending than {', '.join(readers)}; save it as one of these"
+        )
     try:
         arrays = readers[file.suffix](file)
     except EmapError:

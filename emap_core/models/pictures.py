@@ -8,6 +8,7 @@ from typing import Any
 from PIL import Image
 
 from emap_core.errors import ModelError
+from emap_core.options import option
 
 
 def in_colours(images: Sequence[Any]) -> list[Image.Image]:
@@ -16,13 +17,13 @@ def in_colours(images: Sequence[Any]) -> list[Image.Image]:
     Raises
     ------
     ModelError
-        If one is no PIL image, as where the data has regions for models that read those.
+        If one is not a PIL image, as where the data has regions for models that read those.
     """
     for image in images:
         if not isinstance(image, Image.Image):
             raise ModelError(
                 f"the model reads images, and the data has a {type(image).__name__} in place of "
-                "one; if that is a table's column of regions, leave it out with regions_column='' "
-                "(--regions-column '')"
+                "one; if that is a table's column of regions, leave it out with "
+                f"{option('regions_column', '')}"
             )
     return [image.convert("RGB") for image in images]

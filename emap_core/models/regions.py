@@ -12,6 +12,7 @@ import torch
 from emap_core.datasets.regions import load_regions
 from emap_core.datasets.table_values import BadValueError
 from emap_core.errors import ModelError
+from emap_core.options import option
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def _regions(model: str, image: Any, expected: str) -> dict[str, torch.Tensor]:
     if not isinstance(image, Path | Mapping):
         raise ModelError(
             f"{model} reads regions, and the data has none; expected a column of regions "
-            f"(regions_column), or the dataset's image_inputs, with {expected}"
+            f"({option('regions_column')}), or the dataset's image_inputs, with {expected}"
         )
     try:
         loaded = load_regions(image)

@@ -208,8 +208,8 @@ def test_a_bad_file_of_regions_is_named_by_row_and_column_or_skipped(content, wo
         ("", "no regions"),
         (3, "is a int"),
         ({"boxes": [[0, 0, 1, 1]]}, "no 'features'"),
-        ({"features": [[1, 2], [3]]}, "no arrays of numbers"),
-        ({"features": [["a", "b"]]}, "no arrays of numbers"),
+        ({"features": [[1, 2], [3]]}, "not arrays of numbers"),
+        ({"features": [["a", "b"]]}, "not arrays of numbers"),
         ({"features": [[1.0] * 6, [float("nan")] * 6]}, "NaN or infinity"),
     ],
 )
