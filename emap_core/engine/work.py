@@ -141,7 +141,7 @@ class Work:
         self.n_classes = n_classes
         self.classes = _class_names(self.scorer.classes, self.dataset, n_classes)
         self.labels = self.labels_of(self.dataset)
-        self._check_known_labels()
+        self._check_wanted_metrics()
         self.kept_classes = _most_used(
             self.labels, n_classes, self.settings.keep_classes, self.task
         )
@@ -202,7 +202,14 @@ class Work:
         known = self.labels >= 0 if self.labels.ndim == 1 else self.labels.any(axis=1)
         return int((~known).sum())
 
-    def _check_known_labels(self) -> None:
+    def _check_wanted_metrics(self) -> None:
+        alone = self.task in ("binary", "multilabel")
+        for name in self.settings.metrics if alone and not self.scorer.has_threshold else ():
+            if inference.metric(name).name not in inference.RANKINGS:
+                raise SettingError(
+                    f"metric {name!r} needs a score above which the model says yes, and this model "
+                    f"ranks pairs alone; choose {' or '.join(inference.RANKINGS)}"
+                )
         if not self._n_wrong:
             return
         for name in self.settings.metrics:

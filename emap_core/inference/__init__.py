@@ -6,6 +6,7 @@ from emap_core.inference.gap import Gap, Interval, Intervals
 from emap_core.inference.intervals import intervals
 from emap_core.inference.kinds import FLIPS, KINDS, earned, flips, kinds, proportions
 from emap_core.inference.metrics import (
+    RANKINGS,
     Metric,
     default_metrics,
     difference,
@@ -31,6 +32,7 @@ __all__ = [
     "FLIPS",
     "KINDS",
     "PROJECTIONS",
+    "RANKINGS",
     "SHARE_THAT_MATTERS",
     "Gap",
     "GapDifference",

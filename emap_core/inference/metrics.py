@@ -21,6 +21,7 @@ from emap_core.inference.scores import Array, Scored, Space, Task
 from emap_core.options import option
 
 __all__ = [
+    "RANKINGS",
     "Array",
     "Metric",
     "Scored",
@@ -37,6 +38,9 @@ __all__ = [
     "vqa_credit",
     "why_undefined",
 ]
+
+RANKINGS = ("roc_auc", "average_precision")
+"""Metrics of what only ranks examples, and decides for or against no class by itself."""
 
 _DECISIONS: tuple[Task, ...] = ("multiclass", "binary", "multilabel")
 _EXCLUSIVE: tuple[Task, ...] = ("multiclass", "binary")
@@ -124,7 +128,7 @@ def default_metrics(
     if several_answers:
         return ["vqa_accuracy"]
     if task in ("binary", "multilabel") and not has_threshold:
-        return ["roc_auc", "average_precision"]
+        return list(RANKINGS)
     return {
         "multiclass": ["accuracy", "f1_macro", "log_loss"],
         "binary": ["accuracy", "roc_auc", "log_loss"],

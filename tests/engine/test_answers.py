@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from samples import Staged, as_callable, make_examples
+from sklearn.metrics import roc_auc_score
 
 import emap_core as emap
 from emap_core.cli import main
@@ -145,3 +146,28 @@ def test_a_score_without_a_threshold_is_judged_by_its_ranking(tmp_path):
     assert "changes" not in "".join(run.verdict().details)
     said = [one["prediction"] for one in emap.estimate(Similarity(), data).previews]
     assert said == [f"a score of {shown}" for shown in examples["prediction"][:4]]
+
+
+def test_similarities_to_several_classes_are_ranked_where_each_is_decided_alone(tmp_path):
+    class Prompts(Staged):
+        """Says how alike a pair and each prompt are; that all are above 0 says nothing."""
+
+        similarity = True
+
+        def score(self, texts, images):
+            return super().score(texts, images) + 20.0
+
+    data = make_examples()
+    sets = [["zero"], ["one", "two"], ["two"], ["zero", "one"]] * 15
+    several = make_examples(labels=sets, task="multilabel", classes=list(Staged.classes))
+    run = emap.compute(Prompts(), several, out=tmp_path / "run")
+    assert run.metrics == ["roc_auc", "average_precision"]
+    truth = np.array([[name in one for name in Staged.classes] for one in sets])
+    expected = roc_auc_score(truth, run.decomposition.logits, average="macro")
+    assert run.table().loc["full", "roc_auc"] == pytest.approx(expected)
+    assert run.examples()[["correct", "flip", "kind"]].isna().all(axis=None)
+    with pytest.raises(SettingError, match="'f1_micro' needs a score above which the model says"):
+        emap.compute(Prompts(), several, out=tmp_path / "other", metrics=("f1_micro",))
+    assert not (tmp_path / "other").exists()
+    one = emap.compute(Prompts(), data, out=tmp_path / "one")
+    assert one.metrics == ["accuracy", "f1_macro", "log_loss"], "the highest of them decides"
