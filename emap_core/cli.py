@@ -412,16 +412,8 @@ def _print_run(run: Any, smallest_gap: float | None = None) -> None:
         print()
         _print_gaps(run)
         _print_spread(run)
-    shares = run.shares.pooled_shares
-    parts = ", ".join(
-        f"{part} {share:.3g}"
-        for part, share in zip(("text", "image", "interaction"), shares, strict=True)
-        if share == share
-    )
-    print(f"Shares of the variance, pooled over classes: {parts or 'none, nothing varies'}")
-    kinds = run.proportions("kind")
-    if kinds:
-        print("Examples: " + ", ".join(f"{kind} {one.value:.1%}" for kind, one in kinds.items()))
+    if run.shared_by_all is None:
+        _print_shares(run)
     for note in run.intervals().notes:
         print(note)
     print(
@@ -451,6 +443,19 @@ def _print_origin(run: Any) -> None:
         print(f"Name: {run.manifest['name']}")
     for what, value in made_from(run.manifest).items():
         print(f"{what}: {value}")
+
+
+def _print_shares(run: Any) -> None:
+    shares = run.shares.pooled_shares
+    parts = ", ".join(
+        f"{part} {share:.3g}"
+        for part, share in zip(("text", "image", "interaction"), shares, strict=True)
+        if share == share
+    )
+    print(f"Shares of the variance, pooled over classes: {parts or 'none, nothing varies'}")
+    kinds = run.proportions("kind")
+    if kinds:
+        print("Examples: " + ", ".join(f"{kind} {one.value:.1%}" for kind, one in kinds.items()))
 
 
 def _print_gaps(run: Any) -> None:

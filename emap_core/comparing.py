@@ -183,7 +183,8 @@ def readable_table(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
         shown[label] = [measured(value, unit) for value in table[name]]
         shown[f"{label}, EMAP"] = [measured(value, unit) for value in table[f"{name}_emap"]]
         shown[f"{label}, difference"] = [
-            f"{change(gap, unit)} {bracket(low, high, unit)}"
+            # A cell that begins with a plus is a formula to a spreadsheet.
+            f"{change(gap, unit).removeprefix('+')} {bracket(low, high, unit)}"
             for gap, low, high in zip(
                 table[f"{name}_gap"],
                 table[f"{name}_gap_low"],

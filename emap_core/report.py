@@ -194,6 +194,8 @@ def _decisions(run: Run, theme: Theme) -> str:
 
 
 def _shares(run: Run, theme: Theme) -> str:
+    if run.shared_by_all is not None:
+        return ""
     return "<h2>What moves the predictions</h2>" + _figure(shares_chart(run, theme), "shares")
 
 

@@ -40,7 +40,8 @@ def run_charts(run: Run, theme: Theme = LIGHT) -> dict[str, Callable[[], Chart]]
         charts["gap"] = lambda: gap_chart(run, theme)
     if run.labels is not None and run.decides and run.shared_by_all is None:
         charts["decisions"] = lambda: decisions_chart(run, theme)
-    charts["shares"] = lambda: shares_chart(run, theme)
+    if run.shared_by_all is None:
+        charts["shares"] = lambda: shares_chart(run, theme)
     charts["contributions"] = lambda: contributions_chart(run, theme)
     modes = main_modes(run)
     if modes is not None:

@@ -58,8 +58,8 @@ def _page() -> None:
     shared.header(QUESTION, verdict.sentence, run)
     for sentence in (*verdict.details, *run.notes):
         shared.text(sentence)
-    for warning in run.warnings:
-        st.warning(shared.plain(warning), icon=":material/warning:")
+    if run.warnings:
+        st.warning("\n\n".join(map(shared.plain, run.warnings)), icon=":material/warning:")
     if run.metrics:
         if verdict.smallest_gap is not None:
             _ask_smallest_gap(run, verdict.smallest_gap)
@@ -71,7 +71,8 @@ def _page() -> None:
             "The data has no labels: what the model’s outputs are made of can be seen here, but "
             "not what interactions are worth."
         )
-    _show_shares(run, found)
+    if run.shared_by_all is None:
+        _show_shares(run, found)
     _show_decisions(run, found)
     _show_answers(run)
     _show_details(run, found)
@@ -148,7 +149,7 @@ def _show_table(run: Run, found: Intervals) -> None:
         shared.plain(
             f"95% intervals in brackets, {found.population}, N = {run.manifest['n_examples']:,}. "
             "↑ more is better, ↓ less is better. "
-            f"{inference.self_term_note(run.decomposition)}"
+            + (inference.self_term_note(run.decomposition) if run.shared_by_all is None else "")
         )
     )
     for note in found.notes:
@@ -195,14 +196,16 @@ def _value(value: float, low: float, high: float, unit: Any) -> str:
 def _show_shares(run: Run, found: Intervals) -> None:
     st.subheader("What the outputs are made of", anchor=False)
     pooled = found.pooled_shares["interaction"]
-    interval = bracket(pooled.low, pooled.high, "points") if pooled.low == pooled.low else ""
+    has_limits = pooled.low == pooled.low
+    interval = bracket(pooled.low, pooled.high, "points") if has_limits else ""
+    speaks = f" (95% interval, {found.population})" if has_limits else ""
     what = {"logits": "logits", "log_probabilities": "log-probabilities"}.get(
         run.space, "probabilities"
     )
     if pooled.value == pooled.value:
         shared.say(
             f"Interactions carry {percent(pooled.value)} {interval} of the variance of the {what} "
-            "over all recombinations."
+            f"over all recombinations{speaks}."
         )
     chart = shared.drawn(
         "shares", run, lambda theme: variance_shares(run.shares, run.classes, theme=theme)
@@ -264,6 +267,7 @@ def _go_to_chosen_cell() -> None:
 
 def _show_kinds(run: Run) -> None:
     kinds = examples_of(run)["kind"]
+    st.caption(shared.plain(f"95% intervals in brackets, {run.intervals().population}."))
     for kind, share in run.proportions("kind").items():
         with st.container(border=True, gap=None):
             _link(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -58,6 +59,30 @@ def test_the_table_holds_each_runs_scores_gaps_and_adjusted_p_values(runs):
             # Limits for both at once are as wide as a test at half the level asks for.
             assert row[f"{name}_gap_low_all"] <= gap.low <= gap.high <= row[f"{name}_gap_high_all"]
     assert table.accuracy_gap[1] == 0
+
+
+def test_measurable_is_what_is_left_when_many_runs_are_compared(runs, monkeypatch):
+    """One gap among eleven whose own interval just leaves out 0."""
+    gap = runs[0].gap("accuracy")
+
+    def with_p(p, low):
+        made = replace(gap, p_value=p, difference=0.1, low=low, high=0.2 - low)
+        run = type(runs[0])(runs[0]._folder, runs[0].manifest)
+        monkeypatch.setattr(run, "gap", lambda *_: made)
+        return run
+
+    many = [with_p(0.0223, 0.01), *(with_p(0.6, -0.1) for _ in range(10))]
+    table = comparison_table(many, ["accuracy"])
+    assert table.accuracy_p_value[0] == pytest.approx(11 * 0.0223)
+    assert not table.accuracy_measurable.any()
+    assert comparison_table(many[:1], ["accuracy"]).accuracy_measurable.all()
+    # Without a test the limits are widened for the number of runs.
+    nan = float("nan")
+    untested = [with_p(nan, 0.01), *(with_p(nan, -0.1) for _ in range(10))]
+    assert not comparison_table(untested, ["accuracy"]).accuracy_measurable.any()
+    assert comparison_table(untested[:1], ["accuracy"]).accuracy_measurable.all()
+    clear = [with_p(0.0001, 0.06), *untested[1:]]
+    assert list(comparison_table(clear, ["accuracy"]).accuracy_measurable[:2]) == [True, False]
 
 
 def test_the_plain_projection_can_be_asked_for(runs):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import base64
+import html
+import json
 import re
 from html.parser import HTMLParser
 
@@ -11,6 +13,7 @@ from samples import Staged, make_examples
 import emap_core as emap
 from emap_core.cli import main
 from emap_core.figures import DARK, LIGHT
+from emap_core.inference import metric as emap_metric
 from emap_core.report import report_html, write_report
 
 NASTY = '</script><img src=x onerror="alert(1)"> & "quoted"'
@@ -143,3 +146,53 @@ def test_a_dark_report_is_dark_all_through(run, tmp_path, capsys):
     assert all(f'"color":"{DARK.ink}"' in figure for figure in drawn[-5:])
     assert LIGHT.ink not in page
     assert "color-scheme: only light" in report_html(run)
+
+
+def test_with_one_image_for_all_texts_nothing_is_claimed(tmp_path):
+    run = emap.compute(
+        Staged(), make_examples(n_images=1), out=tmp_path / "one", fingerprint="one image"
+    )
+    page = _outside_scripts(report_html(run))
+    assert "Not measurable: all examples share one image." in page
+    assert "right only with interactions" not in page
+    assert "0.0%" not in page.split("<h2>")[0]
+    record = run.record()
+    assert record["verdict_kind"] == "not_measurable"
+    assert record["warnings"] == []
+    # What is undefined is neither right nor wrong.
+    assert run.examples().correct_emap_leave_one_out.isna().all()
+
+
+def test_the_smallest_gap_that_matters_is_the_readers(run, tmp_path, capsys):
+    path = tmp_path / "report.html"
+    assert main(["report", str(run.path), "--out", str(path), "--margin", "0.5"]) == 0
+    page = _outside_scripts(path.read_text())
+    assert run.verdict(0.5).sentence in page
+    assert "The smallest gap that matters is 50 points." in page
+    for warning in run.warnings:
+        assert warning in page
+    assert run.intervals().population in page
+    capsys.readouterr()
+    assert main(["report", str(run.path), "--out", str(path), "--margin", "5"]) == 2
+    assert "the smallest gap that matters is 5" in capsys.readouterr().err
+    assert run.verdict(0.5).sentence in _outside_scripts(path.read_text())
+
+
+def test_terminal_json_and_report_say_the_same(run, page, capsys):
+    verdict = run.verdict()
+    assert main(["show", str(run.path)]) == 0
+    shown = capsys.readouterr().out
+    assert main(["show", str(run.path), "--json", "--margin", "0.3"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    for sentence in (verdict.sentence, *verdict.details, *run.warnings):
+        assert sentence in shown
+        assert html.escape(sentence, quote=False) in html.unescape(page)
+    assert record["verdict"] == str(run.verdict(0.3))
+    assert record["smallest_gap"] == 0.3
+    assert record["warnings"] == list(run.warnings)
+    assert set(record["verdicts"]) == set(run.metrics)
+    for name in run.metrics:
+        assert record["verdicts"][name]["sentence"]
+        assert record["metrics"][name]["population"] == run.gap(name).population
+        assert f"Gap in {emap_metric(name).label}: " in shown
+    assert shown.count(run.gap("accuracy").population) >= len(run.metrics)

@@ -62,6 +62,7 @@ _COLUMNS = [
     "high",
     "p_value",
     "n_examples",
+    "population",
     "higher_is_better",
 ]
 
@@ -79,6 +80,7 @@ def _row(name: str, gap: Gap) -> list[object]:
         gap.high,
         gap.p_value,
         gap.n_examples,
+        gap.population,
         known.higher_is_better,
     ]
 
@@ -196,7 +198,7 @@ def _message(table: pd.DataFrame) -> str:
     sentences = [
         f"{row['row']}: {measured(row.full, row.unit)} as it is, "
         f"{measured(row.projected, row.unit)} without interactions, "
-        f"difference {_label(row)}, N = {row.n_examples:,}."
+        f"difference {_label(row)} {row.population}, N = {row.n_examples:,}."
         for _, row in table.iterrows()
     ]
     return "What interactions are worth. " + " ".join(sentences)

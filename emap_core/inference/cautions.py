@@ -111,8 +111,8 @@ def _few_examples(which: Metric, lost: Array | None) -> list[str]:
     who = "The one example" if n_top == 1 else f"The {n_top:,} examples"
     return [
         f"{who} of {len(lost):,} with the largest differences in {which.label} "
-        f"{'carries' if n_top == 1 else 'carry'} {carried}: the next sample may hold none or more "
-        "of them, so that the interval is rough and may be too narrow on one side."
+        f"{'carries' if n_top == 1 else 'carry'} {carried}, so that its interval may be too narrow "
+        "on one side."
     ]
 
 
@@ -148,8 +148,7 @@ def _small_classes(
     return [
         f"{which.label[:1].upper()}{which.label[1:]} goes class by class, and {len(small):,} of "
         f"{int((counts > 0).sum()):,} classes {'has' if len(small) == 1 else 'have'} fewer than "
-        f"{FEWEST_OF_A_CLASS} examples: {', '.join(named)}{more}. There a single example moves it "
-        "a lot, and its interval is rough."
+        f"{FEWEST_OF_A_CLASS} examples: {', '.join(named)}{more}. Its interval is rough."
     ]
 
 

@@ -507,29 +507,29 @@ def _other_fits(
     interactions are needed for. A constant is such a rule, and so is either side alone.
     """
     sign = 1.0 if which.higher_is_better else -1.0
-    sentences = []
-    constant = scores.get("constant", float("nan"))
-    if isfinite(constant) and sign * (gap.projected - constant) <= 0:
-        sentences.append(_no_better_than_constant(gap, which, smallest, constant))
-    others = {
-        words: scores[row]
-        for row, words in _OTHER_FITS.items()
-        if isfinite(scores.get(row, float("nan")))
-    }
-    best = max(others, key=lambda words: sign * others[words], default=None)
-    if best is not None and sign * (others[best] - gap.projected) >= smallest:
-        left = sign * (gap.full - others[best])
-        shown = measured(others[best], which.unit)
-        needs = (
-            f"interactions are needed for about {_amount(left, which)} of the gap, and not more"
-            if left > 0
-            else "the model itself does no better, so that nothing here needs interactions"
-        )
-        sentences.append(
-            f"Another rule without interactions does better than the projection: {best} reaches "
-            f"{shown}, and {needs}."
-        )
-    return tuple(sentences)
+    known = {row: score for row, score in scores.items() if isfinite(score)}
+    found = []
+    constant = known.get("constant")
+    if constant is not None and sign * (gap.projected - constant) <= 0:
+        found.append(_no_better_than_constant(gap, which, smallest, constant))
+    rows = [row for row in _OTHER_FITS if row in known]
+    best = max(rows, key=lambda row: sign * known[row], default=None)
+    if best is None or sign * (known[best] - gap.projected) < smallest:
+        return tuple(found)
+    if constant is not None and sign * (known[best] - constant) <= 0:
+        # The constant needs less and does as well: it has been told of.
+        return tuple(found)
+    left = sign * (gap.full - known[best])
+    needs = (
+        f"interactions are needed for about {_amount(left, which)} of the gap, and not more"
+        if left > 0
+        else "the model itself does no better, so that nothing here needs interactions"
+    )
+    found.append(
+        f"Another rule without interactions does better than the projection: {_OTHER_FITS[best]} "
+        f"reaches {measured(known[best], which.unit)}, and {needs}."
+    )
+    return tuple(found)
 
 
 def _no_better_than_constant(gap: Gap, which: Metric, smallest: float, constant: float) -> str:

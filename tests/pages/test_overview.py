@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from samples import as_callable, make_examples
 
@@ -89,6 +90,12 @@ def test_one_output_and_one_image_still_make_a_page(open_page, words, tmp_path, 
     run = emap.compute(lambda t, v: as_callable(t, v)[:, :1] - 1, data, out=tmp_path / "one")
     for page in ("overview", "contributions", "examples"):
         assert words(open_page(page, run=run.id))
+    app = open_page("overview", run=run.id)
+    said = words(app)
+    assert "Not measurable: all examples share one image." in said
+    # Nothing on the page says how much interactions do.
+    assert "Interactions carry" not in said
+    assert not any("right only with" in label for label in links(app))
 
 
 def test_a_run_of_the_sub_sampling_protocol_is_labelled_as_one(open_page, words, run_of):
@@ -114,3 +121,40 @@ def test_the_gap_of_each_answer_is_shown_when_it_is_asked_for(open_page, words, 
     app = open_page("overview", run=runs_with_one.id, view="by.label")
     n_answers = runs_with_one.examples().label.nunique()
     assert f"limits that hold all {n_answers} gaps at once" in words(app)
+
+
+def test_a_metric_with_units_has_a_smallest_gap_in_them(open_page, words, run_of):
+    numbers = 1e-3 * np.random.default_rng(0).normal(size=(40, 3))
+    run = run_of(
+        {"metrics": ("root_mean_squared_error", "mean_absolute_error")},
+        labels=numbers,
+        task="regression",
+    )
+    app = open_page("overview", run=run.id)
+    smallest = run.verdict().smallest_gap
+    assert smallest == pytest.approx(0.01 * run.table().loc["constant"].iloc[0])
+    assert "1% of the best constant’s RMSE" in words(app)
+    (asked,) = app.number_input
+    assert asked.value == pytest.approx(smallest)
+    asked.set_value(4 * smallest).run()
+    kept = float(app.query_params["view"].removeprefix("smallest."))
+    assert kept == pytest.approx(4 * smallest, rel=1e-5)
+    assert run.verdict(kept).sentence in words(app)
+    assert run.verdict(kept).sentence in words(
+        open_page("report", run=run.id, view=f"smallest.{kept}")
+    )
+
+
+def test_what_leans_on_few_examples_is_told_under_the_verdict(open_page, words, runs_with_one):
+    app = open_page("overview", run=runs_with_one.id)
+    assert runs_with_one.warnings
+    (box,) = app.warning
+    for warning in runs_with_one.warnings:
+        assert warning in box.value.replace("\\", "")
+
+
+def test_every_interval_says_for_whom_it_holds(open_page, words, runs_with_one):
+    app = open_page("overview", run=runs_with_one.id)
+    population = runs_with_one.intervals().population
+    # Below the verdict, under the table, at the shares and at the kinds.
+    assert words(app).count(population) >= 4
