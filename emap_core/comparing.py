@@ -18,7 +18,7 @@ from emap_core.inference import Gap, GapDifference, gap_difference, holm, metric
 from emap_core.inference.gap import Projection
 from emap_core.inference.kinds import variance_of_mean
 from emap_core.inference.population import population_of
-from emap_core.inference.scores import Scored
+from emap_core.inference.scores import Array, Scored
 from emap_core.inference.seeds import SeedsGap, seeds_gap
 from emap_core.runs import Run
 from emap_core.runs.labels import run_labels
@@ -88,7 +88,9 @@ def comparison_table(
             table[f"{name}_gap_{end}_all"] = limits
         table[f"{name}_p_value"] = holm([gap.p_value for gap in gaps])
         table[f"{name}_verdict"] = [run.verdict(metric=name).kind for run in runs]
-        table[f"{name}_measurable"] = _measurable(gaps, table[f"{name}_p_value"])
+        table[f"{name}_measurable"] = _measurable(
+            gaps, table[f"{name}_p_value"].to_numpy(), table[f"{name}_gap_low_all"].to_numpy()
+        )
     return table
 
 
@@ -152,19 +154,14 @@ def seeds_together(
     return seeds_gap(np.array(gains), population, max(float(np.mean(widenings)), 1.0))
 
 
-def _measurable(gaps: Sequence[Gap], adjusted: pd.Series) -> list[bool]:
+def _measurable(gaps: Sequence[Gap], adjusted: Array, low_for_all: Array) -> list[bool]:
     """Return which gaps are above 0, at 5% for all of them together.
 
-    By the adjusted p-value; where there is none, by limits widened for the number of gaps
-    (Bonferroni).
+    By the adjusted p-value; where nothing was tested, by the limits that hold all gaps at once.
     """
-    wider = float(special.ndtri(1 - 0.025 / len(gaps)) / special.ndtri(0.975))
     return [
-        bool(
-            gap.low > 0
-            and (p < 0.05 if p == p else gap.difference > wider * (gap.difference - gap.low))
-        )
-        for gap, p in zip(gaps, adjusted, strict=True)
+        bool(gap.low > 0 and (p < 0.05 if p == p else low > 0))
+        for gap, p, low in zip(gaps, adjusted, low_for_all, strict=True)
     ]
 
 

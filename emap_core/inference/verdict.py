@@ -58,6 +58,8 @@ _OTHER_FITS = {
     "linear_text": "a linear model of the encoded texts",
     "linear_image": "a linear model of the encoded images",
     "linear_both": "a linear model of both encoded sides",
+    "weighted_0.5": "an additive fit in which unlikely pairs count less",
+    "weighted_1": "an additive fit to where the data lies",
 }
 
 

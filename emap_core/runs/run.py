@@ -672,7 +672,7 @@ class Run:
         return inference.verdict(
             gap,
             smallest_gap=smallest_gap,
-            scores=self.table()[name].to_dict(),
+            scores=self.table()[name].to_dict() | self._weighted_scores(name),
             interaction_share=share,
             decisions_changed=None if flips is None else int((flips != "same").sum()),
             space=self.space,
@@ -682,6 +682,14 @@ class Run:
             else inference.why_undefined(name, self.labels, self.decomposition.logits, self.task),
             warnings=self._cautions[name],
         )
+
+    def _weighted_scores(self, name: str) -> dict[str, float]:
+        """Return a metric of additive fits in which unlikely pairs count less, if there are any."""
+        found = None if self.grid is None or self.density is None else self.unlikely_pairs()
+        return {
+            f"weighted_{row.power:g}": row.gaps[name].projected
+            for row in (found.rows[1:] if found else ())
+        }
 
     @property
     def warnings(self) -> tuple[str, ...]:

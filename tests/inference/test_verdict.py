@@ -279,6 +279,8 @@ def test_a_projection_no_better_than_a_constant_is_told_with_what_it_means():
     side = verdict(gap, scores={"constant": 0.560, "text_only": 0.70, "image_only": 0.5})
     assert "the model’s text side alone reaches 70.0%" in side.details[1]
     assert "for about 5.5 points of the gap" in side.details[1]
+    lies = verdict(gap, scores={"constant": 0.560, "text_only": 0.60, "weighted_1": 0.685})
+    assert "an additive fit to where the data lies reaches 68.5%" in lies.details[1]
     # Pure interaction on balanced labels: nothing is left, which is what the gap says.
     pure = verdict(_gap(0.95, 0.5, 0.4, 0.5), scores={"constant": 0.502})
     assert "takes text and image together" in pure.details[0]
