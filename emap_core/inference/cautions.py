@@ -66,7 +66,7 @@ def cautions(
     one, other = (Scored(truth, np.asarray(s), task, space) for s in (full, projected))
     found = [
         *_few_examples(which, _lost(which, one, other)),
-        *_small_classes(which, truth, task, classes),
+        *_small_classes(which, truth, task, one.scores.shape[-1], classes),
         *_few_units(gap),
     ]
     return tuple(found)
@@ -134,20 +134,21 @@ def _decides(which: Metric) -> bool:
 
 
 def _small_classes(
-    which: Metric, labels: Array, task: Task, classes: Sequence[str] | None
+    which: Metric, labels: Array, task: Task, n_columns: int, classes: Sequence[str] | None
 ) -> list[str]:
-    counts = _class_counts(labels, task) if which.classes_count_alike else None
+    counts = _class_counts(labels, task, n_columns) if which.classes_count_alike else None
     if counts is None:
         return []
-    small = [int(c) for c in np.flatnonzero((counts > 0) & (counts < FEWEST_OF_A_CLASS))]
+    # A class without any example may have some in the next sample.
+    small = [int(c) for c in np.flatnonzero(counts < FEWEST_OF_A_CLASS)]
     if not small:
         return []
     small.sort(key=lambda c: (counts[c], c))
-    named = [f"{_class_name(c, classes)} ({counts[c]:,})" for c in small[:_NAMED]]
+    named = [f"{_class_name(c, classes)} ({counts[c] or 'none'})" for c in small[:_NAMED]]
     more = f" and {len(small) - _NAMED:,} more" if len(small) > _NAMED else ""
     return [
         f"{which.label[:1].upper()}{which.label[1:]} goes class by class, and {len(small):,} of "
-        f"{int((counts > 0).sum()):,} classes {'has' if len(small) == 1 else 'have'} fewer than "
+        f"{len(counts):,} classes {'has' if len(small) == 1 else 'have'} fewer than "
         f"{FEWEST_OF_A_CLASS} examples: {', '.join(named)}{more}. Its interval is rough."
     ]
 
@@ -158,11 +159,13 @@ def _class_name(c: int, classes: Sequence[str] | None) -> str:
     return textwrap.shorten(str(classes[c]), 40, placeholder=" …")
 
 
-def _class_counts(labels: Array, task: Task) -> Array | None:
+def _class_counts(labels: Array, task: Task, n_columns: int) -> Array | None:
     if task == "multilabel":
         return np.asarray(labels.sum(axis=0), dtype=int)
     if task in ("multiclass", "binary") and labels.ndim == 1:
-        return np.bincount(labels.astype(int), minlength=2 if task == "binary" else 0)
+        # A label below 0 is not a class of the model.
+        known = labels[labels >= 0].astype(int)
+        return np.bincount(known, minlength=2 if task == "binary" else n_columns)
     return None
 
 

@@ -881,7 +881,7 @@ class Run:
             table["label_index"] = self.labels
         return table
 
-    @property
+    @cached_property
     def _flips(self) -> NDArray[np.str_] | None:
         if not self.decides:
             return None

@@ -78,6 +78,11 @@ def test_metrics_that_count_classes_alike_name_the_small_ones(name):
     (one,) = [sentence for sentence in said if "class" in sentence]
     assert "1 of 3 classes has fewer than 10 examples: axolotl (4)" in one
     assert not cautions("accuracy", labels, scores, -scores, "multiclass", classes=classes)
+    labels[labels == 2] = -1
+    said = cautions(name, labels, scores, -scores, "multiclass")
+    (unseen,) = [sentence for sentence in said if "class by class" in sentence]
+    assert "1 of 3 classes has fewer than 10 examples: class 2 (none)" in unseen
+    labels[labels == -1] = 2
     binary = cautions(name, (labels == 2).astype(int), scores[:, :1], -scores[:, :1], "binary")
     assert any("class 1 (4)" in sentence for sentence in binary)
 
