@@ -48,14 +48,45 @@ def load(kind: str, spec: str, loaders: Mapping[str, str], settings: Mapping[str
         )
     if prefix in loaders:
         return _call(kind, spec, import_name(loaders[prefix]), (name,), settings)
+    if prefix.endswith(".py"):
+        parts = Path(prefix).with_suffix("").parts
+        module = parts[-1:] if {"..", Path(prefix).anchor} & set(parts) else parts
+        raise SpecError(
+            f"{kind} {spec!r} has the path of a file before the colon; expected a module's name: "
+            f"{'.'.join(module)}:{name}"
+            + ("" if module == parts else f", from the folder {Path(prefix).parent}")
+        )
     try:
         factory = import_name(spec)
     except SpecError as error:
         raise SpecError(f"{kind} {spec!r}: {error}; known prefixes are {known}") from error
+    if kind == "model" and _scores_pairs(factory, settings):
+        raise SpecError(
+            f"model {spec!r} is a function of texts, images, and no factory; write one that "
+            f"returns it, def load(): return {name}, and give {prefix}:load"
+        )
     made = _call(kind, spec, factory, (), settings)
     if made is None:
         raise SpecError(f"{kind} {spec!r}: the factory returned None; expected the {kind}")
     return made
+
+
+def _scores_pairs(function: Any, settings: Mapping[str, Any]) -> bool:
+    """Say whether a function asks for two things that nobody named, as a model does."""
+    if inspect.isclass(function) or not callable(function):
+        return False
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        return False
+    asked = [
+        one.name
+        for one in parameters
+        if one.default is one.empty
+        and one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
+        and one.name not in settings
+    ]
+    return len(asked) == 2
 
 
 def import_name(target: str) -> Any:

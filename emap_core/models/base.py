@@ -89,8 +89,8 @@ class Scorer:
         self.staged = all(hasattr(model, m) for m in ("encode_texts", "encode_images", "score"))
         if not self.staged and not callable(model):
             raise ModelError(
-                f"{type(model).__name__} is no model: it needs encode_texts, encode_images and "
-                "score, or to be a callable (texts, images) -> array"
+                f"{type(model).__name__} is not a valid model: it needs encode_texts, "
+                "encode_images and score, or to be a callable (texts, images) -> array"
             )
         self.model = model
         self.output: Output = getattr(model, "output", "logits")
@@ -238,6 +238,8 @@ class Scorer:
         self, name: str, returned: Any, sizes: tuple[int, ...]
     ) -> torch.Tensor | NDArray[Any]:
         """Return what a model returned as an array; `sizes` are those before the classes."""
+        # Models of transformers return what they know under this name.
+        returned = getattr(returned, "logits", returned)
         if isinstance(returned, torch.Tensor):
             self.output_dtype = str(returned.dtype).removeprefix("torch.")
             if not returned.is_complex():

@@ -38,4 +38,5 @@ def load(name: str) -> DemoModel:
     model = ARCHITECTURES[name](json.loads(described["words"]), json.loads(described["classes"]))
     model.load_state_dict(weights)
     model.fingerprint = hashlib.sha256(VERSION.encode() + path.read_bytes()).hexdigest()[:16]
+    model.description = {"name": name, "version": VERSION, "weights": model.fingerprint}
     return model.eval().requires_grad_(False)

@@ -40,6 +40,7 @@ class DemoModel(nn.Module):
     """
 
     fingerprint: str
+    description: dict[str, str]
 
     def __init__(self, words: Sequence[str], classes: Sequence[str]) -> None:
         super().__init__()

@@ -60,6 +60,7 @@ class EstimatorModel:
         names = getattr(estimator, "classes_", None) if classes is None else classes
         self.classes = None if names is None else [str(name) for name in names]
         self.fingerprint = fingerprint
+        self.description = {"estimator": type(estimator).__name__, "settings": str(estimator)}
         self._outputs: Callable[[NDArray[Any]], Any] = getattr(estimator, found[0])
         self._text_features = getattr(text_features, "transform", text_features)
         self._image_features = getattr(image_features, "transform", image_features)

@@ -14,12 +14,13 @@ The model gets aligned pairs and returns an array of shape (B, C).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
+import mmap
+import re
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,24 @@ import numpy as np
 import torch
 from PIL import Image
 
-from emap_core.errors import MissingExtraError, ModelError, SpecError
+from emap_core.errors import MissingExtraError, SpecError
 from emap_core.models.base import OUTPUTS, Output
+from emap_core.models.files import check_links, digest, named_file
 from emap_core.models.pictures import in_colours
+from emap_core.models.tokens import in_one_line, note_on_cut
 
 INPUTS = ("input_ids", "attention_mask", "pixel_values")
+
+_TRAINS = {
+    "dropout": 2,
+    "dropout_": 2,
+    "feature_dropout": 2,
+    "alpha_dropout": 2,
+    "native_dropout": 2,
+    "batch_norm": 5,
+    "native_batch_norm": 5,
+}
+"""Layers that do something else in training, and which of their inputs says so."""
 
 Run = Callable[[dict[str, torch.Tensor]], Any]
 
@@ -102,6 +116,10 @@ class ExportedModel:
     move : callable or None
         Brings the model to a device; None if it stays on the CPU.
     fingerprint : str
+    dtype : str or None
+        Type of the weights or, where these are not known, of the outputs.
+    name : str
+        Of the file.
     """
 
     def __init__(
@@ -111,10 +129,14 @@ class ExportedModel:
         run: Run,
         move: Callable[[str], None] | None,
         fingerprint: str,
+        dtype: str | None,
+        name: str,
     ) -> None:
         self.classes = description.classes
         self.output = description.output
         self.fingerprint = fingerprint
+        self.dtype = dtype
+        self.description = {"file": name, "weights": fingerprint, **asdict(description)}
         self.device = "cpu"
         self._description = description
         self._tokenizer = tokenizer
@@ -130,17 +152,21 @@ class ExportedModel:
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
         """Return the words' numbers and which of them are no padding, shapes (B, length)."""
-        try:
-            encoded = self._tokenizer.encode_batch(texts)
-        except Exception as error:
-            # The library raises nothing more precise for words that its file has no number for.
-            raise ModelError(f"the model's tokenizer cannot read these texts: {error}") from error
+        encoded = self._encoded(texts)
         return {
             "input_ids": torch.tensor([one.ids for one in encoded], device=self.device),
             "attention_mask": torch.tensor(
                 [one.attention_mask for one in encoded], device=self.device
             ),
         }
+
+    def notes(self, texts: list[str]) -> list[str]:
+        """Say how many of these texts are cut."""
+        length = self._description.length
+        if length is None:
+            return []
+        n_cut = sum(bool(one.overflowing) for one in self._encoded(texts))
+        return note_on_cut(n_cut, len(texts), length)
 
     def encode_images(self, images: list[Image.Image]) -> torch.Tensor:
         """Return the scaled pixels, shape (B, 3, height, width)."""
@@ -154,12 +180,18 @@ class ExportedModel:
         mean = np.array(self._description.mean, dtype=np.float32)
         std = np.array(self._description.std, dtype=np.float32)
         scaled = (pixels.astype(np.float32) / 255 - mean) / std
-        return torch.from_numpy(scaled.transpose(0, 3, 1, 2).copy()).to(self.device)
+        pixel_values = torch.from_numpy(scaled.transpose(0, 3, 1, 2).copy()).to(self.device)
+        return pixel_values.half() if self.dtype == "float16" else pixel_values
 
     def score(self, text_states: dict[str, torch.Tensor], image_states: torch.Tensor) -> Any:
         """Return the outputs of B aligned pairs, shape (B, C)."""
         named = {**text_states, "pixel_values": image_states}
         return self._run({name: named[name] for name in self._description.inputs})
+
+    def _encoded(self, texts: list[str]) -> list[Any]:
+        with in_one_line("the model's tokenizer cannot read these texts"):
+            encoded: list[Any] = self._tokenizer.encode_batch(texts)
+        return encoded
 
 
 def load_torchscript(path: str) -> ExportedModel:
@@ -167,7 +199,14 @@ def load_torchscript(path: str) -> ExportedModel:
     file = _file(path)
     loaded: Any = _opened(file, lambda: torch.jit.load(str(file), map_location="cpu"))  # type: ignore[no-untyped-call]
     loaded.eval()
-    return _model(file, lambda inputs: loaded(*inputs.values()), loaded.to)
+    # What was traced in training mode stays so; the graph has to live as long as its nodes.
+    graph = loaded.inlined_graph
+    for name, place in _TRAINS.items():
+        for node in graph.findAllNodes(f"aten::{name}"):
+            trains = list(node.inputs())[place]
+            if trains.node().kind() == "prim::Constant" and trains.toIValue():
+                raise _in_training(file, name)
+    return _model(file, lambda inputs: loaded(*inputs.values()), loaded.to, _dtype(loaded))
 
 
 def load_export(path: str) -> ExportedModel:
@@ -175,8 +214,15 @@ def load_export(path: str) -> ExportedModel:
     file = _file(path)
     # torch would log a traceback before it raises.
     if not zipfile.is_zipfile(file):
-        raise SpecError(f"{file} cannot be loaded: it is no whole file of torch.export.save")
+        raise SpecError(
+            f"{file} cannot be loaded: it is not a whole file of torch.export.save; write it again"
+        )
     program = _opened(file, lambda: torch.export.load(file))
+    for node in program.graph.nodes:
+        name = str(node.target).removeprefix("aten.").removesuffix(".default")
+        place = _TRAINS.get(name) if node.op == "call_function" else None
+        if place is not None and len(node.args) > place and node.args[place] is True:
+            raise _in_training(file, name)
     module = [program.module()]
 
     def move(device: str) -> None:
@@ -184,7 +230,7 @@ def load_export(path: str) -> ExportedModel:
 
         module[0] = move_to_device_pass(program, device).module()
 
-    return _model(file, lambda inputs: module[0](*inputs.values()), move)
+    return _model(file, lambda inputs: module[0](*inputs.values()), move, _dtype(module[0]))
 
 
 def load_onnx(path: str) -> ExportedModel:
@@ -204,10 +250,45 @@ def load_onnx(path: str) -> ExportedModel:
     def run(inputs: dict[str, torch.Tensor]) -> Any:
         return session.run(None, {name: value.numpy() for name, value in inputs.items()})[0]
 
-    return _model(file, run, None)
+    numbers = re.fullmatch(r"tensor\((\w+)\)", str(session.get_outputs()[0].type))
+    dtype = (
+        {"float": "float32", "double": "float64"}.get(numbers[1], numbers[1]) if numbers else None
+    )
+    return _model(file, run, None, dtype, _beside(file))
 
 
-def _model(file: Path, run: Run, move: Callable[[str], Any] | None) -> ExportedModel:
+def _beside(file: Path) -> list[Path]:
+    """Return the files that an ONNX model names, which hold weights that are too large for it."""
+    with (
+        file.open("rb") as opened,
+        mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        return sorted(
+            other
+            for other in file.parent.iterdir()
+            if other != file and other.is_file() and content.find(other.name.encode()) >= 0
+        )
+
+
+def _dtype(module: Any) -> str | None:
+    weights = [w.dtype for w in module.parameters() if w.is_floating_point()]
+    return str(weights[0]).removeprefix("torch.") if weights else None
+
+
+def _in_training(file: Path, layer: str) -> SpecError:
+    return SpecError(
+        f"{file} was written in training mode: its {layer} changes outputs at random or with the "
+        "other pairs of a batch; call model.eval() and write the file again"
+    )
+
+
+def _model(
+    file: Path,
+    run: Run,
+    move: Callable[[str], Any] | None,
+    dtype: str | None,
+    weights: Sequence[Path] = (),
+) -> ExportedModel:
     beside = file.with_suffix(".json")
     description = _described(beside)
     try:
@@ -216,9 +297,12 @@ def _model(file: Path, run: Run, move: Callable[[str], Any] | None) -> ExportedM
         raise MissingExtraError(
             f"model {file} needs the package tokenizers: pip install tokenizers"
         ) from error
-    words = file.parent / description.tokenizer
+    words = named_file(beside, description.tokenizer, "tokenizer")
+    check_links(file.parent, [file, beside, *weights])
     if not words.is_file():
-        raise SpecError(f"{beside} names the tokenizer {words}, which does not exist")
+        raise SpecError(
+            f"{beside} names the tokenizer {words.name}, which does not exist; put it beside it"
+        )
     tokenizer = _opened(words, lambda: Tokenizer.from_file(str(words)))
     tokenizer.enable_padding(
         **{k: v for k, v in (tokenizer.padding or {}).items() if k != "length"},
@@ -226,11 +310,8 @@ def _model(file: Path, run: Run, move: Callable[[str], Any] | None) -> ExportedM
     )
     if description.length is not None:
         tokenizer.enable_truncation(description.length)
-    digest = hashlib.sha256(beside.read_bytes())
-    for part in (file, words):
-        with part.open("rb") as opened:
-            digest.update(hashlib.file_digest(opened, "sha256").digest())
-    return ExportedModel(description, tokenizer, run, move, digest.hexdigest()[:16])
+    fingerprint = digest([beside, file, words, *weights])
+    return ExportedModel(description, tokenizer, run, move, fingerprint, dtype, file.name)
 
 
 def _check_names(given: Any) -> None:
@@ -256,7 +337,7 @@ def _described(beside: Path) -> Description:
         _check_names(given)
         return Description(**given)
     except (TypeError, ValueError, RecursionError) as error:
-        raise SpecError(f"{beside} is no description of a model: {error}") from error
+        raise SpecError(f"{beside} is not a valid description of a model: {error}") from error
 
 
 def _file(path: str) -> Path:
@@ -267,8 +348,5 @@ def _file(path: str) -> Path:
 
 
 def _opened(file: Path, read: Callable[[], Any]) -> Any:
-    try:
+    with in_one_line(f"{file} cannot be loaded", SpecError):
         return read()
-    except Exception as error:
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise SpecError(f"{file} cannot be loaded: {said}") from error

@@ -227,7 +227,7 @@ class Broken(Staged):
         (Broken(lambda s: [["yes"]] * 4), {}, ModelError, "returned a list; return the array"),
         (Staged(), {"labels": ["three"] * 60}, LabelError, "'example-0' has the label 'three'"),
         (Staged(), {"labels": [7] * 60}, LabelError, "numbered 0 to 2"),
-        (object(), {}, ModelError, "object is no model"),
+        (object(), {}, ModelError, "object is not a valid model"),
     ],
 )
 def test_mistakes_are_found_before_there_is_a_folder(model, changes, error, message, tmp_path):

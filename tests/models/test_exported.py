@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from emap_core.errors import ModelError, SpecError
+from emap_core.errors import AccessError, ModelError, SpecError
 from emap_core.models import load_model
 from emap_core.models.base import Scorer
 
@@ -118,7 +118,7 @@ def test_a_tokenizer_without_a_number_for_unknown_words_is_named(folder):
     ("change", "words"),
     [
         (lambda f: (f / "model.json").unlink(), ["model.json", "tokenizer"]),
-        (lambda f: (f / "model.json").write_text("{"), ["model.json", "no description"]),
+        (lambda f: (f / "model.json").write_text("{"), ["model.json", "not a valid description"]),
         (
             lambda f: (f / "model.json").write_text('{"size": 3}'),
             ["model.json", "it has 'size', which is none of tokenizer, image_size"],
@@ -160,3 +160,126 @@ def test_a_description_that_cannot_be_is_refused_by_name(name, value, words, fol
     with pytest.raises(SpecError) as caught:
         load_model(spec)
     assert words in str(caught.value) and "model.json" in str(caught.value)
+
+
+def test_texts_that_are_cut_are_counted(folder):
+    spec = write_torchscript(folder)
+    assert load_model(spec).notes(["a " * 1000]) == []
+    (folder / "model.json").write_text(json.dumps(DESCRIPTION | {"length": 2}))
+    model = load_model(spec)
+    assert model.notes(["a cat", "cat"]) == []
+    (note,) = model.notes(["a cat", "a red cat", "a red"])
+    assert note.startswith("1 of 3 different texts is longer than the 2 tokens")
+
+
+@pytest.mark.parametrize("name", ["../words.json", "{folder}/words.json", "../nothing.json", ""])
+def test_a_tokenizer_elsewhere_is_refused_whether_it_is_there_or_not(name, folder):
+    spec = write_torchscript(folder)
+    shutil.copy(folder / "words.json", folder.parent / "words.json")
+    named = name.format(folder=folder)
+    (folder / "model.json").write_text(json.dumps(DESCRIPTION | {"tokenizer": named}))
+    with pytest.raises(SpecError, match=r"model.json names the tokenizer .* not in its folder"):
+        load_model(spec)
+
+
+@pytest.mark.parametrize("name", ["words.json", "model.json", "model.pt"])
+def test_a_link_is_followed_only_where_files_may_be_opened(name, folder, monkeypatch):
+    inside = folder / "inside"
+    inside.mkdir()
+    write_torchscript(folder)
+    for file in ("words.json", "model.json", "model.pt"):
+        shutil.copy(folder / file, inside / file)
+    (inside / name).unlink()
+    (inside / name).symlink_to(folder / name)
+    load_model("torchscript:inside/model.pt")
+    monkeypatch.setenv("EMAP_ROOTS", str(inside))
+    with pytest.raises(AccessError, match="is outside of the folders"):
+        load_model("torchscript:inside/model.pt")
+
+
+def edit_tokenizer(folder, **parts):
+    words = json.loads((folder / "words.json").read_text())
+    (folder / "words.json").write_text(json.dumps(words | parts))
+
+
+def test_a_tokenizer_that_panics_is_one_line(folder):
+    spec = write_torchscript(folder)
+    edit_tokenizer(folder, pre_tokenizer={"type": "FixedLength", "length": 0})
+    with pytest.raises(ModelError, match="tokenizer cannot read these texts: chunk size must be"):
+        load_model(spec).encode_texts(TEXTS)
+    edit_tokenizer(folder, normalizer={"type": "Precompiled", "precompiled_charsmap": "AAAA"})
+    with pytest.raises(SpecError, match=r"words.json cannot be loaded: Precompiled"):
+        load_model(spec)
+
+
+class Unsteady(torch.nn.Module):
+    """Has a layer that does something else in training."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.small, self.layer = Small(), layer
+
+    def forward(self, input_ids, attention_mask, pixel_values):
+        return self.layer(self.small(input_ids, attention_mask, pixel_values))
+
+
+LAYERS = [torch.nn.Dropout(0.5), torch.nn.AlphaDropout(0.5), torch.nn.BatchNorm1d(3)]
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=["dropout", "alpha_dropout", "batch_norm"])
+def test_a_model_that_was_written_in_training_mode_is_refused(layer, folder):
+    module = Unsteady(layer)
+    for training in (True, False):
+        module.train(training)
+        torch.jit.trace(module, inputs(), check_trace=False).save(str(folder / "model.pt"))
+        torch.export.save(torch.export.export(module, inputs()), folder / "model.pt2")
+        for spec in ("torchscript:model.pt", "export:model.pt2"):
+            if training:
+                with pytest.raises(SpecError, match=r"was written in training mode.*model.eval"):
+                    load_model(spec)
+            else:
+                assert load_model(spec).dtype == (
+                    "float32" if isinstance(layer, torch.nn.BatchNorm1d) else None
+                )
+    # A script keeps a switch, which the loader turns.
+    torch.jit.script(module.train()).save(str(folder / "model.pt"))
+    ids, mask, pixels = inputs()
+    said = load_model("torchscript:model.pt").score(
+        {"input_ids": ids, "attention_mask": mask}, pixels
+    )
+    torch.testing.assert_close(said, module.eval()(ids, mask, pixels))
+
+
+def test_half_weights_get_half_pixels_and_are_recorded(folder):
+    class Half(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(3, 3)
+
+        def forward(self, input_ids, attention_mask, pixel_values):
+            return self.layer(pixel_values.mean((2, 3)))
+
+    module = Half().half().eval()
+    ids, mask, pixels = inputs()
+    torch.jit.trace(module, (ids, mask, pixels.half())).save(str(folder / "model.pt"))
+    model = load_model("torchscript:model.pt")
+    scorer = Scorer(model, "cpu")
+    assert scorer.dtype == "float16"
+    assert grid_of(model).dtype == np.float32
+    assert model.description["file"] == "model.pt"
+    assert model.description["classes"] == DESCRIPTION["classes"]
+    assert str(folder) not in str(model.description)
+
+
+def test_weights_beside_an_onnx_model_are_part_of_its_fingerprint(folder):
+    spec = write_onnx(folder)
+    before = load_model(spec)
+    assert before.dtype == "float32"
+    # The file names tensors and inputs; a file of such a name may hold weights.
+    (folder / "pixel_values").write_bytes(b"1")
+    (folder / "of no meaning").write_bytes(b"1")
+    first = load_model(spec).fingerprint
+    (folder / "of no meaning").write_bytes(b"2")
+    assert load_model(spec).fingerprint == first
+    (folder / "pixel_values").write_bytes(b"2")
+    assert len({before.fingerprint, first, load_model(spec).fingerprint}) == 3

@@ -4,10 +4,12 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from emap_core.datasets import load_dataset
 from emap_core.errors import ModelError, SettingError, SpecError
 from emap_core.models import load_model
+from emap_core.models.base import Scorer
 
 SOURCE = """
 import numpy as np
@@ -27,6 +29,12 @@ def data():
 
 def score(texts, images):
     return np.zeros((len(texts), 1))
+
+class Scoring:
+    def __call__(self, texts, images):
+        return score(texts, images)
+
+scoring = Scoring()
 
 def broken():
     raise KeyError("weights")
@@ -76,7 +84,11 @@ def test_a_factory_makes_a_dataset_and_limit_samples_it():
         ("my_models:nothing", {}, SpecError, ["returned None"]),
         ("my_models:broken", {}, SpecError, ["my_models:broken", "KeyError", "weights"]),
         ("my_models:refused", {}, ModelError, ["weights are of another model"]),
-        ("my_models:score", {}, SettingError, ["my_models:score", "texts, images"]),
+        ("my_models:score", {}, SpecError, ["my_models:score", "texts, images", "def load()"]),
+        ("my_models:scoring", {}, SpecError, ["texts, images", "my_models:load"]),
+        ("my_models.py:lengths", {}, SpecError, ["path of a file", "name: my_models:lengths"]),
+        ("a/my_models.py:lengths", {}, SpecError, ["expected a module's name: a.my_models:"]),
+        ("/a/my_models.py:f", {}, SpecError, ["name: my_models:f, from the folder /a"]),
         ("my_models:lengths", {"size": 1}, SettingError, ["size", "scale, classes"]),
         ("needs_more:model", {}, SpecError, ["needs", "a_package_that_is_nowhere"]),
         ("mistyped:model", {}, SpecError, ["mistyped", "SyntaxError"]),
@@ -87,3 +99,12 @@ def test_an_error_names_the_thing_and_what_would_be_right(spec, settings, error,
         load_model(spec, **settings)
     message = str(caught.value)
     assert all(word in message for word in words), message
+
+
+def test_an_output_object_s_logits_are_taken():
+    transformers = pytest.importorskip("transformers")
+    output = transformers.modeling_outputs.SequenceClassifierOutput(
+        logits=torch.ones(2, 3), hidden_states=(torch.zeros(2, 8),)
+    )
+    scorer = Scorer(lambda texts, images: output, "cpu")
+    np.testing.assert_array_equal(scorer.score_pairs(["a", "b"], ["c", "d"], 2), np.ones((2, 3)))
