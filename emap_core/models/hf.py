@@ -72,6 +72,7 @@ _DTYPES = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
+_A_FACTORY = "as the README shows under “Your own model”, and name it: my_model:load"
 _SCORING = "2"
 """Changes whenever the same checkpoint and settings come to give other outputs."""
 
@@ -222,7 +223,8 @@ def load(name: str, dtype: str | None = None, **settings: Any) -> Any:
     folder, revision = _folder(name)
     architecture = _architecture(folder)
     make: Callable[..., Any] = import_name(FAMILIES[architecture])
-    files = _files(folder)
+    # The cache of the hub keeps what a revision links to beside all revisions.
+    files = _files(folder, folder if revision is None else folder.parents[1])
     reads_regions = architecture.startswith(_READ_REGIONS)
     processor = _tokenizer(folder) if reads_regions else _processor(folder, architecture)
     # Wrong keyword arguments are found before gigabytes are read.
@@ -256,15 +258,10 @@ def load(name: str, dtype: str | None = None, **settings: Any) -> Any:
 
 
 def names_of_classes(classes: str | Sequence[str] | None) -> list[str] | None:
-    """Return names that are given as a list, then as they are, or with commas.
-
-    A blank after a comma belongs to no name, unless the first name begins with one as well, as
-    that of an answer may: ``" yes, no"``.
-    """
-    if not isinstance(classes, str):
-        return None if classes is None else list(classes)
-    names = classes.split(",")
-    return names if names[0].startswith(" ") else [name.strip() for name in names]
+    """Return names that are given as a list, then as they are, or with commas."""
+    if isinstance(classes, str):
+        return [name.strip() for name in classes.split(",")]
+    return None if classes is None else list(classes)
 
 
 def _folder(name: str) -> tuple[Path, str | None]:
@@ -332,15 +329,12 @@ def _architecture(folder: Path) -> str:
     return architecture
 
 
-_A_FACTORY = "as the README shows under “Your own model”, and name it: my_model:load"
-
-
 def _short(architecture: str) -> str:
     return architecture.partition("For")[0].removesuffix("Model")
 
 
-def _files(folder: Path) -> list[Path]:
-    """Return all files that may be read of a folder, once it is known that they lie in it."""
+def _files(folder: Path, within: Path) -> list[Path]:
+    """Return all files that may be read of a folder, once it is known where they lie."""
     for index in folder.glob("*.index.json"):
         try:
             shards = set(json.loads(index.read_text())["weight_map"].values())
@@ -356,8 +350,7 @@ def _files(folder: Path) -> list[Path]:
             if not file.is_file():
                 raise SpecError(f"{index} names {shard!r:.80}, which does not exist; fetch it too")
     files = sorted({file for pattern in _FILES for file in folder.glob(pattern)})
-    # The cache of the hub keeps what a revision links to beside all revisions.
-    check_links(folder.parents[1] if folder.parent.name == "snapshots" else folder, files)
+    check_links(within, files)
     return files
 
 

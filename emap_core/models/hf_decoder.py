@@ -379,7 +379,17 @@ def make(
         Whether an answer's log-probability is divided by its number of tokens.
     """
     check_settings(prompt, normalise)
-    return Decoder(checkpoint, names_of_classes(classes), prompt, normalise)
+    return Decoder(checkpoint, answers(classes), prompt, normalise)
+
+
+def answers(classes: str | Sequence[str] | None) -> list[str] | None:
+    """Return answers as `names_of_classes` does, with the blanks that they begin with.
+
+    A blank after a comma belongs to no answer, unless the first one has it too: ``" yes, no"``.
+    """
+    if isinstance(classes, str) and classes.startswith(" "):
+        return classes.split(",")
+    return names_of_classes(classes)
 
 
 def check_settings(prompt: str | None, normalise: str) -> None:

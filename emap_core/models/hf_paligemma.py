@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from emap_core.models.hf import Checkpoint, names_of_classes
-from emap_core.models.hf_decoder import Decoder, Normalise, check_settings
+from emap_core.models.hf import Checkpoint
+from emap_core.models.hf_decoder import Decoder, Normalise, answers, check_settings
 from emap_core.models.pictures import in_colours
 
 
@@ -80,4 +80,4 @@ def make(
         Whether an answer's log-probability is divided by its number of tokens.
     """
     check_settings(prompt, normalise)
-    return PaliGemma(checkpoint, names_of_classes(classes), prompt, normalise)
+    return PaliGemma(checkpoint, answers(classes), prompt, normalise)

@@ -343,6 +343,15 @@ def test_a_hub_id_is_found_in_the_local_cache(checkpoint, tmp_path, monkeypatch)
     expected = grid_of(load_model(f"hf:{folder}"))
     for spec in ("hf:somebody/small-clip", "hf:somebody/small-clip@v1"):
         np.testing.assert_array_equal(grid_of(load_model(spec)), expected)
+    description = load_model("hf:somebody/small-clip@v1").description
+    assert (description["checkpoint"], description["revision"]) == ("somebody/small-clip", commit)
+    # Weights lie beside the revisions that link to them.
+    weights = cache / "snapshots" / commit / "model.safetensors"
+    (cache / "blobs").mkdir()
+    weights.rename(cache / "blobs" / "weights")
+    weights.symlink_to(cache / "blobs" / "weights")
+    monkeypatch.setenv("EMAP_ROOTS", str(tmp_path / "elsewhere"))
+    np.testing.assert_array_equal(grid_of(load_model("hf:somebody/small-clip")), expected)
     with pytest.raises(SpecError, match="somebody/other-clip"):
         load_model("hf:somebody/other-clip")
 
