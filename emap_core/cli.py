@@ -550,8 +550,9 @@ class _Bar:
         elif event["event"] == "sampled":
             self._tqdm.write(
                 f"{event['images_per_text']} images a text: gap {event['gap']:.4f} "
-                f"± {event['reach']:.4f} from the choice of pairs, bias at most "
-                f"{event['bias_bound']:.4f}; wanted {event['until']}",
+                f"± {event['reach']:.4f} from the choice of pairs, of which bias "
+                f"about {event['bias']:.4f} (standard error {event['bias_standard_error']:.4f}); "
+                f"wanted {event['until']}",
                 file=sys.stderr,
             )
         elif event["event"] == "queued":

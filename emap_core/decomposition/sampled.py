@@ -1,8 +1,8 @@
 """The projection of a large grid from a part of its cells, with the error that this leaves.
 
 Least squares of a(text) + b(image) on an incomplete two-way layout, each cell weighted by what it
-stands for (Horvitz & Thompson, JASA 1952). A low-rank fit to the other half of the cells is taken
-off first: a control variate, cross-fitted. Draws of the error come from splitting
+stands for (Horvitz & Thompson, JASA 1952). What other cells predict is taken off first: control
+variates, cross-fitted. Draws of the error come from splitting
 the residuals at random into two halves, which is the wild bootstrap (Liu, Annals of Statistics
 16, 1988).
 """
@@ -13,17 +13,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from emap_core.decomposition.design import MATCHED, Design
+from emap_core.decomposition.encodings import EncodingProducts, Encodings, leading_components
 from emap_core.decomposition.exact import Array, Decomposition
 from emap_core.decomposition.low_rank import fit_products
+from emap_core.decomposition.two_way import TwoWayLayout
 from emap_core.errors import DatasetError
 
 _DRAWS = 16
 _CLASS_ELEMENTS = 2**25
 _WORTH = 0.05
+_LEAST_LEFT = 0.1
 _ROUNDS = 3
+_FOLDS = 5
+# With fewer, a text's or an image's scores can't be told from noise.
+_FEWEST_PARTNERS = 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +69,7 @@ class SampledFit:
     fraction : float
         Share of the grid that was evaluated.
     explained : ndarray of shape (C,)
-        Share of the variance beyond the additive fit that the low-rank fit took off.
+        Share of the variance beyond the additive fit that predictions from other cells took off.
     """
 
     decomposition: Decomposition
@@ -84,7 +89,14 @@ class SampledFit:
         return _spread(self.image_noise, self.fraction)
 
 
-def fit(design: Design, values: ArrayLike, *, low_rank: bool = True, seed: int = 0) -> SampledFit:
+def fit(
+    design: Design,
+    values: ArrayLike,
+    encodings: Encodings | None = None,
+    *,
+    low_rank: bool = True,
+    seed: int = 0,
+) -> SampledFit:
     """Fit the projection to the evaluated cells of a design.
 
     Parameters
@@ -92,9 +104,12 @@ def fit(design: Design, values: ArrayLike, *, low_rank: bool = True, seed: int =
     design : Design
     values : array of shape (M, C)
         The model's output for each cell of the design, in its order; it may be a memory map.
+    encodings : Encodings, optional
+        Of the unique texts and images. A bilinear form of their components is taken off before
+        the additive fit, where it predicts cells that it was not fitted to.
     low_rank : bool
-        Whether products of text and image scores are taken off before the additive fit, where
-        they predict cells that they were not fitted to.
+        Whether products of free text and image scores are taken off likewise, where either side
+        meets at least 24 of the other.
     seed : int
         Of the draws of the error.
 
@@ -111,10 +126,11 @@ def fit(design: Design, values: ArrayLike, *, low_rank: bool = True, seed: int =
             f"values have shape {cells.shape}; the design has {len(design)} cells, "
             "expected one row each"
         )
-    layout = _Layout(design, design.weights)
+    layout = TwoWayLayout(design, design.weights)
+    controls = None if design.fraction >= 1 else _Controls(design, encodings, low_rank)
     step = max(1, _CLASS_ELEMENTS // len(design))
     parts = [
-        _fit_classes(design, layout, cells[:, c : c + step], low_rank, seed)
+        _fit_classes(design, layout, cells[:, c : c + step], controls, seed)
         for c in range(0, cells.shape[1], step)
     ]
     text_mean, image_mean, text_noise, image_noise, explained = (
@@ -149,7 +165,11 @@ def fit(design: Design, values: ArrayLike, *, low_rank: bool = True, seed: int =
 
 
 def _fit_classes(
-    design: Design, layout: _Layout, values: NDArray[np.floating], low_rank: bool, seed: int
+    design: Design,
+    layout: TwoWayLayout,
+    values: NDArray[np.floating],
+    controls: _Controls | None,
+    seed: int,
 ) -> tuple[Array, Array, NDArray[np.float32], NDArray[np.float32], Array]:
     offset = np.asarray(values[0], dtype=np.float64)
     centred = np.asarray(values, dtype=np.float64) - offset
@@ -162,19 +182,19 @@ def _fit_classes(
     means = layout.project(centred)
     drawn = design.rounds != MATCHED
     explained = np.zeros(centred.shape[1])
-    if design.fraction < 1 and low_rank:
-        residuals = centred - layout.at(means, design)
-        products, explained = _products(design, centred, residuals, seed)
+    if controls is not None:
+        residuals = centred - layout.at(means)
+        products, explained = _products(design, centred, residuals, controls, seed)
         centred -= products
         means = layout.project(centred)
     text_noise, image_noise = (
         np.zeros((_DRAWS, size, centred.shape[1]), dtype=np.float32) for size in design.shape
     )
-    if design.fraction < 1:
-        centred -= layout.at(means, design)
-        # Residuals are smaller than errors by the means that were fitted to them.
-        freedom = max(drawn.sum() - sum(design.shape) + 1, 1)
-        centred *= drawn[:, None] * np.sqrt(drawn.sum() / freedom)
+    if controls is not None:
+        centred -= layout.at(means)
+        # Residuals are smaller than errors by what a cell's own value does to its fit, which is
+        # much where a text or an image meets few others.
+        centred *= (drawn / np.sqrt(np.maximum(1.0 - layout.leverage, _LEAST_LEFT)))[:, None]
         rng = np.random.default_rng(seed)
         for b in range(_DRAWS):
             signs = 2.0 * rng.integers(0, 2, (len(design), 1)) - 1.0
@@ -182,49 +202,100 @@ def _fit_classes(
     return means[0] + offset, means[1] + offset, text_noise, image_noise, explained
 
 
-def _products(design: Design, values: Array, residuals: Array, seed: int) -> tuple[Array, Array]:
-    """Return the low-rank fit to the other half at each cell, and what it explains of each class.
-
-    It is centred over all recombinations, so that taking it off leaves the means as they are.
-    """
-    drawn = design.rounds != MATCHED
-    folds = [drawn & (design.rounds % 2 == h) for h in (0, 1)]
-    products = np.zeros_like(residuals)
-    for own, other in (folds, folds[::-1]):
-        x, y = _fit_fold(design, values, other, seed)
-        x -= np.einsum("u,uck->ck", design.text_share, x)
-        y -= np.einsum("w,wck->ck", design.image_share, y)
-        for cells, share in ((own, 1.0), (~drawn, 0.5)):
-            products[cells] += share * _at_cells(design, x, y, cells)
-    size = np.einsum("mc,mc->c", products[drawn], products[drawn])
-    match = np.einsum("mc,mc->c", products[drawn], residuals[drawn])
-    scale = np.clip(match / np.where(size > 0, size, 1.0), 0.0, 1.0)
-    total = np.einsum("mc,mc->c", residuals[drawn], residuals[drawn])
-    explained = scale * (2 * match - scale * size) / np.where(total > 0, total, 1.0)
-    scale[explained < _WORTH] = 0.0
-    return products * scale, np.where(scale > 0, explained, 0.0)
-
-
-def _fit_fold(
-    design: Design, values: Array, fold: NDArray[np.bool_], seed: int
+def _products(
+    design: Design, values: Array, residuals: Array, controls: _Controls, seed: int
 ) -> tuple[Array, Array]:
-    """Return text and image scores fitted to some cells, and to nothing but these.
+    """Return what the controls predict at each cell, and what they explain of each class."""
+    drawn = design.rounds != MATCHED
+    left = residuals[drawn]
+    total = np.einsum("mc,mc->c", left, left)
+    products, explained = np.zeros_like(residuals), np.zeros_like(total)
+    for predicted in controls.predict(design, values, seed):
+        size = np.einsum("mc,mc->c", predicted[drawn], predicted[drawn])
+        match = np.einsum("mc,mc->c", predicted[drawn], left)
+        scale = np.clip(match / np.where(size > 0, size, 1.0), 0.0, 1.0)
+        gain = scale * (2 * match - scale * size) / np.where(total > 0, total, 1.0)
+        scale[gain < _WORTH] = 0.0
+        left = left - scale * predicted[drawn]
+        products += scale * predicted
+        explained += np.where(scale > 0, gain, 0.0)
+    return products, explained
+
+
+class _Controls:
+    """Fits to a part of the cells that predict the interaction in the others.
+
+    A cell that was drawn is predicted by a fit that its own value had no part in. The examples'
+    own cells are evaluated in any case: every fit reads them, and they get the mean of all fits.
+    Predictions are centred over all recombinations, so that taking them off leaves the means.
+    """
+
+    def __init__(self, design: Design, encodings: Encodings | None, low_rank: bool) -> None:
+        self._low_rank = low_rank and _meets_enough(design)
+        # The low-rank fit is the costly one, and is made to halves.
+        n_folds = 2 if self._low_rank else _FOLDS
+        drawn = design.rounds != MATCHED
+        own = [drawn & (design.rounds % n_folds == f) for f in range(n_folds)]
+        self._own = [cells for cells in own if cells.any()]
+        self._matched = ~drawn
+        self._layouts = [TwoWayLayout(design, 1.0 - cells) for cells in self._own]
+        self._sides: tuple[Array, Array] | None = None
+        self._bilinear: list[EncodingProducts] = []
+        if encodings is not None:
+            texts = leading_components(encodings.texts, design.text_share, len(design))
+            images = leading_components(encodings.images, design.image_share, len(design))
+            self._sides = texts, images
+            self._bilinear = [EncodingProducts(one, texts, images) for one in self._layouts]
+
+    def predict(self, design: Design, values: Array, seed: int) -> list[Array]:
+        """Return what each control predicts at each cell, of shape (M, C)."""
+        n_controls = (self._sides is not None) + self._low_rank
+        found = [np.zeros_like(values) for _ in range(n_controls)]
+        n_classes = values.shape[1]
+        for f, (own, layout) in enumerate(zip(self._own, self._layouts, strict=True)):
+            rest, fits = values, []
+            if self._sides is not None:
+                x, images = self._bilinear[f].fit(values), self._sides[1]
+                y = np.broadcast_to(images[:, None], (len(images), n_classes, images.shape[1]))
+                fits.append((x, y))
+                if self._low_rank:
+                    rest = values - _at_cells(design, x, y, slice(None))
+            if self._low_rank:
+                fits.append(_low_rank_fit(design, layout, rest, seed))
+            for predicted, (x, y) in zip(found, fits, strict=True):
+                predicted[own] = _at_cells(design, x, y, own)
+                predicted[self._matched] += _at_cells(design, x, y, self._matched) / len(self._own)
+        return found
+
+
+def _meets_enough(design: Design) -> bool:
+    """Whether one side meets enough of the other for scores that nothing else is known of."""
+    partners = max(design.images_per_text, len(design) / design.shape[1])
+    return partners >= _FEWEST_PARTNERS
+
+
+def _low_rank_fit(
+    design: Design, layout: TwoWayLayout, values: Array, seed: int
+) -> tuple[Array, Array]:
+    """Return text and image scores fitted to the cells with weight, and to nothing but these.
 
     Means that the other cells had a part in would carry their errors into the fit, and the fit
     back to them, where no draw of the error shows it: the standard errors of images that meet few
     texts would be a sixth too small. Means and products are therefore fitted in turns.
     """
-    layout = _Layout(design, design.weights * fold)
+    fold = layout.weights > 0
     products = np.zeros_like(values)
     for _ in range(_ROUNDS):
         means = layout.project(values - products, 1e-6)
-        left = (values - layout.at(means, design))[fold]
+        left = (values - layout.at(means))[fold]
         x, y = fit_products(design.texts[fold], design.images[fold], left, design.shape, seed)
         products[fold] = _at_cells(design, x, y, fold)
+    x -= np.einsum("u,uck->ck", design.text_share, x)
+    y -= np.einsum("w,wck->ck", design.image_share, y)
     return x, y
 
 
-def _at_cells(design: Design, x: Array, y: Array, cells: NDArray[np.bool_]) -> Array:
+def _at_cells(design: Design, x: Array, y: Array, cells: NDArray[np.bool_] | slice) -> Array:
     texts, images = design.texts[cells], design.images[cells]
     each = [np.einsum("mk,mk->m", x[texts, c], y[images, c]) for c in range(x.shape[1])]
     return np.stack(each, axis=1)
@@ -240,11 +311,6 @@ def _variances(weights: Array, cells: NDArray[np.floating], mean: Array) -> tupl
         off -= off.mean(axis=1, keepdims=True)
         centred += weights[part] @ off**2
     return variance / weights.sum(), centred / weights.sum()
-
-
-def _starts(numbers: NDArray[np.int32], size: int) -> NDArray[np.int32]:
-    counts = np.bincount(numbers, minlength=size)
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
 
 
 def _noise_variance(
@@ -272,63 +338,3 @@ def _centre(noise: NDArray[np.float32]) -> NDArray[np.float32]:
 def _spread(noise: NDArray[np.float32], fraction: float) -> Array:
     squares = np.mean([np.square(draw, dtype=np.float64) for draw in noise], axis=0)
     return np.asarray(np.sqrt(squares * (1.0 - fraction)))
-
-
-class _Layout:
-    """Least squares on the cells of a design, for many right-hand sides."""
-
-    def __init__(self, design: Design, weights: Array) -> None:
-        n_texts, n_images = design.shape
-        n = len(design)
-        self.p, self.q = design.text_share, design.image_share
-        self.weights = weights
-        place = _starts(design.texts, n_texts)
-        by_text = np.arange(n, dtype=np.int32)
-        self.text_sums = sparse.csr_matrix((np.ones(n), by_text, place), (n_texts, n))
-        by_image = np.argsort(design.images, kind="stable").astype(np.int32)
-        columns = _starts(design.images, n_images)
-        self.image_sums = sparse.csr_matrix((np.ones(n), by_image, columns), (n_images, n))
-        self.cells = sparse.csr_matrix((self.weights, design.images, place), design.shape)
-        self.cells_transposed = self.cells.T.tocsr()
-        # A text or image without any weight has a mean of 0, not an undefined one.
-        self.text_weight, self.image_weight = (
-            np.maximum(np.asarray(self.cells.sum(axis=axis)), 1e-300).reshape(-1, 1)
-            for axis in (1, 0)
-        )
-
-    def project(self, values: Array, tolerance: float = 1e-13) -> tuple[Array, Array, Array]:
-        """Return row, column and total means of the additive fit to values of shape (M, C)."""
-        weighted = self.weights[:, None] * values
-        of_texts = (self.text_sums @ weighted) / self.text_weight
-        right = self.image_sums @ weighted - self.cells_transposed @ of_texts
-        b = self._solve(right, tolerance)
-        a = of_texts - (self.cells @ b) / self.text_weight
-        text_mean, image_mean = self.p @ a, self.q @ b
-        return a + image_mean, b + text_mean, text_mean + image_mean
-
-    def at(self, means: tuple[Array, Array, Array], design: Design) -> Array:
-        """Return the additive fit of row, column and total means at each cell, shape (M, C)."""
-        text_mean, image_mean, mean = means
-        return np.asarray(text_mean[design.texts] + (image_mean - mean)[design.images])
-
-    def _solve(self, right: Array, tolerance: float) -> Array:
-        """Solve for the image effects by conjugate gradients, all classes side by side."""
-        x = np.zeros_like(right)
-        residual = right.copy()
-        z = residual / self.image_weight
-        direction = z.copy()
-        size = start = np.einsum("wc,wc->c", residual, z)
-        for _ in range(1000):
-            if (size <= tolerance**2 * start).all():
-                break
-            forward = (self.cells @ direction) / self.text_weight
-            forward = self.image_weight * direction - self.cells_transposed @ forward
-            curvature = np.einsum("wc,wc->c", direction, forward)
-            step = np.where(curvature > 0, size / np.where(curvature > 0, curvature, 1), 0)
-            x += step * direction
-            residual -= step * forward
-            z = residual / self.image_weight
-            after = np.einsum("wc,wc->c", residual, z)
-            direction = z + np.where(size > 0, after / np.where(size > 0, size, 1), 0) * direction
-            size = after
-        return x

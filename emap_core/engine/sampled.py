@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from emap_core import inference
 from emap_core.decomposition.design import Design, design
+from emap_core.decomposition.encodings import Encodings
 from emap_core.decomposition.sampled import SampledFit, fit
 from emap_core.decomposition.sampled_gap import next_images_per_text, sampled_gap
 from emap_core.engine.plan import SECONDS_PER_TILE
 from emap_core.engine.progress import Progress
 from emap_core.engine.work import Work
 from emap_core.engine.workers import Block, FinishedBlock, Workers, load_block
-from emap_core.errors import RunError, SettingError
+from emap_core.errors import ModelError, RunError, SettingError
 from emap_core.runs.folder import RunFolder, read_json, write_json
 
 Index = NDArray[np.intp]
@@ -113,8 +114,9 @@ class SampledEvaluation:
         """
         stage = self._stage
         values = self._values(stage, progress, workers, np.empty((0, self._plan.n_classes)))
+        encodings = self._encodings()
         while True:
-            found = fit(stage.design, values, seed=self._plan.seed)
+            found = fit(stage.design, values, encodings, seed=self._plan.seed)
             more = self._more(stage.design, found, progress)
             if more is None:
                 return found
@@ -127,6 +129,18 @@ class SampledEvaluation:
         return design(
             *cells.shape, cells.text_index, cells.image_index, images_per_text, self._plan.seed
         )
+
+    def _encodings(self) -> Encodings | None:
+        """Return what the encoders made of texts and images; None of a model without encoders."""
+        work = self._work
+        if not work.scorer.staged:
+            return None
+        try:
+            texts, images = work.evaluator.texts.vectors(), work.evaluator.images.vectors()
+        except ModelError:
+            # Numbers of the rows of a grid, say, from which nothing can be learnt.
+            return None
+        return Encodings(texts[self._row_of], images)
 
     def _more(self, chosen: Design, found: SampledFit, progress: Progress) -> int | None:
         """Return how many images a text should meet next, None where the gap is known."""
@@ -147,7 +161,8 @@ class SampledEvaluation:
             images_per_text=chosen.images_per_text,
             gap=gap.difference if inference.metric(name).higher_is_better else -gap.difference,
             reach=(gap.high - gap.low) / 2,
-            bias_bound=gap.bias_bound,
+            bias=gap.bias if inference.metric(name).higher_is_better else -gap.bias,
+            bias_standard_error=gap.bias_standard_error,
             until=self._plan.until,
         )
         return next_images_per_text(chosen, gap, self._plan.until)

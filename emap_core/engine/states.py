@@ -197,37 +197,47 @@ class EncodedItems:
         ]
 
     def leaves(self, number: int) -> list[NDArray[Any]]:
-        """Return the arrays of a chunk's states, on the host."""
+        """Return the arrays of a chunk's states, on the host; lists are left out."""
         self.prepare(number)
         return [
-            leaf.float().cpu().numpy() if isinstance(leaf, torch.Tensor) else np.asarray(leaf)
+            leaf.float().cpu().numpy() if isinstance(leaf, torch.Tensor) else leaf
             for leaf in trees.leaves(self._chunks[number])
-            if not isinstance(leaf, torch.Tensor) or leaf.is_floating_point()
+            if isinstance(leaf, np.ndarray)
+            or (isinstance(leaf, torch.Tensor) and leaf.is_floating_point())
         ]
 
     def vectors(self) -> NDArray[np.float32]:
         """Return one vector an item: its floating leaves, averaged over their middle axes.
+
+        Leaves whose width differs between chunks, or that hold a number that is not finite, are
+        left out.
 
         Raises
         ------
         ModelError
             If the states hold no numbers.
         """
-        rows = []
+        columns: dict[int, list[NDArray[np.float32]]] = {}
         for number in range(self.n_chunks):
-            leaves = [
-                leaf for leaf in self.leaves(number) if np.issubdtype(leaf.dtype, np.floating)
-            ]
-            pooled = [
-                leaf.reshape(len(leaf), -1)
-                if leaf.ndim <= 2
-                else leaf.mean(axis=tuple(range(1, leaf.ndim - 1)))
-                for leaf in leaves
-            ]
-            if not pooled:
-                raise ModelError("the model's states hold no numbers to learn from")
-            rows.append(np.concatenate(pooled, axis=1).astype(np.float32))
-        return np.concatenate(rows)
+            for place, leaf in enumerate(self.leaves(number)):
+                if not np.issubdtype(leaf.dtype, np.floating):
+                    continue
+                pooled = (
+                    leaf.reshape(len(leaf), -1)
+                    if leaf.ndim <= 2
+                    else leaf.mean(axis=tuple(range(1, leaf.ndim - 1)))
+                )
+                columns.setdefault(place, []).append(pooled.astype(np.float32))
+        whole = [
+            np.concatenate(parts)
+            for parts in columns.values()
+            if len(parts) == self.n_chunks
+            and len({part.shape[1] for part in parts}) == 1
+            and all(np.isfinite(part).all() for part in parts)
+        ]
+        if not whole:
+            raise ModelError("the model's states hold no numbers to learn from")
+        return np.concatenate(whole, axis=1)
 
     def forget_before(self, item: int) -> None:
         """Let a plain callable's items before this one go."""

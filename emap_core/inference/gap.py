@@ -10,7 +10,7 @@ from emap_core.inference.population import Cluster
 
 Projection = Literal["emap", "emap_leave_one_out"]
 
-RECORD_VERSION = 2
+RECORD_VERSION = 3
 """Of kept intervals: one more whenever the same settings would give other numbers or entries."""
 
 
@@ -57,7 +57,8 @@ class Gap:
     standard_error : float
         Of `difference`; NaN where there is none.
     degrees_of_freedom : int
-        Of the t distribution that the interval is from: one less than `n_units`.
+        Of the t distribution that the interval is from: one less than `n_units`, or fewer where a
+        part of the pairs was scored.
     cluster : str
         What was drawn: ``none`` (examples), ``image``, ``text`` or ``both``.
     n_units : int
@@ -66,6 +67,9 @@ class Gap:
         What they are called: ``examples``, ``texts`` or ``images``.
     population : str
         Whom the interval speaks of, to put after a number: "for new texts and new images".
+    standard_error_of_examples, standard_error_of_pairs : float
+        The two parts of `standard_error` where a part of the pairs was scored, else NaN. More
+        examples narrow the first, more pairs the second, which holds what is left of the bias.
     """
 
     metric: str
@@ -86,6 +90,8 @@ class Gap:
     n_units: int
     unit: str
     population: str
+    standard_error_of_examples: float = float("nan")
+    standard_error_of_pairs: float = float("nan")
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, None in place of NaN."""
@@ -95,8 +101,8 @@ class Gap:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Gap:
         """Return what `to_json` was called on."""
-        numbers = ("full", "projected", "difference", "low", "high", "p_value", "standard_error")
-        return cls(**_with_nan(content, numbers))
+        words = {"metric", "projection", "method", "cluster", "unit", "population"}
+        return cls(**_with_nan(content, tuple(set(cls.__dataclass_fields__) - words)))
 
 
 @dataclass(frozen=True)

@@ -839,6 +839,8 @@ class Run:
                 "p_value_leave_one_out": left_out.p_value,
                 "standard_error": plain.standard_error,
                 "standard_error_leave_one_out": left_out.standard_error,
+                "standard_error_of_examples": left_out.standard_error_of_examples,
+                "standard_error_of_pairs": left_out.standard_error_of_pairs,
                 "degrees_of_freedom": left_out.degrees_of_freedom,
                 "population": left_out.population,
                 "n_units": left_out.n_units,

@@ -85,7 +85,7 @@ TERMS = {
         "and says nothing of its size."
     ),
     "sampled": (
-        "A gap estimated from a part of the pairs: its interval adds the error from the choice of "
+        "A gap estimated from a part of the pairs: interval and p add the error from the choice of "
         "pairs to that from the choice of examples. It is not the gap of fewer examples; more "
         "images per text bring it closer to that of the whole grid."
     ),

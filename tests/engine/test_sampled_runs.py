@@ -1,9 +1,18 @@
 import numpy as np
 import pytest
-from samples import Staged, WithGrid, as_callable, make_examples, score_pair
+from samples import (
+    Staged,
+    WithGrid,
+    as_callable,
+    make_examples,
+    numbers_of_image,
+    numbers_of_text,
+    score_pair,
+)
 
 import emap_core as emap
 from emap_core.decomposition.design import design
+from emap_core.decomposition.encodings import Encodings
 from emap_core.decomposition.sampled import fit
 from emap_core.errors import SettingError
 from emap_core.runs import describe_run
@@ -15,6 +24,15 @@ def unique_grid(examples):
     for key, image in zip(examples.image_keys, examples.images, strict=True):
         pictures.setdefault(key, image)
     return np.array([[score_pair(t, v) for v in pictures.values()] for t in texts])
+
+
+def encodings_of(examples):
+    texts = list(dict.fromkeys(examples.texts))
+    pictures = dict(zip(examples.image_keys, examples.images, strict=True))
+    return Encodings(
+        np.array([numbers_of_text(text) for text in texts], dtype=np.float32),
+        np.array([numbers_of_image(picture) for picture in pictures.values()], dtype=np.float32),
+    )
 
 
 @pytest.mark.parametrize("model", [Staged(), WithGrid(), as_callable])
@@ -31,12 +49,16 @@ def test_the_designs_cells_are_evaluated_and_fitted(model, batch_size, examples,
     grid = unique_grid(examples)
     d = run.decomposition
     chosen = design(11, 23, d.text_index, d.image_index, 6, 0)
-    expected = fit(chosen, grid[chosen.texts, chosen.images]).decomposition
+    encodings = None if model is as_callable else encodings_of(examples)
+    fitted = fit(chosen, grid[chosen.texts, chosen.images], encodings)
+    expected = fitted.decomposition
     np.testing.assert_allclose(d.logits, expected.logits, atol=1e-9)
     np.testing.assert_allclose(d.emap, expected.emap, atol=1e-6)
     assert run.manifest["n_pairs_evaluated"] == len(chosen) < 11 * 23
     assert run.manifest["method"] == "sampled"
     assert run.grid is None
+    # A model without encoders gets the plain fit, one with encoders takes off what they predict.
+    assert fitted.explained.any() == run.sampled.explained.any() == (model is not as_callable)
 
 
 def test_every_image_for_every_text_is_the_exact_grid(examples, tmp_path):

@@ -1,0 +1,168 @@
+"""Interactions predicted from encoded texts and images, to be taken off before an additive fit.
+
+A bilinear form of leading principal components (Hotelling 1933) of both sides, its coefficients
+under one normal prior a class. The prior's width maximises the marginal likelihood (MacKay,
+"Bayesian interpolation", Neural Computation 4, 1992), additive effects projected out first
+(Frisch & Waugh 1933; Lovell 1963).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emap_core.decomposition.exact import Array
+from emap_core.decomposition.two_way import TwoWayLayout
+
+MOST_COMPONENTS = 24
+_FEWEST_COMPONENTS = 4
+# Elements of the products of components over all cells: with more cells fewer components do.
+_PRODUCT_ELEMENTS = 2**28
+_ELEMENTS = 2**22
+_SMALLEST_VARIANCE = 1e-9
+_PENALTIES = np.logspace(-5.0, 2.0, 29)
+# Their error enters the coefficients squared.
+_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Encodings:
+    """What a model's encoders make of each unique text and image, a vector each.
+
+    Attributes
+    ----------
+    texts : ndarray of shape (U_t, D_t)
+    images : ndarray of shape (U_v, D_v)
+    """
+
+    texts: NDArray[np.floating]
+    images: NDArray[np.floating]
+
+
+def leading_components(encodings: NDArray[np.floating], share: Array, n_cells: int) -> Array:
+    """Return the leading principal components of one side, shape (U, k), centred by `share`.
+
+    Their scale is the square root of their standard deviation: between components as they are,
+    which few of them would rule, and whitened ones, where noise weighs as much as signal.
+
+    Parameters
+    ----------
+    encodings : ndarray of shape (U, D)
+    share : ndarray of shape (U,)
+    n_cells : int
+        Evaluated cells. k is 24, and less for more than some 400,000 cells.
+    """
+    k = min(max(isqrt(_PRODUCT_ELEMENTS // n_cells), _FEWEST_COMPONENTS), MOST_COMPONENTS)
+    values = np.asarray(encodings, dtype=np.float64)
+    largest = np.abs(values).max(initial=0.0)
+    values = values / (largest if largest > 0 else 1.0)
+    values = values - share @ values
+    root = np.sqrt(share)[:, None]
+    # The smaller of the two Gram matrices has the same eigenvalues.
+    if values.shape[1] <= len(values):
+        variance, vectors = np.linalg.eigh((values * share[:, None]).T @ values)
+        vectors = vectors[:, ::-1][:, :k]
+        scores = values @ vectors
+    else:
+        variance, vectors = np.linalg.eigh((values * root) @ (values * root).T)
+        vectors = vectors[:, ::-1][:, :k]
+        scores = vectors / root * np.sqrt(np.maximum(variance[::-1][:k], 0.0))
+    variance = variance[::-1][:k]
+    kept = variance > _SMALLEST_VARIANCE * max(float(variance[0]), 1e-300)
+    scores = scores[:, kept] / variance[kept] ** 0.25
+    # The sign of a component is arbitrary, and the fit does not depend on it.
+    return np.asarray(scores - share @ scores)
+
+
+class EncodingProducts:
+    """A bilinear form of components, for many sets of values on the same cells.
+
+    Parameters
+    ----------
+    layout : TwoWayLayout
+        The cells that it is fitted to, those without weight left out.
+    texts, images : ndarray of shape (U_t, k) and (U_v, l)
+        Centred components of both sides.
+    """
+
+    def __init__(self, layout: TwoWayLayout, texts: Array, images: Array) -> None:
+        self._layout = layout
+        self._texts, self._images = texts, images
+        gram = self._gram() - self._gram_of_additive_part()
+        eigenvalues, self._vectors = np.linalg.eigh((gram + gram.T) / 2.0)
+        self._eigenvalues = np.maximum(eigenvalues, 0.0)
+        self._freedom = int((layout.weights > 0).sum()) - len(texts) - len(images) + 1
+
+    def fit(self, values: Array) -> Array:
+        """Return text scores of shape (U_t, C, l), whose products with `images` predict values.
+
+        Parameters
+        ----------
+        values : ndarray of shape (M, C)
+            Of every cell of the design; those without weight do not count.
+        """
+        n_classes = values.shape[1]
+        scores = np.zeros((len(self._texts), n_classes, self._images.shape[1]))
+        top = self._eigenvalues.max(initial=0.0)
+        if self._freedom < 1 or top <= 0.0:
+            return scores
+        layout, n = self._layout, self._freedom
+        left = values - layout.at(layout.project(values, 1e-6))
+        weighted = layout.weights[:, None] * left
+        pull = np.stack(
+            [
+                (self._texts.T @ (layout.on_cells(weighted[:, c]) @ self._images)).ravel()
+                for c in range(n_classes)
+            ],
+            axis=1,
+        )
+        squares = np.einsum("mc,mc->c", weighted, left)
+        pull = self._vectors.T @ pull
+        penalties = top * _PENALTIES
+        shrunk = self._eigenvalues[:, None] + penalties  # (K, L)
+        rest = squares[:, None] - pull.T**2 @ (1.0 / shrunk)  # (C, L)
+        rest = np.maximum(rest, 1e-12 * squares[:, None] + 1e-300)
+        evidence = -n * np.log(rest / n) - np.log(shrunk / penalties).sum(axis=0)
+        best = penalties[evidence.argmax(axis=1)]
+        coefficients = self._vectors @ (pull / (self._eigenvalues[:, None] + best))
+        shape = (self._texts.shape[1], self._images.shape[1], n_classes)
+        form = coefficients.reshape(shape)
+        return np.asarray(np.einsum("uk,klc->ucl", self._texts, form, optimize=True))
+
+    def _gram(self) -> Array:
+        """Return the weighted sums of squares of all products of components."""
+        x, y = self._texts, self._images
+        k, width = x.shape[1], y.shape[1]
+        both = (y[:, :, None] * y[:, None, :]).reshape(len(y), -1)
+        gram = np.zeros((k * k, width * width))
+        step = max(1, _ELEMENTS // max(k * k, width * width))
+        for start in range(0, len(x), step):
+            part = slice(start, start + step)
+            of_texts = (x[part, :, None] * x[part, None, :]).reshape(-1, k * k)
+            gram += of_texts.T @ (self._layout.cells[part] @ both)
+        gram = gram.reshape(k, k, width, width).transpose(0, 2, 1, 3)
+        return np.asarray(gram.reshape(k * width, k * width))
+
+    def _gram_of_additive_part(self) -> Array:
+        """Return the weighted sums of squares of what additive effects explain of the products."""
+        layout, x, y = self._layout, self._texts, self._images
+        met_images, met_texts = layout.cells @ y, layout.cells_transposed @ x
+        k, width = x.shape[1], y.shape[1]
+        gram = np.zeros((k * width, k * width))
+        n = len(x) + len(y)
+        of_texts, of_images = (
+            (one[:, :, None] * other[:, None, :]).reshape(len(one), -1)
+            for one, other in ((x, met_images), (met_texts, y))
+        )
+        step = max(1, _ELEMENTS // n)
+        for start in range(0, k * width, step):
+            part = slice(start, start + step)
+            a = of_texts[:, part] / layout.text_weight
+            right = of_images[:, part] - layout.cells_transposed @ a
+            b = layout.solve(right, _TOLERANCE)
+            a -= (layout.cells @ b) / layout.text_weight
+            gram[:, part] = of_texts.T @ a + of_images.T @ b
+        return gram
