@@ -84,7 +84,7 @@ class Decomposition:
     @cached_property
     def emap(self) -> Array:
         """Additive projection of each prediction, shape (N, C)."""
-        return self._settled(self.mean + self.text_effect + self.image_effect)
+        return self.settled(self.mean + self.text_effect + self.image_effect)
 
     @cached_property
     def interaction(self) -> Array:
@@ -97,7 +97,7 @@ class Decomposition:
 
         NaN where there is a single image, since nothing is left to average over.
         """
-        return self._settled(self._text_alone)
+        return self.settled(self._text_alone)
 
     @cached_property
     def image_only(self) -> Array:
@@ -105,7 +105,7 @@ class Decomposition:
 
         NaN where there is a single text, since nothing is left to average over.
         """
-        return self._settled(self._image_alone)
+        return self.settled(self._image_alone)
 
     @cached_property
     def emap_leave_one_out(self) -> Array:
@@ -120,7 +120,7 @@ class Decomposition:
         r = self.text_mean[self.text_index]
         c = self.image_mean[self.image_index]
         mean = _leave_out(self.mean - p * r - q * c + p * q * self.logits, (1.0 - p) * (1.0 - q))
-        return self._settled(self._text_alone + self._image_alone - mean)
+        return self.settled(self._text_alone + self._image_alone - mean)
 
     @cached_property
     def within_rounding(self) -> Index:
@@ -139,7 +139,8 @@ class Decomposition:
         own = self.text_share[self.text_index][:, None]
         return _leave_out(self.image_mean[self.image_index] - own * self.logits, 1.0 - own)
 
-    def _settled(self, projected: Array) -> Array:
+    def settled(self, projected: Array) -> Array:
+        """Return projected scores, shape (..., N, C), in which no decision hangs on a rounding."""
         return settle(projected, self.logits, self.noise)
 
     @property

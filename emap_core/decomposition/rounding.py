@@ -13,39 +13,42 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 RESOLUTION = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
-"""Relative distance of neighbouring numbers, by the type that logits were computed in."""
+"""Relative distance of neighbouring numbers, of types with fewer bits than they are kept in."""
 
-# Networks compute in float32, whatever wider type their logits are stored as.
-_FLOAT32 = 2.0**-23
+_FLOAT32, _FLOAT64 = 2.0**-23, 2.0**-52
 # An interaction is F − r − c + μ: four numbers, each off by at most half a unit in the last place.
 _TERMS = 4
 # What the layers of a network lose before the last one, in units of what its logits differ by.
 _LAYERS = 8.0
-
-
-def rounding_noise(largest: Array, spread: Array, dtype: str = "float32") -> Array:
-    """Return the size below which the interaction of one cell is nothing but rounding.
-
-    Parameters
-    ----------
-    largest : ndarray of any shape
-        The largest absolute logit.
-    spread : ndarray of the same shape
-        The largest logit minus the smallest. An offset that all logits share costs digits in
-        their last rounding only.
-    dtype : str
-        The type that the logits were computed in; any but 16 bits counts as float32.
-    """
-    return np.asarray(
-        _TERMS / 2 * RESOLUTION.get(dtype, _FLOAT32) * np.asarray(largest)
-        + _LAYERS * _FLOAT32 * np.asarray(spread)
-    )
+# In 64 bits it is the means of many cells that lose more than the model.
+_MEANS = 2.0**10
 
 
 def noise_of_logits(logits: Array, dtype: str = "float32") -> Array:
-    """Return the rounding noise of each class, shape (C,), from logits of shape (N, C)."""
+    """Return the size below which an interaction is nothing but rounding, shape (C,).
+
+    An offset that all logits share costs digits in their last rounding only.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (N, C)
+    dtype : str
+        The type that they were computed in. What is not of 16 bits counts as float32 where every
+        logit of the class is a number of 32 bits, and else as float64.
+    """
     high, low = logits.max(axis=0), logits.min(axis=0)
-    return rounding_noise(np.maximum(np.abs(high), np.abs(low)), high - low, dtype)
+    largest, spread = np.maximum(np.abs(high), np.abs(low)), high - low
+    if dtype in RESOLUTION:
+        return np.asarray(_TERMS / 2 * RESOLUTION[dtype] * largest + _LAYERS * _FLOAT32 * spread)
+    with np.errstate(over="ignore"):
+        of_32_bits = (logits == logits.astype(np.float32)).all(axis=0)
+    return np.asarray(
+        np.where(
+            of_32_bits,
+            _TERMS / 2 * _FLOAT32 * largest + _LAYERS * _FLOAT32 * spread,
+            _TERMS * _TERMS * _FLOAT64 * largest + _MEANS * _FLOAT64 * spread,
+        )
+    )
 
 
 def settle(projected: Array, logits: Array, noise: Array) -> Array:

@@ -85,7 +85,7 @@ class SubsampledDecomposition(Decomposition):
         sums = np.zeros_like(self.logits)
         scores = self.block_scores[:, BLOCK_ROWS.index(row)]
         np.add.at(sums, self.drawn.ravel(), scores.reshape(-1, sums.shape[1]))
-        return self._settled(sums / np.bincount(self.drawn.ravel(), minlength=len(sums))[:, None])
+        return self.settled(sums / np.bincount(self.drawn.ravel(), minlength=len(sums))[:, None])
 
 
 def draw_examples(n_examples: int, size: int, repeats: int = 10, seed: int = 0) -> Index:

@@ -96,8 +96,8 @@ def weighted_projection(
     with np.errstate(invalid="ignore", divide="ignore"):
         without = (centred - own[:, None] * (d.logits - d.mean)) / left
     return WeightedProjection(
-        additive=centred + d.mean,
-        leave_one_out=np.where(left > _NOTHING_LEFT, without + d.mean, np.nan),
+        additive=d.settled(centred + d.mean),
+        leave_one_out=d.settled(np.where(left > _NOTHING_LEFT, without + d.mean, np.nan)),
         own_weight=own,
         effective_share=float(1.0 / np.sum(weights * ratio)),
     )

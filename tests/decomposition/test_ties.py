@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import emap_core as emap
+from emap_core.decomposition.weighted import weighted_projection
 from emap_core.inference import flips, intervals, kinds, score_table
 from emap_core.inference.scores import predict
 
@@ -110,3 +111,13 @@ def test_a_grid_of_torch_is_read_in_any_type():
     for dtype in (torch.float32, torch.float16, torch.bfloat16):
         tensor = torch.tensor(grid, dtype=dtype, requires_grad=True)
         np.testing.assert_array_equal(emap.decompose(tensor).logits, expected.logits)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_weights_on_pairs_break_no_tie(seed):
+    rng = np.random.default_rng(seed)
+    grid = votes(rng, 1 / 3)
+    d = emap.decompose(grid)
+    found = weighted_projection(grid, d, np.exp(rng.normal(size=(N, N))))
+    np.testing.assert_array_equal(found.additive, d.logits)
+    np.testing.assert_array_equal(found.leave_one_out, d.logits)

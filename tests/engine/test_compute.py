@@ -189,7 +189,7 @@ def test_a_model_without_fingerprint_needs_a_name_to_resume(examples, tmp_path):
 
 def test_a_folder_of_something_else_is_left_alone(examples, store):
     (store / "thesis.tex").write_text("years of work")
-    with pytest.raises(RunError, match="no run"):
+    with pytest.raises(RunError, match="not a run"):
         emap.compute(Staged(), examples, out=store)
     assert (store / "thesis.tex").read_text() == "years of work"
 
