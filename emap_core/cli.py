@@ -304,6 +304,9 @@ def _run(arguments: argparse.Namespace) -> None:
     run.intervals()
     if shown != "json":
         _print_run(run)
+        # Asked for, so answered at once; what nobody asked for waits until it is looked at.
+        if run.density is not None:
+            _print_asides(run)
 
 
 def _part(given: str) -> tuple[int, int]:
@@ -338,6 +341,7 @@ def _show(arguments: argparse.Namespace) -> None:
         _print_groups(run, arguments.by, arguments.metric)
     else:
         _print_run(run, arguments.margin)
+        _print_asides(run, arguments.margin)
 
 
 def _print_groups(run: Any, by: str, metric: str | None) -> None:
@@ -434,6 +438,17 @@ def _print_run(run: Any, smallest_gap: float | None = None) -> None:
         print("\n".join(f"  {visible(row)}" for row in run.skipped[:_MOST_SKIPPED]))
         if len(run.skipped) > _MOST_SKIPPED:
             print(f"  and {len(run.skipped) - _MOST_SKIPPED:,} more, all of them in --json")
+
+
+def _print_asides(run: Any, smallest_gap: float | None = None) -> None:
+    import pandas as pd
+
+    from emap_core.run_asides import asides
+
+    for aside in asides(run, smallest_gap):
+        print(f"\n{aside.question}\n{aside.answer}")
+        print(pd.DataFrame(aside.columns).to_string(index=False, justify="left"))
+        print(aside.note)
 
 
 def _print_origin(run: Any) -> None:

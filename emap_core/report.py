@@ -11,6 +11,7 @@ from emap_core.figures import LIGHT, Chart, Theme, mode_ends
 from emap_core.figures.style import bracket, measured, percent
 from emap_core.figures.visible import escape
 from emap_core.inference import Verdict, metric
+from emap_core.run_asides import Aside, asides
 from emap_core.run_charts import (
     MOST_POINTS,
     contributions_chart,
@@ -183,6 +184,20 @@ def _performance(run: Run, theme: Theme) -> str:
         + _figure(gap_chart(run, theme), "gap")
         + f'<div class="scroll"><table><tr><th></th>{header}</tr>{"".join(rows)}</table></div>'
         f'<p class="about">95% intervals in brackets, {escape(run.intervals().population)}.</p>'
+        + "".join(map(_aside, asides(run)))
+    )
+
+
+def _aside(aside: Aside) -> str:
+    header = "".join(f"<th>{escape(name)}</th>" for name in aside.columns)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
+        for row in zip(*aside.columns.values(), strict=True)
+    )
+    return (
+        f"<details><summary>{escape(aside.question)}</summary><p>{escape(aside.answer)}</p>"
+        f'<div class="scroll"><table><tr>{header}</tr>{rows}</table></div>'
+        f'<p class="about">{escape(aside.note)}</p></details>'
     )
 
 

@@ -12,6 +12,7 @@ from emap_core.figures import confusion_pair, gap_dumbbell, variance_shares
 from emap_core.figures.style import bracket, measured, number, percent
 from emap_core.figures.visible import visible, visible_table
 from emap_core.inference import Gap, Intervals, metric
+from emap_core.run_asides import asides
 from emap_core.runs import Run
 from emap_core.runs.groups import gaps_by
 from emap_core.runs.labels import made_from
@@ -66,6 +67,7 @@ def _page() -> None:
         if run.shared_by_all is None:
             _show_gaps(run)
         _show_table(run, found)
+        _show_asides(run, verdict.smallest_gap)
     else:
         shared.empty(
             "The data has no labels: what the model’s outputs are made of can be seen here, but "
@@ -155,6 +157,14 @@ def _show_table(run: Run, found: Intervals) -> None:
     for note in found.notes:
         st.caption(shared.plain(note))
     _show_spread(run)
+
+
+def _show_asides(run: Run, smallest_gap: float | None) -> None:
+    for aside in asides(run, smallest_gap):
+        with st.expander(aside.question):
+            shared.text(aside.answer)
+            st.table(aside.columns, border="horizontal", hide_index=True)
+            st.caption(shared.plain(aside.note))
 
 
 def _show_spread(run: Run) -> None:

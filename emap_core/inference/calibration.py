@@ -18,7 +18,7 @@ from scipy import special
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.exact import Index
 from emap_core.inference.gap import Gap
-from emap_core.inference.gap_of_scores import gap_of_scores
+from emap_core.inference.gap_of_scores import KnownGap, ScorePair
 from emap_core.inference.metrics import metric
 from emap_core.inference.population import Population
 from emap_core.inference.scores import SMALLEST_PROBABILITY, Array, Space, Task, probabilities
@@ -90,33 +90,28 @@ def calibrated_gaps(
     labels, task, space
         As for `evaluate`.
     gaps : mapping
-        For each metric, a `Gap` for each projection. The limits of the new ones are from as many
-        resamples of the calibrated scores.
+        For each metric, a `Gap` for each projection.
     population : Population
         Of the examples.
     """
     chosen = {name: of for name, of in gaps.items() if metric(name).needs_probabilities}
     if not chosen:
         return {}
-    full = calibrated(decomposition.logits, labels, task, space)
+    d, truth = decomposition, np.asarray(labels)
+    full = calibrated(d.logits, truth, task, space)
     projected = {
-        row: calibrated(getattr(decomposition, row), labels, task, space)
+        row: calibrated(getattr(d, row), truth, task, space)
         for row in sorted({row for of in chosen.values() for row in of})
     }
+
+    def on_best_scale(row: str, gap: Gap) -> Gap:
+        before = ScorePair(d.logits, getattr(d, row), space)
+        after = ScorePair(full, projected[row], "logits")
+        how = "both sides after a cross-fitted temperature and offsets"
+        return KnownGap(gap, before, truth, task, population).of(after, how)
+
     return {
-        name: {
-            row: gap_of_scores(
-                gap,
-                labels,
-                full,
-                projected[row],
-                task,
-                "logits",
-                population,
-                "both sides after a cross-fitted temperature and offsets",
-            )
-            for row, gap in of.items()
-        }
+        name: {row: on_best_scale(row, gap) for row, gap in of.items()}
         for name, of in chosen.items()
     }
 

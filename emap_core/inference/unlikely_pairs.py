@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.weighted import weighted_projection
 from emap_core.inference.gap import Gap
-from emap_core.inference.gap_of_scores import gap_of_scores
+from emap_core.inference.gap_of_scores import KnownGap, ScorePair
 from emap_core.inference.population import Population
 from emap_core.inference.scores import Space, Task
 
@@ -111,35 +111,21 @@ def unlikely_pairs(
     labels, task, space
         As for `evaluate`.
     gaps : mapping of str to Gap
-        For each metric, to the leave-one-out projection with all pairs alike. The limits of the
-        others are from as many resamples of the scores.
+        For each metric, to the leave-one-out projection with all pairs alike.
     population : Population
         Of the examples.
     auc : float, optional
         To hand on, where the density ratio was estimated.
     """
     ratio = np.asarray(density, dtype=np.float64)
+    d, truth = decomposition, np.asarray(labels)
+    alike = ScorePair(d.logits, d.emap_leave_one_out, space)
+    known = {name: KnownGap(gap, alike, truth, task, population) for name, gap in gaps.items()}
     rows = [WeightedGaps(POWERS[0], 1.0, dict(gaps))]
     for power in POWERS[1:]:
-        found = weighted_projection(grid, decomposition, ratio**power)
+        found = weighted_projection(grid, d, ratio**power)
+        scores = ScorePair(d.logits, found.leave_one_out, space)
         how = f"pairs counting by their density ratio to the power of {power:g}"
-        rows.append(
-            WeightedGaps(
-                power,
-                found.effective_share,
-                {
-                    name: gap_of_scores(
-                        gap,
-                        labels,
-                        decomposition.logits,
-                        found.leave_one_out,
-                        task,
-                        space,
-                        population,
-                        how,
-                    )
-                    for name, gap in gaps.items()
-                },
-            )
-        )
+        new = {name: one.of(scores, how) for name, one in known.items()}
+        rows.append(WeightedGaps(power, found.effective_share, new))
     return UnlikelyPairs(auc, tuple(rows))

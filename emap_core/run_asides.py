@@ -1,0 +1,132 @@
+"""Questions that a run answers beside its table: each a sentence, a small table and a note.
+
+The terminal, the page and the report show the same ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from emap_core.inference import Gap, Metric, metric, verdict
+from emap_core.inference.digits import bracket, measured, number, percent, points
+from emap_core.inference.unlikely_pairs import UnlikelyPairs
+from emap_core.inference.verdict import IN_WORDS
+from emap_core.runs import Run
+
+_COUNT = {0.0: "like all others", 0.5: "less", 1.0: "as little as they occur"}
+# Where the density ratio is 1 for all pairs, but for rounding.
+_ALL_ALIKE = 1.0 - 1e-6
+
+
+@dataclass(frozen=True)
+class Aside:
+    """A question with its answer.
+
+    Attributes
+    ----------
+    question, answer, note : str
+        A sentence each; the note says what was computed.
+    columns : dict of list of str
+        A small table by column.
+    """
+
+    question: str
+    answer: str
+    columns: dict[str, list[str]]
+    note: str
+
+
+def asides(run: Run, smallest_gap: float | None = None) -> list[Aside]:
+    """Return what a run can answer beside its table, computed on first use.
+
+    Parameters
+    ----------
+    run : Run
+    smallest_gap : float, optional
+        See `Run.verdict`.
+    """
+    if not run.metrics or run.shared_by_all is not None:
+        return []
+    pairs = run.unlikely_pairs()
+    found = [] if pairs is None else [_of_unlikely_pairs(run, pairs, smallest_gap)]
+    return [*found, *([_of_scale(run)] if run.calibrated_gaps else [])]
+
+
+def _of_unlikely_pairs(run: Run, found: UnlikelyPairs, smallest_gap: float | None) -> Aside:
+    first = run.metrics[0]
+    columns = {
+        "Unlikely pairs count": [_COUNT[row.power] for row in found.rows],
+        "Share of pairs in effect": [percent(row.effective_share) for row in found.rows],
+    }
+    for name in run.metrics:
+        which = metric(name)
+        columns[f"{_capital(which.label)} without interactions"] = [
+            f"{measured(row.gaps[name].projected, which.unit)}; gap {_gap(row.gaps[name], which)}"
+            for row in found.rows
+        ]
+    judged = "as given"
+    if found.auc is not None:
+        judged = (
+            f"as the model’s encodings tell (AUC {found.auc:.3f}, where 0.5 tells no pair from "
+            "another)"
+        )
+    return Aside(
+        "Does the verdict depend on unlikely pairs?",
+        _dependence(run, found, first, smallest_gap),
+        columns,
+        "The additive fit is made again with pairs counting by how much more likely they are "
+        f"among the examples than among recombinations, {judged}; 95% intervals in brackets, "
+        f"{run.intervals().population}.",
+    )
+
+
+def _dependence(run: Run, found: UnlikelyPairs, name: str, smallest_gap: float | None) -> str:
+    which, gaps = metric(name), [row.gaps[name] for row in found.rows]
+    if found.rows[-1].effective_share > _ALL_ALIKE:
+        return "No pair counts as unlikely here, so there is nothing that it could depend on."
+    smallest = run.verdict(smallest_gap).smallest_gap
+    kinds = [verdict(gap, smallest_gap=smallest).kind for gap in gaps]
+    change = f"{_amount(gaps[0], which)} to {_amount(gaps[-1], which)}"
+    if len(set(kinds)) == 1:
+        return (
+            f"No, it is the same where unlikely pairs count less: the gap in {which.label} goes "
+            f"from {change}."
+        )
+    then = next(k for k in reversed(kinds) if k != kinds[0])
+    return (
+        f"Yes: “{IN_WORDS[kinds[0]]}” becomes “{IN_WORDS[then]}” where unlikely pairs count less; "
+        f"the gap in {which.label} goes from {change}."
+    )
+
+
+def _of_scale(run: Run) -> Aside:
+    calibrated = {name: gaps["emap_leave_one_out"] for name, gaps in run.calibrated_gaps.items()}
+    name, gap = next(iter(calibrated.items()))
+    which = metric(name)
+    return Aside(
+        "How much of the gap is interaction, how much only scale?",
+        f"With both sides on their best scale the gap in {which.label} is {_gap(gap, which)}, and "
+        f"{_gap(run.gap(name), which)} as the scores are.",
+        {
+            "Metric": [_capital(metric(one).label) for one in calibrated],
+            "Gap": [_gap(run.gap(one), metric(one)) for one in calibrated],
+            "Gap on the best scale": [_gap(of, metric(one)) for one, of in calibrated.items()],
+        },
+        "A projection’s scores are less spread than the model’s, which such metrics punish; a "
+        "temperature and offsets, fitted to the other examples, put either side on its best "
+        "scale, and what remains is not a matter of spread.",
+    )
+
+
+def _gap(gap: Gap, which: Metric) -> str:
+    return f"{_amount(gap, which)} {bracket(gap.low, gap.high, which.unit)}"
+
+
+def _amount(gap: Gap, which: Metric) -> str:
+    if which.unit == "points" and gap.difference == gap.difference:
+        return f"{points(gap.difference)} points"
+    return number(gap.difference)
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
