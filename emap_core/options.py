@@ -42,6 +42,8 @@ BOXES = {
     "skip_bad": "Leave out rows with something wrong",
     "unknown_labels": "Labels that are not classes of the model",
     "limit": "At most so many examples",
+    "output": "What the model returns",
+    "allow_noise": "Go on with a noisy model",
 }
 """What boxes of the Run page are called; other options are typed under `TYPED`."""
 
@@ -103,7 +105,7 @@ def _named(of: str, name: str, value: str) -> str:
     if place == "terminal":
         if of == "run" or name in DATA_FLAGS:
             flag = f"--{name.replace('_', '-')}"
-            if name == "skip_bad" or value == "…":
+            if name in ("skip_bad", "allow_noise") or value == "…":
                 return flag
             return f"{flag} {shlex.quote(value)}"
         return f"--{of}-arg {name}={value}"

@@ -41,8 +41,9 @@ class Dataset(Protocol):
     ``groups`` (a DataFrame of further columns, a row an example, to slice by), ``skipped`` (what
     was wrong with each row that was left out), ``label_cells`` (what messages call each label),
     ``labels_as`` (``"names"`` or ``"numbers"``, where whole numbers could be either), ``reading``
-    (how a table's columns were taken). Everything after ``images`` may be missing. Sequences are
-    read by position, pandas objects too.
+    (how a table's columns were taken), ``classes_guessed`` (whether the classes are the labels in
+    alphabetical order). Everything after ``images`` may be missing. Sequences are read by position,
+    pandas objects too.
 
     The label of a multiclass example may be a list, the answers of several annotators.
     """
@@ -89,6 +90,8 @@ class Examples:
     label_cells: Sequence[str] | None = None
     labels_as: Literal["names", "numbers"] | None = None
     reading: Reading | None = None
+    classes_guessed: bool = False
+    """Whether nobody named the classes, and they are the labels in alphabetical order."""
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -118,6 +121,7 @@ class Examples:
                 # Beside words, numbers are words too.
                 names |= {str(label) for label in labels if type(label) is int}
                 self.classes = sorted(names)
+                self.classes_guessed = True
 
     def __len__(self) -> int:
         return len(self.texts)

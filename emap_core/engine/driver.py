@@ -21,6 +21,7 @@ import pandas as pd
 import torch
 
 from emap_core import inference
+from emap_core.engine import gate
 from emap_core.engine.exact import ExactEvaluation
 from emap_core.engine.finish import finish_run
 from emap_core.engine.progress import Listener, Progress
@@ -32,7 +33,7 @@ from emap_core.engine.work import Work, prepare
 from emap_core.engine.workers import LocalWorker, Workers
 from emap_core.errors import Cancelled, EmapError, RunError
 from emap_core.options import option
-from emap_core.runs import Run
+from emap_core.runs import Run, usable_metrics
 from emap_core.runs.check import renew_manifest_checksum, write_checksums
 from emap_core.runs.folder import RunFolder, read_json, runs_root
 from emap_core.runs.store import (
@@ -42,6 +43,7 @@ from emap_core.runs.store import (
     remove_folder,
     replacing,
 )
+from emap_core.runs.target import check_folder_target
 
 Evaluation = ExactEvaluation | SampledEvaluation | SubsampleEvaluation
 
@@ -147,6 +149,12 @@ def compute(
     subsample_size, repeats : int
         Sub-sampling, as in published papers: examples in each random sub-sample, and how many of
         them; `seed` says which.
+    output : {"logits", "log_probabilities", "probabilities"}, optional
+        What the model returns, where it does not say so itself. Outputs that look like
+        probabilities are refused until it is said.
+    allow_noise : bool
+        Go on with a model that says something else of the same pair each time. What differs is
+        counted as interaction, and its share is shown with the numbers.
     space : {"logits", "log_probabilities", "probabilities"}
         What is projected.
     keep : {"auto", "grid", "sums"}
@@ -244,6 +252,7 @@ def _prepare_and_compute(
     preview: Callable[[Estimate], None] | None,
 ) -> RunFolder:
     model, dataset, wanted, *others = arguments
+    check_folder_target(runs_root() if out is None else location(out), "run folder")
     with _workers((*arguments[:5],), wanted) as workers:
         if wanted.engine == "ray":
             # The pairs are evaluated elsewhere; here the model only tells what it is.
@@ -282,6 +291,7 @@ def estimate(
     try:
         workers = LocalWorker()
         workers.measure(work)
+        work.notes += gate.check(work, work.probe)
         return _estimate(work, workers, n_previews, time.monotonic() - began)
     finally:
         work.images.close()
@@ -289,7 +299,9 @@ def estimate(
 
 def _estimate(work: Work, workers: Workers, n_previews: int, overhead: float) -> Estimate:
     n_texts, n_images = work.cells.shape
-    first = slice(0, min(n_previews, len(work.dataset)))
+    columns, wanted = work.targets.column_index, work.wanted_images
+    # A part decodes no images but its own.
+    first = np.flatnonzero((columns >= wanted.start) & (columns < wanted.stop))[:n_previews]
     scores = workers.score(work, work.targets.row_index[first], work.targets.column_index[first])
     previews = [
         {
@@ -297,9 +309,9 @@ def _estimate(work: Work, workers: Workers, n_previews: int, overhead: float) ->
             "text": work.dataset.texts[i],
             "image": b64encode(make_thumbnail(work.dataset.images[i])).decode(),
             "label": inference.label_names(work.labels, work.classes, work.task, i),
-            "prediction": _prediction(work, scores[i : i + 1]),
+            "prediction": _prediction(work, scores[place : place + 1]),
         }
-        for i in range(len(scores))
+        for place, i in enumerate(map(int, first))
     ]
     n_pairs = n_texts * n_images
     if work.settings.part is not None:
@@ -360,11 +372,13 @@ def _compute(
         return _as_it_is(folder, progress)
     plan = read_json(folder.plan)
     if plan is None:
-        workers.measure(work)
+        workers.measure(work, timed=preview is not None)
+        work.notes += gate.check(work, work.probe)
         if preview is not None:
             preview(_estimate(work, workers, 2, time.monotonic() - began))
     else:
         work.resume(plan["n_classes"])
+        gate.check(work, None)
     try:
         held = folder.lock().acquire(timeout=LOCK_SECONDS)
     except filelock.Timeout:
@@ -471,17 +485,24 @@ def _finished_before(folder: RunFolder, work: Work) -> bool:
             f"{option('out', of='run')}"
         )
     part = work.settings.part
-    if (manifest["settings"].get("part") or None) != (list(part) if part else None):
+    if manifest["status"] == "finished":
+        if part is not None:
+            raise RunError(
+                f"run {folder.id!r} is finished and whole: there is no part left to compute"
+            )
+    elif (manifest["settings"].get("part") or None) != (list(part) if part else None):
         raise RunError(
             f"run {folder.id!r} holds another part of this work; choose another "
             f"{option('out', of='run')}"
         )
-    if manifest["status"] != "finished":
+    else:
         return bool(manifest["status"] == "part")
     # The table and its intervals need no model, so a finished run takes other wishes at once.
-    more = [m for m in work.settings.metrics if m not in manifest["metrics"]]
+    work.resume(manifest["n_classes"])
+    gate.check_metrics(work)
+    kept = usable_metrics(manifest)
     wishes = {
-        "metrics": [*manifest["metrics"], *more],
+        "metrics": [*kept, *(name for name in work.settings.metrics if name not in kept)],
         "resampling": work.settings.resampling,
         "name": work.settings.name or manifest.get("name"),
     }
@@ -520,6 +541,14 @@ def _evaluate(
     work.images.keep_thumbnails(folder.images)
     if work.scorer.staged:
         workers.encode(work, evaluation.images, folder, progress)
+    if work.train is not None and not folder.baselines.exists():
+        # Before the pairs, so that whatever is wrong with the training data costs none of them.
+        # scikit-learn takes a second to load, which few runs need.
+        from emap_core.engine.baselines import linear_baselines
+
+        progress.tell("baselines", message="training linear baselines on the encoded sides")
+        with replacing(folder.baselines) as temporary, temporary.open("wb") as file:
+            np.savez(file, **linear_baselines(work, work.train))  # type: ignore[arg-type]  # names
     result = evaluation.run(progress, workers)
     n_pairs = evaluation.n_pairs
     work.images.complete_thumbnails()
@@ -529,13 +558,6 @@ def _evaluate(
         folder.write_manifest({**manifest, "status": "part", "n_pairs_evaluated": n_pairs})
         progress.tell("part", pairs_done=n_pairs, pairs_total=n_pairs)
         return
-    if work.train is not None:
-        # scikit-learn takes a second to load, which few runs need.
-        from emap_core.engine.baselines import linear_baselines
-
-        progress.tell("baselines", message="training linear baselines on the encoded sides")
-        with replacing(folder.baselines) as temporary, temporary.open("wb") as file:
-            np.savez(file, **linear_baselines(work, work.train))  # type: ignore[arg-type]  # names
     if work.settings.density == "encodings":
         from emap_core.engine.density import keep_density
 
@@ -628,6 +650,8 @@ def _manifest(work: Work) -> dict[str, Any]:
         "kept_classes": work.kept_classes if work.keep == "classes" else None,
         "device": work.device,
         "dtype": work.scorer.dtype,
+        "classes_guessed": work.order_is_guessed,
+        "noise": gate.noise(work, work.probe),
         "notes": work.all_notes,
         "skipped": [str(row) for row in getattr(work.dataset, "skipped", None) or []],
         "unknown_labels": work.unknown_labels,

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from emap_core.errors import ModelError, SettingError
 from emap_core.models import states as trees
 from emap_core.models.base import Outputs, Scorer
 from emap_core.models.modules import computed_dtype
+from emap_core.models.states import States
 from emap_core.runs.store import replacing
 
 Array = NDArray[np.float64]
@@ -107,6 +108,21 @@ class Evaluator:
 
     def collect(self, started: Started) -> NDArray[Any]:
         """Wait for a rectangle that was started; returns and raises as `cells` does."""
+        return self.convert(self._arrived(started))
+
+    def raw(self, rows: slice, columns: slice) -> NDArray[Any]:
+        """Return the outputs for a rectangle as the model gives them; errors as for `cells`."""
+        return self._arrived(self.start(rows, columns))
+
+    def raw_pairs(self, text_states: States, image_states: States) -> NDArray[Any]:
+        """Return the outputs of aligned pairs of states as the model gives them, shape (B, C)."""
+        return self._score(self.scorer.score_pairs, text_states, image_states)
+
+    def raw_tile(self, text_states: States, image_states: States) -> NDArray[Any]:
+        """Return the outputs of A texts with B images as the model gives them, (A, B, C)."""
+        return self._score(self.scorer.start_tile, text_states, image_states).numpy()
+
+    def _arrived(self, started: Started) -> NDArray[Any]:
         bands = []
         for pieces in started:
             band = [
@@ -117,8 +133,7 @@ class Evaluator:
                 for first, outputs in pieces
             ]
             bands.append(band[0] if len(band) == 1 else np.concatenate(band, axis=1))
-        values = bands[0] if len(bands) == 1 else np.concatenate(bands)
-        return self.convert(values)
+        return bands[0] if len(bands) == 1 else np.concatenate(bands)
 
     def pairs(self, rows: Index, columns: Index) -> NDArray[Any]:
         """Return the outputs of single cells of the grid, shape (B, C); errors as for `cells`."""
@@ -342,6 +357,8 @@ class Probe:
     Attributes
     ----------
     cells : ndarray of shape (a, b, C)
+    raw : ndarray of shape (a, b, C)
+        The same as the model returned them, before they were brought to the space of the run.
     pairs_per_second : float
         At the best size that was tried.
     batch_size : int
@@ -350,13 +367,20 @@ class Probe:
         Name of the dtype of the model's outputs, as it returned them.
     computed_dtype : str
         The coarsest dtype of its outputs, its weights and autocast.
+    again : Again or None
+        Some of the pairs, scored a second time; None where there is no model behind the outputs.
+    noise : tuple of ndarray of shape (k, C), or None
+        What the model returned for other pairs, drawn at random, at two times; None unless asked.
     """
 
     cells: NDArray[Any]
+    raw: NDArray[Any]
     pairs_per_second: float
     batch_size: int
     output_dtype: str
     computed_dtype: str
+    again: Again | None = None
+    noise: tuple[NDArray[Any], NDArray[Any]] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -364,12 +388,36 @@ class Probe:
         return self.cells.shape[0], self.cells.shape[1]
 
 
+@dataclass(frozen=True)
+class Again:
+    """Pairs of the probe that were scored a second time, in another batch and another order.
+
+    Attributes
+    ----------
+    first, second : ndarray of shape (k, C)
+        What the model returned both times.
+    cause : {"random", "batch", "grid"} or None
+        Why they differ by more than rounding: the same batch gives something else each time, a
+        pair's outputs depend on what else is in its batch, or ``score`` and ``score_grid`` differ.
+    """
+
+    first: NDArray[Any]
+    second: NDArray[Any]
+    cause: Literal["random", "batch", "grid"] | None
+
+
 def bytes_per_pair(n_classes: int) -> int:
     """Return the memory that a tile takes while it is reduced, a pair: six copies in float64."""
     return 6 * 8 * n_classes
 
 
-def measure(evaluator: Evaluator, memory: int, seconds: float = 0.5) -> Probe:
+def measure(
+    evaluator: Evaluator,
+    memory: int,
+    area: tuple[slice, slice],
+    most: int | None = None,
+    seconds: float = 0.5,
+) -> Probe:
     """Evaluate a growing corner of the grid until its speed no longer grows.
 
     Parameters
@@ -377,42 +425,61 @@ def measure(evaluator: Evaluator, memory: int, seconds: float = 0.5) -> Probe:
     evaluator : Evaluator
     memory : int
         Bytes that a tile may take.
+    area : tuple of slice
+        The rows and columns to begin in.
+    most : int, optional
+        The corner is the same each time, of no more pairs than this; others that are evaluated to
+        learn the speed are not part of it. By default it is all that was evaluated.
     seconds : float
-        How long to measure, about.
+        How long to measure, about; 0 not at all, where the corner does not depend on it.
     """
-    n_texts, n_images = evaluator.texts.n_items, evaluator.images.n_items
+    top, left = area[0].start, area[1].start
+    n_texts, n_images = area[0].stop - top, area[1].stop - left
     rows, columns = min(2, n_texts), min(2, n_images)
     began = time.perf_counter()
-    cells = evaluator.cells(slice(0, rows), slice(0, columns))
+    raw = evaluator.raw(slice(top, top + rows), slice(left, left + columns))
+    cells = evaluator.convert(raw)
     best = (rows * columns / max(time.perf_counter() - began, 1e-9), rows * columns)
+    corner = raw, cells
     deadline = time.perf_counter() + seconds
     slower = 0
-    while (rows, columns) != (n_texts, n_images) and slower < 2 and time.perf_counter() < deadline:
+    while (rows, columns) != (n_texts, n_images):
         wider = columns < n_images and (columns <= rows or rows == n_texts)
         more_rows = rows if wider else min(2 * rows, n_texts)
         more_columns = min(2 * columns, n_images) if wider else columns
+        needed = most is not None and more_rows * more_columns <= most
+        if not needed and (slower >= 2 or time.perf_counter() >= deadline):
+            break
         strip = (
-            (slice(0, rows), slice(columns, more_columns))
+            (slice(top, top + rows), slice(left + columns, left + more_columns))
             if wider
-            else (slice(rows, more_rows), slice(0, columns))
+            else (slice(top + rows, top + more_rows), slice(left, left + columns))
         )
         # The encoders' time is not the grid's.
         evaluator.texts.get(strip[0])
-        evaluator.images.get(slice(0, more_columns))
+        evaluator.images.get(slice(left, left + more_columns))
         began = time.perf_counter()
-        added = evaluator.cells(*strip)
+        more = evaluator.raw(*strip)
+        added = evaluator.convert(more)
         took = max(time.perf_counter() - began, 1e-9)
         cells = np.concatenate([cells, added], axis=1 if wider else 0)
+        raw = cells if more is added else np.concatenate([raw, more], axis=1 if wider else 0)
         rows, columns = more_rows, more_columns
+        if most is None or needed:
+            corner = raw, cells
         n_pairs = added.shape[0] * added.shape[1]
         speed = n_pairs / took
         slower = 0 if speed > 1.05 * best[0] else slower + 1
         best = max(best, (speed, n_pairs))
+        if needed:
+            continue
         if took > 0.1 or 4 * n_pairs * bytes_per_pair(cells.shape[2]) > memory:
             break
-    output_dtype = evaluator.scorer.output_dtype or cells.dtype.name
+    raw, cells = corner
+    output_dtype = evaluator.scorer.output_dtype or raw.dtype.name
     return Probe(
         cells,
+        raw,
         best[0],
         best[1],
         output_dtype,

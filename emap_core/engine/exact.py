@@ -15,7 +15,7 @@ from emap_core.engine.plan import Plan, Tile
 from emap_core.engine.progress import Progress
 from emap_core.engine.work import Work
 from emap_core.engine.workers import FinishedTile, Workers
-from emap_core.errors import RunError, SettingError
+from emap_core.errors import RunError
 from emap_core.runs.folder import RunFolder
 from emap_core.runs.grid import create_grid, n_channels, open_grid
 from emap_core.runs.store import replacing
@@ -39,13 +39,8 @@ class ExactEvaluation:
         self._work = work
         self._plan = plan
         self._probe = probe
-        self._tiles = list(plan.tiles())
-        if work.settings.part is not None:
-            number, of = work.settings.part
-            first, last = ((n * len(self._tiles)) // of for n in (number - 1, number))
-            self._tiles = self._tiles[first:last]
-            if not self._tiles:
-                raise SettingError(f"part {number} of {of} is empty: there are {last} tiles in all")
+        part = work.settings.part
+        self._tiles = list(plan.tiles()) if part is None else plan.part(*part)
         work.evaluator.batch_size = plan.batch_size
 
     @classmethod

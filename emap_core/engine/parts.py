@@ -56,7 +56,7 @@ def merge_parts(parts: Sequence[str | Path], out: str | Path) -> Run:
     for path in (folders[0].texts, folders[0].examples, folders[0].path / "labels.npy"):
         if path.exists():
             _copy(path, whole.path / path.name)
-    for path in _thumbnails(_with_thumbnails(folders)):
+    for path in _thumbnails(folders):
         _copy(path, whole.images / path.name)
     sums = GridSums(targets, plan.n_classes)
     for tile, holder in zip(tiles, holders, strict=True):
@@ -71,6 +71,7 @@ def merge_parts(parts: Sequence[str | Path], out: str | Path) -> Run:
         whole,
         {
             **manifest,
+            "settings": {**manifest["settings"], "part": None},
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "error": None,
             "seconds": sum(folder.manifest().get("seconds", 0.0) for folder in folders),
@@ -104,7 +105,7 @@ def _in_common(folders: list[RunFolder]) -> tuple[Json, Plan]:
                 f"runs {first.id!r} and {folder.id!r} do not belong together: another "
                 + (" and another ".join(different) or "setting")
             )
-        if _plan(folder).with_batch_size(plan.batch_size) != plan:
+        if not _plan(folder).cuts_like(plan):
             raise RunError(
                 f"runs {first.id!r} and {folder.id!r} cut the grid in different tiles; compute "
                 "the parts with the same batch_size"
@@ -144,12 +145,10 @@ def _targets(folder: RunFolder) -> tuple[Targets, Any]:
     return Targets(np.argsort(order)[text_index], image_index, p[order], q), order
 
 
-def _thumbnails(folder: RunFolder) -> list[Path]:
-    return list(folder.images.glob("*.parquet"))
-
-
-def _with_thumbnails(folders: list[RunFolder]) -> RunFolder:
-    return max(folders, key=lambda folder: len(_thumbnails(folder)))
+def _thumbnails(folders: list[RunFolder]) -> list[Path]:
+    """Return each file of thumbnails once; a part has those of the images that it scored."""
+    found = {path.name: path for folder in folders for path in folder.images.glob("*.parquet")}
+    return [found[name] for name in sorted(found)]
 
 
 def _copy(path: Path, to: Path) -> None:

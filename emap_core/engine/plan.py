@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emap_core.errors import SettingError
 from emap_core.runs.folder import read_json, write_json
 
 Index = NDArray[np.intp]
@@ -77,6 +78,30 @@ class Plan:
             for row in range(0, self.n_texts, self.tile_texts):
                 yield Tile(number, slice(row, min(row + self.tile_texts, self.n_texts)), columns)
                 number += 1
+
+    def part(self, number: int, of: int) -> list[Tile]:
+        """Return the tiles of one of several parts, counted from 1.
+
+        Raises
+        ------
+        SettingError
+            If there are fewer tiles than parts.
+        """
+        tiles = list(self.tiles())
+        if of > len(tiles):
+            n = len(tiles)
+            raise SettingError(
+                f"part {number} of {of} cannot be: batch_size cuts the grid of {self.n_texts:,} "
+                f"texts × {self.n_images:,} images into {n:,} tile{'' if n == 1 else 's'}, so "
+                f"there {'is' if n == 1 else 'are'} at most {n:,} part{'' if n == 1 else 's'}; "
+                "choose fewer parts or a smaller batch_size"
+            )
+        first, last = ((n * len(tiles)) // of for n in (number - 1, number))
+        return tiles[first:last]
+
+    def cuts_like(self, other: Plan) -> bool:
+        """Say whether the tiles are the same; how they were evaluated may differ."""
+        return self == replace(other, batch_size=self.batch_size, probe=self.probe)
 
     def with_batch_size(self, batch_size: int) -> Plan:
         """Return the same tiles with another number of pairs at a time."""

@@ -97,10 +97,10 @@ class RayWorkers:
         if self._owned:
             self._ray.shutdown()
 
-    def measure(self, work: Work) -> None:
+    def measure(self, work: Work, timed: bool = True) -> None:
         """Evaluate the first pairs on one of the workers, whose device is the one that counts."""
         self._start()
-        probe, work.device = self._get(self._actors[0].measure.remote())
+        probe, work.device = self._get(self._actors[0].measure.remote(timed))
         work.take(probe)
 
     def score(self, work: Work, rows: Index, columns: Index) -> NDArray[Any]:
@@ -316,10 +316,9 @@ class _Worker:
         self._work = prepare(*_import_ray().get(arguments[0]))
         self._n_classes: int | None = None
 
-    def measure(self) -> tuple[Probe, str]:
+    def measure(self, timed: bool) -> tuple[Probe, str]:
         """Return the first pairs, and the device that they were evaluated on."""
-        self._work.measure()
-        return self._work.probe, self._work.scorer.device
+        return self._work.measure(timed), self._work.scorer.device
 
     def score(self, rows: Index, columns: Index) -> NDArray[Any]:
         """Return the outputs for single cells, before other states come from the driver."""

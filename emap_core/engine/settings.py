@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +12,7 @@ from emap_core.engine.evaluate import PRECISIONS
 from emap_core.engine.space import SPACES
 from emap_core.errors import SettingError
 from emap_core.inference.population import CLUSTERS, Cluster
-from emap_core.models.base import Output
+from emap_core.models.base import OUTPUTS, Output
 from emap_core.options import UNKNOWN_LABELS, UnknownLabels, option
 from emap_core.runs.labels import checked_name
 
@@ -19,6 +21,19 @@ METHODS = ("exact", "sampled", "subsample")
 KEEPS = ("auto", "grid", "sums")
 ENGINES = ("local", "ray")
 DENSITIES = ("off", "encodings")
+_LEAST = {
+    "seed": 0,
+    "images_per_text": 1,
+    "batch_size": 1,
+    "grid_budget": 1,
+    "keep_classes": 1,
+    "subsample_size": 1,
+    "repeats": 1,
+    "n_resamples": 1,
+    "cpus_per_worker": 1,
+}
+_LARGEST_SEED = 2**32 - 1
+"""What every generator of random numbers takes, scikit-learn's included."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +46,8 @@ class Settings:
     subsample_size: int | None = None
     repeats: int = 10
     seed: int = 0
+    output: Output | None = None
+    allow_noise: bool = False
     space: Output = "logits"
     keep: str = "auto"
     keep_classes: int | None = None
@@ -51,6 +68,14 @@ class Settings:
     name: str | None = None
 
     def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, whole_number(name, value, least))
+        if self.seed > _LARGEST_SEED:
+            raise SettingError(
+                f"seed is {self.seed}; expected a whole number from 0 to {_LARGEST_SEED}"
+            )
         for name, known in (
             ("method", METHODS),
             ("space", SPACES),
@@ -61,26 +86,17 @@ class Settings:
             ("unknown_labels", UNKNOWN_LABELS),
             ("density", DENSITIES),
         ):
-            if getattr(self, name) not in known:
-                raise SettingError(
-                    f"{name} is {getattr(self, name)!r}; expected one of {', '.join(known)}"
-                )
-        for name in (
-            "images_per_text",
-            "batch_size",
-            "grid_budget",
-            "keep_classes",
-            "subsample_size",
-            "repeats",
-            "n_resamples",
-            "cpus_per_worker",
-        ):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise SettingError(f"{name} is {value!r}; expected a whole number of at least 1")
+            if not isinstance(value, str) or value not in known:
+                raise SettingError(f"{name} is {value!r}; expected one of {', '.join(known)}")
+        if self.output is not None and self.output not in OUTPUTS:
+            raise SettingError(
+                f"output is {self.output!r}; expected one of {', '.join(OUTPUTS)}, what the model "
+                "returns"
+            )
         object.__setattr__(self, "name", checked_name(self.name))
         if self.part is not None:
-            _check_part(self.part, self.method, self.batch_size)
+            object.__setattr__(self, "part", _part(self.part, self.method, self.batch_size))
         if self.keep_classes is not None and self.keep == "sums":
             raise SettingError(
                 "keep_classes says whose grid to keep, and keep='sums' that none is; give one"
@@ -90,8 +106,13 @@ class Settings:
                 f"{option('density', of='run')} reads the whole grid, which only "
                 f"{option('method', 'exact', of='run')} computes, and not in parts; leave it out"
             )
-        if self.until is not None and not self.until > 0:
-            raise SettingError(f"until is {self.until!r}; expected a number above 0")
+        if self.until is not None:
+            try:
+                object.__setattr__(self, "until", float(self.until))
+            except (TypeError, ValueError):
+                raise SettingError(f"until is {self.until!r}; expected a number above 0") from None
+            if not self.until > 0:
+                raise SettingError(f"until is {self.until!r}; expected a number above 0")
         if self.method == "sampled" and self.images_per_text is None and self.until is None:
             raise SettingError(
                 "method='sampled' needs images_per_text, how many images a text meets, or until, "
@@ -115,6 +136,8 @@ class Settings:
         metrics = arguments.get("metrics") or ()
         if isinstance(metrics, str):
             metrics = (metrics,)
+        if not isinstance(metrics, Iterable) or not all(isinstance(one, str) for one in metrics):
+            raise SettingError(f"metrics is {metrics!r}; expected a list of names")
         return cls(**{**arguments, "metrics": tuple(metrics)})
 
     @property
@@ -136,11 +159,35 @@ class Settings:
             used.add("unknown_labels")
         if self.density != "off":
             used |= {"density", "seed"}
+        if self.output is not None:
+            used.add("output")
         return {key: value for key, value in dataclasses.asdict(self).items() if key in used}
 
 
-def _check_part(part: tuple[int, int], method: str, batch_size: int | None) -> None:
-    if len(part) != 2 or not 1 <= part[0] <= part[1]:
+def whole_number(name: str, value: Any, least: int) -> int:
+    """Return a whole number of any type that is one, such as NumPy's.
+
+    Raises
+    ------
+    SettingError
+        If it is not a whole number, or below the least.
+    """
+    try:
+        # True would count as 1.
+        found = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        found = None
+    if found is None or found < least:
+        raise SettingError(f"{name} is {value!r}; expected a whole number of at least {least}")
+    return found
+
+
+def _part(part: Any, method: str, batch_size: int | None) -> tuple[int, int]:
+    try:
+        number, of = (operator.index(one) for one in part)
+    except (TypeError, ValueError):
+        number, of = 0, 0
+    if not 1 <= number <= of:
         raise SettingError(f"part is {part!r}; expected which one of how many, from (1, n)")
     if method != "exact":
         raise SettingError(f"only the exact method has parts; this one is {method}")
@@ -149,3 +196,4 @@ def _check_part(part: tuple[int, int], method: str, batch_size: int | None) -> N
             "a part needs batch_size, the same for all parts: a measured one would cut the grid "
             "in other tiles elsewhere"
         )
+    return number, of

@@ -263,12 +263,15 @@ class UniqueImages:
     examples : ndarray of shape (U_v,)
         For each unique image, an example that shows it.
     per_chunk : int
+    wanted : slice or None
+        The images that are needed, all by default.
     """
 
     images: Sequence[Any]
     inputs: Sequence[Any] | None
     examples: np.ndarray[Any, np.dtype[np.intp]]
     per_chunk: int
+    wanted: slice | None = None
     thumbnails: Path | None = None
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2))
     _ahead: dict[int, list[Future[Any]]] = field(default_factory=dict)
@@ -277,7 +280,7 @@ class UniqueImages:
     def load(self, number: int) -> list[Any]:
         """Return what the model sees of one chunk, and begin to decode the next."""
         waiting = self._ahead.pop(number, None) or self._start(number)
-        if (number + 1) * self.per_chunk < len(self.examples):
+        if number + 1 in self._chunks():
             self._ahead.setdefault(number + 1, self._start(number + 1))
         loaded = [one.result() for one in waiting]
         self._made[number] = [thumbnail for _, thumbnail in loaded]
@@ -295,9 +298,17 @@ class UniqueImages:
 
     def complete_thumbnails(self) -> None:
         """Make the thumbnails that are not there yet, because states came from disk."""
-        for number in range(-(-len(self.examples) // self.per_chunk)):
+        for number in self._chunks():
             if not self._thumbnail_file(number).exists():
                 self.load(number)
+
+    def _chunks(self) -> range:
+        wanted = self.wanted or slice(0, len(self.examples))
+        return range(wanted.start // self.per_chunk, -(-wanted.stop // self.per_chunk))
+
+    def seen(self, number: int) -> Any:
+        """Return what the model sees of one unique image, decoded anew."""
+        return (self.images if self.inputs is None else self.inputs)[int(self.examples[number])]
 
     def close(self) -> None:
         """Let the threads go."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,13 +13,20 @@ import torch
 from numpy.typing import NDArray
 
 from emap_core import datasets, inference, models
-from emap_core.datasets.base import Cells, Task, find_cells, fingerprint_of, is_answers
+from emap_core.datasets.base import Cells, Task, find_cells, fingerprint_of
 from emap_core.datasets.labels import label_classes, labels_note, match_answers, match_labels
 from emap_core.datasets.sample import pick, without_unknown_labels
 from emap_core.decomposition.exact import example_shares
 from emap_core.decomposition.subsample import draw_examples
-from emap_core.engine.evaluate import Evaluator, Probe, Targets, bytes_per_pair, measure
-from emap_core.engine.plan import SECONDS_PER_TILE, Plan, order_texts, tile_shape
+from emap_core.engine.evaluate import Again, Evaluator, Probe, Targets, bytes_per_pair, measure
+from emap_core.engine.gate import check_data, has_answers
+from emap_core.engine.noise import (
+    MANY,
+    pairs_to_score_again,
+    score_again,
+    scored_at_two_times,
+)
+from emap_core.engine.plan import SECONDS_PER_TILE, Plan, Tile, order_texts, tile_shape
 from emap_core.engine.provenance import provenance
 from emap_core.engine.settings import Settings
 from emap_core.engine.space import to_space
@@ -42,6 +49,8 @@ MOST_WEIGHTED_PAIRS = 20_000_000
 """Largest grid that is projected with unequal weights: half a minute, half a gigabyte."""
 
 _TILE_MEMORY = 128 * 2**20
+_CORNER = 16
+"""Pairs that are evaluated first, at most, where batches are of a size given by hand."""
 
 
 @dataclass
@@ -72,9 +81,11 @@ class Work:
     probe : Probe
         The first pairs, once `measure` has evaluated them.
     n_classes : int
-        Size of the model's last axis, once `measure` or `resume` was called, as for the next two.
+        Size of the model's last axis, once `measure` or `resume` was called, as for all below.
     classes : list of str
         A name for each logit; for a binary task the two labels.
+    order_is_guessed : bool
+        Whether the logits are taken to be in the alphabetical order of the labels.
     labels : ndarray or None
     kept_classes : list of int or None
         The classes whose grid is kept, None for all.
@@ -112,11 +123,21 @@ class Work:
     probe: Probe = field(init=False)
     n_classes: int = field(init=False)
     classes: list[str] = field(init=False)
+    order_is_guessed: bool = field(init=False)
     labels: NDArray[Any] | None = field(init=False)
     kept_classes: list[int] | None = field(init=False)
 
-    def measure(self) -> None:
+    def measure(self, timed: bool = True) -> Probe:
         """Evaluate the first pairs: whatever is wrong with shapes, values or labels shows here.
+
+        Parameters
+        ----------
+        timed : bool
+            Whether the speed has to be known also where the size of batches is given.
+
+        Returns
+        -------
+        Probe
 
         Raises
         ------
@@ -125,7 +146,75 @@ class Work:
         """
         by_hand = self.settings.batch_size
         self.evaluator.batch_size = by_hand or 2**30
-        self.take(measure(self.evaluator, _TILE_MEMORY, 0.5 if by_hand is None else 0.0))
+        if by_hand is None:
+            probe = measure(self.evaluator, _TILE_MEMORY, self._first_area)
+        else:
+            seconds = 0.5 if timed else 0.0
+            probe = measure(self.evaluator, _TILE_MEMORY, self._first_area, _CORNER, seconds)
+        if not isinstance(self.scorer.model, _GridLookup):
+            # A grid from elsewhere has no model that could say something else.
+            noise = self._noise() if self.settings.allow_noise else None
+            probe = replace(probe, again=self._again(probe), noise=noise)
+        self.take(probe)
+        return probe
+
+    @property
+    def _first_area(self) -> tuple[slice, slice]:
+        """Where the first pairs are taken from: of a part, or a batch given by hand, a tile."""
+        n_texts, n_images = self.cells.shape
+        if self.settings.batch_size is None or self.method != "exact":
+            return slice(0, n_texts), slice(0, n_images)
+        if self.settings.part is not None:
+            first = self._tiles_of_part(self.settings.part)[0]
+            return first.rows, first.columns
+        rows, columns = tile_shape(n_texts, n_images, self.settings.batch_size)
+        # Shapes are checked with two of each at least.
+        return slice(0, min(max(rows, 2), n_texts)), slice(0, min(max(columns, 2), n_images))
+
+    def _tiles_of_part(self, part: tuple[int, int]) -> list[Tile]:
+        n_texts, n_images = self.cells.shape
+        shape = tile_shape(n_texts, n_images, self.settings.batch_size or 1)
+        return Plan(n_texts, n_images, 1, *shape, 1, 1, (0, 0)).part(*part)
+
+    @property
+    def wanted_images(self) -> slice:
+        """The unique images that are scored: all, or those of a part."""
+        if self.settings.part is None:
+            return slice(0, self.cells.shape[1])
+        tiles = self._tiles_of_part(self.settings.part)
+        return slice(tiles[0].columns.start, tiles[-1].columns.stop)
+
+    def _again(self, probe: Probe) -> Again:
+        """Score a few of the first pairs a second time."""
+        rows, columns = pairs_to_score_again(probe)
+        top, left = (side.start for side in self._first_area)
+        return score_again(
+            self.evaluator, probe, rows, columns, lambda: self._encode(rows + top, columns + left)
+        )
+
+    def _noise(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Score pairs from anywhere at two times."""
+        draws = np.random.default_rng(self.settings.seed)
+        wanted = self.wanted_images
+        n = min(MANY, self.cells.shape[0] * (wanted.stop - wanted.start))
+        rows = draws.integers(0, self.cells.shape[0], n)
+        columns = draws.integers(wanted.start, wanted.stop, n)
+        return scored_at_two_times(
+            self.evaluator, n, lambda pairs: self._encode(rows[pairs], columns[pairs])
+        )
+
+    def _encode(self, rows: Index, columns: Index) -> tuple[States, States]:
+        """Return the states of single texts and images, encoded anew."""
+        if not self.scorer.staged:
+            # They are their own states.
+            return (
+                _in_order(self.evaluator.texts.at(rows)),
+                _in_order(self.evaluator.images.at(columns)),
+            )
+        # What was encoded before may hold noise that scoring does not show.
+        texts = [self.cells.texts[self.text_order[row]] for row in rows]
+        images = [self.images.seen(int(column)) for column in columns]
+        return self.scorer.encode_texts(texts), self.scorer.encode_images(images)
 
     def take(self, probe: Probe) -> None:
         """Take the first pairs from whoever evaluated them; raises as `measure` does."""
@@ -139,6 +228,8 @@ class Work:
 
     def _fit_labels(self, n_classes: int) -> None:
         self.n_classes = n_classes
+        named = self.scorer.classes is not None or self.task != "multiclass"
+        self.order_is_guessed = not named and getattr(self.dataset, "classes_guessed", False)
         self.classes = _class_names(self.scorer.classes, self.dataset, n_classes)
         self.labels = self.labels_of(self.dataset)
         self._check_wanted_metrics()
@@ -172,7 +263,7 @@ class Work:
         Of several annotators' answers, the credit of each class, shape (N, C).
         """
         rule, classes = self.settings.unknown_labels, self.scorer.classes
-        if not _has_answers(dataset):
+        if not has_answers(dataset):
             return match_labels(dataset, classes, self.n_classes, rule)
         answers = match_answers(dataset, classes, self.n_classes, rule)
         numbers = [str(number) for number in range(self.n_classes)]
@@ -228,7 +319,7 @@ class Work:
         usual = inference.default_metrics(
             self.task,
             has_threshold=self.scorer.has_threshold,
-            several_answers=_has_answers(self.dataset),
+            several_answers=has_answers(self.dataset),
         )
         if self._n_wrong:
             usual = [name for name in usual if not inference.metric(name).needs_known_labels]
@@ -289,8 +380,9 @@ class Work:
             rows, columns = tile_shape(n_texts, n_images, n_pairs, self.probe.shape)
             if self.scorer.has_grid:
                 batch_size = max(batch_size, rows * columns)
-        kept = self.probe.shape if self.probe.shape <= (rows, columns) else (0, 0)
-        if kept[1] > columns:
+        kept = self.probe.shape
+        begins = (self._first_area[0].start, self._first_area[1].start) == (0, 0)
+        if not begins or kept[0] > rows or kept[1] > columns:
             kept = (0, 0)
         return Plan(
             n_texts,
@@ -326,7 +418,7 @@ def prepare(
     given = (model, dataset, train)
     dataset_name = _name(dataset, "data", datasets.LOADERS)
     dataset = datasets.load_dataset(dataset, **(data_args or {}))
-    _check_metrics(settings.metrics, dataset)
+    check_data(dataset, settings)
     model_name = _name(model, "model", models.LOADERS)
     if isinstance(model, str):
         model = models.load_model(model, **(model_args or {}))
@@ -334,7 +426,7 @@ def prepare(
         if not (named := label_classes(dataset)):
             raise ModelError("the model takes its classes from the data, which names none")
         model = model.with_classes(named)
-    scorer = Scorer(model, settings.device)
+    scorer = Scorer(model, settings.device, settings.output)
     if train is not None:
         train = datasets.load_dataset(train, **(train_args or {}))
     n_given = {"data": len(dataset), "train": 0 if train is None else len(train)}
@@ -350,7 +442,8 @@ def prepare(
         "train": n_given["train"] - (0 if train is None else len(train)),
     }
     n_available = len(dataset)
-    dataset, subsamples = _drawn(dataset, settings)
+    whole = dataset
+    dataset, drawn, subsamples = _drawn(dataset, settings)
     cells = find_cells(dataset)
     order = order_texts(cells.texts)
     first_image = dataset.images[int(cells.image_examples[0])]
@@ -374,12 +467,12 @@ def prepare(
         ),
     )
     if hasattr(model, "grid_for"):
-        _look_up(evaluator, model.grid_for(cells), order, scorer)
+        _look_up(evaluator, _grid_of(model, whole, drawn, cells, data_args), order, scorer)
     if train is not None and (not scorer.staged or hasattr(model, "grid_for")):
         raise SettingError("train needs a model with encoders, whose states baselines learn from")
     row_of = np.argsort(order)
     p, q = example_shares(cells.text_index, cells.image_index, *cells.shape)
-    return Work(
+    work = Work(
         dataset=dataset,
         settings=settings,
         scorer=scorer,
@@ -410,6 +503,8 @@ def prepare(
         notes=scorer.notes(cells.texts),
         n_left_out=n_left_out,
     )
+    images.wanted = work.wanted_images
+    return work
 
 
 def _n_numbered_classes(scorer: Scorer, dataset: Any) -> int | None:
@@ -430,44 +525,50 @@ def _n_numbered_classes(scorer: Scorer, dataset: Any) -> int | None:
     return n_outputs if n_outputs > 1 else None
 
 
-def _drawn(dataset: Any, settings: Settings) -> tuple[Any, Index]:
-    """Return the examples that are in a sub-sample, as a dataset, and where each one is in it."""
+def _drawn(dataset: Any, settings: Settings) -> tuple[Any, Index | None, Index]:
+    """Return the examples that are in a sub-sample, as a dataset, and where each one is in it.
+
+    Between them stand their numbers in the whole dataset, None where all are used.
+    """
     if settings.method != "subsample" or settings.subsample_size is None:
-        return dataset, np.empty((0, 0), dtype=np.intp)
+        return dataset, None, np.empty((0, 0), dtype=np.intp)
     rows = draw_examples(len(dataset), settings.subsample_size, settings.repeats, settings.seed)
     used, places = np.unique(rows, return_inverse=True)
     stated = getattr(dataset, "fingerprint", None)
     fingerprint = fingerprint_of(stated, used.tobytes()) if stated else None
-    return pick(dataset, used, fingerprint), places.reshape(rows.shape)
+    return pick(dataset, used, fingerprint), used, places.reshape(rows.shape)
 
 
-def _check_metrics(names: tuple[str, ...], dataset: Any) -> None:
-    for name in names:
-        which = inference.metric(name)
-        if dataset.task not in which.tasks:
-            raise SettingError(
-                f"metric {name!r} is for {' and '.join(which.tasks)} tasks; this one is "
-                f"{dataset.task}"
-            )
-        if dataset.labels is None:
-            raise SettingError(f"metric {name!r} needs labels, and the data has none")
-        if (which.name == "vqa_accuracy") != _has_answers(dataset):
-            raise SettingError(
-                f"metric {name!r} needs one label an example, and the data has the answers of "
-                "several annotators; take vqa_accuracy"
-                if _has_answers(dataset)
-                else "metric 'vqa_accuracy' needs the answers of several annotators, a list for "
-                "each example; take accuracy"
-            )
+def _grid_of(
+    model: Any, whole: Any, drawn: Index | None, cells: Cells, data_args: dict[str, Any] | None
+) -> Any:
+    """Return the part of a grid computed elsewhere that belongs to the examples that are used."""
+    of_all = cells if drawn is None else find_cells(whole)
+    try:
+        grid = model.grid_for(of_all)
+    except ModelError as error:
+        if (data_args or {}).get("limit") is None:
+            raise
+        raise SettingError(
+            f"{error}. {option('limit')} takes a sample of the examples: leave it out where the "
+            f"grid is of all of them, or choose {option('method', 'subsample', 'run')}"
+        ) from error
+    if drawn is None:
+        return grid
+    first_texts = np.unique(cells.text_index, return_index=True)[1]
+    rows = of_all.text_index[drawn[first_texts]]
+    columns = of_all.image_index[drawn[cells.image_examples]]
+    return grid[np.ix_(rows, columns)]
 
 
-def _has_answers(dataset: Any) -> bool:
-    return (
-        dataset.labels is not None
-        and dataset.task == "multiclass"
-        and len(dataset.labels) > 0
-        and is_answers(dataset.labels[0])
-    )
+def _in_order(groups: list[tuple[Index, States]]) -> list[Any]:
+    """Return a plain callable's items in the order in which they were asked for."""
+    found = {
+        int(place): item
+        for places, items in groups
+        for place, item in zip(places, items, strict=True)
+    }
+    return [found[place] for place in sorted(found)]
 
 
 class _GridLookup:

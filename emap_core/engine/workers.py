@@ -89,7 +89,7 @@ def load_block(path: Path) -> NDArray[Any] | None:
 class Workers(Protocol):
     """Whoever holds the model and evaluates what the plan says."""
 
-    def measure(self, work: Work) -> None:
+    def measure(self, work: Work, timed: bool = True) -> None:
         """Evaluate the first pairs of the grid, as `Work.measure` does."""
 
     def score(self, work: Work, rows: Index, columns: Index) -> NDArray[Any]:
@@ -121,9 +121,9 @@ class Workers(Protocol):
 class LocalWorker:
     """The process itself, on one device."""
 
-    def measure(self, work: Work) -> None:
+    def measure(self, work: Work, timed: bool = True) -> None:
         """Evaluate the first pairs of the grid."""
-        work.measure()
+        work.measure(timed)
 
     def score(self, work: Work, rows: Index, columns: Index) -> NDArray[Any]:
         """Return the outputs for a few single cells."""

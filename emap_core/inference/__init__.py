@@ -8,6 +8,7 @@ from emap_core.inference.kinds import FLIPS, KINDS, earned, flips, kinds, propor
 from emap_core.inference.metrics import (
     RANKINGS,
     Metric,
+    check_use,
     default_metrics,
     difference,
     evaluate,
@@ -42,6 +43,7 @@ __all__ = [
     "PairError",
     "Verdict",
     "cautions",
+    "check_use",
     "default_metrics",
     "difference",
     "earned",

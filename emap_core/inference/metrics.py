@@ -28,6 +28,7 @@ __all__ = [
     "Space",
     "Task",
     "check",
+    "check_use",
     "default_metrics",
     "difference",
     "evaluate",
@@ -282,12 +283,8 @@ def vqa_credit(answers: list[list[str]], classes: list[str]) -> NDArray[np.float
 def check(which: Metric, scored: Scored) -> None:
     """Raise what is wrong when a metric is asked of labels and scores that it is not for."""
     task, truth = scored.task, scored.labels
-    if task not in which.tasks:
-        raise SettingError(
-            f"{which.name} is no metric for a {task} task; expected one of "
-            + ", ".join(m.name for m in _METRICS.values() if task in m.tasks)
-        )
     n_examples, n_classes = scored.scores.shape[-2:]
+    check_use(which, task, n_classes)
     matrix = task in ("multilabel", "regression") or which.name == "vqa_accuracy"
     expected = (n_examples, n_classes) if matrix else (n_examples,)
     if truth.shape != expected:
@@ -308,9 +305,21 @@ def check(which: Metric, scored: Scored) -> None:
                 f"{int((truth < 0).sum()):,} labels are not classes of the model; choose accuracy, "
                 f"or {option('unknown_labels', 'skip', 'run')}, which leaves these examples out"
             )
-    top = re.fullmatch(r"top_(\d+)_accuracy", which.name)
+
+
+def check_use(which: Metric | str, task: Task, n_classes: int) -> None:
+    """Raise a SettingError where a metric is not for a task, or not for so many classes."""
+    chosen = metric(which) if isinstance(which, str) else which
+    if task not in chosen.tasks:
+        raise SettingError(
+            f"{chosen.name} is not a metric for a {task} task; expected one of "
+            + ", ".join(m.name for m in _METRICS.values() if task in m.tasks)
+        )
+    top = re.fullmatch(r"top_(\d+)_accuracy", chosen.name)
     if top and int(top[1]) >= n_classes:
-        raise SettingError(f"{which.name} is always 1 with {n_classes} classes; take a smaller K")
+        raise SettingError(
+            f"{chosen.name} is always 1 with {n_classes} classes; choose a smaller K"
+        )
 
 
 def _weighted_mean(values: Array, weights: Array) -> Array:

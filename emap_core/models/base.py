@@ -78,6 +78,8 @@ class Scorer:
     model : StagedModel or callable
     device : str
         ``"auto"`` takes cuda, then mps, then cpu; a model that cannot be moved keeps its own.
+    output : str, optional
+        One of `OUTPUTS`, in place of what the model says or leaves out.
 
     Raises
     ------
@@ -85,7 +87,7 @@ class Scorer:
         If the model is neither callable nor staged, or states an unknown ``output``.
     """
 
-    def __init__(self, model: Any, device: str = "auto") -> None:
+    def __init__(self, model: Any, device: str = "auto", output: Output | None = None) -> None:
         self.staged = all(hasattr(model, m) for m in ("encode_texts", "encode_images", "score"))
         if not self.staged and not callable(model):
             raise ModelError(
@@ -93,7 +95,9 @@ class Scorer:
                 "encode_images and score, or to be a callable (texts, images) -> array"
             )
         self.model = model
-        self.output: Output = getattr(model, "output", "logits")
+        stated = output or getattr(model, "output", None)
+        self.output: Output = stated or "logits"
+        self.states_output = stated is not None
         if self.output not in OUTPUTS:
             raise ModelError(
                 f"model.output is {self.output!r}; expected one of {', '.join(OUTPUTS)}"

@@ -67,7 +67,7 @@ class Description:
     length: int | None = None
     inputs: Sequence[str] = INPUTS
     classes: list[str] | None = field(default=None)
-    output: Output = "logits"
+    output: Output | None = None
 
     def __post_init__(self) -> None:
         expected = {
@@ -84,7 +84,7 @@ class Description:
                 "a list of names",
                 self.classes is None or _are(self.classes, lambda name: isinstance(name, str)),
             ),
-            "output": (f"one of {', '.join(OUTPUTS)}", self.output in OUTPUTS),
+            "output": (f"one of {', '.join(OUTPUTS)}", self.output in (*OUTPUTS, None)),
         }
         for name, (what, fits) in expected.items():
             if not fits:

@@ -37,7 +37,8 @@ class GridModel:
         Row and column of each example.
     classes : sequence of str, optional
         Names of the C outputs (two for a single logit).
-    output : {"logits", "log_probabilities", "probabilities"}
+    output : {"logits", "log_probabilities", "probabilities"}, optional
+        Logits by default, unless they look like probabilities: then it has to be said.
     fingerprint : str, optional
         Changes whenever the grid does.
     source : str, optional
@@ -55,11 +56,11 @@ class GridModel:
         text_index: Any = None,
         image_index: Any = None,
         classes: Sequence[str] | None = None,
-        output: Output = "logits",
+        output: Output | None = None,
         fingerprint: str | None = None,
         source: str = "",
     ) -> None:
-        if output not in OUTPUTS:
+        if output is not None and output not in OUTPUTS:
             raise SettingError(f"output is {output!r}; expected one of {', '.join(OUTPUTS)}")
         values = np.asanyarray(grid)
         if values.ndim == 2:
@@ -124,7 +125,7 @@ class GridModel:
 
 
 def load(
-    path: str, classes: str | Sequence[str] | None = None, output: Output = "logits"
+    path: str, classes: str | Sequence[str] | None = None, output: Output | None = None
 ) -> GridModel:
     """Return the grid in a .npy, .npz, .safetensors, .parquet or .zarr file.
 
@@ -138,7 +139,8 @@ def load(
     path : str
     classes : str or sequence of str, optional
         Names of the classes, as a list or with commas; those in the file by default.
-    output : {"logits", "log_probabilities", "probabilities"}
+    output : {"logits", "log_probabilities", "probabilities"}, optional
+        Logits by default, unless they look like probabilities: then it has to be said.
 
     Raises
     ------
@@ -187,7 +189,7 @@ def load(
             if classes is None and named is not None
             else classes,
             output=output,
-            fingerprint=_content(file, output),
+            fingerprint=_content(file, output or "logits"),
             source=path,
         )
     except ModelError as error:

@@ -101,3 +101,46 @@ def rounding(dtype: str) -> float | None:
     if not isinstance(found, torch.dtype) or not found.is_floating_point:
         return None
     return torch.finfo(found).eps
+
+
+_NOISY = (
+    nn.modules.dropout._DropoutNd,
+    nn.modules.batchnorm._BatchNorm,
+    nn.RReLU,
+)
+_NAMES = {"training", "dropout", "alpha_dropout", "drop_path", "batch_norm", "rrelu"}
+"""What the code of a module names whose outputs depend on whether it is being trained."""
+
+
+def left_in_training(model: Any) -> str | None:
+    """Return the kind of a module behind a model whose training mode changes its outputs.
+
+    A module in training mode that does the same in both modes, such as a linear layer, is none.
+    """
+    for module in modules_of(model):
+        for part in module.modules():
+            if part.training and _changes(part):
+                return str(getattr(part, "original_name", type(part).__name__))
+    return None
+
+
+def _changes(module: nn.Module) -> bool:
+    if isinstance(module, nn.modules.dropout._DropoutNd):
+        return module.p > 0
+    if isinstance(module, _NOISY):
+        return True
+    if isinstance(module, nn.modules.instancenorm._InstanceNorm):
+        return bool(module.track_running_stats)
+    if isinstance(module, nn.RNNBase | nn.MultiheadAttention):
+        return module.dropout > 0
+    if type(module).__module__.startswith("torch."):
+        # Of a scripted module only the name of its class is left.
+        name = str(getattr(module, "original_name", "")).lower()
+        return any(noisy in name for noisy in ("dropout", "batchnorm", "rrelu"))
+    return any(
+        _NAMES.intersection(function.__code__.co_names)
+        for kind in type(module).__mro__
+        if not kind.__module__.startswith(("torch.", "builtins"))
+        for function in vars(kind).values()
+        if inspect.isfunction(function) and function.__name__ not in ("__init__", "train")
+    )

@@ -2,6 +2,15 @@
 
 from emap_core.runs.folder import RunInfo, describe_run, find_run, list_runs, runs_root
 from emap_core.runs.grid import Grid
-from emap_core.runs.run import Run
+from emap_core.runs.run import Run, usable_metrics
 
-__all__ = ["Grid", "Run", "RunInfo", "describe_run", "find_run", "list_runs", "runs_root"]
+__all__ = [
+    "Grid",
+    "Run",
+    "RunInfo",
+    "describe_run",
+    "find_run",
+    "list_runs",
+    "runs_root",
+    "usable_metrics",
+]

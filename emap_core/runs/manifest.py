@@ -218,6 +218,8 @@ KEYS: dict[str, Key] = {
     "device": Key(TEXT, "not known"),
     "dtype": Key(none_or(TEXT), None),
     "notes": Key(list_of(TEXT), []),
+    "classes_guessed": Key(FLAG, False),
+    "noise": Key(none_or(record({"n_pairs": Key(whole(1)), "variance": Key(AMOUNT)})), None),
     "skipped": Key(list_of(TEXT), []),
     "unknown_labels": Key(
         none_or(

@@ -17,9 +17,10 @@ from emap_core.decomposition import Decomposition
 from emap_core.decomposition.exact import PARTS
 from emap_core.decomposition.sampled import SampledDecomposition, SampledFit
 from emap_core.decomposition.subsample import BLOCK_ROWS, SubsampledDecomposition
-from emap_core.errors import RunError
+from emap_core.errors import RunError, SettingError
 from emap_core.inference import Gap, Interval, PairError, Verdict, sampled
 from emap_core.inference.calibration import calibrated_gaps
+from emap_core.inference.column_order import better_order
 from emap_core.inference.gap import RECORD_VERSION
 from emap_core.inference.metrics import Space, Task
 from emap_core.inference.population import Population, population_of
@@ -176,8 +177,8 @@ class Run:
 
     @property
     def metrics(self) -> list[str]:
-        """Names of the metrics in the table; empty without labels."""
-        return list(self.manifest["metrics"])
+        """Names of the metrics in the table, those that fit the task; empty without labels."""
+        return usable_metrics(self.manifest)
 
     @property
     def skipped(self) -> list[str]:
@@ -187,8 +188,47 @@ class Run:
     @property
     def notes(self) -> list[str]:
         """What a reader has to know beside the numbers, a sentence each."""
-        of_labels = self.unknown_labels_note
-        return [*(self.manifest.get("notes") or []), *([of_labels] if of_labels else [])]
+        told = (self.unknown_labels_note, self._noise_note, self._order_note)
+        return [*(self.manifest.get("notes") or []), *(note for note in told if note)]
+
+    @property
+    def noise_share(self) -> float | None:
+        """Share of the outputs' variance that is noise, of a model that was allowed to be noisy.
+
+        Measured on pairs that were scored twice; it is counted as interaction. None where noise
+        was not asked for, or nothing varies.
+        """
+        noise = self.manifest["noise"]
+        total = float(self.shares.sums_of_squares.sum())
+        return None if noise is None or total == 0 else noise["variance"] / total
+
+    @property
+    def _noise_note(self) -> str:
+        share = self.noise_share
+        if share is None:
+            return ""
+        n = self.manifest["noise"]["n_pairs"]
+        return (
+            f"The model was allowed to be noisy. Noise makes up about {share:.0%} of the variance "
+            f"of its outputs, by {n:,} pairs that were scored twice, and is counted as interaction."
+        )
+
+    @cached_property
+    def _order_note(self) -> str:
+        """That outputs in another order fit the labels far better; empty where they do not."""
+        labels = self.true_classes
+        if labels is None or not self.decides or self.task != "multiclass":
+            return ""
+        found = better_order(self.decomposition.logits, labels)
+        if found is None:
+            return ""
+        order, before, after = found
+        names = np.array(self.classes, dtype=object)[np.argsort(order)]
+        listed = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+        return (
+            f"The model's outputs may be in another order than its classes: its accuracy is "
+            f"{before:.0%}, and {after:.0%} if they are {listed}, in this order."
+        )
 
     @property
     def skipped_note(self) -> str:
@@ -790,6 +830,8 @@ class Run:
             "unlikely_pairs": None if unlikely is None else unlikely.to_json(),
             "skipped": self.skipped,
             "notes": self.notes,
+            "classes_guessed": manifest["classes_guessed"],
+            "noise_share": self.noise_share,
             "dtype": manifest.get("dtype"),
             "unknown_labels": self.manifest["unknown_labels"],
             "verdict": str(verdict),
@@ -942,6 +984,19 @@ def _calibrated_record(gaps: dict[str, Gap]) -> dict[str, float | None]:
         record[f"{name}_calibrated_low"] = None if gap is None else gap.low
         record[f"{name}_calibrated_high"] = None if gap is None else gap.high
     return record
+
+
+def usable_metrics(manifest: dict[str, Any]) -> list[str]:
+    """Return the metrics of a manifest that are for its task and its number of classes."""
+
+    def fits(name: str) -> bool:
+        try:
+            inference.check_use(name, manifest["task"], manifest["n_classes"])
+        except SettingError:
+            return False
+        return True
+
+    return [name for name in manifest["metrics"] if fits(name)]
 
 
 def _shares_record(decomposition: Decomposition) -> dict[str, Any]:

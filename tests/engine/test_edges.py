@@ -84,13 +84,6 @@ def test_two_examples_have_a_defined_record(tmp_path):
     assert any("single text or image" in note for note in record["resampling"]["notes"])
 
 
-def test_two_examples_with_one_text_have_nothing_to_leave_out(tmp_path):
-    _, record = record_of(tmp_path, n=2, n_texts=1, n_images=2, labels=[0, 1])
-    accuracy = record["metrics"]["accuracy"]
-    assert accuracy["emap_leave_one_out"] is accuracy["gap_leave_one_out"] is None
-    assert accuracy["gap"] == 0
-
-
 @pytest.mark.parametrize("method", [{}, {"method": "subsample", "subsample_size": 2, "repeats": 2}])
 def test_every_method_takes_two_examples(method, tmp_path):
     data = make_examples(n=3, n_texts=3, n_images=3, labels=[0, 1, 2])

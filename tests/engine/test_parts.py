@@ -8,6 +8,7 @@ from samples import Staged, make_examples
 
 import emap_core as emap
 from emap_core.cli import main
+from emap_core.engine.noise import FEW
 from emap_core.errors import Cancelled, RunError, SettingError
 from emap_core.runs import Run, describe_run
 
@@ -25,8 +26,8 @@ def test_parts_merge_to_the_bits_of_the_whole(settings, examples, store):
     models = [Staged() for _ in range(3)]
     parts = [part(i, 3, store, model=models[i - 1], **settings) for i in (1, 2, 3)]
     merged = emap.merge_parts(reversed(parts), store / "merged")
-    # Each part looks at four pairs of the first tile to learn the number of classes.
-    assert sum(model.pairs_scored for model in models) == 11 * 23 + 2 * 4
+    # Each part looks at the first pairs of its first tile, and at a few of them twice.
+    assert sum(model.pairs_scored for model in models) <= 11 * 23 + 2 * 16 + 3 * FEW
     for name in whole.decomposition.__dataclass_fields__:
         ours, theirs = getattr(merged.decomposition, name), getattr(whole.decomposition, name)
         np.testing.assert_array_equal(ours, theirs)
@@ -41,7 +42,7 @@ def test_a_part_encodes_only_the_images_of_its_tiles(store):
     data = make_examples(n=300, n_texts=5, n_images=200)
     model = Staged()
     part(1, 8, store, data, model)
-    assert model.images_encoded <= 64
+    assert model.images_encoded <= 64 + FEW
 
 
 def test_a_part_is_taken_up_like_a_run(store):
@@ -98,7 +99,7 @@ def test_a_torn_tile_is_named(store):
         ((0, 2), {}, r"part is \(0, 2\)"),
         ((3, 2), {}, r"part is \(3, 2\)"),
         ((1, 2), {"method": "sampled", "images_per_text": 4}, "only the exact method has parts"),
-        ((1, 200), {"batch_size": 253}, "is empty"),
+        ((1, 200), {"batch_size": 253}, "there is at most 1 part; choose fewer parts or a smaller"),
     ],
 )
 def test_parts_that_cannot_be_are_refused(which, settings, message, examples, store):

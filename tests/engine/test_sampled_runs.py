@@ -14,6 +14,7 @@ import emap_core as emap
 from emap_core.decomposition.design import design
 from emap_core.decomposition.encodings import Encodings
 from emap_core.decomposition.sampled import fit
+from emap_core.engine.noise import FEW
 from emap_core.errors import SettingError
 from emap_core.runs import describe_run
 
@@ -79,7 +80,8 @@ def test_an_interrupted_sample_goes_on_to_the_same_bits(examples, store):
 
         def score(self, text_states, image_states):
             Fragile.calls += 1
-            if Fragile.calls == 4:
+            # After the first pairs and those that are scored twice.
+            if Fragile.calls == 7:
                 raise ZeroDivisionError
             return super().score(text_states, image_states)
 
@@ -126,8 +128,8 @@ def test_until_adds_pairs_and_reuses_those_it_has(tmp_path):
     told = [event for event in events if event["event"] == "sampled"]
     assert [event["images_per_text"] for event in told] == [16 * 2**i for i in range(len(told))]
     assert told[-1]["reach"] <= 0.02 or run.manifest["n_pairs_evaluated"] == 40 * 120
-    # The first four pairs show the shape of the outputs.
-    assert model.pairs_scored == run.manifest["n_pairs_evaluated"] + 4
+    # The first pairs are not among those that are drawn, and a few of them are scored twice.
+    assert model.pairs_scored == run.manifest["n_pairs_evaluated"] + 16 + FEW
 
 
 def test_until_nothing_is_left_to_know_ends_with_the_exact_grid(tmp_path):
@@ -136,7 +138,7 @@ def test_until_nothing_is_left_to_know_ends_with_the_exact_grid(tmp_path):
     run = emap.compute(Staged(), data, out=tmp_path / "run", method="sampled", until=1e-9)
     assert run.manifest["n_pairs_evaluated"] == 20 * 40
     np.testing.assert_allclose(run.decomposition.emap, exact.decomposition.emap, atol=1e-9)
-    assert run.gap("accuracy").difference == exact.gap("accuracy").difference
+    assert run.gap("accuracy").difference == pytest.approx(exact.gap("accuracy").difference)
 
 
 def test_interval_of_a_sample_holds_the_exact_gap(tmp_path):

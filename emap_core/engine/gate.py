@@ -1,0 +1,246 @@
+"""The gate between "prepared" and "computing": what can be known to be wrong is found here.
+
+Every way to a run comes through, plans and parts included, once the number of classes is known and
+before anything is written. What is not wrong but has to be known is returned as notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emap_core import inference
+from emap_core.datasets.base import is_answers
+from emap_core.engine.evaluate import Probe
+from emap_core.engine.settings import Settings
+from emap_core.errors import DatasetError, LabelError, ModelError, SettingError
+from emap_core.models.base import OUTPUTS
+from emap_core.models.modules import left_in_training, rounding
+from emap_core.options import option
+
+if TYPE_CHECKING:
+    from emap_core.engine.work import Work
+
+_LIMITS = {
+    "logits": (-np.inf, np.inf),
+    "log_probabilities": (-np.inf, 0.0),
+    "probabilities": (0.0, 1.0),
+}
+_ENOUGH = 8
+"""Pairs whose outputs all lie in [0, 1] by more than chance, where a pair has a single output."""
+
+
+def check_data(dataset: Any, settings: Settings) -> None:
+    """Refuse, before a model is loaded, what can be known from data and settings alone."""
+    for name in settings.metrics:
+        which = inference.metric(name)
+        if dataset.task not in which.tasks:
+            raise SettingError(
+                f"metric {name!r} is for {' and '.join(which.tasks)} tasks; this one is "
+                f"{dataset.task}"
+            )
+        if dataset.labels is None:
+            raise SettingError(f"metric {name!r} needs labels, and the data has none")
+        if (which.name == "vqa_accuracy") != has_answers(dataset):
+            raise SettingError(
+                f"metric {name!r} needs one label an example, and the data has the answers of "
+                "several annotators; take vqa_accuracy"
+                if has_answers(dataset)
+                else "metric 'vqa_accuracy' needs the answers of several annotators, a list for "
+                "each example; take accuracy"
+            )
+    if settings.until is not None and dataset.labels is None:
+        raise SettingError(
+            f"{option('until', None, 'run')} waits for the interval of a gap, and the data has no "
+            f"labels; choose {option('images_per_text', None, 'run')} instead"
+        )
+
+
+def check(work: Work, probe: Probe | None) -> list[str]:
+    """Refuse what is wrong with a model, data and settings, and return what is to be known.
+
+    Parameters
+    ----------
+    work : Work
+        Whose number of classes is known.
+    probe : Probe or None
+        The first pairs; None of work that is taken up again, which has been through before.
+
+    Returns
+    -------
+    list of str
+        Sentences that belong beside the result.
+
+    Raises
+    ------
+    EmapError
+        If a run could not be finished, or would come to numbers that mean nothing.
+    """
+    for of_work in _OF_WORK:
+        of_work(work)
+    if probe is not None:
+        for of_probe in _OF_PROBE:
+            of_probe(work, probe)
+    return [note for one in _NOTES if (note := one(work))]
+
+
+def check_metrics(work: Work) -> None:
+    """Refuse metrics that are not for the data or for so many classes."""
+    for name in work.settings.metrics:
+        inference.check_use(name, work.task, work.n_classes)
+
+
+def has_answers(dataset: Any) -> bool:
+    """Say whether the labels are the answers of several annotators."""
+    return (
+        dataset.labels is not None
+        and dataset.task == "multiclass"
+        and len(dataset.labels) > 0
+        and is_answers(dataset.labels[0])
+    )
+
+
+def noise(work: Work, probe: Probe) -> dict[str, Any] | None:
+    """Return how noisy single outputs are in the space that is projected, for the manifest.
+
+    ``variance`` is summed over classes, as the variance that its share is of; under a softmax a
+    number that is added to all classes is no noise.
+    """
+    if probe.noise is None:
+        return None
+    first, second = (
+        np.asarray(work.evaluator.convert(values), dtype=np.float64) for values in probe.noise
+    )
+    apart = first - second
+    if work.task == "multiclass" and work.n_classes > 1 and work.settings.space != "probabilities":
+        apart = apart - apart.mean(axis=1, keepdims=True)
+    # Two scorings of a pair differ by twice the variance of one.
+    return {"n_pairs": len(apart), "variance": float((apart**2).mean(axis=0).sum() / 2)}
+
+
+def _something_to_recombine(work: Work) -> None:
+    for side, n in zip(("text", "image"), work.cells.shape, strict=True):
+        if n == 1:
+            raise DatasetError(
+                f"all {len(work.dataset):,} examples have the same {side}: nothing can be "
+                "recombined, so nothing can be measured; choose data with at least 2 different "
+                "texts and 2 different images"
+            )
+    for number, examples in enumerate(work.subsamples, start=1):
+        for side, index in (("text", work.cells.text_index), ("image", work.cells.image_index)):
+            if len(np.unique(index[examples])) == 1:
+                raise SettingError(
+                    f"sub-sample {number} has a single {side}: nothing can be recombined in it; "
+                    "choose larger sub-samples than "
+                    f"{option('subsample_size', str(work.settings.subsample_size), 'run')}"
+                )
+
+
+def _columns_of_labels(work: Work) -> None:
+    """Refuse to take the first columns of many for the few names that labels happen to have."""
+    named = len(work.dataset.classes or [])
+    if work.order_is_guessed and 1 < work.n_classes != named:
+        raise LabelError(
+            f"the model returns {work.n_classes} numbers for a pair and names no classes, and the "
+            f"data has {named} different labels; say which number is which: give the model "
+            f"classes, or the data {option('classes')}, all of them in the model's order"
+        )
+
+
+def _training_labels(work: Work) -> None:
+    if work.train is not None and work.labels_of(work.train) is None:
+        raise DatasetError(
+            "the training data has no labels; choose a training split with labels, or leave it out"
+        )
+
+
+def _not_in_training(work: Work, _: Probe) -> None:
+    kind = None if work.settings.allow_noise else left_in_training(work.scorer.model)
+    if kind is not None:
+        raise ModelError(
+            f"the model is in training mode (its {kind} is), where outputs are partly random or "
+            "depend on their batch; call .eval() on it, or set "
+            f"{option('allow_noise', 'true', 'run')}"
+        )
+
+
+def _same_twice(work: Work, probe: Probe) -> None:
+    again = probe.again
+    if again is None or again.cause is None:
+        return
+    if work.settings.allow_noise and again.cause != "grid":
+        return
+    apart = float(np.abs(again.first.astype(float) - again.second).max())
+    if again.cause == "grid":
+        raise ModelError(
+            "the model's score and score_grid return different outputs for the same pairs, by up "
+            f"to {apart:.3g}; correct one of them"
+        )
+    why = {
+        "random": "the model's outputs differ when the same pairs are scored twice",
+        "batch": "the model's outputs for a pair depend on what else is in its batch",
+    }[again.cause]
+    raise ModelError(
+        f"{why}, by up to {apart:.3g}, which would be counted as interaction; switch off what is "
+        "random or looks at the whole batch (dropout, batch norm, padding without a mask), or set "
+        f"{option('allow_noise', 'true', 'run')}"
+    )
+
+
+def _outputs_are_what_they_are_called(work: Work, probe: Probe) -> None:
+    values = probe.raw.astype(np.float64)
+    slack = max(1e-3, 8 * (rounding(probe.computed_dtype) or 0.0))
+    output = work.scorer.output
+    if work.scorer.states_output:
+        lowest, highest = _LIMITS[output]
+        if values.min() < lowest - slack or values.max() > highest + slack:
+            wrong = values.max() if values.max() > highest + slack else values.min()
+            raise ModelError(
+                f"output is {output!r}, and the model returned {wrong:.4g}; set "
+                f"{option('output', None, 'run')} to what it returns, one of {', '.join(OUTPUTS)}"
+            )
+        return
+    if values.min() < -slack or values.max() > 1 + slack or values.min() == values.max():
+        return
+    if work.task == "regression" or not work.scorer.has_threshold:
+        return
+    if work.n_classes > 1 and work.task != "multilabel":
+        if np.abs(values.sum(axis=2) - 1).max() > slack:
+            return
+        seen = "all outputs lie in [0, 1] and those of each pair sum to 1"
+    elif values[..., 0].size >= _ENOUGH:
+        seen = "all outputs lie in [0, 1]"
+    else:
+        return
+    raise ModelError(
+        f"{seen}, and the model does not say what they are: set "
+        f"{option('output', 'probabilities', 'run')} or, if these are logits, "
+        f"{option('output', 'logits', 'run')}"
+    )
+
+
+def _guessed_order(work: Work) -> str | None:
+    if not work.order_is_guessed or work.n_classes < 2:
+        return None
+    shown = ", ".join(work.classes[:8]) + (", …" if len(work.classes) > 8 else "")
+    return (
+        f"The model names no classes: its {work.n_classes} outputs are taken to be in the "
+        f"alphabetical order of the labels, {shown}. If they are in another order, name "
+        "the classes in the model's order, with the model or with the data."
+    )
+
+
+_OF_WORK: tuple[Callable[[Work], None], ...] = (
+    _something_to_recombine,
+    check_metrics,
+    _columns_of_labels,
+    _training_labels,
+)
+_OF_PROBE: tuple[Callable[[Work, Probe], None], ...] = (
+    _not_in_training,
+    _same_twice,
+    _outputs_are_what_they_are_called,
+)
+_NOTES: tuple[Callable[[Work], str | None], ...] = (_guessed_order,)

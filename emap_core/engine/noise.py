@@ -1,0 +1,110 @@
+"""Whether a model says the same of the same pair twice: pairs scored again, and what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emap_core.engine.evaluate import Again, Evaluator, Probe
+from emap_core.models.modules import rounding
+from emap_core.models.states import States
+
+Index = NDArray[np.intp]
+
+FEW = 4
+"""Pairs that every run scores twice."""
+MANY = 128
+"""Pairs that are scored twice to measure noise that was asked for."""
+_TF32 = 2.0**-10
+
+
+def pairs_to_score_again(probe: Probe) -> tuple[Index, Index]:
+    """Return rows and columns within the probe, in another order than it was evaluated in.
+
+    With fewer of them than the probe has, each meets others in its batch.
+    """
+    n_rows, n_columns = probe.shape
+    n = min(FEW, max(n_rows, n_columns), n_rows * n_columns)
+    rows = np.linspace(n_rows - 1, 0, n).round().astype(np.intp)
+    columns = np.linspace(n_columns - 1, 0, n).round().astype(np.intp)
+    return rows, columns
+
+
+def score_again(
+    evaluator: Evaluator,
+    probe: Probe,
+    rows: Index,
+    columns: Index,
+    states: Callable[[], tuple[States, States]],
+) -> Again:
+    """Score pairs of a probe a second time, and find out why where they differ.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+    probe : Probe
+    rows, columns : ndarray of shape (k,)
+        Within the probe.
+    states : callable
+        Encodes the texts and the images of the pairs anew.
+    """
+    first = probe.raw[rows, columns]
+    tolerance = _tolerance(probe, evaluator.scorer.device)
+
+    def differ(one: NDArray[Any], other: NDArray[Any]) -> bool:
+        apart = np.abs(one.astype(np.float64) - other.astype(np.float64))
+        return bool(apart.max() > tolerance)
+
+    encoded = states()
+    second = evaluator.raw_pairs(*encoded)
+    if not differ(first, second):
+        return Again(first, second, None)
+    if differ(second, evaluator.raw_pairs(*states())):
+        return Again(first, second, "random")
+    if evaluator.scorer.has_grid:
+        whole = evaluator.raw_tile(*encoded)
+        diagonal = whole[np.arange(len(rows)), np.arange(len(rows))]
+        if differ(diagonal, second):
+            return Again(first, second, "grid")
+    return Again(first, second, "batch")
+
+
+def scored_at_two_times(
+    evaluator: Evaluator, n_pairs: int, states: Callable[[Index], tuple[States, States]]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the outputs for pairs at two times, the second time in other batches.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+    n_pairs : int
+    states : callable
+        Takes numbers of pairs, and encodes their texts and images anew.
+    """
+    order = np.random.default_rng(0).permutation(n_pairs)
+    first = evaluator.raw_pairs(*states(np.arange(n_pairs)))
+    second = np.empty_like(first)
+    for batch in np.array_split(order, 2):
+        second[batch] = evaluator.raw_pairs(*states(batch))
+    return first, second
+
+
+def _tolerance(probe: Probe, device: str) -> float:
+    """Return how far outputs may be apart by rounding: other batches use other kernels.
+
+    In float32 that is a few thousandths of a per cent of the largest output, and a few hundredths
+    of how much the outputs vary; noise below it makes up less than a millionth of the variance.
+    """
+    # Whoever returns float64 may have computed in float32.
+    relative = max(rounding(probe.computed_dtype) or 0.0, rounding("float32") or 0.0)
+    tf32 = torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
+    if device.startswith("cuda") and tf32:
+        relative = max(relative, _TF32)
+    values = probe.raw.astype(np.float64)
+    spread = float(values.max() - values.min())
+    largest = float(np.abs(values).max())
+    return float(max(relative**0.5 * spread, min(256 * relative, relative**0.5) * largest))

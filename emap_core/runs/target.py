@@ -1,0 +1,37 @@
+"""Whether something can be written where it is asked for, known before anything is computed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from emap_core.errors import RunError
+from emap_core.runs.store import is_local
+
+
+def check_folder_target(path: Path, what: str) -> None:
+    """Raise a RunError where no folder can be made, or written to, at a path of this machine.
+
+    Parameters
+    ----------
+    path : Path
+        What lies behind a URL is only known once it is written.
+    what : str
+        What messages call it.
+    """
+    if not is_local(path):
+        return
+    there = next(one for one in (path, *path.absolute().parents) if os.path.lexists(one))
+    if not there.is_dir():
+        raise RunError(f"{what} {path} cannot be written: {there} is not a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise RunError(f"{what} {path} cannot be written: {there} is read-only here")
+
+
+def check_file_target(path: Path, what: str) -> None:
+    """Raise a RunError where no file can be written at a path of this machine."""
+    if not is_local(path):
+        return
+    if path.is_dir():
+        raise RunError(f"{what} {path} cannot be written: it is a folder; name a file in it")
+    check_folder_target(path.absolute().parent, f"the folder of {what}")

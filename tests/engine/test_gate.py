@@ -1,0 +1,378 @@
+"""What can be known to be wrong is refused before a pair is computed for it or a file touched."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+from samples import Staged, WithGrid, as_callable, make_examples, numbers_of_image, numbers_of_text
+from torch import nn
+
+import emap_core as emap
+from emap_core.errors import DatasetError, EmapError, LabelError, ModelError, RunError, SettingError
+from emap_core.runs import Run
+
+
+class Additive(nn.Module):
+    """Text numbers and image numbers, each through a layer of its own, and added."""
+
+    classes = ("zero", "one", "two")
+
+    def __init__(self, *between):
+        super().__init__()
+        torch.manual_seed(0)
+        self.text, self.image = nn.Linear(5, 3), nn.Linear(5, 3)
+        self.between = nn.Sequential(*between)
+
+    def forward(self, texts, images):
+        t = torch.tensor(np.stack([numbers_of_text(text) for text in texts])).float()
+        v = torch.tensor(np.stack([numbers_of_image(image) for image in images])).float()
+        return self.between(self.text(t)) + self.between(self.image(v))
+
+
+class Functional(Additive):
+    def forward(self, texts, images):
+        return nn.functional.dropout(super().forward(texts, images), 0.5, self.training)
+
+
+def refused(tmp_path, model, error, message, data=None, **settings):
+    with pytest.raises(error, match=message):
+        emap.compute(model, data or make_examples(), out=tmp_path / "run", **settings)
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(error, match=message):
+        emap.estimate(model, data or make_examples(), **settings)
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [
+        (Additive(nn.Dropout(0.5)), "Dropout"),
+        (Additive(nn.BatchNorm1d(3)), "BatchNorm1d"),
+        (Functional(), "Functional"),
+    ],
+)
+@pytest.mark.parametrize("wrap", [lambda m: m, lambda m: m.forward, lambda m: lambda t, v: m(t, v)])
+def test_a_model_left_in_training_mode_is_refused(model, kind, wrap, tmp_path):
+    model.train()
+    refused(tmp_path, wrap(model), ModelError, rf"training mode \(its {kind} is\).*eval\(\)")
+    run = emap.compute(wrap(model.eval()), make_examples(), out=tmp_path / "run")
+    assert run.decomposition.pooled_shares[2] < 1e-10
+
+
+def test_training_mode_that_changes_nothing_is_let_through(tmp_path):
+    model = Additive(nn.ReLU(), nn.Dropout(0.0), nn.LayerNorm(3)).train()
+    emap.compute(model, make_examples(), out=tmp_path / "run")
+
+
+def test_noise_that_was_asked_for_is_measured_and_told_beside_the_numbers(tmp_path):
+    model = Additive(nn.Dropout(0.5)).train()
+    run = emap.compute(
+        model, make_examples(600, 60, 80), out=tmp_path / "run", allow_noise=True, n_resamples=50
+    )
+    # The model is additive, so all of its interaction is noise.
+    found = run.shares.pooled_shares[2]
+    assert found > 0.2
+    assert run.noise_share == pytest.approx(found, rel=0.2)
+    assert any(re.search(r"Noise makes up about \d+% of the variance", one) for one in run.notes)
+    assert run.record()["noise_share"] == run.noise_share
+    quiet = emap.compute(Staged(), make_examples(), out=tmp_path / "quiet", allow_noise=True)
+    assert quiet.noise_share == 0
+    assert emap.compute(Staged(), make_examples(), out=tmp_path / "plain").noise_share is None
+
+
+class RandomEncoder(Staged):
+    fingerprint = None
+
+    def encode_images(self, images):
+        return (super().encode_images(images)[0] + torch.randn(1),)
+
+
+class OtherGrid(WithGrid):
+    fingerprint = None
+
+    def score_grid(self, text_states, image_states):
+        return 1.1 * super().score_grid(text_states, image_states)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            lambda t, v: as_callable(t, v) + np.random.default_rng().normal(size=3),
+            "differ when the same pairs are scored twice",
+        ),
+        (RandomEncoder(), "differ when the same pairs are scored twice"),
+        (
+            lambda t, v: as_callable(t, v) - as_callable(t, v).mean(axis=0),
+            "depend on what else is in its batch",
+        ),
+        (OtherGrid(), "score and score_grid return different outputs"),
+    ],
+)
+@pytest.mark.parametrize("settings", [{}, {"batch_size": 50}])
+def test_outputs_that_are_not_the_same_twice_are_refused(model, message, settings, tmp_path):
+    refused(tmp_path, model, ModelError, message, **settings)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_rounding_is_not_taken_for_noise(dtype, tmp_path):
+    # As kernels do that add up in another order for another number of pairs.
+    def model(texts, images):
+        exact = 100 + as_callable(texts, images)
+        return (exact * (1 + len(texts) * np.finfo(np.float32).eps / 8)).astype(dtype)
+
+    emap.compute(model, make_examples(), out=tmp_path / "run")
+
+
+def softmax(texts, images):
+    odds = np.exp(as_callable(texts, images))
+    return odds / odds.sum(axis=1, keepdims=True)
+
+
+def sigmoid(texts, images):
+    return 1 / (1 + np.exp(-as_callable(texts, images)))
+
+
+def binary():
+    return make_examples(labels=[0, 1] * 30, task="binary", classes=["no", "yes"])
+
+
+@pytest.mark.parametrize(
+    ("model", "data"),
+    [
+        (softmax, make_examples),
+        (lambda t, v: softmax(t, v).astype(np.float16), make_examples),
+        (lambda t, v: sigmoid(t, v)[:, :1], binary),
+        (sigmoid, lambda: make_examples(labels=[[0], [1, 2]] * 30, task="multilabel")),
+    ],
+)
+def test_probabilities_that_nobody_calls_so_are_refused(model, data, tmp_path):
+    message = "all outputs .*does not say what they are: set output='probabilities' or.*'logits'"
+    refused(tmp_path, model, ModelError, message, data())
+    refused(tmp_path, model, ModelError, message, data(), batch_size=16)
+    for output in ("probabilities", "logits"):
+        run = emap.compute(model, data(), out=tmp_path / output, output=output, n_resamples=50)
+        assert run.manifest["output"] == output
+
+
+def test_outputs_called_probabilities_are_projected_as_logits(tmp_path):
+    given = emap.compute(softmax, make_examples(), out=tmp_path / "p", output="probabilities")
+    logits = emap.compute(as_callable, make_examples(), out=tmp_path / "logits")
+    for name in ("log_loss", "accuracy"):
+        assert given.table().loc["full", name] == pytest.approx(logits.table().loc["full", name])
+    np.testing.assert_allclose(given.shares.emap, logits.shares.emap, atol=1e-6)
+
+
+def test_a_model_that_says_what_it_returns_is_believed_within_what_can_be(tmp_path):
+    class Says(Staged):
+        output = "probabilities"
+        fingerprint = None
+
+        def score(self, text_states, image_states):
+            return torch.softmax(super().score(text_states, image_states), dim=1)
+
+    class SaysWrongly(Staged):
+        output = "probabilities"
+
+    assert emap.compute(Says(), make_examples(), out=tmp_path / "p").manifest["output"]
+    refused(tmp_path, SaysWrongly(), ModelError, "output is 'probabilities', and the model ret")
+    refused(tmp_path, Staged(), ModelError, "output is 'log_probab", output="log_probabilities")
+    refused(tmp_path, Staged(), SettingError, "output is 'odds'", output="odds")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        lambda: make_examples(labels=[float(i) for i in range(60)], task="regression"),
+        # One number in [0, 1], and no threshold: a similarity.
+        binary,
+    ],
+)
+def test_numbers_that_may_well_lie_between_0_and_1_are_let_through(data, tmp_path):
+    def model(texts, images):
+        return sigmoid(texts, images)[:, :1]
+
+    model.has_threshold = False
+    emap.compute(model, data(), out=tmp_path / "run")
+
+
+NAMES = ("apple", "banana", "cherry")
+DATA = make_examples()
+MIDDLE = np.median(as_callable(DATA.texts, DATA.images), axis=0)
+
+
+def even(texts, images):
+    """Score pairs so that each of three classes wins for some."""
+    return as_callable(texts, images) - MIDDLE
+
+
+def named(**changes):
+    """Return examples with the names of the classes that `even` gives them."""
+    labels = [NAMES[c] for c in even(DATA.texts, DATA.images).argmax(axis=1)]
+    return make_examples(labels=labels, **changes)
+
+
+def test_a_guessed_order_of_classes_is_told_before_the_run_and_beside_it(tmp_path):
+    told = "alphabetical order of the labels, apple, banana, cherry"
+    assert any(told in note for note in emap.estimate(even, named()).notes)
+    run = emap.compute(even, named(), out=tmp_path / "run", n_resamples=50)
+    assert run.manifest["classes_guessed"] is True
+    assert any(told in note for note in run.notes)
+    stated = emap.compute(even, named(classes=list(NAMES)), out=tmp_path / "stated")
+    assert stated.manifest["classes_guessed"] is False
+    assert not any("order" in note for note in stated.notes)
+    numbers = emap.compute(as_callable, make_examples(), out=tmp_path / "numbers")
+    assert not any("order" in note for note in numbers.notes)
+
+
+def test_columns_in_another_order_are_told_with_the_order_that_fits(tmp_path):
+    def turned(texts, images):
+        return even(texts, images)[:, [2, 0, 1]]
+
+    run = emap.compute(turned, named(), out=tmp_path / "run", n_resamples=50)
+    assert run.table().loc["full", "accuracy"] < 0.5
+    note = next(note for note in run.notes if "another order" in note and "accuracy" in note)
+    # Output 0 is what was the third.
+    assert "cherry, apple, banana" in note
+    assert "100%" in note
+
+
+def test_fewer_names_than_outputs_are_not_given_to_the_first_of_them(tmp_path):
+    data = make_examples(labels=["no", "yes"] * 30)
+    refused(tmp_path, as_callable, LabelError, "3 numbers for a pair and names no classes", data)
+
+
+@pytest.mark.parametrize("side", ["text", "image"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"method": "sampled", "images_per_text": 4},
+        {"method": "subsample", "subsample_size": 10},
+        {"batch_size": 4},
+    ],
+)
+def test_one_text_or_image_for_all_is_refused(side, settings, tmp_path):
+    data = make_examples(**{f"n_{side}s": 1})
+    refused(
+        tmp_path, Staged(), DatasetError, f"have the same {side}: nothing can", data, **settings
+    )
+
+
+def test_a_sub_sample_with_one_image_is_refused(tmp_path):
+    data = make_examples(n_images=2)
+    settings = {"method": "subsample", "subsample_size": 2, "repeats": 20}
+    refused(tmp_path, Staged(), SettingError, "sub-sample .* has a single image", data, **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"metrics": "top_3_accuracy"}, "top_3_accuracy is always 1 with 3 classes"),
+        ({"metrics": "r2"}, "for regression tasks"),
+        ({"metrics": [5]}, r"metrics is \[5\]"),
+        ({"seed": -1}, "seed is -1; expected a whole number of at least 0"),
+        ({"seed": 2**32}, "expected a whole number from 0 to 4294967295"),
+        ({"seed": 1.5}, "seed is 1.5"),
+        ({"batch_size": True}, "batch_size is True"),
+        ({"method": "sampled", "until": "soon"}, "until is 'soon'"),
+        ({"method": ["exact"]}, "method is"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(settings, message, tmp_path):
+    refused(tmp_path, Staged(), SettingError, message, **settings)
+
+
+def test_waiting_for_the_interval_of_a_gap_needs_labels(tmp_path):
+    settings = {"method": "sampled", "until": 0.01}
+    data = make_examples(labels=None)
+    refused(tmp_path, Staged(), SettingError, "waits for the interval of a gap", data, **settings)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers(tmp_path):
+    run = emap.compute(
+        Staged(),
+        make_examples(),
+        out=tmp_path / "run",
+        seed=np.int64(3),
+        n_resamples=np.int32(50),
+        batch_size=np.uint8(20),
+    )
+    assert run.manifest["settings"]["seed"] == 3
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["resampling"]["seed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "message"),
+    [
+        (None, DatasetError, "the training data has no labels"),
+        (["seven"] * 60, LabelError, "'seven'"),
+    ],
+)
+def test_training_labels_are_looked_at_first(labels, error, message, tmp_path):
+    refused(tmp_path, Staged(), error, message, train=make_examples(seed=1, labels=labels))
+
+
+def test_training_data_that_cannot_be_read_costs_no_pairs(tmp_path):
+    train = make_examples(seed=1)
+    train.images = [train.images[0], *["no image"] * 59]
+    model = Staged()
+    with pytest.raises((EmapError, AttributeError)):
+        emap.compute(model, make_examples(), out=tmp_path / "run", train=train, batch_size=20)
+    assert model.pairs_scored < 11 * 23 / 2
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_the_model_is_loaded(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match=r"cannot be written: .*file is not a folder"):
+        emap.compute("no_such_module:model", make_examples(), out=tmp_path / "file" / "run")
+
+
+def test_a_wrong_metric_for_a_finished_run_leaves_it_as_it_is(tmp_path):
+    run = emap.compute(Staged(), make_examples(), out=tmp_path / "run", n_resamples=50)
+    before = (tmp_path / "run" / "run.json").read_bytes()
+    with pytest.raises(SettingError, match="top_9_accuracy is always 1"):
+        emap.compute(Staged(), make_examples(), out=tmp_path / "run", metrics="top_9_accuracy")
+    assert (tmp_path / "run" / "run.json").read_bytes() == before
+    more = emap.compute(Staged(), make_examples(), out=tmp_path / "run", metrics="top_2_accuracy")
+    assert more.metrics == [*run.metrics, "top_2_accuracy"]
+
+
+def test_a_run_that_was_given_a_wrong_metric_can_be_read_and_mended(tmp_path):
+    run = emap.compute(Staged(), make_examples(), out=tmp_path / "run", n_resamples=50)
+    path = tmp_path / "run" / "run.json"
+    manifest = json.loads(path.read_text())
+    manifest["metrics"].append("top_9_accuracy")
+    path.write_text(json.dumps(manifest))
+    again = Run.load(tmp_path / "run")
+    assert again.metrics == run.metrics
+    assert set(again.record()["metrics"]) == set(run.metrics)
+    emap.compute(Staged(), make_examples(), out=tmp_path / "run")
+    assert json.loads(path.read_text())["metrics"] == run.metrics
+
+
+def test_a_grid_from_elsewhere_belongs_to_all_examples(tmp_path):
+    data = make_examples()
+    run = emap.compute(Staged(), data, out=tmp_path / "whole", keep="grid")
+    np.save(tmp_path / "grid.npy", run.grid.load())
+    grid = f"logits:{tmp_path / 'grid.npy'}"
+    drawn = {"method": "subsample", "subsample_size": 12, "repeats": 3}
+    ours = emap.compute(grid, data, out=tmp_path / "ours", **drawn)
+    theirs = emap.compute(Staged(), data, out=tmp_path / "theirs", **drawn)
+    np.testing.assert_allclose(ours.decomposition.emap, theirs.decomposition.emap, atol=1e-5)
+    with pytest.raises(SettingError, match="limit=… takes a sample of the examples: leave"):
+        emap.compute(grid, "demo:emoji-match", data_args={"limit": 20}, out=tmp_path / "limited")
+
+
+def test_the_time_of_a_run_with_batches_by_hand_is_not_that_of_a_cold_start():
+    class Cold(Staged):
+        def score(self, text_states, image_states):
+            if not self.pairs_scored:
+                import time
+
+                time.sleep(1.0)
+            return super().score(text_states, image_states)
+
+    # At the speed of the first four pairs it would be a quarter of a second a pair.
+    assert emap.estimate(Cold(), make_examples(), batch_size=64).seconds < 11 * 23 / 4 / 2
