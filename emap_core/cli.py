@@ -406,7 +406,7 @@ def _print_run(run: Any, smallest_gap: float | None = None) -> None:
         table = run.table(intervals=True)
         shown = {
             name: [
-                f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
+                _score(*(row[f"{name}{end}"] for end in ("", "_low", "_high")))
                 for _, row in table.iterrows()
             ]
             for name in run.metrics
@@ -458,6 +458,12 @@ def _print_origin(run: Any) -> None:
         print(f"Name: {run.manifest['name']}")
     for what, value in made_from(run.manifest).items():
         print(f"{what}: {value}")
+
+
+def _score(value: float, low: float, high: float) -> str:
+    if value != value:
+        return "not defined"
+    return f"{value:.3f}" + (f" [{low:.3f}, {high:.3f}]" if low == low and high == high else "")
 
 
 def _print_shares(run: Any) -> None:
