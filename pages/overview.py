@@ -39,8 +39,8 @@ KIND_WORDS = {
     "image-led": "the model’s answer is that of the image alone",
     "synergistic": "neither side alone gives the model’s answer",
 }
+# Beyond this a picture of all their gaps is too tall to read.
 MOST_ANSWERS = 40
-"""Answers beyond which a picture of all their gaps is too tall to read."""
 CELL_WORDS = {
     "both_right": "right either way",
     "helped": "right only with interactions",
