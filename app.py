@@ -51,6 +51,7 @@ page = st.navigation(
     position="hidden" if shared.is_stranger() else "sidebar",
 )
 shared.require_visitor()
+shared.limit_uploads()
 shared.offer_sign_out()
 shared.go_on(page.url_path, {name for pages in PAGES.values() for name, *_ in pages})
 shared.return_large_blocks()
@@ -60,3 +61,9 @@ try:
 except EmapError as error:
     # A run that was damaged or deleted since it was opened; the other pages work on.
     st.error(shared.plain(error), icon=":material/error:")
+except MemoryError:
+    st.error(
+        "This page needs more memory than the server has. Choose a smaller run, or open it on a "
+        "larger machine.",
+        icon=":material/error:",
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from benchmarks.attack import attack
 from benchmarks.decoder_flops import decoder
 from benchmarks.engine import TABLES as ENGINE
 from benchmarks.ray_overhead import ray_overhead
@@ -15,7 +16,7 @@ from benchmarks.reruns import reruns
 from benchmarks.soak import soak
 from benchmarks.tables import machine
 
-TABLES = (*ENGINE, ray_overhead, reruns, decoder, soak)
+TABLES = (*ENGINE, ray_overhead, reruns, decoder, soak, attack)
 
 
 def main(names: list[str]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import ipaddress
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -26,6 +27,8 @@ RUNS_CODE = ("torchscript", "export")
 """Prefixes of files that hold a program, or may hold one."""
 UPLOADABLE = ("csv", "jsonl", "parquet", "imagefolder")
 """Prefixes of what may lie in the folder of uploads; the others follow paths in their files."""
+PATH_OPTIONS = ("head",)
+"""Options of loaders that name a file; what opens it holds it against the roots, too."""
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(@[\w./-]+)?")
 
 
@@ -106,7 +109,7 @@ class Policy:
             self.check_data(settings["train_data"])
         for name in ("model_arg", "data_arg", "train_arg"):
             for argument in settings.get(name) or ():
-                self._check_argument(str(argument).partition("=")[2])
+                self._check_argument(str(argument))
 
     def check_model(self, spec: str) -> None:
         """Raise an AccessError unless this model may be loaded."""
@@ -151,11 +154,33 @@ class Policy:
         for path in _named(prefix, name):
             check_path(kind, path, allowed)
 
-    def _check_argument(self, value: str) -> None:
-        path = Path(value)
-        leads_away = path.is_absolute() or ".." in path.parts or value.startswith("~")
-        if self.roots is not None and leads_away:
-            check_path("option", value, self.roots)
+    def _check_argument(self, argument: str) -> None:
+        name, _, given = argument.partition("=")
+        if self.roots is None:
+            return
+        for value in texts_in(given):
+            path = Path(value)
+            leads_away = path.is_absolute() or ".." in path.parts or value.startswith("~")
+            if leads_away or name in PATH_OPTIONS:
+                check_path("option", value, self.roots)
+
+
+def texts_in(given: str) -> list[str]:
+    """Return the texts in an option's value, which is JSON where it can be, as loaders get them."""
+    try:
+        value = json.loads(given)
+    except (ValueError, RecursionError):
+        return [given]
+    found, waiting = [], [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting += [*one, *one.values()]
+        elif isinstance(one, list):
+            waiting += one
+        elif isinstance(one, str):
+            found.append(one)
+    return found
 
 
 def is_loopback(address: str | None) -> bool:

@@ -146,7 +146,17 @@ def test_options_name_no_paths_elsewhere(tmp_path):
     policy = Policy(roots=(tmp_path / "open",))
     inside = f"head={tmp_path}/open/head.safetensors"
     policy.check_work("demo:concat", "demo:easy-vqa", {"model_arg": [inside, "template=a/b {x}"]})
-    for argument in ("head=/etc/shadow", "head=../closed/head.safetensors", "head=~/x"):
+    for argument in (
+        "head=/etc/shadow",
+        "head=../closed/head.safetensors",
+        "head=~/x",
+        'head="/etc/shadow"',
+        'head="\\u002fetc/shadow"',
+        "head=closed.safetensors",
+        'head="closed.safetensors"',
+        'head=["/etc/shadow"]',
+        'columns={"a": [{"b": "/etc/shadow"}]}',
+    ):
         for side in ("model_arg", "data_arg", "train_arg"):
             with pytest.raises(AccessError, match=r"option .* is outside of the folders"):
                 policy.check_work("demo:concat", "demo:easy-vqa", {side: [argument]})

@@ -25,11 +25,11 @@ OURS = re.compile(r"STREAMLIT_|EMAP_")
 
 
 @contextmanager
-def serve(folder, runs):
-    """Serve the app, with nothing said but where its runs are and on which port."""
+def serve(folder, runs, **more):
+    """Serve the app, with nothing said but where its runs are, on which port, and `more`."""
     folder.mkdir(exist_ok=True)
     environment = {name: value for name, value in os.environ.items() if not OURS.match(name)}
-    environment |= {"EMAP_RUNS": str(runs), "HOME": str(folder)}
+    environment |= {"EMAP_RUNS": str(runs), "HOME": str(folder), **more}
     with serve_app(folder / "log", environment) as port:
         yield port
 
@@ -141,6 +141,27 @@ def test_an_upload_without_the_token_of_the_page_is_refused(method, port):
     assert ask(port, method, path, b"x", **forged)[0] == 403
     true = {"Cookie": cookie, "X_Xsrftoken": cookie.partition("=")[2]}
     assert ask(port, method, path, b"x", **true)[0] != 403
+
+
+@pytest.mark.parametrize(("mode", "taken"), [("viewer", False), ("full", True)])
+def test_a_server_that_shows_runs_alone_takes_no_upload_of_a_visitor(mode, taken, tmp_path):
+    with serve(tmp_path / "it", tmp_path / "runs", EMAP_MODE=mode) as port:
+        cookie = dict(ask(port, "GET", "/_stcore/health")[1])["set-cookie"].partition(";")[0]
+        true = {"Cookie": cookie, "X_Xsrftoken": cookie.partition("=")[2]}
+        true["Content_Type"] = "multipart/form-data; boundary=x"
+        body = (
+            b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\nabc\r\n--x--\r\n'
+        )
+        sock = socket.create_connection(("127.0.0.1", port))
+        with connect(f"ws://127.0.0.1:{port}/_stcore/stream", max_size=None, sock=sock) as browser:
+            wish = BackMsg()
+            wish.rerun_script.query_string = ""
+            browser.send(wish.SerializeToString())
+            said = _until_at_rest(browser)
+            session = next(m.new_session for m in said if m.WhichOneof("type") == "new_session")
+            path = f"/_stcore/upload_file/{session.initialize.session_id}/file"
+            status = ask(port, "PUT", path, body, **true)[0]
+        assert status == (204 if taken else 413)
 
 
 def test_programs_cannot_drive_the_pages_past_the_browser(port):

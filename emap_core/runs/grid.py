@@ -18,10 +18,12 @@ from scipy import special
 from zarr.codecs import Crc32cCodec
 
 from emap_core.errors import RunError, reason
-from emap_core.runs.store import array_store
+from emap_core.runs.store import array_store, entries, is_local
 
 Cells = NDArray[np.float32]
 Index = NDArray[np.intp]
+
+_LARGEST_CHUNK = 2**28
 
 Reading = Literal["logits", "centred", "probabilities"]
 """One class as it is; minus the mean over classes, which a softmax does not see; or after it."""
@@ -60,6 +62,19 @@ def open_grid(path: Path) -> zarr.Array[Any]:
     return zarr.open_array(store=array_store(path), mode="r+")
 
 
+def _check(store: zarr.Array[Any], path: Path, shape: tuple[int, ...]) -> None:
+    """Raise a ValueError for a store that `create_grid` does not make, before it is read."""
+    if store.ndim != 3 or store.shape != shape or store.dtype != np.float32:
+        raise ValueError(f"it has the shape {store.shape} of {store.dtype}; expected {shape}")
+    # Others unpack, and a few bytes can unpack to all memory.
+    if any(not isinstance(codec, Crc32cCodec) for codec in store.compressors) or store.filters:
+        raise ValueError("it is compressed")
+    if store.chunks[-1] != shape[-1] or np.prod(store.chunks, dtype=float) > _LARGEST_CHUNK:
+        raise ValueError(f"it has chunks of the shape {store.chunks}")
+    if is_local(path) and not all(entry.is_file() for entry in entries(path)):
+        raise ValueError("it holds what is not a file")
+
+
 class Grid:
     """Read access to a kept grid; texts and images are numbered in order of first appearance.
 
@@ -71,13 +86,20 @@ class Grid:
         Number of the text in each stored row; texts of like length are stored side by side.
     kept : list of int, optional
         The classes that are kept, all by default.
+    shape : tuple of int, optional
+        Of texts, images and channels, where it is known what they have to be.
     """
 
-    def __init__(self, path: Path, text_order: Index, kept: list[int] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        text_order: Index,
+        kept: list[int] | None = None,
+        shape: tuple[int, int, int] | None = None,
+    ) -> None:
         try:
-            self._store = zarr.open_array(store=array_store(path), mode="r")
-            if self._store.ndim != 3 or self._store.shape[0] != len(text_order):
-                raise ValueError(f"it has the shape {self._store.shape}")
+            self._store = zarr.open_array(store=array_store(path), mode="r", zarr_format=3)
+            _check(self._store, path, shape or (len(text_order), *self._store.shape[1:]))
         except Exception as error:
             # zarr raises whatever it runs into in metadata that were damaged.
             raise RunError(

@@ -28,7 +28,7 @@ from emap_core.inference.sampled import PairSampling, with_pair_sampling
 from emap_core.inference.subsample import Scores, spread, subsample_intervals, subsample_scores
 from emap_core.inference.unlikely_pairs import UnlikelyPairs, unlikely_pairs
 from emap_core.runs.folder import RunFolder, find_run
-from emap_core.runs.grid import Grid, Reading
+from emap_core.runs.grid import Grid, Reading, n_channels
 from emap_core.runs.sealed import read_sealed, write_sealed
 from emap_core.runs.slices import to_csv
 from emap_core.runs.store import replacing
@@ -381,7 +381,12 @@ class Run:
         if self.manifest["keep"] == "sums":
             return None
         kept = self.manifest["kept_classes"] if self.manifest["keep"] == "classes" else None
-        return Grid(self._folder.grid, self._arrays["text_order"], kept)
+        shape = (
+            self.manifest["n_texts"],
+            self.manifest["n_images"],
+            n_channels(self.manifest["n_classes"], kept),
+        )
+        return Grid(self._folder.grid, self._arrays["text_order"], kept, shape)
 
     def thumbnail(self, image: int) -> bytes:
         """Return the JPEG of a unique image, at most 256 pixels a side.

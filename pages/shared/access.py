@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection
 from typing import Literal, NoReturn
 
 import streamlit as st
+from streamlit import config
 
 from emap_core import jobs
 from emap_core.access import Policy, check_host
@@ -65,6 +67,22 @@ def require_visitor() -> None:
         st.stop()
     st.button("Sign out", icon=":material/logout:", on_click=_sign_out)
     _refuse(f"{_address() or 'This account'} is not on the list of those who may come in.")
+
+
+@functools.cache
+def _upload_limit() -> int:
+    return int(st.get_option("server.maxUploadSize"))
+
+
+def limit_uploads() -> None:
+    """Take no upload in viewer mode, whatever page it was made for.
+
+    Streamlit keeps what anybody with a session sends in memory before a page can say no.
+    """
+    as_configured = _upload_limit()
+    wanted = 0 if policy().viewer else as_configured
+    if st.get_option("server.maxUploadSize") != wanted:
+        config.set_option("server.maxUploadSize", wanted)
 
 
 def offer_sign_out() -> None:
