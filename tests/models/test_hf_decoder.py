@@ -649,3 +649,21 @@ def test_an_image_that_leaves_no_room_for_the_text_is_refused(checkpoint):
     assert scorer.score_tile(texts, image, 1).shape == (1, 1, 3)
     with pytest.raises(ModelError, match=f"tokens, and the model reads {n_tokens} before an"):
         scorer.score_tile(texts, scorer.encode_images([wide]), 1)
+
+
+@pytest.mark.parametrize("family", [llava, qwen_2, paligemma])
+def test_weights_of_16_bits_are_computed_in_float32_unless_asked(family, checkpoint, tmp_path):
+    folder, model, _ = checkpoint(family)
+    for name, dtype in (("small", torch.bfloat16), ("large", torch.float32)):
+        shutil.copytree(folder, tmp_path / name)
+        small = type(model).from_pretrained(folder, dtype=torch.bfloat16)
+        small.to(dtype).save_pretrained(tmp_path / name)
+    expected = grid_of(load_model(f"hf:{tmp_path / 'large'}", classes=ANSWERS))
+    found = load_model(f"hf:{tmp_path / 'small'}", classes=ANSWERS)
+    np.testing.assert_allclose(grid_of(found), expected, atol=1e-5)
+    asked = load_model(f"hf:{tmp_path / 'small'}", classes=ANSWERS, dtype="bfloat16")
+    rounded = grid_of(asked)
+    assert (found.dtype, asked.dtype) == (torch.float32, torch.bfloat16)
+    np.testing.assert_allclose(rounded, expected, atol=1.5)
+    assert np.abs(rounded - expected).max() > 1e-3
+    assert Scorer(asked, "cpu").has_threshold is False

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -53,3 +55,32 @@ def test_lxmert_says_what_it_reads_in_place_of_images(checkpoint):
     narrow = {"features": np.zeros((2, 5)), "boxes": np.zeros((2, 4))}
     with pytest.raises(ModelError, match=r"\(2, 5\)"):
         loaded.encode_images([narrow])
+
+
+def test_weights_of_16_bits_are_computed_in_float32_unless_asked(checkpoint, tmp_path):
+    folder, model, _ = checkpoint
+
+    def grid(name, **settings):
+        scorer = Scorer(load_model(f"hf:{tmp_path / name}", **settings), "cpu")
+        assert scorer.has_threshold is False
+        images = scorer.encode_images(regions())
+        return scorer.score_tile(scorer.encode_texts(TEXTS), images, 3), scorer.dtype
+
+    for name, dtype in (("small", torch.float16), ("large", torch.float32)):
+        shutil.copytree(folder, tmp_path / name)
+        small = type(model).from_pretrained(folder, dtype=torch.float16)
+        small.to(dtype).save_pretrained(tmp_path / name)
+    expected, _ = grid("large")
+    found, dtype = grid("small")
+    np.testing.assert_array_equal(found, expected)
+    assert dtype == "float32"
+    rounded, dtype = grid("small", dtype="float16")
+    np.testing.assert_allclose(rounded, expected, atol=0.2)
+    assert dtype == "float16" and np.abs(rounded - expected).max() > 0
+
+
+def test_texts_that_are_cut_are_counted(checkpoint):
+    loaded = load_model(f"hf:{checkpoint[0]}")
+    limit = loaded._tokens.limit
+    (note,) = loaded.notes(["cat " * (limit - 2), "cat " * (limit - 1), "blue"])
+    assert note.startswith(f"1 of 3 different texts is longer than the {limit} tokens")

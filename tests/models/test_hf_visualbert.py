@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -92,3 +94,31 @@ def test_a_visualbert_that_the_library_cannot_run_is_refused(tmp_path):
     folder, _, _ = save(tmp_path, HEADS[0], bypass_transformer=True)
     with pytest.raises(SpecError, match="bypass_transformer"):
         load_model(f"hf:{folder}")
+
+
+def test_weights_of_16_bits_are_computed_in_float32_unless_asked(checkpoint, tmp_path):
+    folder, model, _ = checkpoint
+
+    def grid(name, **settings):
+        scorer = Scorer(load_model(f"hf:{tmp_path / name}", **settings), "cpu")
+        assert scorer.has_threshold is False
+        images = scorer.encode_images(regions())
+        return scorer.score_tile(scorer.encode_texts(TEXTS), images, 3), scorer.dtype
+
+    for name, dtype in (("small", torch.float16), ("large", torch.float32)):
+        shutil.copytree(folder, tmp_path / name)
+        small = type(model).from_pretrained(folder, dtype=torch.float16)
+        small.to(dtype).save_pretrained(tmp_path / name)
+    expected, _ = grid("large")
+    found, dtype = grid("small")
+    np.testing.assert_array_equal(found, expected)
+    assert dtype == "float32"
+    rounded, dtype = grid("small", dtype="float16")
+    np.testing.assert_allclose(rounded, expected, atol=0.05)
+    assert dtype == "float16" and np.abs(rounded - expected).max() > 0
+
+
+def test_texts_that_are_cut_are_counted(checkpoint):
+    loaded = load_model(f"hf:{checkpoint[0]}")
+    (note,) = loaded.notes(["cat " * 510, "cat " * 511, "blue"])
+    assert note.startswith("1 of 3 different texts is longer than the 512 tokens")
