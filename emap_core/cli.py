@@ -43,6 +43,10 @@ _RUN_SETTINGS: dict[str, dict[str, Any]] = {
     },
     "--repeats": {"type": int, "metavar": "R", "help": "subsample: how many; 10 by default"},
     "--seed": {"type": int, "help": "of samples, resamples and --limit"},
+    "--output": {
+        "choices": ("logits", "log_probabilities", "probabilities"),
+        "help": "what the model returns, where it does not say so itself",
+    },
     "--space": {"help": "logits (default), log_probabilities or probabilities"},
     "--keep": {"choices": ("auto", "grid", "sums"), "help": "auto keeps the grid while it fits"},
     "--keep-classes": {
@@ -161,6 +165,9 @@ def _parser() -> argparse.ArgumentParser:
 
     plan = commands.add_parser("plan", help="say what a run would cost, as JSON")
     _add_work(plan)
+    plan.add_argument(
+        "--images", action="store_true", help="with small pictures of the first examples, in base64"
+    )
     plan.set_defaults(command=_plan)
 
     show = commands.add_parser("show", help="print the table of a run")
@@ -224,6 +231,12 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
         help="a training split: linear baselines on encoded texts, images and both",
     )
     parser.add_argument("--metric", action="append", default=[], metavar="NAME")
+    parser.add_argument(
+        "--allow-noise",
+        action="store_true",
+        help="go on with a model that says something else of the same pair each time; the share of "
+        "noise is told beside the result",
+    )
     for flag, options in _RUN_SETTINGS.items():
         parser.add_argument(flag, **options)
 
@@ -245,6 +258,8 @@ def _work(arguments: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
         for flag in _RUN_SETTINGS
         if (value := getattr(arguments, (name := flag[2:].replace("-", "_")))) is not None
     }
+    if arguments.allow_noise:
+        settings["allow_noise"] = True
     if arguments.metric:
         settings["metrics"] = tuple(arguments.metric)
     settings["data_args"] = data_args
@@ -318,7 +333,10 @@ def _part(given: str) -> tuple[int, int]:
 
 def _merge(arguments: argparse.Namespace) -> None:
     from emap_core.engine import merge_parts
+    from emap_core.runs.store import location
+    from emap_core.runs.target import check_folder_target
 
+    check_folder_target(location(arguments.out), "run folder")
     _print_run(merge_parts(arguments.parts, arguments.out))
 
 
@@ -326,12 +344,19 @@ def _plan(arguments: argparse.Namespace) -> None:
     from emap_core.engine import estimate
 
     model, dataset, settings = _work(arguments)
-    print(json.dumps(dataclasses.asdict(estimate(model, dataset, **settings))))
+    found = dataclasses.asdict(estimate(model, dataset, **settings))
+    if not arguments.images:
+        for one in found["previews"]:
+            one["image"] = None
+    print(json.dumps(found))
 
 
 def _show(arguments: argparse.Namespace) -> None:
     from emap_core.runs import Run
+    from emap_core.runs.target import check_file_target
 
+    if arguments.csv:
+        check_file_target(Path(arguments.csv), "table")
     run = Run.load(arguments.run)
     if arguments.json:
         print(json.dumps(run.record(arguments.margin), allow_nan=False))
@@ -373,8 +398,11 @@ def _report(arguments: argparse.Namespace) -> None:
     from emap_core.figures import theme_named
     from emap_core.report import write_report
     from emap_core.runs import Run
+    from emap_core.runs.target import check_file_target
 
-    run, path = Run.load(arguments.run), Path(arguments.out)
+    path = Path(arguments.out)
+    check_file_target(path, "report")
+    run = Run.load(arguments.run)
     write_report(run, path, theme_named(arguments.theme), arguments.margin)
     print(arguments.out)
 
@@ -384,7 +412,9 @@ def _figures(arguments: argparse.Namespace) -> None:
     from emap_core.run_charts import run_charts
     from emap_core.runs import Run
     from emap_core.runs.store import replacing
+    from emap_core.runs.target import check_folder_target
 
+    check_folder_target(Path(arguments.out), "folder of figures")
     for name, draw in run_charts(Run.load(arguments.run)).items():
         path = Path(arguments.out) / f"{name}.{arguments.form}"
         drawn = picture(draw(), arguments.form)

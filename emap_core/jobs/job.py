@@ -229,6 +229,8 @@ def _launch(
     arguments = [sys.executable, "-m", "emap_core", command, *work.arguments()]
     if command == "run":
         arguments += ["--progress=json", "--queue"]
+    else:
+        arguments += ["--images"]
     roots = {} if image_roots is None else {"EMAP_ROOTS": os.pathsep.join(map(str, image_roots))}
     paths = [str(_HOUSE), *filter(None, [os.environ.get("PYTHONPATH")])]
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:

@@ -18,7 +18,7 @@ class Work:
         Specs.
     settings : dict
         Flags of ``python -m emap_core run`` without their dashes: ``limit``, ``keep``, …;
-        None leaves one out, a list gives it several times.
+        None leaves one out, True gives it without a value, a list gives it several times.
     """
 
     model: str
@@ -39,5 +39,7 @@ class Work:
         for name, value in sorted(self.settings.items()):
             several = value if isinstance(value, list | tuple) else [value]
             flag = f"--{name.replace('_', '-')}"
-            found += [f"{flag}={one}" for one in several if one is not None]
+            found += [
+                flag if one is True else f"{flag}={one}" for one in several if one is not None
+            ]
         return found
