@@ -36,6 +36,12 @@ UNKNOWN = {
     "wrong": "They count as not right",
     "skip": "Their examples are left out",
 }
+RETURNS = {
+    None: "what it says itself, else logits",
+    "logits": "logits",
+    "log_probabilities": "log-probabilities",
+    "probabilities": "probabilities",
+}
 KEPT = {"grid": "the whole grid", "classes": "the grid of some classes", "sums": "sums only"}
 
 
@@ -44,7 +50,8 @@ def main() -> None:
     followed = _followed()
     at_work = [job for job in jobs.list_jobs() if job.command == "run" and job.alive]
     shared.header("What will it cost, how far is it?", _answer(followed))
-    if followed is not None:
+    here = followed is not None and _was_started_here(followed) and _why_not() is None
+    if followed is not None and not here:
         _followed_job(followed)
     others = [job for job in at_work if followed is None or job.id != followed.id]
     if others:
@@ -57,7 +64,12 @@ def main() -> None:
     st.subheader("A new run", anchor=False)
     work = _form()
     plan = _plan_of(work)
-    _cost(work, plan)
+    _cost(work, plan, followed if here else None)
+
+
+def _was_started_here(job: Job) -> bool:
+    """Say whether the person has just pressed a button of this page to start the job."""
+    return job.work is not None and job.work.key == st.session_state.get("run-started")
 
 
 def _why_not() -> str | None:
@@ -316,6 +328,22 @@ def _settings() -> dict[str, Any]:
         **kept,
     )
     settings["unknown_labels"] = None if unknown == "error" else unknown
+    settings["output"] = second.selectbox(
+        BOXES["output"],
+        list(RETURNS),
+        format_func=RETURNS.__getitem__,
+        key="run-output",
+        help="Outputs that look like probabilities are refused until it is said.",
+        **kept,
+    )
+    noisy = third.checkbox(
+        BOXES["allow_noise"],
+        key="run-allow-noise",
+        help="One that says something else of the same pair each time. The noise is counted as "
+        "interaction; its share is told beside the result.",
+        **kept,
+    )
+    settings["allow_noise"] = True if noisy else None
     for side, what in ((first, "model"), (second, "data")):
         typed = side.text_area(
             TYPED[what],
@@ -345,7 +373,8 @@ def _plan_of(work: Work) -> Job | None:
     return jobs.follow(job_id)
 
 
-def _cost(work: Work, plan: Job | None) -> None:
+def _cost(work: Work, plan: Job | None, started: Job | None) -> None:
+    """Draw what the work costs and the button that starts it, or how far it is in its place."""
     if plan is not None and plan.alive:
         _wait(plan)
         return
@@ -372,6 +401,10 @@ def _cost(work: Work, plan: Job | None) -> None:
             "off",
             delta_arrow="off",
         )
+    if started is not None:
+        _followed_job(started)
+        if started.work is not None and started.work.key == work.key:
+            return
     row = st.container(horizontal=True)
     if found:
         row.button(
@@ -430,6 +463,7 @@ def _plan(work: Work) -> None:
 def _start(work: Work) -> None:
     try:
         st.session_state["run-job"] = shared.start(work).id
+        st.session_state["run-started"] = work.key
     except EmapError as error:
         st.error(shared.plain(error), icon=":material/error:")
 

@@ -290,3 +290,53 @@ def test_the_readme_names_specs_and_flags_that_there_are(line):
     for spec, loaders in ((found.model, models.LOADERS), (found.data, datasets.LOADERS)):
         prefix = spec.partition(":")[0]
         assert prefix in loaders or prefix.startswith("my_package.")
+
+
+def test_a_plan_prints_pictures_only_where_they_are_asked_for(capsys):
+    work = ["plan", "--model", "demo:concat", "--data", "demo:easy-vqa", "--limit", "20"]
+    assert main(work) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert [one["image"] for one in plain["previews"]] == [None] * 4
+    assert main([*work, "--images"]) == 0
+    assert all(one["image"] for one in json.loads(capsys.readouterr().out)["previews"])
+
+
+def test_what_a_model_returns_is_said_on_the_terminal(tmp_path, monkeypatch, capsys):
+    (tmp_path / "rows_of_softmax.py").write_text(
+        "from emap_core import load_model\n"
+        "def load():\n"
+        "    model = load_model('demo:concat')\n"
+        "    def scores(texts, images):\n"
+        "        found = model.score(model.encode_texts(texts), model.encode_images(images))\n"
+        "        return found.softmax(1)\n"
+        "    scores.classes = model.classes\n"
+        "    return scores\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    work = ["run", "--model", "rows_of_softmax:load", "--data", "demo:easy-vqa", "--limit", "20"]
+    work += ["--out", str(tmp_path / "run"), "--n-resamples", "50"]
+    assert main(work) == 2
+    said = capsys.readouterr().err
+    assert "set --output probabilities or, if these are logits, --output logits" in said
+    assert not (tmp_path / "run").exists()
+    assert main([*work, "--output", "probabilities", "--allow-noise"]) == 0
+    assert "Noise makes up about 0% of the variance" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["show", "RUN", "--csv", "FOLDER"],
+        ["show", "RUN", "--csv", "FILE/table.csv"],
+        ["report", "RUN", "--out", "FOLDER"],
+        ["figures", "RUN", "--out", "FILE/figures"],
+        ["merge", "RUN", "--out", "FILE/merged"],
+    ],
+)
+def test_what_cannot_be_written_is_said_before_a_run_is_read(command, tmp_path, capsys):
+    (tmp_path / "FILE").write_text("")
+    (tmp_path / "FOLDER").mkdir()
+    places = ("FILE", "FOLDER")
+    given = [str(tmp_path / one) if one.startswith(places) else one for one in command]
+    assert main(given) == 2
+    assert "cannot be written" in capsys.readouterr().err

@@ -84,6 +84,41 @@ def test_parts_that_do_not_fit_together_are_refused(store):
         emap.merge_parts([one, whole.path], store / "again")
 
 
+def test_a_merged_run_is_the_finished_run_of_its_work(store):
+    parts = [part(i, 2, store) for i in (1, 2)]
+    merged = emap.merge_parts(parts, store / "merged")
+    model = Staged()
+    again = emap.compute(model, make_examples(), out=store / "merged", batch_size=20)
+    assert (again.path, model.pairs_scored) == (merged.path, 0)
+    assert again.manifest["settings"]["part"] is None
+    with pytest.raises(RunError, match="is finished and whole"):
+        emap.compute_part(Staged(), make_examples(), (1, 2), out=store / "merged", batch_size=20)
+
+
+def test_a_part_decodes_only_the_images_that_it_scores(store):
+    class Counting(list):
+        def __init__(self, items):
+            super().__init__(items)
+            self.opened = set()
+
+        def __getitem__(self, index):
+            self.opened.add(index)
+            return super().__getitem__(index)
+
+    texts = [f"text {i % 4}" for i in range(1000)]
+    parts, opened = [], []
+    for i in (1, 2, 3, 4):
+        data = make_examples(n=1000, n_texts=4, n_images=500, texts=texts, fingerprint="known")
+        counting = Counting(data.images)
+        data.images = counting
+        parts.append(part(i, 4, store, data, keep="sums"))
+        opened.append(len(counting.opened))
+    # A quarter of 500, and the rest of the chunks of 64 at either end.
+    assert max(opened) <= 125 + 2 * 64
+    merged = emap.merge_parts(parts, store / "merged")
+    assert [merged.thumbnail(image) for image in (0, 250, 499)]
+
+
 def test_a_torn_tile_is_named(store):
     parts = [part(i, 2, store) for i in (1, 2)]
     tile = sorted((parts[0] / "tiles").glob("*.npz"))[1]

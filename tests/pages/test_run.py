@@ -61,7 +61,11 @@ def test_cost_first_then_start_then_the_way_to_the_overview(open_page, words, no
     assert not list(no_runs.glob("*/run.json")), "nothing is computed before it is started"
 
     button(app, "Start").click().run()
+    assert not has_button("Start")(app)
     until(app, lambda app: "finished" in words(app))
+    # Where the button was that the person has just pressed, not above what they look at.
+    said = words(app)
+    assert said.index("The first of 50 examples") < said.index("This run is finished")
     (run,) = no_runs.glob("*/run.json")
     assert app.query_params["run"] == run.parent.name
     assert len(Run.load(run.parent).kept_classes) == 3
