@@ -42,6 +42,7 @@ BOXES = {
     "skip_bad": "Leave out rows with something wrong",
     "unknown_labels": "Labels that are not classes of the model",
     "limit": "At most so many examples",
+    "density": "Count unlikely pairs less, too",
     "output": "What the model returns",
     "allow_noise": "Go on with a noisy model",
 }

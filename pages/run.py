@@ -303,6 +303,14 @@ def _settings() -> dict[str, Any]:
         "keep": {"auto": None, "classes": "grid"}.get(keep, keep),
         "method": None if method == "exact" else method,
     }
+    if method == "exact" and third.checkbox(
+        "Count unlikely pairs less, too",
+        key="run-density",
+        help="Say whether the verdict depends on recombinations that hardly occur, as far as the "
+        "model’s encodings tell. Needs a model with encoders, labels, and the grid on disk.",
+        **kept,
+    ):
+        settings["density"] = "encodings"
     if keep == "classes":
         settings["keep_classes"] = third.number_input(
             "Classes whose grid is kept", min_value=1, value=10, key="run-keep-classes", **kept

@@ -46,7 +46,7 @@ class KnownGap:
         self._gap, self._labels, self._task, self._population = gap, labels, task, population
         alone = self._difference(scores)
         wider = (gap.high - gap.low) / (alone.high - alone.low) if alone.high > alone.low else nan
-        self._wider = max(wider, 1.0) if isfinite(wider) else 1.0
+        self._wider = wider if isfinite(wider) else 1.0
 
     def of(self, scores: ScorePair, how: str) -> Gap:
         """Return the gap between other scores; `how` says in words what is special about them."""

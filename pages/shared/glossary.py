@@ -60,6 +60,16 @@ TERMS = {
         "together. It may be a pair that the model never saw and that makes no sense, and the "
         "averages include it all the same."
     ),
+    "unlikely pairs": (
+        "Recombinations of a kind that hardly occurs in the data, as far as the model’s encodings "
+        "tell; the gap is computed again with such pairs counting less. It is not a proof that the "
+        "other pairs make sense."
+    ),
+    "gap on the best scale": (
+        "The gap in log loss and the like after a temperature and offsets have put the model and "
+        "its EMAP on the scale that suits the labels best, so that a difference in spread does "
+        "not count. It is not the score of the model as it is."
+    ),
     "variance shares": (
         "How much of the movement of the model’s outputs over all recombinations text, image and "
         "interaction carry. They are not shares of accuracy: a small interaction can decide many "

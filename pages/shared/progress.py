@@ -66,6 +66,9 @@ def headline(job: Job) -> str:
         return "In the queue: another run uses the device."
     if event.get("event") == "encoding":
         return f"Encoding {event['what']}: {event['done'] / event['total']:.0%}"
+    if event.get("event") in ("baselines", "density"):
+        message = str(event.get("message", ""))
+        return f"{message[:1].upper()}{message[1:]} …"
     if "pairs_done" not in event:
         return f"About to score {event.get('pairs_total', 0):,} pairs …"
     left = event.get("seconds_left")

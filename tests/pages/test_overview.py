@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from samples import as_callable, make_examples
+from samples import Staged, as_callable, make_examples
 
 import emap_core as emap
+from emap_core.run_asides import asides
 
 
 @pytest.fixture
@@ -158,3 +159,22 @@ def test_every_interval_says_for_whom_it_holds(open_page, words, runs_with_one):
     population = runs_with_one.intervals().population
     # Below the verdict, under the table, at the shares and at the kinds.
     assert words(app).count(population) >= 4
+
+
+def test_what_a_run_answers_beside_its_table_is_folded_away_below_it(
+    open_page, words, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
+    run = emap.compute(
+        Staged(), make_examples(), density="encodings", n_resamples=60, out=tmp_path / "run"
+    )
+    app = open_page("overview", run=run.id)
+    said, shown = words(app), tables(app)
+    folded = {expander.label for expander in app.expander if not expander.proto.expanded}
+    for aside in asides(run):
+        assert aside.question in folded
+        assert aside.answer in said
+        assert aside.note in said
+        for column, cells in aside.columns.items():
+            assert column in shown
+            assert all(cell.replace("[", "\\[") in shown or cell in shown for cell in cells)
