@@ -25,6 +25,7 @@ from emap_core.figures import comparison, gap_dumbbell
 from emap_core.figures.style import bracket, change, measured, number
 from emap_core.figures.visible import visible_table
 from emap_core.inference import metric
+from emap_core.inference.verdict import IN_WORDS
 from emap_core.runs import Run
 from emap_core.runs.slices import safe_csv
 from pages import shared
@@ -152,6 +153,15 @@ def _show_scores(
         f"{_populations(runs)}; the next column has limits that hold the differences of all runs "
         "at once (Bonferroni). p of no difference is adjusted for the number of runs (Holm), and "
         "measurably means that this p is below 0.05."
+    )
+    verdicts = (
+        f"{label}: {IN_WORDS[kind]}"
+        for label, kind in zip(names, table[f"{name}_verdict"], strict=True)
+    )
+    st.caption(
+        shared.plain(
+            f"The verdict of each run alone, by {which.label}: " + "; ".join(verdicts) + "."
+        )
     )
     if same_data(runs):
         _show_seeds(runs, name)

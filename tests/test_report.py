@@ -148,7 +148,7 @@ def test_a_dark_report_is_dark_all_through(run, tmp_path, capsys):
     assert "color-scheme: only light" in report_html(run)
 
 
-def test_with_one_image_for_all_texts_nothing_is_claimed(tmp_path):
+def test_with_one_image_for_all_texts_nothing_is_claimed(one_item_allowed, tmp_path):
     run = emap.compute(
         Staged(), make_examples(n_images=1), out=tmp_path / "one", fingerprint="one image"
     )

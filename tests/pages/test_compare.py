@@ -4,6 +4,7 @@ import pytest
 
 import emap_core as emap
 from emap_core.comparing import paired_gap
+from emap_core.inference.verdict import IN_WORDS
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,8 @@ def test_runs_on_the_same_data_stand_side_by_side(open_page, words, runs_with_tw
     assert set(table.model) == {"concat", "additive"}
     of_additive = table[table.model == "additive"].iloc[0]
     assert of_additive["accuracy, difference"].startswith("0.0 points")
+    assert f"additive: {IN_WORDS['equivalent']}" in said
+    assert f"concat: {IN_WORDS[concat.verdict().kind]}" in said
     assert "Where the two differ" in said
     assert f"Of {len(concat.ids)} examples" in said
 

@@ -85,7 +85,9 @@ def test_labels_of_one_class_and_sums_alone_say_what_they_lack(open_page, words,
     assert "Only sums were kept" in words(examples)
 
 
-def test_one_output_and_one_image_still_make_a_page(open_page, words, tmp_path, monkeypatch):
+def test_one_output_and_one_image_still_make_a_page(
+    open_page, words, tmp_path, monkeypatch, one_item_allowed
+):
     monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
     data = make_examples(12, n_texts=12, n_images=1, labels=[0, 1] * 6, task="binary")
     run = emap.compute(lambda t, v: as_callable(t, v)[:, :1] - 1, data, out=tmp_path / "one")
