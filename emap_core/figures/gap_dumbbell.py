@@ -48,7 +48,7 @@ def gap_dumbbell(gaps: Mapping[str, Gap], *, title: str = "", theme: Theme = LIG
     apply_style(figure, theme, height=height, dragmode=False, margin={"r": 12})
     for place, panel in enumerate(panels, start=1):
         _draw(figure, table.loc[panel], place, title, theme)
-    return Chart(figure, _message(table), table)
+    return Chart(figure, _message(table), table.drop(columns=["least", "most"]))
 
 
 _COLUMNS = [
@@ -64,6 +64,8 @@ _COLUMNS = [
     "n_examples",
     "population",
     "higher_is_better",
+    "least",
+    "most",
 ]
 
 
@@ -82,6 +84,7 @@ def _row(name: str, gap: Gap) -> list[object]:
         gap.n_examples,
         gap.population,
         known.higher_is_better,
+        *known.range,
     ]
 
 
@@ -101,7 +104,10 @@ def _draw(figure: go.Figure, rows: pd.DataFrame, place: int, title: str, theme: 
     # A metric to be made small moves the other way when the difference grows.
     sign = np.where(rows.higher_is_better, 1.0, -1.0)
     ends = [scale * sign * rows[side].to_numpy() for side in ("low", "high")]
-    lows, highs = full - np.maximum(*ends), full - np.minimum(*ends)
+    # The bar ends where the metric does; its numbers stand beside it.
+    least, most = scale * rows.least.to_numpy(), scale * rows.most.to_numpy()
+    lows = np.clip(full - np.maximum(*ends), least, most)
+    highs = np.clip(full - np.minimum(*ends), least, most)
     where = {"row": place, "col": 1}
     figure.add_trace(
         go.Scatter(

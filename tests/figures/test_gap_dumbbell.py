@@ -94,3 +94,11 @@ def test_a_difference_of_rounding_alone_does_not_fill_the_axis():
     low, high = gap_dumbbell({"additive": gap}).figure.layout.xaxis.range
     assert low < 0.2 < high
     assert high - low > 1e-4
+
+
+def test_no_bar_leaves_the_range_of_its_metric():
+    gap = _gap(full=1.0, projected=1.0, low=-0.55, high=0.55)
+    figure = gap_dumbbell({"circle": gap}).figure
+    bar = next(trace for trace in figure.data if trace.name == "interval of the difference")
+    np.testing.assert_allclose([x for x in bar.x if x is not None], [45.0, 100.0])
+    assert figure.layout.xaxis.range[1] < 105
