@@ -26,7 +26,7 @@ _LEVEL = 0.95
 _NEAR = 0.25
 # How far off the simulated bias was, at most, in units of what error does to the metric, on the
 # populations of `benchmarks.sampled`.
-_UNKNOWN = 0.25
+_UNKNOWN = 0.5
 
 
 @dataclass(frozen=True)

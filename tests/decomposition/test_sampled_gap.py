@@ -56,6 +56,28 @@ def test_a_squared_error_is_corrected_without_bias(many):
         assert _off([g.uncorrected for g in gaps], truth) > 4
 
 
+def test_the_bias_that_no_straight_line_follows_is_stated(many):
+    exact, fits = many[0], many[1][:12]
+    target = exact.emap_leave_one_out
+
+    def error(scores):
+        # It grows with the variance of the noise and with its square.
+        return float(np.mean((scores - target) ** 4))
+
+    truth = error(exact.logits) - error(target)
+    gaps = [sampled_gap(f, error) for f in fits]
+    errors = np.array([gap.difference - truth for gap in gaps])
+    stated = np.mean([gap.bias for gap in gaps])
+    known = np.sqrt(np.mean([gap.bias_standard_error**2 for gap in gaps]))
+    assert abs(stated - errors.mean()) < 2 * known
+    # The bias is there.
+    assert errors.mean() > 3 * errors.std(ddof=1) / np.sqrt(len(errors))
+    assert stated > 0
+    for gap in gaps:
+        reach = (gap.high - gap.low) / 2
+        np.testing.assert_allclose(reach, np.hypot(gap.standard_error, gap.bias) * 2.131, rtol=1e-3)
+
+
 def test_standard_errors_are_as_large_as_the_errors(many):
     exact, fits = many
     for name in ("text", "image"):
