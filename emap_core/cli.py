@@ -68,7 +68,7 @@ _RUN_SETTINGS: dict[str, dict[str, Any]] = {
     "--n-resamples": {
         "type": int,
         "metavar": "B",
-        "help": "for intervals, in all; 1,000 by default",
+        "help": "for intervals, in all; 400 by default",
     },
     "--unknown-labels": {
         "choices": UNKNOWN_LABELS,

@@ -174,7 +174,7 @@ def compute(
         What is resampled for intervals: whole texts and whole images where they repeat, unless
         told otherwise.
     n_resamples : int
-        1,000 by default.
+        400 by default, shared out where both texts and images are drawn.
     density : {"off", "encodings"}
         Exact method with the grid kept: estimate from the encodings how likely each pair is, so
         that the run can say what changes where unlikely pairs count for less.

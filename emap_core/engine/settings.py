@@ -11,7 +11,7 @@ from typing import Any, Literal
 from emap_core.engine.evaluate import PRECISIONS
 from emap_core.engine.space import SPACES
 from emap_core.errors import SettingError
-from emap_core.inference.population import CLUSTERS, Cluster
+from emap_core.inference.population import CLUSTERS, N_RESAMPLES, Cluster
 from emap_core.models.base import OUTPUTS, Output
 from emap_core.options import UNKNOWN_LABELS, UnknownLabels, option
 from emap_core.runs.labels import checked_name
@@ -61,7 +61,7 @@ class Settings:
     cpus_per_worker: int = 1
     metrics: tuple[str, ...] = ()
     cluster: Cluster = "auto"
-    n_resamples: int = 1000
+    n_resamples: int = N_RESAMPLES
     density: str = "off"
     fingerprint: str | None = None
     unknown_labels: UnknownLabels = "error"

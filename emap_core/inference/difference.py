@@ -20,7 +20,7 @@ from emap_core.inference.limits import (
     variance_of,
 )
 from emap_core.inference.metrics import Metric, check, evaluate_scored, evaluate_shuffled, metric
-from emap_core.inference.population import Cluster, Population, population_of
+from emap_core.inference.population import N_RESAMPLES, Cluster, Population, population_of
 from emap_core.inference.resampling import reproject
 from emap_core.inference.scores import Array, Scored, Space, Task
 
@@ -68,7 +68,7 @@ def paired_difference(
     space: Space,
     population: Population,
     *,
-    n_resamples: int = 1000,
+    n_resamples: int = N_RESAMPLES,
     seed: int = 0,
     confidence: float = CONFIDENCE,
 ) -> Estimate:
@@ -125,7 +125,7 @@ def gap_difference(
     projection: Projection = "emap_leave_one_out",
     grids: tuple[Any, Any] | None = None,
     cluster: Cluster = "auto",
-    n_resamples: int = 1000,
+    n_resamples: int = N_RESAMPLES,
     seed: int = 0,
 ) -> GapDifference:
     """Return the difference of two models' gaps, paired by example.

@@ -27,7 +27,7 @@ from emap_core.inference.metrics import (
     evaluate_shuffled,
     metric,
 )
-from emap_core.inference.population import Cluster, Units, population_of
+from emap_core.inference.population import N_RESAMPLES, Cluster, Units, population_of
 from emap_core.inference.resampling import Reprojection, reproject
 from emap_core.inference.scores import Array, Scored, Space, Task
 from emap_core.inference.table import PROJECTIONS, best_constant, projections
@@ -52,7 +52,7 @@ def intervals(
     grid: Any = None,
     centred: bool = False,
     cluster: Cluster = "auto",
-    n_resamples: int = 1000,
+    n_resamples: int = N_RESAMPLES,
     seed: int = 0,
     baselines: Mapping[str, Array] | None = None,
 ) -> Intervals:

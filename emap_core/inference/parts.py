@@ -10,7 +10,7 @@ from emap_core.inference.difference import paired_difference
 from emap_core.inference.gap import Gap, Projection
 from emap_core.inference.limits import CONFIDENCE, Estimate
 from emap_core.inference.metrics import Scored, Space, Task, check, evaluate_scored, metric
-from emap_core.inference.population import Cluster, population_of_items
+from emap_core.inference.population import N_RESAMPLES, Cluster, population_of_items
 from emap_core.inference.table import projections
 
 
@@ -24,7 +24,7 @@ def part_gap(
     *,
     projection: Projection = "emap_leave_one_out",
     cluster: Cluster = "auto",
-    n_resamples: int = 1000,
+    n_resamples: int = N_RESAMPLES,
     seed: int = 0,
     confidence: float = CONFIDENCE,
     tested: bool = False,

@@ -23,6 +23,9 @@ from emap_core.inference.scores import Array
 Cluster = Literal["auto", "none", "image", "text", "both"]
 CLUSTERS = ("auto", "none", "image", "text", "both")
 
+N_RESAMPLES = 400
+"""In all, shared out where there are several ways to draw: a variance needs no thousands."""
+
 _ELEMENTS_OF_WEIGHTS = 2**23
 
 

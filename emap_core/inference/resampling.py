@@ -148,7 +148,8 @@ def _scores(
     logits = decomposition.logits - decomposition.mean
     mean = np.einsum("bu,buc->bc", p, text_mean)[:, None]
     text, image = text_mean[:, decomposition.text_index], image_mean[:, decomposition.image_index]
-    plain = text + image - mean
+    plain = text + image
+    plain -= mean
     # r⁻ + c⁻ − μ⁻ comes down to the plain projection without its share of the own cell.
     of_cell = own_text + own_image - own_text * own_image
     scores = {
@@ -169,8 +170,9 @@ def _scores(
 
 
 def _leave_out(values: Array, own: Array, logits: Array) -> Array:
-    rest = 1.0 - own
-    if (rest > _NOTHING_LEFT).all():
-        return np.asarray((values - own * logits) / rest)
-    left = rest > _NOTHING_LEFT
-    return np.where(left, (values - own * logits) / np.where(left, rest, 1.0), values)
+    # In place, since these arrays are the largest of all and little is computed with each.
+    left = 1.0 - own > _NOTHING_LEFT
+    result = np.where(left, own, 0.0) * logits
+    np.subtract(values, result, out=result)
+    result /= np.where(left, 1.0 - own, 1.0)
+    return np.asarray(result)

@@ -42,7 +42,7 @@ def test_the_verdict_with_its_interval_stands_first_and_the_table_has_every_row(
     accuracy = runs_with_one.table().loc["emap_leave_one_out", "accuracy"]
     assert f"{100 * accuracy:.1f}% [" in table
     assert "; p = " in table
-    assert "1,000 of whole texts" in table
+    assert "400 of whole texts" in table
     assert "for new texts and new images" in table
 
 
