@@ -17,6 +17,7 @@ from emap_core.inference.limits import (
     Estimate,
     estimate,
     paired_estimate,
+    third_moment_of,
     variance_of,
 )
 from emap_core.inference.metrics import Metric, check, evaluate_scored, evaluate_shuffled, metric
@@ -103,15 +104,17 @@ def paired_difference(
 
     rng = np.random.default_rng(seed)
     each = population.share_out(n_resamples)
-    variances = [
-        variance_of(
-            np.concatenate([differences(weights) for weights in units.resamples(each, rng)]),
-            units.size,
-        )
+    replicates = [
+        np.concatenate([differences(weights) for weights in units.resamples(each, rng)])
         for units in population.draws
     ]
+    drawn = zip(replicates, population.draws, strict=True)
+    variances = [variance_of(values, units.size) for values, units in drawn]
+    thirds = [third_moment_of(values) for values in replicates]
     value = float(differences(np.ones((1, len(pair[0].labels))))[0])
-    return paired_estimate(which, value, pair[0], pair[1], variances, population, confidence)
+    return paired_estimate(
+        which, value, pair[0], pair[1], variances, population, confidence, thirds=thirds
+    )
 
 
 def gap_difference(
@@ -160,7 +163,7 @@ def gap_difference(
     sides = [_Side(d, np.asarray(labels), task, space, which, projection) for d in (first, second)]
     rng = np.random.default_rng(seed)
     each = population.share_out(n_resamples)
-    variances = []
+    variances, thirds = [], []
     for units in population.draws:
         replicates, flips = [], []
         for weights in units.resamples(each, rng):
@@ -174,9 +177,10 @@ def gap_difference(
                     flips.append(float(np.var(mixed, ddof=1)))
         counted_twice = float(np.mean(flips)) if flips else 0.0
         variances.append(variance_of(np.concatenate(replicates), units.size, counted_twice))
+        thirds.append(third_moment_of(np.concatenate(replicates)))
     ones = np.ones((1, len(first.logits)))
     gaps = [float(side.gaps(ones, side.projected)[0]) for side in sides]
-    found = estimate(gaps[0] - gaps[1], variances, population)
+    found = estimate(gaps[0] - gaps[1], variances, population, thirds=thirds)
     how = "both projections computed anew" if grids is not None else "of the scores alone"
     return GapDifference(
         metric=name,

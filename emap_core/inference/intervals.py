@@ -17,6 +17,7 @@ from emap_core.inference.limits import (
     estimate,
     paired_estimate,
     share_estimate,
+    third_moment_of,
     variance_of,
 )
 from emap_core.inference.metrics import (
@@ -268,28 +269,39 @@ class _Summary:
     def _row(self, which: Metric, row: str) -> Interval:
         population = self.sample.population
         value, values = self.sample.value(which, row), self.sample.scored[row].values(which)
-        variances = [r.variance(r.of(which.name, row), which.name, row) for r in self.found]
+        replicates = [r.of(which.name, row) for r in self.found]
+        variances = self._variances(which, row, replicates)
         if which.unit == "points" and values is not None and np.isfinite(value):
             return share_estimate(values, population.variance(variances), population)
         # Errors, the metrics of which less is better, end at 0.
         lowest = -np.inf if which.higher_is_better else 0.0
         bounds = (0.0, 1.0) if which.unit == "points" else (lowest, np.inf)
-        return estimate(value, variances, population).interval(bounds)
+        thirds = [third_moment_of(values) for values in replicates]
+        return estimate(value, variances, population, thirds=thirds).interval(bounds)
+
+    def _variances(self, which: Metric, row: str, replicates: list[Array]) -> list[float]:
+        drawn = zip(self.found, replicates, strict=True)
+        return [r.variance(values, which.name, row) for r, values in drawn]
 
     def _gap(self, which: Metric, row: Projection) -> Gap:
         sample, population = self.sample, self.sample.population
         sign = 1.0 if which.higher_is_better else -1.0
         full, projected = sample.value(which, "full"), sample.value(which, row)
         gap = sign * (full - projected)
-        variances = [
-            r.variance(r.of(which.name, "full") - r.of(which.name, row), which.name, row)
-            for r in self.found
-        ]
+        replicates = [sign * (r.of(which.name, "full") - r.of(which.name, row)) for r in self.found]
+        variances = self._variances(which, row, replicates)
         if self._is_additive():
             found = estimate(gap, variances, population)
         else:
             sides = sample.scored["full"], sample.scored[row]
-            found = paired_estimate(which, gap, *sides, variances, population)
+            found = paired_estimate(
+                which,
+                gap,
+                *sides,
+                variances,
+                population,
+                thirds=[third_moment_of(values) for values in replicates],
+            )
         return Gap(
             metric=which.name,
             projection=row,

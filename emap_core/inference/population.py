@@ -117,6 +117,13 @@ class Population:
         texts, images, pairs = of_draws
         return max(texts + images - pairs, texts, images)
 
+    def third_moment(self, of_draws: Sequence[float]) -> float:
+        """Return the third central moment that those of `draws`, in their order, come to."""
+        if len(of_draws) == 1:
+            return of_draws[0]
+        texts, images, pairs = of_draws
+        return texts + images - pairs
+
     def fewest(self, chosen: NDArray[np.bool_]) -> int:
         """Return in how many units the chosen examples are; for ``both``, the fewer."""
         return min(len(np.unique(d.groups[chosen])) for d in self.draws if d.name != "pairs")

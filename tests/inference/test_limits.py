@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from emap_core.inference.limits import paired_estimate, share_estimate, tango
+from emap_core.inference.limits import (
+    estimate,
+    paired_estimate,
+    share_estimate,
+    tango,
+    third_moment_of,
+    variance_of,
+)
 from emap_core.inference.metrics import Scored, metric
 from emap_core.inference.population import population_of_items
 
@@ -106,3 +113,30 @@ def test_shares_have_wilsons_limits():
     found = share_estimate(values, 0.0, _independent(60))
     assert (found.low, found.high) == pytest.approx(tuple(expected))
     assert np.isnan(share_estimate(values[:1], np.nan, _independent(1)).low)
+
+
+def _of_replicates(value, replicates, n=500):
+    thirds = [third_moment_of(replicates)]
+    return estimate(value, [variance_of(replicates, n)], _independent(n), thirds=thirds)
+
+
+def test_where_few_examples_carry_a_value_the_limit_on_their_side_is_further_out():
+    rng = np.random.default_rng(3)
+    replicates = (rng.gamma(4.0, size=4000) - 4.0) / 2.0
+    reach = stats.t.ppf(0.975, 499)
+    for sign in (1.0, -1.0):
+        found = _of_replicates(0.5, sign * replicates)
+        short, long = sorted((found.high - 0.5, 0.5 - found.low))
+        assert (found.high - 0.5 > 0.5 - found.low) == (sign > 0)
+        assert short / found.standard_error == pytest.approx(reach)
+        assert 1.5 * reach < long / found.standard_error <= 2.0 * reach + 1e-9
+    plain = _of_replicates(0.5, rng.normal(size=400))
+    assert plain.high - 0.5 == pytest.approx(0.5 - plain.low)
+
+
+@pytest.mark.parametrize("value", [-2.2, -1.5, 1.5, 2.2, 3.5])
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_skewed_limits_and_their_test_agree(value, sign):
+    replicates = sign * (np.random.default_rng(4).gamma(4.0, size=4000) - 4.0) / 2.0
+    found = _of_replicates(value, replicates)
+    assert (found.p_value < 0.05) == (not found.low <= 0 <= found.high)
