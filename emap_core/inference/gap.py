@@ -10,7 +10,7 @@ from emap_core.inference.population import Cluster
 
 Projection = Literal["emap", "emap_leave_one_out"]
 
-RECORD_VERSION = 3
+RECORD_VERSION = 4
 """Of kept intervals: one more whenever the same settings would give other numbers or entries."""
 
 
