@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import emap_core as emap
@@ -35,6 +34,7 @@ from emap_core.report import report_html
 from emap_core.runs import Run
 from emap_core.runs.check import check_run
 from emap_core.runs.manifest import KEYS
+from pages.shared.runs import _listed as listed_runs
 
 Damage = Callable[[Path], None]
 
@@ -167,12 +167,13 @@ def attack() -> str:
 
 def _tried(root: Path, cases: list[tuple[str, Damage]]) -> list[int]:
     count = [len(cases), 0, 0, 0]
-    for name, damage in cases:
-        bad = root / "bad"
+    for number, (name, damage) in enumerate(cases):
+        # Under names of their own, so that pages may remember the good run and none of these.
+        bad = root / f"bad-{len(cases)}-{number}"
         shutil.copytree(root / "good", bad)
         _set("created", "2099-01-01T00:00:00+00:00")(bad)
         damage(bad)
-        others, own = harm_to_pages()
+        others, own = harm_to_pages(bad.name)
         for place, lines in enumerate((others, own, tracebacks_of_commands(bad)), start=1):
             count[place] += bool(lines)
             for line in lines:
@@ -181,17 +182,17 @@ def _tried(root: Path, cases: list[tuple[str, Damage]]) -> list[int]:
     return count
 
 
-def harm_to_pages() -> tuple[list[str], list[str]]:
+def harm_to_pages(bad: str) -> tuple[list[str], list[str]]:
     """Return what is wrong with other pages, and which pages of the damaged run broke."""
-    st.cache_resource.clear()
+    listed_runs.clear()
     app = AppTest.from_file(str(Path(__file__).parents[1] / "app.py"), default_timeout=60)
     others, own = [], []
     for page, run, words in (
         ("start", "", "60 examples"),
-        ("overview", "", "95% intervals in brackets"),
-        ("overview", "good", "95% intervals in brackets"),
         ("compare", "good", "Which model really uses both sides?"),
-        *((page, "bad", "") for page in ("overview", "examples", "modes", "run")),
+        ("overview", "good", "95% intervals in brackets"),
+        ("overview", bad, ""),
+        ("run", bad, ""),
     ):
         try:
             if run:
@@ -202,7 +203,7 @@ def harm_to_pages() -> tuple[list[str], list[str]]:
             broken = f"{type(error).__name__}: {error}"
         said = "" if broken else _words(app)
         if broken or words not in said:
-            (own if run == "bad" else others).append(f"{page} {run}: {broken or said[-300:]}")
+            (own if run == bad else others).append(f"{page} {run}: {broken or said[-300:]}")
     return others, own
 
 
