@@ -72,7 +72,7 @@ def test_the_answer_goes_by_the_verdict_with_the_smallest_gap_that_matters(run):
     assert asides(alike)[0].answer.startswith("No pair counts as unlikely here")
 
 
-def test_what_a_run_cannot_answer_is_not_asked(tmp_path, capsys):
+def test_what_a_run_cannot_answer_is_not_asked(one_item_allowed, tmp_path, capsys):
     plain = emap.compute(Staged(), make_examples(), out=tmp_path / "plain", n_resamples=50)
     assert [aside.question for aside in asides(plain)] == [SCALE]
     sampled = emap.compute(

@@ -191,6 +191,17 @@ class Run:
         told = (self.unknown_labels_note, self._noise_note, self._order_note)
         return [*(self.manifest.get("notes") or []), *(note for note in told if note)]
 
+    def _chance_note(self, labels: NDArray[np.intp]) -> str:
+        """Return that a model is right less often than a constant; empty where it is not."""
+        right = float((self.decomposition.logits.argmax(axis=1) == labels).mean())
+        most = float(np.bincount(labels[labels >= 0], minlength=1).max() / len(labels))
+        if right >= most:
+            return ""
+        return (
+            f"The model is right in {right:.0%} of the examples, and the most frequent label alone "
+            f"would be in {most:.0%}: see that its outputs are in the order of the labels' names."
+        )
+
     @property
     def noise_share(self) -> float | None:
         """Share of the outputs' variance that is noise, of a model that was allowed to be noisy.
@@ -221,7 +232,7 @@ class Run:
             return ""
         found = better_order(self.decomposition.logits, labels)
         if found is None:
-            return ""
+            return self._chance_note(labels) if self.manifest["classes_guessed"] else ""
         order, before, after = found
         names = np.array(self.classes, dtype=object)[np.argsort(order)]
         listed = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")

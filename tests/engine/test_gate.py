@@ -238,6 +238,14 @@ def test_columns_in_another_order_are_told_with_the_order_that_fits(tmp_path):
     assert "100%" in note
 
 
+def test_a_guessed_order_that_does_worse_than_a_constant_is_told(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = [NAMES[c] for c in rng.choice(3, 60, p=(0.6, 0.2, 0.2))]
+    run = emap.compute(even, make_examples(labels=labels), out=tmp_path / "run", n_resamples=50)
+    assert run.table().loc["full", "accuracy"] < run.table().loc["constant", "accuracy"]
+    assert any("the most frequent label alone would be in" in note for note in run.notes)
+
+
 def test_fewer_names_than_outputs_are_not_given_to_the_first_of_them(tmp_path):
     data = make_examples(labels=["no", "yes"] * 30)
     refused(tmp_path, as_callable, LabelError, "3 numbers for a pair and names no classes", data)
