@@ -71,8 +71,6 @@ def _check(store: zarr.Array[Any], path: Path, shape: tuple[int, ...]) -> None:
         raise ValueError("it is compressed")
     if store.chunks[-1] != shape[-1] or np.prod(store.chunks, dtype=float) > _LARGEST_CHUNK:
         raise ValueError(f"it has chunks of the shape {store.chunks}")
-    if is_local(path) and not all(entry.is_file() for entry in entries(path)):
-        raise ValueError("it holds what is not a file")
 
 
 class Grid:
@@ -98,6 +96,9 @@ class Grid:
         shape: tuple[int, int, int] | None = None,
     ) -> None:
         try:
+            # A pipe would be waited for.
+            if is_local(path) and not all(entry.is_file() for entry in entries(path)):
+                raise ValueError("it holds what is not a file")
             self._store = zarr.open_array(store=array_store(path), mode="r", zarr_format=3)
             _check(self._store, path, shape or (len(text_order), *self._store.shape[1:]))
         except Exception as error:
