@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import emap_core as emap
+from emap_core.engine.noise import FEW
 from emap_core.errors import ModelError, RunError, SettingError
 from emap_core.runs import describe_run
 
@@ -128,7 +129,8 @@ def test_two_workers_give_the_bits_of_the_local_engine(module, alone, tmp_path):
     run = with_ray(tmp_path / "run", listener=events.append)
     assert_same(run, alone)
     assert counted(module)["pair"] == 11 * 23
-    assert (counted(module)["text"], counted(module)["image"]) == (11, 23)
+    # A few pairs are encoded twice, to see whether the model says the same.
+    assert (counted(module)["text"], counted(module)["image"]) == (11 + FEW, 23 + FEW)
     assert events[-1]["event"] == "finished"
 
 
