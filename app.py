@@ -30,7 +30,7 @@ PAGES = {
         ("recombine", "Recombine", "grid_on"),
         ("modes", "Modes", "linear_scale"),
     ],
-    "To others": [("compare", "Compare", "stacked_bar_chart"), ("report", "Report", "description")],
+    "Share": [("compare", "Compare", "stacked_bar_chart"), ("report", "Report", "description")],
 }
 
 page = st.navigation(

@@ -41,7 +41,7 @@ BOXES = {
     "regions_column": "Regions",
     "skip_bad": "Leave out rows with something wrong",
     "unknown_labels": "Labels that are not classes of the model",
-    "limit": "At most so many examples",
+    "limit": "Maximum number of examples",
     "density": "Count unlikely pairs less, too",
     "output": "What the model returns",
     "allow_noise": "Go on with a noisy model",

@@ -42,7 +42,7 @@ def _page() -> None:
     names = run_names(runs)
     metrics = shared_metrics(runs) if all(run.labels is not None for run in runs) else []
     if len(runs) < 2:
-        shared.header(QUESTION, "One run alone has nothing to be compared with.", current)
+        shared.header(QUESTION, "Select at least one more run to compare.", current)
         _run_widget(runs)
         shared.empty(
             "Choose another run above, or run a second model on the same data.",

@@ -136,7 +136,7 @@ def _show_gaps(run: Run) -> None:
 
 
 def _show_table(run: Run, found: Intervals) -> None:
-    st.subheader("The model, and what is less than it", anchor=False)
+    st.subheader("The model and its baselines", anchor=False)
     table = run.table(intervals=True)
     words: dict[str, list[str]] = {" ": [ROWS[row] for row in table.index]}
     for name in run.metrics:

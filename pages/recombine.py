@@ -113,7 +113,7 @@ def _show_heatmap(
     with st.container(horizontal=True, vertical_alignment="bottom"):
         mouse = shared.choose(
             "The mouse",
-            {"take": "takes a pair in hand", "zoom": "draws a box to zoom in"},
+            {"take": "selects a pair", "zoom": "draws a box to zoom in"},
             "mouse",
         )
         if window is not None:
@@ -168,7 +168,7 @@ def _numbers(text: str, count: int) -> tuple[int, ...]:
 
 
 def _show_pair(run: Run, u: int, w: int) -> None:
-    st.subheader("The pair in hand", anchor=False)
+    st.subheader("Selected pair", anchor=False)
     picture, words = st.columns([1, 3], gap="medium")
     with picture:
         shared.thumbnail(run, w, alt=f"Image {w + 1} of the data")

@@ -1,4 +1,4 @@
-"""What will it cost, how far is it? Choose a model and data, see the cost, start, follow."""
+"""Run a model: choose it and the data, see the cost, start, follow."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def main() -> None:
     """Draw the page."""
     followed = _followed()
     at_work = [job for job in jobs.list_jobs() if job.command == "run" and job.alive]
-    shared.header("What will it cost, how far is it?", _answer(followed))
+    shared.header("Run a model", _answer(followed))
     here = followed is not None and _was_started_here(followed) and _why_not() is None
     if followed is not None and not here:
         _followed_job(followed)

@@ -69,7 +69,7 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> None:
     Raises
     ------
     DatasetError
-        If it is no archive or a damaged one, a member leads out of the folder or is a link or a
+        If it is not an archive or a damaged one, a member leads out of the folder or is a link or a
         device, or there is more in it than the limits allow.
     """
     limits = Limits.from_environment() if limits is None else limits

@@ -320,7 +320,7 @@ def find_cells(dataset: Dataset) -> Cells:
     Raises
     ------
     DatasetError
-        If there are fewer than two examples, or a text is no string.
+        If there are fewer than two examples, or a text is not a string.
     """
     n, texts_given = len(dataset), _by_position(dataset.texts)
     images, keys = _by_position(dataset.images), _by_position(getattr(dataset, "image_keys", None))

@@ -65,7 +65,7 @@ def read_saved(folder: Path) -> pd.DataFrame:
     Raises
     ------
     SpecError
-        If it is no such folder.
+        If it is not such a folder.
     DatasetError
         If it cannot be read.
     """

@@ -173,7 +173,7 @@ def labels_note(dataset: Dataset, classes: list[str] | None, n_classes: int) -> 
     if getattr(dataset, "labels_as", None) or axis.labels_as == "names" or not axis.names:
         return ""
     if not any(isinstance(label, str) for label in _each(dataset)):
-        # That integers are numbers is no guess.
+        # That integers are numbers is not a guess.
         return ""
     some = ", ".join(f"{i} is {name}" for name, i in list(axis.names.items())[:4])
     more = ", …" if len(axis.names) > 4 else ""

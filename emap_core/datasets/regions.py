@@ -68,7 +68,7 @@ def load_regions(stored: Stored) -> Regions:
     Raises
     ------
     BadValueError
-        If they are not there, or are no numbers of fitting shapes.
+        If they are not there, or are not numbers of fitting shapes.
     """
     if isinstance(stored, Mapping):
         found = {n: stored[n] for n in NAMES if stored.get(n) is not None}

@@ -106,7 +106,7 @@ def noise(work: Work, probe: Probe) -> dict[str, Any] | None:
     """Return how noisy single outputs are in the space that is projected, for the manifest.
 
     ``variance`` is summed over classes, as the variance that its share is of; under a softmax a
-    number that is added to all classes is no noise.
+    number that is added to all classes is not noise.
     """
     if probe.noise is None:
         return None

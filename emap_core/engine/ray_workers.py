@@ -261,7 +261,7 @@ class RayWorkers:
             raise RunError(f"a worker failed at {name()} with: {error.cause!r}") from error
         except exceptions.RayError as error:
             raise RunError(
-                f"{name()} cost {ATTEMPTS} workers their lives, the last with: "
+                f"{name()} crashed {ATTEMPTS} workers, the last with: "
                 f"{str(error).splitlines()[0]}; all that was finished is kept"
             ) from error
 

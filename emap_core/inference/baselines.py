@@ -59,7 +59,7 @@ def linear_baseline(
     Raises
     ------
     DatasetError
-        If the states are no tables of numbers that fit together.
+        If the states are not tables of numbers that fit together.
     """
     train, test = (np.asarray(s, dtype=np.float64) for s in (train_states, test_states))
     labels = np.asarray(train_labels)

@@ -92,7 +92,7 @@ class Metric:
     of_examples: Callable[[Scored], Array] | None = None
     of_counts: Callable[[Array, Array, Array], Array] | None = None
     of_all: Callable[[Scored, Array], float] | None = None
-    # Values of the examples that a metric which is no mean goes up or down with.
+    # Values of the examples that a metric that is not a mean goes up or down with.
     goes_with: Callable[[Scored], Array] | None = None
 
 

@@ -106,7 +106,7 @@ class Scored:
         return {}
 
     def values(self, which: Metric) -> Array | None:
-        """Return the values of the examples whose mean the metric is; None if it is no mean."""
+        """Return the values of the examples whose mean the metric is; None if it is not a mean."""
         if which.of_examples is not None and which.name not in self._values:
             self._values[which.name] = which.of_examples(self)
         return self._values.get(which.name)

@@ -331,7 +331,7 @@ def _state(
     if words.startswith("error: "):
         return "failed", words.removeprefix("error: ")
     if words:
-        return "failed", f"a fault of the program stopped it: {words}"
+        return "failed", f"internal error: {words}"
     return "interrupted", "its process was ended from outside, or ran out of memory"
 
 

@@ -222,7 +222,7 @@ class SelfAttention(DemoModel):
         return self._fuse(texts, images).reshape(a, b, -1)
 
     def _states(self, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
-        # The first layer's queries, keys and values see one token each, so they are no pair's.
+        # The first layer's queries, keys and values see one token each, so they belong to no pair.
         query, keys, values = self.first.attention.project(self.first.before(tokens))
         return {"tokens": tokens, "query": query, "keys": keys, "values": values}
 

@@ -151,7 +151,7 @@ class ExportedModel:
         return self
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
-        """Return the words' numbers and which of them are no padding, shapes (B, length)."""
+        """Return the words' numbers and which of them are not padding, shapes (B, length)."""
         encoded = self._encoded(texts)
         return {
             "input_ids": torch.tensor([one.ids for one in encoded], device=self.device),

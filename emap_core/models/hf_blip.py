@@ -18,7 +18,7 @@ class BlipMatching(FromCheckpoint):
         super().__init__(checkpoint, ["no", "yes"])
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
-        """Return the words' numbers and which of them are no padding, shapes (B, length)."""
+        """Return the words' numbers and which of them are not padding, shapes (B, length)."""
         inputs = self._tokens.read(texts).to(self.device)
         return {"words": inputs["input_ids"], "seen": inputs["attention_mask"]}
 

@@ -84,7 +84,7 @@ class Decoder(ReadsClasses):
         return {"words": numbers.to(self.device), "seen": seen.to(self.device)}
 
     def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
-        """Return keys and values of all layers up to the image's end, and which are no padding.
+        """Return keys and values of all layers up to the image's end, and which are not padding.
 
         Their shapes are (B, layers, heads, length, D) and (B, length): the whole cache of a large
         model, some hundred megabytes an image. With them comes how much further on the next word

@@ -23,7 +23,7 @@ class Lxmert(FromCheckpoint):
     has_threshold = False
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
-        """Return the read words, shape (B, length, D), and which are no padding."""
+        """Return the read words, shape (B, length, D), and which are not padding."""
         words = self._tokens.read(texts).to(self.device)
         seen = words["attention_mask"]
         read = self.model.lxmert.embeddings(words["input_ids"], torch.zeros_like(seen))
@@ -32,7 +32,7 @@ class Lxmert(FromCheckpoint):
         return {"words": read, "seen": seen}
 
     def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
-        """Return the read regions, shape (B, regions, D), and which are no padding."""
+        """Return the read regions, shape (B, regions, D), and which are not padding."""
         config, encoder = self.model.config, self.model.lxmert.encoder
         found = pad_regions("LXMERT", images, config.visual_feat_dim, config.visual_pos_dim)
         seen = found.seen.to(self.device)

@@ -23,7 +23,7 @@ class Flava(Matching):
     """FLAVA: both encoders once, the multimodal one for every pair."""
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
-        """Return the projected words, shape (B, length, D), and which are no padding."""
+        """Return the projected words, shape (B, length, D), and which are not padding."""
         words = self._words(texts)
         read = self.model.flava.text_model(
             input_ids=words["input_ids"],

@@ -22,12 +22,12 @@ class Vilt(FromCheckpoint):
         self.has_threshold = checkpoint.architecture == "ViltForQuestionAnswering"
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
-        """Return the words' numbers and which of them are no padding, shapes (B, length)."""
+        """Return the words' numbers and which of them are not padding, shapes (B, length)."""
         inputs = self._tokens.read(texts).to(self.device)
         return {"words": inputs["input_ids"], "seen": inputs["attention_mask"]}
 
     def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
-        """Return the patches' embeddings, shape (B, patches, D), and which are no padding."""
+        """Return the patches' embeddings, shape (B, patches, D), and which are not padding."""
         embedded = [self._patches(image) for image in images]
         longest = max(patches.shape[1] for patches, _ in embedded)
         pads = [(patches, seen, longest - patches.shape[1]) for patches, seen in embedded]

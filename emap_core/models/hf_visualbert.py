@@ -27,13 +27,13 @@ class VisualBert(FromCheckpoint):
         self._answers = checkpoint.architecture == "VisualBertForQuestionAnswering"
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
-        """Return the embedded words, shape (B, length, D), and which are no padding."""
+        """Return the embedded words, shape (B, length, D), and which are not padding."""
         words = self._tokens.read(texts).to(self.device)
         embedded = self.model.visual_bert.embeddings(words["input_ids"])
         return {"words": embedded, "seen": words["attention_mask"]}
 
     def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
-        """Return the embedded regions, shape (B, regions, D), and which are no padding."""
+        """Return the embedded regions, shape (B, regions, D), and which are not padding."""
         found = pad_regions("VisualBERT", images, self.model.config.visual_embedding_dim)
         # The library embeds regions after words; here there are none.
         no_words = torch.zeros(len(images), 0, dtype=torch.long, device=self.device)

@@ -22,7 +22,7 @@ def gaps_by(run: Run, by: str | Sequence[str], metric: str | None = None) -> dic
     """Return the leave-one-out gap in each group of a run's examples, the largest group first.
 
     Limits hold the gaps of all groups at once. Groups by ``prediction`` or ``kind`` go by what the
-    model does: their gaps describe, and are no evidence that a kind of example needs interactions.
+    model does: their gaps describe, and are not evidence that a kind of example needs interactions.
 
     Parameters
     ----------

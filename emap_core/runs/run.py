@@ -591,7 +591,7 @@ class Run:
         RunError
             If the grid was not kept, or the data has no labels.
         DatasetError
-            If a density is no such array.
+            If a density is not such an array.
         """
         if density is not None:
             return self._new_unlikely_pairs(density, None)

@@ -131,7 +131,7 @@ def is_link(path: Path) -> bool:
 def zipped(folder: Path) -> bytes:
     """Return the run folder as a zip file whose one folder is the run's id.
 
-    Links are left out: what they lead to is no part of the run.
+    Links are left out: what they lead to is not part of the run.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

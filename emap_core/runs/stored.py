@@ -106,7 +106,7 @@ class Stored:
     def labels(self, path: Path, task: str, n_names: int) -> Array | None:
         """Return the labels of a run, None where it has none.
 
-        A label that is no class of the model counts as wrong and stands as -1.
+        A label that is not a class of the model counts as wrong and stands as -1.
 
         Raises
         ------

@@ -193,7 +193,7 @@ def _compare(run: Run, mask: Mask) -> None:
     show(gap_dumbbell(gaps, title=f"{metric(which).label}, %", theme=theme()), "slices-compared")
     st.caption(
         "Intervals of slices are resamples of the scores alone. A slice that was chosen for how "
-        "it answers (flips, say) shows a gap by choice; it is no evidence."
+        "it answers (flips, say) shows a gap by choice; it is not evidence."
     )
 
 
