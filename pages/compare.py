@@ -88,10 +88,9 @@ def _choose_runs(current: Run) -> list[Run]:
         try:
             run = shared.open_run(name)
             run.verify()
-            if not run.has_intervals:
-                # A part of the grid that is damaged is only found on the way.
-                with st.spinner("Working out intervals …"):
-                    run.intervals()
+            # A part of the grid that is damaged is only found on the way.
+            with st.spinner("Working out intervals …"):
+                run.verdict()
         except RunError as error:
             st.warning(f"Left out: {shared.plain(error)}", icon=":material/error:")
             continue

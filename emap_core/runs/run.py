@@ -148,6 +148,7 @@ class Run:
             self.texts,
             self.baselines,
             self.density,
+            self._kept_grid,
         ):
             pass
 
