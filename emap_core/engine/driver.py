@@ -36,6 +36,7 @@ from emap_core.options import option
 from emap_core.runs import Run, usable_metrics
 from emap_core.runs.check import renew_manifest_checksum, write_checksums
 from emap_core.runs.folder import RunFolder, read_json, runs_root
+from emap_core.runs.manifest import check_new_manifest
 from emap_core.runs.store import (
     folder_of_this_machine,
     is_passing,
@@ -291,10 +292,16 @@ def estimate(
     try:
         workers = LocalWorker()
         workers.measure(work)
-        work.notes += gate.check(work, work.probe)
+        _check_new(work)
         return _estimate(work, workers, n_previews, time.monotonic() - began)
     finally:
         work.images.close()
+
+
+def _check_new(work: Work) -> None:
+    """Refuse measured work that could not be finished or kept; note what is to be known."""
+    work.notes += gate.check(work, work.probe)
+    check_new_manifest(_manifest(work))
 
 
 def _estimate(work: Work, workers: Workers, n_previews: int, overhead: float) -> Estimate:
@@ -373,7 +380,7 @@ def _compute(
     plan = read_json(folder.plan)
     if plan is None:
         workers.measure(work, timed=preview is not None)
-        work.notes += gate.check(work, work.probe)
+        _check_new(work)
         if preview is not None:
             preview(_estimate(work, workers, 2, time.monotonic() - began))
     else:
@@ -500,16 +507,21 @@ def _finished_before(folder: RunFolder, work: Work) -> bool:
     # The table and its intervals need no model, so a finished run takes other wishes at once.
     work.resume(manifest["n_classes"])
     gate.check_metrics(work)
-    kept = usable_metrics(manifest)
-    wishes = {
-        "metrics": [*kept, *(name for name in work.settings.metrics if name not in kept)],
-        "resampling": work.settings.resampling,
-        "name": work.settings.name or manifest.get("name"),
-    }
+    wishes = _wishes(manifest, work)
     if any(manifest.get(name) != wish for name, wish in wishes.items()):
         folder.update_manifest(**wishes)
         renew_manifest_checksum(folder)
     return True
+
+
+def _wishes(manifest: dict[str, Any], work: Work) -> dict[str, Any]:
+    """Return the entries that the same work may have asked for otherwise, as asked for now."""
+    kept = usable_metrics(manifest)
+    return {
+        "metrics": [*kept, *(name for name in work.settings.metrics if name not in kept)],
+        "resampling": work.settings.resampling,
+        "name": work.settings.name or manifest["name"],
+    }
 
 
 def _difference(manifest: dict[str, Any], work: Work) -> str:
@@ -578,7 +590,8 @@ def _begin(folder: RunFolder, work: Work, resumed: bool) -> Evaluation:
     folder.cancel_request.unlink(missing_ok=True)
     evaluation = _EVALUATIONS[work.method]
     if resumed:
-        folder.update_manifest(status="running", error=None)
+        wishes = _wishes(folder.manifest(), work)
+        folder.update_manifest(status="running", error=None, **wishes)
         return evaluation.resume(folder, work)
     # First of all: what is cut off without it would be taken for somebody else's folder.
     folder.write_manifest(_manifest(work))

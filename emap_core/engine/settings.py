@@ -11,7 +11,7 @@ from typing import Any, Literal
 from emap_core.engine.evaluate import PRECISIONS
 from emap_core.engine.space import SPACES
 from emap_core.errors import SettingError
-from emap_core.inference.population import CLUSTERS, N_RESAMPLES, Cluster
+from emap_core.inference.population import CLUSTERS, MOST_RESAMPLES, N_RESAMPLES, Cluster
 from emap_core.models.base import OUTPUTS, Output
 from emap_core.options import UNKNOWN_LABELS, UnknownLabels, option
 from emap_core.runs.labels import checked_name
@@ -32,8 +32,11 @@ _LEAST = {
     "n_resamples": 1,
     "cpus_per_worker": 1,
 }
-_LARGEST_SEED = 2**32 - 1
-"""What every generator of random numbers takes, scikit-learn's included."""
+_MOST = {
+    # What every generator of random numbers takes, scikit-learn's included.
+    "seed": 2**32 - 1,
+    "n_resamples": MOST_RESAMPLES,
+}
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,11 @@ class Settings:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, whole_number(name, value, least))
-        if self.seed > _LARGEST_SEED:
-            raise SettingError(
-                f"seed is {self.seed}; expected a whole number from 0 to {_LARGEST_SEED}"
-            )
+        for name, most in _MOST.items():
+            if (value := getattr(self, name)) > most:
+                raise SettingError(
+                    f"{name} is {value}; expected a whole number from {_LEAST[name]} to {most}"
+                )
         for name, known in (
             ("method", METHODS),
             ("space", SPACES),

@@ -21,7 +21,7 @@ from emap_core.inference.gap import Gap, Projection
 from emap_core.inference.limits import CONFIDENCE
 from emap_core.inference.metrics import Scored, Space, Task, evaluate_scored, metric
 from emap_core.inference.parts import part_gap
-from emap_core.inference.population import Cluster, Population, population_of
+from emap_core.inference.population import N_RESAMPLES, Cluster, Population, population_of
 from emap_core.inference.scores import Array
 from emap_core.inference.table import projections
 
@@ -39,7 +39,7 @@ def group_gaps(
     *,
     projection: Projection = "emap_leave_one_out",
     cluster: Cluster = "auto",
-    n_resamples: int = 1000,
+    n_resamples: int = N_RESAMPLES,
     seed: int = 0,
 ) -> dict[str, Gap]:
     """Return what a metric loses without interactions in each group, in order of appearance.

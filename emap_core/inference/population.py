@@ -25,6 +25,7 @@ CLUSTERS = ("auto", "none", "image", "text", "both")
 
 N_RESAMPLES = 400
 """In all, shared out where there are several ways to draw: a variance needs no thousands."""
+MOST_RESAMPLES = 1_000_000
 
 _ELEMENTS_OF_WEIGHTS = 2**23
 

@@ -21,7 +21,7 @@ def checked_name(name: str | None) -> str | None:
     Raises
     ------
     SettingError
-        If it is too long or holds characters that cannot be seen.
+        If it is too long or holds what is not a character of one line.
     """
     if name is None:
         return None
@@ -32,8 +32,11 @@ def checked_name(name: str | None) -> str | None:
         raise SettingError(
             f"name has {len(text)} characters; shorten it to {LONGEST_NAME} or fewer"
         )
-    if any(unicodedata.category(character) in ("Cc", "Cf") for character in text):
+    kinds = {unicodedata.category(character) for character in text}
+    if kinds & {"Cc", "Cf", "Zl", "Zp"}:
         raise SettingError("name has a control character; remove it")
+    if "Cs" in kinds:
+        raise SettingError("name has half a character (a lone surrogate); remove it")
     return text or None
 
 

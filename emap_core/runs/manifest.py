@@ -20,7 +20,7 @@ from typing import Any, get_args
 
 from emap_core.errors import RunError, SettingError
 from emap_core.inference import metric
-from emap_core.inference.population import Cluster
+from emap_core.inference.population import MOST_RESAMPLES, Cluster
 from emap_core.inference.scores import Space, Task
 from emap_core.options import UNKNOWN_LABELS
 from emap_core.runs.labels import checked_name
@@ -35,7 +35,6 @@ METHODS = ("exact", "sampled", "subsample")
 KEEPS = ("grid", "classes", "sums")
 
 _LARGEST = 2**53
-_MOST_RESAMPLES = 1_000_000
 _MISSING: Any = object()
 
 Kind = Callable[[str, Any], Any]
@@ -199,7 +198,7 @@ KEYS: dict[str, Key] = {
         record(
             {
                 "cluster": Key(one_of(*get_args(Cluster)), "auto"),
-                "n_resamples": Key(whole(1, _MOST_RESAMPLES), 1000),
+                "n_resamples": Key(whole(1, MOST_RESAMPLES), 1000),
                 "seed": Key(whole(0), 0),
             },
             others=False,
@@ -279,11 +278,25 @@ def checked_manifest(content: Mapping[str, Any], run_id: str) -> dict[str, Any]:
             "EMAP Lens"
         )
     try:
-        found: dict[str, Any] = record(KEYS)("", dict(content))
-        for misfit in _at_odds(found):
-            raise misfit
+        return _fitting(content)
     except _Misfit as misfit:
         raise RunError(f"run {run_id!r} is damaged: in run.json {misfit}; {WHAT_TO_DO}") from None
+
+
+def check_new_manifest(content: Mapping[str, Any]) -> None:
+    """Raise a RunError where a manifest that is about to be written could not be read again."""
+    try:
+        _fitting(content)
+    except _Misfit as misfit:
+        raise RunError(
+            f"the run cannot be kept: in run.json {misfit}; correct the model or the data"
+        ) from None
+
+
+def _fitting(content: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = record(KEYS)("", dict(content))
+    for misfit in _at_odds(found):
+        raise misfit
     return found
 
 

@@ -312,6 +312,15 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(calls, examples, store):
     assert same_arrays(run, whole)
 
 
+def test_an_interrupted_run_goes_on_with_what_is_asked_for_now(examples, store):
+    with pytest.raises(ZeroDivisionError):
+        emap.compute(Fragile(5, ZeroDivisionError()), examples, out=store / "run", batch_size=23)
+    settings = {"batch_size": 23, "name": "late", "metrics": ["f1_micro"], "cluster": "text"}
+    run = emap.compute(Staged(), examples, out=store / "run", **settings)
+    assert run.manifest["name"] == "late" and "f1_micro" in run.metrics
+    assert run.manifest["resampling"]["cluster"] == run.intervals().cluster == "text"
+
+
 def test_damaged_tile_is_computed_again(examples, store):
     whole = emap.compute(Staged(), examples, out=store / "whole", batch_size=23)
     with pytest.raises(ZeroDivisionError):

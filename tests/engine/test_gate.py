@@ -282,6 +282,9 @@ def test_a_sub_sample_with_one_image_is_refused(tmp_path):
         ({"metrics": [5]}, r"metrics is \[5\]"),
         ({"seed": -1}, "seed is -1; expected a whole number of at least 0"),
         ({"seed": 2**32}, "expected a whole number from 0 to 4294967295"),
+        ({"n_resamples": 10**7}, "n_resamples is 10000000; expected a whole number from 1 to 1000"),
+        ({"name": "late\ud83d"}, "name has half a character"),
+        ({"name": "late\u2028fusion"}, "name has a control character"),
         ({"seed": 1.5}, "seed is 1.5"),
         ({"batch_size": True}, "batch_size is True"),
         ({"method": "sampled", "until": "soon"}, "until is 'soon'"),
@@ -290,6 +293,12 @@ def test_a_sub_sample_with_one_image_is_refused(tmp_path):
 )
 def test_settings_that_cannot_be_are_refused(settings, message, tmp_path):
     refused(tmp_path, Staged(), SettingError, message, **settings)
+
+
+def test_a_run_that_could_not_be_read_again_is_refused_before_it_is_computed(tmp_path):
+    model = Staged()
+    model.classes = ["yes", "no", "half a character \ud83d"]
+    refused(tmp_path, model, RunError, r"in run.json classes\[2\] is", make_examples(labels=None))
 
 
 def test_waiting_for_the_interval_of_a_gap_needs_labels(tmp_path):
