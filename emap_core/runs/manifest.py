@@ -12,6 +12,7 @@ and not looked at; so is a key that only a newer version knows.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -286,7 +287,8 @@ def checked_manifest(content: Mapping[str, Any], run_id: str) -> dict[str, Any]:
 def check_new_manifest(content: Mapping[str, Any]) -> None:
     """Raise a RunError where a manifest that is about to be written could not be read again."""
     try:
-        _fitting(content)
+        # As it comes back: JSON has no tuples.
+        _fitting(json.loads(json.dumps(content)))
     except _Misfit as misfit:
         raise RunError(
             f"the run cannot be kept: in run.json {misfit}; correct the model or the data"
