@@ -11,12 +11,12 @@ MISTAKES = [
     ("mistaken:wrong_shape", "demo:easy-vqa", "shape (4,) for 4 pairs"),
     ("mistaken:not_a_number", "demo:easy-vqa", "returned nan for the text"),
     ("demo:concat", "mistaken:one_example", "1 example; recombining"),
-    ("demo:concat", "mistaken:unknown_class", "the label 'perhaps', which is no class"),
+    ("demo:concat", "mistaken:unknown_class", "the label 'perhaps', which is not a class"),
 ]
 
 
 def choose(page, label, spec):
-    box = page.get_by_test_id("stSelectbox").filter(has_text=label).locator("input")
+    box = page.get_by_role("combobox", name=label, exact=True)
     box.click()
     box.fill(spec)
     box.press("Enter")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from emap_core.engine.noise import FEW
 from emap_core.runs import Run, describe_run
 
 MODULE = """
@@ -90,7 +91,9 @@ def test_killed_twice_ends_with_the_same_bits(tmp_path):
     assert alone.wait() == 0
 
     killed, whole = counts(tmp_path, "run"), counts(tmp_path, "whole")
-    assert (killed["text"], killed["image"]) == (30, 40) == (whole["text"], whole["image"])
+    # A few pairs are encoded twice, to see whether the model says the same.
+    encoded = 30 + FEW, 40 + FEW
+    assert (killed["text"], killed["image"]) == encoded == (whole["text"], whole["image"])
     # A kill costs the tile that was being computed, and its last one if the count came first.
     assert killed["pair"] <= whole["pair"] + 2 * 2 * 20
     a, b = Run.load(tmp_path / "run"), Run.load(tmp_path / "whole")

@@ -86,7 +86,7 @@ def test_a_file_that_is_gone_bad_leaves_the_other_runs_of_the_same_data(
     st.cache_resource.clear()
     app = open_page("compare", run="small-demo")
     assert f"{name} of run 'damaged' cannot be read" in app.warning[0].value.replace("\\", "")
-    assert "One run alone" in words(app)
+    assert "Select at least one more run" in words(app)
     app = open_page("overview")
     assert app.query_params["run"] in ("small-demo", ["small-demo"])
     assert "cannot be read" not in words(app)
