@@ -8,8 +8,10 @@ common to all examples averages out, and the flips of single ones remain. That p
 
 From the variance come the limits: those of a t distribution on one degree of freedom less than
 there are units; for shares and for differences of shares, where a normal distribution fails when
-few examples decide, Wilson's (1927) and Tango's (Statistics in Medicine 17, 1998) score limits of
-as many independent examples as would have this variance. Every p-value is of the same statistic
+few examples decide, Wilson's (1927) and Tango's (Statistics in Medicine 17, 1998) score limits.
+Wilson's are of as many independent examples as would have this variance; so are Tango's where few
+units hold a flip, and elsewhere they are those of the examples, widened by the square root of the
+variance over that of independent examples. Every p-value is of the same statistic
 as its limits, so that it is below 5% just where they leave out 0. How often they hold the truth
 is measured in `benchmarks`.
 """
@@ -32,6 +34,8 @@ CONFIDENCE = 0.95
 
 # In fewer units nothing is known of how they differ: they are counted in place of the examples.
 _FEW_UNITS = 3
+# From so many units on that hold flips, limits are those of the examples, widened.
+_SEVERAL_UNITS = 10
 # What chance makes of a squared skewness is taken off so many times: two standard errors.
 _CHANCE = 4.0
 _NO_SKEWNESS = 1e-6
@@ -213,13 +217,20 @@ def _of_gains(gains: Array, variance: float, population: Population, confidence:
     value = float(gains.mean())
     helped, hurt = float(gains[gains > 0].sum()), float(-gains[gains < 0].sum())
     scale = _scale(gains, variance, (helped + hurt - n * value**2) / n / max(n - 1, 1))
-    if population.fewest(gains != 0) < _FEW_UNITS:
+    n_differing = population.fewest(gains != 0)
+    if n_differing < _FEW_UNITS:
         scale = max(scale, n / population.n_units)
-    helped, hurt, reach = helped / scale, hurt / scale, _reach(freedom, confidence)
-    low, high = tango(helped, hurt, n / scale, reach)
-    t = abs(helped - hurt) / np.sqrt(helped + hurt) if helped + hurt > 0 else 0.0
+    # Counts as small as those of independent examples reach too far where many units differ.
+    as_one = min(scale, 1.0) if n_differing >= _SEVERAL_UNITS else scale
+    counts, widening = (helped / as_one, hurt / as_one, n / as_one), float(np.sqrt(scale / as_one))
+    reach = _reach(freedom, confidence)
+    low, high = (value + widening * (limit - value) for limit in tango(*counts, reach))
+    low, high = max(low, -1.0), min(high, 1.0)
+    # 0 is a limit where the narrower limits end at this difference.
+    squares, of_score = _score(*counts, value * (1.0 - 1.0 / widening))
+    t = float(np.sqrt(squares / of_score)) if of_score > 0 else 0.0
     error = (high - low) / 2 / reach
-    return Estimate(value, low, high, error, freedom, two_sided(float(t), freedom))
+    return Estimate(value, low, high, error, freedom, two_sided(t, freedom))
 
 
 def _scale(values: Array, variance: float, of_counts: float) -> float:
@@ -238,12 +249,8 @@ def tango(helped: float, hurt: float, n: float, reach: float) -> tuple[float, fl
     """Return the differences that a score test of `helped` against `hurt` of `n` leaves open."""
 
     def excess(difference: float) -> float:
-        # The share that is hurt is its most likely one under this difference (Tango 1998, §2).
-        b = (2 * n - helped + hurt) * difference - helped - hurt
-        c = -hurt * difference * (1 - difference)
-        share = (np.sqrt(max(b * b - 8 * n * c, 0.0)) - b) / (4 * n)
-        variance = n * (2 * share + difference * (1 - difference))
-        return float((helped - hurt - n * difference) ** 2 - reach**2 * variance)
+        squares, variance = _score(helped, hurt, n, difference)
+        return squares - reach**2 * variance
 
     value = (helped - hurt) / n
     limits = []
@@ -252,6 +259,16 @@ def tango(helped: float, hurt: float, n: float, reach: float) -> tuple[float, fl
         inside = abs(start) < 1 and excess(end) > 0
         limits.append(optimize.brentq(excess, start, end) if inside else end)
     return float(limits[0]), float(limits[1])
+
+
+def _score(helped: float, hurt: float, n: float, difference: float) -> tuple[float, float]:
+    """Return how far counts are from a difference, squared, and the variance of that distance."""
+    # The share that is hurt is its most likely one under this difference (Tango 1998, §2).
+    b = (2 * n - helped + hurt) * difference - helped - hurt
+    c = -hurt * difference * (1 - difference)
+    share = (np.sqrt(max(b * b - 8 * n * c, 0.0)) - b) / (4 * n)
+    variance = n * (2 * share + difference * (1 - difference))
+    return float((helped - hurt - n * difference) ** 2), float(variance)
 
 
 def _far(skewness: float, reach: float) -> float:

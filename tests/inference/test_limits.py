@@ -87,13 +87,42 @@ def test_flips_that_go_either_way_alike_are_seldom_called_a_gap(expected):
     assert chance <= 0.055
 
 
-def test_a_larger_variance_counts_as_fewer_examples():
+@pytest.mark.parametrize(("helped", "hurt"), [(40, 16), (0, 25), (12, 0)])
+def test_a_larger_variance_widens_the_limits_of_many_flips_by_its_root(helped, hurt):
     population = _independent(400)
-    plain, wider = (_of_flips(40, 16, 400, population, v) for v in (0.0, 4 * 0.000342))
+    alone = np.repeat([1.0, -1.0, 0.0], (helped, hurt, 400 - helped - hurt)).var(ddof=1) / 400
     reach = stats.t.ppf(0.975, 399)
-    assert (plain.low, plain.high) == pytest.approx(tango(40, 16, 400, reach), rel=1e-6)
-    quarter = tango(10, 4, 100, reach)
-    assert (wider.low, wider.high) == pytest.approx(quarter, rel=0.01)
+    plain = tango(helped, hurt, 400, reach)
+    for times in (0.0, 1.0, 2.0, 4.0, 9.0):
+        found = _of_flips(helped, hurt, 400, population, times * alone)
+        widening = np.sqrt(max(times, 1.0))
+        value = (helped - hurt) / 400
+        assert found.low == pytest.approx(value - widening * (value - plain[0]))
+        assert found.high == pytest.approx(value + widening * (plain[1] - value))
+        assert (found.p_value < 0.05) == (not found.low <= 0 <= found.high)
+
+
+def test_the_test_of_widened_limits_is_where_they_end():
+    population = _independent(400)
+    for variance in np.linspace(1e-4, 2e-3, 12):
+        found = _of_flips(40, 16, 400, population, variance)
+        level = 1 - found.p_value
+        labels = np.zeros(400, dtype=int)
+        first, second = np.full((2, 400, 1), -1.0)
+        first[40:56], second[:40] = 1.0, 1.0
+        sides = [Scored(labels, scores, "binary", "logits") for scores in (first, second)]
+        again = paired_estimate(
+            metric("accuracy"), 0.06, *sides, [variance], population, confidence=level
+        )
+        assert again.low == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_larger_variance_of_few_flips_counts_as_fewer_examples():
+    population = _independent(400)
+    alone = np.repeat([1.0, -1.0, 0.0], (6, 2, 392)).var(ddof=1) / 400
+    found = _of_flips(6, 2, 400, population, 4 * alone)
+    quarter = tango(1.5, 0.5, 100, stats.t.ppf(0.975, 399))
+    assert (found.low, found.high) == pytest.approx(quarter)
 
 
 def test_flips_in_hardly_any_unit_leave_as_much_open_as_there_are_units():
