@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import signal
 import sys
 import textwrap
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from emap_core.errors import Cancelled, EmapError, RunError, SettingError
-from emap_core.options import LABELS_AS, UNKNOWN_LABELS, Place, speaking
+from emap_core.options import LABELS_AS, UNKNOWN_LABELS, place_told, speaking
 
 _COLUMNS = {
     "text": "the texts of a table",
@@ -93,13 +92,8 @@ _MARGIN: dict[str, Any] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a user's mistake is one line on stderr."""
     arguments = _parser().parse_args(argv)
-    with speaking(_place()):
+    with speaking(place_told("terminal")):
         return _told(arguments)
-
-
-def _place() -> Place:
-    """Return where the reader of messages is: who starts this for a browser says so."""
-    return "browser" if os.environ.get("EMAP_READER") == "browser" else "terminal"
 
 
 def _told(arguments: argparse.Namespace) -> int:

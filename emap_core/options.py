@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Literal
+from typing import Literal, cast
 
 Place = Literal["python", "terminal", "browser"]
 PLACES = ("python", "terminal", "browser")
@@ -42,9 +42,18 @@ BOXES = {
     "skip_bad": "Leave out rows with something wrong",
     "unknown_labels": "Labels that are not classes of the model",
     "limit": "Maximum number of examples",
+    "space": "What is projected",
+    "keep": "What is kept on disk",
+    "keep_classes": "Classes whose grid is kept",
+    "method": "Method",
+    "images_per_text": "Images that each text meets",
+    "subsample_size": "Examples in a sub-sample",
+    "repeats": "Sub-samples",
+    "cluster": "What is drawn for intervals",
     "density": "Count unlikely pairs less, too",
     "output": "What the model returns",
     "allow_noise": "Go on with a noisy model",
+    "name": "Name of the run",
 }
 """What boxes of the Run page are called; other options are typed under `TYPED`."""
 
@@ -53,10 +62,16 @@ TYPED = {"data": "Options of the data", "model": "Options of the model"}
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _MARKED = re.compile(f"{_OPEN}([a-z]+) ([a-z_]+)=([^{_OPEN}{_CLOSE}]*){_CLOSE}")
 _VARIABLE = "EMAP_READER"
-_started_by = os.environ.get(_VARIABLE)
-_place: ContextVar[Place] = ContextVar(
-    "place", default="browser" if _started_by == "browser" else "python"
-)
+
+
+def place_told(otherwise: Place) -> Place:
+    """Return where whoever started this process says that the reader is, if anybody does."""
+    told = os.environ.get(_VARIABLE)
+    return cast(Place, told) if told in PLACES else otherwise
+
+
+_STARTED_FOR = place_told("python")
+_place: ContextVar[Place] = ContextVar("place", default=_STARTED_FOR)
 
 
 def option(
@@ -86,9 +101,9 @@ def speaking(place: Place) -> Iterator[None]:
         _place.reset(token)
 
 
-def for_a_child() -> dict[str, str]:
-    """Return the environment in which a child process calls options as this one does."""
-    return {_VARIABLE: _place.get()}
+def for_a_child(place: Place | None = None) -> dict[str, str]:
+    """Return the environment that tells a child process where its reader is, by default as here."""
+    return {_VARIABLE: place or _place.get()}
 
 
 def speak(place: Place) -> None:

@@ -100,7 +100,7 @@ def report_html(run: Run, theme: Theme = LIGHT, smallest_gap: float | None = Non
     verdict = run.verdict(smallest_gap)
     sections = [
         _head(run, title, verdict),
-        _performance(run, theme),
+        _performance(run, theme, smallest_gap),
         _decisions(run, theme),
         _shares(run, theme),
         _contributions(run, theme),
@@ -158,7 +158,7 @@ def _skipped(run: Run) -> str:
     return f"<details><summary>{escape(run.skipped_note)}</summary><ul>{rows}</ul></details>"
 
 
-def _performance(run: Run, theme: Theme) -> str:
+def _performance(run: Run, theme: Theme, smallest_gap: float | None) -> str:
     if not run.metrics or run.shared_by_all is not None:
         return ""
     table = run.table(intervals=True)
@@ -184,7 +184,8 @@ def _performance(run: Run, theme: Theme) -> str:
         + _figure(gap_chart(run, theme), "gap")
         + f'<div class="scroll"><table><tr><th></th>{header}</tr>{"".join(rows)}</table></div>'
         f'<p class="about">95% intervals in brackets, {escape(run.intervals().population)}.</p>'
-        + "".join(map(_aside, asides(run)))
+        + "".join(f'<p class="about">{escape(note)}</p>' for note in run.intervals().notes)
+        + "".join(map(_aside, asides(run, smallest_gap)))
     )
 
 

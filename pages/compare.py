@@ -22,9 +22,10 @@ from emap_core.comparing import (
 )
 from emap_core.errors import EmapError, RunError
 from emap_core.figures import comparison, gap_dumbbell
-from emap_core.figures.style import bracket, change, measured, number
+from emap_core.figures.style import bracket, change, measured
 from emap_core.figures.visible import visible_table
 from emap_core.inference import metric
+from emap_core.inference.digits import p_value
 from emap_core.inference.verdict import IN_WORDS
 from emap_core.runs import Run
 from emap_core.runs.slices import safe_csv
@@ -198,7 +199,7 @@ def _show_seeds(runs: list[Run], name: str) -> None:
     st.markdown(
         f"Mean of {found.n_seeds} seeds, by {which.label}: **{change(found.mean, which.unit)}** "
         f"{bracket(found.low, found.high, which.unit)} {found.population}; standard deviation "
-        f"between seeds {measured(found.spread, which.unit)}; p = {number(found.p_value)}."
+        f"between seeds {measured(found.spread, which.unit)}; {p_value(found.p_value)}."
     )
 
 
@@ -281,7 +282,7 @@ def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: 
         try:
             p = _p_value(keys, metrics[0], first, second)
             st.caption(
-                f"Both models as they are, on {metric(metrics[0]).label}: p = {number(p)} "
+                f"Both models as they are, on {metric(metrics[0]).label}: {p_value(p)} "
                 "(the test of their interval, for what the runs draw)."
             )
         except RunError:

@@ -9,9 +9,10 @@ import streamlit as st
 
 from emap_core import inference
 from emap_core.figures import confusion_pair, gap_dumbbell, variance_shares
-from emap_core.figures.style import bracket, measured, number, percent
+from emap_core.figures.style import bracket, measured, percent
 from emap_core.figures.visible import visible, visible_table
 from emap_core.inference import Gap, Intervals, metric
+from emap_core.inference.digits import p_value
 from emap_core.run_asides import asides
 from emap_core.runs import Run
 from emap_core.runs.groups import gaps_by
@@ -331,14 +332,8 @@ def _gaps_by_answer(key: tuple[str, str], name: str, _run: Run) -> dict[str, Gap
 def _show_details(run: Run, found: Intervals) -> None:
     manifest = run.manifest
     with st.expander("How this was computed"):
-        drawn = {
-            "none": "examples",
-            "image": "whole images",
-            "text": "whole texts",
-            "both": "whole texts, as many of whole images and of their pairs",
-        }[found.cluster]
         settings = manifest["settings"]
-        resamples = f"{found.n_resamples:,} of {drawn}, {found.population}"
+        resamples = f"{found.n_resamples:,} of {run.population.drawn_words}, {found.population}"
         if manifest["method"] == "subsample":
             resamples = (
                 f"none; {settings['repeats']:,} random sub-samples of "
@@ -366,10 +361,10 @@ def _show_details(run: Run, found: Intervals) -> None:
         } | made_from(manifest)
         for name in run.metrics:
             gap = run.gap(name)
-            tested = f"; p = {number(gap.p_value)}" if gap.p_value == gap.p_value else ""
+            tested = f"; {p_value(gap.p_value)}" if gap.p_value == gap.p_value else ""
             adjusted = run.adjusted_p_values[name]
             if tested and len(run.metrics) > 1 and adjusted == adjusted:
-                tested += f", {number(adjusted)} adjusted for {len(run.metrics)} metrics (Holm)"
+                tested += f", {p_value(adjusted)} for {len(run.metrics)} metrics (Holm)"
             facts[f"Gap in {metric(name).label}"] = gap.method + tested
         st.table(
             {"what": list(facts), "value": [shared.plain(v) for v in facts.values()]},

@@ -36,6 +36,13 @@ UNKNOWN = {
     "wrong": "They count as not right",
     "skip": "Their examples are left out",
 }
+DRAWN = {
+    "auto": "whole texts and whole images where they repeat",
+    "text": "whole texts: for new texts and these images",
+    "image": "whole images: for these texts and new images",
+    "both": "whole texts and whole images",
+    "none": "single examples",
+}
 RETURNS = {
     None: "what it says itself, else logits",
     "logits": "logits",
@@ -274,7 +281,7 @@ def _settings() -> dict[str, Any]:
         **kept,
     )
     space = second.selectbox(
-        "What is projected",
+        BOXES["space"],
         SPACES,
         format_func=lambda name: name.replace("_", " "),
         key="run-space",
@@ -282,14 +289,14 @@ def _settings() -> dict[str, Any]:
         **kept,
     )
     keep = third.selectbox(
-        "What is kept on disk",
+        BOXES["keep"],
         list(ANSWERS),
         format_func=ANSWERS.__getitem__,
         key="run-keep",
         **kept,
     )
     method = first.selectbox(
-        "Method",
+        BOXES["method"],
         METHODS,
         key="run-method",
         help="exact scores every text with every image; sampled estimates from a part of the "
@@ -304,7 +311,7 @@ def _settings() -> dict[str, Any]:
         "method": None if method == "exact" else method,
     }
     if method == "exact" and third.checkbox(
-        "Count unlikely pairs less, too",
+        BOXES["density"],
         key="run-density",
         help="Say whether the verdict depends on recombinations that hardly occur, as far as the "
         "model’s encodings tell. Needs a model with encoders, labels, and the grid on disk.",
@@ -313,19 +320,29 @@ def _settings() -> dict[str, Any]:
         settings["density"] = "encodings"
     if keep == "classes":
         settings["keep_classes"] = third.number_input(
-            "Classes whose grid is kept", min_value=1, value=10, key="run-keep-classes", **kept
+            BOXES["keep_classes"], min_value=1, value=10, key="run-keep-classes", **kept
         )
     if method == "sampled":
         settings["images_per_text"] = second.number_input(
-            "Images that each text meets", min_value=4, value=32, key="run-images-per-text", **kept
+            BOXES["images_per_text"], min_value=4, value=32, key="run-images-per-text", **kept
         )
     if method == "subsample":
         settings["subsample_size"] = second.number_input(
-            "Examples in a sub-sample", min_value=2, value=500, key="run-subsample-size", **kept
+            BOXES["subsample_size"], min_value=2, value=500, key="run-subsample-size", **kept
         )
         settings["repeats"] = third.number_input(
-            "Sub-samples", min_value=1, value=10, key="run-repeats", **kept
+            BOXES["repeats"], min_value=1, value=10, key="run-repeats", **kept
         )
+    cluster = second.selectbox(
+        BOXES["cluster"],
+        list(DRAWN),
+        format_func=DRAWN.__getitem__,
+        key="run-cluster",
+        help="Whom the intervals speak of. Where questions or images serve several examples, "
+        "these are not independent.",
+        **kept,
+    )
+    settings["cluster"] = None if cluster == "auto" else cluster
     unknown = first.selectbox(
         BOXES["unknown_labels"],
         list(UNKNOWN),
@@ -363,7 +380,7 @@ def _settings() -> dict[str, Any]:
         )
         settings[f"{what}_arg"] = [line.strip() for line in typed.splitlines() if line.strip()]
     settings["name"] = third.text_input(
-        "Name of the run",
+        BOXES["name"],
         key="run-name",
         max_chars=LONGEST_NAME,
         placeholder="late fusion, seed 0",

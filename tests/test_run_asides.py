@@ -67,7 +67,9 @@ def test_the_answer_goes_by_the_verdict_with_the_smallest_gap_that_matters(run):
     )
     staying = with_gaps(run, [(0.10, 0.20), (0.09, 0.19), (0.08, 0.18)])
     assert asides(staying)[0].answer.startswith("No, it is the same")
-    assert asides(staying, 0.085)[0].answer.startswith("Yes: “relies on interactions” becomes")
+    by_own_margin = asides(staying, 0.085)[0].answer
+    assert by_own_margin.startswith("Yes: “relies on interactions” becomes")
+    assert by_own_margin in report_html(staying, smallest_gap=0.085)
     alike = with_gaps(run, [(0.1, 0.2)] * 3, share=1.0)
     assert asides(alike)[0].answer.startswith("No pair counts as unlikely here")
 

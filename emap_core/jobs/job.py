@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 from emap_core.errors import RunError
 from emap_core.jobs.work import Work
+from emap_core.options import for_a_child
 from emap_core.runs.folder import (
     RunFolder,
     describe_run,
@@ -243,7 +244,7 @@ def _launch(
                 **os.environ,
                 **roots,
                 "EMAP_RUNS": address(runs_root()),
-                "EMAP_READER": "browser",
+                **for_a_child("browser"),
                 "PYTHONPATH": os.pathsep.join(paths),
             },
             # The child keeps the lock open, and nothing that ends this process reaches it.

@@ -212,7 +212,8 @@ class Run:
         """
         noise = self.manifest["noise"]
         total = float(self.shares.sums_of_squares.sum())
-        return None if noise is None or total == 0 else noise["variance"] / total
+        # Measured on few pairs, it may come out as more than there is.
+        return None if noise is None or total == 0 else min(noise["variance"] / total, 1.0)
 
     @property
     def _noise_note(self) -> str:

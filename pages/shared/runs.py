@@ -78,8 +78,12 @@ def open_run(run_id: str) -> Run:
 
 
 def run_key(run: Run) -> tuple[str, str]:
-    """Return what tells a run from all others in caches, and from one computed in its place."""
-    return str(run.path), str(run.manifest.get("created"))
+    """Return what tells a run from all others in caches, and from one computed in its place.
+
+    A finished run can be asked for other metrics and other resamples at any time.
+    """
+    wishes = (run.manifest[name] for name in ("created", "metrics", "resampling"))
+    return str(run.path), json.dumps([*wishes])
 
 
 def known_verdict(run: Run) -> str | None:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from streamlit.testing.v1 import AppTest
+
+from pages.shared.runs import run_key
 
 
 def test_every_visitor_gets_a_picture_of_their_own_that_was_drawn_once(runs_with_one):
@@ -25,3 +29,11 @@ def test_every_visitor_gets_a_picture_of_their_own_that_was_drawn_once(runs_with
     app.run()
     assert not app.exception
     assert app.text[0].value == "1 False True"
+
+
+def test_a_run_that_is_asked_for_other_resamples_or_metrics_is_drawn_anew(finished_run):
+    manifest = finished_run.manifest
+    resampling = {**manifest["resampling"], "cluster": "text"}
+    asked = [{}, {"resampling": resampling}, {"metrics": ["accuracy"]}, {"created": "2001-01-01"}]
+    keys = {run_key(SimpleNamespace(path="a", manifest={**manifest, **one})) for one in asked}
+    assert len(keys) == len(asked)

@@ -155,6 +155,7 @@ def test_an_uploaded_zip_shows_its_rows_and_what_each_column_is(open_page, words
     said = app.error[0].value.replace("\\", "")
     assert "“Labels that are not classes of the model” (skip) leaves such examples out" in said
     app.selectbox(key="run-unknown-labels").select("skip").run()
+    app.selectbox(key="run-cluster").select("image").run()
     button(app, "See what it costs").click().run()
     until(app, has_button("Start"))
     assert "The first of 8 examples" in words(app)
@@ -163,7 +164,9 @@ def test_an_uploaded_zip_shows_its_rows_and_what_each_column_is(open_page, words
     until(app, lambda app: list(no_runs.glob("*/run.json")) and app.query_params.get("run"))
     (found,) = no_runs.glob("*/run.json")
     until(app, lambda app: json.loads(found.read_text())["status"] == "finished")
-    missing, perhaps = Run.load(found.parent).skipped
+    run = Run.load(found.parent)
+    assert run.intervals().cluster == "image"
+    missing, perhaps = run.skipped
     assert missing == "image none.png in row 4 of metadata.csv does not exist"
     assert perhaps.startswith("row 5 of metadata.csv, column 'verdict' has the label 'perhaps'")
 
