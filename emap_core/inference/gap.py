@@ -10,8 +10,9 @@ from emap_core.inference.population import Cluster
 
 Projection = Literal["emap", "emap_leave_one_out"]
 
-RECORD_VERSION = 4
-"""Of kept intervals: one more whenever the same settings would give other numbers or entries."""
+RECORD_VERSION = 5
+"""Of intervals and the like that are kept in a run: one more whenever the same settings would give
+other numbers or entries."""
 
 
 @dataclass(frozen=True)

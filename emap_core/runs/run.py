@@ -690,7 +690,6 @@ class Run:
     def _resampling(self) -> dict[str, Any]:
         """What the intervals depend on."""
         return {
-            "version": RECORD_VERSION,
             "metrics": self.metrics,
             **self.manifest["resampling"],
         }
@@ -963,15 +962,18 @@ class Run:
         return known
 
     def _kept(self, name: str) -> dict[str, Any] | None:
+        """Return what was kept under a name; None where it is to be computed, or computed again."""
         try:
-            return read_sealed(self._folder.inference / f"{name}.json", self.manifest["created"])
+            kept = read_sealed(self._folder.inference / f"{name}.json", self.manifest["created"])
         except RunError:
             # What is damaged there is computed again.
             return None
+        return kept if kept is not None and kept.pop("version", None) == RECORD_VERSION else None
 
     def _keep(self, name: str, content: dict[str, Any]) -> None:
         try:
             path = self._folder.inference / f"{name}.json"
+            content = {"version": RECORD_VERSION, **content}
             write_sealed(path, content, self.manifest["created"])
         except OSError:
             # A run on a read-only disk can be read all the same; it is only computed again.

@@ -118,6 +118,16 @@ def test_intervals_of_older_code_or_other_settings_are_computed_again(change, co
     assert not Run.load(copy).has_intervals
 
 
+def test_scores_of_older_code_are_computed_again(copy, original):
+    path, run = copy / "inference" / "points.json", original.manifest["created"]
+    kept = read_sealed(path, run)
+    kept["accuracy"]["emap"] = 0.123
+    write_sealed(path, kept, run)
+    assert Run.load(copy).table().accuracy["emap"] == 0.123
+    write_sealed(path, kept | {"version": kept["version"] - 1}, run)
+    assert Run.load(copy).record() == original.record()
+
+
 def test_a_run_that_is_deleted_while_it_is_open_says_so(copy):
     run = Run.load(copy)
     shutil.rmtree(copy)
@@ -223,7 +233,7 @@ def test_what_is_cut_off_at_its_very_first_file_is_no_foreign_folder(tmp_path):
     assert emap.compute(Staged(), make_examples(), out=tmp_path / "it").metrics
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.tex").write_text("")
-    with pytest.raises(RunError, match="is not empty and no run"):
+    with pytest.raises(RunError, match="is not empty and not a run"):
         emap.compute(Staged(), make_examples(), out=tmp_path / "other")
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["thesis.tex"]
 
