@@ -19,8 +19,11 @@ from emap_core.inference.gap import Gap
 from emap_core.inference.metrics import Metric, metric
 from emap_core.inference.scores import Array, Scored, Space, Task
 
-FEWEST_OF_A_CLASS = 10
-"""Examples under which a class is called small."""
+FEWEST_OF_A_CLASS = 20
+"""Examples under which a class is called small: with a dozen, limits of an AUC held 90%."""
+
+FEWEST_FLIPS = 10
+"""Decisions that differ under which they are called few."""
 
 FEWEST_UNITS = 20
 """Texts or images under which an interval that draws them is called rough."""
@@ -31,6 +34,9 @@ _MOST = 0.5
 # differences, N from 100 to 1,600, t intervals beyond it covered less than 93%, and below it 93%
 # or more.
 _SKEWED = 0.2
+# Excess kurtosis of errors. Normal ones of 400 examples hardly reach 1; those of a t distribution
+# on 3 degrees of freedom, whose squares have no variance, hardly stay below 2.
+_HEAVY = 2.0
 _NAMED = 3
 
 
@@ -65,7 +71,7 @@ def cautions(
     truth = np.asarray(labels)
     one, other = (Scored(truth, np.asarray(s), task, space) for s in (full, projected))
     found = [
-        *_few_examples(which, _lost(which, one, other)),
+        *(_few_examples(which, _lost(which, one, other)) or _heavy_errors(which, one, other)),
         *_small_classes(which, truth, task, one.scores.shape[-1], classes),
         *_few_units(gap),
     ]
@@ -92,7 +98,7 @@ def _few_examples(which: Metric, lost: Array | None) -> list[str]:
     n_differing = int(np.count_nonzero(lost))
     if _decides(which):
         # Single examples count alike: what matters is how many of them there are.
-        if n_differing >= FEWEST_OF_A_CLASS:
+        if n_differing >= FEWEST_FLIPS:
             return []
         return [
             f"Interactions decide {n_differing} of {len(lost):,} examples; {which.label} of other "
@@ -113,6 +119,22 @@ def _few_examples(which: Metric, lost: Array | None) -> list[str]:
         f"{who} of {len(lost):,} with the largest differences in {which.label} "
         f"{'carries' if n_top == 1 else 'carry'} {carried}, so that its interval may be too narrow "
         "on one side."
+    ]
+
+
+def _heavy_errors(which: Metric, full: Scored, projected: Scored) -> list[str]:
+    """Return a warning where large errors, as yet unseen, would decide a mean of squares."""
+    if which.goes_with is None or not np.isfinite(projected.scores).all():
+        return []
+    errors = np.hstack([(s.scores - s.labels.reshape(s.scores.shape)) for s in (full, projected)])
+    varying = errors[:, errors.std(axis=0) > 0]
+    heaviest = float(stats.kurtosis(varying).max()) if varying.size else 0.0
+    if not heaviest > _HEAVY:
+        return []
+    return [
+        f"Errors have heavy tails (an excess kurtosis of {heaviest:.1f}), and {which.label} "
+        "squares them: one larger error than those seen would change it much, so that its interval "
+        "may be too narrow on one side."
     ]
 
 

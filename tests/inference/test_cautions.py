@@ -76,15 +76,40 @@ def test_metrics_that_count_classes_alike_name_the_small_ones(name):
     classes = ["cat", "dog", "axolotl"]
     said = cautions(name, labels, scores, -scores, "multiclass", classes=classes)
     (one,) = [sentence for sentence in said if "class" in sentence]
-    assert "1 of 3 classes has fewer than 10 examples: axolotl (4)" in one
+    assert "1 of 3 classes has fewer than 20 examples: axolotl (4)" in one
     assert not cautions("accuracy", labels, scores, -scores, "multiclass", classes=classes)
     labels[labels == 2] = -1
     said = cautions(name, labels, scores, -scores, "multiclass")
     (unseen,) = [sentence for sentence in said if "class by class" in sentence]
-    assert "1 of 3 classes has fewer than 10 examples: class 2 (none)" in unseen
+    assert "1 of 3 classes has fewer than 20 examples: class 2 (none)" in unseen
     labels[labels == -1] = 2
     binary = cautions(name, (labels == 2).astype(int), scores[:, :1], -scores[:, :1], "binary")
     assert any("class 1 (4)" in sentence for sentence in binary)
+
+
+@pytest.mark.parametrize("name", ["root_mean_squared_error", "r2"])
+def test_heavy_tails_of_errors_are_told_also_where_no_example_stands_out_yet(name):
+    warned = {"t": [], "normal": []}
+    for number in range(100):
+        rng = np.random.default_rng([5, number])
+        for tails, found in warned.items():
+            targets = rng.normal(size=(400, 1))
+            first, second = (
+                rng.standard_t(3, (2, 400, 1)) if tails == "t" else rng.normal(size=(2, 400, 1))
+            )
+            scores = targets + first, targets + first + second
+            found.append(bool(cautions(name, targets, *scores, "regression")))
+    assert np.mean(warned["t"]) >= 0.99
+    assert np.mean(warned["normal"]) <= 0.03
+    assert cautions(name, targets, targets, targets, "regression") == ()
+
+
+def test_an_auc_of_a_dozen_positives_misses_with_a_warning():
+    labels = (np.arange(400) < 12).astype(int)
+    scores = np.random.default_rng(2).normal(size=(2, 400, 1)) + labels[:, None]
+    assert any("class 1 (12)" in said for said in cautions("roc_auc", labels, *scores, "binary"))
+    labels = (np.arange(400) < 20).astype(int)
+    assert not any("class" in said for said in cautions("roc_auc", labels, *scores, "binary"))
 
 
 def test_a_projection_that_is_undefined_has_no_examples_to_count():
