@@ -36,11 +36,7 @@ def check_data(dataset: Any, settings: Settings) -> None:
     """Refuse, before a model is loaded, what can be known from data and settings alone."""
     for name in settings.metrics:
         which = inference.metric(name)
-        if dataset.task not in which.tasks:
-            raise SettingError(
-                f"metric {name!r} is for {' and '.join(which.tasks)} tasks; this one is "
-                f"{dataset.task}"
-            )
+        inference.check_use(which, dataset.task)
         if dataset.labels is None:
             raise SettingError(f"metric {name!r} needs labels, and the data has none")
         if (which.name == "vqa_accuracy") != has_answers(dataset):

@@ -103,7 +103,8 @@ class Settings:
             object.__setattr__(self, "part", _part(self.part, self.method, self.batch_size))
         if self.keep_classes is not None and self.keep == "sums":
             raise SettingError(
-                "keep_classes says whose grid to keep, and keep='sums' that none is; give one"
+                f"{option('keep_classes', of='run')} says whose grid to keep, and "
+                f"{option('keep', 'sums', 'run')} that none is; choose one of the two"
             )
         if self.density != "off" and (self.method, self.part) != ("exact", None):
             raise SettingError(
@@ -119,13 +120,14 @@ class Settings:
                 raise SettingError(f"until is {self.until!r}; expected a number above 0")
         if self.method == "sampled" and self.images_per_text is None and self.until is None:
             raise SettingError(
-                "method='sampled' needs images_per_text, how many images a text meets, or until, "
-                "how well the gap is to be known"
+                f"{option('method', 'sampled', 'run')} needs "
+                f"{option('images_per_text', of='run')}, how many images a text meets, or "
+                f"{option('until', of='run')}, how well the gap is to be known"
             )
         if (self.method == "subsample") != (self.subsample_size is not None):
             raise SettingError(
-                "subsample_size, how many examples a sub-sample has, and method='subsample' "
-                "belong together; give both or neither"
+                f"{option('subsample_size', of='run')}, how many examples a sub-sample has, and "
+                f"{option('method', 'subsample', 'run')} belong together; set both or neither"
             )
 
     @classmethod
@@ -197,7 +199,7 @@ def _part(part: Any, method: str, batch_size: int | None) -> tuple[int, int]:
         raise SettingError(f"only the exact method has parts; this one is {method}")
     if batch_size is None:
         raise SettingError(
-            "a part needs batch_size, the same for all parts: a measured one would cut the grid "
-            "in other tiles elsewhere"
+            f"a part needs {option('batch_size', of='run')}, the same for all parts: a measured "
+            "one would cut the grid in other tiles elsewhere"
         )
     return number, of

@@ -307,16 +307,17 @@ def check(which: Metric, scored: Scored) -> None:
             )
 
 
-def check_use(which: Metric | str, task: Task, n_classes: int) -> None:
+def check_use(which: Metric | str, task: Task, n_classes: int | None = None) -> None:
     """Raise a SettingError where a metric is not for a task, or not for so many classes."""
     chosen = metric(which) if isinstance(which, str) else which
     if task not in chosen.tasks:
         raise SettingError(
-            f"{chosen.name} is not a metric for a {task} task; expected one of "
+            f"metric {chosen.name!r} is for {' and '.join(chosen.tasks)} tasks, and this one is "
+            f"{task}; choose one of "
             + ", ".join(m.name for m in _METRICS.values() if task in m.tasks)
         )
     top = re.fullmatch(r"top_(\d+)_accuracy", chosen.name)
-    if top and int(top[1]) >= n_classes:
+    if top and n_classes is not None and int(top[1]) >= n_classes:
         raise SettingError(
             f"{chosen.name} is always 1 with {n_classes} classes; choose a smaller K"
         )

@@ -249,7 +249,7 @@ def test_one_example_cannot_be_recombined(tmp_path):
         ({"method": "guess"}, "expected one of exact"),
         ({"colour": "red"}, "no setting 'colour'"),
         ({"space": "odds"}, "space is 'odds'"),
-        ({"keep": "sums", "keep_classes": 2}, "give one"),
+        ({"keep": "sums", "keep_classes": 2}, "choose one of the two"),
     ],
 )
 def test_settings_are_checked(settings, message, examples, tmp_path):

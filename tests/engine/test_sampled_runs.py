@@ -108,7 +108,7 @@ def test_too_few_images_a_text_are_refused(tmp_path):
             method="sampled",
             images_per_text=1,
         )
-    with pytest.raises(SettingError, match="needs images_per_text, how many"):
+    with pytest.raises(SettingError, match="needs images_per_text=…, how many"):
         emap.compute(Staged(), make_examples(), out=tmp_path / "run", method="sampled")
 
 

@@ -220,7 +220,7 @@ def test_mistakes_are_told():
     labels, scores = DATA["multiclass"]
     with pytest.raises(SettingError, match="'acuracy'"):
         metric("acuracy")
-    with pytest.raises(SettingError, match="no metric for a regression"):
+    with pytest.raises(SettingError, match="and this one is regression; choose one of r2"):
         evaluate("accuracy", *DATA["regression"], "regression")
     with pytest.raises(SettingError, match="always 1 with 4 classes"):
         evaluate("top_4_accuracy", labels, scores, "multiclass")
