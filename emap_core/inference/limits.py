@@ -3,7 +3,8 @@
 What limits are to hold is the number's expectation over data sets of this size. For a gap that is
 how much better the model does than a projection computed from as many texts and images as there
 are here, not than one from endlessly many: with few items a projection is noisier and does worse,
-and the gap is larger by that. A leave-one-out gap is free of bias for the former alone.
+and the gap is larger by that. The leave-one-out gap estimates the former without bias, but for
+the cell that it leaves out.
 
 Such resamples vary too much. A projected score carries the noise of the means that it is made
 of, which makes single decisions flip; that noise is part of how the examples of one sample
