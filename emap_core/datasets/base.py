@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from emap_core.classes import class_names
 from emap_core.environment import whole_number
 from emap_core.errors import DatasetError, EmapError, reason
 
@@ -96,6 +97,8 @@ class Examples:
     def __post_init__(self) -> None:
         if self.task not in TASKS:
             raise DatasetError(f"task is {self.task!r}; expected one of {', '.join(TASKS)}")
+        if self.classes is not None:
+            self.classes = class_names(self.classes, "data", DatasetError)
         if self.task == "multilabel":
             self._read_indicators()
         for name in _SEQUENCES:
@@ -131,6 +134,8 @@ class Examples:
         if isinstance(self.labels, pd.DataFrame):
             self.classes = self.classes or [str(name) for name in self.labels.columns]
             self.labels = self.labels.to_numpy()
+        elif _is_rows_of_indicators(self.labels):
+            self.labels = np.asarray(self.labels)  # type: ignore[assignment]
         if not isinstance(self.labels, np.ndarray) or self.labels.ndim != 2:
             return
         if not np.isin(self.labels, (0, 1)).all():
@@ -384,6 +389,22 @@ def fingerprint_of(*parts: str | bytes) -> str:
 
 def _stated(given: Any, name: str) -> bool:
     return getattr(given, name, None) is not None
+
+
+def _is_rows_of_indicators(labels: Any) -> bool:
+    """Say whether every row has one 0 or 1 a class; a list of classes has no reason to."""
+    if getattr(labels, "ndim", 1) > 1:
+        return not isinstance(labels, np.ndarray)
+    if labels is None or isinstance(labels, (str, Mapping)) or not len(labels):
+        return False
+    rows = list(labels)
+    if not all(isinstance(row, (list, tuple)) or getattr(row, "ndim", 0) == 1 for row in rows):
+        return False
+    return (
+        len({len(row) for row in rows}) == 1
+        and len(rows[0]) > 1
+        and all(not isinstance(one, str) and one in (0, 1) for row in rows for one in row)
+    )
 
 
 def _by_position(values: Any) -> Any:

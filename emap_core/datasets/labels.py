@@ -64,6 +64,7 @@ def match_labels(
             f"{option('classes', 'no,yes')}, the one below the threshold first"
         )
     if dataset.task == "multilabel":
+        _refuse_what_is_not_a_list(dataset)
         if unknown == "wrong":
             axis.refuse_wrong()
         matrix = np.zeros((len(labels), n_classes), dtype=np.int64)
@@ -118,6 +119,8 @@ def unknown_labels(
     n_classes = len(classes) if classes else n_classes
     if dataset.labels is None or n_classes is None or dataset.task == "regression":
         return {}
+    if dataset.task == "multilabel":
+        _refuse_what_is_not_a_list(dataset)
     axis = ClassAxis(dataset, classes, n_classes)
     wrong = {}
     for row, label in enumerate(dataset.labels):
@@ -175,8 +178,8 @@ def labels_note(dataset: Dataset, classes: list[str] | None, n_classes: int) -> 
     if not any(isinstance(label, str) for label in _each(dataset)):
         # That integers are numbers is not a guess.
         return ""
-    some = ", ".join(f"{i} is {name}" for name, i in list(axis.names.items())[:4])
-    more = ", …" if len(axis.names) > 4 else ""
+    some = ", ".join(f"{i} is {name}" for i, name in enumerate(axis.numbered[:4]))
+    more = ", …" if len(axis.numbered) > 4 else ""
     return f"labels are numbers and are read as those of classes, counted from 0: {some}{more}"
 
 
@@ -204,11 +207,18 @@ class ClassAxis:
         if dataset.task == "binary" and (names is None or len(names) != 2):
             names = dataset.classes
         self.names = {str(name): i for i, name in enumerate(names or [])}
+        self._repeated = {str(name) for name in names or [] if list(names or []).count(name) > 1}
+        self._own = self._numbering_of_data()
 
     @property
     def listed(self) -> str:
         """The first names, for messages."""
         return ", ".join(list(self.names)[:8]) + (", …" if len(self.names) > 8 else "")
+
+    @property
+    def numbered(self) -> list[str]:
+        """The names of classes in the order in which labels number them."""
+        return list(self.names) if self._own is None else self._own
 
     @cached_property
     def labels_as(self) -> LabelsAs:
@@ -261,11 +271,30 @@ class ClassAxis:
             return None
         where, label = self._cell(row), plain_label(label)
         if self.labels_as == "numbers":
+            number = label_number(label)
+            if self._own is not None and number is not None and 0 <= number < len(self._own):
+                return (
+                    f"{where} has the label {label}, which is {self._own[number]!r} in the data "
+                    f"and not a class of the model; its classes are {self.listed}"
+                )
             return f"{where} has the label {label}; classes are numbered 0 to {self.size - 1}"
         return (
             f"{where} has the label {label!r}, which is not a class of the model; its classes are "
             f"{self.listed}"
         )
+
+    def _numbering_of_data(self) -> list[str] | None:
+        """Return the names that the data numbers, None where the model's numbers are meant.
+
+        Where both name classes and share some names, numbers in the data are those of its own.
+        """
+        own = self._dataset.classes
+        if not own or getattr(self._dataset, "classes_guessed", False):
+            return None
+        own = [str(name) for name in own]
+        if own == list(self.names) or not self.names.keys() & set(own):
+            return None
+        return own
 
     def _hint(self, label: Any) -> str:
         if self._numbered(label) is None or getattr(self._dataset, "labels_as", None):
@@ -321,12 +350,19 @@ class ClassAxis:
 
     def _named(self, label: Any) -> int | None:
         for spelled in _spellings(label):
+            if spelled in self._repeated:
+                raise LabelError(
+                    f"the label {spelled!r} is the name of more than one class of the model; give "
+                    "each class a name of its own, or the labels as numbers of classes"
+                )
             if spelled in self.names:
                 return self.names[spelled]
         return None
 
     def _numbered(self, label: Any) -> int | None:
         number = label_number(label)
+        if self._own is not None and number is not None:
+            return self.names.get(self._own[number]) if 0 <= number < len(self._own) else None
         return number if number is not None and 0 <= number < self.size else None
 
     def _refuse_truth_values(self, labels: list[Any]) -> None:
@@ -362,6 +398,16 @@ _HINT = (
     f"; {option('unknown_labels', 'skip', 'run')} leaves such examples out, "
     f"{option('unknown_labels', 'wrong', 'run')} counts them as not right"
 )
+
+
+def _refuse_what_is_not_a_list(dataset: Dataset) -> None:
+    """Refuse labels of a multilabel task that would be read letter by letter or key by key."""
+    for row, several in enumerate(dataset.labels or ()):
+        if not isinstance(several, (list, tuple, set, frozenset, np.ndarray)):
+            raise LabelError(
+                f"example {dataset.ids[row]!r} has the label {several!r}; a multilabel task needs "
+                "the list of an example's classes, or an array of 0 and 1 with a column a class"
+            )
 
 
 def _each(dataset: Dataset) -> Iterator[Any]:

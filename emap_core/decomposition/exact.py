@@ -276,6 +276,10 @@ def _numbers(grid: Any) -> tuple[Array, str]:
         grid = grid.double()
     else:
         dtype = str(getattr(grid, "dtype", "float64"))
+    if np.ma.isMaskedArray(grid) or np.iscomplexobj(grid):
+        raise DatasetError(
+            "grid has masked or complex values; give a real number for every text and image"
+        )
     return np.asarray(grid, dtype=np.float64), dtype
 
 

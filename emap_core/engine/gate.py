@@ -136,13 +136,31 @@ def _something_to_recombine(work: Work) -> None:
 
 def _columns_of_labels(work: Work) -> None:
     """Refuse to take the first columns of many for the few names that labels happen to have."""
-    named = len(work.dataset.classes or [])
+    stated, named = work.scorer.classes, len(work.dataset.classes or [])
+    if stated is not None and work.task != "regression" and not _fit(stated, work.n_classes):
+        raise ModelError(
+            f"the model names {len(stated)} classes and returns {work.n_classes} numbers for a "
+            "pair; name each of them, in their order"
+        )
+    if stated is None and work.task in ("multiclass", "multilabel") and not work.order_is_guessed:
+        names = work.dataset.classes
+        if names and not _fit(names, work.n_classes):
+            raise LabelError(
+                f"the data names {len(names)} classes, and the model returns {work.n_classes} "
+                "numbers for a pair and names none; say which number is which: give the model "
+                f"classes, or the data {option('classes')}, all of them in the model's order"
+            )
     if work.order_is_guessed and 1 < work.n_classes != named:
         raise LabelError(
             f"the model returns {work.n_classes} numbers for a pair and names no classes, and the "
             f"data has {named} different labels; say which number is which: give the model "
             f"classes, or the data {option('classes')}, all of them in the model's order"
         )
+
+
+def _fit(names: list[str], n_classes: int) -> bool:
+    # A single number is for or against the second of two.
+    return len(names) == n_classes or (len(names) == 2 and n_classes == 1)
 
 
 def _training_labels(work: Work) -> None:

@@ -6,11 +6,13 @@ import dataclasses
 import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Literal
 
 from emap_core.engine.evaluate import PRECISIONS
 from emap_core.engine.space import SPACES
 from emap_core.errors import SettingError
+from emap_core.inference.metrics import metric
 from emap_core.inference.population import CLUSTERS, MOST_RESAMPLES, N_RESAMPLES, Cluster
 from emap_core.models.base import OUTPUTS, Output
 from emap_core.options import UNKNOWN_LABELS, UnknownLabels, option
@@ -73,7 +75,7 @@ class Settings:
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
             value = getattr(self, name)
-            if value is not None:
+            if value is not None or getattr(Settings, name) is not None:
                 object.__setattr__(self, name, whole_number(name, value, least))
         for name, most in _MOST.items():
             if (value := getattr(self, name)) > most:
@@ -116,7 +118,7 @@ class Settings:
                 object.__setattr__(self, "until", float(self.until))
             except (TypeError, ValueError):
                 raise SettingError(f"until is {self.until!r}; expected a number above 0") from None
-            if not self.until > 0:
+            if not 0 < self.until < inf:
                 raise SettingError(f"until is {self.until!r}; expected a number above 0")
         if self.method == "sampled" and self.images_per_text is None and self.until is None:
             raise SettingError(
@@ -144,7 +146,9 @@ class Settings:
             metrics = (metrics,)
         if not isinstance(metrics, Iterable) or not all(isinstance(one, str) for one in metrics):
             raise SettingError(f"metrics is {metrics!r}; expected a list of names")
-        return cls(**{**arguments, "metrics": tuple(metrics)})
+        # A run's record has one name for each metric, however it was asked for.
+        names = tuple(dict.fromkeys(metric(name).name for name in metrics))
+        return cls(**{**arguments, "metrics": names})
 
     @property
     def resampling(self) -> dict[str, Any]:

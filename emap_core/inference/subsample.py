@@ -134,14 +134,16 @@ def subsample_intervals(
     def gap(name: str, projection: Projection) -> Gap:
         values = gap_scores(name, scores[name], projection)
         found = limits(values, at_least=least if metric(name).unit == "points" else 0.0)
+        # No two scores are further apart than the metric reaches.
+        widest = metric(name).range[1] - metric(name).range[0]
         return Gap(
             metric=name,
             projection=projection,
             full=float(scores[name]["full"].mean()),
             projected=float(scores[name][projection].mean()),
             difference=found.value,
-            low=found.low,
-            high=found.high,
+            low=float(np.maximum(found.low, -widest)),
+            high=float(np.minimum(found.high, widest)),
             p_value=float("nan"),
             method=f"average over {n_repeats:,} random sub-samples of {size:,} examples, standard "
             f"deviation {_deviation(values):.2g} between them; not tested",

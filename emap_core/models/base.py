@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from emap_core.classes import class_names
 from emap_core.errors import ModelError
 from emap_core.models import states as trees
 from emap_core.models.states import States
@@ -103,7 +105,9 @@ class Scorer:
                 f"model.output is {self.output!r}; expected one of {', '.join(OUTPUTS)}"
             )
         classes = getattr(model, "classes", None)
-        self.classes: list[str] | None = None if classes is None else [str(c) for c in classes]
+        self.classes: list[str] | None = (
+            None if classes is None else class_names(classes, "model", ModelError)
+        )
         self.has_threshold = bool(
             getattr(model, "has_threshold", not getattr(model, "similarity", False))
         )
@@ -244,6 +248,7 @@ class Scorer:
         """Return what a model returned as an array; `sizes` are those before the classes."""
         # Models of transformers return what they know under this name.
         returned = getattr(returned, "logits", returned)
+        self._check_columns(name, returned)
         if isinstance(returned, torch.Tensor):
             self.output_dtype = str(returned.dtype).removeprefix("torch.")
             if not returned.is_complex():
@@ -263,6 +268,17 @@ class Scorer:
             f"{name} returned {_described(returned)}; return the array of shape {expected} alone"
             + _which(returned, sizes)
         )
+
+    def _check_columns(self, name: str, returned: Any) -> None:
+        """Refuse a frame whose columns are named in another order than the classes."""
+        if not isinstance(returned, pd.DataFrame):
+            return
+        columns = [str(column) for column in returned.columns]
+        if columns != [str(c) for c in range(len(columns))] and columns != self.classes:
+            raise ModelError(
+                f"{name} returned a DataFrame with the columns {', '.join(columns[:8])}; return "
+                "them in the order of the model's classes, or an array"
+            )
 
     def _place(self, device: str) -> str:
         move: Callable[..., Any] | None = getattr(self.model, "to", None)

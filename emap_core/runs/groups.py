@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from emap_core import inference
 from emap_core.errors import RunError, SettingError
 from emap_core.inference import Gap
 from emap_core.inference.groups import group_gaps
@@ -46,7 +47,7 @@ def gaps_by(run: Run, by: str | Sequence[str], metric: str | None = None) -> dic
             f"run {run.id!r} scored a part of the pairs, which is too little for single groups; "
             "compute it with the exact method"
         )
-    which = run.metrics[0] if metric is None else metric
+    which = run.metrics[0] if metric is None else inference.metric(metric).name
     if which not in run.metrics:
         raise SettingError(f"metric is {which!r}; choose one of {', '.join(run.metrics)}")
     names = pd.Series(_names(run, by))

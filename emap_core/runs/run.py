@@ -486,8 +486,11 @@ class Run:
         ------
         RunError
             If the run has no labels, or was not asked for this metric.
+        SettingError
+            If there is no such metric.
         """
         gaps = self.intervals().gaps
+        metric = inference.metric(metric).name
         if metric not in gaps:
             raise RunError(
                 f"run {self.id!r} has no metric {metric!r}; "
@@ -724,7 +727,7 @@ class Run:
             return inference.verdict(
                 None, interaction_share=share, space=self.space, shared_by_all=shared
             )
-        name = metric or self.metrics[0]
+        name = self.metrics[0] if metric is None else inference.metric(metric).name
         gap, flips = self.gap(name), self._flips
         return inference.verdict(
             gap,
@@ -1007,7 +1010,10 @@ def _calibrated_record(gaps: dict[str, Gap]) -> dict[str, float | None]:
 
 
 def usable_metrics(manifest: dict[str, Any]) -> list[str]:
-    """Return the metrics of a manifest that are for its task and its number of classes."""
+    """Return the metrics of a manifest that are for its task and its number of classes.
+
+    Each goes by its own name, where the manifest has another one for it.
+    """
 
     def fits(name: str) -> bool:
         try:
@@ -1016,7 +1022,9 @@ def usable_metrics(manifest: dict[str, Any]) -> list[str]:
             return False
         return True
 
-    return [name for name in manifest["metrics"] if fits(name)]
+    return list(
+        dict.fromkeys(inference.metric(name).name for name in manifest["metrics"] if fits(name))
+    )
 
 
 def _shares_record(decomposition: Decomposition) -> dict[str, Any]:

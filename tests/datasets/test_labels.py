@@ -68,7 +68,7 @@ def test_answers_that_are_digits_are_the_model_s_classes_of_these_names(kind, sh
 
 def test_a_perfect_model_of_counting_questions_is_perfect(tmp_path):
     def says(texts, images):
-        return np.eye(11)[[PLACES[int(text.split()[-1])] for text in texts]]
+        return 3.0 * np.eye(11)[[PLACES[int(text.split()[-1])] for text in texts]]
 
     says.classes = COUNTING
     spec = written("csv", ANSWERS, tmp_path)
@@ -250,6 +250,41 @@ def test_an_array_of_zeros_and_ones_says_which_classes(tmp_path):
         np.testing.assert_array_equal(match_labels(data, ["a", "b", "c"], 3), ones)
     reordered = at_hand(pd.DataFrame(ones, columns=list("abc")), task="multilabel")
     np.testing.assert_array_equal(match_labels(reordered, ["c", "a", "b"], 3), ones[:, [2, 0, 1]])
+
+
+def test_rows_of_zeros_and_ones_say_the_same_whatever_they_come_in():
+    ones = np.array([[0, 1, 1], [1, 0, 0]])
+    for rows in (ones.tolist(), list(ones), torch.tensor(ones), ones.astype(bool).tolist()):
+        data = at_hand(rows, task="multilabel")
+        np.testing.assert_array_equal(match_labels(data, ["a", "b", "c"], 3), ones)
+    lists = at_hand([[0, 2], [0, 1]], task="multilabel")
+    np.testing.assert_array_equal(match_labels(lists, None, 3), [[1, 0, 1], [1, 1, 0]])
+
+
+@pytest.mark.parametrize("label", ["ab", None, {"a": 1, "b": 0}])
+def test_a_multilabel_label_that_is_not_a_list_is_refused(label):
+    # The letters of a string are not its classes, and keys are there whatever they say.
+    data = at_hand([["a"], label], task="multilabel")
+    with pytest.raises(LabelError, match="needs the list of an example's classes"):
+        match_labels(data, ["a", "b"], 2)
+
+
+def test_numbers_are_those_of_the_data_s_own_classes():
+    data = at_hand([0, 1, 2], classes=["c", "b", "a"])
+    assert match_labels(data, ["a", "b", "c"], 3).tolist() == [2, 1, 0]
+    assert match_labels(data, ["LABEL_0", "LABEL_1", "LABEL_2"], 3).tolist() == [0, 1, 2]
+    both = at_hand([[0, 2], [1]], classes=["c", "b", "a"], task="multilabel")
+    assert match_labels(both, ["a", "b", "c"], 3).tolist() == [[1, 0, 1], [0, 1, 0]]
+    binary = at_hand([0, 1, 1], classes=["yes", "no"], task="binary")
+    assert match_labels(binary, ["no", "yes"], 1).tolist() == [1, 0, 0]
+    with pytest.raises(LabelError, match="which is 'd' in the data and not a class"):
+        match_labels(at_hand([0, 1], classes=["d", "a"]), ["a", "b"], 2)
+
+
+def test_a_name_of_two_classes_is_refused_where_a_label_has_it():
+    with pytest.raises(LabelError, match="'a' is the name of more than one class"):
+        match_labels(at_hand(["a", "c"]), ["a", "a", "c"], 3)
+    assert match_labels(at_hand(["c", "c"]), ["a", "a", "c"], 3).tolist() == [2, 2]
 
 
 UNKNOWN = ["zero", "pink", "one", "two", "mauve", "one"] * 10

@@ -262,6 +262,8 @@ def test_single_text_leaves_nothing_to_leave_out():
         (np.zeros((2, 3)), {"text_index": [0], "image_index": [3]}, "image_index goes from 3"),
         (np.zeros((2, 3)), {"text_index": [0]}, "both or neither"),
         (np.zeros((2, 2)), {"weights": [1.0, -1.0]}, "none negative"),
+        (np.zeros((2, 2, 1)) + 1j, {}, "masked or complex"),
+        (np.ma.masked_equal(np.zeros((2, 2, 1)), 0), {}, "masked or complex"),
     ],
 )
 def test_bad_arrays_are_named(grid, arguments, message):

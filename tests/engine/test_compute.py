@@ -115,6 +115,7 @@ def test_states_of_different_lengths_meet(tmp_path):
         """Words of a text as a sequence, as long as the longest text of its batch."""
 
         fingerprint = "padded"
+        classes = ("one",)
 
         def encode_texts(self, texts):
             longest = max(len(t.split()) for t in texts)

@@ -4,6 +4,7 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from samples import Staged, WithGrid, as_callable, make_examples, numbers_of_image, numbers_of_text
@@ -288,6 +289,8 @@ def test_a_sub_sample_with_one_image_is_refused(tmp_path):
         ({"name": "late\ud83d"}, "name has half a character"),
         ({"name": "late\u2028fusion"}, "name has a control character"),
         ({"seed": 1.5}, "seed is 1.5"),
+        ({"seed": None}, "seed is None"),
+        ({"method": "sampled", "until": float("inf")}, "until is inf"),
         ({"batch_size": True}, "batch_size is True"),
         ({"method": "sampled", "until": "soon"}, "until is 'soon'"),
         ({"method": ["exact"]}, "method is"),
@@ -356,6 +359,55 @@ def test_a_wrong_metric_for_a_finished_run_leaves_it_as_it_is(tmp_path):
     assert (tmp_path / "run" / "run.json").read_bytes() == before
     more = emap.compute(Staged(), make_examples(), out=tmp_path / "run", metrics="top_2_accuracy")
     assert more.metrics == [*run.metrics, "top_2_accuracy"]
+
+
+def test_a_metric_goes_by_one_name_however_it_is_asked_for(tmp_path):
+    data = make_examples(labels=np.linspace(0, 1, 180).reshape(60, 3), task="regression")
+    asked = {"metrics": ["rmse", "root_mean_squared_error"], "n_resamples": 50}
+    run = emap.compute(Staged(), data, out=tmp_path / "run", **asked)
+    assert run.metrics == ["root_mean_squared_error"]
+    assert run.verdict(metric="rmse").sentence == run.verdict().sentence
+    assert run.gap("rmse") == run.gap("root_mean_squared_error")
+    more = emap.compute(Staged(), data, out=tmp_path / "run", metrics=["mae", "rmse"])
+    assert more.metrics == ["root_mean_squared_error", "mean_absolute_error"]
+    # A manifest that has another name for it.
+    path = tmp_path / "run" / "run.json"
+    manifest = json.loads(path.read_text())
+    manifest["metrics"] = ["rmse", "root_mean_squared_error"]
+    path.write_text(json.dumps(manifest))
+    assert Run.load(tmp_path / "run").metrics == run.metrics
+    with pytest.raises(SettingError, match="metric is 'nope'"):
+        run.gap("nope")
+
+
+def with_classes(classes):
+    model = Staged()
+    model.classes = classes
+    return model
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [{"zero", "one", "two"}, {"zero": 2, "one": 1, "two": 0}, "zot", 3, {0: "zero", 1: "one"}],
+)
+def test_names_of_classes_without_an_order_are_refused(classes, tmp_path):
+    refused(tmp_path, with_classes(classes), ModelError, "classes of the model is a .*give a list")
+    with pytest.raises(DatasetError, match="classes of the data is a"):
+        make_examples(classes=classes)
+
+
+@pytest.mark.parametrize("classes", [["zero", "one", "two", "three"], list("abcdef")])
+def test_as_many_names_as_outputs(classes, tmp_path):
+    message = f"names {len(classes)} classes and returns 3 numbers"
+    refused(tmp_path, with_classes(classes), ModelError, message)
+    data = make_examples(classes=classes)
+    refused(tmp_path, as_callable, LabelError, f"the data names {len(classes)} classes", data)
+
+
+def test_columns_of_a_frame_are_not_taken_in_another_order(tmp_path):
+    model = lambda t, v: pd.DataFrame(as_callable(t, v), columns=["two", "one", "zero"])  # noqa: E731
+    model.classes = ["zero", "one", "two"]
+    refused(tmp_path, model, ModelError, "DataFrame with the columns two, one, zero")
 
 
 def test_a_run_that_was_given_a_wrong_metric_can_be_read_and_mended(tmp_path):

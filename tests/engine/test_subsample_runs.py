@@ -133,3 +133,10 @@ def test_the_command_line_shows_the_protocol_with_its_spread(tmp_path, capsys):
     one = record["metrics"]["log_loss"]
     assert one["gap_leave_one_out_low"] < one["gap_leave_one_out"] < one["gap_leave_one_out_high"]
     assert one["p_value"] is None
+
+
+def test_limits_of_a_gap_are_no_wider_than_its_metric(examples, tmp_path):
+    settings = {"method": "subsample", "subsample_size": 2, "repeats": 3}
+    run = emap.compute(Staged(), examples, out=tmp_path / "run", metrics=["accuracy"], **settings)
+    gap = run.gap("accuracy")
+    assert -1 <= gap.low <= gap.high <= 1
