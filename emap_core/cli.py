@@ -173,7 +173,7 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument(
         "--by", metavar="COLUMN", help="the gap in each group: by label, prediction or kind"
     )
-    show.add_argument("--metric", help="of --by; the first of the run by default")
+    show.add_argument("--metric", help="of the verdict or of --by; the first of the run by default")
     show.set_defaults(command=_show)
 
     check = commands.add_parser("check", help="compare a run's files with their checksums")
@@ -351,6 +351,11 @@ def _show(arguments: argparse.Namespace) -> None:
 
     if arguments.csv:
         check_file_target(Path(arguments.csv), "table")
+    # An option that changes nothing is a misunderstanding.
+    if arguments.metric and (arguments.json or arguments.csv):
+        raise SettingError("--metric is for the verdict and for --by; leave it out here")
+    if arguments.margin is not None and (arguments.csv or arguments.by):
+        raise SettingError("--margin is for the verdict, which is not shown here; leave it out")
     run = Run.load(arguments.run)
     if arguments.json:
         print(json.dumps(run.record(arguments.margin), allow_nan=False))
@@ -359,7 +364,7 @@ def _show(arguments: argparse.Namespace) -> None:
     elif arguments.by:
         _print_groups(run, arguments.by, arguments.metric)
     else:
-        _print_run(run, arguments.margin)
+        _print_run(run, arguments.margin, arguments.metric)
         _print_asides(run, arguments.margin)
 
 
@@ -417,11 +422,11 @@ def _figures(arguments: argparse.Namespace) -> None:
         print(path)
 
 
-def _print_run(run: Any, smallest_gap: float | None = None) -> None:
+def _print_run(run: Any, smallest_gap: float | None = None, metric: str | None = None) -> None:
     import pandas as pd
 
     n = run.manifest
-    verdict = run.verdict(smallest_gap)
+    verdict = run.verdict(smallest_gap, metric)
     print("\n".join((verdict.sentence, *verdict.details)))
     for warning in run.warnings:
         print(f"Warning: {warning}")

@@ -340,3 +340,12 @@ def test_what_cannot_be_written_is_said_before_a_run_is_read(command, tmp_path, 
     given = [str(tmp_path / one) if one.startswith(places) else one for one in command]
     assert main(given) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_an_option_of_show_that_would_change_nothing_is_refused(tmp_path, capsys):
+    path = str(emap.compute(Staged(), make_examples(), out=tmp_path / "run").path)
+    for options in (["--json", "--metric=f1_macro"], ["--by=label", "--margin=0.02"]):
+        assert main(["show", path, *options]) == 2
+        assert "leave it out" in capsys.readouterr().err
+    assert main(["show", path, "--metric=f1_macro"]) == 0
+    assert "macro F1" in capsys.readouterr().out.split("\n")[0]

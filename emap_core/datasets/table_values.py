@@ -8,11 +8,13 @@ import contextlib
 import json
 import re
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from emap_core.datasets.base import Task, plain_label
 from emap_core.environment import whole_number
@@ -102,9 +104,23 @@ def read_image(value: Any, folder: Path) -> Path | bytes:
         raise BadValueError("there is no image")
     if isinstance(value, bytes):
         return value
+    if isinstance(value, Image.Image):
+        return _as_file(value)
     if isinstance(value, str) and (content := _written_image(value)) is not None:
         return content
     return read_path("image", value, folder)
+
+
+def _as_file(image: Image.Image) -> bytes:
+    """Return a picture that is open already as the content of a file that loses nothing of it."""
+    content = BytesIO()
+    try:
+        image.save(content, format="PNG")
+    except OSError as error:
+        raise BadValueError(
+            f"the image has the mode {image.mode}; convert it with image.convert('RGB')"
+        ) from error
+    return content.getvalue()
 
 
 def _written_image(value: str) -> bytes | None:

@@ -188,7 +188,7 @@ def compute(
     fingerprint : str, optional
         Names a model that states none, so that its run can be resumed.
     name : str, optional
-        What to call the run wherever runs are listed; `rename_run` changes it later.
+        What to call the run wherever runs are listed; `emap_core.runs.changes` renames it later.
 
     Returns
     -------
@@ -641,7 +641,8 @@ def _manifest(work: Work) -> dict[str, Any]:
         "dataset": work.dataset_name,
         "name": work.settings.name,
         "provenance": work.provenance,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        # Caches tell a run from one computed in its place by this.
+        "created": datetime.now(UTC).isoformat(timespec="microseconds"),
         "fingerprint": work.fingerprint,
         "fingerprints": work.fingerprints,
         "settings": {

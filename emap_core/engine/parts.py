@@ -72,7 +72,7 @@ def merge_parts(parts: Sequence[str | Path], out: str | Path) -> Run:
         {
             **manifest,
             "settings": {**manifest["settings"], "part": None},
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "created": datetime.now(UTC).isoformat(timespec="microseconds"),
             "error": None,
             "seconds": sum(folder.manifest().get("seconds", 0.0) for folder in folders),
             "n_pairs_evaluated": plan.n_texts * plan.n_images,

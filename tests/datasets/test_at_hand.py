@@ -149,3 +149,21 @@ def test_what_is_not_data_is_told_what_would_be(given, error, words):
 def test_arguments_of_a_loader_are_refused_where_there_is_none():
     with pytest.raises(SettingError, match="text_column is for a loader, and the data is a Exam"):
         load_dataset(make_examples(), text_column="words")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "1"])
+def test_pictures_in_a_frame_are_read_as_they_are(mode):
+    pictures = [Image.new("L", (3, 2), 40 * i).convert(mode) for i in (1, 4)]
+    table = pd.DataFrame({"text": ["a", "b"], "image": pictures, "label": ["x", "y"]}, index=[7, 2])
+    data = load_dataset(table)
+    for read, given in zip(data.images, pictures, strict=True):
+        assert (
+            np.asarray(read.convert("RGB")).tolist()
+            == np.asarray(Examples(["a"], [given]).images[0].convert("RGB")).tolist()
+        )
+
+
+def test_a_picture_that_no_file_can_hold_is_refused():
+    table = pd.DataFrame({"text": ["a", "b"], "image": [Image.new("CMYK", (2, 2))] * 2})
+    with pytest.raises(DatasetError, match=r"has the mode CMYK; convert it with image.convert"):
+        load_dataset(table)
