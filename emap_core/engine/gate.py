@@ -235,6 +235,22 @@ def _outputs_are_what_they_are_called(work: Work, probe: Probe) -> None:
     )
 
 
+def _something_to_get_wrong(work: Work) -> None:
+    """Refuse labels that leave nothing to be right or wrong about."""
+    if work.labels is None:
+        return
+    if work.task == "multilabel" and not work.labels.any():
+        raise LabelError(
+            "no example has a class of the model as its label, so nothing can be right or wrong; "
+            f"check the labels, or leave them out with {option('label_column', '', 'data')}"
+        )
+    if work.task == "multiclass" and work.n_classes == 1 and not has_answers(work.dataset):
+        raise SettingError(
+            "the model returns a single number, and of one class every answer is right; set "
+            f"{option('task', 'binary', 'data')} or {option('task', 'regression', 'data')}"
+        )
+
+
 def _guessed_order(work: Work) -> str | None:
     if not work.order_is_guessed or work.n_classes < 2:
         return None
@@ -248,6 +264,7 @@ def _guessed_order(work: Work) -> str | None:
 
 _OF_WORK: tuple[Callable[[Work], None], ...] = (
     _something_to_recombine,
+    _something_to_get_wrong,
     check_metrics,
     _columns_of_labels,
     _training_labels,

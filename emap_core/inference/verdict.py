@@ -336,7 +336,11 @@ class _Shown:
     @property
     def excluded(self) -> str:
         gap, which = self._gap, self._which
-        sentence = f"a gain above {_at(gap.high, which, self._lines)} is excluded"
+        lowest, highest = which.range
+        if gap.high >= highest - lowest:
+            sentence = "no gain is excluded"
+        else:
+            sentence = f"a gain above {_at(gap.high, which, self._lines)} is excluded"
         if -self._smallest < gap.low < 0:
             sentence += f", and so is a loss above {limit(-gap.low, which.unit, self._lines)}"
         return sentence

@@ -447,3 +447,20 @@ def test_the_time_of_a_run_with_batches_by_hand_is_not_that_of_a_cold_start():
 
     # At the speed of the first four pairs it would be a quarter of a second a pair.
     assert emap.estimate(Cold(), make_examples(), batch_size=64).seconds < 11 * 23 / 4 / 2
+
+
+def test_labels_that_leave_nothing_to_be_wrong_about_are_refused(tmp_path):
+    empty = make_examples(labels=np.zeros((60, 3), dtype=int), task="multilabel")
+    with pytest.raises(LabelError, match="no example has a class of the model as its label"):
+        emap.compute(Staged(), empty, out=tmp_path / "empty")
+
+    class Single(Staged):
+        classes = None
+
+        def score(self, text_states, image_states):
+            return super().score(text_states, image_states)[:, :1]
+
+    alone = make_examples(labels=[0] * 60)
+    with pytest.raises(SettingError, match="of one class every answer is right"):
+        emap.compute(Single(), alone, out=tmp_path / "alone")
+    assert not (tmp_path / "empty").exists() and not (tmp_path / "alone").exists()

@@ -357,3 +357,8 @@ def test_records_survive_json():
     assert np.isnan(back.low)
     interval = Interval.from_json(json.loads(json.dumps(Interval(1.0, 0.5, 2.0).to_json())))
     assert interval == Interval(1.0, 0.5, 2.0)
+
+
+def test_a_gain_that_cannot_be_is_not_said_to_be_excluded():
+    found = verdict(_gap(0.5, 0.5, -1.0, 1.0, n=2))
+    assert found.kind == "undecided" and "no gain is excluded" in found.sentence
