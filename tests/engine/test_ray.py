@@ -148,7 +148,9 @@ def test_a_tile_that_kills_three_workers_is_named_and_the_rest_is_kept(module, a
     example = int(np.flatnonzero(alone.decomposition.image_index == deadly)[0])
     image = emap.load_dataset("fragile_model:data").images[example]
     (module / "deadly").write_text(repr(float(np.asarray(image).reshape(-1)[0] / 255)))
-    with pytest.raises(RunError, match=r"tile \d+, from the text '.*lives.*kept") as caught:
+    with pytest.raises(
+        RunError, match=r"tile \d+, from the text '.*crashed 3 workers.*kept"
+    ) as caught:
         with_ray(tmp_path / "run")
     assert "example" in str(caught.value)
     assert describe_run(tmp_path / "run").status == "failed"

@@ -5,6 +5,7 @@ import shutil
 import time
 
 from emap_core import jobs
+from pages.shared.runs import forget_lists
 
 
 def test_with_no_run_one_button_runs_the_demo_and_shows_how_far_it_is(open_page, words, no_runs):
@@ -52,6 +53,7 @@ def test_a_run_can_be_renamed_and_deleted_where_visitors_may_do_more_than_look(
 ):
     copy = runs_with_one.path.parent / "copy"
     shutil.copytree(runs_with_one.path, copy)
+    forget_lists()
     try:
         app = open_page("start")
         box = next(b for b in app.text_input if "copy" in b.key)
