@@ -53,6 +53,9 @@ def preview_elsewhere(spec: str, split: str | None = None) -> Preview | None:
     EmapError
         If there is no such file, it cannot be read, or that takes too much.
     """
+    if not _names_a_table(spec):
+        # A process costs a second, which no page has to wait for.
+        return None
     name = Path(spec.partition(":")[2]).name
     found = limited(
         f"{__name__}:preview_as_json", spec, split, doing=f"{name} cannot be looked into"
@@ -76,6 +79,11 @@ def preview_as_json(spec: str, split: str | None) -> dict[str, Any] | None:
     }
 
 
+def _names_a_table(spec: str) -> bool:
+    prefix, _, path = spec.partition(":")
+    return prefix in (*_FILES, "webdataset") or (prefix == "hf" and Path(path).is_dir())
+
+
 def preview_table(spec: str, n_rows: int = 5, split: str | None = None) -> Preview | None:
     """Return the first rows of what a spec names; None where it names no table of this machine.
 
@@ -84,6 +92,8 @@ def preview_table(spec: str, n_rows: int = 5, split: str | None = None) -> Previ
     EmapError
         If there is no such file or it cannot be read.
     """
+    if not _names_a_table(spec):
+        return None
     prefix, _, path = spec.partition(":")
     splits: list[str] = []
     counted = True
@@ -91,11 +101,9 @@ def preview_table(spec: str, n_rows: int = 5, split: str | None = None) -> Previ
         table = read_table(prefix, path)
     elif prefix == "webdataset":
         table, counted = read_shards(path, n_rows), False
-    elif prefix == "hf" and Path(path).is_dir():
+    else:
         splits = saved_splits(Path(path))
         table = read_saved(Path(path, split or splits[0]) if splits else Path(path))
-    else:
-        return None
     if len(table.columns) > _MOST_COLUMNS:
         raise DatasetError(
             f"the table has {len(table.columns):,} columns; keep at most {_MOST_COLUMNS:,} of them"

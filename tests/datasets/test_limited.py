@@ -70,3 +70,9 @@ def test_an_archive_of_many_entries_is_refused_before_one_is_written(tmp_path, m
     with pytest.raises(DatasetError, match="more than 100 files"):
         receive("many.zip", written.getvalue(), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_a_table_costs_no_process(monkeypatch):
+    monkeypatch.setattr("emap_core.datasets.preview.limited", None)
+    assert preview_elsewhere("demo:easy-vqa") is None
+    assert preview_elsewhere("my_module:factory") is None
