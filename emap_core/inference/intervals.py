@@ -302,25 +302,16 @@ class _Summary:
                 population,
                 thirds=[third_moment_of(values) for values in replicates],
             )
-        return Gap(
+        return found.gap(
+            population,
             metric=which.name,
             projection=row,
             full=full,
             projected=projected,
-            difference=found.value,
-            low=found.low,
-            high=found.high,
-            p_value=found.p_value,
             method=self._method(found),
             n_examples=sample.n_examples,
             n_resamples=self.n_resamples,
             seed=self.seed,
-            standard_error=found.standard_error,
-            degrees_of_freedom=found.degrees_of_freedom,
-            cluster=population.cluster,
-            n_units=population.n_units,
-            unit=population.unit,
-            population=population.words,
         )
 
     def _method(self, found: Estimate) -> str:

@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special
 
-from emap_core.inference.gap import Interval
+from emap_core.inference.gap import Gap, Interval, Projection
 from emap_core.inference.metrics import Metric
 from emap_core.inference.population import Population
 from emap_core.inference.scores import Array, Scored
@@ -74,6 +74,42 @@ class Estimate:
         """Return value and limits, the limits inside the range of the value."""
         return Interval(
             self.value, float(max(self.low, bounds[0])), float(min(self.high, bounds[1]))
+        )
+
+    def gap(
+        self,
+        population: Population,
+        *,
+        metric: str,
+        projection: Projection,
+        full: float,
+        projected: float,
+        method: str,
+        n_examples: int,
+        n_resamples: int,
+        seed: int,
+        tested: bool = True,
+    ) -> Gap:
+        """Return the gap that this is an estimate of; not `tested` leaves its p-value out."""
+        return Gap(
+            metric=metric,
+            projection=projection,
+            full=full,
+            projected=projected,
+            difference=self.value,
+            low=self.low,
+            high=self.high,
+            p_value=self.p_value if tested else float("nan"),
+            method=method,
+            n_examples=n_examples,
+            n_resamples=n_resamples,
+            seed=seed,
+            standard_error=self.standard_error,
+            degrees_of_freedom=self.degrees_of_freedom,
+            cluster=population.cluster,
+            n_units=population.n_units,
+            unit=population.unit,
+            population=population.words,
         )
 
 

@@ -79,23 +79,15 @@ def part_gap(
             confidence=confidence,
         )
     each = population.share_out(n_resamples)
-    return Gap(
+    return found.gap(
+        population,
         metric=chosen.name,
         projection=projection,
         full=whole,
         projected=projected,
-        difference=found.value,
-        low=found.low,
-        high=found.high,
-        p_value=found.p_value if tested else nan,
         method=f"{each:,} bootstrap resamples of {population.drawn_words}, of the scores alone",
         n_examples=size,
         n_resamples=each,
         seed=seed,
-        standard_error=found.standard_error,
-        degrees_of_freedom=found.degrees_of_freedom,
-        cluster=population.cluster,
-        n_units=population.n_units,
-        unit=population.unit,
-        population=population.words,
+        tested=tested,
     )
