@@ -52,7 +52,7 @@ TERMS = {
     ),
     "warning": (
         "A note that a number leans on few examples: a hundredth of them carry most of a gap, few "
-        "decisions differ, a class has fewer than ten, or few texts or images were drawn. It is "
+        "decisions differ, a class has fewer than twenty, or few texts or images were drawn. It is "
         "not an error: the number is right for these data, and its interval is rough."
     ),
     "recombination": (
