@@ -30,7 +30,7 @@ import emap_core as emap
 from benchmarks.tables import markdown
 from emap_core.cli import main as command_line
 from emap_core.errors import EmapError
-from emap_core.report import report_html
+from emap_core.presentation.report import report_html
 from emap_core.runs import Run
 from emap_core.runs.check import check_run
 from emap_core.runs.manifest import KEYS

@@ -395,7 +395,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _report(arguments: argparse.Namespace) -> None:
     from emap_core.figures import theme_named
-    from emap_core.report import write_report
+    from emap_core.presentation.report import write_report
     from emap_core.runs import Run
     from emap_core.runs.target import check_file_target
 
@@ -408,7 +408,7 @@ def _report(arguments: argparse.Namespace) -> None:
 
 def _figures(arguments: argparse.Namespace) -> None:
     from emap_core.figures.export import picture
-    from emap_core.run_charts import run_charts
+    from emap_core.presentation.charts import run_charts
     from emap_core.runs import Run
     from emap_core.runs.store import replacing
     from emap_core.runs.target import check_folder_target
@@ -472,7 +472,7 @@ def _print_run(run: Any, smallest_gap: float | None = None, metric: str | None =
 def _print_asides(run: Any, smallest_gap: float | None = None) -> None:
     import pandas as pd
 
-    from emap_core.run_asides import asides
+    from emap_core.presentation.questions import asides
 
     for aside in asides(run, smallest_gap):
         print(f"\n{aside.question}\n{aside.answer}")
@@ -481,7 +481,7 @@ def _print_asides(run: Any, smallest_gap: float | None = None) -> None:
 
 
 def _print_origin(run: Any) -> None:
-    from emap_core.runs.labels import made_from
+    from emap_core.presentation.labels import made_from
 
     if run.manifest.get("name"):
         print(f"Name: {run.manifest['name']}")

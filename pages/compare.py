@@ -6,7 +6,14 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from emap_core.comparing import (
+from emap_core.errors import EmapError, RunError
+from emap_core.figures import gap_dumbbell, interaction_sizes
+from emap_core.figures.style import bracket, change, measured
+from emap_core.figures.visible import visible_table
+from emap_core.inference import metric
+from emap_core.inference.digits import p_value
+from emap_core.inference.verdict import IN_WORDS
+from emap_core.presentation.comparison import (
     as_latex,
     as_markdown,
     comparison_table,
@@ -20,13 +27,6 @@ from emap_core.comparing import (
     seeds_together,
     shared_metrics,
 )
-from emap_core.errors import EmapError, RunError
-from emap_core.figures import comparison, gap_dumbbell
-from emap_core.figures.style import bracket, change, measured
-from emap_core.figures.visible import visible_table
-from emap_core.inference import metric
-from emap_core.inference.digits import p_value
-from emap_core.inference.verdict import IN_WORDS
 from emap_core.runs import Run
 from emap_core.runs.slices import safe_csv
 from pages import shared
@@ -266,7 +266,7 @@ def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: 
     chart = shared.drawn(
         "two runs' interactions",
         first,
-        lambda theme: comparison(
+        lambda theme: interaction_sizes(
             table.interaction_size_first.to_numpy(),
             table.interaction_size_second.to_numpy(),
             table.id.tolist(),

@@ -13,10 +13,10 @@ from emap_core.figures.style import bracket, measured, percent
 from emap_core.figures.visible import visible, visible_table
 from emap_core.inference import Gap, Intervals, metric
 from emap_core.inference.digits import p_value
-from emap_core.run_asides import asides
+from emap_core.presentation.labels import made_from
+from emap_core.presentation.questions import asides
 from emap_core.runs import Run
 from emap_core.runs.groups import gaps_by
-from emap_core.runs.labels import made_from
 from pages import shared
 from pages.shared.example import examples_of
 from pages.shared.glossary import explain

@@ -12,7 +12,7 @@ import streamlit as st
 from emap_core.figures import Chart, gap_dumbbell, variance_shares
 from emap_core.figures.export import FORMS, HOW_TO_INSTALL, picture
 from emap_core.inference import metric
-from emap_core.report import report_html
+from emap_core.presentation.report import report_html
 from emap_core.runs import Run
 from emap_core.runs.store import zipped
 from pages import shared

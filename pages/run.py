@@ -21,7 +21,7 @@ from emap_core.jobs import Job, Work
 from emap_core.models import LOADERS as MODEL_LOADERS
 from emap_core.models.demo_networks import ARCHITECTURES
 from emap_core.options import BOXES, TYPED
-from emap_core.runs.labels import LONGEST_NAME
+from emap_core.runs.name import LONGEST_NAME
 from pages import shared
 
 ANSWERS = {

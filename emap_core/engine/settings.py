@@ -16,7 +16,7 @@ from emap_core.inference.metrics import metric
 from emap_core.inference.population import CLUSTERS, MOST_RESAMPLES, N_RESAMPLES, Cluster
 from emap_core.models.base import OUTPUTS, Output
 from emap_core.options import UNKNOWN_LABELS, UnknownLabels, option
-from emap_core.runs.labels import checked_name
+from emap_core.runs.name import checked_name
 
 Method = Literal["exact", "sampled", "subsample"]
 METHODS = ("exact", "sampled", "subsample")

@@ -1,11 +1,11 @@
 """Figures: data in, a `Chart` out; pure and deterministic."""
 
 from emap_core.figures.chart import Chart
-from emap_core.figures.comparison import comparison
 from emap_core.figures.confusion_pair import confusion_pair
 from emap_core.figures.contributions import contributions, marked, rows_of_points
 from emap_core.figures.gap_dumbbell import gap_dumbbell
 from emap_core.figures.interaction_heatmap import interaction_heatmap, marked_window
+from emap_core.figures.interaction_sizes import interaction_sizes
 from emap_core.figures.mode_ends import mode_ends
 from emap_core.figures.mode_scree import mode_scree
 from emap_core.figures.style import DARK, LIGHT, Theme, column_names, theme_named
@@ -18,11 +18,11 @@ __all__ = [
     "Chart",
     "Theme",
     "column_names",
-    "comparison",
     "confusion_pair",
     "contributions",
     "gap_dumbbell",
     "interaction_heatmap",
+    "interaction_sizes",
     "marked",
     "marked_window",
     "mode_ends",

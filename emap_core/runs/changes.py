@@ -7,7 +7,7 @@ from pathlib import Path
 from emap_core.errors import RunError
 from emap_core.runs.check import renew_manifest_checksum
 from emap_core.runs.folder import RunFolder, find_run
-from emap_core.runs.labels import checked_name
+from emap_core.runs.name import checked_name
 from emap_core.runs.store import remove_folder
 
 

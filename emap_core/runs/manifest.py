@@ -24,7 +24,7 @@ from emap_core.inference import metric
 from emap_core.inference.population import MOST_RESAMPLES, Cluster
 from emap_core.inference.scores import Space, Task
 from emap_core.options import UNKNOWN_LABELS
-from emap_core.runs.labels import checked_name
+from emap_core.runs.name import checked_name
 
 FORMAT = 1
 """Version of the folder's layout; a folder of a newer one is refused, not guessed at."""

@@ -10,7 +10,7 @@ from browsing import come_to_rest
 from samples import Staged, make_examples
 
 import emap_core as emap
-from emap_core.report import write_report
+from emap_core.presentation.report import write_report
 from emap_core.runs import Run
 from pages.shared.selection import view_key
 

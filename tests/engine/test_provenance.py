@@ -10,7 +10,7 @@ import emap_core as emap
 from emap_core.cli import main
 from emap_core.engine.provenance import provenance
 from emap_core.errors import SettingError
-from emap_core.runs.labels import made_from, run_labels
+from emap_core.presentation.labels import made_from, run_labels
 
 FACTORY = """
 from samples import Staged

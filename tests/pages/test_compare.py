@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 import emap_core as emap
-from emap_core.comparing import paired_gap
 from emap_core.inference.verdict import IN_WORDS
+from emap_core.presentation.comparison import paired_gap
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 from samples import Staged, as_callable, make_examples
 
 import emap_core as emap
-from emap_core.run_asides import asides
+from emap_core.presentation.questions import asides
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import emap_core as emap
 from emap_core.cli import main
 from emap_core.figures import DARK, LIGHT
 from emap_core.inference import metric as emap_metric
-from emap_core.report import report_html, write_report
+from emap_core.presentation.report import report_html, write_report
 
 NASTY = '</script><img src=x onerror="alert(1)"> & "quoted"'
 

@@ -6,8 +6,8 @@ from samples import Staged, make_examples
 
 import emap_core as emap
 from emap_core.cli import main
-from emap_core.report import report_html
-from emap_core.run_asides import asides
+from emap_core.presentation.questions import asides
+from emap_core.presentation.report import report_html
 from emap_core.runs import Run
 
 UNLIKELY = "Does the verdict depend on unlikely pairs?"

@@ -1,4 +1,4 @@
-from emap_core.runs.labels import run_labels, run_title
+from emap_core.presentation.labels import run_labels, run_title
 
 
 def manifest(**changes):

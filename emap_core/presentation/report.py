@@ -11,8 +11,7 @@ from emap_core.figures import LIGHT, Chart, Theme, mode_ends
 from emap_core.figures.style import bracket, measured, percent
 from emap_core.figures.visible import escape
 from emap_core.inference import Verdict, metric
-from emap_core.run_asides import Aside, asides
-from emap_core.run_charts import (
+from emap_core.presentation.charts import (
     MOST_POINTS,
     contributions_chart,
     decisions_chart,
@@ -26,8 +25,9 @@ from emap_core.run_charts import (
     shares_chart,
     telling_examples,
 )
+from emap_core.presentation.labels import run_title
+from emap_core.presentation.questions import Aside, asides
 from emap_core.runs import Run
-from emap_core.runs.labels import run_title
 from emap_core.runs.store import replacing
 
 MOST_ROWS = 200

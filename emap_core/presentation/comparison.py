@@ -20,8 +20,8 @@ from emap_core.inference.kinds import variance_of_mean
 from emap_core.inference.population import population_of
 from emap_core.inference.scores import Array, Scored
 from emap_core.inference.seeds import SeedsGap, seeds_gap
+from emap_core.presentation.labels import run_labels
 from emap_core.runs import Run
-from emap_core.runs.labels import run_labels
 
 
 def shared_metrics(runs: Sequence[Run]) -> list[str]:

@@ -21,7 +21,7 @@ from emap_core.figures.style import (
 )
 
 
-def comparison(
+def interaction_sizes(
     first: NDArray[np.float64],
     second: NDArray[np.float64],
     ids: Sequence[str],

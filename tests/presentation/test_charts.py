@@ -9,7 +9,7 @@ from samples import Staged, make_examples
 
 import emap_core as emap
 from emap_core.cli import main
-from emap_core.run_charts import run_charts
+from emap_core.presentation.charts import run_charts
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +42,10 @@ def test_without_kaleido_the_command_says_what_to_install(run, tmp_path, monkeyp
 
 @pytest.mark.skipif(importlib.util.find_spec("kaleido") is None, reason="needs kaleido")
 def test_the_command_writes_a_picture_a_figure(run, tmp_path, monkeypatch, capsys):
-    import emap_core.run_charts
+    import emap_core.presentation.charts
 
     few = dict(list(run_charts(run).items())[:2])
-    monkeypatch.setattr(emap_core.run_charts, "run_charts", lambda _: few)
+    monkeypatch.setattr(emap_core.presentation.charts, "run_charts", lambda _: few)
     if main(["figures", str(run.path), "--out", str(tmp_path / "figures")]):
         pytest.skip(capsys.readouterr().err)
     written = sorted((tmp_path / "figures").iterdir())

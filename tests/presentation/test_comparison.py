@@ -9,7 +9,9 @@ import pytest
 from samples import Staged, make_examples
 
 import emap_core as emap
-from emap_core.comparing import (
+from emap_core.errors import RunError, SettingError
+from emap_core.inference import holm
+from emap_core.presentation.comparison import (
     as_latex,
     as_markdown,
     comparison_table,
@@ -24,8 +26,6 @@ from emap_core.comparing import (
     seeds_together,
     shared_metrics,
 )
-from emap_core.errors import RunError, SettingError
-from emap_core.inference import holm
 
 
 class Additive(Staged):
