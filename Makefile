@@ -1,13 +1,14 @@
 # make app    install what is needed, once, and open the dashboard
 # make test   install what is needed, once, and run every test
-# make check  formatting, lint and types
+# make check  formatting, lint, types, and which room may import which
+# make docs   the pages of docs/ and the API reference, in build/docs
 # make audit  rules against unsafe code, and known holes of what is installed (asks the network)
 # make benchmark, make screenshots: what the README shows
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: app test check audit benchmark screenshots
+.PHONY: app test check docs audit benchmark screenshots
 
 app: .venv/app
 	$(BIN)/streamlit run app.py
@@ -19,6 +20,10 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+docs: .venv/dev
+	$(BIN)/mkdocs build --strict
 
 audit: .venv/dev
 	$(BIN)/ruff check --select S .

@@ -18,7 +18,8 @@ HOUSE = Path(__file__).parents[2]
 def chromium():
     """Return the path of a Chromium that Playwright can drive."""
     pytest.importorskip("playwright", reason="the package playwright is not installed")
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next((found for found in map(shutil.which, names) if found), None)
     if path is None:
         pytest.skip("there is no Chromium here: apt-get install chromium")
     return path
