@@ -1,0 +1,1 @@
+"""Probes: what else a run can be asked, one probe a file."""
