@@ -117,9 +117,10 @@ def fit_effects(grid: Array, alone: Array, masks: Masks) -> Effects:
     masks : Masks
         Of the rows.
     """
-    fit = np.linalg.pinv(masks.design)
-    by_itself = (fit @ np.asarray(alone, dtype=np.float64))[1:]
-    return Effects(by_itself, (fit @ np.asarray(grid[:, ALL], dtype=np.float64))[1:] - by_itself)
+    fit: Array = np.asarray(np.linalg.pinv(masks.design), dtype=np.float64)
+    by_itself: Array = (fit @ np.asarray(alone, dtype=np.float64))[1:]
+    with_example: Array = (fit @ np.asarray(grid[:, ALL], dtype=np.float64))[1:]
+    return Effects(by_itself, with_example - by_itself)
 
 
 def agreement(one: Array, other: Array) -> float:
@@ -140,18 +141,18 @@ def _standard_errors(
         _weighted_fit(rows, draws) @ grid @ _weighted_fit(columns, draws).T
         for _ in range(n_resamples)
     ]
-    return np.std(found, axis=0, ddof=1)
+    return np.asarray(np.std(found, axis=0, ddof=1))
 
 
 def _weighted_fit(masks: Masks, draws: np.random.Generator) -> Array:
     """Return the matrix of a least-squares fit, pairs of masks weighted at random."""
     if masks.exhaustive:
-        return np.linalg.pinv(masks.design)
+        return np.asarray(np.linalg.pinv(masks.design))
     weights = np.repeat(draws.exponential(size=masks.n_pairs), 2)
     # All and no units are among the masks by design, not by chance.
     weights[:2] = 1.0
     weighted = masks.design * weights[:, None]
-    return np.linalg.pinv(weighted.T @ masks.design, hermitian=True) @ weighted.T
+    return np.asarray(np.linalg.pinv(weighted.T @ masks.design, hermitian=True) @ weighted.T)
 
 
 def _explained(grid: Array, rows: Masks, columns: Masks) -> float:

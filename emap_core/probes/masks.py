@@ -40,7 +40,7 @@ class Masks:
     @property
     def n_units(self) -> int:
         """How many units there are to keep or to mask."""
-        return self.keep.shape[1]
+        return int(self.keep.shape[1])
 
     @property
     def n_pairs(self) -> int:
