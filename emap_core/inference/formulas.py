@@ -27,8 +27,13 @@ def log_loss(scored: Scored) -> Array:
     least = float(np.finfo(np.float64).eps)
     if scored.task == "multiclass" and scored.space == "logits":
         # Odds against the own class; as in scikit-learn no probability is below `least`.
-        odds = np.exp(np.minimum(scores - _of_label(scores, labels), 100.0))
-        return np.asarray(np.minimum(np.log(np.einsum("...c->...", odds)), -np.log(least)))
+        own = _of_label(scores, labels)[..., 0]
+        total, odds = np.zeros(own.shape), np.empty(own.shape)
+        for c in range(scores.shape[-1]):
+            np.subtract(scores[..., c], own, out=odds)
+            np.minimum(odds, 100.0, out=odds)
+            total += np.exp(odds, out=odds)
+        return np.asarray(np.minimum(np.log(total), -np.log(least)))
     p = scored.probabilities
     if scored.task == "binary":
         own = np.where(labels == 1, p[..., 0], 1.0 - p[..., 0])
@@ -48,8 +53,7 @@ def within_top(k: int, scored: Scored) -> Array:
 
 def _of_label(values: Array, labels: Array) -> Array:
     """Return the value of each example's own class, shape (..., N, 1)."""
-    place = np.broadcast_to(labels[:, None], (*values.shape[:-1], 1))
-    return np.take_along_axis(values, place, axis=-1)
+    return np.asarray(values[..., np.arange(len(labels)), labels][..., None])
 
 
 def brier(scored: Scored) -> Array:

@@ -186,7 +186,7 @@ class _Replicates:
         self._evaluate_constant(weights)
 
     def add(self, part: Reprojection, rng: np.random.Generator, pool: Executor) -> None:
-        """Add resamples with their own projections; rows of the table go side by side."""
+        """Add resamples with their own projections."""
         self.n_degenerate += part.n_degenerate
         self.sums_of_squares.append(part.sums_of_squares)
         for row in self.sample.fixed:
@@ -197,15 +197,21 @@ class _Replicates:
             self.n_shuffled += size
             places = self.units.places(size, rng)
 
+        def read(scores: dict[str, Array]) -> dict[str, Scored]:
+            metrics = self.sample.metrics
+            return {row: self.sample.score(s).reading(metrics) for row, s in scores.items()}
+
         def add_row(row: str) -> None:
-            scored = self.sample.score(part.scores[row])
+            scored = Scored.joined([block[row] for block in blocks])
             self._evaluate(row, scored, part.weights)
             if places is not None:
                 for which in self.sample.metrics:
                     mixed = evaluate_shuffled(which, scored, places)
                     self.flips[which.name, row].append(float(mixed.var(ddof=1)))
 
-        list(pool.map(add_row, _SHUFFLED))
+        if self.sample.metrics:
+            blocks = part.read(read, pool)
+            list(pool.map(add_row, _SHUFFLED))
 
     def of(self, name: str, row: str) -> Array:
         """Return the values of a metric of one row, shape (B,)."""

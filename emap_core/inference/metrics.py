@@ -201,7 +201,7 @@ def evaluate_scored(which: Metric, scored: Scored, weights: Array) -> Array:
     """Return a metric for each of B weightings, shape (B,), of what `check` has seen."""
     values = scored.values(which)
     if values is not None:
-        result = _weighted_mean(values, weights)
+        result = _mean(values, weights)
     elif which.of_counts is not None:
         result = which.of_counts(*_counts(scored, scored.predictions, weights))
     else:
@@ -216,16 +216,15 @@ def evaluate_shuffled(which: Metric, scored: Scored, places: NDArray[np.intp]) -
 
     ``places[b, i]``, shape (B, N), is the resample that example i of mixture b is taken from.
     """
-    weights = np.ones(places.shape)
+    examples = np.arange(places.shape[1])
     values = scored.values(which)
     if values is not None:
-        return _weighted_mean(np.take_along_axis(values, places, 0), weights)
+        return _mean(values[places, examples])
     if which.of_counts is not None:
-        index = places[:, :, None] if scored.predictions.ndim == 3 else places
-        mixed = np.take_along_axis(scored.predictions, index, 0)
-        return which.of_counts(*_counts(scored, mixed, weights))
-    scores = np.take_along_axis(scored.scores, places[:, :, None], 0)
-    return evaluate_scored(which, Scored(scored.labels, scores, scored.task, scored.space), weights)
+        return which.of_counts(*_counts(scored, scored.predictions[places, examples]))
+    scores = scored.scores[places, examples]
+    mixed = Scored(scored.labels, scores, scored.task, scored.space)
+    return evaluate_scored(which, mixed, np.ones(places.shape))
 
 
 def difference(
@@ -323,10 +322,16 @@ def check_use(which: Metric | str, task: Task, n_classes: int | None = None) -> 
         )
 
 
-def _weighted_mean(values: Array, weights: Array) -> Array:
-    kept = np.where(np.isnan(values), 0.0, values)
-    sums = weights @ kept if kept.ndim == 1 else np.einsum("bn,bn->b", weights, kept)
-    return np.asarray(sums / weights.sum(axis=-1))
+def _mean(values: Array, weights: Array | None = None) -> Array:
+    """Return the mean of the values that are numbers, the others counting as 0."""
+    if weights is None:
+        means = values.mean(axis=-1)
+    else:
+        sums = weights @ values if values.ndim == 1 else np.einsum("bn,bn->b", weights, values)
+        means = sums / weights.sum(axis=-1)
+    if np.isnan(means).any() and np.isnan(values).any():
+        return _mean(np.where(np.isnan(values), 0.0, values), weights)
+    return np.asarray(means)
 
 
 def _of_all(which: Metric, scored: Scored, weights: Array, number: int) -> float:
@@ -338,29 +343,39 @@ def _of_all(which: Metric, scored: Scored, weights: Array, number: int) -> float
     return which.of_all(one, weights[kept])
 
 
-def _counts(scored: Scored, predictions: Array, weights: Array) -> tuple[Array, Array, Array]:
-    """Return hits, predictions and labels of each class, weighted, each of shape (B, K)."""
-    predicted = np.maximum(predictions, 0)
-    n_resamples = len(weights)
+def _counts(
+    scored: Scored, predictions: Array, weights: Array | None = None
+) -> tuple[Array, Array, Array]:
+    """Return hits, predictions and labels of each class, each of shape (B, K).
+
+    Weighted by weights of shape (B, N); every example weighs 1 without them.
+    """
+    predicted, labels = np.maximum(predictions, 0), scored.labels
     if scored.task == "multilabel":
+        n_resamples = len(predictions if weights is None else weights)
         each = np.broadcast_to(predicted, (n_resamples, *scored.scores.shape[-2:]))
-        hits = np.einsum("bn,bnc,nc->bc", weights, each, scored.labels, optimize=True)
-        return hits, np.einsum("bn,bnc->bc", weights, each), weights @ scored.labels
+        if weights is None:
+            weights = np.ones(each.shape[:2])
+        hits = np.einsum("bn,bnc,nc->bc", weights, each, labels, optimize=True)
+        return hits, np.einsum("bn,bnc->bc", weights, each), weights @ labels
     n_classes = 2 if scored.task == "binary" else scored.scores.shape[-1]
-    offset = n_classes * np.arange(n_resamples)[:, None]
-
-    def count(classes: Array, counted: Array) -> Array:
-        flat = np.bincount((classes + offset).ravel(), counted.ravel(), n_resamples * n_classes)
-        return flat.reshape(n_resamples, n_classes)
-
-    labels = scored.labels
     if labels.size and labels.min() < 0:
         # What is not a class of the model is a further one, which is never predicted.
         labels = np.where(labels < 0, n_classes, labels)
         n_classes += 1
-        offset = n_classes * np.arange(n_resamples)[:, None]
-    right = predicted == labels
-    return count(labels, weights * right), count(predicted, weights), count(labels, weights)
+    # Right and wrong predictions are counted in one go, in two bins a class.
+    of_bins = _counted(2 * predicted + (predicted == labels), weights, 2 * n_classes)
+    hits = of_bins[:, 1::2]
+    return hits, of_bins[:, ::2] + hits, _counted(labels, weights, n_classes)
+
+
+def _counted(classes: Array, weights: Array | None, n_classes: int) -> Array:
+    """Return how much each class, of shape (N,) or (B, N), weighs: shape (B, K) or (1, K)."""
+    n_resamples = len(np.atleast_2d(classes) if weights is None else weights)
+    place = classes + n_classes * np.arange(n_resamples)[:, None]
+    of_each = None if weights is None else weights.ravel()
+    counts = np.bincount(place.ravel(), of_each, n_resamples * n_classes)
+    return counts.reshape(n_resamples, n_classes).astype(np.float64)
 
 
 _METRICS = {

@@ -8,7 +8,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from emap_core.inference.scores import Space, Task, predict
+from emap_core.inference.scores import Array, Space, Task, predict
 
 
 @overload
@@ -33,20 +33,27 @@ def label_names(
     if labels is None:
         return None if example is not None else []
     given = np.asarray(labels)
-
-    def words(label: Any) -> str | None:
-        if task in ("multiclass", "binary") and np.ndim(label) == 0 and label < 0:
-            return "none of the classes"
-        return _words(label, classes, task)
-
-    return [words(label) for label in given] if example is None else words(given[example])
+    some = given if example is None else given[example : example + 1]
+    words = _each_in_words(some, classes, task, "none of the classes")
+    return words if example is None else words[0]
 
 
 def prediction_names(
     scores: ArrayLike, classes: Sequence[str] | None, task: Task, space: Space = "logits"
 ) -> list[str | None]:
     """Return what scores of shape (N, C) decide, in words; None where they are not numbers."""
-    return [_words(decided, classes, task) for decided in predict(scores, task, space)]
+    return _each_in_words(predict(scores, task, space), classes, task, None)
+
+
+def _each_in_words(
+    values: Array, classes: Sequence[str] | None, task: Task, of_none: str | None
+) -> list[str | None]:
+    """Return the words of each value; `of_none` for what is not a class."""
+    if values.ndim > 1 or task == "regression":
+        return [_words(value, classes, task) for value in values]
+    # The same few classes over and over.
+    known = {n: _words(n, classes, task) if n >= 0 else of_none for n in np.unique(values).tolist()}
+    return [known[n] for n in values.tolist()]
 
 
 def _words(value: Any, classes: Sequence[str] | None, task: Task) -> str | None:

@@ -7,9 +7,10 @@ leaves them all out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,15 @@ from emap_core.inference.scores import Array
 
 _BYTES_OF_MEANS = 2**28
 _ELEMENTS_OF_SCORES = 2**21
+# Of one class in some resamples: what is computed from one to the next stays in the cache.
+_ELEMENTS_OF_PLANE = 2**14
 # Shares are quotients, so that a text that every copy uses may miss 1 by a few roundings.
 _NOTHING_LEFT = 1e-12
+
+
+_PROJECTIONS = ("emap", "emap_leave_one_out", "text_only", "image_only")
+
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +39,6 @@ class Reprojection:
     Attributes
     ----------
     weights : ndarray of shape (B, N)
-    scores : dict of ndarray of shape (B, N, C)
-        Under ``emap``, ``emap_leave_one_out``, ``text_only`` and ``image_only``. Where a
-        resample holds a single text or image there is nothing to leave out from: the plain means
-        stand in.
     sums_of_squares : ndarray of shape (B, 3, C)
         Variance that text, image and interaction carry.
     n_degenerate : int
@@ -42,13 +46,50 @@ class Reprojection:
     """
 
     weights: Array
-    scores: dict[str, Array]
     sums_of_squares: Array
     n_degenerate: int
+    _decomposition: Decomposition
+    _means: _Means
+
+    @property
+    def scores(self) -> dict[str, Array]:
+        """The scores of all resamples, each of shape (B, N, C).
+
+        Under ``emap``, ``emap_leave_one_out``, ``text_only`` and ``image_only``. Where a resample
+        holds a single text or image there is nothing to leave out from: the plain means stand in.
+        """
+        parts = self.read(lambda scores: scores)
+        return {name: np.concatenate([part[name] for part in parts]) for name in _PROJECTIONS}
+
+    def read(
+        self, reader: Callable[[dict[str, Array]], _Read], pool: Executor | None = None
+    ) -> list[_Read]:
+        """Return what a function makes of the scores of a few resamples at a time, in order.
+
+        So the scores of all, which are large, need not be held, nor fetched from afar.
+
+        Parameters
+        ----------
+        reader : callable
+            It is given `scores` of some resamples; in memory the scores of a class lie together.
+        pool : Executor, optional
+            Threads that share the work.
+        """
+        step = max(1, _ELEMENTS_OF_PLANE // self.weights.shape[1])
+        parts = [slice(start, start + step) for start in range(0, len(self.weights), step)]
+
+        def read(part: slice) -> _Read:
+            return reader(_scores(self._decomposition, self._means.of(part)))
+
+        return list((pool.map if pool else map)(read, parts))
 
 
 def reproject(
-    grid: Any, decomposition: Decomposition, weights: Array, *, centred: bool = False
+    grid: Any,
+    decomposition: Decomposition,
+    weights: Array,
+    *,
+    centred: bool = False,
 ) -> Iterator[Reprojection]:
     """Yield the projections under each of B weightings, a bounded number of them at a time.
 
@@ -73,7 +114,7 @@ def reproject(
         means = _means(grid, decomposition, some, centred)
         for first in range(0, len(some), inner):
             part = slice(first, first + inner)
-            yield _scores(decomposition, some[part], *(mean[part] for mean in means))
+            yield _reprojection(decomposition, some[part], *(mean[part] for mean in means))
 
 
 def _means(
@@ -134,7 +175,7 @@ def _split(
     return np.stack([text, image, rest], axis=1)
 
 
-def _scores(
+def _reprojection(
     decomposition: Decomposition,
     weights: Array,
     p: Array,
@@ -143,36 +184,76 @@ def _scores(
     image_mean: Array,
     sums_of_squares: Array,
 ) -> Reprojection:
-    own_text = p[:, decomposition.text_index, None]
-    own_image = q[:, decomposition.image_index, None]
-    logits = decomposition.logits - decomposition.mean
-    mean = np.einsum("bu,buc->bc", p, text_mean)[:, None]
-    text, image = text_mean[:, decomposition.text_index], image_mean[:, decomposition.image_index]
-    plain = text + image
-    plain -= mean
-    # r⁻ + c⁻ − μ⁻ comes down to the plain projection without its share of the own cell.
-    of_cell = own_text + own_image - own_text * own_image
-    scores = {
-        "emap": plain,
-        "emap_leave_one_out": _leave_out(plain, of_cell, logits),
-        "text_only": _leave_out(text, own_image, logits),
-        "image_only": _leave_out(image, own_text, logits),
-    }
-    rows = decomposition.within_rounding
-    for values in scores.values():
-        values += decomposition.mean
-        if len(rows):
-            values[:, rows] = settle(
-                values[:, rows], decomposition.logits[rows], decomposition.noise
-            )
+    means = _Means(
+        p,
+        q,
+        np.ascontiguousarray(np.moveaxis(text_mean, 2, 0)),
+        np.ascontiguousarray(np.moveaxis(image_mean, 2, 0)),
+        np.einsum("bu,buc->cb", p, text_mean),
+    )
     single = (p.max(axis=1) > 1.0 - _NOTHING_LEFT) | (q.max(axis=1) > 1.0 - _NOTHING_LEFT)
-    return Reprojection(weights, scores, sums_of_squares, int(single.sum()))
+    return Reprojection(weights, sums_of_squares, int(single.sum()), decomposition, means)
 
 
-def _leave_out(values: Array, own: Array, logits: Array) -> Array:
-    # In place, since these arrays are the largest of all and little is computed with each.
-    left = 1.0 - own > _NOTHING_LEFT
-    result = np.where(left, own, 0.0) * logits
-    np.subtract(values, result, out=result)
-    result /= np.where(left, 1.0 - own, 1.0)
-    return np.asarray(result)
+@dataclass(frozen=True, eq=False)
+class _Means:
+    """Shares and means of B resamples, classes first: (B, U_t), (C, B, U_t), (C, B) and so on."""
+
+    text_share: Array
+    image_share: Array
+    text_mean: Array
+    image_mean: Array
+    mean: Array
+
+    def of(self, part: slice) -> _Means:
+        """Return those of some resamples."""
+        return _Means(
+            self.text_share[part],
+            self.image_share[part],
+            self.text_mean[:, part],
+            self.image_mean[:, part],
+            self.mean[:, part],
+        )
+
+
+def _scores(decomposition: Decomposition, means: _Means) -> dict[str, Array]:
+    """Return the scores of some resamples, each of shape (B, N, C), one class after the other."""
+    texts, images = decomposition.text_index, decomposition.image_index
+    own_text, own_image = means.text_share[:, texts], means.image_share[:, images]
+    of_text, of_image = _Share(own_text), _Share(own_image)
+    # r⁻ + c⁻ − μ⁻ comes down to the plain projection without its share of the own cell.
+    of_cell = _Share(own_text + own_image - own_text * own_image)
+    shape = (len(decomposition.mean), *own_text.shape)
+    planes = {name: np.empty(shape) for name in _PROJECTIONS}
+    for c, offset in enumerate(decomposition.mean):
+        logits = decomposition.logits[:, c] - offset
+        text = np.take(means.text_mean[c], texts, axis=1)
+        image = np.take(means.image_mean[c], images, axis=1)
+        plain = np.add(text, image, out=planes["emap"][c])
+        plain -= means.mean[c, :, None]
+        of_cell.leave_out(plain, logits, planes["emap_leave_one_out"][c])
+        of_image.leave_out(text, logits, planes["text_only"][c])
+        of_text.leave_out(image, logits, planes["image_only"][c])
+        for values in planes.values():
+            values[c] += offset
+    scores = {name: np.moveaxis(values, 0, 2) for name, values in planes.items()}
+    rows = decomposition.within_rounding
+    if len(rows):
+        logits = decomposition.logits[rows]
+        for values in scores.values():
+            values[:, rows] = settle(values[:, rows], logits, decomposition.noise)
+    return scores
+
+
+class _Share:
+    """The share of a mean that is an example's own cell, in each of B resamples, shape (B, N)."""
+
+    def __init__(self, own: Array) -> None:
+        left = 1.0 - own > _NOTHING_LEFT
+        self._own, self._rest = np.where(left, own, 0.0), np.where(left, 1.0 - own, 1.0)
+
+    def leave_out(self, values: Array, logits: Array, into: Array) -> None:
+        """Write means without the own cell, the means themselves where nothing would be left."""
+        np.multiply(self._own, logits, out=into)
+        np.subtract(values, into, out=into)
+        np.divide(into, self._rest, out=into)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -61,9 +62,9 @@ def predict(scores: ArrayLike, task: Task, space: Space = "logits") -> Array:
     if task == "regression":
         return values
     if task == "multiclass":
-        unknown = _unknown(values)
-        decided = values.argmax(axis=-1)
-        return np.where(unknown, -1, decided) if unknown.any() else np.asarray(decided)
+        decided, highest = _first_highest(values)
+        unknown = np.isnan(highest)
+        return np.where(unknown, -1, decided) if unknown.any() else decided
     threshold = {"logits": 0.0, "log_probabilities": np.log(0.5), "probabilities": 0.5}[space]
     decided = np.where(np.isnan(values), -1, values > threshold)
     return decided[..., 0] if task == "binary" else decided
@@ -99,6 +100,8 @@ class Scored:
     @cached_property
     def unknown(self) -> Array:
         """Whether an example's scores are not numbers, shape (N,) or (B, N)."""
+        if self.task == "multiclass":
+            return np.asarray(self.predictions < 0)
         return _unknown(self.scores)
 
     @cached_property
@@ -111,6 +114,45 @@ class Scored:
             self._values[which.name] = which.of_examples(self)
         return self._values.get(which.name)
 
+    def reading(self, metrics: Iterable[Metric]) -> Scored:
+        """Return what metrics read, without the scores where none reads these themselves."""
+        chosen = tuple(metrics)
+        read: dict[str, Any] = {"unknown": self.unknown}
+        if any(which.of_counts for which in chosen):
+            read["predictions"] = self.predictions
+        values = {which.name: self.values(which) for which in chosen}
+        read["_values"] = {name: of for name, of in values.items() if of is not None}
+        scores = self.scores
+        if not any(which.of_all for which in chosen):
+            # The shape alone, which takes no memory.
+            scores = np.broadcast_to(np.nan, scores.shape)
+        return self._with(scores, read)
+
+    @staticmethod
+    def joined(parts: Sequence[Scored]) -> Scored:
+        """Return the resamples of several `reading` of the same metrics as one, in order."""
+        first = parts[0]
+        shape = (sum(len(part.scores) for part in parts), *first.scores.shape[1:])
+        hollow = not any(first.scores.strides)
+        scores = (
+            np.broadcast_to(np.nan, shape)
+            if hollow
+            else np.concatenate([part.scores for part in parts])
+        )
+        read: dict[str, Any] = {"unknown": np.concatenate([part.unknown for part in parts])}
+        if "predictions" in vars(first):
+            read["predictions"] = np.concatenate([part.predictions for part in parts])
+        read["_values"] = {
+            name: np.concatenate([part._values[name] for part in parts]) for name in first._values
+        }
+        return first._with(scores, read)
+
+    def _with(self, scores: Array, read: dict[str, Any]) -> Scored:
+        new = Scored(self.labels, scores, self.task, self.space)
+        # What is known already is not computed again.
+        vars(new).update(read)
+        return new
+
     def per_class(self) -> tuple[Array, Array]:
         """Return labels (N, K) of 0 and 1 and scores (N, K) that rank examples in each class."""
         if self.task == "multiclass":
@@ -122,6 +164,23 @@ class Scored:
                 ranking = self.probabilities
             return (self.labels[:, None] == np.arange(n_classes)).astype(int), ranking
         return self.labels.reshape(self.scores.shape), self.scores
+
+
+def _first_highest(values: Array) -> tuple[Array, Array]:
+    """Return the first class of the highest score, and that score, NaN where any is.
+
+    Classes are gone through one by one, all examples at a time: an argmax for each of many
+    examples with few classes takes several times as long.
+    """
+    highest = values[..., 0].copy()
+    decided = np.zeros(highest.shape, np.min_scalar_type(values.shape[-1]))
+    for c in range(1, values.shape[-1]):
+        # A later class has a higher number, so that the highest number is the last one above.
+        above = (values[..., c] > highest).astype(decided.dtype)
+        above *= decided.dtype.type(c)
+        np.maximum(decided, above, out=decided)
+        np.maximum(highest, values[..., c], out=highest)
+    return decided.astype(np.intp), highest
 
 
 def _unknown(values: Array) -> Array:
