@@ -20,7 +20,13 @@ from emap_core.datasets import LOADERS as DATA_LOADERS
 from emap_core.datasets.webdataset import shard_patterns
 from emap_core.errors import AccessError, SettingError
 from emap_core.models import LOADERS as MODEL_LOADERS
-from emap_core.roots import check_path, lies_in, roots_of_environment
+from emap_core.roots import (
+    check_path,
+    for_a_child,
+    lies_in,
+    path_or_hub_id,
+    roots_of_environment,
+)
 from emap_core.runs.folder import runs_root
 
 RUNS_CODE = ("torchscript", "export")
@@ -29,7 +35,7 @@ UPLOADABLE = ("csv", "jsonl", "parquet", "imagefolder")
 """Prefixes of what may lie in the folder of uploads; the others follow paths in their files."""
 PATH_OPTIONS = ("head",)
 """Options of loaders that name a file; what opens it holds it against the roots, too."""
-_HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(@[\w./-]+)?")
+_WILD = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True)
@@ -121,14 +127,14 @@ class Policy:
         self.check_full()
         self._check_spec("dataset", spec, DATA_LOADERS)
 
-    def image_roots(self, data: str) -> tuple[Path, ...] | None:
-        """Return the folders that a dataset's table may name images in, None for anywhere.
+    def environment(self, *data: str) -> dict[str, str]:
+        """Return the environment that holds a child process that reads these datasets to the roots.
 
-        Its own folder is always one. What was uploaded may name no others.
+        A table may name images in them, and in its own folder. What was uploaded may name no others
+        than the latter.
         """
-        if lies_in(data.partition(":")[2], [uploads()]):
-            return ()
-        return self.roots
+        uploaded = any(lies_in(spec.partition(":")[2], [uploads()]) for spec in data)
+        return for_a_child(self.roots, () if uploaded else self.roots)
 
     def admits(self, email: str | None) -> bool:
         """Say whether somebody who signed in may come in."""
@@ -149,7 +155,7 @@ class Policy:
         if prefix not in loaders or self.roots is None:
             return
         allowed = (*self.roots, uploads()) if prefix in UPLOADABLE else self.roots
-        if prefix == "hf" and _HUB_ID.fullmatch(name) and not Path(name).exists():
+        if prefix == "hf" and path_or_hub_id(name, self.roots) is None:
             return
         for path in _named(prefix, name):
             check_path(kind, path, allowed)
@@ -236,6 +242,10 @@ def _named(prefix: str, name: str) -> list[str]:
         return [name]
     found = []
     for one in shard_patterns(name):
-        fixed = re.split(r"[*?\[]", one, maxsplit=1)[0]
-        found += [fixed.rpartition("/")[0] or ".", *glob.glob(one)]  # noqa: PTH207 - may be absolute
+        fixed = _WILD.split(one, maxsplit=1)[0]
+        found.append(fixed.rpartition("/")[0] or ".")
+        # A link among the folders that fit a part of it must tell nothing of what it leads to.
+        for part in (*map(str, Path(one).parents), one):
+            if part == one or _WILD.search(part):
+                found += glob.glob(part)  # noqa: PTH207 - may be absolute
     return found

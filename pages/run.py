@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -204,7 +205,8 @@ def _columns(data: str) -> list[str]:
     """Draw the first rows of a table and what each column is; return arguments of the loader."""
     try:
         shared.policy().check_data(data)
-        found = _preview(data, st.session_state.get(f"run-split-{data}"))
+        split = st.session_state.get(f"run-split-{data}")
+        found = _preview(data, split, shared.policy().roots)
     except EmapError as error:
         st.error(_said(str(error)), icon=":material/error:")
         return []
@@ -244,8 +246,8 @@ def _columns(data: str) -> list[str]:
 
 
 @st.cache_data(max_entries=20, ttl=60, show_spinner="Reading the table …")
-def _preview(data: str, split: str | None) -> Preview | None:
-    return preview_elsewhere(data, split)
+def _preview(data: str, split: str | None, roots: tuple[Path, ...] | None) -> Preview | None:
+    return preview_elsewhere(data, split, roots)
 
 
 def _spec(label: str, demos: list[str], key: str, loaders: dict[str, str]) -> str:

@@ -1,4 +1,6 @@
 import os
+import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -6,7 +8,9 @@ from samples import picture
 
 from emap_core.access import Policy, check_host, is_loopback
 from emap_core.datasets import load_dataset
-from emap_core.errors import AccessError, DatasetError, SettingError
+from emap_core.datasets.preview import preview_elsewhere, preview_table
+from emap_core.errors import AccessError, DatasetError, SettingError, SpecError
+from emap_core.models import load_model
 
 NAMES = ("EMAP_MODE", "EMAP_ROOTS", "EMAP_ALLOW_CODE", "EMAP_ALLOWED_EMAILS")
 
@@ -129,8 +133,9 @@ def test_paths_have_to_lead_into_the_roots(tmp_path, monkeypatch):
         "webdataset:{open,closed}/data-1.tar",
         "webdataset:{open/data.tar,/etc/passwd}",
         "webdataset:{open/{a,../closed/data}-1.tar,x}",
+        # A link among the folders that fit: the same whether or not it holds such a file.
+        "webdataset:open/*/none.tar",
         "json:closed/data.json",
-        "hf:closed",
         "hf:/etc",
         "hf:../elsewhere",
         "hf:runs/.uploads/0123",
@@ -140,6 +145,96 @@ def test_paths_have_to_lead_into_the_roots(tmp_path, monkeypatch):
     for name in ("onnx:closed/m.onnx", "logits:/tmp/grid.npz", "hf:runs/.uploads/0123/model"):
         with pytest.raises(AccessError, match="outside of the folders"):
             policy.check_model(name)
+
+
+@pytest.fixture
+def asked_of_the_hub(monkeypatch):
+    """Let no download leave this machine; return the ids that were asked for."""
+    asked = []
+
+    def refuse(hub_id, **_):
+        asked.append(hub_id)
+        raise OSError("nothing there")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+    return asked
+
+
+@pytest.mark.parametrize("roots", ["open", ""])
+def test_whether_a_path_elsewhere_exists_cannot_be_asked_as_a_hub_id(
+    roots, tmp_path, monkeypatch, asked_of_the_hub
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EMAP_ROOTS", roots)
+    saved = Path(__file__).parent / "datasets" / "written_elsewhere" / "datasets_one"
+    shutil.copytree(saved, tmp_path / "closed" / "saved")
+    (tmp_path / "closed" / "file").write_text("")
+    (tmp_path / "open" / "saved").symlink_to(tmp_path / "closed" / "saved")
+    policy = Policy.from_environment("127.0.0.1")
+    names = ("closed/saved", "closed/file", "closed/none", "closed", "none", "open/saved")
+    for name in names:
+        spec = f"hf:{name}"
+        policy.check_work(spec, spec, {})
+        assert preview_elsewhere(spec, roots=policy.roots) is None
+        assert preview_table(spec) is None
+        for load in (load_dataset, load_model):
+            asked_of_the_hub.clear()
+            with pytest.raises(SpecError) as refused:
+                load(spec)
+            assert str(refused.value).replace(name, "NAME") == (
+                "NAME is not in the folders of EMAP_ROOTS, and the hub gives no such "
+                f"{'dataset' if load is load_dataset else 'checkpoint'}: nothing there"
+            )
+            assert asked_of_the_hub == [name]
+    for name in ("a/b@../../closed", "a/b@x/../y"):
+        with pytest.raises(AccessError, match="outside of the folders"):
+            policy.check_model(f"hf:{name}")
+
+
+def test_in_the_roots_a_name_is_a_path_first(tmp_path, monkeypatch, asked_of_the_hub):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EMAP_ROOTS", "open")
+    saved = Path(__file__).parent / "datasets" / "written_elsewhere" / "datasets_one"
+    shutil.copytree(saved, tmp_path / "open" / "saved")
+    roots = Policy.from_environment("127.0.0.1").roots
+    assert len(load_dataset("hf:open/saved")) == 4
+    assert preview_elsewhere("hf:open/saved", roots=roots).n_rows == 4
+    assert asked_of_the_hub == []
+    for load in (load_dataset, load_model):
+        with pytest.raises(SpecError, match="folder open/none does not exist, and the hub"):
+            load("hf:open/none")
+
+
+@pytest.mark.parametrize(
+    ("folder", "link"),
+    [
+        ("datasets_one", "state.json"),
+        ("datasets_one", "data-00000-of-00002.arrow"),
+        ("datasets_splits", "dataset_dict.json"),
+        ("datasets_splits", "train"),
+    ],
+)
+def test_a_link_in_a_saved_dataset_leads_nowhere_else(folder, link, tmp_path, monkeypatch):
+    saved = Path(__file__).parent / "datasets" / "written_elsewhere" / folder
+    shutil.copytree(saved, tmp_path / "open" / "saved")
+    (tmp_path / "open" / "saved" / link).rename(tmp_path / "closed" / "it")
+    (tmp_path / "open" / "saved" / link).symlink_to(tmp_path / "closed" / "it")
+    settings = {"split": "train"} if folder == "datasets_splits" else {}
+    spec = f"hf:{tmp_path / 'open' / 'saved'}"
+    expected = load_dataset(spec, **settings).texts
+    monkeypatch.setenv("EMAP_ROOTS", str(tmp_path / "open"))
+    for read in (lambda: load_dataset(spec, **settings), lambda: preview_table(spec)):
+        with pytest.raises(AccessError, match="outside of the folders that may be opened"):
+            read()
+    monkeypatch.setenv("EMAP_ROOTS", f"{tmp_path / 'open'}{os.pathsep}{tmp_path / 'closed'}")
+    assert load_dataset(spec, **settings).texts == expected
+
+
+def test_a_link_to_the_table_of_an_image_folder_leads_nowhere_else(tmp_path, monkeypatch):
+    (tmp_path / "open" / "metadata.csv").symlink_to(tmp_path / "closed" / "data.csv")
+    monkeypatch.setenv("EMAP_ROOTS", str(tmp_path / "open"))
+    with pytest.raises(AccessError, match="outside of the folders that may be opened"):
+        load_dataset(f"imagefolder:{tmp_path / 'open'}")
 
 
 def test_options_name_no_paths_elsewhere(tmp_path):
@@ -173,9 +268,6 @@ def test_tables_name_images_in_their_own_folder_and_the_roots_alone(tmp_path, mo
 
     other = str(tmp_path / "closed" / "secret.png")
     assert len(images("1.png", other)) == 2, "without roots a table may name any file"
-    policy = Policy.from_environment("127.0.0.1")
-    assert policy.image_roots("csv:table.csv") is None
-    assert policy.image_roots(f"csv:{tmp_path}/runs/.uploads/0123/table.csv") == ()
     monkeypatch.setenv("EMAP_ROOTS", "")
     assert len(images("1.png", "./1.png")) == 2
     for name in (other, "../closed/secret.png"):
@@ -183,6 +275,23 @@ def test_tables_name_images_in_their_own_folder_and_the_roots_alone(tmp_path, mo
             images("1.png", name)
     monkeypatch.setenv("EMAP_ROOTS", str(tmp_path / "closed"))
     assert len(images("1.png", other)) == 2
+    monkeypatch.setenv("EMAP_IMAGE_ROOTS", "")
+    with pytest.raises(DatasetError, match="outside of the table's folder"):
+        images("1.png", other)
+
+
+def test_a_child_process_is_held_to_the_roots_and_an_uploaded_table_to_its_own(tmp_path):
+    uploaded = f"csv:{tmp_path}/runs/.uploads/0123/table.csv"
+    free, held = Policy(), Policy(roots=(tmp_path / "open", tmp_path / "more"))
+    assert free.environment("csv:table.csv") == {}
+    assert free.environment(uploaded) == {"EMAP_IMAGE_ROOTS": ""}
+    both = os.pathsep.join([str(tmp_path / "open"), str(tmp_path / "more")])
+    everywhere = {"EMAP_ROOTS": both, "EMAP_IMAGE_ROOTS": both}
+    assert held.environment("csv:table.csv") == everywhere
+    # What the model names, such as a head, may lie in the roots whatever the data are.
+    for data in ([uploaded], ["csv:table.csv", uploaded]):
+        assert held.environment(*data) == everywhere | {"EMAP_IMAGE_ROOTS": ""}
+    assert Policy(roots=()).environment("csv:table.csv")["EMAP_ROOTS"] == ""
 
 
 def test_only_people_on_the_list_come_in(monkeypatch):

@@ -14,6 +14,7 @@ from emap_core.datasets.base import Examples
 from emap_core.datasets.table_files import class_labels, read_arrow, table_dataset
 from emap_core.errors import DatasetError, MissingExtraError, SpecError
 from emap_core.options import option
+from emap_core.roots import check_links, not_a_folder, path_or_hub_id, roots_of_environment
 
 _DATA_FILE = "state.json"
 _SPLITS_FILE = "dataset_dict.json"
@@ -37,9 +38,9 @@ def load(name: str, split: str | None = None, **columns: Any) -> Examples:
     DatasetError
         If the split is not there.
     """
-    folder = Path(name)
-    if not folder.is_dir():
-        return _from_hub(name, split, columns)
+    folder = path_or_hub_id(name, roots_of_environment())
+    if folder is None or not folder.is_dir():
+        return _from_hub(name, split, columns, not_a_folder(name, folder))
     if splits := saved_splits(folder):
         folder = folder / _one_of(splits, split, name)
     return table_dataset(read_saved(folder), str(folder), folder, columns)
@@ -56,7 +57,10 @@ def saved_splits(folder: Path) -> list[str]:
     file = folder / _SPLITS_FILE
     if not file.is_file():
         return []
-    return [_within(file, one) for one in _listed(file, _described(file), "splits")]
+    check_links(folder, [file])
+    splits = [_within(file, one) for one in _listed(file, _described(file), "splits")]
+    check_links(folder, [folder / split for split in splits])
+    return splits
 
 
 def read_saved(folder: Path) -> pd.DataFrame:
@@ -75,6 +79,7 @@ def read_saved(folder: Path) -> pd.DataFrame:
             f"folder {folder} is not a saved dataset: it has neither {_DATA_FILE} nor "
             f"{_SPLITS_FILE}"
         )
+    check_links(folder, [state_file])
     state = _described(state_file)
     if state.get("_indices_data_files"):
         raise DatasetError(f"{folder} was saved by an old version of datasets; save it again")
@@ -82,6 +87,7 @@ def read_saved(folder: Path) -> pd.DataFrame:
     for described in _listed(state_file, state, "_data_files"):
         named = described.get("filename") if isinstance(described, dict) else described
         file = folder / _within(state_file, named)
+        check_links(folder, [file])
         try:
             with pa.memory_map(str(file)) as opened:
                 parts.append(pa.ipc.open_stream(opened).read_all())
@@ -132,12 +138,12 @@ def _described(file: Path) -> dict[str, Any]:
     return described
 
 
-def _from_hub(name: str, split: str | None, columns: dict[str, Any]) -> Examples:
+def _from_hub(name: str, split: str | None, columns: dict[str, Any], why: str) -> Examples:
     try:
         from huggingface_hub import snapshot_download
     except ImportError as error:
         raise MissingExtraError(
-            f"there is no folder {name}; a dataset of the hub needs: pip install huggingface_hub"
+            f"{why}; a dataset of the hub needs: pip install huggingface_hub"
         ) from error
     hub_id, _, revision = name.partition("@")
     try:
@@ -151,9 +157,7 @@ def _from_hub(name: str, split: str | None, columns: dict[str, Any]) -> Examples
         )
     except Exception as error:
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise SpecError(
-            f"there is no folder {name}, and the hub gives no such dataset: {said}"
-        ) from error
+        raise SpecError(f"{why}, and the hub gives no such dataset: {said}") from error
     files = sorted(folder.rglob("*.parquet"))
     if not files:
         raise SpecError(f"the hub's dataset {name} has no parquet files")

@@ -13,6 +13,7 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ _BYTES = 2 << 30
 _LARGEST_ANSWER = 8 << 20
 
 
-def limited(function: str, *arguments: Any, doing: str) -> Any:
+def limited(
+    function: str, *arguments: Any, doing: str, environment: Mapping[str, str] | None = None
+) -> Any:
     """Return what a function of this package returns, called in a process with limits.
 
     ``EMAP_MAX_UPLOAD_SECONDS`` (60) and ``EMAP_MAX_UPLOAD_MEMORY`` (2 GiB) say how much it may
@@ -39,6 +42,8 @@ def limited(function: str, *arguments: Any, doing: str) -> Any:
     *arguments
     doing : str
         What it does, for messages: "data.zip cannot be unpacked", say.
+    environment : mapping, optional
+        What the process gets beside the environment of this one.
 
     Raises
     ------
@@ -59,6 +64,7 @@ def limited(function: str, *arguments: Any, doing: str) -> Any:
             check=False,
             env={
                 **os.environ,
+                **(environment or {}),
                 "PYTHONPATH": os.pathsep.join(paths),
                 "OMP_NUM_THREADS": "1",
                 **for_a_child(),

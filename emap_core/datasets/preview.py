@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from emap_core.datasets.table import guess_columns
 from emap_core.datasets.table_files import read_table
 from emap_core.datasets.webdataset import read_shards
 from emap_core.errors import DatasetError
+from emap_core.roots import for_a_child, path_or_hub_id, roots_of_environment
 
 _MOST_COLUMNS = 1_000
 _FILES = ("csv", "jsonl", "json", "parquet", "imagefolder")
@@ -45,20 +47,32 @@ class Preview:
     splits: list[str]
 
 
-def preview_elsewhere(spec: str, split: str | None = None) -> Preview | None:
+def preview_elsewhere(
+    spec: str, split: str | None = None, roots: Sequence[Path] | None = None
+) -> Preview | None:
     """Return what `preview_table` returns, read in a process with limits on memory and time.
+
+    Parameters
+    ----------
+    spec : str
+    split : str, optional
+    roots : sequence of Path, optional
+        Folders that files may be read in; anywhere by default.
 
     Raises
     ------
     EmapError
         If there is no such file, it cannot be read, or that takes too much.
     """
-    if not _names_a_table(spec):
+    if not _names_a_table(spec, roots):
         # A process costs a second, which no page has to wait for.
         return None
     name = Path(spec.partition(":")[2]).name
     found = limited(
-        f"{__name__}:preview_as_json", spec, split, doing=f"{name} cannot be looked into"
+        f"{__name__}:preview_as_json",
+        *(spec, split),
+        doing=f"{name} cannot be looked into",
+        environment=for_a_child(roots, roots),
     )
     if found is None:
         return None
@@ -79,9 +93,12 @@ def preview_as_json(spec: str, split: str | None) -> dict[str, Any] | None:
     }
 
 
-def _names_a_table(spec: str) -> bool:
-    prefix, _, path = spec.partition(":")
-    return prefix in (*_FILES, "webdataset") or (prefix == "hf" and Path(path).is_dir())
+def _names_a_table(spec: str, roots: Sequence[Path] | None) -> bool:
+    prefix, _, name = spec.partition(":")
+    if prefix != "hf":
+        return prefix in (*_FILES, "webdataset")
+    path = path_or_hub_id(name, roots)
+    return path is not None and path.is_dir()
 
 
 def preview_table(spec: str, n_rows: int = 5, split: str | None = None) -> Preview | None:
@@ -92,7 +109,7 @@ def preview_table(spec: str, n_rows: int = 5, split: str | None = None) -> Previ
     EmapError
         If there is no such file or it cannot be read.
     """
-    if not _names_a_table(spec):
+    if not _names_a_table(spec, roots_of_environment()):
         return None
     prefix, _, path = spec.partition(":")
     splits: list[str] = []

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from emap_core.datasets.base import Examples
 from emap_core.datasets.table import load_table
 from emap_core.errors import DatasetError, EmapError, SpecError
+from emap_core.roots import check_links
 from emap_core.specs import check_arguments
 
 _METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -104,6 +105,7 @@ def _metadata(path: str) -> Path:
             f"folder {path} has {has} of {', '.join(_METADATA)}; expected exactly one, "
             "with the columns file_name and text"
         )
+    check_links(folder, found)
     return found[0]
 
 

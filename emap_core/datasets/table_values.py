@@ -19,7 +19,7 @@ from PIL import Image
 from emap_core.datasets.base import Task, plain_label
 from emap_core.environment import whole_number
 from emap_core.options import option
-from emap_core.roots import lies_in, roots_of_environment
+from emap_core.roots import image_roots_of_environment, lies_in
 
 MAX_CHARACTERS = 100_000
 """Longer texts and labels are refused, unless ``EMAP_MAX_CHARACTERS`` is higher."""
@@ -150,7 +150,7 @@ def read_path(what: str, value: Any, folder: Path) -> Path:
         )
     if len(value) > _LONGEST_PATH:
         raise BadValueError(f"the {what}'s path has {len(value):,} characters")
-    roots = roots_of_environment()
+    roots = image_roots_of_environment()
     if roots is not None and not lies_in(folder / value, (folder, *roots)):
         raise BadValueError(
             f"the {what} {value[:60]!r} is outside of the table's folder and of EMAP_ROOTS"

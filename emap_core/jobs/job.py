@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -98,7 +98,7 @@ def start(
     work: Work,
     command: Command = "run",
     owner: str | None = None,
-    image_roots: Sequence[Path] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Job:
     """Start a job, or return it as it is if the same work is in hand already.
 
@@ -109,8 +109,8 @@ def start(
         Compute the run, or only say what it would cost.
     owner : str, optional
         Who asks; a job that is in hand already stays that of who asked first.
-    image_roots : sequence of Path, optional
-        Folders, beside its own, that the data's table may name images in; anywhere by default.
+    environment : mapping, optional
+        What its process gets beside the environment of this one.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def start(
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder) as lock:
             if lock is not None:
-                _launch(folder, lock, work, command, owner, image_roots)
+                _launch(folder, lock, work, command, owner, environment or {})
         if lock is None:
             _wait_for(folder / "job.json")
     except OSError as error:
@@ -221,7 +221,7 @@ def _launch(
     work: Work,
     command: Command,
     owner: str | None,
-    image_roots: Sequence[Path] | None,
+    environment: Mapping[str, str],
 ) -> None:
     for leftover in ("stdout", "stderr", "cancelled"):
         (folder / leftover).unlink(missing_ok=True)
@@ -232,7 +232,6 @@ def _launch(
         arguments += ["--progress=json", "--queue"]
     else:
         arguments += ["--images"]
-    roots = {} if image_roots is None else {"EMAP_ROOTS": os.pathsep.join(map(str, image_roots))}
     paths = [str(_HOUSE), *filter(None, [os.environ.get("PYTHONPATH")])]
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
         process = subprocess.Popen(  # noqa: S603 — our own command line, each value one argument
@@ -242,7 +241,7 @@ def _launch(
             stderr=err,
             env={
                 **os.environ,
-                **roots,
+                **environment,
                 "EMAP_RUNS": address(runs_root()),
                 **for_a_child("browser"),
                 "PYTHONPATH": os.pathsep.join(paths),

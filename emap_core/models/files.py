@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from emap_core.errors import SpecError
-from emap_core.roots import check_path, roots_of_environment
+from emap_core.roots import check_links
 
 
 def named_file(named_by: Path, name: object, what: str) -> Path:
@@ -29,22 +29,6 @@ def named_file(named_by: Path, name: object, what: str) -> Path:
         )
     check_links(folder, [folder / path])
     return folder / path
-
-
-def check_links(folder: Path, files: Iterable[Path]) -> None:
-    """Raise an AccessError if a link leads to where no file may be opened on this server.
-
-    Parameters
-    ----------
-    folder : Path
-        Where files may lie besides the folders of the server's operator.
-    files : iterable of Path
-    """
-    roots = roots_of_environment()
-    if roots is None:
-        return
-    for file in files:
-        check_path("file", file, (folder, *roots))
 
 
 def digest(files: Iterable[Path], start: str = "") -> str:

@@ -14,9 +14,10 @@ import torch
 from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import MissingExtraError, ModelError, SettingError, SpecError
 from emap_core.models.base import best_device
-from emap_core.models.files import check_links, digest, named_file
+from emap_core.models.files import digest, named_file
 from emap_core.models.pictures import in_colours
 from emap_core.models.tokens import Tokens, in_one_line, most_tokens, note_on_cut
+from emap_core.roots import check_links, not_a_folder, path_or_hub_id, roots_of_environment
 from emap_core.specs import check_arguments, import_name
 
 FAMILIES = {
@@ -266,10 +267,10 @@ def names_of_classes(classes: str | Sequence[str] | None) -> list[str] | None:
 
 def _folder(name: str) -> tuple[Path, str | None]:
     """Return a checkpoint's folder, and the revision of one from the hub."""
-    folder = Path(name)
-    if folder.is_dir():
+    folder = path_or_hub_id(name, roots_of_environment())
+    if folder is not None and folder.is_dir():
         return folder, None
-    if folder.exists():
+    if folder is not None and folder.exists():
         raise SpecError(f"{name} is a file; expected the folder of a checkpoint")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
@@ -278,11 +279,13 @@ def _folder(name: str) -> tuple[Path, str | None]:
     try:
         found = snapshot_download(hub_id, revision=revision or None, allow_patterns=[*_FILES])
     except HFValidationError as error:
-        raise SpecError(f"there is no folder {name}, and it is not a valid hub id") from error
+        raise SpecError(
+            f"{not_a_folder(name, folder)}, and the name is not a valid hub id"
+        ) from error
     except Exception as error:
         said = str(error).strip().splitlines()
         raise SpecError(
-            f"there is no folder {name}, and the hub gives no such checkpoint: "
+            f"{not_a_folder(name, folder)}, and the hub gives no such checkpoint: "
             f"{said[0] if said else type(error).__name__}"
         ) from error
     return Path(found), Path(found).name

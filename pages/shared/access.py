@@ -114,7 +114,8 @@ def start(work: Work, command: Literal["run", "plan"] = "run") -> Job:
     """
     rules = policy()
     rules.check_work(work.model, work.data, work.settings)
-    return jobs.start(work, command, owner=visitor(), image_roots=rules.image_roots(work.data))
+    data = [work.data, *filter(None, [work.settings.get("train_data")])]
+    return jobs.start(work, command, owner=visitor(), environment=rules.environment(*data))
 
 
 def may_cancel(job: Job) -> bool:
