@@ -26,9 +26,7 @@ def image_roots_of_environment() -> tuple[Path, ...] | None:
     return roots_of_environment() if _IMAGE_ROOTS not in os.environ else _folders(_IMAGE_ROOTS)
 
 
-def for_a_child(
-    roots: Sequence[Path] | None, image_roots: Sequence[Path] | None
-) -> dict[str, str]:
+def for_a_child(roots: Sequence[Path] | None, image_roots: Sequence[Path] | None) -> dict[str, str]:
     """Return the environment that holds a child process to these folders, None for anywhere."""
     given = {_ROOTS: roots, _IMAGE_ROOTS: image_roots}
     return {

@@ -314,7 +314,7 @@ def test_what_a_model_returns_is_said_on_the_terminal(tmp_path, monkeypatch, cap
     )
     monkeypatch.chdir(tmp_path)
     work = ["run", "--model", "rows_of_softmax:load", "--data", "demo:easy-vqa", "--limit", "20"]
-    work += ["--out", str(tmp_path / "run"), "--n-resamples", "50"]
+    work += ["--out", str(tmp_path / "run"), "--n-resamples", "100"]
     assert main(work) == 2
     said = capsys.readouterr().err
     assert "set --output probabilities or, if these are logits, --output logits" in said

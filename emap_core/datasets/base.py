@@ -28,6 +28,10 @@ MAX_IMAGE_PIXELS = 80_000_000
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
 """What is taken for an image. Others that Pillow knows start programs or follow links."""
 
+LARGEST_NUMBER = 1e15
+"""Of outputs and of the targets of a regression: the fourth power still fits a float64, and beside
+it a 1 is not lost in the last digit."""
+
 Index = NDArray[np.intp]
 
 DIGITS = re.compile(r"\s*([0-9]{1,18})(\.0+)?\s*")

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emap_core.datasets.base import DIGITS, Dataset, is_answers, label_number, plain_label
+from emap_core.datasets.base import (
+    DIGITS,
+    LARGEST_NUMBER,
+    Dataset,
+    is_answers,
+    label_number,
+    plain_label,
+)
 from emap_core.errors import LabelError
 from emap_core.options import LabelsAs, UnknownLabels, option
 
@@ -240,15 +247,22 @@ class ClassAxis:
         if self._dataset.task != "binary" and self.names:
             self._refuse_truth_values(labels)
         if all(isinstance(label, str) for label in labels):
-            some = any(self._named(label) is not None for label in labels)
-            return "names" if some else "numbers"
+            if any(self._named(label) is not None for label in labels):
+                return "names"
+            self._refuse_counted_from_one(labels)
+            self._refuse_answers_that_are_not_classes(labels)
+            return "numbers"
         both = [(label, self._named(label), self._numbered(label)) for label in labels]
         differ = [one for one in both if None not in one[1:] and one[1] != one[2]]
         no_number = [one for one in both if one[1] is not None and one[2] is None]
         no_name = [one for one in both if one[1] is None and one[2] is not None]
         if (differ and (no_name or not no_number)) or (no_number and no_name):
             raise LabelError(self._two_readings((differ or no_number)[0][0], no_name))
-        return "names" if no_number else "numbers"
+        if no_number:
+            return "names"
+        if not any(isinstance(label, bool) or named is not None for label, named, _ in both):
+            self._refuse_counted_from_one(labels)
+        return "numbers"
 
     def place(self, row: int, label: Any, unknown: UnknownLabels = "error") -> int:
         """Return the number of a label's class.
@@ -297,6 +311,9 @@ class ClassAxis:
         return own
 
     def _hint(self, label: Any) -> str:
+        if self.labels_as == "numbers" and label_number(label) == self._n_numbered:
+            numbers = {label_number(one) for one in _each(self._dataset)}
+            return "" if 0 in numbers else "; where labels count from 1, subtract 1 from each"
         if self._numbered(label) is None or getattr(self._dataset, "labels_as", None):
             return ""
         return f"; where it is the number of a class, say {option('labels_as', 'numbers')}"
@@ -374,6 +391,50 @@ class ClassAxis:
                 "and True the second"
             )
 
+    @property
+    def _n_numbered(self) -> int:
+        return self.size if self._own is None else len(self._own)
+
+    def _refuse_counted_from_one(self, labels: list[Any]) -> None:
+        """Refuse numbers that fit the classes counted from 0 and counted from 1."""
+        numbers = {label_number(label) for label in labels}
+        last = len(numbers)
+        if self._dataset.task == "binary" or not 2 <= last < self._n_numbered:
+            return
+        if numbers != set(range(1, last + 1)):
+            return
+        first, second = (
+            (f"the class {name!r}" for name in self.numbered[:2])
+            if self.names
+            else ("output 0", "output 1")
+        )
+        names = ",".join(str(number) for number in range(1, self._n_numbered + 1))
+        otherwise = (
+            "subtract 1 from each"
+            if self.names
+            else f"{option('classes', names)} and {option('labels_as', 'names')}"
+        )
+        raise LabelError(
+            f"the labels 1 to {last} can be read in two ways: counted from 0 the label 1 is "
+            f"{second}, counted from 1 it is {first}; choose with "
+            f"{option('labels_as', 'numbers')}, which counts from 0, or {otherwise}"
+        )
+
+    def _refuse_answers_that_are_not_classes(self, labels: list[str]) -> None:
+        """Refuse digits of which the model has none as a class, unless they number each of them."""
+        numbers = {label_number(label) for label in labels}
+        if not self.names or self._dataset.task == "binary":
+            return
+        if numbers == set(range(self._n_numbered)) or not numbers <= set(range(self._n_numbered)):
+            # What is no number of a class either is refused where it stands.
+            return
+        some = labels[0]
+        raise LabelError(
+            f"the label {some!r} can be read in two ways: as a name it is not a class of the model "
+            f"({self.listed}), as a number it is {self.numbered[label_number(some) or 0]!r}; "
+            f"choose with {option('labels_as', 'names')} or {option('labels_as', 'numbers')}"
+        )
+
     def _two_readings(self, label: Any, others: list[Any]) -> str:
         names, numbered = list(self.names), self._numbered(label)
         named = self.names[next(name for name in _spellings(label) if name in self.names)]
@@ -439,11 +500,15 @@ def _numbers(dataset: Dataset, labels: list[Any], n_classes: int) -> NDArray[Any
         values = np.array(labels, dtype=np.float64).reshape(len(labels), -1)
     except (TypeError, ValueError) as error:
         raise LabelError(f"regression needs a number for every example: {error}") from error
-    if not np.isfinite(values).all():
-        row = int(np.argwhere(~np.isfinite(values))[0][0])
+    wrong = ~(np.abs(values) <= LARGEST_NUMBER)
+    if wrong.any():
+        row = int(np.argwhere(wrong)[0][0])
         cells = getattr(dataset, "label_cells", None)
         where = f"example {dataset.ids[row]!r}" if cells is None else str(cells[row])
-        raise LabelError(f"{where} has the label {labels[row]!r}; expected a number")
+        raise LabelError(
+            f"{where} has the label {labels[row]!r}; expected a finite number of at most "
+            f"{LARGEST_NUMBER:.0e}: choose a larger unit"
+        )
     if values.shape[1] != n_classes:
         raise LabelError(f"labels have {values.shape[1]} numbers an example, the model {n_classes}")
     return values

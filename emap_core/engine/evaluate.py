@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from emap_core.datasets.base import LARGEST_NUMBER
 from emap_core.decomposition import Decomposition, Moments, decompose_sums, sum_tile
 from emap_core.engine.plan import Tile
 from emap_core.engine.states import EncodedItems
@@ -184,12 +185,16 @@ class Evaluator:
             raise ModelError(
                 f"the model returned {values.shape[-1]} classes after {self.n_classes} before"
             )
-        if not np.isfinite(values).all():
-            *place, number = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        # What is not a number is neither.
+        fits = float(values.min()) >= -LARGEST_NUMBER and float(values.max()) <= LARGEST_NUMBER
+        if not fits:
+            wrong = ~(np.abs(values.astype(np.float64)) <= LARGEST_NUMBER)
+            *place, number = (int(i) for i in np.argwhere(wrong)[0])
             pair = self.name_pair(*(int(i) for i in cell_of(*place)))
             raise ModelError(
                 f"the model returned {values[(*place, number)]} for {pair} (class {number}); "
-                "every output must be a finite number"
+                f"expected a finite number of at most {LARGEST_NUMBER:.0e}, beside which smaller "
+                "ones still count"
             )
         return values
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emap_core import inference
 from emap_core.datasets.base import is_answers
@@ -28,6 +29,7 @@ _LIMITS = {
     "log_probabilities": (-np.inf, 0.0),
     "probabilities": (0.0, 1.0),
 }
+_PERCENT = "divide them by 100 and "
 _ENOUGH = 8
 """Pairs whose outputs all lie in [0, 1] by more than chance, where a pair has a single output."""
 
@@ -79,7 +81,8 @@ def check(work: Work, probe: Probe | None) -> list[str]:
     if probe is not None:
         for of_probe in _OF_PROBE:
             of_probe(work, probe)
-    return [note for one in _NOTES if (note := one(work))]
+        return [note for one in _NOTES if (note := one(work, probe))]
+    return []
 
 
 def check_metrics(work: Work) -> None:
@@ -204,8 +207,7 @@ def _same_twice(work: Work, probe: Probe) -> None:
 
 
 def _outputs_are_what_they_are_called(work: Work, probe: Probe) -> None:
-    values = probe.raw.astype(np.float64)
-    slack = max(1e-3, 8 * (rounding(probe.computed_dtype) or 0.0))
+    values, slack = probe.raw.astype(np.float64), _slack(probe)
     output = work.scorer.output
     if work.scorer.states_output:
         lowest, highest = _LIMITS[output]
@@ -216,23 +218,42 @@ def _outputs_are_what_they_are_called(work: Work, probe: Probe) -> None:
                 f"{option('output', None, 'run')} to what it returns, one of {', '.join(OUTPUTS)}"
             )
         return
-    if values.min() < -slack or values.max() > 1 + slack or values.min() == values.max():
-        return
     if work.task == "regression" or not work.scorer.has_threshold:
         return
-    if work.n_classes > 1 and work.task != "multilabel":
-        if np.abs(values.sum(axis=2) - 1).max() > slack:
-            return
-        seen = "all outputs lie in [0, 1] and those of each pair sum to 1"
-    elif values[..., 0].size >= _ENOUGH:
-        seen = "all outputs lie in [0, 1]"
+    alone = work.n_classes == 1 or work.task == "multilabel"
+    whole = None if alone else _whole(values, slack)
+    if whole is not None and abs(whole - 1) <= slack:
+        seen, first = "all outputs lie in [0, 1] and those of each pair sum to 1", ""
+    elif whole is not None and abs(whole / 100 - 1) <= slack:
+        seen, first = "all outputs lie in [0, 100] and those of each pair sum to 100", _PERCENT
+    elif alone and _within(values, slack) and values[..., 0].size >= _ENOUGH:
+        seen, first = "all outputs lie in [0, 1]", ""
     else:
         return
     raise ModelError(
-        f"{seen}, and the model does not say what they are: set "
+        f"{seen}, and the model does not say what they are: {first}set "
         f"{option('output', 'probabilities', 'run')} or, if these are logits, "
         f"{option('output', 'logits', 'run')}"
     )
+
+
+def _within(values: NDArray[Any], slack: float) -> bool:
+    """Say whether values that are not all the same lie in [0, 1]."""
+    return bool(-slack <= values.min() < values.max() <= 1 + slack)
+
+
+def _whole(values: NDArray[Any], slack: float) -> float | None:
+    """Return what the outputs of every pair sum to, where none is below 0; else None."""
+    sums = values.sum(axis=2)
+    total = float(sums.mean())
+    if values.min() < -slack * total or values.min() == values.max():
+        return None
+    return total if np.abs(sums - total).max() <= slack * total else None
+
+
+def _slack(probe: Probe) -> float:
+    """Return how far from 1 probabilities may sum up for the rounding of their numbers."""
+    return max(1e-3, 8 * (rounding(probe.computed_dtype) or 0.0))
 
 
 def _something_to_get_wrong(work: Work) -> None:
@@ -251,7 +272,20 @@ def _something_to_get_wrong(work: Work) -> None:
         )
 
 
-def _guessed_order(work: Work) -> str | None:
+def _shares(work: Work, probe: Probe) -> str | None:
+    if work.scorer.states_output or work.task != "multiclass" or work.n_classes == 1:
+        return None
+    whole = _whole(probe.raw.astype(np.float64), _slack(probe))
+    if whole is None:
+        return None
+    return (
+        f"All outputs are at least 0 and those of each pair sum to {whole:.4g}. The model does not "
+        f"say what they are, and they are taken for logits; if they are shares, divide them by "
+        f"{whole:.4g} and call them probabilities."
+    )
+
+
+def _guessed_order(work: Work, _: Probe) -> str | None:
     if not work.order_is_guessed or work.n_classes < 2:
         return None
     shown = ", ".join(work.classes[:8]) + (", …" if len(work.classes) > 8 else "")
@@ -274,4 +308,4 @@ _OF_PROBE: tuple[Callable[[Work, Probe], None], ...] = (
     _same_twice,
     _outputs_are_what_they_are_called,
 )
-_NOTES: tuple[Callable[[Work], str | None], ...] = (_guessed_order,)
+_NOTES: tuple[Callable[[Work, Probe], str | None], ...] = (_guessed_order, _shares)

@@ -13,7 +13,13 @@ from emap_core.engine.evaluate import PRECISIONS
 from emap_core.engine.space import SPACES
 from emap_core.errors import SettingError
 from emap_core.inference.metrics import metric
-from emap_core.inference.population import CLUSTERS, MOST_RESAMPLES, N_RESAMPLES, Cluster
+from emap_core.inference.population import (
+    CLUSTERS,
+    LEAST_RESAMPLES,
+    MOST_RESAMPLES,
+    N_RESAMPLES,
+    Cluster,
+)
 from emap_core.models.base import OUTPUTS, Output
 from emap_core.options import UNKNOWN_LABELS, UnknownLabels, option
 from emap_core.runs.name import checked_name
@@ -31,9 +37,10 @@ _LEAST = {
     "keep_classes": 1,
     "subsample_size": 1,
     "repeats": 1,
-    "n_resamples": 1,
+    "n_resamples": LEAST_RESAMPLES,
     "cpus_per_worker": 1,
 }
+_WHY = {"n_resamples": ", from which limits do not depend on chance alone"}
 _MOST = {
     # What every generator of random numbers takes, scikit-learn's included.
     "seed": 2**32 - 1,
@@ -76,7 +83,8 @@ class Settings:
         for name, least in _LEAST.items():
             value = getattr(self, name)
             if value is not None or getattr(Settings, name) is not None:
-                object.__setattr__(self, name, whole_number(name, value, least))
+                found = whole_number(name, value, least, _WHY.get(name, ""))
+                object.__setattr__(self, name, found)
         for name, most in _MOST.items():
             if (value := getattr(self, name)) > most:
                 raise SettingError(
@@ -174,8 +182,8 @@ class Settings:
         return {key: value for key, value in dataclasses.asdict(self).items() if key in used}
 
 
-def whole_number(name: str, value: Any, least: int) -> int:
-    """Return a whole number of any type that is one, such as NumPy's.
+def whole_number(name: str, value: Any, least: int, why: str = "") -> int:
+    """Return a whole number of any type that is one, such as NumPy's; `why` is for the message.
 
     Raises
     ------
@@ -188,7 +196,7 @@ def whole_number(name: str, value: Any, least: int) -> int:
     except TypeError:
         found = None
     if found is None or found < least:
-        raise SettingError(f"{name} is {value!r}; expected a whole number of at least {least}")
+        raise SettingError(f"{name} is {value!r}; expected a whole number of at least {least}{why}")
     return found
 
 

@@ -21,7 +21,7 @@ from typing import Any, get_args
 
 from emap_core.errors import RunError, SettingError
 from emap_core.inference import metric
-from emap_core.inference.population import MOST_RESAMPLES, Cluster
+from emap_core.inference.population import LEAST_RESAMPLES, MOST_RESAMPLES, Cluster
 from emap_core.inference.scores import Space, Task
 from emap_core.options import UNKNOWN_LABELS
 from emap_core.runs.name import checked_name
@@ -299,6 +299,9 @@ def _fitting(content: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = record(KEYS)("", dict(content))
     for misfit in _at_odds(found):
         raise misfit
+    # Older versions took fewer, from which chance makes whatever verdict it likes.
+    resampling = found["resampling"]
+    resampling["n_resamples"] = max(resampling["n_resamples"], LEAST_RESAMPLES)
     return found
 
 

@@ -141,6 +141,44 @@ def test_labels_are_read_the_only_way_they_can_be(labels, classes, n_classes, ma
     assert match_labels(at_hand(labels), classes, n_classes).tolist() == matched
 
 
+@pytest.mark.parametrize("shape", [int, str, lambda label: f"{label}.0"])
+def test_numbers_that_fit_counted_from_0_and_from_1_are_refused(shape):
+    labels = [shape(label) for label in (1, 3, 2, 1)]
+    both = "labels 1 to 3 can be read in two ways: counted from 0 the label 1 is {}, counted from 1"
+    with pytest.raises(LabelError, match=f"{both.format('output 1')} it is output 0; choose"):
+        match_labels(at_hand(labels), None, 4)
+    with pytest.raises(LabelError, match=f"{both.format('the class .b.')} it is .* subtract 1"):
+        match_labels(at_hand(labels), list("abcd"), 4)
+    data = at_hand(labels, labels_as="numbers")
+    assert match_labels(data, None, 4).tolist() == [1, 3, 2, 1]
+    data = at_hand(labels, labels_as="names", classes=["1", "2", "3", "4"])
+    assert match_labels(data, None, 4).tolist() == [0, 2, 1, 0]
+    with pytest.raises(LabelError, match=r"label .?3.*numbered 0 to 2; where .* from 1, subtract"):
+        match_labels(at_hand(labels), None, 3)
+
+
+@pytest.mark.parametrize(
+    "labels", [[0, 1, 2], [1, 1, 1], [2, 3], [1, 3], [True, False], [True, True]]
+)
+def test_other_numbers_count_from_0(labels):
+    assert match_labels(at_hand(labels), None, 4).tolist() == labels
+
+
+@pytest.mark.parametrize("labels", [["2", "0"], ["0", "1"], ["3"], [["2", "2"], ["0", "2"]]])
+def test_digits_of_which_the_model_has_none_as_an_answer_are_refused(labels):
+    classes = ["yes", "no", "red", "blue"]
+    match = match_answers if isinstance(labels[0], list) else match_labels
+    with pytest.raises(LabelError) as caught:
+        match(at_hand(labels), classes, 4)
+    for words in ("as a name it is not a class of the model (yes, no", "as a number it is '"):
+        assert words in str(caught.value)
+    assert str(caught.value).endswith("labels_as='names' or labels_as='numbers'")
+    with pytest.raises(LabelError, match=r"is a class of the model|not a class of the model"):
+        match(at_hand(labels, labels_as="names"), classes, 4)
+    read = np.asarray(match(at_hand(labels, labels_as="numbers"), classes, 4)).tolist()
+    assert str(read) == str(labels).replace("'", "")
+
+
 @pytest.mark.parametrize(
     ("labels", "classes", "words"),
     [
@@ -397,7 +435,7 @@ def test_the_terminal_says_what_became_of_them(tmp_path, monkeypatch, capsys):
 
 
 def test_digits_that_are_taken_for_numbers_are_told_before_the_run_and_beside_it(tmp_path):
-    labels = [str(label) for label in make_examples().labels]
+    labels = ["0", "2", "1"] * 20
     said = "labels are numbers and are read as those of classes, counted from 0: 0 is zero, 1 is"
     seen = []
     run = emap.compute(
@@ -408,4 +446,4 @@ def test_digits_that_are_taken_for_numbers_are_told_before_the_run_and_beside_it
     )
     assert [note for note in seen if note.startswith(said)]
     assert [note for note in run.notes if note.startswith(said)]
-    assert run.labels.tolist() == make_examples().labels
+    assert run.labels.tolist() == [0, 2, 1] * 20

@@ -33,7 +33,7 @@ def run(data, tmp_path_factory):
         Staged(),
         data,
         density="encodings",
-        n_resamples=60,
+        n_resamples=100,
         out=tmp_path_factory.mktemp("runs") / "run",
     )
 
@@ -75,7 +75,7 @@ def test_a_ratio_of_ones_own_needs_only_the_grid(run):
 
 
 def test_a_run_that_was_not_asked_is_as_it_was(data, tmp_path):
-    plain = emap.compute(Staged(), data, out=tmp_path / "run", n_resamples=60)
+    plain = emap.compute(Staged(), data, out=tmp_path / "run", n_resamples=100)
     assert plain.unlikely_pairs() is None
     assert plain.record()["unlikely_pairs"] is None
     assert not (plain.path / "density.npz").exists()

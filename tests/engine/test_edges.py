@@ -10,7 +10,7 @@ import emap_core as emap
 
 
 def record_of(folder, model=as_callable, **changes):
-    run = emap.compute(model, make_examples(**changes), out=folder / "run", n_resamples=50)
+    run = emap.compute(model, make_examples(**changes), out=folder / "run", n_resamples=100)
     # As it is printed, where a number that is not finite would be an error.
     return run, json.loads(json.dumps(run.record(), allow_nan=False))
 
@@ -33,7 +33,7 @@ def test_labels_of_one_class_only_leave_a_ranking_undefined_and_say_why(tmp_path
         make_examples(labels=["yes"] * 60, task="binary", classes=["no", "yes"]),
         out=tmp_path / "run",
         metrics=("roc_auc", "accuracy"),
-        n_resamples=50,
+        n_resamples=100,
     )
     record = json.loads(json.dumps(run.record(), allow_nan=False))
     assert record["metrics"]["roc_auc"]["full"] is None
@@ -48,7 +48,7 @@ def test_a_class_that_is_never_predicted_has_an_f1_of_0_in_the_average(tmp_path)
         make_examples(labels=[0, 1, 2] * 20),
         out=tmp_path / "run",
         metrics=("f1_macro", "balanced_accuracy"),
-        n_resamples=50,
+        n_resamples=100,
     )
     predicted, labels = run.decomposition.logits.argmax(axis=1), run.labels
     assert 2 not in predicted

@@ -71,7 +71,7 @@ def test_noise_that_was_asked_for_is_measured_and_told_beside_the_numbers(tmp_pa
     monkeypatch.setattr("emap_core.engine.work.MANY", 2048)
     model = Additive(nn.Dropout(0.5)).train()
     run = emap.compute(
-        model, make_examples(600, 60, 80), out=tmp_path / "run", allow_noise=True, n_resamples=50
+        model, make_examples(600, 60, 80), out=tmp_path / "run", allow_noise=True, n_resamples=100
     )
     # The model is additive, so all of its interaction is noise.
     found = run.shares.pooled_shares[2]
@@ -155,8 +155,65 @@ def test_probabilities_that_nobody_calls_so_are_refused(model, data, tmp_path):
     refused(tmp_path, model, ModelError, message, data())
     refused(tmp_path, model, ModelError, message, data(), batch_size=16)
     for output in ("probabilities", "logits"):
-        run = emap.compute(model, data(), out=tmp_path / output, output=output, n_resamples=50)
+        run = emap.compute(model, data(), out=tmp_path / output, output=output, n_resamples=100)
         assert run.manifest["output"] == output
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_percentages_are_refused_like_probabilities(dtype, tmp_path):
+    def percent(texts, images):
+        return (100 * softmax(texts, images)).astype(dtype)
+
+    message = (
+        r"lie in \[0, 100\] and those of each pair sum to 100, and the model does not say what "
+        "they are: divide them by 100 and set output='probabilities' or.*'logits'"
+    )
+    refused(tmp_path, percent, ModelError, message)
+    run = emap.compute(percent, make_examples(), out=tmp_path / "logits", output="logits")
+    assert run.manifest["output"] == "logits"
+    refused(tmp_path, percent, ModelError, "'probabilities', and the", output="probabilities")
+
+
+def test_shares_of_another_whole_are_told(tmp_path):
+    def shares(texts, images):
+        return 7.5 * softmax(texts, images)
+
+    told = "those of each pair sum to 7.5. The model does not say what they are, and they are taken"
+    assert any(told in note for note in emap.estimate(shares, make_examples()).notes)
+    run = emap.compute(shares, make_examples(), out=tmp_path / "run")
+    assert any(told in note for note in run.notes)
+    stated = emap.compute(shares, make_examples(), out=tmp_path / "stated", output="logits")
+    assert not any("sum to" in note for note in stated.notes)
+
+
+def test_scores_that_only_happen_to_be_above_0_are_let_through(tmp_path):
+    # Votes for each class, of which a pair gets more or fewer.
+    run = emap.compute(
+        lambda t, v: np.exp(as_callable(t, v)), make_examples(), out=tmp_path / "run"
+    )
+    assert not any("sum to" in note for note in run.notes)
+
+
+@pytest.mark.parametrize("value", [1e300, -1e16, np.inf, np.nan, np.float16("inf")])
+@pytest.mark.parametrize("first", [True, False])
+def test_an_output_beside_which_no_other_counts_is_refused(value, first, tmp_path):
+    # In float64 its square would be infinite, and beside it the others are rounding.
+    last = DATA.texts[0 if first else -1]
+
+    def model(texts, images):
+        outputs = as_callable(texts, images).astype(np.asarray(value).dtype)
+        outputs[[text == last for text in texts], 1] = value
+        return outputs
+
+    message = r"the model returned .* for the text .* with the image of .*at most 1e\+15"
+    with pytest.raises(ModelError, match=message):
+        emap.compute(model, DATA, out=tmp_path / "run", batch_size=16)
+
+
+def test_a_target_beside_which_no_other_counts_is_refused(tmp_path):
+    data = make_examples(labels=[[1.0, 2.0, 3.0]] * 59 + [[1.0, 1e300, 3.0]], task="regression")
+    message = "'example-59' has the label .*expected a finite number of at most 1e\\+15: choose"
+    refused(tmp_path, Staged(), LabelError, message, data)
 
 
 def test_outputs_called_probabilities_are_projected_as_logits(tmp_path):
@@ -219,7 +276,7 @@ def named(**changes):
 def test_a_guessed_order_of_classes_is_told_before_the_run_and_beside_it(tmp_path):
     told = "alphabetical order of the labels, apple, banana, cherry"
     assert any(told in note for note in emap.estimate(even, named()).notes)
-    run = emap.compute(even, named(), out=tmp_path / "run", n_resamples=50)
+    run = emap.compute(even, named(), out=tmp_path / "run", n_resamples=100)
     assert run.manifest["classes_guessed"] is True
     assert any(told in note for note in run.notes)
     stated = emap.compute(even, named(classes=list(NAMES)), out=tmp_path / "stated")
@@ -233,7 +290,7 @@ def test_columns_in_another_order_are_told_with_the_order_that_fits(tmp_path):
     def turned(texts, images):
         return even(texts, images)[:, [2, 0, 1]]
 
-    run = emap.compute(turned, named(), out=tmp_path / "run", n_resamples=50)
+    run = emap.compute(turned, named(), out=tmp_path / "run", n_resamples=100)
     assert run.table().loc["full", "accuracy"] < 0.5
     note = next(note for note in run.notes if "another order" in note and "accuracy" in note)
     # Output 0 is what was the third.
@@ -244,7 +301,7 @@ def test_columns_in_another_order_are_told_with_the_order_that_fits(tmp_path):
 def test_a_guessed_order_that_does_worse_than_a_constant_is_told(tmp_path):
     rng = np.random.default_rng(0)
     labels = [NAMES[c] for c in rng.choice(3, 60, p=(0.6, 0.2, 0.2))]
-    run = emap.compute(even, make_examples(labels=labels), out=tmp_path / "run", n_resamples=50)
+    run = emap.compute(even, make_examples(labels=labels), out=tmp_path / "run", n_resamples=100)
     assert run.table().loc["full", "accuracy"] < run.table().loc["constant", "accuracy"]
     assert any("the most frequent label alone would be in" in note for note in run.notes)
 
@@ -285,7 +342,11 @@ def test_a_sub_sample_with_one_image_is_refused(tmp_path):
         ({"metrics": [5]}, r"metrics is \[5\]"),
         ({"seed": -1}, "seed is -1; expected a whole number of at least 0"),
         ({"seed": 2**32}, "expected a whole number from 0 to 4294967295"),
-        ({"n_resamples": 10**7}, "n_resamples is 10000000; expected a whole number from 1 to 1000"),
+        (
+            {"n_resamples": 10**7},
+            "n_resamples is 10000000; expected a whole number from 100 to 1000",
+        ),
+        ({"n_resamples": 2}, "n_resamples is 2; expected a whole number of at least 100, from wh"),
         ({"name": "late\ud83d"}, "name has half a character"),
         ({"name": "late\u2028fusion"}, "name has a control character"),
         ({"seed": 1.5}, "seed is 1.5"),
@@ -318,7 +379,7 @@ def test_whole_numbers_of_numpy_are_whole_numbers(tmp_path):
         make_examples(),
         out=tmp_path / "run",
         seed=np.int64(3),
-        n_resamples=np.int32(50),
+        n_resamples=np.int32(100),
         batch_size=np.uint8(20),
     )
     assert run.manifest["settings"]["seed"] == 3
@@ -352,7 +413,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_model_is_loaded(tmp
 
 
 def test_a_wrong_metric_for_a_finished_run_leaves_it_as_it_is(tmp_path):
-    run = emap.compute(Staged(), make_examples(), out=tmp_path / "run", n_resamples=50)
+    run = emap.compute(Staged(), make_examples(), out=tmp_path / "run", n_resamples=100)
     before = (tmp_path / "run" / "run.json").read_bytes()
     with pytest.raises(SettingError, match="top_9_accuracy is always 1"):
         emap.compute(Staged(), make_examples(), out=tmp_path / "run", metrics="top_9_accuracy")
@@ -363,7 +424,7 @@ def test_a_wrong_metric_for_a_finished_run_leaves_it_as_it_is(tmp_path):
 
 def test_a_metric_goes_by_one_name_however_it_is_asked_for(tmp_path):
     data = make_examples(labels=np.linspace(0, 1, 180).reshape(60, 3), task="regression")
-    asked = {"metrics": ["rmse", "root_mean_squared_error"], "n_resamples": 50}
+    asked = {"metrics": ["rmse", "root_mean_squared_error"], "n_resamples": 100}
     run = emap.compute(Staged(), data, out=tmp_path / "run", **asked)
     assert run.metrics == ["root_mean_squared_error"]
     assert run.verdict(metric="rmse").sentence == run.verdict().sentence
@@ -411,7 +472,7 @@ def test_columns_of_a_frame_are_not_taken_in_another_order(tmp_path):
 
 
 def test_a_run_that_was_given_a_wrong_metric_can_be_read_and_mended(tmp_path):
-    run = emap.compute(Staged(), make_examples(), out=tmp_path / "run", n_resamples=50)
+    run = emap.compute(Staged(), make_examples(), out=tmp_path / "run", n_resamples=100)
     path = tmp_path / "run" / "run.json"
     manifest = json.loads(path.read_text())
     manifest["metrics"].append("top_9_accuracy")

@@ -166,7 +166,7 @@ def test_interval_of_a_sample_holds_the_exact_gap(tmp_path):
 def test_images_that_meet_too_few_texts_are_warned_of(tmp_path):
     data = make_examples(n=120, n_texts=6, n_images=120)
     run = emap.compute(
-        Staged(), data, out=tmp_path / "few", method="sampled", images_per_text=40, n_resamples=50
+        Staged(), data, out=tmp_path / "few", method="sampled", images_per_text=40, n_resamples=100
     )
     assert any("met only" in note for note in run.intervals().notes)
     enough = emap.compute(
@@ -175,6 +175,6 @@ def test_images_that_meet_too_few_texts_are_warned_of(tmp_path):
         out=tmp_path / "enough",
         method="sampled",
         images_per_text=12,
-        n_resamples=50,
+        n_resamples=100,
     )
     assert not any("met only" in note for note in enough.intervals().notes)

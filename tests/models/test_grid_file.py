@@ -119,7 +119,7 @@ def test_every_example_with_every_other_is_taken_too(cells, grid):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("finished") / "run"
-    settings = {"keep": "grid", "device": "cpu", "n_resamples": 50, "data_args": {"limit": 60}}
+    settings = {"keep": "grid", "device": "cpu", "n_resamples": 100, "data_args": {"limit": 60}}
     return emap.compute("demo:concat", "demo:easy-vqa", out=out, **settings)
 
 
@@ -133,7 +133,7 @@ def test_a_run_s_grid_gives_the_same_table_without_its_model(
         grid = grid[np.ix_(where.text_index, where.image_index)]
     WRITERS[suffix](tmp_path / f"grid.{suffix}", grid, finished.classes)
     work = ["--model", f"logits:{tmp_path / 'grid'}.{suffix}", "--data", "demo:easy-vqa"]
-    work += ["--limit", "60", "--n-resamples", "50", "--out", str(tmp_path / "again")]
+    work += ["--limit", "60", "--n-resamples", "100", "--out", str(tmp_path / "again")]
     work += ["--model-arg", f"classes={','.join(finished.classes)}"]
     assert main(["run", *work]) == 0
     said = capsys.readouterr().err

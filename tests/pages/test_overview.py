@@ -168,7 +168,7 @@ def test_what_a_run_answers_beside_its_table_is_folded_away_below_it(
 ):
     monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
     run = emap.compute(
-        Staged(), make_examples(), density="encodings", n_resamples=60, out=tmp_path / "run"
+        Staged(), make_examples(), density="encodings", n_resamples=100, out=tmp_path / "run"
     )
     app = open_page("overview", run=run.id)
     said, shown = words(app), tables(app)

@@ -75,7 +75,7 @@ def test_the_answer_goes_by_the_verdict_with_the_smallest_gap_that_matters(run):
 
 
 def test_what_a_run_cannot_answer_is_not_asked(one_item_allowed, tmp_path, capsys):
-    plain = emap.compute(Staged(), make_examples(), out=tmp_path / "plain", n_resamples=50)
+    plain = emap.compute(Staged(), make_examples(), out=tmp_path / "plain", n_resamples=100)
     assert [aside.question for aside in asides(plain)] == [SCALE]
     sampled = emap.compute(
         Staged(), make_examples(), out=tmp_path / "s", method="sampled", images_per_text=8
@@ -85,7 +85,7 @@ def test_what_a_run_cannot_answer_is_not_asked(one_item_allowed, tmp_path, capsy
     unlabelled = emap.compute(Staged(), make_examples(labels=None), out=tmp_path / "u")
     assert asides(unlabelled) == []
     one_image = make_examples(n_images=1)
-    alone = emap.compute(Staged(), one_image, out=tmp_path / "one", n_resamples=50)
+    alone = emap.compute(Staged(), one_image, out=tmp_path / "one", n_resamples=100)
     assert asides(alone) == []
     main(["show", str(tmp_path / "one")])
     assert SCALE not in capsys.readouterr().out
