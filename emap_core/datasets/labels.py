@@ -420,7 +420,7 @@ class ClassAxis:
             f"{option('labels_as', 'numbers')}, which counts from 0, or {otherwise}"
         )
 
-    def _refuse_answers_that_are_not_classes(self, labels: list[str]) -> None:
+    def _refuse_answers_that_are_not_classes(self, labels: list[Any]) -> None:
         """Refuse digits of which the model has none as a class, unless they number each of them."""
         numbers = {label_number(label) for label in labels}
         if not self.names or self._dataset.task == "binary":
