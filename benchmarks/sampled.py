@@ -20,13 +20,13 @@ from benchmarks.tables import machine, markdown
 from emap_core.decomposition import decompose
 from emap_core.decomposition.design import design
 from emap_core.decomposition.encodings import Encodings
-from emap_core.decomposition.sampled import fit
-from emap_core.decomposition.sampled_gap import sampled_gap
-from emap_core.decomposition.subsample import combine, subsamples
+from emap_core.decomposition.incomplete import fit
+from emap_core.decomposition.subsets import combine, subsamples
 from emap_core.engine.settings import Settings
 from emap_core.engine.work import prepare
 from emap_core.inference import Gap
-from emap_core.inference.subsample import subsample_intervals, subsample_scores
+from emap_core.inference.extrapolation import sampled_gap
+from emap_core.inference.repeats import subsample_intervals, subsample_scores
 
 Array = NDArray[Any]
 PROJECTION = "emap_leave_one_out"

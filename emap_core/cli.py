@@ -17,7 +17,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from emap_core import methods
 from emap_core.errors import Cancelled, EmapError, RunError, SettingError
+from emap_core.methods.settings import SETTINGS
 from emap_core.options import LABELS_AS, UNKNOWN_LABELS, place_told, speaking
 
 _COLUMNS = {
@@ -28,19 +30,15 @@ _COLUMNS = {
     "regions": "the regions of a table's images, which the model reads in their place",
 }
 _RUN_SETTINGS: dict[str, dict[str, Any]] = {
-    "--method": {"choices": ("exact", "sampled", "subsample"), "help": "exact by default"},
-    "--images-per-text": {"type": int, "metavar": "K", "help": "sampled: images that a text meets"},
-    "--until": {
-        "type": float,
-        "metavar": "X",
-        "help": "sampled: add pairs until the gap is known to within X",
+    "--method": {"choices": methods.NAMES, "help": f"{methods.DEFAULT} by default"},
+    **{
+        f"--{setting.name.replace('_', '-')}": {
+            "type": setting.kind,
+            "metavar": setting.symbol,
+            "help": setting.meaning,
+        }
+        for setting in SETTINGS
     },
-    "--subsample-size": {
-        "type": int,
-        "metavar": "N",
-        "help": "subsample, as in published papers: examples in each random sub-sample",
-    },
-    "--repeats": {"type": int, "metavar": "R", "help": "subsample: how many; 10 by default"},
     "--seed": {"type": int, "help": "of samples, resamples and --limit"},
     "--output": {
         "choices": ("logits", "log_probabilities", "probabilities"),
@@ -548,10 +546,10 @@ def _print_preview(found: Any) -> None:
 
 
 def _print_spread(run: Any) -> None:
-    for name, deviations in (run.subsample_spread or {}).items():
+    found = run.spread
+    for name, deviations in found.deviations.items() if found else ():
         each = ", ".join(f"{row} {value:.2g}" for row, value in deviations.items())
-        n_repeats = run.manifest["settings"]["repeats"]
-        print(f"{name}, standard deviation over {n_repeats} sub-samples: {each}")
+        print(f"{name}, standard deviation over {found.n_repeats} {found.of}: {each}")
 
 
 def _print_json(event: dict[str, Any]) -> None:
@@ -597,14 +595,9 @@ class _Bar:
                 f"{_what_is_kept(event)}",
                 file=sys.stderr,
             )
-        elif event["event"] == "sampled":
-            self._tqdm.write(
-                f"{event['images_per_text']} images a text: gap {event['gap']:.4f} "
-                f"± {event['reach']:.4f} from the choice of pairs, of which bias "
-                f"about {event['bias']:.4f} (standard error {event['bias_standard_error']:.4f}); "
-                f"wanted {event['until']}",
-                file=sys.stderr,
-            )
+        elif event["event"] in methods.NAMES:
+            told = methods.method(event["event"]).told(event)
+            self._tqdm.write(told, file=sys.stderr)
         elif event["event"] == "queued":
             self._tqdm.write(event["message"], file=sys.stderr)
 

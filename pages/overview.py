@@ -169,11 +169,12 @@ def _show_asides(run: Run, smallest_gap: float | None) -> None:
 
 
 def _show_spread(run: Run) -> None:
-    deviations = run.subsample_spread
-    if deviations is None:
+    spread = run.spread
+    if spread is None:
         return
+    deviations = spread.deviations
     names = ROWS | {"gap": "Gap, EMAP as published", "gap_leave_one_out": "Gap, leave-one-out"}
-    with st.expander("How much sub-samples differ"):
+    with st.expander(f"How much {spread.of} differ"):
         st.table(
             {
                 "Standard deviation": [
@@ -302,7 +303,7 @@ def _link(words: str, **settings: str) -> None:
 
 def _show_answers(run: Run) -> None:
     """Show for which true answers interactions matter, when it is asked for."""
-    can = run.metrics and run.manifest["method"] == "exact" and run.task != "regression"
+    can = run.metrics and run.method.scores_all_pairs and run.task != "regression"
     if not can or not 1 < len(set(examples_of(run)["label"])) <= MOST_ANSWERS:
         return
     st.subheader("For which answers do they matter?", anchor=False)
@@ -332,13 +333,6 @@ def _gaps_by_answer(key: tuple[str, str], name: str, _run: Run) -> dict[str, Gap
 def _show_details(run: Run, found: Intervals) -> None:
     manifest = run.manifest
     with st.expander("How this was computed"):
-        settings = manifest["settings"]
-        resamples = f"{found.n_resamples:,} of {run.population.drawn_words}, {found.population}"
-        if manifest["method"] == "subsample":
-            resamples = (
-                f"none; {settings['repeats']:,} random sub-samples of "
-                f"{settings['subsample_size']:,} of {manifest['n_available']:,} examples"
-            )
         facts = {
             "Method": manifest["method"],
             "Projected": run.space.replace("_", "-"),
@@ -349,7 +343,7 @@ def _show_details(run: Run, found: Intervals) -> None:
             "Different images": f"{manifest['n_images']:,}",
             "Pairs evaluated": f"{manifest['n_pairs_evaluated']:,}",
             "Kept": _kept(run),
-            "Resamples": resamples,
+            "Resamples": run.statistics.resamples(found),
             "Seed": str(found.seed),
             "Device": str(manifest.get("device", "not known")),
             "Weights": str(manifest.get("dtype") or "not known"),

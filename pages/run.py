@@ -8,17 +8,17 @@ from typing import Any
 
 import streamlit as st
 
-from emap_core import jobs
+from emap_core import jobs, methods
 from emap_core.access import uploads
 from emap_core.datasets import LOADERS as DATA_LOADERS
 from emap_core.datasets.demo import NAMES as DEMO_DATA
 from emap_core.datasets.preview import Preview, preview_elsewhere
 from emap_core.datasets.upload import KINDS, as_uploaded, receive
-from emap_core.engine.settings import METHODS
 from emap_core.engine.space import SPACES
 from emap_core.errors import EmapError
 from emap_core.figures.visible import visible_table
 from emap_core.jobs import Job, Work
+from emap_core.methods.settings import SETTINGS
 from emap_core.models import LOADERS as MODEL_LOADERS
 from emap_core.models.demo_networks import ARCHITECTURES
 from emap_core.options import BOXES, TYPED
@@ -299,20 +299,18 @@ def _settings() -> dict[str, Any]:
     )
     method = first.selectbox(
         BOXES["method"],
-        METHODS,
+        methods.NAMES,
         key="run-method",
-        help="exact scores every text with every image; sampled estimates from a part of the "
-        "pairs, for data too large for that; subsample averages over random sub-samples, to "
-        "compare with published figures.",
+        help="; ".join(f"{one.name} {one.summary}" for one in methods.methods()) + ".",
         **kept,
     )
     settings: dict[str, Any] = {
         "limit": limit,
         "space": None if space == "logits" else space,
         "keep": {"auto": None, "classes": "grid"}.get(keep, keep),
-        "method": None if method == "exact" else method,
+        "method": None if method == methods.DEFAULT else method,
     }
-    if method == "exact" and third.checkbox(
+    if methods.method(method).scores_all_pairs and third.checkbox(
         BOXES["density"],
         key="run-density",
         help="Say whether the verdict depends on recombinations that hardly occur, as far as the "
@@ -324,16 +322,15 @@ def _settings() -> dict[str, Any]:
         settings["keep_classes"] = third.number_input(
             BOXES["keep_classes"], min_value=1, value=10, key="run-keep-classes", **kept
         )
-    if method == "sampled":
-        settings["images_per_text"] = second.number_input(
-            BOXES["images_per_text"], min_value=4, value=32, key="run-images-per-text", **kept
-        )
-    if method == "subsample":
-        settings["subsample_size"] = second.number_input(
-            BOXES["subsample_size"], min_value=2, value=500, key="run-subsample-size", **kept
-        )
-        settings["repeats"] = third.number_input(
-            BOXES["repeats"], min_value=1, value=10, key="run-repeats", **kept
+    of_method = [one for one in SETTINGS if one.method == method and one.box is not None]
+    for column, one in zip((second, third), of_method, strict=False):
+        least, value = one.box
+        settings[one.name] = column.number_input(
+            BOXES[one.name],
+            min_value=least,
+            value=value,
+            key=f"run-{one.name.replace('_', '-')}",
+            **kept,
         )
     cluster = second.selectbox(
         BOXES["cluster"],

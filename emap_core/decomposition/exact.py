@@ -129,6 +129,17 @@ class Decomposition:
             return np.arange(len(self.logits))
         return np.flatnonzero(may_tie(self.logits, self.noise))
 
+    @cached_property
+    def own_weight(self) -> float:
+        """Weight of an example's own prediction in its plain projection, on average."""
+        return self.own_weight_among(np.arange(len(self.logits)))
+
+    def own_weight_among(self, examples: Index) -> float:
+        """Return the same of a projection of these examples alone, by their numbers."""
+        texts, images = self.text_index[examples], self.image_index[examples]
+        p, q = (np.bincount(index)[index] / len(index) for index in (texts, images))
+        return float((p + q - p * q).mean())
+
     @property
     def _text_alone(self) -> Array:
         own = self.image_share[self.image_index][:, None]

@@ -22,16 +22,16 @@ import torch
 
 from emap_core import inference
 from emap_core.engine import gate
-from emap_core.engine.exact import ExactEvaluation
+from emap_core.engine.cells import CellEvaluation
 from emap_core.engine.finish import finish_run
 from emap_core.engine.progress import Listener, Progress
-from emap_core.engine.sampled import FIRST_IMAGES_PER_TEXT, SampledEvaluation
 from emap_core.engine.settings import Settings
 from emap_core.engine.states import make_thumbnail
-from emap_core.engine.subsample import SubsampleEvaluation, n_subsample_pairs
+from emap_core.engine.tiles import TileEvaluation
 from emap_core.engine.work import Work, prepare
 from emap_core.engine.workers import LocalWorker, Workers
 from emap_core.errors import Cancelled, EmapError, RunError
+from emap_core.methods.base import CellMethod
 from emap_core.options import option
 from emap_core.runs import Run, usable_metrics
 from emap_core.runs.check import renew_manifest_checksum, write_checksums
@@ -46,13 +46,8 @@ from emap_core.runs.store import (
 )
 from emap_core.runs.target import check_folder_target
 
-Evaluation = ExactEvaluation | SampledEvaluation | SubsampleEvaluation
+Evaluation = TileEvaluation | CellEvaluation
 
-_EVALUATIONS: dict[str, type[Evaluation]] = {
-    "exact": ExactEvaluation,
-    "sampled": SampledEvaluation,
-    "subsample": SubsampleEvaluation,
-}
 LOCK_SECONDS = 5.0
 """How long a run that somebody else holds is waited for."""
 _PACKAGES = ("numpy", "torch", "pandas", "scikit-learn", "pillow")
@@ -320,15 +315,9 @@ def _estimate(work: Work, workers: Workers, n_previews: int, overhead: float) ->
         }
         for place, i in enumerate(map(int, first))
     ]
-    n_pairs = n_texts * n_images
+    n_pairs = work.method.n_pairs(work.settings, work.pairs)
     if work.settings.part is not None:
         n_pairs = math.ceil(n_pairs / work.settings.part[1])
-    if work.method == "sampled":
-        # Cells of the examples come on top of the images that each text meets.
-        k = work.settings.images_per_text or FIRST_IMAGES_PER_TEXT
-        n_pairs = min(n_texts * k + len(work.dataset), n_pairs)
-    elif work.method == "subsample":
-        n_pairs = n_subsample_pairs(work)
     return Estimate(
         run_id=work.run_id,
         n_examples=len(work.dataset),
@@ -588,15 +577,18 @@ def _evaluate(
 def _begin(folder: RunFolder, work: Work, resumed: bool) -> Evaluation:
     """Write what describes the run, or take up the plan of one that was cut off."""
     folder.cancel_request.unlink(missing_ok=True)
-    evaluation = _EVALUATIONS[work.method]
     if resumed:
         wishes = _wishes(folder.manifest(), work)
         folder.update_manifest(status="running", error=None, **wishes)
-        return evaluation.resume(folder, work)
+        if isinstance(work.method, CellMethod):
+            return CellEvaluation.resume(folder, work, work.method)
+        return TileEvaluation.resume(folder, work)
     # First of all: what is cut off without it would be taken for somebody else's folder.
     folder.write_manifest(_manifest(work))
     _write_tables(folder, work)
-    return evaluation.start(folder, work)
+    if isinstance(work.method, CellMethod):
+        return CellEvaluation.start(folder, work, work.method)
+    return TileEvaluation.start(folder, work)
 
 
 def _stopped(folder: RunFolder, progress: Progress, error: BaseException) -> None:
@@ -653,7 +645,7 @@ def _manifest(work: Work) -> dict[str, Any]:
         "metrics": work.metrics,
         "has_threshold": work.scorer.has_threshold,
         "resampling": work.settings.resampling,
-        "method": work.method,
+        "method": work.method.name,
         "space": work.settings.space,
         "output": work.scorer.output,
         "output_dtype": work.probe.output_dtype,

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from emap_core import methods
 from emap_core.decomposition.exact import example_shares
 from emap_core.engine.evaluate import GridSums, Targets, TileSums
-from emap_core.engine.exact import tile_file
 from emap_core.engine.finish import finish_run
 from emap_core.engine.plan import Plan, Tile, order_texts
+from emap_core.engine.tiles import tile_file
 from emap_core.errors import RunError
+from emap_core.methods.base import Projected
 from emap_core.options import option
 from emap_core.runs import Run
 from emap_core.runs.check import write_checksums
@@ -77,7 +79,7 @@ def merge_parts(parts: Sequence[str | Path], out: str | Path) -> Run:
             "seconds": sum(folder.manifest().get("seconds", 0.0) for folder in folders),
             "n_pairs_evaluated": plan.n_texts * plan.n_images,
         },
-        sums.decomposition(text_order),
+        Projected(sums.decomposition(text_order)),
         text_order,
     )
     write_checksums(whole)
@@ -88,8 +90,10 @@ def _in_common(folders: list[RunFolder]) -> tuple[Json, Plan]:
     """Return manifest and plan of the parts, which have to be the same work."""
     first = folders[0]
     manifest = first.manifest()
-    if manifest["method"] != "exact":
-        raise RunError(f"run {first.id!r} is {manifest['method']}; only exact runs have parts")
+    if not methods.method(manifest["method"]).scores_all_pairs:
+        raise RunError(
+            f"run {first.id!r} is {manifest['method']}; only {methods.DEFAULT} runs have parts"
+        )
     plan = _plan(first)
     for folder in folders:
         other = folder.manifest()

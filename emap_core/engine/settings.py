@@ -7,8 +7,9 @@ import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
-from typing import Any, Literal
+from typing import Any
 
+from emap_core import methods
 from emap_core.engine.evaluate import PRECISIONS
 from emap_core.engine.space import SPACES
 from emap_core.errors import SettingError
@@ -24,8 +25,6 @@ from emap_core.models.base import OUTPUTS, Output
 from emap_core.options import UNKNOWN_LABELS, UnknownLabels, option
 from emap_core.runs.name import checked_name
 
-Method = Literal["exact", "sampled", "subsample"]
-METHODS = ("exact", "sampled", "subsample")
 KEEPS = ("auto", "grid", "sums")
 ENGINES = ("local", "ray")
 DENSITIES = ("off", "encodings")
@@ -52,7 +51,7 @@ _MOST = {
 class Settings:
     """Keyword arguments of `compute`; see there."""
 
-    method: Method = "exact"
+    method: str = methods.DEFAULT
     images_per_text: int | None = None
     until: float | None = None
     subsample_size: int | None = None
@@ -91,7 +90,7 @@ class Settings:
                     f"{name} is {value}; expected a whole number from {_LEAST[name]} to {most}"
                 )
         for name, known in (
-            ("method", METHODS),
+            ("method", methods.NAMES),
             ("space", SPACES),
             ("keep", KEEPS),
             ("precision", PRECISIONS),
@@ -116,10 +115,12 @@ class Settings:
                 f"{option('keep_classes', of='run')} says whose grid to keep, and "
                 f"{option('keep', 'sums', 'run')} that none is; choose one of the two"
             )
-        if self.density != "off" and (self.method, self.part) != ("exact", None):
+        all_pairs = methods.method(self.method).scores_all_pairs
+        if self.density != "off" and (not all_pairs or self.part is not None):
             raise SettingError(
                 f"{option('density', of='run')} reads the whole grid, which only "
-                f"{option('method', 'exact', of='run')} computes, and not in parts; leave it out"
+                f"{option('method', methods.DEFAULT, of='run')} computes, and not in parts; leave "
+                "it out"
             )
         if self.until is not None:
             try:
@@ -128,17 +129,8 @@ class Settings:
                 raise SettingError(f"until is {self.until!r}; expected a number above 0") from None
             if not 0 < self.until < inf:
                 raise SettingError(f"until is {self.until!r}; expected a number above 0")
-        if self.method == "sampled" and self.images_per_text is None and self.until is None:
-            raise SettingError(
-                f"{option('method', 'sampled', 'run')} needs "
-                f"{option('images_per_text', of='run')}, how many images a text meets, or "
-                f"{option('until', of='run')}, how well the gap is to be known"
-            )
-        if (self.method == "subsample") != (self.subsample_size is not None):
-            raise SettingError(
-                f"{option('subsample_size', of='run')}, how many examples a sub-sample has, and "
-                f"{option('method', 'subsample', 'run')} belong together; set both or neither"
-            )
+        for method in methods.methods():
+            method.check(self)
 
     @classmethod
     def of(cls, arguments: dict[str, Any]) -> Settings:
@@ -165,12 +157,8 @@ class Settings:
 
     def identity(self) -> dict[str, Any]:
         """Return the settings that change what a run holds, for its id and for resuming."""
-        of_method = {
-            "exact": set(),
-            "sampled": {"images_per_text", "until", "seed"},
-            "subsample": {"subsample_size", "repeats", "seed"},
-        }
-        used = {"method", "space", "keep", "precision"} | of_method[self.method]
+        used = {"method", "space", "keep", "precision"}
+        used |= methods.method(self.method).identity
         if self.keep_classes is not None:
             used.add("keep_classes")
         if self.unknown_labels != "error":
@@ -207,8 +195,8 @@ def _part(part: Any, method: str, batch_size: int | None) -> tuple[int, int]:
         number, of = 0, 0
     if not 1 <= number <= of:
         raise SettingError(f"part is {part!r}; expected which one of how many, from (1, n)")
-    if method != "exact":
-        raise SettingError(f"only the exact method has parts; this one is {method}")
+    if not methods.method(method).scores_all_pairs:
+        raise SettingError(f"only the {methods.DEFAULT} method has parts; this one is {method}")
     if batch_size is None:
         raise SettingError(
             f"a part needs {option('batch_size', of='run')}, the same for all parts: a measured "

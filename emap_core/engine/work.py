@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emap_core import datasets, inference, models
+from emap_core import datasets, inference, methods, models
 from emap_core.datasets.base import Cells, Task, find_cells, fingerprint_of
 from emap_core.datasets.labels import label_classes, labels_note, match_answers, match_labels
 from emap_core.datasets.sample import pick, without_unknown_labels
+from emap_core.decomposition.encodings import Encodings
 from emap_core.decomposition.exact import example_shares
-from emap_core.decomposition.subsample import draw_examples
 from emap_core.engine.evaluate import Again, Evaluator, Probe, Targets, bytes_per_pair, measure
 from emap_core.engine.gate import check_data, has_answers
 from emap_core.engine.noise import (
@@ -38,6 +38,7 @@ from emap_core.engine.states import (
     images_per_chunk,
 )
 from emap_core.errors import ModelError, SettingError
+from emap_core.methods.base import Method, Pairs
 from emap_core.models.base import Scorer
 from emap_core.models.states import States
 from emap_core.options import option
@@ -162,7 +163,7 @@ class Work:
     def _first_area(self) -> tuple[slice, slice]:
         """Where the first pairs are taken from: of a part, or a batch given by hand, a tile."""
         n_texts, n_images = self.cells.shape
-        if self.settings.batch_size is None or self.method != "exact":
+        if self.settings.batch_size is None or not self.method.scores_all_pairs:
             return slice(0, n_texts), slice(0, n_images)
         if self.settings.part is not None:
             first = self._tiles_of_part(self.settings.part)[0]
@@ -326,12 +327,37 @@ class Work:
         return list(self.settings.metrics) or usual
 
     @property
-    def method(self) -> str:
-        """The method; a sample in which every text meets every image is the exact grid."""
-        k = self.settings.images_per_text
-        if self.settings.method == "sampled" and k is not None and k >= self.cells.shape[1]:
-            return "exact"
-        return self.settings.method
+    def method(self) -> Method:
+        """The method that the settings come to on this grid."""
+        return methods.method(self.settings.method).on_grid(self.settings, self.cells.shape)
+
+    @property
+    def pairs(self) -> Pairs:
+        """What the method chooses from."""
+        return Pairs(
+            shape=self.cells.shape,
+            text_index=self.cells.text_index,
+            image_index=self.cells.image_index,
+            text_rows=np.argsort(self.text_order),
+            images_per_chunk=self.images.per_chunk,
+            subsamples=self.subsamples,
+            labels=self.labels,
+            task=self.task,
+            space=self.settings.space,
+            metrics=self.metrics,
+            encodings=self._encodings,
+        )
+
+    def _encodings(self) -> Encodings | None:
+        """Return what the encoders made of texts and images; None of a model without encoders."""
+        if not self.scorer.staged:
+            return None
+        try:
+            texts, images = self.evaluator.texts.vectors(), self.evaluator.images.vectors()
+        except ModelError:
+            # Numbers of the rows of a grid, say, from which nothing can be learnt.
+            return None
+        return Encodings(texts[np.argsort(self.text_order)], images)
 
     @property
     def grid_bytes(self) -> int:
@@ -342,7 +368,7 @@ class Work:
     @property
     def keep(self) -> Literal["grid", "classes", "sums"]:
         """What is written to disk: the grid of all classes, of some, or none."""
-        if self.method != "exact" or self.settings.keep == "sums":
+        if not self.method.scores_all_pairs or self.settings.keep == "sums":
             return "sums"
         if self.settings.keep == "auto" and self.grid_bytes > self.settings.grid_budget:
             return "sums"
@@ -530,9 +556,9 @@ def _drawn(dataset: Any, settings: Settings) -> tuple[Any, Index | None, Index]:
 
     Between them stand their numbers in the whole dataset, None where all are used.
     """
-    if settings.method != "subsample" or settings.subsample_size is None:
-        return dataset, None, np.empty((0, 0), dtype=np.intp)
-    rows = draw_examples(len(dataset), settings.subsample_size, settings.repeats, settings.seed)
+    rows = methods.method(settings.method).draw(len(dataset), settings)
+    if rows.size == 0:
+        return dataset, None, rows
     used, places = np.unique(rows, return_inverse=True)
     stated = getattr(dataset, "fingerprint", None)
     fingerprint = fingerprint_of(stated, used.tobytes()) if stated else None
@@ -551,7 +577,7 @@ def _grid_of(
             raise
         raise SettingError(
             f"{error}. {option('limit')} takes a sample of the examples: leave it out where the "
-            f"grid is of all of them, or choose {option('method', 'subsample', 'run')}"
+            f"grid is of all of them, or choose {_methods_that_draw()}"
         ) from error
     if drawn is None:
         return grid
@@ -559,6 +585,12 @@ def _grid_of(
     rows = of_all.text_index[drawn[first_texts]]
     columns = of_all.image_index[drawn[cells.image_examples]]
     return grid[np.ix_(rows, columns)]
+
+
+def _methods_that_draw() -> str:
+    """Return how to ask for a method that takes samples of the examples itself."""
+    found = [one.name for one in methods.methods() if one.draws_examples]
+    return " or ".join(option("method", name, "run") for name in found)
 
 
 def _in_order(groups: list[tuple[Index, States]]) -> list[Any]:

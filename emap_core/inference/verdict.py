@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Literal
 
-import numpy as np
 from scipy import optimize, special
 
 from emap_core.decomposition import Decomposition
-from emap_core.decomposition.subsample import SubsampledDecomposition
 from emap_core.errors import SettingError
 from emap_core.inference.digits import bracket, limit, measured, number, p_value, whole
 from emap_core.inference.gap import Gap
@@ -412,24 +410,11 @@ def _steepness_within(g: float, smallest_gap: float) -> float:
 
 def self_term_note(decomposition: Decomposition) -> str:
     """Return what to say beside a gap of the plain projection."""
-    weight = _own_weight(decomposition)
     return (
         f"The plain EMAP of an example contains the model's own prediction for it, on average with "
-        f"weight {number(weight)}, which can make its gap too small; the leave-one-out gap "
-        "is free of this, and is the one to report."
+        f"weight {number(decomposition.own_weight)}, which can make its gap too small; the "
+        "leave-one-out gap is free of this, and is the one to report."
     )
-
-
-def _own_weight(decomposition: Decomposition) -> float:
-    if isinstance(decomposition, SubsampledDecomposition):
-        return float(np.mean([_weight_among(decomposition, rows) for rows in decomposition.drawn]))
-    return _weight_among(decomposition, slice(None))
-
-
-def _weight_among(decomposition: Decomposition, examples: Any) -> float:
-    texts, images = decomposition.text_index[examples], decomposition.image_index[examples]
-    p, q = (np.bincount(index)[index] / len(index) for index in (texts, images))
-    return float((p + q - p * q).mean())
 
 
 def _of_variance(share: float | None, space: Space) -> Verdict:

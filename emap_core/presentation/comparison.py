@@ -129,7 +129,7 @@ def seeds_together(
     which, first = metric(name), runs[0]
     for other in runs[1:]:
         _common_labels(first, other)
-    if {run.manifest["method"] for run in runs} != {"exact"} or first.labels is None:
+    if not all(run.method.scores_all_pairs for run in runs) or first.labels is None:
         raise RunError("seeds are put together from runs that scored all pairs; choose others")
     sign = 1.0 if which.higher_is_better else -1.0
     population = population_of(first.decomposition, first.manifest["resampling"]["cluster"])
@@ -283,7 +283,7 @@ def paired_gap(
         grids=None if first.grid is None or second.grid is None else (first.grid, second.grid),
         **_resampling(first, second),
     )
-    if {first.manifest["method"], second.manifest["method"]} == {"exact"}:
+    if first.method.scores_all_pairs and second.method.scores_all_pairs:
         return found
     gaps = [run.gap(name, projection).difference for run in (first, second)]
     return replace(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from emap_core import inference
+from emap_core import inference, methods
 from emap_core.errors import RunError, SettingError
 from emap_core.inference import Gap
 from emap_core.inference.groups import group_gaps
@@ -42,10 +42,10 @@ def gaps_by(run: Run, by: str | Sequence[str], metric: str | None = None) -> dic
     """
     if run.labels is None or not run.metrics:
         raise RunError(f"run {run.id!r} has no labels, so no group has a gap")
-    if run.manifest["method"] != "exact":
+    if not run.method.scores_all_pairs:
         raise RunError(
             f"run {run.id!r} scored a part of the pairs, which is too little for single groups; "
-            "compute it with the exact method"
+            f"compute it with the {methods.DEFAULT} method"
         )
     which = run.metrics[0] if metric is None else inference.metric(metric).name
     if which not in run.metrics:

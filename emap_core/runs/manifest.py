@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args
 
+from emap_core import methods
 from emap_core.errors import RunError, SettingError
 from emap_core.inference import metric
 from emap_core.inference.population import LEAST_RESAMPLES, MOST_RESAMPLES, Cluster
@@ -32,7 +33,6 @@ FORMAT = 1
 WHAT_TO_DO = "restore the folder from a copy, or delete it and compute the run again"
 
 STATUSES = ("queued", "running", "finished", "failed", "cancelled", "part")
-METHODS = ("exact", "sampled", "subsample")
 KEEPS = ("grid", "classes", "sums")
 
 _LARGEST = 2**53
@@ -206,7 +206,7 @@ KEYS: dict[str, Key] = {
         ),
         {"cluster": "auto", "n_resamples": 1000, "seed": 0},
     ),
-    "method": Key(one_of(*METHODS)),
+    "method": Key(one_of(*methods.NAMES)),
     "space": Key(one_of(*get_args(Space))),
     "output": Key(one_of(*get_args(Space)), "logits"),
     "output_dtype": Key(none_or(TEXT), None),
@@ -339,10 +339,8 @@ def _at_odds(found: Mapping[str, Any]) -> Iterator[_Misfit]:
     part = found["settings"]["part"]
     if part is not None and (len(part) != 2 or part[0] > part[1]):
         yield _Misfit("settings.part", part, "which one of how many")
-    if found["method"] == "subsample":
-        for name, value in (
-            ("settings.subsample_size", found["settings"]["subsample_size"]),
-            ("n_available", found["n_available"]),
-        ):
-            if value is None:
-                yield _Misfit(name, value, "a whole number for the method subsample")
+    for name in methods.method(found["method"]).manifest_needs:
+        *within, key = name.split(".")
+        value = (found[within[0]] if within else found)[key]
+        if value is None:
+            yield _Misfit(name, value, f"a whole number for the method {found['method']}")

@@ -15,68 +15,29 @@ from numpy.typing import ArrayLike, NDArray
 from emap_core import inference
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.exact import PARTS
-from emap_core.decomposition.sampled import SampledDecomposition, SampledFit
-from emap_core.decomposition.subsample import BLOCK_ROWS, SubsampledDecomposition
 from emap_core.errors import RunError, SettingError
-from emap_core.inference import Gap, Interval, PairError, Verdict, sampled
+from emap_core.inference import Gap, Interval, Verdict
 from emap_core.inference.calibration import calibrated_gaps
 from emap_core.inference.column_order import better_order
 from emap_core.inference.gap import RECORD_VERSION
 from emap_core.inference.metrics import Space, Task
 from emap_core.inference.population import Population, population_of
-from emap_core.inference.sampled import PairSampling, with_pair_sampling
-from emap_core.inference.subsample import Scores, spread, subsample_intervals, subsample_scores
 from emap_core.inference.unlikely_pairs import UnlikelyPairs, unlikely_pairs
+from emap_core.methods import method, methods
+from emap_core.methods.arrays import Layout
+from emap_core.methods.base import Method, Result
+from emap_core.methods.statistics import Spread, Statistics
 from emap_core.runs.folder import RunFolder, find_run
 from emap_core.runs.grid import Grid, Reading, n_channels
 from emap_core.runs.sealed import read_sealed, write_sealed
 from emap_core.runs.slices import to_csv
 from emap_core.runs.store import replacing
-from emap_core.runs.stored import Layout, Stored
+from emap_core.runs.stored import Stored
 
 if TYPE_CHECKING:
     from emap_core.inference import Intervals
 
 Array = NDArray[np.float64]
-
-_DECOMPOSITIONS: dict[str, type[Decomposition]] = {
-    "exact": Decomposition,
-    "sampled": SampledDecomposition,
-    "subsample": SubsampledDecomposition,
-}
-
-_SUMS = {
-    "text_order": Layout("T", counts="T"),
-    "text_index": Layout("N", counts="T"),
-    "image_index": Layout("N", counts="V"),
-    "logits": Layout("NC"),
-    "mean": Layout("C"),
-    "text_mean": Layout("TC"),
-    "image_mean": Layout("VC"),
-    "text_share": Layout("T"),
-    "image_share": Layout("V"),
-    "sums_of_squares": Layout((len(PARTS), "C")),
-    "centred_variance": Layout("C"),
-    "noise": Layout("C", optional=True),
-}
-"""N examples, C classes, T texts, V images."""
-_MORE_SUMS: dict[str, dict[str, Layout]] = {
-    "exact": {},
-    "sampled": {
-        "text_noise": Layout("BTC"),
-        "image_noise": Layout("BVC"),
-        "fraction": Layout(""),
-        "explained": Layout("C", finite=False),
-        "noise_variance": Layout((2, "C")),
-        "centred_noise_variance": Layout((2, "C")),
-    },
-    "subsample": {
-        "drawn": Layout("Rn", counts="N"),
-        "block_scores": Layout(("R", len(BLOCK_ROWS), "n", "C"), finite=False),
-        "block_sums_of_squares": Layout(("R", len(PARTS), "C")),
-        "centred_block_sums_of_squares": Layout(("R", len(PARTS), "C")),
-    },
-}
 
 _DENSITY = {"log_ratio": Layout("TV"), "auc": Layout("")}
 
@@ -265,26 +226,25 @@ class Run:
             + [have(n_training, "training ") + "left out"] * bool(n_training)
         )
 
-    @cached_property
-    def decomposition(self) -> Decomposition:
-        """The predictions, split into text, image and interaction parts."""
-        kind = _DECOMPOSITIONS[self.manifest["method"]]
-        # Runs of earlier versions hold no noise: that of float32 logits is right for them.
-        names = [n for n in kind.__dataclass_fields__ if n != "noise" or n in self._arrays]
-        return kind(**{name: self._arrays[name] for name in names})
+    @property
+    def method(self) -> Method:
+        """How its pairs were chosen."""
+        return method(self.manifest["method"])
 
     @cached_property
-    def sampled(self) -> SampledFit | None:
-        """The fit to a part of the grid, with draws of its error; None for other methods."""
-        if self.manifest["method"] != "sampled":
-            return None
-        return SampledFit(
-            self.decomposition,
-            self._arrays["text_noise"],
-            self._arrays["image_noise"],
-            float(self._arrays["fraction"]),
-            self._arrays["explained"],
-        )
+    def result(self) -> Result:
+        """What the method made of the scores."""
+        return self.method.result(self._arrays)
+
+    @property
+    def decomposition(self) -> Decomposition:
+        """The predictions, split into text, image and interaction parts."""
+        return self.result.decomposition
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """What the scores say, as the method tells it; nothing of it is kept here."""
+        return self.method.statistics(self, _KeptNumbers(self))
 
     @cached_property
     def shares(self) -> Decomposition:
@@ -441,26 +401,7 @@ class Run:
         kept = self._kept("points") or {}
         missing = [name for name in self.metrics if name not in kept]
         if missing:
-            points = inference.score_table(
-                self.decomposition, self.labels, self.task, missing, self.space
-            )
-            sampling = self._pair_sampling()
-            for name in missing if sampling else ():
-                for row, found in sampling[name].items():
-                    points.loc[row, name] = found.projected
-            if self._subsample_scores is not None:
-                points = pd.DataFrame(
-                    {
-                        name: {row: v.mean() for row, v in self._subsample_scores[name].items()}
-                        for name in missing
-                    }
-                )
-            elif self.labels is not None:
-                for row, scores in self.baselines.items():
-                    points.loc[row] = [
-                        inference.evaluate(name, self.labels, scores, self.task, self.space)
-                        for name in points.columns
-                    ]
+            points = self.statistics.points(missing)
             kept |= {name: _without_nan(points[name].to_dict()) for name in missing}
             self._keep("points", kept)
         columns: dict[str, list[Any]] = {}
@@ -543,7 +484,7 @@ class Run:
         For each such metric a `Gap` for ``"emap"`` and ``"emap_leave_one_out"``, computed on
         first use. Only exact runs have them: other methods estimate scores, not predictions.
         """
-        if self.labels is None or self.manifest["method"] != "exact":
+        if self.labels is None or not self.method.scores_all_pairs:
             return {}
         gaps = self.intervals().gaps
         with self._folder.inference_lock():
@@ -629,65 +570,14 @@ class Run:
         )
 
     @property
-    def subsample_spread(self) -> dict[str, dict[str, float]] | None:
-        """Standard deviation over sub-samples of each metric's rows and gaps; else None."""
-        return None if self._subsample_scores is None else spread(self._subsample_scores)
-
-    @cached_property
-    def _subsample_scores(self) -> Scores | None:
-        d = self.decomposition
-        if not isinstance(d, SubsampledDecomposition) or self.labels is None:
-            return None
-        return subsample_scores(d, self.labels, self.task, self.metrics, self.space, self.baselines)
+    def spread(self) -> Spread | None:
+        """How much the repeats of the method differ; None where it has none."""
+        return self.statistics.spread()
 
     def _new_intervals(self) -> Intervals:
-        if isinstance(self.decomposition, SubsampledDecomposition):
-            found = subsample_intervals(
-                self.decomposition,
-                self._subsample_scores or {},
-                n_available=self.manifest["n_available"],
-                centred=self.softmax,
-                seed=self.manifest["settings"]["seed"],
-            )
-            self._keep("intervals", {**self._resampling, "intervals": found.to_json()})
-            return found
-        found = inference.intervals(
-            self.decomposition,
-            self.labels,
-            self.task,
-            self.metrics,
-            space=self.space,
-            grid=self.grid,
-            centred=self.softmax,
-            baselines=self.baselines,
-            **self.manifest["resampling"],
-        )
-        if self.sampled is not None:
-            found = with_pair_sampling(
-                found,
-                self._pair_sampling(),
-                self.manifest["n_pairs_evaluated"],
-                max(self.manifest["n_texts"], self.manifest["n_images"]),
-            )
+        found = self.statistics.intervals()
         self._keep("intervals", {**self._resampling, "intervals": found.to_json()})
         return found
-
-    def _pair_sampling(self) -> dict[str, dict[str, PairSampling]]:
-        """Return what the choice of pairs does to each metric; nothing for an exact run."""
-        if self.sampled is None or self.labels is None:
-            return {}
-        kept = sampled.from_json(self._kept("pairs") or {})
-        missing = [name for name in self.metrics if name not in kept]
-        for name in missing:
-            kept[name] = {
-                row: sampled.pair_sampling(
-                    self.sampled, self.labels, self.task, self.space, name, row
-                )
-                for row in ("emap", "emap_leave_one_out")
-            }
-        if missing:
-            self._keep("pairs", sampled.to_json(kept))
-        return kept
 
     @property
     def _resampling(self) -> dict[str, Any]:
@@ -736,7 +626,7 @@ class Run:
             interaction_share=share,
             decisions_changed=None if flips is None else int((flips != "same").sum()),
             space=self.space,
-            pairs=self._pair_error(gap),
+            pairs=self.statistics.pair_error(gap),
             why_undefined=None
             if self.labels is None
             else inference.why_undefined(name, self.labels, self.decomposition.logits, self.task),
@@ -774,15 +664,6 @@ class Run:
             for name in self.metrics
             if self.labels is not None
         }
-
-    def _pair_error(self, gap: Gap) -> PairError | None:
-        if self.sampled is None:
-            return None
-        return PairError(
-            self._pair_sampling()[gap.metric][gap.projection].reach,
-            self.manifest["n_pairs_evaluated"],
-            self.manifest["n_texts"] * self.manifest["n_images"],
-        )
 
     def examples(self) -> pd.DataFrame:
         """Return a row an example: text, label, predictions, flip, kind, size of the interaction.
@@ -846,7 +727,7 @@ class Run:
                 "seed": found.seed,
                 "notes": found.notes,
             },
-            "subsample": self._subsample_record(),
+            **self._of_method,
             "unlikely_pairs": None if unlikely is None else unlikely.to_json(),
             "skipped": self.skipped,
             "notes": self.notes,
@@ -869,20 +750,12 @@ class Run:
             "provenance": manifest.get("provenance"),
         }
 
-    def _subsample_record(self) -> dict[str, Any] | None:
-        if self.manifest["method"] != "subsample":
-            return None
-        settings = self.manifest["settings"]
-        return {
-            "size": settings["subsample_size"],
-            "repeats": settings["repeats"],
-            "seed": settings["seed"],
-            "n_available": self.manifest["n_available"],
-            "standard_deviation": {
-                name: _without_nan(of_rows)
-                for name, of_rows in (self.subsample_spread or {}).items()
-            },
-        }
+    @property
+    def _of_method(self) -> dict[str, Any]:
+        """The entries that single methods have; None in those of the others."""
+        entries = {one.record_entry: None for one in methods() if one.record_entry is not None}
+        own = self.method.record_entry
+        return entries if own is None else entries | {own: _plain(self.statistics.record())}
 
     def _metric_record(self, name: str, points: pd.Series) -> dict[str, Any]:
         plain, left_out = self.gap(name, "emap"), self.gap(name)
@@ -996,7 +869,15 @@ class Run:
 
     @cached_property
     def _arrays(self) -> dict[str, Any]:
-        return self._stored.arrays(self._folder.sums, _SUMS | _MORE_SUMS[self.manifest["method"]])
+        return self._stored.arrays(self._folder.sums, self.method.layouts)
+
+
+class _KeptNumbers:
+    """What a method keeps beside a run."""
+
+    def __init__(self, run: Run) -> None:
+        self.read = run._kept
+        self.write = run._keep
 
 
 def _calibrated_record(gaps: dict[str, Gap]) -> dict[str, float | None]:
@@ -1041,6 +922,13 @@ def _interval_record(interval: Interval) -> list[float | None]:
 
 def _without_nan(content: dict[str, Any]) -> dict[str, Any]:
     return {k: _number(v) if isinstance(v, float) else v for k, v in content.items()}
+
+
+def _plain(content: Any) -> Any:
+    """Return a record with None for every number that is not finite."""
+    if isinstance(content, dict):
+        return {name: _plain(value) for name, value in content.items()}
+    return _number(content) if isinstance(content, float) else content
 
 
 def _number(value: float) -> float | None:

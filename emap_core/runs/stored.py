@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from emap_core.errors import RunError, reason
+from emap_core.methods.arrays import Layout
 from emap_core.runs.manifest import WHAT_TO_DO
 from emap_core.runs.store import opened
 
@@ -29,29 +30,6 @@ Array = NDArray[Any]
 _MOST_PACKED = 200
 _FREE_BYTES = 2**20
 _THUMBNAIL_SIDE = 256
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How an array has to be.
-
-    Attributes
-    ----------
-    axes : str or tuple
-        A letter or a number an axis; a letter is a size of the run, or of whatever array is the
-        first to have it.
-    counts : str
-        The letter of what its whole numbers count, from 0; none of floating-point numbers.
-    finite : bool
-        Whether all its numbers are.
-    optional : bool
-        Whether a run of an earlier version, say, may lack it.
-    """
-
-    axes: str | tuple[str | int, ...]
-    counts: str = ""
-    finite: bool = True
-    optional: bool = False
 
 
 @dataclass

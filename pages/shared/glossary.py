@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from emap_core import methods
+
 TERMS = {
     "full": (
         "The score of the model as it is, on the pairs of text and image that belong together. It "
@@ -94,16 +96,7 @@ TERMS = {
         "(Holm) where several are tested. It is not the probability that there is no difference, "
         "and says nothing of its size."
     ),
-    "sampled": (
-        "A gap estimated from a part of the pairs: interval and p add the error from the choice of "
-        "pairs to that from the choice of examples. It is not the gap of fewer examples; more "
-        "images per text bring it closer to that of the whole grid."
-    ),
-    "sub-samples": (
-        "The protocol of published papers for large data: EMAP on random sub-samples of the "
-        "examples, averaged, with the standard deviation between them. It is not an estimate of "
-        "the gap on all examples: small sub-samples make noisier projections, which look worse."
-    ),
+    **dict(one.term for one in methods.methods() if one.term is not None),
     "VQA accuracy": (
         "What answers earn where several people were asked: one for an answer that three or more "
         "others gave, a third for each otherwise. It is not accuracy against one true answer, and "

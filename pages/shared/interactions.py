@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from emap_core import methods
 from emap_core.decomposition.blocks import Blocks, Window, interaction_blocks
 from emap_core.decomposition.modes import Modes, interaction_modes
 from emap_core.figures import column_names
@@ -120,15 +121,10 @@ def grid_is_there(run: Run, question: str, what: str) -> bool:
     """Return whether the run kept its grid; say beneath the question what to do if it did not."""
     if run.kept_classes:
         return True
-    scored = {
-        "exact": "Only sums were kept of this run, not its grid.",
-        "sampled": "This run scored a part of the pairs, not the whole grid.",
-        "subsample": "This run scored random sub-samples of the examples, not the whole grid.",
-    }
-    shared.header(question, scored[run.manifest["method"]], run)
+    shared.header(question, run.method.why_no_grid, run)
     shared.empty(
         f"{what} the model’s output for every text with every image. Run it again "
-        "with the exact method and keep the grid.",
+        f"with the {methods.DEFAULT} method and keep the grid.",
         "pages/run.py",
         "Run it again with its grid",
     )

@@ -6,7 +6,7 @@ import pytest
 from emap_core.decomposition import decompose
 from emap_core.decomposition.design import MATCHED, design
 from emap_core.decomposition.encodings import EncodingProducts, Encodings, leading_components
-from emap_core.decomposition.sampled import _Controls, fit
+from emap_core.decomposition.incomplete import _Controls, fit
 from emap_core.decomposition.two_way import TwoWayLayout
 
 N_TEXTS, N_IMAGES, N = 40, 60, 80

@@ -110,7 +110,7 @@ def test_a_run_of_the_sub_sampling_protocol_is_labelled_as_one(open_page, words,
     assert "none; 4 random sub-samples of 15 of 40 examples" in shown
     assert "; 1 row was left out, see below" in shown
     assert bad in [list(listed.value.iloc[:, 0]) for listed in app.dataframe]
-    deviation = run.subsample_spread["accuracy"]["gap_leave_one_out"]
+    deviation = run.spread.deviations["accuracy"]["gap_leave_one_out"]
     assert f"{100 * deviation:.1f}" in shown
     for page in ("modes", "recombine"):
         assert "scored random sub-samples" in words(open_page(page, run=run.id))

@@ -1,0 +1,188 @@
+"""The protocol in use for large data: the projection on random sub-samples of the examples.
+
+Source: Hessel & Lee, EMNLP 2020 (arXiv 2010.06572), section 4, for large evaluation sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from emap_core.decomposition.exact import Array, Decomposition, Index, decompose, example_shares
+from emap_core.decomposition.rounding import settle
+from emap_core.errors import SettingError
+
+BLOCK_ROWS = ("emap", "emap_leave_one_out", "text_only", "image_only")
+"""The projections that every sub-sample has of its own."""
+
+
+@dataclass(frozen=True, eq=False)
+class SubsampledDecomposition(Decomposition):
+    """What R sub-samples of n examples say, each projected on its own grid alone.
+
+    The projection of an example is its average over the sub-samples that it is in; nothing is
+    known of the grid outside of them. Scores of the protocol are those of single sub-samples, see
+    `block`, averaged afterwards.
+
+    Attributes
+    ----------
+    drawn : ndarray of shape (R, n)
+        Numbers of the examples in each sub-sample.
+    block_scores : ndarray of shape (R, 4, n, C)
+        Their projections, in the order of `BLOCK_ROWS`.
+    block_sums_of_squares, centred_block_sums_of_squares : ndarray of shape (R, 3, C)
+        Those of each sub-sample's grid, and of its logits minus their mean over classes; the
+        decomposition's own are their averages.
+    """
+
+    drawn: Index
+    block_scores: Array
+    block_sums_of_squares: Array
+    centred_block_sums_of_squares: Array
+
+    @cached_property
+    def text_only(self) -> Array:
+        """Mean of each example's text over the other images of its sub-samples, shape (N, C)."""
+        return self._over_blocks("text_only")
+
+    @cached_property
+    def image_only(self) -> Array:
+        """Mean of each example's image over the other texts of its sub-samples, shape (N, C)."""
+        return self._over_blocks("image_only")
+
+    @cached_property
+    def emap_leave_one_out(self) -> Array:
+        """Projection from the other cells of each example's sub-samples, shape (N, C)."""
+        return self._over_blocks("emap_leave_one_out")
+
+    @cached_property
+    def own_weight(self) -> float:
+        """Weight of an example's own prediction in its sub-samples' projections, on average."""
+        return float(np.mean([self.own_weight_among(rows) for rows in self.drawn]))
+
+    def block(self, repeat: int) -> dict[str, Array]:
+        """Return the model's scores and the projections of one sub-sample, each (n, C)."""
+        logits = self.logits[self.drawn[repeat]]
+        settled = settle(self.block_scores[repeat], logits, self.noise)
+        return {"full": logits} | dict(zip(BLOCK_ROWS, settled, strict=True))
+
+    def class_centred(self) -> SubsampledDecomposition:
+        """Return the decomposition of the logits minus their mean over classes."""
+        centred = {
+            name: values - values.mean(axis=-1, keepdims=True)
+            for name in ("logits", "mean", "text_mean", "image_mean", "block_scores")
+            for values in (getattr(self, name),)
+        }
+        sums = self.centred_block_sums_of_squares
+        return replace(
+            self,
+            **centred,
+            sums_of_squares=sums.mean(axis=0),
+            block_sums_of_squares=sums,
+            noise=np.full_like(self.noise, self.noise.max()),
+        )
+
+    def _over_blocks(self, row: str) -> Array:
+        sums = np.zeros_like(self.logits)
+        scores = self.block_scores[:, BLOCK_ROWS.index(row)]
+        np.add.at(sums, self.drawn.ravel(), scores.reshape(-1, sums.shape[1]))
+        return self.settled(sums / np.bincount(self.drawn.ravel(), minlength=len(sums))[:, None])
+
+
+def draw_examples(n_examples: int, size: int, repeats: int = 10, seed: int = 0) -> Index:
+    """Return numbers of examples drawn without replacement, ascending, shape (repeats, size).
+
+    Raises
+    ------
+    SettingError
+        If `size` is under 2 or over `n_examples`, or `repeats` is under 1.
+    """
+    if not 2 <= size <= n_examples:
+        raise SettingError(
+            f"subsample_size is {size}; expected 2 to {n_examples}, the number of examples"
+        )
+    if repeats < 1:
+        raise SettingError(f"repeats is {repeats}; expected at least 1")
+    rng = np.random.default_rng(seed)
+    drawn = [np.sort(rng.choice(n_examples, size, replace=False)) for _ in range(repeats)]
+    return np.array(drawn, dtype=np.intp)
+
+
+def subsamples(
+    cells: Callable[[Index, Index], NDArray[np.floating]],
+    text_index: ArrayLike,
+    image_index: ArrayLike,
+    size: int,
+    repeats: int = 10,
+    seed: int = 0,
+) -> Iterator[tuple[Index, Decomposition]]:
+    """Yield the examples of each sub-sample and the decomposition of their grid alone.
+
+    A metric of the projection is averaged over the repeats.
+
+    Parameters
+    ----------
+    cells : callable
+        From numbers of unique texts, shape (A,), and of unique images, shape (B,), to the grid of
+        all their recombinations, shape (A, B, C).
+    text_index, image_index : array of shape (N,)
+        The cell of each example.
+    size, repeats, seed : int
+        See `draw_examples`, also for what is raised.
+    """
+    texts, images = np.asarray(text_index, dtype=np.intp), np.asarray(image_index, dtype=np.intp)
+    for examples in draw_examples(len(texts), size, repeats, seed):
+        some_texts, text_place = np.unique(texts[examples], return_inverse=True)
+        some_images, image_place = np.unique(images[examples], return_inverse=True)
+        yield examples, decompose(cells(some_texts, some_images), text_place, image_place)
+
+
+def combine(
+    blocks: Sequence[tuple[Index, Decomposition]], text_index: Index, image_index: Index
+) -> SubsampledDecomposition:
+    """Return what sub-samples say of all the examples that are in them.
+
+    Parameters
+    ----------
+    blocks : sequence of (examples, decomposition)
+        As from `subsamples`; together they hold every example.
+    text_index, image_index : array of shape (N,)
+        The cell of each example.
+    """
+    drawn = np.array([examples for examples, _ in blocks], dtype=np.intp)
+    parts = [d for _, d in blocks]
+    n_texts, n_images = int(text_index.max()) + 1, int(image_index.max()) + 1
+    mean = np.mean([d.mean for d in parts], axis=0)
+    logits = np.empty((len(text_index), len(mean)))
+    text_mean, image_mean = np.zeros((n_texts, len(mean))), np.zeros((n_images, len(mean)))
+    text_count, image_count = np.zeros((n_texts, 1)), np.zeros((n_images, 1))
+    for examples, d in blocks:
+        logits[examples] = d.logits
+        some_texts, some_images = np.unique(text_index[examples]), np.unique(image_index[examples])
+        text_mean[some_texts] += d.text_mean - d.mean
+        image_mean[some_images] += d.image_mean - d.mean
+        text_count[some_texts] += 1
+        image_count[some_images] += 1
+    sums = np.array([d.sums_of_squares for d in parts])
+    p, q = example_shares(text_index, image_index, n_texts, n_images)
+    return SubsampledDecomposition(
+        logits=logits,
+        mean=mean,
+        text_mean=mean + text_mean / text_count,
+        image_mean=mean + image_mean / image_count,
+        text_share=p,
+        image_share=q,
+        text_index=text_index,
+        image_index=image_index,
+        sums_of_squares=sums.mean(axis=0),
+        centred_variance=np.mean([d.centred_variance for d in parts], axis=0),
+        drawn=drawn,
+        block_scores=np.array([[getattr(d, row) for row in BLOCK_ROWS] for d in parts]),
+        block_sums_of_squares=sums,
+        centred_block_sums_of_squares=np.array([d.class_centred().sums_of_squares for d in parts]),
+        noise=np.max([d.noise for d in parts], axis=0),
+    )

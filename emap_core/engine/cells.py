@@ -1,0 +1,175 @@
+"""Single cells of the grid, as a method lists them, in blocks that survive an interruption."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emap_core.engine.plan import SECONDS_PER_TILE
+from emap_core.engine.progress import Progress
+from emap_core.engine.work import Work
+from emap_core.engine.workers import Block, FinishedBlock, Workers, load_block
+from emap_core.errors import RunError
+from emap_core.methods.base import CellList, CellMethod, Result
+from emap_core.runs.folder import RunFolder, read_json, write_json
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """How lists of cells are cut into blocks.
+
+    Attributes
+    ----------
+    n_classes : int
+    of_method : dict
+        What the method begins with, see `CellMethod.plan`.
+    block_size : int
+        Pairs that are evaluated, and kept, together.
+    batch_size : int
+        Pairs that go through the model at a time.
+    """
+
+    n_classes: int
+    of_method: dict[str, Any]
+    block_size: int
+    batch_size: int
+
+    def save(self, path: Path) -> None:
+        """Write the plan in one step."""
+        sizes = {"block_size": self.block_size, "batch_size": self.batch_size}
+        write_json(path, {"n_classes": self.n_classes, **self.of_method, **sizes})
+
+    @classmethod
+    def load(cls, path: Path) -> CellPlan:
+        """Return a stored plan."""
+        stored = read_json(path) or {}
+        sizes = {name: stored.pop(name) for name in ("n_classes", "block_size", "batch_size")}
+        return cls(**sizes, of_method=stored)
+
+
+class CellEvaluation:
+    """The pairs that a method asks for, round by round, block by block.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    work : Work
+    plan : CellPlan
+    method : CellMethod
+    """
+
+    def __init__(self, folder: RunFolder, work: Work, plan: CellPlan, method: CellMethod) -> None:
+        self._folder = folder
+        self._work = work
+        self._plan = plan
+        self._text_rows = work.pairs.text_rows
+        self._event = method.name
+        self._progress: Progress | None = None
+        self._rounds = method.rounds(work.pairs, plan.n_classes, plan.of_method, self._tell)
+        self._lists = next(self._rounds)
+        self.n_pairs = _size(self._lists)
+        work.evaluator.batch_size = plan.batch_size
+
+    @classmethod
+    def start(cls, folder: RunFolder, work: Work, method: CellMethod) -> CellEvaluation:
+        """Fix the plan and write it down."""
+        batch_size = work.settings.batch_size or work.probe.batch_size
+        timed = int(work.probe.pairs_per_second * SECONDS_PER_TILE)
+        block_size = work.settings.batch_size or max(timed, batch_size)
+        plan = CellPlan(work.n_classes, method.plan(work.settings), block_size, batch_size)
+        evaluation = cls(folder, work, plan, method)
+        plan.save(folder.plan)
+        return evaluation
+
+    @classmethod
+    def resume(cls, folder: RunFolder, work: Work, method: CellMethod) -> CellEvaluation:
+        """Take up the plan of a run that was cut off."""
+        return cls(folder, work, CellPlan.load(folder.plan), method)
+
+    @property
+    def images(self) -> slice:
+        """The images whose states are needed: all."""
+        return slice(0, self._work.cells.shape[1])
+
+    @property
+    def n_tiles(self) -> int:
+        """Blocks of the first round."""
+        return sum(self._n_blocks(one) for one in self._lists)
+
+    def run(self, progress: Progress, workers: Workers) -> Result:
+        """Evaluate what is not there yet, and return what the method makes of it.
+
+        Raises
+        ------
+        EmapError
+            If the model's outputs are wrong or the run is cancelled; finished blocks are kept.
+        """
+        self._progress = progress
+        while True:
+            self._evaluate(progress, workers)
+            try:
+                self._lists = self._rounds.send(self._outputs)
+            except StopIteration as ended:
+                result: Result = ended.value
+                return result
+            self.n_pairs += _size(self._lists)
+
+    def _tell(self, **fields: Any) -> None:
+        if self._progress is not None:
+            self._progress.tell(self._event, **fields)
+
+    def _evaluate(self, progress: Progress, workers: Workers) -> None:
+        places = [(one, number) for one in self._lists for number in range(self._n_blocks(one))]
+        missing = [i for i, place in enumerate(places) if load_block(self._file(*place)) is None]
+        size = self._plan.block_size
+
+        def block(i: int) -> Block:
+            cells, number = places[i]
+            texts, images = cells.cells(number * size, min((number + 1) * size, cells.n_pairs))
+            return Block(i, self._text_rows[texts], images)
+
+        done = self.n_pairs - sum(_block_size(*places[i], size) for i in missing)
+        progress.start_pairs(done, self.n_pairs)
+
+        def finish(block: Block, found: FinishedBlock) -> None:
+            nonlocal done
+            found.save(self._file(*places[block.number]))
+            if found.batch_size < self._plan.batch_size:
+                self._plan = replace(self._plan, batch_size=found.batch_size)
+                self._plan.save(self._folder.plan)
+            done += len(block.rows)
+            progress.pairs(done, lambda: None)
+
+        workers.blocks(self._work, map(block, missing), finish, progress)
+
+    def _outputs(self, cells: CellList) -> NDArray[Any]:
+        """Return the outputs for a list of cells, shape (M, C), read back from disk."""
+        parts = []
+        for number in range(self._n_blocks(cells)):
+            stored = load_block(self._file(cells, number))
+            if stored is None:
+                raise RunError(
+                    f"block {number}{cells.name} of run {self._folder.id!r} is damaged; start it "
+                    "again"
+                )
+            parts.append(stored)
+        return np.concatenate(parts) if parts else np.empty((0, self._plan.n_classes))
+
+    def _n_blocks(self, cells: CellList) -> int:
+        return -(-cells.n_pairs // self._plan.block_size)
+
+    def _file(self, cells: CellList, number: int) -> Path:
+        return self._folder.tiles / f"{cells.number:06d}-{number:06d}.npz"
+
+
+def _size(lists: Sequence[CellList]) -> int:
+    return sum(one.n_pairs for one in lists)
+
+
+def _block_size(cells: CellList, number: int, size: int) -> int:
+    return min(size, cells.n_pairs - number * size)

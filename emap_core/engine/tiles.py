@@ -1,0 +1,175 @@
+"""All pairs of the grid, tile by tile, their sums kept on disk and reduced in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emap_core import inference
+from emap_core.engine.evaluate import GridSums, TileSums
+from emap_core.engine.plan import Plan, Tile
+from emap_core.engine.progress import Progress
+from emap_core.engine.work import Work
+from emap_core.engine.workers import FinishedTile, Workers
+from emap_core.errors import RunError
+from emap_core.methods.base import Projected
+from emap_core.runs.folder import RunFolder
+from emap_core.runs.grid import create_grid, n_channels, open_grid
+from emap_core.runs.store import replacing
+
+
+class TileEvaluation:
+    """All pairs of a run, tile by tile.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    work : Work
+    plan : Plan
+        New, or taken up from a run that was cut off.
+    probe : ndarray of shape (a, b, C) or None
+        The first cells of the first tile, where they were evaluated to measure the speed.
+    """
+
+    def __init__(self, folder: RunFolder, work: Work, plan: Plan, probe: Any) -> None:
+        self._folder = folder
+        self._work = work
+        self._plan = plan
+        self._probe = probe
+        part = work.settings.part
+        self._tiles = list(plan.tiles()) if part is None else plan.part(*part)
+        work.evaluator.batch_size = plan.batch_size
+
+    @classmethod
+    def start(cls, folder: RunFolder, work: Work) -> TileEvaluation:
+        """Fix the plan and write it down, with the cells that are there already."""
+        plan = work.plan()
+        probe = None
+        if plan.probe != (0, 0):
+            probe = work.probe.cells
+            with replacing(folder.probe) as temporary, temporary.open("wb") as file:
+                np.save(file, probe)
+        if work.keep != "sums":
+            create_grid(
+                folder.grid,
+                (plan.n_texts, plan.n_images, n_channels(plan.n_classes, work.kept_classes)),
+                (plan.tile_texts, plan.tile_images),
+            )
+        plan.save(folder.plan)
+        return cls(folder, work, plan, probe)
+
+    @classmethod
+    def resume(cls, folder: RunFolder, work: Work) -> TileEvaluation:
+        """Take up the plan of a run that was cut off."""
+        plan = Plan.load(folder.plan)
+        probe = None
+        if plan.probe != (0, 0):
+            try:
+                with folder.probe.open("rb") as file:
+                    probe = np.load(file, allow_pickle=False)
+            except (OSError, ValueError) as error:
+                raise RunError(f"probe.npy of run {folder.id!r} cannot be read: {error}") from error
+        return cls(folder, work, plan, probe)
+
+    @property
+    def n_pairs(self) -> int:
+        """Pairs in all, or in the part."""
+        return sum(tile.n_pairs for tile in self._tiles)
+
+    @property
+    def images(self) -> slice:
+        """The images whose states are needed."""
+        return slice(self._tiles[0].columns.start, self._tiles[-1].columns.stop)
+
+    @property
+    def n_tiles(self) -> int:
+        """Tiles in all, or in the part."""
+        return len(self._tiles)
+
+    def run(self, progress: Progress, workers: Workers) -> Projected | None:
+        """Evaluate what is not there yet, and return the projection; None of a part.
+
+        Raises
+        ------
+        EmapError
+            If the model's outputs are wrong or the run is cancelled; finished tiles are kept.
+        """
+        self._evaluate(progress, workers)
+        if self._work.settings.part is not None:
+            return None
+        # Read back from disk in tile order, so that an interruption cannot change a bit.
+        sums = GridSums(self._work.targets, self._plan.n_classes)
+        for tile in self._plan.tiles():
+            stored = TileSums.load(self._file(tile))
+            if stored is None:
+                raise RunError(
+                    f"tile {tile.number} of run {self._folder.id!r} is damaged; start it again"
+                )
+            sums.add(tile, stored)
+        return Projected(sums.decomposition(self._work.text_order))
+
+    def _evaluate(self, progress: Progress, workers: Workers) -> None:
+        work = self._work
+        grid = open_grid(self._folder.grid) if work.keep != "sums" else None
+        so_far = GridSums(work.targets, self._plan.n_classes)
+        tiles = self._tiles
+        there = {tile.number for tile in tiles if TileSums.load(self._file(tile)) is not None}
+        before = sum(tile.n_pairs for tile in tiles if tile.number in there)
+        progress.start_pairs(before, self.n_pairs)
+        arrived: dict[int, TileSums] = {}
+        done, in_order = before, iter(tiles)
+        following = next(in_order, None)
+
+        def finish(tile: Tile, found: FinishedTile) -> None:
+            nonlocal done, following
+            if grid is not None and found.kept is not None:
+                grid[tile.rows, tile.columns] = found.kept
+            # The sums come last: where they are, the tile is whole.
+            found.sums.save(self._file(tile))
+            if found.batch_size < self._plan.batch_size:
+                self._plan = self._plan.with_batch_size(found.batch_size)
+                self._plan.save(self._folder.plan)
+            done += tile.n_pairs
+            arrived[tile.number] = found.sums
+            # The estimate needs whole columns, so tiles are added to it in their order.
+            while following and (following.number in there or following.number in arrived):
+                sums = arrived.pop(following.number, None) or TileSums.load(self._file(following))
+                if sums is not None:
+                    so_far.add(following, sums)
+                following = next(in_order, None)
+            progress.pairs(done, self._gap(so_far))
+
+        missing = (tile for tile in tiles if tile.number not in there)
+        workers.tiles(work, missing, self._probe, finish, progress)
+
+    def _gap(self, so_far: GridSums) -> Callable[[], float | None]:
+        """Return a function that estimates the gap of the first metric from the tiles so far."""
+        work = self._work
+
+        def estimate() -> float | None:
+            found = so_far.estimate()
+            if found is None or work.labels is None:
+                return None
+            examples, logits, projected = found
+            gap = inference.difference(
+                work.metrics[0],
+                work.labels[examples],
+                logits,
+                projected,
+                work.task,
+                work.settings.space,
+            )
+            return gap if np.isfinite(gap) else None
+
+        return estimate
+
+    def _file(self, tile: Tile) -> Path:
+        return tile_file(self._folder, tile)
+
+
+def tile_file(folder: RunFolder, tile: Tile) -> Path:
+    """Return where the sums of a tile are stored; where the file is, the tile is whole."""
+    return folder.tiles / f"{tile.number:06d}.npz"

@@ -1,0 +1,205 @@
+"""What a method is: which pairs it wants scored, what it makes of them, and its words for that."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emap_core.decomposition import Decomposition
+from emap_core.decomposition.encodings import Encodings
+from emap_core.inference.scores import Space, Task
+from emap_core.methods.arrays import DECOMPOSITION, Arrays, Layout
+from emap_core.methods.settings import MethodSettings
+from emap_core.methods.statistics import KeptNumbers, ScoredRun, Statistics
+
+Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """The pairs that a method chooses from, and what it may know of the examples.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Unique texts and unique images, both numbered in order of first appearance.
+    text_index, image_index : ndarray of shape (N,)
+        The cell of each example.
+    text_rows : ndarray of shape (U_t,)
+        Place of each text among all of them sorted by length.
+    images_per_chunk : int
+        Images that are decoded and encoded together.
+    subsamples : ndarray of shape (R, n)
+        What the method drew of the examples, see `Method.draw`.
+    labels : ndarray or None
+    task, space, metrics
+        Of the run.
+    encodings : callable
+        Returns what the encoders made of texts and images; None of a model without encoders.
+    """
+
+    shape: tuple[int, int]
+    text_index: Index
+    image_index: Index
+    text_rows: Index
+    images_per_chunk: int
+    subsamples: Index
+    labels: NDArray[Any] | None
+    task: Task
+    space: Space
+    metrics: Sequence[str]
+    encodings: Callable[[], Encodings | None]
+
+
+@dataclass(frozen=True, eq=False)
+class CellList:
+    """Cells that are to be scored, in their order.
+
+    Attributes
+    ----------
+    number : int
+        Tells it from others; the files of its cells begin with it.
+    n_pairs : int
+    cells : callable
+        Returns the numbers of the texts and of the images from one place in the order to another.
+    name : str
+        What a message adds to "block 3", such as " of sub-sample 1".
+    """
+
+    number: int
+    n_pairs: int
+    cells: Callable[[int, int], tuple[Index, Index]]
+    name: str = ""
+
+
+class Result(Protocol):
+    """What a method makes of the scores."""
+
+    @property
+    def decomposition(self) -> Decomposition:
+        """The predictions of all examples, split into parts."""
+
+
+@dataclass(frozen=True, eq=False)
+class Projected:
+    """A decomposition alone."""
+
+    decomposition: Decomposition
+
+
+Rounds = Generator[Sequence[CellList], Callable[[CellList], NDArray[Any]], Result]
+"""Yields lists of cells, is sent a function that reads their outputs, shape (M, C), and returns
+what they come to."""
+
+
+class Method(ABC):
+    """A way to tell what a model's projection comes to.
+
+    Attributes
+    ----------
+    name : str
+        What it is asked for by, and stored under.
+    summary : str
+        What it does, to put after its name.
+    scores_all_pairs : bool
+        Whether it scores the whole grid, which can then be kept, cut into parts that are merged,
+        resampled with that of another run, and weighted.
+    draws_examples : bool
+        Whether it takes samples of the examples, which a limit on their number would do as well.
+    identity : frozenset of str
+        The settings that change what it comes to.
+    record_entry : str or None
+        The key of ``show --json`` that holds what only this method tells.
+    manifest_needs : tuple of str
+        Keys of ``run.json`` that have to have a value.
+    why_no_grid : str
+        Why a run has no grid, in a sentence.
+    term : (str, str) or None
+        What the glossary says of it: a word and what it means.
+    layouts : mapping
+        The arrays of its result on disk.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    scores_all_pairs: ClassVar[bool] = False
+    draws_examples: ClassVar[bool] = False
+    identity: ClassVar[frozenset[str]] = frozenset()
+    record_entry: ClassVar[str | None] = None
+    manifest_needs: ClassVar[tuple[str, ...]] = ()
+    why_no_grid: ClassVar[str]
+    term: ClassVar[tuple[str, str] | None] = None
+    layouts: ClassVar[Mapping[str, Layout]] = DECOMPOSITION
+
+    def check(self, settings: MethodSettings) -> None:
+        """Refuse settings that the method, chosen or not, cannot go with.
+
+        Raises
+        ------
+        SettingError
+        """
+        return
+
+    def draw(self, n_examples: int, settings: MethodSettings) -> Index:
+        """Return numbers of the examples in each sub-sample, shape (R, n).
+
+        Of shape (0, 0) where all examples are used.
+        """
+        return np.empty((0, 0), dtype=np.intp)
+
+    def on_grid(self, settings: MethodSettings, shape: tuple[int, int]) -> Method:
+        """Return the method that these settings come to on a grid of so many texts and images."""
+        return self
+
+    @abstractmethod
+    def n_pairs(self, settings: MethodSettings, pairs: Pairs) -> int:
+        """Return how many pairs are scored, about."""
+
+    @abstractmethod
+    def arrays(self, result: Result) -> dict[str, NDArray[Any]]:
+        """Return what is kept of a result, by name on disk."""
+
+    @abstractmethod
+    def result(self, arrays: Arrays) -> Result:
+        """Return the result that `arrays` kept."""
+
+    def statistics(self, run: ScoredRun, kept: KeptNumbers) -> Statistics:
+        """Return what the scores of a finished run say."""
+        return Statistics(run, kept)
+
+    def told(self, event: Mapping[str, Any]) -> str:
+        """Return an event that the method told under its own name, in words."""
+        raise NotImplementedError(f"{self.name} tells no events")
+
+
+class CellMethod(Method):
+    """A method that scores a part of the grid: lists of cells, in one round or several."""
+
+    @abstractmethod
+    def plan(self, settings: MethodSettings) -> dict[str, Any]:
+        """Return what is written down before the first pair is scored, and resumed from."""
+
+    @abstractmethod
+    def rounds(
+        self,
+        pairs: Pairs,
+        n_classes: int,
+        plan: Mapping[str, Any],
+        tell: Callable[..., None],
+    ) -> Rounds:
+        """Choose cells, and make a result of their outputs.
+
+        Parameters
+        ----------
+        pairs : Pairs
+        n_classes : int
+        plan : mapping
+            What `plan` returned when the run began.
+        tell : callable
+            Takes the fields of an event.
+        """

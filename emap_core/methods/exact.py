@@ -1,0 +1,36 @@
+"""The exact method: every text with every image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from emap_core.decomposition import Decomposition
+from emap_core.methods.arrays import Arrays, decomposition_arrays, decomposition_fields
+from emap_core.methods.base import Method, Pairs, Projected, Result
+from emap_core.methods.settings import MethodSettings
+
+
+class Exact(Method):
+    """All pairs are scored, and their sums are all that is needed."""
+
+    name = "exact"
+    summary = "scores every text with every image"
+    scores_all_pairs = True
+    why_no_grid = "Only sums were kept of this run, not its grid."
+
+    def n_pairs(self, settings: MethodSettings, pairs: Pairs) -> int:
+        """Return how many recombinations there are."""
+        return pairs.shape[0] * pairs.shape[1]
+
+    def arrays(self, result: Result) -> dict[str, NDArray[Any]]:
+        """Return the decomposition's arrays."""
+        return decomposition_arrays(result.decomposition)
+
+    def result(self, arrays: Arrays) -> Projected:
+        """Return the decomposition."""
+        return Projected(Decomposition(**decomposition_fields(arrays)))
+
+
+METHOD = Exact()

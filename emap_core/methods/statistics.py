@@ -1,0 +1,152 @@
+"""The numbers of a run with their uncertainty, as a method tells them; here where all is scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pandas as pd
+from numpy.typing import NDArray
+
+from emap_core import inference
+from emap_core.inference import Gap, Intervals, PairError
+from emap_core.inference.population import Population
+from emap_core.inference.scores import Array, Space, Task
+
+if TYPE_CHECKING:
+    from emap_core.methods.base import Result
+
+
+class ScoredRun(Protocol):
+    """A finished run, as far as statistics read it."""
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What was computed, with which settings."""
+
+    @property
+    def result(self) -> Result:
+        """What the method made of the scores."""
+
+    @property
+    def labels(self) -> NDArray[Any] | None:
+        """Labels on the class axis."""
+
+    @property
+    def task(self) -> Task:
+        """The task."""
+
+    @property
+    def space(self) -> Space:
+        """What was projected."""
+
+    @property
+    def softmax(self) -> bool:
+        """Whether shares are read centred over classes."""
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of the metrics in the table."""
+
+    @property
+    def baselines(self) -> Mapping[str, Array]:
+        """Further rows of the table, each of shape (N, C)."""
+
+    @property
+    def grid(self) -> Any:
+        """The kept grid, None without one."""
+
+    @property
+    def population(self) -> Population:
+        """What is drawn for intervals."""
+
+
+class KeptNumbers(Protocol):
+    """Where numbers that take long are kept beside a run."""
+
+    def read(self, name: str) -> dict[str, Any] | None:
+        """Return what was kept under a name; None where it has to be computed."""
+
+    def write(self, name: str, content: dict[str, Any]) -> None:
+        """Keep an object under a name."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How much the repeats of a method differ.
+
+    Attributes
+    ----------
+    of : str
+        What was repeated, such as "sub-samples".
+    n_repeats : int
+    deviations : dict
+        Standard deviation of each metric's rows and gaps.
+    """
+
+    of: str
+    n_repeats: int
+    deviations: dict[str, dict[str, float]]
+
+
+class Statistics:
+    """What the scores of a run say.
+
+    Parameters
+    ----------
+    run : ScoredRun
+    kept : KeptNumbers
+        For what a method computes beside points and intervals.
+    """
+
+    def __init__(self, run: ScoredRun, kept: KeptNumbers) -> None:
+        self._run = run
+        self._kept = kept
+
+    def points(self, names: Sequence[str]) -> pd.DataFrame:
+        """Return a column for each of some metrics, a row for each row of the table."""
+        run = self._run
+        points = inference.score_table(
+            run.result.decomposition, run.labels, run.task, names, run.space
+        )
+        if run.labels is not None:
+            for row, scores in run.baselines.items():
+                points.loc[row] = [
+                    inference.evaluate(name, run.labels, scores, run.task, run.space)
+                    for name in points.columns
+                ]
+        return points
+
+    def intervals(self) -> Intervals:
+        """Return intervals and tests of everything in the table."""
+        run = self._run
+        return inference.intervals(
+            run.result.decomposition,
+            run.labels,
+            run.task,
+            run.metrics,
+            space=run.space,
+            grid=run.grid,
+            centred=run.softmax,
+            baselines=run.baselines,
+            **run.manifest["resampling"],
+        )
+
+    def pair_error(self, gap: Gap) -> PairError | None:
+        """Return the part of a gap's interval that comes from scoring a part of the pairs."""
+        return None
+
+    def spread(self) -> Spread | None:
+        """Return how much repeats differ; None where nothing is repeated, or without labels."""
+        return None
+
+    def resamples(self, found: Intervals) -> str:
+        """Return what the intervals are from, in words."""
+        return (
+            f"{found.n_resamples:,} of {self._run.population.drawn_words}, {self._run.population}"
+        )
+
+    def record(self) -> dict[str, Any] | None:
+        """Return the entry of the run's record that is the method's own, see `Method`."""
+        return None
