@@ -12,13 +12,13 @@ HOUSE = Path(__file__).parents[1]
 
 
 @contextmanager
-def serve_app(log, environment, *options):
+def serve_app(log, environment, *options, popen=subprocess.Popen):
     """Serve the app, its words in the file `log`, and give its port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with log.open("wb") as words:
-        server = subprocess.Popen(
+        server = popen(
             [
                 *(sys.executable, "-m", "streamlit", "run", "app.py"),
                 *(f"--server.port={port}", "--server.headless=true", *options),

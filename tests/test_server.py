@@ -6,6 +6,7 @@ import http.client
 import os
 import re
 import socket
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,12 +26,12 @@ OURS = re.compile(r"STREAMLIT_|EMAP_")
 
 
 @contextmanager
-def serve(folder, runs, **more):
+def serve(folder, runs, popen=subprocess.Popen, **more):
     """Serve the app, with nothing said but where its runs are, on which port, and `more`."""
     folder.mkdir(exist_ok=True)
     environment = {name: value for name, value in os.environ.items() if not OURS.match(name)}
     environment |= {"EMAP_RUNS": str(runs), "HOME": str(folder), **more}
-    with serve_app(folder / "log", environment) as port:
+    with serve_app(folder / "log", environment, popen=popen) as port:
         yield port
 
 
@@ -144,8 +145,10 @@ def test_an_upload_without_the_token_of_the_page_is_refused(method, port):
 
 
 @pytest.mark.parametrize(("mode", "taken"), [("viewer", False), ("full", True)])
-def test_a_server_that_shows_runs_alone_takes_no_upload_of_a_visitor(mode, taken, tmp_path):
-    with serve(tmp_path / "it", tmp_path / "runs", EMAP_MODE=mode) as port:
+def test_a_server_that_shows_runs_alone_takes_no_upload_of_a_visitor(
+    mode, taken, tmp_path, warm_popen
+):
+    with serve(tmp_path / "it", tmp_path / "runs", warm_popen, EMAP_MODE=mode) as port:
         cookie = dict(ask(port, "GET", "/_stcore/health")[1])["set-cookie"].partition(";")[0]
         true = {"Cookie": cookie, "X_Xsrftoken": cookie.partition("=")[2]}
         true["Content_Type"] = "multipart/form-data; boundary=x"
@@ -205,9 +208,12 @@ def test_a_strange_link_gives_a_calm_page(query, port):
         assert "there is no run" in shown or "no finished run" in shown or "A new run" in shown
 
 
-def test_two_servers_of_one_folder_compute_what_both_are_asked_for_once(tmp_path):
+def test_two_servers_of_one_folder_compute_what_both_are_asked_for_once(tmp_path, warm_popen):
     runs = tmp_path / "runs"
-    with serve(tmp_path / "a", runs) as one, serve(tmp_path / "b", runs) as two:
+    with (
+        serve(tmp_path / "a", runs, warm_popen) as one,
+        serve(tmp_path / "b", runs, warm_popen) as two,
+    ):
         with ThreadPoolExecutor() as visitors:
             said = list(visitors.map(lambda port: visit(port, click="Run the demo")[1], [one, two]))
         assert all("The demo is on its way" in words(answer) for answer in said)

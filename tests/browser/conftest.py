@@ -26,7 +26,7 @@ def chromium():
 
 
 @pytest.fixture(scope="module")
-def serve_app(tmp_path_factory, chromium):
+def serve_app(tmp_path_factory, chromium, warm_popen):
     """Return a context that serves the app and gives its URL and its folder of runs."""
 
     @contextmanager
@@ -39,7 +39,8 @@ def serve_app(tmp_path_factory, chromium):
             **settings,
         }
         options = ("--server.fileWatcherType=none", *options)
-        with served.serve_app(folder / "log", environment, *options) as port:
+        log = folder / "log"
+        with served.serve_app(log, environment, *options, popen=warm_popen) as port:
             yield f"http://127.0.0.1:{port}", folder / "runs"
 
     return serve
@@ -53,14 +54,21 @@ def app_url(serve_app):
         yield url_and_runs
 
 
-@pytest.fixture
-def browser_page(chromium):
-    """A fresh page of 1280 by 900 pixels."""
+@pytest.fixture(scope="package")
+def browser(chromium):
+    """Return a browser that all tests of this folder open their pages in."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def browser_page(browser):
+    """A fresh page of 1280 by 900 pixels, of a visitor of its own."""
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as visitor:
+        page = visitor.new_page()
         page.set_default_timeout(WAIT)
         yield page
-        browser.close()

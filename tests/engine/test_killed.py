@@ -9,9 +9,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from emap_core.engine.noise import FEW
 from emap_core.runs import Run, describe_run
+
+pytestmark = pytest.mark.usefixtures("warm_processes")
 
 MODULE = """
 import os, time

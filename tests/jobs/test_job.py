@@ -15,6 +15,8 @@ from emap_core.errors import RunError
 from emap_core.jobs import job as job_module
 from emap_core.runs import Run
 
+warm = pytest.mark.usefixtures("warm_processes")
+
 SLOW = """
 import time
 import numpy as np
@@ -74,6 +76,7 @@ def wait(job_id, *states, seconds=120):
     raise AssertionError(f"{jobs.follow(job_id)} after {seconds} s")
 
 
+@warm
 def test_a_plan_tells_the_run_id_and_the_cost_that_the_run_then_has():
     plan = wait(jobs.start(QUICK, "plan").id, "finished")
     done = wait(jobs.start(QUICK).id, "finished")
@@ -84,6 +87,7 @@ def test_a_plan_tells_the_run_id_and_the_cost_that_the_run_then_has():
     assert (again.state, again.run_id) == ("finished", done.run_id)
 
 
+@warm
 def test_the_same_work_is_started_once_and_found_by_another_process(slow):
     first = jobs.start(slow)
     assert jobs.start(slow).id == first.id
@@ -99,6 +103,7 @@ def test_the_same_work_is_started_once_and_found_by_another_process(slow):
     assert seen.stdout.strip() == "running", seen.stderr
 
 
+@warm
 def test_of_several_servers_that_start_the_same_work_at_once_one_does(slow, monkeypatch):
     started, popen = [], subprocess.Popen
     write = job_module.write_json
@@ -113,6 +118,7 @@ def test_of_several_servers_that_start_the_same_work_at_once_one_does(slow, monk
     assert {job.id for job in found} == {f"run-{slow.key}"}
 
 
+@warm
 def test_a_job_outlives_whoever_started_it_and_can_be_cancelled_by_another(slow):
     code = (
         "from emap_core import jobs;"
@@ -134,6 +140,7 @@ def test_a_mistake_found_before_there_is_a_run_comes_back_as_one_line(slow, runs
     assert not list(runs_folder.glob("*/run.json"))
 
 
+@warm
 def test_a_process_that_is_killed_is_seen_to_be_gone_and_can_be_started_again(slow):
     job = wait(jobs.start(jobs.Work(slow.model, "slow_model:killed")).id)
     assert job.state == "interrupted" and job.error
@@ -144,6 +151,7 @@ def test_a_process_that_is_killed_is_seen_to_be_gone_and_can_be_started_again(sl
     assert jobs.start(slow).alive
 
 
+@warm
 def test_a_run_started_on_a_terminal_is_found_and_cancelled_by_its_id(slow, runs_folder):
     terminal = subprocess.Popen(
         [sys.executable, "-m", "emap_core", "run", *slow.arguments()],

@@ -183,7 +183,7 @@ def test_a_job_is_cancelled_by_who_started_it_alone(no_runs, with_sign_in, visit
 
 
 def test_a_job_that_waits_is_seen_by_all_runs_once_and_is_cancelled_by_its_owner_alone(
-    no_runs, open_page, words, with_sign_in, visitor
+    no_runs, open_page, words, with_sign_in, visitor, warm_processes
 ):
     from pages import shared
 
@@ -227,7 +227,7 @@ def test_a_link_leads_to_nothing_but_runs(runs_with_one, open_page, words):
     assert "there is no run '..' here" in words(open_page("overview", run=".."))
 
 
-def test_what_was_uploaded_may_name_its_own_images_alone(no_runs, open_page, monkeypatch):
+def test_what_was_uploaded_may_name_its_own_images_alone(no_runs, warm_processes):
     from emap_core.datasets.upload import receive
     from pages import shared
 
