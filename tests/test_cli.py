@@ -1,7 +1,10 @@
 import json
 import math
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +86,19 @@ def test_run_and_show_tell_the_same_numbers(here, capsys):
     for name, numbers in record["metrics"].items():
         for row in table.index:
             assert numbers[row] == pytest.approx(table.loc[row, name])
+
+
+def test_show_reads_a_finished_run_without_what_computed_it(here):
+    main(RUN)
+    code = (
+        "import sys\nfrom emap_core.cli import main\nmain(['show', 'run'])\n"
+        "print(sorted({'torch', 'sklearn', 'zarr', 'scipy.optimize'} & set(sys.modules)))"
+    )
+    root = str(Path(emap.__file__).parents[1])
+    shown = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": root}, capture_output=True
+    )
+    assert shown.stdout.decode().splitlines()[-1] == "[]"
 
 
 def test_examples_classes_and_predictions_are_shown_before_the_run(here, capsys):

@@ -8,8 +8,8 @@ support and switch products off that the cells do not.
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from emap_core.decomposition.exact import Array
 
@@ -47,8 +47,8 @@ def fit_products(
     place = np.concatenate([[0], np.cumsum(np.bincount(texts, minlength=shape[0]))])
     place = place.astype(np.int32)
 
-    def on_cells(values: Array) -> sparse.csr_matrix:
-        return sparse.csr_matrix((values, images, place), shape=shape)
+    def on_cells(values: Array) -> scipy.sparse.csr_matrix:
+        return scipy.sparse.csr_matrix((values, images, place), shape=shape)
 
     met = on_cells(np.ones(len(texts)))
     by_class = [on_cells(np.ascontiguousarray(residuals[:, c])) for c in range(n_classes)]
@@ -82,7 +82,7 @@ def fit_products(
     return x * size[:, None], y
 
 
-def _start(cells: sparse.csr_matrix, rank: int, seed: int) -> Array:
+def _start(cells: scipy.sparse.csr_matrix, rank: int, seed: int) -> Array:
     vectors = np.random.default_rng(seed).normal(size=(cells.shape[1], rank))
     for _ in range(3):
         vectors = np.linalg.qr(cells.T @ (cells @ vectors))[0]
@@ -93,7 +93,7 @@ def _squares(scores: Array) -> Array:
     return np.asarray(scores[..., :, None] * scores[..., None, :])
 
 
-def _gathered(met: sparse.csr_matrix, products: Array) -> Array:
+def _gathered(met: scipy.sparse.csr_matrix, products: Array) -> Array:
     gathered = met @ products.reshape(len(products), -1)
     return np.asarray(gathered.reshape(-1, *products.shape[1:]))
 

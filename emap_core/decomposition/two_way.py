@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from emap_core.decomposition.design import Design
 from emap_core.decomposition.exact import Array
@@ -21,10 +21,10 @@ class TwoWayLayout:
         self._texts, self._images = design.texts, design.images
         place = _starts(design.texts, n_texts)
         by_text = np.arange(n, dtype=np.int32)
-        self.text_sums = sparse.csr_matrix((np.ones(n), by_text, place), (n_texts, n))
+        self.text_sums = scipy.sparse.csr_matrix((np.ones(n), by_text, place), (n_texts, n))
         by_image = np.argsort(design.images, kind="stable").astype(np.int32)
         columns = _starts(design.images, n_images)
-        self.image_sums = sparse.csr_matrix((np.ones(n), by_image, columns), (n_images, n))
+        self.image_sums = scipy.sparse.csr_matrix((np.ones(n), by_image, columns), (n_images, n))
         self._place = place
         self.cells = self.on_cells(weights)
         self.cells_transposed = self.cells.T.tocsr()
@@ -59,9 +59,9 @@ class TwoWayLayout:
         of_image = self.weights / self.image_weight[self._images, 0]
         return np.asarray(of_text + of_image - self.weights / self.weights.sum())
 
-    def on_cells(self, values: Array) -> sparse.csr_matrix:
+    def on_cells(self, values: Array) -> scipy.sparse.csr_matrix:
         """Return a number a cell as a sparse matrix of texts and images."""
-        return sparse.csr_matrix((values, self._images, self._place), self._shape)
+        return scipy.sparse.csr_matrix((values, self._images, self._place), self._shape)
 
     def solve(self, right: Array, tolerance: float) -> Array:
         """Solve for the image effects by conjugate gradients, all columns side by side."""

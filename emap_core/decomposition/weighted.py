@@ -18,10 +18,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import linalg
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from emap_core.decomposition.exact import Array, Decomposition, Index
 from emap_core.errors import DatasetError
@@ -187,12 +185,15 @@ def _inverse(laplacian: Array) -> Array:
     n_parts, part = 1, np.zeros(k, dtype=np.intp)
     if not laplacian.all():
         # Rows that share a column are linked through it.
-        n_parts, part = connected_components(csr_array(laplacian != 0), directed=False)
+        links = scipy.sparse.csr_array(laplacian != 0)
+        n_parts, part = scipy.sparse.csgraph.connected_components(links, directed=False)
     size = np.bincount(part, minlength=n_parts)
     grounded = laplacian.copy()
     # A constant over a part is free; fixing it at any scale of the part's own makes S regular.
     scale = np.bincount(part, weights=np.diag(laplacian), minlength=n_parts) / size
     scale = np.where(scale > 0, scale, 1.0) / size
     grounded += np.where(part[:, None] == part, scale[part], 0.0)
-    factor = linalg.cho_factor(grounded, lower=True, overwrite_a=True, check_finite=False)
-    return np.asarray(linalg.cho_solve(factor, np.eye(k), overwrite_b=True, check_finite=False))
+    factor = scipy.linalg.cho_factor(grounded, lower=True, overwrite_a=True, check_finite=False)
+    return np.asarray(
+        scipy.linalg.cho_solve(factor, np.eye(k), overwrite_b=True, check_finite=False)
+    )

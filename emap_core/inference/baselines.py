@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GroupKFold, KFold
 from sklearn.preprocessing import StandardScaler
@@ -146,7 +146,7 @@ def _logistic(
         found = np.full((len(new), n_classes), _LOWEST)
         odds = model.decision_function(new)
         odds = odds if odds.ndim == 2 else np.stack([np.zeros(len(new)), odds], axis=1)
-        found[:, seen] = np.maximum(special.log_softmax(odds, axis=1), _LOWEST)
+        found[:, seen] = np.maximum(scipy.special.log_softmax(odds, axis=1), _LOWEST)
         return found
 
     return scores

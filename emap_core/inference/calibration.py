@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special
 
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.exact import Index
@@ -122,7 +122,7 @@ def _logits(scores: Array, task: Task, space: Space) -> Array:
     kept = np.clip(probabilities(scores, task, space), SMALLEST_PROBABILITY, None)
     if task == "multiclass":
         return np.asarray(np.log(kept))
-    return np.asarray(special.logit(np.minimum(kept, 1.0 - SMALLEST_PROBABILITY)))
+    return np.asarray(scipy.special.logit(np.minimum(kept, 1.0 - SMALLEST_PROBABILITY)))
 
 
 def _cross_fitted(logits: Array, labels: Array, seed: int) -> Array:
@@ -178,7 +178,7 @@ def _newton(logits: Array, labels: Index, own_offset: Index, start: Array, pull:
     counts = np.bincount(labels, minlength=logits.shape[1])[own_offset]
 
     def loss(parameters: Array) -> tuple[float, Array]:
-        moved = special.log_softmax(_rescaled(logits, own_offset, parameters), axis=1)
+        moved = scipy.special.log_softmax(_rescaled(logits, own_offset, parameters), axis=1)
         return float(-moved[rows, labels].sum() + pull @ parameters**2 / 2), moved
 
     value, log_p = loss(now)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from emap_core.inference.scores import Array
 
@@ -40,21 +40,31 @@ def better_order(scores: Array, labels: Index) -> tuple[Index, float, float] | N
     if not 2 <= n_classes <= _MOST_CLASSES or len(truth) < 2:
         return None
     halves = np.arange(len(truth)) % 2 == 0
+    before = float((decided == truth).mean())
+    least = max(_FAR_BETTER, _STANDARD_ERRORS * np.sqrt(2 * 0.25 / len(truth)))
+    # No order is right more often than each output with the label that it meets most.
+    counted = [_counts(decided[half], truth[half], n_classes) for half in (halves, ~halves)]
+    if sum(counts.max(axis=0).sum() for counts in counted) / len(truth) - before < least:
+        return None
     right = np.empty(len(truth), dtype=bool)
     for chosen_by in (halves, ~halves):
         order = _assignment(decided[chosen_by], truth[chosen_by], n_classes)
         right[~chosen_by] = (order[truth] == decided)[~chosen_by]
-    before, after = float((decided == truth).mean()), float(right.mean())
-    error = np.sqrt(2 * 0.25 / len(truth))
-    if after - before < max(_FAR_BETTER, _STANDARD_ERRORS * error):
+    after = float(right.mean())
+    if after - before < least:
         return None
     return _assignment(decided, truth, n_classes), before, after
 
 
 def _assignment(decided: Index, truth: Index, n_classes: int) -> Index:
     """Return the output for each class; where nothing speaks against it, its own."""
-    counts = np.zeros((n_classes, n_classes))
-    np.add.at(counts, (truth, decided), 1.0)
+    counts = _counts(decided, truth, n_classes)
     # Among orders that do as well, classes nobody has seen keep their own output.
     counts += 0.5 / (n_classes + 1) * np.eye(n_classes)
-    return np.asarray(linear_sum_assignment(counts, maximize=True)[1], dtype=np.intp)
+    return np.asarray(scipy.optimize.linear_sum_assignment(counts, maximize=True)[1], dtype=np.intp)
+
+
+def _counts(decided: Index, truth: Index, n_classes: int) -> NDArray[np.float64]:
+    """Return how often each class, in rows, has each output, in columns."""
+    pairs = np.bincount(truth * n_classes + decided, minlength=n_classes**2)
+    return pairs.reshape(n_classes, n_classes).astype(np.float64)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import special
+import scipy
 
 from emap_core.decomposition.design import Design
 from emap_core.decomposition.exact import Array
@@ -109,7 +109,7 @@ def degrees_of_freedom(fit: SampledFit) -> int:
 
 def t_reach(degrees_of_freedom: int) -> float:
     """Return how many standard errors a 95% limit is off."""
-    return float(special.stdtrit(degrees_of_freedom, (1.0 + _LEVEL) / 2.0))
+    return float(scipy.special.stdtrit(degrees_of_freedom, (1.0 + _LEVEL) / 2.0))
 
 
 def next_images_per_text(design: Design, gap: SampledGap, tolerance: float) -> int | None:

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from emap_core.decomposition import Decomposition
 from emap_core.inference.gap import Gap, Projection
@@ -111,7 +111,7 @@ def smallest_of_several(correlation: Array, seed: int = 0) -> Array:
     for start in range(0, _DRAWS, step):
         normal = rng.standard_normal((min(step, _DRAWS - start), len(correlation))) @ root.T
         largest[start : start + step] = np.abs(normal).max(axis=1)
-    return np.asarray(2.0 * special.ndtr(-largest))
+    return np.asarray(2.0 * scipy.special.ndtr(-largest))
 
 
 def _correlation(

@@ -28,8 +28,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize, special
 
 from emap_core.inference.gap import Gap, Interval, Projection
 from emap_core.inference.metrics import Metric
@@ -195,7 +195,7 @@ def estimate(
 
 def two_sided(t: float, degrees_of_freedom: float) -> float:
     """Return how likely a t at least as far from 0 is."""
-    return float(2 * special.stdtr(degrees_of_freedom, -abs(t)))
+    return float(2 * scipy.special.stdtr(degrees_of_freedom, -abs(t)))
 
 
 def paired_estimate(
@@ -299,7 +299,7 @@ def tango(helped: float, hurt: float, n: float, reach: float) -> tuple[float, fl
     for end in (-1.0, 1.0):
         start = value + end * _NEXT_TO
         inside = abs(start) < 1 and excess(end) > 0
-        limits.append(optimize.brentq(excess, start, end) if inside else end)
+        limits.append(scipy.optimize.brentq(excess, start, end) if inside else end)
     return float(limits[0]), float(limits[1])
 
 
@@ -322,7 +322,7 @@ def _far(skewness: float, reach: float) -> float:
 
 
 def _reach(degrees_of_freedom: int, confidence: float = CONFIDENCE) -> float:
-    return float(special.stdtrit(degrees_of_freedom, (1 + confidence) / 2))
+    return float(scipy.special.stdtrit(degrees_of_freedom, (1 + confidence) / 2))
 
 
 def _least_half_width(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import special
+import scipy
 
 from emap_core.decomposition.exact import PARTS
 from emap_core.decomposition.subsets import SubsampledDecomposition
@@ -121,7 +121,7 @@ def subsample_intervals(
         middle = float(values.mean()) if value is None else value
         if n_repeats < 2 or size >= n_available:
             return Interval(middle, float("nan"), float("nan"))
-        reach = float(special.stdtrit(n_repeats - 1, (1 + CONFIDENCE) / 2))
+        reach = float(scipy.special.stdtrit(n_repeats - 1, (1 + CONFIDENCE) / 2))
         half = max(reach * error(values), at_least)
         return Interval(middle, middle - half, middle + half)
 

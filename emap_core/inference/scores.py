@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from emap_core.errors import SettingError
 
@@ -40,8 +40,8 @@ def probabilities(scores: ArrayLike, task: Task, space: Space = "logits") -> Arr
         raise SettingError("a regression has no probabilities")
     if space == "logits":
         if task == "multiclass":
-            return np.asarray(special.softmax(values, axis=-1))
-        return np.asarray(special.expit(values))
+            return np.asarray(scipy.special.softmax(values, axis=-1))
+        return np.asarray(scipy.special.expit(values))
     if space == "log_probabilities":
         values = np.exp(np.minimum(values, 0.0))
     kept = np.clip(values, SMALLEST_PROBABILITY, 1.0)
@@ -159,7 +159,7 @@ class Scored:
             n_classes = self.scores.shape[-1]
             if self.space == "logits":
                 # The logarithm ranks as the probability does, and does not saturate at 1.
-                ranking = special.log_softmax(self.scores, axis=-1)
+                ranking = scipy.special.log_softmax(self.scores, axis=-1)
             else:
                 ranking = self.probabilities
             return (self.labels[:, None] == np.arange(n_classes)).astype(int), ranking

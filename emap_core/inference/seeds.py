@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+import scipy
 
 from emap_core.inference.kinds import variance_of_mean
 from emap_core.inference.limits import CONFIDENCE, two_sided
@@ -93,7 +93,7 @@ def seeds_gap(gains: Array, population: Population, widening: float = 1.0) -> Se
         )
     freedom = max(float(variance**2 / (terms**2 / freedoms).sum()), 1.0)
     error = float(np.sqrt(variance))
-    reach = float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2))
+    reach = float(scipy.special.stdtrit(freedom, (1 + CONFIDENCE) / 2))
     return SeedsGap(
         mean=mean,
         low=mean - reach * error,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
+from statistics import NormalDist
 from typing import Any, Literal
 
-from scipy import optimize, special
+import scipy
 
 from emap_core.decomposition import Decomposition
 from emap_core.errors import SettingError
@@ -47,8 +48,8 @@ scale (see `Metric.spread`)."""
 
 _POWER = 0.8
 _TAIL = 0.975
-_Z = float(special.ndtri(_TAIL))
-_ZP = float(special.ndtri(_POWER))
+_Z = NormalDist().inv_cdf(_TAIL)
+_ZP = NormalDist().inv_cdf(_POWER)
 
 _OTHER_FITS = {
     "text_only": "the model’s text side alone",
@@ -351,7 +352,7 @@ def equivalence_p_value(gap: Gap, smallest_gap: float) -> float:
     is below 2.5% just where the 95% interval lies within (Schuirmann 1987).
     """
     freedom = gap.degrees_of_freedom
-    reach = float(special.stdtrit(freedom, _TAIL)) if freedom >= 1 else _Z
+    reach = float(scipy.special.stdtrit(freedom, _TAIL)) if freedom >= 1 else _Z
     sides = (
         (gap.difference - gap.low, smallest_gap + gap.difference),
         (gap.high - gap.difference, smallest_gap - gap.difference),
@@ -362,7 +363,9 @@ def equivalence_p_value(gap: Gap, smallest_gap: float) -> float:
             p = max(p, float(distance <= 0))
             continue
         t = reach * distance / half_width
-        p = max(p, float(special.stdtr(freedom, -t) if freedom >= 1 else special.ndtr(-t)))
+        p = max(
+            p, float(scipy.special.stdtr(freedom, -t)) if freedom >= 1 else NormalDist().cdf(-t)
+        )
     return p
 
 
@@ -400,12 +403,13 @@ def _steepness_within(g: float, smallest_gap: float) -> float:
     near, far = smallest_gap - g, smallest_gap + g
 
     def excess(steepness: float) -> float:
-        inside = special.ndtr(near * steepness - _Z) + special.ndtr(far * steepness - _Z) - 1.0
-        return float(inside) - _POWER
+        within = (NormalDist().cdf(side * steepness - _Z) for side in (near, far))
+        return sum(within) - 1.0 - _POWER
 
     # Both ends at the distance of the near one ask for the most.
-    highest = (_Z + float(special.ndtri((1 + _POWER) / 2))) / near
-    return float(optimize.brentq(excess, (_Z + _ZP) / near * (1 - 1e-9), highest * (1 + 1e-9)))
+    highest = (_Z + NormalDist().inv_cdf((1 + _POWER) / 2)) / near
+    lowest = (_Z + _ZP) / near
+    return float(scipy.optimize.brentq(excess, lowest * (1 - 1e-9), highest * (1 + 1e-9)))
 
 
 def self_term_note(decomposition: Decomposition) -> str:

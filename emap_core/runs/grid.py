@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import zarr
+import scipy
 from numpy.typing import NDArray
-from scipy import special
-from zarr.codecs import Crc32cCodec
 
 from emap_core.errors import RunError, reason
 from emap_core.runs.store import array_store, entries, is_local
+
+if TYPE_CHECKING:
+    import zarr
+
+# zarr is imported where a grid is opened: what else a run says is read without it.
 
 Cells = NDArray[np.float32]
 Index = NDArray[np.intp]
@@ -31,6 +34,9 @@ Reading = Literal["logits", "centred", "probabilities"]
 
 def create_grid(path: Path, shape: tuple[int, int, int], chunk: tuple[int, int]) -> zarr.Array[Any]:
     """Create the store for a grid of `shape` (U_t, U_v, C) in chunks of (texts, images)."""
+    import zarr
+    from zarr.codecs import Crc32cCodec
+
     return zarr.create_array(
         store=array_store(path),
         shape=shape,
@@ -53,17 +59,21 @@ def channels(cells: NDArray[Any], kept: list[int] | None) -> Cells:
     if kept is None:
         return cells.astype(np.float32, copy=False)
     mean = cells.mean(axis=-1, dtype=np.float64, keepdims=True)
-    total = special.logsumexp(cells, axis=-1, keepdims=True)
+    total = scipy.special.logsumexp(cells, axis=-1, keepdims=True)
     return np.concatenate([cells[..., kept], mean, total], axis=-1, dtype=np.float32)
 
 
 def open_grid(path: Path) -> zarr.Array[Any]:
     """Open the store of a grid for writing further tiles."""
+    import zarr
+
     return zarr.open_array(store=array_store(path), mode="r+")
 
 
 def _check(store: zarr.Array[Any], path: Path, shape: tuple[int, ...]) -> None:
     """Raise a ValueError for a store that `create_grid` does not make, before it is read."""
+    from zarr.codecs import Crc32cCodec
+
     if store.ndim != 3 or store.shape != shape or store.dtype != np.float32:
         raise ValueError(f"it has the shape {store.shape} of {store.dtype}; expected {shape}")
     # Others unpack, and a few bytes can unpack to all memory.
@@ -95,6 +105,8 @@ class Grid:
         kept: list[int] | None = None,
         shape: tuple[int, int, int] | None = None,
     ) -> None:
+        import zarr
+
         try:
             # A pipe would be waited for.
             if is_local(path) and not all(entry.is_file() for entry in entries(path)):
@@ -154,7 +166,7 @@ class Grid:
             return one - (cells.mean(axis=2, dtype=np.float64) if whole else cells[:, :, -2])
         if reading == "probabilities":
             if self.kept is None:
-                return np.asarray(special.softmax(cells.astype(np.float64), axis=2)[:, :, c])
+                return np.asarray(scipy.special.softmax(cells.astype(np.float64), axis=2)[:, :, c])
             return np.asarray(np.exp(one - cells[:, :, -1]))
         return one
 

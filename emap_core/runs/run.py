@@ -635,7 +635,7 @@ class Run:
 
     def _weighted_scores(self, name: str) -> dict[str, float]:
         """Return a metric of additive fits in which unlikely pairs count less, if there are any."""
-        found = None if self.grid is None or self.density is None else self.unlikely_pairs()
+        found = None if self.density is None or self.grid is None else self.unlikely_pairs()
         return {
             f"weighted_{row.power:g}": row.gaps[name].projected
             for row in (found.rows[1:] if found else ())
