@@ -10,8 +10,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.tables import markdown
 from emap_core.models import states
-from emap_core.models.hf import Checkpoint
-from emap_core.models.hf_decoder import Decoder
+from emap_core.models.huggingface.checkpoint import Checkpoint
+from emap_core.models.huggingface.families.decoders import Decoder
 
 _IMAGE, _TEXT, _TEXTS = 256, 24, 32
 
@@ -72,7 +72,9 @@ def decoder() -> str:
     model = LlavaForConditionalGeneration(config).eval()
     processor = _Processor()
     answers = [1, 2, 3]
-    loaded = Checkpoint(Path(), "LlavaForConditionalGeneration", model, processor, "tiny")
+    loaded = Checkpoint(
+        Path(), "LlavaForConditionalGeneration", model, processor, "tiny", {}, keeps_dtype=False
+    )
     reusing = Decoder(loaded, [str(word) for word in answers], None, "none")
     texts = [" ".join(map(str, row)) for row in torch.randint(1, 512, (_TEXTS, _TEXT)).tolist()]
     image = Image.new("RGB", (128, 128), "red")

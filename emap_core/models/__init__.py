@@ -8,7 +8,7 @@ from emap_core import specs
 
 LOADERS = {
     "demo": "emap_core.models.demo:load",
-    "hf": "emap_core.models.hf:load",
+    "hf": "emap_core.models.huggingface.loader:load",
     "torchscript": "emap_core.models.exported:load_torchscript",
     "export": "emap_core.models.exported:load_export",
     "onnx": "emap_core.models.exported:load_onnx",

@@ -24,13 +24,13 @@ class PaddedRegions:
     features : Tensor of shape (B, regions, F)
     boxes : Tensor of shape (B, regions, P)
         P is 0 where the model reads no boxes.
-    seen : Tensor of shape (B, regions)
+    attention_mask : Tensor of shape (B, regions)
         1 for a region, 0 for padding.
     """
 
     features: torch.Tensor
     boxes: torch.Tensor
-    seen: torch.Tensor
+    attention_mask: torch.Tensor
 
 
 def pad_regions(
@@ -58,20 +58,20 @@ def pad_regions(
     longest = max(len(one["features"]) for one in found)
     features = torch.zeros(len(found), longest, n_features)
     boxes = torch.zeros(len(found), longest, n_places)
-    seen = torch.zeros(len(found), longest, dtype=torch.long)
+    mask = torch.zeros(len(found), longest, dtype=torch.long)
     for row, one in enumerate(found):
         n = len(one["features"])
         places = one["boxes"] if n_places and "boxes" in one else torch.zeros(n, 0)
         if one["features"].shape[1] != n_features or places.shape[1] != n_places:
             shapes = " and ".join(f"{name} {tuple(a.shape)}" for name, a in one.items())
             raise ModelError(f"regions have {shapes}; {model} expects {expected}")
-        features[row, :n], boxes[row, :n], seen[row, :n] = one["features"], places, 1
-    return PaddedRegions(features, boxes, seen)
+        features[row, :n], boxes[row, :n], mask[row, :n] = one["features"], places, 1
+    return PaddedRegions(features, boxes, mask)
 
 
-def hide_padding(seen: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+def hide_padding(attention_mask: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """Return what is added to attention so that it misses padding, shape (B, 1, 1, length)."""
-    return (1 - seen[:, None, None].to(like.dtype)) * torch.finfo(like.dtype).min
+    return (1 - attention_mask[:, None, None].to(like.dtype)) * torch.finfo(like.dtype).min
 
 
 def _regions(model: str, image: Any, expected: str) -> dict[str, torch.Tensor]:

@@ -7,9 +7,17 @@ from typing import Any
 
 import torch
 
-from emap_core.errors import SettingError, SpecError
-from emap_core.models.hf import Checkpoint, FromCheckpoint, names_of_classes
-from emap_core.models.regions import hide_padding, pad_regions
+from emap_core.errors import SpecError
+from emap_core.models.huggingface.checkpoint import Checkpoint
+from emap_core.models.huggingface.checkpoint_model import (
+    FromCheckpoint,
+    named_classes,
+    stored_names,
+)
+from emap_core.models.huggingface.family import Family
+from emap_core.models.huggingface.padded_regions import hide_padding, pad_regions
+
+_ANSWERS = "VisualBertForQuestionAnswering"
 
 
 class VisualBert(FromCheckpoint):
@@ -24,13 +32,13 @@ class VisualBert(FromCheckpoint):
 
     def __init__(self, checkpoint: Checkpoint, classes: Sequence[str] | None = None) -> None:
         super().__init__(checkpoint, classes)
-        self._answers = checkpoint.architecture == "VisualBertForQuestionAnswering"
+        self._answers = checkpoint.architecture == _ANSWERS
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
         """Return the embedded words, shape (B, length, D), and which are not padding."""
-        words = self._tokens.read(texts).to(self.device)
-        embedded = self.model.visual_bert.embeddings(words["input_ids"])
-        return {"words": embedded, "seen": words["attention_mask"]}
+        words = self._words(texts)
+        embedded = self.model.visual_bert.embeddings(words["token_ids"])
+        return {"words": embedded, "attention_mask": words["attention_mask"]}
 
     def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
         """Return the embedded regions, shape (B, regions, D), and which are not padding."""
@@ -42,16 +50,16 @@ class VisualBert(FromCheckpoint):
             token_type_ids=no_words,
             visual_embeds=found.features.to(self.device, self.dtype),
         )
-        return {"regions": embedded, "seen": found.seen.to(self.device)}
+        return {"regions": embedded, "attention_mask": found.attention_mask.to(self.device)}
 
     def score(self, text_states: Any, image_states: Any) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, C)."""
         joined = torch.cat([text_states["words"], image_states["regions"]], 1)
-        seen = torch.cat([text_states["seen"], image_states["seen"]], 1)
-        read = self.model.visual_bert.encoder(joined, hide_padding(seen, joined))[0]
+        masks = [states["attention_mask"] for states in (text_states, image_states)]
+        read = self.model.visual_bert.encoder(joined, hide_padding(torch.cat(masks, 1), joined))[0]
         if self._answers:
             # As published, the last word before the end of the text, as the library has it.
-            last = text_states["seen"].sum(1) - 2
+            last = masks[0].sum(1) - 2
             chosen = read[torch.arange(len(read), device=read.device), last]
         else:
             chosen = self.model.visual_bert.pooler(read)
@@ -81,14 +89,11 @@ def make(checkpoint: Checkpoint, classes: str | Sequence[str] | None = None) -> 
             f"checkpoint {checkpoint.folder} has bypass_transformer, which transformers cannot "
             "run; expected a VisualBERT without it"
         )
-    names = names_of_classes(classes)
-    if names is None:
-        stored = [str(config.id2label[number]) for number in sorted(config.id2label)]
-        # LABEL_0 and the like stand there where nobody named the classes.
-        numbered = all(name == f"LABEL_{number}" for number, name in enumerate(stored))
-        names = None if numbered else stored
-    if names is not None and len(names) != config.num_labels:
-        raise SettingError(
-            f"the checkpoint has {config.num_labels} classes; classes= names {len(names)}"
-        )
+    # LABEL_0 and the like stand there where nobody named the classes.
+    stored = stored_names(config)
+    numbered = all(name == f"LABEL_{number}" for number, name in enumerate(stored))
+    names = named_classes(classes, config.num_labels, None if numbered else stored)
     return VisualBert(checkpoint, names)
+
+
+FAMILY = Family((_ANSWERS, "VisualBertForVisualReasoning"), make, reads_regions=True)

@@ -7,8 +7,10 @@ from typing import Any
 
 import torch
 
-from emap_core.models.hf import Checkpoint
-from emap_core.models.hf_decoder import Decoder, Normalise, answers, check_settings
+from emap_core.models.huggingface.checkpoint import Checkpoint
+from emap_core.models.huggingface.families.decoders import Decoder
+from emap_core.models.huggingface.family import Family
+from emap_core.models.huggingface.written_answers import Normalise, answers, check_settings
 from emap_core.models.pictures import in_colours
 
 
@@ -29,7 +31,7 @@ class PaliGemma(Decoder):
         places = [inputs["input_ids"] for inputs in read]
         return {
             "patches": self.model.get_image_features(pixels).pooler_output,
-            "words": torch.cat([words[:, : self._image_end(words[0])] for words in places]),
+            "token_ids": torch.cat([words[:, : self._image_end(words[0])] for words in places]),
         }
 
     def _asked(self, text: str) -> str:
@@ -41,15 +43,16 @@ class PaliGemma(Decoder):
     def _score(self, text_states: Any, image_states: Any) -> torch.Tensor:
         from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-        words = torch.cat([image_states["words"], text_states["words"]], 1)
-        seen = torch.cat([torch.ones_like(image_states["words"]), text_states["seen"]], 1)
-        self._check_length(seen)
+        words = torch.cat([image_states["token_ids"], text_states["token_ids"]], 1)
+        of_image = torch.ones_like(image_states["token_ids"])
+        mask = torch.cat([of_image, text_states["attention_mask"]], 1)
+        self._check_length(mask)
         patches = BaseModelOutputWithPooling(pooler_output=image_states["patches"])
         read = self.model(
             input_ids=words,
-            attention_mask=seen,
+            attention_mask=mask,
             # The first word stands at 1.
-            position_ids=seen.cumsum(1),
+            position_ids=mask.cumsum(1),
             # All of the prompt is of the kind that is read both ways.
             token_type_ids=torch.zeros_like(words),
             mm_encoder_outputs={"image": patches},
@@ -57,7 +60,7 @@ class PaliGemma(Decoder):
             logits_to_keep=1,
         )
         shift = torch.ones_like(words[:, 0])
-        return self._answers(read.logits[:, -1], read.past_key_values, seen, shift)
+        return self._answers(read.logits[:, -1], read.past_key_values, mask, shift)
 
 
 def make(
@@ -81,3 +84,6 @@ def make(
     """
     check_settings(prompt, normalise)
     return PaliGemma(checkpoint, answers(classes), prompt, normalise)
+
+
+FAMILY = Family(("PaliGemmaForConditionalGeneration",), make)

@@ -14,7 +14,14 @@ from torch.nn import functional
 from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
 from emap_core.models.files import digest
-from emap_core.models.hf import Checkpoint, FromCheckpoint, ReadsClasses, names_of_classes
+from emap_core.models.huggingface.checkpoint import Checkpoint
+from emap_core.models.huggingface.checkpoint_model import (
+    FromCheckpoint,
+    ReadsClasses,
+    named_classes,
+    names_of_classes,
+)
+from emap_core.models.huggingface.family import Family
 from emap_core.models.tokens import in_one_line, note_on_cut
 from emap_core.roots import check_path, roots_of_environment
 
@@ -125,14 +132,14 @@ class LinearHead(TwoTower):
 
     similarity = False
 
-    def __init__(self, checkpoint: Checkpoint, head: Path, classes: Sequence[str] | None) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, head: Path, classes: str | Sequence[str] | None
+    ) -> None:
         super().__init__(checkpoint)
         self.has_threshold = True
         self._weight, self._bias_of_head = _read_head(head, 2 * self._embed_texts(["a"]).shape[1])
         self._fingerprint = fingerprint_of(self._fingerprint, digest([head]))
-        if classes is not None and len(classes) != len(self._weight):
-            raise SettingError(f"{head} has {len(self._weight)} classes, classes= {len(classes)}")
-        self.classes = None if classes is None else list(classes)
+        self.classes = named_classes(classes, len(self._weight), of=str(head))
 
     def to(self, device: str | torch.device) -> Self:
         """Move model and head."""
@@ -179,16 +186,15 @@ def make(
         A .safetensors file with ``weight``, shape (C, 2 D), and ``bias``, (C,), of a linear layer
         on the unit-length embeddings [text; image].
     """
-    names = names_of_classes(classes)
     if template is not None and head is not None:
         raise SettingError("a model has a template or a head, not both")
     if head is not None:
-        return LinearHead(checkpoint, Path(head), names)
+        return LinearHead(checkpoint, Path(head), classes)
     if template is None:
         return TwoTower(checkpoint)
     if "{label}" not in template:
         raise SettingError(f"template is {template!r}; expected {{label}} in it")
-    return Prompts(checkpoint, template, names)
+    return Prompts(checkpoint, template, names_of_classes(classes))
 
 
 def _unit(features: Any) -> torch.Tensor:
@@ -212,3 +218,16 @@ def _read_head(file: Path, n_inputs: int) -> tuple[torch.Tensor, torch.Tensor]:
         shape = "no weight" if weight is None else f"a weight of shape {tuple(weight.shape)}"
         raise SettingError(f"head {file} has {shape}; expected (classes, {n_inputs})")
     return weight.float(), stored.get("bias", torch.zeros(len(weight))).float()
+
+
+FAMILY = Family(
+    (
+        "CLIPModel",
+        *_PADS_TO_THE_END,
+        "AltCLIPModel",
+        "AlignModel",
+        "MetaClip2Model",
+        "VisionTextDualEncoderModel",
+    ),
+    make,
+)

@@ -8,8 +8,16 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from emap_core.errors import SettingError
-from emap_core.models.hf import Checkpoint, FromCheckpoint, names_of_classes
+from emap_core.models.huggingface.checkpoint import Checkpoint
+from emap_core.models.huggingface.checkpoint_model import (
+    FromCheckpoint,
+    named_classes,
+    names_of_classes,
+    stored_names,
+)
+from emap_core.models.huggingface.family import Family
+
+_ANSWERS = "ViltForQuestionAnswering"
 
 
 class Vilt(FromCheckpoint):
@@ -19,30 +27,29 @@ class Vilt(FromCheckpoint):
         super().__init__(checkpoint, classes)
         # Answers are trained each by its own sigmoid; retrieval by a softmax over pairs, which does
         # not say where a match begins.
-        self.has_threshold = checkpoint.architecture == "ViltForQuestionAnswering"
+        self.has_threshold = checkpoint.architecture == _ANSWERS
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
-        """Return the words' numbers and which of them are not padding, shapes (B, length)."""
-        inputs = self._tokens.read(texts).to(self.device)
-        return {"words": inputs["input_ids"], "seen": inputs["attention_mask"]}
+        """Return the numbers of tokens and which are not padding, shapes (B, length)."""
+        return self._words(texts)
 
     def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
         """Return the patches' embeddings, shape (B, patches, D), and which are not padding."""
         embedded = [self._patches(image) for image in images]
         longest = max(patches.shape[1] for patches, _ in embedded)
-        pads = [(patches, seen, longest - patches.shape[1]) for patches, seen in embedded]
+        pads = [(patches, mask, longest - patches.shape[1]) for patches, mask in embedded]
         return {
             "patches": torch.cat([functional.pad(p, (0, 0, 0, n)) for p, _, n in pads]),
-            "seen": torch.cat([functional.pad(s, (0, n)) for _, s, n in pads]),
+            "attention_mask": torch.cat([functional.pad(m, (0, n)) for _, m, n in pads]),
         }
 
     def score(self, text_states: Any, image_states: Any) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, C)."""
         logits: torch.Tensor = self.model(
-            input_ids=text_states["words"],
-            attention_mask=text_states["seen"],
+            input_ids=text_states["token_ids"],
+            attention_mask=text_states["attention_mask"],
             image_embeds=image_states["patches"],
-            pixel_mask=image_states["seen"],
+            pixel_mask=image_states["attention_mask"],
         ).logits
         return logits
 
@@ -51,12 +58,12 @@ class Vilt(FromCheckpoint):
         # Of a large image the library takes a random part of the patches: always the same one.
         with torch.random.fork_rng(devices=[] if self.device.type == "cpu" else None):
             torch.manual_seed(0)
-            patches, seen, _ = self.model.vilt.embeddings.visual_embed(
+            patches, mask, _ = self.model.vilt.embeddings.visual_embed(
                 inputs["pixel_values"],
                 inputs["pixel_mask"],
                 max_image_length=self.model.config.max_image_length,
             )
-        return patches, seen
+        return patches, mask
 
 
 def make(checkpoint: Checkpoint, classes: str | Sequence[str] | None = None) -> Vilt:
@@ -68,15 +75,12 @@ def make(checkpoint: Checkpoint, classes: str | Sequence[str] | None = None) -> 
     classes : str or sequence of str, optional
         Names of the classes, as a list or with commas; those of the checkpoint by default.
     """
-    names = names_of_classes(classes)
-    if names is None and checkpoint.architecture == "ViltForQuestionAnswering":
-        stored = checkpoint.model.config.id2label
-        names = [str(stored[number]) for number in sorted(stored)]
-    n_classes = getattr(checkpoint.model.config, "num_labels", None)
-    if (
-        names is not None
-        and checkpoint.architecture == "ViltForQuestionAnswering"
-        and len(names) != n_classes
-    ):
-        raise SettingError(f"the checkpoint has {n_classes} classes; classes= names {len(names)}")
+    config = checkpoint.model.config
+    if checkpoint.architecture == _ANSWERS:
+        names = named_classes(classes, config.num_labels, stored_names(config))
+    else:
+        names = names_of_classes(classes)
     return Vilt(checkpoint, names)
+
+
+FAMILY = Family((_ANSWERS, "ViltForImageAndTextRetrieval"), make)

@@ -8,19 +8,21 @@ from typing import Any
 import torch
 
 from emap_core.errors import ModelError, SettingError
-from emap_core.models.hf import Checkpoint, FromCheckpoint, ReadsClasses, names_of_classes
+from emap_core.models.huggingface.checkpoint import Checkpoint
+from emap_core.models.huggingface.checkpoint_model import (
+    Matching,
+    ReadsClasses,
+    names_of_classes,
+)
+from emap_core.models.huggingface.family import Family
 
 
-class BlipMatching(FromCheckpoint):
-    """Does the text belong to the image? The logit of yes minus that of no."""
-
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        super().__init__(checkpoint, ["no", "yes"])
+class BlipMatching(Matching):
+    """BLIP with a head that says whether text and image belong together."""
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
-        """Return the words' numbers and which of them are not padding, shapes (B, length)."""
-        inputs = self._tokens.read(texts).to(self.device)
-        return {"words": inputs["input_ids"], "seen": inputs["attention_mask"]}
+        """Return the numbers of tokens and which are not padding, shapes (B, length)."""
+        return self._words(texts)
 
     def encode_images(self, images: list[Any]) -> torch.Tensor:
         """Return the patches' embeddings, shape (B, patches, D)."""
@@ -30,13 +32,12 @@ class BlipMatching(FromCheckpoint):
 
     def score(self, text_states: Any, image_states: torch.Tensor) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, 1)."""
-        logits: torch.Tensor = self.model.itm_head(self._read(text_states, image_states)[:, 0])
-        return logits[:, 1:] - logits[:, :1]
+        return self._margin(self.model.itm_head(self._read(text_states, image_states)[:, 0]))
 
     def _read(self, texts: dict[str, torch.Tensor], images: torch.Tensor) -> torch.Tensor:
         read: torch.Tensor = self.model.text_encoder(
-            input_ids=texts["words"],
-            attention_mask=texts["seen"],
+            input_ids=texts["token_ids"],
+            attention_mask=texts["attention_mask"],
             encoder_hidden_states=images,
             encoder_attention_mask=torch.ones(
                 images.shape[:2], dtype=torch.long, device=images.device
@@ -60,7 +61,7 @@ class BlipAnswering(BlipMatching, ReadsClasses):
         if not self.classes:
             raise ModelError("the model answers from a list, and there is none: give classes=")
         read = self._read(text_states, image_states)
-        lengths = text_states["seen"].sum(1)
+        lengths = text_states["attention_mask"].sum(1)
         logits = torch.empty(len(read), len(self.classes), device=read.device)
         # The library's decoder attends to padding, so questions of one length go together.
         for length in lengths.unique().tolist():
@@ -71,9 +72,9 @@ class BlipAnswering(BlipMatching, ReadsClasses):
 
     def _says(self, answer: str, read: torch.Tensor) -> torch.Tensor:
         """Return the log-probability of an answer and its end after each of B questions."""
-        tokenizer = self._processor.tokenizer
-        words = tokenizer(answer, add_special_tokens=False)["input_ids"]
-        said = torch.tensor([self.model.decoder_start_token_id, *words, tokenizer.sep_token_id])
+        (words,) = self._tokens.numbers([answer])
+        end = self._processor.tokenizer.sep_token_id
+        said = torch.tensor([self.model.decoder_start_token_id, *words, end])
         said = said.to(read.device).expand(len(read), -1)
         logits = self.model.text_decoder(input_ids=said[:, :-1], encoder_hidden_states=read).logits
         each = logits.float().log_softmax(-1).gather(-1, said[:, 1:, None])[..., 0]
@@ -98,3 +99,6 @@ def make(checkpoint: Checkpoint, classes: str | Sequence[str] | None = None) -> 
             "a BLIP for matching has one logit, for no and yes; it takes no classes="
         )
     return BlipMatching(checkpoint)
+
+
+FAMILY = Family(("BlipForImageTextRetrieval", "BlipForQuestionAnswering"), make)

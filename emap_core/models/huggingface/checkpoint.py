@@ -1,0 +1,162 @@
+"""A checkpoint's folder: where it comes from, what it says it is, and the files that are read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emap_core.errors import SpecError
+from emap_core.models.files import named_file
+from emap_core.roots import check_links, not_a_folder, path_or_hub_id, roots_of_environment
+
+_FILES = (
+    "*.json",
+    "*.safetensors",
+    "*.txt",
+    "*.model",
+    "*.jinja",
+    "*.tiktoken",
+    "*.spm",
+    "*.bpe",
+    "*.vocab",
+    "additional_chat_templates/*.jinja",
+)
+"""What transformers may read of a folder, and what is fetched from the hub."""
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+A_FACTORY = "as the README shows under “Your own model”, and name it: my_model:load"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint's folder, its processor and its model in evaluation mode.
+
+    Attributes
+    ----------
+    folder : Path
+    architecture : str
+    model, processor : object
+        As transformers has them.
+    fingerprint : str
+        Of files and settings.
+    description : dict
+        Name, revision, architecture, hash of the weights and settings, for the record of a run.
+    keeps_dtype : bool
+        Whether somebody chose the type of the weights, which then stays on every device.
+    """
+
+    folder: Path
+    architecture: str
+    model: Any
+    processor: Any
+    fingerprint: str
+    description: dict[str, Any]
+    keeps_dtype: bool
+
+
+def find_folder(name: str) -> tuple[Path, str | None]:
+    """Return a checkpoint's folder, and the revision of one from the hub.
+
+    Raises
+    ------
+    SpecError
+        If there is none, or the hub gives none.
+    """
+    folder = path_or_hub_id(name, roots_of_environment())
+    if folder is not None and folder.is_dir():
+        return folder, None
+    if folder is not None and folder.exists():
+        raise SpecError(f"{name} is a file; expected the folder of a checkpoint")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    hub_id, _, revision = name.partition("@")
+    try:
+        found = snapshot_download(hub_id, revision=revision or None, allow_patterns=[*_FILES])
+    except HFValidationError as error:
+        raise SpecError(
+            f"{not_a_folder(name, folder)}, and the name is not a valid hub id"
+        ) from error
+    except Exception as error:
+        said = str(error).strip().splitlines()
+        raise SpecError(
+            f"{not_a_folder(name, folder)}, and the hub gives no such checkpoint: "
+            f"{said[0] if said else type(error).__name__}"
+        ) from error
+    return Path(found), Path(found).name
+
+
+def architecture_of(folder: Path) -> str:
+    """Return the first of the architectures that a checkpoint's config.json names.
+
+    Raises
+    ------
+    SpecError
+        If the folder has something else than a checkpoint of transformers.
+    """
+    if (folder / "adapter_config.json").is_file():
+        raise SpecError(
+            f"folder {folder} has an adapter, not a whole model; merge it into its base model with "
+            "the package peft (merge_and_unload, then save_pretrained) and name the folder of that"
+        )
+    if not (folder / "config.json").is_file():
+        if (folder / "open_clip_config.json").is_file():
+            raise SpecError(
+                f"folder {folder} has an OpenCLIP model, which transformers cannot read; write a "
+                f"factory that loads it with the package open_clip_torch, {A_FACTORY}"
+            )
+        raise SpecError(
+            f"folder {folder} is not a valid checkpoint: it has no config.json; name the folder "
+            "that save_pretrained wrote"
+        )
+    try:
+        config = json.loads((folder / "config.json").read_text())
+        names = config.get("architectures") or ["none"]
+        architecture = str(names[0])
+    except (ValueError, AttributeError, LookupError, TypeError, RecursionError) as error:
+        raise SpecError(
+            f"{folder / 'config.json'} is not a valid configuration: {error}"
+        ) from error
+    return architecture
+
+
+def check_weights(folder: Path) -> None:
+    """Raise a SpecError unless a folder has weights in .safetensors."""
+    if not any(folder.glob("*.safetensors")):
+        pickled = [file.name for pattern in _PICKLES for file in folder.glob(pattern)]
+        if pickled:
+            raise SpecError(
+                f"checkpoint {folder} has its weights in {pickled[0]}, which can run code when "
+                "it is read; expected .safetensors: load it where you trust it and save it again"
+            )
+        raise SpecError(f"checkpoint {folder} has no weights; expected model.safetensors")
+
+
+def files_of(folder: Path, within: Path) -> list[Path]:
+    """Return all files that may be read of a folder, once it is known where they lie.
+
+    Raises
+    ------
+    SpecError
+        If a list of shards names a file that is missing, a pickle, or outside of the folder.
+    AccessError
+        If a link leads out of `within`, to where no file may be opened on this server.
+    """
+    for index in folder.glob("*.index.json"):
+        try:
+            shards = set(json.loads(index.read_text())["weight_map"].values())
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            raise SpecError(f"{index} is not a valid list of weights: {error}") from error
+        for shard in shards:
+            file = named_file(index, shard, "file of weights")
+            if file.parent != folder or file.suffix != ".safetensors":
+                raise SpecError(
+                    f"{index} names the file of weights {shard!r:.80}; expected .safetensors files "
+                    "beside it: load the model where you trust it and save it again"
+                )
+            if not file.is_file():
+                raise SpecError(f"{index} names {shard!r:.80}, which does not exist; fetch it too")
+    files = sorted({file for pattern in _FILES for file in folder.glob(pattern)})
+    check_links(within, files)
+    return files

@@ -1,0 +1,77 @@
+"""BridgeTower checkpoints, whose head says whether text and image belong together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from emap_core.models.huggingface.checkpoint_model import Matching
+from emap_core.models.huggingface.family import Family
+
+
+class BridgeTower(Matching):
+    """BridgeTower: both towers run once, the links and the cross-modal layers for every pair.
+
+    The states hold what every link reads, a sequence of words or patches for each cross-modal
+    layer: as many times the memory of one layer's output.
+    """
+
+    def encode_texts(self, texts: list[str]) -> dict[str, Any]:
+        """Return what each link reads of the words, shapes (B, length, D), and the mask."""
+        words, tower = self._words(texts), self.model.bridgetower
+        read = tower.text_model.embeddings(input_ids=words["token_ids"])
+        mask = self._mask(read, words["attention_mask"])
+        outputs = []
+        for layer in tower.text_model.encoder.layer:
+            read = layer(read, mask)
+            outputs.append(read)
+        kind = tower.token_type_embeddings.weight[0]
+        top = outputs[-self.model.config.num_hidden_layers :]
+        linked = [tower._apply_text_transform(each, n) + kind for n, each in enumerate(top)]
+        linked[0] = tower.cross_modal_text_layernorm(linked[0])
+        return {"words": tuple(linked), "attention_mask": words["attention_mask"]}
+
+    def encode_images(self, images: list[Any]) -> tuple[torch.Tensor, ...]:
+        """Return what each link reads of the patches, shapes (B, patches, D)."""
+        tower = self.model.bridgetower
+        visual = tower.vision_model.visual
+        read = visual.forward_pre(self._pixels(images)["pixel_values"])
+        outputs = []
+        # The library walks both towers together, by the layers of the text's.
+        for layer in visual.transformer.resblocks[: len(tower.text_model.encoder.layer)]:
+            read = layer(read)
+            outputs.append(read)
+        kind = tower.token_type_embeddings.weight[1]
+        top = map(visual.forward_post, outputs[-self.model.config.num_hidden_layers :])
+        linked = [tower._apply_image_transform(each, n) + kind for n, each in enumerate(top)]
+        linked[0] = tower.cross_modal_image_layernorm(linked[0])
+        return tuple(linked)
+
+    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:
+        """Return the logits of B aligned pairs, shape (B, 1)."""
+        tower = self.model.bridgetower
+        mask = self._mask(text_states["words"][0], text_states["attention_mask"])
+        words, patches = text_states["words"][0], image_states[0]
+        for number, (of_words, of_patches) in enumerate(
+            zip(tower.cross_modal_text_layers, tower.cross_modal_image_layers, strict=True)
+        ):
+            if number > 0:
+                of_text = tower.cross_modal_text_link_tower[number - 1]
+                of_image = tower.cross_modal_image_link_tower[number - 1]
+                words = of_text(text_states["words"][number], words, mask)
+                patches = of_image(image_states[number], patches, None)
+            words, patches = (
+                of_words(words, patches, attention_mask=mask)[0],
+                of_patches(patches, words, encoder_attention_mask=mask)[0],
+            )
+        return self._margin(self.model.itm_score(tower.get_cls_features(words, patches)))
+
+    def _mask(self, read: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+        from transformers.masking_utils import create_bidirectional_mask
+
+        # A query of one token, as the library has it: the mask then serves every query.
+        return create_bidirectional_mask(self.model.config, read[:, :1], attention_mask)
+
+
+FAMILY = Family(("BridgeTowerForImageAndTextRetrieval",), BridgeTower)

@@ -1,0 +1,208 @@
+"""Checkpoints that write text after an image: LLaVA and its like, scored on given answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+
+from emap_core.errors import ModelError
+from emap_core.models.huggingface.checkpoint import Checkpoint
+from emap_core.models.huggingface.family import Family
+from emap_core.models.huggingface.written_answers import (
+    BLANK,
+    Normalise,
+    WritesAnswers,
+    answers,
+    check_settings,
+)
+from emap_core.models.pictures import in_colours
+from emap_core.models.states import take
+
+
+class Decoder(WritesAnswers):
+    """A logit for each answer: the log-probability that the model writes it after the prompt.
+
+    Attention being causal after the image, what the layers keep of the image (keys and values) is
+    computed once an image; for every pair only the words of the text go through the model.
+    """
+
+    def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
+        """Return the words after the image, padded on the left, shapes (B, length).
+
+        Where the tokenizer joins the end of the prompt with an answer, that end is left to the
+        answers.
+        """
+        fitted = self._fitted(texts)
+        self._check_joints(fitted)
+        words = []
+        for text in fitted:
+            said = self._after_image(self._inputs(text, BLANK)["input_ids"][0])
+            words.append(said[: len(said) - self._n_moved])
+        longest = max(map(len, words))
+        token_ids = torch.zeros(len(words), longest, dtype=torch.long)
+        mask = torch.zeros_like(token_ids)
+        for row, said in enumerate(words):
+            token_ids[row, longest - len(said) :] = said
+            mask[row, longest - len(said) :] = 1
+        return {"token_ids": token_ids.to(self.device), "attention_mask": mask.to(self.device)}
+
+    def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
+        """Return keys and values of all layers up to the image's end, and which are not padding.
+
+        Their shapes are (B, layers, heads, length, D) and (B, length): the whole cache of a large
+        model, some hundred megabytes an image. With them comes how much further on the next word
+        stands than by its number, shape (B,): to some models an image is as long as it is wide.
+        """
+        read = [self._read_image(image) for image in in_colours(images)]
+        longest = max(keys.shape[2] for keys, _, _ in read)
+        shape = (len(read), *read[0][0].shape[:2], longest, read[0][0].shape[3])
+        states = {name: read[0][0].new_zeros(shape) for name in ("keys", "values")}
+        mask = torch.zeros(len(read), longest, dtype=torch.long, device=self.device)
+        for row, (keys, values, _) in enumerate(read):
+            states["keys"][row, :, :, longest - keys.shape[2] :] = keys
+            states["values"][row, :, :, longest - keys.shape[2] :] = values
+            mask[row, longest - keys.shape[2] :] = 1
+        shifts = torch.stack([shift for _, _, shift in read])
+        return {**states, "attention_mask": mask, "shift": shifts}
+
+    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:
+        """Return the logits of B aligned pairs, shape (B, C)."""
+        if getattr(self.model.config.get_text_config(), "sliding_window", None) is None:
+            return self._score(text_states, image_states)
+        # A window counts the padding between image and text, so texts of one length go together.
+        lengths = text_states["attention_mask"].sum(1)
+        parts = []
+        for length in lengths.unique().tolist():
+            rows = (lengths == length).nonzero()[:, 0]
+            same = {name: leaf[rows, -length:] for name, leaf in text_states.items()}
+            parts.append((rows, self._score(same, take(image_states, rows.cpu().numpy()))))
+        order = torch.cat([rows for rows, _ in parts]).argsort()
+        return torch.cat([logits for _, logits in parts])[order]
+
+    def _score(self, text_states: Any, image_states: Any) -> torch.Tensor:
+        from transformers import DynamicCache
+
+        layers = zip(image_states["keys"].unbind(1), image_states["values"].unbind(1), strict=True)
+        mask = torch.cat([image_states["attention_mask"], text_states["attention_mask"]], 1)
+        self._check_length(mask)
+        token_ids, shift = text_states["token_ids"], image_states["shift"]
+        positions = (mask.cumsum(1) - 1).clamp(min=0) + shift[:, None]
+        read = self.model(
+            input_ids=token_ids,
+            attention_mask=mask,
+            position_ids=positions[:, -token_ids.shape[1] :],
+            past_key_values=DynamicCache(ddp_cache_data=list(layers)),
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        return self._answers(read.logits[:, -1], read.past_key_values, mask, shift)
+
+    def _answers(
+        self, first: torch.Tensor, cache: Any, mask: torch.Tensor, shift: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the log-probability of every answer after prompts that were read, (B, C)."""
+        if not self.classes:
+            raise ModelError("the model answers from a list, and there is none: give classes=")
+        start = first.float().log_softmax(-1)
+        kept = [(layer.keys, layer.values) for layer in cache.layers]
+        logits = []
+        for said in self._continuations:
+            total = start[:, said[0]]
+            if len(said) > 1:
+                total = total + self._continues(said, kept, mask, shift)
+            logits.append(total / len(said) if self._normalise == "length" else total)
+        return torch.stack(logits, 1)
+
+    def _continues(
+        self, said: list[int], kept: Any, mask: torch.Tensor, shift: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the log-probability of all words of an answer but the first, shape (B,)."""
+        from transformers import DynamicCache
+
+        words = torch.tensor(said, device=mask.device).expand(len(mask), -1)
+        steps = torch.arange(len(said) - 1, device=mask.device)
+        logits = self.model(
+            input_ids=words[:, :-1],
+            attention_mask=torch.cat([mask, torch.ones_like(words[:, :-1])], 1),
+            position_ids=(mask.sum(1) + shift)[:, None] + steps,
+            # Joining makes new tensors, so every answer finds the cache as the prompt left it.
+            past_key_values=DynamicCache(ddp_cache_data=kept),
+            use_cache=True,
+        ).logits
+        each = logits.float().log_softmax(-1).gather(-1, words[:, 1:, None])[..., 0]
+        total: torch.Tensor = each.sum(1)
+        return total
+
+    def _read_image(self, image: Image.Image) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        from transformers import DynamicCache
+
+        inputs = self._inputs("a", image)
+        stop = self._image_end(inputs["input_ids"][0])
+        for name in ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids"):
+            if name in inputs:
+                inputs[name] = inputs[name][:, :stop]
+        # A cache without the configuration forgets nothing, sliding windows or not.
+        cache = self.model(
+            **inputs,
+            past_key_values=DynamicCache(),
+            use_cache=True,
+            logits_to_keep=1,
+        ).past_key_values
+        # Qwen's models keep it since they read the image; the others count every token.
+        shift = getattr(self.model.model, "rope_deltas", None)
+        return (
+            torch.stack([layer.keys[0] for layer in cache.layers]),
+            torch.stack([layer.values[0] for layer in cache.layers]),
+            torch.zeros_like(inputs["input_ids"][0, 0]) if shift is None else shift[0, 0],
+        )
+
+    def _image_end(self, words: torch.Tensor) -> int:
+        places = (words == self.model.config.image_token_id).nonzero()
+        if not len(places):
+            raise ModelError("the prompt has no place for the image; expected {image} in it")
+        return int(places[-1]) + 1
+
+    def _after_image(self, words: torch.Tensor) -> torch.Tensor:
+        return words[self._image_end(words) :]
+
+
+def make(
+    checkpoint: Checkpoint,
+    classes: str | Sequence[str] | None = None,
+    prompt: str | None = None,
+    normalise: Normalise = "none",
+) -> Decoder:
+    """Return a model whose classes are answers that it may write.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    classes : str or sequence of str, optional
+        The answers, as a list or with commas; else those of the dataset. Each follows the prompt
+        as the chat template writes it, mostly after a blank, unless it begins with one itself.
+    prompt : str, optional
+        A prompt with ``{image}`` before ``{text}`` in place of the chat template.
+    normalise : {"none", "length"}
+        Whether an answer's log-probability is divided by its number of tokens.
+    """
+    check_settings(prompt, normalise)
+    return Decoder(checkpoint, answers(classes), prompt, normalise)
+
+
+FAMILY = Family(
+    (
+        "LlavaForConditionalGeneration",
+        "LlavaNextForConditionalGeneration",
+        "Idefics3ForConditionalGeneration",
+        "Gemma3ForConditionalGeneration",
+        "SmolVLMForConditionalGeneration",
+        "Qwen2VLForConditionalGeneration",
+        "Qwen2_5_VLForConditionalGeneration",
+        "Qwen3VLForConditionalGeneration",
+        "InternVLForConditionalGeneration",
+    ),
+    make,
+)

@@ -1,0 +1,49 @@
+"""FLAVA checkpoints, whose head says whether text and image belong together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from emap_core.models.huggingface.checkpoint_model import Matching
+from emap_core.models.huggingface.family import Family
+
+
+class Flava(Matching):
+    """FLAVA: both encoders once, the multimodal one for every pair."""
+
+    def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
+        """Return the projected words, shape (B, length, D), and which are not padding."""
+        words = self._words(texts)
+        read = self.model.flava.text_model(
+            input_ids=words["token_ids"],
+            attention_mask=words["attention_mask"],
+            output_hidden_states=True,
+        )
+        # The multimodal encoder reads what comes before the last layer norm.
+        projected = self.model.flava.text_to_mm_projection(read.hidden_states[-1])
+        return {"words": projected, "attention_mask": words["attention_mask"]}
+
+    def encode_images(self, images: list[Any]) -> torch.Tensor:
+        """Return the projected patches, shape (B, patches, D)."""
+        flava = self.model.flava
+        read = flava.image_model(
+            pixel_values=self._pixels(images)["pixel_values"], output_hidden_states=True
+        )
+        projected: torch.Tensor = flava.image_to_mm_projection(read.hidden_states[-1])
+        return projected
+
+    def score(self, text_states: Any, image_states: torch.Tensor) -> torch.Tensor:
+        """Return the logits of B aligned pairs, shape (B, 1)."""
+        encoder = self.model.flava.multimodal_model
+        mask = text_states["attention_mask"]
+        length = image_states.shape[1] + int(encoder.use_cls_token)
+        read = encoder(
+            torch.cat([image_states, text_states["words"]], 1),
+            attention_mask=torch.cat([mask.new_ones(len(mask), length), mask], 1),
+        )
+        return self._margin(self.model.itm_head(read[0]))
+
+
+FAMILY = Family(("FlavaForPreTraining",), Flava)
