@@ -14,36 +14,51 @@ from emap_core.models.huggingface.checkpoint import Checkpoint
 from emap_core.models.huggingface.families.decoders import Decoder
 
 _IMAGE, _TEXT, _TEXTS = 256, 24, 32
+_ANSWERS = [1, 2, 3]
 
 
 class _Pixels(dict[str, torch.Tensor]):
     """Inputs as a processor returns them."""
 
-    def to(self, device: Any) -> _Pixels:
+    def to(self, device: Any, dtype: Any = None) -> _Pixels:
+        for name, tensor in self.items():
+            kind = dtype if tensor.is_floating_point() else None
+            self[name] = tensor.to(device, kind)
         return self
 
 
 class _Processor:
     """Writes 256 places of an image and then the text, whose words are numbers."""
 
+    chat_template = None
+    image_token = "<image>"
+
     def __init__(self) -> None:
-        self.chat_template = None
-        self.image_token = str(0)
+        from tokenizers import Tokenizer
+        from tokenizers.models import WordLevel
+        from tokenizers.pre_tokenizers import WhitespaceSplit
+        from transformers import PreTrainedTokenizerFast
+
+        words = {self.image_token: 0} | {str(number): number for number in range(1, 511)}
+        tokenizer = Tokenizer(WordLevel({**words, "<other>": 511}, unk_token="<other>"))
+        tokenizer.pre_tokenizer = WhitespaceSplit()
+        self.tokenizer = PreTrainedTokenizerFast(tokenizer_object=tokenizer)
 
     def __call__(self, text: list[str], images: Any, **options: Any) -> _Pixels:
-        words = [int(word) for word in text[0].split() if word.isdigit()]
+        words = self.tokenizer(text[0])["input_ids"]
         read = torch.tensor([[0] * _IMAGE + words[1:]])
         pixels = torch.full((1, 3, 128, 128), float(images[0][0].getpixel((0, 0))[0]) / 255)
         return _Pixels(input_ids=read, attention_mask=torch.ones_like(read), pixel_values=pixels)
 
-    @staticmethod
-    def tokenizer(answer: str, add_special_tokens: bool) -> dict[str, list[int]]:
-        return {"input_ids": [int(answer)]}
 
+def small_llava(width: int = 128, layers: int = 4) -> Decoder:
+    """Return a LLaVA with random weights that answers one of three words.
 
-def decoder() -> str:
-    """Return the table of operations with and without reuse, and how far the logits differ."""
-    from PIL import Image
+    Parameters
+    ----------
+    width, layers : int
+        Of the language model; 2048 and 18 make 0.9 billion parameters.
+    """
     from transformers import (
         CLIPVisionConfig,
         LlamaConfig,
@@ -54,10 +69,10 @@ def decoder() -> str:
     torch.manual_seed(0)
     text = LlamaConfig(
         vocab_size=512,
-        hidden_size=128,
-        intermediate_size=352,
-        num_hidden_layers=4,
-        num_attention_heads=4,
+        hidden_size=width,
+        intermediate_size=width * 11 // 4,
+        num_hidden_layers=layers,
+        num_attention_heads=max(width // 64, 1) if width > 128 else 4,
         max_position_embeddings=1024,
     )
     vision = CLIPVisionConfig(
@@ -70,21 +85,27 @@ def decoder() -> str:
     )
     config = LlavaConfig(text_config=text, vision_config=vision, image_token_index=0)
     model = LlavaForConditionalGeneration(config).eval()
-    processor = _Processor()
-    answers = [1, 2, 3]
     loaded = Checkpoint(
-        Path(), "LlavaForConditionalGeneration", model, processor, "tiny", {}, keeps_dtype=False
+        Path(), "LlavaForConditionalGeneration", model, _Processor(), "tiny", {}, keeps_dtype=True
     )
-    reusing = Decoder(loaded, [str(word) for word in answers], None, "none")
-    texts = [" ".join(map(str, row)) for row in torch.randint(1, 512, (_TEXTS, _TEXT)).tolist()]
+    return Decoder(loaded, [str(word) for word in _ANSWERS], None, "none")
+
+
+def decoder() -> str:
+    """Return the table of operations with and without reuse, and how far the logits differ."""
+    from PIL import Image
+
+    reusing = small_llava()
+    model, processor = reusing.model, _Processor()
+    texts = [" ".join(map(str, row)) for row in torch.randint(1, 511, (_TEXTS, _TEXT)).tolist()]
     image = Image.new("RGB", (128, 128), "red")
 
     with torch.inference_mode(), FlopCounterMode(display=False) as whole:
         plain = torch.cat(
             [
-                model(**processor([f"0 {t}"], [[image]]), logits_to_keep=1)
+                model(**processor([f"<image> {t}"], [[image]]), logits_to_keep=1)
                 .logits[:, -1]
-                .log_softmax(-1)[:, answers]
+                .log_softmax(-1)[:, _ANSWERS]
                 for t in texts
             ]
         )
