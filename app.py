@@ -8,7 +8,7 @@ import streamlit as st
 
 from emap_core.errors import EmapError
 from emap_core.options import speak
-from pages import shared
+from pages import PAGES, page_names, shared
 
 HOUSE = Path(__file__).parent
 
@@ -21,39 +21,26 @@ st.set_page_config(
 )
 st.logo(str(HOUSE / "assets" / "logo.svg"), size="large")
 
-PAGES = {
-    "": [("start", "Start", "home"), ("run", "Run", "play_circle")],
-    "One model": [
-        ("overview", "Overview", "insights"),
-        ("contributions", "Contributions", "scatter_plot"),
-        ("examples", "Examples", "image_search"),
-        ("recombine", "Recombine", "grid_on"),
-        ("modes", "Modes", "linear_scale"),
-    ],
-    "Share": [("compare", "Compare", "stacked_bar_chart"), ("report", "Report", "description")],
-}
-
+sections: dict[str, list[st.Page]] = {}
+for one in PAGES:
+    sections.setdefault(one.section, []).append(
+        st.Page(
+            one.path,
+            title=one.title,
+            icon=f":material/{one.icon}:",
+            url_path=one.name,
+            default=one is PAGES[0],
+        )
+    )
 page = st.navigation(
-    {
-        section: [
-            st.Page(
-                f"pages/{name}.py",
-                title=title,
-                icon=f":material/{icon}:",
-                url_path=name,
-                default=name == "start",
-            )
-            for name, title, icon in pages
-        ]
-        for section, pages in PAGES.items()
-    },
+    sections,
     expanded=True,
     position="hidden" if shared.is_stranger() else "sidebar",
 )
 shared.require_visitor()
 shared.limit_uploads()
 shared.offer_sign_out()
-shared.go_on(page.url_path, {name for pages in PAGES.values() for name, *_ in pages})
+shared.go_on(page.url_path, page_names())
 shared.return_large_blocks()
 try:
     page.run()

@@ -24,18 +24,11 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 HOUSE = Path(__file__).parents[1]
+sys.path.insert(0, str(HOUSE))
+
+from pages import page_names  # noqa: E402 — found once the folder above is on the path
+
 README = ("overview", "contributions", "examples", "modes")
-PAGES = (
-    "start",
-    "run",
-    "overview",
-    "contributions",
-    "examples",
-    "recombine",
-    "modes",
-    "compare",
-    "report",
-)
 MODELS = ("demo:additive", "demo:cross-attention", "demo:concat")
 WIDTHS = (1280, 820)
 
@@ -45,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--all", type=Path, metavar="FOLDER", help="every page, theme and width")
     parser.add_argument("--runs", type=Path, help="a folder of runs to show instead of the demo's")
-    parser.add_argument("--pages", nargs="*", default=PAGES, help="with --all, only these")
+    parser.add_argument("--pages", nargs="*", default=page_names(), help="with --all, only these")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         runs = arguments.runs or Path(temporary) / "runs"

@@ -22,29 +22,27 @@ from benchmarks.models import BilinearGrid, distinct_examples
 from benchmarks.tables import markdown
 from emap_core.datasets.base import Examples
 from emap_core.runs import Run
+from pages import page_names
 
 APP = Path(__file__).parents[1] / "app.py"
 SIDE = 500
 """Unique texts, and unique images."""
 
-PAGES = {
-    "start": "",
+CLICKS = {
     "overview": "smallest.0.02",
-    "contributions": "",
-    "examples": "",
     "recombine": "pair.5,7",
     "modes": "mode.2",
     "compare": "metric.f1_macro",
-    "report": "",
 }
-"""Page to the view that a click on it leads to; where there is none, to another example."""
+"""Page to the view that a click on it leads to; on the others, to another example."""
 
 
 def reruns() -> str:
     """Open every page and click on it, with a run of 10,000 examples and one of 100,000."""
     rows = []
     with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, {"EMAP_RUNS": folder}):
-        for n, pages in ((10_000, tuple(PAGES)), (100_000, ("overview", "contributions"))):
+        every_page = ("start", *page_names(of_a_run=True))
+        for n, pages in ((10_000, every_page), (100_000, ("overview", "contributions"))):
             run = _run(n, Path(folder) / str(n))
             _run(n, Path(folder) / f"{n}-other", n_classes=9)
             rows += [_measured(page, run) for page in pages]
@@ -90,8 +88,8 @@ def _measured(page: str, run: Run) -> tuple[object, ...]:
     sent = sum(sizes)
     times = []
     for i in range(5):
-        if PAGES[page]:
-            app.query_params["view"] = PAGES[page] if i % 2 == 0 else ""
+        if page in CLICKS:
+            app.query_params["view"] = CLICKS[page] if i % 2 == 0 else ""
         app.query_params["example"] = run.ids[i + 1]
         started = time.perf_counter()
         app.run()

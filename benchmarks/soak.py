@@ -24,6 +24,7 @@ from websockets.asyncio.client import ClientConnection, connect
 import emap_core as emap
 from benchmarks.tables import markdown
 from emap_core.runs import Run
+from pages import page_names
 
 HOUSE = Path(__file__).parents[1]
 SESSIONS = 50
@@ -32,7 +33,7 @@ PAUSE = (5.0, 15.0)
 """Seconds that a visitor looks at what a click has brought, evenly spread between these."""
 PATIENCE = 60.0
 MODELS = ("demo:concat", "demo:additive")
-PAGES = ("overview", "contributions", "examples", "recombine", "modes", "compare", "report")
+PAGES = page_names(of_a_run=True)
 
 
 @dataclass

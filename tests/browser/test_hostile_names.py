@@ -12,6 +12,7 @@ from samples import Staged, make_examples
 import emap_core as emap
 from emap_core.presentation.report import write_report
 from emap_core.runs import Run
+from pages import page_names
 from pages.shared.selection import view_key
 
 HTML = "<img src=x onerror=window.hacked=1>"
@@ -19,7 +20,7 @@ MARKDOWN = "**bold** [x](javascript:alert(1)) ![x](https://evil.example/x.png) `
 COMMANDS = "$x^2$ :material/bomb: :bomb: </script><script>window.hacked=1</script>"
 ORDER = "\u202egnp.exe\u2066 \x07"
 CLASSES = (f"{HTML}", "**yes** $x^2$ :material/bomb:", f"[x](javascript:alert(1)) {ORDER}no")
-PAGES = ("overview", "contributions", "examples", "recombine", "modes", "compare", "report")
+PAGES = page_names(of_a_run=True)
 
 RENDERED = """
 () => [...document.querySelectorAll(

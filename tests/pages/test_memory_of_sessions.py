@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from streamlit.runtime.state.session_state import SessionState
 
+from pages import page_names
+
 HOUSE = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(
-    "page", ["overview", "contributions", "examples", "recombine", "modes", "compare", "report"]
-)
+@pytest.mark.parametrize("page", page_names(of_a_run=True))
 def test_what_can_be_clicked_keeps_no_table_for_as_long_as_a_visitor_stays(
     page, open_page, finished_run, tmp_path, monkeypatch
 ):

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
 import pytest
 
-HOUSE = Path(__file__).parents[2]
+from pages import PAGES, page_names
 
 
-@pytest.mark.parametrize("page", sorted(HOUSE.glob("pages/*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("page", [page.path for page in PAGES], ids=page_names())
 def test_no_page_holds_a_string_that_streamlit_would_draw(page):
     first, *others = ast.parse(page.read_text(encoding="utf-8")).body
     assert isinstance(first, ast.Expr)

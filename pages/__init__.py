@@ -1,0 +1,62 @@
+"""The pages, in the order of the navigation: a new one is a file beside this and a line here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the dashboard.
+
+    Attributes
+    ----------
+    name : str
+        Of its file and in its address.
+    title : str
+        In the navigation.
+    icon : str
+        A Material symbol.
+    section : str
+        Of the navigation; pages of one section stand together.
+    folder : Path
+        Where its file is.
+    """
+
+    name: str
+    title: str
+    icon: str
+    section: str = ""
+    folder: Path = FOLDER
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return self.folder / f"{self.name}.py"
+
+    @property
+    def of_a_run(self) -> bool:
+        """Whether it shows a finished run."""
+        return bool(self.section)
+
+
+PAGES = [
+    Page("start", "Start", "home"),
+    Page("run", "Run", "play_circle"),
+    Page("overview", "Overview", "insights", "One model"),
+    Page("contributions", "Contributions", "scatter_plot", "One model"),
+    Page("examples", "Examples", "image_search", "One model"),
+    Page("recombine", "Recombine", "grid_on", "One model"),
+    Page("modes", "Modes", "linear_scale", "One model"),
+    Page("compare", "Compare", "stacked_bar_chart", "Share"),
+    Page("report", "Report", "description", "Share"),
+]
+"""The first one is where visitors arrive."""
+
+
+def page_names(*, of_a_run: bool = False) -> list[str]:
+    """Return the names of the pages, or of those alone that show a finished run."""
+    return [page.name for page in PAGES if page.of_a_run or not of_a_run]
