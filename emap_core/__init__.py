@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from emap_core.errors import EmapError
     from emap_core.inference import Gap
     from emap_core.models import load_model
-    from emap_core.runs import Run
+    from emap_core.runs import Run, load_run
+    from emap_core.runs.changes import delete_run, rename_run
 
 __version__ = "0.1.0"
 
@@ -29,10 +30,13 @@ _HOME = {
     "compute": "emap_core.engine",
     "compute_part": "emap_core.engine",
     "decompose": "emap_core.decomposition",
+    "delete_run": "emap_core.runs.changes",
     "estimate": "emap_core.engine",
     "load_dataset": "emap_core.datasets",
     "load_model": "emap_core.models",
+    "load_run": "emap_core.runs",
     "merge_parts": "emap_core.engine",
+    "rename_run": "emap_core.runs.changes",
 }
 
 __all__ = [
@@ -45,10 +49,13 @@ __all__ = [
     "compute",
     "compute_part",
     "decompose",
+    "delete_run",
     "estimate",
     "load_dataset",
     "load_model",
+    "load_run",
     "merge_parts",
+    "rename_run",
 ]
 
 

@@ -174,6 +174,13 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--metric", help="of the verdict or of --by; the first of the run by default")
     show.set_defaults(command=_show)
 
+    compare = commands.add_parser("compare", help="print several runs side by side")
+    compare.add_argument("runs", nargs="+", metavar="DIR", help="run folders or ids")
+    compare.add_argument(
+        "--form", choices=("text", "markdown", "latex", "csv"), default="text", help="of the table"
+    )
+    compare.set_defaults(command=_compare)
+
     check = commands.add_parser("check", help="compare a run's files with their checksums")
     check.add_argument("run", metavar="DIR", help="run folder or id")
     check.set_defaults(command=_check)
@@ -310,10 +317,10 @@ def _run(arguments: argparse.Namespace) -> None:
     # Computed here, so that no page has to wait for them later.
     run.intervals()
     if shown != "json":
-        _print_run(run)
+        from emap_core.presentation.terminal import summary
+
         # Asked for, so answered at once; what nobody asked for waits until it is looked at.
-        if run.density is not None:
-            _print_asides(run)
+        print(summary(run, with_questions=run.density is not None))
 
 
 def _part(given: str) -> tuple[int, int]:
@@ -325,11 +332,12 @@ def _part(given: str) -> tuple[int, int]:
 
 def _merge(arguments: argparse.Namespace) -> None:
     from emap_core.engine import merge_parts
+    from emap_core.presentation.terminal import summary
     from emap_core.runs.store import location
     from emap_core.runs.target import check_folder_target
 
     check_folder_target(location(arguments.out), "run folder")
-    _print_run(merge_parts(arguments.parts, arguments.out))
+    print(summary(merge_parts(arguments.parts, arguments.out)))
 
 
 def _plan(arguments: argparse.Namespace) -> None:
@@ -344,6 +352,7 @@ def _plan(arguments: argparse.Namespace) -> None:
 
 
 def _show(arguments: argparse.Namespace) -> None:
+    from emap_core.presentation.terminal import groups, summary
     from emap_core.runs import Run
     from emap_core.runs.target import check_file_target
 
@@ -360,23 +369,19 @@ def _show(arguments: argparse.Namespace) -> None:
     elif arguments.csv:
         run.write_examples(Path(arguments.csv))
     elif arguments.by:
-        _print_groups(run, arguments.by, arguments.metric)
+        print(groups(run, arguments.by, arguments.metric))
     else:
-        _print_run(run, arguments.margin, arguments.metric)
-        _print_asides(run, arguments.margin)
+        print(summary(run, arguments.margin, arguments.metric, with_questions=True))
 
 
-def _print_groups(run: Any, by: str, metric: str | None) -> None:
-    from emap_core.figures.visible import visible
-    from emap_core.runs.groups import table_by
+def _compare(arguments: argparse.Namespace) -> None:
+    from emap_core.presentation.comparison import check_comparable, in_form
+    from emap_core.presentation.terminal import comparison
+    from emap_core.runs import Run
 
-    table = table_by(run, by, metric)
-    shown = table.round(3).rename(index=visible).rename_axis(by)
-    print(shown.to_string())
-    print(
-        f"Gap of {metric or run.metrics[0]}; limits and p-values hold for all "
-        f"{len(table):,} groups at once."
-    )
+    runs = [Run.load(run) for run in arguments.runs]
+    check_comparable(runs)
+    print(comparison(runs) if arguments.form == "text" else in_form(runs, arguments.form))
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -406,123 +411,18 @@ def _report(arguments: argparse.Namespace) -> None:
 
 def _figures(arguments: argparse.Namespace) -> None:
     from emap_core.figures.export import picture
-    from emap_core.presentation.charts import run_charts
+    from emap_core.presentation.charts import report_charts
     from emap_core.runs import Run
     from emap_core.runs.store import replacing
     from emap_core.runs.target import check_folder_target
 
     check_folder_target(Path(arguments.out), "folder of figures")
-    for name, draw in run_charts(Run.load(arguments.run)).items():
+    for name, draw in report_charts(Run.load(arguments.run)).items():
         path = Path(arguments.out) / f"{name}.{arguments.form}"
         drawn = picture(draw(), arguments.form)
         with replacing(path) as temporary:
             temporary.write_bytes(drawn)
         print(path)
-
-
-def _print_run(run: Any, smallest_gap: float | None = None, metric: str | None = None) -> None:
-    import pandas as pd
-
-    n = run.manifest
-    verdict = run.verdict(smallest_gap, metric)
-    print("\n".join((verdict.sentence, *verdict.details)))
-    for warning in run.warnings:
-        print(f"Warning: {warning}")
-    print()
-    if run.metrics:
-        table = run.table(intervals=True)
-        shown = {
-            name: [
-                _score(*(row[f"{name}{end}"] for end in ("", "_low", "_high")))
-                for _, row in table.iterrows()
-            ]
-            for name in run.metrics
-        }
-        print(pd.DataFrame(shown, index=table.index.rename(None)).to_string())
-        print(f"95% intervals in brackets, {run.intervals().population}.")
-        print()
-        _print_gaps(run)
-        _print_spread(run)
-    if run.shared_by_all is None:
-        _print_shares(run)
-    for note in run.intervals().notes:
-        print(note)
-    print(
-        f"{n['n_examples']} examples, {n['n_texts']} texts × {n['n_images']} images, "
-        f"{n['n_pairs_evaluated']} pairs evaluated, {n['method']}, {n['space']}"
-        + (f", weights in {n['dtype']}" if n.get("dtype") else "")
-        + f"; {_KEPT[n['keep']]} kept in {run.path}"
-    )
-    _print_origin(run)
-    if run.notes or run.skipped:
-        # With it come all figures, which take a moment to load.
-        from emap_core.figures.visible import visible
-
-        for note in run.notes:
-            print(visible(note))
-    if run.skipped:
-        print(f"{run.skipped_note}:")
-        print("\n".join(f"  {visible(row)}" for row in run.skipped[:_MOST_SKIPPED]))
-        if len(run.skipped) > _MOST_SKIPPED:
-            print(f"  and {len(run.skipped) - _MOST_SKIPPED:,} more, all of them in --json")
-
-
-def _print_asides(run: Any, smallest_gap: float | None = None) -> None:
-    import pandas as pd
-
-    from emap_core.presentation.questions import asides
-
-    for aside in asides(run, smallest_gap):
-        print(f"\n{aside.question}\n{aside.answer}")
-        print(pd.DataFrame(aside.columns).to_string(index=False, justify="left"))
-        print(aside.note)
-
-
-def _print_origin(run: Any) -> None:
-    from emap_core.presentation.labels import made_from
-
-    if run.manifest.get("name"):
-        print(f"Name: {run.manifest['name']}")
-    for what, value in made_from(run.manifest).items():
-        print(f"{what}: {value}")
-
-
-def _score(value: float, low: float, high: float) -> str:
-    if value != value:
-        return "not defined"
-    return f"{value:.3f}" + (f" [{low:.3f}, {high:.3f}]" if low == low and high == high else "")
-
-
-def _print_shares(run: Any) -> None:
-    shares = run.shares.pooled_shares
-    parts = ", ".join(
-        f"{part} {share:.3g}"
-        for part, share in zip(("text", "image", "interaction"), shares, strict=True)
-        if share == share
-    )
-    print(f"Shares of the variance, pooled over classes: {parts or 'none, nothing varies'}")
-    kinds = run.proportions("kind")
-    if kinds:
-        print("Examples: " + ", ".join(f"{kind} {one.value:.1%}" for kind, one in kinds.items()))
-
-
-def _print_gaps(run: Any) -> None:
-    from emap_core.inference import metric
-    from emap_core.inference.digits import bracket, change, p_value
-
-    adjusted = run.adjusted_p_values
-    for name in run.metrics:
-        gap, which = run.gap(name), metric(name)
-        if gap.difference != gap.difference:
-            continue
-        tested = p_value(gap.p_value)
-        if len(run.metrics) > 1 and adjusted[name] == adjusted[name]:
-            tested += f", {p_value(adjusted[name])} for {len(run.metrics)} metrics (Holm)"
-        print(
-            f"Gap in {which.label}: {change(gap.difference, which.unit)} "
-            f"{bracket(gap.low, gap.high, which.unit)}, {gap.population}; {tested}"
-        )
-    print()
 
 
 def _print_preview(found: Any) -> None:
@@ -545,19 +445,8 @@ def _print_preview(found: Any) -> None:
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 
-def _print_spread(run: Any) -> None:
-    found = run.spread
-    for name, deviations in found.deviations.items() if found else ():
-        each = ", ".join(f"{row} {value:.2g}" for row, value in deviations.items())
-        print(f"{name}, standard deviation over {found.n_repeats} {found.of}: {each}")
-
-
 def _print_json(event: dict[str, Any]) -> None:
     print(json.dumps(event), flush=True)
-
-
-_MOST_SKIPPED = 20
-_KEPT = {"grid": "grid", "classes": "grid of some classes", "sums": "sums only"}
 
 
 def _what_is_kept(event: dict[str, Any]) -> str:

@@ -8,10 +8,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from emap_core.errors import EmapError, RunError
 from emap_core.figures import gap_dumbbell, interaction_sizes
-from emap_core.figures.style import bracket, change, measured
-from emap_core.figures.visible import visible_table
 from emap_core.inference import metric
-from emap_core.inference.digits import p_value
+from emap_core.inference.digits import bracket, change, measured, p_value
+from emap_core.inference.scores import in_words, unit_of
 from emap_core.inference.verdict import IN_WORDS
 from emap_core.presentation.comparison import (
     as_latex,
@@ -29,6 +28,7 @@ from emap_core.presentation.comparison import (
 )
 from emap_core.runs import Run
 from emap_core.runs.slices import safe_csv
+from emap_core.visible import visible_table
 from pages import shared
 
 QUESTION = "Which model really uses both sides?"
@@ -258,8 +258,8 @@ def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: 
         return
     if first.space != second.space:
         st.caption(
-            f"Mind the units: {first.space.replace('_', ' ')} in one run, "
-            f"{second.space.replace('_', ' ')} in the other."
+            f"Mind the units: {in_words(first.space)} in one run, "
+            f"{in_words(second.space)} in the other."
         )
     keys = shared.run_key(first), shared.run_key(second)
     table = _differences(keys, first, second)
@@ -271,7 +271,7 @@ def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: 
             table.interaction_size_second.to_numpy(),
             table.id.tolist(),
             names,
-            unit=first.space.replace("_", " "),
+            unit=unit_of(first.space),
             theme=theme,
         ),
         keys[1],

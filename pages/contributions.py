@@ -13,6 +13,7 @@ from emap_core.decomposition.contrasts import (
     prediction_contrast,
 )
 from emap_core.figures import Chart, Theme, contributions, marked, rows_of_points
+from emap_core.inference.scores import one_score
 from emap_core.runs import Run
 from emap_core.runs.slices import ranked
 from pages import shared
@@ -105,8 +106,7 @@ def _choose_contrast(run: Run) -> tuple[Contrast, str]:
         options["margin"] = "margin over the runner-up"
     options["class"] = "one class"
     chosen = shared.choose("What text and image add to", options, "of")
-    names = {"logits": "logit", "log_probabilities": "log probability"}
-    name = names.get(run.space, "probability")
+    name = one_score(run.space)
     if chosen == "true" and truth is not None:
         return label_contrast(d, truth), f"the {name} of the true class"
     if chosen == "margin":

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from emap_core import inference
 from emap_core.decomposition.contrasts import answers_changed
-from emap_core.figures.style import number, percent
-from emap_core.figures.visible import visible
+from emap_core.inference.digits import number, percent
 from emap_core.runs import Run
 from emap_core.runs.slices import ranked
+from emap_core.text import shortened
+from emap_core.visible import visible
 from pages import shared
 from pages.shared.escape import beside
 from pages.shared.example import (
@@ -66,10 +67,10 @@ def _answer(run: Run, example: int) -> str:
     if not run.decides:
         says, without = spoken(run, row.prediction), spoken(run, row.without)
         return f"The model says {says}; without interactions it would say {without}."
-    model = f"The model answers “{_short(row.prediction, 60)}”{_right(row.correct)}"
+    model = f"The model answers “{shortened(row.prediction, 60)}”{_right(row.correct)}"
     if row.flip == "same":
         return f"{model}. Without interactions it would answer the same."
-    other = f"“{_short(row.without, 60)}”{_right(row.correct_without)}"
+    other = f"“{shortened(row.without, 60)}”{_right(row.correct_without)}"
     return f"{model}. Without interactions it would answer {other}."
 
 
@@ -129,17 +130,17 @@ def _show_row(run: Run, row_number: int, position: int, *, chosen: bool) -> None
             gallery(run, [int(row.image_index)], height=44)
         with st.container(gap=None, width="stretch"):
             st.button(
-                shared.plain(_short(row.text, 32)) or "(no text)",
+                shared.plain(shortened(row.text, 32)) or "(no text)",
                 # The row's and not the example's: Streamlit forgets no key of a session.
                 key=f"row-{row_number}",
                 type="tertiary",
                 on_click=shared.select_example,
                 args=(run, position),
-                help=None if len(row.text) <= 32 else shared.plain(_short(row.text, 400)),
+                help=None if len(row.text) <= 32 else shared.plain(shortened(row.text, 400)),
                 wrap=False,
             )
             change = f", without: {row.without}" if row.flip not in (None, "same") else ""
-            st.caption(shared.plain(_short(f"{spoken(run, row.prediction)}{change}", 40)))
+            st.caption(shared.plain(shortened(f"{spoken(run, row.prediction)}{change}", 40)))
 
 
 def _show_example(run: Run, example: int) -> None:
@@ -198,7 +199,7 @@ def _show_what_if(run: Run, example: int) -> None:
         texts, answers, notes = _others(run, "texts", w, u)
         rows = "".join(
             f'<tr><td dir="auto" style="padding:.3rem .75rem .3rem 0;overflow-wrap:anywhere">'
-            f"{shared.escaped(_short(run.texts[t], 140) or '(no text)')}</td>"
+            f"{shared.escaped(shortened(run.texts[t], 140) or '(no text)')}</td>"
             f'<td style="padding:.3rem 0;font-weight:600">{beside(answer, note)}</td>'
             "</tr>"
             for t, answer, note in zip(texts, answers, notes, strict=True)
@@ -243,11 +244,6 @@ def _in_words(run: Run, scores: NDArray[np.float64]) -> tuple[list[str], list[st
     else:
         sure = chances.max(axis=1)
     return [str(name) for name in names], [percent(float(p)) for p in sure]
-
-
-def _short(value: object, width: int) -> str:
-    words = str(value)
-    return words if len(words) <= width else words[: width - 1].rstrip() + "…"
 
 
 _page()

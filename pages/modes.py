@@ -7,9 +7,11 @@ import streamlit as st
 
 from emap_core.decomposition.modes import Modes
 from emap_core.figures import mode_ends, mode_scree
-from emap_core.figures.style import number, percent, signed
+from emap_core.inference.digits import number, percent, signed
+from emap_core.inference.scores import in_words
 from emap_core.runs import Run
 from emap_core.runs.grid import Reading
+from emap_core.text import shortened
 from pages import shared
 from pages.shared.gallery import gallery
 from pages.shared.interactions import (
@@ -82,7 +84,7 @@ def _choose_reading(run: Run) -> Reading:
         return own_reading(run)
     chosen = shared.choose(
         "Read from",
-        {"own": run.space.replace("_", " "), "probabilities": "probabilities"},
+        {"own": in_words(run.space), "probabilities": "probabilities"},
         "read",
         help="Logits of classes that are out of the question still move, and their interactions "
         "count here. Probabilities show only what can change an answer.",
@@ -110,7 +112,7 @@ def _show_ends(run: Run, modes: Modes, k: int, what: str, reading: Reading) -> N
         with column, st.container(border=True, height="stretch"):
             st.markdown(f"##### {name}")
             lines = "".join(
-                f'<li dir="auto">{shared.escaped(_short(run.texts[u]))}</li>' for u in texts
+                f'<li dir="auto">{shared.escaped(shortened(run.texts[u], 80))}</li>' for u in texts
             )
             st.html(
                 '<ul style="margin:0;padding:0;line-height:1.6;list-style-position:inside">'
@@ -127,9 +129,9 @@ def _example_sentence(run: Run, modes: Modes, k: int, what: str, reading: Readin
     raised = modes.interaction(k, int(texts[0]), int(same[0]))
     lowered = modes.interaction(k, int(texts[0]), int(other[0]))
     return (
-        f"In this mode “{_short(run.texts[texts[0]])}” raises {what} by {number(raised)} with the "
-        f"first image of its side, and lowers it by {number(-lowered)} with the first of the "
-        f"other ({unit(run, reading)})."
+        f"In this mode “{shortened(run.texts[texts[0]], 80)}” raises {what} by {number(raised)} "
+        f"with the first image of its side, and lowers it by {number(-lowered)} "
+        f"with the first of the other ({unit(run, reading)})."
     )
 
 
@@ -144,12 +146,8 @@ def _show_examples(run: Run, modes: Modes, k: int, what: str) -> None:
         with column:
             text = run.texts[d.text_index[i]]
             gallery(run, [int(d.image_index[i])], [what], [signed(moved[i])], height=120)
-            shared.text(_short(text))
+            shared.text(shortened(text, 80))
             shared.link("pages/examples.py", "Open it", example=run.ids[i])
-
-
-def _short(text: str, width: int = 80) -> str:
-    return text if len(text) <= width else text[: width - 1].rstrip() + "…"
 
 
 _page()

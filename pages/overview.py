@@ -2,44 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
-from emap_core import inference
-from emap_core.figures import confusion_pair, gap_dumbbell, variance_shares
-from emap_core.figures.style import bracket, measured, percent
-from emap_core.figures.visible import visible, visible_table
-from emap_core.inference import Gap, Intervals, metric
-from emap_core.inference.digits import p_value
-from emap_core.presentation.labels import made_from
-from emap_core.presentation.questions import asides
+from emap_core.figures import Chart, gap_dumbbell
+from emap_core.inference import Gap, metric
+from emap_core.inference.digits import bracket, percent
+from emap_core.presentation.charts import RunFigure, figures_of
+from emap_core.presentation.facts import PROBABILITIES_NOTE, facts
+from emap_core.presentation.questions import further_questions
+from emap_core.presentation.tables import (
+    KIND_WORDS,
+    SPREAD_NOTE,
+    Table,
+    score_notes,
+    score_table,
+    share_sentence,
+    spread_table,
+)
 from emap_core.runs import Run
 from emap_core.runs.groups import gaps_by
+from emap_core.text import capitalised, counted
+from emap_core.visible import visible, visible_table
 from pages import shared
 from pages.shared.example import examples_of
 from pages.shared.glossary import explain
 from pages.shared.sides import sides
 
 QUESTION = "Do interactions matter here?"
-ROWS = {
-    "full": "The model as it is",
-    "emap": "EMAP, as published",
-    "emap_leave_one_out": "EMAP, leave-one-out",
-    "text_only": "Text only",
-    "image_only": "Image only",
-    "constant": "Constant",
-    "linear_text": "Linear, on encoded texts",
-    "linear_image": "Linear, on encoded images",
-    "linear_both": "Linear, on both",
-}
-KIND_WORDS = {
-    "redundant": "text alone and image alone already give the model’s answer",
-    "text-led": "the model’s answer is that of the text alone",
-    "image-led": "the model’s answer is that of the image alone",
-    "synergistic": "neither side alone gives the model’s answer",
-}
 # Beyond this a picture of all their gaps is too tall to read.
 MOST_ANSWERS = 40
 CELL_WORDS = {
@@ -55,30 +45,30 @@ def _page() -> None:
     _go_to_chosen_cell()
     if not run.has_intervals:
         _compute_intervals(run)
-    found = run.intervals()
     verdict = shared.verdict_of(run)
     shared.header(QUESTION, verdict.sentence, run)
     for sentence in (*verdict.details, *run.notes):
         shared.text(sentence)
     if run.warnings:
         st.warning("\n\n".join(map(shared.plain, run.warnings)), icon=":material/warning:")
+    figures = {figure.name: figure for figure in figures_of(run) if figure.on_overview}
     if run.metrics:
         if verdict.smallest_gap is not None:
             _ask_smallest_gap(run, verdict.smallest_gap)
-        if run.shared_by_all is None:
-            _show_gaps(run)
-        _show_table(run, found)
-        _show_asides(run, verdict.smallest_gap)
+        if "gap" in figures:
+            shared.show(_chart(run, figures.pop("gap")), "overview-gap")
+        _show_scores(run, verdict.smallest_gap)
     else:
         shared.empty(
-            "The data has no labels: what the model’s outputs are made of can be seen here, but "
+            "The data has no labels. This page can show what the model’s outputs are made of, but "
             "not what interactions are worth."
         )
-    if run.shared_by_all is None:
-        _show_shares(run, found)
-    _show_decisions(run, found)
+    for figure in figures.values():
+        _SHOWN.get(figure.name, _show_figure)(run, figure)
+    if "decisions" not in figures and run.shared_by_all is None and run.decides:
+        _show_kinds(run)
     _show_answers(run)
-    _show_details(run, found)
+    _show_details(run)
     explain(label="What the words on this page mean")
     shared.next_step(
         "pages/examples.py",
@@ -128,131 +118,57 @@ def _ask_smallest_gap(run: Run, smallest: float) -> None:
         )
 
 
-def _show_gaps(run: Run) -> None:
-    gaps = {_capital(metric(name).label): run.gap(name) for name in run.metrics}
-    if all(gap.full != gap.full for gap in gaps.values()):
-        return
-    chart = shared.drawn("gaps", run, lambda theme: gap_dumbbell(gaps, theme=theme))
-    shared.show(chart, "overview-gaps")
-
-
-def _show_table(run: Run, found: Intervals) -> None:
+def _show_scores(run: Run, smallest_gap: float | None) -> None:
     st.subheader("The model and its baselines", anchor=False)
-    table = run.table(intervals=True)
-    words: dict[str, list[str]] = {" ": [ROWS[row] for row in table.index]}
-    for name in run.metrics:
-        which = metric(name)
-        heading = f"{_capital(which.label)} {'↑' if which.higher_is_better else '↓'}"
-        words[heading] = [
-            _value(*(table.loc[row, f"{name}{end}"] for end in ("", "_low", "_high")), which.unit)
-            for row in table.index
-        ]
-    st.table(words, border="horizontal", hide_index=True)
-    st.caption(
-        shared.plain(
-            f"95% intervals in brackets, {found.population}, N = {run.manifest['n_examples']:,}. "
-            "↑ more is better, ↓ less is better. "
-            + (inference.self_term_note(run.decomposition) if run.shared_by_all is None else "")
-        )
-    )
-    for note in found.notes:
+    _show_table(score_table(run))
+    for note in score_notes(run):
         st.caption(shared.plain(note))
-    _show_spread(run)
+    spread = spread_table(run)
+    if spread is not None:
+        with st.expander("How much sub-samples differ"):
+            _show_table(spread)
+            st.caption(shared.plain(SPREAD_NOTE))
+    for one in further_questions(run, smallest_gap):
+        with st.expander(one.question):
+            shared.text(one.answer)
+            _show_table(one.columns)
+            st.caption(shared.plain(one.note))
 
 
-def _show_asides(run: Run, smallest_gap: float | None) -> None:
-    for aside in asides(run, smallest_gap):
-        with st.expander(aside.question):
-            shared.text(aside.answer)
-            st.table(aside.columns, border="horizontal", hide_index=True)
-            st.caption(shared.plain(aside.note))
+def _show_table(table: Table) -> None:
+    st.table(table, border="horizontal", hide_index=True)
 
 
-def _show_spread(run: Run) -> None:
-    spread = run.spread
-    if spread is None:
-        return
-    deviations = spread.deviations
-    names = ROWS | {"gap": "Gap, EMAP as published", "gap_leave_one_out": "Gap, leave-one-out"}
-    with st.expander(f"How much {spread.of} differ"):
-        st.table(
-            {
-                "Standard deviation": [
-                    words for row, words in names.items() if row in deviations[run.metrics[0]]
-                ]
-            }
-            | {
-                _capital(metric(name).label): [
-                    measured(of_rows[row], metric(name).unit) for row in names if row in of_rows
-                ]
-                for name, of_rows in deviations.items()
-            },
-            border="horizontal",
-            hide_index=True,
-        )
-        st.caption(
-            shared.plain(
-                "Over random sub-samples of the same examples, as papers print it behind ±. It "
-                "is not the error of the average."
-            )
-        )
+def _chart(run: Run, figure: RunFigure) -> Chart:
+    return shared.drawn(figure.name, run, lambda theme: figure.draw(run, theme))
 
 
-def _value(value: float, low: float, high: float, unit: Any) -> str:
-    if value != value:
-        return "not defined"
-    limits = f" {bracket(low, high, unit)}" if low == low and high == high else ""
-    return measured(value, unit) + limits
+def _show_figure(run: Run, figure: RunFigure) -> None:
+    st.subheader(figure.title, anchor=False)
+    shared.show(_chart(run, figure), f"overview-{figure.name}")
 
 
-def _show_shares(run: Run, found: Intervals) -> None:
-    st.subheader("What the outputs are made of", anchor=False)
-    pooled = found.pooled_shares["interaction"]
-    has_limits = pooled.low == pooled.low
-    interval = bracket(pooled.low, pooled.high, "points") if has_limits else ""
-    speaks = f" (95% interval, {found.population})" if has_limits else ""
-    what = {"logits": "logits", "log_probabilities": "log-probabilities"}.get(
-        run.space, "probabilities"
-    )
-    if pooled.value == pooled.value:
-        shared.say(
-            f"Interactions carry {percent(pooled.value)} {interval} of the variance of the {what} "
-            f"over all recombinations{speaks}."
-        )
-    chart = shared.drawn(
-        "shares", run, lambda theme: variance_shares(run.shares, run.classes, theme=theme)
-    )
-    shared.show(chart, "overview-shares")
+def _show_shares(run: Run, figure: RunFigure) -> None:
+    st.subheader(figure.title, anchor=False)
+    if sentence := share_sentence(run):
+        shared.say(sentence)
+    shared.show(_chart(run, figure), "overview-shares")
 
 
-def _show_decisions(run: Run, found: Intervals) -> None:
-    examples = examples_of(run)
-    if examples["flip"].isna().all() or run.shared_by_all is not None:
-        return
-    if not run.metrics or examples["correct"].isna().all():
-        st.subheader("What kinds of examples there are", anchor=False)
-        _show_kinds(run)
-        return
+def _show_decisions(run: Run, figure: RunFigure) -> None:
     left, right = sides("decisions", [1, 1])
     with left:
-        st.subheader("Right and wrong, with and without interactions", anchor=False)
-        _show_cells(run)
+        st.subheader(figure.title, anchor=False)
+        _show_cells(run, _chart(run, figure))
     with right:
-        st.subheader("What kinds of examples there are", anchor=False)
         _show_kinds(run)
 
 
-def _show_cells(run: Run) -> None:
-    examples = examples_of(run)
-    chart = shared.drawn(
-        "cells",
-        run,
-        lambda theme: confusion_pair(
-            examples["correct"].to_numpy(dtype=bool),
-            examples["correct_without"].to_numpy(dtype=bool),
-            theme=theme,
-        ),
-    )
+# Figures that stand among other things here; each other one has a heading alone.
+_SHOWN = {"shares": _show_shares, "decisions": _show_decisions}
+
+
+def _show_cells(run: Run, chart: Chart) -> None:
     key = "overview-cells"
 
     def chosen() -> None:
@@ -278,13 +194,15 @@ def _go_to_chosen_cell() -> None:
 
 
 def _show_kinds(run: Run) -> None:
+    st.subheader("What kinds of examples there are", anchor=False)
     kinds = examples_of(run)["kind"]
     st.caption(shared.plain(f"95% intervals in brackets, {run.intervals().population}."))
     for kind, share in run.proportions("kind").items():
         with st.container(border=True, gap=None):
             _link(
-                f"{_capital(kind)}: {percent(share.value)} "
-                f"{bracket(share.low, share.high, 'points')}, {_count(int((kinds == kind).sum()))}",
+                f"{capitalised(kind)}: {percent(share.value)} "
+                f"{bracket(share.low, share.high, 'points')}, "
+                f"{counted(int((kinds == kind).sum()), 'example')}",
                 kind=kind,
             )
             st.caption(KIND_WORDS[kind])
@@ -330,53 +248,23 @@ def _gaps_by_answer(key: tuple[str, str], name: str, _run: Run) -> dict[str, Gap
     return gaps_by(_run, "label", name)
 
 
-def _show_details(run: Run, found: Intervals) -> None:
-    manifest = run.manifest
+def _show_details(run: Run) -> None:
     with st.expander("How this was computed"):
-        facts = {
-            "Method": manifest["method"],
-            "Projected": run.space.replace("_", "-"),
-            "Task": run.task,
-            "Examples": f"{manifest['n_examples']:,}"
-            + (f"; {run.skipped_note}, see below" if run.skipped else ""),
-            "Different texts": f"{manifest['n_texts']:,}",
-            "Different images": f"{manifest['n_images']:,}",
-            "Pairs evaluated": f"{manifest['n_pairs_evaluated']:,}",
-            "Kept": _kept(run),
-            "Resamples": run.statistics.resamples(found),
-            "Seed": str(found.seed),
-            "Device": str(manifest.get("device", "not known")),
-            "Weights": str(manifest.get("dtype") or "not known"),
-            "Time": shared.duration(manifest["seconds"])
-            if manifest.get("seconds")
-            else "not known",
-            "Computed": str(manifest.get("created", ""))[:16].replace("T", " ") + " UTC",
-            "Run": run.id,
-        } | made_from(manifest)
-        for name in run.metrics:
-            gap = run.gap(name)
-            tested = f"; {p_value(gap.p_value)}" if gap.p_value == gap.p_value else ""
-            adjusted = run.adjusted_p_values[name]
-            if tested and len(run.metrics) > 1 and adjusted == adjusted:
-                tested += f", {p_value(adjusted)} for {len(run.metrics)} metrics (Holm)"
-            facts[f"Gap in {metric(name).label}"] = gap.method + tested
+        told = facts(run)
         st.table(
-            {"what": list(facts), "value": [shared.plain(v) for v in facts.values()]},
+            {"what": list(told), "value": [shared.plain(v) for v in told.values()]},
             border="horizontal",
             hide_index=True,
             hide_header=True,
         )
         if run.skipped:
-            st.caption(f"{run.skipped_note.capitalize()}, with something wrong:")
+            st.caption(f"{run.skipped_note}:")
             st.dataframe(
                 visible_table(pd.DataFrame({"left out": run.skipped})),
                 hide_index=True,
             )
         if run.space != "logits":
-            st.caption(
-                "Projected probabilities can leave the range from 0 to 1; metrics that need "
-                "probabilities clip them to 1e-7 and more, and renormalise."
-            )
+            st.caption(PROBABILITIES_NOTE)
         st.download_button(
             "Table as CSV",
             run.table(intervals=True).to_csv() if run.metrics else "",
@@ -385,21 +273,6 @@ def _show_details(run: Run, found: Intervals) -> None:
             disabled=not run.metrics,
             icon=":material/download:",
         )
-
-
-def _kept(run: Run) -> str:
-    if run.grid is not None:
-        return "the whole grid"
-    n = len(run.kept_classes)
-    return f"the grid of {n:,} of {len(run.classes):,} classes" if n else "sums only"
-
-
-def _count(examples: int) -> str:
-    return "1 example" if examples == 1 else f"{examples:,} examples"
-
-
-def _capital(words: str) -> str:
-    return words[:1].upper() + words[1:]
 
 
 _page()

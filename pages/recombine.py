@@ -15,9 +15,10 @@ from emap_core.decomposition import Decomposition
 from emap_core.decomposition.blocks import Blocks, Window
 from emap_core.errors import EmapError
 from emap_core.figures import column_names, interaction_heatmap, marked_window, waterfall
-from emap_core.figures.style import signed
-from emap_core.figures.visible import visible, visible_table
+from emap_core.inference.digits import signed
 from emap_core.runs import Run
+from emap_core.text import shortened
+from emap_core.visible import visible, visible_table
 from pages import shared
 from pages.shared.interactions import (
     blocks_of,
@@ -86,8 +87,7 @@ def _pair(run: Run) -> tuple[int, int]:
 
 
 def _answer(run: Run, u: int, w: int, c: int, cell: Decomposition) -> str:
-    text = run.texts[u]
-    text = text if len(text) <= 80 else text[:79].rstrip() + "…"
+    text = shortened(run.texts[u], 80)
     names = column_names(run.classes, len(cell.mean))
     asked = bool(((run.decomposition.text_index == u) & (run.decomposition.image_index == w)).any())
     start = "“{}” with image {} ({}): ".format(

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import streamlit as st
 
-from emap_core.figures import Chart, gap_dumbbell, variance_shares
 from emap_core.figures.export import FORMS, HOW_TO_INSTALL, picture
-from emap_core.inference import metric
+from emap_core.presentation.charts import report_charts
 from emap_core.presentation.report import report_html
 from emap_core.runs import Run
 from emap_core.runs.store import zipped
@@ -83,21 +81,18 @@ def _show_figures(run: Run) -> None:
             "can be saved as PNG from the camera at its upper right."
         )
         return
-    figures: dict[str, Callable[[], Chart]] = {}
-    if run.metrics:
-        gaps = {metric(name).label: run.gap(name) for name in run.metrics}
-        figures["gap"] = lambda: gap_dumbbell(gaps)
-    figures["variance shares"] = lambda: variance_shares(run.shares, run.classes)
-    with st.container(horizontal=True):
-        for name, draw in figures.items():
-            for form, media in FORMS.items():
-                st.download_button(
-                    f"{name}, {form.upper()}",
-                    lambda draw=draw, form=form: picture(draw(), form),
-                    f"{run.id}-{name.replace(' ', '-')}.{form}",
-                    media,
-                    on_click="ignore",
-                )
+    charts = report_charts(run)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.selectbox("Figure", list(charts), key="report-figure")
+        for form, media in FORMS.items():
+            st.download_button(
+                form.upper(),
+                lambda draw=charts[name], form=form: picture(draw(), form),
+                f"{run.id}-{name}.{form}",
+                media,
+                icon=":material/download:",
+                on_click="ignore",
+            )
     st.caption("Every figure of the report, from a terminal:")
     st.code(f"python -m emap_core figures {run.id} --out figures --form svg", language="shell")
 

@@ -16,13 +16,15 @@ from emap_core.datasets.preview import Preview, preview_elsewhere
 from emap_core.datasets.upload import KINDS, as_uploaded, receive
 from emap_core.engine.space import SPACES
 from emap_core.errors import EmapError
-from emap_core.figures.visible import visible_table
+from emap_core.inference.scores import in_words
 from emap_core.jobs import Job, Work
 from emap_core.methods.settings import SETTINGS
 from emap_core.models import LOADERS as MODEL_LOADERS
 from emap_core.models.demo_networks import ARCHITECTURES
 from emap_core.options import BOXES, TYPED
 from emap_core.runs.name import LONGEST_NAME
+from emap_core.text import duration, size
+from emap_core.visible import visible_table
 from pages import shared
 
 ANSWERS = {
@@ -285,7 +287,7 @@ def _settings() -> dict[str, Any]:
     space = second.selectbox(
         BOXES["space"],
         SPACES,
-        format_func=lambda name: name.replace("_", " "),
+        format_func=in_words,
         key="run-space",
         help="EMAP of logits and of probabilities differ; logits are the usual choice.",
         **kept,
@@ -409,18 +411,18 @@ def _cost(work: Work, plan: Job | None, started: Job | None) -> None:
         _first_rows(plan.event)
         pairs, time, disk = st.columns(3)
         cost = plan.event
-        size = f"{cost['n_texts']:,} texts × {cost['n_images']:,} images"
-        pairs.metric("Pairs to score", f"{cost['n_pairs']:,}", size, "off", delta_arrow="off")
+        grid = f"{cost['n_texts']:,} texts × {cost['n_images']:,} images"
+        pairs.metric("Pairs to score", f"{cost['n_pairs']:,}", grid, "off", delta_arrow="off")
         time.metric(
             "Time, about",
-            shared.duration(cost["seconds"]),
+            duration(cost["seconds"]),
             f"measured on {cost['device']}",
             "off",
             delta_arrow="off",
         )
         disk.metric(
             "Disk",
-            "little" if cost["keep"] == "sums" else shared.disk(cost["grid_bytes"]),
+            "little" if cost["keep"] == "sums" else size(cost["grid_bytes"]),
             KEPT[cost["keep"]],
             "off",
             delta_arrow="off",

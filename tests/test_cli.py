@@ -175,7 +175,7 @@ def test_columns_of_a_table_are_named_and_bad_rows_left_out(here, capsys):
     assert "'nine'" in said and "--unknown-labels skip leaves such examples out" in said
     assert main([*work, "--skip-bad", "--unknown-labels", "skip", "--out", "run"]) == 0
     said = capsys.readouterr().out
-    assert "1 example has a label that is not a class of the model, left out" in said
+    assert "1 example has a label that is not a class of the model. It was left out." in said
     assert "2 rows were left out:\n  image missing.png in row 5" in said
     assert "\n  row 6 of " in said
     assert main(["show", "run", "--json"]) == 0

@@ -8,7 +8,8 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from emap_core.figures.chart import Chart
-from emap_core.figures.style import LIGHT, Theme, new_figure, percent
+from emap_core.figures.style import LIGHT, Theme, new_figure
+from emap_core.inference.digits import percent
 
 CELLS = ("both_right", "helped", "hurt", "both_wrong")
 """Right with and without; right with them alone; right without them alone; wrong either way."""

@@ -20,13 +20,12 @@ from emap_core.figures.style import (
     Theme,
     in_hover,
     new_figure,
-    number,
     outline,
     pattern,
-    signed,
     signed_scale,
 )
 from emap_core.inference import FLIPS
+from emap_core.inference.digits import number, signed
 
 Array = NDArray[np.float64]
 

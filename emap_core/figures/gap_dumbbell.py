@@ -10,16 +10,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from emap_core.figures.chart import Chart
-from emap_core.figures.style import (
-    LIGHT,
-    Theme,
-    apply_style,
-    bracket,
-    change,
-    measured,
-    words,
-)
+from emap_core.figures.style import LIGHT, Theme, apply_style, words
 from emap_core.inference import Gap, metric
+from emap_core.inference.digits import bracket, change, measured
 
 _ROW = 58
 

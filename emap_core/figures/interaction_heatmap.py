@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from emap_core.decomposition.blocks import Blocks, Window
 from emap_core.figures.chart import Chart
-from emap_core.figures.style import LIGHT, Theme, new_figure, number, signed_scale, words
+from emap_core.figures.style import LIGHT, Theme, new_figure, signed_scale, words
+from emap_core.inference.digits import number
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]

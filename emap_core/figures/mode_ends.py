@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 
 from emap_core.decomposition.modes import Modes
 from emap_core.figures.chart import Chart
-from emap_core.figures.style import LIGHT, Theme, new_figure, outline, signed, words
+from emap_core.figures.style import LIGHT, Theme, new_figure, outline, words
+from emap_core.inference.digits import signed
 
 
 def mode_ends(

@@ -7,15 +7,8 @@ import plotly.graph_objects as go
 
 from emap_core.decomposition.modes import Modes
 from emap_core.figures.chart import Chart
-from emap_core.figures.style import (
-    CONSTANT,
-    INTERACTION,
-    LIGHT,
-    Theme,
-    new_figure,
-    outline,
-    percent,
-)
+from emap_core.figures.style import CONSTANT, INTERACTION, LIGHT, Theme, new_figure, outline
+from emap_core.inference.digits import percent
 
 
 def mode_scree(modes: Modes, *, quantity: str = "the logit", theme: Theme = LIGHT) -> Chart:

@@ -11,37 +11,7 @@ from unicodedata import east_asian_width
 
 import plotly.graph_objects as go
 
-from emap_core.figures.visible import visible
-from emap_core.inference.digits import bracket, change, measured, number, percent, signed
-
-__all__ = [
-    "CONSTANT",
-    "DARK",
-    "FONT",
-    "FONT_SIZE",
-    "IMAGE",
-    "INTERACTION",
-    "LIGHT",
-    "PART_COLOURS",
-    "PART_HATCHES",
-    "TEXT",
-    "Theme",
-    "apply_style",
-    "bracket",
-    "change",
-    "column_names",
-    "in_hover",
-    "measured",
-    "new_figure",
-    "number",
-    "outline",
-    "pattern",
-    "percent",
-    "signed",
-    "signed_scale",
-    "theme_named",
-    "words",
-]
+from emap_core.visible import visible
 
 TEXT = "#0072B2"
 IMAGE = "#E69F00"

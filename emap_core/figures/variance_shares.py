@@ -19,9 +19,9 @@ from emap_core.figures.style import (
     new_figure,
     outline,
     pattern,
-    percent,
     words,
 )
+from emap_core.inference.digits import percent
 
 
 def variance_shares(

@@ -18,12 +18,11 @@ from emap_core.figures.style import (
     Theme,
     column_names,
     new_figure,
-    number,
     outline,
     pattern,
-    signed,
     words,
 )
+from emap_core.inference.digits import number, signed
 
 _BETWEEN = 0.04
 """Of the width, between two panels."""

@@ -17,9 +17,10 @@ from emap_core.inference.metrics import (
     why_undefined,
 )
 from emap_core.inference.names import label_names, prediction_names
+from emap_core.inference.rows import BASELINES, PROJECTIONS, ROWS, Row
 from emap_core.inference.scores import predict, probabilities
 from emap_core.inference.significance import holm
-from emap_core.inference.table import PROJECTIONS, projections, score_table
+from emap_core.inference.table import projections, score_table
 from emap_core.inference.verdict import (
     SHARE_THAT_MATTERS,
     PairError,
@@ -30,10 +31,12 @@ from emap_core.inference.verdict import (
 )
 
 __all__ = [
+    "BASELINES",
     "FLIPS",
     "KINDS",
     "PROJECTIONS",
     "RANKINGS",
+    "ROWS",
     "SHARE_THAT_MATTERS",
     "Gap",
     "GapDifference",
@@ -41,6 +44,7 @@ __all__ = [
     "Intervals",
     "Metric",
     "PairError",
+    "Row",
     "Verdict",
     "cautions",
     "check_use",

@@ -78,11 +78,31 @@ def points(share: float, beside: Sequence[float] = ()) -> str:
     return _telling(100 * share, [100 * line for line in beside], 1, _decimals)
 
 
+def amount(value: float, unit: str) -> str:
+    """Return a difference of two values without a sign for more: ``19.0 points``, ``−0.0123``."""
+    return f"{points(value)} points" if unit == "points" and math.isfinite(value) else number(value)
+
+
+def with_interval(value: float, low: float, high: float, unit: str) -> str:
+    """Return a metric's value with its interval, if it has one: ``84.0% [80.8, 86.8]``."""
+    if not math.isfinite(value):
+        return "not defined"
+    limits = math.isfinite(low) and math.isfinite(high)
+    return measured(value, unit) + (f" {bracket(low, high, unit)}" if limits else "")
+
+
 def p_value(value: float) -> str:
     """Return a p-value with its letter: ``p = 0.012``, ``p < 0.001``."""
     if math.isnan(value):
         return "not tested"
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+    return f"p {p_cell(value)}" if value < 0.001 else f"p = {p_cell(value)}"
+
+
+def p_cell(value: float) -> str:
+    """Return a p-value as it stands in a column of them: ``0.012``, ``< 0.001``, ``–``."""
+    if math.isnan(value):
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _telling(value: float, beside: Sequence[float], digits: int, show: _Form) -> str:

@@ -114,7 +114,7 @@ def f1_weighted(hits: Array, predicted: Array, actual: Array) -> Array:
     f1, _ = _f1_each(hits, predicted, actual)
     total = actual.sum(axis=-1)
     weighted = (f1 * actual).sum(axis=-1)
-    mean = np.divide(weighted, total, out=np.zeros_like(total), where=total > 0)
+    mean = np.divide(weighted, total, out=np.zeros_like(weighted), where=total > 0)
     return np.asarray(mean)
 
 

@@ -30,8 +30,9 @@ from emap_core.inference.metrics import (
 )
 from emap_core.inference.population import N_RESAMPLES, Cluster, Units, population_of
 from emap_core.inference.resampling import Reprojection, reproject
+from emap_core.inference.rows import PROJECTIONS
 from emap_core.inference.scores import Array, Scored, Space, Task
-from emap_core.inference.table import PROJECTIONS, best_constant, projections
+from emap_core.inference.table import best_constant, projections
 
 __all__ = ["Intervals", "intervals"]
 

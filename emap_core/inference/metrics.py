@@ -21,6 +21,7 @@ from emap_core.inference.scores import Array, Scored, Space, Task
 from emap_core.options import option
 
 __all__ = [
+    "METRICS",
     "RANKINGS",
     "Array",
     "Metric",
@@ -104,7 +105,7 @@ def metric(name: str) -> Metric:
     SettingError
         If no metric has this name.
     """
-    found = _METRICS.get(_ALIASES.get(name, name))
+    found = METRICS.get(_ALIASES.get(name, name))
     if found is not None:
         return found
     top = re.fullmatch(r"top_([1-9]\d*)_accuracy", name)
@@ -113,7 +114,7 @@ def metric(name: str) -> Metric:
         return Metric(
             name, f"top-{k} accuracy", ("multiclass",), of_examples=partial(formulas.within_top, k)
         )
-    known = ", ".join([*_METRICS, "top_K_accuracy"])
+    known = ", ".join([*METRICS, "top_K_accuracy"])
     raise SettingError(f"metric is {name!r}; expected one of {known}")
 
 
@@ -313,7 +314,7 @@ def check_use(which: Metric | str, task: Task, n_classes: int | None = None) -> 
         raise SettingError(
             f"metric {chosen.name!r} is for {' and '.join(chosen.tasks)} tasks, and this one is "
             f"{task}; choose one of "
-            + ", ".join(m.name for m in _METRICS.values() if task in m.tasks)
+            + ", ".join(m.name for m in METRICS.values() if task in m.tasks)
         )
     top = re.fullmatch(r"top_(\d+)_accuracy", chosen.name)
     if top and n_classes is not None and int(top[1]) >= n_classes:
@@ -378,7 +379,7 @@ def _counted(classes: Array, weights: Array | None, n_classes: int) -> Array:
     return counts.reshape(n_resamples, n_classes).astype(np.float64)
 
 
-_METRICS = {
+METRICS = {
     m.name: m
     for m in (
         Metric("accuracy", "accuracy", _EXCLUSIVE, of_examples=formulas.right),
@@ -488,6 +489,7 @@ _METRICS = {
         ),
     )
 }
+"""Metrics by name; a new one is its formula and an entry here."""
 
 _ALIASES = {
     "brier_score_loss": "brier_score",

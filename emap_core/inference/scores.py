@@ -22,6 +22,27 @@ Space = Literal["logits", "log_probabilities", "probabilities"]
 
 SMALLEST_PROBABILITY = 1e-7
 
+_SPACES: dict[Space, tuple[str, str, str]] = {
+    "logits": ("logits", "logit", "logits"),
+    "log_probabilities": ("log-probabilities", "log-probability", "nats"),
+    "probabilities": ("probabilities", "probability", "probability"),
+}
+
+
+def in_words(space: Space) -> str:
+    """Return what the scores of a space are, in words: ``log-probabilities``."""
+    return _SPACES[space][0]
+
+
+def one_score(space: Space) -> str:
+    """Return what a single score of a space is: ``logit``, ``log-probability``."""
+    return _SPACES[space][1]
+
+
+def unit_of(space: Space) -> str:
+    """Return the unit of a space, for axes: ``logits``, ``nats``, ``probability``."""
+    return _SPACES[space][2]
+
 
 def probabilities(scores: ArrayLike, task: Task, space: Space = "logits") -> Array:
     """Return projected scores of shape (..., C) as probabilities of the same shape.

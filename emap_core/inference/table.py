@@ -10,10 +10,8 @@ from numpy.typing import ArrayLike
 
 from emap_core.decomposition import Decomposition
 from emap_core.inference.metrics import default_metrics, evaluate
+from emap_core.inference.rows import PROJECTIONS
 from emap_core.inference.scores import SMALLEST_PROBABILITY, Array, Space, Task
-
-PROJECTIONS = ("full", "emap", "emap_leave_one_out", "text_only", "image_only", "constant")
-"""Rows of the table, from the whole model down to no input at all."""
 
 
 def projections(

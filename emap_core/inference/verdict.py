@@ -12,10 +12,12 @@ import scipy
 
 from emap_core.decomposition import Decomposition
 from emap_core.errors import SettingError
-from emap_core.inference.digits import bracket, limit, measured, number, p_value, whole
+from emap_core.inference.digits import amount, bracket, limit, measured, number, p_value, whole
 from emap_core.inference.gap import Gap
 from emap_core.inference.metrics import Metric, metric
-from emap_core.inference.scores import Space
+from emap_core.inference.rows import ROWS
+from emap_core.inference.scores import Space, in_words
+from emap_core.text import capitalised
 
 Kind = Literal[
     "relies",
@@ -50,16 +52,6 @@ _POWER = 0.8
 _TAIL = 0.975
 _Z = NormalDist().inv_cdf(_TAIL)
 _ZP = NormalDist().inv_cdf(_POWER)
-
-_OTHER_FITS = {
-    "text_only": "the model’s text side alone",
-    "image_only": "the model’s image side alone",
-    "linear_text": "a linear model of the encoded texts",
-    "linear_image": "a linear model of the encoded images",
-    "linear_both": "a linear model of both encoded sides",
-    "weighted_0.5": "an additive fit in which unlikely pairs count less",
-    "weighted_1": "an additive fit to where the data lies",
-}
 
 
 @dataclass(frozen=True)
@@ -239,7 +231,7 @@ def verdict(
         )
     if not isfinite(gap.difference):
         reason = why_undefined or "too little is left to compute it from"
-        return said("undefined", f"{_capital(which.label)} is undefined here: {reason}.")
+        return said("undefined", f"{capitalised(which.label)} is undefined here: {reason}.")
     about = (
         *_other_fits(gap, which, smallest, given),
         *_disagreement(interaction_share, decisions_changed, gap.n_examples, space),
@@ -292,10 +284,10 @@ class _Shown:
         gap, which = self._gap, self._which
         verb = "falls" if gap.projected < gap.full else "rises"
         low, high = (gap.low, gap.high) if gap.difference >= 0 else (-gap.high, -gap.low)
-        amount = f"{_amount(abs(gap.difference), which)} "
         return (
             f"without them {which.label} {verb} from {measured(gap.full, which.unit)} to "
-            f"{measured(gap.projected, which.unit)}, by {amount}"
+            f"{measured(gap.projected, which.unit)}, by "
+            f"{amount(abs(gap.difference), which.unit)} "
             f"{bracket(low, high, which.unit, self._lines)}"
         )
 
@@ -305,8 +297,8 @@ class _Shown:
         limits = bracket(gap.low, gap.high, which.unit, self._lines)
         return (
             f"No meaningful use of interactions: {which.label} changes by "
-            f"{_amount(gap.difference, which)} {limits}. An additive approximation of this model "
-            f"performs as well, to within {whole(self._smallest, which.unit)}."
+            f"{amount(gap.difference, which.unit)} {limits}. An additive approximation of this "
+            f"model performs as well, to within {whole(self._smallest, which.unit)}."
         )
 
     @property
@@ -328,8 +320,9 @@ class _Shown:
         gap, which = self._gap, self._which
         limits = bracket(gap.low, gap.high, which.unit, self._lines)
         return (
-            f"No gain that would matter: {which.label} changes by {_amount(gap.difference, which)} "
-            f"{limits}; a gain of {whole(self._smallest, which.unit)} is excluded."
+            f"No gain that would matter: {which.label} changes by "
+            f"{amount(gap.difference, which.unit)} {limits}; a gain of "
+            f"{whole(self._smallest, which.unit)} is excluded."
         )
 
     @property
@@ -428,7 +421,7 @@ def _of_variance(share: float | None, space: Space) -> Verdict:
         )
     return Verdict(
         "variance",
-        f"Interactions carry {_percent(share)} of the variance of the {_words(space)}; without "
+        f"Interactions carry {_percent(share)} of the variance of the {in_words(space)}; without "
         "labels nothing can be said about performance.",
     )
 
@@ -444,7 +437,7 @@ def _disagreement(
         return ()
     link, few = ("yet", "") if share > decided else ("and yet", "only ")
     return (
-        f"Interactions carry {few}{_percent(share)} of the variance of the {_words(space)}, "
+        f"Interactions carry {few}{_percent(share)} of the variance of the {in_words(space)}, "
         f"{link} change {changed:,} {'decision' if changed == 1 else 'decisions'} "
         f"in {n_examples:,}.",
     )
@@ -507,7 +500,7 @@ def _other_fits(
     constant = known.get("constant")
     if constant is not None and sign * (gap.projected - constant) <= 0:
         found.append(_no_better_than_constant(gap, which, smallest, constant))
-    rows = [row for row in _OTHER_FITS if row in known]
+    rows = [name for name, row in ROWS.items() if row.phrase and name in known]
     best = max(rows, key=lambda row: sign * known[row], default=None)
     if best is None or sign * (known[best] - gap.projected) < smallest:
         return tuple(found)
@@ -516,12 +509,12 @@ def _other_fits(
         return tuple(found)
     left = sign * (gap.full - known[best])
     needs = (
-        f"interactions are needed for about {_amount(left, which)} of the gap, and not more"
+        f"interactions are needed for about {amount(left, which.unit)} of the gap, and not more"
         if left > 0
         else "the model itself does no better, so that nothing here needs interactions"
     )
     found.append(
-        f"Another rule without interactions does better than the projection: {_OTHER_FITS[best]} "
+        f"Another rule without interactions does better than the projection: {ROWS[best].phrase} "
         f"reaches {measured(known[best], which.unit)}, and {needs}."
     )
     return tuple(found)
@@ -544,8 +537,8 @@ def _no_better_than_constant(gap: Gap, which: Metric, smallest: float, constant:
     return (
         f"The projection, {measured(gap.projected, which.unit)}, does worse than the best "
         f"constant, {shown}, which needs no interactions either: interactions are needed for about "
-        f"{_amount(left, which)} of the gap, and the rest shows that the projection is fitted to "
-        "pairs that the data does not have."
+        f"{amount(left, which.unit)} of the gap, and the rest shows that the projection is fitted "
+        "to pairs that the data does not have."
     )
 
 
@@ -568,11 +561,7 @@ def _measured(gap: Gap, which: Metric, smallest: float, constant: float | None) 
 
 def _of(value: float, which: Metric) -> str:
     """Return a difference with what it is of, where that would not be clear: accuracy is."""
-    return _amount(value, which) + ("" if which.name == "accuracy" else f" of {which.label}")
-
-
-def _amount(value: float, which: Metric) -> str:
-    return f"{limit(value, which.unit)} points" if which.unit == "points" else number(value)
+    return amount(value, which.unit) + ("" if which.name == "accuracy" else f" of {which.label}")
 
 
 def _at(value: float, which: Metric, lines: tuple[float, ...]) -> str:
@@ -582,11 +571,3 @@ def _at(value: float, which: Metric, lines: tuple[float, ...]) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f}%" if share >= 0.1 else f"{number(100 * share)}%"
-
-
-def _words(space: Space) -> str:
-    return space.replace("_", "-")
-
-
-def _capital(label: str) -> str:
-    return label[:1].upper() + label[1:]

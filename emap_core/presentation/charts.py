@@ -1,15 +1,24 @@
-"""The figures of a run, as its report and its exports show them."""
+"""The figures of a run: which there are, when a run has them, and how each is drawn.
+
+A new figure is a file in `emap_core/figures/` and an entry of `FIGURES`. Overview, report, the
+command ``figures`` and `Run.figure` all read that list.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from emap_core.decomposition.modes import Modes, interaction_modes
+from emap_core.errors import SettingError
 from emap_core.figures import (
     LIGHT,
     Chart,
@@ -24,37 +33,101 @@ from emap_core.figures import (
     waterfall,
 )
 from emap_core.inference import metric
+from emap_core.inference.scores import Space, one_score, unit_of
 from emap_core.runs import Run
 from emap_core.runs.slices import correct_without, prediction_without
+from emap_core.text import capitalised
 
 MOST_POINTS = 10_000
 EXAMPLES = 6
-_UNITS = {"logits": "logits", "log_probabilities": "nats", "probabilities": "probability"}
-_KINDS = {"logits": "the logit", "log_probabilities": "the log probability"}
+
+Choice = Mapping[str, Any]
+_MODES: WeakKeyDictionary[Run, dict[int, Modes]] = WeakKeyDictionary()
 
 
-def run_charts(run: Run, theme: Theme = LIGHT) -> dict[str, Callable[[], Chart]]:
-    """Return what draws each figure of a run's report, by a name that can be a file's."""
-    charts: dict[str, Callable[[], Chart]] = {}
-    if run.metrics and run.shared_by_all is None:
-        charts["gap"] = lambda: gap_chart(run, theme)
-    if run.labels is not None and run.decides and run.shared_by_all is None:
-        charts["decisions"] = lambda: decisions_chart(run, theme)
-    if run.shared_by_all is None:
-        charts["shares"] = lambda: shares_chart(run, theme)
-    charts["contributions"] = lambda: contributions_chart(run, theme)
-    modes = main_modes(run)
-    if modes is not None:
-        charts["modes"] = lambda: scree_chart(run, modes, theme)
-        charts["mode-1"] = lambda: mode_ends(modes, 0, run.texts, theme=theme)
-    for place, i in enumerate(telling_examples(run).index, start=1):
-        charts[f"example-{place}"] = partial(example_chart, run, int(i), theme)
-    return charts
+@dataclass(frozen=True)
+class RunFigure:
+    """A figure that runs can have.
+
+    Attributes
+    ----------
+    name : str
+        As `Run.figure` and the command line call it.
+    title : str
+        The heading above it.
+    draw : callable
+        Run, theme and choices by keyword to chart.
+    had_by : callable
+        Whether a run has it.
+    on_overview : bool
+        Whether the overview shows it; if not, a page of its own does.
+    in_report : callable
+        Run to the choices that its report shows, each by the name of its file; by default the
+        figure once, without any choice.
+    """
+
+    name: str
+    title: str
+    draw: Callable[..., Chart]
+    had_by: Callable[[Run], bool] = lambda run: True
+    on_overview: bool = True
+    in_report: Callable[[Run], Mapping[str, Choice]] | None = None
+
+    def choices(self, run: Run) -> Mapping[str, Choice]:
+        """Return the choices that a run's report shows, by the name of a file."""
+        return {self.name: {}} if self.in_report is None else self.in_report(run)
+
+
+def figures_of(run: Run) -> list[RunFigure]:
+    """Return the figures that a run has, in their order."""
+    return [figure for figure in FIGURES if figure.had_by(run)]
+
+
+def run_figure(run: Run, name: str, theme: Theme = LIGHT, **choice: Any) -> Chart:
+    """Draw one of a run's figures.
+
+    Parameters
+    ----------
+    run : Run
+    name : str
+        Of one of `FIGURES`.
+    theme : Theme
+    **choice
+        What the figure lets one choose: ``class_name`` of contributions and modes, ``mode`` of
+        mode ends, ``example`` (an id) of the waterfall.
+
+    Raises
+    ------
+    SettingError
+        If the run has no such figure, or there is no such choice.
+    """
+    figure = {one.name: one for one in FIGURES}.get(name)
+    had = ", ".join(one.name for one in figures_of(run))
+    if figure is None:
+        raise SettingError(f"figure is {name!r}; choose one of {had}")
+    if not figure.had_by(run):
+        raise SettingError(f"run {run.id!r} has no figure {name!r}; choose one of {had}")
+    allowed = list(inspect.signature(figure.draw).parameters)[2:]
+    for given in choice:
+        if given not in allowed:
+            known = f"choose one of {', '.join(allowed)}" if allowed else "leave it out"
+            raise SettingError(f"figure {name!r} has no choice {given!r}; {known}")
+    return figure.draw(run, theme, **choice)
+
+
+def report_charts(run: Run, theme: Theme = LIGHT) -> dict[str, Callable[[], Chart]]:
+    """Return what draws each figure of a run's report, by the name of a file."""
+    return {
+        file: partial(figure.draw, run, theme, **choice)
+        for figure in figures_of(run)
+        for file, choice in figure.choices(run).items()
+    }
 
 
 def gap_chart(run: Run, theme: Theme = LIGHT) -> Chart:
     """Draw the gap of each metric of a labelled run."""
-    return gap_dumbbell({metric(name).label: run.gap(name) for name in run.metrics}, theme=theme)
+    gaps = {capitalised(metric(name).label): run.gap(name) for name in run.metrics}
+    return gap_dumbbell(gaps, theme=theme)
 
 
 def decisions_chart(run: Run, theme: Theme = LIGHT) -> Chart:
@@ -68,9 +141,9 @@ def shares_chart(run: Run, theme: Theme = LIGHT) -> Chart:
     return variance_shares(run.shares, run.classes, theme=theme)
 
 
-def contributions_chart(run: Run, theme: Theme = LIGHT) -> Chart:
-    """Draw both sides' contributions to the class with the most interaction."""
-    c, rows = main_class(run), sampled_rows(run)
+def contributions_chart(run: Run, theme: Theme = LIGHT, class_name: str | None = None) -> Chart:
+    """Draw what text and image add to a class, by default that with the most interaction."""
+    c, rows = main_class(run) if class_name is None else column(run, class_name), sampled_rows(run)
     d = run.shares
     return contributions(
         d.text_effect[rows, c],
@@ -79,23 +152,53 @@ def contributions_chart(run: Run, theme: Theme = LIGHT) -> Chart:
         run.examples().flip.to_numpy()[rows] if run.decides else None,
         [run.ids[row] for row in rows],
         quantity=quantity(run, c),
-        unit=_UNITS[run.space],
+        unit=unit_of(run.space),
         theme=theme,
     )
 
 
-def scree_chart(run: Run, modes: Modes, theme: Theme = LIGHT) -> Chart:
-    """Draw how much of the interaction each of the `main_modes` explains."""
-    return mode_scree(modes, quantity=quantity(run, mode_class(run)), theme=theme)
+def modes_chart(run: Run, theme: Theme = LIGHT, class_name: str | None = None) -> Chart:
+    """Draw how much of the interaction in a class each mode explains; see `mode_class`."""
+    c = mode_class(run) if class_name is None else column(run, class_name)
+    return mode_scree(class_modes(run, c), quantity=quantity(run, c), theme=theme)
 
 
-def example_chart(run: Run, i: int, theme: Theme = LIGHT) -> Chart:
-    """Draw how the prediction of the example at position `i` builds up."""
+def mode_ends_chart(
+    run: Run, theme: Theme = LIGHT, mode: int = 1, class_name: str | None = None
+) -> Chart:
+    """Draw the texts at both ends of a mode, counted from 1, of a class; see `mode_class`."""
+    modes = class_modes(run, mode_class(run) if class_name is None else column(run, class_name))
+    if not 1 <= mode <= len(modes):
+        raise SettingError(f"mode is {mode}; choose one of 1 to {len(modes)}")
+    return mode_ends(modes, mode - 1, run.texts, theme=theme)
+
+
+def waterfall_chart(run: Run, theme: Theme = LIGHT, example: str | None = None) -> Chart:
+    """Draw how the prediction of an example builds up; by default of the most telling one."""
+    if example is None:
+        i = int(telling_examples(run).index[0])
+    elif str(example) in run.ids:
+        i = run.ids.index(str(example))
+    else:
+        raise SettingError(f"example is {example!r}; choose one of the run's ids")
     truth = run.true_classes
     true = int(truth[i]) if truth is not None and truth[i] >= 0 and run.softmax else None
     return waterfall(
-        run.shares, i, run.classes, true_class=true, unit=_UNITS[run.space], theme=theme
+        run.shares, i, run.classes, true_class=true, unit=unit_of(run.space), theme=theme
     )
+
+
+def column(run: Run, class_name: str) -> int:
+    """Return the column of a class.
+
+    Raises
+    ------
+    SettingError
+        If the run has no such class.
+    """
+    if class_name not in run.classes[: len(run.shares.mean)]:
+        raise SettingError(f"class_name is {class_name!r}; choose one of {', '.join(run.classes)}")
+    return run.classes.index(class_name)
 
 
 def main_class(run: Run) -> int:
@@ -108,16 +211,25 @@ def mode_class(run: Run) -> int:
     return int(max(run.kept_classes, key=run.shares.sums_of_squares[2].__getitem__))
 
 
-def main_modes(run: Run) -> Modes | None:
-    """Return the interaction modes of the `mode_class`; None where there are none."""
-    if not run.kept_classes:
-        return None
-    c, d = mode_class(run), run.shares
-    cells = run.class_grid(c, "centred" if run.softmax else "logits")
-    modes = interaction_modes(
-        cells, d.text_share, d.image_share, overwrite=True, noise=float(d.noise[c])
-    )
-    return modes if len(modes) else None
+def class_modes(run: Run, c: int) -> Modes:
+    """Return the interaction modes of a class, which are found once.
+
+    Raises
+    ------
+    SettingError
+        If the grid of this class was not kept.
+    """
+    found = _MODES.setdefault(run, {})
+    if c not in found:
+        if c not in run.kept_classes:
+            name = run.classes[c]
+            raise SettingError(f"the grid of class {name!r} was not kept; choose another class")
+        d = run.shares
+        cells = run.class_grid(c, "centred" if run.softmax else "logits")
+        found[c] = interaction_modes(
+            cells, d.text_share, d.image_share, overwrite=True, noise=float(d.noise[c])
+        )
+    return found[c]
 
 
 def telling_examples(run: Run) -> pd.DataFrame:
@@ -143,7 +255,66 @@ def sampled_rows(run: Run) -> NDArray[np.intp]:
     return np.sort(np.random.default_rng(0).choice(rows, MOST_POINTS, replace=False))
 
 
-def quantity(run: Run, c: int) -> str:
-    """Return what the column `c` holds, in words: the logit of a class, say."""
+def quantity(run: Run, c: int, space: Space | None = None) -> str:
+    """Return what the column `c` holds, in words: ``the logit of circle``, say.
+
+    In the space of the run, unless it is read in another one.
+    """
     names = column_names(run.classes, len(run.shares.mean))
-    return f"{_KINDS.get(run.space, 'the probability')} of {names[c]}"
+    return f"the {one_score(space or run.space)} of {names[c]}"
+
+
+def _has_gaps(run: Run) -> bool:
+    return bool(run.metrics) and run.shared_by_all is None
+
+
+def _can_be_recombined(run: Run) -> bool:
+    return run.shared_by_all is None
+
+
+def _has_decisions(run: Run) -> bool:
+    return run.labels is not None and run.decides and run.shared_by_all is None
+
+
+def _has_modes(run: Run) -> bool:
+    return bool(run.kept_classes) and len(class_modes(run, mode_class(run))) > 0
+
+
+def _telling(run: Run) -> dict[str, Choice]:
+    places = enumerate(telling_examples(run).id, start=1)
+    return {f"example-{place}": {"example": name} for place, name in places}
+
+
+FIGURES = [
+    RunFigure("gap", "What interactions are worth", gap_chart, _has_gaps),
+    RunFigure("shares", "What the outputs are made of", shares_chart, _can_be_recombined),
+    RunFigure(
+        "decisions",
+        "Right and wrong, with and without interactions",
+        decisions_chart,
+        _has_decisions,
+    ),
+    RunFigure(
+        "contributions",
+        "Which side carries the predictions",
+        contributions_chart,
+        on_overview=False,
+    ),
+    RunFigure("modes", "What interacts with what", modes_chart, _has_modes, on_overview=False),
+    RunFigure(
+        "mode-ends",
+        "The texts at both ends of a mode",
+        mode_ends_chart,
+        _has_modes,
+        on_overview=False,
+        in_report=lambda run: {"mode-1": {"mode": 1}},
+    ),
+    RunFigure(
+        "waterfall",
+        "How a prediction builds up",
+        waterfall_chart,
+        on_overview=False,
+        in_report=_telling,
+    ),
+]
+"""The figures that runs can have, in the order of the report."""

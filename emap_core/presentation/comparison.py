@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from emap_core.errors import RunError, SettingError
-from emap_core.figures.style import bracket, change, measured
 from emap_core.inference import Gap, GapDifference, gap_difference, holm, metric, paired_difference
+from emap_core.inference.digits import bracket, change, measured, p_cell
 from emap_core.inference.gap import Projection
 from emap_core.inference.kinds import variance_of_mean
 from emap_core.inference.population import population_of
@@ -22,6 +22,9 @@ from emap_core.inference.scores import Array, Scored
 from emap_core.inference.seeds import SeedsGap, seeds_gap
 from emap_core.presentation.labels import run_labels
 from emap_core.runs import Run
+from emap_core.runs.slices import safe_csv
+
+Form = Literal["markdown", "latex", "csv"]
 
 
 def shared_metrics(runs: Sequence[Run]) -> list[str]:
@@ -43,6 +46,20 @@ def same_data(runs: Sequence[Run]) -> bool:
     return len({run.manifest["fingerprints"]["data"] for run in runs}) == 1 and all(
         run.ids == runs[0].ids for run in runs
     )
+
+
+def check_comparable(runs: Sequence[Run]) -> None:
+    """Raise where runs have nothing by which they can be compared.
+
+    Raises
+    ------
+    SettingError
+        If there are fewer than two, or they have no metric in common.
+    """
+    if len(runs) < 2:
+        raise SettingError(f"{len(runs)} run is given; name at least two")
+    if not shared_metrics(runs):
+        raise SettingError("these runs have no metric in common; name labelled runs of one task")
 
 
 def comparison_table(
@@ -196,8 +213,17 @@ def readable_table(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
                     table[f"{name}_gap_low_all"], table[f"{name}_gap_high_all"], strict=True
                 )
             ]
-        shown[f"{label}, p"] = [_p_value(p) for p in table[f"{name}_p_value"]]
+        shown[f"{label}, p"] = [p_cell(p) for p in table[f"{name}_p_value"]]
     return shown
+
+
+def in_form(runs: Sequence[Run], form: Form) -> str:
+    """Return the comparison of runs for a paper or a program: markdown, latex or csv."""
+    table = comparison_table(runs)
+    if form == "csv":
+        return safe_csv(table)
+    shown = readable_table(table, run_names(runs))
+    return as_markdown(shown) if form == "markdown" else as_latex(shown)
 
 
 def as_markdown(shown: pd.DataFrame) -> str:
@@ -340,7 +366,7 @@ def readable_differences(table: pd.DataFrame, names: dict[str, str], name: str) 
                 change(value, unit) + (f" {bracket(low, high, unit)}" if low == low else "")
                 for value, low, high in zip(table.difference, table.low, table.high, strict=True)
             ],
-            "p": [_p_value(p) for p in table.p_value],
+            "p": [p_cell(p) for p in table.p_value],
         }
     )
 
@@ -381,12 +407,6 @@ def _common_labels(first: Run, second: Run) -> NDArray[Any]:
             "the same classes and space"
         )
     return first.labels
-
-
-def _p_value(value: float) -> str:
-    if np.isnan(value):
-        return "–"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 _LATEX = {

@@ -62,10 +62,17 @@ def made_from(manifest: Json) -> dict[str, str]:
     for key, value in ((made.get("model") or {}).get("description") or {}).items():
         if value is not None:
             found[f"Model, {key.replace('_', ' ')}"] = str(value)
+    if types := _types(manifest):
+        found["Number types"] = types
     code = made.get("code") or {}
     if code:
         found["EMAP Lens"] = f"{code.get('version')} ({code.get('source')})"
     return found
+
+
+def _types(manifest: Json) -> str:
+    told = (("weights", "dtype"), ("computed in", "computed_dtype"), ("outputs", "output_dtype"))
+    return ", ".join(f"{words} {manifest[key]}" for words, key in told if manifest.get(key))
 
 
 def _in_words(one: Json) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from emap_core.inference import Gap, Metric, metric, verdict
-from emap_core.inference.digits import bracket, measured, number, percent, points
+from emap_core.inference.digits import amount, bracket, measured, percent
 from emap_core.inference.unlikely_pairs import UnlikelyPairs
 from emap_core.inference.verdict import IN_WORDS
 from emap_core.runs import Run
+from emap_core.text import capitalised
 
 _COUNT = {0.0: "like all others", 0.5: "less", 1.0: "as little as they occur"}
 # Where the density ratio is 1 for all pairs, but for rounding.
@@ -19,7 +20,7 @@ _ALL_ALIKE = 1.0 - 1e-6
 
 
 @dataclass(frozen=True)
-class Aside:
+class Question:
     """A question with its answer.
 
     Attributes
@@ -36,7 +37,7 @@ class Aside:
     note: str
 
 
-def asides(run: Run, smallest_gap: float | None = None) -> list[Aside]:
+def further_questions(run: Run, smallest_gap: float | None = None) -> list[Question]:
     """Return what a run can answer beside its table, computed on first use.
 
     Parameters
@@ -52,7 +53,7 @@ def asides(run: Run, smallest_gap: float | None = None) -> list[Aside]:
     return [*found, *([_of_scale(run)] if run.calibrated_gaps else [])]
 
 
-def _of_unlikely_pairs(run: Run, found: UnlikelyPairs, smallest_gap: float | None) -> Aside:
+def _of_unlikely_pairs(run: Run, found: UnlikelyPairs, smallest_gap: float | None) -> Question:
     first = run.metrics[0]
     columns = {
         "Unlikely pairs count": [_COUNT[row.power] for row in found.rows],
@@ -60,7 +61,7 @@ def _of_unlikely_pairs(run: Run, found: UnlikelyPairs, smallest_gap: float | Non
     }
     for name in run.metrics:
         which = metric(name)
-        columns[f"{_capital(which.label)} without interactions"] = [
+        columns[f"{capitalised(which.label)} without interactions"] = [
             f"{measured(row.gaps[name].projected, which.unit)}; gap {_gap(row.gaps[name], which)}"
             for row in found.rows
         ]
@@ -70,7 +71,7 @@ def _of_unlikely_pairs(run: Run, found: UnlikelyPairs, smallest_gap: float | Non
             f"as the model’s encodings tell (AUC {found.auc:.3f}, where 0.5 tells no pair from "
             "another)"
         )
-    return Aside(
+    return Question(
         "Does the verdict depend on unlikely pairs?",
         _dependence(run, found, first, smallest_gap),
         columns,
@@ -86,7 +87,9 @@ def _dependence(run: Run, found: UnlikelyPairs, name: str, smallest_gap: float |
         return "No pair counts as unlikely here, so there is nothing that it could depend on."
     smallest = run.verdict(smallest_gap).smallest_gap
     kinds = [verdict(gap, smallest_gap=smallest).kind for gap in gaps]
-    change = f"{_amount(gaps[0], which)} to {_amount(gaps[-1], which)}"
+    change = (
+        f"{amount(gaps[0].difference, which.unit)} to {amount(gaps[-1].difference, which.unit)}"
+    )
     if len(set(kinds)) == 1:
         return (
             f"No, it is the same where unlikely pairs count less: the gap in {which.label} goes "
@@ -99,16 +102,16 @@ def _dependence(run: Run, found: UnlikelyPairs, name: str, smallest_gap: float |
     )
 
 
-def _of_scale(run: Run) -> Aside:
+def _of_scale(run: Run) -> Question:
     calibrated = {name: gaps["emap_leave_one_out"] for name, gaps in run.calibrated_gaps.items()}
     name, gap = next(iter(calibrated.items()))
     which = metric(name)
-    return Aside(
+    return Question(
         "How much of the gap is interaction, how much only scale?",
         f"With both sides on their best scale the gap in {which.label} is {_gap(gap, which)}, and "
         f"{_gap(run.gap(name), which)} as the scores are.",
         {
-            "Metric": [_capital(metric(one).label) for one in calibrated],
+            "Metric": [capitalised(metric(one).label) for one in calibrated],
             "Gap": [_gap(run.gap(one), metric(one)) for one in calibrated],
             "Gap on the best scale": [_gap(of, metric(one)) for one, of in calibrated.items()],
         },
@@ -119,14 +122,4 @@ def _of_scale(run: Run) -> Aside:
 
 
 def _gap(gap: Gap, which: Metric) -> str:
-    return f"{_amount(gap, which)} {bracket(gap.low, gap.high, which.unit)}"
-
-
-def _amount(gap: Gap, which: Metric) -> str:
-    if which.unit == "points" and gap.difference == gap.difference:
-        return f"{points(gap.difference)} points"
-    return number(gap.difference)
-
-
-def _capital(words: str) -> str:
-    return words[:1].upper() + words[1:]
+    return f"{amount(gap.difference, which.unit)} {bracket(gap.low, gap.high, which.unit)}"

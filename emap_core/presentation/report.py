@@ -4,46 +4,42 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from typing import Any
 
 from plotly.offline import get_plotlyjs
 
-from emap_core.figures import LIGHT, Chart, Theme, mode_ends
-from emap_core.figures.style import bracket, measured, percent
-from emap_core.figures.visible import escape
-from emap_core.inference import Verdict, metric
+from emap_core.figures import LIGHT, Chart, Theme
+from emap_core.inference import Verdict
+from emap_core.inference.digits import percent
 from emap_core.presentation.charts import (
     MOST_POINTS,
-    contributions_chart,
-    decisions_chart,
-    example_chart,
-    gap_chart,
+    RunFigure,
+    class_modes,
+    figures_of,
     main_class,
-    main_modes,
     mode_class,
     quantity,
-    scree_chart,
-    shares_chart,
     telling_examples,
 )
+from emap_core.presentation.facts import PROBABILITIES_NOTE, facts
 from emap_core.presentation.labels import run_title
-from emap_core.presentation.questions import Aside, asides
+from emap_core.presentation.questions import Question, further_questions
+from emap_core.presentation.tables import (
+    SPREAD_NOTE,
+    Table,
+    kind_table,
+    score_notes,
+    score_table,
+    share_sentence,
+    spread_table,
+)
 from emap_core.runs import Run
 from emap_core.runs.store import replacing
+from emap_core.text import shortened
+from emap_core.visible import escape
 
 MOST_ROWS = 200
 MODE_IMAGES = 6
-
-_ROWS = {
-    "full": "the model as it is",
-    "emap": "without interactions (EMAP)",
-    "emap_leave_one_out": "without interactions, own example left out",
-    "text_only": "its text side alone",
-    "image_only": "its image side alone",
-    "constant": "the best constant answer",
-    "linear_text": "a linear model of the encoded texts",
-    "linear_image": "a linear model of the encoded images",
-    "linear_both": "a linear model of both",
-}
 
 _QUIET = {"light": "#57606A", "dark": "#A9B2BD"}
 
@@ -98,14 +94,14 @@ def report_html(run: Run, theme: Theme = LIGHT, smallest_gap: float | None = Non
     """Return the report of a run as a self-contained HTML page, light or dark."""
     title = run_title(run.manifest)
     verdict = run.verdict(smallest_gap)
+    figures = (
+        _SECTIONS.get(figure.name, _section)(run, figure, theme) for figure in figures_of(run)
+    )
     sections = [
         _head(run, title, verdict),
-        _performance(run, theme, smallest_gap),
-        _decisions(run, theme),
-        _shares(run, theme),
-        _contributions(run, theme),
-        _modes(run, theme),
-        _examples(run, theme),
+        _scores(run, smallest_gap),
+        *figures,
+        _facts(run),
         _reading(run),
     ]
     return (
@@ -139,14 +135,12 @@ def _head(run: Run, title: str, verdict: Verdict) -> str:
         f"<h1>{escape(title)}</h1>"
         f'<p class="verdict">{escape(verdict.sentence)}</p>{details}'
         f'<p class="about">{about["n_examples"]:,} examples · {about["n_texts"]:,} texts × '
-        f"{about['n_images']:,} images · {escape(about['method'])}, projected in "
-        f"{escape(run.space.replace('_', ' '))} · {escape(str(about['created'])[:10])} · "
-        f"run {escape(run.id)}</p>{_notes(run)}{_skipped(run)}"
+        f"{about['n_images']:,} images</p>{_quiet(*run.notes)}{_skipped(run)}"
     )
 
 
-def _notes(run: Run) -> str:
-    return "".join(f'<p class="about">{escape(note)}</p>' for note in run.notes)
+def _quiet(*sentences: str) -> str:
+    return "".join(f'<p class="about">{escape(one)}</p>' for one in sentences if one)
 
 
 def _skipped(run: Run) -> str:
@@ -158,76 +152,81 @@ def _skipped(run: Run) -> str:
     return f"<details><summary>{escape(run.skipped_note)}</summary><ul>{rows}</ul></details>"
 
 
-def _performance(run: Run, theme: Theme, smallest_gap: float | None) -> str:
-    if not run.metrics or run.shared_by_all is not None:
+def _scores(run: Run, smallest_gap: float | None) -> str:
+    if not run.metrics:
         return ""
-    table = run.table(intervals=True)
+    spread = spread_table(run)
+    return (
+        f"<h2>The model and its baselines</h2>{table_html(score_table(run))}"
+        + _quiet(*score_notes(run))
+        + ("" if spread is None else _folded("How much sub-samples differ", spread, SPREAD_NOTE))
+        + "".join(map(_question, further_questions(run, smallest_gap)))
+    )
+
+
+def _question(question: Question) -> str:
+    return _folded(question.question, question.columns, question.note, question.answer)
+
+
+def _folded(title: str, table: Table, note: str, answer: str = "") -> str:
+    said = f"<p>{escape(answer)}</p>" if answer else ""
+    return (
+        f"<details><summary>{escape(title)}</summary>{said}{table_html(table)}"
+        f"{_quiet(note)}</details>"
+    )
+
+
+def table_html(table: Table) -> str:
+    """Return a table of words as HTML; its first column names the rows."""
+    kinds = ["", *[' class="number"'] * (len(table) - 1)]
     header = "".join(
-        f'<th class="number">{escape(metric(name).label)}</th>' for name in run.metrics
+        f"<th{kind}>{escape(name)}</th>" for kind, name in zip(kinds, table, strict=True)
     )
-    rows = []
-    for row in table.index:
-        cells = "".join(
-            '<td class="number">{} {}</td>'.format(
-                measured(table.loc[row, name], metric(name).unit),
-                bracket(
-                    table.loc[row, f"{name}_low"],
-                    table.loc[row, f"{name}_high"],
-                    metric(name).unit,
-                ),
-            )
-            for name in run.metrics
-        )
-        rows.append(f"<tr><td>{_ROWS[row]}</td>{cells}</tr>")
-    return (
-        "<h2>What interactions are worth</h2>"
-        + _figure(gap_chart(run, theme), "gap")
-        + f'<div class="scroll"><table><tr><th></th>{header}</tr>{"".join(rows)}</table></div>'
-        f'<p class="about">95% intervals in brackets, {escape(run.intervals().population)}.</p>'
-        + "".join(f'<p class="about">{escape(note)}</p>' for note in run.intervals().notes)
-        + "".join(map(_aside, asides(run, smallest_gap)))
-    )
-
-
-def _aside(aside: Aside) -> str:
-    header = "".join(f"<th>{escape(name)}</th>" for name in aside.columns)
     rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
-        for row in zip(*aside.columns.values(), strict=True)
+        "<tr>"
+        + "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds, row, strict=True))
+        + "</tr>"
+        for row in zip(*table.values(), strict=True)
     )
+    return f'<div class="scroll"><table><tr>{header}</tr>{rows}</table></div>'
+
+
+def _section(run: Run, figure: RunFigure, theme: Theme) -> str:
+    drawn = "".join(
+        _figure(figure.draw(run, theme, **choice), file)
+        for file, choice in figure.choices(run).items()
+    )
+    return f"<h2>{escape(figure.title)}</h2>{drawn}"
+
+
+def _shares(run: Run, figure: RunFigure, theme: Theme) -> str:
+    said = f"<p>{escape(share_sentence(run))}</p>"
     return (
-        f"<details><summary>{escape(aside.question)}</summary><p>{escape(aside.answer)}</p>"
-        f'<div class="scroll"><table><tr>{header}</tr>{rows}</table></div>'
-        f'<p class="about">{escape(aside.note)}</p></details>'
+        f"<h2>{escape(figure.title)}</h2>{said}{_figure(figure.draw(run, theme), figure.name)}"
+        f"{_kinds(run)}"
     )
 
 
-def _decisions(run: Run, theme: Theme) -> str:
-    if run.labels is None or not run.decides or run.shared_by_all is not None:
+def _kinds(run: Run) -> str:
+    kinds = kind_table(run)
+    if kinds is None:
         return ""
-    drawn = _figure(decisions_chart(run, theme), "decisions")
-    return f"<h2>Right and wrong, with interactions and without</h2>{drawn}"
+    return f"<h2>What kinds of examples there are</h2>{table_html(kinds)}" + _quiet(
+        f"95% intervals in brackets, {run.intervals().population}."
+    )
 
 
-def _shares(run: Run, theme: Theme) -> str:
-    if run.shared_by_all is not None:
-        return ""
-    return "<h2>What moves the predictions</h2>" + _figure(shares_chart(run, theme), "shares")
-
-
-def _contributions(run: Run, theme: Theme) -> str:
+def _contributions(run: Run, figure: RunFigure, theme: Theme) -> str:
     note = ""
     if len(run.ids) > MOST_POINTS:
         note = f"<p>A seeded sample of {MOST_POINTS:,} of the {len(run.ids):,} examples.</p>"
     what = escape(quantity(run, main_class(run)))
-    drawn = _figure(contributions_chart(run, theme), "contributions", table=False)
-    return f"<h2>Which side carries {what}</h2>{note}{drawn}"
+    drawn = _figure(figure.draw(run, theme), figure.name, table=False)
+    return f"<h2>{escape(figure.title)}: {what}</h2>{note}{drawn}"
 
 
-def _modes(run: Run, theme: Theme) -> str:
-    modes = main_modes(run)
-    if modes is None:
-        return ""
+def _modes(run: Run, figure: RunFigure, theme: Theme) -> str:
+    modes = class_modes(run, mode_class(run))
     sides = []
     for name, texts, images in zip(
         ("One side", "The other side"),
@@ -235,7 +234,7 @@ def _modes(run: Run, theme: Theme) -> str:
         modes.image_ends(0, MODE_IMAGES),
         strict=True,
     ):
-        lines = "".join(f'<li dir="auto">{escape(_short(run.texts[u]))}</li>' for u in texts)
+        lines = "".join(f'<li dir="auto">{escape(shortened(run.texts[u], 80))}</li>' for u in texts)
         pictures = "".join(_image(run, int(w)) for w in images)
         sides.append(
             f'<div class="side"><h3>{name}</h3><ul>{lines}</ul>'
@@ -243,54 +242,75 @@ def _modes(run: Run, theme: Theme) -> str:
         )
     what = escape(quantity(run, mode_class(run)))
     return (
-        f"<h2>What interacts with what in {what}</h2>"
+        f"<h2>{escape(figure.title)}: {what}</h2>"
         f"<p>Mode 1 explains {percent(modes.shares[0])} of the interaction. Texts and images of "
         f"the same side raise {what} together; from opposite sides they lower it.</p>"
-        f'<div class="sides">{"".join(sides)}</div>'
-        + _figure(scree_chart(run, modes, theme), "scree")
-        + _figure(mode_ends(modes, 0, run.texts, theme=theme), "ends")
+        f'<div class="sides">{"".join(sides)}</div>' + _figure(figure.draw(run, theme), figure.name)
     )
 
 
-def _examples(run: Run, theme: Theme) -> str:
-    cards = [_example(run, int(i), row, theme) for i, row in telling_examples(run).iterrows()]
+def _examples(run: Run, figure: RunFigure, theme: Theme) -> str:
+    rows = telling_examples(run).to_dict("records")
+    cards = (
+        _example(run, row, figure.draw(run, theme, **choice), file)
+        for row, (file, choice) in zip(rows, figure.choices(run).items(), strict=True)
+    )
     return "<h2>Examples with the largest interactions, flips first</h2>" + "".join(cards)
 
 
-def _example(run: Run, i: int, row: object, theme: Theme) -> str:
-    facts = [
-        (label, getattr(row, name))
-        for label, name in (
+def _example(run: Run, row: dict[str, Any], chart: Chart, name: str) -> str:
+    said = [
+        f"{label}: <b>{escape(row[column])}</b>"
+        for label, column in (
             ("true", "label"),
             ("the model", "prediction"),
             ("without interactions", "prediction_without"),
         )
-        if getattr(row, name) is not None
+        if row[column] is not None
     ]
-    words = " · ".join(f"{label}: <b>{escape(value)}</b>" for label, value in facts)
     return (
-        '<div class="example"><div class="pair">'
-        + _image(run, int(run.decomposition.image_index[i]))
-        + f'<div><p class="text" dir="auto">{escape(row.text)}</p><p>{words}</p>'  # type: ignore[attr-defined]
-        f'<p class="about">example {escape(run.ids[i])}</p></div></div>'
-        + _figure(example_chart(run, i, theme), f"example-{i}", caption=False)
-        + "</div>"
+        f'<div class="example"><div class="pair">{_image(run, int(row["image_index"]))}'
+        f'<div><p class="text" dir="auto">{escape(row["text"])}</p><p>{" · ".join(said)}</p>'
+        f'<p class="about">example {escape(row["id"])}</p></div></div>'
+        f"{_figure(chart, name, caption=False)}</div>"
+    )
+
+
+_SECTIONS = {
+    "shares": _shares,
+    "contributions": _contributions,
+    "modes": _modes,
+    "waterfall": _examples,
+}
+"""Figures that stand in the report among other things; each other one has a heading alone."""
+
+
+def _facts(run: Run) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(what)}</td><td>{escape(value)}</td></tr>"
+        for what, value in facts(run).items()
+    )
+    note = PROBABILITIES_NOTE if run.space != "logits" else ""
+    return (
+        f'<h2>How this was computed</h2><div class="scroll"><table>{rows}</table></div>'
+        + _quiet(note)
     )
 
 
 def _reading(run: Run) -> str:
     softmax = (
-        ", of scores minus their mean over classes, which a softmax does not see"
+        " They are shares of the scores minus their mean over classes, which a softmax does not "
+        "see."
         if run.softmax
         else ""
     )
     return (
-        "<h2>How to read this</h2><p>EMAP is the best copy of the model that adds what the text "
-        "says to what the image says, with no interaction between the two: the model is asked "
-        "about every text with every image, and the copy is fitted to all its answers. Where the "
-        "copy does as well, interactions do not matter on this data. Intervals hold 95%; the row "
-        "without the own example leaves each example’s own answer out of its copy, and the "
-        f"verdict goes by it. Variance shares are over all recombinations{softmax}.</p>"
+        "<h2>How to read this</h2><p>EMAP is the best copy of the model that only adds what the "
+        "text says to what the image says. The model scores every text with every image, and the "
+        "copy is fitted to all these scores. Where the copy does as well as the model, "
+        "interactions do not matter on this data. Leave-one-out EMAP keeps each example’s own "
+        "score out of its copy; the verdict goes by it. Intervals hold 95%. Variance shares are "
+        f"over all recombinations.{softmax}</p>"
         "<p>J. Hessel and L. Lee, “Does my multimodal model learn cross-modal interactions? "
         "It’s harder to tell than you might think!”, EMNLP 2020.</p>"
     )
@@ -333,7 +353,3 @@ def _cell(value: object) -> str:
 def _image(run: Run, image: int) -> str:
     data = base64.b64encode(run.thumbnail(image)).decode()
     return f'<img alt="image {image + 1}" src="data:image/jpeg;base64,{data}">'
-
-
-def _short(text: str, width: int = 80) -> str:
-    return text if len(text) <= width else text[: width - 1].rstrip() + "…"

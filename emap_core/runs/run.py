@@ -16,7 +16,7 @@ from emap_core import inference
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.exact import PARTS
 from emap_core.errors import RunError, SettingError
-from emap_core.inference import Gap, Interval, Verdict
+from emap_core.inference import BASELINES, Gap, Interval, Verdict
 from emap_core.inference.calibration import calibrated_gaps
 from emap_core.inference.column_order import better_order
 from emap_core.inference.gap import RECORD_VERSION
@@ -35,14 +35,13 @@ from emap_core.runs.store import replacing
 from emap_core.runs.stored import Stored
 
 if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
     from emap_core.inference import Intervals
 
 Array = NDArray[np.float64]
 
 _DENSITY = {"log_ratio": Layout("TV"), "auc": Layout("")}
-
-BASELINES = ("linear_text", "linear_image", "linear_both")
-"""Rows that join the table where there was a training split."""
 
 
 class Run:
@@ -214,17 +213,18 @@ class Run:
     def unknown_labels_note(self) -> str:
         """How many labels are not classes of the model and what became of them; empty if none."""
         told = self.manifest["unknown_labels"] or {"rule": "error"}
+        left_out = ("It was left out.", "They were left out.")
+        not_right = ("It counts as not right.", "They count as not right.")
 
-        def have(n: int, whose: str) -> str:
-            are = "example has a label that is" if n == 1 else "examples have labels that are"
-            return f"{n:,} {whose}{are} not a class of the model, "
+        def sentence(n: int, whose: str, done: tuple[str, str]) -> str:
+            if n == 1:
+                return f"1 {whose}example has a label that is not a class of the model. {done[0]}"
+            return f"{n:,} {whose}examples have labels that are not classes of the model. {done[1]}"
 
         n, n_training = told.get("n_examples", 0), told.get("n_training", 0)
-        done = "left out" if told["rule"] == "skip" else "counted as not right"
-        return "; ".join(
-            [have(n, "") + done] * bool(n)
-            + [have(n_training, "training ") + "left out"] * bool(n_training)
-        )
+        said = [sentence(n, "", left_out if told["rule"] == "skip" else not_right)] * bool(n)
+        said += [sentence(n_training, "training ", left_out)] * bool(n_training)
+        return " ".join(said)
 
     @property
     def method(self) -> Method:
@@ -689,6 +689,34 @@ class Run:
         """Write the examples as CSV in which no cell is a formula to a spreadsheet."""
         with replacing(path) as temporary:
             temporary.write_text(to_csv(self._examples, np.ones(len(self.ids), dtype=bool)))
+
+    def figure(self, name: str, **choice: Any) -> go.Figure:
+        """Return one of the run's figures.
+
+        Parameters
+        ----------
+        name : str
+            ``gap``, ``shares``, ``decisions``, ``contributions``, ``modes``, ``mode-ends`` or
+            ``waterfall``.
+        **choice
+            ``class_name`` of contributions, modes and mode-ends; ``mode`` of mode-ends, counted
+            from 1; ``example``, an id, of the waterfall.
+
+        Raises
+        ------
+        SettingError
+            If the run has no such figure, or the figure no such choice.
+        """
+        # Only this method and the next look up to the rooms that show a run: whoever holds one in
+        # a notebook asks it for its picture, and nobody should have to know who draws it.
+        from emap_core.presentation import notebook
+
+        return notebook.figure(self, name, **choice)
+
+    def _repr_html_(self) -> str:
+        from emap_core.presentation import notebook
+
+        return notebook.html(self)
 
     def record(self, smallest_gap: float | None = None) -> dict[str, Any]:
         """Return the numbers of the run as one JSON-able object; what is not computed is None.

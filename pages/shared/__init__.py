@@ -43,7 +43,6 @@ from pages.shared.selection import (
     view_key,
 )
 from pages.shared.show import drawn, selected_ids, selected_points, show, text, theme, thumbnail
-from pages.shared.words import disk, duration
 
 __all__ = [
     "about",
@@ -54,9 +53,7 @@ __all__ = [
     "current_example",
     "current_run",
     "damaged_runs",
-    "disk",
     "drawn",
-    "duration",
     "empty",
     "escaped",
     "finished_runs",

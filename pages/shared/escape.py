@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from emap_core.figures.visible import escape, visible
+from emap_core.visible import escape, visible
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>$:<&])")
 

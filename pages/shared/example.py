@@ -6,10 +6,11 @@ import pandas as pd
 import streamlit as st
 
 from emap_core.figures import top_classes, waterfall
+from emap_core.inference.scores import unit_of
 from emap_core.runs import Run
 from emap_core.runs.slices import correct_without, prediction_without
+from emap_core.text import shortened
 from pages.shared.escape import escaped
-from pages.shared.interactions import unit
 from pages.shared.runs import run_key
 from pages.shared.show import show, text, theme, thumbnail
 
@@ -90,7 +91,7 @@ def show_waterfall(run: Run, position: int, key: str, *, most: int = 3) -> None:
             run.shares, position, most, always=[] if true is None or most < 3 else [true]
         ),
         true_class=true,
-        unit=unit(run),
+        unit=unit_of(run.space),
         theme=theme(),
     )
     show(chart, key)
@@ -104,7 +105,7 @@ def _true_class(run: Run, position: int) -> int | None:
 
 def _isolated(value: object) -> str:
     # Its own direction, so that an Arabic name turns no mark behind it around.
-    return f"<bdi>{escaped(_short(value))}</bdi>"
+    return f"<bdi>{escaped(_said(value))}</bdi>"
 
 
 def _mark(right: object) -> str:
@@ -113,6 +114,6 @@ def _mark(right: object) -> str:
     return f' <span style="white-space:nowrap">&nbsp;{"● right" if right else "✕ wrong"}</span>'
 
 
-def _short(value: object, width: int = 120) -> str:
+def _said(value: object) -> str:
     words = "nothing" if value is None or value == "" else str(value)
-    return words if len(words) <= width else words[: width - 1].rstrip() + "…"
+    return shortened(words, 120)

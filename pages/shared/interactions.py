@@ -12,18 +12,13 @@ from emap_core import methods
 from emap_core.decomposition.blocks import Blocks, Window, interaction_blocks
 from emap_core.decomposition.modes import Modes, interaction_modes
 from emap_core.figures import column_names
-from emap_core.figures.visible import visible
+from emap_core.inference.scores import Space, unit_of
+from emap_core.presentation.charts import quantity as quantity_of
 from emap_core.runs import Run
 from emap_core.runs.grid import Reading
+from emap_core.visible import visible
 from pages import shared
 from pages.shared.runs import current_class, run_key, select_class
-
-_QUANTITIES = {
-    "logits": "the logit of {}",
-    "log_probabilities": "the log probability of {}",
-    "probabilities": "the probability of {}",
-}
-_UNITS = {"logits": "logits", "log_probabilities": "nats", "probabilities": "probability"}
 
 
 def choose_class(run: Run, *, kept: bool = False) -> int:
@@ -58,13 +53,16 @@ def choose_class(run: Run, *, kept: bool = False) -> int:
 
 def quantity(run: Run, c: int, reading: Reading = "logits") -> str:
     """Return what is taken apart, in words: “the logit of circle”."""
-    space = "probabilities" if reading == "probabilities" else run.space
-    return _QUANTITIES[space].format(column_names(run.classes, len(run.shares.mean))[c])
+    return quantity_of(run, c, _space(run, reading))
 
 
 def unit(run: Run, reading: Reading = "logits") -> str:
     """Return what the numbers are."""
-    return _UNITS["probabilities" if reading == "probabilities" else run.space]
+    return unit_of(_space(run, reading))
+
+
+def _space(run: Run, reading: Reading) -> Space:
+    return "probabilities" if reading == "probabilities" else run.space
 
 
 def modes_of(run: Run, c: int, reading: Reading) -> Modes:

@@ -7,9 +7,9 @@ from typing import Any
 
 import streamlit as st
 
-from emap_core.figures.visible import visible
 from emap_core.presentation.labels import run_title
 from emap_core.runs import Run
+from emap_core.visible import visible
 from pages.shared.entry import inside_app
 from pages.shared.escape import escaped, plain
 from pages.shared.runs import damaged_runs, run_labels

@@ -9,9 +9,9 @@ import streamlit as st
 from emap_core import jobs
 from emap_core.errors import RunError
 from emap_core.jobs import Job
+from emap_core.text import duration
 from pages.shared.access import cancel, may_cancel
 from pages.shared.escape import plain
-from pages.shared.words import duration
 
 _SECONDS = 1.0
 

@@ -9,12 +9,12 @@ from typing import NoReturn
 import streamlit as st
 
 from emap_core.errors import RunError, SettingError
-from emap_core.figures.visible import visible
 from emap_core.inference import Verdict
 from emap_core.presentation.labels import run_labels as labels_of
 from emap_core.runs import Run, RunInfo, list_runs
 from emap_core.runs.folder import describe_run, holds_run, runs_root
 from emap_core.runs.store import address, location
+from emap_core.visible import visible
 from pages.shared.entry import inside_app
 from pages.shared.escape import plain
 from pages.shared.selection import select, selected, view

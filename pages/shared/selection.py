@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote
 
 import streamlit as st
 
-from emap_core.figures.visible import visible
+from emap_core.visible import visible
 from pages.shared.escape import plain
 
 KEYS = ("run", "example", "class", "slice", "view")

@@ -8,8 +8,8 @@ from typing import Any
 import streamlit as st
 
 from emap_core.figures import Chart, Theme, theme_named
-from emap_core.figures.visible import visible, visible_table
 from emap_core.runs import Run
+from emap_core.visible import visible, visible_table
 from pages.shared.escape import escaped
 from pages.shared.runs import run_key
 

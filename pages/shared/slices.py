@@ -9,7 +9,6 @@ import numpy as np
 import streamlit as st
 
 from emap_core.figures import gap_dumbbell
-from emap_core.figures.visible import visible_table
 from emap_core.inference import Gap, metric
 from emap_core.inference.parts import part_gap
 from emap_core.runs import Run
@@ -22,6 +21,7 @@ from emap_core.runs.slices import (
     possible,
     to_csv,
 )
+from emap_core.visible import visible_table
 from pages.shared.escape import plain
 from pages.shared.example import FLIP_WORDS, examples_of
 from pages.shared.runs import current_example, run_key, select_example

@@ -362,7 +362,7 @@ def test_what_is_not_a_class_counts_as_not_right(told):
     assert (examples["label"][unknown] == "none of the classes").all()
     assert set(examples["flip"][unknown]) <= {"changed", "same"}
     assert told.unknown_labels_note == (
-        "20 examples have labels that are not a class of the model, counted as not right"
+        "20 examples have labels that are not classes of the model. They count as not right."
     )
     assert told.record()["unknown_labels"]["n_examples"] == 20
 
@@ -375,7 +375,7 @@ def test_without_a_word_they_are_refused_and_left_out_when_asked(tmp_path):
     assert not (tmp_path / "run").exists()
     run = emap.compute(Staged(), data, out=tmp_path / "run", unknown_labels="skip")
     assert len(run.ids) == 40 and len(run.skipped) == 20
-    assert run.unknown_labels_note.endswith("not a class of the model, left out")
+    assert run.unknown_labels_note.endswith("not classes of the model. They were left out.")
     assert set(run.metrics) == {"accuracy", "f1_macro", "log_loss"}
 
 
@@ -416,7 +416,8 @@ def test_the_rule_holds_for_answers_lists_and_training_data(tmp_path):
         out = tmp_path / rule
         run = emap.compute(Staged(), make_examples(), train=train, out=out, unknown_labels=rule)
         assert run.unknown_labels_note == (
-            "20 training examples have labels that are not a class of the model, left out"
+            "20 training examples have labels that are not classes of the model. "
+            "They were left out."
         )
         assert "linear_both" in run.table().index
 
@@ -431,7 +432,7 @@ def test_the_terminal_says_what_became_of_them(tmp_path, monkeypatch, capsys):
     assert main([*work, "--out", "run"]) == 2
     assert "--unknown-labels wrong counts them as not right" in capsys.readouterr().err
     assert main([*work, "--out", "run", "--unknown-labels", "wrong"]) == 0
-    assert "20 examples have labels that are not a class of the model" in capsys.readouterr().out
+    assert "20 examples have labels that are not classes of the model" in capsys.readouterr().out
 
 
 def test_digits_that_are_taken_for_numbers_are_told_before_the_run_and_beside_it(tmp_path):

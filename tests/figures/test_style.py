@@ -5,16 +5,8 @@ import math
 import pytest
 
 from emap_core.figures import DARK, LIGHT, theme_named
-from emap_core.figures.style import (
-    bracket,
-    change,
-    column_names,
-    measured,
-    number,
-    percent,
-    signed,
-    words,
-)
+from emap_core.figures.style import column_names, words
+from emap_core.inference.digits import bracket, change, measured, number, percent, signed
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_the_command_line_shows_the_protocol_with_its_spread(tmp_path, capsys):
     assert main(["show", str(tmp_path / "run")]) == 0
     shown = capsys.readouterr().out
     assert "protocol of published papers" in shown
-    assert "standard deviation over 4 sub-samples" in shown
+    assert "Standard deviation over 4 sub-samples" in shown
     assert main(["show", str(tmp_path / "run"), "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["method"] == "subsample"

@@ -1,7 +1,6 @@
 import sys
 import time
 import zipfile
-from pathlib import Path
 
 import filelock
 import pytest
@@ -10,8 +9,7 @@ from streamlit.user_info import UserInfoProxy
 
 from emap_core import jobs
 from emap_core.errors import AccessError, RunError
-
-PAGES = Path(__file__).parents[2] / "pages"
+from pages import FOLDER, page_names
 
 
 @pytest.fixture
@@ -104,14 +102,14 @@ def test_nobody_comes_in_unsigned(runs_with_one, open_page, words, with_sign_in,
         assert "examples" not in words(app)
 
 
-@pytest.mark.parametrize("page", [path.stem for path in sorted(PAGES.glob("*.py"))])
+@pytest.mark.parametrize("page", page_names())
 def test_a_page_that_runs_by_itself_asks_who_comes_too(
     page, runs_with_one, words, with_sign_in, visitor
 ):
     """Streamlit does that for a link's address until app.py has run once."""
     from streamlit.runtime.pages_manager import PagesManager
 
-    app = AppTest.from_file(str(PAGES / f"{page}.py"), default_timeout=60)
+    app = AppTest.from_file(str(FOLDER / f"{page}.py"), default_timeout=60)
     PagesManager.uses_pages_directory = False
     app.query_params["run"] = "small-demo"
     app.run()

@@ -5,7 +5,7 @@ import pytest
 from samples import Staged, as_callable, make_examples
 
 import emap_core as emap
-from emap_core.presentation.questions import asides
+from emap_core.presentation.questions import further_questions
 
 
 @pytest.fixture
@@ -173,10 +173,10 @@ def test_what_a_run_answers_beside_its_table_is_folded_away_below_it(
     app = open_page("overview", run=run.id)
     said, shown = words(app), tables(app)
     folded = {expander.label for expander in app.expander if not expander.proto.expanded}
-    for aside in asides(run):
-        assert aside.question in folded
-        assert aside.answer in said
-        assert aside.note in said
-        for column, cells in aside.columns.items():
+    for one in further_questions(run):
+        assert one.question in folded
+        assert one.answer in said
+        assert one.note in said
+        for column, cells in one.columns.items():
             assert column in shown
             assert all(cell.replace("[", "\\[") in shown or cell in shown for cell in cells)

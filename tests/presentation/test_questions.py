@@ -6,7 +6,7 @@ from samples import Staged, make_examples
 
 import emap_core as emap
 from emap_core.cli import main
-from emap_core.presentation.questions import asides
+from emap_core.presentation.questions import further_questions
 from emap_core.presentation.report import report_html
 from emap_core.runs import Run
 
@@ -21,15 +21,15 @@ def run(tmp_path_factory):
 
 
 def test_the_terminal_the_report_and_the_record_say_the_same(run, capsys):
-    by_question = {aside.question: aside for aside in asides(run)}
+    by_question = {one.question: one for one in further_questions(run)}
     assert list(by_question) == [UNLIKELY, SCALE]
     main(["show", str(run.path)])
     said, page = capsys.readouterr().out, report_html(run)
-    for aside in by_question.values():
-        for words in (aside.question, aside.answer, aside.note):
+    for one in by_question.values():
+        for words in (one.question, one.answer, one.note):
             assert words in said
             assert words in page.replace("&#x27;", "'")
-        for column, cells in aside.columns.items():
+        for column, cells in one.columns.items():
             assert column in page
             assert all(cell in page for cell in cells)
     record = run.record()["metrics"]
@@ -61,32 +61,32 @@ def with_gaps(run, limits, share=0.4):
 
 def test_the_answer_goes_by_the_verdict_with_the_smallest_gap_that_matters(run):
     falling = with_gaps(run, [(0.10, 0.20), (0.05, 0.15), (-0.04, 0.06)])
-    assert asides(falling)[0].answer == (
+    assert further_questions(falling)[0].answer == (
         "Yes: “relies on interactions” becomes “undecided” where unlikely pairs count less; the "
         "gap in accuracy goes from 15.0 points to 1.0 points."
     )
     staying = with_gaps(run, [(0.10, 0.20), (0.09, 0.19), (0.08, 0.18)])
-    assert asides(staying)[0].answer.startswith("No, it is the same")
-    by_own_margin = asides(staying, 0.085)[0].answer
+    assert further_questions(staying)[0].answer.startswith("No, it is the same")
+    by_own_margin = further_questions(staying, 0.085)[0].answer
     assert by_own_margin.startswith("Yes: “relies on interactions” becomes")
     assert by_own_margin in report_html(staying, smallest_gap=0.085)
     alike = with_gaps(run, [(0.1, 0.2)] * 3, share=1.0)
-    assert asides(alike)[0].answer.startswith("No pair counts as unlikely here")
+    assert further_questions(alike)[0].answer.startswith("No pair counts as unlikely here")
 
 
 def test_what_a_run_cannot_answer_is_not_asked(one_item_allowed, tmp_path, capsys):
     plain = emap.compute(Staged(), make_examples(), out=tmp_path / "plain", n_resamples=100)
-    assert [aside.question for aside in asides(plain)] == [SCALE]
+    assert [one.question for one in further_questions(plain)] == [SCALE]
     sampled = emap.compute(
         Staged(), make_examples(), out=tmp_path / "s", method="sampled", images_per_text=8
     )
-    assert asides(sampled) == []
+    assert further_questions(sampled) == []
     assert sampled.record()["metrics"]["log_loss"]["gap_calibrated"] is None
     unlabelled = emap.compute(Staged(), make_examples(labels=None), out=tmp_path / "u")
-    assert asides(unlabelled) == []
+    assert further_questions(unlabelled) == []
     one_image = make_examples(n_images=1)
     alone = emap.compute(Staged(), one_image, out=tmp_path / "one", n_resamples=100)
-    assert asides(alone) == []
+    assert further_questions(alone) == []
     main(["show", str(tmp_path / "one")])
     assert SCALE not in capsys.readouterr().out
     assert np.isfinite(plain.calibrated_gaps["log_loss"]["emap"].difference)

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emap_core.figures.visible import visible_table
 from emap_core.runs.slices import (
     SHOWN,
     Filter,
@@ -23,6 +22,7 @@ from emap_core.runs.slices import (
     safe_csv,
     to_csv,
 )
+from emap_core.visible import visible_table
 
 
 @pytest.fixture

@@ -1,0 +1,51 @@
+"""How a run was computed and what from: a fact a line, the same wherever a run is shown."""
+
+from __future__ import annotations
+
+from emap_core.inference import metric
+from emap_core.inference.scores import in_words
+from emap_core.presentation.labels import made_from
+from emap_core.presentation.tables import tested
+from emap_core.runs import Run
+from emap_core.text import duration
+
+PROBABILITIES_NOTE = (
+    "Projected probabilities can leave the range from 0 to 1. Metrics that need probabilities "
+    "clip them to 1e-7 and more, and renormalise."
+)
+
+
+def facts(run: Run) -> dict[str, str]:
+    """Return how a run was computed and what it was made from, by what each fact is about."""
+    manifest, found = run.manifest, run.intervals()
+    told = {
+        "Method": manifest["method"],
+        "Projected": in_words(run.space),
+        "Task": run.task,
+        "Examples": f"{manifest['n_examples']:,}"
+        + (f"; {run.skipped_note}, see below" if run.skipped else ""),
+        "Different texts": f"{manifest['n_texts']:,}",
+        "Different images": f"{manifest['n_images']:,}",
+        "Pairs evaluated": f"{manifest['n_pairs_evaluated']:,}",
+        "Kept": _kept(run),
+        "Resamples": run.statistics.resamples(found),
+        "Seed": str(found.seed),
+        "Device": str(manifest.get("device", "not known")),
+        "Time": duration(manifest["seconds"]) if manifest.get("seconds") else "not known",
+        "Computed": str(manifest.get("created", ""))[:16].replace("T", " ") + " UTC",
+        "Run": run.id,
+    }
+    for name in run.metrics:
+        gap = run.gap(name)
+        test = f"; {tested(run, name)}" if gap.p_value == gap.p_value else ""
+        told[f"Interval of the gap in {metric(name).label}"] = gap.method + test
+    if manifest.get("name"):
+        told["Name"] = manifest["name"]
+    return told | made_from(manifest)
+
+
+def _kept(run: Run) -> str:
+    if run.grid is not None:
+        return "the whole grid"
+    n = len(run.kept_classes)
+    return f"the grid of {n:,} of {len(run.classes):,} classes" if n else "sums only"

@@ -1,0 +1,152 @@
+"""A run's numbers in words: tables and sentences that page, report, terminal and notebook share."""
+
+from __future__ import annotations
+
+from emap_core import inference
+from emap_core.inference import ROWS, metric
+from emap_core.inference.digits import (
+    amount,
+    bracket,
+    change,
+    measured,
+    p_cell,
+    p_value,
+    percent,
+    with_interval,
+)
+from emap_core.inference.scores import in_words
+from emap_core.runs import Run
+from emap_core.runs.groups import gaps_by
+from emap_core.text import capitalised
+
+Table = dict[str, list[str]]
+"""Cells by the heading of their column."""
+
+KIND_WORDS = {
+    "redundant": "text alone and image alone already give the model’s answer",
+    "text-led": "the model’s answer is that of the text alone",
+    "image-led": "the model’s answer is that of the image alone",
+    "synergistic": "neither side alone gives the model’s answer",
+}
+
+
+def score_table(run: Run) -> Table:
+    """Return the scores of the model and of what is less than it, with intervals; a row each."""
+    table = run.table(intervals=True)
+    words: Table = {" ": [ROWS[row].label for row in table.index]}
+    for name in run.metrics:
+        which = metric(name)
+        values, lows, highs = (table[f"{name}{end}"] for end in ("", "_low", "_high"))
+        words[f"{capitalised(which.label)} {'↑' if which.higher_is_better else '↓'}"] = [
+            with_interval(value, low, high, which.unit)
+            for value, low, high in zip(values, lows, highs, strict=True)
+        ]
+    return words
+
+
+def score_notes(run: Run) -> list[str]:
+    """Return what has to be said below the `score_table`, a paragraph each."""
+    found = run.intervals()
+    first = (
+        f"95% intervals in brackets, {found.population}, N = {run.manifest['n_examples']:,}. "
+        "↑ more is better, ↓ less is better."
+    )
+    if run.shared_by_all is None:
+        first += f" {inference.self_term_note(run.decomposition)}"
+    return [first, *found.notes]
+
+
+def gap_sentences(run: Run) -> dict[str, str]:
+    """Return the leave-one-out gap of each metric with interval and test, by what it is."""
+    found = {}
+    for name in run.metrics:
+        gap, which = run.gap(name), metric(name)
+        if gap.difference == gap.difference:
+            found[f"Gap in {which.label}"] = (
+                f"{change(gap.difference, which.unit)} {bracket(gap.low, gap.high, which.unit)}, "
+                f"{gap.population}; {tested(run, name)}"
+            )
+    return found
+
+
+def tested(run: Run, name: str) -> str:
+    """Return the p-value of a metric's gap, and that after Holm where there are several."""
+    words, adjusted = p_value(run.gap(name).p_value), run.adjusted_p_values[name]
+    if len(run.metrics) > 1 and adjusted == adjusted:
+        words += f", {p_value(adjusted)} for {len(run.metrics)} metrics (Holm)"
+    return words
+
+
+def spread_table(run: Run) -> Table | None:
+    """Return the standard deviation over repeats of rows and gaps; None where there are none."""
+    spread = run.spread
+    if spread is None or not spread.deviations:
+        return None
+    names = {name: row.label for name, row in ROWS.items()}
+    names |= {"gap": "Gap, EMAP as published", "gap_leave_one_out": "Gap, EMAP leave-one-out"}
+    first = next(iter(spread.deviations.values()))
+    over = f"Standard deviation over {spread.n_repeats} {spread.of}"
+    return {over: [words for row, words in names.items() if row in first]} | {
+        capitalised(metric(name).label): [
+            amount(of_rows[row], metric(name).unit) for row in names if row in of_rows
+        ]
+        for name, of_rows in spread.deviations.items()
+    }
+
+
+SPREAD_NOTE = (
+    "Over random sub-samples of the same examples, as papers print it behind ±. It is not the "
+    "error of the average."
+)
+
+
+def share_sentence(run: Run) -> str:
+    """Return which share of the variance interactions carry; empty where nothing varies."""
+    found = run.intervals()
+    share = found.pooled_shares["interaction"]
+    if share.value != share.value or run.shared_by_all is not None:
+        return ""
+    has_limits = share.low == share.low
+    limits = f" {bracket(share.low, share.high, 'points')}" if has_limits else ""
+    speaks = f" (95% interval, {found.population})" if has_limits else ""
+    text, image = (percent(found.pooled_shares[side].value) for side in ("text", "image"))
+    return (
+        f"Interactions carry {percent(share.value)}{limits} of the variance of the "
+        f"{in_words(run.space)} over all recombinations, the text {text} and the image {image}"
+        f"{speaks}."
+    )
+
+
+def kind_table(run: Run) -> Table | None:
+    """Return how many examples are of each kind; None where predictions are not classes."""
+    shares = {} if run.shared_by_all is not None else run.proportions("kind")
+    if not shares:
+        return None
+    counts = run.examples().kind.value_counts()
+    return {
+        "Kind": [capitalised(kind) for kind in shares],
+        "Share": [
+            f"{percent(one.value)} {bracket(one.low, one.high, 'points')}"
+            for one in shares.values()
+        ],
+        "Examples": [f"{counts.get(kind, 0):,}" for kind in shares],
+        "What it means": [KIND_WORDS[kind] for kind in shares],
+    }
+
+
+def group_table(run: Run, by: str, name: str | None = None) -> Table:
+    """Return the gap in each group of examples; `by` and metric as in `runs.groups.gaps_by`."""
+    gaps = gaps_by(run, by, name)
+    which = metric(next(iter(gaps.values())).metric)
+    label = capitalised(which.label)
+    return {
+        capitalised(by): list(gaps),
+        "N": [f"{gap.n_examples:,}" for gap in gaps.values()],
+        label: [measured(gap.full, which.unit) for gap in gaps.values()],
+        f"{label}, EMAP": [measured(gap.projected, which.unit) for gap in gaps.values()],
+        "Gap": [
+            f"{change(gap.difference, which.unit)} {bracket(gap.low, gap.high, which.unit)}"
+            for gap in gaps.values()
+        ],
+        "p": [p_cell(gap.p_value) for gap in gaps.values()],
+    }

@@ -1,0 +1,130 @@
+"""A run as the terminal shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from emap_core.presentation.comparison import (
+    comparison_table,
+    gap_differences,
+    readable_differences,
+    readable_table,
+    run_names,
+    same_data,
+    shared_metrics,
+)
+from emap_core.presentation.facts import PROBABILITIES_NOTE, facts
+from emap_core.presentation.questions import further_questions
+from emap_core.presentation.tables import (
+    SPREAD_NOTE,
+    Table,
+    gap_sentences,
+    group_table,
+    kind_table,
+    score_notes,
+    score_table,
+    share_sentence,
+    spread_table,
+)
+from emap_core.runs import Run
+from emap_core.visible import visible
+
+_MOST_SKIPPED = 20
+
+
+def summary(
+    run: Run,
+    smallest_gap: float | None = None,
+    metric: str | None = None,
+    *,
+    with_questions: bool = False,
+) -> str:
+    """Return what a run found, how, and what from, as lines for a terminal.
+
+    Parameters
+    ----------
+    run : Run
+    smallest_gap, metric
+        See `Run.verdict`.
+    with_questions : bool
+        Whether to answer the questions beside the table, which can take a while.
+    """
+    verdict = run.verdict(smallest_gap, metric)
+    parts = [
+        [verdict.sentence, *verdict.details, *(f"Warning: {one}" for one in run.warnings)],
+        [lines(score_table(run)), *score_notes(run)] if run.metrics else run.intervals().notes,
+        [f"{what}: {sentence}" for what, sentence in gap_sentences(run).items()],
+        _table_with(spread_table(run), SPREAD_NOTE),
+        [share_sentence(run)],
+        _table_with(kind_table(run)),
+        [f"{what}: {value}" for what, value in facts(run).items()],
+        [f"Folder: {run.path}", *run.notes, *_skipped(run)],
+        [PROBABILITIES_NOTE] if run.space != "logits" else [],
+    ]
+    if with_questions:
+        parts += [
+            [one.question, one.answer, lines(one.columns), one.note]
+            for one in further_questions(run, smallest_gap)
+        ]
+    return visible("\n\n".join("\n".join(filter(None, part)) for part in parts if any(part)))
+
+
+def groups(run: Run, by: str, metric: str | None = None) -> str:
+    """Return the gap in each group of examples, as lines for a terminal.
+
+    Parameters
+    ----------
+    run : Run
+    by, metric
+        See `emap_core.runs.groups.gaps_by`.
+    """
+    table = group_table(run, by, metric)
+    n_groups = len(table["N"])
+    return (
+        f"{lines(table)}\nLimits and p-values hold for all {n_groups:,} groups at once, "
+        f"{run.intervals().population}."
+    )
+
+
+def comparison(runs: Sequence[Run]) -> str:
+    """Return several runs side by side, and whose gap is larger, as lines for a terminal."""
+    names, metrics = run_names(runs), shared_metrics(runs)
+    parts = [lines(readable_table(comparison_table(runs, metrics), names).to_dict("list"))]
+    populations = " or ".join(dict.fromkeys(run.intervals().population for run in runs))
+    parts.append(
+        f"EMAP leaves each example’s own pair out. 95% intervals in brackets, {populations}; "
+        "p of no difference is adjusted for the number of runs (Holm)."
+    )
+    if not same_data(runs):
+        parts.append(
+            "These runs are on different examples: compare each model with its own EMAP, not "
+            "models with each other."
+        )
+    elif len(runs) > 1:
+        by_id = {run.id: name for run, name in zip(runs, names, strict=True)}
+        for name in metrics[:1]:
+            found = readable_differences(gap_differences(runs, name), by_id, name)
+            parts.append(lines(found.to_dict("list")))
+    return "\n\n".join(parts)
+
+
+def lines(table: Table) -> str:
+    """Return a table of words as lines with even columns."""
+    columns = []
+    for name, cells in table.items():
+        shown = [visible(name), *map(visible, cells)]
+        widest = max(map(len, shown))
+        columns.append([one.ljust(widest) for one in shown])
+    return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))
+
+
+def _table_with(table: Table | None, *notes: str) -> list[str]:
+    return [] if table is None else [lines(table), *notes]
+
+
+def _skipped(run: Run) -> list[str]:
+    if not run.skipped:
+        return []
+    rows = [f"{run.skipped_note}:", *(f"  {row}" for row in run.skipped[:_MOST_SKIPPED])]
+    more = len(run.skipped) - _MOST_SKIPPED
+    return [*rows, f"  and {more:,} more, all of them in --json"] if more > 0 else rows
