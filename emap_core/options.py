@@ -55,11 +55,46 @@ BOXES = {
     "allow_noise": "Go on with a noisy model",
     "name": "Name of the run",
 }
-"""What boxes of the Run page are called; other options are typed under `TYPED`."""
+"""What boxes of the Run page are called.
+
+Other options of a loader are typed under `TYPED`; others of a run there are on a terminal alone.
+"""
+
+CHOICES: dict[str, dict[str | None, str]] = {
+    "keep": {
+        "auto": "The whole grid if it fits, else sums",
+        "grid": "The whole grid: what-if, recombine and modes need it",
+        "classes": "The grid of the most used classes: modes and heatmaps of these",
+        "sums": "Sums only: small, for the table and the scatter",
+    },
+    "unknown_labels": {
+        "error": "The run does not start",
+        "wrong": "They count as not right",
+        "skip": "Their examples are left out",
+    },
+    "cluster": {
+        "auto": "whole texts and whole images where they repeat",
+        "text": "whole texts: for new texts and these images",
+        "image": "whole images: for these texts and new images",
+        "both": "whole texts and whole images",
+        "none": "single examples",
+    },
+    "output": {
+        None: "what it says itself, else logits",
+        "logits": "logits",
+        "log_probabilities": "log-probabilities",
+        "probabilities": "probabilities",
+    },
+}
+"""What the choices of some boxes are called."""
 
 TYPED = {"data": "Options of the data", "model": "Options of the model"}
 
-_OPEN, _CLOSE = "\ue000", "\ue001"
+_FLAGS = {"metrics": "metric", "train": "train-data"}
+"""Flags that are not called as the argument is."""
+_SWITCHES = ("skip_bad", "allow_noise")
+
+_OPEN, _CLOSE, _BARE = "\ue000", "\ue001", "\ue002"
 _MARKED = re.compile(f"{_OPEN}([a-z]+) ([a-z_]+)=([^{_OPEN}{_CLOSE}]*){_CLOSE}")
 _VARIABLE = "EMAP_READER"
 
@@ -91,6 +126,11 @@ def option(
     return f"{_OPEN}{of} {name}={'…' if value is None else value}{_CLOSE}"
 
 
+def option_name(name: str, of: Literal["data", "model", "run"] = "run") -> str:
+    """Return the name alone of an option as a message holds it, for what is said of its value."""
+    return f"{_OPEN}{of} {name}={_BARE}{_CLOSE}"
+
+
 @contextmanager
 def speaking(place: Place) -> Iterator[None]:
     """Call options as they are in one place, for as long as the block lasts."""
@@ -119,16 +159,29 @@ def with_options_named(message: str) -> str:
 def _named(of: str, name: str, value: str) -> str:
     place = _place.get()
     if place == "terminal":
-        if of == "run" or name in DATA_FLAGS:
-            flag = f"--{name.replace('_', '-')}"
-            if name in ("skip_bad", "allow_noise") or value == "…":
-                return flag
-            return f"{flag} {shlex.quote(value)}"
-        return f"--{of}-arg {name}={value}"
+        return _flag(of, name, value)
     if place == "browser":
-        if name in BOXES:
-            return f"“{BOXES[name]}”" + ("" if value in ("…", "true", "") else f" ({value})")
-        return f"{name}={value} under “{TYPED.get(of, 'Settings')}”"
+        return _box(of, name, value)
+    if value == _BARE:
+        return name
     if value == "true":
         return f"{name}=True"
     return f"{name}={value}" if value == "…" else f"{name}={value!r}"
+
+
+def _flag(of: str, name: str, value: str) -> str:
+    if of != "run" and name not in DATA_FLAGS:
+        return f"--{of}-arg {name}" + ("" if value == _BARE else f"={value}")
+    flag = f"--{_FLAGS.get(name, name).replace('_', '-')}"
+    if name in _SWITCHES or value in ("…", _BARE):
+        return flag
+    return f"{flag} {shlex.quote(value)}"
+
+
+def _box(of: str, name: str, value: str) -> str:
+    if name in BOXES:
+        chosen = CHOICES.get(name, {}).get(value, value)
+        return f"“{BOXES[name]}”" + ("" if value in ("…", "true", "", _BARE) else f" ({chosen})")
+    if of in TYPED:
+        return f"{name}{'' if value == _BARE else f'={value}'} under “{TYPED[of]}”"
+    return f"{_flag(of, name, value)} on the command line"

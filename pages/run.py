@@ -21,37 +21,13 @@ from emap_core.jobs import Job, Work
 from emap_core.methods.settings import SETTINGS
 from emap_core.models import LOADERS as MODEL_LOADERS
 from emap_core.models.demo_networks import ARCHITECTURES
-from emap_core.options import BOXES, TYPED
+from emap_core.options import BOXES, CHOICES, TYPED
 from emap_core.runs.name import LONGEST_NAME
 from emap_core.text import duration, size
 from emap_core.visible import visible_table
 from pages import shared
 
-ANSWERS = {
-    "auto": "The whole grid if it fits, else sums",
-    "grid": "The whole grid: what-if, recombine and modes need it",
-    "classes": "The grid of the most used classes: modes and heatmaps of these",
-    "sums": "Sums only: small, for the table and the scatter",
-}
 NONE = {"label": "(no labels)", "regions": "(no regions)"}
-UNKNOWN = {
-    "error": "The run does not start",
-    "wrong": "They count as not right",
-    "skip": "Their examples are left out",
-}
-DRAWN = {
-    "auto": "whole texts and whole images where they repeat",
-    "text": "whole texts: for new texts and these images",
-    "image": "whole images: for these texts and new images",
-    "both": "whole texts and whole images",
-    "none": "single examples",
-}
-RETURNS = {
-    None: "what it says itself, else logits",
-    "logits": "logits",
-    "log_probabilities": "log-probabilities",
-    "probabilities": "probabilities",
-}
 KEPT = {"grid": "the whole grid", "classes": "the grid of some classes", "sums": "sums only"}
 
 
@@ -294,8 +270,8 @@ def _settings() -> dict[str, Any]:
     )
     keep = third.selectbox(
         BOXES["keep"],
-        list(ANSWERS),
-        format_func=ANSWERS.__getitem__,
+        list(CHOICES["keep"]),
+        format_func=CHOICES["keep"].__getitem__,
         key="run-keep",
         **kept,
     )
@@ -336,8 +312,8 @@ def _settings() -> dict[str, Any]:
         )
     cluster = second.selectbox(
         BOXES["cluster"],
-        list(DRAWN),
-        format_func=DRAWN.__getitem__,
+        list(CHOICES["cluster"]),
+        format_func=CHOICES["cluster"].__getitem__,
         key="run-cluster",
         help="Whom the intervals speak of. Where questions or images serve several examples, "
         "these are not independent.",
@@ -346,8 +322,8 @@ def _settings() -> dict[str, Any]:
     settings["cluster"] = None if cluster == "auto" else cluster
     unknown = first.selectbox(
         BOXES["unknown_labels"],
-        list(UNKNOWN),
-        format_func=UNKNOWN.__getitem__,
+        list(CHOICES["unknown_labels"]),
+        format_func=CHOICES["unknown_labels"].__getitem__,
         key="run-unknown-labels",
         help="Such as an answer that is not in a model's list. How many there were is told beside "
         "the result.",
@@ -356,8 +332,8 @@ def _settings() -> dict[str, Any]:
     settings["unknown_labels"] = None if unknown == "error" else unknown
     settings["output"] = second.selectbox(
         BOXES["output"],
-        list(RETURNS),
-        format_func=RETURNS.__getitem__,
+        list(CHOICES["output"]),
+        format_func=CHOICES["output"].__getitem__,
         key="run-output",
         help="Outputs that look like probabilities are refused until it is said.",
         **kept,

@@ -11,6 +11,7 @@ import numpy as np
 from emap_core.datasets.base import Dataset, Examples, Index, as_examples, fingerprint_of
 from emap_core.datasets.labels import unknown_labels
 from emap_core.errors import LabelError, SettingError
+from emap_core.options import option_name
 
 
 class Picked(Sequence[Any]):
@@ -41,7 +42,10 @@ def sample(dataset: Dataset, limit: int | None, seed: int = 0) -> Dataset:
         return dataset
     dataset = as_examples(dataset)
     if limit < 2:
-        raise SettingError(f"limit is {limit}; recombining texts and images needs at least 2")
+        raise SettingError(
+            f"{option_name('limit', 'data')} is {limit}; recombining texts and images needs at "
+            "least 2"
+        )
     if limit >= len(dataset):
         return dataset
     rows = np.sort(np.random.default_rng(seed).choice(len(dataset), limit, replace=False))

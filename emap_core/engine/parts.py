@@ -18,8 +18,8 @@ from emap_core.engine.plan import Plan, Tile, order_texts
 from emap_core.engine.tiles import tile_file
 from emap_core.errors import RunError
 from emap_core.methods.base import Projected
-from emap_core.options import option
-from emap_core.runs import Run
+from emap_core.options import option, option_name
+from emap_core.runs import Run, usable_metrics
 from emap_core.runs.check import write_checksums
 from emap_core.runs.folder import Json, RunFolder, find_run
 from emap_core.runs.grid import create_grid, n_channels, open_grid
@@ -73,6 +73,7 @@ def merge_parts(parts: Sequence[str | Path], out: str | Path) -> Run:
         whole,
         {
             **manifest,
+            **_asked_for(folders),
             "settings": {**manifest["settings"], "part": None},
             "created": datetime.now(UTC).isoformat(timespec="microseconds"),
             "error": None,
@@ -84,6 +85,39 @@ def merge_parts(parts: Sequence[str | Path], out: str | Path) -> Run:
     )
     write_checksums(whole)
     return Run.load(whole.path)
+
+
+def _asked_for(folders: list[RunFolder]) -> Json:
+    """Return what parts of the same work may be asked for differently, as the whole run has it.
+
+    It has every metric that a part was asked for, every note, and the name that any was given. How
+    intervals are drawn has to be the same, as they are drawn for the whole.
+
+    Raises
+    ------
+    RunError
+        If parts are called differently, or ask for other intervals.
+    """
+    manifests = [folder.manifest() for folder in folders]
+    names = dict.fromkeys(one["name"] for one in manifests if one["name"])
+    if len(names) > 1:
+        given = " and ".join(repr(name) for name in names)
+        raise RunError(f"the parts have different names, {given}; rename them alike, then merge")
+    first = manifests[0]["resampling"]
+    for folder, manifest in zip(folders, manifests, strict=True):
+        if manifest["resampling"] != first:
+            told = ", ".join(
+                f"{option_name(name)} {first[name]!r} and {value!r}"
+                for name, value in manifest["resampling"].items()
+                if value != first[name]
+            )
+            raise RunError(
+                f"runs {folders[0].id!r} and {folder.id!r} ask for different intervals ({told}); "
+                "compute one of them again with the settings of the other"
+            )
+    metrics = dict.fromkeys(name for one in manifests for name in usable_metrics(one))
+    notes = dict.fromkeys(note for one in manifests for note in one["notes"])
+    return {"name": next(iter(names), None), "metrics": list(metrics), "notes": list(notes)}
 
 
 def _in_common(folders: list[RunFolder]) -> tuple[Json, Plan]:
@@ -112,7 +146,7 @@ def _in_common(folders: list[RunFolder]) -> tuple[Json, Plan]:
         if not _plan(folder).cuts_like(plan):
             raise RunError(
                 f"runs {first.id!r} and {folder.id!r} cut the grid in different tiles; compute "
-                "the parts with the same batch_size"
+                f"the parts with the same {option_name('batch_size')}"
             )
     return manifest, plan
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.errors import SettingError
+from emap_core.options import option_name
 from emap_core.runs.folder import read_json, write_json
 
 Index = NDArray[np.intp]
@@ -91,10 +92,11 @@ class Plan:
         if of > len(tiles):
             n = len(tiles)
             raise SettingError(
-                f"part {number} of {of} cannot be: batch_size cuts the grid of {self.n_texts:,} "
-                f"texts × {self.n_images:,} images into {n:,} tile{'' if n == 1 else 's'}, so "
-                f"there {'is' if n == 1 else 'are'} at most {n:,} part{'' if n == 1 else 's'}; "
-                "choose fewer parts or a smaller batch_size"
+                f"part {number} of {of} cannot be: {option_name('batch_size')} cuts the grid of "
+                f"{self.n_texts:,} texts × {self.n_images:,} images into {n:,} "
+                f"tile{'' if n == 1 else 's'}, so there {'is' if n == 1 else 'are'} at most {n:,} "
+                f"part{'' if n == 1 else 's'}; "
+                f"choose fewer parts or a smaller {option_name('batch_size')}"
             )
         first, last = ((n * len(tiles)) // of for n in (number - 1, number))
         return tiles[first:last]

@@ -86,6 +86,12 @@ def _readable(value: Any) -> Any:
 
 
 def _without_folder(text: str) -> str:
+    if "::" in text:
+        # Several patterns of shards.
+        return "::".join(map(_without_folder, text.split("::")))
+    if text[:5].lower() == "file:":
+        # file:///srv/model, file://host/srv/model or file:/srv/model, each with folders.
+        return f"{text[:5]}{PurePosixPath(text).name}"
     if text.startswith("~") or PurePosixPath(text).is_absolute():
         return PurePosixPath(text).name
     if PureWindowsPath(text).is_absolute():

@@ -22,7 +22,7 @@ from emap_core.inference.population import (
     Cluster,
 )
 from emap_core.models.base import OUTPUTS, Output
-from emap_core.options import UNKNOWN_LABELS, UnknownLabels, option
+from emap_core.options import UNKNOWN_LABELS, UnknownLabels, option, option_name
 from emap_core.runs.name import checked_name
 
 KEEPS = ("auto", "grid", "sums")
@@ -87,7 +87,8 @@ class Settings:
         for name, most in _MOST.items():
             if (value := getattr(self, name)) > most:
                 raise SettingError(
-                    f"{name} is {value}; expected a whole number from {_LEAST[name]} to {most}"
+                    f"{option_name(name)} is {value}; expected a whole number from "
+                    f"{_LEAST[name]} to {most}"
                 )
         for name, known in (
             ("method", methods.NAMES),
@@ -101,11 +102,13 @@ class Settings:
         ):
             value = getattr(self, name)
             if not isinstance(value, str) or value not in known:
-                raise SettingError(f"{name} is {value!r}; expected one of {', '.join(known)}")
+                raise SettingError(
+                    f"{option_name(name)} is {value!r}; expected one of {', '.join(known)}"
+                )
         if self.output is not None and self.output not in OUTPUTS:
             raise SettingError(
-                f"output is {self.output!r}; expected one of {', '.join(OUTPUTS)}, what the model "
-                "returns"
+                f"{option_name('output')} is {self.output!r}; expected one of "
+                f"{', '.join(OUTPUTS)}, what the model returns"
             )
         object.__setattr__(self, "name", checked_name(self.name))
         if self.part is not None:
@@ -126,9 +129,13 @@ class Settings:
             try:
                 object.__setattr__(self, "until", float(self.until))
             except (TypeError, ValueError):
-                raise SettingError(f"until is {self.until!r}; expected a number above 0") from None
+                raise SettingError(
+                    f"{option_name('until')} is {self.until!r}; expected a number above 0"
+                ) from None
             if not 0 < self.until < inf:
-                raise SettingError(f"until is {self.until!r}; expected a number above 0")
+                raise SettingError(
+                    f"{option_name('until')} is {self.until!r}; expected a number above 0"
+                )
         for method in methods.methods():
             method.check(self)
 
@@ -145,7 +152,7 @@ class Settings:
         if isinstance(metrics, str):
             metrics = (metrics,)
         if not isinstance(metrics, Iterable) or not all(isinstance(one, str) for one in metrics):
-            raise SettingError(f"metrics is {metrics!r}; expected a list of names")
+            raise SettingError(f"{option_name('metrics')} is {metrics!r}; expected a list of names")
         # A run's record has one name for each metric, however it was asked for.
         names = tuple(dict.fromkeys(metric(name).name for name in metrics))
         return cls(**{**arguments, "metrics": names})
@@ -184,7 +191,9 @@ def whole_number(name: str, value: Any, least: int, why: str = "") -> int:
     except TypeError:
         found = None
     if found is None or found < least:
-        raise SettingError(f"{name} is {value!r}; expected a whole number of at least {least}{why}")
+        raise SettingError(
+            f"{option_name(name)} is {value!r}; expected a whole number of at least {least}{why}"
+        )
     return found
 
 
@@ -194,7 +203,9 @@ def _part(part: Any, method: str, batch_size: int | None) -> tuple[int, int]:
     except (TypeError, ValueError):
         number, of = 0, 0
     if not 1 <= number <= of:
-        raise SettingError(f"part is {part!r}; expected which one of how many, from (1, n)")
+        raise SettingError(
+            f"{option_name('part')} is {part!r}; expected which one of how many, from (1, n)"
+        )
     if not methods.method(method).scores_all_pairs:
         raise SettingError(f"only the {methods.DEFAULT} method has parts; this one is {method}")
     if batch_size is None:

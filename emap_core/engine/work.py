@@ -41,7 +41,7 @@ from emap_core.errors import ModelError, SettingError
 from emap_core.methods.base import Method, Pairs
 from emap_core.models.base import Scorer
 from emap_core.models.states import States
-from emap_core.options import option
+from emap_core.options import option, option_name
 from emap_core.runs.grid import n_channels
 
 Index = NDArray[np.intp]
@@ -495,7 +495,9 @@ def prepare(
     if hasattr(model, "grid_for"):
         _look_up(evaluator, _grid_of(model, whole, drawn, cells, data_args), order, scorer)
     if train is not None and (not scorer.staged or hasattr(model, "grid_for")):
-        raise SettingError("train needs a model with encoders, whose states baselines learn from")
+        raise SettingError(
+            f"{option_name('train')} needs a model with encoders, whose states baselines learn from"
+        )
     row_of = np.argsort(order)
     p, q = example_shares(cells.text_index, cells.image_index, *cells.shape)
     work = Work(
@@ -662,11 +664,13 @@ def _most_used(
     if wanted is None or wanted >= n_classes:
         return None
     if task == "regression":
-        raise SettingError("keep_classes counts labels of classes, and a regression has none")
+        raise SettingError(
+            f"{option_name('keep_classes')} counts labels of classes, and a regression has none"
+        )
     if labels is None:
         raise SettingError(
-            "keep_classes keeps the classes that most examples are labelled with, and the data "
-            "has no labels"
+            f"{option_name('keep_classes')} keeps the classes that most examples are labelled "
+            "with, and the data has no labels"
         )
     if labels.ndim == 1:
         used = np.bincount(labels[labels >= 0], minlength=n_classes)

@@ -33,7 +33,7 @@ from emap_core.methods.arrays import (
 from emap_core.methods.base import CellList, CellMethod, Index, Method, Pairs, Result, Rounds
 from emap_core.methods.settings import MethodSettings
 from emap_core.methods.statistics import KeptNumbers, ScoredRun, Statistics
-from emap_core.options import option
+from emap_core.options import option, option_name
 
 FIRST_IMAGES_PER_TEXT = 16
 """Where a run that samples until it knows enough begins."""
@@ -251,7 +251,9 @@ def _more(
     if until is None or chosen.fraction >= 1:
         return None
     if pairs.labels is None:
-        raise SettingError("until waits for the interval of a gap, and the data has no labels")
+        raise SettingError(
+            f"{option_name('until')} waits for the interval of a gap, and the data has no labels"
+        )
     labels, name = pairs.labels, pairs.metrics[0]
 
     def score(scores: NDArray[np.float64]) -> float:

@@ -38,3 +38,18 @@ def test_a_model_or_data_that_cannot_be_is_told_beside_the_button(app_url, brows
         assert "\n" not in said.strip()
         assert page.get_by_role("button", name="Start", exact=True).count() == 0
     assert not list(runs.glob("*/run.json"))
+
+
+def test_how_far_a_run_is_appears_before_the_eyes_of_whoever_starts_it(app_url, browser_page):
+    from playwright.sync_api import expect
+
+    page = browser_page
+    page.goto(f"{app_url[0]}/run")
+    choose(page, "Model", "demo:self-attention")
+    choose(page, "Data", "demo:easy-vqa")
+    page.get_by_role("button", name="See what it costs").click()
+    page.get_by_role("button", name="Start", exact=True).click()
+    # The whole grid takes seconds: a bar first, then word of its end in the same place.
+    told = page.get_by_test_id("stProgress").or_(page.get_by_text("This run is finished."))
+    expect(page.get_by_role("button", name="Start", exact=True)).to_have_count(0)
+    expect(told.first).to_be_in_viewport(ratio=1)

@@ -209,21 +209,7 @@ def test_an_option_is_called_as_it_is_where_the_reader_is():
     assert told["browser"] == (
         "“Label” (x y), “Label”, id_column=… under “Options of the data”, "
         "“Leave out rows with something wrong”, classes=a,b under “Options of the data”, "
-        "“Labels that are not classes of the model” (skip), template=… under “Options of the model”"
+        "“Labels that are not classes of the model” (Their examples are left out), "
+        "template=… under “Options of the model”"
     )
     assert with_options_named(said) == told["python"]
-
-
-def test_every_option_of_a_message_is_one_that_exists_there():
-    """What a message tells people to type is taken where they type it."""
-    import inspect
-
-    from emap_core.cli import _parser
-    from emap_core.datasets.table import load_table
-    from emap_core.options import DATA_FLAGS
-
-    flags = {"limit": "--limit"} | {name: f"--{name.replace('_', '-')}" for name in DATA_FLAGS}
-    parser = next(iter(_parser()._subparsers._group_actions)).choices["run"]
-    known = {flag for action in parser._actions for flag in action.option_strings}
-    assert set(flags.values()) <= known
-    assert set(DATA_FLAGS) - {"limit"} <= set(inspect.signature(load_table).parameters)

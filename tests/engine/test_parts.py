@@ -38,6 +38,25 @@ def test_parts_merge_to_the_bits_of_the_whole(settings, examples, store):
     assert merged.manifest["n_pairs_evaluated"] == 11 * 23
 
 
+def test_what_parts_were_asked_for_differently_is_joined_or_refused(store):
+    parts = [
+        part(1, 2, store, metrics=["accuracy"]),
+        part(2, 2, store, metrics=["log_loss", "accuracy"], name="late fusion"),
+    ]
+    merged = emap.merge_parts(parts, store / "merged")
+    assert merged.metrics == ["accuracy", "log_loss"]
+    assert merged.manifest["name"] == "late fusion"
+    for settings, message in (
+        ({"name": "early"}, "different names, 'early' and 'late fusion'; rename them alike"),
+        ({"seed": 3}, "ask for different intervals \\(seed 3 and 0\\); compute one of them again"),
+    ):
+        other = part(
+            1, 2, store / str(len(settings["name"]) if "name" in settings else 0), **settings
+        )
+        with pytest.raises(RunError, match=message):
+            emap.merge_parts([other, parts[1]], store / "never")
+
+
 def test_a_part_encodes_only_the_images_of_its_tiles(store):
     data = make_examples(n=300, n_texts=5, n_images=200)
     model = Staged()

@@ -48,6 +48,22 @@ def test_specs_and_arguments_stay_and_folders_of_the_machine_do_not():
     assert "/data" not in json.dumps(made)
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("csv:file:///srv/secret/t.csv", "csv:file:t.csv"),
+        ("csv:FILE://host/srv/secret/t.csv", "csv:FILE:t.csv"),
+        ("file:///srv/secret/t.csv", "file:t.csv"),
+        ("webdataset:here-*.tar::/srv/secret/{0..3}.tar", "webdataset:here-*.tar::{0..3}.tar"),
+        ("hf:org/model@main", "hf:org/model@main"),
+    ],
+)
+def test_no_way_of_writing_a_path_leaves_its_folders(given, kept):
+    made = provenance(given, given, model_args={"head": given})
+    assert made["model"]["spec"] == made["data"]["spec"] == kept
+    assert "secret" not in json.dumps([made["model"]["spec"], made["data"]["spec"]])
+
+
 def test_an_object_is_named_by_its_type():
     assert provenance(Staged(), make_examples())["model"]["spec"] == "samples.Staged, an object"
 

@@ -155,7 +155,7 @@ def test_an_uploaded_zip_shows_its_rows_and_what_each_column_is(open_page, words
     button(app, "See what it costs").click().run()
     until(app, lambda app: app.error and "perhaps" in app.error[0].value)
     said = app.error[0].value.replace("\\", "")
-    assert "“Labels that are not classes of the model” (skip) leaves such examples out" in said
+    assert "(Their examples are left out) leaves such examples out, “Labels that are" in said
     app.selectbox(key="run-unknown-labels").select("skip").run()
     app.selectbox(key="run-cluster").select("image").run()
     button(app, "See what it costs").click().run()
