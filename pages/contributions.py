@@ -67,8 +67,8 @@ def _page() -> None:
     if len(shown) <= RINGED:
         ring = None if example is None else run.ids[example]
         by_hand = chosen_positions(run)
-        rows = [] if by_hand is None else np.flatnonzero(np.isin(np.flatnonzero(shown), by_hand))
-        chart = marked(chart, ring, rows, shared.theme())
+        ringed = np.isin(np.flatnonzero(shown), [] if by_hand is None else by_hand)
+        chart = marked(chart, ring, np.flatnonzero(ringed), shared.theme())
     with top:
         shared.header(QUESTION, _answer(chart), run)
     if not shown.any():

@@ -214,7 +214,9 @@ def _read(
     key: tuple[str, str], side: str, fixed: int, own: int, _run: Run
 ) -> tuple[list[int], list[str], list[str]]:
     """Return what changes the answer most on the other side, the answers, and how sure they are."""
-    cells = (_run.grid.row(fixed) if side == "images" else _run.grid.column(fixed)).astype(float)
+    grid = _run.grid
+    assert grid is not None  # noqa: S101 - the page has said so where there is none
+    cells = (grid.row(fixed) if side == "images" else grid.column(fixed)).astype(float)
     others = np.delete(np.arange(len(cells)), own)
     if not len(others):
         return [], [], []

@@ -284,7 +284,8 @@ def _score(model: Any, text: str, image: Image.Image) -> NDArray[Any]:
 
     scorer = Scorer(model)
     states = scorer.encode_texts([text]), scorer.encode_images([image])
-    return scorer.score_tile(*states, batch_size=1)[0, 0]
+    scores: NDArray[Any] = scorer.score_tile(*states, batch_size=1)[0, 0]
+    return scores
 
 
 _page()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import streamlit as st
 
+from emap_core.figures import Chart
 from emap_core.figures.export import FORMS, HOW_TO_INSTALL, picture
 from emap_core.presentation.charts import report_charts
 from emap_core.presentation.report import report_html
@@ -87,7 +90,7 @@ def _show_figures(run: Run) -> None:
         for form, media in FORMS.items():
             st.download_button(
                 form.upper(),
-                lambda draw=charts[name], form=form: picture(draw(), form),
+                partial(_picture, charts[name], form),
                 f"{run.id}-{name}.{form}",
                 media,
                 icon=":material/download:",
@@ -95,6 +98,10 @@ def _show_figures(run: Run) -> None:
             )
     st.caption("Every figure of the report, from a terminal:")
     st.code(f"python -m emap_core figures {run.id} --out figures --form svg", language="shell")
+
+
+def _picture(draw: Callable[[], Chart], form: str) -> bytes:
+    return picture(draw(), form)
 
 
 @st.cache_data(max_entries=2, show_spinner=False)

@@ -285,7 +285,7 @@ def _settings() -> dict[str, Any]:
     settings: dict[str, Any] = {
         "limit": limit,
         "space": None if space == "logits" else space,
-        "keep": {"auto": None, "classes": "grid"}.get(keep, keep),
+        "keep": None if keep == "auto" else "grid" if keep == "classes" else keep,
         "method": None if method == methods.DEFAULT else method,
     }
     if methods.method(method).scores_all_pairs and third.checkbox(
@@ -300,9 +300,8 @@ def _settings() -> dict[str, Any]:
         settings["keep_classes"] = third.number_input(
             BOXES["keep_classes"], min_value=1, value=10, key="run-keep-classes", **kept
         )
-    of_method = [one for one in SETTINGS if one.method == method and one.box is not None]
-    for column, one in zip((second, third), of_method, strict=False):
-        least, value = one.box
+    of_method = [(one, one.box) for one in SETTINGS if one.method == method and one.box]
+    for column, (one, (least, value)) in zip((second, third), of_method, strict=False):
         settings[one.name] = column.number_input(
             BOXES[one.name],
             min_value=least,
@@ -380,10 +379,9 @@ def _cost(work: Work, plan: Job | None, started: Job | None) -> None:
     if plan is not None and plan.alive:
         _wait(plan)
         return
-    found = plan is not None and plan.state == "finished"
-    if plan is not None and not found:
+    if plan is not None and plan.state != "finished":
         st.error(_said(plan.error or f"The check was {plan.state}."), icon=":material/error:")
-    if found:
+    elif plan is not None:
         _first_rows(plan.event)
         pairs, time, disk = st.columns(3)
         cost = plan.event
@@ -408,7 +406,7 @@ def _cost(work: Work, plan: Job | None, started: Job | None) -> None:
         if started.work is not None and started.work.key == work.key:
             return
     row = st.container(horizontal=True)
-    if found:
+    if plan is not None and plan.state == "finished":
         row.button(
             "Start", type="primary", icon=":material/play_arrow:", on_click=_start, args=(work,)
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pandas as pd
 import streamlit as st
 
@@ -39,7 +41,7 @@ def _examples(key: tuple[str, str], _run: Run) -> pd.DataFrame:
     return table
 
 
-def show_image(run: Run, position: int, *, width: int | str = "stretch") -> None:
+def show_image(run: Run, position: int, *, width: int | Literal["stretch"] = "stretch") -> None:
     """Show the image of an example."""
     row = examples_of(run).iloc[position]
     thumbnail(run, int(row.image_index), alt=f"Image of example {row.id}", width=width)

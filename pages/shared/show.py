@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -12,6 +12,8 @@ from emap_core.runs import Run
 from emap_core.visible import visible, visible_table
 from pages.shared.escape import escaped
 from pages.shared.runs import run_key
+
+SelectionMode = Literal["points", "box", "lasso"]
 
 _CONFIG = {"displaylogo": False, "displayModeBar": "hover", "scrollZoom": False}
 
@@ -56,8 +58,8 @@ def show(
     chart: Chart,
     key: str,
     *,
-    on_select: str | Callable[[], None] = "ignore",
-    selection_mode: str | Sequence[str] = "points",
+    on_select: Literal["ignore", "rerun"] | Callable[[], None] = "ignore",
+    selection_mode: SelectionMode | Sequence[SelectionMode] = "points",
     table: bool = True,
 ) -> Any:
     """Draw a chart across the page, its message for screen readers, and its data as a table.
@@ -77,7 +79,7 @@ def show(
     -------
     Selection event, see `selected_ids`; nothing of use where selections are ignored.
     """
-    event = st.plotly_chart(
+    event: Any = st.plotly_chart(
         chart.figure,
         width="stretch",
         theme=None,
@@ -123,7 +125,9 @@ def selected_points(event: Any) -> list[tuple[int, int]]:
     ]
 
 
-def thumbnail(run: Run, image: int, *, alt: str, width: int | str = "stretch") -> None:
+def thumbnail(
+    run: Run, image: int, *, alt: str, width: int | Literal["stretch"] = "stretch"
+) -> None:
     """Show a unique image of a run; `alt` says what it stands for."""
     st.image(run.thumbnail(image), width=width, alt=visible(alt))
 

@@ -74,7 +74,9 @@ def current_mask(run: Run) -> Mask:
 
 def saved(run: Run) -> dict[str, dict[str, Any]]:
     """Return the slices that this visitor has saved of a run: name to filter and positions."""
-    return st.session_state.setdefault("_slices", {}).setdefault(run.id, {})
+    found: dict[str, dict[str, Any]]
+    found = st.session_state.setdefault("_slices", {}).setdefault(run.id, {})
+    return found
 
 
 def ask_filter(run: Run) -> None:
@@ -158,6 +160,10 @@ def slices(run: Run) -> None:
         _compare(run, mask)
 
 
+def _forget(run: Run, name: str) -> None:
+    saved(run).pop(name, None)
+
+
 def _show_saved(run: Run) -> None:
     for name in saved(run):
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -167,8 +173,8 @@ def _show_saved(run: Run) -> None:
                 "Forget",
                 key=f"forget-{name}",
                 type="tertiary",
-                on_click=saved(run).pop,
-                args=(name, None),
+                on_click=_forget,
+                args=(run, name),
             )
 
 
@@ -211,6 +217,7 @@ def _part_gap(run: Run, which: str, mask: Mask) -> Gap:
 def _cached_part_gap(
     key: tuple[str, str], which: str, projection: Any, digest: str, _run: Run, _mask: Mask
 ) -> Gap:
+    assert _run.labels is not None  # noqa: S101 - a run with metrics has labels
     return part_gap(
         _run.decomposition,
         _run.labels,
