@@ -1,7 +1,8 @@
 """How well a part of the grid gives the gap of the whole one.
 
 ``python -m benchmarks.sampled`` runs all tables, one process; names as arguments choose single
-ones, ``--designs R`` fewer designs. A full run writes benchmarks/sampled.md.
+ones, ``--designs R`` fewer designs. ``--kinds``, ``--partners`` and ``--seed`` choose lines of
+``coverage`` and ``shared``, and other populations. A full run writes benchmarks/sampled.md.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import resource
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,22 +141,27 @@ def error(n_designs: int) -> str:
     )
 
 
-def coverage(n_designs: int) -> str:
+def coverage(
+    n_designs: int,
+    kinds: Sequence[str] = tuple(INTERACTIONS),
+    partners: Sequence[int] = (8, 12, 32),
+    seed: int = 2,
+) -> str:
     """Count how often the interval holds the exact gap, and hold its stated bias to the true one.
 
     A new population for every design.
     """
     n, n_classes = 300, 3
     rows = []
-    for kind in INTERACTIONS:
-        for k in (8, 32):
+    for kind in kinds:
+        for k in partners:
             holds, errors, found_all = [], [], []
             for r in range(n_designs):
-                rng = np.random.default_rng([2, r])
+                rng = np.random.default_rng([seed, k, r])
                 grid, labels = population(kind, n, n_classes, rng)
                 exact, accuracy = decompose(grid), accuracy_of(labels)
                 truth = accuracy(exact.logits) - accuracy(getattr(exact, PROJECTION))
-                chosen = design(n, n, np.arange(n), np.arange(n), k, seed=r)
+                chosen = design(n, n, np.arange(n), np.arange(n), k, seed=seed + r)
                 found = sampled_gap(fit(chosen, grid[chosen.texts, chosen.images]), accuracy)
                 holds.append(found.low <= truth <= found.high)
                 errors.append((found.difference - truth, found.uncorrected - truth))
@@ -266,22 +273,22 @@ def _network_grid(n: int) -> tuple[Array, Encodings, Array, Array]:
     return grid, Encodings(texts, images), np.arange(n), np.arange(n)
 
 
-def shared(n_designs: int) -> str:
+def shared(n_designs: int, kinds: Sequence[str] = tuple(INTERACTIONS), seed: int = 4) -> str:
     """Count the same where many examples share a text, a new population for every design."""
     shape, n_classes, k = (60, 300), 3, 60
     rows = []
-    for kind in INTERACTIONS:
+    for kind in kinds:
         for n in (300, 1200):
             found = []
             for r in range(n_designs):
-                rng = np.random.default_rng([4, r])
+                rng = np.random.default_rng([seed, r])
                 grid = random_grid(kind, shape, n_classes, rng)
                 texts, images = rng.permutation(n) % shape[0], rng.permutation(n) % shape[1]
                 own = grid[texts, images]
                 accuracy = accuracy_of((own + rng.gumbel(size=own.shape)).argmax(axis=1))
                 exact = decompose(grid, texts, images)
                 truth = accuracy(exact.logits) - accuracy(getattr(exact, PROJECTION))
-                chosen = design(*shape, texts, images, k, seed=r)
+                chosen = design(*shape, texts, images, k, seed=seed + r)
                 fitted = fit(chosen, grid[chosen.texts, chosen.images])
                 gap = sampled_gap(fitted, accuracy)
                 off = fitted.decomposition.image_mean - exact.image_mean
@@ -428,7 +435,7 @@ def size(_: int) -> str:
     )
 
 
-TABLES = {
+TABLES: dict[str, tuple[Callable[..., str], int]] = {
     "error": (error, 200),
     "controls": (controls, 3),
     "coverage": (coverage, 100),
@@ -443,11 +450,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tables", nargs="*", choices=[[], *TABLES])
     parser.add_argument("--designs", type=int)
+    parser.add_argument("--kinds", nargs="+", default=list(INTERACTIONS), choices=INTERACTIONS)
+    parser.add_argument("--partners", type=int, nargs="+", default=[8, 12, 32])
+    parser.add_argument("--seed", type=int)
     arguments = parser.parse_args()
+    seeds = {} if arguments.seed is None else {"seed": arguments.seed}
+    chosen: dict[str, dict[str, Any]] = {
+        "coverage": {"kinds": arguments.kinds, "partners": arguments.partners, **seeds},
+        "shared": {"kinds": arguments.kinds, **seeds},
+    }
     found = []
     for name in arguments.tables or TABLES:
         table, n_designs = TABLES[name]
-        found.append(table(arguments.designs or n_designs))
+        found.append(table(arguments.designs or n_designs, **chosen.get(name, {})))
         print(found[-1], flush=True)
     if not arguments.tables:
         described = "; ".join(f"{kind}: {what}" for kind, what in INTERACTIONS.items())

@@ -53,6 +53,7 @@ def _easy_vqa(name: str, split: Split) -> Examples:
         if split == "test"
         else (easy_vqa.get_train_questions(), easy_vqa.get_train_image_paths())
     )
+    files = {image: Path(path) for image, path in paths.items()}
     yes_no = name == "easy-vqa-yes-no"
     rows = [
         (row, *question)
@@ -61,7 +62,7 @@ def _easy_vqa(name: str, split: Split) -> Examples:
     ]
     return Examples(
         texts=[text for _, text, _, _ in rows],
-        images=ImageFiles([Path(paths[image]) for *_, image in rows]),
+        images=ImageFiles([files[image] for *_, image in rows]),
         labels=[answer for _, _, answer, _ in rows],
         ids=[f"{split}-{row}" for row, *_ in rows],
         classes=["no", "yes"] if yes_no else easy_vqa.get_answers(),

@@ -53,7 +53,8 @@ def within_top(k: int, scored: Scored) -> Array:
 
 def _of_label(values: Array, labels: Array) -> Array:
     """Return the value of each example's own class, shape (..., N, 1)."""
-    return np.asarray(values[..., np.arange(len(labels)), labels][..., None])
+    of_label = values[..., np.arange(len(labels)), labels]
+    return np.ascontiguousarray(of_label)[..., None]
 
 
 def brier(scored: Scored) -> Array:

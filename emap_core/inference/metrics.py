@@ -217,13 +217,18 @@ def evaluate_shuffled(which: Metric, scored: Scored, places: NDArray[np.intp]) -
 
     ``places[b, i]``, shape (B, N), is the resample that example i of mixture b is taken from.
     """
-    examples = np.arange(places.shape[1])
+    n_examples = places.shape[1]
+    flat = places * n_examples + np.arange(n_examples)
+
+    def mixed_of(values: Array) -> Array:
+        return np.take(values.reshape(-1, *values.shape[2:]), flat, axis=0)
+
     values = scored.values(which)
     if values is not None:
-        return _mean(values[places, examples])
+        return _mean(mixed_of(values))
     if which.of_counts is not None:
-        return which.of_counts(*_counts(scored, scored.predictions[places, examples]))
-    scores = scored.scores[places, examples]
+        return which.of_counts(*_counts(scored, mixed_of(scored.predictions)))
+    scores = mixed_of(scored.scores)
     mixed = Scored(scored.labels, scores, scored.task, scored.space)
     return evaluate_scored(which, mixed, np.ones(places.shape))
 

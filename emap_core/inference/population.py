@@ -56,7 +56,8 @@ class Units:
         drawn = rng.integers(0, self.size, (n_resamples, self.size))
         drawn += self.size * np.arange(n_resamples)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=n_resamples * self.size)
-        return counts.reshape(n_resamples, self.size).astype(np.float64)[:, self.groups]
+        counts = counts.reshape(n_resamples, self.size).astype(np.float64)
+        return np.take(counts, self.groups, axis=1)
 
     def resamples(self, n_resamples: int, rng: np.random.Generator) -> Iterator[Array]:
         """Yield `draw`, a bounded number of resamples at a time."""
@@ -71,7 +72,7 @@ class Units:
         serves a unit once.
         """
         places = rng.permuted(np.tile(np.arange(size)[:, None], (1, self.size)), axis=0)
-        return np.asarray(places[:, self.groups])
+        return np.take(places, self.groups, axis=1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,6 +49,7 @@ class Reprojection:
     sums_of_squares: Array
     n_degenerate: int
     _decomposition: Decomposition
+    _logits: Array
     _means: _Means
 
     @property
@@ -79,7 +80,7 @@ class Reprojection:
         parts = [slice(start, start + step) for start in range(0, len(self.weights), step)]
 
         def read(part: slice) -> _Read:
-            return reader(_scores(self._decomposition, self._means.of(part)))
+            return reader(_scores(self._decomposition, self._logits, self._means.of(part)))
 
         return list((pool.map if pool else map)(read, parts))
 
@@ -106,6 +107,8 @@ def reproject(
     """
     n_texts, n_images = len(decomposition.text_share), len(decomposition.image_share)
     n_examples, n_classes = decomposition.logits.shape
+    # Classes first, like the scores.
+    logits = np.ascontiguousarray((decomposition.logits - decomposition.mean).T)
     outer = max(1, _BYTES_OF_MEANS // (8 * n_classes * (n_texts + n_images)))
     # Several at a time even where one alone is large, so that they can be held side by side.
     inner = max(8, _ELEMENTS_OF_SCORES // (n_examples * n_classes))
@@ -114,7 +117,8 @@ def reproject(
         means = _means(grid, decomposition, some, centred)
         for first in range(0, len(some), inner):
             part = slice(first, first + inner)
-            yield _reprojection(decomposition, some[part], *(mean[part] for mean in means))
+            of_part = (mean[part] for mean in means)
+            yield _reprojection(decomposition, logits, some[part], *of_part)
 
 
 def _means(
@@ -177,6 +181,7 @@ def _split(
 
 def _reprojection(
     decomposition: Decomposition,
+    logits: Array,
     weights: Array,
     p: Array,
     q: Array,
@@ -192,7 +197,7 @@ def _reprojection(
         np.einsum("bu,buc->cb", p, text_mean),
     )
     single = (p.max(axis=1) > 1.0 - _NOTHING_LEFT) | (q.max(axis=1) > 1.0 - _NOTHING_LEFT)
-    return Reprojection(weights, sums_of_squares, int(single.sum()), decomposition, means)
+    return Reprojection(weights, sums_of_squares, int(single.sum()), decomposition, logits, means)
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,32 +221,35 @@ class _Means:
         )
 
 
-def _scores(decomposition: Decomposition, means: _Means) -> dict[str, Array]:
-    """Return the scores of some resamples, each of shape (B, N, C), one class after the other."""
+def _scores(decomposition: Decomposition, logits: Array, means: _Means) -> dict[str, Array]:
+    """Return the scores of some resamples, each of shape (B, N, C), one class after the other.
+
+    `logits`, of shape (C, N), are less the mean over all recombinations, as the means are.
+    """
     texts, images = decomposition.text_index, decomposition.image_index
-    own_text, own_image = means.text_share[:, texts], means.image_share[:, images]
+    own_text = np.take(means.text_share, texts, axis=1)
+    own_image = np.take(means.image_share, images, axis=1)
     of_text, of_image = _Share(own_text), _Share(own_image)
     # r⁻ + c⁻ − μ⁻ comes down to the plain projection without its share of the own cell.
     of_cell = _Share(own_text + own_image - own_text * own_image)
     shape = (len(decomposition.mean), *own_text.shape)
     planes = {name: np.empty(shape) for name in _PROJECTIONS}
     for c, offset in enumerate(decomposition.mean):
-        logits = decomposition.logits[:, c] - offset
         text = np.take(means.text_mean[c], texts, axis=1)
         image = np.take(means.image_mean[c], images, axis=1)
         plain = np.add(text, image, out=planes["emap"][c])
         plain -= means.mean[c, :, None]
-        of_cell.leave_out(plain, logits, planes["emap_leave_one_out"][c])
-        of_image.leave_out(text, logits, planes["text_only"][c])
-        of_text.leave_out(image, logits, planes["image_only"][c])
+        of_cell.leave_out(plain, logits[c], planes["emap_leave_one_out"][c])
+        of_image.leave_out(text, logits[c], planes["text_only"][c])
+        of_text.leave_out(image, logits[c], planes["image_only"][c])
         for values in planes.values():
             values[c] += offset
     scores = {name: np.moveaxis(values, 0, 2) for name, values in planes.items()}
     rows = decomposition.within_rounding
     if len(rows):
-        logits = decomposition.logits[rows]
+        own, noise = decomposition.logits[rows], decomposition.noise
         for values in scores.values():
-            values[:, rows] = settle(values[:, rows], logits, decomposition.noise)
+            values[:, rows] = settle(values[:, rows], own, noise)
     return scores
 
 
