@@ -372,7 +372,8 @@ def _counts(
     # Right and wrong predictions are counted in one go, in two bins a class.
     of_bins = _counted(2 * predicted + (predicted == labels), weights, 2 * n_classes)
     hits = of_bins[:, 1::2]
-    return hits, of_bins[:, ::2] + hits, _counted(labels, weights, n_classes)
+    actual = np.broadcast_to(_counted(labels, weights, n_classes), hits.shape)
+    return hits, of_bins[:, ::2] + hits, actual
 
 
 def _counted(classes: Array, weights: Array | None, n_classes: int) -> Array:
