@@ -221,7 +221,7 @@ def evaluate_shuffled(which: Metric, scored: Scored, places: NDArray[np.intp]) -
     flat = places * n_examples + np.arange(n_examples)
 
     def mixed_of(values: Array) -> Array:
-        return np.take(values.reshape(-1, *values.shape[2:]), flat, axis=0)
+        return np.asarray(np.take(values.reshape(-1, *values.shape[2:]), flat, axis=0))
 
     values = scored.values(which)
     if values is not None:
