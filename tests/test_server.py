@@ -144,11 +144,19 @@ def test_an_upload_without_the_token_of_the_page_is_refused(method, port):
     assert ask(port, method, path, b"x", **true)[0] != 403
 
 
-@pytest.mark.parametrize(("mode", "taken"), [("viewer", False), ("full", True)])
+@pytest.mark.parametrize(
+    ("settings", "taken"),
+    [
+        ({"EMAP_MODE": "viewer"}, False),
+        ({"EMAP_MODE": "full"}, True),
+        # By itself, before any page is served.
+        ({"EMAP_MODE": "full", "STREAMLIT_SERVER_MAX_UPLOAD_SIZE": "0"}, False),
+    ],
+)
 def test_a_server_that_shows_runs_alone_takes_no_upload_of_a_visitor(
-    mode, taken, tmp_path, warm_popen
+    settings, taken, tmp_path, warm_popen
 ):
-    with serve(tmp_path / "it", tmp_path / "runs", warm_popen, EMAP_MODE=mode) as port:
+    with serve(tmp_path / "it", tmp_path / "runs", warm_popen, **settings) as port:
         cookie = dict(ask(port, "GET", "/_stcore/health")[1])["set-cookie"].partition(";")[0]
         true = {"Cookie": cookie, "X_Xsrftoken": cookie.partition("=")[2]}
         true["Content_Type"] = "multipart/form-data; boundary=x"

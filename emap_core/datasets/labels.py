@@ -426,7 +426,7 @@ class ClassAxis:
         if not self.names or self._dataset.task == "binary":
             return
         if numbers == set(range(self._n_numbered)) or not numbers <= set(range(self._n_numbered)):
-            # What is no number of a class either is refused where it stands.
+            # What does not number a class either is refused where it stands.
             return
         some = labels[0]
         raise LabelError(

@@ -93,7 +93,7 @@ def check_region_file(stored: Path | bytes) -> int:
     Raises
     ------
     BadValueError
-        If it is not there, is no .npz file, is too large or holds arrays of other shapes.
+        If it is not there, is not a valid .npz file, is too large or holds arrays of other shapes.
     """
     shapes = {}
     with _opened(stored) as archive:
@@ -199,7 +199,7 @@ def _opened(stored: Path | bytes) -> Iterator[zipfile.ZipFile]:
     except FileNotFoundError as error:
         raise BadValueError(f"{what} does not exist") from error
     except zipfile.BadZipFile as error:
-        raise BadValueError(f"{what} cannot be read: it is no .npz file") from error
+        raise BadValueError(f"{what} cannot be read: it is not a valid .npz file") from error
     except Exception as error:
         # Files that were made to mislead raise whatever the readers run into.
         raise BadValueError(f"{what} cannot be read: {reason(error)}") from error

@@ -161,6 +161,26 @@ def _columns_of_labels(work: Work) -> None:
         )
 
 
+def _numbers_as_names(work: Work) -> None:
+    """Refuse to order numbers by the alphabet, as if they were names of a model's outputs."""
+    if not work.order_is_guessed:
+        return
+    if all(_is_number(name) for name in work.dataset.classes):
+        raise LabelError(
+            f"the labels are numbers, such as {work.dataset.classes[-1]}, and the model names no "
+            f"classes; set {option('task', 'regression')}, or say which output is which: give the "
+            f"model classes, or the data {option('classes')}, all of them in the model's order"
+        )
+
+
+def _is_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True
+
+
 def _fit(names: list[str], n_classes: int) -> bool:
     # A single number is for or against the second of two.
     return len(names) == n_classes or (len(names) == 2 and n_classes == 1)
@@ -300,6 +320,7 @@ _OF_WORK: tuple[Callable[[Work], None], ...] = (
     _something_to_recombine,
     _something_to_get_wrong,
     check_metrics,
+    _numbers_as_names,
     _columns_of_labels,
     _training_labels,
 )

@@ -147,6 +147,8 @@ def follow(job_id: str) -> Job:
     stored = read_json(folder / "job.json") if inside else None
     if stored is None:
         raise RunError(f"there is no job {job_id!r}")
+    if not _fits(stored):
+        raise RunError(f"job {job_id!r} is damaged; delete {folder}")
     # Whether it lives is asked first: what it wrote before it ended is then there to be read.
     alive = _is_alive(folder)
     events = _events(folder / "stdout")
@@ -166,6 +168,22 @@ def follow(job_id: str) -> Job:
         started=stored["started"],
         owner=stored.get("owner"),
     )
+
+
+def _fits(stored: dict[str, Any]) -> bool:
+    """Say whether what is stored of a job is what `start` writes."""
+    kinds: dict[str, Any] = {
+        "command": str,
+        "work": dict,
+        "owner": str | None,
+        "started": int | float,
+    }
+    if not all(isinstance(stored.get(name), kind) for name, kind in kinds.items()):
+        return False
+    work = stored["work"]
+    of_work = {"model": str, "data": str, "settings": dict}
+    alike = set(work) == set(of_work)
+    return alike and all(isinstance(work[name], kind) for name, kind in of_work.items())
 
 
 def find(run_id: str) -> Job | None:

@@ -172,7 +172,7 @@ def torn_npz():
 GOOD = np.ones((2, 6), np.float32)
 BAD_FILES = {
     "missing": (None, "does not exist"),
-    "no archive": (b"nothing", "no .npz file"),
+    "no archive": (b"nothing", "not a valid .npz file"),
     "no features": (npz(x=GOOD), "no 'features'"),
     "one axis": (npz(features=np.ones(6)), "shape (6,)"),
     "no regions": (npz(features=np.ones((0, 6))), "shape (0, 6)"),

@@ -306,6 +306,14 @@ def test_a_guessed_order_that_does_worse_than_a_constant_is_told(tmp_path):
     assert any("the most frequent label alone would be in" in note for note in run.notes)
 
 
+@pytest.mark.parametrize("labels", [["0", "1", "1.5"], ["-1", "-2", "0"], ["1e-3", "2", "3"]])
+def test_numbers_are_not_put_in_the_order_of_the_alphabet(labels, tmp_path):
+    data = make_examples(labels=labels * 20)
+    refused(tmp_path, as_callable, LabelError, "labels are numbers, .*task='regression', or", data)
+    stated = make_examples(labels=labels * 20, classes=labels)
+    assert emap.compute(as_callable, stated, out=tmp_path / "stated").classes == labels
+
+
 def test_fewer_names_than_outputs_are_not_given_to_the_first_of_them(tmp_path):
     data = make_examples(labels=["no", "yes"] * 30)
     refused(tmp_path, as_callable, LabelError, "3 numbers for a pair and names no classes", data)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -175,6 +176,35 @@ def test_ids_that_lead_elsewhere_are_no_jobs(tmp_path):
         assert jobs.find(name) is None
         with pytest.raises(RunError):
             jobs.follow(name)
+
+
+WORK = {"model": "demo:concat", "data": "demo:easy-vqa", "settings": {}}
+STORED = {"command": "run", "work": WORK, "owner": None, "started": 1.0}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"started": "soon"},
+        {"command": 3},
+        {"owner": ["ada"]},
+        {"work": None},
+        {"work": WORK | {"model": 3}},
+        {"work": WORK | {"settings": []}},
+        {"work": WORK | {"more": 1}},
+        {"work": {}},
+    ],
+)
+def test_a_job_that_is_damaged_is_left_out_and_told_in_a_line(changes, runs_folder):
+    for name, stored in (("run-1", STORED), ("run-2", STORED | changes)):
+        folder = runs_folder / ".jobs" / name
+        folder.mkdir(parents=True)
+        (folder / "job.json").write_text(json.dumps(stored))
+    (runs_folder / ".jobs" / "run-3").mkdir()
+    (runs_folder / ".jobs" / "run-3" / "job.json").write_text("[1]")
+    assert [job.id for job in jobs.list_jobs()] == ["run-1"]
+    with pytest.raises(RunError, match="job 'run-2' is damaged; delete"):
+        jobs.follow("run-2")
 
 
 def test_values_cannot_become_flags():
