@@ -402,7 +402,9 @@ def _cost(work: Work, plan: Job | None, started: Job | None) -> None:
             delta_arrow="off",
         )
     if started is not None:
-        _followed_job(started)
+        # In view wherever the page is scrolled to, as the button need not have been at its top.
+        with st.bottom:
+            _followed_job(started)
         if started.work is not None and started.work.key == work.key:
             return
     row = st.container(horizontal=True)
