@@ -155,13 +155,19 @@ class Policy:
         if prefix not in loaders or self.roots is None:
             return
         allowed = (*self.roots, uploads()) if prefix in UPLOADABLE else self.roots
-        if prefix == "hf" and path_or_hub_id(name, self.roots) is None:
+        if prefix in ("hf", "hf-any") and path_or_hub_id(name, self.roots) is None:
             return
         for path in _named(prefix, name):
             check_path(kind, path, allowed)
 
     def _check_argument(self, argument: str) -> None:
         name, _, given = argument.partition("=")
+        if name == "custom_code" and not self.allow_code:
+            raise AccessError(
+                "custom_code= runs Python code that comes with a checkpoint, which a browser may "
+                "not start here; use the command line, or set EMAP_ALLOW_CODE=1 where the server "
+                "is started"
+            )
         if self.roots is None:
             return
         for value in texts_in(given):

@@ -9,6 +9,7 @@ from emap_core import specs
 LOADERS = {
     "demo": "emap_core.models.demo:load",
     "hf": "emap_core.models.huggingface.loader:load",
+    "hf-any": "emap_core.models.huggingface.loader:load_any",
     "torchscript": "emap_core.models.exported:load_torchscript",
     "export": "emap_core.models.exported:load_export",
     "onnx": "emap_core.models.exported:load_onnx",

@@ -24,6 +24,8 @@ _FILES = (
     "additional_chat_templates/*.jinja",
 )
 """What transformers may read of a folder, and what is fetched from the hub."""
+_CODE = ("*.py",)
+"""What else is read where a checkpoint's own code may run."""
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 A_FACTORY = "as the README shows under “Your own model”, and name it: my_model:load"
 
@@ -55,7 +57,7 @@ class Checkpoint:
     keeps_dtype: bool
 
 
-def find_folder(name: str) -> tuple[Path, str | None]:
+def find_folder(name: str, with_code: bool = False) -> tuple[Path, str | None]:
     """Return a checkpoint's folder, and the revision of one from the hub.
 
     Raises
@@ -73,7 +75,9 @@ def find_folder(name: str) -> tuple[Path, str | None]:
 
     hub_id, _, revision = name.partition("@")
     try:
-        found = snapshot_download(hub_id, revision=revision or None, allow_patterns=[*_FILES])
+        found = snapshot_download(
+            hub_id, revision=revision or None, allow_patterns=_patterns(with_code)
+        )
     except HFValidationError as error:
         raise SpecError(
             f"{not_a_folder(name, folder)}, and the name is not a valid hub id"
@@ -85,6 +89,16 @@ def find_folder(name: str) -> tuple[Path, str | None]:
             f"{said[0] if said else type(error).__name__}"
         ) from error
     return Path(found), Path(found).name
+
+
+def _patterns(with_code: bool) -> list[str]:
+    return [*_FILES, *(_CODE if with_code else ())]
+
+
+def auto_classes_of(folder: Path) -> tuple[str, ...]:
+    """Return the auto classes of transformers that a checkpoint's own code fills in."""
+    named = json.loads((folder / "config.json").read_text()).get("auto_map")
+    return tuple(one for one in named or () if str(one).startswith("AutoModel"))
 
 
 def architecture_of(folder: Path) -> str:
@@ -133,7 +147,7 @@ def check_weights(folder: Path) -> None:
         raise SpecError(f"checkpoint {folder} has no weights; expected model.safetensors")
 
 
-def files_of(folder: Path, within: Path) -> list[Path]:
+def files_of(folder: Path, within: Path, with_code: bool = False) -> list[Path]:
     """Return all files that may be read of a folder, once it is known where they lie.
 
     Raises
@@ -157,6 +171,6 @@ def files_of(folder: Path, within: Path) -> list[Path]:
                 )
             if not file.is_file():
                 raise SpecError(f"{index} names {shard!r:.80}, which does not exist; fetch it too")
-    files = sorted({file for pattern in _FILES for file in folder.glob(pattern)})
+    files = sorted({file for pattern in _patterns(with_code) for file in folder.glob(pattern)})
     check_links(within, files)
     return files

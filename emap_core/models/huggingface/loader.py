@@ -1,7 +1,9 @@
-"""``hf:FOLDER`` or ``hf:HUB_ID[@revision]``: a Hugging Face checkpoint."""
+"""``hf:`` and ``hf-any:``, with a folder or a hub id: a checkpoint with a family, or any."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,13 +15,16 @@ from emap_core.models.huggingface.checkpoint import (
     A_FACTORY,
     Checkpoint,
     architecture_of,
+    auto_classes_of,
     check_weights,
     files_of,
     find_folder,
 )
-from emap_core.models.huggingface.family import families_by_architecture
+from emap_core.models.huggingface.family import Family, families_by_architecture
 from emap_core.models.huggingface.processors import load_processor, load_tokenizer
+from emap_core.models.huggingface.whole_forwards import way_of
 from emap_core.models.tokens import in_one_line
+from emap_core.options import option
 from emap_core.specs import check_arguments
 
 _DTYPES = {
@@ -49,47 +54,121 @@ def load(name: str, dtype: str | None = None, **settings: Any) -> Any:
     MissingExtraError
         If transformers, or what the processor needs, is not installed.
     SpecError
-        If there is no checkpoint, or it has no weights, no processor or an unknown architecture.
+        If there is no checkpoint, or it has no weights, no processor or no family.
     SettingError
         If a setting has a value that it cannot have.
     AccessError
         If a link in the folder leads to where no file may be opened on this server.
     """
-    try:
-        import transformers
-    except ImportError as error:
-        raise MissingExtraError(
-            f"model 'hf:{name}' needs the package transformers: pip install transformers"
-        ) from error
-    if dtype is not None and dtype not in _DTYPES:
-        raise SettingError(f"dtype is {dtype!r}; expected one of {', '.join(_DTYPES)}")
+    transformers = _library(f"hf:{name}")
     folder, revision = find_folder(name)
     architecture = architecture_of(folder)
     family = families_by_architecture().get(architecture)
     if family is None:
-        known = ", ".join(dict.fromkeys(map(_short, families_by_architecture())))
+        raise _no_family(name, folder, architecture)
+    kind = getattr(transformers, architecture)
+    return _loaded(f"hf:{name}", folder, revision, family, kind, dtype, settings)
+
+
+def load_any(
+    name: str, dtype: str | None = None, custom_code: bool = False, **settings: Any
+) -> Any:
+    """Return a model that scores every pair with one forward, or some, of the whole checkpoint.
+
+    Parameters
+    ----------
+    name, dtype
+        As `load` takes them.
+    custom_code : bool
+        Whether Python code that comes with the checkpoint may run.
+    **settings
+        ``classes``, ``prompt`` and ``normalise`` of a model that writes text.
+
+    Raises
+    ------
+    SpecError
+        If transformers has no such model of texts and images, or the checkpoint has code of its
+        own and `custom_code` is not given; and whatever else `load` raises.
+    """
+    transformers = _library(f"hf-any:{name}")
+    folder, revision = find_folder(name, with_code=custom_code)
+    architecture = architecture_of(folder)
+    auto_classes = () if hasattr(transformers, architecture) else auto_classes_of(folder)
+    if auto_classes and not custom_code:
         raise SpecError(
-            f"checkpoint {folder} has the architecture {architecture}, which hf: cannot read; "
-            f"write a factory that scores it, {A_FACTORY}. Can be read: {known}"
+            f"checkpoint {folder} comes with Python code of its own, which would run with your "
+            f"rights; read it, and if you trust it, give {option('custom_code', 'true', 'model')}"
         )
+    family = way_of(architecture, auto_classes)
+    if family is None:
+        raise SpecError(
+            f"checkpoint {folder} has the architecture {architecture}, which transformers does not "
+            "list among models that write text after an image, compare a text with an image or "
+            f"answer questions about an image; write a factory that scores it, {A_FACTORY}"
+        )
+    chosen = next((one for one in auto_classes if hasattr(transformers, one)), architecture)
+    kind = getattr(transformers, chosen)
+    return _loaded(
+        f"hf-any:{name}", folder, revision, family, kind, dtype, settings, bool(auto_classes)
+    )
+
+
+def _library(spec: str) -> Any:
+    try:
+        import transformers
+    except ImportError as error:
+        raise MissingExtraError(
+            f"model {spec!r} needs the package transformers: pip install transformers"
+        ) from error
+    return transformers
+
+
+def _no_family(name: str, folder: Path, architecture: str) -> SpecError:
+    said = f"checkpoint {folder} has the architecture {architecture}, for which hf: has no family; "
+    if way_of(architecture, auto_classes_of(folder)):
+        return SpecError(
+            f"{said}name it hf-any:{name}, which runs the whole model on every pair, or write a "
+            f"factory that scores it, {A_FACTORY}"
+        )
+    return SpecError(f"{said}write a factory that scores it, {A_FACTORY}")
+
+
+def _loaded(
+    spec: str,
+    folder: Path,
+    revision: str | None,
+    family: Family,
+    kind: Any,
+    dtype: str | None,
+    settings: Mapping[str, Any],
+    with_code: bool = False,
+) -> Any:
+    """Return what a family makes of a checkpoint that `kind` reads."""
+    if dtype is not None and dtype not in _DTYPES:
+        raise SettingError(f"dtype is {dtype!r}; expected one of {', '.join(_DTYPES)}")
     check_weights(folder)
     # The cache of the hub keeps what a revision links to beside all revisions.
-    files = files_of(folder, folder if revision is None else folder.parents[1])
-    processor = load_tokenizer(folder) if family.reads_regions else load_processor(folder)
+    files = files_of(folder, folder if revision is None else folder.parents[1], with_code)
+    if family.reads_regions:
+        processor = load_tokenizer(folder)
+    else:
+        processor = load_processor(folder, with_code)
     # Wrong keyword arguments are found before gigabytes are read.
-    check_arguments(f"model 'hf:{name}'", family.make, (None,), settings)
+    check_arguments(f"model {spec!r}", family.make, (None,), settings)
     weights = [file for file in files if file.suffix == ".safetensors"]
     # Rounding to 16 bits after every step costs logits two digits, and a processor no less time.
     otherwise = torch.float32 if best_device() == "cpu" else "auto"
     with in_one_line(f"the weights of {folder} cannot be loaded", SpecError):
-        model = getattr(transformers, architecture).from_pretrained(
+        model = kind.from_pretrained(
             folder,
             local_files_only=True,
             use_safetensors=True,
-            trust_remote_code=False,
+            trust_remote_code=with_code,
             dtype=otherwise if dtype is None else _DTYPES[dtype],
         )
     model.eval().requires_grad_(False)
+    name = spec.partition(":")[2]
+    architecture = architecture_of(folder)
     description = {
         "checkpoint": folder.resolve().name if revision is None else name.partition("@")[0],
         "revision": revision,
@@ -97,14 +176,11 @@ def load(name: str, dtype: str | None = None, **settings: Any) -> Any:
         "weights": digest(weights),
         **settings,
     }
-    fingerprint = digest(files, _SCORING + repr(sorted(settings.items())))
+    scoring = _SCORING + repr(sorted(settings.items()))
+    fingerprint = digest(files, scoring if spec.startswith("hf:") else f"whole {scoring}")
     return family.make(
         Checkpoint(
             folder, architecture, model, processor, fingerprint, description, dtype is not None
         ),
         **settings,
     )
-
-
-def _short(architecture: str) -> str:
-    return architecture.partition("For")[0].removesuffix("Model")

@@ -26,7 +26,7 @@ def load_tokenizer(folder: Path) -> Any:
         return read(folder, local_files_only=True, trust_remote_code=False)
 
 
-def load_processor(folder: Path) -> Any:
+def load_processor(folder: Path, with_code: bool = False) -> Any:
     """Return the processor of a checkpoint, without its part for videos if it has one.
 
     Raises
@@ -42,10 +42,10 @@ def load_processor(folder: Path) -> Any:
             "and the tokenizer's files: save the processor into the same folder"
         )
     _need_tokenizer(folder)
-    read: Callable[..., Any] = _kind_of_processor(folder).from_pretrained
     try:
         with in_one_line(f"the processor of {folder} cannot be loaded", SpecError):
-            processor = read(folder, local_files_only=True, trust_remote_code=False)
+            read: Callable[..., Any] = _kind_of_processor(folder).from_pretrained
+            processor = read(folder, local_files_only=True, trust_remote_code=with_code)
     except SpecError as error:
         if not isinstance(error.__cause__, ImportError):
             raise

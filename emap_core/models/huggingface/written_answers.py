@@ -82,16 +82,14 @@ class WritesAnswers(ReadsClasses):
         word "yes" after a colon is written with the blank before it, another token than without.
         """
         given = None if classes is None else list(classes)
-        names = [name.strip() for name in given or ()]
-        # Blanks tell how an answer is written, and no names of labels, unless only they differ.
-        self.classes = given if given is None or len(set(names)) < len(given) else names
+        self.classes = None if given is None else names_of_answers(given)
         if not given:
             return
         self._between = self._before_answer()
         prompt, *joined = self._tokens.numbers(
             [self._joint("a"), *(self._joint("a", answer) for answer in given)]
         )
-        start = min(_n_common(prompt, one) for one in joined)
+        start = min(n_common(prompt, one) for one in joined)
         self._continuations = [one[start:] for one in joined]
         self._n_moved = len(prompt) - start
         self._first_answer = given[0]
@@ -220,7 +218,13 @@ class WritesAnswers(ReadsClasses):
         return f"{start}{place}{end}"
 
 
-def _n_common(one: list[int], other: list[int]) -> int:
+def names_of_answers(given: Sequence[str]) -> list[str]:
+    """Return what labels call answers, which may begin with blanks to say how they are written."""
+    names = [name.strip() for name in given]
+    return list(given) if len(set(names)) < len(given) else names
+
+
+def n_common(one: list[int], other: list[int]) -> int:
     """Return how many tokens two lists begin with alike."""
     pairs = zip(one, other, strict=False)
     return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))

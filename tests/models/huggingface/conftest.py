@@ -19,6 +19,9 @@ def built(build, folder):
     for weights in model.parameters():
         if weights.ndim > 1 and weights.std() < 0.2:
             torch.nn.init.normal_(weights, std=0.4)
+        # A gate that lets nothing through.
+        if weights.numel() == 1 and not weights.any():
+            torch.nn.init.ones_(weights)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     if hasattr(processor, "image_processor"):

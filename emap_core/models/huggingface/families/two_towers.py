@@ -25,7 +25,7 @@ from emap_core.models.huggingface.family import Family
 from emap_core.models.tokens import in_one_line, note_on_cut
 from emap_core.roots import check_path, roots_of_environment
 
-_PADS_TO_THE_END = ("SiglipModel", "Siglip2Model")
+PADS_TO_THE_END = ("SiglipModel", "Siglip2Model")
 """Models that attend to padding, and were trained with texts padded to the full length."""
 
 
@@ -38,7 +38,7 @@ class TwoTower(FromCheckpoint):
         super().__init__(checkpoint)
         # A bias was trained to put matching pairs above 0; without one, similarities only rank.
         self.has_threshold = hasattr(checkpoint.model, "logit_bias")
-        self._padding = "max_length" if checkpoint.architecture in _PADS_TO_THE_END else "longest"
+        self._padding = "max_length" if checkpoint.architecture in PADS_TO_THE_END else "longest"
 
     def encode_texts(self, texts: list[str]) -> torch.Tensor:
         """Return unit-length embeddings of the texts, scaled, shape (B, D)."""
@@ -223,7 +223,7 @@ def _read_head(file: Path, n_inputs: int) -> tuple[torch.Tensor, torch.Tensor]:
 FAMILY = Family(
     (
         "CLIPModel",
-        *_PADS_TO_THE_END,
+        *PADS_TO_THE_END,
         "AltCLIPModel",
         "AlignModel",
         "MetaClip2Model",

@@ -1,0 +1,327 @@
+"""Checkpoints without a family: every pair goes through the whole model, as the library has it."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
+
+from emap_core.errors import ModelError
+from emap_core.models.huggingface.checkpoint import Checkpoint
+from emap_core.models.huggingface.checkpoint_model import (
+    FromCheckpoint,
+    named_classes,
+    same_to_the_tokenizer,
+    stored_names,
+)
+from emap_core.models.huggingface.families.two_towers import PADS_TO_THE_END
+from emap_core.models.huggingface.family import Family
+from emap_core.models.huggingface.written_answers import (
+    BLANK,
+    Normalise,
+    WritesAnswers,
+    answers,
+    check_settings,
+    n_common,
+    names_of_answers,
+)
+from emap_core.models.pictures import in_colours
+from emap_core.models.tokens import in_one_line
+
+_STRIPES = Image.effect_mandelbrot((32, 32), (-2.0, -1.5, 1.0, 1.5), 20).convert("RGB")
+"""As unlike a blank image as one can be."""
+
+
+class _Whole(FromCheckpoint):
+    """A plain callable of texts and images; neither side is encoded by itself."""
+
+    def __call__(self, texts: list[str], images: list[Any]) -> torch.Tensor:
+        """Return the logits of B aligned pairs, shape (B, C)."""
+        pairs = zip(texts, in_colours(images), strict=True)
+        return torch.stack([self._pair(text, image) for text, image in pairs])
+
+    def notes(self, texts: list[str]) -> list[str]:
+        """Say how many texts are cut, and what whole forwards cost."""
+        return [*super().notes(texts), self._cost()]
+
+    def _pair(self, text: str, image: Image.Image) -> torch.Tensor:
+        """Return the logits of one pair, shape (C,)."""
+        raise NotImplementedError
+
+    def _example(self) -> Any:
+        """Return what the model takes of some pair."""
+        raise NotImplementedError
+
+    def _forward(self, inputs: Any, **more: Any) -> Any:
+        with in_one_line(f"{type(self.model).__name__} cannot be run on an image and a text"):
+            return self.model(**inputs, **more)
+
+    def _cost(self) -> str:
+        """Return in words what a family of its own would save, counted on one pair."""
+        said = "The checkpoint has no family, so every pair goes through the whole model"
+        inputs, read = self._example(), getattr(self.model, "get_image_features", None)
+        if read is None:
+            return f"{said}."
+        taken = inspect.signature(read).parameters
+        of_image = {name: value for name, value in inputs.items() if name in taken}
+        with torch.inference_mode(), FlopCounterMode(display=False) as whole:
+            self._forward(inputs, **self._more())
+        # Some need more than the image, as those that read it with the question in mind.
+        with contextlib.suppress(Exception):
+            with torch.inference_mode(), FlopCounterMode(display=False) as alone:
+                read(**of_image)
+            share = alone.get_total_flops() / max(whole.get_total_flops(), 1)
+            return (
+                f"{said}: {share:.0%} of the operations of a pair read the image alone, which a "
+                "family of its own would do once an image."
+            )
+        return f"{said}."
+
+    def _more(self) -> dict[str, Any]:
+        return {}
+
+
+class WholeSimilarity(_Whole):
+    """The library's own similarity of a text and an image: one logit."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        super().__init__(checkpoint)
+        self.has_threshold = hasattr(checkpoint.model, "logit_bias")
+        self._padding = checkpoint.architecture in PADS_TO_THE_END and "max_length"
+
+    def _pair(self, text: str, image: Image.Image) -> torch.Tensor:
+        logits: torch.Tensor = self._forward(self._inputs(text, image)).logits_per_text[0]
+        return logits
+
+    def _example(self) -> Any:
+        return self._inputs("a", BLANK)
+
+    def _inputs(self, text: str, image: Image.Image) -> Any:
+        options: dict[str, Any] = {"padding": self._padding}
+        # Some processors cannot cut a text, so none is asked to where nothing is cut.
+        if self._padding or self._tokens.n_long([text]):
+            options |= {"truncation": True, "max_length": self._tokens.limit}
+        with in_one_line("the model's processor cannot read a text or an image"):
+            inputs = self._processor(text=[text], images=[image], return_tensors="pt", **options)
+        return inputs.to(self.device, self.dtype)
+
+
+class WholeClassifier(WholeSimilarity):
+    """A head with a logit for each answer."""
+
+    def __init__(self, checkpoint: Checkpoint, classes: str | Sequence[str] | None = None) -> None:
+        super().__init__(checkpoint)
+        config = checkpoint.model.config
+        self.has_threshold = False
+        self.classes = named_classes(classes, config.num_labels, stored_names(config))
+
+    def _pair(self, text: str, image: Image.Image) -> torch.Tensor:
+        logits: torch.Tensor = self._forward(self._inputs(text, image)).logits[0]
+        return logits
+
+
+class WholeAnswers(_Whole, WritesAnswers):
+    """A logit for each answer: the log-probability that the model writes it after the prompt.
+
+    Prompt and answer are tokenised together with the image in place, and the answer's tokens are
+    those that follow what all of them share with the prompt alone. A model with an encoder reads
+    the prompt there, and writes the whole answer.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        classes: Sequence[str] | None,
+        prompt: str | None,
+        normalise: Normalise,
+    ) -> None:
+        self._place: str | None = None
+        self._writes_apart = bool(checkpoint.model.config.is_encoder_decoder)
+        super().__init__(checkpoint, classes, prompt, normalise)
+
+    def notes(self, texts: list[str]) -> list[str]:
+        """Say what whole forwards cost; nothing is cut."""
+        return [self._cost()]
+
+    def _take_classes(self, classes: Sequence[str] | None) -> None:
+        self.classes = None if classes is None else names_of_answers(classes)
+        self._given = [] if classes is None else list(classes)
+        self._checked = False
+
+    def _pair(self, text: str, image: Image.Image) -> torch.Tensor:
+        if not self.classes:
+            raise ModelError("the model answers from a list, and there is none: give classes=")
+        if not self._checked:
+            self._check()
+        totals = self._apart(text, image) if self._writes_apart else self._after(text, image)
+        return torch.stack(totals)
+
+    def _after(self, text: str, image: Image.Image) -> list[torch.Tensor]:
+        """Return the log-probability of each answer as what follows the prompt."""
+        prompt, *read = [
+            self._inputs(written, image)
+            for written in (self._joint(text), *(self._joint(text, one) for one in self._given))
+        ]
+        asked = prompt["input_ids"][0].tolist()
+        joined = [self._without_end(inputs["input_ids"][0].tolist(), asked) for inputs in read]
+        start = min(n_common(asked, one) for one in joined)
+        self._check_answers([one[start:] for one in joined])
+        known: dict[tuple[int, ...], torch.Tensor] = {}
+        totals = []
+        for inputs, one in zip(read, joined, strict=True):
+            before = tuple(one[:-1])
+            if before not in known:
+                # What was read before an answer's last token serves all answers that share it.
+                logits = self._forward(inputs).logits[0].float()
+                # Some put the image before all tokens.
+                first = len(logits) - inputs["input_ids"].shape[1]
+                known[before] = logits[first + start - 1 : first + len(one) - 1].log_softmax(-1)
+            words = torch.tensor(one[start:], device=self.device)
+            each = known[before].gather(1, words[:, None])
+            totals.append(each.mean() if self._normalise == "length" else each.sum())
+        return totals
+
+    def _apart(self, text: str, image: Image.Image) -> list[torch.Tensor]:
+        """Return the log-probability of each answer as all that the decoder writes."""
+        inputs = self._inputs(self._joint(text), image)
+        words = self._tokens.numbers(self._given, special=True)
+        self._check_answers(words)
+        totals = []
+        for one in words:
+            labels = torch.tensor([one], device=self.device)
+            each = self._forward(inputs, labels=labels).logits[0].float().log_softmax(-1)
+            each = each.gather(1, labels[0, :, None])
+            totals.append(each.mean() if self._normalise == "length" else each.sum())
+        return totals
+
+    def _check_answers(self, tokens: list[list[int]]) -> None:
+        read = dict[tuple[int, ...], str]()
+        for answer, said in zip(self._given, tokens, strict=True):
+            if not said:
+                raise ModelError(f"the answer {answer!r} has no token; give it another name")
+            other = read.setdefault(tuple(said), answer)
+            if other != answer:
+                raise same_to_the_tokenizer(other, answer)
+
+    def _check(self) -> None:
+        """Raise a ModelError if the model does not read the image, or reads answers beforehand."""
+        self._between = self._before_answer()
+        if not self._reads_images():
+            raise ModelError(
+                "the model writes the same after every image; give a prompt= with {image} before "
+                "{text}"
+            )
+        if not self._writes_apart:
+            inputs = self._example()
+            words = inputs["input_ids"].clone()
+            known = self._tokens.numbers(["a", *self._given])
+            words[0, -1] = next(n for one in known for n in [*one, 0] if n != words[0, -1])
+            plain, changed = (
+                self._forward({**inputs, "input_ids": ids}).logits[0, :-1]
+                for ids in (inputs["input_ids"], words)
+            )
+            if not torch.allclose(plain, changed, rtol=1e-3, atol=1e-3):
+                raise ModelError(
+                    "the model reads its whole prompt both ways, so that it would know an answer "
+                    "before it writes it; score it with a factory of your own"
+                )
+        self._checked = True
+
+    def _reads_images(self) -> bool:
+        one, other = self._logits(BLANK), self._logits(_STRIPES)
+        return one.shape != other.shape or not torch.equal(one, other)
+
+    def _logits(self, image: Image.Image) -> torch.Tensor:
+        logits: torch.Tensor = self._forward(
+            self._inputs(self._joint("a"), image), **self._more()
+        ).logits[0]
+        return logits
+
+    def _more(self) -> dict[str, Any]:
+        if not self._writes_apart:
+            return {}
+        return {"labels": torch.tensor(self._tokens.numbers(["a"], special=True)).to(self.device)}
+
+    def _example(self) -> Any:
+        return self._inputs(self._joint("a"), BLANK)
+
+    def _without_end(self, words: list[int], asked: list[int]) -> list[int]:
+        """Return tokens without what the tokenizer writes at the end of every text."""
+        special = set(self._processor.tokenizer.all_special_ids)
+        n = n_common(words[::-1], asked[::-1])
+        n_end = next((i for i in range(n) if words[-1 - i] not in special), n)
+        return words[: len(words) - n_end]
+
+    def _inputs(self, text: str, image: Image.Image) -> Any:
+        options = {} if self._plain else {"add_special_tokens": False}
+        with in_one_line("the model's processor cannot read a text or an image"):
+            inputs = self._processor(text=[text], images=[image], return_tensors="pt", **options)
+        return inputs.to(self.device, self.dtype)
+
+    def _written(self, text: str) -> str:
+        written = super()._written(text)
+        # Where the processor places the image, and in an encoder, a prompt is the text alone.
+        if self._prompt is not None or not self._plain:
+            return written
+        return written.strip() if self._writes_apart else written.lstrip("\n")
+
+    def _place_of_image(self) -> str:
+        """Return what stands for the image in a prompt: nothing where the processor adds it."""
+        if self._place is None:
+            self._place = ""
+            try:
+                read = self._reads_images()
+            except ModelError:
+                read = False
+            if not read and hasattr(self._processor, "image_token"):
+                self._place = super()._place_of_image()
+        return self._place
+
+
+def _make_similarity(checkpoint: Checkpoint) -> WholeSimilarity:
+    """Return a model of one logit."""
+    return WholeSimilarity(checkpoint)
+
+
+def _make_answers(
+    checkpoint: Checkpoint,
+    classes: str | Sequence[str] | None = None,
+    prompt: str | None = None,
+    normalise: Normalise = "none",
+) -> WholeAnswers:
+    """Return a model whose classes are answers that it may write."""
+    check_settings(prompt, normalise)
+    return WholeAnswers(checkpoint, answers(classes), prompt, normalise)
+
+
+def way_of(architecture: str, auto_classes: Sequence[str] = ()) -> Family | None:
+    """Return how an architecture is scored whole, or None where the library does not say.
+
+    Parameters
+    ----------
+    architecture : str
+        A class of transformers, or of a checkpoint's own code.
+    auto_classes : sequence of str
+        Those that the checkpoint's own code names; empty for a class of transformers.
+    """
+    from transformers.models.auto import modeling_auto
+
+    ways: tuple[tuple[str, Callable[..., Any]], ...] = (
+        ("IMAGE_TEXT_TO_TEXT", _make_answers),
+        ("ZERO_SHOT_IMAGE_CLASSIFICATION", _make_similarity),
+        ("VISUAL_QUESTION_ANSWERING", WholeClassifier),
+    )
+    for task, make in ways:
+        known = getattr(modeling_auto, f"MODEL_FOR_{task}_MAPPING_NAMES").values()
+        auto_class = f"AutoModelFor{task.title().replace('_', '')}"
+        # A head of BLIP writes its answers, and has a family.
+        if auto_class in auto_classes or architecture in {*known} - {"BlipForQuestionAnswering"}:
+            return Family((architecture,), make)
+    if "AutoModelForCausalLM" in auto_classes:
+        return Family((architecture,), _make_answers)
+    return None
