@@ -189,7 +189,7 @@ def harm_to_pages(bad: str) -> tuple[list[str], list[str]]:
     others, own = [], []
     for page, run, words in (
         ("start", "", "60 examples"),
-        ("compare", "good", "Which model really uses both sides?"),
+        ("compare", "good", "Which model uses both sides?"),
         ("overview", "good", "95% intervals in brackets"),
         ("overview", bad, ""),
         ("run", bad, ""),

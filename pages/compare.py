@@ -28,10 +28,11 @@ from emap_core.presentation.comparison import (
 )
 from emap_core.runs import Run
 from emap_core.runs.slices import safe_csv
+from emap_core.text import counted
 from emap_core.visible import visible_table
 from pages import shared
 
-QUESTION = "Which model really uses both sides?"
+QUESTION = "Which model uses both sides?"
 MOST_RUNS = 12
 MOST_PAIRED = 4
 ROWS = 200
@@ -67,8 +68,8 @@ def _page() -> None:
     if len(runs) == 2:
         _show_differences(runs[0], runs[1], (names[0], names[1]), metrics)
     elif metrics:
-        st.caption("With just two runs chosen, the examples where they differ are shown, too.")
-    shared.next_step("pages/report.py", "Show it to others")
+        st.caption("Choose just two runs to see the examples where they differ.")
+    shared.next_step("pages/report.py", "Share this result")
     if metrics and _are_paired(runs):
         # On many examples this takes seconds: all else is shown by then.
         _show_whose_gap_is_larger(place, runs, names, chosen)
@@ -109,7 +110,7 @@ def _run_widget(runs: list[Run]) -> None:
         key="compare-runs",
         max_selections=MOST_RUNS,
         on_change=lambda: shared.set_view(runs=",".join(st.session_state["compare-runs"])),
-        help="All runs on the data of the current one, unless you choose others.",
+        help="By default, all runs on the same data.",
     )
 
 
@@ -121,13 +122,17 @@ def _answer(table: pd.DataFrame, names: list[str], name: str) -> str:
         return "Not measurable: in each run, all examples share one text or one image."
     sure = table[table[f"{name}_measurable"]]
     if sure.empty:
-        return f"None of them measurably, by {which.label}."
+        return f"No run uses both sides measurably, by {which.label}."
     gains = [
         f"{row['name']} by {change(row[f'{name}_gap'], which.unit)}"
         for row in sure.head(3).to_dict("records")
     ]
     more = ", and others" if len(sure) > 3 else ""
-    return f"{len(sure)} of {len(table)} measurably, by {which.label}: {', '.join(gains)}{more}."
+    use = "uses" if len(sure) == 1 else "use"
+    return (
+        f"{len(sure)} of {counted(len(table), 'run')} {use} both sides measurably, by "
+        f"{which.label}: {', '.join(gains)}{more}."
+    )
 
 
 def _show_scores(
@@ -153,10 +158,10 @@ def _show_scores(
     shown = readable_table(table, names)
     st.dataframe(visible_table(shown), hide_index=True)
     st.caption(
-        "EMAP with each example’s own pair left out. In brackets each run’s own 95% interval, "
-        f"{_populations(runs)}; the next column has limits that hold the differences of all runs "
-        "at once (Bonferroni). p of no difference is adjusted for the number of runs (Holm), and "
-        "measurably means that this p is below 0.05."
+        "EMAP leaves each example’s own pair out. Brackets hold each run’s own 95% interval, "
+        f"{_populations(runs)}. The next column has limits that hold for all runs at once "
+        "(Bonferroni). p is adjusted for the number of runs (Holm). Measurably means that this p "
+        "is below 0.05."
     )
     verdicts = (
         f"{label}: {IN_WORDS[kind]}"
@@ -186,8 +191,8 @@ def _show_seeds(runs: list[Run], name: str) -> None:
     if not st.toggle(
         "These runs are seeds of one model",
         key="compare-seeds",
-        help="Trainings that differ in their random seed alone: their gaps are put together into "
-        "one, with an interval for new seeds and new examples.",
+        help="Trainings that differ only in their random seed. Their gaps become one, with an "
+        "interval for new seeds and new examples.",
     ):
         return
     try:
@@ -254,7 +259,7 @@ def _gap_differences(
 def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: list[str]) -> None:
     st.subheader("Where the two differ", anchor=False)
     if not same_data([first, second]):
-        shared.empty("The two runs are on different examples, so none can be matched.")
+        shared.empty("The two runs are on different examples. There is nothing to match.")
         return
     if first.space != second.space:
         st.caption(
@@ -282,11 +287,13 @@ def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: 
         try:
             p = _p_value(keys, metrics[0], first, second)
             st.caption(
-                f"Both models as they are, on {metric(metrics[0]).label}: {p_value(p)} "
-                "(the test of their interval, for what the runs draw)."
+                f"Difference between the two models in {metric(metrics[0]).label}, paired by "
+                f"example: {p_value(p)}."
             )
         except RunError:
-            st.caption("Their classes or spaces differ, so the models are not tested in pairs.")
+            st.caption(
+                "Their classes or spaces differ, so the two models cannot be tested in pairs."
+            )
     shared.show(chart, "compare-examples", on_select=_open_example, selection_mode="points")
     listed = table.head(ROWS)
     # Streamlit keeps what a callback refers to for as long as the session lasts.

@@ -72,7 +72,7 @@ def _page() -> None:
     with top:
         shared.header(QUESTION, _answer(chart), run)
     if not shown.any():
-        shared.empty("No example passes this filter. “Show all” lifts it.")
+        shared.empty("No example passes this filter. “Show all” clears it.")
         return
     picture, words = sides("picture", [3, 2])
     with picture:
@@ -169,7 +169,7 @@ def _show_example(run: Run, example: int | None) -> None:
     show_waterfall(run, example, "contributions-waterfall", most=1)
     shared.link(
         "pages/examples.py",
-        "All of this example",
+        "Open this example",
         icon=":material/arrow_forward:",
         example=run.ids[example],
     )
@@ -180,7 +180,7 @@ def _show_selection(run: Run) -> None:
     first = "flips first" if run.decides else "the largest interaction first"
     st.subheader(f"These {len(order):,} examples, {first}", anchor=False)
     if not len(order):
-        shared.empty("None of the chosen examples passes the filter. “Show all” lifts both.")
+        shared.empty("None of the chosen examples passes the filter. “Show all” clears both.")
         return
     list_table(run, order, f"contributions-list-{hash((len(order), int(order[0])))}")
     slices(run)

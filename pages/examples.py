@@ -30,7 +30,7 @@ from pages.shared.glossary import explain
 from pages.shared.sides import sides
 from pages.shared.slices import ask_filter, current_mask
 
-QUESTION = "What happened in this one?"
+QUESTION = "Why this prediction?"
 PAGE = 8
 WHAT_IF = 8
 
@@ -44,7 +44,7 @@ def _page() -> None:
     shared.header(QUESTION, "" if example is None else _answer(run, example), run)
     ask_filter(run)
     if example is None:
-        shared.empty("No example passes this filter. “Show all” lifts it.")
+        shared.empty("No example passes this filter. “Show all” clears it.")
         return
     _show_steps(run, order, example)
     listed, one = sides("list", [1, 2], last_first=True)
@@ -56,7 +56,7 @@ def _page() -> None:
     explain("interaction", "EMAP", "leave-one-out EMAP", "recombination", "kind")
     shared.next_step(
         "pages/recombine.py",
-        "Give it any other text or image",
+        "Try any other text or image",
         example=run.ids[example],
         view=None,
     )
@@ -159,8 +159,8 @@ def _show_example(run: Run, example: int) -> None:
     show_waterfall(run, example, "examples-waterfall")
     if _plain_differs(run, example):
         st.caption(
-            "EMAP in this picture contains the example’s own prediction; the answer without "
-            "interactions above leaves it out, and is another one here."
+            "EMAP in this picture includes the example’s own prediction. The answer without "
+            "interactions above leaves it out, and differs here."
         )
 
 
@@ -171,12 +171,11 @@ def _plain_differs(run: Run, example: int) -> bool:
 
 
 def _show_what_if(run: Run, example: int) -> None:
-    st.subheader("What if one side were another?", anchor=False)
+    st.subheader("What if the text or image were different?", anchor=False)
     if run.grid is None:
         shared.empty(
             f"Only {'the grid of some classes was' if run.kept_classes else 'sums were'} kept of "
-            "this run. With the whole grid the model’s real answers to other pairs could be seen "
-            "here.",
+            "this run. Keep the whole grid to see the model’s answers to other pairs here.",
             "pages/run.py",
             "Run it again with its grid",
         )
@@ -184,8 +183,8 @@ def _show_what_if(run: Run, example: int) -> None:
     d = run.decomposition
     u, w = int(d.text_index[example]), int(d.image_index[example])
     st.caption(
-        "Real outputs of the model for pairs from the grid, the clearest changes first, each "
-        "answer in turn. A pair may be one that makes no sense."
+        "The model’s real outputs for other pairs of the grid, the clearest changes first. Some "
+        "pairs may make no sense."
     )
     left, right = sides("what-if", [1, 1])
     with left:

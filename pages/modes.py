@@ -60,7 +60,7 @@ def _page() -> None:
             st.subheader("How much each mode explains", anchor=False)
             shared.show(scree, "mode-scree")
         with st.container(width=FIGURE_WIDTH):
-            st.subheader("How far out the texts are", anchor=False)
+            st.subheader("The texts at both ends", anchor=False)
             ends = shared.drawn(
                 "ends",
                 run,
@@ -86,8 +86,8 @@ def _choose_reading(run: Run) -> Reading:
         "Read from",
         {"own": in_words(run.space), "probabilities": "probabilities"},
         "read",
-        help="Logits of classes that are out of the question still move, and their interactions "
-        "count here. Probabilities show only what can change an answer.",
+        help="Logits of implausible classes still move, and their interactions count here. "
+        "Probabilities show only what can change an answer.",
     )
     return "probabilities" if chosen == "probabilities" else own_reading(run)
 
@@ -116,7 +116,7 @@ def _show_ends(run: Run, modes: Modes, k: int, what: str, reading: Reading) -> N
             )
             st.html(
                 '<ul style="margin:0;padding:0;line-height:1.6;list-style-position:inside">'
-                f"{lines or '<li>no text lies here</li>'}</ul>"
+                f"{lines or '<li>no text on this side</li>'}</ul>"
             )
             gallery(run, [int(w) for w in images])
     shared.say(_example_sentence(run, modes, k, what, reading))

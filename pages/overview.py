@@ -8,7 +8,7 @@ import streamlit as st
 from emap_core.figures import Chart, gap_dumbbell
 from emap_core.inference import Gap, metric
 from emap_core.inference.digits import bracket, percent
-from emap_core.presentation.charts import RunFigure, figures_of
+from emap_core.presentation.charts import RunFigure, overview_figures
 from emap_core.presentation.facts import PROBABILITIES_NOTE, facts
 from emap_core.presentation.questions import further_questions
 from emap_core.presentation.tables import (
@@ -51,7 +51,7 @@ def _page() -> None:
         shared.text(sentence)
     if run.warnings:
         st.warning("\n\n".join(map(shared.plain, run.warnings)), icon=":material/warning:")
-    figures = {figure.name: figure for figure in figures_of(run) if figure.on_overview}
+    figures = {figure.name: figure for figure in overview_figures(run)}
     if run.metrics:
         if verdict.smallest_gap is not None:
             _ask_smallest_gap(run, verdict.smallest_gap)
@@ -83,7 +83,7 @@ def _page() -> None:
 
 def _compute_intervals(run: Run) -> None:
     """Show the page's shape while the intervals are computed, once, then the page."""
-    shared.header(QUESTION, "How sure is it? Computing the intervals, once for this run …", run)
+    shared.header(QUESTION, "Computing the intervals, once for this run …", run)
     with st.skeleton(height=420):
         # The run keeps them, so the page finds them though no disk could.
         run.intervals()

@@ -30,7 +30,7 @@ from pages.shared.interactions import (
     unit,
 )
 
-QUESTION = "What if it had another text or image?"
+QUESTION = "What if the text or image were different?"
 MANY_TEXTS = 500
 CHART = "recombine-heatmap"
 # The trace of the heatmap that can be chosen from; a string here would be drawn on the page.
@@ -137,7 +137,7 @@ def _show_heatmap(
 
 
 def _take(marks: list[int], blocks: Blocks) -> None:
-    """Take one mark as the pair in the hand, several as the part to zoom into."""
+    """Take one mark as the selected pair, several as the part to zoom into."""
     window = marked_window(marks, blocks)
     if window is None:
         return
@@ -228,7 +228,7 @@ def _choose_text(run: Run, u: int, w: int) -> None:
 
 
 def _show_new_pair(run: Run) -> None:
-    unfolded = st.expander("A pair of your own", key="own-pair", on_change="rerun")
+    unfolded = st.expander("Your own pair", key="own-pair", on_change="rerun")
     # Only who unfolds it waits for the model, and for the libraries that it needs.
     if not unfolded.open:
         return
@@ -241,14 +241,14 @@ def _show_new_pair(run: Run) -> None:
         model = _model_at_hand(run)
         if model is None:
             st.caption(
-                "The model itself is not at hand here, only what it said about the data. From "
-                "Python, pass it your text and image."
+                "The model is not available here, only its scores on the data. To score a pair of "
+                "your own, call the model from Python."
             )
             return
         text = st.text_input("Your text", placeholder=run.texts[0], key="own-text")
         file = st.file_uploader("Your image", ["png", "jpg", "jpeg", "webp"], key="own-image")
         if not (text and file):
-            st.caption("Type a text and choose an image to see what the model makes of them.")
+            st.caption("Type a text and choose an image to see the model’s scores.")
             return
         try:
             image = ImageFiles([file.getvalue()], ["your image"])[0]

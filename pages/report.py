@@ -1,4 +1,4 @@
-"""Report: how to show a run to others."""
+"""Report: share a run."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import streamlit as st
 
 from emap_core.figures import Chart
 from emap_core.figures.export import FORMS, HOW_TO_INSTALL, picture
-from emap_core.presentation.charts import report_charts
+from emap_core.presentation.charts import overview_figures
 from emap_core.presentation.report import report_html
 from emap_core.runs import Run
 from emap_core.runs.store import zipped
 from pages import shared
 
-QUESTION = "How do I show it to others?"
+QUESTION = "Share this result"
 
 
 def _page() -> None:
@@ -27,8 +27,8 @@ def _page() -> None:
     shared.header(QUESTION, verdict.sentence, run)
     st.subheader("One file for a colleague", anchor=False)
     st.markdown(
-        "The report is a single HTML file: the verdict, every figure to hover over, pictures and "
-        "examples. It opens in any browser, with no network and nothing installed."
+        "The report is one HTML file with the verdict, interactive figures, images and examples. "
+        "It opens in any browser, offline, with nothing installed."
     )
     st.download_button(
         "Download the report",
@@ -68,7 +68,7 @@ def _page() -> None:
             "application/zip",
             icon=":material/folder_zip:",
             on_click="ignore",
-            help="Unpack it into the folder of runs on another machine; it opens there without "
+            help="Unpack it into the folder of runs on another machine. It opens there without "
             "the model.",
         )
 
@@ -84,7 +84,7 @@ def _show_figures(run: Run) -> None:
             "can be saved as PNG from the camera at its upper right."
         )
         return
-    charts = report_charts(run)
+    charts = {one.name: partial(one.draw, run) for one in overview_figures(run)}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox("Figure", list(charts), key="report-figure")
         for form, media in FORMS.items():

@@ -41,13 +41,13 @@ def main() -> None:
         _followed_job(followed)
     others = [job for job in at_work if followed is None or job.id != followed.id]
     if others:
-        st.subheader("Also at work", anchor=False)
+        st.subheader("Also running", anchor=False)
         for job in others:
             _other_job(job)
     if (why := _why_not()) is not None:
         shared.empty(why)
         return
-    st.subheader("A new run", anchor=False)
+    st.subheader("New run", anchor=False)
     work = _form()
     plan = _plan_of(work)
     _cost(work, plan, followed if here else None)
@@ -83,7 +83,7 @@ def _followed() -> Job | None:
 
 def _answer(job: Job | None) -> str:
     if job is None or job.state == "finished":
-        return "Choose a model and data: you see what it costs before anything starts."
+        return "Choose a model and data. You see the cost before anything starts."
     if job.alive:
         return f"{_name(job)}: {shared.headline(job)}"
     return f"{_name(job)} did not finish: it was {job.state}."
@@ -109,14 +109,14 @@ def _followed_job(job: Job) -> None:
         if _why_not() is not None:
             return
         if job.work is None:
-            st.write("Start the same command again: it goes on where it stopped.")
+            st.write("Start the same command again. It resumes where it stopped.")
         else:
             st.button(
                 "Start it again",
                 icon=":material/replay:",
                 on_click=_start,
                 args=(job.work,),
-                help="It goes on where it stopped; nothing that is finished is computed again.",
+                help="It resumes where it stopped. Finished work is not repeated.",
             )
 
 
@@ -158,7 +158,7 @@ def _form() -> Work:
 def _uploaded() -> str | None:
     """Draw the upload, and return the spec of what came."""
     file = st.file_uploader(
-        "Or upload your own data, used in place of the above",
+        "Or upload your own data, which replaces the choice above",
         list(KINDS),
         key="run-upload",
         help="A zip with a table (csv, jsonl or parquet) and the images that it names, or a "
@@ -216,7 +216,7 @@ def _columns(data: str) -> list[str]:
     if st.checkbox(
         BOXES["skip_bad"],
         key="run-skip-bad",
-        help="They are listed in the run. Otherwise the first one stops it.",
+        help="The run lists them. Otherwise the first one stops the run.",
         persist_state="session",
     ):
         arguments.append("skip_bad=true")
@@ -257,7 +257,7 @@ def _settings() -> dict[str, Any]:
         step=100,
         key="run-limit",
         placeholder="all",
-        help="A random sample, the same each time.",
+        help="A random sample, always the same one.",
         **kept,
     )
     space = second.selectbox(
@@ -265,7 +265,7 @@ def _settings() -> dict[str, Any]:
         SPACES,
         format_func=in_words,
         key="run-space",
-        help="EMAP of logits and of probabilities differ; logits are the usual choice.",
+        help="EMAP of logits and EMAP of probabilities differ. Logits are the usual choice.",
         **kept,
     )
     keep = third.selectbox(
@@ -291,8 +291,8 @@ def _settings() -> dict[str, Any]:
     if methods.method(method).scores_all_pairs and third.checkbox(
         BOXES["density"],
         key="run-density",
-        help="Say whether the verdict depends on recombinations that hardly occur, as far as the "
-        "model’s encodings tell. Needs a model with encoders, labels, and the grid on disk.",
+        help="Tests whether the verdict depends on unlikely recombinations, judged by the model’s "
+        "encodings. Needs a model with encoders, labels, and the grid on disk.",
         **kept,
     ):
         settings["density"] = "encodings"
@@ -314,8 +314,8 @@ def _settings() -> dict[str, Any]:
         list(CHOICES["cluster"]),
         format_func=CHOICES["cluster"].__getitem__,
         key="run-cluster",
-        help="Whom the intervals speak of. Where questions or images serve several examples, "
-        "these are not independent.",
+        help="Decides for whom the intervals hold. Examples that share a text or an image are not "
+        "independent.",
         **kept,
     )
     settings["cluster"] = None if cluster == "auto" else cluster
@@ -324,8 +324,8 @@ def _settings() -> dict[str, Any]:
         list(CHOICES["unknown_labels"]),
         format_func=CHOICES["unknown_labels"].__getitem__,
         key="run-unknown-labels",
-        help="Such as an answer that is not in a model's list. How many there were is told beside "
-        "the result.",
+        help="For example, an answer that is not on the model’s list. The result says how many "
+        "there were.",
         **kept,
     )
     settings["unknown_labels"] = None if unknown == "error" else unknown
@@ -334,14 +334,14 @@ def _settings() -> dict[str, Any]:
         list(CHOICES["output"]),
         format_func=CHOICES["output"].__getitem__,
         key="run-output",
-        help="Outputs that look like probabilities are refused until it is said.",
+        help="Outputs that look like probabilities are refused until you say what they are.",
         **kept,
     )
     noisy = third.checkbox(
         BOXES["allow_noise"],
         key="run-allow-noise",
-        help="One that says something else of the same pair each time. The noise is counted as "
-        "interaction; its share is told beside the result.",
+        help="A noisy model scores the same pair differently each time. The noise counts as "
+        "interaction. The result gives its share.",
         **kept,
     )
     settings["allow_noise"] = True if noisy else None
@@ -349,7 +349,7 @@ def _settings() -> dict[str, Any]:
         typed = side.text_area(
             TYPED[what],
             key=f"run-{what}-options",
-            placeholder="name=value, one a line",
+            placeholder="name=value, one per line",
             height=80,
             help="Keyword arguments of its loader, such as classes=yes,no or template=…",
             **kept,
@@ -360,7 +360,7 @@ def _settings() -> dict[str, Any]:
         key="run-name",
         max_chars=LONGEST_NAME,
         placeholder="late fusion, seed 0",
-        help="What to call it wherever runs are listed. You can change it on the start page.",
+        help="The name of the run in every list. You can change it on the start page.",
         **kept,
     ).strip()
     return {name: value for name, value in settings.items() if value not in (None, "", [])}
@@ -419,7 +419,7 @@ def _cost(work: Work, plan: Job | None, started: Job | None) -> None:
             icon=":material/calculate:",
             on_click=_plan,
             args=(work,),
-            help="Loads model and data and scores a few pairs; nothing is kept.",
+            help="Loads model and data and scores a few pairs. Nothing is kept.",
         )
 
 

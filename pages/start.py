@@ -7,6 +7,7 @@ import streamlit as st
 from emap_core import jobs
 from emap_core.errors import EmapError, reason
 from emap_core.runs import RunInfo
+from emap_core.text import counted
 from pages import shared
 
 DEMO = jobs.Work("demo:concat", "demo:easy-vqa")
@@ -37,8 +38,8 @@ def main() -> None:
     shared.header("Does your model use the image and the text together?")
     shared.say(
         "EMAP Lens compares a model with its best additive version, which only adds what the text "
-        "says to what the image says. The difference is what the model gets out of using both "
-        "together: see how much it is, and in which examples."
+        "says to what the image says. The difference is what the model gains from using both "
+        "together. See how large it is, and in which examples."
     )
     st.image(
         PICTURE.replace("INK", shared.theme().ink),
@@ -51,7 +52,7 @@ def main() -> None:
     if demo is not None:
         _follow_demo(jobs.follow(demo))
     elif not runs and shared.policy().viewer:
-        shared.empty("There is nothing to see yet: this server shows finished runs.")
+        shared.empty("There is nothing to see yet. This server shows finished runs.")
     elif not runs:
         _offer_demo()
     if runs:
@@ -64,12 +65,12 @@ def main() -> None:
                     _run_line(info)
     damaged = shared.damaged_runs()
     if damaged:
-        with st.expander(f"{len(damaged)} damaged"):
+        with st.expander(counted(len(damaged), "damaged run")):
             for info in damaged:
                 shared.text(f"{info.id}: {info.error}")
     unfinished = [info for info in shared.all_runs() if info.status not in ("finished", "damaged")]
     if unfinished:
-        with st.expander(f"{len(unfinished)} not finished"):
+        with st.expander(counted(len(unfinished), "unfinished run")):
             for info in unfinished:
                 words = f"{info.id}: {info.status}"
                 shared.link("pages/run.py", words, icon=":material/hourglass_top:", run=info.id)
@@ -78,10 +79,10 @@ def main() -> None:
 
 def _offer_demo() -> None:
     with st.container(border=True):
-        st.subheader("See it on a small model that answers questions about shapes", anchor=False)
+        st.subheader("Try it on a small model that answers questions about shapes", anchor=False)
         st.write(
-            "9,673 questions about 1,000 pictures, and a network trained on others of the kind. "
-            "It takes about ten seconds on a laptop."
+            "9,673 questions about 1,000 images, and a network trained on similar ones. The demo "
+            "takes about ten seconds on a laptop."
         )
         st.button(
             "Run the demo", type="primary", icon=":material/play_arrow:", on_click=_start_demo
@@ -98,7 +99,7 @@ def _start_demo() -> None:
 def _follow_demo(job: jobs.Job) -> None:
     if job.alive:
         with st.container(border=True):
-            st.subheader("The demo is on its way", anchor=False)
+            st.subheader("The demo is running", anchor=False)
             shared.progress(job)
         return
     if job.state == "finished" and job.run_id:

@@ -83,6 +83,11 @@ def figures_of(run: Run) -> list[RunFigure]:
     return [figure for figure in FIGURES if figure.had_by(run)]
 
 
+def overview_figures(run: Run) -> list[RunFigure]:
+    """Return the figures that the overview of a run shows, none of which needs its grid."""
+    return [figure for figure in FIGURES if figure.on_overview and figure.had_by(run)]
+
+
 def run_figure(run: Run, name: str, theme: Theme = LIGHT, **choice: Any) -> Chart:
     """Draw one of a run's figures.
 
@@ -102,10 +107,8 @@ def run_figure(run: Run, name: str, theme: Theme = LIGHT, **choice: Any) -> Char
         If the run has no such figure, or there is no such choice.
     """
     figure = {one.name: one for one in FIGURES}.get(name)
-    had = ", ".join(one.name for one in figures_of(run))
-    if figure is None:
-        raise SettingError(f"figure is {name!r}; choose one of {had}")
-    if not figure.had_by(run):
+    if figure is None or not figure.had_by(run):
+        had = ", ".join(one.name for one in figures_of(run))
         raise SettingError(f"run {run.id!r} has no figure {name!r}; choose one of {had}")
     allowed = list(inspect.signature(figure.draw).parameters)[2:]
     for given in choice:

@@ -6,7 +6,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from emap_core.presentation.charts import figures_of, run_figure
+from emap_core.presentation.charts import overview_figures, run_figure
 from emap_core.presentation.labels import run_title
 from emap_core.presentation.report import table_html
 from emap_core.presentation.tables import score_notes, score_table, share_sentence
@@ -28,7 +28,7 @@ def html(run: Run) -> str:
     if run.metrics:
         parts += [table_html(score_table(run)), *map(_paragraph, score_notes(run))]
     parts.append(_paragraph(share_sentence(run)))
-    if "gap" in {one.name for one in figures_of(run)}:
+    if "gap" in {one.name for one in overview_figures(run)}:
         chart = run_figure(run, "gap")
         drawn = chart.figure.to_html(full_html=False, include_plotlyjs="cdn")
         parts.append(f'<figure role="group" aria-label="{escape(chart.alt)}">{drawn}</figure>')

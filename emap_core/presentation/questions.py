@@ -65,18 +65,18 @@ def _of_unlikely_pairs(run: Run, found: UnlikelyPairs, smallest_gap: float | Non
             f"{measured(row.gaps[name].projected, which.unit)}; gap {_gap(row.gaps[name], which)}"
             for row in found.rows
         ]
-    judged = "as given"
+    judged = "by the density that was given"
     if found.auc is not None:
         judged = (
-            f"as the model’s encodings tell (AUC {found.auc:.3f}, where 0.5 tells no pair from "
+            f"as judged from the model’s encodings (AUC {found.auc:.3f}; 0.5 tells no pair from "
             "another)"
         )
     return Question(
         "Does the verdict depend on unlikely pairs?",
         _dependence(run, found, first, smallest_gap),
         columns,
-        "The additive fit is made again with pairs counting by how much more likely they are "
-        f"among the examples than among recombinations, {judged}; 95% intervals in brackets, "
+        "The additive fit is repeated. Each pair counts by how much likelier it is among the "
+        f"examples than among recombinations, {judged}. 95% intervals in brackets, "
         f"{run.intervals().population}.",
     )
 
@@ -84,7 +84,7 @@ def _of_unlikely_pairs(run: Run, found: UnlikelyPairs, smallest_gap: float | Non
 def _dependence(run: Run, found: UnlikelyPairs, name: str, smallest_gap: float | None) -> str:
     which, gaps = metric(name), [row.gaps[name] for row in found.rows]
     if found.rows[-1].effective_share > _ALL_ALIKE:
-        return "No pair counts as unlikely here, so there is nothing that it could depend on."
+        return "No pair counts as unlikely here, so the verdict cannot depend on any."
     smallest = run.verdict(smallest_gap).smallest_gap
     kinds = [verdict(gap, smallest_gap=smallest).kind for gap in gaps]
     change = (
@@ -108,16 +108,16 @@ def _of_scale(run: Run) -> Question:
     which = metric(name)
     return Question(
         "How much of the gap is interaction, how much only scale?",
-        f"With both sides on their best scale the gap in {which.label} is {_gap(gap, which)}, and "
-        f"{_gap(run.gap(name), which)} as the scores are.",
+        f"With both sides on their best scale the gap in {which.label} is {_gap(gap, which)}. "
+        f"As the scores are, it is {_gap(run.gap(name), which)}.",
         {
             "Metric": [capitalised(metric(one).label) for one in calibrated],
             "Gap": [_gap(run.gap(one), metric(one)) for one in calibrated],
             "Gap on the best scale": [_gap(of, metric(one)) for one, of in calibrated.items()],
         },
-        "A projection’s scores are less spread than the model’s, which such metrics punish; a "
-        "temperature and offsets, fitted to the other examples, put either side on its best "
-        "scale, and what remains is not a matter of spread.",
+        "A projection’s scores are less spread out than the model’s, and such metrics punish "
+        "that. A temperature and offsets, fitted to other examples, put each side on its best "
+        "scale. The gap that remains does not come from spread.",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from emap_core.visible import escape
 MOST_ROWS = 200
 MODE_IMAGES = 6
 
+_DIGIT = re.compile(r"\d|not defined|^–$|not tested")
 _QUIET = {"light": "#57606A", "dark": "#A9B2BD"}
 
 # The file may run what it holds and show what it holds; it can fetch nothing.
@@ -94,13 +96,19 @@ def report_html(run: Run, theme: Theme = LIGHT, smallest_gap: float | None = Non
     """Return the report of a run as a self-contained HTML page, light or dark."""
     title = run_title(run.manifest)
     verdict = run.verdict(smallest_gap)
-    figures = (
-        _SECTIONS.get(figure.name, _section)(run, figure, theme) for figure in figures_of(run)
-    )
+    first: list[str] = []
+    overview: list[str] = []
+    others: list[str] = []
+    for figure in figures_of(run):
+        place = first if figure.name == "gap" else overview if figure.on_overview else others
+        place += [_SECTIONS.get(figure.name, _section)(run, figure, theme)]
     sections = [
         _head(run, title, verdict),
+        *first,
         _scores(run, smallest_gap),
-        *figures,
+        *overview,
+        _kinds(run),
+        *others,
         _facts(run),
         _reading(run),
     ]
@@ -177,8 +185,10 @@ def _folded(title: str, table: Table, note: str, answer: str = "") -> str:
 
 
 def table_html(table: Table) -> str:
-    """Return a table of words as HTML; its first column names the rows."""
-    kinds = ["", *[' class="number"'] * (len(table) - 1)]
+    """Return a table of words as HTML; columns of numbers stand to the right."""
+    kinds = [
+        ' class="number"' if all(map(_DIGIT.search, cells)) else "" for cells in table.values()
+    ]
     header = "".join(
         f"<th{kind}>{escape(name)}</th>" for kind, name in zip(kinds, table, strict=True)
     )
@@ -201,10 +211,7 @@ def _section(run: Run, figure: RunFigure, theme: Theme) -> str:
 
 def _shares(run: Run, figure: RunFigure, theme: Theme) -> str:
     said = f"<p>{escape(share_sentence(run))}</p>"
-    return (
-        f"<h2>{escape(figure.title)}</h2>{said}{_figure(figure.draw(run, theme), figure.name)}"
-        f"{_kinds(run)}"
-    )
+    return f"<h2>{escape(figure.title)}</h2>{said}{_figure(figure.draw(run, theme), figure.name)}"
 
 
 def _kinds(run: Run) -> str:

@@ -66,7 +66,7 @@ def require_visitor() -> None:
             st.button("Sign in", type="primary", icon=":material/login:", on_click=st.login)
         st.stop()
     st.button("Sign out", icon=":material/logout:", on_click=_sign_out)
-    _refuse(f"{_address() or 'This account'} is not on the list of those who may come in.")
+    _refuse(f"{_address() or 'This account'} is not on the list of people who may sign in.")
 
 
 @functools.cache

@@ -34,7 +34,7 @@ def progress(job: Job) -> None:
             icon=":material/stop_circle:",
             on_click=cancel,
             args=(now,),
-            help="What is finished of it is kept, and it can be started again.",
+            help="Finished work is kept. You can start the run again.",
         )
 
     poll()
@@ -63,7 +63,7 @@ def headline(job: Job) -> str:
     if job.state == "starting":
         return "Loading model and data, scoring a first few pairs …"
     if job.state == "queued":
-        return "In the queue: another run uses the device."
+        return "Queued: another run is using the device."
     if event.get("event") == "encoding":
         return f"Encoding {event['what']}: {event['done'] / event['total']:.0%}"
     if event.get("event") in ("baselines", "density"):

@@ -126,12 +126,12 @@ def require_run(question: str) -> Run:
         st.title(question, anchor=False)
         info = run_info(run_id)
         if info is not None and info.status in ("running", "queued"):
-            _stop("This run is still being computed.", "pages/run.py", "See how far it is", run_id)
+            _stop("This run is still being computed.", "pages/run.py", "See its progress", run_id)
         st.error(plain(error), icon=":material/error:")
         if info is not None and info.status == "damaged":
-            _stop("The other runs are not touched by it.", "pages/start.py", "Choose a run")
+            _stop("Other runs are not affected.", "pages/start.py", "Choose a run")
         if info is not None:
-            _stop("What was finished of it is kept.", "pages/run.py", "Start it again", run_id)
+            _stop("Finished work is kept.", "pages/run.py", "Start it again", run_id)
         _stop("The link may be old, or from another server.", "pages/start.py", "Choose a run")
 
 

@@ -124,7 +124,7 @@ def list_table(run: Run, positions: np.ndarray, key: str) -> None:
         alt=f"{len(table):,} examples, flips first, the largest interaction first",
     )
     if len(positions) > _MOST_ROWS:
-        st.caption(f"The first {_MOST_ROWS:,} of {len(positions):,}; the CSV has them all.")
+        st.caption(f"The first {_MOST_ROWS:,} of {len(positions):,}. The CSV has them all.")
 
 
 def slices(run: Run) -> None:
@@ -135,7 +135,7 @@ def slices(run: Run) -> None:
             f"Name for these {int(mask.sum()):,} examples",
             key="slice-name",
             max_chars=_LONGEST_NAME,
-            placeholder="yes or no, say",
+            placeholder="for example, yes or no",
         )
         st.button(
             "Save as a slice",
@@ -154,7 +154,7 @@ def slices(run: Run) -> None:
             disabled=not mask.any(),
         )
     if (selected("slice") or "").endswith(f"~{_NOT_IN_LINKS}"):
-        st.caption("These are too many for a link; a filter can be shared instead.")
+        st.caption("These are too many for a link. Share a filter instead.")
     _show_saved(run)
     if run.metrics:
         _compare(run, mask)
@@ -198,8 +198,8 @@ def _compare(run: Run, mask: Mask) -> None:
     }
     show(gap_dumbbell(gaps, title=f"{metric(which).label}, %", theme=theme()), "slices-compared")
     st.caption(
-        "Intervals of slices are resamples of the scores alone. A slice that was chosen for how "
-        "it answers (flips, say) shows a gap by choice; it is not evidence."
+        "Intervals of slices resample the scores alone. A slice that was chosen by its answers, "
+        "such as flips, has a gap by choice. Its gap is not evidence."
     )
 
 

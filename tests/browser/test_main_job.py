@@ -143,7 +143,7 @@ def test_the_whole_way_from_the_demo_button_to_a_colleague(app_url, browser_page
     expect(page.get_by_role("img", name=re.compile(r"image \d+ \S+ [\d.]+%"))).to_have_count(8)
 
     # Recombine: the example's pair, then the same text with another image.
-    page.get_by_role("link", name="Give it any other text or image").click()
+    page.get_by_role("link", name="Try any other text or image").click()
     image = int(run.decomposition.image_index[example])
     sees(f"“{text}” with image {image + 1} (in the data): the model answers {answer}")
     come_to_rest(page)
@@ -185,7 +185,7 @@ def test_the_whole_way_from_the_demo_button_to_a_colleague(app_url, browser_page
     # Compare: two models on the same data.
     assert second.wait(WAIT / 1000) == 0
     goes_to("Compare")
-    sees(re.compile("1 of 2 measurably, by accuracy: demo:concat|1 of 2 measurably"))
+    sees(re.compile("1 of 2 runs uses both sides measurably, by accuracy"))
 
     # Report: one file, opened from disk.
     goes_to("Report")

@@ -11,6 +11,7 @@ from torch import nn
 
 import emap_core as emap
 from emap_core.datasets.base import Examples
+from emap_core.presentation.labels import made_from
 
 
 class InHalf(Staged):
@@ -58,6 +59,8 @@ def test_the_dtype_of_outputs_and_of_what_they_were_computed_in(
     run = emap.compute(model, make_examples(), out=tmp_path / "run", **settings)
     assert run.manifest["output_dtype"] == output
     assert run.manifest["computed_dtype"] == computed
+    types = made_from(run.manifest)["Number types"]
+    assert types.endswith(f"computed in {computed}, outputs {output}")
 
 
 def test_modules_are_found_behind_functions_methods_and_partials():

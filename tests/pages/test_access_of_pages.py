@@ -66,7 +66,7 @@ def test_a_server_for_others_shows_runs_only(no_runs, open_page, words, monkeypa
     )
     assert "starts no new ones" in words(open_page("run"))
     monkeypatch.setenv("EMAP_MODE", "full")
-    assert "A new run" in words(open_page("run"))
+    assert "New run" in words(open_page("run"))
 
 
 @pytest.mark.parametrize(
@@ -200,9 +200,9 @@ def test_a_job_that_waits_is_seen_by_all_runs_once_and_is_cancelled_by_its_owner
         assert shared.start(work) == job, "asked for twice, it is there once and still Ada's"
         assert [one.id for one in jobs.list_jobs()] == [job.id]
         (link,) = open_page("run").get("page_link")
-        assert link.label.replace("\\", "").startswith("demo:concat on demo:easy-vqa: In the queue")
+        assert link.label.replace("\\", "").startswith("demo:concat on demo:easy-vqa: Queued")
         app = open_page("run", run=job.run_id)
-        assert "In the queue: another run uses the device." in words(app)
+        assert "Queued: another run is using the device." in words(app)
         assert "Cancel" not in labels(app)
 
         visitor(is_logged_in=True, email="ada@example.org")

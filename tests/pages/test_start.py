@@ -16,7 +16,7 @@ def test_with_no_run_one_button_runs_the_demo_and_shows_how_far_it_is(open_page,
     (job,) = jobs.list_jobs()
     try:
         assert job.work.model == "demo:concat" and job.work.data == "demo:easy-vqa"
-        assert "The demo is on its way" in words(app)
+        assert "The demo is running" in words(app)
         assert any(button.label == "Cancel" for button in app.button)
         app.button[0].click().run()
         end = time.monotonic() + 60

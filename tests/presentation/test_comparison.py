@@ -9,6 +9,7 @@ import pytest
 from samples import Staged, make_examples
 
 import emap_core as emap
+from emap_core.cli import main
 from emap_core.errors import RunError, SettingError
 from emap_core.inference import holm
 from emap_core.presentation.comparison import (
@@ -215,3 +216,24 @@ def test_seeds_of_one_model_are_put_together(runs):
     assert found.population == "for new seeds, new texts and new images"
     with pytest.raises(SettingError, match="is not a mean over examples"):
         seeds_together(runs, "f1_macro")
+
+
+def test_the_terminal_compares_runs_as_the_page_does(runs, capsys):
+    paths = [str(run.path) for run in runs]
+    assert main(["compare", *paths]) == 0
+    said = capsys.readouterr().out
+    shown = readable_table(comparison_table(runs), run_names(runs))
+    for cell in (*shown.columns, *shown.iloc[0]):
+        assert cell in said
+    assert (
+        readable_differences(
+            gap_differences(runs, "accuracy"),
+            dict(zip((r.id for r in runs), run_names(runs), strict=True)),
+            "accuracy",
+        ).iloc[0, 2]
+        in said
+    )
+    assert main(["compare", *paths, "--form", "markdown"]) == 0
+    assert capsys.readouterr().out.strip() == as_markdown(shown).strip()
+    assert main(["compare", paths[0]]) == 2
+    assert "1 run is given; name at least two" in capsys.readouterr().err
