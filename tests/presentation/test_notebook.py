@@ -42,7 +42,8 @@ def test_a_figure_takes_its_choices(run):
     loaded = emap.load_run(run.path)
     d = run.shares
     drawn = loaded.figure("contributions", class_name="two")
-    texts = sorted(x for trace in drawn.data if trace.type == "scattergl" for x in trace.x)
+    points = [trace for trace in drawn.data if trace.type == "scattergl"]
+    texts = sorted(x for trace in points for x in trace.x if x is not None)
     assert texts == pytest.approx(sorted(d.text_effect[:, 2]), abs=1e-5)
     assert loaded.figure("waterfall", example=run.ids[3]) != loaded.figure("waterfall")
 
