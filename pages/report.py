@@ -85,6 +85,9 @@ def _show_figures(run: Run) -> None:
         )
         return
     charts = {one.name: partial(one.draw, run) for one in overview_figures(run)}
+    if not charts:
+        st.caption("No text or image can be recombined in this run, so it has no such figure.")
+        return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox("Figure", list(charts), key="report-figure")
         for form, media in FORMS.items():
