@@ -143,9 +143,7 @@ class Statistics:
 
     def resamples(self, found: Intervals) -> str:
         """Return what the intervals are from, in words."""
-        return (
-            f"{found.n_resamples:,} of {self._run.population.drawn_words}, {self._run.population}"
-        )
+        return f"{found.n_resamples:,} of {self._run.population.drawn_words}, {found.population}"
 
     def record(self) -> dict[str, Any] | None:
         """Return the entry of the run's record that is the method's own, see `Method`."""

@@ -60,6 +60,7 @@ h1 { font-size: 1.9rem; margin: 0; } h2 { font-size: 1.35rem; margin: 48px 0 8px
 figure { margin: 8px 0; } table { border-collapse: collapse; font-size: .95rem; }
 td, th { border-bottom: 1px solid var(--faint); padding: 4px 12px 4px 0; text-align: left;
   vertical-align: top; overflow-wrap: anywhere; }
+.facts td:first-child { min-width: 12em; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 details { margin: 4px 0 16px; } summary { cursor: pointer; } .scroll { overflow-x: auto; }
 .sides { display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); gap: 16px; }
@@ -299,8 +300,8 @@ def _facts(run: Run) -> str:
     )
     note = PROBABILITIES_NOTE if run.space != "logits" else ""
     return (
-        f'<h2>How this was computed</h2><div class="scroll"><table>{rows}</table></div>'
-        + _quiet(note)
+        '<h2>How this was computed</h2><div class="scroll"><table class="facts">'
+        f"{rows}</table></div>" + _quiet(note)
     )
 
 
