@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import math
 import platform
 import time
@@ -624,6 +625,12 @@ def _write_tables(folder: RunFolder, work: Work) -> None:
             np.save(file, work.labels)
 
 
+@functools.cache
+def _versions() -> dict[str, str]:
+    """Return the versions of the packages that compute; to look them up takes a moment."""
+    return {name: metadata.version(name) for name in _PACKAGES}
+
+
 def _manifest(work: Work) -> dict[str, Any]:
     n_texts, n_images = work.cells.shape
     return {
@@ -670,7 +677,7 @@ def _manifest(work: Work) -> dict[str, Any]:
         "images_per_part": work.images.per_chunk,
         "versions": {
             "python": platform.python_version(),
-            **{name: metadata.version(name) for name in _PACKAGES},
+            **_versions(),
         },
         "threads": torch.get_num_threads(),
     }
