@@ -5,11 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
+from streamlit.runtime.scriptrunner.script_cache import ScriptCache
+from streamlit.testing.v1 import AppTest, app_test, local_script_runner
 
 import emap_core as emap
+from pages.shared.runs import forget_lists
 
 APP = Path(__file__).parents[2] / "app.py"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def prepared_once():
+    """Let all apps of the tests share what was compiled, as all visitors of a server do.
+
+    Nor does any look through what is installed for components, which the app has none of.
+    """
+    cache = ScriptCache()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app_test, "ScriptCache", lambda: cache)
+        patch.setattr(local_script_runner, "ScriptCache", lambda: cache)
+        patch.setattr(
+            app_test.BidiComponentManager, "discover_and_register_components", lambda *_, **_n: None
+        )
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -40,8 +58,9 @@ def open_page():
     """Return a function that opens a page of the app with keys in its URL."""
 
     def open_(name: str, **keys: str) -> AppTest:
+        # Tests are quicker than the two seconds for which a list of runs is kept.
+        forget_lists()
         app = AppTest.from_file(str(APP), default_timeout=60)
-        app.run()
         for key, value in keys.items():
             app.query_params[key] = value
         return app.switch_page(f"pages/{name}.py").run()
