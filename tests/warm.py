@@ -175,6 +175,9 @@ def _serve(address):
                 key.fileobj.close()
                 others -= 1
                 if not others:
+                    # Who is left was forgotten, or its test was killed.
+                    for pid in children:
+                        os.kill(pid, signal.SIGTERM)
                     sys.exit()
             else:
                 connection, _ = listener.accept()

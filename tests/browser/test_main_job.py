@@ -94,7 +94,9 @@ def test_a_link_to_a_page_opens_the_app_on_a_server_that_nobody_has_used(app_url
     expect(browser_page.get_by_role("link", name="Overview")).to_be_visible()
 
 
-def test_the_whole_way_from_the_demo_button_to_a_colleague(app_url, browser_page, tmp_path):
+def test_the_whole_way_from_the_demo_button_to_a_colleague(
+    app_url, browser_page, tmp_path, warm_popen
+):
     from playwright.sync_api import expect
 
     url, runs = app_url
@@ -117,7 +119,7 @@ def test_the_whole_way_from_the_demo_button_to_a_colleague(app_url, browser_page
     sees(re.compile(r"without them accuracy falls from .* by .* points \["))
     run = Run.load(runs / key_of(page, "run"))
     assert run.manifest["n_pairs_evaluated"] == 107 * 1000
-    second = another_run(runs)
+    second = another_run(runs, warm_popen)
     cells = page.locator(".st-key-overview-cells .js-plotly-plot").first
     link = page.get_by_role("link", name=re.compile("right only with interactions"))
     count = link.inner_text(timeout=WAIT).strip().split()[-5]
@@ -209,11 +211,11 @@ def test_the_whole_way_from_the_demo_button_to_a_colleague(app_url, browser_page
     expect(other.get_by_text(re.compile(f"{inside:,} of 9,673")).first).to_be_visible(timeout=WAIT)
 
 
-def another_run(runs):
+def another_run(runs, popen):
     """Start a run of another model on the same data, which takes a few seconds."""
     command = [sys.executable, "-m", "emap_core", "run", "--model", "demo:additive"]
-    return subprocess.Popen(
-        [*command, "--data", "demo:easy-vqa"],
+    return popen(
+        [*command, "--data", "demo:easy-vqa", "--n-resamples", "100"],
         env={**os.environ, "EMAP_RUNS": str(runs), "OMP_NUM_THREADS": "1"},
         cwd=HOUSE,
         stdout=subprocess.DEVNULL,

@@ -10,24 +10,46 @@ from pathlib import Path
 
 import pytest
 
-HOUSE = Path(__file__).parents[2]
+TESTS = Path(__file__).parents[1]
 WAIT = 60_000
-WORK = ("--model", "demo:self-attention", "--data", "demo:easy-vqa", "--limit", "1500")
+WORK = ("--model", "slow_model:model", "--data", "slow_model:data", "--batch-size", "2")
+MODULE = """
+import os, time
+from pathlib import Path
+from samples import Staged, make_examples
+
+class Slow(Staged):
+    fingerprint = "slow"
+
+    def score(self, text_states, image_states):
+        # Two thirds of a minute, unless it is told to hurry.
+        time.sleep(0.3 if Path(os.environ["SLOW"]).exists() else 0)
+        return super().score(text_states, image_states)
+
+def model():
+    return Slow()
+
+def data():
+    return make_examples()
+"""
 
 pytestmark = pytest.mark.browser
 
 
-def test_the_page_follows_a_run_started_from_the_terminal(app_url, browser_page):
+def test_the_page_follows_a_run_started_from_the_terminal(app_url, browser_page, tmp_path):
     from playwright.sync_api import expect
 
     url, runs = app_url
     page = browser_page
     page.goto(url)
     expect(page.get_by_role("button", name="Run the demo")).to_be_visible(timeout=WAIT)
-    environment = {**os.environ, "EMAP_RUNS": str(runs), "OMP_NUM_THREADS": "1"}
+    (tmp_path / "slow_model.py").write_text(MODULE)
+    (slow := tmp_path / "slow").touch()
+    paths = os.pathsep.join(map(str, (TESTS, TESTS.parent)))
+    environment = {**os.environ, "EMAP_RUNS": str(runs), "PYTHONPATH": paths, "SLOW": str(slow)}
     terminal = subprocess.Popen(
         [sys.executable, "-m", "emap_core", "run", *WORK, "--progress", "json"],
-        cwd=HOUSE,
+        cwd=tmp_path,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -44,6 +66,7 @@ def test_the_page_follows_a_run_started_from_the_terminal(app_url, browser_page)
             timeout=WAIT
         )
         assert terminal.poll() is None
+        slow.unlink()
         rest = terminal.stdout.read()
         assert terminal.wait(60) == 0, rest
         expect(page.get_by_role("progressbar")).to_have_count(0, timeout=WAIT)
