@@ -1,5 +1,6 @@
 # make app    install what is needed, once, and open the dashboard
 # make test   install what is needed, once, and run every test
+# make quick  the tests without browsers, processes and model libraries, in a minute
 # make check  formatting, lint, types, and which room may import which
 # make docs   the pages of docs/ and the API reference, in build/docs
 # make audit  rules against unsafe code, and known holes of what is installed (asks the network)
@@ -8,13 +9,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: app test check docs audit benchmark screenshots
+.PHONY: app test quick check docs audit benchmark screenshots
 
 app: .venv/app
 	$(BIN)/streamlit run app.py
 
 test: .venv/dev
 	$(BIN)/python -m pytest
+
+quick: .venv/dev
+	$(BIN)/python -m pytest --quick -n 2 --durations=10 --durations-min=0.5
 
 check: .venv/dev
 	$(BIN)/ruff check .

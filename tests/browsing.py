@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import time
-
 WAIT = 180_000
 """Milliseconds: a loaded machine of two cores takes its time."""
-_STILL = 0.4
-"""Seconds for which nothing may change."""
 _AT_REST = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
 def come_to_rest(page, plot=None):
     """Wait until the app computes nothing, the page's words and the plot stay as they are."""
-    before, since = None, 0.0
-    end = time.monotonic() + WAIT / 1000
-    while time.monotonic() < end:
+    before = None
+    for _ in range(WAIT // 500):
         seen = page.locator("body").inner_text()
         if plot is not None:
             plot.scroll_into_view_if_needed()
@@ -24,12 +19,10 @@ def come_to_rest(page, plot=None):
             )
         if not page.locator(_AT_REST).count():
             seen = None
-        if not seen or seen != before:
-            since = time.monotonic()
-        elif time.monotonic() - since > _STILL:
+        if seen and seen == before:
             return
         before = seen
-        page.wait_for_timeout(50)
+        page.wait_for_timeout(500)
     raise AssertionError("the page never came to rest")
 
 

@@ -1,5 +1,7 @@
 import os
+import re
 import subprocess
+import sys
 import uuid
 
 # Before torch is loaded: the workers share the cores, and so do the processes that tests start.
@@ -8,19 +10,81 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import filelock
 import pytest
 import warm
-from samples import make_examples
 
-from emap_core.runs.store import location, remove_folder
+COSTLY = ("browser", "library", "process", "ray", "slow")
+"""Marks of the tests that ``--quick`` leaves out."""
+MARK_OF_FIXTURE = {
+    "browser_page": "browser",
+    "bucket": "process",
+    "open_page": "slow",
+    "warm_popen": "process",
+}
+LIBRARIES = {"kaleido", "onnxruntime", "playwright", "ray", "tokenizers", "transformers"}
+_COSTLY_FILE = re.compile(
+    rf"^pytestmark = .*\bmark\.({'|'.join(COSTLY)})\b"
+    rf"|^(\w+ = )?pytest\.importorskip\(\"({'|'.join(LIBRARIES)})\""
+    rf"|^(import|from) ({'|'.join(LIBRARIES)})\b",
+    re.MULTILINE,
+)
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--quick",
+        action="store_true",
+        help="leave out tests with browsers, processes or model libraries, and slow ones",
+    )
+
+
+def pytest_ignore_collect(collection_path, config):
+    # What is costly is not even imported: its libraries take seconds.
+    path = collection_path / "conftest.py" if collection_path.is_dir() else collection_path
+    if config.getoption("quick") and path.suffix == ".py" and path.exists():
+        return _COSTLY_FILE.search(path.read_text(encoding="utf-8")) is not None or None
+    return None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    for item in items:
+        for name in MARK_OF_FIXTURE.keys() & set(item.fixturenames):
+            item.add_marker(MARK_OF_FIXTURE[name])
+    if config.getoption("quick"):
+        costly = {item for item in items if any(map(item.get_closest_marker, COSTLY))}
+        config.hook.pytest_deselected(items=list(costly))
+        items[:] = [item for item in items if item not in costly]
+
+
+@pytest.fixture(autouse=True)
+def quick_tests_stay_quick(request, monkeypatch):
+    """With ``--quick``, let no test start a process or load a model library unmarked."""
+    if not request.config.getoption("quick"):
+        yield
+        return
+
+    def refuse(*_args):
+        pytest.fail("this test starts a process; mark it with pytest.mark.process")
+
+    monkeypatch.setattr(subprocess.Popen, "_execute_child", refuse)
+    before = LIBRARIES & sys.modules.keys()
+    yield
+    loaded = (LIBRARIES & sys.modules.keys()) - before
+    assert not loaded, f"this test loads {loaded}; mark it with pytest.mark.library"
+
+
+# The process that shares tests out to others reads this file, and needs none of what they import.
 @pytest.fixture
 def examples():
+    from samples import make_examples
+
     return make_examples()
 
 
 @pytest.fixture(params=["a folder", "memory:"])
 def store(request, tmp_path):
     """Where runs may lie: in a folder, and behind a URL, where nothing but whole files is known."""
+    from emap_core.runs.store import location, remove_folder
+
     if request.param == "a folder":
         yield tmp_path
         return

@@ -160,6 +160,7 @@ def asked_of_the_hub(monkeypatch):
     return asked
 
 
+@pytest.mark.library
 @pytest.mark.parametrize("roots", ["open", ""])
 def test_whether_a_path_elsewhere_exists_cannot_be_asked_as_a_hub_id(
     roots, tmp_path, monkeypatch, asked_of_the_hub
@@ -191,6 +192,7 @@ def test_whether_a_path_elsewhere_exists_cannot_be_asked_as_a_hub_id(
             policy.check_model(f"hf:{name}")
 
 
+@pytest.mark.process
 def test_in_the_roots_a_name_is_a_path_first(tmp_path, monkeypatch, asked_of_the_hub):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EMAP_ROOTS", "open")

@@ -88,6 +88,7 @@ def test_run_and_show_tell_the_same_numbers(here, capsys):
             assert numbers[row] == pytest.approx(table.loc[row, name])
 
 
+@pytest.mark.process
 def test_show_reads_a_finished_run_without_what_computed_it(here):
     main(RUN)
     code = (
@@ -253,6 +254,7 @@ def test_show_of_nothing_says_so(here, capsys):
     assert "there is no run 'nowhere'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_demo_additive_has_no_gap(here, capsys):
     arguments = ["--model", "demo:additive", "--data", "demo:easy-vqa", "--limit", "200"]
     assert main(["run", *arguments, "--out", "additive"]) == 0
@@ -261,12 +263,14 @@ def test_demo_additive_has_no_gap(here, capsys):
     assert run.gap("accuracy", "emap").difference == 0
 
 
+@pytest.mark.slow
 def test_demo_text_only_has_text_alone(here):
     run = emap.compute("demo:text-only", "demo:easy-vqa", out="text")
     shares = run.decomposition.variance_shares
     assert np.nanmax(shares[1:]) < 1e-9
 
 
+@pytest.mark.slow
 def test_demo_concat_relies_on_interactions(here, capsys):
     work = ["--model", "demo:concat", "--data", "demo:easy-vqa", "--out", "concat"]
     main(["run", *work, "--n-resamples", "100"])
@@ -280,6 +284,7 @@ def test_demo_concat_relies_on_interactions(here, capsys):
     assert not math.isnan(record["metrics"]["accuracy"]["gap_leave_one_out_low"])
 
 
+@pytest.mark.slow
 def test_demo_projection_equals_all_pairs_spelled_out(here):
     data = emap.load_dataset("demo:easy-vqa", limit=200)
     model = emap.load_model("demo:concat")
@@ -317,6 +322,7 @@ def test_a_plan_prints_pictures_only_where_they_are_asked_for(capsys):
     assert all(one["image"] for one in json.loads(capsys.readouterr().out)["previews"])
 
 
+@pytest.mark.slow
 def test_what_a_model_returns_is_said_on_the_terminal(tmp_path, monkeypatch, capsys):
     (tmp_path / "rows_of_softmax.py").write_text(
         "from emap_core import load_model\n"

@@ -22,6 +22,8 @@ from websockets.sync.client import connect
 from emap_core.runs import list_runs
 from emap_core.runs.check import check_run
 
+pytestmark = pytest.mark.process
+
 OURS = re.compile(r"STREAMLIT_|EMAP_")
 
 

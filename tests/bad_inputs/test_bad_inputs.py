@@ -25,11 +25,21 @@ def use(bad):
         Run.load(bad.given)
 
 
+def loads_library(bad):
+    return bad.kind == "model" and bad.given.startswith(("hf:", "onnx:"))
+
+
 def test_there_are_enough_and_none_is_there_twice():
     assert len({bad.name for bad in BAD}) == len(BAD) >= 150
 
 
-@pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param(bad, marks=[pytest.mark.library] if loads_library(bad) else [], id=bad.name)
+        for bad in BAD
+    ],
+)
 def test_a_bad_input_is_refused_in_one_line_that_says_why(bad, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EMAP_RUNS", str(tmp_path / "runs"))

@@ -18,6 +18,8 @@ from emap_core.models import load_model
 from emap_core.runs.check import check_run
 from emap_core.runs.folder import describe_run
 
+pytestmark = pytest.mark.slow
+
 CSV = b"id,text,image,label\n1,a,good.png,yes\n2,b,good.png,no\n"
 JSONL = b'{"text": "a", "image": "good.png", "label": 1}\n{"text": "b", "image": "good.png"}\n'
 few = settings(

@@ -161,6 +161,7 @@ def test_what_is_no_archive_is_refused(content, tmp_path):
     assert "a.zip cannot be unpacked: " in refusal(archive, tmp_path)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_a_damaged_archive_gives_files_within_the_folder_or_a_refusal(tmp_path_factory, data):

@@ -15,6 +15,7 @@ from emap_core.errors import SettingError, SpecError
 PACKAGE = Path(easy_vqa.__file__).parent / "data"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("split", "n_examples", "n_images"), [("test", 9_673, 1_000), ("train", 38_575, 4_000)]
 )
@@ -75,6 +76,7 @@ def test_emoji_pairs_are_balanced_for_every_name_and_picture():
     assert match_labels(data, data.classes, 1).mean() == 0.5
 
 
+@pytest.mark.slow
 def test_a_sample_keeps_order_and_is_its_seed_s():
     whole = load_dataset("demo:easy-vqa")
     some = load_dataset("demo:easy-vqa", limit=50, seed=3)
@@ -87,6 +89,7 @@ def test_a_sample_keeps_order_and_is_its_seed_s():
     assert load_dataset("demo:easy-vqa", limit=50, seed=4).ids != some.ids
 
 
+@pytest.mark.slow
 def test_fingerprints_differ_whenever_the_examples_do():
     names = [
         load_dataset(spec, **settings).fingerprint

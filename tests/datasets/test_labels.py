@@ -399,6 +399,7 @@ def test_a_score_that_is_not_a_number_is_not_right_about_what_is_not_a_class():
     assert inference.evaluate("top_1_accuracy", [-1, 1], [[0.0, 1], [0, 1]], "multiclass") == 0.5
 
 
+@pytest.mark.slow
 def test_the_rule_holds_for_answers_lists_and_training_data(tmp_path):
     answers = at_hand([["red", "red"], ["2", "red"], ["?", "!"]])
     with pytest.raises(LabelError, match="has the answers '\\?', '!', none of which is a class"):

@@ -13,6 +13,8 @@ from emap_core.datasets.preview import preview_elsewhere, preview_table
 from emap_core.datasets.upload import receive
 from emap_core.errors import DatasetError
 
+pytestmark = pytest.mark.process
+
 
 def test_a_preview_read_elsewhere_is_the_same(tmp_path):
     table = pd.DataFrame({"text": ["a", "b"], "image": [b"x", b"yy"], "label": [1, 2]})

@@ -255,6 +255,7 @@ COLUMNS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("bad", BAD)
 def test_a_bad_row_is_named_or_skipped(kind, bad, folder, table):

@@ -10,6 +10,9 @@ from emap_core.datasets.preview import preview_table
 from emap_core.datasets.upload import receive
 from emap_core.errors import DatasetError
 
+# An archive is unpacked in a process of its own.
+pytestmark = pytest.mark.process
+
 
 def png(seed):
     written = io.BytesIO()

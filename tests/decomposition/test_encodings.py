@@ -81,6 +81,7 @@ def test_coefficients_are_those_of_ridge_regression_beside_dummy_columns():
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("k", "n_controls"), [(8, 1), (30, 2)])
 def test_a_drawn_cells_own_value_never_enters_its_prediction(k, n_controls):
     grid, encodings, texts, images = _data(2)
@@ -111,6 +112,7 @@ def test_what_encodings_predict_cuts_the_error_where_few_images_meet_a_text():
         assert np.sqrt(squares[1] / squares[0]) < at_most
 
 
+@pytest.mark.slow
 def test_the_means_are_left_without_bias_and_standard_errors_are_right():
     grid, encodings, texts, images = _data(3, noise=1.0)
     exact = decompose(grid, texts, images)

@@ -112,6 +112,7 @@ def scale(grid):
     return max(np.abs(grid).max(), 1.0)
 
 
+@pytest.mark.slow
 @given(layouts())
 @settings(deadline=None)
 def test_repeats_equal_the_spelled_out_grid(layout):
@@ -127,6 +128,7 @@ def test_repeats_equal_the_spelled_out_grid(layout):
     )
 
 
+@pytest.mark.slow
 @given(layouts(), st.data())
 @settings(deadline=None)
 def test_residual_is_orthogonal_to_every_additive_function(layout, data):
@@ -146,6 +148,7 @@ def test_residual_is_orthogonal_to_every_additive_function(layout, data):
     )
 
 
+@pytest.mark.slow
 @given(layouts())
 @settings(deadline=None)
 def test_additive_grid_is_its_own_projection(layout):
@@ -155,6 +158,7 @@ def test_additive_grid_is_its_own_projection(layout):
     np.testing.assert_allclose(found.emap, found.logits, atol=1e-9 * scale(grid))
 
 
+@pytest.mark.slow
 @given(layouts(), st.floats(-1e3, 1e3))
 @settings(deadline=None)
 def test_a_constant_moves_the_mean_alone(layout, constant):
@@ -166,6 +170,7 @@ def test_a_constant_moves_the_mean_alone(layout, constant):
         np.testing.assert_allclose(getattr(after, name), getattr(before, name), atol=1e-9 * size)
 
 
+@pytest.mark.slow
 @given(layouts(), st.randoms())
 @settings(deadline=None)
 def test_order_of_examples_does_not_matter(layout, random):
@@ -182,6 +187,7 @@ def test_order_of_examples_does_not_matter(layout, random):
     )
 
 
+@pytest.mark.slow
 @given(layouts(), st.data())
 @settings(deadline=None)
 def test_whole_weights_are_copies_of_examples(layout, data):

@@ -87,6 +87,7 @@ def test_more_rounds_add_cells_and_take_none_away(shape, more):
     np.testing.assert_array_equal(many.images[place >= 0], few.images[place[place >= 0]])
 
 
+@pytest.mark.slow
 def test_every_cell_has_the_chance_that_its_weight_says():
     met = np.zeros((7, 12))
     for seed in range(2000):
@@ -180,6 +181,7 @@ def test_values_that_do_not_fit_are_named():
         fit(d, values)
 
 
+@pytest.mark.slow
 def test_standard_errors_of_images_that_meet_few_texts_are_those_of_their_errors():
     n_texts, n_images, squares, expected = 60, 300, [], []
     for seed in range(6):

@@ -133,6 +133,7 @@ class Similarity:
         return as_callable(texts, images)[:, :1] + 5.0
 
 
+@pytest.mark.slow
 def test_a_score_without_a_threshold_is_judged_by_its_ranking(tmp_path):
     labels = [i % 2 for i in range(60)]
     data = make_examples(labels=labels, task="binary", classes=["no", "yes"])

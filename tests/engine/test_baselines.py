@@ -17,6 +17,7 @@ def from_side(side, n, seed):
     return data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("side", "other"), [("text", "image"), ("image", "text")])
 def test_a_linear_model_finds_what_its_side_tells(side, other, tmp_path):
     run = emap.compute(

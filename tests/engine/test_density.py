@@ -38,6 +38,7 @@ def run(data, tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 def test_the_ratio_is_that_of_the_encodings_in_the_order_of_the_run(run, data):
     order = list(dict.fromkeys(data.image_keys))
     images = [numbers_of_image(data.images[data.image_keys.index(key)]) for key in order]

@@ -40,6 +40,7 @@ def of_a_bound_method(dtype):
     return InHalf(dtype).score
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "output", "computed"),
     [

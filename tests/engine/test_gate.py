@@ -45,6 +45,7 @@ def refused(tmp_path, model, error, message, data=None, **settings):
         emap.estimate(model, data or make_examples(), **settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "kind"),
     [
@@ -66,6 +67,7 @@ def test_training_mode_that_changes_nothing_is_let_through(tmp_path):
     emap.compute(model, make_examples(), out=tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_noise_that_was_asked_for_is_measured_and_told_beside_the_numbers(tmp_path, monkeypatch):
     # The variance of so many pairs is known to a twentieth; which they are depends on the clock.
     monkeypatch.setattr("emap_core.engine.work.MANY", 2048)
@@ -505,6 +507,7 @@ def test_a_grid_from_elsewhere_belongs_to_all_examples(tmp_path):
         emap.compute(grid, "demo:emoji-match", data_args={"limit": 20}, out=tmp_path / "limited")
 
 
+@pytest.mark.slow
 def test_the_time_of_a_run_with_batches_by_hand_is_not_that_of_a_cold_start():
     class Cold(Staged):
         def score(self, text_states, image_states):

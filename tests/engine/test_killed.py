@@ -14,7 +14,7 @@ import pytest
 from emap_core.engine.noise import FEW
 from emap_core.runs import Run, describe_run
 
-pytestmark = pytest.mark.usefixtures("warm_processes")
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("warm_processes")]
 
 MODULE = """
 import os, time

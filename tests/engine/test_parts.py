@@ -12,6 +12,8 @@ from emap_core.engine.noise import FEW
 from emap_core.errors import Cancelled, RunError, SettingError
 from emap_core.runs import Run, describe_run
 
+pytestmark = pytest.mark.slow
+
 
 def part(number, of, out, data=None, model=None, **settings):
     settings = {"batch_size": 20, **settings}

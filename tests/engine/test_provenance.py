@@ -85,6 +85,7 @@ def test_two_runs_of_other_weights_can_be_told_apart(factory, tmp_path):
     assert runs[1].record()["provenance"]["model"]["arguments"] == {"size": 2}
 
 
+@pytest.mark.slow
 def test_a_name_is_shown_and_can_be_given_to_a_finished_run(factory, tmp_path, capsys):
     data = "demo:easy-vqa"
     command = ["run", "--model=demo:concat", f"--data={data}", "--limit=40"]

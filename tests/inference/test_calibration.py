@@ -129,6 +129,7 @@ def gaps_of(task_logit, seed, n=300):
     return [gaps["log_loss"]["emap_leave_one_out"] for gaps in (found.gaps, new)]
 
 
+@pytest.mark.slow
 def test_a_gap_from_spread_alone_goes_and_a_true_interaction_stays():
     # Where labels follow both sides alike, neither has more to say; the projection is only less
     # spread. Where they follow the model, calibration cannot give the projection what it lacks.

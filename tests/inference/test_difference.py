@@ -40,6 +40,7 @@ def test_a_larger_gap_is_seen_and_the_other_way_round():
     assert turned.high < 0
 
 
+@pytest.mark.slow
 def test_models_that_differ_by_chance_alone_are_seldom_told_apart():
     rng = np.random.default_rng(2)
     holds, p_values = [], []

@@ -42,6 +42,7 @@ def _off(values, truth):
     return errors.mean() / (errors.std(ddof=1) / np.sqrt(len(errors)))
 
 
+@pytest.mark.slow
 def test_a_squared_error_is_corrected_without_bias(many):
     exact, fits = many
     target = exact.emap + 0.3
@@ -56,6 +57,7 @@ def test_a_squared_error_is_corrected_without_bias(many):
         assert _off([g.uncorrected for g in gaps], truth) > 4
 
 
+@pytest.mark.slow
 def test_the_bias_that_no_straight_line_follows_is_stated(many):
     exact, fits = many[0], many[1][:12]
     target = exact.emap_leave_one_out

@@ -44,6 +44,7 @@ def test_the_smallest_of_independent_tests_is_sidaks_and_of_one_test_many_times_
     assert stats.ks_2samp(smallest_of_several(correlated), expected).statistic < 0.02
 
 
+@pytest.mark.slow
 def test_limits_hold_all_groups_at_once():
     # The truth is known by symmetry: nothing interacts, and no group has a gap.
     missed = 0

@@ -82,10 +82,11 @@ def test_the_interval_of_a_mean_of_clusters_is_that_of_the_clusters():
     assert (narrow.high - narrow.low) < 0.6 * (interval.high - interval.low)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["accuracy", "log_loss", "roc_auc"])
 def test_interval_and_test_never_contradict_each_other(name):
     seen = set()
-    for seed in range(30):
+    for seed in range(15):
         grid, decomposition, labels = _sample(n_classes=2, strength=0.6, seed=seed)
         found = intervals(decomposition, labels, "multiclass", [name], grid=grid, n_resamples=60)
         gap = found.gaps[name]["emap_leave_one_out"]
@@ -238,6 +239,7 @@ def _answers_that_need_both(shared, rng):
     return grid, text, image, (grid[text, image] > 0).astype(int)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shared", ["texts", "both"])
 def test_where_texts_repeat_limits_hold_the_gap_and_those_of_single_examples_do_not(shared):
     held = {"auto": 0, "none": 0}

@@ -128,6 +128,7 @@ def test_without_an_error_from_pairs_the_gap_stays_as_it_is():
     assert _joined(gap, _pairs(gap.projected, 0.0)) is gap
 
 
+@pytest.mark.slow
 def test_scores_near_the_end_of_a_metrics_range_stay_inside_it():
     rng = np.random.default_rng(1)
     n = 60
@@ -152,6 +153,7 @@ def test_scores_near_the_end_of_a_metrics_range_stay_inside_it():
             assert 0 <= gap.low <= gap.difference <= gap.high <= 1
 
 
+@pytest.mark.slow
 def test_several_metrics_are_said_to_have_intervals_for_each_alone():
     rng = np.random.default_rng(2)
     fitted = _fit(rng, k=6)

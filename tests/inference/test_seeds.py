@@ -9,6 +9,7 @@ def independent(n):
     return population_of_items(np.arange(n), np.arange(n))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("of_seeds", "of_examples", "rest"), [(0.3, 1.0, 1.0), (0.0, 1.0, 0.5), (0.2, 0.0, 1.0)]
 )

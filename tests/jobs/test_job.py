@@ -16,6 +16,7 @@ from emap_core.errors import RunError
 from emap_core.jobs import job as job_module
 from emap_core.runs import Run
 
+pytestmark = pytest.mark.process
 warm = pytest.mark.usefixtures("warm_processes")
 
 SLOW = """

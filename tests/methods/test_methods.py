@@ -26,6 +26,7 @@ def test_every_setting_of_a_method_changes_what_it_comes_to_and_has_a_label_wher
         assert (setting.box is None) != (setting.name in BOXES)
 
 
+@pytest.mark.process
 def test_the_names_of_methods_cost_nothing_to_know():
     code = "import sys, emap_core.methods.settings; print('numpy' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -68,6 +68,7 @@ def test_a_sub_sample_of_everything_is_the_exact_run(examples, tmp_path):
     assert "no spread" in run.intervals().notes[0]
 
 
+@pytest.mark.slow
 def test_an_interrupted_protocol_goes_on_to_the_same_bits(examples, store):
     settings = SETTINGS | {"batch_size": 30}
     whole = emap.compute(Staged(), examples, out=store / "whole", **settings)

@@ -41,6 +41,7 @@ def grid_of(name):
     return scorer.score_tile(texts, images, 4_096)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_grid_pairs_and_plain_calls_agree(name):
     model, (data, cells) = model_of(name), examples()
@@ -56,6 +57,7 @@ def test_grid_pairs_and_plain_calls_agree(name):
     torch.testing.assert_close(pairs, plain, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_neither_padding_nor_order_nor_company_changes_a_logit(name):
     model, (data, _) = model_of(name), examples()
@@ -66,6 +68,7 @@ def test_neither_padding_nor_order_nor_company_changes_a_logit(name):
     torch.testing.assert_close(alone, padded, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["concat", "self-attention", "cross-attention"])
 def test_a_fusion_answers_by_looking_at_both(name):
     data, cells = examples()
@@ -103,6 +106,7 @@ def test_unknown_words_no_words_and_images_of_any_size_are_taken(name):
     assert torch.isfinite(logits).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "relies_on_interactions"), [("emoji-groups", False), ("emoji-match", True)]
 )
@@ -127,6 +131,7 @@ def test_on_emoji_interactions_are_everything_or_nothing(name, relies_on_interac
     assert (gap > 0.2) if relies_on_interactions else (abs(gap) < 0.02)
 
 
+@pytest.mark.slow
 def test_each_model_has_its_own_fingerprint_and_classes_of_the_data():
     models = [model_of(name) for name in NAMES]
     assert len({model.fingerprint for model in models}) == len(NAMES)

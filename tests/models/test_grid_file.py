@@ -123,6 +123,7 @@ def finished(tmp_path_factory):
     return emap.compute("demo:concat", "demo:easy-vqa", out=out, **settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("square", [False, True], ids=["unique", "square"])
 @pytest.mark.parametrize("suffix", WRITERS)
 def test_a_run_s_grid_gives_the_same_table_without_its_model(

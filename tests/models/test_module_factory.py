@@ -101,6 +101,7 @@ def test_an_error_names_the_thing_and_what_would_be_right(spec, settings, error,
     assert all(word in message for word in words), message
 
 
+@pytest.mark.library
 def test_an_output_object_s_logits_are_taken():
     transformers = pytest.importorskip("transformers")
     output = transformers.modeling_outputs.SequenceClassifierOutput(

@@ -102,6 +102,7 @@ def test_nobody_comes_in_unsigned(runs_with_one, open_page, words, with_sign_in,
         assert "examples" not in words(app)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", page_names())
 def test_a_page_that_runs_by_itself_asks_who_comes_too(
     page, runs_with_one, words, with_sign_in, visitor

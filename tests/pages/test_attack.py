@@ -36,6 +36,7 @@ def test_there_are_as_many_as_were_promised():
     assert len([*manifests()]) >= 53 and len([*folders()]) >= 43
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "damage"), CASES, ids=[name for name, _ in CASES])
 def test_a_damaged_folder_is_told_in_a_line_and_leaves_the_other_run(name, damage, good, bad):
     damage(bad)
@@ -52,6 +53,7 @@ def test_a_damaged_folder_is_told_in_a_line_and_leaves_the_other_run(name, damag
         assert "\n" not in str(error) and len(str(error)) < 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ON_PAGES)
 def test_pages_of_other_runs_are_as_they_were(name, good, bad, monkeypatch):
     monkeypatch.setenv("EMAP_RUNS", str(good.parent))
@@ -60,5 +62,6 @@ def test_pages_of_other_runs_are_as_they_were(name, good, bad, monkeypatch):
     assert harm_to_pages("bad") == ([], [])
 
 
+@pytest.mark.slow
 def test_every_bit_that_is_flipped_in_what_is_computed_later_is_found(good):
     assert flipped_bits(good) == (28, 28)

@@ -68,6 +68,7 @@ print(resident() - before)
 """
 
 
+@pytest.mark.process
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of GNU's C library alone")
 def test_charts_that_were_sent_leave_no_gaps_in_memory():
     command = [sys.executable, "-c", MEMORY]

@@ -17,7 +17,7 @@ from streamlit.testing.v1.element_tree import Selectbox
 from emap_core import jobs
 from emap_core.runs import Run
 
-pytestmark = pytest.mark.usefixtures("warm_processes")
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("warm_processes")]
 
 # What the library datasets wrote.
 SAVED = Path(__file__).parents[1] / "datasets" / "written_elsewhere" / "datasets_splits"

@@ -18,6 +18,7 @@ def run(tmp_path_factory):
     return emap.compute(Staged(), make_examples(), out=folder / "staged", fingerprint="a")
 
 
+@pytest.mark.slow
 def test_figures_of_a_run_are_those_of_its_report(run):
     charts = report_charts(run)
     assert list(charts)[:6] == ["gap", "shares", "decisions", "contributions", "modes", "mode-1"]

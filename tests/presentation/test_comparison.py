@@ -198,6 +198,7 @@ def test_gaps_on_other_examples_are_not_compared(runs, tmp_path):
         paired_gap(runs[0], other, "accuracy")
 
 
+@pytest.mark.slow
 def test_a_run_that_scored_a_part_of_the_pairs_has_no_paired_interval(runs, tmp_path):
     sampled = emap.compute(
         Additive(), make_examples(), out=tmp_path / "run", method="sampled", images_per_text=8

@@ -10,6 +10,8 @@ from emap_core.presentation.questions import further_questions
 from emap_core.presentation.report import report_html
 from emap_core.runs import Run
 
+pytestmark = pytest.mark.slow
+
 UNLIKELY = "Does the verdict depend on unlikely pairs?"
 SCALE = "How much of the gap is interaction, how much only scale?"
 

@@ -16,6 +16,8 @@ from emap_core.figures import DARK, LIGHT
 from emap_core.inference import metric as emap_metric
 from emap_core.presentation.report import report_html, write_report
 
+pytestmark = pytest.mark.slow
+
 NASTY = '</script><img src=x onerror="alert(1)"> & "quoted"'
 
 

@@ -120,6 +120,7 @@ def test_too_few_masks_to_hold_any_out_are_said_to_be():
     assert np.isnan(flat.explained) and np.isnan(flat.row_share)
 
 
+@pytest.mark.slow
 def test_standard_errors_are_as_large_as_the_spread_over_other_masks():
     game = any_game(7, 8, seed=9)
     found = []

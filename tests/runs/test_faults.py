@@ -137,7 +137,8 @@ def test_a_run_that_is_deleted_while_it_is_open_says_so(copy):
     assert not copy.exists()
 
 
-def test_two_that_compute_the_same_folder_do_not_meet(tmp_path):
+def test_two_that_compute_the_same_folder_do_not_meet(tmp_path, monkeypatch):
+    monkeypatch.setattr("emap_core.engine.driver.LOCK_SECONDS", 0.1)
     folder = RunFolder(tmp_path / "it")
     with (
         filelock.FileLock(folder.lock().lock_file),
@@ -147,6 +148,7 @@ def test_two_that_compute_the_same_folder_do_not_meet(tmp_path):
     assert emap.compute(Staged(), make_examples(), out=folder.path).metrics
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "words"),
     [
@@ -177,6 +179,7 @@ def test_a_store_that_fails_half_way_keeps_what_was_finished(number, words, tmp_
     assert run.record()["metrics"] == whole.record()["metrics"]
 
 
+@pytest.mark.process
 def test_a_disk_that_is_full_at_any_point_loses_nothing(tmp_path):
     """On a real disk of so many kilobytes, which then gets the room that it lacked."""
     code = """
@@ -250,6 +253,7 @@ def test_a_folder_that_is_deleted_while_it_is_computed_ends_the_run_with_a_messa
     assert describe_run(tmp_path / "it").status != "finished"
 
 
+@pytest.mark.process
 def test_a_run_on_a_read_only_disk_can_be_read(original):
     prefix = []
     if os.getuid() == 0:

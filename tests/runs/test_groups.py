@@ -43,6 +43,7 @@ def test_the_terminal_prints_them(run, capsys):
     assert main(["show", str(run.path), "--by", "label", "--metric", "nonsense"]) == 2
 
 
+@pytest.mark.slow
 def test_a_part_of_the_pairs_is_too_little_for_groups(tmp_path):
     sampled = emap.compute(
         Staged(), make_examples(), out=tmp_path / "run", method="sampled", images_per_text=6

@@ -9,6 +9,8 @@ from samples import Staged, make_examples
 
 import emap_core as emap
 
+pytestmark = pytest.mark.slow
+
 HOUSE = Path(__file__).parents[2]
 HOST = "a-machine-of-this-test"
 
