@@ -13,7 +13,7 @@ import signal
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +185,38 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("run", metavar="DIR", help="run folder or id")
     check.set_defaults(command=_check)
 
+    probe = commands.add_parser("probe", help="ask the model of a run a further question")
+    probe.add_argument("run", metavar="DIR", help="run folder or id")
+    probe.add_argument("name", metavar="NAME", help="attribution: which words with which regions?")
+    probe.add_argument("--example", metavar="ID", help="the example that is asked about")
+    probe.add_argument("--class", dest="class_name", metavar="NAME", help="the predicted one")
+    probe.add_argument(
+        "--largest",
+        type=int,
+        metavar="N",
+        help="in place of --example: the N examples with the largest interaction",
+    )
+    probe.add_argument("--model", metavar="SPEC", help="where the run cannot say which")
+    probe.add_argument("--data", metavar="SPEC", help="where the run cannot say which")
+    for side in ("model", "data"):
+        probe.add_argument(
+            f"--{side}-arg",
+            action="append",
+            default=[],
+            metavar="K=V",
+            help="keyword argument of its loader; may be given many times",
+        )
+    probe.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps")
+    probe.add_argument("--cost", action="store_true", help="only say what it would take")
+    probe.add_argument("--json", action="store_true", help="one object on standard output")
+    probe.add_argument(
+        "--progress", choices=("auto", "bar", "json", "none"), default="auto", help="to show"
+    )
+    probe.add_argument(
+        "--queue", action="store_true", help="wait until no queued run uses the device"
+    )
+    probe.set_defaults(command=_probe)
+
     report = commands.add_parser("report", help="write a run as one HTML file")
     report.add_argument("run", metavar="DIR", help="run folder or id")
     report.add_argument("--out", required=True, metavar="FILE")
@@ -289,17 +321,11 @@ def _run(arguments: argparse.Namespace) -> None:
 
     _Stop.listen()
     model, dataset, settings = _work(arguments)
-    shown = arguments.progress
-    if shown in ("auto", "bar"):
+    if arguments.progress in ("auto", "bar"):
         settings["preview"] = _print_preview
-    if shown == "auto":
-        shown = "bar" if sys.stderr.isatty() else "none"
-    listener: Callable[[dict[str, Any]], None] | None = None
+    shown = _shown(arguments.progress)
     bar = _Bar() if shown == "bar" else None
-    if shown == "json":
-        listener = _print_json
-    elif bar is not None:
-        listener = bar
+    listener = _print_json if shown == "json" else bar
     settings |= {
         "out": arguments.out,
         "listener": listener,
@@ -321,6 +347,79 @@ def _run(arguments: argparse.Namespace) -> None:
 
         # Asked for, so answered at once; what nobody asked for waits until it is looked at.
         print(summary(run, with_questions=run.density is not None))
+
+
+def _shown(progress: str) -> str:
+    if progress != "auto":
+        return progress
+    return "bar" if sys.stderr.isatty() else "none"
+
+
+def _probe(arguments: argparse.Namespace) -> None:
+    from emap_core.visible import visible
+    from emap_core.probes.ask import ask, probe_named
+    from emap_core.probes.subject import Subject
+    from emap_core.runs import Run
+
+    _Stop.listen()
+    run = Run.load(arguments.run)
+    subject = Subject(
+        run,
+        arguments.model,
+        arguments.data,
+        model_args=_pairs(arguments.model_arg, "--model-arg"),
+        data_args=_pairs(arguments.data_arg, "--data-arg"),
+        device=arguments.device,
+    )
+    choices = {} if arguments.class_name is None else {"class_name": arguments.class_name}
+    probes = [
+        probe_named(arguments.name, example=example, **choices)
+        for example in _examples_to_probe(run, arguments)
+    ]
+    if arguments.cost:
+        _print_cost([probe.cost(run) for probe in probes])
+        return
+    shown = _shown(arguments.progress)
+    for probe in probes:
+        bar = _Bar() if shown == "bar" else None
+        try:
+            result = ask(
+                subject,
+                probe,
+                listener=_print_json if shown == "json" else bar,
+                cancelled=_Stop.asked.is_set,
+                queue=arguments.queue,
+            )
+        finally:
+            if bar is not None:
+                bar.close()
+        if arguments.json:
+            print(json.dumps(result.to_json(), allow_nan=False))
+        elif shown != "json":
+            print(visible(result))
+
+
+def _examples_to_probe(run: Any, arguments: argparse.Namespace) -> list[str]:
+    if (arguments.example is None) == (arguments.largest is None):
+        raise SettingError(
+            "--example ID says which example is asked about, --largest N takes those with the "
+            "largest interaction; give one of the two"
+        )
+    if arguments.example is not None:
+        return [arguments.example]
+    if arguments.largest < 1:
+        raise SettingError(
+            f"--largest is {arguments.largest}; expected a whole number of at least 1"
+        )
+    table = run.examples().sort_values("interaction_size", ascending=False, kind="stable")
+    return [str(one) for one in table["id"].head(arguments.largest)]
+
+
+def _print_cost(costs: list[Any]) -> None:
+    n_passes = sum(one.passes for one in costs)
+    known = [one.seconds for one in costs if one.seconds is not None]
+    seconds = sum(known) if len(known) == len(costs) else None
+    print(json.dumps({"passes": n_passes, "seconds": seconds}))
 
 
 def _part(given: str) -> tuple[int, int]:

@@ -371,3 +371,30 @@ def test_an_option_of_show_that_would_change_nothing_is_refused(tmp_path, capsys
         assert "leave it out" in capsys.readouterr().err
     assert main(["show", path, "--metric=f1_macro"]) == 0
     assert "macro F1" in capsys.readouterr().out.split("\n")[0]
+
+
+def test_probe_asks_a_run_and_says_what_it_found(tmp_path, capsys):
+    path = str(tmp_path / "run")
+    run = emap.compute("demo:concat", "demo:easy-vqa", data_args={"limit": 40}, out=path)
+    name = run.ids[0]
+    assert main(["probe", path, "attribution", "--example", name, "--cost"]) == 0
+    passes = json.loads(capsys.readouterr().out)["passes"]
+    assert main(["probe", path, "attribution", "--example", name]) == 0
+    said = capsys.readouterr().out
+    assert name in said and "of what masking changes" in said
+    assert main(["probe", path, "attribution", "--example", name, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["passes"] == passes
+    assert main(["probe", path, "attribution", "--largest", "2", "--json"]) == 0
+    found = [json.loads(line)["example"] for line in capsys.readouterr().out.splitlines()]
+    table = run.examples().sort_values("interaction_size", ascending=False)
+    assert found == table.id.head(2).tolist()
+    assert main(["check", path]) == 0
+    capsys.readouterr()
+    for wrong, words in (
+        (["attribution"], "--example ID says which"),
+        (["attribution", "--example", "nobody"], "has no example 'nobody'"),
+        (["attribution", "--largest", "0"], "--largest is 0"),
+        (["colour", "--example", name], "there is no probe 'colour'"),
+    ):
+        assert main(["probe", path, *wrong]) == 2
+        assert words in capsys.readouterr().err

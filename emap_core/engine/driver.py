@@ -392,7 +392,7 @@ def _compute(
         try:
             evaluation = _begin(folder, work, plan is not None)
             progress.folder = folder
-            with _turn(work.device, progress) if queue else contextlib.nullcontext():
+            with device_turn(work.device, progress) if queue else contextlib.nullcontext():
                 _evaluate(folder, work, workers, evaluation, progress)
         except BaseException as error:
             _stopped(folder, progress, error)
@@ -427,7 +427,7 @@ def _as_it_is(folder: RunFolder, progress: Progress) -> RunFolder:
 
 
 @contextlib.contextmanager
-def _turn(device: str, progress: Progress) -> Iterator[None]:
+def device_turn(device: str, progress: Progress) -> Iterator[None]:
     """Wait until no other queued run uses the device; the lock goes with the process."""
     here = folder_of_this_machine(runs_root())
     here.mkdir(parents=True, exist_ok=True)

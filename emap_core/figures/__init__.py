@@ -1,5 +1,6 @@
 """Figures: data in, a `Chart` out; pure and deterministic."""
 
+from emap_core.figures.attribution_map import attribution_map
 from emap_core.figures.chart import Chart
 from emap_core.figures.confusion_pair import confusion_pair
 from emap_core.figures.contributions import contributions, marked, rows_of_points
@@ -17,6 +18,7 @@ __all__ = [
     "LIGHT",
     "Chart",
     "Theme",
+    "attribution_map",
     "column_names",
     "confusion_pair",
     "contributions",

@@ -1,6 +1,6 @@
-"""Jobs: child processes that plan or compute a run, found again through files alone."""
+"""Jobs: child processes that plan, compute or probe a run, found again through files alone."""
 
 from emap_core.jobs.job import Job, cancel, find, follow, list_jobs, start
-from emap_core.jobs.work import Work
+from emap_core.jobs.work import Question, Work
 
-__all__ = ["Job", "Work", "cancel", "find", "follow", "list_jobs", "start"]
+__all__ = ["Job", "Question", "Work", "cancel", "find", "follow", "list_jobs", "start"]

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from emap_core.errors import RunError
-from emap_core.jobs.work import Work
+from emap_core.jobs.work import Question, Work
 from emap_core.options import for_a_child
 from emap_core.runs.folder import (
     RunFolder,
@@ -34,7 +34,7 @@ from emap_core.runs.folder import (
 )
 from emap_core.runs.store import address, folder_of_this_machine
 
-Command = Literal["plan", "run"]
+Command = Literal["plan", "run", "probe"]
 State = Literal[
     "starting",
     "queued",
@@ -60,8 +60,8 @@ class Job:
     ----------
     id : str
         The same for the same command and work.
-    command : {"plan", "run"}
-    work : Work or None
+    command : {"plan", "run", "probe"}
+    work : Work, Question or None
         What was asked; None for a run that was started elsewhere.
     state : str
         starting (model and data are being loaded), queued, running, finished, failed, cancelled,
@@ -80,7 +80,7 @@ class Job:
 
     id: str
     command: Command
-    work: Work | None
+    work: Work | Question | None
     state: State
     run_id: str | None
     event: dict[str, Any]
@@ -95,7 +95,7 @@ class Job:
 
 
 def start(
-    work: Work,
+    work: Work | Question,
     command: Command = "run",
     owner: str | None = None,
     environment: Mapping[str, str] | None = None,
@@ -104,9 +104,9 @@ def start(
 
     Parameters
     ----------
-    work : Work
-    command : {"run", "plan"}
-        Compute the run, or only say what it would cost.
+    work : Work or Question
+    command : {"run", "plan", "probe"}
+        Compute the run, only say what it would cost, or ask a finished one.
     owner : str, optional
         Who asks; a job that is in hand already stays that of who asked first.
     environment : mapping, optional
@@ -160,7 +160,7 @@ def follow(job_id: str) -> Job:
     return Job(
         id=job_id,
         command=stored["command"],
-        work=Work(**stored["work"]),
+        work=(Question if stored["command"] == "probe" else Work)(**stored["work"]),
         state=state,
         run_id=run_id,
         event=last,
@@ -236,7 +236,7 @@ def _jobs_root() -> Path:
 def _launch(
     folder: Path,
     lock: int,
-    work: Work,
+    work: Work | Question,
     command: Command,
     owner: str | None,
     environment: Mapping[str, str],
@@ -245,11 +245,8 @@ def _launch(
         (folder / leftover).unlink(missing_ok=True)
     asked = {"command": command, "work": asdict(work), "owner": owner, "started": time.time()}
     write_json(folder / "job.json", asked)
-    arguments = [sys.executable, "-m", "emap_core", command, *work.arguments()]
-    if command == "run":
-        arguments += ["--progress=json", "--queue"]
-    else:
-        arguments += ["--images"]
+    told = ["--images"] if command == "plan" else ["--progress=json", "--queue"]
+    arguments = [sys.executable, "-m", "emap_core", command, *told, *work.arguments()]
     paths = [str(_HOUSE), *filter(None, [os.environ.get("PYTHONPATH")])]
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
         process = subprocess.Popen(  # noqa: S603 — our own command line, each value one argument

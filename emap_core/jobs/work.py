@@ -1,4 +1,4 @@
-"""What a job is asked to do: a model, a dataset and settings, as the command line takes them."""
+"""What a job is asked to do, as the command line takes it: a run, or a question about one."""
 
 from __future__ import annotations
 
@@ -30,16 +30,51 @@ class Work:
         """Eight hexadecimal digits that are the same for the same work, whatever it is called."""
         work = asdict(self)
         work["settings"].pop("name", None)
-        return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()[:8]
+        return _digits(work)
 
     def arguments(self) -> list[str]:
         """Return the work as arguments of the command line."""
-        # "--flag=value" keeps a value that starts with a dash from being taken for a flag.
-        found = [f"--model={self.model}", f"--data={self.data}"]
-        for name, value in sorted(self.settings.items()):
-            several = value if isinstance(value, list | tuple) else [value]
-            flag = f"--{name.replace('_', '-')}"
-            found += [
-                flag if one is True else f"{flag}={one}" for one in several if one is not None
-            ]
-        return found
+        return [f"--model={self.model}", f"--data={self.data}", *_flags(self.settings)]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A probe of a finished run.
+
+    Attributes
+    ----------
+    run : str
+        The run's id.
+    probe : str
+        The probe's name.
+    settings : dict
+        Flags of ``python -m emap_core probe``, as those of `Work`.
+    """
+
+    run: str
+    probe: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Eight hexadecimal digits that are the same for the same question."""
+        return _digits(asdict(self))
+
+    def arguments(self) -> list[str]:
+        """Return the question as arguments of the command line."""
+        # Ids may start with a dash, too.
+        return [*_flags(self.settings), "--", self.run, self.probe]
+
+
+def _digits(asked: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _flags(settings: dict[str, Any]) -> list[str]:
+    # "--flag=value" keeps a value that starts with a dash from being taken for a flag.
+    found = []
+    for name, value in sorted(settings.items()):
+        several = value if isinstance(value, list | tuple) else [value]
+        flag = f"--{name.replace('_', '-')}"
+        found += [flag if one is True else f"{flag}={one}" for one in several if one is not None]
+    return found

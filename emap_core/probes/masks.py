@@ -15,9 +15,6 @@ from numpy.typing import NDArray
 ALL, NONE = 0, 1
 """The first two masks of any set: the one that keeps all units, and the one that keeps none."""
 
-MOST_EXHAUSTED = 6
-"""Up to so many units all masks are used, 64 at most."""
-
 
 @dataclass(frozen=True, eq=False)
 class Masks:
@@ -47,6 +44,10 @@ class Masks:
         """How many pairs of complements there are, the first of all and no units."""
         return len(self.keep) // 2
 
+    def first(self, count: int) -> Masks:
+        """Return the first `count` masks, an even number; all where there are no more."""
+        return self if count >= len(self) else Masks(self.keep[:count], exhaustive=False)
+
     @cached_property
     def design(self) -> NDArray[np.float64]:
         """A one and the mask, shape (K, 1 + n_units)."""
@@ -54,17 +55,17 @@ class Masks:
 
 
 def draw_masks(n_units: int, n_masks: int, seed: int = 0) -> Masks:
-    """Return all masks of few units, else `n_masks` random ones beside those of all and of none.
+    """Return all masks if there are no more than `n_masks`, else that many random ones.
 
     Parameters
     ----------
     n_units : int
         At least 1.
     n_masks : int
-        An even number; up to `MOST_EXHAUSTED` units it is not looked at.
+        An even number. The masks of all and of no units come on top of random ones.
     seed : int
     """
-    if n_units <= MOST_EXHAUSTED:
+    if 2**n_units <= n_masks:
         numbers = np.arange(2 ** (n_units - 1))
         # The last unit is kept in one half of all masks; the others are their complements.
         last = np.ones((len(numbers), 1), dtype=bool)

@@ -19,7 +19,8 @@ _CHANGING = (CHECKSUMS, "progress.json", "cancel")
 def write_checksums(folder: RunFolder) -> None:
     """Keep the size and SHA-256 of every file of a finished run.
 
-    Intervals and the like, in ``inference/``, are computed later; each has a checksum of its own.
+    Intervals and the like, in ``inference/``, and what was asked further, in ``probes/``, are
+    computed later; each has a checksum of its own.
     """
     found = {name: list(_state(path)) for name, path in _files(folder) if not is_link(path)}
     write_json(folder.path / CHECKSUMS, {"sha256": found})
@@ -97,12 +98,26 @@ def _changed_later(folder: RunFolder, run: str) -> Iterator[str]:
             read_sealed(path, run)
         except RunError as error:
             yield f"{folder.inference.name}/{error}"
+    for path in entries(folder.probes):
+        name = name_within(path, folder.path)
+        if is_link(path) or is_passing(path.name):
+            continue
+        if len(name.parts) == 4 and name.parts[2] == "parts":
+            # Of a probe that is not finished; each is looked at when it is taken up.
+            continue
+        if len(name.parts) != 3 or path.suffix != ".json":
+            yield f"{name} does not belong there"
+            continue
+        try:
+            read_sealed(path, run)
+        except RunError as error:
+            yield f"{name.parent}/{error}"
 
 
 def _files(folder: RunFolder) -> Iterator[tuple[str, Path]]:
     for path in entries(folder.path):
         name = name_within(path, folder.path)
-        computed_later = name.parts[0] == folder.inference.name
+        computed_later = name.parts[0] in (folder.inference.name, folder.probes.name)
         if is_passing(name.name) or computed_later or str(name) in _CHANGING:
             continue
         yield str(name), path

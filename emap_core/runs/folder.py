@@ -133,6 +133,11 @@ class RunFolder:
         return self.path / "inference"
 
     @property
+    def probes(self) -> Path:
+        """What else the run was asked, a folder a question, whenever somebody asked it."""
+        return self.path / "probes"
+
+    @property
     def cancel_request(self) -> Path:
         """A file whose existence asks the run to stop."""
         return self.path / "cancel"

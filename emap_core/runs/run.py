@@ -665,6 +665,49 @@ class Run:
             if self.labels is not None
         }
 
+    def probe(
+        self,
+        name: str,
+        *,
+        model: Any = None,
+        dataset: Any = None,
+        model_args: dict[str, Any] | None = None,
+        data_args: dict[str, Any] | None = None,
+        device: str = "auto",
+        **choices: Any,
+    ) -> Any:
+        """Return what a probe finds: which words meet which regions, say.
+
+        What was found before is read from the run; else the model is loaded again and asked, and
+        what it says is kept.
+
+        Parameters
+        ----------
+        name : str
+            One of `emap_core.probes.ask.PROBES`.
+        model, dataset : object or str, optional
+            In place of what the run recorded: objects have to be given again.
+        model_args, data_args : dict, optional
+            Keyword arguments of their loaders.
+        device : str
+            As for `emap_core.compute`.
+        **choices
+            Of the probe: ``example="test-3"`` of ``"attribution"``.
+
+        Raises
+        ------
+        EmapError
+            If there is no such probe, or this run cannot be asked it.
+        """
+        from emap_core.probes.ask import ask, probe_named
+        from emap_core.probes.subject import Subject
+
+        probe = probe_named(name, **choices)
+        subject = Subject(
+            self, model, dataset, model_args=model_args, data_args=data_args, device=device
+        )
+        return ask(subject, probe)
+
     def examples(self) -> pd.DataFrame:
         """Return a row an example: text, label, predictions, flip, kind, size of the interaction.
 

@@ -36,7 +36,7 @@ def banzhaf_of_order_two(game, n_rows, n_columns, i, j):
 
 
 def test_with_all_masks_entries_are_banzhaf_interactions_by_brute_force():
-    rows, columns = draw_masks(3, 0), draw_masks(4, 0)
+    rows, columns = draw_masks(3, 64), draw_masks(4, 64)
     game = any_game(3, 4)
     found = fit_bilinear(grid_of(game, rows, columns), rows, columns)
     expected = [[banzhaf_of_order_two(game, 3, 4, i, j) for j in range(4)] for i in range(3)]
@@ -46,7 +46,7 @@ def test_with_all_masks_entries_are_banzhaf_interactions_by_brute_force():
 
 def test_entries_are_those_that_shapiq_finds():
     shapiq = pytest.importorskip("shapiq", reason="shapiq is not installed")
-    game, rows, columns = any_game(3, 4), draw_masks(3, 0), draw_masks(4, 0)
+    game, rows, columns = any_game(3, 4), draw_masks(3, 64), draw_masks(4, 64)
 
     def value(coalitions):
         return np.array([game(one[:3], one[3:]) for one in np.atleast_2d(coalitions)])
@@ -71,7 +71,7 @@ def test_an_additive_game_has_no_interactions(n_rows):
 
 
 def test_what_one_side_adds_changes_no_interaction():
-    rows, columns = draw_masks(4, 0), draw_masks(5, 0)
+    rows, columns = draw_masks(4, 64), draw_masks(5, 64)
     game = any_game(4, 5)
     grid = grid_of(game, rows, columns)
     more = grid + np.random.default_rng(2).normal(size=(len(rows), 1))
@@ -113,10 +113,10 @@ def test_held_out_masks_tell_what_the_fit_misses():
 
 
 def test_too_few_masks_to_hold_any_out_are_said_to_be():
-    rows, columns = draw_masks(2, 0), draw_masks(30, 32)
+    rows, columns = draw_masks(2, 64), draw_masks(30, 32)
     grid = np.random.default_rng(0).normal(size=(len(rows), len(columns)))
     assert np.isnan(fit_bilinear(grid, rows, columns).explained)
-    flat = fit_bilinear(np.full((64, 258), 7.0), draw_masks(6, 0), draw_masks(49, 256))
+    flat = fit_bilinear(np.full((64, 258), 7.0), draw_masks(6, 64), draw_masks(49, 256))
     assert np.isnan(flat.explained) and np.isnan(flat.row_share)
 
 
@@ -133,7 +133,7 @@ def test_standard_errors_are_as_large_as_the_spread_over_other_masks():
 
 
 def test_first_orders_are_told_apart_by_what_the_other_side_adds():
-    masks, columns = draw_masks(3, 0), draw_masks(2, 0)
+    masks, columns = draw_masks(3, 64), draw_masks(2, 64)
     own, crossed = np.array([1.0, -2.0, 0.5]), np.array([[0.0, 3.0], [1.0, 0.0], [0.0, 0.0]])
     grid = (masks.keep @ own)[:, None] + masks.keep @ crossed @ columns.keep.T
     partners = (masks.keep @ own) + 4.0
@@ -143,7 +143,7 @@ def test_first_orders_are_told_apart_by_what_the_other_side_adds():
 
 
 def test_the_share_of_a_side_is_that_of_its_units_order_one_values():
-    rows, columns = draw_masks(2, 0), draw_masks(3, 0)
+    rows, columns = draw_masks(2, 64), draw_masks(3, 64)
     game = lambda s, t: 3 * s[0] - t[0] + 2 * s[1] * t[1]  # noqa: E731
     found = fit_bilinear(grid_of(game, rows, columns), rows, columns)
     # Of order 1: words 3 and 1, regions −1, 1 and 0.

@@ -6,7 +6,7 @@ from emap_core.probes.masks import ALL, NONE, draw_masks
 
 @pytest.mark.parametrize("n_units", [1, 2, 5, 6])
 def test_of_few_units_every_mask_is_there_once(n_units):
-    masks = draw_masks(n_units, 8)
+    masks = draw_masks(n_units, 64)
     assert masks.exhaustive
     assert len(np.unique(masks.keep, axis=0)) == len(masks) == 2**n_units
 

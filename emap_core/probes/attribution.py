@@ -1,0 +1,572 @@
+"""Which words with which regions: the interaction of one example, word by word, region by region.
+
+Words are deleted and regions filled, on the text and the picture themselves, so that any model can
+be asked. See `emap_core.probes.bilinear` for what is computed of the outputs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from emap_core.errors import ModelError, RunError, SettingError
+from emap_core.figures import LIGHT, Chart, Theme, column_names
+from emap_core.figures.attribution_map import attribution_map
+from emap_core.inference.digits import number, percent, signed
+from emap_core.probes.base import Cost
+from emap_core.probes.bilinear import agreement, fit_bilinear, fit_effects
+from emap_core.probes.masked_grid import MaskedGrids, MaskedItems
+from emap_core.probes.masks import Masks, draw_masks
+from emap_core.probes.units import Filling, Places, Regions, Words, where
+from emap_core.runs import Run
+
+if TYPE_CHECKING:
+    from emap_core.engine.progress import Progress
+    from emap_core.probes.folder import ProbeFolder
+    from emap_core.probes.subject import Subject
+
+Array = NDArray[np.float64]
+
+_VERSION = 1
+"""Of what is computed; raise it when the same choices would give other numbers."""
+
+_SLOW_SECONDS = 120.0
+_FILLINGS: tuple[Filling, Filling] = ("mean colour", "blur")
+_UNITS_OF_SPACE = {"logits": "logits", "log_probabilities": "nats", "probabilities": "probability"}
+_CLEAR = 4.0
+"""Standard errors by which the largest of some hundred numbers has to differ from 0."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How finely an example is looked at.
+
+    Attributes
+    ----------
+    words : int
+        Units of the text at most; neighbours beyond.
+    side : int
+        The picture has side² regions.
+    text_masks, image_masks : int
+    again : tuple of int
+        Masks of text and image under the second filling.
+    partners : int
+        Examples whose other side stands in where one side is asked about by itself.
+    """
+
+    words: int
+    side: int
+    text_masks: int
+    image_masks: int
+    again: tuple[int, int]
+    partners: int
+
+
+FINE = Size(words=12, side=7, text_masks=64, image_masks=256, again=(32, 128), partners=16)
+COARSE = Size(words=8, side=4, text_masks=32, image_masks=64, again=(32, 64), partners=8)
+"""For models with which the fine one takes more than two minutes, by the speed of the run."""
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Ask which words of an example interact with which regions of its image.
+
+    Parameters
+    ----------
+    example : str or int
+        Its id, or its position in the run.
+    class_name : str, optional
+        The class whose output is taken apart; the predicted one by default.
+    seed : int
+        Of the masks.
+    """
+
+    example: str | int
+    class_name: str | None = None
+    seed: int = 0
+
+    name: ClassVar[str] = "attribution"
+    question: ClassVar[str] = "Which words with which regions?"
+
+    def key(self, run: Run) -> str:
+        """Return eight hexadecimal digits of the example and the other choices."""
+        asked = {**asdict(self), "example": run.ids[self._position(run)], "version": _VERSION}
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
+
+    def needs(self, subject: Subject) -> str | None:
+        """Return why the run cannot be asked about this example, None if it can."""
+        text = subject.text(self._position(subject.run))
+        if not Words(text, FINE.words).names:
+            return "the text of this example is empty, so there is no word to leave out"
+        return subject.why_not
+
+    def cost(self, run: Run) -> Cost:
+        """Return how many pairs are scored, and about how long that takes."""
+        size, speed = size_for(run), _speed(run)
+        text = run.texts[int(run.decomposition.text_index[self._position(run)])]
+        n_words = max(1, len(Words(text, size.words).names))
+        rows, columns, again = _masks(n_words, size.side**2, size, self.seed)
+        fewer = len(columns.first(size.image_masks // 2))
+        n_passes = _n_passes(rows, columns, again, min(size.partners, len(run.ids)), fewer)
+        return Cost(n_passes, None if speed is None else n_passes / speed)
+
+    def answer(self, subject: Subject, folder: ProbeFolder, progress: Progress) -> Attributed:
+        """Ask the model about the example under many masks."""
+        run, size = subject.run, size_for(subject.run)
+        i, c = self._position(run), self._class(run)
+        reason = self.needs(subject)
+        if reason is not None:
+            raise RunError(f"run {run.id!r} cannot be asked: {reason}")
+        progress.tell("checking")
+        subject.check(i)
+        folder.take_up(_identity(subject, size))
+        draws = np.random.default_rng(self.seed)
+        partners = draws.choice(len(run.ids), min(size.partners, len(run.ids)), replace=False)
+        images = [subject.image(int(j)) for j in partners]
+        words = Words(subject.text(i), size.words)
+        filled, blurred = _regions(subject, i, images, size)
+        rows, columns, again = _masks(len(words.names), len(filled.names), size, self.seed)
+        fewer = columns.first(size.image_masks // 2)
+        n_passes = _n_passes(rows, columns, again, len(partners), len(fewer))
+        progress.tell("asking", pairs_total=n_passes)
+        progress.start_pairs(0, n_passes)
+        grids = MaskedGrids(subject, folder, progress, lambda cells: _output(run, cells, c))
+        texts = subject.encoded_texts(MaskedItems(words, rows))
+        grid = grids.score("pairs", texts, subject.encoded_images(MaskedItems(filled, columns)))
+        of_texts = grids.score("texts", texts, subject.encoded_images(images))
+        of_images = grids.score(
+            "images",
+            subject.encoded_texts([subject.text(int(j)) for j in partners]),
+            subject.encoded_images(MaskedItems(filled, fewer)),
+        )
+        grid_again = grids.score(
+            "again",
+            subject.encoded_texts(MaskedItems(words, again[0])),
+            subject.encoded_images(MaskedItems(blurred, again[1])),
+        )
+        fitted = fit_bilinear(grid, rows, columns, seed=self.seed)
+        of_words = fit_effects(grid, of_texts.mean(axis=1), rows)
+        of_regions = fit_effects(grid.T[: len(fewer)], of_images.mean(axis=0), fewer)
+        fitted_again = fit_bilinear(grid_again, *again, n_resamples=0)
+        return Attributed(
+            example=run.ids[i],
+            text=words.text,
+            words=tuple(words.names),
+            regions=tuple(filled.names),
+            boxes=filled.boxes,
+            class_name=column_names(run.classes, len(run.shares.mean))[c],
+            unit=_UNITS_OF_SPACE[run.space],
+            interaction=float(run.shares.interaction[i, c]),
+            scale=float(np.abs(run.decomposition.logits).max()),
+            interactions=fitted.interactions,
+            standard_errors=fitted.interaction_errors,
+            explained=fitted.explained,
+            text_share=fitted.row_share,
+            words_alone=of_words.alone,
+            words_with_image=of_words.with_other,
+            regions_alone=of_regions.alone,
+            regions_with_text=of_regions.with_other,
+            filling=filled.filling,
+            other_filling=blurred.filling,
+            other_interactions=fitted_again.interactions,
+            passes=n_passes,
+        )
+
+    def read(self, content: Mapping[str, Any]) -> Attributed:
+        """Return a result from what `Attributed.to_json` gave."""
+        return Attributed.from_json(content)
+
+    def _position(self, run: Run) -> int:
+        if isinstance(self.example, int):
+            if not 0 <= self.example < len(run.ids):
+                raise SettingError(
+                    f"example is {self.example}; expected a position from 0 to {len(run.ids) - 1}, "
+                    "or an id"
+                )
+            return self.example
+        try:
+            return run.ids.index(self.example)
+        except ValueError:
+            raise SettingError(
+                f"run {run.id!r} has no example {self.example!r}; show --csv lists their ids"
+            ) from None
+
+    def _class(self, run: Run) -> int:
+        if self.class_name is None:
+            return int(np.argmax(run.decomposition.logits[self._position(run)]))
+        names = column_names(run.classes, len(run.shares.mean))
+        known = dict(zip(names, range(len(names)), strict=True))
+        if self.class_name not in known:
+            raise SettingError(
+                f"run {run.id!r} has no class {self.class_name!r}; its classes are "
+                f"{', '.join(names[:20])}"
+            )
+        return known[self.class_name]
+
+
+@dataclass(frozen=True, eq=False)
+class Attributed:
+    """What interacts inside an example.
+
+    Attributes
+    ----------
+    example, text : str
+    words, regions : tuple of str
+        The W units of the text and the P of the image.
+    boxes : ndarray of shape (P, 4)
+        Left, top, right and lower edge of each region, as shares of the picture.
+    class_name, unit : str
+        Whose output it is, and what the numbers are: logits minus their mean over classes, say.
+    interaction : float
+        What both sides together add in the run, where nothing is masked. The entries below do not
+        sum to it.
+    scale : float
+        The largest output of the run, which rounding is proportional to.
+    interactions, standard_errors : ndarray of shape (W, P)
+        Order-2 Banzhaf interactions, and how far other masks would move them.
+    explained : float
+        R² on held-out masks.
+    text_share : float
+        Share of the words in all order-1 Banzhaf values.
+    words_alone, words_with_image : ndarray of shape (W,)
+        What a word adds with images of other examples, and beyond that with this one.
+    regions_alone, regions_with_text : ndarray of shape (P,)
+        The same of regions.
+    filling, other_filling : str
+        What stands in place of masked regions, and what does for `other_interactions`.
+    other_interactions : ndarray of shape (W, P)
+    passes : int
+        Pairs that were scored.
+    """
+
+    example: str
+    text: str
+    words: tuple[str, ...]
+    regions: tuple[str, ...]
+    boxes: Array
+    class_name: str
+    unit: str
+    interaction: float
+    scale: float
+    interactions: Array
+    standard_errors: Array
+    explained: float
+    text_share: float
+    words_alone: Array
+    words_with_image: Array
+    regions_alone: Array
+    regions_with_text: Array
+    filling: str
+    other_filling: str
+    other_interactions: Array
+    passes: int
+
+    @property
+    def agreement(self) -> float:
+        """Correlation of the interactions under the two fillings."""
+        return agreement(self.interactions, self.other_interactions)
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there is no interaction beyond rounding."""
+        return bool(np.abs(self.interactions).max() <= 1e-5 * self.scale)
+
+    def strongest(self, count: int = 5) -> list[tuple[int, int]]:
+        """Return the pairs of word and region with the largest interactions."""
+        order = np.argsort(-np.abs(self.interactions), axis=None, kind="stable")[:count]
+        return [(int(k) // len(self.regions), int(k) % len(self.regions)) for k in order]
+
+    def where(self, region: int) -> str:
+        """Return in words where a region lies in the picture."""
+        return where(self.boxes[region])
+
+    @property
+    def sentence(self) -> str:
+        """Which word meets which region, and by how much."""
+        if self.nothing:
+            return (
+                f"No word meets any region: what the image adds to “{self.class_name}” is the same "
+                "whatever the text says."
+            )
+        word, region = self.strongest(1)[0]
+        value, error = self.interactions[word, region], self.standard_errors[word, region]
+        if abs(value) < _CLEAR * error:
+            return (
+                f"No pair of a word and a region stands out: the largest, “{self.words[word]}” "
+                f"with the {self.where(region)}, is {signed(value)} {self.unit} with a standard "
+                f"error of {number(error)}."
+            )
+        verb = "raises" if value > 0 else "lowers"
+        return (
+            f"“{self.words[word]}” together with the {self.where(region)} {verb} "
+            f"“{self.class_name}” by {number(abs(value))} {self.unit}, beyond what either does "
+            f"alone. In all, text and image together add {signed(self.interaction)}. "
+            f"“{self.words[word]}” by itself adds {signed(self.words_alone[word])}."
+        )
+
+    @property
+    def details(self) -> list[str]:
+        """How far this can be trusted, a sentence each."""
+        found = []
+        if self.explained == self.explained:
+            found.append(
+                f"Words times regions explain {percent(self.explained)} of what masking changes."
+            )
+        if not self.nothing and self.agreement == self.agreement:
+            found.append(
+                f"With {self.other_filling} in place of {self.filling} the picture is "
+                f"{_how_alike(self.agreement)} (correlation {self.agreement:.2f})."
+            )
+        if self.text_share == self.text_share:
+            found.append(
+                f"Words account for {percent(self.text_share)} of what single words and regions "
+                "change."
+            )
+        return found
+
+    def __str__(self) -> str:
+        said = "\n".join((f"{self.example}: {self.text}", self.sentence, *self.details))
+        return f"{said}\n{self.pairs(5).round(3).to_string(index=False)}"
+
+    def pairs(self, count: int = 10) -> pd.DataFrame:
+        """Return the strongest pairs as a table."""
+        rows = [
+            {
+                "word": self.words[w],
+                "region": f"{self.where(p)} ({self.regions[p]})",
+                "interaction": self.interactions[w, p],
+                "standard error": self.standard_errors[w, p],
+                "word by itself": self.words_alone[w],
+                "region by itself": self.regions_alone[p],
+            }
+            for w, p in self.strongest(count)
+        ]
+        return pd.DataFrame(rows)
+
+    def chart(
+        self,
+        theme: Theme = LIGHT,
+        *,
+        word: int | None = None,
+        region: int | None = None,
+        show: str = "interaction",
+        picture: bytes | None = None,
+    ) -> Chart:
+        """Draw the regions of a word over the image, beside the words of a region.
+
+        Parameters
+        ----------
+        theme : Theme
+        word, region : int, optional
+            By default those of the strongest pair; of one that is given, its strongest partner.
+        show : {"interaction", "text", "image"}
+            Or what one side does by itself.
+        picture : bytes, optional
+            The image, as JPEG.
+        """
+        w, p = self.chosen(word, region)
+        return attribution_map(
+            self.words if show != "image" else (),
+            {
+                "interaction": self.interactions[:, p],
+                "text": self.words_alone,
+                "image": np.empty(0),
+            }[show],
+            self.boxes,
+            {
+                "interaction": self.interactions[w],
+                "text": np.zeros(len(self.regions)),
+                "image": self.regions_alone,
+            }[show],
+            region_names=[f"{self.where(k)}, {name}" for k, name in enumerate(self.regions)],
+            chosen=(w, p) if show == "interaction" else None,
+            word_errors=self.standard_errors[:, p] if show == "interaction" else None,
+            table=self._table(show),
+            picture=picture,
+            quantity=f"“{self.class_name}”",
+            unit=self.unit,
+            theme=theme,
+        )
+
+    def _table(self, show: str) -> pd.DataFrame:
+        if show == "text":
+            return pd.DataFrame(
+                {
+                    "word": self.words,
+                    "by itself": self.words_alone,
+                    "more with this image": self.words_with_image,
+                }
+            )
+        places = [f"{name}, {self.where(k)}" for k, name in enumerate(self.regions)]
+        if show == "image":
+            return pd.DataFrame(
+                {
+                    "region": places,
+                    "by itself": self.regions_alone,
+                    "more with this text": self.regions_with_text,
+                }
+            )
+        # A word may stand in a text twice.
+        names = [
+            word if self.words.count(word) == 1 else f"{word} ({k + 1})"
+            for k, word in enumerate(self.words)
+        ]
+        table = pd.DataFrame(self.interactions.T, columns=names)
+        table.insert(0, "region", places, allow_duplicates=True)
+        return table
+
+    def chosen(self, word: int | None, region: int | None) -> tuple[int, int]:
+        """Return a word and a region, each the strongest partner of the other if left out."""
+        size = np.abs(self.interactions)
+        if word is None and region is None:
+            return self.strongest(1)[0]
+        if word is None:
+            return int(size[:, region].argmax()), int(region or 0)
+        return word, int(size[word].argmax()) if region is None else region
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as JSON keeps it; NaN is null."""
+        found: dict[str, Any] = {}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, np.ndarray):
+                value = value.tolist()
+            elif isinstance(value, float) and not np.isfinite(value):
+                value = None
+            found[one.name] = list(value) if isinstance(value, tuple) else value
+        return found
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Attributed:
+        """Return a result from what `to_json` gave.
+
+        Raises
+        ------
+        RunError
+            If it is something else.
+        """
+        try:
+            words, regions = (_texts(content[name]) for name in ("words", "regions"))
+            w, p = len(words), len(regions)
+            shapes = {
+                "boxes": (p, 4),
+                **dict.fromkeys(("interactions", "standard_errors", "other_interactions"), (w, p)),
+                **dict.fromkeys(("words_alone", "words_with_image"), (w,)),
+                **dict.fromkeys(("regions_alone", "regions_with_text"), (p,)),
+            }
+            arrays = {name: _array(content[name], shape) for name, shape in shapes.items()}
+            return cls(
+                words=words,
+                regions=regions,
+                passes=int(content["passes"]),
+                example=str(content["example"]),
+                text=str(content["text"]),
+                class_name=str(content["class_name"]),
+                unit=str(content["unit"]),
+                filling=str(content["filling"]),
+                other_filling=str(content["other_filling"]),
+                interaction=float(content["interaction"]),
+                scale=float(content["scale"]),
+                explained=_number(content["explained"]),
+                text_share=_number(content["text_share"]),
+                **arrays,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(f"the result of the probe attribution is damaged: {error}") from error
+
+
+def size_for(run: Run) -> Size:
+    """Return how finely examples of a run are looked at, by how fast the run was."""
+    speed = _speed(run)
+    n_passes = FINE.text_masks * FINE.image_masks
+    return COARSE if speed is not None and n_passes / speed > _SLOW_SECONDS else FINE
+
+
+def _masks(
+    n_words: int, n_regions: int, size: Size, seed: int
+) -> tuple[Masks, Masks, tuple[Masks, Masks]]:
+    """Return masks of words and of regions, and both for the second filling, all different."""
+    return (
+        draw_masks(n_words, size.text_masks, 4 * seed),
+        draw_masks(n_regions, size.image_masks, 4 * seed + 1),
+        (
+            draw_masks(n_words, size.again[0], 4 * seed + 2),
+            draw_masks(n_regions, size.again[1], 4 * seed + 3),
+        ),
+    )
+
+
+def _n_passes(
+    rows: Masks, columns: Masks, again: tuple[Masks, Masks], n_partners: int, n_fewer: int
+) -> int:
+    with_partners = len(rows) * n_partners + n_partners * n_fewer
+    return len(rows) * len(columns) + with_partners + len(again[0]) * len(again[1])
+
+
+def _speed(run: Run) -> float | None:
+    n_pairs, seconds = (run.manifest[name] for name in ("n_pairs_evaluated", "seconds"))
+    return n_pairs / seconds if n_pairs > 0 and seconds > 0 else None
+
+
+def _identity(subject: Subject, size: Size) -> dict[str, Any] | None:
+    if subject.fingerprint is None:
+        return None
+    return {"model": subject.fingerprint, "version": _VERSION, **asdict(size)}
+
+
+def _output(run: Run, cells: NDArray[Any], c: int) -> Array:
+    """Return one class of outputs of shape (A, B, C), minus their mean under a softmax."""
+    cells = np.asarray(cells, dtype=np.float64)
+    return cells[..., c] - (cells.mean(axis=-1) if run.softmax else 0.0)
+
+
+def _regions(subject: Subject, example: int, images: Sequence[Any], size: Size) -> tuple[Any, Any]:
+    """Return the regions of an example's image under the two fillings."""
+    image = subject.image(example)
+    if isinstance(image, Mapping):
+        stacked = np.concatenate([np.asarray(one["features"], np.float64) for one in images])
+        picture = subject.picture(example)
+        most = size.side**2
+        return (
+            Regions(image, picture.size, stacked.mean(axis=0), most, "mean features"),
+            Regions(image, picture.size, np.zeros(stacked.shape[1]), most, "zeros"),
+        )
+    if not hasattr(image, "convert"):
+        raise ModelError(
+            f"the model reads a {type(image).__name__} in place of an image, and which parts of "
+            "one are regions is not known; give data with images, or with regions that have boxes"
+        )
+    colour = np.mean(
+        [np.asarray(one.convert("RGB"), np.float64).mean(axis=(0, 1)) for one in images], axis=0
+    )
+    return tuple(Places(image, size.side, filling, colour) for filling in _FILLINGS)  # type: ignore[return-value]
+
+
+def _how_alike(correlation: float) -> str:
+    if correlation >= 0.9:
+        return "much the same"
+    return "alike" if correlation >= 0.6 else "another one, so it says as much of the filling"
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list) or not values or not all(isinstance(v, str) for v in values):
+        raise ValueError("names of words or regions are missing")
+    return tuple(values)
+
+
+def _number(value: Any) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _array(values: Any, shape: tuple[int, ...]) -> Array:
+    found = np.asarray(values, dtype=np.float64)
+    if found.shape != shape or not np.isfinite(found).all():
+        raise ValueError(f"an array has the shape {found.shape}; expected {shape}")
+    return found

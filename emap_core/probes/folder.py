@@ -1,0 +1,144 @@
+"""Where a probe of a run is kept: ``<run>/probes/<name>[-<key>]/``, finished parts first."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+from numpy.typing import NDArray
+
+from emap_core.errors import RunError
+from emap_core.probes.base import Probe
+from emap_core.runs import Run
+from emap_core.runs.folder import RunFolder, read_json, write_json
+from emap_core.runs.sealed import read_sealed, write_sealed
+from emap_core.runs.store import lock_at, opened, remove_folder, replacing
+
+Array = NDArray[np.float64]
+
+RESULT = "result.json"
+_FORMAT = 1
+
+
+class ProbeFolder:
+    """The files of one probe of a run.
+
+    Parameters
+    ----------
+    run : Run
+    probe : Probe
+    """
+
+    def __init__(self, run: Run, probe: Probe) -> None:
+        key = probe.key(run)
+        self.name = f"{probe.name}-{key}" if key else probe.name
+        self.path: Path = RunFolder(run.path).probes / self.name
+        self._run_id, self._created = run.id, str(run.manifest["created"])
+        self._parts: Path | None = None
+
+    def read(self) -> dict[str, Any] | None:
+        """Return what the finished probe found, None where it is not finished.
+
+        Raises
+        ------
+        RunError
+            If the file is not as it was written.
+        """
+        try:
+            found = read_sealed(self.path / RESULT, self._created)
+        except RunError as error:
+            raise RunError(
+                f"the probe {self.name} of run {self._run_id!r} is damaged: {error}; delete "
+                f"{RESULT}, and ask again"
+            ) from error
+        # A newer version may mean something else by it, and another question has another name.
+        if found is None or found.get("format") != _FORMAT or found.get("probe") != self.name:
+            return None
+        content = found.get("found")
+        return content if isinstance(content, dict) else None
+
+    def write(self, found: dict[str, Any]) -> None:
+        """Keep what the probe found; its parts are no longer needed.
+
+        Raises
+        ------
+        RunError
+            If it cannot be written.
+        """
+        content = {"format": _FORMAT, "probe": self.name, "found": found}
+        try:
+            write_sealed(self.path / RESULT, content, self._created)
+            remove_folder(self.path / "parts")
+        except OSError as error:
+            raise RunError(
+                f"the probe {self.name} cannot be kept in {self.path}: {error.strerror or error}"
+            ) from error
+
+    def take_up(self, identity: dict[str, Any] | None) -> None:
+        """Go on with parts of the same work, and let those of other work go.
+
+        Parameters
+        ----------
+        identity : dict or None
+            Whatever changes a part; None where that cannot be told, and nothing is kept.
+        """
+        parts, same = self.path / "parts", False
+        if identity is not None:
+            # As it comes back: JSON has no tuples.
+            identity = json.loads(json.dumps({"run": self._created, **identity}))
+            with contextlib.suppress(RunError):
+                same = read_json(parts / "work.json") == identity
+        with contextlib.suppress(OSError):
+            if not same:
+                remove_folder(parts)
+            if identity is not None:
+                # On a read-only disk nothing is kept until the end, which then says so.
+                if not same:
+                    write_json(parts / "work.json", identity)
+                self._parts = parts
+
+    def part(self, name: str, shape: tuple[int, ...], compute: Callable[[], Array]) -> Array:
+        """Return a part from where it was kept, else compute and keep it."""
+        if self._parts is None:
+            return compute()
+        path = self._parts / f"{name}.npy"
+        with contextlib.suppress(OSError, ValueError, EOFError), opened(path) as file:
+            kept = np.load(file, allow_pickle=False)
+            if kept.shape == shape and kept.dtype == np.float64 and np.isfinite(kept).all():
+                return np.asarray(kept)
+        found = compute()
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.save(file, found)
+        return found
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the probe, so that nobody else computes it, too.
+
+        Raises
+        ------
+        RunError
+            If somebody does.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = lock_at(self.path / ".lock")
+            lock.acquire(timeout=5.0)
+        except filelock.Timeout:
+            raise RunError(
+                f"the probe {self.name} of run {self._run_id!r} is being computed by another "
+                "process; wait for it, or cancel it"
+            ) from None
+        except OSError as error:
+            raise RunError(
+                f"the probe {self.name} cannot be kept in {self.path}: {error.strerror or error}"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()

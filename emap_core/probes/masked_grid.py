@@ -1,0 +1,100 @@
+"""Score masked texts with masked images: tiles of the ordinary engine, kept as they are done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emap_core.probes.masks import Masks
+from emap_core.probes.units import Units
+
+if TYPE_CHECKING:
+    from emap_core.engine.progress import Progress
+    from emap_core.engine.states import EncodedItems
+    from emap_core.probes.folder import ProbeFolder
+    from emap_core.probes.subject import Subject
+
+Array = NDArray[np.float64]
+
+_MEMORY = 128 * 2**20
+_SECONDS = 0.5
+"""How long a tile takes, about: so much is lost where a probe is cut off."""
+
+
+class MaskedItems(Sequence[Any]):
+    """An item under each of some masks, made when it is asked for."""
+
+    def __init__(self, units: Units, masks: Masks) -> None:
+        self._units, self._masks = units, masks
+
+    def __len__(self) -> int:
+        return len(self._masks)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._units.masked(self._masks.keep[index])
+
+
+@dataclass
+class MaskedGrids:
+    """Scores grids of one probe, one after the other.
+
+    Parameters
+    ----------
+    subject : Subject
+    folder : ProbeFolder
+        Keeps finished tiles.
+    progress : Progress
+        Has been told how many pairs there are in all.
+    reduce : callable
+        Outputs of shape (A, B, C) to the number in question, shape (A, B).
+    """
+
+    subject: Subject
+    folder: ProbeFolder
+    progress: Progress
+    reduce: Callable[[NDArray[Any]], Array]
+    _n_done: int = 0
+
+    def score(self, name: str, texts: EncodedItems, images: EncodedItems) -> Array:
+        """Return the number for each text with each image, shape (texts, images).
+
+        Parameters
+        ----------
+        name : str
+            Of its files; no two grids of a probe have the same.
+        """
+        from emap_core.engine.plan import tile_shape
+
+        shape = texts.n_items, images.n_items
+        tile = tile_shape(*shape, self._pairs_per_tile)
+        evaluator = self.subject.evaluator(texts, images)
+        grid = np.empty(shape)
+        for column in range(0, shape[1], tile[1]):
+            columns = slice(column, min(column + tile[1], shape[1]))
+            for row in range(0, shape[0], tile[0]):
+                self.progress.check()
+                rows = slice(row, min(row + tile[0], shape[0]))
+                size = rows.stop - rows.start, columns.stop - columns.start
+                grid[rows, columns] = self.folder.part(
+                    f"{name}-{rows.start}-{columns.start}",
+                    size,
+                    lambda rows=rows, columns=columns: self.reduce(  # type: ignore[misc]
+                        evaluator.cells(rows, columns)
+                    ),
+                )
+                self._n_done += size[0] * size[1]
+                self.progress.pairs(self._n_done, lambda: None)
+        return grid
+
+    @property
+    def _pairs_per_tile(self) -> int:
+        from emap_core.engine.evaluate import bytes_per_pair
+
+        # By what the run says, so that a probe that goes on has the tiles that it had.
+        most = _MEMORY // bytes_per_pair(self.subject.run.manifest["n_classes"])
+        speed = self.subject.pairs_per_second
+        return max(1, min(most, 4096 if speed is None else int(speed * _SECONDS)))

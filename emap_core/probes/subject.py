@@ -1,0 +1,238 @@
+"""Whom a probe asks: a finished run, with its model and data loaded again when they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emap_core.errors import EmapError, ModelError, RunError
+from emap_core.runs import Run
+
+if TYPE_CHECKING:
+    from emap_core.engine.evaluate import Evaluator
+    from emap_core.engine.states import EncodedItems
+    from emap_core.models.base import Scorer
+
+# The model loads torch, which a page that shows finished probes does without.
+
+AGAIN = (
+    "name it again: --model SPEC and --data SPEC on the command line, model= and dataset= in Python"
+)
+_DIFFERENT = 0.05
+"""Other outputs than the run's, in standard deviations of these; rounding on another device is
+far below, another checkpoint far above."""
+
+
+class Subject:
+    """A run whose model can be asked again.
+
+    Parameters
+    ----------
+    run : Run
+    model, dataset : object or str, optional
+        In place of what the run recorded: an object cannot be recorded, and folders of the machine
+        that computed a run are not.
+    model_args, data_args : dict, optional
+        Keyword arguments of their loaders, where they are given as specs.
+    device : str
+        ``"auto"`` takes cuda, then mps, then cpu.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        model: Any = None,
+        dataset: Any = None,
+        *,
+        model_args: dict[str, Any] | None = None,
+        data_args: dict[str, Any] | None = None,
+        device: str = "auto",
+    ) -> None:
+        self.run = run
+        self._given = {"model": model, "data": dataset}
+        self._arguments = {"model": model_args, "data": data_args}
+        self._device = device
+
+    @property
+    def why_not(self) -> str | None:
+        """Why the model or the data cannot be loaded again, None if that is to be tried."""
+        made = self.run.manifest["provenance"]
+        for side, what in (("model", "model"), ("data", "data set")):
+            if self._given[side] is not None:
+                continue
+            if made is None:
+                return f"the run does not say which {what} it was computed from; {AGAIN}"
+            spec = str(made[side]["spec"])
+            if spec.endswith(", an object"):
+                return f"the {what} was an object in Python, which no run can keep; {AGAIN}"
+            if spec.startswith("logits:"):
+                return (
+                    "the run was computed from a grid of outputs, and what made them is not "
+                    f"known; {AGAIN}"
+                )
+        return None
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """The model.
+
+        Raises
+        ------
+        EmapError
+            If it cannot be loaded.
+        """
+        from emap_core.datasets.labels import label_classes
+        from emap_core.models.base import Scorer
+
+        model = self._loaded("model")
+        if getattr(model, "classes", None) is None and hasattr(model, "with_classes"):
+            model = model.with_classes(label_classes(self.dataset))
+        if hasattr(model, "grid_for"):
+            raise ModelError("a grid of outputs answers no question about other texts or images")
+        return Scorer(model, self._device, self.run.manifest["output"])
+
+    @cached_property
+    def dataset(self) -> Any:
+        """The data; raises as `scorer` does."""
+        return self._loaded("data")
+
+    @property
+    def fingerprint(self) -> str | None:
+        """What tells the model from another, None where it says nothing of the kind."""
+        stated: str | None = self.run.manifest["fingerprints"]["model"]
+        return stated
+
+    @property
+    def pairs_per_second(self) -> float | None:
+        """How fast the run was, all that it did included; None where it does not say."""
+        n_pairs, seconds = (self.run.manifest[name] for name in ("n_pairs_evaluated", "seconds"))
+        return n_pairs / seconds if n_pairs > 0 and seconds > 0 else None
+
+    def text(self, example: int) -> str:
+        """Return the text of the example at a position."""
+        return self.run.texts[int(self.run.decomposition.text_index[example])]
+
+    def image(self, example: int) -> Any:
+        """Return what the model sees of an example's image."""
+        inputs = getattr(self.dataset, "image_inputs", None)
+        return (self.dataset.images if inputs is None else inputs)[self._place(example)]
+
+    def picture(self, example: int) -> Any:
+        """Return what people see of an example's image."""
+        return self.dataset.images[self._place(example)]
+
+    def encoded_texts(self, texts: Sequence[str]) -> EncodedItems:
+        """Return the states of texts, encoded when they are asked for."""
+        from emap_core.engine.states import encoded_texts
+
+        return encoded_texts(self.scorer, list(texts))
+
+    def encoded_images(self, images: Sequence[Any]) -> EncodedItems:
+        """Return the states of images, made and encoded a few at a time."""
+        from emap_core.engine.states import EncodedItems, images_per_chunk, states_budget
+
+        scorer, per_chunk = self.scorer, images_per_chunk(images[0])
+
+        def encode(number: int) -> Any:
+            chosen = range(number * per_chunk, min((number + 1) * per_chunk, len(images)))
+            return scorer.encode_images([images[i] for i in chosen])
+
+        return EncodedItems(
+            "images",
+            len(images),
+            per_chunk,
+            encode,
+            scorer.staged,
+            scorer.device,
+            states_budget(scorer.device),
+        )
+
+    def evaluator(self, texts: EncodedItems, images: EncodedItems) -> Evaluator:
+        """Return what scores texts with images as the run did, in its space."""
+        from emap_core.engine.evaluate import Evaluator
+        from emap_core.engine.space import to_space
+
+        run, scorer = self.run, self.scorer
+        return Evaluator(
+            scorer=scorer,
+            texts=texts,
+            images=images,
+            batch_size=self._batch_size,
+            precision=str(run.manifest["settings"].get("precision", "float32")),
+            convert=lambda values: to_space(values, scorer.output, run.space, run.task),
+            name_pair=lambda row, column: f"masked text {row} with masked image {column}",
+        )
+
+    def check(self, example: int) -> None:
+        """Raise an error unless the model says of an example what it said when the run was made.
+
+        Raises
+        ------
+        RunError
+            If it says something else, or the data have become others.
+        """
+        texts = self.encoded_texts([self.text(example)])
+        images = self.encoded_images([self.image(example)])
+        found = self.evaluator(texts, images).cells(slice(0, 1), slice(0, 1))[0, 0]
+        kept = self.run.decomposition.logits
+        if found.shape != kept[example].shape:
+            raise RunError(
+                f"the model has {len(found):,} outputs, and the run {kept.shape[1]:,}: it is "
+                f"another one; {AGAIN}"
+            )
+        scale = float(kept.std()) or float(np.abs(kept).max()) or 1.0
+        if np.abs(found - kept[example]).max() > _DIFFERENT * scale:
+            raise RunError(
+                f"the model says something else of example {self.run.ids[example]!r} than it did "
+                f"in the run: weights, data or libraries have changed; {AGAIN}"
+            )
+
+    @property
+    def _batch_size(self) -> int:
+        """As many pairs at a time as the run took, which was measured; halved where memory ends."""
+        from emap_core.runs.folder import RunFolder, read_json
+
+        try:
+            known = (read_json(RunFolder(self.run.path).plan) or {}).get("batch_size")
+        except RunError:
+            known = None
+        return known if type(known) is int and known > 0 else 32
+
+    def _loaded(self, side: str) -> Any:
+        from emap_core import datasets, models
+
+        if self.why_not is not None:
+            raise RunError(f"run {self.run.id!r} cannot be asked: {self.why_not}")
+        load: Any = models.load_model if side == "model" else datasets.load_dataset
+        given = self._given[side]
+        if given is not None:
+            if side == "model" and not isinstance(given, str):
+                return given
+            return load(given, **(self._arguments[side] or {}))
+        made = self.run.manifest["provenance"][side]
+        spec, what = str(made["spec"]), "model" if side == "model" else "data set"
+        try:
+            return load(spec, **{**made["arguments"], **(self._arguments[side] or {})})
+        except EmapError as error:
+            raise RunError(
+                f"the {what} of run {self.run.id!r} cannot be loaded again as {spec!r}: {error}. "
+                f"Runs keep no folders of the machine that computed them; {AGAIN}"
+            ) from error
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        # The first of several with one id, as links to examples have it.
+        return {str(name): place for place, name in reversed(list(enumerate(self.dataset.ids)))}
+
+    def _place(self, example: int) -> int:
+        """Return where an example of the run stands in the data, which may hold more."""
+        name = self.run.ids[example]
+        place = self._places.get(name)
+        if place is None or self.dataset.texts[place] != self.text(example):
+            raise RunError(
+                f"the data have no example {name!r} with the run's text: they have changed; {AGAIN}"
+            )
+        return place
