@@ -356,10 +356,10 @@ def _shown(progress: str) -> str:
 
 
 def _probe(arguments: argparse.Namespace) -> None:
-    from emap_core.visible import visible
     from emap_core.probes.ask import ask, probe_named
     from emap_core.probes.subject import Subject
     from emap_core.runs import Run
+    from emap_core.visible import visible
 
     _Stop.listen()
     run = Run.load(arguments.run)

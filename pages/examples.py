@@ -15,6 +15,7 @@ from emap_core.runs.slices import ranked
 from emap_core.text import shortened
 from emap_core.visible import visible
 from pages import shared
+from pages.shared.attribution import show_attribution
 from pages.shared.escape import beside
 from pages.shared.example import (
     FLIP_WORDS,
@@ -52,8 +53,11 @@ def _page() -> None:
         _show_list(run, order, example)
     with one:
         _show_example(run, example)
+    show_attribution(run, example)
     _show_what_if(run, example)
-    explain("interaction", "EMAP", "leave-one-out EMAP", "recombination", "kind")
+    explain(
+        "interaction", "EMAP", "leave-one-out EMAP", "recombination", "kind", "words and regions"
+    )
     shared.next_step(
         "pages/recombine.py",
         "Try any other text or image",

@@ -188,8 +188,8 @@ def _fits(stored: dict[str, Any]) -> bool:
 
 def find(run_id: str) -> Job | None:
     """Return the newest job that computes or computed a run, wherever it was started."""
-    for job in list_jobs():
-        if job.command == "run" and job.run_id == run_id:
+    for job in list_jobs("run"):
+        if job.run_id == run_id:
             return job
     path = runs_root() / run_id
     if run_id != path.name or run_id.startswith(".") or not holds_run(path):
@@ -220,10 +220,10 @@ def cancel(job: Job) -> None:
             os.kill(int((folder / "pid").read_text()), signal.SIGTERM)
 
 
-def list_jobs() -> list[Job]:
-    """Return the jobs of the runs folder, the newest first."""
+def list_jobs(command: Command | None = None) -> list[Job]:
+    """Return the jobs of the runs folder, or those of one command, the newest first."""
     found = []
-    for path in _jobs_root().glob("*/job.json"):
+    for path in _jobs_root().glob(f"{command}-*/job.json" if command else "*/job.json"):
         with contextlib.suppress(RunError, KeyError, TypeError):
             found.append(follow(path.parent.name))
     return sorted(found, key=lambda job: job.started, reverse=True)

@@ -97,7 +97,7 @@ class Attribution:
 
     def key(self, run: Run) -> str:
         """Return eight hexadecimal digits of the example and the other choices."""
-        asked = {**asdict(self), "example": run.ids[self._position(run)], "version": _VERSION}
+        asked = {**asdict(self), "example": self._position(run), "version": _VERSION}
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
 
     def needs(self, subject: Subject) -> str | None:
@@ -354,8 +354,7 @@ class Attributed:
         self,
         theme: Theme = LIGHT,
         *,
-        word: int | None = None,
-        region: int | None = None,
+        pair: tuple[int, int] | None = None,
         show: str = "interaction",
         picture: bytes | None = None,
     ) -> Chart:
@@ -364,14 +363,15 @@ class Attributed:
         Parameters
         ----------
         theme : Theme
-        word, region : int, optional
-            By default those of the strongest pair; of one that is given, its strongest partner.
+        pair : (int, int), optional
+            The word whose regions are drawn and the region whose words are; the strongest pair
+            by default.
         show : {"interaction", "text", "image"}
             Or what one side does by itself.
         picture : bytes, optional
             The image, as JPEG.
         """
-        w, p = self.chosen(word, region)
+        w, p = pair or self.strongest(1)[0]
         return attribution_map(
             self.words if show != "image" else (),
             {
@@ -422,14 +422,9 @@ class Attributed:
         table.insert(0, "region", places, allow_duplicates=True)
         return table
 
-    def chosen(self, word: int | None, region: int | None) -> tuple[int, int]:
-        """Return a word and a region, each the strongest partner of the other if left out."""
-        size = np.abs(self.interactions)
-        if word is None and region is None:
-            return self.strongest(1)[0]
-        if word is None:
-            return int(size[:, region].argmax()), int(region or 0)
-        return word, int(size[word].argmax()) if region is None else region
+    def region_of(self, word: int) -> int:
+        """Return the region that a word interacts most with."""
+        return int(np.abs(self.interactions[word]).argmax())
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it as JSON keeps it; NaN is null."""

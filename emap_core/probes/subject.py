@@ -36,7 +36,7 @@ class Subject:
         In place of what the run recorded: an object cannot be recorded, and folders of the machine
         that computed a run are not.
     model_args, data_args : dict, optional
-        Keyword arguments of their loaders, where they are given as specs.
+        Keyword arguments of their loaders, on top of those that the run recorded.
     device : str
         ``"auto"`` takes cuda, then mps, then cpu.
     """
@@ -208,14 +208,15 @@ class Subject:
             raise RunError(f"run {self.run.id!r} cannot be asked: {self.why_not}")
         load: Any = models.load_model if side == "model" else datasets.load_dataset
         given = self._given[side]
+        made = (self.run.manifest["provenance"] or {}).get(side) or {}
+        arguments = {**made.get("arguments", {}), **(self._arguments[side] or {})}
         if given is not None:
-            if side == "model" and not isinstance(given, str):
-                return given
-            return load(given, **(self._arguments[side] or {}))
-        made = self.run.manifest["provenance"][side]
+            if isinstance(given, str):
+                return load(given, **arguments)
+            return given if side == "model" else load(given)
         spec, what = str(made["spec"]), "model" if side == "model" else "data set"
         try:
-            return load(spec, **{**made["arguments"], **(self._arguments[side] or {})})
+            return load(spec, **arguments)
         except EmapError as error:
             raise RunError(
                 f"the {what} of run {self.run.id!r} cannot be loaded again as {spec!r}: {error}. "

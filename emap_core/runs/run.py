@@ -688,7 +688,7 @@ class Run:
         model, dataset : object or str, optional
             In place of what the run recorded: objects have to be given again.
         model_args, data_args : dict, optional
-            Keyword arguments of their loaders.
+            Keyword arguments of their loaders, on top of those that the run recorded.
         device : str
             As for `emap_core.compute`.
         **choices

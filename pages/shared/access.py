@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Collection
 from typing import Literal, NoReturn
 
@@ -12,7 +13,8 @@ from streamlit import config
 from emap_core import jobs
 from emap_core.access import Policy, check_host
 from emap_core.errors import AccessError, EmapError
-from emap_core.jobs import Job, Work
+from emap_core.jobs import Job, Question, Work
+from emap_core.runs import Run
 from pages.shared.escape import plain
 from pages.shared.way_back import go_to_wanted_page, keep_wanted_page
 
@@ -116,6 +118,45 @@ def start(work: Work, command: Literal["run", "plan"] = "run") -> Job:
     rules.check_work(work.model, work.data, work.settings)
     data = [work.data, *filter(None, [work.settings.get("train_data")])]
     return jobs.start(work, command, owner=visitor(), environment=rules.environment(*data))
+
+
+def ask(run: Run, probe: str, **choices: str) -> Job:
+    """Start a job for the visitor that asks a finished run one of the probes.
+
+    Raises
+    ------
+    EmapError
+        If they may not, or it cannot be started.
+    """
+    rules = policy()
+    rules.check_full()
+    model, data, arguments = _made_from(run)
+    rules.check_work(model, data, arguments)
+    settings = {**choices, **arguments, "model": model, "data": data}
+    return jobs.start(
+        Question(run.id, probe, settings),
+        "probe",
+        owner=visitor(),
+        environment=rules.environment(data),
+    )
+
+
+def _made_from(run: Run) -> tuple[str, str, dict[str, list[str]]]:
+    """Return the specs that a run was made from, and further arguments of their loaders.
+
+    The job that computed it knows folders of this machine, which the run itself does not.
+    """
+    job = jobs.find(run.id)
+    if job is not None and isinstance(job.work, Work):
+        names = ("model_arg", "data_arg")
+        given = {name: list(job.work.settings.get(name) or ()) for name in names}
+        return job.work.model, job.work.data, given
+    made = run.manifest["provenance"]
+    given = {
+        f"{side}_arg": [f"{k}={json.dumps(v)}" for k, v in made[side]["arguments"].items()]
+        for side in ("model", "data")
+    }
+    return str(made["model"]["spec"]), str(made["data"]["spec"]), given
 
 
 def may_cancel(job: Job) -> bool:

@@ -122,6 +122,13 @@ TERMS = {
         "those at opposite ends lower it, and its share says how much of the interaction it "
         "carries. It is not a concept that the model was taught; naming it is up to you."
     ),
+    "words and regions": (
+        "Words are left out of the text and regions of the image are covered, in many ways, and "
+        "what each pair of a word and a region adds beyond either alone is averaged over them (its "
+        "order-2 Banzhaf interaction; the share of words is that of MM-SHAP with these weights). "
+        "The numbers do not sum to the prediction, and say nothing of what a covered region means "
+        "to a model that has never seen one."
+    ),
     "margin": (
         "The lead of the predicted class over the runner-up, split into parts like any output. "
         "Where mean, text and image alone give less than zero, the interaction decides; it is "

@@ -268,7 +268,7 @@ def test_the_chart_carries_words_and_regions_to_click_and_all_numbers(demo):
     assert {f"word-{w}", f"region-{p}", "region-48"} <= set(ids)
     assert len(chart.table) == 49 and len(chart.table.columns) == 1 + len(found.words)
     assert f"“{found.words[w]}”" in chart.alt
-    other = found.chart(word=0, region=3)
+    other = found.chart(pair=(0, 3))
     bars = next(trace for trace in other.figure.data if trace.type == "bar")
     np.testing.assert_allclose(bars.x, found.interactions[:, 3])
     alone = found.chart(show="text")
