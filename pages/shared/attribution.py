@@ -15,13 +15,13 @@ from emap_core.probes.ask import finished
 from emap_core.probes.attribution import Attributed, Attribution
 from emap_core.probes.subject import Subject
 from emap_core.runs import Run
+from emap_core.text import duration
 from emap_core.visible import visible
 from pages.shared.access import ask, policy
 from pages.shared.escape import plain
 from pages.shared.progress import progress
 from pages.shared.selection import choose, set_view, view
 from pages.shared.show import selected_ids, show, theme
-from pages.shared.words import duration
 
 _CHART = "attribution-map"
 _PARTS = {
