@@ -129,7 +129,7 @@ def _other_job(job: Job) -> None:
 
 
 def _name(job: Job) -> str:
-    if job.work is None:
+    if not isinstance(job.work, Work):
         return job.run_id or job.id
     return f"{job.work.model} on {as_uploaded(job.work.data, uploads())}"
 

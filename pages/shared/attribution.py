@@ -42,10 +42,10 @@ def show_attribution(run: Run, example: int) -> None:
     except RunError as error:
         st.error(plain(error), icon=":material/error:")
         return
-    if found is None:
-        _offer(run, probe)
-    else:
+    if isinstance(found, Attributed):
         _show_found(run, example, found)
+    else:
+        _offer(run, probe)
 
 
 def _offer(run: Run, probe: Attribution) -> None:
@@ -93,9 +93,12 @@ def _start(run: Run, probe: Attribution) -> None:
 def _job_of(run: Run, probe: Attribution) -> Job | None:
     """Return the newest job that asks this."""
     for job in jobs.list_jobs("probe"):
-        work = job.work
-        asked = isinstance(work, Question) and (work.run, work.probe) == (run.id, probe.name)
-        if asked and work.settings.get("example") == probe.example:
+        asked = job.work
+        if (
+            isinstance(asked, Question)
+            and (asked.run, asked.probe) == (run.id, probe.name)
+            and asked.settings.get("example") == probe.example
+        ):
             return job
     return None
 

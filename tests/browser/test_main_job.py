@@ -10,42 +10,13 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
 import pytest
-from browsing import WAIT, come_to_rest, type_into
+from browsing import LONELIEST_POINT, WAIT, click_in, come_to_rest, type_into
 
 from emap_core.runs import Run
 
 HOUSE = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.browser
-
-LONELIEST_POINT = """
-plot => {
-    // The point of the scatter farthest from all others, and where its axes put it on the screen.
-    const layout = plot._fullLayout, x = layout.xaxis, y = layout.yaxis
-    const seen = new Map()
-    for (const trace of plot._fullData) {
-        if (trace.type !== "scattergl" || !trace.customdata) continue
-        for (let i = 0; i < trace.x.length; i++) {
-            const at = [x._offset + x.l2p(trace.x[i]), y._offset + y.l2p(trace.y[i])]
-            const key = at.map(value => value.toFixed(1)).join(" ")
-            if (!seen.has(key)) seen.set(key, { at, ids: [] })
-            seen.get(key).ids.push(String(trace.customdata[i]))
-        }
-    }
-    const points = [...seen.values()].filter(({ at }) =>
-        at[0] > x._offset + 5 && at[0] < x._offset + x._length - 5 &&
-        at[1] > y._offset + 5 && at[1] < y._offset + y._length - 5)
-    const distance = (a, b) => Math.hypot(a.at[0] - b.at[0], a.at[1] - b.at[1])
-    let best = null, most = -1
-    for (const point of points) {
-        const nearest = Math.min(...points.filter(p => p !== point).map(p => distance(p, point)))
-        if (nearest > most) { most = nearest; best = point }
-    }
-    const box = plot.getBoundingClientRect()
-    return { x: box.left + best.at[0], y: box.top + best.at[1], ids: best.ids }
-}
-"""
-
 
 CELL = """
 (plot, cell) => {
@@ -59,26 +30,6 @@ CELL = """
     }
 }
 """
-
-
-def click_in(page, plot, place, address, settings=None) -> dict:
-    """Click where `place` says until the URL is like `address`; return what `place` said."""
-    from playwright.sync_api import TimeoutError as TooLong
-
-    for _ in range(6):
-        come_to_rest(page, plot)
-        point = plot.evaluate(place, settings)
-        # As a hand does it: come from elsewhere, rest on the point, click.
-        page.mouse.move(point["x"] - 40, point["y"] - 40)
-        page.mouse.move(point["x"], point["y"], steps=5)
-        page.wait_for_timeout(700)
-        page.mouse.click(point["x"], point["y"], delay=50)
-        try:
-            page.wait_for_url(re.compile(address), timeout=WAIT / 6)
-        except TooLong:
-            continue
-        return point
-    raise AssertionError(f"six clicks did not lead to {address}")
 
 
 def key_of(page, name):
