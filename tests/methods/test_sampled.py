@@ -144,7 +144,7 @@ def test_until_nothing_is_left_to_know_ends_with_the_exact_grid(tmp_path):
 
 
 def test_interval_of_a_sample_holds_the_exact_gap(tmp_path):
-    data = make_examples(n=240, n_texts=40, n_images=90)
+    data = make_examples(n=400, n_texts=60, n_images=150)
     exact = emap.compute(Staged(), data, out=tmp_path / "exact").gap("accuracy").difference
     held = []
     for seed in range(5):
@@ -153,9 +153,9 @@ def test_interval_of_a_sample_holds_the_exact_gap(tmp_path):
             data,
             out=tmp_path / f"run{seed}",
             method="sampled",
-            images_per_text=20,
+            images_per_text=24,
             seed=seed,
-            n_resamples=100,
+            n_resamples=200,
         )
         gap = run.gap("accuracy")
         held.append(gap.low <= exact <= gap.high)
