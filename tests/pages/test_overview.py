@@ -43,7 +43,7 @@ def test_the_verdict_with_its_interval_stands_first_and_the_table_has_every_row(
     assert f"{100 * accuracy:.1f}% [" in table
     assert "; p = " in table
     assert "400 of whole texts" in table
-    assert "and of their pairs, for new texts and new images" in table
+    assert "Population(" not in table and ", for new texts and new images" in table
 
 
 def test_each_cell_leads_to_just_its_examples(open_page, words, runs_with_one):
