@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from emap_core.errors import RunError, SettingError
 from emap_core.inference import Gap, GapDifference, gap_difference, holm, metric, paired_difference
@@ -117,7 +117,7 @@ def _limits_for_all(gaps: Sequence[Gap]) -> tuple[list[float], list[float]]:
     for gap in gaps:
         # Where no degrees of freedom are known, a normal distribution stands in.
         freedom = gap.degrees_of_freedom if gap.degrees_of_freedom >= 1 else 10**9
-        own, wide = (special.stdtrit(freedom, 1 - 0.025 / n) for n in (1, len(gaps)))
+        own, wide = (scipy.special.stdtrit(freedom, 1 - 0.025 / n) for n in (1, len(gaps)))
         low.append(gap.difference - (gap.difference - gap.low) * float(wide / own))
         high.append(gap.difference + (gap.high - gap.difference) * float(wide / own))
     return low, high

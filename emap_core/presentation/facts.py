@@ -45,7 +45,7 @@ def facts(run: Run) -> dict[str, str]:
 
 
 def _kept(run: Run) -> str:
-    if run.grid is not None:
+    if run.manifest["keep"] == "grid":
         return "the whole grid"
     n = len(run.kept_classes)
     return f"the grid of {n:,} of {len(run.classes):,} classes" if n else "sums only"
