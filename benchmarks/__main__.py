@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.attack import attack
+from benchmarks.attribution import attribution, deletion, passes
 from benchmarks.decoder_flops import decoder
 from benchmarks.engine import TABLES as ENGINE
 from benchmarks.ray_overhead import ray_overhead
@@ -18,7 +19,7 @@ from benchmarks.reruns import reruns
 from benchmarks.soak import soak
 from benchmarks.tables import machine
 
-TABLES = (*ENGINE, ray_overhead, reruns, decoder, soak, attack)
+TABLES = (*ENGINE, ray_overhead, reruns, decoder, soak, attack, attribution, deletion, passes)
 
 
 README = Path(__file__).with_name("README.md")

@@ -4,7 +4,7 @@ from benchmarks.__main__ import README, TABLES, page, remarks
 def test_remarks_stay_below_their_heading_when_the_tables_are_written_anew():
     written = README.read_text()
     kept = remarks(written)
-    assert len(kept) == 2
+    assert len(kept) >= 2
     tables = ["## End to end\n\nnew\n", "## Engine over floor\n\nnew\n"]
     again = page(tables, kept)
     assert remarks(again) == kept
