@@ -24,8 +24,10 @@ from emap_core.decomposition.design import design
 from emap_core.decomposition.encodings import Encodings
 from emap_core.decomposition.incomplete import fit
 from emap_core.decomposition.subsets import combine, subsamples
+from emap_core.engine.binding import bind
+from emap_core.engine.first_pairs import first_pairs
+from emap_core.engine.request import Request
 from emap_core.engine.settings import Settings
-from emap_core.engine.work import prepare
 from emap_core.inference import Gap
 from emap_core.inference.extrapolation import sampled_gap
 from emap_core.inference.repeats import subsample_intervals, subsample_scores
@@ -250,17 +252,18 @@ def controls(n_designs: int) -> str:
 
 
 def _demo_grid(model: str, limit: int) -> tuple[Array, Encodings, Array, Array]:
-    work = prepare(model, "demo:easy-vqa", Settings.of({"device": "cpu"}), None, {"limit": limit})
+    settings = Settings.of({"device": "cpu"})
+    bound = bind(Request(model, "demo:easy-vqa", settings, data_args={"limit": limit}))
     try:
-        work.measure()
-        place = np.argsort(work.text_order)
-        sides = work.evaluator.texts, work.evaluator.images
-        grid = work.evaluator.cells(*(slice(0, side.n_items) for side in sides))
+        first_pairs(bound)
+        place = np.argsort(bound.text_order)
+        sides = bound.evaluator.texts, bound.evaluator.images
+        grid = bound.evaluator.cells(*(slice(0, side.n_items) for side in sides))
         texts, images = (side.vectors() for side in sides)
-        index = work.cells.text_index, work.cells.image_index
+        index = bound.cells.text_index, bound.cells.image_index
         return grid[place].astype(float), Encodings(texts[place], images), *index
     finally:
-        work.images.close()
+        bound.images.close()
 
 
 def _network_grid(n: int) -> tuple[Array, Encodings, Array, Array]:

@@ -98,9 +98,9 @@ def one_item_allowed(monkeypatch):
     """Let runs be computed in which nothing can be recombined, as versions before this one did."""
     from emap_core.engine import gate
 
-    kept = [check for check in gate._OF_WORK if check is not gate._something_to_recombine]
-    assert len(kept) < len(gate._OF_WORK)
-    monkeypatch.setattr(gate, "_OF_WORK", tuple(kept))
+    kept = [check for check in gate._OF_PROBLEM if check is not gate._something_to_recombine]
+    assert len(kept) < len(gate._OF_PROBLEM)
+    monkeypatch.setattr(gate, "_OF_PROBLEM", tuple(kept))
 
 
 @pytest.fixture(scope="session")

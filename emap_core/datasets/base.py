@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -354,6 +355,16 @@ def find_cells(dataset: Dataset) -> Cells:
     )
 
 
+def has_answers(dataset: Any) -> bool:
+    """Say whether the labels are the answers of several annotators."""
+    return (
+        dataset.labels is not None
+        and dataset.task == "multiclass"
+        and len(dataset.labels) > 0
+        and is_answers(dataset.labels[0])
+    )
+
+
 def is_answers(label: Any) -> bool:
     """Say whether the label of a multiclass example holds several annotators' answers."""
     return isinstance(label, (list, tuple))
@@ -380,6 +391,28 @@ def label_number(label: Any) -> int | None:
         return int(label)
     written = DIGITS.fullmatch(label) if isinstance(label, str) else None
     return None if written is None else int(written[1])
+
+
+def fingerprint(dataset: Any, cells: Cells) -> str:
+    """Return what a dataset states, else a hash of texts, labels, ids and images."""
+    stated = getattr(dataset, "fingerprint", None)
+    if stated:
+        return str(stated)
+    keys = getattr(dataset, "image_keys", None)
+    labels = None if dataset.labels is None else [str(label) for label in dataset.labels]
+    images = (
+        [str(key) for key in keys]
+        if keys is not None
+        else [
+            fingerprint_of(np.asarray(dataset.images[int(i)]).tobytes())
+            for i in cells.image_examples
+        ]
+    )
+    return fingerprint_of(
+        json.dumps([cells.texts, labels, list(dataset.ids), images]),
+        cells.text_index.tobytes(),
+        cells.image_index.tobytes(),
+    )
 
 
 def fingerprint_of(*parts: str | bytes) -> str:

@@ -175,6 +175,26 @@ def named_labels(dataset: Dataset) -> list[Any]:
     ]
 
 
+def names_of_outputs(dataset: Any, classes: list[str] | None, n_classes: int) -> list[str]:
+    """Return a name for each of a model's outputs; for a binary task the two labels.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    classes : list of str or None
+        Those of the model.
+    n_classes : int
+        Numbers that it returns for a pair.
+    """
+    if dataset.task == "binary":
+        pairs = [list(names) for names in (classes, dataset.classes) if names and len(names) == 2]
+        return [*pairs, ["no", "yes"]][0]
+    names = classes or dataset.classes or []
+    if len(names) == n_classes or (n_classes == 1 and len(names) == 2):
+        return list(names)
+    return [f"class {i}" for i in range(n_classes)]
+
+
 def labels_note(dataset: Dataset, classes: list[str] | None, n_classes: int) -> str:
     """Return that digits are taken for numbers of classes that have names; else nothing."""
     if dataset.labels is None or dataset.task == "regression":

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.datasets.base import find_cells
+from emap_core.engine.problem import Problem
 from emap_core.engine.space import to_space
 from emap_core.engine.states import (
     UniqueImages,
@@ -15,12 +16,11 @@ from emap_core.engine.states import (
     encoded_texts,
     images_per_chunk,
 )
-from emap_core.engine.work import Work
 from emap_core.errors import DatasetError
 from emap_core.inference.baselines import linear_baseline
 
 
-def linear_baselines(work: Work, train: Any) -> dict[str, NDArray[np.float64]]:
+def linear_baselines(problem: Problem, train: Any) -> dict[str, NDArray[np.float64]]:
     """Return what linear models say about the examples, each of shape (N, C).
 
     They see what the model's encoders make of the text (``linear_text``), of the image
@@ -29,16 +29,16 @@ def linear_baselines(work: Work, train: Any) -> dict[str, NDArray[np.float64]]:
 
     Parameters
     ----------
-    work : Work
+    problem : Problem
         Its model has encoders; its texts and images are encoded.
     train : Dataset
         With labels.
     """
     cells = find_cells(train)
-    labels = work.labels_of(train)
+    labels = problem.labels_of(train)
     if labels is None:
         raise DatasetError("the training data has no labels")
-    if work.task == "multiclass" and labels.ndim == 2:
+    if problem.task == "multiclass" and labels.ndim == 2:
         labels = labels.argmax(axis=1)
     images = UniqueImages(
         train.images,
@@ -47,12 +47,12 @@ def linear_baselines(work: Work, train: Any) -> dict[str, NDArray[np.float64]]:
         images_per_chunk(train.images[int(cells.image_examples[0])]),
     )
     try:
-        train_text = encoded_texts(work.scorer, cells.texts).vectors()[cells.text_index]
-        train_image = encoded_images(work.scorer, images).vectors()[cells.image_index]
+        train_text = encoded_texts(problem.scorer, cells.texts).vectors()[cells.text_index]
+        train_image = encoded_images(problem.scorer, images).vectors()[cells.image_index]
     finally:
         images.close()
-    test_text = work.evaluator.texts.vectors()[work.targets.row_index]
-    test_image = work.evaluator.images.vectors()[work.targets.column_index]
+    test_text = problem.evaluator.texts.vectors()[problem.targets.row_index]
+    test_image = problem.evaluator.images.vectors()[problem.targets.column_index]
     sides = {
         "linear_text": (train_text, test_text),
         "linear_image": (train_image, test_image),
@@ -67,15 +67,15 @@ def linear_baselines(work: Work, train: Any) -> dict[str, NDArray[np.float64]]:
                 trained_on,
                 labels,
                 tested_on,
-                work.task,
-                work.n_classes,
+                problem.task,
+                problem.n_classes,
                 # Examples of one image are not independent.
                 groups=cells.image_index,
-                seed=work.settings.seed,
+                seed=problem.settings.seed,
             ),
             "logits",
-            work.settings.space,
-            work.task,
+            problem.settings.space,
+            problem.task,
         )
         for name, (trained_on, tested_on) in sides.items()
     }

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emap_core.engine.evaluate import Probe
 from emap_core.engine.plan import SECONDS_PER_TILE
+from emap_core.engine.problem import Problem
 from emap_core.engine.progress import Progress
-from emap_core.engine.work import Work
 from emap_core.engine.workers import Block, FinishedBlock, Workers, load_block
 from emap_core.errors import RunError
 from emap_core.methods.base import CellList, CellMethod, Result
@@ -58,43 +59,47 @@ class CellEvaluation:
     Parameters
     ----------
     folder : RunFolder
-    work : Work
+    problem : Problem
     plan : CellPlan
     method : CellMethod
     """
 
-    def __init__(self, folder: RunFolder, work: Work, plan: CellPlan, method: CellMethod) -> None:
+    def __init__(
+        self, folder: RunFolder, problem: Problem, plan: CellPlan, method: CellMethod
+    ) -> None:
         self._folder = folder
-        self._work = work
+        self._problem = problem
         self._plan = plan
-        self._text_rows = work.pairs.text_rows
+        self._text_rows = problem.pairs.text_rows
         self._event = method.name
         self._progress: Progress | None = None
-        self._rounds = method.rounds(work.pairs, plan.n_classes, plan.of_method, self._tell)
+        self._rounds = method.rounds(problem.pairs, plan.n_classes, plan.of_method, self._tell)
         self._lists = next(self._rounds)
         self.n_pairs = _size(self._lists)
-        work.evaluator.batch_size = plan.batch_size
+        problem.evaluator.batch_size = plan.batch_size
 
     @classmethod
-    def start(cls, folder: RunFolder, work: Work, method: CellMethod) -> CellEvaluation:
+    def start(
+        cls, folder: RunFolder, problem: Problem, probe: Probe, method: CellMethod
+    ) -> CellEvaluation:
         """Fix the plan and write it down."""
-        batch_size = work.settings.batch_size or work.probe.batch_size
-        timed = int(work.probe.pairs_per_second * SECONDS_PER_TILE)
-        block_size = work.settings.batch_size or max(timed, batch_size)
-        plan = CellPlan(work.n_classes, method.plan(work.settings), block_size, batch_size)
-        evaluation = cls(folder, work, plan, method)
+        batch_size = problem.settings.batch_size or probe.batch_size
+        timed = int(probe.pairs_per_second * SECONDS_PER_TILE)
+        block_size = problem.settings.batch_size or max(timed, batch_size)
+        plan = CellPlan(problem.n_classes, method.plan(problem.settings), block_size, batch_size)
+        evaluation = cls(folder, problem, plan, method)
         plan.save(folder.plan)
         return evaluation
 
     @classmethod
-    def resume(cls, folder: RunFolder, work: Work, method: CellMethod) -> CellEvaluation:
+    def resume(cls, folder: RunFolder, problem: Problem, method: CellMethod) -> CellEvaluation:
         """Take up the plan of a run that was cut off."""
-        return cls(folder, work, CellPlan.load(folder.plan), method)
+        return cls(folder, problem, CellPlan.load(folder.plan), method)
 
     @property
     def images(self) -> slice:
         """The images whose states are needed: all."""
-        return slice(0, self._work.cells.shape[1])
+        return slice(0, self._problem.cells.shape[1])
 
     @property
     def n_tiles(self) -> int:
@@ -145,7 +150,7 @@ class CellEvaluation:
             done += len(block.rows)
             progress.pairs(done, lambda: None)
 
-        workers.blocks(self._work, map(block, missing), finish, progress)
+        workers.blocks(self._problem, map(block, missing), finish, progress)
 
     def _outputs(self, cells: CellList) -> NDArray[Any]:
         """Return the outputs for a list of cells, shape (M, C), read back from disk."""

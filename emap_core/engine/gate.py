@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core import inference
-from emap_core.datasets.base import is_answers
+from emap_core.datasets.base import has_answers
 from emap_core.engine.evaluate import Probe
 from emap_core.engine.settings import Settings
 from emap_core.errors import DatasetError, LabelError, ModelError, SettingError
@@ -22,7 +22,7 @@ from emap_core.models.modules import left_in_training, rounding
 from emap_core.options import option
 
 if TYPE_CHECKING:
-    from emap_core.engine.work import Work
+    from emap_core.engine.problem import Problem
 
 _LIMITS = {
     "logits": (-np.inf, np.inf),
@@ -30,6 +30,8 @@ _LIMITS = {
     "probabilities": (0.0, 1.0),
 }
 _PERCENT = "divide them by 100 and "
+MOST_WEIGHTED_PAIRS = 20_000_000
+"""Largest grid that is projected with unequal weights: half a minute, half a gigabyte."""
 _ENOUGH = 8
 """Pairs whose outputs all lie in [0, 1] by more than chance, where a pair has a single output."""
 
@@ -56,12 +58,12 @@ def check_data(dataset: Any, settings: Settings) -> None:
         )
 
 
-def check(work: Work, probe: Probe | None) -> list[str]:
+def check(problem: Problem, probe: Probe | None) -> list[str]:
     """Refuse what is wrong with a model, data and settings, and return what is to be known.
 
     Parameters
     ----------
-    work : Work
+    problem : Problem
         Whose number of classes is known.
     probe : Probe or None
         The first pairs; None of work that is taken up again, which has been through before.
@@ -76,32 +78,22 @@ def check(work: Work, probe: Probe | None) -> list[str]:
     EmapError
         If a run could not be finished, or would come to numbers that mean nothing.
     """
-    for of_work in _OF_WORK:
-        of_work(work)
+    for of_problem in _OF_PROBLEM:
+        of_problem(problem)
     if probe is not None:
         for of_probe in _OF_PROBE:
-            of_probe(work, probe)
-        return [note for one in _NOTES if (note := one(work, probe))]
+            of_probe(problem, probe)
+        return [note for one in _NOTES if (note := one(problem, probe))]
     return []
 
 
-def check_metrics(work: Work) -> None:
-    """Refuse metrics that are not for the data or for so many classes."""
-    for name in work.settings.metrics:
-        inference.check_use(name, work.task, work.n_classes)
+def check_wishes(problem: Problem) -> None:
+    """Refuse what a finished run can't be asked for either."""
+    for of_wish in (_wanted_metrics, _density, _metrics_for_so_many_classes):
+        of_wish(problem)
 
 
-def has_answers(dataset: Any) -> bool:
-    """Say whether the labels are the answers of several annotators."""
-    return (
-        dataset.labels is not None
-        and dataset.task == "multiclass"
-        and len(dataset.labels) > 0
-        and is_answers(dataset.labels[0])
-    )
-
-
-def noise(work: Work, probe: Probe) -> dict[str, Any] | None:
+def noise(problem: Problem, probe: Probe) -> dict[str, Any] | None:
     """Return how noisy single outputs are in the space that is projected, for the manifest.
 
     ``variance`` is summed over classes, as the variance that its share is of; under a softmax a
@@ -110,64 +102,120 @@ def noise(work: Work, probe: Probe) -> dict[str, Any] | None:
     if probe.noise is None:
         return None
     first, second = (
-        np.asarray(work.evaluator.convert(values), dtype=np.float64) for values in probe.noise
+        np.asarray(problem.evaluator.convert(values), dtype=np.float64) for values in probe.noise
     )
     apart = first - second
-    if work.task == "multiclass" and work.n_classes > 1 and work.settings.space != "probabilities":
+    if (
+        problem.task == "multiclass"
+        and problem.n_classes > 1
+        and problem.settings.space != "probabilities"
+    ):
         apart = apart - apart.mean(axis=1, keepdims=True)
     # Two scorings of a pair differ by twice the variance of one.
     return {"n_pairs": len(apart), "variance": float((apart**2).mean(axis=0).sum() / 2)}
 
 
-def _something_to_recombine(work: Work) -> None:
-    for side, n in zip(("text", "image"), work.cells.shape, strict=True):
+def _something_to_recombine(problem: Problem) -> None:
+    for side, n in zip(("text", "image"), problem.cells.shape, strict=True):
         if n == 1:
             raise DatasetError(
-                f"all {len(work.dataset):,} examples have the same {side}: nothing can be "
+                f"all {len(problem.dataset):,} examples have the same {side}: nothing can be "
                 "recombined, so nothing can be measured; choose data with at least 2 different "
                 "texts and 2 different images"
             )
-    for number, examples in enumerate(work.subsamples, start=1):
-        for side, index in (("text", work.cells.text_index), ("image", work.cells.image_index)):
+    for number, examples in enumerate(problem.subsamples, start=1):
+        for side, index in (
+            ("text", problem.cells.text_index),
+            ("image", problem.cells.image_index),
+        ):
             if len(np.unique(index[examples])) == 1:
                 raise SettingError(
                     f"sub-sample {number} has a single {side}: nothing can be recombined in it; "
                     "choose larger sub-samples than "
-                    f"{option('subsample_size', str(work.settings.subsample_size), 'run')}"
+                    f"{option('subsample_size', str(problem.settings.subsample_size), 'run')}"
                 )
 
 
-def _columns_of_labels(work: Work) -> None:
+def _wanted_metrics(problem: Problem) -> None:
+    alone = problem.task in ("binary", "multilabel")
+    for name in problem.settings.metrics if alone and not problem.scorer.has_threshold else ():
+        if inference.metric(name).name not in inference.RANKINGS:
+            raise SettingError(
+                f"metric {name!r} needs a score above which the model says yes, and this model "
+                f"ranks pairs alone; choose {' or '.join(inference.RANKINGS)}"
+            )
+    if not problem.n_wrong:
+        return
+    for name in problem.settings.metrics:
+        if inference.metric(name).needs_known_labels:
+            raise SettingError(
+                f"metric {name!r} needs the class of each label, and the labels of "
+                f"{problem.n_wrong:,} examples are not classes of the model; choose accuracy, or "
+                f"{option('unknown_labels', 'skip', 'run')}, which leaves these examples out"
+            )
+
+
+def _metrics_for_so_many_classes(problem: Problem) -> None:
+    for name in problem.settings.metrics:
+        inference.check_use(name, problem.task, problem.n_classes)
+
+
+def _density(problem: Problem) -> None:
+    if problem.settings.density == "off":
+        return
+    n_texts, n_images = problem.cells.shape
+    asked = option("density", of="run")
+    if not problem.scorer.staged or problem.is_lookup:
+        raise SettingError(f"{asked} needs a model with encoders, whose encodings it reads")
+    if problem.labels is None:
+        raise SettingError(f"{asked} compares scores, and the data has no labels; leave it out")
+    if problem.keep != "grid":
+        raise SettingError(
+            f"{asked} reads the grid, which takes {problem.grid_bytes:,} bytes and is not kept; "
+            f"choose {option('keep', 'grid', of='run')}, or leave it out"
+        )
+    if n_texts * n_images > MOST_WEIGHTED_PAIRS:
+        raise SettingError(
+            f"{asked} fits up to {MOST_WEIGHTED_PAIRS:,} pairs, and this grid has "
+            f"{n_texts * n_images:,}; choose a sample of the examples, or leave it out"
+        )
+
+
+def _columns_of_labels(problem: Problem) -> None:
     """Refuse to take the first columns of many for the few names that labels happen to have."""
-    stated, named = work.scorer.classes, len(work.dataset.classes or [])
-    if stated is not None and work.task != "regression" and not _fit(stated, work.n_classes):
+    stated, named = problem.scorer.classes, len(problem.dataset.classes or [])
+    if stated is not None and problem.task != "regression" and not _fit(stated, problem.n_classes):
         raise ModelError(
-            f"the model names {len(stated)} classes and returns {work.n_classes} numbers for a "
+            f"the model names {len(stated)} classes and returns {problem.n_classes} numbers for a "
             "pair; name each of them, in their order"
         )
-    if stated is None and work.task in ("multiclass", "multilabel") and not work.order_is_guessed:
-        names = work.dataset.classes
-        if names and not _fit(names, work.n_classes):
+    if (
+        stated is None
+        and problem.task in ("multiclass", "multilabel")
+        and not problem.order_is_guessed
+    ):
+        names = problem.dataset.classes
+        if names and not _fit(names, problem.n_classes):
             raise LabelError(
-                f"the data names {len(names)} classes, and the model returns {work.n_classes} "
+                f"the data names {len(names)} classes, and the model returns {problem.n_classes} "
                 "numbers for a pair and names none; say which number is which: give the model "
                 f"classes, or the data {option('classes')}, all of them in the model's order"
             )
-    if work.order_is_guessed and 1 < work.n_classes != named:
+    if problem.order_is_guessed and 1 < problem.n_classes != named:
         raise LabelError(
-            f"the model returns {work.n_classes} numbers for a pair and names no classes, and the "
-            f"data has {named} different labels; say which number is which: give the model "
+            f"the model returns {problem.n_classes} numbers for a pair and names no classes, and "
+            f"the data has {named} different labels; say which number is which: give the model "
             f"classes, or the data {option('classes')}, all of them in the model's order"
         )
 
 
-def _numbers_as_names(work: Work) -> None:
+def _numbers_as_names(problem: Problem) -> None:
     """Refuse to order numbers by the alphabet, as if they were names of a model's outputs."""
-    if not work.order_is_guessed:
+    if not problem.order_is_guessed:
         return
-    if all(_is_number(name) for name in work.dataset.classes):
+    if all(_is_number(name) for name in problem.dataset.classes):
         raise LabelError(
-            f"the labels are numbers, such as {work.dataset.classes[-1]}, and the model names no "
+            f"the labels are numbers, such as {problem.dataset.classes[-1]}, and the model names no "
             f"classes; set {option('task', 'regression')}, or say which output is which: give the "
             f"model classes, or the data {option('classes')}, all of them in the model's order"
         )
@@ -186,15 +234,15 @@ def _fit(names: list[str], n_classes: int) -> bool:
     return len(names) == n_classes or (len(names) == 2 and n_classes == 1)
 
 
-def _training_labels(work: Work) -> None:
-    if work.train is not None and work.labels_of(work.train) is None:
+def _training_labels(problem: Problem) -> None:
+    if problem.train is not None and problem.labels_of(problem.train) is None:
         raise DatasetError(
             "the training data has no labels; choose a training split with labels, or leave it out"
         )
 
 
-def _not_in_training(work: Work, _: Probe) -> None:
-    kind = None if work.settings.allow_noise else left_in_training(work.scorer.model)
+def _not_in_training(problem: Problem, _: Probe) -> None:
+    kind = None if problem.settings.allow_noise else left_in_training(problem.scorer.model)
     if kind is not None:
         raise ModelError(
             f"the model is in training mode (its {kind} is), where outputs are partly random or "
@@ -203,11 +251,11 @@ def _not_in_training(work: Work, _: Probe) -> None:
         )
 
 
-def _same_twice(work: Work, probe: Probe) -> None:
+def _same_twice(problem: Problem, probe: Probe) -> None:
     again = probe.again
     if again is None or again.cause is None:
         return
-    if work.settings.allow_noise and again.cause != "grid":
+    if problem.settings.allow_noise and again.cause != "grid":
         return
     apart = float(np.abs(again.first.astype(float) - again.second).max())
     if again.cause == "grid":
@@ -226,10 +274,10 @@ def _same_twice(work: Work, probe: Probe) -> None:
     )
 
 
-def _outputs_are_what_they_are_called(work: Work, probe: Probe) -> None:
+def _outputs_are_what_they_are_called(problem: Problem, probe: Probe) -> None:
     values, slack = probe.raw.astype(np.float64), _slack(probe)
-    output = work.scorer.output
-    if work.scorer.states_output:
+    output = problem.scorer.output
+    if problem.scorer.states_output:
         lowest, highest = _LIMITS[output]
         if values.min() < lowest - slack or values.max() > highest + slack:
             wrong = values.max() if values.max() > highest + slack else values.min()
@@ -238,9 +286,9 @@ def _outputs_are_what_they_are_called(work: Work, probe: Probe) -> None:
                 f"{option('output', None, 'run')} to what it returns, one of {', '.join(OUTPUTS)}"
             )
         return
-    if work.task == "regression" or not work.scorer.has_threshold:
+    if problem.task == "regression" or not problem.scorer.has_threshold:
         return
-    alone = work.n_classes == 1 or work.task == "multilabel"
+    alone = problem.n_classes == 1 or problem.task == "multilabel"
     whole = None if alone else _whole(values, slack)
     if whole is not None and abs(whole - 1) <= slack:
         seen, first = "all outputs lie in [0, 1] and those of each pair sum to 1", ""
@@ -276,24 +324,24 @@ def _slack(probe: Probe) -> float:
     return max(1e-3, 8 * (rounding(probe.computed_dtype) or 0.0))
 
 
-def _something_to_get_wrong(work: Work) -> None:
+def _something_to_get_wrong(problem: Problem) -> None:
     """Refuse labels that leave nothing to be right or wrong about."""
-    if work.labels is None:
+    if problem.labels is None:
         return
-    if work.task == "multilabel" and not work.labels.any():
+    if problem.task == "multilabel" and not problem.labels.any():
         raise LabelError(
             "no example has a class of the model as its label, so nothing can be right or wrong; "
             f"check the labels, or leave them out with {option('label_column', '', 'data')}"
         )
-    if work.task == "multiclass" and work.n_classes == 1 and not has_answers(work.dataset):
+    if problem.task == "multiclass" and problem.n_classes == 1 and not has_answers(problem.dataset):
         raise SettingError(
             "the model returns a single number, and of one class every answer is right; set "
             f"{option('task', 'binary', 'data')} or {option('task', 'regression', 'data')}"
         )
 
 
-def _shares(work: Work, probe: Probe) -> str | None:
-    if work.scorer.states_output or work.task != "multiclass" or work.n_classes == 1:
+def _shares(problem: Problem, probe: Probe) -> str | None:
+    if problem.scorer.states_output or problem.task != "multiclass" or problem.n_classes == 1:
         return None
     whole = _whole(probe.raw.astype(np.float64), _slack(probe))
     if whole is None:
@@ -305,28 +353,30 @@ def _shares(work: Work, probe: Probe) -> str | None:
     )
 
 
-def _guessed_order(work: Work, _: Probe) -> str | None:
-    if not work.order_is_guessed or work.n_classes < 2:
+def _guessed_order(problem: Problem, _: Probe) -> str | None:
+    if not problem.order_is_guessed or problem.n_classes < 2:
         return None
-    shown = ", ".join(work.classes[:8]) + (", …" if len(work.classes) > 8 else "")
+    shown = ", ".join(problem.classes[:8]) + (", …" if len(problem.classes) > 8 else "")
     return (
-        f"The model names no classes: its {work.n_classes} outputs are taken to be in the "
+        f"The model names no classes: its {problem.n_classes} outputs are taken to be in the "
         f"alphabetical order of the labels, {shown}. If they are in another order, name "
         "the classes in the model's order, with the model or with the data."
     )
 
 
-_OF_WORK: tuple[Callable[[Work], None], ...] = (
+_OF_PROBLEM: tuple[Callable[[Problem], None], ...] = (
+    _wanted_metrics,
+    _density,
     _something_to_recombine,
     _something_to_get_wrong,
-    check_metrics,
+    _metrics_for_so_many_classes,
     _numbers_as_names,
     _columns_of_labels,
     _training_labels,
 )
-_OF_PROBE: tuple[Callable[[Work, Probe], None], ...] = (
+_OF_PROBE: tuple[Callable[[Problem, Probe], None], ...] = (
     _not_in_training,
     _same_twice,
     _outputs_are_what_they_are_called,
 )
-_NOTES: tuple[Callable[[Work, Probe], str | None], ...] = (_guessed_order, _shares)
+_NOTES: tuple[Callable[[Problem, Probe], str | None], ...] = (_guessed_order, _shares)

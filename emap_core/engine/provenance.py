@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -49,6 +51,18 @@ def provenance(
         "train": None if train is None else _described(train, train_args),
         "code": {"version": __version__, "source": source_hash()},
     }
+
+
+def short_name(given: Any, otherwise: str, reserved: Iterable[str]) -> str:
+    """Return a short name for run ids: of a path only the last part, without its ending."""
+    if isinstance(given, str):
+        prefix, _, rest = given.partition(":")
+        name = re.split(r"[/\\]", rest.rstrip("/\\"))[-1].partition(".")[0]
+        if prefix not in reserved:
+            name = f"{prefix.split('.')[-1]}-{rest}"
+    else:
+        name = getattr(given, "name", None) or getattr(given, "__name__", type(given).__name__)
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", str(name)).strip("-").lower()[:40] or otherwise
 
 
 @cache

@@ -15,12 +15,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from emap_core.engine.binding import Binding, bind
 from emap_core.engine.evaluate import Probe
+from emap_core.engine.first_pairs import first_pairs
 from emap_core.engine.plan import Tile
+from emap_core.engine.problem import Problem, align
 from emap_core.engine.progress import Progress
-from emap_core.engine.settings import Settings
+from emap_core.engine.request import Request
 from emap_core.engine.states import EncodedItems
-from emap_core.engine.work import Work, prepare
 from emap_core.engine.workers import Block, Corner, FinishedBlock, FinishedTile, Index
 from emap_core.errors import EmapError, MissingExtraError, RunError, SettingError
 from emap_core.models import states as trees
@@ -46,10 +48,9 @@ class RayWorkers:
 
     Parameters
     ----------
-    arguments : tuple
-        What `prepare` takes, for each worker to load model and data itself.
-    settings : Settings
-        ``address`` of a cluster, a local one by default; ``cpus_per_worker``; ``device``.
+    request : Request
+        For each worker to load model and data itself. Of its settings, ``address`` is that of a
+        cluster, a local one by default; ``cpus_per_worker`` and ``device`` are read here, too.
 
     Raises
     ------
@@ -59,10 +60,10 @@ class RayWorkers:
         On first use, if there is no cluster at the address, or it has no room for a worker.
     """
 
-    def __init__(self, arguments: tuple[Any, ...], settings: Settings) -> None:
+    def __init__(self, request: Request) -> None:
         self._ray = _import_ray()
-        self._settings = settings
-        self._sent = arguments
+        self._settings = request.settings
+        self._sent = request
         self._actors: list[Any] = []
         self._states: Any = None
         self._connected = self._owned = False
@@ -81,7 +82,7 @@ class RayWorkers:
             {"GPU": 1.0} if wants_gpu and has_gpu else {}
         )
         try:
-            self._arguments = self._ray.put(self._sent)
+            self._request = self._ray.put(self._sent)
         except TypeError as error:
             raise SettingError(
                 f"model or data cannot be sent to workers ({str(error).splitlines()[0]}); name "
@@ -97,26 +98,29 @@ class RayWorkers:
         if self._owned:
             self._ray.shutdown()
 
-    def measure(self, work: Work, timed: bool = True) -> None:
+    def measure(self, binding: Binding, timed: bool = True) -> tuple[Probe, str]:
         """Evaluate the first pairs on one of the workers, whose device is the one that counts."""
         self._start()
-        probe, work.device = self._get(self._actors[0].measure.remote(timed))
-        work.take(probe)
+        probe, device = self._get(self._actors[0].measure.remote(timed))
+        binding.evaluator.batch_size = binding.settings.batch_size or probe.batch_size
+        return probe, device
 
-    def score(self, work: Work, rows: Index, columns: Index) -> NDArray[Any]:
+    def score(self, problem: Problem, rows: Index, columns: Index) -> NDArray[Any]:
         """Return the outputs for a few single cells, from the worker that was measured."""
         return np.asarray(self._get(self._actors[0].score.remote(rows, columns)))
 
-    def encode(self, work: Work, images: slice, folder: RunFolder, progress: Progress) -> None:
+    def encode(
+        self, problem: Problem, images: slice, folder: RunFolder, progress: Progress
+    ) -> None:
         """Share the encoders' chunks out; states stay in Ray's object store for all workers."""
         self._start()
-        texts = slice(0, work.evaluator.texts.n_items)
+        texts = slice(0, problem.evaluator.texts.n_items)
         self._states = self._ray.put(
             {
                 items.name: self._encode_side(items, items.chunks(wanted), folder, progress)
                 for items, wanted in (
-                    (work.evaluator.texts, texts),
-                    (work.evaluator.images, images),
+                    (problem.evaluator.texts, texts),
+                    (problem.evaluator.images, images),
                 )
             }
         )
@@ -148,18 +152,18 @@ class RayWorkers:
 
     def tiles(
         self,
-        work: Work,
+        problem: Problem,
         tiles: Iterable[Tile],
         corner: Corner,
         finish: Callable[[Tile, FinishedTile], None],
         progress: Progress,
     ) -> None:
         """Evaluate tiles, one at a time on each worker."""
-        of_run = self._of_run(work)
+        of_run = self._of_run(problem)
 
         def name(tile: Tile) -> str:
-            first = work.evaluator.name_pair(tile.rows.start, tile.columns.start)
-            last = work.evaluator.name_pair(tile.rows.stop - 1, tile.columns.stop - 1)
+            first = problem.evaluator.name_pair(tile.rows.start, tile.columns.start)
+            last = problem.evaluator.name_pair(tile.rows.stop - 1, tile.columns.stop - 1)
             return f"tile {tile.number}, from {first} to {last},"
 
         self._share_out(
@@ -174,16 +178,16 @@ class RayWorkers:
 
     def blocks(
         self,
-        work: Work,
+        problem: Problem,
         blocks: Iterable[Block],
         finish: Callable[[Block, FinishedBlock], None],
         progress: Progress,
     ) -> None:
         """Evaluate blocks of single cells, one at a time on each worker."""
-        of_run = self._of_run(work)
+        of_run = self._of_run(problem)
 
         def name(block: Block) -> str:
-            first = work.evaluator.name_pair(int(block.rows[0]), int(block.columns[0]))
+            first = problem.evaluator.name_pair(int(block.rows[0]), int(block.columns[0]))
             return f"block {block.number}, which begins with {first},"
 
         self._share_out(
@@ -194,8 +198,8 @@ class RayWorkers:
             name,
         )
 
-    def _of_run(self, work: Work) -> tuple[int, int]:
-        return work.n_classes, work.evaluator.batch_size
+    def _of_run(self, problem: Problem) -> tuple[int, int]:
+        return problem.n_classes, problem.evaluator.batch_size
 
     def _share_out(
         self,
@@ -280,7 +284,7 @@ class RayWorkers:
                 max_restarts=-1,
                 max_task_retries=ATTEMPTS - 1,
             )
-            self._actors.append(actor.remote([self._arguments], self._settings.cpus_per_worker))
+            self._actors.append(actor.remote([self._request], self._settings.cpus_per_worker))
 
     def _wait_for_room(self) -> None:
         deadline = time.monotonic() + _SECONDS_OF_PATIENCE
@@ -310,19 +314,20 @@ class _Task(Generic[Item]):
 class _Worker:
     """Model and data in a process of their own, asked for chunks and tiles."""
 
-    def __init__(self, arguments: list[Any], n_threads: int) -> None:
+    def __init__(self, request: list[Any], n_threads: int) -> None:
         torch.set_num_threads(n_threads)
         # A reference within a list, so that a worker that is started again can still get it.
-        self._work = prepare(*_import_ray().get(arguments[0]))
-        self._n_classes: int | None = None
+        self._binding: Binding = bind(_import_ray().get(request[0]))
+        self._evaluator = self._binding.evaluator
+        self._problem: Problem | None = None
 
     def measure(self, timed: bool) -> tuple[Probe, str]:
         """Return the first pairs, and the device that they were evaluated on."""
-        return self._work.measure(timed), self._work.scorer.device
+        return first_pairs(self._binding, timed), self._binding.device
 
     def score(self, rows: Index, columns: Index) -> NDArray[Any]:
         """Return the outputs for single cells, before other states come from the driver."""
-        return self._work.evaluator.pairs(rows, columns)
+        return self._evaluator.pairs(rows, columns)
 
     def encode(self, name: str, number: int) -> States:
         """Return the states of a chunk, on the host."""
@@ -334,35 +339,36 @@ class _Worker:
         self, of_run: tuple[int, int], states: Any, tile: Tile, corner: Corner
     ) -> FinishedTile:
         """Return what is left of a tile."""
-        self._take_up(of_run, states)
-        cells = self._work.evaluator.cells(tile.rows, tile.columns, corner)
-        return FinishedTile.of(self._work, tile, cells)
+        problem = self._with(of_run, states)
+        return FinishedTile.of(
+            problem, tile, self._evaluator.cells(tile.rows, tile.columns, corner)
+        )
 
     def block(self, of_run: tuple[int, int], states: Any, block: Block) -> FinishedBlock:
         """Return the outputs for single cells."""
-        self._take_up(of_run, states)
-        return FinishedBlock.of(self._work, block)
+        return FinishedBlock.of(self._with(of_run, states), block)
 
     def _items(self) -> dict[str, EncodedItems]:
-        return {i.name: i for i in (self._work.evaluator.texts, self._work.evaluator.images)}
+        return {i.name: i for i in (self._evaluator.texts, self._evaluator.images)}
 
-    def _take_up(self, of_run: tuple[int, int], states: dict[str, dict[int, Any]] | None) -> None:
-        if self._n_classes is not None:
-            return
-        self._n_classes, self._work.evaluator.batch_size = of_run
-        self._work.resume(self._n_classes)
-        for name, references in (states or {}).items():
-            self._items()[name].encode_with(partial(self._fetch, references))
+    def _with(self, of_run: tuple[int, int], states: dict[str, dict[int, Any]] | None) -> Problem:
+        """Return the problem with what the driver knows of the run."""
+        if self._problem is None:
+            n_classes, self._evaluator.batch_size = of_run
+            self._problem = align(self._binding, n_classes)
+            for name, references in (states or {}).items():
+                self._items()[name].encode_with(partial(self._fetch, references))
+        return self._problem
 
     def _fetch(self, references: dict[int, Any], number: int) -> States:
         ray = _import_ray()
-        return trees.to_device(ray.get(references[number]), self._work.scorer.device)
+        return trees.to_device(ray.get(references[number]), self._binding.scorer.device)
 
 
 @contextlib.contextmanager
-def ray_workers(arguments: tuple[Any, ...], settings: Settings) -> Iterator[RayWorkers]:
+def ray_workers(request: Request) -> Iterator[RayWorkers]:
     """Give workers for the time of a run."""
-    workers = RayWorkers(arguments, settings)
+    workers = RayWorkers(request)
     try:
         yield workers
     finally:

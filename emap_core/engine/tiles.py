@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from emap_core import inference
-from emap_core.engine.evaluate import GridSums, TileSums
+from emap_core.engine.evaluate import GridSums, Probe, TileSums
 from emap_core.engine.plan import Plan, Tile
+from emap_core.engine.problem import Problem
 from emap_core.engine.progress import Progress
-from emap_core.engine.work import Work
 from emap_core.engine.workers import FinishedTile, Workers
 from emap_core.errors import RunError
 from emap_core.methods.base import Projected
@@ -27,42 +27,42 @@ class TileEvaluation:
     Parameters
     ----------
     folder : RunFolder
-    work : Work
+    problem : Problem
     plan : Plan
         New, or taken up from a run that was cut off.
     probe : ndarray of shape (a, b, C) or None
         The first cells of the first tile, where they were evaluated to measure the speed.
     """
 
-    def __init__(self, folder: RunFolder, work: Work, plan: Plan, probe: Any) -> None:
+    def __init__(self, folder: RunFolder, problem: Problem, plan: Plan, probe: Any) -> None:
         self._folder = folder
-        self._work = work
+        self._problem = problem
         self._plan = plan
         self._probe = probe
-        part = work.settings.part
+        part = problem.settings.part
         self._tiles = list(plan.tiles()) if part is None else plan.part(*part)
-        work.evaluator.batch_size = plan.batch_size
+        problem.evaluator.batch_size = plan.batch_size
 
     @classmethod
-    def start(cls, folder: RunFolder, work: Work) -> TileEvaluation:
+    def start(cls, folder: RunFolder, problem: Problem, probe: Probe) -> TileEvaluation:
         """Fix the plan and write it down, with the cells that are there already."""
-        plan = work.plan()
-        probe = None
+        plan = problem.plan(probe)
+        corner = None
         if plan.probe != (0, 0):
-            probe = work.probe.cells
+            corner = probe.cells
             with replacing(folder.probe) as temporary, temporary.open("wb") as file:
-                np.save(file, probe)
-        if work.keep != "sums":
+                np.save(file, corner)
+        if problem.keep != "sums":
             create_grid(
                 folder.grid,
-                (plan.n_texts, plan.n_images, n_channels(plan.n_classes, work.kept_classes)),
+                (plan.n_texts, plan.n_images, n_channels(plan.n_classes, problem.kept_classes)),
                 (plan.tile_texts, plan.tile_images),
             )
         plan.save(folder.plan)
-        return cls(folder, work, plan, probe)
+        return cls(folder, problem, plan, corner)
 
     @classmethod
-    def resume(cls, folder: RunFolder, work: Work) -> TileEvaluation:
+    def resume(cls, folder: RunFolder, problem: Problem) -> TileEvaluation:
         """Take up the plan of a run that was cut off."""
         plan = Plan.load(folder.plan)
         probe = None
@@ -72,7 +72,7 @@ class TileEvaluation:
                     probe = np.load(file, allow_pickle=False)
             except (OSError, ValueError) as error:
                 raise RunError(f"probe.npy of run {folder.id!r} cannot be read: {error}") from error
-        return cls(folder, work, plan, probe)
+        return cls(folder, problem, plan, probe)
 
     @property
     def n_pairs(self) -> int:
@@ -98,10 +98,10 @@ class TileEvaluation:
             If the model's outputs are wrong or the run is cancelled; finished tiles are kept.
         """
         self._evaluate(progress, workers)
-        if self._work.settings.part is not None:
+        if self._problem.settings.part is not None:
             return None
         # Read back from disk in tile order, so that an interruption cannot change a bit.
-        sums = GridSums(self._work.targets, self._plan.n_classes)
+        sums = GridSums(self._problem.targets, self._plan.n_classes)
         for tile in self._plan.tiles():
             stored = TileSums.load(self._file(tile))
             if stored is None:
@@ -109,12 +109,12 @@ class TileEvaluation:
                     f"tile {tile.number} of run {self._folder.id!r} is damaged; start it again"
                 )
             sums.add(tile, stored)
-        return Projected(sums.decomposition(self._work.text_order))
+        return Projected(sums.decomposition(self._problem.text_order))
 
     def _evaluate(self, progress: Progress, workers: Workers) -> None:
-        work = self._work
-        grid = open_grid(self._folder.grid) if work.keep != "sums" else None
-        so_far = GridSums(work.targets, self._plan.n_classes)
+        problem = self._problem
+        grid = open_grid(self._folder.grid) if problem.keep != "sums" else None
+        so_far = GridSums(problem.targets, self._plan.n_classes)
         tiles = self._tiles
         there = {tile.number for tile in tiles if TileSums.load(self._file(tile)) is not None}
         before = sum(tile.n_pairs for tile in tiles if tile.number in there)
@@ -143,24 +143,24 @@ class TileEvaluation:
             progress.pairs(done, self._gap(so_far))
 
         missing = (tile for tile in tiles if tile.number not in there)
-        workers.tiles(work, missing, self._probe, finish, progress)
+        workers.tiles(problem, missing, self._probe, finish, progress)
 
     def _gap(self, so_far: GridSums) -> Callable[[], float | None]:
         """Return a function that estimates the gap of the first metric from the tiles so far."""
-        work = self._work
+        problem = self._problem
 
         def estimate() -> float | None:
             found = so_far.estimate()
-            if found is None or work.labels is None:
+            if found is None or problem.labels is None:
                 return None
             examples, logits, projected = found
             gap = inference.difference(
-                work.metrics[0],
-                work.labels[examples],
+                problem.metrics[0],
+                problem.labels[examples],
                 logits,
                 projected,
-                work.task,
-                work.settings.space,
+                problem.task,
+                problem.settings.space,
             )
             return gap if np.isfinite(gap) else None
 

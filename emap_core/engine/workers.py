@@ -11,10 +11,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emap_core.engine.evaluate import Started, TileSums
+from emap_core.engine.binding import Binding
+from emap_core.engine.evaluate import Probe, Started, TileSums
+from emap_core.engine.first_pairs import first_pairs
 from emap_core.engine.plan import Tile
+from emap_core.engine.problem import Problem
 from emap_core.engine.progress import Progress
-from emap_core.engine.work import Work
 from emap_core.runs.folder import RunFolder
 from emap_core.runs.grid import Cells, channels
 from emap_core.runs.store import replacing
@@ -41,11 +43,11 @@ class FinishedTile:
     batch_size: int
 
     @classmethod
-    def of(cls, work: Work, tile: Tile, cells: NDArray[Any]) -> FinishedTile:
+    def of(cls, problem: Problem, tile: Tile, cells: NDArray[Any]) -> FinishedTile:
         """Reduce a tile's cells, shape (A, B, C)."""
-        kept = None if work.keep == "sums" else channels(cells, work.kept_classes)
-        sums = TileSums.of(cells, tile, work.targets)
-        return cls(sums, kept, work.evaluator.batch_size)
+        kept = None if problem.keep == "sums" else channels(cells, problem.kept_classes)
+        sums = TileSums.of(cells, tile, problem.targets)
+        return cls(sums, kept, problem.evaluator.batch_size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +67,11 @@ class FinishedBlock:
     batch_size: int
 
     @classmethod
-    def of(cls, work: Work, block: Block) -> FinishedBlock:
+    def of(cls, problem: Problem, block: Block) -> FinishedBlock:
         """Evaluate a block's cells."""
-        work.evaluator.images.forget_before(int(block.columns.min()))
-        values = work.evaluator.pairs(block.rows, block.columns)
-        return cls(values, work.evaluator.batch_size)
+        problem.evaluator.images.forget_before(int(block.columns.min()))
+        values = problem.evaluator.pairs(block.rows, block.columns)
+        return cls(values, problem.evaluator.batch_size)
 
     def save(self, path: Path) -> None:
         """Write the outputs in one step, with checksums."""
@@ -89,18 +91,20 @@ def load_block(path: Path) -> NDArray[Any] | None:
 class Workers(Protocol):
     """Whoever holds the model and evaluates what the plan says."""
 
-    def measure(self, work: Work, timed: bool = True) -> None:
-        """Evaluate the first pairs of the grid, as `Work.measure` does."""
+    def measure(self, binding: Binding, timed: bool = True) -> tuple[Probe, str]:
+        """Evaluate the first pairs, see `first_pairs`; return them and the device of that."""
 
-    def score(self, work: Work, rows: Index, columns: Index) -> NDArray[Any]:
+    def score(self, problem: Problem, rows: Index, columns: Index) -> NDArray[Any]:
         """Return the outputs for a few single cells, shape (B, C), once pairs were measured."""
 
-    def encode(self, work: Work, images: slice, folder: RunFolder, progress: Progress) -> None:
+    def encode(
+        self, problem: Problem, images: slice, folder: RunFolder, progress: Progress
+    ) -> None:
         """Encode the texts and some images of a staged model, each once, and keep their states."""
 
     def tiles(
         self,
-        work: Work,
+        problem: Problem,
         tiles: Iterable[Tile],
         corner: Corner,
         finish: Callable[[Tile, FinishedTile], None],
@@ -110,7 +114,7 @@ class Workers(Protocol):
 
     def blocks(
         self,
-        work: Work,
+        problem: Problem,
         blocks: Iterable[Block],
         finish: Callable[[Block, FinishedBlock], None],
         progress: Progress,
@@ -121,18 +125,20 @@ class Workers(Protocol):
 class LocalWorker:
     """The process itself, on one device."""
 
-    def measure(self, work: Work, timed: bool = True) -> None:
+    def measure(self, binding: Binding, timed: bool = True) -> tuple[Probe, str]:
         """Evaluate the first pairs of the grid."""
-        work.measure(timed)
+        return first_pairs(binding, timed), binding.device
 
-    def score(self, work: Work, rows: Index, columns: Index) -> NDArray[Any]:
+    def score(self, problem: Problem, rows: Index, columns: Index) -> NDArray[Any]:
         """Return the outputs for a few single cells."""
-        return work.evaluator.pairs(rows, columns)
+        return problem.evaluator.pairs(rows, columns)
 
-    def encode(self, work: Work, images: slice, folder: RunFolder, progress: Progress) -> None:
+    def encode(
+        self, problem: Problem, images: slice, folder: RunFolder, progress: Progress
+    ) -> None:
         """Encode chunk by chunk."""
-        texts = slice(0, work.evaluator.texts.n_items)
-        for items, wanted in ((work.evaluator.texts, texts), (work.evaluator.images, images)):
+        texts = slice(0, problem.evaluator.texts.n_items)
+        for items, wanted in ((problem.evaluator.texts, texts), (problem.evaluator.images, images)):
             items.keep_in(folder.states)
             chunks = items.chunks(wanted)
             for done, number in enumerate(chunks, start=1):
@@ -142,22 +148,22 @@ class LocalWorker:
 
     def tiles(
         self,
-        work: Work,
+        problem: Problem,
         tiles: Iterable[Tile],
         corner: Corner,
         finish: Callable[[Tile, FinishedTile], None],
         progress: Progress,
     ) -> None:
         """Evaluate tiles one after the other, in order."""
-        evaluator = work.evaluator
+        evaluator = problem.evaluator
 
         def gather(tile: Tile, found: NDArray[Any] | Started) -> None:
             cells = found if isinstance(found, np.ndarray) else evaluator.collect(found)
-            finish(tile, FinishedTile.of(work, tile, cells))
+            finish(tile, FinishedTile.of(problem, tile, cells))
 
         # One tile behind: a device computes the next while the last one is gathered. The
         # processor itself gains nothing by that, and a kill would cost two tiles.
-        behind = 0 if work.device == "cpu" else 1
+        behind = 0 if problem.device == "cpu" else 1
         waiting: list[tuple[Tile, NDArray[Any] | Started]] = []
         try:
             for tile in tiles:
@@ -175,7 +181,7 @@ class LocalWorker:
 
     def blocks(
         self,
-        work: Work,
+        problem: Problem,
         blocks: Iterable[Block],
         finish: Callable[[Block, FinishedBlock], None],
         progress: Progress,
@@ -183,4 +189,4 @@ class LocalWorker:
         """Evaluate blocks one after the other, in order."""
         for block in blocks:
             progress.check()
-            finish(block, FinishedBlock.of(work, block))
+            finish(block, FinishedBlock.of(problem, block))

@@ -32,7 +32,7 @@ def make(folder: Path) -> None:
     for name, settings in SETTINGS.items():
         data = make_examples(n=16, n_texts=5, n_images=6, fingerprint="golden data")
         run = emap.compute(
-            Staged(), data, out=folder / name, batch_size=15, n_resamples=20, **settings
+            Staged(), data, out=folder / name, batch_size=15, n_resamples=100, **settings
         )
         table = run.table(intervals=True)
         (folder / f"{name}.json").write_text(

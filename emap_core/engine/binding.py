@@ -1,0 +1,351 @@
+"""A model bound to the data that it is to score: both loaded, and the cells of the grid found."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emap_core import datasets, methods, models
+from emap_core.datasets.base import Cells, Task, find_cells, fingerprint, fingerprint_of
+from emap_core.datasets.labels import label_classes
+from emap_core.datasets.sample import pick, without_unknown_labels
+from emap_core.decomposition.exact import example_shares
+from emap_core.engine.evaluate import Evaluator, Targets
+from emap_core.engine.gate import check_data
+from emap_core.engine.plan import Plan, Tile, order_texts, tile_shape
+from emap_core.engine.provenance import provenance, short_name
+from emap_core.engine.request import Request
+from emap_core.engine.settings import Settings
+from emap_core.engine.space import to_space
+from emap_core.engine.states import (
+    EncodedItems,
+    UniqueImages,
+    encoded_images,
+    encoded_texts,
+    images_per_chunk,
+)
+from emap_core.errors import ModelError, SettingError
+from emap_core.methods.base import Method
+from emap_core.models.base import Scorer
+from emap_core.models.states import States
+from emap_core.options import option, option_name
+
+Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Binding:
+    """A model, a dataset and settings, of which nothing has been evaluated yet.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        Of the examples that are used.
+    settings : Settings
+    scorer : Scorer
+    evaluator : Evaluator
+        Texts in plan order (sorted by length), images in order of first appearance.
+    cells : Cells
+        Both in order of first appearance.
+    text_order : ndarray of shape (U_t,)
+        Number of the text in each row of the plan.
+    targets : Targets
+        Where the examples are, in plan order.
+    images : UniqueImages
+    model_name, dataset_name : str
+        Short names for people and run ids.
+    provenance : dict
+        What model and data were made from, see `emap_core.engine.provenance`.
+    fingerprints : dict
+        Of ``model`` (None if it states none) and ``data``, and of ``train`` where it is given.
+    train : Dataset or None
+        What linear baselines are trained on.
+    device : str
+        Where the pairs are evaluated.
+    subsamples : ndarray of shape (R, n)
+        Numbers of the examples in each sub-sample; of shape (0, 0) where none are drawn.
+    n_available : int
+        Examples that the data had before.
+    notes : list of str
+        What a reader has to know about how the model reads these texts.
+    n_left_out : dict
+        How many examples of ``data`` and ``train`` have a label that is not a class of the model
+        and were left out for it.
+    """
+
+    dataset: Any
+    settings: Settings
+    scorer: Scorer
+    evaluator: Evaluator
+    cells: Cells
+    text_order: Index
+    targets: Targets
+    images: UniqueImages
+    model_name: str
+    dataset_name: str
+    provenance: dict[str, Any]
+    fingerprints: dict[str, str | None]
+    train: Any
+    device: str
+    subsamples: Index
+    n_available: int
+    notes: list[str]
+    n_left_out: dict[str, int]
+
+    @property
+    def task(self) -> Task:
+        """The task of the dataset."""
+        task: Task = self.dataset.task
+        return task
+
+    @property
+    def method(self) -> Method:
+        """The method that the settings come to on this grid."""
+        return methods.method(self.settings.method).on_grid(self.settings, self.cells.shape)
+
+    @property
+    def tiles_of_part(self) -> list[Tile]:
+        """The tiles of the part that was asked for; none where it is the whole."""
+        if self.settings.part is None:
+            return []
+        n_texts, n_images = self.cells.shape
+        shape = tile_shape(n_texts, n_images, self.settings.batch_size or 1)
+        return Plan(n_texts, n_images, 1, *shape, 1, 1, (0, 0)).part(*self.settings.part)
+
+    @property
+    def wanted_images(self) -> slice:
+        """The unique images that are scored: all, or those of a part."""
+        tiles = self.tiles_of_part
+        if not tiles:
+            return slice(0, self.cells.shape[1])
+        return slice(tiles[0].columns.start, tiles[-1].columns.stop)
+
+    @property
+    def is_lookup(self) -> bool:
+        """Whether the outputs are read from a grid computed elsewhere, with no model behind it."""
+        return isinstance(self.scorer.model, _GridLookup)
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Hash of all that changes the result, None if the model states no fingerprint."""
+        if self.fingerprints["model"] is None:
+            return None
+        return fingerprint_of(
+            json.dumps(self.fingerprints, sort_keys=True),
+            json.dumps(self.settings.identity(), sort_keys=True),
+        )
+
+    @property
+    def run_id(self) -> str:
+        """Name of the run's folder: the same work has the same one."""
+        return f"{self.model_name}-on-{self.dataset_name}-{(self.fingerprint or 'unnamed')[:8]}"
+
+
+def bind(request: Request) -> Binding:
+    """Load a model and a dataset, and find the cells of the grid.
+
+    Nothing is written, and nothing evaluated but one pair of a model and data that name no
+    classes where bad rows are left out.
+
+    Raises
+    ------
+    EmapError
+        If model, data or settings do not fit together.
+    """
+    settings = request.settings
+    dataset: Any = datasets.load_dataset(request.dataset, **(request.data_args or {}))
+    check_data(dataset, settings)
+    scorer = Scorer(_model_for(dataset, request), settings.device, settings.output)
+    train: Any = None
+    if request.train is not None:
+        train = datasets.load_dataset(request.train, **(request.train_args or {}))
+    n_given = {"data": len(dataset), "train": 0 if train is None else len(train)}
+    if settings.unknown_labels != "error":
+        n_classes = _n_numbered_classes(scorer, dataset)
+        if settings.unknown_labels == "skip":
+            dataset = without_unknown_labels(dataset, scorer.classes, n_classes)
+        if train is not None:
+            # What counts as not right in a test teaches nothing.
+            train = without_unknown_labels(train, scorer.classes, n_classes)
+    n_left_out = {
+        "data": n_given["data"] - len(dataset),
+        "train": n_given["train"] - (0 if train is None else len(train)),
+    }
+    whole = dataset
+    dataset, drawn, subsamples = _drawn(whole, settings)
+    cells = find_cells(dataset)
+    order = order_texts(cells.texts)
+    images = UniqueImages(
+        dataset.images,
+        getattr(dataset, "image_inputs", None),
+        cells.image_examples,
+        images_per_chunk(dataset.images[int(cells.image_examples[0])]),
+    )
+    task: Task = dataset.task
+    evaluator = Evaluator(
+        scorer=scorer,
+        texts=encoded_texts(scorer, [cells.texts[i] for i in order]),
+        images=encoded_images(scorer, images),
+        batch_size=1,
+        precision=settings.precision,
+        convert=lambda values: to_space(values, scorer.output, settings.space, task),
+        name_pair=lambda row, column: (
+            f"the text {_short(cells.texts[order[row]])} with the image of example "
+            f"{dataset.ids[int(cells.image_examples[column])]!r}"
+        ),
+    )
+    has_encoders = scorer.staged
+    if hasattr(scorer.model, "grid_for"):
+        has_encoders = False
+        grid = _grid_of(scorer.model, whole, drawn, cells, request.data_args)
+        _look_up(evaluator, grid, order, scorer)
+    if train is not None and not has_encoders:
+        raise SettingError(
+            f"{option_name('train')} needs a model with encoders, whose states baselines learn from"
+        )
+    p, q = example_shares(cells.text_index, cells.image_index, *cells.shape)
+    binding = Binding(
+        dataset=dataset,
+        settings=settings,
+        scorer=scorer,
+        evaluator=evaluator,
+        cells=cells,
+        text_order=order,
+        targets=Targets(np.argsort(order)[cells.text_index], cells.image_index, p[order], q),
+        images=images,
+        model_name=short_name(request.model, "model", models.LOADERS),
+        dataset_name=short_name(request.dataset, "data", datasets.LOADERS),
+        provenance=provenance(
+            request.model,
+            request.dataset,
+            request.train,
+            model_args=request.model_args,
+            data_args=request.data_args,
+            train_args=request.train_args,
+            description=scorer.description,
+        ),
+        fingerprints={
+            "model": settings.fingerprint or scorer.fingerprint,
+            "data": fingerprint(dataset, cells),
+        }
+        | ({} if train is None else {"train": fingerprint(train, find_cells(train))}),
+        train=train,
+        device=scorer.device,
+        subsamples=subsamples,
+        n_available=len(whole),
+        notes=scorer.notes(cells.texts),
+        n_left_out=n_left_out,
+    )
+    images.wanted = binding.wanted_images
+    return binding
+
+
+def _model_for(dataset: Any, request: Request) -> Any:
+    """Return the model, with the classes of the data where it is open to any."""
+    model = request.model
+    if isinstance(model, str):
+        model = models.load_model(model, **(request.model_args or {}))
+    if getattr(model, "classes", None) is None and hasattr(model, "with_classes"):
+        if not (named := label_classes(dataset)):
+            raise ModelError("the model takes its classes from the data, which names none")
+        model = model.with_classes(named)
+    return model
+
+
+def _n_numbered_classes(scorer: Scorer, dataset: Any) -> int | None:
+    """Return how many classes a label may number, where neither the model nor the data names any.
+
+    A single output is none of several classes, which `match_labels` has more to say about.
+    """
+    if scorer.classes or dataset.classes:
+        return len(scorer.classes or dataset.classes)
+    if dataset.labels is None or dataset.task not in ("multiclass", "multilabel"):
+        return None
+    if hasattr(scorer.model, "grid_for"):
+        return None
+    inputs = getattr(dataset, "image_inputs", None)
+    image = (dataset.images if inputs is None else inputs)[0]
+    states = scorer.encode_texts([dataset.texts[0]]), scorer.encode_images([image])
+    n_outputs = int(scorer.score_tile(*states, 1).shape[2])
+    return n_outputs if n_outputs > 1 else None
+
+
+def _drawn(dataset: Any, settings: Settings) -> tuple[Any, Index | None, Index]:
+    """Return the examples that are in a sub-sample, as a dataset, and where each one is in it.
+
+    Between them stand their numbers in the whole dataset, None where all are used.
+    """
+    rows = methods.method(settings.method).draw(len(dataset), settings)
+    if rows.size == 0:
+        return dataset, None, rows
+    used, places = np.unique(rows, return_inverse=True)
+    stated = getattr(dataset, "fingerprint", None)
+    fingerprint = fingerprint_of(stated, used.tobytes()) if stated else None
+    return pick(dataset, used, fingerprint), used, places.reshape(rows.shape)
+
+
+def _grid_of(
+    model: Any, whole: Any, drawn: Index | None, cells: Cells, data_args: dict[str, Any] | None
+) -> Any:
+    """Return the part of a grid computed elsewhere that belongs to the examples that are used."""
+    of_all = cells if drawn is None else find_cells(whole)
+    try:
+        grid = model.grid_for(of_all)
+    except ModelError as error:
+        if (data_args or {}).get("limit") is None:
+            raise
+        raise SettingError(
+            f"{error}. {option('limit')} takes a sample of the examples: leave it out where the "
+            f"grid is of all of them, or choose {_methods_that_draw()}"
+        ) from error
+    if drawn is None:
+        return grid
+    first_texts = np.unique(cells.text_index, return_index=True)[1]
+    rows = of_all.text_index[drawn[first_texts]]
+    columns = of_all.image_index[drawn[cells.image_examples]]
+    return grid[np.ix_(rows, columns)]
+
+
+def _methods_that_draw() -> str:
+    """Return how to ask for a method that takes samples of the examples itself."""
+    found = [one.name for one in methods.methods() if one.draws_examples]
+    return " or ".join(option("method", name, "run") for name in found)
+
+
+class _GridLookup:
+    """A grid computed elsewhere, in the form of a staged model whose states are numbers."""
+
+    def __init__(self, grid: Any) -> None:
+        self._grid = grid
+
+    def score_grid(self, rows: torch.Tensor, columns: torch.Tensor) -> Any:
+        return np.asarray(self._grid[rows.numpy()][:, columns.numpy()])
+
+    def score(self, rows: torch.Tensor, columns: torch.Tensor) -> Any:
+        return np.asarray(self._grid[rows.numpy(), columns.numpy()])
+
+
+def _look_up(evaluator: Evaluator, grid: Any, order: Index, scorer: Scorer) -> None:
+    scorer.model, scorer.has_grid, scorer.staged = _GridLookup(grid), True, True
+    per_chunk = 4096
+
+    def numbers(index: Index) -> Any:
+        def encode(chunk: int) -> States:
+            return torch.as_tensor(index[chunk * per_chunk : (chunk + 1) * per_chunk].copy())
+
+        return encode
+
+    n_images = evaluator.images.n_items
+    evaluator.texts = EncodedItems("texts", len(order), per_chunk, numbers(order), False, "cpu")
+    evaluator.images = EncodedItems(
+        "images", n_images, per_chunk, numbers(np.arange(n_images)), False, "cpu"
+    )
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:59] + "…")

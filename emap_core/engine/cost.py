@@ -1,0 +1,166 @@
+"""What a run would cost, from its first pairs."""
+
+from __future__ import annotations
+
+import math
+import time
+from base64 import b64encode
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from emap_core import inference
+from emap_core.engine.binding import bind
+from emap_core.engine.evaluate import Probe
+from emap_core.engine.opening import measured
+from emap_core.engine.problem import Problem
+from emap_core.engine.request import Request
+from emap_core.engine.settings import Settings
+from emap_core.engine.states import make_thumbnail
+from emap_core.engine.workers import LocalWorker, Workers
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run would cost, from its first pairs.
+
+    Attributes
+    ----------
+    run_id : str
+        Name of the run's folder.
+    n_examples, n_texts, n_images, n_classes, n_pairs : int
+    seconds : float
+        For the pairs, encoders included as far as they were measured.
+    grid_bytes : int
+        Disk that the grid takes where it is kept.
+    keep : str
+        ``"grid"``, ``"classes"`` (a grid of some of them) or ``"sums"``.
+    device, task, space : str
+        The device, where the pairs go to workers elsewhere, is that of one of them.
+    classes : list of str
+    previews : list of dict
+        The first examples: id, text, image (a JPEG in base64), label, prediction.
+    notes : list of str
+        What is to be known before it starts, a sentence each.
+    columns : list of str
+        Which columns a table has and what was taken for what, a line each.
+    """
+
+    run_id: str
+    n_examples: int
+    n_texts: int
+    n_images: int
+    n_classes: int
+    n_pairs: int
+    seconds: float
+    grid_bytes: int
+    keep: str
+    device: str
+    task: str
+    space: str
+    classes: list[str]
+    previews: list[dict[str, Any]]
+    notes: list[str]
+    columns: list[str]
+
+
+def estimate(
+    model: Any,
+    dataset: Any,
+    *,
+    model_args: dict[str, Any] | None = None,
+    data_args: dict[str, Any] | None = None,
+    train: Any = None,
+    train_args: dict[str, Any] | None = None,
+    n_previews: int = 4,
+    **settings: Any,
+) -> Estimate:
+    """Return what `compute` would cost with the same arguments, from a few measured pairs."""
+    began = time.monotonic()
+    binding = bind(
+        Request(model, dataset, Settings.of(settings), model_args, data_args, train, train_args)
+    )
+    try:
+        workers = LocalWorker()
+        problem, probe = measured(binding, workers)
+        return estimated(problem, probe, workers, n_previews, time.monotonic() - began)
+    finally:
+        binding.images.close()
+
+
+def estimated(
+    problem: Problem, probe: Probe, workers: Workers, n_previews: int, overhead: float
+) -> Estimate:
+    """Return what a problem would cost whose first pairs were scored, some of them shown.
+
+    Parameters
+    ----------
+    problem : Problem
+    probe : Probe
+        Its first pairs.
+    workers : Workers
+        Who scored them.
+    n_previews : int
+        Examples to show.
+    overhead : float
+        Seconds that it took to come here.
+    """
+    n_texts, n_images = problem.cells.shape
+    columns, wanted = problem.targets.column_index, problem.wanted_images
+    # A part decodes no images but its own.
+    first = np.flatnonzero((columns >= wanted.start) & (columns < wanted.stop))[:n_previews]
+    scores = workers.score(
+        problem, problem.targets.row_index[first], problem.targets.column_index[first]
+    )
+    previews = [
+        {
+            "id": str(problem.dataset.ids[i]),
+            "text": problem.dataset.texts[i],
+            "image": b64encode(make_thumbnail(problem.dataset.images[i])).decode(),
+            "label": inference.label_names(problem.labels, problem.classes, problem.task, i),
+            "prediction": _prediction(problem, scores[place : place + 1]),
+        }
+        for place, i in enumerate(map(int, first))
+    ]
+    n_pairs = problem.method.n_pairs(problem.settings, problem.pairs)
+    if problem.settings.part is not None:
+        n_pairs = math.ceil(n_pairs / problem.settings.part[1])
+    return Estimate(
+        run_id=problem.run_id,
+        n_examples=len(problem.dataset),
+        n_texts=n_texts,
+        n_images=n_images,
+        n_classes=problem.n_classes,
+        n_pairs=n_pairs,
+        seconds=n_pairs / probe.pairs_per_second + overhead,
+        grid_bytes=problem.grid_bytes,
+        keep=problem.keep,
+        device=problem.device
+        if isinstance(workers, LocalWorker)
+        else f"one worker ({problem.device})",
+        task=problem.task,
+        space=problem.settings.space,
+        classes=problem.classes,
+        previews=previews,
+        notes=problem.all_notes,
+        columns=_columns(problem),
+    )
+
+
+def _columns(problem: Problem) -> list[str]:
+    """Return how the columns of a table were taken, or at least that there are no labels."""
+    if problem.dataset.reading is not None:
+        return list(problem.dataset.reading.lines)
+    return (
+        [] if problem.labels is not None else ["No labels: this run says nothing about performance"]
+    )
+
+
+def _prediction(problem: Problem, scores: Any) -> str | None:
+    if problem.task in ("binary", "multilabel") and not problem.scorer.has_threshold:
+        # A similarity ranks pairs, and decides nothing.
+        return f"a score of {inference.prediction_names(scores, None, 'regression')[0]}"
+    return inference.prediction_names(
+        scores, problem.classes, problem.task, problem.settings.space
+    )[0]

@@ -1,0 +1,119 @@
+"""The first pairs of a run, scored before anything is written: shapes, speed and faults."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emap_core.engine.binding import Binding
+from emap_core.engine.evaluate import Again, Probe, measure
+from emap_core.engine.noise import (
+    MANY,
+    pairs_to_score_again,
+    score_again,
+    scored_at_two_times,
+)
+from emap_core.engine.plan import tile_shape
+from emap_core.models.states import States
+
+Index = NDArray[np.intp]
+
+TILE_MEMORY = 128 * 2**20
+"""Bytes that a tile may take while it is reduced."""
+_CORNER = 16
+"""Pairs that are evaluated first, at most, where batches are of a size given by hand."""
+
+
+def first_pairs(binding: Binding, timed: bool = True) -> Probe:
+    """Evaluate the first pairs: whatever is wrong with shapes or values shows here.
+
+    From then on as many pairs at a time are evaluated as was found to be best.
+
+    Parameters
+    ----------
+    binding : Binding
+    timed : bool
+        Whether the speed has to be known also where the size of batches is given.
+
+    Raises
+    ------
+    ModelError
+        If the outputs are not what a model returns.
+    """
+    evaluator, by_hand = binding.evaluator, binding.settings.batch_size
+    area = first_area(binding)
+    evaluator.batch_size = by_hand or 2**30
+    if by_hand is None:
+        probe = measure(evaluator, TILE_MEMORY, area)
+    else:
+        probe = measure(evaluator, TILE_MEMORY, area, _CORNER, 0.5 if timed else 0.0)
+    if not binding.is_lookup:
+        # A grid from elsewhere has no model that could say something else.
+        noise = _noise(binding) if binding.settings.allow_noise else None
+        probe = replace(probe, again=_again(binding, probe), noise=noise)
+    evaluator.batch_size = by_hand or probe.batch_size
+    return probe
+
+
+def first_area(binding: Binding) -> tuple[slice, slice]:
+    """Return where the first pairs are from: of a part, or a batch given by hand, a tile."""
+    n_texts, n_images = binding.cells.shape
+    settings = binding.settings
+    if settings.batch_size is None or not binding.method.scores_all_pairs:
+        return slice(0, n_texts), slice(0, n_images)
+    if tiles := binding.tiles_of_part:
+        return tiles[0].rows, tiles[0].columns
+    rows, columns = tile_shape(n_texts, n_images, settings.batch_size)
+    # Shapes are checked with two of each at least.
+    return slice(0, min(max(rows, 2), n_texts)), slice(0, min(max(columns, 2), n_images))
+
+
+def _again(binding: Binding, probe: Probe) -> Again:
+    """Score a few of the first pairs a second time."""
+    rows, columns = pairs_to_score_again(probe)
+    top, left = (side.start for side in first_area(binding))
+    return score_again(
+        binding.evaluator,
+        probe,
+        rows,
+        columns,
+        lambda: _encode(binding, rows + top, columns + left),
+    )
+
+
+def _noise(binding: Binding) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Score pairs from anywhere at two times."""
+    draws = np.random.default_rng(binding.settings.seed)
+    wanted = binding.wanted_images
+    n_texts = binding.cells.shape[0]
+    n = min(MANY, n_texts * (wanted.stop - wanted.start))
+    rows = draws.integers(0, n_texts, n)
+    columns = draws.integers(wanted.start, wanted.stop, n)
+    return scored_at_two_times(
+        binding.evaluator, n, lambda pairs: _encode(binding, rows[pairs], columns[pairs])
+    )
+
+
+def _encode(binding: Binding, rows: Index, columns: Index) -> tuple[States, States]:
+    """Return the states of single texts and images, encoded anew."""
+    scorer, evaluator = binding.scorer, binding.evaluator
+    if not scorer.staged:
+        # They are their own states.
+        return _in_order(evaluator.texts.at(rows)), _in_order(evaluator.images.at(columns))
+    # What was encoded before may hold noise that scoring does not show.
+    texts = [binding.cells.texts[binding.text_order[row]] for row in rows]
+    images = [binding.images.seen(int(column)) for column in columns]
+    return scorer.encode_texts(texts), scorer.encode_images(images)
+
+
+def _in_order(groups: list[tuple[Index, States]]) -> list[Any]:
+    """Return a plain callable's items in the order in which they were asked for."""
+    found = {
+        int(place): item
+        for places, items in groups
+        for place, item in zip(places, items, strict=True)
+    }
+    return [found[place] for place in sorted(found)]

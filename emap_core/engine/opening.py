@@ -1,0 +1,211 @@
+"""Open a run: see whether its folder may hold it, score its first pairs, write what it is about."""
+
+from __future__ import annotations
+
+import functools
+import platform
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from emap_core.engine import gate
+from emap_core.engine.binding import Binding
+from emap_core.engine.evaluate import Probe
+from emap_core.engine.problem import Problem, align
+from emap_core.engine.workers import Workers
+from emap_core.errors import RunError
+from emap_core.options import option
+from emap_core.runs import usable_metrics
+from emap_core.runs.check import renew_manifest_checksum
+from emap_core.runs.folder import RunFolder, runs_root
+from emap_core.runs.manifest import check_new_manifest
+from emap_core.runs.store import is_passing, location, replacing
+
+_PACKAGES = ("numpy", "torch", "pandas", "scikit-learn", "pillow")
+
+
+def measured(binding: Binding, workers: Workers, timed: bool = True) -> tuple[Problem, Probe]:
+    """Score the first pairs of new work, and refuse what could not be finished or kept.
+
+    Returns
+    -------
+    (Problem, Probe)
+        What is to be known beside the result is among the problem's notes.
+
+    Raises
+    ------
+    EmapError
+        If model, data and settings do not fit together.
+    """
+    probe, device = workers.measure(binding, timed)
+    problem = align(replace(binding, device=device), probe.cells.shape[2])
+    problem = replace(problem, notes=[*problem.notes, *gate.check(problem, probe)])
+    check_new_manifest(new_manifest(problem, probe))
+    return problem, probe
+
+
+def folder_path(binding: Binding, out: str | Path | None) -> Path:
+    """Return where a run goes: as asked, or by the name that the same work always has."""
+    if out is not None:
+        return location(out)
+    if binding.fingerprint is not None:
+        part = binding.settings.part
+        of_part = f"-part-{part[0]}-of-{part[1]}" if part else ""
+        return runs_root() / f"{binding.run_id}{of_part}"
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+    return runs_root() / f"{binding.model_name}-on-{binding.dataset_name}-{stamp}"
+
+
+def finished_before(folder: RunFolder, binding: Binding) -> bool:
+    """Say whether a folder holds this very work, finished; what it is asked for anew is noted.
+
+    Raises
+    ------
+    RunError
+        If the folder holds something else.
+    """
+    if not (folder.path / "run.json").exists():
+        foreign = [path.name for path in folder.path.iterdir() if not is_passing(path.name)]
+        if foreign:
+            raise RunError(
+                f"{folder.path} is not empty and not a run (it holds {foreign[0]!r}); choose "
+                f"another {option('out', of='run')}"
+            )
+        return False
+    manifest = folder.manifest()
+    if binding.fingerprint is None or manifest.get("fingerprint") is None:
+        raise RunError(
+            f"run {folder.id!r} exists, and the model states no fingerprint that would tell "
+            f"whether it is the same work; give {option('fingerprint', of='run')}, or another "
+            f"{option('out', of='run')}"
+        )
+    if manifest["fingerprint"] != binding.fingerprint:
+        raise RunError(
+            f"run {folder.id!r} holds other work: {_difference(manifest, binding)}; choose another "
+            f"{option('out', of='run')}"
+        )
+    part = binding.settings.part
+    if manifest["status"] == "finished":
+        if part is not None:
+            raise RunError(
+                f"run {folder.id!r} is finished and whole: there is no part left to compute"
+            )
+    elif (manifest["settings"].get("part") or None) != (list(part) if part else None):
+        raise RunError(
+            f"run {folder.id!r} holds another part of this work; choose another "
+            f"{option('out', of='run')}"
+        )
+    else:
+        return bool(manifest["status"] == "part")
+    # The table and its intervals need no model, so a finished run takes other wishes at once.
+    gate.check_wishes(align(binding, manifest["n_classes"]))
+    wishes = wishes_of(manifest, binding)
+    if any(manifest.get(name) != wish for name, wish in wishes.items()):
+        folder.update_manifest(**wishes)
+        renew_manifest_checksum(folder)
+    return True
+
+
+def wishes_of(manifest: dict[str, Any], binding: Binding) -> dict[str, Any]:
+    """Return the entries that the same work may have asked for otherwise, as asked for now."""
+    kept = usable_metrics(manifest)
+    return {
+        "metrics": [*kept, *(name for name in binding.settings.metrics if name not in kept)],
+        "resampling": binding.settings.resampling,
+        "name": binding.settings.name or manifest["name"],
+    }
+
+
+def _difference(manifest: dict[str, Any], binding: Binding) -> str:
+    for name, now in binding.fingerprints.items():
+        if manifest["fingerprints"].get(name) != now:
+            return f"the {name} has changed"
+    for name, value in binding.settings.identity().items():
+        if manifest["settings"].get(name) != value:
+            return f"{name} was {manifest['settings'].get(name)!r} and is now {value!r}"
+    return "it was computed with other settings"
+
+
+def write_tables(folder: RunFolder, problem: Problem) -> None:
+    """Write texts, examples and labels."""
+    tables = {
+        folder.texts: pd.DataFrame({"text": problem.cells.texts}),
+        folder.examples: pd.DataFrame(
+            {
+                "id": [str(i) for i in problem.dataset.ids],
+                "text_index": problem.cells.text_index,
+                "image_index": problem.cells.image_index,
+            }
+        ),
+    }
+    for path, table in tables.items():
+        with replacing(path) as temporary:
+            table.to_parquet(temporary)
+    if problem.labels is not None:
+        with replacing(folder.path / "labels.npy") as temporary, temporary.open("wb") as file:
+            np.save(file, problem.labels)
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    """Return the versions of the packages that compute; to look them up takes a moment."""
+    return {name: metadata.version(name) for name in _PACKAGES}
+
+
+def new_manifest(problem: Problem, probe: Probe) -> dict[str, Any]:
+    """Return what describes a run that begins."""
+    n_texts, n_images = problem.cells.shape
+    return {
+        "status": "running",
+        "error": None,
+        "model": problem.model_name,
+        "dataset": problem.dataset_name,
+        "name": problem.settings.name,
+        "provenance": problem.provenance,
+        # Caches tell a run from one computed in its place by this.
+        "created": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "fingerprint": problem.fingerprint,
+        "fingerprints": problem.fingerprints,
+        "settings": {
+            key: value
+            for key, value in asdict(problem.settings).items()
+            if key not in ("metrics", "fingerprint", "address", "name")
+        },
+        "metrics": problem.metrics,
+        "has_threshold": problem.scorer.has_threshold,
+        "resampling": problem.settings.resampling,
+        "method": problem.method.name,
+        "space": problem.settings.space,
+        "output": problem.scorer.output,
+        "output_dtype": probe.output_dtype,
+        "computed_dtype": probe.computed_dtype,
+        "task": problem.task,
+        "classes": problem.classes,
+        "keep": problem.keep,
+        "kept_classes": problem.kept_classes if problem.keep == "classes" else None,
+        "device": problem.device,
+        "dtype": problem.scorer.dtype,
+        "classes_guessed": problem.order_is_guessed,
+        "noise": gate.noise(problem, probe),
+        "notes": problem.all_notes,
+        "skipped": [str(row) for row in getattr(problem.dataset, "skipped", None) or []],
+        "unknown_labels": problem.unknown_labels,
+        "n_examples": len(problem.dataset),
+        "n_available": problem.n_available,
+        "n_texts": n_texts,
+        "n_images": n_images,
+        "n_classes": problem.n_classes,
+        "n_pairs_evaluated": 0,
+        "images_per_part": problem.images.per_chunk,
+        "versions": {
+            "python": platform.python_version(),
+            **_versions(),
+        },
+        "threads": torch.get_num_threads(),
+    }

@@ -1,0 +1,227 @@
+"""A binding whose class axis is known: labels aligned with it, and all that a run is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emap_core import inference
+from emap_core.datasets.base import Task, has_answers
+from emap_core.datasets.labels import (
+    labels_note,
+    match_answers,
+    match_labels,
+    names_of_outputs,
+)
+from emap_core.decomposition.encodings import Encodings
+from emap_core.engine.binding import Binding
+from emap_core.engine.evaluate import Probe, bytes_per_pair
+from emap_core.engine.first_pairs import TILE_MEMORY, first_area
+from emap_core.engine.plan import SECONDS_PER_TILE, Plan, tile_shape
+from emap_core.errors import ModelError, SettingError
+from emap_core.methods.base import Pairs
+from emap_core.options import UnknownLabels, option_name
+from emap_core.runs.grid import n_channels
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Problem(Binding):
+    """All that a run is computed from; nothing of it changes while it is.
+
+    Attributes
+    ----------
+    n_classes : int
+        Size of the model's last axis.
+    classes : list of str
+        A name for each output; for a binary task the two labels.
+    order_is_guessed : bool
+        Whether the outputs are taken to be in the alphabetical order of the labels.
+    labels : ndarray or None
+        On the class axis.
+    kept_classes : list of int or None
+        The classes whose grid is kept, None for all.
+    """
+
+    n_classes: int
+    classes: list[str]
+    order_is_guessed: bool
+    labels: NDArray[Any] | None
+    kept_classes: list[int] | None
+
+    def labels_of(self, dataset: Any) -> NDArray[Any] | None:
+        """Return the labels of another dataset on the same class axis."""
+        return _labels(dataset, self.scorer.classes, self.n_classes, self.settings.unknown_labels)
+
+    @property
+    def all_notes(self) -> list[str]:
+        """What a reader has to know about the model's texts and about the labels."""
+        of_labels = labels_note(self.dataset, self.scorer.classes, self.n_classes)
+        return [*self.notes, *([of_labels] if of_labels else [])]
+
+    @property
+    def unknown_labels(self) -> dict[str, Any]:
+        """What was done with labels that are not classes of the model, and with how many."""
+        return {
+            "rule": self.settings.unknown_labels,
+            "n_examples": self.n_left_out["data"] + self.n_wrong,
+            "n_training": self.n_left_out["train"],
+        }
+
+    @property
+    def n_wrong(self) -> int:
+        """How many examples count as not right because their label is not a class."""
+        if self.labels is None or self.task not in ("multiclass", "binary"):
+            return 0
+        known = self.labels >= 0 if self.labels.ndim == 1 else self.labels.any(axis=1)
+        return int((~known).sum())
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics of the table, those asked for or the usual ones; none without labels."""
+        if self.labels is None:
+            return []
+        usual = inference.default_metrics(
+            self.task,
+            has_threshold=self.scorer.has_threshold,
+            several_answers=has_answers(self.dataset),
+        )
+        if self.n_wrong:
+            usual = [name for name in usual if not inference.metric(name).needs_known_labels]
+        return list(self.settings.metrics) or usual
+
+    @property
+    def pairs(self) -> Pairs:
+        """What the method chooses from."""
+        return Pairs(
+            shape=self.cells.shape,
+            text_index=self.cells.text_index,
+            image_index=self.cells.image_index,
+            text_rows=np.argsort(self.text_order),
+            images_per_chunk=self.images.per_chunk,
+            subsamples=self.subsamples,
+            labels=self.labels,
+            task=self.task,
+            space=self.settings.space,
+            metrics=self.metrics,
+            encodings=self._encodings,
+        )
+
+    def _encodings(self) -> Encodings | None:
+        """Return what the encoders made of texts and images; None of a model without encoders."""
+        if not self.scorer.staged:
+            return None
+        try:
+            texts, images = self.evaluator.texts.vectors(), self.evaluator.images.vectors()
+        except ModelError:
+            # Numbers of the rows of a grid, say, from which nothing can be learnt.
+            return None
+        return Encodings(texts[np.argsort(self.text_order)], images)
+
+    @property
+    def grid_bytes(self) -> int:
+        """Disk that the kept grid takes."""
+        n_texts, n_images = self.cells.shape
+        return 4 * n_texts * n_images * n_channels(self.n_classes, self.kept_classes)
+
+    @property
+    def keep(self) -> Literal["grid", "classes", "sums"]:
+        """What is written to disk: the grid of all classes, of some, or none."""
+        if not self.method.scores_all_pairs or self.settings.keep == "sums":
+            return "sums"
+        if self.settings.keep == "auto" and self.grid_bytes > self.settings.grid_budget:
+            return "sums"
+        return "grid" if self.kept_classes is None else "classes"
+
+    def plan(self, probe: Probe) -> Plan:
+        """Return the tiles, their size from the measured speed unless it was given by hand."""
+        n_texts, n_images = self.cells.shape
+        if self.settings.batch_size is not None:
+            batch_size = n_pairs = self.settings.batch_size
+            rows, columns = tile_shape(n_texts, n_images, n_pairs)
+        else:
+            batch_size = probe.batch_size
+            n_pairs = int(
+                min(
+                    probe.pairs_per_second * SECONDS_PER_TILE,
+                    TILE_MEMORY / bytes_per_pair(self.n_classes),
+                )
+            )
+            rows, columns = tile_shape(n_texts, n_images, n_pairs, probe.shape)
+            if self.scorer.has_grid:
+                batch_size = max(batch_size, rows * columns)
+        kept = probe.shape
+        begins_at_first = all(side.start == 0 for side in first_area(self))
+        if not begins_at_first or kept[0] > rows or kept[1] > columns:
+            kept = (0, 0)
+        return Plan(
+            n_texts,
+            n_images,
+            self.n_classes,
+            rows,
+            columns,
+            batch_size,
+            self.images.per_chunk,
+            kept,
+        )
+
+
+def align(binding: Binding, n_classes: int) -> Problem:
+    """Return the problem of a model that turned out to return so many numbers for a pair.
+
+    Raises
+    ------
+    LabelError
+        If labels and outputs do not fit together.
+    SettingError
+        If classes are to be chosen by labels that are not there.
+    """
+    dataset, scorer, settings = binding.dataset, binding.scorer, binding.settings
+    named = scorer.classes is not None or binding.task != "multiclass"
+    labels = _labels(dataset, scorer.classes, n_classes, settings.unknown_labels)
+    return Problem(
+        **vars(binding),
+        n_classes=n_classes,
+        classes=names_of_outputs(dataset, scorer.classes, n_classes),
+        order_is_guessed=not named and getattr(dataset, "classes_guessed", False),
+        labels=labels,
+        kept_classes=_most_used(labels, n_classes, settings.keep_classes, binding.task),
+    )
+
+
+def _labels(
+    dataset: Any, classes: list[str] | None, n_classes: int, rule: UnknownLabels
+) -> NDArray[Any] | None:
+    """Return labels on the model's class axis as `match_labels` does.
+
+    Of several annotators' answers, the credit of each class, shape (N, C).
+    """
+    if not has_answers(dataset):
+        return match_labels(dataset, classes, n_classes, rule)
+    answers = match_answers(dataset, classes, n_classes, rule)
+    numbers = [str(number) for number in range(n_classes)]
+    return inference.vqa_credit([[str(one) for one in each] for each in answers], numbers)
+
+
+def _most_used(
+    labels: NDArray[Any] | None, n_classes: int, wanted: int | None, task: Task
+) -> list[int] | None:
+    """Return the classes that most examples are labelled with, in their order; None for all."""
+    if wanted is None or wanted >= n_classes:
+        return None
+    if task == "regression":
+        raise SettingError(
+            f"{option_name('keep_classes')} counts labels of classes, and a regression has none"
+        )
+    if labels is None:
+        raise SettingError(
+            f"{option_name('keep_classes')} keeps the classes that most examples are labelled "
+            "with, and the data has no labels"
+        )
+    if labels.ndim == 1:
+        used = np.bincount(labels[labels >= 0], minlength=n_classes)
+    else:
+        used = labels.sum(axis=0)
+    return sorted(int(c) for c in np.argsort(-used, kind="stable")[:wanted])
