@@ -4,7 +4,8 @@ from pathlib import Path
 
 from emap_core.runs.folder import RunInfo, describe_run, find_run, list_runs, runs_root
 from emap_core.runs.grid import Grid
-from emap_core.runs.run import Run, usable_metrics
+from emap_core.runs.reader import usable_metrics
+from emap_core.runs.run import Run
 
 
 def load_run(path: str | Path) -> Run:

@@ -28,7 +28,9 @@ from emap_core.options import UNKNOWN_LABELS
 from emap_core.runs.name import checked_name
 
 FORMAT = 1
-"""Version of the folder's layout; a folder of a newer one is refused, not guessed at."""
+"""Version of the folder: its files, the keys below, the names of stored arrays (`runs/schema.py`).
+
+A folder of a newer one is refused, not guessed at; of each one there are runs in the tests."""
 
 WHAT_TO_DO = "restore the folder from a copy, or delete it and compute the run again"
 

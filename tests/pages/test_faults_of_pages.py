@@ -106,7 +106,7 @@ def test_intervals_that_no_disk_keeps_are_computed_once_and_the_page_comes_to_re
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr(Run, "_new_intervals", counted)
-    monkeypatch.setattr("emap_core.runs.run.write_sealed", no_disk)
+    monkeypatch.setattr("emap_core.runs.cached_inference.write_sealed", no_disk)
     shutil.rmtree(second_run / "inference")
     st.cache_resource.clear()
     app = open_page("overview", run="damaged")

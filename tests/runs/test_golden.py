@@ -11,6 +11,7 @@ import pytest
 from emap_core.inference.gap import RECORD_VERSION
 from emap_core.runs import Run
 from emap_core.runs.check import check_run
+from emap_core.runs.manifest import FORMAT
 
 GOLDEN = Path(__file__).parent / "golden"
 RUNS = sorted(path.parent for path in GOLDEN.glob("*/*/run.json"))
@@ -25,6 +26,8 @@ def stored(request, tmp_path):
 
 
 def test_there_is_a_run_of_each_method_and_of_each_way_to_keep_a_grid():
+    formats = {f"format_{number}" for number in range(1, FORMAT + 1)}
+    assert {path.parent.name for path in RUNS} == formats
     manifests = [json.loads((path / "run.json").read_text()) for path in RUNS]
     assert {(one["method"], one["keep"]) for one in manifests} == {
         ("exact", "grid"),
@@ -91,6 +94,18 @@ def test_a_kept_grid_holds_the_models_outputs(stored):
     for c in run.kept_classes:
         cells = run.class_grid(c)[d.text_index, d.image_index]
         np.testing.assert_allclose(cells, d.logits[:, c], rtol=1e-6)
+
+
+@pytest.mark.parametrize("format_", sorted(path.name for path in GOLDEN.glob("format_*")))
+def test_baselines_and_densities_are_read_as_they_are_stored(format_):
+    path = GOLDEN / format_ / "baselines_and_density"
+    run = Run.load(path)
+    with np.load(path / "baselines.npz") as arrays:
+        assert list(run.baselines) == ["linear_text", "linear_image", "linear_both"]
+        for name, scores in run.baselines.items():
+            np.testing.assert_array_equal(scores, arrays[name])
+    with np.load(path / "density.npz") as arrays:
+        np.testing.assert_array_equal(run.density, np.exp(arrays["log_ratio"].astype(float)))
 
 
 def test_a_run_from_before_rounding_was_stored_takes_that_of_float32(stored):

@@ -1,4 +1,4 @@
-"""Build a small run folder of each method and each way to keep a grid, in the present format.
+"""Build a small run folder of each method and of whatever else is kept, in the present format.
 
 ``python tests/runs/golden/make.py FOLDER`` writes them. Those beside this file were written by the
 version that is named in their ``run.json``, and are never written again: they stand for the runs
@@ -23,6 +23,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "exact": {},
     "some_classes": {"keep_classes": 1},
     "sampled": {"method": "sampled", "images_per_text": 4},
+    "baselines_and_density": {
+        "density": "encodings",
+        "train": make_examples(n=16, n_texts=5, n_images=6, seed=1, fingerprint="golden train"),
+    },
     "subsample": {"method": "subsample", "subsample_size": 8, "repeats": 3},
 }
 

@@ -1,0 +1,343 @@
+"""What a run's scores say: computed when it is asked for, and kept in the folder from then on."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from emap_core import inference
+from emap_core.errors import RunError
+from emap_core.inference import Gap, Verdict
+from emap_core.inference.calibration import calibrated_gaps
+from emap_core.inference.gap import RECORD_VERSION
+from emap_core.inference.population import Population, population_of
+from emap_core.inference.unlikely_pairs import UnlikelyPairs, unlikely_pairs
+from emap_core.methods.statistics import Spread, Statistics
+from emap_core.runs.reader import Array, RunReader
+from emap_core.runs.sealed import read_sealed, write_sealed
+
+if TYPE_CHECKING:
+    from emap_core.inference import Intervals
+
+
+class CachedInference(RunReader):
+    """A run with its table, intervals, tests and verdicts, each computed once.
+
+    They depend on the run and on how it is resampled, and go into its folder with a seal: what is
+    damaged there, or of another version, is computed again.
+    """
+
+    _intervals: Intervals | None = None
+
+    @cached_property
+    def population(self) -> Population:
+        """What is drawn at random for every interval of this run, and whom they speak of."""
+        return population_of(self.decomposition, self.manifest["resampling"]["cluster"])
+
+    def scores(self, projection: str) -> Array:
+        """Return the predictions of one row of the table, shape (N, C)."""
+        if projection not in self._projections:
+            known = ", ".join(self._projections)
+            raise RunError(f"there is no projection {projection!r}; known are {known}")
+        return self._projections[projection]
+
+    @cached_property
+    def _projections(self) -> dict[str, Array]:
+        return inference.projections(self.decomposition, self.labels, self.task, self.space)
+
+    def table(self, intervals: bool = False) -> pd.DataFrame:
+        """Return the scores: rows full, emap, …, constant, `BASELINES`; a column a metric.
+
+        With `intervals` two further columns a metric, ``…_low`` and ``…_high``, computed on first
+        use.
+        """
+        kept = self._kept("points") or {}
+        missing = [name for name in self.metrics if name not in kept]
+        if missing:
+            points = self.statistics.points(missing)
+            kept |= {name: _without_nan(points[name].to_dict()) for name in missing}
+            self._keep("points", kept)
+        columns: dict[str, list[Any]] = {}
+        index = [*inference.PROJECTIONS, *self.baselines]
+        for name in self.metrics:
+            columns[name] = [kept[name][row] for row in index]
+            if intervals:
+                limits = self.intervals().rows[name]
+                columns[f"{name}_low"] = [limits[row].low for row in index]
+                columns[f"{name}_high"] = [limits[row].high for row in index]
+        return pd.DataFrame(columns, index=pd.Index(index, name="projection"), dtype=float)
+
+    def gap(self, metric: str, projection: str = "emap_leave_one_out") -> Gap:
+        """Return what a metric loses without interactions, with interval and test.
+
+        Parameters
+        ----------
+        metric : str
+            One of `metrics`.
+        projection : {"emap_leave_one_out", "emap"}
+
+        Raises
+        ------
+        RunError
+            If the run has no labels, or was not asked for this metric.
+        SettingError
+            If there is no such metric.
+        """
+        gaps = self.intervals().gaps
+        metric = inference.metric(metric).name
+        if metric not in gaps:
+            raise RunError(
+                f"run {self.id!r} has no metric {metric!r}; "
+                + (f"it has {', '.join(gaps)}" if gaps else "its data has no labels")
+            )
+        if projection not in gaps[metric]:
+            raise RunError(
+                f"projection is {projection!r}; expected one of {', '.join(gaps[metric])}"
+            )
+        return gaps[metric][projection]
+
+    @property
+    def adjusted_p_values(self) -> dict[str, float]:
+        """P-value of each metric's leave-one-out gap, after Holm (1979) for being several."""
+        raw = [self.gap(name).p_value for name in self.metrics]
+        return dict(zip(self.metrics, inference.holm(raw), strict=True))
+
+    def intervals(self) -> Intervals:
+        """Return intervals and tests of everything in the table, computed on first use."""
+        if self._intervals is None:
+            with self._folder.inference_lock():
+                self._intervals = self._kept_intervals() or self._new_intervals()
+        return self._intervals
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether the intervals are there already, so that nobody has to wait for them."""
+        return self._intervals is not None or self._kept_intervals() is not None
+
+    def _kept_intervals(self) -> Intervals | None:
+        kept = self._kept_of_resampling("intervals")
+        return None if kept is None else inference.Intervals.from_json(kept)
+
+    def _new_intervals(self) -> Intervals:
+        found = self.statistics.intervals()
+        self._keep("intervals", {**self._resampling, "intervals": found.to_json()})
+        return found
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """What the scores say, as the method tells it; nothing of it is kept here."""
+        return self.method.statistics(self, _KeptNumbers(self))
+
+    @property
+    def spread(self) -> Spread | None:
+        """How much the repeats of the method differ; None where it has none."""
+        return self.statistics.spread()
+
+    @cached_property
+    def calibrated_gaps(self) -> dict[str, dict[str, Gap]]:
+        """Gaps of metrics that read probabilities, both sides on their best scale.
+
+        For each such metric a `Gap` for ``"emap"`` and ``"emap_leave_one_out"``, computed on
+        first use. Only exact runs have them: other methods estimate scores, not predictions.
+        """
+        if self.labels is None or not self.method.scores_all_pairs:
+            return {}
+        gaps = self.intervals().gaps
+        with self._folder.inference_lock():
+            kept = self._kept_of_resampling("calibrated")
+            if kept is not None:
+                return {
+                    name: {row: Gap.from_json(gap) for row, gap in of.items()}
+                    for name, of in kept.items()
+                }
+            found = calibrated_gaps(
+                self.decomposition,
+                self.labels,
+                self.task,
+                gaps,
+                self.population,
+                space=self.space,
+            )
+            content = {
+                name: {row: gap.to_json() for row, gap in of.items()} for name, of in found.items()
+            }
+            self._keep("calibrated", {**self._resampling, "calibrated": content})
+            return found
+
+    def unlikely_pairs(self, density: ArrayLike | None = None) -> UnlikelyPairs | None:
+        """Return gaps to projections in which unlikely pairs count less.
+
+        Parameters
+        ----------
+        density : array of shape (U_t, U_v), optional
+            How much more likely each pair is among the examples than among recombinations, texts
+            and images in the run's order; by default `density`, None where there is none.
+
+        Raises
+        ------
+        RunError
+            If the grid was not kept, or the data has no labels.
+        DatasetError
+            If a density is not such an array.
+        """
+        if density is not None:
+            return self._new_unlikely_pairs(density, None)
+        if self.density is None:
+            return None
+        self.intervals()
+        with self._folder.inference_lock():
+            kept = self._kept_of_resampling("unlikely_pairs")
+            if kept is not None:
+                return UnlikelyPairs.from_json(kept)
+            found = self._new_unlikely_pairs(self.density, float(self._stored_density["auc"]))
+            self._keep("unlikely_pairs", {**self._resampling, "unlikely_pairs": found.to_json()})
+            return found
+
+    def _new_unlikely_pairs(self, density: ArrayLike, auc: float | None) -> UnlikelyPairs:
+        if self.grid is None:
+            raise RunError(f"the grid of run {self.id!r} was not kept; compute it with keep='grid'")
+        if self.labels is None:
+            raise RunError(f"run {self.id!r} has no labels, so there are no gaps to compare")
+        return unlikely_pairs(
+            self.grid,
+            self.decomposition,
+            density,
+            self.labels,
+            self.task,
+            {name: self.gap(name) for name in self.metrics},
+            self.population,
+            space=self.space,
+            auc=auc,
+        )
+
+    def verdict(self, smallest_gap: float | None = None, metric: str | None = None) -> Verdict:
+        """Return what a metric's leave-one-out gap says, in a sentence.
+
+        Parameters
+        ----------
+        smallest_gap : float, optional
+            The smallest gap that matters, in units of the metric (0.01 of accuracy is 1 point); by
+            default 0.01, or 1% of the best constant's score where the metric has units.
+        metric : str, optional
+            One of `metrics`; the first by default.
+
+        Raises
+        ------
+        SettingError
+            If `smallest_gap` is not a possible gap above 0.
+        RunError
+            If the run has no such metric.
+        """
+        share = float(self.shares.pooled_shares[2])
+        shared = self.shared_by_all
+        if not self.metrics or shared is not None:
+            return inference.verdict(
+                None, interaction_share=share, space=self.space, shared_by_all=shared
+            )
+        name = self.metrics[0] if metric is None else inference.metric(metric).name
+        gap, flips = self.gap(name), self.flips
+        return inference.verdict(
+            gap,
+            smallest_gap=smallest_gap,
+            scores=self.table()[name].to_dict() | self._weighted_scores(name),
+            interaction_share=share,
+            decisions_changed=None if flips is None else int((flips != "same").sum()),
+            space=self.space,
+            pairs=self.statistics.pair_error(gap),
+            why_undefined=None
+            if self.labels is None
+            else inference.why_undefined(name, self.labels, self.decomposition.logits, self.task),
+            warnings=self._cautions[name],
+        )
+
+    def _weighted_scores(self, name: str) -> dict[str, float]:
+        """Return a metric of additive fits in which unlikely pairs count less, if there are any."""
+        found = None if self.density is None or self.grid is None else self.unlikely_pairs()
+        return {
+            f"weighted_{row.power:g}": row.gaps[name].projected
+            for row in (found.rows[1:] if found else ())
+        }
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Where the numbers of any metric lean on few examples, in sentences."""
+        if self.shared_by_all is not None:
+            return ()
+        return tuple(dict.fromkeys(one for name in self.metrics for one in self._cautions[name]))
+
+    @cached_property
+    def _cautions(self) -> dict[str, tuple[str, ...]]:
+        return {
+            name: inference.cautions(
+                name,
+                self.labels,
+                self.scores("full"),
+                self.scores("emap_leave_one_out"),
+                self.task,
+                self.space,
+                classes=self.classes,
+                gap=self.gap(name),
+            )
+            for name in self.metrics
+            if self.labels is not None
+        }
+
+    @cached_property
+    def flips(self) -> NDArray[np.str_] | None:
+        """What interactions do to the decision of each example; None where nothing is decided."""
+        if not self.decides:
+            return None
+        return inference.flips(self.decomposition, self.labels, self.task, self.space)
+
+    def _kept_of_resampling(self, name: str) -> dict[str, Any] | None:
+        """Return what was kept under a name, None where it depends on other resamples."""
+        kept = self._kept(name)
+        if kept is None or any(kept.get(k) != v for k, v in self._resampling.items()):
+            return None
+        return cast(dict[str, Any], kept[name])
+
+    @property
+    def _resampling(self) -> dict[str, Any]:
+        """What the intervals depend on."""
+        return {
+            "metrics": self.metrics,
+            **self.manifest["resampling"],
+        }
+
+    def _kept(self, name: str) -> dict[str, Any] | None:
+        """Return what was kept under a name; None where it is to be computed, or computed again."""
+        try:
+            kept = read_sealed(self._folder.inference / f"{name}.json", self.manifest["created"])
+        except RunError:
+            # What is damaged there is computed again.
+            return None
+        return kept if kept is not None and kept.pop("version", None) == RECORD_VERSION else None
+
+    def _keep(self, name: str, content: dict[str, Any]) -> None:
+        try:
+            path = self._folder.inference / f"{name}.json"
+            content = {"version": RECORD_VERSION, **content}
+            write_sealed(path, content, self.manifest["created"])
+        except OSError:
+            # A run on a read-only disk can be read all the same; it is only computed again.
+            return
+
+
+class _KeptNumbers:
+    """What a method keeps beside a run."""
+
+    def __init__(self, run: CachedInference) -> None:
+        self.read = run._kept
+        self.write = run._keep
+
+
+def _without_nan(content: dict[str, Any]) -> dict[str, Any]:
+    return {k: _number(v) if isinstance(v, float) else v for k, v in content.items()}
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

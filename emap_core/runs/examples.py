@@ -1,0 +1,60 @@
+"""The examples of a run as a table: what the model says of each, and what it owes to both sides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from emap_core import inference
+from emap_core.runs.cached_inference import CachedInference
+from emap_core.runs.reader import Array
+
+
+def examples_of(run: CachedInference) -> pd.DataFrame:
+    """Return a row an example, see `Run.examples`."""
+    d = run.decomposition
+    table = pd.DataFrame(
+        {
+            "id": run.ids,
+            "text": [run.texts[u] for u in d.text_index],
+            "label": inference.label_names(run.labels, run.classes, run.task)
+            or [None] * len(run.ids),
+        }
+    )
+    for column, projection in (
+        ("prediction", "full"),
+        ("prediction_emap", "emap"),
+        ("prediction_emap_leave_one_out", "emap_leave_one_out"),
+    ):
+        table[column] = inference.prediction_names(
+            run.scores(projection),
+            run.classes,
+            run.task if run.decides else "regression",
+            run.space,
+        )
+        table[column.replace("prediction", "correct")] = _right(run, run.scores(projection))
+    table["flip"] = run.flips
+    table["kind"] = inference.kinds(d, run.task, run.space) if run.decides else None
+    table["interaction_size"] = np.linalg.norm(run.shares.interaction, axis=1)
+    table["text_index"] = d.text_index
+    table["image_index"] = d.image_index
+    if run.labels is not None and run.labels.ndim == 1:
+        table["label_index"] = run.labels
+    return table
+
+
+def _right(run: CachedInference, scores: Array) -> NDArray[Any] | None:
+    if run.labels is None or not run.decides:
+        return None
+    earned = inference.earned(inference.predict(scores, run.task, run.space), run.labels)
+    # Of several annotators, two of ten or more agree.
+    right = earned >= (run.labels.shape[1] if run.task == "multilabel" else 0.5)
+    undefined = np.isnan(scores).any(axis=1)
+    if not undefined.any():
+        return right
+    known = right.astype(object)
+    known[undefined] = None
+    return known

@@ -1,0 +1,281 @@
+"""Read what a run's folder holds: arrays, texts, images, labels and the kept grid."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emap_core import inference
+from emap_core.decomposition import Decomposition
+from emap_core.errors import RunError, SettingError
+from emap_core.inference.scores import Space, Task
+from emap_core.methods import method
+from emap_core.methods.base import Method, Result
+from emap_core.runs.folder import RunFolder
+from emap_core.runs.grid import Grid, Reading, n_channels
+from emap_core.runs.schema import BASELINE_ARRAYS, DENSITY_ARRAYS
+from emap_core.runs.stored import Stored
+
+Array = NDArray[np.float64]
+
+
+class RunReader:
+    """What lies in the folder of a finished run, read when it is asked for.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    manifest : dict
+        As `RunFolder.manifest` returns it.
+    """
+
+    def __init__(self, folder: RunFolder, manifest: dict[str, Any]) -> None:
+        self._folder = folder
+        self.path = folder.path
+        self.id = folder.id
+        self.manifest = manifest
+        self._stored = Stored(
+            folder.id,
+            {
+                letter: manifest[name]
+                for letter, name in (
+                    ("N", "n_examples"),
+                    ("C", "n_classes"),
+                    ("T", "n_texts"),
+                    ("V", "n_images"),
+                )
+            },
+        )
+        self._parts: dict[int, list[bytes]] = {}
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes; for a binary task the two labels."""
+        return list(self.manifest["classes"])
+
+    @property
+    def task(self) -> Task:
+        """One of multiclass, binary, multilabel, regression."""
+        return cast(Task, self.manifest["task"])
+
+    @property
+    def space(self) -> Space:
+        """What was projected: logits, log_probabilities or probabilities."""
+        return cast(Space, self.manifest["space"])
+
+    @property
+    def softmax(self) -> bool:
+        """Whether a number added to all logits of an example changes nothing."""
+        return (
+            self.task == "multiclass"
+            and self.manifest["n_classes"] > 1
+            and self.space != "probabilities"
+        )
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of the metrics in the table, those that fit the task; empty without labels."""
+        return usable_metrics(self.manifest)
+
+    @property
+    def method(self) -> Method:
+        """How its pairs were chosen."""
+        return method(self.manifest["method"])
+
+    @cached_property
+    def result(self) -> Result:
+        """What the method made of the scores."""
+        return self.method.result(self._arrays)
+
+    @property
+    def decomposition(self) -> Decomposition:
+        """The predictions, split into text, image and interaction parts."""
+        return self.result.decomposition
+
+    @cached_property
+    def shares(self) -> Decomposition:
+        """The decomposition that shares are read from: centred over classes under a softmax."""
+        return self.decomposition.class_centred() if self.softmax else self.decomposition
+
+    @cached_property
+    def labels(self) -> NDArray[Any] | None:
+        """Labels on the class axis, (N,); multilabel and regression (N, C); None without any.
+
+        With the answers of several annotators, the credit of each class, (N, C).
+        """
+        return self._stored.labels(self.path / "labels.npy", self.task, len(self.classes))
+
+    @property
+    def true_classes(self) -> NDArray[np.intp] | None:
+        """The one true class of each example, (N,), -1 where there is none; None of other tasks.
+
+        Of several annotators' answers, that which most gave.
+        """
+        if self.labels is None or self.task not in ("multiclass", "binary"):
+            return None
+        if self.labels.ndim == 1:
+            return np.asarray(self.labels, dtype=np.intp)
+        return np.where(self.labels.any(axis=1), self.labels.argmax(axis=1), -1)
+
+    @property
+    def decides(self) -> bool:
+        """Whether scores decide for classes.
+
+        Not those of a regression, without a threshold, or with a single class to choose from.
+        """
+        if self.task == "multiclass" and self.manifest["n_classes"] == 1:
+            return False
+        if self.task in ("binary", "multilabel") and not self.manifest.get("has_threshold", True):
+            return False
+        return self.task != "regression"
+
+    @property
+    def shared_by_all(self) -> str | None:
+        """What all examples share one of, so that nothing can be recombined; else None."""
+        single = [side for side in ("text", "image") if self.manifest[f"n_{side}s"] < 2]
+        return " and one ".join(single) or None
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """The examples' ids."""
+        return self._stored.column(self._folder.examples, "id", "text", self.manifest["n_examples"])
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The unique texts, in order of first appearance."""
+        return self._stored.column(self._folder.texts, "text", "text", self.manifest["n_texts"])
+
+    @cached_property
+    def grid(self) -> Grid | None:
+        """The grid of all classes, None where it was not kept."""
+        return self._kept_grid if self.manifest["keep"] == "grid" else None
+
+    @property
+    def kept_classes(self) -> list[int]:
+        """Numbers of the classes whose grid can be read; empty where only sums were kept."""
+        if self.manifest["keep"] == "classes":
+            return list(self.manifest["kept_classes"])
+        return list(range(self.manifest["n_classes"])) if self.manifest["keep"] == "grid" else []
+
+    def class_grid(self, c: int, reading: Reading = "logits") -> NDArray[np.float32]:
+        """Return the model's output for one class on every pair, shape (U_t, U_v).
+
+        Parameters
+        ----------
+        c : int
+            One of `kept_classes`.
+        reading : {"logits", "centred", "probabilities"}
+            As projected; minus the mean over classes; or what the softmax makes of it.
+
+        Raises
+        ------
+        RunError
+            If the grid of this class was not kept.
+        """
+        if self._kept_grid is None:
+            raise RunError(f"only sums were kept of run {self.id!r}, not its grid")
+        return self._kept_grid.load_class(c, reading)
+
+    def pair(self, text: int, image: int) -> Decomposition:
+        """Return one cell of the kept grid as the only example of a decomposition.
+
+        Centred over classes under a softmax; NaN for classes that were not kept.
+
+        Raises
+        ------
+        RunError
+            If only sums were kept.
+        """
+        if self._kept_grid is None:
+            raise RunError(f"only sums were kept of run {self.id!r}, not its grid")
+        cell = self._kept_grid.cell(text, image).astype(np.float64)
+        logits = np.full(self.manifest["n_classes"], np.nan)
+        if self._kept_grid.kept is None:
+            logits[:] = cell - (cell.mean() if self.softmax else 0.0)
+        else:
+            logits[self.kept_classes] = cell[:-2] - (cell[-2] if self.softmax else 0.0)
+        return dataclasses.replace(
+            self.shares,
+            logits=logits[None],
+            text_index=np.array([text]),
+            image_index=np.array([image]),
+        )
+
+    @cached_property
+    def _kept_grid(self) -> Grid | None:
+        if self.manifest["keep"] == "sums":
+            return None
+        kept = self.manifest["kept_classes"] if self.manifest["keep"] == "classes" else None
+        shape = (
+            self.manifest["n_texts"],
+            self.manifest["n_images"],
+            n_channels(self.manifest["n_classes"], kept),
+        )
+        return Grid(self._folder.grid, self._arrays["text_order"], kept, shape)
+
+    def thumbnail(self, image: int) -> bytes:
+        """Return the JPEG of a unique image, at most 256 pixels a side.
+
+        Raises
+        ------
+        RunError
+            If the run holds no such image.
+        """
+        per_part, n_images = self.manifest["images_per_part"], self.manifest["n_images"]
+        if not 0 <= image < n_images:
+            raise RunError(f"run {self.id!r} has no image {image}")
+        number = image // per_part
+        if number not in self._parts:
+            self._parts[number] = self._stored.thumbnails(
+                self._folder.images / f"part-{number:06d}.parquet",
+                min(per_part, n_images - number * per_part),
+            )
+        return self._parts[number][int(image % per_part)]
+
+    @cached_property
+    def baselines(self) -> dict[str, Array]:
+        """Scores of linear baselines, each of shape (N, C); empty without a training split."""
+        if not self._folder.baselines.exists():
+            return {}
+        return self._stored.arrays(self._folder.baselines, BASELINE_ARRAYS)
+
+    @cached_property
+    def density(self) -> Array | None:
+        """How much more likely each pair is among the examples than among recombinations.
+
+        Shape (U_t, U_v), where ``density="encodings"`` was asked for; else None.
+        """
+        if not self._folder.density.exists():
+            return None
+        log_ratio = self._stored_density["log_ratio"]
+        return np.asarray(np.exp(log_ratio.astype(np.float64)))
+
+    @cached_property
+    def _stored_density(self) -> dict[str, Any]:
+        return self._stored.arrays(self._folder.density, DENSITY_ARRAYS)
+
+    @cached_property
+    def _arrays(self) -> dict[str, Any]:
+        return self._stored.arrays(self._folder.sums, self.method.layouts)
+
+
+def usable_metrics(manifest: dict[str, Any]) -> list[str]:
+    """Return the metrics of a manifest that are for its task and its number of classes.
+
+    Each goes by its own name, where the manifest has another one for it.
+    """
+
+    def fits(name: str) -> bool:
+        try:
+            inference.check_use(name, manifest["task"], manifest["n_classes"])
+        except SettingError:
+            return False
+        return True
+
+    return list(
+        dict.fromkeys(inference.metric(name).name for name in manifest["metrics"] if fits(name))
+    )

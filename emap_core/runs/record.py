@@ -1,0 +1,152 @@
+"""The numbers of a run as one JSON-able object: what ``show --json``, page and report have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from emap_core.decomposition import Decomposition
+from emap_core.decomposition.exact import PARTS
+from emap_core.inference import BASELINES, Gap, Interval
+from emap_core.methods import methods
+
+if TYPE_CHECKING:
+    from emap_core.runs.run import Run
+
+
+def record_of(run: Run, smallest_gap: float | None = None) -> dict[str, Any]:
+    """Return the numbers of the run as one JSON-able object; what is not computed is None.
+
+    Parameters
+    ----------
+    run : Run
+    smallest_gap : float, optional
+        See `Run.verdict`; of the first metric.
+    """
+    verdict = run.verdict(smallest_gap)
+    points, found, unlikely = run.table(), run.intervals(), run.unlikely_pairs()
+    manifest = run.manifest
+    return {
+        **{name: manifest[name] for name in ("n_examples", "n_texts", "n_images")},
+        "n_pairs_evaluated": manifest["n_pairs_evaluated"],
+        "method": manifest["method"],
+        "space": run.space,
+        "classes": run.classes,
+        "metrics": {
+            name: _metric_record(run, name, points[name])
+            | {"p_value_holm": _number(run.adjusted_p_values[name])}
+            for name in run.metrics
+        },
+        "variance_shares": _shares_record(run.shares),
+        "variance_shares_raw": _shares_record(run.decomposition),
+        "variance_shares_intervals": {
+            part: [_interval_record(one) for one in found.shares[part]] for part in PARTS
+        }
+        | {"pooled": {part: _interval_record(found.pooled_shares[part]) for part in PARTS}},
+        "kinds": {name: one.to_json() for name, one in run.proportions("kind").items()},
+        "flips": {name: one.to_json() for name, one in run.proportions("flip").items()},
+        "resampling": {
+            "cluster": found.cluster,
+            "population": found.population,
+            "n_resamples": found.n_resamples,
+            "seed": found.seed,
+            "notes": found.notes,
+        },
+        **_of_method(run),
+        "unlikely_pairs": None if unlikely is None else unlikely.to_json(),
+        "skipped": run.skipped,
+        "notes": run.notes,
+        "classes_guessed": manifest["classes_guessed"],
+        "noise_share": run.noise_share,
+        "dtype": manifest.get("dtype"),
+        "unknown_labels": run.manifest["unknown_labels"],
+        "verdict": str(verdict),
+        "verdict_kind": verdict.kind,
+        "smallest_gap": verdict.smallest_gap,
+        "warnings": list(run.warnings),
+        "verdicts": {
+            name: (run.verdict(metric=name) if place else verdict).to_json()
+            for place, name in enumerate(run.metrics)
+        },
+        "run": run.id,
+        "model": manifest["model"],
+        "dataset": manifest["dataset"],
+        "name": manifest.get("name"),
+        "provenance": manifest.get("provenance"),
+    }
+
+
+def _metric_record(run: Run, name: str, points: pd.Series) -> dict[str, Any]:
+    plain, left_out = run.gap(name, "emap"), run.gap(name)
+    return _without_nan(
+        {
+            **_calibrated_record(run.calibrated_gaps.get(name, {})),
+            **dict.fromkeys(BASELINES),
+            **points.to_dict(),
+            "gap": plain.difference,
+            "gap_low": plain.low,
+            "gap_high": plain.high,
+            "p_value": plain.p_value,
+            "gap_leave_one_out": left_out.difference,
+            "gap_leave_one_out_low": left_out.low,
+            "gap_leave_one_out_high": left_out.high,
+            "p_value_leave_one_out": left_out.p_value,
+            "standard_error": plain.standard_error,
+            "standard_error_leave_one_out": left_out.standard_error,
+            "standard_error_of_examples": left_out.standard_error_of_examples,
+            "standard_error_of_pairs": left_out.standard_error_of_pairs,
+            "degrees_of_freedom": left_out.degrees_of_freedom,
+            "population": left_out.population,
+            "n_units": left_out.n_units,
+            "unit": left_out.unit,
+            "method": left_out.method,
+            "n_resamples": left_out.n_resamples,
+            "seed": left_out.seed,
+        }
+    )
+
+
+def _of_method(run: Run) -> dict[str, Any]:
+    """Return the entries that single methods have, None for those of other methods."""
+    entries = {one.record_entry: None for one in methods() if one.record_entry is not None}
+    own = run.method.record_entry
+    return entries if own is None else entries | {own: _plain(run.statistics.record())}
+
+
+def _calibrated_record(gaps: dict[str, Gap]) -> dict[str, float | None]:
+    record: dict[str, float | None] = {}
+    for row, name in (("emap", "gap"), ("emap_leave_one_out", "gap_leave_one_out")):
+        gap = gaps.get(row)
+        record[f"{name}_calibrated"] = None if gap is None else gap.difference
+        record[f"{name}_calibrated_low"] = None if gap is None else gap.low
+        record[f"{name}_calibrated_high"] = None if gap is None else gap.high
+    return record
+
+
+def _shares_record(decomposition: Decomposition) -> dict[str, Any]:
+    shares, pooled = decomposition.variance_shares, decomposition.pooled_shares
+    return {
+        **{part: [_number(v) for v in shares[i]] for i, part in enumerate(PARTS)},
+        "pooled": {part: _number(pooled[i]) for i, part in enumerate(PARTS)},
+    }
+
+
+def _interval_record(interval: Interval) -> list[float | None]:
+    return [_number(interval.low), _number(interval.high)]
+
+
+def _without_nan(content: dict[str, Any]) -> dict[str, Any]:
+    return {k: _number(v) if isinstance(v, float) else v for k, v in content.items()}
+
+
+def _plain(content: Any) -> Any:
+    """Return a record with None for every number that is not finite."""
+    if isinstance(content, dict):
+        return {name: _plain(value) for name, value in content.items()}
+    return _number(content) if isinstance(content, float) else content
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
