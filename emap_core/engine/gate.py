@@ -215,9 +215,9 @@ def _numbers_as_names(problem: Problem) -> None:
         return
     if all(_is_number(name) for name in problem.dataset.classes):
         raise LabelError(
-            f"the labels are numbers, such as {problem.dataset.classes[-1]}, and the model names no "
-            f"classes; set {option('task', 'regression')}, or say which output is which: give the "
-            f"model classes, or the data {option('classes')}, all of them in the model's order"
+            f"the labels are numbers, such as {problem.dataset.classes[-1]}, and the model names "
+            f"no classes; set {option('task', 'regression')}, or say which output is which: give "
+            f"the model classes, or the data {option('classes')}, all of them in the model's order"
         )
 
 

@@ -15,7 +15,8 @@ def test_with_no_run_one_button_runs_the_demo_and_shows_how_far_it_is(open_page,
     button.click().run()
     (job,) = jobs.list_jobs()
     try:
-        assert job.work.model == "demo:concat" and job.work.data == "demo:easy-vqa"
+        asked = job.specification
+        assert (asked.model, asked.data) == ("demo:concat", "demo:easy-vqa")
         assert "The demo is running" in words(app)
         assert any(button.label == "Cancel" for button in app.button)
         app.button[0].click().run()
