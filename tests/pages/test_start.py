@@ -15,7 +15,7 @@ def test_with_no_run_one_button_runs_the_demo_and_shows_how_far_it_is(open_page,
     button.click().run()
     (job,) = jobs.list_jobs()
     try:
-        asked = job.specification
+        asked = job.work
         assert (asked.model, asked.data) == ("demo:concat", "demo:easy-vqa")
         assert "The demo is running" in words(app)
         assert any(button.label == "Cancel" for button in app.button)
