@@ -373,6 +373,7 @@ def test_an_option_of_show_that_would_change_nothing_is_refused(tmp_path, capsys
     assert "macro F1" in capsys.readouterr().out.split("\n")[0]
 
 
+@pytest.mark.slow
 def test_probe_asks_a_run_and_says_what_it_found(tmp_path, capsys):
     path = str(tmp_path / "run")
     run = emap.compute("demo:concat", "demo:easy-vqa", data_args={"limit": 40}, out=path)

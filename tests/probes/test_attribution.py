@@ -105,6 +105,7 @@ def test_first_orders_are_those_of_the_additive_parts(tmp_path):
     assert found.regions_alone.std() > 0.1
 
 
+@pytest.mark.slow
 def test_the_word_that_matters_lights_the_shape(demo):
     examples = demo.examples()
     asks = examples[examples.text.str.contains("what")].head(6)
