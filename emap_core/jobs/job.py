@@ -181,7 +181,9 @@ def _fits(stored: dict[str, Any]) -> bool:
     if not all(isinstance(stored.get(name), kind) for name, kind in kinds.items()):
         return False
     work = stored["work"]
-    of_work = {"model": str, "data": str, "settings": dict}
+    of_work: dict[str, Any] = {"model": str, "data": str, "settings": dict}
+    if stored["command"] == "probe":
+        of_work = {"run": str, "probe": str, "settings": dict}
     alike = set(work) == set(of_work)
     return alike and all(isinstance(work[name], kind) for name, kind in of_work.items())
 

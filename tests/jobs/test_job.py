@@ -218,3 +218,17 @@ def test_values_cannot_become_flags():
         "--metric=y",
     ]
     assert work.key == jobs.Work("--help", "b", dict(reversed(work.settings.items()))).key
+
+
+def test_a_question_about_a_run_is_a_job_that_is_found_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
+    asked = jobs.Question("no such run", "attribution", {"example": "--odd"})
+    job = jobs.start(asked, "probe")
+    for _ in range(600):
+        if not jobs.follow(job.id).alive:
+            break
+        time.sleep(0.1)
+    found = jobs.follow(job.id)
+    assert found.state == "failed" and "there is no run 'no such run'" in (found.error or "")
+    assert [one.work for one in jobs.list_jobs("probe")] == [asked]
+    assert jobs.list_jobs("run") == []
