@@ -152,7 +152,7 @@ def _run(folder: Path) -> list[bytes]:
 
     images = [Image.fromarray(rng.integers(0, 255, (4, 4, 3), dtype=np.uint8)) for _ in range(6)]
     data = Examples(list("abcaab"), images, labels=["x", "y"] * 3)
-    emap.compute(model, data, out=folder / "run", keep="grid", n_resamples=20).intervals()
+    emap.compute(model, data, out=folder / "run", keep="grid", n_resamples=100).intervals()
     return _each(folder / "run")
 
 

@@ -219,7 +219,7 @@ def _run(model: Any, data: Any, device: str, **settings: Any) -> emap.Run:
 def _run_and_plan(model: Any, data: Any, device: str, **settings: Any) -> tuple[emap.Run, Any]:
     with tempfile.TemporaryDirectory() as folder:
         run = emap.compute(
-            model, data, out=Path(folder) / "run", device=device, n_resamples=50, **settings
+            model, data, out=Path(folder) / "run", device=device, n_resamples=100, **settings
         )
         run.decomposition  # noqa: B018 - read before the folder goes
         return run, json.loads((run.path / "plan.json").read_text())
@@ -227,7 +227,7 @@ def _run_and_plan(model: Any, data: Any, device: str, **settings: Any) -> tuple[
 
 def _resumes(make: Callable[[], Any], data: Any, device: str, precision: str) -> str:
     settings: dict[str, Any] = {"device": device, "precision": precision, "batch_size": 64}
-    settings |= {"n_resamples": 50}
+    settings |= {"n_resamples": 100}
     tiles = [0]
 
     def half() -> bool:

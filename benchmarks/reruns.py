@@ -71,7 +71,7 @@ def _run(n: int, out: Path, n_classes: int = 10) -> Run:
         fingerprint=f"repeated {n}",
     )
     # Few resamples, since the intervals are known before a page is opened.
-    run = emap.compute(BilinearGrid(n_classes), data, out=out, keep="grid", n_resamples=20)
+    run = emap.compute(BilinearGrid(n_classes), data, out=out, keep="grid", n_resamples=100)
     run.intervals()
     return run
 

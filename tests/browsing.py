@@ -7,6 +7,7 @@ import re
 WAIT = 180_000
 """Milliseconds: a loaded machine of two cores takes its time."""
 _AT_REST = "[data-testid=stApp][data-test-script-state=notRunning]"
+_NOT_DRAWN = "[data-testid=stPlotlyChart]:not(:has(.main-svg)), [data-testid=stSkeleton]"
 
 
 LONELIEST_POINT = """
@@ -39,7 +40,7 @@ plot => {
 
 
 def come_to_rest(page, plot=None):
-    """Wait until the app computes nothing, the page's words and the plot stay as they are."""
+    """Wait until the app computes nothing, charts are drawn, and words and the plot stay."""
     before = None
     for _ in range(WAIT // 500):
         seen = page.locator("body").inner_text()
@@ -48,7 +49,7 @@ def come_to_rest(page, plot=None):
             seen = plot.evaluate(
                 "plot => plot._fullData?.length && plot.getBoundingClientRect().toJSON()"
             )
-        if not page.locator(_AT_REST).count():
+        if not page.locator(_AT_REST).count() or page.locator(_NOT_DRAWN).count():
             seen = None
         if seen and seen == before:
             return
