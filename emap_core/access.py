@@ -106,7 +106,7 @@ class Policy:
         model, data : str
             Specs.
         settings : mapping
-            As `emap_core.jobs.Work` has them.
+            As `emap_core.jobs.RunSpecification` has them.
         """
         self.check_full()
         self.check_model(model)

@@ -17,7 +17,7 @@ from emap_core.datasets.upload import KINDS, as_uploaded, receive
 from emap_core.engine.space import SPACES
 from emap_core.errors import EmapError
 from emap_core.inference.scores import in_words
-from emap_core.jobs import Job, Work
+from emap_core.jobs import Job, RunSpecification
 from emap_core.methods.settings import SETTINGS
 from emap_core.models import LOADERS as MODEL_LOADERS
 from emap_core.models.demo_networks import ARCHITECTURES
@@ -129,7 +129,7 @@ def _other_job(job: Job) -> None:
 
 
 def _name(job: Job) -> str:
-    if not isinstance(job.work, Work):
+    if not isinstance(job.work, RunSpecification):
         return job.run_id or job.id
     return f"{job.work.model} on {as_uploaded(job.work.data, uploads())}"
 
@@ -139,7 +139,7 @@ def _said(error: str) -> str:
     return shared.plain(as_uploaded(error, uploads()))
 
 
-def _form() -> Work:
+def _form() -> RunSpecification:
     left, right = st.columns(2)
     with left:
         model = _spec("Model", [f"demo:{name}" for name in ARCHITECTURES], "model", MODEL_LOADERS)
@@ -152,7 +152,7 @@ def _form() -> Work:
     settings["data_arg"] = [*arguments, *settings.pop("data_arg", [])]
     if not settings["data_arg"]:
         del settings["data_arg"]
-    return Work(model, data, settings)
+    return RunSpecification(model, data, settings)
 
 
 def _uploaded() -> str | None:
@@ -366,7 +366,7 @@ def _settings() -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value not in (None, "", [])}
 
 
-def _plan_of(work: Work) -> Job | None:
+def _plan_of(work: RunSpecification) -> Job | None:
     """Return what this visitor asked to know of the cost of just this work."""
     job_id = st.session_state.get("run-plan")
     if job_id != f"plan-{work.key}":
@@ -374,7 +374,7 @@ def _plan_of(work: Work) -> Job | None:
     return jobs.follow(job_id)
 
 
-def _cost(work: Work, plan: Job | None, started: Job | None) -> None:
+def _cost(work: RunSpecification, plan: Job | None, started: Job | None) -> None:
     """Draw what the work costs and the button that starts it, or how far it is in its place."""
     if plan is not None and plan.alive:
         _wait(plan)
@@ -455,14 +455,14 @@ def _first_rows(plan: dict[str, Any]) -> None:
             st.caption(f"the model says: {shared.plain(preview['prediction'])}")
 
 
-def _plan(work: Work) -> None:
+def _plan(work: RunSpecification) -> None:
     try:
         st.session_state["run-plan"] = shared.start(work, "plan").id
     except EmapError as error:
         st.error(shared.plain(error), icon=":material/error:")
 
 
-def _start(work: Work) -> None:
+def _start(work: RunSpecification) -> None:
     try:
         st.session_state["run-job"] = shared.start(work).id
         st.session_state["run-started"] = work.key

@@ -10,7 +10,7 @@ from emap_core.runs import RunInfo
 from emap_core.text import counted
 from pages import shared
 
-DEMO = jobs.Work("demo:concat", "demo:easy-vqa")
+DEMO = jobs.RunSpecification("demo:concat", "demo:easy-vqa")
 SHOWN = 12
 
 PICTURE = """

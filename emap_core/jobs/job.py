@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from emap_core.errors import RunError
-from emap_core.jobs.work import Question, Work
+from emap_core.jobs.specification import Question, RunSpecification
 from emap_core.options import for_a_child
 from emap_core.runs.folder import (
     RunFolder,
@@ -61,7 +61,7 @@ class Job:
     id : str
         The same for the same command and work.
     command : {"plan", "run", "probe"}
-    work : Work, Question or None
+    work : RunSpecification, Question or None
         What was asked; None for a run that was started elsewhere.
     state : str
         starting (model and data are being loaded), queued, running, finished, failed, cancelled,
@@ -80,7 +80,7 @@ class Job:
 
     id: str
     command: Command
-    work: Work | Question | None
+    work: RunSpecification | Question | None
     state: State
     run_id: str | None
     event: dict[str, Any]
@@ -95,7 +95,7 @@ class Job:
 
 
 def start(
-    work: Work | Question,
+    work: RunSpecification | Question,
     command: Command = "run",
     owner: str | None = None,
     environment: Mapping[str, str] | None = None,
@@ -104,7 +104,7 @@ def start(
 
     Parameters
     ----------
-    work : Work or Question
+    work : RunSpecification or Question
     command : {"run", "plan", "probe"}
         Compute the run, only say what it would cost, or ask a finished one.
     owner : str, optional
@@ -160,7 +160,7 @@ def follow(job_id: str) -> Job:
     return Job(
         id=job_id,
         command=stored["command"],
-        work=(Question if stored["command"] == "probe" else Work)(**stored["work"]),
+        work=(Question if stored["command"] == "probe" else RunSpecification)(**stored["work"]),
         state=state,
         run_id=run_id,
         event=last,
@@ -238,7 +238,7 @@ def _jobs_root() -> Path:
 def _launch(
     folder: Path,
     lock: int,
-    work: Work | Question,
+    work: RunSpecification | Question,
     command: Command,
     owner: str | None,
     environment: Mapping[str, str],

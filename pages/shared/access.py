@@ -13,7 +13,7 @@ from streamlit import config
 from emap_core import jobs
 from emap_core.access import Policy, check_host
 from emap_core.errors import AccessError, EmapError
-from emap_core.jobs import Job, Question, Work
+from emap_core.jobs import Job, Question, RunSpecification
 from emap_core.runs import Run
 from pages.shared.escape import plain
 from pages.shared.way_back import go_to_wanted_page, keep_wanted_page
@@ -106,7 +106,7 @@ def visitor() -> str | None:
     return _address() if _has_sign_in() else None
 
 
-def start(work: Work, command: Literal["run", "plan"] = "run") -> Job:
+def start(work: RunSpecification, command: Literal["run", "plan"] = "run") -> Job:
     """Start a job for the visitor.
 
     Raises
@@ -147,7 +147,7 @@ def _made_from(run: Run) -> tuple[str, str, dict[str, list[str]]]:
     The job that computed it knows folders of this machine, which the run itself does not.
     """
     job = jobs.find(run.id)
-    if job is not None and isinstance(job.work, Work):
+    if job is not None and isinstance(job.work, RunSpecification):
         names = ("model_arg", "data_arg")
         given = {name: list(job.work.settings.get(name) or ()) for name in names}
         return job.work.model, job.work.data, given

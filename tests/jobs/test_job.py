@@ -49,14 +49,14 @@ def killed():
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
-QUICK = jobs.Work("demo:concat", "demo:easy-vqa", {"limit": 40})
+QUICK = jobs.RunSpecification("demo:concat", "demo:easy-vqa", {"limit": 40})
 
 
 @pytest.fixture
 def slow(tmp_path, monkeypatch):
     (tmp_path / "slow_model.py").write_text(SLOW)
     monkeypatch.chdir(tmp_path)
-    return jobs.Work("slow_model:Slow", "slow_model:data", {"batch_size": 60})
+    return jobs.RunSpecification("slow_model:Slow", "slow_model:data", {"batch_size": 60})
 
 
 @pytest.fixture(autouse=True)
@@ -124,7 +124,7 @@ def test_of_several_servers_that_start_the_same_work_at_once_one_does(slow, monk
 def test_a_job_outlives_whoever_started_it_and_can_be_cancelled_by_another(slow):
     code = (
         "from emap_core import jobs;"
-        f"jobs.start(jobs.Work({slow.model!r}, {slow.data!r}, {slow.settings!r}))"
+        f"jobs.start(jobs.RunSpecification({slow.model!r}, {slow.data!r}, {slow.settings!r}))"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
@@ -136,7 +136,7 @@ def test_a_job_outlives_whoever_started_it_and_can_be_cancelled_by_another(slow)
 
 
 def test_a_mistake_found_before_there_is_a_run_comes_back_as_one_line(slow, runs_folder):
-    wrong = jobs.Work(slow.model, "slow_model:wrong_labels")
+    wrong = jobs.RunSpecification(slow.model, "slow_model:wrong_labels")
     job = wait(jobs.start(wrong).id, "failed")
     assert "perhaps" in job.error and "\n" not in job.error
     assert not list(runs_folder.glob("*/run.json"))
@@ -144,7 +144,7 @@ def test_a_mistake_found_before_there_is_a_run_comes_back_as_one_line(slow, runs
 
 @warm
 def test_a_process_that_is_killed_is_seen_to_be_gone_and_can_be_started_again(slow):
-    job = wait(jobs.start(jobs.Work(slow.model, "slow_model:killed")).id)
+    job = wait(jobs.start(jobs.RunSpecification(slow.model, "slow_model:killed")).id)
     assert job.state == "interrupted" and job.error
 
     job = wait(jobs.start(slow).id, "running")
@@ -209,7 +209,9 @@ def test_a_job_that_is_damaged_is_left_out_and_told_in_a_line(changes, runs_fold
 
 
 def test_values_cannot_become_flags():
-    work = jobs.Work("--help", "b", {"limit": None, "metric": ["x", "y"], "keep": "sums"})
+    work = jobs.RunSpecification(
+        "--help", "b", {"limit": None, "metric": ["x", "y"], "keep": "sums"}
+    )
     assert work.arguments() == [
         "--model=--help",
         "--data=b",
@@ -217,7 +219,9 @@ def test_values_cannot_become_flags():
         "--metric=x",
         "--metric=y",
     ]
-    assert work.key == jobs.Work("--help", "b", dict(reversed(work.settings.items()))).key
+    assert (
+        work.key == jobs.RunSpecification("--help", "b", dict(reversed(work.settings.items()))).key
+    )
 
 
 def test_a_question_about_a_run_is_a_job_that_is_found_again(tmp_path, monkeypatch):

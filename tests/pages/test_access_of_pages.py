@@ -86,7 +86,7 @@ def test_what_is_not_allowed_is_said_and_starts_no_process(
     monkeypatch.setenv("EMAP_ROOTS", str(tmp_path / "open"))
     for command in ("plan", "run"):
         with pytest.raises(AccessError, match=message):
-            shared.start(jobs.Work(model, data), command)
+            shared.start(jobs.RunSpecification(model, data), command)
     assert not (no_runs / ".jobs").exists()
 
 
@@ -187,7 +187,7 @@ def test_a_job_that_waits_is_seen_by_all_runs_once_and_is_cancelled_by_its_owner
     from pages import shared
 
     visitor(is_logged_in=True, email="ada@example.org")
-    work = jobs.Work("demo:concat", "demo:easy-vqa", {"limit": 40})
+    work = jobs.RunSpecification("demo:concat", "demo:easy-vqa", {"limit": 40})
     no_runs.mkdir()
     end = time.monotonic() + 60
     with filelock.FileLock(no_runs / ".device-cpu.lock"):
@@ -234,7 +234,7 @@ def test_what_was_uploaded_may_name_its_own_images_alone(no_runs, warm_processes
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("data.csv", "text,image\na,/etc/hostname\nb,/etc/hostname\n")
     spec = receive("a.zip", archive.read_bytes(), no_runs / ".uploads")
-    job = shared.start(jobs.Work("demo:concat", spec), "plan")
+    job = shared.start(jobs.RunSpecification("demo:concat", spec), "plan")
     while job.alive:
         job = jobs.follow(job.id)
     assert "outside of the table's folder" in job.error

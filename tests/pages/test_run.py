@@ -108,7 +108,9 @@ def test_a_run_can_be_left_come_back_to_and_cancelled_by_its_link(
         "    return score\n"
     )
     monkeypatch.chdir(tmp_path)
-    work = jobs.Work("slow_page_model:slow", "demo:easy-vqa", {"limit": 80, "batch_size": 32})
+    work = jobs.RunSpecification(
+        "slow_page_model:slow", "demo:easy-vqa", {"limit": 80, "batch_size": 32}
+    )
     job = jobs.start(work)
     end = time.monotonic() + 60
     while jobs.follow(job.id).run_id is None and time.monotonic() < end:

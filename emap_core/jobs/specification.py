@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Work:
+class RunSpecification:
     """A model on a dataset.
 
     Attributes
@@ -48,7 +48,7 @@ class Question:
     probe : str
         The probe's name.
     settings : dict
-        Flags of ``python -m emap_core probe``, as those of `Work`.
+        Flags of ``python -m emap_core probe``, as those of `RunSpecification`.
     """
 
     run: str
