@@ -14,14 +14,13 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from emap_core.classes import class_names
 from emap_core.environment import whole_number
 from emap_core.errors import DatasetError, EmapError, reason
+from emap_core.types import Index, Task
 
-Task = Literal["multiclass", "binary", "multilabel", "regression"]
 TASKS = ("multiclass", "binary", "multilabel", "regression")
 
 MAX_IMAGE_PIXELS = 80_000_000
@@ -33,7 +32,6 @@ LARGEST_NUMBER = 1e15
 """Of outputs and of the targets of a regression: the fourth power still fits a float64, and beside
 it a 1 is not lost in the last digit."""
 
-Index = NDArray[np.intp]
 
 DIGITS = re.compile(r"\s*([0-9]{1,18})(\.0+)?\s*")
 """A whole number as files of text write it: tables that had an empty cell write 2 as 2.0."""

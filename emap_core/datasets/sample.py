@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from emap_core.datasets.base import Dataset, Examples, Index, as_examples, fingerprint_of
+from emap_core.datasets.base import Dataset, Examples, as_examples, fingerprint_of
 from emap_core.datasets.labels import unknown_labels
 from emap_core.errors import LabelError, SettingError
 from emap_core.options import option_name
+from emap_core.types import Index
 
 
 class Picked(Sequence[Any]):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from emap_core.datasets.base import Examples, ImageFiles, Reading, Task, fingerprint_of
+from emap_core.datasets.base import Examples, ImageFiles, Reading, fingerprint_of
 from emap_core.datasets.labels import named_labels
 from emap_core.datasets.regions import (
     RegionFiles,
@@ -29,6 +29,7 @@ from emap_core.datasets.table_values import (
 )
 from emap_core.errors import DatasetError, LabelError, SettingError
 from emap_core.options import LABELS_AS, LabelsAs, option
+from emap_core.types import Task
 
 USUAL_NAMES = {
     "text": ("text", "caption", "question", "sentence", "prompt", "title"),

@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from emap_core.datasets.base import Task, plain_label
+from emap_core.datasets.base import plain_label
 from emap_core.environment import whole_number
 from emap_core.options import option
 from emap_core.roots import image_roots_of_environment, lies_in
+from emap_core.types import Task
 
 MAX_CHARACTERS = 100_000
 """Longer texts and labels are refused, unless ``EMAP_MAX_CHARACTERS`` is higher."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emap_core.decomposition.exact import Array, Decomposition, Index
+from emap_core.decomposition.exact import Decomposition
+from emap_core.types import Array, Index
 
 Window = tuple[int, int, int, int]
 """First row, row after the last, first column, column after the last; in the order of the grid."""

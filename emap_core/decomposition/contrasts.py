@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emap_core.decomposition.exact import Array, Decomposition, Index
+from emap_core.decomposition.exact import Decomposition
 from emap_core.errors import SettingError
+from emap_core.types import Array, Index
 
 
 @dataclass(frozen=True, eq=False)

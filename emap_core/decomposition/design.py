@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emap_core.decomposition.exact import Array, Index, example_shares
+from emap_core.decomposition.exact import example_shares
 from emap_core.errors import SettingError
+from emap_core.types import Array, Index
 
 MATCHED = -1
 """Round of a cell that an example sits in; such cells are evaluated whatever the rounds are."""

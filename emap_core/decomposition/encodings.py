@@ -14,8 +14,8 @@ from math import isqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from emap_core.decomposition.exact import Array
 from emap_core.decomposition.two_way import TwoWayLayout
+from emap_core.types import Array
 
 MOST_COMPONENTS = 24
 _FEWEST_COMPONENTS = 4

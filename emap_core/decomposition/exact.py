@@ -12,13 +12,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from emap_core.decomposition.rounding import may_tie, noise_of_logits, settle
 from emap_core.errors import DatasetError
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
+from emap_core.types import Array, Index
 
 PARTS = ("text", "image", "interaction")
 """Order of the first axis of `Decomposition.variance_shares`."""

@@ -16,10 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from emap_core.decomposition.design import MATCHED, Design
 from emap_core.decomposition.encodings import EncodingProducts, Encodings, leading_components
-from emap_core.decomposition.exact import Array, Decomposition
+from emap_core.decomposition.exact import Decomposition
 from emap_core.decomposition.low_rank import fit_products
 from emap_core.decomposition.two_way import TwoWayLayout
 from emap_core.errors import DatasetError
+from emap_core.types import Array
 
 _DRAWS = 16
 _CLASS_ELEMENTS = 2**25

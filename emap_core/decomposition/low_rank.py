@@ -11,7 +11,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from emap_core.decomposition.exact import Array
+from emap_core.types import Array
 
 RANK = 4
 _SWEEPS = 15

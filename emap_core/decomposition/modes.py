@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 from sklearn.utils.extmath import randomized_svd
 
 from emap_core.decomposition.rounding import noise_of_logits
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
+from emap_core.types import Array, Index
 
 _CHUNK = 4_000_000
 """Cells worked on at a time: 32 MB of float64."""

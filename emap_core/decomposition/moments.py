@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from emap_core.types import Array
 
 _BLOCK_BYTES = 2**18
 

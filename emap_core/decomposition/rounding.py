@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from emap_core.types import Array
 
 RESOLUTION = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
 """Relative distance of neighbouring numbers, of types with fewer bits than they are kept in."""

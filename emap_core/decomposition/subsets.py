@@ -12,9 +12,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emap_core.decomposition.exact import Array, Decomposition, Index, decompose, example_shares
+from emap_core.decomposition.exact import Decomposition, decompose, example_shares
 from emap_core.decomposition.rounding import settle
 from emap_core.errors import SettingError
+from emap_core.types import Array, Index
 
 BLOCK_ROWS = ("emap", "emap_leave_one_out", "text_only", "image_only")
 """The projections that every sub-sample has of its own."""

@@ -7,7 +7,7 @@ import scipy
 from numpy.typing import NDArray
 
 from emap_core.decomposition.design import Design
-from emap_core.decomposition.exact import Array
+from emap_core.types import Array
 
 
 class TwoWayLayout:

@@ -21,8 +21,9 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
-from emap_core.decomposition.exact import Array, Decomposition, Index
+from emap_core.decomposition.exact import Decomposition
 from emap_core.errors import DatasetError
+from emap_core.types import Array, Index
 
 _ELEMENTS_OF_BLOCK = 2**21
 # Own weights come out of a Cholesky factor; what is closer to 1 than this is a lone link.

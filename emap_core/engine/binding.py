@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from emap_core import datasets, methods, models
-from emap_core.datasets.base import Cells, Task, find_cells, fingerprint, fingerprint_of
+from emap_core.datasets.base import Cells, find_cells, fingerprint, fingerprint_of
 from emap_core.datasets.labels import label_classes
 from emap_core.datasets.sample import pick, without_unknown_labels
 from emap_core.decomposition.exact import example_shares
@@ -34,8 +33,7 @@ from emap_core.methods.base import Method
 from emap_core.models.base import Scorer
 from emap_core.models.states import States
 from emap_core.options import option, option_name
-
-Index = NDArray[np.intp]
+from emap_core.types import Index, Task
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,9 +24,8 @@ from emap_core.models.base import Outputs, Scorer
 from emap_core.models.modules import computed_dtype
 from emap_core.models.states import States
 from emap_core.runs.store import replacing
+from emap_core.types import Array, Index
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 T = TypeVar("T")
 
 Started = list[list[tuple[tuple[int, int], Outputs]]]

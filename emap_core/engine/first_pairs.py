@@ -18,8 +18,7 @@ from emap_core.engine.noise import (
 )
 from emap_core.engine.plan import tile_shape
 from emap_core.models.states import States
-
-Index = NDArray[np.intp]
+from emap_core.types import Index
 
 TILE_MEMORY = 128 * 2**20
 """Bytes that a tile may take while it is reduced."""

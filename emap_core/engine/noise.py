@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from emap_core.engine.evaluate import Again, Evaluator, Probe
 from emap_core.models.modules import rounding
 from emap_core.models.states import States
-
-Index = NDArray[np.intp]
+from emap_core.types import Index
 
 FEW = 4
 """Pairs that every run scores twice."""

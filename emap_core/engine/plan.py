@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emap_core.errors import SettingError
 from emap_core.options import option_name
 from emap_core.runs.folder import read_json, write_json
-
-Index = NDArray[np.intp]
+from emap_core.types import Index
 
 SECONDS_PER_TILE = 0.2
 """A tile is the unit of progress, cancelling and resuming; a quarter of a second is the limit."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core import inference
-from emap_core.datasets.base import Task, has_answers
+from emap_core.datasets.base import has_answers
 from emap_core.datasets.labels import (
     labels_note,
     match_answers,
@@ -25,6 +25,7 @@ from emap_core.errors import ModelError, SettingError
 from emap_core.methods.base import Pairs
 from emap_core.options import UnknownLabels, option_name
 from emap_core.runs.grid import n_channels
+from emap_core.types import Task
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

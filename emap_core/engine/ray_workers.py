@@ -23,11 +23,12 @@ from emap_core.engine.problem import Problem, align
 from emap_core.engine.progress import Progress
 from emap_core.engine.request import Request
 from emap_core.engine.states import EncodedItems
-from emap_core.engine.workers import Block, Corner, FinishedBlock, FinishedTile, Index
+from emap_core.engine.workers import Block, Corner, FinishedBlock, FinishedTile
 from emap_core.errors import EmapError, MissingExtraError, RunError, SettingError
 from emap_core.models import states as trees
 from emap_core.models.states import States
 from emap_core.runs.folder import RunFolder
+from emap_core.types import Index
 
 Item = TypeVar("Item")
 

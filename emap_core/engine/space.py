@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from emap_core.datasets.base import Task
 from emap_core.errors import SettingError
 from emap_core.models.base import OUTPUTS, Output
+from emap_core.types import Task
 
 SPACES = OUTPUTS
 _SMALLEST = 1e-7

@@ -26,8 +26,7 @@ from emap_core.models import states as trees
 from emap_core.models.base import Scorer
 from emap_core.models.states import States
 from emap_core.runs.store import on_disk, replacing
-
-Index = NDArray[np.intp]
+from emap_core.types import Index
 
 TEXTS_PER_CHUNK = 64
 THUMBNAIL_SIDE = 256

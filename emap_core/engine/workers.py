@@ -20,8 +20,8 @@ from emap_core.engine.progress import Progress
 from emap_core.runs.folder import RunFolder
 from emap_core.runs.grid import Cells, channels
 from emap_core.runs.store import replacing
+from emap_core.types import Index
 
-Index = NDArray[np.intp]
 Corner = NDArray[Any] | None
 
 

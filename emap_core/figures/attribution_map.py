@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 from PIL import Image
 from plotly.colors import sample_colorscale
 
@@ -26,8 +25,7 @@ from emap_core.figures.style import (
     words as short,
 )
 from emap_core.inference.digits import signed
-
-Array = NDArray[np.float64]
+from emap_core.types import Array
 
 _HEIGHT = 420
 _MOST_OPAQUE = 0.8

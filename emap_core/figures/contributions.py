@@ -26,8 +26,7 @@ from emap_core.figures.style import (
 )
 from emap_core.inference import FLIPS
 from emap_core.inference.digits import number, signed
-
-Array = NDArray[np.float64]
+from emap_core.types import Array
 
 _MANY = 3_000
 """Points beyond which they are drawn smaller."""

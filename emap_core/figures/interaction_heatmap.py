@@ -14,9 +14,6 @@ from emap_core.figures.chart import Chart
 from emap_core.figures.style import LIGHT, Theme, new_figure, signed_scale, words
 from emap_core.inference.digits import number
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
-
 
 def interaction_heatmap(
     blocks: Blocks,

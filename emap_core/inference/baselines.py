@@ -13,7 +13,8 @@ from sklearn.preprocessing import StandardScaler
 
 from emap_core.errors import DatasetError
 from emap_core.inference.metrics import evaluate
-from emap_core.inference.scores import SMALLEST_PROBABILITY, Array, Task
+from emap_core.inference.scores import SMALLEST_PROBABILITY
+from emap_core.types import AnyArray, Task
 
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Penalties tried, in units of the mean squared norm of a standardised state."""
@@ -32,7 +33,7 @@ def linear_baseline(
     n_folds: int = 3,
     max_examples: int = 20_000,
     seed: int = 0,
-) -> Array:
+) -> AnyArray:
     """Return what a linear model trained on states says about other states, shape (N, C).
 
     Logistic regression, or ridge regression of numbers, on standardised states; the L2 penalty
@@ -83,11 +84,11 @@ def linear_baseline(
 
 
 def _choose_penalty(
-    states: Array,
-    labels: Array,
+    states: AnyArray,
+    labels: AnyArray,
     task: Task,
     n_classes: int,
-    groups: Array,
+    groups: AnyArray,
     n_folds: int,
     seed: int,
 ) -> float:
@@ -104,7 +105,7 @@ def _choose_penalty(
     return PENALTIES[int(np.argmin(losses))]
 
 
-def _loss(labels: Array, scores: Array, task: Task) -> float:
+def _loss(labels: AnyArray, scores: AnyArray, task: Task) -> float:
     if task == "regression":
         return evaluate("root_mean_squared_error", labels, scores, task)
     if task == "multilabel":
@@ -115,8 +116,8 @@ def _loss(labels: Array, scores: Array, task: Task) -> float:
 
 
 def _fit(
-    states: Array, labels: Array, task: Task, n_classes: int, penalty: float
-) -> Callable[[Array], Array]:
+    states: AnyArray, labels: AnyArray, task: Task, n_classes: int, penalty: float
+) -> Callable[[AnyArray], AnyArray]:
     strength = penalty * states.shape[1]
     if task == "regression":
         ridge = Ridge(alpha=strength).fit(states, labels)
@@ -126,7 +127,7 @@ def _fit(
     columns = labels.reshape(len(labels), -1)
     each = [_logistic(states, column, 2, strength) for column in columns.T]
 
-    def odds(new: Array) -> Array:
+    def odds(new: AnyArray) -> AnyArray:
         both = [one(new) for one in each]
         return np.stack([scores[:, 1] - scores[:, 0] for scores in both], axis=1)
 
@@ -134,15 +135,15 @@ def _fit(
 
 
 def _logistic(
-    states: Array, labels: Array, n_classes: int, strength: float
-) -> Callable[[Array], Array]:
+    states: AnyArray, labels: AnyArray, n_classes: int, strength: float
+) -> Callable[[AnyArray], AnyArray]:
     seen = np.unique(labels)
     if len(seen) == 1:
         only = np.where(np.arange(n_classes) == seen[0], 0.0, _LOWEST)
         return lambda new: np.asarray(np.tile(only, (len(new), 1)))
     model = LogisticRegression(C=1.0 / strength, max_iter=500).fit(states, labels)
 
-    def scores(new: Array) -> Array:
+    def scores(new: AnyArray) -> AnyArray:
         found = np.full((len(new), n_classes), _LOWEST)
         odds = model.decision_function(new)
         odds = odds if odds.ndim == 2 else np.stack([np.zeros(len(new)), odds], axis=1)

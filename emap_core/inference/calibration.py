@@ -16,12 +16,12 @@ import scipy
 from numpy.typing import ArrayLike
 
 from emap_core.decomposition import Decomposition
-from emap_core.decomposition.exact import Index
 from emap_core.inference.gap import Gap
 from emap_core.inference.gap_of_scores import KnownGap, ScorePair
 from emap_core.inference.metrics import metric
 from emap_core.inference.population import Population
-from emap_core.inference.scores import SMALLEST_PROBABILITY, Array, Space, Task, probabilities
+from emap_core.inference.scores import SMALLEST_PROBABILITY, probabilities
+from emap_core.types import Array, Index, Space, Task
 
 N_FOLDS = 5
 MOST_OFFSETS = 50

@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike
 from emap_core.inference.digits import percent
 from emap_core.inference.gap import Gap
 from emap_core.inference.metrics import Metric, metric
-from emap_core.inference.scores import Array, Scored, Space, Task
+from emap_core.inference.scores import Scored
+from emap_core.types import AnyArray, Space, Task
 
 FEWEST_OF_A_CLASS = 20
 """Examples under which a class is called small: with a dozen, limits of an AUC held 90%."""
@@ -77,7 +78,7 @@ def cautions(
     return tuple(found)
 
 
-def _lost(which: Metric, full: Scored, projected: Scored) -> Array | None:
+def _lost(which: Metric, full: Scored, projected: Scored) -> AnyArray | None:
     """Return what each example adds to the gap, up to a factor, shape (N,); None if unknown."""
     both = [scored.values(which) for scored in (full, projected)]
     if both[0] is None and which.goes_with is not None:
@@ -91,7 +92,7 @@ def _lost(which: Metric, full: Scored, projected: Scored) -> Array | None:
     return np.asarray(lost) if np.isfinite(lost).all() else None
 
 
-def _few_examples(which: Metric, lost: Array | None) -> list[str]:
+def _few_examples(which: Metric, lost: AnyArray | None) -> list[str]:
     if lost is None or not lost.any():
         return []
     n_differing = int(np.count_nonzero(lost))
@@ -137,7 +138,7 @@ def _heavy_errors(which: Metric, full: Scored, projected: Scored) -> list[str]:
     ]
 
 
-def _shares_of_top(lost: Array, n_top: int) -> tuple[float, float]:
+def _shares_of_top(lost: AnyArray, n_top: int) -> tuple[float, float]:
     """Return what share of the gap and of its variance the most extreme examples have."""
     total = float(lost.sum())
     pulling = np.sort(lost if total >= 0 else -lost)[::-1][:n_top]
@@ -154,21 +155,21 @@ def _decides(which: Metric) -> bool:
     return which.of_examples is not None and which.unit == "points"
 
 
-def _skewness(values: Array) -> float:
+def _skewness(values: AnyArray) -> float:
     """Return the third standardised moment, 0 where nothing varies."""
     off = values - values.mean()
     spread = float(np.sqrt((off**2).mean()))
     return float((off**3).mean()) / spread**3 if spread > 0 else 0.0
 
 
-def _excess_kurtosis(values: Array) -> Array:
+def _excess_kurtosis(values: AnyArray) -> AnyArray:
     """Return the fourth standardised moment of each column, less that of a normal variable."""
     off = values - values.mean(axis=0)
     return np.asarray((off**4).mean(axis=0) / (off**2).mean(axis=0) ** 2 - 3.0)
 
 
 def _small_classes(
-    which: Metric, labels: Array, task: Task, n_columns: int, classes: Sequence[str] | None
+    which: Metric, labels: AnyArray, task: Task, n_columns: int, classes: Sequence[str] | None
 ) -> list[str]:
     counts = _class_counts(labels, task, n_columns) if which.classes_count_alike else None
     if counts is None:
@@ -193,7 +194,7 @@ def _class_name(c: int, classes: Sequence[str] | None) -> str:
     return textwrap.shorten(str(classes[c]), 40, placeholder=" …")
 
 
-def _class_counts(labels: Array, task: Task, n_columns: int) -> Array | None:
+def _class_counts(labels: AnyArray, task: Task, n_columns: int) -> AnyArray | None:
     if task == "multilabel":
         return np.asarray(labels.sum(axis=0), dtype=int)
     if task in ("multiclass", "binary") and labels.ndim == 1:

@@ -6,9 +6,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from emap_core.inference.scores import Array
-
-Index = NDArray[np.intp]
+from emap_core.types import Array, Index
 
 _MOST_CLASSES = 2_000
 _FAR_BETTER = 0.1

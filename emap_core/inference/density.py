@@ -17,9 +17,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from emap_core.decomposition.exact import Index, example_shares
+from emap_core.decomposition.exact import example_shares
 from emap_core.errors import DatasetError
-from emap_core.inference.scores import Array
+from emap_core.types import Array, Index
 
 MOST_COMPONENTS = 32
 """Leading components of either side in which directions are looked for."""

@@ -21,9 +21,10 @@ from emap_core.inference.limits import (
     variance_of,
 )
 from emap_core.inference.metrics import Metric, check, evaluate_scored, evaluate_shuffled, metric
-from emap_core.inference.population import N_RESAMPLES, Cluster, Population, population_of
+from emap_core.inference.population import N_RESAMPLES, Population, population_of
 from emap_core.inference.resampling import reproject
-from emap_core.inference.scores import Array, Scored, Space, Task
+from emap_core.inference.scores import Scored
+from emap_core.types import Array, Cluster, Space, Task
 
 
 @dataclass(frozen=True)

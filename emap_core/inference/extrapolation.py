@@ -15,8 +15,8 @@ import numpy as np
 import scipy
 
 from emap_core.decomposition.design import Design
-from emap_core.decomposition.exact import Array
 from emap_core.decomposition.incomplete import SampledFit
+from emap_core.types import Array
 
 Metric = Callable[[Array], float]
 """Scores of shape (N, C) to one number; labels and task are its own business."""

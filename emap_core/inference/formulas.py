@@ -11,17 +11,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-from emap_core.inference.scores import Array, Scored
+from emap_core.inference.scores import Scored
+from emap_core.types import AnyArray
 
 
-def right(scored: Scored) -> Array:
+def right(scored: Scored) -> AnyArray:
     """Return whether each prediction is the label."""
     # A score that is not a number decides -1, and -1 is the label of what is not a class.
     known = scored.labels >= 0
     return np.asarray((scored.predictions == scored.labels) & known, dtype=np.float64)
 
 
-def log_loss(scored: Scored) -> Array:
+def log_loss(scored: Scored) -> AnyArray:
     """Return minus the logarithm of each label's probability."""
     scores, labels = scored.scores, scored.labels
     least = float(np.finfo(np.float64).eps)
@@ -42,7 +43,7 @@ def log_loss(scored: Scored) -> Array:
     return np.asarray(-np.log(np.maximum(own, least)))
 
 
-def within_top(k: int, scored: Scored) -> Array:
+def within_top(k: int, scored: Scored) -> AnyArray:
     """Return whether the label is among the k highest scores; of a tie, the first classes are."""
     scores = scored.scores
     own = _of_label(scores, scored.labels)
@@ -51,13 +52,13 @@ def within_top(k: int, scored: Scored) -> Array:
     return np.asarray((ahead.sum(axis=-1) < k) & (scored.labels >= 0), dtype=np.float64)
 
 
-def _of_label(values: Array, labels: Array) -> Array:
+def _of_label(values: AnyArray, labels: AnyArray) -> AnyArray:
     """Return the value of each example's own class, shape (..., N, 1)."""
     of_label = values[..., np.arange(len(labels)), labels]
     return np.ascontiguousarray(of_label)[..., None]
 
 
-def brier(scored: Scored) -> Array:
+def brier(scored: Scored) -> AnyArray:
     """Return squared distance of the probabilities from the label, summed over classes."""
     p = scored.probabilities
     if scored.task == "binary":
@@ -66,51 +67,51 @@ def brier(scored: Scored) -> Array:
     return np.asarray(((p - truth) ** 2).sum(axis=-1))
 
 
-def credit(scored: Scored) -> Array:
+def credit(scored: Scored) -> AnyArray:
     """Return what each prediction earns from a table of credits."""
     chosen = np.maximum(scored.predictions, 0)[..., None]
     credit = np.broadcast_to(scored.labels, scored.scores.shape)
     return np.asarray(np.take_along_axis(credit, chosen, axis=-1)[..., 0])
 
 
-def absolute_error(scored: Scored) -> Array:
+def absolute_error(scored: Scored) -> AnyArray:
     """Return the distance of each prediction from its target, the mean over outputs."""
     return np.asarray(np.abs(scored.labels - scored.scores).mean(axis=-1))
 
 
-def squared_error(scored: Scored) -> Array:
+def squared_error(scored: Scored) -> AnyArray:
     """Return the squared distance of each prediction from its target, the mean over outputs."""
     return np.asarray(((scored.labels - scored.scores) ** 2).mean(axis=-1))
 
 
-def balanced_accuracy(hits: Array, predicted: Array, actual: Array) -> Array:
+def balanced_accuracy(hits: AnyArray, predicted: AnyArray, actual: AnyArray) -> AnyArray:
     """Return mean recall of the classes that occur."""
     seen = actual > 0
     recall = np.divide(hits, actual, out=np.zeros_like(hits), where=seen)
     return np.asarray(recall.sum(axis=-1) / seen.sum(axis=-1))
 
 
-def _f1_each(hits: Array, predicted: Array, actual: Array) -> tuple[Array, Array]:
+def _f1_each(hits: AnyArray, predicted: AnyArray, actual: AnyArray) -> tuple[AnyArray, AnyArray]:
     either = predicted + actual
     seen = either > 0
     return np.divide(2.0 * hits, either, out=np.zeros_like(hits), where=seen), seen
 
 
-def f1_macro(hits: Array, predicted: Array, actual: Array) -> Array:
+def f1_macro(hits: AnyArray, predicted: AnyArray, actual: AnyArray) -> AnyArray:
     """Return mean F1 of the classes."""
     # A class that is neither predicted nor a label has no F1 and does not count.
     f1, seen = _f1_each(hits, predicted, actual)
     return np.asarray(f1.sum(axis=-1) / np.maximum(seen.sum(axis=-1), 1))
 
 
-def f1_micro(hits: Array, predicted: Array, actual: Array) -> Array:
+def f1_micro(hits: AnyArray, predicted: AnyArray, actual: AnyArray) -> AnyArray:
     """Return f1 of all decisions together."""
     both = (predicted + actual).sum(axis=-1)
     micro = np.divide(2.0 * hits.sum(axis=-1), both, out=np.zeros_like(both), where=both > 0)
     return np.asarray(micro)
 
 
-def f1_weighted(hits: Array, predicted: Array, actual: Array) -> Array:
+def f1_weighted(hits: AnyArray, predicted: AnyArray, actual: AnyArray) -> AnyArray:
     """Return mean F1 of the classes, weighted by their labels."""
     f1, _ = _f1_each(hits, predicted, actual)
     total = actual.sum(axis=-1)
@@ -119,13 +120,16 @@ def f1_weighted(hits: Array, predicted: Array, actual: Array) -> Array:
     return np.asarray(mean)
 
 
-def f1_positive(hits: Array, predicted: Array, actual: Array) -> Array:
+def f1_positive(hits: AnyArray, predicted: AnyArray, actual: AnyArray) -> AnyArray:
     """Return f1 of the second class."""
     return _f1_each(hits, predicted, actual)[0][..., 1]
 
 
 def _mean_over_classes(
-    score: Callable[[Array, Array], float], scored: Scored, weights: Array, needs_negatives: bool
+    score: Callable[[AnyArray, AnyArray], float],
+    scored: Scored,
+    weights: AnyArray,
+    needs_negatives: bool,
 ) -> float:
     """Return the mean of a ranking's score over the classes that it is defined for.
 
@@ -145,10 +149,10 @@ def _mean_over_classes(
     return float(np.mean(values)) if values else float("nan")
 
 
-def roc_auc(scored: Scored, weights: Array) -> float:
+def roc_auc(scored: Scored, weights: AnyArray) -> float:
     """Return area under the ROC curve, the mean over classes against the rest."""
 
-    def area(positive: Array, negative: Array) -> float:
+    def area(positive: AnyArray, negative: AnyArray) -> float:
         # The share of pairs in the right order, a tie being half of one.
         below = np.cumsum(negative) - negative / 2.0
         return float(positive @ below / (positive.sum() * negative.sum()))
@@ -156,17 +160,17 @@ def roc_auc(scored: Scored, weights: Array) -> float:
     return _mean_over_classes(area, scored, weights, True)
 
 
-def average_precision(scored: Scored, weights: Array) -> float:
+def average_precision(scored: Scored, weights: AnyArray) -> float:
     """Return mean precision over the recall steps, the mean over classes."""
 
-    def mean_precision(positive: Array, negative: Array) -> float:
+    def mean_precision(positive: AnyArray, negative: AnyArray) -> float:
         hits, both = np.cumsum(positive[::-1]), np.cumsum((positive + negative)[::-1])
         return float(positive[::-1] @ (hits / both) / hits[-1])
 
     return _mean_over_classes(mean_precision, scored, weights, False)
 
 
-def calibration_error(scored: Scored, weights: Array) -> float:
+def calibration_error(scored: Scored, weights: AnyArray) -> float:
     """Return the mean |confidence - accuracy| over 15 bins (Guo et al. 2017, arXiv 1706.04599)."""
     p = scored.probabilities
     confidence = np.maximum(p, 1.0 - p)[:, 0] if scored.task == "binary" else p.max(axis=1)
@@ -175,7 +179,7 @@ def calibration_error(scored: Scored, weights: Array) -> float:
     return float(np.abs(np.bincount(bins, excess, minlength=15)).sum() / weights.sum())
 
 
-def r2(scored: Scored, weights: Array) -> float:
+def r2(scored: Scored, weights: AnyArray) -> float:
     """Return share of the variance explained, the mean over outputs."""
     total = weights @ (scored.labels - np.average(scored.labels, axis=0, weights=weights)) ** 2
     if (scored.labels == scored.labels[:1]).all(axis=0).any():
@@ -183,16 +187,16 @@ def r2(scored: Scored, weights: Array) -> float:
     return float(np.mean(1.0 - weights @ (scored.labels - scored.scores) ** 2 / total))
 
 
-def rmse(scored: Scored, weights: Array) -> float:
+def rmse(scored: Scored, weights: AnyArray) -> float:
     """Return root of the mean squared error, the mean over outputs."""
     squares = np.average((scored.labels - scored.scores) ** 2, axis=0, weights=weights)
     return float(np.sqrt(squares).mean())
 
 
-def spearman(scored: Scored, weights: Array) -> float:
+def spearman(scored: Scored, weights: AnyArray) -> float:
     """Return rank correlation, the mean over outputs."""
 
-    def correlation(x: Array, y: Array) -> float:
+    def correlation(x: AnyArray, y: AnyArray) -> float:
         a, b = _ranks(x, weights), _ranks(y, weights)
         a, b = a - np.average(a, weights=weights), b - np.average(b, weights=weights)
         scale = np.sqrt((weights @ a**2) * (weights @ b**2))
@@ -202,7 +206,7 @@ def spearman(scored: Scored, weights: Array) -> float:
     return float(np.mean([correlation(scored.labels[:, c], scored.scores[:, c]) for c in columns]))
 
 
-def _ranks(values: Array, weights: Array) -> Array:
+def _ranks(values: AnyArray, weights: AnyArray) -> AnyArray:
     # The middle of the ranks that a value's copies would take, a weight being a number of copies.
     _, place = np.unique(values, return_inverse=True)
     each = np.bincount(place, weights)

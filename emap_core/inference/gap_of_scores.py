@@ -15,7 +15,7 @@ from emap_core.inference.gap import Gap
 from emap_core.inference.limits import Estimate
 from emap_core.inference.metrics import evaluate
 from emap_core.inference.population import Population
-from emap_core.inference.scores import Array, Space, Task
+from emap_core.types import Array, Space, Task
 
 
 @dataclass(frozen=True, eq=False)

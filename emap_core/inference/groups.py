@@ -19,11 +19,11 @@ from numpy.typing import ArrayLike, NDArray
 from emap_core.decomposition import Decomposition
 from emap_core.inference.gap import Gap, Projection
 from emap_core.inference.limits import CONFIDENCE
-from emap_core.inference.metrics import Scored, Space, Task, evaluate_scored, metric
+from emap_core.inference.metrics import Scored, evaluate_scored, metric
 from emap_core.inference.parts import part_gap
-from emap_core.inference.population import N_RESAMPLES, Cluster, Population, population_of
-from emap_core.inference.scores import Array
+from emap_core.inference.population import N_RESAMPLES, Population, population_of
 from emap_core.inference.table import projections
+from emap_core.types import Array, Cluster, Space, Task
 
 _DRAWS = 20_000
 _ELEMENTS = 2**22

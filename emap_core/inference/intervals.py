@@ -28,11 +28,12 @@ from emap_core.inference.metrics import (
     evaluate_shuffled,
     metric,
 )
-from emap_core.inference.population import N_RESAMPLES, Cluster, Units, population_of
+from emap_core.inference.population import N_RESAMPLES, Units, population_of
 from emap_core.inference.resampling import Reprojection, reproject
 from emap_core.inference.rows import PROJECTIONS
-from emap_core.inference.scores import Array, Scored, Space, Task
+from emap_core.inference.scores import Scored
 from emap_core.inference.table import best_constant, projections
+from emap_core.types import Array, Cluster, Space, Task
 
 __all__ = ["Intervals", "intervals"]
 

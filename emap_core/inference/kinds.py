@@ -16,7 +16,8 @@ from emap_core.decomposition import Decomposition
 from emap_core.inference.gap import Interval
 from emap_core.inference.limits import share_estimate
 from emap_core.inference.population import Population, Units
-from emap_core.inference.scores import Array, Space, Task, predict
+from emap_core.inference.scores import predict
+from emap_core.types import Array, Space, Task
 
 KINDS = ("redundant", "text-led", "image-led", "synergistic")
 """All three predictions agree; the full one follows the text; the image; neither."""

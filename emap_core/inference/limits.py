@@ -34,7 +34,8 @@ from numpy.typing import NDArray
 from emap_core.inference.gap import Gap, Interval, Projection
 from emap_core.inference.metrics import Metric
 from emap_core.inference.population import Population
-from emap_core.inference.scores import Array, Scored
+from emap_core.inference.scores import Scored
+from emap_core.types import Array
 
 CONFIDENCE = 0.95
 

@@ -17,8 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from emap_core.errors import LabelError, SettingError
 from emap_core.inference import formulas
-from emap_core.inference.scores import Array, Scored, Space, Task
+from emap_core.inference.scores import Scored
 from emap_core.options import option
+from emap_core.types import Array, Space, Task
 
 __all__ = [
     "METRICS",

@@ -8,7 +8,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from emap_core.inference.scores import Array, Space, Task, predict
+from emap_core.inference.scores import predict
+from emap_core.types import Array, Space, Task
 
 
 @overload

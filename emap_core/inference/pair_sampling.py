@@ -18,7 +18,8 @@ from emap_core.inference.extrapolation import (
 )
 from emap_core.inference.gap import Gap, Interval, Intervals
 from emap_core.inference.limits import two_sided
-from emap_core.inference.metrics import Array, Space, Task, evaluate, metric
+from emap_core.inference.metrics import evaluate, metric
+from emap_core.types import Array, Space, Task
 
 _PROJECTED = ("emap", "emap_leave_one_out")
 # On grids of 40 by 400, 3 texts an image left a bias of .015 of accuracy, 5 texts one of .004.

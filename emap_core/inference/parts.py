@@ -9,9 +9,10 @@ from emap_core.decomposition import Decomposition
 from emap_core.inference.difference import paired_difference
 from emap_core.inference.gap import Gap, Projection
 from emap_core.inference.limits import CONFIDENCE, Estimate
-from emap_core.inference.metrics import Scored, Space, Task, check, evaluate_scored, metric
-from emap_core.inference.population import N_RESAMPLES, Cluster, population_of_items
+from emap_core.inference.metrics import Scored, check, evaluate_scored, metric
+from emap_core.inference.population import N_RESAMPLES, population_of_items
 from emap_core.inference.table import projections
+from emap_core.types import Cluster, Space, Task
 
 
 def part_gap(

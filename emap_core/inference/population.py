@@ -11,16 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.decomposition import Decomposition
 from emap_core.errors import SettingError
-from emap_core.inference.scores import Array
+from emap_core.types import Array, Cluster
 
-Cluster = Literal["auto", "none", "image", "text", "both"]
 CLUSTERS = ("auto", "none", "image", "text", "both")
 
 N_RESAMPLES = 400

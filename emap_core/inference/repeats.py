@@ -17,8 +17,8 @@ from emap_core.decomposition.subsets import SubsampledDecomposition
 from emap_core.inference.gap import Gap, Interval, Intervals, Projection
 from emap_core.inference.limits import CONFIDENCE
 from emap_core.inference.metrics import evaluate, metric
-from emap_core.inference.scores import Array, Space, Task
 from emap_core.inference.table import best_constant
+from emap_core.types import Array, Space, Task
 
 _PROJECTED: tuple[Projection, ...] = ("emap", "emap_leave_one_out")
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.rounding import settle
-from emap_core.inference.scores import Array
+from emap_core.types import Array
 
 _BYTES_OF_MEANS = 2**28
 _ELEMENTS_OF_SCORES = 2**21

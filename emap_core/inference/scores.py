@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from emap_core.errors import SettingError
+from emap_core.types import AnyArray, Space, Task
 
 if TYPE_CHECKING:
     from emap_core.inference.metrics import Metric
 
-Array = NDArray[Any]
-Task = Literal["multiclass", "binary", "multilabel", "regression"]
-Space = Literal["logits", "log_probabilities", "probabilities"]
 
 SMALLEST_PROBABILITY = 1e-7
 
@@ -44,7 +42,7 @@ def unit_of(space: Space) -> str:
     return _SPACES[space][2]
 
 
-def probabilities(scores: ArrayLike, task: Task, space: Space = "logits") -> Array:
+def probabilities(scores: ArrayLike, task: Task, space: Space = "logits") -> AnyArray:
     """Return projected scores of shape (..., C) as probabilities of the same shape.
 
     Logits go through softmax (multiclass) or sigmoid (each class of the other tasks). Projected
@@ -71,7 +69,7 @@ def probabilities(scores: ArrayLike, task: Task, space: Space = "logits") -> Arr
     return np.asarray(kept / (kept + np.clip(1.0 - values, SMALLEST_PROBABILITY, 1.0)))
 
 
-def predict(scores: ArrayLike, task: Task, space: Space = "logits") -> Array:
+def predict(scores: ArrayLike, task: Task, space: Space = "logits") -> AnyArray:
     """Return what scores of shape (..., N, C) decide.
 
     Multiclass: the class of the highest score, the first one of several, shape (..., N). Binary:
@@ -103,33 +101,33 @@ class Scored:
     task, space : str
     """
 
-    labels: Array
-    scores: Array
+    labels: AnyArray
+    scores: AnyArray
     task: Task
     space: Space
 
     @cached_property
-    def predictions(self) -> Array:
+    def predictions(self) -> AnyArray:
         """What the scores decide; see `predict`."""
         return predict(self.scores, self.task, self.space)
 
     @cached_property
-    def probabilities(self) -> Array:
+    def probabilities(self) -> AnyArray:
         """The scores as probabilities; see `probabilities`."""
         return probabilities(self.scores, self.task, self.space)
 
     @cached_property
-    def unknown(self) -> Array:
+    def unknown(self) -> AnyArray:
         """Whether an example's scores are not numbers, shape (N,) or (B, N)."""
         if self.task == "multiclass":
             return np.asarray(self.predictions < 0)
         return _unknown(self.scores)
 
     @cached_property
-    def _values(self) -> dict[str, Array]:
+    def _values(self) -> dict[str, AnyArray]:
         return {}
 
-    def values(self, which: Metric) -> Array | None:
+    def values(self, which: Metric) -> AnyArray | None:
         """Return the values of the examples whose mean the metric is; None if it is not a mean."""
         if which.of_examples is not None and which.name not in self._values:
             self._values[which.name] = which.of_examples(self)
@@ -168,13 +166,13 @@ class Scored:
         }
         return first._with(scores, read)
 
-    def _with(self, scores: Array, read: dict[str, Any]) -> Scored:
+    def _with(self, scores: AnyArray, read: dict[str, Any]) -> Scored:
         new = Scored(self.labels, scores, self.task, self.space)
         # What is known already is not computed again.
         vars(new).update(read)
         return new
 
-    def per_class(self) -> tuple[Array, Array]:
+    def per_class(self) -> tuple[AnyArray, AnyArray]:
         """Return labels (N, K) of 0 and 1 and scores (N, K) that rank examples in each class."""
         if self.task == "multiclass":
             n_classes = self.scores.shape[-1]
@@ -187,7 +185,7 @@ class Scored:
         return self.labels.reshape(self.scores.shape), self.scores
 
 
-def _first_highest(values: Array) -> tuple[Array, Array]:
+def _first_highest(values: AnyArray) -> tuple[AnyArray, AnyArray]:
     """Return the first class of the highest score, and that score, NaN where any is.
 
     Classes are gone through one by one, all examples at a time: an argmax for each of many
@@ -204,6 +202,6 @@ def _first_highest(values: Array) -> tuple[Array, Array]:
     return decided.astype(np.intp), highest
 
 
-def _unknown(values: Array) -> Array:
+def _unknown(values: AnyArray) -> AnyArray:
     # A sum is as telling as a look at every class, and several times faster.
     return np.asarray(np.isnan(np.einsum("...c->...", values)))

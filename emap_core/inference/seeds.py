@@ -16,7 +16,7 @@ import scipy
 from emap_core.inference.kinds import variance_of_mean
 from emap_core.inference.limits import CONFIDENCE, two_sided
 from emap_core.inference.population import Population
-from emap_core.inference.scores import Array
+from emap_core.types import Array
 
 
 @dataclass(frozen=True)

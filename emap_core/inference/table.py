@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from emap_core.decomposition import Decomposition
 from emap_core.inference.metrics import default_metrics, evaluate
 from emap_core.inference.rows import PROJECTIONS
-from emap_core.inference.scores import SMALLEST_PROBABILITY, Array, Space, Task
+from emap_core.inference.scores import SMALLEST_PROBABILITY
+from emap_core.types import Array, Space, Task
 
 
 def projections(

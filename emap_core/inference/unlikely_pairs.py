@@ -19,7 +19,7 @@ from emap_core.decomposition.weighted import weighted_projection
 from emap_core.inference.gap import Gap
 from emap_core.inference.gap_of_scores import KnownGap, ScorePair
 from emap_core.inference.population import Population
-from emap_core.inference.scores import Space, Task
+from emap_core.types import Space, Task
 
 POWERS = (0.0, 0.5, 1.0)
 """How much unlikely pairs count less: not at all, by the root of their ratio, in proportion."""

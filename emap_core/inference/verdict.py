@@ -16,8 +16,9 @@ from emap_core.inference.digits import amount, bracket, limit, measured, number,
 from emap_core.inference.gap import Gap
 from emap_core.inference.metrics import Metric, metric
 from emap_core.inference.rows import ROWS
-from emap_core.inference.scores import Space, in_words
+from emap_core.inference.scores import in_words
 from emap_core.text import capitalised
+from emap_core.types import Space
 
 Kind = Literal[
     "relies",

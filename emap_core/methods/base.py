@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.encodings import Encodings
-from emap_core.inference.scores import Space, Task
 from emap_core.methods.arrays import DECOMPOSITION, Arrays, Layout
 from emap_core.methods.settings import MethodSettings
 from emap_core.methods.statistics import KeptNumbers, ScoredRun, Statistics
-
-Index = NDArray[np.intp]
+from emap_core.types import Index, Space, Task
 
 
 @dataclass(frozen=True, eq=False)

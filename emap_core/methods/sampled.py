@@ -30,10 +30,11 @@ from emap_core.methods.arrays import (
     decomposition_arrays,
     decomposition_fields,
 )
-from emap_core.methods.base import CellList, CellMethod, Index, Method, Pairs, Result, Rounds
+from emap_core.methods.base import CellList, CellMethod, Method, Pairs, Result, Rounds
 from emap_core.methods.settings import MethodSettings
 from emap_core.methods.statistics import KeptNumbers, ScoredRun, Statistics
 from emap_core.options import option, option_name
+from emap_core.types import Index
 
 FIRST_IMAGES_PER_TEXT = 16
 """Where a run that samples until it knows enough begins."""

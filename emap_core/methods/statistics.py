@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from emap_core import inference
 from emap_core.inference import Gap, Intervals, PairError
 from emap_core.inference.population import Population
-from emap_core.inference.scores import Array, Space, Task
+from emap_core.types import Array, Space, Task
 
 if TYPE_CHECKING:
     from emap_core.methods.base import Result

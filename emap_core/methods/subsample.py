@@ -28,10 +28,11 @@ from emap_core.methods.arrays import (
     decomposition_arrays,
     decomposition_fields,
 )
-from emap_core.methods.base import CellList, CellMethod, Index, Pairs, Projected, Result, Rounds
+from emap_core.methods.base import CellList, CellMethod, Pairs, Projected, Result, Rounds
 from emap_core.methods.settings import MethodSettings
 from emap_core.methods.statistics import KeptNumbers, ScoredRun, Spread, Statistics
 from emap_core.options import option
+from emap_core.types import Index
 
 
 class Subsample(CellMethod):

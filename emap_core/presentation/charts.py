@@ -33,10 +33,11 @@ from emap_core.figures import (
     waterfall,
 )
 from emap_core.inference import metric
-from emap_core.inference.scores import Space, one_score, unit_of
+from emap_core.inference.scores import one_score, unit_of
 from emap_core.runs import Run
 from emap_core.runs.slices import correct_without, prediction_without
 from emap_core.text import capitalised
+from emap_core.types import Space
 
 MOST_POINTS = 10_000
 EXAMPLES = 6

@@ -18,11 +18,12 @@ from emap_core.inference.digits import bracket, change, measured, p_cell
 from emap_core.inference.gap import Projection
 from emap_core.inference.kinds import variance_of_mean
 from emap_core.inference.population import population_of
-from emap_core.inference.scores import Array, Scored
+from emap_core.inference.scores import Scored
 from emap_core.inference.seeds import SeedsGap, seeds_gap
 from emap_core.presentation.labels import run_labels
 from emap_core.runs import Run
 from emap_core.runs.slices import safe_csv
+from emap_core.types import Array
 
 Form = Literal["markdown", "latex", "csv"]
 

@@ -26,13 +26,13 @@ from emap_core.probes.masked_grid import MaskedGrids, MaskedItems
 from emap_core.probes.masks import Masks, draw_masks
 from emap_core.probes.units import Filling, Places, Regions, Words, where
 from emap_core.runs import Run
+from emap_core.types import Array
 
 if TYPE_CHECKING:
     from emap_core.engine.progress import Progress
     from emap_core.probes.folder import ProbeFolder
     from emap_core.probes.subject import Subject
 
-Array = NDArray[np.float64]
 
 _VERSION = 1
 """Of what is computed; raise it when the same choices would give other numbers."""

@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.probes.masks import ALL, Masks
-
-Array = NDArray[np.float64]
+from emap_core.types import Array
 
 _FOLDS = 4
 _PAIRS_PER_COEFFICIENT = 1.2

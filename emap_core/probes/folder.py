@@ -10,7 +10,6 @@ from typing import Any
 
 import filelock
 import numpy as np
-from numpy.typing import NDArray
 
 from emap_core.errors import RunError
 from emap_core.probes.base import Probe
@@ -18,8 +17,7 @@ from emap_core.runs import Run
 from emap_core.runs.folder import RunFolder, read_json, write_json
 from emap_core.runs.sealed import read_sealed, write_sealed
 from emap_core.runs.store import lock_at, opened, remove_folder, replacing
-
-Array = NDArray[np.float64]
+from emap_core.types import Array
 
 RESULT = "result.json"
 _FORMAT = 1

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from emap_core.probes.masks import Masks
 from emap_core.probes.units import Units
+from emap_core.types import Array
 
 if TYPE_CHECKING:
     from emap_core.engine.progress import Progress
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from emap_core.probes.folder import ProbeFolder
     from emap_core.probes.subject import Subject
 
-Array = NDArray[np.float64]
 
 _MEMORY = 128 * 2**20
 _SECONDS = 0.5

@@ -17,8 +17,9 @@ from emap_core.inference.gap import RECORD_VERSION
 from emap_core.inference.population import Population, population_of
 from emap_core.inference.unlikely_pairs import UnlikelyPairs, unlikely_pairs
 from emap_core.methods.statistics import Spread, Statistics
-from emap_core.runs.reader import Array, RunReader
+from emap_core.runs.reader import RunReader
 from emap_core.runs.sealed import read_sealed, write_sealed
+from emap_core.types import Array
 
 if TYPE_CHECKING:
     from emap_core.inference import Intervals

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from emap_core import inference
 from emap_core.runs.cached_inference import CachedInference
-from emap_core.runs.reader import Array
+from emap_core.types import Array
 
 
 def examples_of(run: CachedInference) -> pd.DataFrame:

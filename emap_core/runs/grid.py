@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from emap_core.errors import RunError, reason
 from emap_core.runs.store import array_store, entries, is_local
+from emap_core.types import Index
 
 if TYPE_CHECKING:
     import zarr
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 # zarr is imported where a grid is opened: what else a run says is read without it.
 
 Cells = NDArray[np.float32]
-Index = NDArray[np.intp]
 
 _LARGEST_CHUNK = 2**28
 

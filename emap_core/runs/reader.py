@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 from emap_core import inference
 from emap_core.decomposition import Decomposition
 from emap_core.errors import RunError, SettingError
-from emap_core.inference.scores import Space, Task
 from emap_core.methods import method
 from emap_core.methods.base import Method, Result
 from emap_core.runs.folder import RunFolder
 from emap_core.runs.grid import Grid, Reading, n_channels
 from emap_core.runs.schema import BASELINE_ARRAYS, DENSITY_ARRAYS
 from emap_core.runs.stored import Stored
-
-Array = NDArray[np.float64]
+from emap_core.types import Array, Space, Task
 
 
 class RunReader:

@@ -13,8 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from emap_core.spreadsheet import harmless
-
-Mask = NDArray[np.bool_]
+from emap_core.types import Mask
 
 SHOWN = {
     "flips": "the prediction changes without interactions",

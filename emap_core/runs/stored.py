@@ -17,15 +17,13 @@ from typing import IO, Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 from PIL import Image
 
 from emap_core.errors import RunError, reason
 from emap_core.methods.arrays import Layout
 from emap_core.runs.manifest import WHAT_TO_DO
 from emap_core.runs.store import opened
-
-Array = NDArray[Any]
+from emap_core.types import AnyArray
 
 _MOST_PACKED = 200
 _FREE_BYTES = 2**20
@@ -48,7 +46,7 @@ class Stored:
     sizes: Mapping[str, int]
     _found: dict[str, int] = field(default_factory=dict)
 
-    def arrays(self, path: Path, layouts: Mapping[str, Layout]) -> dict[str, Array]:
+    def arrays(self, path: Path, layouts: Mapping[str, Layout]) -> dict[str, AnyArray]:
         """Return the arrays of an npz file by name; those that no layout names are not read.
 
         Parameters
@@ -81,7 +79,7 @@ class Stored:
                 self._check_values(name, found[name], layout)
             return found
 
-    def labels(self, path: Path, task: str, n_names: int) -> Array | None:
+    def labels(self, path: Path, task: str, n_names: int) -> AnyArray | None:
         """Return the labels of a run, None where it has none.
 
         A label that is not a class of the model counts as wrong and stands as -1.
@@ -105,7 +103,7 @@ class Stored:
                     raise ValueError(f"it holds {header.dtype}")
                 self._check_shape("labels", header.shape, "N" if one_each else "NC")
                 file.seek(0)
-                labels: Array = np.lib.format.read_array(file, allow_pickle=False)
+                labels: AnyArray = np.lib.format.read_array(file, allow_pickle=False)
             if task == "regression":
                 least, most = -np.inf, np.inf
             else:
@@ -186,7 +184,7 @@ class Stored:
                     f"{size:,}"
                 )
 
-    def _check_values(self, name: str, array: Array, layout: Layout) -> None:
+    def _check_values(self, name: str, array: AnyArray, layout: Layout) -> None:
         if layout.counts:
             limit = self._size(layout.counts, 0)
             if array.size and not (array.min() >= 0 and array.max() < limit):

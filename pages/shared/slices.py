@@ -15,12 +15,12 @@ from emap_core.runs import Run
 from emap_core.runs.slices import (
     SHOWN,
     Filter,
-    Mask,
     decode_positions,
     encode_positions,
     possible,
     to_csv,
 )
+from emap_core.types import Mask
 from emap_core.visible import visible_table
 from pages.shared.escape import plain
 from pages.shared.example import FLIP_WORDS, examples_of

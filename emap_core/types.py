@@ -1,0 +1,21 @@
+"""The types that all rooms share."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+AnyArray = NDArray[Any]
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+"""Numbers of examples, texts, images or classes."""
+Mask = NDArray[np.bool_]
+
+Task = Literal["multiclass", "binary", "multilabel", "regression"]
+"""What the labels are; binary has one logit, with the threshold 0."""
+Space = Literal["logits", "log_probabilities", "probabilities"]
+"""What is projected."""
+Cluster = Literal["auto", "none", "image", "text", "both"]
+"""What is drawn whole in resamples."""
