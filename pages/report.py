@@ -18,13 +18,13 @@ from emap_core.runs import Run
 from emap_core.runs.store import zipped
 from pages import shared
 
-QUESTION = "Share this result"
+TITLE = "Share this result"
 
 
 def _page() -> None:
-    run = shared.require_run(QUESTION)
+    run = shared.require_run(TITLE)
     verdict = shared.verdict_of(run)
-    shared.header(QUESTION, verdict.sentence, run)
+    shared.header(TITLE, verdict.sentence, run)
     st.subheader("One file for a colleague", anchor=False)
     st.markdown(
         "The report is one HTML file with the verdict, interactive figures, images and examples. "

@@ -79,10 +79,17 @@ def test_a_link_to_no_run_says_so_and_where_to_go(open_page, words, runs_with_on
     assert any("Choose a run" in str(link.label) for link in app.get("page_link"))
 
 
-@pytest.mark.parametrize("page", ["overview", "modes", "report"])
-def test_with_no_run_at_all_a_page_leads_to_the_demo(page, open_page, words, no_runs):
+@pytest.mark.parametrize(
+    ("page", "heading"),
+    [
+        ("overview", "Do interactions matter here?"),
+        ("modes", "What interacts with what?"),
+        ("report", "Share this result"),
+    ],
+)
+def test_with_no_run_at_all_a_page_leads_to_the_demo(page, heading, open_page, words, no_runs):
     app = open_page(page)
-    assert app.title[0].value.endswith("?")
+    assert app.title[0].value == heading
     assert "no finished run yet" in words(app)
     assert any("demo" in str(link.label) for link in app.get("page_link"))
 
