@@ -12,6 +12,11 @@ from typing import Any
 from emap_core.errors import EmapError, SettingError, SpecError
 
 _LONGEST = 4_096
+_NOT_AN_ADDRESS = {
+    "dataset": "download the file and name it, as in csv:FILE",
+    "model": "download a checkpoint and name its folder, as in hf:FOLDER, or write a factory whose "
+    "model asks the server, and name it, as in my_model:load",
+}
 
 
 def load(kind: str, spec: str, loaders: Mapping[str, str], settings: Mapping[str, Any]) -> Any:
@@ -41,6 +46,8 @@ def load(kind: str, spec: str, loaders: Mapping[str, str], settings: Mapping[str
         raise SpecError(
             f"{kind} {spec[:40]!r} … is not a valid spec: it has {len(spec):,} characters"
         )
+    if prefix not in loaders and name.startswith("//"):
+        raise SpecError(f"{kind} {spec[:80]!r} is an address; {_NOT_AN_ADDRESS[kind]}")
     if not colon or not prefix or not name:
         raise SpecError(
             f"{kind} {spec!r} is not a valid spec; write PREFIX:NAME, with {known} or "
@@ -62,8 +69,8 @@ def load(kind: str, spec: str, loaders: Mapping[str, str], settings: Mapping[str
         raise SpecError(f"{kind} {spec!r}: {error}; known prefixes are {known}") from error
     if kind == "model" and _scores_pairs(factory, settings):
         raise SpecError(
-            f"model {spec!r} is a function of texts, images, and no factory; write one that "
-            f"returns it, def load(): return {name}, and give {prefix}:load"
+            f"model {spec!r} is a function of texts and images, not a factory; write one that "
+            f"returns it, def load(): return {name}, and name {prefix}:load"
         )
     made = _call(kind, spec, factory, (), settings)
     if made is None:
