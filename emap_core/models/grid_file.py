@@ -112,11 +112,12 @@ class GridModel:
             return self.grid
         if self.grid.shape[:2] == (n, n):
             return self._rows_and_columns(first_texts, cells.image_examples)
+        fitting = dict.fromkeys((cells.shape, (n, n)))
+        sizes = " or ".join(f"{texts} × {images}" for texts, images in fitting)
         raise ModelError(
             f"{self._called} has {self.grid.shape[0]} texts × {self.grid.shape[1]} images; the "
             f"dataset has {cells.shape[0]} different texts × {cells.shape[1]} different images and "
-            f"{n} examples: expected {cells.shape[0]} × {cells.shape[1]}, {n} × {n}, "
-            "or index arrays"
+            f"{n} examples: expected {sizes}, or index arrays"
         )
 
     def _rows_and_columns(self, rows: Any, columns: Any) -> NDArray[Any]:
