@@ -25,8 +25,6 @@ from emap_core.models.huggingface.written_answers import (
     BLANK,
     Normalise,
     WritesAnswers,
-    answers,
-    check_settings,
     n_common,
     names_of_answers,
 )
@@ -288,17 +286,6 @@ def _make_similarity(checkpoint: Checkpoint) -> WholeSimilarity:
     return WholeSimilarity(checkpoint)
 
 
-def _make_answers(
-    checkpoint: Checkpoint,
-    classes: str | Sequence[str] | None = None,
-    prompt: str | None = None,
-    normalise: Normalise = "none",
-) -> WholeAnswers:
-    """Return a model whose classes are answers that it may write."""
-    check_settings(prompt, normalise)
-    return WholeAnswers(checkpoint, answers(classes), prompt, normalise)
-
-
 def way_of(architecture: str, auto_classes: Sequence[str] = ()) -> Family | None:
     """Return how an architecture is scored whole, or None where the library does not say.
 
@@ -312,7 +299,7 @@ def way_of(architecture: str, auto_classes: Sequence[str] = ()) -> Family | None
     from transformers.models.auto import modeling_auto
 
     ways: tuple[tuple[str, Callable[..., Any]], ...] = (
-        ("IMAGE_TEXT_TO_TEXT", _make_answers),
+        ("IMAGE_TEXT_TO_TEXT", WholeAnswers.from_settings),
         ("ZERO_SHOT_IMAGE_CLASSIFICATION", _make_similarity),
         ("VISUAL_QUESTION_ANSWERING", WholeClassifier),
     )
@@ -323,5 +310,5 @@ def way_of(architecture: str, auto_classes: Sequence[str] = ()) -> Family | None
         if auto_class in auto_classes or architecture in {*known} - {"BlipForQuestionAnswering"}:
             return Family((architecture,), make)
     if "AutoModelForCausalLM" in auto_classes:
-        return Family((architecture,), _make_answers)
+        return Family((architecture,), WholeAnswers.from_settings)
     return None

@@ -62,6 +62,30 @@ class WritesAnswers(ReadsClasses):
         self._first_answer = ""
         self._take_classes(classes)
 
+    @classmethod
+    def from_settings(
+        cls,
+        checkpoint: Checkpoint,
+        classes: str | Sequence[str] | None = None,
+        prompt: str | None = None,
+        normalise: Normalise = "none",
+    ) -> Self:
+        """Return a model whose classes are answers that it may write.
+
+        Parameters
+        ----------
+        checkpoint : Checkpoint
+        classes : str or sequence of str, optional
+            The answers, as a list or with commas; else those of the dataset. Each follows the
+            prompt as the chat template writes it, mostly after a space, unless it begins with one.
+        prompt : str, optional
+            A prompt with ``{image}`` before ``{text}`` in place of the chat template.
+        normalise : {"none", "length"}
+            Whether an answer's log-probability is divided by its number of tokens.
+        """
+        check_settings(prompt, normalise)
+        return cls(checkpoint, answers(classes), prompt, normalise)
+
     def notes(self, texts: list[str]) -> list[str]:
         """Say how many of these texts are cut so that prompt and answer can be read whole."""
         n_cut = sum(map(operator.ne, self._fitted(texts), texts))

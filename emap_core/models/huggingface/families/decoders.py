@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from PIL import Image
 
 from emap_core.errors import ModelError
-from emap_core.models.huggingface.checkpoint import Checkpoint
 from emap_core.models.huggingface.family import Family
-from emap_core.models.huggingface.written_answers import (
-    BLANK,
-    Normalise,
-    WritesAnswers,
-    answers,
-    check_settings,
-)
+from emap_core.models.huggingface.written_answers import BLANK, WritesAnswers
 from emap_core.models.pictures import in_colours
 from emap_core.models.states import take
 
@@ -169,29 +161,6 @@ class Decoder(WritesAnswers):
         return words[self._image_end(words) :]
 
 
-def make(
-    checkpoint: Checkpoint,
-    classes: str | Sequence[str] | None = None,
-    prompt: str | None = None,
-    normalise: Normalise = "none",
-) -> Decoder:
-    """Return a model whose classes are answers that it may write.
-
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-    classes : str or sequence of str, optional
-        The answers, as a list or with commas; else those of the dataset. Each follows the prompt
-        as the chat template writes it, mostly after a blank, unless it begins with one itself.
-    prompt : str, optional
-        A prompt with ``{image}`` before ``{text}`` in place of the chat template.
-    normalise : {"none", "length"}
-        Whether an answer's log-probability is divided by its number of tokens.
-    """
-    check_settings(prompt, normalise)
-    return Decoder(checkpoint, answers(classes), prompt, normalise)
-
-
 FAMILY = Family(
     (
         "LlavaForConditionalGeneration",
@@ -204,5 +173,5 @@ FAMILY = Family(
         "Qwen3VLForConditionalGeneration",
         "InternVLForConditionalGeneration",
     ),
-    make,
+    Decoder.from_settings,
 )

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from emap_core.models.huggingface.checkpoint import Checkpoint
 from emap_core.models.huggingface.families.decoders import Decoder
 from emap_core.models.huggingface.family import Family
-from emap_core.models.huggingface.written_answers import Normalise, answers, check_settings
 from emap_core.models.pictures import in_colours
 
 
@@ -63,27 +60,4 @@ class PaliGemma(Decoder):
         return self._answers(read.logits[:, -1], read.past_key_values, mask, shift)
 
 
-def make(
-    checkpoint: Checkpoint,
-    classes: str | Sequence[str] | None = None,
-    prompt: str | None = None,
-    normalise: Normalise = "none",
-) -> PaliGemma:
-    """Return a model whose classes are answers that it may write.
-
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-    classes : str or sequence of str, optional
-        The answers, as a list or with commas; else those of the dataset. Each follows the prompt
-        as the chat template writes it, mostly after a blank, unless it begins with one itself.
-    prompt : str, optional
-        A prompt with ``{image}`` before ``{text}``, for instance ``{image}answer en {text}``.
-    normalise : {"none", "length"}
-        Whether an answer's log-probability is divided by its number of tokens.
-    """
-    check_settings(prompt, normalise)
-    return PaliGemma(checkpoint, answers(classes), prompt, normalise)
-
-
-FAMILY = Family(("PaliGemmaForConditionalGeneration",), make)
+FAMILY = Family(("PaliGemmaForConditionalGeneration",), PaliGemma.from_settings)
