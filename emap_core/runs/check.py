@@ -87,31 +87,21 @@ def check_run(path: str | Path) -> list[str]:
 
 def _changed_later(folder: RunFolder, run: str) -> Iterator[str]:
     """Yield what is wrong with what was computed after the run was finished."""
-    for path in entries(folder.inference):
-        name = name_within(path, folder.path)
-        if is_link(path) or is_passing(path.name):
-            continue
-        if len(name.parts) != 2 or path.suffix != ".json":
-            yield f"{name} does not belong there"
-            continue
-        try:
-            read_sealed(path, run)
-        except RunError as error:
-            yield f"{folder.inference.name}/{error}"
-    for path in entries(folder.probes):
-        name = name_within(path, folder.path)
-        if is_link(path) or is_passing(path.name):
-            continue
-        if len(name.parts) == 4 and name.parts[2] == "parts":
-            # Of a probe that is not finished; each is looked at when it is taken up.
-            continue
-        if len(name.parts) != 3 or path.suffix != ".json":
-            yield f"{name} does not belong there"
-            continue
-        try:
-            read_sealed(path, run)
-        except RunError as error:
-            yield f"{name.parent}/{error}"
+    for within, depth in ((folder.inference, 2), (folder.probes, 3)):
+        for path in entries(within):
+            name = name_within(path, folder.path)
+            if is_link(path) or is_passing(path.name):
+                continue
+            if within == folder.probes and name.parts[2:-1] == ("parts",):
+                # Of a probe that is not finished; each is looked at when it is resumed.
+                continue
+            if len(name.parts) != depth or path.suffix != ".json":
+                yield f"{name} does not belong there"
+                continue
+            try:
+                read_sealed(path, run)
+            except RunError as error:
+                yield f"{name.parent}/{error}"
 
 
 def _files(folder: RunFolder) -> Iterator[tuple[str, Path]]:
