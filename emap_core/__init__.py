@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from emap_core.datasets import load_dataset
     from emap_core.datasets.base import Examples
     from emap_core.decomposition import Decomposition, decompose
-    from emap_core.engine import compute, compute_part, estimate, merge_parts
+    from emap_core.engine import compute, compute_shard, estimate, merge_shards
     from emap_core.errors import EmapError
     from emap_core.inference import Gap
     from emap_core.models import load_model
@@ -28,14 +28,14 @@ _HOME = {
     "Gap": "emap_core.inference",
     "Run": "emap_core.runs",
     "compute": "emap_core.engine",
-    "compute_part": "emap_core.engine",
+    "compute_shard": "emap_core.engine",
     "decompose": "emap_core.decomposition",
     "delete_run": "emap_core.runs.changes",
     "estimate": "emap_core.engine",
     "load_dataset": "emap_core.datasets",
     "load_model": "emap_core.models",
     "load_run": "emap_core.runs",
-    "merge_parts": "emap_core.engine",
+    "merge_shards": "emap_core.engine",
     "rename_run": "emap_core.runs.changes",
 }
 
@@ -47,14 +47,14 @@ __all__ = [
     "Run",
     "__version__",
     "compute",
-    "compute_part",
+    "compute_shard",
     "decompose",
     "delete_run",
     "estimate",
     "load_dataset",
     "load_model",
     "load_run",
-    "merge_parts",
+    "merge_shards",
     "rename_run",
 ]
 

@@ -144,14 +144,15 @@ def _parser() -> argparse.ArgumentParser:
         "--queue", action="store_true", help="wait until no other queued run uses the device"
     )
     run.add_argument(
+        "--shard",
         "--part",
         metavar="I/N",
-        help="the I-th of N parts of the tiles, for merge; needs --batch-size",
+        help="the I-th of N shards of the tiles, for merge; needs --batch-size",
     )
     run.set_defaults(command=_run)
 
-    merge = commands.add_parser("merge", help="put parts that were computed apart together")
-    merge.add_argument("parts", nargs="+", metavar="DIR", help="folders of the parts")
+    merge = commands.add_parser("merge", help="merge shards into one run")
+    merge.add_argument("shards", nargs="+", metavar="DIR", help="folders of the shards")
     merge.add_argument("--out", required=True, metavar="DIR", help="folder of the whole run")
     merge.set_defaults(command=_merge)
 
@@ -317,7 +318,7 @@ def _pairs(given: list[str], flag: str) -> dict[str, Any]:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from emap_core.engine import compute, compute_part
+    from emap_core.engine import compute, compute_shard
 
     _Stop.listen()
     model, dataset, settings = _work(arguments)
@@ -333,8 +334,8 @@ def _run(arguments: argparse.Namespace) -> None:
         "queue": arguments.queue,
     }
     try:
-        if arguments.part is not None:
-            print(compute_part(model, dataset, _part(arguments.part), **settings))
+        if arguments.shard is not None:
+            print(compute_shard(model, dataset, _shard(arguments.shard), **settings))
             return
         run = compute(model, dataset, **settings)
     finally:
@@ -422,21 +423,21 @@ def _print_cost(costs: list[Any]) -> None:
     print(json.dumps({"passes": n_passes, "seconds": seconds}))
 
 
-def _part(given: str) -> tuple[int, int]:
+def _shard(given: str) -> tuple[int, int]:
     number, _, of = given.partition("/")
     if not (number.isdecimal() and of.isdecimal()):
-        raise SettingError(f"--part is {given!r}; expected I/N, the first of four is 1/4")
+        raise SettingError(f"--shard is {given!r}; expected I/N, such as 1/4 for the first of four")
     return int(number), int(of)
 
 
 def _merge(arguments: argparse.Namespace) -> None:
-    from emap_core.engine import merge_parts
+    from emap_core.engine import merge_shards
     from emap_core.presentation.terminal import summary
     from emap_core.runs.store import location
     from emap_core.runs.target import check_folder_target
 
     check_folder_target(location(arguments.out), "run folder")
-    print(summary(merge_parts(arguments.parts, arguments.out)))
+    print(summary(merge_shards(arguments.shards, arguments.out)))
 
 
 def _plan(arguments: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ import pytest
 from emap_core import compute, datasets, models, specs
 from emap_core.cli import _parser
 from emap_core.datasets.table import load_table
-from emap_core.engine import compute_part
+from emap_core.engine import compute_shard
 from emap_core.engine.settings import Settings
 from emap_core.methods.settings import SETTINGS
 from emap_core.options import (
@@ -63,7 +63,7 @@ NAMED = sorted(in_messages(), key=str)
 
 def arguments_of(of: str) -> set[str]:
     if of == "run":
-        functions = [Settings, compute, compute_part]
+        functions = [Settings, compute, compute_shard]
     else:
         loaders = {"data": datasets.LOADERS, "model": models.LOADERS}[of]
         functions = [specs.import_name(target) for target in loaders.values()]

@@ -1,7 +1,7 @@
 """Evaluate a model on the grid of recombinations, in tiles, and never lose a finished one."""
 
 from emap_core.engine.cost import Estimate, estimate
-from emap_core.engine.driver import compute, compute_part
-from emap_core.engine.parts import merge_parts
+from emap_core.engine.driver import compute, compute_shard
+from emap_core.engine.shards import merge_shards
 
-__all__ = ["Estimate", "compute", "compute_part", "estimate", "merge_parts"]
+__all__ = ["Estimate", "compute", "compute_shard", "estimate", "merge_shards"]

@@ -107,18 +107,18 @@ class Binding:
         return methods.method(self.settings.method).on_grid(self.settings, self.cells.shape)
 
     @property
-    def tiles_of_part(self) -> list[Tile]:
-        """The tiles of the part that was asked for; none where it is the whole."""
-        if self.settings.part is None:
+    def tiles_of_shard(self) -> list[Tile]:
+        """The tiles of the shard that was asked for; none for a whole run."""
+        if self.settings.shard is None:
             return []
         n_texts, n_images = self.cells.shape
         shape = tile_shape(n_texts, n_images, self.settings.batch_size or 1)
-        return Plan(n_texts, n_images, 1, *shape, 1, 1, (0, 0)).part(*self.settings.part)
+        return Plan(n_texts, n_images, 1, *shape, 1, 1, (0, 0)).shard(*self.settings.shard)
 
     @property
     def wanted_images(self) -> slice:
-        """The unique images that are scored: all, or those of a part."""
-        tiles = self.tiles_of_part
+        """The unique images that are scored: all, or those of a shard."""
+        tiles = self.tiles_of_shard
         if not tiles:
             return slice(0, self.cells.shape[1])
         return slice(tiles[0].columns.start, tiles[-1].columns.stop)

@@ -108,7 +108,7 @@ def estimated(
     """
     n_texts, n_images = problem.cells.shape
     columns, wanted = problem.targets.column_index, problem.wanted_images
-    # A part decodes no images but its own.
+    # A shard decodes no images but its own.
     first = np.flatnonzero((columns >= wanted.start) & (columns < wanted.stop))[:n_previews]
     scores = workers.score(
         problem, problem.targets.row_index[first], problem.targets.column_index[first]
@@ -124,8 +124,8 @@ def estimated(
         for place, i in enumerate(map(int, first))
     ]
     n_pairs = problem.method.n_pairs(problem.settings, problem.pairs)
-    if problem.settings.part is not None:
-        n_pairs = math.ceil(n_pairs / problem.settings.part[1])
+    if problem.settings.shard is not None:
+        n_pairs = math.ceil(n_pairs / problem.settings.shard[1])
     return Estimate(
         run_id=problem.run_id,
         n_examples=len(problem.dataset),

@@ -151,10 +151,10 @@ def compute(
     return Run.load(_bind_and_compute(request, out, queue, callbacks).path)
 
 
-def compute_part(
+def compute_shard(
     model: Any,
     dataset: Any,
-    part: tuple[int, int],
+    shard: tuple[int, int],
     *,
     out: str | Path | None = None,
     model_args: dict[str, Any] | None = None,
@@ -165,27 +165,27 @@ def compute_part(
     cancelled: Callable[[], bool] | None = None,
     **settings: Any,
 ) -> Path:
-    """Evaluate a part of the tiles, for `merge` to put together with parts from elsewhere.
+    """Evaluate one shard of the tiles, for `merge_shards` to merge with the others.
 
     Parameters
     ----------
-    part : (int, int)
+    shard : (int, int)
         Which one of how many, from 1.
     model, dataset, out, model_args, data_args, queue, listener, preview, cancelled, **settings
         As for `compute`, the method exact. ``batch_size`` has to be given, the same for every
-        part, because a measured one would cut the grid in different tiles in different places.
+        shard, because a measured one would cut the grid in different tiles in different places.
 
     Returns
     -------
     Path
-        The folder of the part.
+        The folder of the shard.
 
     Raises
     ------
     EmapError
         As `compute` does.
     """
-    wanted = Settings.of({**settings, "part": part})
+    wanted = Settings.of({**settings, "shard": shard})
     request = Request(model, dataset, wanted, model_args, data_args)
     callbacks = Callbacks(listener, preview, cancelled)
     return _bind_and_compute(request, out, queue, callbacks).path

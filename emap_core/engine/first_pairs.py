@@ -58,12 +58,12 @@ def first_pairs(binding: Binding, timed: bool = True) -> Probe:
 
 
 def first_area(binding: Binding) -> tuple[slice, slice]:
-    """Return where the first pairs are from: of a part, or a batch given by hand, a tile."""
+    """Return where the first pairs are from: of a shard, or a batch given by hand, a tile."""
     n_texts, n_images = binding.cells.shape
     settings = binding.settings
     if settings.batch_size is None or not binding.method.scores_all_pairs:
         return slice(0, n_texts), slice(0, n_images)
-    if tiles := binding.tiles_of_part:
+    if tiles := binding.tiles_of_shard:
         return tiles[0].rows, tiles[0].columns
     rows, columns = tile_shape(n_texts, n_images, settings.batch_size)
     # Shapes are checked with two of each at least.

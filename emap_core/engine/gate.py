@@ -1,6 +1,6 @@
 """The gate between "prepared" and "computing": what can be known to be wrong is found here.
 
-Every way to a run comes through, plans and parts included, once the number of classes is known and
+Every way to a run comes through, plans and shards included, once the number of classes is known and
 before anything is written. What is not wrong but has to be known is returned as notes.
 """
 

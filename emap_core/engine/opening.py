@@ -27,6 +27,8 @@ from emap_core.runs.folder import RunFolder, runs_root
 from emap_core.runs.manifest import check_new_manifest
 from emap_core.runs.store import is_passing, location, replacing
 
+_STORED_AS = {"shard": "part"}
+"""Settings with another name on disk, which stays as runs have it."""
 _PACKAGES = ("numpy", "torch", "pandas", "scikit-learn", "pillow")
 
 
@@ -55,9 +57,9 @@ def folder_path(binding: Binding, out: str | Path | None) -> Path:
     if out is not None:
         return location(out)
     if binding.fingerprint is not None:
-        part = binding.settings.part
-        of_part = f"-part-{part[0]}-of-{part[1]}" if part else ""
-        return runs_root() / f"{binding.run_id}{of_part}"
+        shard = binding.settings.shard
+        of_shard = f"-part-{shard[0]}-of-{shard[1]}" if shard else ""
+        return runs_root() / f"{binding.run_id}{of_shard}"
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
     return runs_root() / f"{binding.model_name}-on-{binding.dataset_name}-{stamp}"
 
@@ -90,15 +92,13 @@ def finished_before(folder: RunFolder, binding: Binding) -> bool:
             f"run {folder.id!r} holds other work: {_difference(manifest, binding)}; choose another "
             f"{option('out', of='run')}"
         )
-    part = binding.settings.part
+    shard = binding.settings.shard
     if manifest["status"] == "finished":
-        if part is not None:
-            raise RunError(
-                f"run {folder.id!r} is finished and whole: there is no part left to compute"
-            )
-    elif (manifest["settings"].get("part") or None) != (list(part) if part else None):
+        if shard is not None:
+            raise RunError(f"run {folder.id!r} is finished: there is no shard left to compute")
+    elif (manifest["settings"].get("part") or None) != (list(shard) if shard else None):
         raise RunError(
-            f"run {folder.id!r} holds another part of this work; choose another "
+            f"run {folder.id!r} holds another shard of this work; choose another "
             f"{option('out', of='run')}"
         )
     else:
@@ -173,7 +173,7 @@ def new_manifest(problem: Problem, probe: Probe) -> dict[str, Any]:
         "fingerprint": problem.fingerprint,
         "fingerprints": problem.fingerprints,
         "settings": {
-            key: value
+            _STORED_AS.get(key, key): value
             for key, value in asdict(problem.settings).items()
             if key not in ("metrics", "fingerprint", "address", "name")
         },

@@ -78,23 +78,23 @@ class Plan:
                 yield Tile(number, slice(row, min(row + self.tile_texts, self.n_texts)), columns)
                 number += 1
 
-    def part(self, number: int, of: int) -> list[Tile]:
-        """Return the tiles of one of several parts, counted from 1.
+    def shard(self, number: int, of: int) -> list[Tile]:
+        """Return the tiles of one of several shards, counted from 1.
 
         Raises
         ------
         SettingError
-            If there are fewer tiles than parts.
+            If there are fewer tiles than shards.
         """
         tiles = list(self.tiles())
         if of > len(tiles):
             n = len(tiles)
             raise SettingError(
-                f"part {number} of {of} cannot be: {option_name('batch_size')} cuts the grid of "
-                f"{self.n_texts:,} texts × {self.n_images:,} images into {n:,} "
+                f"shard {number} of {of} cannot be made: {option_name('batch_size')} cuts the "
+                f"grid of {self.n_texts:,} texts × {self.n_images:,} images into {n:,} "
                 f"tile{'' if n == 1 else 's'}, so there {'is' if n == 1 else 'are'} at most {n:,} "
-                f"part{'' if n == 1 else 's'}; "
-                f"choose fewer parts or a smaller {option_name('batch_size')}"
+                f"shard{'' if n == 1 else 's'}; "
+                f"choose fewer shards or a smaller {option_name('batch_size')}"
             )
         first, last = ((n * len(tiles)) // of for n in (number - 1, number))
         return tiles[first:last]

@@ -61,7 +61,7 @@ class Settings:
     batch_size: int | None = None
     device: str = "auto"
     precision: str = "float32"
-    part: tuple[int, int] | None = None
+    shard: tuple[int, int] | None = None
     engine: str = "local"
     address: str | None = None
     cpus_per_worker: int = 1
@@ -106,18 +106,18 @@ class Settings:
                 f"{', '.join(OUTPUTS)}, what the model returns"
             )
         object.__setattr__(self, "name", checked_name(self.name))
-        if self.part is not None:
-            object.__setattr__(self, "part", _part(self.part, self.method, self.batch_size))
+        if self.shard is not None:
+            object.__setattr__(self, "shard", _shard(self.shard, self.method, self.batch_size))
         if self.keep_classes is not None and self.keep == "sums":
             raise SettingError(
                 f"{option('keep_classes', of='run')} says whose grid to keep, and "
                 f"{option('keep', 'sums', 'run')} that none is; choose one of the two"
             )
         all_pairs = methods.method(self.method).scores_all_pairs
-        if self.density != "off" and (not all_pairs or self.part is not None):
+        if self.density != "off" and (not all_pairs or self.shard is not None):
             raise SettingError(
                 f"{option('density', of='run')} reads the whole grid, which only "
-                f"{option('method', methods.DEFAULT, of='run')} computes, and not in parts; leave "
+                f"{option('method', methods.DEFAULT, of='run')} computes, and not in shards; leave "
                 "it out"
             )
         if self.until is not None:
@@ -192,20 +192,20 @@ def whole_number(name: str, value: Any, least: int, why: str = "") -> int:
     return found
 
 
-def _part(part: Any, method: str, batch_size: int | None) -> tuple[int, int]:
+def _shard(shard: Any, method: str, batch_size: int | None) -> tuple[int, int]:
     try:
-        number, of = (operator.index(one) for one in part)
+        number, of = (operator.index(one) for one in shard)
     except (TypeError, ValueError):
         number, of = 0, 0
     if not 1 <= number <= of:
         raise SettingError(
-            f"{option_name('part')} is {part!r}; expected which one of how many, from (1, n)"
+            f"{option_name('shard')} is {shard!r}; expected which one of how many, from (1, n)"
         )
     if not methods.method(method).scores_all_pairs:
-        raise SettingError(f"only the {methods.DEFAULT} method has parts; this one is {method}")
+        raise SettingError(f"only the {methods.DEFAULT} method has shards; this one is {method}")
     if batch_size is None:
         raise SettingError(
-            f"a part needs {option('batch_size', of='run')}, the same for all parts: a measured "
+            f"a shard needs {option('batch_size', of='run')}, the same for all shards: a measured "
             "one would cut the grid in other tiles elsewhere"
         )
     return number, of

@@ -39,8 +39,8 @@ class TileEvaluation:
         self._problem = problem
         self._plan = plan
         self._probe = probe
-        part = problem.settings.part
-        self._tiles = list(plan.tiles()) if part is None else plan.part(*part)
+        shard = problem.settings.shard
+        self._tiles = list(plan.tiles()) if shard is None else plan.shard(*shard)
         problem.evaluator.batch_size = plan.batch_size
 
     @classmethod
@@ -76,7 +76,7 @@ class TileEvaluation:
 
     @property
     def n_pairs(self) -> int:
-        """Pairs in all, or in the part."""
+        """Pairs in all, or in the shard."""
         return sum(tile.n_pairs for tile in self._tiles)
 
     @property
@@ -86,11 +86,11 @@ class TileEvaluation:
 
     @property
     def n_tiles(self) -> int:
-        """Tiles in all, or in the part."""
+        """Tiles in all, or in the shard."""
         return len(self._tiles)
 
     def run(self, progress: Progress, workers: Workers) -> Projected | None:
-        """Evaluate what is not there yet, and return the projection; None of a part.
+        """Evaluate what is not there yet, and return the projection; None for a shard.
 
         Raises
         ------
@@ -98,7 +98,7 @@ class TileEvaluation:
             If the model's outputs are wrong or the run is cancelled; finished tiles are kept.
         """
         self._evaluate(progress, workers)
-        if self._problem.settings.part is not None:
+        if self._problem.settings.shard is not None:
             return None
         # Read back from disk in tile order, so that an interruption cannot change a bit.
         sums = GridSums(self._problem.targets, self._plan.n_classes)

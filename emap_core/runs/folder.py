@@ -16,6 +16,7 @@ from emap_core.errors import RunError
 from emap_core.runs.manifest import FORMAT, checked_event, checked_manifest
 from emap_core.runs.store import Lease, is_held, is_local, location, lock_at, opened, replacing
 
+# "part" is a finished shard: the word on disk is older than the name.
 Status = Literal[
     "queued", "running", "finished", "failed", "cancelled", "interrupted", "part", "damaged"
 ]

@@ -113,7 +113,7 @@ class Stored:
             return labels
 
     def thumbnails(self, path: Path, n_rows: int) -> list[bytes]:
-        """Return the thumbnails of one part of the images.
+        """Return the thumbnails of one chunk of the images.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Parts of one plan, computed with no contact, and what they come to together."""
+"""Shards of one plan, each computed on its own, and the run that they merge into."""
 
 import re
 
@@ -15,20 +15,20 @@ from emap_core.runs import Run, describe_run
 pytestmark = pytest.mark.slow
 
 
-def part(number, of, out, data=None, model=None, **settings):
+def shard(number, of, out, data=None, model=None, **settings):
     settings = {"batch_size": 20, **settings}
-    return emap.compute_part(
+    return emap.compute_shard(
         model or Staged(), data or make_examples(), (number, of), out=out / f"{number}", **settings
     )
 
 
 @pytest.mark.parametrize("settings", [{}, {"keep": "sums"}, {"keep_classes": 2}])
-def test_parts_merge_to_the_bits_of_the_whole(settings, examples, store):
+def test_shards_merge_to_the_bits_of_the_whole(settings, examples, store):
     whole = emap.compute(Staged(), examples, out=store / "whole", batch_size=20, **settings)
     models = [Staged() for _ in range(3)]
-    parts = [part(i, 3, store, model=models[i - 1], **settings) for i in (1, 2, 3)]
-    merged = emap.merge_parts(reversed(parts), store / "merged")
-    # Each part looks at the first pairs of its first tile, and at a few of them twice.
+    shards = [shard(i, 3, store, model=models[i - 1], **settings) for i in (1, 2, 3)]
+    merged = emap.merge_shards(reversed(shards), store / "merged")
+    # Each shard looks at the first pairs of its first tile, and at a few of them twice.
     assert sum(model.pairs_scored for model in models) <= 11 * 23 + 2 * 16 + 3 * FEW
     for name in whole.decomposition.__dataclass_fields__:
         ours, theirs = getattr(merged.decomposition, name), getattr(whole.decomposition, name)
@@ -40,83 +40,83 @@ def test_parts_merge_to_the_bits_of_the_whole(settings, examples, store):
     assert merged.manifest["n_pairs_evaluated"] == 11 * 23
 
 
-def test_what_parts_were_asked_for_differently_is_joined_or_refused(store):
-    parts = [
-        part(1, 2, store, metrics=["accuracy"]),
-        part(2, 2, store, metrics=["log_loss", "accuracy"], name="late fusion"),
+def test_what_shards_were_asked_for_differently_is_joined_or_refused(store):
+    shards = [
+        shard(1, 2, store, metrics=["accuracy"]),
+        shard(2, 2, store, metrics=["log_loss", "accuracy"], name="late fusion"),
     ]
-    merged = emap.merge_parts(parts, store / "merged")
+    merged = emap.merge_shards(shards, store / "merged")
     assert merged.metrics == ["accuracy", "log_loss"]
     assert merged.manifest["name"] == "late fusion"
     for settings, message in (
-        ({"name": "early"}, "different names, 'early' and 'late fusion'; rename them alike"),
+        ({"name": "early"}, "different names, 'early' and 'late fusion'; give them one name"),
         ({"seed": 3}, "ask for different intervals \\(seed 3 and 0\\); compute one of them again"),
     ):
-        other = part(
+        other = shard(
             1, 2, store / str(len(settings["name"]) if "name" in settings else 0), **settings
         )
         with pytest.raises(RunError, match=message):
-            emap.merge_parts([other, parts[1]], store / "never")
+            emap.merge_shards([other, shards[1]], store / "never")
 
 
-def test_a_part_encodes_only_the_images_of_its_tiles(store):
+def test_a_shard_encodes_only_the_images_of_its_tiles(store):
     data = make_examples(n=300, n_texts=5, n_images=200)
     model = Staged()
-    part(1, 8, store, data, model)
+    shard(1, 8, store, data, model)
     assert model.images_encoded <= 64 + FEW
 
 
-def test_a_part_is_taken_up_like_a_run(store):
+def test_a_shard_resumes_like_a_run(store):
     asked = iter([False] * 4)
     first, model = Staged(), Staged()
     with pytest.raises(Cancelled):
-        part(1, 2, store, model=first, cancelled=lambda: next(asked, True))
-    part(1, 2, store, model=model)
+        shard(1, 2, store, model=first, cancelled=lambda: next(asked, True))
+    shard(1, 2, store, model=model)
     done = model.pairs_scored
     assert 0 < done < 11 * 23 / 2 + 20
-    part(1, 2, store, model=model)
-    assert model.pairs_scored == done, "a part that is there is not computed again"
+    shard(1, 2, store, model=model)
+    assert model.pairs_scored == done, "a shard that is there is not computed again"
     assert describe_run(store / "1").status == "part"
     with pytest.raises(RunError, match="is not finished but part"):
         Run.load(store / "1")
-    with pytest.raises(RunError, match="holds another part"):
+    with pytest.raises(RunError, match="holds another shard"):
         emap.compute(Staged(), make_examples(), out=store / "1", batch_size=20)
 
 
-def test_parts_that_do_not_fit_together_are_refused(store):
-    one = part(1, 2, store)
-    with pytest.raises(RunError, match=r"tiles are in none of the parts, the first is \d+"):
-        emap.merge_parts([one], store / "merged")
-    other_tiles = part(2, 2, store / "tiles", batch_size=30)
+def test_shards_that_do_not_fit_together_are_refused(store):
+    one = shard(1, 2, store)
+    with pytest.raises(RunError, match=r"tiles are in none of the shards, the first is \d+"):
+        emap.merge_shards([one], store / "merged")
+    other_tiles = shard(2, 2, store / "tiles", batch_size=30)
     with pytest.raises(RunError, match="different tiles"):
-        emap.merge_parts([one, other_tiles], store / "merged")
-    other_data = part(2, 2, store / "data", make_examples(seed=1))
-    with pytest.raises(RunError, match="do not belong together: another data"):
-        emap.merge_parts([one, other_data], store / "merged")
-    other_setting = part(2, 2, store / "space", space="probabilities")
-    with pytest.raises(RunError, match="another setting"):
-        emap.merge_parts([one, other_setting], store / "merged")
+        emap.merge_shards([one, other_tiles], store / "merged")
+    other_data = shard(2, 2, store / "data", make_examples(seed=1))
+    with pytest.raises(RunError, match="do not belong together: they have different data"):
+        emap.merge_shards([one, other_data], store / "merged")
+    other_setting = shard(2, 2, store / "space", space="probabilities")
+    with pytest.raises(RunError, match="different settings"):
+        emap.merge_shards([one, other_setting], store / "merged")
     assert not (store / "merged").exists()
-    rest = part(2, 2, store)
-    whole = emap.merge_parts([one, rest], store / "merged")
+    rest = shard(2, 2, store)
+    whole = emap.merge_shards([one, rest], store / "merged")
     with pytest.raises(RunError, match="is a run already"):
-        emap.merge_parts([one, rest], store / "merged")
+        emap.merge_shards([one, rest], store / "merged")
     with pytest.raises(RunError, match="is finished and whole"):
-        emap.merge_parts([one, whole.path], store / "again")
+        emap.merge_shards([one, whole.path], store / "again")
 
 
 def test_a_merged_run_is_the_finished_run_of_its_work(store):
-    parts = [part(i, 2, store) for i in (1, 2)]
-    merged = emap.merge_parts(parts, store / "merged")
+    shards = [shard(i, 2, store) for i in (1, 2)]
+    merged = emap.merge_shards(shards, store / "merged")
     model = Staged()
     again = emap.compute(model, make_examples(), out=store / "merged", batch_size=20)
     assert (again.path, model.pairs_scored) == (merged.path, 0)
     assert again.manifest["settings"]["part"] is None
-    with pytest.raises(RunError, match="is finished and whole"):
-        emap.compute_part(Staged(), make_examples(), (1, 2), out=store / "merged", batch_size=20)
+    with pytest.raises(RunError, match="is finished: there is no shard left"):
+        emap.compute_shard(Staged(), make_examples(), (1, 2), out=store / "merged", batch_size=20)
 
 
-def test_a_part_decodes_only_the_images_that_it_scores(store):
+def test_a_shard_decodes_only_the_images_that_it_scores(store):
     class Counting(list):
         def __init__(self, items):
             super().__init__(items)
@@ -127,47 +127,64 @@ def test_a_part_decodes_only_the_images_that_it_scores(store):
             return super().__getitem__(index)
 
     texts = [f"text {i % 4}" for i in range(1000)]
-    parts, opened = [], []
+    shards, opened = [], []
     for i in (1, 2, 3, 4):
         data = make_examples(n=1000, n_texts=4, n_images=500, texts=texts, fingerprint="known")
         counting = Counting(data.images)
         data.images = counting
-        parts.append(part(i, 4, store, data, keep="sums"))
+        shards.append(shard(i, 4, store, data, keep="sums"))
         opened.append(len(counting.opened))
     # A quarter of 500, and the rest of the chunks of 64 at either end.
     assert max(opened) <= 125 + 2 * 64
-    merged = emap.merge_parts(parts, store / "merged")
+    merged = emap.merge_shards(shards, store / "merged")
     assert [merged.thumbnail(image) for image in (0, 250, 499)]
 
 
 def test_a_torn_tile_is_named(store):
-    parts = [part(i, 2, store) for i in (1, 2)]
-    tile = sorted((parts[0] / "tiles").glob("*.npz"))[1]
+    shards = [shard(i, 2, store) for i in (1, 2)]
+    tile = sorted((shards[0] / "tiles").glob("*.npz"))[1]
     tile.write_bytes(tile.read_bytes()[:100])
     with pytest.raises(RunError, match="tile 1 of run '1' is damaged"):
-        emap.merge_parts(parts, store / "merged")
+        emap.merge_shards(shards, store / "merged")
 
 
 @pytest.mark.parametrize(
     ("which", "settings", "message"),
     [
-        ((1, 2), {"batch_size": None}, "a part needs batch_size"),
-        ((0, 2), {}, r"part is \(0, 2\)"),
-        ((3, 2), {}, r"part is \(3, 2\)"),
-        ((1, 2), {"method": "sampled", "images_per_text": 4}, "only the exact method has parts"),
-        ((1, 200), {"batch_size": 253}, "there is at most 1 part; choose fewer parts or a smaller"),
+        ((1, 2), {"batch_size": None}, "a shard needs batch_size"),
+        ((0, 2), {}, r"shard is \(0, 2\)"),
+        ((3, 2), {}, r"shard is \(3, 2\)"),
+        ((1, 2), {"method": "sampled", "images_per_text": 4}, "only the exact method has shards"),
+        (
+            (1, 200),
+            {"batch_size": 253},
+            "there is at most 1 shard; choose fewer shards or a smaller",
+        ),
     ],
 )
-def test_parts_that_cannot_be_are_refused(which, settings, message, examples, store):
+def test_shards_that_cannot_be_are_refused(which, settings, message, examples, store):
     with pytest.raises(SettingError, match=message):
-        part(*which, store, **settings)
+        shard(*which, store, **settings)
 
 
-def test_parts_and_merging_on_the_command_line(store, capsys):
+def test_shards_and_merging_on_the_command_line(store, capsys):
     work = ["run", "--model", "demo:concat", "--data", "demo:easy-vqa", "--limit", "30"]
     for i in (1, 2):
         out = str(store / str(i))
-        assert main([*work, "--batch-size", "64", "--part", f"{i}/2", "--out", out]) == 0
+        assert (
+            main(
+                [
+                    *work,
+                    "--batch-size",
+                    "64",
+                    "--shard" if i == 1 else "--part",
+                    f"{i}/2",
+                    "--out",
+                    out,
+                ]
+            )
+            == 0
+        )
     said = capsys.readouterr()
     assert said.out.split() == [str(store / "1"), str(store / "2")]
     assert said.err.count("The first of 30 examples") == 2
@@ -177,5 +194,5 @@ def test_parts_and_merging_on_the_command_line(store, capsys):
     folders = [str(store / "1"), str(store / "2")]
     assert main(["merge", *folders, "--out", str(store / "whole")]) == 0
     assert "accuracy" in capsys.readouterr().out
-    assert main([*work, "--batch-size", "64", "--part", "half"]) == 2
+    assert main([*work, "--batch-size", "64", "--shard", "half"]) == 2
     assert "expected I/N" in capsys.readouterr().err

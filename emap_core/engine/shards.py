@@ -1,4 +1,4 @@
-"""Put runs over parts of one plan, computed with no contact, together into one."""
+"""Merge the shards of one plan, each computed on its own, into one run."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ from emap_core.runs.grid import create_grid, n_channels, open_grid
 from emap_core.runs.store import location, replacing
 
 
-def merge_parts(parts: Sequence[str | Path], out: str | Path) -> Run:
+def merge_shards(shards: Sequence[str | Path], out: str | Path) -> Run:
     """Merge runs that hold different tiles of the same plan into one finished run.
 
-    Parts that were cut off count with the tiles that they have; a tile that several have is the
-    same in all.
+    A shard that was cut off counts with the tiles that it has; a tile that several have is the same
+    in all.
 
     Parameters
     ----------
-    parts : sequence of str or path
-        Ids, folders or URLs of what ``compute_part`` made; left as they are.
+    shards : sequence of str or path
+        Ids, folders or URLs of what ``compute_shard`` made; left as they are.
     out : path or URL
         Folder of the merged run.
 
     Raises
     ------
     RunError
-        If the parts do not belong together, or tiles are missing.
+        If the shards do not belong together, or tiles are missing.
     """
-    folders = [RunFolder(find_run(part)) for part in parts]
+    folders = [RunFolder(find_run(shard)) for shard in shards]
     if not folders:
-        raise RunError("there is nothing to merge; name the folders of the parts")
+        raise RunError("there is nothing to merge; name the folders of the shards")
     manifest, plan = _in_common(folders)
     whole = RunFolder(location(out))
     if (whole.path / "run.json").exists():
@@ -88,21 +88,21 @@ def merge_parts(parts: Sequence[str | Path], out: str | Path) -> Run:
 
 
 def _asked_for(folders: list[RunFolder]) -> Json:
-    """Return what parts of the same work may be asked for differently, as the whole run has it.
+    """Return what shards of the same work may be asked for differently, as the merged run has it.
 
-    It has every metric that a part was asked for, every note, and the name that any was given. How
-    intervals are drawn has to be the same, as they are drawn for the whole.
+    It has every metric that a shard was asked for, every note, and the name that any was given. How
+    intervals are drawn has to be the same, as they are drawn for the merged run.
 
     Raises
     ------
     RunError
-        If parts are called differently, or ask for other intervals.
+        If shards have different names, or ask for different intervals.
     """
     manifests = [folder.manifest() for folder in folders]
     names = dict.fromkeys(one["name"] for one in manifests if one["name"])
     if len(names) > 1:
         given = " and ".join(repr(name) for name in names)
-        raise RunError(f"the parts have different names, {given}; rename them alike, then merge")
+        raise RunError(f"the shards have different names, {given}; give them one name, then merge")
     first = manifests[0]["resampling"]
     for folder, manifest in zip(folders, manifests, strict=True):
         if manifest["resampling"] != first:
@@ -121,12 +121,12 @@ def _asked_for(folders: list[RunFolder]) -> Json:
 
 
 def _in_common(folders: list[RunFolder]) -> tuple[Json, Plan]:
-    """Return manifest and plan of the parts, which have to be the same work."""
+    """Return manifest and plan of the shards, which have to be the same work."""
     first = folders[0]
     manifest = first.manifest()
     if not methods.method(manifest["method"]).scores_all_pairs:
         raise RunError(
-            f"run {first.id!r} is {manifest['method']}; only {methods.DEFAULT} runs have parts"
+            f"run {first.id!r} is {manifest['method']}; only {methods.DEFAULT} runs have shards"
         )
     plan = _plan(first)
     for folder in folders:
@@ -140,13 +140,13 @@ def _in_common(folders: list[RunFolder]) -> tuple[Json, Plan]:
                 if other.get("fingerprints", {}).get(name) != value
             ]
             raise RunError(
-                f"runs {first.id!r} and {folder.id!r} do not belong together: another "
-                + (" and another ".join(different) or "setting")
+                f"runs {first.id!r} and {folder.id!r} do not belong together: they have different "
+                + (" and ".join(different) or "settings")
             )
         if not _plan(folder).cuts_like(plan):
             raise RunError(
                 f"runs {first.id!r} and {folder.id!r} cut the grid in different tiles; compute "
-                f"the parts with the same {option_name('batch_size')}"
+                f"the shards with the same {option_name('batch_size')}"
             )
     return manifest, plan
 
@@ -158,7 +158,7 @@ def _plan(folder: RunFolder) -> Plan:
 
 
 def _holders(folders: list[RunFolder], tiles: list[Tile]) -> list[RunFolder]:
-    """Return for each tile a part that has it."""
+    """Return for each tile a shard that has it."""
     found = [
         next((folder for folder in folders if tile_file(folder, tile).exists()), None)
         for tile in tiles
@@ -166,8 +166,8 @@ def _holders(folders: list[RunFolder], tiles: list[Tile]) -> list[RunFolder]:
     missing = [tile.number for tile, holder in zip(tiles, found, strict=True) if holder is None]
     if missing:
         raise RunError(
-            f"{len(missing)} of {len(tiles)} tiles are in none of the parts, the first is "
-            f"{missing[0]}; compute the part that holds it, or go on with one that was cut off"
+            f"{len(missing)} of {len(tiles)} tiles are in none of the shards, the first is "
+            f"{missing[0]}; compute the shard that holds it, or resume one that was cut off"
         )
     return [holder for holder in found if holder is not None]
 
@@ -184,7 +184,7 @@ def _targets(folder: RunFolder) -> tuple[Targets, Any]:
 
 
 def _thumbnails(folders: list[RunFolder]) -> list[Path]:
-    """Return each file of thumbnails once; a part has those of the images that it scored."""
+    """Return each file of thumbnails once; a shard has those of the images that it scored."""
     found = {path.name: path for folder in folders for path in folder.images.glob("*.parquet")}
     return [found[name] for name in sorted(found)]
 
