@@ -10,18 +10,18 @@ import pandas as pd
 from emap_core import specs
 from emap_core.datasets.base import Examples, as_examples
 from emap_core.datasets.sample import sample
-from emap_core.datasets.table_files import table_dataset
+from emap_core.datasets.table import Records, dataset_in
 from emap_core.errors import SettingError, SpecError
 
 LOADERS = {
     "demo": "emap_core.datasets.demo:load",
-    "csv": "emap_core.datasets.table_files:load_csv",
-    "json": "emap_core.datasets.table_files:load_json",
-    "jsonl": "emap_core.datasets.table_files:load_jsonl",
-    "parquet": "emap_core.datasets.table_files:load_parquet",
-    "imagefolder": "emap_core.datasets.table_files:load_imagefolder",
-    "hf": "emap_core.datasets.hf:load",
-    "webdataset": "emap_core.datasets.webdataset:load",
+    "csv": "emap_core.datasets.loaders:load_csv",
+    "json": "emap_core.datasets.loaders:load_json",
+    "jsonl": "emap_core.datasets.loaders:load_jsonl",
+    "parquet": "emap_core.datasets.loaders:load_parquet",
+    "imagefolder": "emap_core.datasets.loaders:load_imagefolder",
+    "hf": "emap_core.datasets.loaders:load_hf",
+    "webdataset": "emap_core.datasets.loaders:load_webdataset",
 }
 """Reserved prefixes and the function that each leads to."""
 
@@ -67,7 +67,7 @@ def load_dataset(
     100
     """
     if isinstance(spec, pd.DataFrame):
-        found = table_dataset(spec, "the table", Path(), settings)
+        found = dataset_in(Records(spec, "the table", Path()), settings)
     elif isinstance(spec, (str, Path)):
         found = as_examples(specs.load("dataset", _checked(str(spec)), LOADERS, settings))
     elif settings:

@@ -10,8 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emap_core.datasets.base import Examples
-from emap_core.datasets.table_files import class_labels, read_arrow, table_dataset
+from emap_core.datasets.table import Records
+from emap_core.datasets.table_files import class_labels, read_arrow
 from emap_core.errors import DatasetError, MissingExtraError, SpecError
 from emap_core.options import option
 from emap_core.roots import check_links, not_a_folder, path_or_hub_id, roots_of_environment
@@ -20,16 +20,14 @@ _DATA_FILE = "state.json"
 _SPLITS_FILE = "dataset_dict.json"
 
 
-def load(name: str, split: str | None = None, **columns: Any) -> Examples:
-    """Return a dataset from a folder of ``save_to_disk``, or parquet files of a hub id.
+def read_hf(name: str, split: str | None = None) -> Records:
+    """Return what a folder of ``save_to_disk`` holds, or the parquet files of a hub id.
 
     Parameters
     ----------
     name : str
     split : str, optional
         Needed where there are several.
-    **columns
-        As for other tables, see `load_table`.
 
     Raises
     ------
@@ -40,10 +38,10 @@ def load(name: str, split: str | None = None, **columns: Any) -> Examples:
     """
     folder = path_or_hub_id(name, roots_of_environment())
     if folder is None or not folder.is_dir():
-        return _from_hub(name, split, columns, not_a_folder(name, folder))
+        return _from_hub(name, split, not_a_folder(name, folder))
     if splits := saved_splits(folder):
         folder = folder / _one_of(splits, split, name)
-    return table_dataset(read_saved(folder), str(folder), folder, columns)
+    return Records(_read_saved(folder), str(folder), folder)
 
 
 def saved_splits(folder: Path) -> list[str]:
@@ -63,16 +61,8 @@ def saved_splits(folder: Path) -> list[str]:
     return splits
 
 
-def read_saved(folder: Path) -> pd.DataFrame:
-    """Return the table in the folder of a single dataset that ``save_to_disk`` wrote.
-
-    Raises
-    ------
-    SpecError
-        If it is not such a folder.
-    DatasetError
-        If it cannot be read.
-    """
+def _read_saved(folder: Path) -> pd.DataFrame:
+    """Return the table in the folder of a single dataset that ``save_to_disk`` wrote."""
     state_file = folder / _DATA_FILE
     if not state_file.is_file():
         raise SpecError(
@@ -138,7 +128,7 @@ def _described(file: Path) -> dict[str, Any]:
     return described
 
 
-def _from_hub(name: str, split: str | None, columns: dict[str, Any], why: str) -> Examples:
+def _from_hub(name: str, split: str | None, why: str) -> Records:
     try:
         from huggingface_hub import snapshot_download
     except ImportError as error:
@@ -168,8 +158,7 @@ def _from_hub(name: str, split: str | None, columns: dict[str, Any], why: str) -
         found = within.stem.partition("-")[0] if "-" in within.stem else within.parent.name
         splits.setdefault(found or within.stem, []).append(file)
     chosen = splits[_one_of(list(splits), split, name)]
-    table = _joined([pq.read_table(file) for file in chosen], name)
-    return table_dataset(table, name, folder, columns)
+    return Records(_joined([pq.read_table(file) for file in chosen], name), name, folder)
 
 
 def _one_of(splits: list[str], wanted: str | None, name: str) -> str:

@@ -9,17 +9,15 @@ from typing import Any
 
 import pandas as pd
 
-from emap_core.datasets.hf import read_saved, saved_splits
+from emap_core.datasets.hf import saved_splits
 from emap_core.datasets.limited import limited
+from emap_core.datasets.loaders import READERS
 from emap_core.datasets.regions import look_like_regions
 from emap_core.datasets.table import guess_columns
-from emap_core.datasets.table_files import read_table
-from emap_core.datasets.webdataset import read_shards
 from emap_core.errors import DatasetError
 from emap_core.roots import for_a_child, path_or_hub_id, roots_of_environment
 
 _MOST_COLUMNS = 1_000
-_FILES = ("csv", "jsonl", "json", "parquet", "imagefolder")
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def preview_as_json(spec: str, split: str | None) -> dict[str, Any] | None:
 def _names_a_table(spec: str, roots: Sequence[Path] | None) -> bool:
     prefix, _, name = spec.partition(":")
     if prefix != "hf":
-        return prefix in (*_FILES, "webdataset")
+        return prefix in READERS
     path = path_or_hub_id(name, roots)
     return path is not None and path.is_dir()
 
@@ -112,27 +110,27 @@ def preview_table(spec: str, n_rows: int = 5, split: str | None = None) -> Previ
     if not _names_a_table(spec, roots_of_environment()):
         return None
     prefix, _, path = spec.partition(":")
-    splits: list[str] = []
-    counted = True
-    if prefix in _FILES:
-        table = read_table(prefix, path)
-    elif prefix == "webdataset":
-        table, counted = read_shards(path, n_rows), False
-    else:
-        splits = saved_splits(Path(path))
-        table = read_saved(Path(path, split or splits[0]) if splits else Path(path))
+    splits = saved_splits(Path(path)) if prefix == "hf" else []
+    settings: dict[str, Any] = {}
+    if prefix == "webdataset":
+        settings["n_examples"] = n_rows
+    elif splits:
+        settings["split"] = split or splits[0]
+    records = READERS[prefix](path, **settings)
+    table = records.table
     if len(table.columns) > _MOST_COLUMNS:
         raise DatasetError(
             f"the table has {len(table.columns):,} columns; keep at most {_MOST_COLUMNS:,} of them"
         )
     taken = guess_columns(table)
-    if prefix == "imagefolder" and "file_name" in table:
-        taken["image"] = "file_name"
     names = [str(name) for name in table.columns]
+    for what in taken:
+        if (usual := records.columns.get(f"{what}_column")) in names:
+            taken[what] = usual
     offered = dict.fromkeys(("text", "image", "label"), names)
     offered["regions"] = [name for name in names if look_like_regions(table[name].tolist())]
     rows = table.head(n_rows).astype(object).map(_in_words)
-    return Preview(rows, len(table) if counted else None, taken, offered, splits)
+    return Preview(rows, None if prefix == "webdataset" else len(table), taken, offered, splits)
 
 
 def _in_words(value: Any) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from emap_core.datasets.table_values import (
 )
 from emap_core.errors import DatasetError, LabelError, SettingError
 from emap_core.options import LABELS_AS, LabelsAs, option
+from emap_core.specs import check_arguments
 from emap_core.types import Task
 
 USUAL_NAMES = {
@@ -53,6 +54,29 @@ _LIKE_LABELS = {
 
 
 @dataclass(frozen=True)
+class Records:
+    """Rows of named cells, as a file of whatever kind holds them.
+
+    Attributes
+    ----------
+    table : DataFrame
+        A row an example. Its ``attrs`` may have ``classes`` (the names that numbers in a column
+        stand for), ``rows`` (what messages call each row) and ``wrong`` (what is wrong with a row).
+    source : str
+        What messages call the table; its rows are counted from 1.
+    folder : Path
+        Where relative paths of images start.
+    columns : mapping
+        Arguments of `load_table` that hold where nobody says otherwise.
+    """
+
+    table: pd.DataFrame
+    source: str
+    folder: Path
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Columns:
     """Where texts, images, labels, ids and regions stand in a table."""
 
@@ -69,10 +93,15 @@ def guess_columns(table: pd.DataFrame) -> dict[str, str | None]:
     return {what: _find("the table", table, what, None) for what in needed}
 
 
+def dataset_in(records: Records, settings: Mapping[str, Any]) -> Examples:
+    """Return the dataset in records, once the settings hold nothing that `load_table` has not."""
+    settings = {**records.columns, **settings}
+    check_arguments(f"dataset {records.source!r}", load_table, (records,), settings)
+    return load_table(records, **settings)
+
+
 def load_table(
-    table: pd.DataFrame,
-    source: str,
-    folder: Path,
+    records: Records,
     *,
     text_column: str | None = None,
     image_column: str | None = None,
@@ -88,12 +117,8 @@ def load_table(
 
     Parameters
     ----------
-    table : DataFrame
+    records : Records
         Images are paths, bytes of image files, or ``{"bytes": …, "path": …}``.
-    source : str
-        What messages call the table; its rows are counted from 1.
-    folder : Path
-        Where relative image paths start.
     text_column, image_column, label_column, id_column : str, optional
         Columns that are not named are looked for under their `USUAL_NAMES`; an empty
         `label_column` says that there are no labels.
@@ -116,6 +141,7 @@ def load_table(
     DatasetError
         If a column is missing, or a row has something wrong with it.
     """
+    table, source, folder = records.table, records.source, records.folder
     if not len(table):
         raise DatasetError(f"{source} has no rows")
     if labels_as not in (None, *LABELS_AS):

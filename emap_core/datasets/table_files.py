@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,61 +13,37 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emap_core.datasets.base import Examples
-from emap_core.datasets.table import load_table
+from emap_core.datasets.table import Records
 from emap_core.errors import DatasetError, EmapError, SpecError
 from emap_core.roots import check_links
-from emap_core.specs import check_arguments
 
 _METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 
 
-def load_csv(path: str, **columns: Any) -> Examples:
-    """Return the dataset in a table of values between commas, semicolons, tabs or bars."""
-    return _load(_file(path), columns, _read_csv)
+def read_csv(path: str) -> Records:
+    """Return a table of values between commas, semicolons, tabs or bars."""
+    return _records(_file(path), _read_csv)
 
 
-def load_jsonl(path: str, **columns: Any) -> Examples:
-    """Return the dataset in a file with a JSON object a line."""
-    return _load(_file(path), columns, _read_jsonl)
+def read_jsonl(path: str) -> Records:
+    """Return a file with a JSON object a line."""
+    return _records(_file(path), _read_jsonl)
 
 
-def load_json(path: str, **columns: Any) -> Examples:
-    """Return the dataset in a file that is one JSON array of objects."""
-    return _load(_file(path), columns, _read_json)
+def read_json(path: str) -> Records:
+    """Return a file that is one JSON array of objects."""
+    return _records(_file(path), _read_json)
 
 
-def load_parquet(path: str, **columns: Any) -> Examples:
-    """Return the dataset in a parquet file, whose images are paths, bytes or {bytes, path}."""
-    return _load(_file(path), columns, _read_parquet)
+def read_parquet(path: str) -> Records:
+    """Return a parquet file, whose images are paths, bytes or {bytes, path}."""
+    return _records(_file(path), _read_parquet)
 
 
-def load_imagefolder(path: str, **columns: Any) -> Examples:
-    """Return the dataset in a folder of images with a metadata.csv, .jsonl or .parquet."""
+def read_imagefolder(path: str) -> Records:
+    """Return the metadata.csv, .jsonl or .parquet of a folder of images."""
     file = _metadata(path)
-    return _load(file, {"image_column": "file_name"} | columns, _READERS[file.suffix])
-
-
-def read_table(prefix: str, path: str) -> pd.DataFrame:
-    """Return the table that one of the specs ``csv:``, …, ``imagefolder:`` is about.
-
-    Raises
-    ------
-    DatasetError
-        If it cannot be read.
-    SpecError
-        If there is no such file or folder.
-    """
-    file = _metadata(path) if prefix == "imagefolder" else _file(path)
-    return _read(file, _READERS[file.suffix if prefix == "imagefolder" else f".{prefix}"])
-
-
-def table_dataset(
-    table: pd.DataFrame, source: str, folder: Path, columns: dict[str, Any]
-) -> Examples:
-    """Return the dataset in a table, once `columns` holds nothing that `load_table` has not."""
-    check_arguments(f"dataset {source!r}", load_table, (table, source, folder), columns)
-    return load_table(table, source, folder, **columns)
+    return replace(_records(file, _READERS[file.suffix]), columns={"image_column": "file_name"})
 
 
 def read_arrow(stored: pa.Table) -> pd.DataFrame:
@@ -77,13 +54,9 @@ def read_arrow(stored: pa.Table) -> pd.DataFrame:
     return table
 
 
-def _load(file: Path, columns: dict[str, Any], read: Callable[[Path], pd.DataFrame]) -> Examples:
-    return table_dataset(_read(file, read), str(file), file.parent, columns)
-
-
-def _read(file: Path, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
+def _records(file: Path, read: Callable[[Path], pd.DataFrame]) -> Records:
     try:
-        return read(file)
+        return Records(read(file), str(file), file.parent)
     except EmapError:
         raise
     except UnicodeError as error:

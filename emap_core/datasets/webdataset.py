@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from emap_core.datasets.base import Examples
-from emap_core.datasets.table_files import TwiceError, read_once, table_dataset
+from emap_core.datasets.table import Records
+from emap_core.datasets.table_files import TwiceError, read_once
 from emap_core.errors import DatasetError, SpecError
 
 _BRACES = re.compile(r"\{([^{}]*(?:,|\.\.)[^{}]*)\}")
@@ -20,24 +20,17 @@ _MOST_SHARDS = 100_000
 _PICTURES = ("jpg", "jpeg", "png", "webp", "gif", "bmp")
 
 
-def load(pattern: str, **columns: Any) -> Examples:
-    """Return the dataset in all shards that fit a pattern, in the order of their names.
+def read_webdataset(pattern: str, n_examples: int | None = None) -> Records:
+    """Return the examples in all shards that fit a pattern, in the order of their names.
 
     Of ``name.png``, ``name.txt``, ``name.cls`` and ``name.json`` come the columns image, text,
     label and what the JSON object holds; other files become columns of their ending.
 
-    Raises
-    ------
-    SpecError
-        If no file fits.
-    DatasetError
-        If a shard cannot be read, or a file in it.
-    """
-    return table_dataset(read_shards(pattern), pattern, Path(), {"id_column": "__key__"} | columns)
-
-
-def read_shards(pattern: str, n_examples: int | None = None) -> pd.DataFrame:
-    """Return the table in all shards that fit a pattern, or no more than its first rows.
+    Parameters
+    ----------
+    pattern : str
+    n_examples : int, optional
+        No more than the first of them.
 
     Raises
     ------
@@ -88,7 +81,7 @@ def read_shards(pattern: str, n_examples: int | None = None) -> pd.DataFrame:
     # Nobody sees rows in shards, but everybody sees the names of files.
     table.attrs["rows"] = list(names.values())
     table.attrs["wrong"] = {row: wrong[one] for row, one in enumerate(examples) if one in wrong}
-    return table
+    return Records(table, pattern, Path(), {"id_column": "__key__"})
 
 
 def _shards(pattern: str) -> list[str]:
