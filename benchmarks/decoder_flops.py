@@ -9,7 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.tables import markdown
-from emap_core.models import states
+from emap_core.models import encodings
 from emap_core.models.huggingface.checkpoint import Checkpoint
 from emap_core.models.huggingface.families.decoders import Decoder
 
@@ -111,7 +111,7 @@ def decoder() -> str:
         )
     with torch.inference_mode(), FlopCounterMode(display=False) as reused:
         read = reusing.encode_images([image])
-        pairs = states.take(read, [0] * _TEXTS)
+        pairs = encodings.take(read, [0] * _TEXTS)
         logits = reusing.score(reusing.encode_texts(texts), pairs)
     every, once = whole.get_total_flops() / 1e6, reused.get_total_flops() / 1e6
     return markdown(

@@ -21,7 +21,7 @@ import emap_core as emap
 from benchmarks.models import ByPairs, TwoTower, distinct_examples
 from benchmarks.tables import markdown
 from emap_core.decomposition import sum_tile
-from emap_core.models.states import take
+from emap_core.models.encodings import take
 
 BATCH = 32
 
@@ -202,7 +202,7 @@ def memory() -> str:
         "Memory and time as N doubles",
         '`keep="sums"`, 10 classes, a bilinear head; texts and images all different. Memory is '
         "the peak of the process beyond what it held before the first tile.",
-        ("N", "pairs", "seconds", "MB beyond model and states"),
+        ("N", "pairs", "seconds", "MB beyond model and encodings"),
         rows,
     )
 

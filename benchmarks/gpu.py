@@ -25,7 +25,7 @@ from benchmarks.decoder_flops import small_llava
 from benchmarks.models import distinct_examples
 from benchmarks.tables import machine, markdown
 from emap_core.errors import Cancelled
-from emap_core.models import states as trees
+from emap_core.models import encodings as trees
 
 _WORDS, _VOCABULARY = 16, 30_000
 

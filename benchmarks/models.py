@@ -80,7 +80,7 @@ class TwoTower(nn.Module):
 
 
 class ByPairs:
-    """A model without its `score_grid`: states are joined pair by pair."""
+    """A model without its `score_grid`: encodings are joined pair by pair."""
 
     def __init__(self, model: TwoTower) -> None:
         self.classes = model.classes
@@ -90,7 +90,7 @@ class ByPairs:
 
 
 class Bilinear:
-    """The cheapest head there is: a dot product a class, states of 16 numbers."""
+    """The cheapest head there is: a dot product a class, encodings of 16 numbers."""
 
     def __init__(self, n_classes: int = 10) -> None:
         self.classes = [str(c) for c in range(n_classes)]

@@ -21,8 +21,8 @@ from benchmarks.coverage import IMAGE, MIXED, N_FEATURES, TEXT, noisy_labels
 from benchmarks.tables import machine, markdown
 from emap_core.decomposition import decompose
 from emap_core.decomposition.design import design
-from emap_core.decomposition.encodings import Encodings
 from emap_core.decomposition.incomplete import fit
+from emap_core.decomposition.predicted_interactions import EncodingVectors
 from emap_core.decomposition.subsets import combine, subsamples
 from emap_core.engine.binding import bind
 from emap_core.engine.first_pairs import first_pairs
@@ -212,7 +212,7 @@ def controls(n_designs: int) -> str:
     for name, (grid, encodings, texts, images) in {
         "demo:concat on 600 examples of demo:easy-vqa": _demo_grid("demo:concat", 600),
         "demo:cross-attention on the same": _demo_grid("demo:cross-attention", 600),
-        "a network of 64 hidden units on states of 32 numbers": _network_grid(300),
+        "a network of 64 hidden units on encodings of 32 numbers": _network_grid(300),
     }.items():
         exact = decompose(grid, texts, images)
         for k in (6, 12, 24, 48):
@@ -251,7 +251,7 @@ def controls(n_designs: int) -> str:
     )
 
 
-def _demo_grid(model: str, limit: int) -> tuple[Array, Encodings, Array, Array]:
+def _demo_grid(model: str, limit: int) -> tuple[Array, EncodingVectors, Array, Array]:
     settings = Settings.of({"device": "cpu"})
     bound = bind(Request(model, "demo:easy-vqa", settings, data_args={"limit": limit}))
     try:
@@ -261,19 +261,19 @@ def _demo_grid(model: str, limit: int) -> tuple[Array, Encodings, Array, Array]:
         grid = bound.evaluator.cells(*(slice(0, side.n_items) for side in sides))
         texts, images = (side.vectors() for side in sides)
         index = bound.cells.text_index, bound.cells.image_index
-        return grid[place].astype(float), Encodings(texts[place], images), *index
+        return grid[place].astype(float), EncodingVectors(texts[place], images), *index
     finally:
         bound.images.close()
 
 
-def _network_grid(n: int) -> tuple[Array, Encodings, Array, Array]:
+def _network_grid(n: int) -> tuple[Array, EncodingVectors, Array, Array]:
     rng = np.random.default_rng(6)
     texts, images = rng.normal(size=(2, n, 32)) * 0.9 ** np.arange(32)
     hidden = (
         (texts @ rng.normal(size=(32, 64)))[:, None] + (images @ rng.normal(size=(32, 64)))[None]
     ) / 4
     grid = np.tanh(hidden) @ rng.normal(size=(64, 5))
-    return grid, Encodings(texts, images), np.arange(n), np.arange(n)
+    return grid, EncodingVectors(texts, images), np.arange(n), np.arange(n)
 
 
 def shared(n_designs: int, kinds: Sequence[str] = tuple(INTERACTIONS), seed: int = 4) -> str:
@@ -431,8 +431,9 @@ def size(_: int) -> str:
     return markdown(
         "Size",
         f"{n:,} texts and images, {n_classes} classes, {k} images per text, a bilinear head on "
-        f"states of {width} numbers. Gap {gap.difference:.4f}, standard error from pair sampling "
-        f"{gap.standard_error:.4f}, {gap.difference - gap.uncorrected:+.4f} by the correction.",
+        f"encodings of {width} numbers. Gap {gap.difference:.4f}, standard error from pair "
+        f"sampling {gap.standard_error:.4f}, {gap.difference - gap.uncorrected:+.4f} by the "
+        "correction.",
         ["step", "seconds", "processor seconds", "peak memory so far, GiB"],
         rows,
     )

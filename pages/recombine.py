@@ -283,8 +283,8 @@ def _score(model: Any, text: str, image: Image.Image) -> NDArray[Any]:
     from emap_core.models.base import Scorer
 
     scorer = Scorer(model)
-    states = scorer.encode_texts([text]), scorer.encode_images([image])
-    scores: NDArray[Any] = scorer.score_tile(*states, batch_size=1)[0, 0]
+    encodings = scorer.encode_texts([text]), scorer.encode_images([image])
+    scores: NDArray[Any] = scorer.score_tile(*encodings, batch_size=1)[0, 0]
     return scores
 
 

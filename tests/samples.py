@@ -46,8 +46,8 @@ class Staged:
         self.images_encoded += len(images)
         return (torch.tensor(np.stack([numbers_of_image(v) for v in images])),)
 
-    def score(self, text_states, image_states):
-        t, (v,) = text_states["t"], image_states
+    def score(self, text_encodings, image_encodings):
+        t, (v,) = text_encodings["t"], image_encodings
         self.pairs_scored += len(t)
         return torch.stack(
             [(t * v).sum(1), t[:, :2].sum(1) - v[:, 1], (t[:, 0] - 1) * v[:, 2] + v[:, 3]], dim=1
@@ -57,8 +57,8 @@ class Staged:
 class WithGrid(Staged):
     """The same with a way to score whole tiles."""
 
-    def score_grid(self, text_states, image_states):
-        t, (v,) = text_states["t"], image_states
+    def score_grid(self, text_encodings, image_encodings):
+        t, (v,) = text_encodings["t"], image_encodings
         self.pairs_scored += len(t) * len(v)
         t, v = t[:, None], v[None]
         return torch.stack(

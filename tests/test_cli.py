@@ -15,7 +15,7 @@ from samples import Staged, make_examples, picture, score_pair
 import emap_core as emap
 from emap_core import datasets, models
 from emap_core.cli import _parser, main
-from emap_core.models.states import take
+from emap_core.models.encodings import take
 
 MODULE = """
 import numpy as np

@@ -35,7 +35,7 @@ from emap_core.models.demo_networks import (  # noqa: E402
     pixels_of,
     words_of,
 )
-from emap_core.models.states import take  # noqa: E402
+from emap_core.models.encodings import take  # noqa: E402
 
 SEED = 0
 IMAGES_PER_STEP = 64
@@ -86,9 +86,9 @@ def train(name: str) -> dict[str, float]:
             position = torch.empty(len(pixels), dtype=torch.long)
             position[images] = torch.arange(len(images))
             logits = model.score(
-                take(model.text_states(numbers), text_index[asked]),
+                take(model.text_encodings(numbers), text_index[asked]),
                 take(
-                    model.image_states(flipped(pixels[images], order)),
+                    model.image_encodings(flipped(pixels[images], order)),
                     position[image_index[asked]],
                 ),
             )

@@ -41,7 +41,7 @@ def train(name: str) -> dict[str, float]:
     groups = nn.LazyLinear(len(data.classes))
 
     steps = EPOCHS[name] * math.ceil(len(pixels) / EMOJI_PER_STEP)
-    groups(model.image_states(pixels[:2]))
+    groups(model.image_encodings(pixels[:2]))
     parameters = [*model.parameters(), *groups.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=3e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -51,8 +51,8 @@ def train(name: str) -> dict[str, float]:
     start = time.monotonic()
     for epoch in range(EPOCHS[name]):
         for batch in torch.randperm(len(pixels), generator=order).split(EMOJI_PER_STEP):
-            texts = model.text_states(_forgetful(numbers[batch], order))
-            images = model.image_states(_moved(pixels[batch], order))
+            texts = model.text_encodings(_forgetful(numbers[batch], order))
+            images = model.image_encodings(_moved(pixels[batch], order))
             loss = _loss(model, texts, images, labels[batch])
             loss = loss + 0.3 * functional.cross_entropy(groups(images), labels[batch])
             optimizer.zero_grad()

@@ -15,9 +15,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emap_core.decomposition.design import MATCHED, Design
-from emap_core.decomposition.encodings import EncodingProducts, Encodings, leading_components
 from emap_core.decomposition.exact import Decomposition
 from emap_core.decomposition.low_rank import fit_products
+from emap_core.decomposition.predicted_interactions import (
+    EncodingProducts,
+    EncodingVectors,
+    leading_components,
+)
 from emap_core.decomposition.two_way import TwoWayLayout
 from emap_core.errors import DatasetError
 from emap_core.types import Array
@@ -93,7 +97,7 @@ class SampledFit:
 def fit(
     design: Design,
     values: ArrayLike,
-    encodings: Encodings | None = None,
+    encodings: EncodingVectors | None = None,
     *,
     low_rank: bool = True,
     seed: int = 0,
@@ -105,7 +109,7 @@ def fit(
     design : Design
     values : array of shape (M, C)
         The model's output for each cell of the design, in its order; it may be a memory map.
-    encodings : Encodings, optional
+    encodings : EncodingVectors, optional
         Of the unique texts and images. A bilinear form of their components is taken off before
         the additive fit, where it predicts cells that it was not fitted to.
     low_rank : bool
@@ -231,7 +235,7 @@ class _Controls:
     Predictions are centred over all recombinations, so that taking them off leaves the means.
     """
 
-    def __init__(self, design: Design, encodings: Encodings | None, low_rank: bool) -> None:
+    def __init__(self, design: Design, encodings: EncodingVectors | None, low_rank: bool) -> None:
         self._low_rank = low_rank and _meets_enough(design)
         # The low-rank fit is the costly one, and is made to halves.
         n_folds = 2 if self._low_rank else _FOLDS

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.datasets.base import find_cells
-from emap_core.engine.problem import Problem
-from emap_core.engine.space import to_space
-from emap_core.engine.states import (
+from emap_core.engine.encoded_items import (
     UniqueImages,
     encoded_images,
     encoded_texts,
     images_per_chunk,
 )
+from emap_core.engine.problem import Problem
+from emap_core.engine.space import to_space
 from emap_core.errors import DatasetError
 from emap_core.inference.baselines import linear_baseline
 

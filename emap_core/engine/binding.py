@@ -14,6 +14,13 @@ from emap_core.datasets.base import Cells, find_cells, fingerprint, fingerprint_
 from emap_core.datasets.labels import label_classes
 from emap_core.datasets.sample import pick, without_unknown_labels
 from emap_core.decomposition.exact import example_shares
+from emap_core.engine.encoded_items import (
+    EncodedItems,
+    UniqueImages,
+    encoded_images,
+    encoded_texts,
+    images_per_chunk,
+)
 from emap_core.engine.evaluate import Evaluator, Targets
 from emap_core.engine.gate import check_data
 from emap_core.engine.plan import Plan, Tile, order_texts, tile_shape
@@ -21,17 +28,10 @@ from emap_core.engine.provenance import provenance, short_name
 from emap_core.engine.request import Request
 from emap_core.engine.settings import Settings
 from emap_core.engine.space import to_space
-from emap_core.engine.states import (
-    EncodedItems,
-    UniqueImages,
-    encoded_images,
-    encoded_texts,
-    images_per_chunk,
-)
 from emap_core.errors import ModelError, SettingError
 from emap_core.methods.base import Method
 from emap_core.models.base import Scorer
-from emap_core.models.states import States
+from emap_core.models.encodings import Encodings
 from emap_core.options import option, option_name
 from emap_core.types import Index, Task
 
@@ -204,7 +204,8 @@ def bind(request: Request) -> Binding:
         _look_up(evaluator, grid, order, scorer)
     if train is not None and not has_encoders:
         raise SettingError(
-            f"{option_name('train')} needs a model with encoders, whose states baselines learn from"
+            f"{option_name('train')} needs a model with encoders: linear probes are "
+            "trained on the encodings"
         )
     p, q = example_shares(cells.text_index, cells.image_index, *cells.shape)
     binding = Binding(
@@ -268,8 +269,8 @@ def _n_numbered_classes(scorer: Scorer, dataset: Any) -> int | None:
         return None
     inputs = getattr(dataset, "image_inputs", None)
     image = (dataset.images if inputs is None else inputs)[0]
-    states = scorer.encode_texts([dataset.texts[0]]), scorer.encode_images([image])
-    n_outputs = int(scorer.score_tile(*states, 1).shape[2])
+    encodings = scorer.encode_texts([dataset.texts[0]]), scorer.encode_images([image])
+    n_outputs = int(scorer.score_tile(*encodings, 1).shape[2])
     return n_outputs if n_outputs > 1 else None
 
 
@@ -316,7 +317,7 @@ def _methods_that_draw() -> str:
 
 
 class _GridLookup:
-    """A grid computed elsewhere, in the form of a staged model whose states are numbers."""
+    """A grid computed elsewhere, in the form of a staged model whose encodings are numbers."""
 
     def __init__(self, grid: Any) -> None:
         self._grid = grid
@@ -333,7 +334,7 @@ def _look_up(evaluator: Evaluator, grid: Any, order: Index, scorer: Scorer) -> N
     per_chunk = 4096
 
     def numbers(index: Index) -> Any:
-        def encode(chunk: int) -> States:
+        def encode(chunk: int) -> Encodings:
             return torch.as_tensor(index[chunk * per_chunk : (chunk + 1) * per_chunk].copy())
 
         return encode

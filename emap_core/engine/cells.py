@@ -98,7 +98,7 @@ class CellEvaluation:
 
     @property
     def images(self) -> slice:
-        """The images whose states are needed: all."""
+        """The images whose encodings are needed: all."""
         return slice(0, self._problem.cells.shape[1])
 
     @property

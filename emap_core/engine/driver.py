@@ -349,7 +349,7 @@ def _evaluate(
         progress.tell("density", message="estimating from the encodings how likely pairs are")
         keep_density(folder, problem)
     finish_run(folder, {**manifest, "n_pairs_evaluated": n_pairs}, result, problem.text_order)
-    for leftover in (folder.tiles, folder.states):
+    for leftover in (folder.tiles, folder.encodings):
         remove_folder(leftover)
     folder.probe.unlink(missing_ok=True)
     # A run is whole without its checksums, so a disk that is full by now does not undo it.

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from emap_core.datasets.base import LARGEST_NUMBER
 from emap_core.decomposition import Decomposition, Moments, decompose_sums, sum_tile
+from emap_core.engine.encoded_items import EncodedItems
 from emap_core.engine.plan import Tile
-from emap_core.engine.states import EncodedItems
 from emap_core.errors import ModelError, SettingError
-from emap_core.models import states as trees
+from emap_core.models import encodings as trees
 from emap_core.models.base import Outputs, Scorer
+from emap_core.models.encodings import Encodings
 from emap_core.models.modules import computed_dtype
-from emap_core.models.states import States
 from emap_core.runs.store import replacing
 from emap_core.types import Array, Index
 
@@ -99,11 +99,11 @@ class Evaluator:
             [
                 (
                     (text_range.start, image_range.start),
-                    self._score(self.scorer.start_tile, text_states, image_states),
+                    self._score(self.scorer.start_tile, text_encodings, image_encodings),
                 )
-                for image_range, image_states in image_pieces
+                for image_range, image_encodings in image_pieces
             ]
-            for text_range, text_states in self.texts.get(rows)
+            for text_range, text_encodings in self.texts.get(rows)
         ]
 
     def collect(self, started: Started) -> NDArray[Any]:
@@ -114,13 +114,13 @@ class Evaluator:
         """Return the outputs for a rectangle as the model gives them; errors as for `cells`."""
         return self._arrived(self.start(rows, columns))
 
-    def raw_pairs(self, text_states: States, image_states: States) -> NDArray[Any]:
-        """Return the outputs of aligned pairs of states as the model gives them, shape (B, C)."""
-        return self._score(self.scorer.score_pairs, text_states, image_states)
+    def raw_pairs(self, text_encodings: Encodings, image_encodings: Encodings) -> NDArray[Any]:
+        """Return the model's own outputs for aligned pairs of encodings, shape (B, C)."""
+        return self._score(self.scorer.score_pairs, text_encodings, image_encodings)
 
-    def raw_tile(self, text_states: States, image_states: States) -> NDArray[Any]:
+    def raw_tile(self, text_encodings: Encodings, image_encodings: Encodings) -> NDArray[Any]:
         """Return the outputs of A texts with B images as the model gives them, (A, B, C)."""
-        return self._score(self.scorer.start_tile, text_states, image_states).numpy()
+        return self._score(self.scorer.start_tile, text_encodings, image_encodings).numpy()
 
     def _arrived(self, started: Started) -> NDArray[Any]:
         bands = []
@@ -138,12 +138,14 @@ class Evaluator:
     def pairs(self, rows: Index, columns: Index) -> NDArray[Any]:
         """Return the outputs of single cells of the grid, shape (B, C); errors as for `cells`."""
         values: NDArray[Any] | None = None
-        for of_texts, text_states in self.texts.at(rows):
-            for of_images, image_states in self.images.at(columns[of_texts]):
+        for of_texts, text_encodings in self.texts.at(rows):
+            for of_images, image_encodings in self.images.at(columns[of_texts]):
                 places = of_texts[of_images]
                 found = self._checked(
                     self._score(
-                        self.scorer.score_pairs, trees.take(text_states, of_images), image_states
+                        self.scorer.score_pairs,
+                        trees.take(text_encodings, of_images),
+                        image_encodings,
                     ),
                     lambda pair, at=places: (rows[at[pair]], columns[at[pair]]),
                 )
@@ -152,11 +154,13 @@ class Evaluator:
                 values[places] = found
         return self.convert(np.empty((0, 0)) if values is None else values)
 
-    def _score(self, score: Callable[[Any, Any, int], T], text_states: Any, image_states: Any) -> T:
+    def _score(
+        self, score: Callable[[Any, Any, int], T], text_encodings: Any, image_encodings: Any
+    ) -> T:
         while True:
             try:
                 with self._autocast():
-                    return score(text_states, image_states, self.batch_size)
+                    return score(text_encodings, image_encodings, self.batch_size)
             except (MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise

@@ -17,7 +17,7 @@ from emap_core.engine.noise import (
     scored_at_two_times,
 )
 from emap_core.engine.plan import tile_shape
-from emap_core.models.states import States
+from emap_core.models.encodings import Encodings
 from emap_core.types import Index
 
 TILE_MEMORY = 128 * 2**20
@@ -96,11 +96,11 @@ def _noise(binding: Binding) -> tuple[NDArray[Any], NDArray[Any]]:
     )
 
 
-def _encode(binding: Binding, rows: Index, columns: Index) -> tuple[States, States]:
-    """Return the states of single texts and images, encoded anew."""
+def _encode(binding: Binding, rows: Index, columns: Index) -> tuple[Encodings, Encodings]:
+    """Return the encodings of single texts and images, encoded anew."""
     scorer, evaluator = binding.scorer, binding.evaluator
     if not scorer.staged:
-        # They are their own states.
+        # They are their own encodings.
         return _in_order(evaluator.texts.at(rows)), _in_order(evaluator.images.at(columns))
     # What was encoded before may hold noise that scoring does not show.
     texts = [binding.cells.texts[binding.text_order[row]] for row in rows]
@@ -108,7 +108,7 @@ def _encode(binding: Binding, rows: Index, columns: Index) -> tuple[States, Stat
     return scorer.encode_texts(texts), scorer.encode_images(images)
 
 
-def _in_order(groups: list[tuple[Index, States]]) -> list[Any]:
+def _in_order(groups: list[tuple[Index, Encodings]]) -> list[Any]:
     """Return a plain callable's items in the order in which they were asked for."""
     found = {
         int(place): item

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from emap_core.engine.evaluate import Again, Evaluator, Probe
+from emap_core.models.encodings import Encodings
 from emap_core.models.modules import rounding
-from emap_core.models.states import States
 from emap_core.types import Index
 
 FEW = 4
@@ -38,7 +38,7 @@ def score_again(
     probe: Probe,
     rows: Index,
     columns: Index,
-    states: Callable[[], tuple[States, States]],
+    encodings: Callable[[], tuple[Encodings, Encodings]],
 ) -> Again:
     """Score pairs of a probe a second time, and find out why where they differ.
 
@@ -48,7 +48,7 @@ def score_again(
     probe : Probe
     rows, columns : ndarray of shape (k,)
         Within the probe.
-    states : callable
+    encodings : callable
         Encodes the texts and the images of the pairs anew.
     """
     first = probe.raw[rows, columns]
@@ -58,11 +58,11 @@ def score_again(
         apart = np.abs(one.astype(np.float64) - other.astype(np.float64))
         return bool(apart.max() > tolerance)
 
-    encoded = states()
+    encoded = encodings()
     second = evaluator.raw_pairs(*encoded)
     if not differ(first, second):
         return Again(first, second, None)
-    if differ(second, evaluator.raw_pairs(*states())):
+    if differ(second, evaluator.raw_pairs(*encodings())):
         return Again(first, second, "random")
     if evaluator.scorer.has_grid:
         whole = evaluator.raw_tile(*encoded)
@@ -73,7 +73,7 @@ def score_again(
 
 
 def scored_at_two_times(
-    evaluator: Evaluator, n_pairs: int, states: Callable[[Index], tuple[States, States]]
+    evaluator: Evaluator, n_pairs: int, encodings: Callable[[Index], tuple[Encodings, Encodings]]
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the outputs for pairs at two times, the second time in other batches.
 
@@ -81,14 +81,14 @@ def scored_at_two_times(
     ----------
     evaluator : Evaluator
     n_pairs : int
-    states : callable
+    encodings : callable
         Takes numbers of pairs, and encodes their texts and images anew.
     """
     order = np.random.default_rng(0).permutation(n_pairs)
-    first = evaluator.raw_pairs(*states(np.arange(n_pairs)))
+    first = evaluator.raw_pairs(*encodings(np.arange(n_pairs)))
     second = np.empty_like(first)
     for batch in np.array_split(order, 2):
-        second[batch] = evaluator.raw_pairs(*states(batch))
+        second[batch] = evaluator.raw_pairs(*encodings(batch))
     return first, second
 
 

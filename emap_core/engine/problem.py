@@ -16,7 +16,7 @@ from emap_core.datasets.labels import (
     match_labels,
     names_of_outputs,
 )
-from emap_core.decomposition.encodings import Encodings
+from emap_core.decomposition.predicted_interactions import EncodingVectors
 from emap_core.engine.binding import Binding
 from emap_core.engine.evaluate import Probe, bytes_per_pair
 from emap_core.engine.first_pairs import TILE_MEMORY, first_area
@@ -110,7 +110,7 @@ class Problem(Binding):
             encodings=self._encodings,
         )
 
-    def _encodings(self) -> Encodings | None:
+    def _encodings(self) -> EncodingVectors | None:
         """Return what the encoders made of texts and images; None of a model without encoders."""
         if not self.scorer.staged:
             return None
@@ -119,7 +119,7 @@ class Problem(Binding):
         except ModelError:
             # Numbers of the rows of a grid, say, from which nothing can be learnt.
             return None
-        return Encodings(texts[np.argsort(self.text_order)], images)
+        return EncodingVectors(texts[np.argsort(self.text_order)], images)
 
     @property
     def grid_bytes(self) -> int:

@@ -16,17 +16,17 @@ import torch
 from numpy.typing import NDArray
 
 from emap_core.engine.binding import Binding, bind
+from emap_core.engine.encoded_items import EncodedItems
 from emap_core.engine.evaluate import Probe
 from emap_core.engine.first_pairs import first_pairs
 from emap_core.engine.plan import Tile
 from emap_core.engine.problem import Problem, align
 from emap_core.engine.progress import Progress
 from emap_core.engine.request import Request
-from emap_core.engine.states import EncodedItems
 from emap_core.engine.workers import Block, Corner, FinishedBlock, FinishedTile
 from emap_core.errors import EmapError, MissingExtraError, RunError, SettingError
-from emap_core.models import states as trees
-from emap_core.models.states import States
+from emap_core.models import encodings as trees
+from emap_core.models.encodings import Encodings
 from emap_core.runs.folder import RunFolder
 from emap_core.types import Index
 
@@ -66,7 +66,7 @@ class RayWorkers:
         self._settings = request.settings
         self._sent = request
         self._actors: list[Any] = []
-        self._states: Any = None
+        self._encodings: Any = None
         self._connected = self._owned = False
         self._looked = float("-inf")
 
@@ -113,10 +113,10 @@ class RayWorkers:
     def encode(
         self, problem: Problem, images: slice, folder: RunFolder, progress: Progress
     ) -> None:
-        """Share the encoders' chunks out; states stay in Ray's object store for all workers."""
+        """Share the encoders' chunks out; encodings stay in Ray's object store for all workers."""
         self._start()
         texts = slice(0, problem.evaluator.texts.n_items)
-        self._states = self._ray.put(
+        self._encodings = self._ray.put(
             {
                 items.name: self._encode_side(items, items.chunks(wanted), folder, progress)
                 for items, wanted in (
@@ -129,17 +129,17 @@ class RayWorkers:
     def _encode_side(
         self, items: EncodedItems, chunks: range, folder: RunFolder, progress: Progress
     ) -> dict[int, Any]:
-        """Return references to the states of each chunk."""
-        items.keep_in(folder.states)
+        """Return references to the encodings of each chunk."""
+        items.keep_in(folder.encodings)
         found: dict[int, Any] = {}
         for number in chunks:
             stored = items.stored(number)
             if stored is not None:
                 found[number] = self._ray.put(stored)
 
-        def finish(number: int, states: States) -> None:
-            items.store(number, states)
-            found[number] = self._ray.put(states)
+        def finish(number: int, encodings: Encodings) -> None:
+            items.store(number, encodings)
+            found[number] = self._ray.put(encodings)
             progress.encoding(items.name, len(found), len(chunks))
 
         self._share_out(
@@ -170,7 +170,7 @@ class RayWorkers:
         self._share_out(
             tiles,
             lambda actor, tile: actor.tile.remote(
-                of_run, self._states, tile, corner if tile.number == 0 else None
+                of_run, self._encodings, tile, corner if tile.number == 0 else None
             ),
             finish,
             progress,
@@ -193,7 +193,7 @@ class RayWorkers:
 
         self._share_out(
             blocks,
-            lambda actor, block: actor.block.remote(of_run, self._states, block),
+            lambda actor, block: actor.block.remote(of_run, self._encodings, block),
             finish,
             progress,
             name,
@@ -327,41 +327,43 @@ class _Worker:
         return first_pairs(self._binding, timed), self._binding.device
 
     def score(self, rows: Index, columns: Index) -> NDArray[Any]:
-        """Return the outputs for single cells, before other states come from the driver."""
+        """Return the outputs for single cells, before other encodings come from the driver."""
         return self._evaluator.pairs(rows, columns)
 
-    def encode(self, name: str, number: int) -> States:
-        """Return the states of a chunk, on the host."""
+    def encode(self, name: str, number: int) -> Encodings:
+        """Return the encodings of a chunk, on the host."""
         items = self._items()[name]
         items.prepare(number)
         return trees.to_device(items.release(number), "cpu")
 
     def tile(
-        self, of_run: tuple[int, int], states: Any, tile: Tile, corner: Corner
+        self, of_run: tuple[int, int], encodings: Any, tile: Tile, corner: Corner
     ) -> FinishedTile:
         """Return what is left of a tile."""
-        problem = self._with(of_run, states)
+        problem = self._with(of_run, encodings)
         return FinishedTile.of(
             problem, tile, self._evaluator.cells(tile.rows, tile.columns, corner)
         )
 
-    def block(self, of_run: tuple[int, int], states: Any, block: Block) -> FinishedBlock:
+    def block(self, of_run: tuple[int, int], encodings: Any, block: Block) -> FinishedBlock:
         """Return the outputs for single cells."""
-        return FinishedBlock.of(self._with(of_run, states), block)
+        return FinishedBlock.of(self._with(of_run, encodings), block)
 
     def _items(self) -> dict[str, EncodedItems]:
         return {i.name: i for i in (self._evaluator.texts, self._evaluator.images)}
 
-    def _with(self, of_run: tuple[int, int], states: dict[str, dict[int, Any]] | None) -> Problem:
+    def _with(
+        self, of_run: tuple[int, int], encodings: dict[str, dict[int, Any]] | None
+    ) -> Problem:
         """Return the problem with what the driver knows of the run."""
         if self._problem is None:
             n_classes, self._evaluator.batch_size = of_run
             self._problem = align(self._binding, n_classes)
-            for name, references in (states or {}).items():
+            for name, references in (encodings or {}).items():
                 self._items()[name].encode_with(partial(self._fetch, references))
         return self._problem
 
-    def _fetch(self, references: dict[int, Any], number: int) -> States:
+    def _fetch(self, references: dict[int, Any], number: int) -> Encodings:
         ray = _import_ray()
         return trees.to_device(ray.get(references[number]), self._binding.scorer.device)
 

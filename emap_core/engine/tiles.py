@@ -81,7 +81,7 @@ class TileEvaluation:
 
     @property
     def images(self) -> slice:
-        """The images whose states are needed."""
+        """The images whose encodings are needed."""
         return slice(self._tiles[0].columns.start, self._tiles[-1].columns.stop)
 
     @property

@@ -100,7 +100,7 @@ class Workers(Protocol):
     def encode(
         self, problem: Problem, images: slice, folder: RunFolder, progress: Progress
     ) -> None:
-        """Encode the texts and some images of a staged model, each once, and keep their states."""
+        """Encode the texts and some images of a staged model, each once, and keep the encodings."""
 
     def tiles(
         self,
@@ -139,7 +139,7 @@ class LocalWorker:
         """Encode chunk by chunk."""
         texts = slice(0, problem.evaluator.texts.n_items)
         for items, wanted in ((problem.evaluator.texts, texts), (problem.evaluator.images, images)):
-            items.keep_in(folder.states)
+            items.keep_in(folder.encodings)
             chunks = items.chunks(wanted)
             for done, number in enumerate(chunks, start=1):
                 progress.check()

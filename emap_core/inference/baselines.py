@@ -17,15 +17,15 @@ from emap_core.inference.scores import SMALLEST_PROBABILITY
 from emap_core.types import AnyArray, Task
 
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
-"""Penalties tried, in units of the mean squared norm of a standardised state."""
+"""Penalties tried, in units of the mean squared norm of a standardised encoding."""
 
 _LOWEST = float(np.log(SMALLEST_PROBABILITY))
 
 
 def linear_baseline(
-    train_states: ArrayLike,
+    train_encodings: ArrayLike,
     train_labels: ArrayLike,
-    test_states: ArrayLike,
+    test_encodings: ArrayLike,
     task: Task,
     n_classes: int,
     *,
@@ -34,19 +34,19 @@ def linear_baseline(
     max_examples: int = 20_000,
     seed: int = 0,
 ) -> AnyArray:
-    """Return what a linear model trained on states says about other states, shape (N, C).
+    """Return what a linear model trained on encodings says about other encodings, shape (N, C).
 
-    Logistic regression, or ridge regression of numbers, on standardised states; the L2 penalty
+    Logistic regression, or ridge regression of numbers, on standardised encodings; the L2 penalty
     is chosen by cross-validation. Scores are logits (numbers for a regression); a class that the
     training labels lack scores as a probability of 1e-7.
 
     Parameters
     ----------
-    train_states : array of shape (M, D)
+    train_encodings : array of shape (M, D)
         What the encoder made of each training example's text or image, or both side by side.
     train_labels : array of shape (M,) or (M, C)
         As for `evaluate`.
-    test_states : array of shape (N, D)
+    test_encodings : array of shape (N, D)
     task : str
     n_classes : int
         C, the size of the model's last axis.
@@ -60,18 +60,18 @@ def linear_baseline(
     Raises
     ------
     DatasetError
-        If the states are not tables of numbers that fit together.
+        If the encodings are not tables of numbers that fit together.
     """
-    train, test = (np.asarray(s, dtype=np.float64) for s in (train_states, test_states))
+    train, test = (np.asarray(s, dtype=np.float64) for s in (train_encodings, test_encodings))
     labels = np.asarray(train_labels)
     if train.ndim != 2 or test.ndim != 2 or train.shape[1] != test.shape[1]:
         raise DatasetError(
-            f"states have shapes {train.shape} and {test.shape}; expected rows of one length"
+            f"encodings have shapes {train.shape} and {test.shape}; expected rows of one length"
         )
     if len(train) != len(labels) or len(train) < n_folds:
         raise DatasetError(
-            f"{len(train)} states and {len(labels)} labels to train on; expected as many of both, "
-            f"at least {n_folds}"
+            f"{len(train)} encodings and {len(labels)} labels to train on; expected as many of "
+            f"both, at least {n_folds}"
         )
     together = np.arange(len(train)) if groups is None else np.asarray(groups)
     if len(train) > max_examples:
@@ -84,7 +84,7 @@ def linear_baseline(
 
 
 def _choose_penalty(
-    states: AnyArray,
+    encodings: AnyArray,
     labels: AnyArray,
     task: Task,
     n_classes: int,
@@ -94,13 +94,13 @@ def _choose_penalty(
 ) -> float:
     repeated = n_folds <= len(np.unique(groups)) < len(groups)
     folds = (GroupKFold if repeated else KFold)(n_folds, shuffle=True, random_state=seed)
-    splits = list(folds.split(states, groups=groups if repeated else None))
+    splits = list(folds.split(encodings, groups=groups if repeated else None))
     losses = []
     for penalty in PENALTIES:
-        scores = np.empty((len(states), n_classes))
+        scores = np.empty((len(encodings), n_classes))
         for kept, left_out in splits:
-            fitted = _fit(states[kept], labels[kept], task, n_classes, penalty)
-            scores[left_out] = fitted(states[left_out])
+            fitted = _fit(encodings[kept], labels[kept], task, n_classes, penalty)
+            scores[left_out] = fitted(encodings[left_out])
         losses.append(_loss(labels, scores, task))
     return PENALTIES[int(np.argmin(losses))]
 
@@ -116,16 +116,16 @@ def _loss(labels: AnyArray, scores: AnyArray, task: Task) -> float:
 
 
 def _fit(
-    states: AnyArray, labels: AnyArray, task: Task, n_classes: int, penalty: float
+    encodings: AnyArray, labels: AnyArray, task: Task, n_classes: int, penalty: float
 ) -> Callable[[AnyArray], AnyArray]:
-    strength = penalty * states.shape[1]
+    strength = penalty * encodings.shape[1]
     if task == "regression":
-        ridge = Ridge(alpha=strength).fit(states, labels)
+        ridge = Ridge(alpha=strength).fit(encodings, labels)
         return lambda new: np.reshape(ridge.predict(new), (len(new), n_classes))
     if task == "multiclass":
-        return _logistic(states, labels, n_classes, strength)
+        return _logistic(encodings, labels, n_classes, strength)
     columns = labels.reshape(len(labels), -1)
-    each = [_logistic(states, column, 2, strength) for column in columns.T]
+    each = [_logistic(encodings, column, 2, strength) for column in columns.T]
 
     def odds(new: AnyArray) -> AnyArray:
         both = [one(new) for one in each]
@@ -135,13 +135,13 @@ def _fit(
 
 
 def _logistic(
-    states: AnyArray, labels: AnyArray, n_classes: int, strength: float
+    encodings: AnyArray, labels: AnyArray, n_classes: int, strength: float
 ) -> Callable[[AnyArray], AnyArray]:
     seen = np.unique(labels)
     if len(seen) == 1:
         only = np.where(np.arange(n_classes) == seen[0], 0.0, _LOWEST)
         return lambda new: np.asarray(np.tile(only, (len(new), 1)))
-    model = LogisticRegression(C=1.0 / strength, max_iter=500).fit(states, labels)
+    model = LogisticRegression(C=1.0 / strength, max_iter=500).fit(encodings, labels)
 
     def scores(new: AnyArray) -> AnyArray:
         found = np.full((len(new), n_classes), _LOWEST)

@@ -51,7 +51,7 @@ class DensityRatio:
     auc : float
         How well matched pairs are told from shuffled ones by a classifier that has seen neither
         their text nor their image: 1 is perfectly, .5 is not at all. In the latter case the
-        states show no pair to be unlikely, and the ratio is 1 for all.
+        encodings show no pair to be unlikely, and the ratio is 1 for all.
     """
 
     ratio: Array
@@ -59,8 +59,8 @@ class DensityRatio:
 
 
 def density_ratio(
-    text_states: ArrayLike,
-    image_states: ArrayLike,
+    text_encodings: ArrayLike,
+    image_encodings: ArrayLike,
     text_index: Index,
     image_index: Index,
     *,
@@ -75,8 +75,8 @@ def density_ratio(
 
     Parameters
     ----------
-    text_states : array of shape (U_t, D_t)
-    image_states : array of shape (U_v, D_v)
+    text_encodings : array of shape (U_t, D_t)
+    image_encodings : array of shape (U_v, D_v)
     text_index, image_index : ndarray of shape (N,)
         The cell of each example.
     seed : int
@@ -85,9 +85,9 @@ def density_ratio(
     Raises
     ------
     DatasetError
-        If states are not a table of finite numbers with a row an item.
+        If encodings are not a table of finite numbers with a row an item.
     """
-    texts, images = _whitened(text_states, "text"), _whitened(image_states, "image")
+    texts, images = _whitened(text_encodings, "text"), _whitened(image_encodings, "image")
     p, q = example_shares(text_index, image_index, len(texts), len(images))
     rng = np.random.default_rng(seed)
     judges = _Judges(texts, images, _Pairs.draw(text_index, image_index, rng), rng)
@@ -101,13 +101,13 @@ def density_ratio(
     return DensityRatio(ratio / (p @ ratio @ q), auc)
 
 
-def _whitened(states: ArrayLike, side: str) -> Array:
+def _whitened(encodings: ArrayLike, side: str) -> Array:
     """Return leading principal components of variance 1, shape (U, K)."""
-    values = np.asarray(states, dtype=np.float64)
+    values = np.asarray(encodings, dtype=np.float64)
     if values.ndim != 2 or 0 in values.shape or not np.isfinite(values).all():
         raise DatasetError(
-            f"{side} states have shape {values.shape}; expected a row of finite numbers for each "
-            f"{side}"
+            f"{side} encodings have shape {values.shape}; expected a row of finite numbers for "
+            f"each {side}"
         )
     values = StandardScaler().fit_transform(values)
     if not values.any():

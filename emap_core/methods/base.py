@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.decomposition import Decomposition
-from emap_core.decomposition.encodings import Encodings
+from emap_core.decomposition.predicted_interactions import EncodingVectors
 from emap_core.methods.arrays import DECOMPOSITION, Arrays, Layout
 from emap_core.methods.settings import MethodSettings
 from emap_core.methods.statistics import KeptNumbers, ScoredRun, Statistics
@@ -51,7 +51,7 @@ class Pairs:
     task: Task
     space: Space
     metrics: Sequence[str]
-    encodings: Callable[[], Encodings | None]
+    encodings: Callable[[], EncodingVectors | None]
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from emap_core.classes import class_names
 from emap_core.errors import ModelError
-from emap_core.models import states as trees
-from emap_core.models.states import States
+from emap_core.models import encodings as trees
+from emap_core.models.encodings import Encodings
 from emap_core.options import option
 
 Output = Literal["logits", "log_probabilities", "probabilities"]
@@ -34,20 +34,20 @@ class StagedModel(Protocol):
     Optional attributes: ``classes`` (C names, in the order of the last axis), ``output`` (one of
     `OUTPUTS`, logits by default), ``device``, ``dtype`` (of its weights), ``fingerprint`` (a string
     that changes whenever the outputs would), ``similarity`` (True where the score is a scaled dot
-    product of the states), ``has_threshold`` (False where a logit ranks pairs and 0 decides
+    product of the encodings), ``has_threshold`` (False where a logit ranks pairs and 0 decides
     nothing; a similarity has none unless it says so), ``description`` (a dict of what the model
     is, for the record of a run), ``notes(texts) -> list of str`` (what a reader has to know about
     how it reads these texts, a sentence each) and
-    ``score_grid(text_states, image_states) -> (A, B, C)``.
+    ``score_grid(text_encodings, image_encodings) -> (A, B, C)``.
     """
 
-    def encode_texts(self, texts: list[str]) -> States:
-        """Return states with one item a text."""
+    def encode_texts(self, texts: list[str]) -> Encodings:
+        """Return encodings with one item a text."""
 
-    def encode_images(self, images: list[Any]) -> States:
-        """Return states with one item an image."""
+    def encode_images(self, images: list[Any]) -> Encodings:
+        """Return encodings with one item an image."""
 
-    def score(self, text_states: States, image_states: States) -> Any:
+    def score(self, text_encodings: Encodings, image_encodings: Encodings) -> Any:
         """Return the outputs of B aligned pairs, shape (B, C)."""
 
 
@@ -134,26 +134,28 @@ class Scorer:
         said = getattr(self.model, "notes", None)
         return [] if not callable(said) else [str(note) for note in said(texts)]
 
-    def encode_texts(self, texts: list[str]) -> States:
-        """Return the states of unique texts; a plain callable's are the texts themselves."""
+    def encode_texts(self, texts: list[str]) -> Encodings:
+        """Return the encodings of unique texts; a plain callable's are the texts themselves."""
         return self._encode("encode_texts", texts)
 
-    def encode_images(self, images: list[Any]) -> States:
-        """Return the states of unique images; a plain callable's are the images themselves."""
+    def encode_images(self, images: list[Any]) -> Encodings:
+        """Return the encodings of unique images; a plain callable's are the images themselves."""
         return self._encode("encode_images", images)
 
     def score_tile(
-        self, text_states: States, image_states: States, batch_size: int
+        self, text_encodings: Encodings, image_encodings: Encodings, batch_size: int
     ) -> NDArray[np.float32] | NDArray[np.float64]:
         """Return the outputs of A texts with B images, shape (A, B, C).
 
         At most `batch_size` pairs (but at least one) go through the model at a time.
         """
-        return self.start_tile(text_states, image_states, batch_size).numpy()
+        return self.start_tile(text_encodings, image_encodings, batch_size).numpy()
 
-    def start_tile(self, text_states: States, image_states: States, batch_size: int) -> Outputs:
+    def start_tile(
+        self, text_encodings: Encodings, image_encodings: Encodings, batch_size: int
+    ) -> Outputs:
         """Begin to score a tile as `score_tile` does, without waiting for the device."""
-        n_texts, n_images = trees.count(text_states), trees.count(image_states)
+        n_texts, n_images = trees.count(text_encodings), trees.count(image_encodings)
         score = self._score_block if self.has_grid else self._score_pairs
         columns = min(n_images, max(batch_size, 1))
         rows = min(n_texts, max(batch_size // columns, 1))
@@ -161,8 +163,8 @@ class Scorer:
             bands = [
                 [
                     score(
-                        _part(text_states, a, a + rows, n_texts),
-                        _part(image_states, b, b + columns, n_images),
+                        _part(text_encodings, a, a + rows, n_texts),
+                        _part(image_encodings, b, b + columns, n_images),
                     )
                     for b in range(0, n_images, columns)
                 ]
@@ -171,17 +173,17 @@ class Scorer:
             return Outputs(_joined(bands))
 
     def score_pairs(
-        self, text_states: States, image_states: States, batch_size: int
+        self, text_encodings: Encodings, image_encodings: Encodings, batch_size: int
     ) -> NDArray[np.float32] | NDArray[np.float64]:
         """Return the outputs of B aligned pairs, shape (B, C), at most `batch_size` at a time."""
-        n_pairs = trees.count(text_states)
+        n_pairs = trees.count(text_encodings)
         with torch.inference_mode():
             values = _joined(
                 [
                     [
                         self._score_aligned(
-                            _part(text_states, start, start + batch_size, n_pairs),
-                            _part(image_states, start, start + batch_size, n_pairs),
+                            _part(text_encodings, start, start + batch_size, n_pairs),
+                            _part(image_encodings, start, start + batch_size, n_pairs),
                         )[:, None]
                     ]
                     for start in range(0, n_pairs, batch_size)
@@ -189,7 +191,7 @@ class Scorer:
             )
             return Outputs(values).numpy()[:, 0]
 
-    def _encode(self, method: str, items: list[Any]) -> States:
+    def _encode(self, method: str, items: list[Any]) -> Encodings:
         if not self.staged:
             return list(items)
         seen = items if method == "encode_images" else []
@@ -198,15 +200,15 @@ class Scorer:
         sizes = {len(leaf) for leaf in trees.leaves(encoded)}
         if sizes != {len(items)}:
             raise ModelError(
-                f"model.{method} returned states of first axis {sorted(sizes)} for {len(items)} "
+                f"model.{method} returned encodings of first axis {sorted(sizes)} for {len(items)} "
                 "items; every tensor needs one entry an item"
             )
         return encoded
 
-    def _score_block(self, text_states: States, image_states: States) -> Any:
-        expected = (trees.count(text_states), trees.count(image_states))
+    def _score_block(self, text_encodings: Encodings, image_encodings: Encodings) -> Any:
+        expected = (trees.count(text_encodings), trees.count(image_encodings))
         scores = self._numbers(
-            "model.score_grid", self.model.score_grid(text_states, image_states), expected
+            "model.score_grid", self.model.score_grid(text_encodings, image_encodings), expected
         )
         shape = tuple(scores.shape)
         if len(shape) != 3 or shape[:2] != expected:
@@ -216,23 +218,23 @@ class Scorer:
             )
         return scores
 
-    def _score_pairs(self, text_states: States, image_states: States) -> Any:
-        n_texts, n_images = trees.count(text_states), trees.count(image_states)
+    def _score_pairs(self, text_encodings: Encodings, image_encodings: Encodings) -> Any:
+        n_texts, n_images = trees.count(text_encodings), trees.count(image_encodings)
         rows = np.repeat(np.arange(n_texts), n_images)
         columns = np.tile(np.arange(n_images), n_texts)
         scores = self._score_aligned(
-            trees.take(text_states, rows), trees.take(image_states, columns)
+            trees.take(text_encodings, rows), trees.take(image_encodings, columns)
         )
         return scores.reshape(n_texts, n_images, scores.shape[1])
 
-    def _score_aligned(self, text_states: States, image_states: States) -> Any:
+    def _score_aligned(self, text_encodings: Encodings, image_encodings: Encodings) -> Any:
         if self.staged:
-            name, returned = "model.score", self.model.score(text_states, image_states)
+            name, returned = "model.score", self.model.score(text_encodings, image_encodings)
         else:
             name = "the model"
-            with _regions_named(image_states):
-                returned = self.model(text_states, image_states)
-        n_pairs = trees.count(text_states)
+            with _regions_named(image_encodings):
+                returned = self.model(text_encodings, image_encodings)
+        n_pairs = trees.count(text_encodings)
         scores = self._numbers(name, returned, (n_pairs,))
         shape = tuple(scores.shape)
         if len(shape) != 2 or shape[0] != n_pairs:
@@ -354,8 +356,8 @@ def _dtype_of(model: Any) -> str | None:
     return None if dtype is None else str(dtype).removeprefix("torch.")
 
 
-def _part(states: States, start: int, stop: int, size: int) -> States:
-    return states if start == 0 and stop >= size else trees.take(states, slice(start, stop))
+def _part(encodings: Encodings, start: int, stop: int, size: int) -> Encodings:
+    return encodings if start == 0 and stop >= size else trees.take(encodings, slice(start, stop))
 
 
 def _joined(bands: Sequence[Sequence[Any]]) -> torch.Tensor | NDArray[Any]:

@@ -1,6 +1,6 @@
 """The demo models' architectures: seven ways to make something of a text and a small picture.
 
-All of them encode each text and image once, into states that hold everything that depends on one
+All of them encode each text and image once, into encodings that hold everything that depends on one
 side alone; what is left for a pair is the same function for aligned pairs and for the grid.
 """
 
@@ -54,12 +54,12 @@ class DemoModel(nn.Module):
         return next(self.parameters()).device
 
     def encode_texts(self, texts: list[str]) -> Any:
-        """Return the states of B texts."""
-        return self.text_states(self.word_numbers(texts).to(self.device))
+        """Return the encodings of B texts."""
+        return self.text_encodings(self.word_numbers(texts).to(self.device))
 
     def encode_images(self, images: list[Image.Image]) -> Any:
-        """Return the states of B images of any size."""
-        return self.image_states(pixels_of(images).to(self.device))
+        """Return the encodings of B images of any size."""
+        return self.image_encodings(pixels_of(images).to(self.device))
 
     def forward(self, texts: list[str], images: list[Image.Image]) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, C)."""
@@ -77,19 +77,19 @@ class DemoModel(nn.Module):
             row[: len(found)] = torch.tensor(found)
         return numbers
 
-    def text_states(self, numbers: torch.Tensor) -> Any:
-        """Return the states of texts given as word numbers, shape (B, length)."""
+    def text_encodings(self, numbers: torch.Tensor) -> Any:
+        """Return the encodings of texts given as word numbers, shape (B, length)."""
         raise NotImplementedError
 
-    def image_states(self, pixels: torch.Tensor) -> Any:
-        """Return the states of images given as bytes, shape (B, 3, 64, 64)."""
+    def image_encodings(self, pixels: torch.Tensor) -> Any:
+        """Return the encodings of images given as bytes, shape (B, 3, 64, 64)."""
         raise NotImplementedError
 
-    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:
+    def score(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, C)."""
         raise NotImplementedError
 
-    def score_grid(self, text_states: Any, image_states: Any) -> torch.Tensor:
+    def score_grid(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
         """Return the logits of A texts with B images, shape (A, B, C)."""
         raise NotImplementedError
 
@@ -101,19 +101,19 @@ class TextOnly(DemoModel):
         super().__init__(words, classes)
         self.text = _TextTower(len(words), len(classes))
 
-    def text_states(self, numbers: torch.Tensor) -> torch.Tensor:  # noqa: D102
+    def text_encodings(self, numbers: torch.Tensor) -> torch.Tensor:  # noqa: D102
         logits: torch.Tensor = self.text(numbers)
         return logits
 
-    def image_states(self, pixels: torch.Tensor) -> torch.Tensor:  # noqa: D102
+    def image_encodings(self, pixels: torch.Tensor) -> torch.Tensor:  # noqa: D102
         return torch.zeros(len(pixels), 1, device=pixels.device)
 
-    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
-        logits: torch.Tensor = text_states
+    def score(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:  # noqa: D102
+        logits: torch.Tensor = text_encodings
         return logits
 
-    def score_grid(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
-        logits: torch.Tensor = text_states[:, None].expand(-1, len(image_states), -1)
+    def score_grid(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:  # noqa: D102
+        logits: torch.Tensor = text_encodings[:, None].expand(-1, len(image_encodings), -1)
         return logits
 
 
@@ -124,19 +124,19 @@ class ImageOnly(DemoModel):
         super().__init__(words, classes)
         self.image = _ImageTower(len(classes))
 
-    def text_states(self, numbers: torch.Tensor) -> torch.Tensor:  # noqa: D102
+    def text_encodings(self, numbers: torch.Tensor) -> torch.Tensor:  # noqa: D102
         return torch.zeros(len(numbers), 1, device=numbers.device)
 
-    def image_states(self, pixels: torch.Tensor) -> torch.Tensor:  # noqa: D102
+    def image_encodings(self, pixels: torch.Tensor) -> torch.Tensor:  # noqa: D102
         logits: torch.Tensor = self.image(pixels)
         return logits
 
-    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
-        logits: torch.Tensor = image_states
+    def score(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:  # noqa: D102
+        logits: torch.Tensor = image_encodings
         return logits
 
-    def score_grid(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
-        logits: torch.Tensor = image_states[None].expand(len(text_states), -1, -1)
+    def score_grid(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:  # noqa: D102
+        logits: torch.Tensor = image_encodings[None].expand(len(text_encodings), -1, -1)
         return logits
 
 
@@ -148,19 +148,19 @@ class Additive(DemoModel):
         self.text = _TextTower(len(words), len(classes))
         self.image = _ImageTower(len(classes))
 
-    def text_states(self, numbers: torch.Tensor) -> torch.Tensor:  # noqa: D102
+    def text_encodings(self, numbers: torch.Tensor) -> torch.Tensor:  # noqa: D102
         logits: torch.Tensor = self.text(numbers)
         return logits
 
-    def image_states(self, pixels: torch.Tensor) -> torch.Tensor:  # noqa: D102
+    def image_encodings(self, pixels: torch.Tensor) -> torch.Tensor:  # noqa: D102
         logits: torch.Tensor = self.image(pixels)
         return logits
 
-    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
-        return FusedLinear.pairs(text_states, image_states)
+    def score(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:  # noqa: D102
+        return FusedLinear.pairs(text_encodings, image_encodings)
 
-    def score_grid(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
-        return FusedLinear.grid(text_states, image_states)
+    def score_grid(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:  # noqa: D102
+        return FusedLinear.grid(text_encodings, image_encodings)
 
 
 class Concat(DemoModel):
@@ -176,20 +176,20 @@ class Concat(DemoModel):
         self.fused = FusedLinear(self.size, self.size, self.hidden)
         self.head = nn.Linear(self.hidden, len(classes))
 
-    def text_states(self, numbers: torch.Tensor) -> torch.Tensor:  # noqa: D102
+    def text_encodings(self, numbers: torch.Tensor) -> torch.Tensor:  # noqa: D102
         projected: torch.Tensor = self.fused.text(functional.relu(self.text(numbers)))
         return projected
 
-    def image_states(self, pixels: torch.Tensor) -> torch.Tensor:  # noqa: D102
+    def image_encodings(self, pixels: torch.Tensor) -> torch.Tensor:  # noqa: D102
         projected: torch.Tensor = self.fused.image(functional.relu(self.image(pixels)))
         return projected
 
-    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
-        logits: torch.Tensor = self.head(self.fused.pairs(text_states, image_states).relu_())
+    def score(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:  # noqa: D102
+        logits: torch.Tensor = self.head(self.fused.pairs(text_encodings, image_encodings).relu_())
         return logits
 
-    def score_grid(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
-        logits: torch.Tensor = self.head(self.fused.grid(text_states, image_states).relu_())
+    def score_grid(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:  # noqa: D102
+        logits: torch.Tensor = self.head(self.fused.grid(text_encodings, image_encodings).relu_())
         return logits
 
 
@@ -206,22 +206,22 @@ class SelfAttention(DemoModel):
         self.second = _Block(self.size)
         self.head = nn.Sequential(nn.LayerNorm(self.size), nn.Linear(self.size, len(classes)))
 
-    def text_states(self, numbers: torch.Tensor) -> dict[str, torch.Tensor]:  # noqa: D102
-        return self._states(self.tokens(numbers)) | {"seen": numbers != _PADDING}
+    def text_encodings(self, numbers: torch.Tensor) -> dict[str, torch.Tensor]:  # noqa: D102
+        return self._encodings(self.tokens(numbers)) | {"attention_mask": numbers != _PADDING}
 
-    def image_states(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:  # noqa: D102
-        return self._states(self.cells(pixels))
+    def image_encodings(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:  # noqa: D102
+        return self._encodings(self.cells(pixels))
 
-    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
-        return self._fuse(text_states, image_states)
+    def score(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:  # noqa: D102
+        return self._fuse(text_encodings, image_encodings)
 
-    def score_grid(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
-        a, b = len(text_states["seen"]), len(image_states["values"])
-        texts = {k: v.repeat_interleave(b, dim=0) for k, v in text_states.items()}
-        images = {k: v.repeat(a, *[1] * (v.ndim - 1)) for k, v in image_states.items()}
+    def score_grid(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:  # noqa: D102
+        a, b = len(text_encodings["attention_mask"]), len(image_encodings["values"])
+        texts = {k: v.repeat_interleave(b, dim=0) for k, v in text_encodings.items()}
+        images = {k: v.repeat(a, *[1] * (v.ndim - 1)) for k, v in image_encodings.items()}
         return self._fuse(texts, images).reshape(a, b, -1)
 
-    def _states(self, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
+    def _encodings(self, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
         # The first layer's queries, keys and values see one token each, so they belong to no pair.
         query, keys, values = self.first.attention.project(self.first.before(tokens))
         return {"tokens": tokens, "query": query, "keys": keys, "values": values}
@@ -231,11 +231,11 @@ class SelfAttention(DemoModel):
             torch.cat([texts[name], images[name]], dim=2) for name in ("query", "keys", "values")
         )
         tokens = torch.cat([texts["tokens"], images["tokens"]], dim=1)
-        seen = functional.pad(texts["seen"], (0, images["tokens"].shape[1]), value=True)
-        tokens = self.first.finish(tokens, self.first.attention.attend(query, keys, values, seen))
+        mask = functional.pad(texts["attention_mask"], (0, images["tokens"].shape[1]), value=True)
+        tokens = self.first.finish(tokens, self.first.attention.attend(query, keys, values, mask))
         # Only the start token is read out, so the last layer asks for that one alone.
         query, keys, values = self.second.attention.project(self.second.before(tokens))
-        attended = self.second.attention.attend(query[:, :, :1], keys, values, seen)
+        attended = self.second.attention.attend(query[:, :, :1], keys, values, mask)
         logits: torch.Tensor = self.head(self.second.finish(tokens[:, :1], attended)[:, 0])
         return logits
 
@@ -254,26 +254,26 @@ class CrossAttention(DemoModel):
         self.looks = nn.ModuleList([_Block(self.size), _Block(self.size)])
         self.head = nn.Sequential(nn.LayerNorm(self.size), nn.Linear(self.size, len(classes)))
 
-    def text_states(self, numbers: torch.Tensor) -> torch.Tensor:  # noqa: D102
+    def text_encodings(self, numbers: torch.Tensor) -> torch.Tensor:  # noqa: D102
         read: torch.Tensor = self.reader(self.tokens(numbers), numbers != _PADDING)[:, 0]
         return read
 
-    def image_states(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:  # noqa: D102
+    def image_encodings(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:  # noqa: D102
         cells = functional.layer_norm(self.viewer(self.cells(pixels)), (self.size,))
-        states: dict[str, torch.Tensor] = {}
+        encodings: dict[str, torch.Tensor] = {}
         for number, look in enumerate(self._looks()):
             _, keys, values = look.attention.project(cells)
-            states |= {f"keys{number}": keys, f"values{number}": values}
-        return states
+            encodings |= {f"keys{number}": keys, f"values{number}": values}
+        return encodings
 
-    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
+    def score(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:  # noqa: D102
         # A pair is a grid of one text with one image, so that both paths are one computation.
-        return self._fuse(text_states[:, None], image_states)[:, 0]
+        return self._fuse(text_encodings[:, None], image_encodings)[:, 0]
 
-    def score_grid(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
-        a, b = len(text_states), len(image_states["keys0"])
-        asked = text_states[None].expand(b, a, -1)
-        return self._fuse(asked, image_states).transpose(0, 1)
+    def score_grid(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:  # noqa: D102
+        a, b = len(text_encodings), len(image_encodings["keys0"])
+        asked = text_encodings[None].expand(b, a, -1)
+        return self._fuse(asked, image_encodings).transpose(0, 1)
 
     def _looks(self) -> list[_Block]:
         return cast("list[_Block]", list(self.looks))
@@ -302,18 +302,20 @@ class Matching(DemoModel):
         self.log_scale = nn.Parameter(torch.tensor(2.0))
         self.threshold = nn.Parameter(torch.tensor(1.0))
 
-    def text_states(self, numbers: torch.Tensor) -> torch.Tensor:  # noqa: D102
+    def text_encodings(self, numbers: torch.Tensor) -> torch.Tensor:  # noqa: D102
         return functional.normalize(self.text(numbers), dim=1) * self.log_scale.exp()
 
-    def image_states(self, pixels: torch.Tensor) -> torch.Tensor:  # noqa: D102
+    def image_encodings(self, pixels: torch.Tensor) -> torch.Tensor:  # noqa: D102
         return functional.normalize(self.image(pixels), dim=1)
 
-    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
-        logits: torch.Tensor = (text_states * image_states).sum(1, keepdim=True) - self.threshold
+    def score(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:  # noqa: D102
+        logits: torch.Tensor = (text_encodings * image_encodings).sum(
+            1, keepdim=True
+        ) - self.threshold
         return logits
 
-    def score_grid(self, text_states: Any, image_states: Any) -> torch.Tensor:  # noqa: D102
-        logits: torch.Tensor = (text_states @ image_states.T)[:, :, None] - self.threshold
+    def score_grid(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:  # noqa: D102
+        logits: torch.Tensor = (text_encodings @ image_encodings.T)[:, :, None] - self.threshold
         return logits
 
 
@@ -447,9 +449,9 @@ class _Attention(nn.Module):
         query: torch.Tensor,
         keys: torch.Tensor,
         values: torch.Tensor,
-        seen: torch.Tensor | None,
+        mask: torch.Tensor | None,
     ) -> torch.Tensor:
-        mask = None if seen is None else seen[:, None, None, :]
+        mask = None if mask is None else mask[:, None, None, :]
         attended = functional.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
         joined: torch.Tensor = self.out(attended.transpose(1, 2).flatten(2))
         return joined
@@ -470,9 +472,9 @@ class _Block(nn.Module):
             nn.LayerNorm(size), nn.Linear(size, 2 * size), nn.GELU(), nn.Linear(2 * size, size)
         )
 
-    def forward(self, tokens: torch.Tensor, seen: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, tokens: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         query, keys, values = self.attention.project(self.before(tokens))
-        return self.finish(tokens, self.attention.attend(query, keys, values, seen))
+        return self.finish(tokens, self.attention.attend(query, keys, values, mask))
 
     def finish(self, tokens: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
         tokens = tokens + attended

@@ -73,9 +73,9 @@ class EstimatorModel:
         """Return the features of B images, shape (B, D)."""
         return _dense(self._image_features(images))
 
-    def score(self, text_states: NDArray[Any], image_states: NDArray[Any]) -> NDArray[Any]:
+    def score(self, text_encodings: NDArray[Any], image_encodings: NDArray[Any]) -> NDArray[Any]:
         """Return the outputs of B aligned pairs, shape (B, C)."""
-        outputs = np.asarray(self._outputs(np.hstack([text_states, image_states])))
+        outputs = np.asarray(self._outputs(np.hstack([text_encodings, image_encodings])))
         # One logit for two classes is their difference.
         return np.stack([-outputs / 2, outputs / 2], axis=1) if outputs.ndim == 1 else outputs
 

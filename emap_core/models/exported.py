@@ -184,9 +184,9 @@ class ExportedModel:
         pixel_values = torch.from_numpy(scaled.transpose(0, 3, 1, 2).copy()).to(self.device)
         return pixel_values.half() if self.dtype == "float16" else pixel_values
 
-    def score(self, text_states: dict[str, torch.Tensor], image_states: torch.Tensor) -> Any:
+    def score(self, text_encodings: dict[str, torch.Tensor], image_encodings: torch.Tensor) -> Any:
         """Return the outputs of B aligned pairs, shape (B, C)."""
-        named = {**text_states, "pixel_values": image_states}
+        named = {**text_encodings, "pixel_values": image_encodings}
         return self._run({name: named[name] for name in self._description.inputs})
 
     def _encoded(self, texts: list[str]) -> list[Any]:

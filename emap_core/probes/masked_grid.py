@@ -14,8 +14,8 @@ from emap_core.probes.units import Units
 from emap_core.types import Array
 
 if TYPE_CHECKING:
+    from emap_core.engine.encoded_items import EncodedItems
     from emap_core.engine.progress import Progress
-    from emap_core.engine.states import EncodedItems
     from emap_core.probes.folder import ProbeFolder
     from emap_core.probes.subject import Subject
 

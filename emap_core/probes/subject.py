@@ -12,8 +12,8 @@ from emap_core.errors import EmapError, ModelError, RunError
 from emap_core.runs import Run
 
 if TYPE_CHECKING:
+    from emap_core.engine.encoded_items import EncodedItems
     from emap_core.engine.evaluate import Evaluator
-    from emap_core.engine.states import EncodedItems
     from emap_core.models.base import Scorer
 
 # The model loads torch, which a page that shows finished probes does without.
@@ -125,14 +125,14 @@ class Subject:
         return self.dataset.images[self._place(example)]
 
     def encoded_texts(self, texts: Sequence[str]) -> EncodedItems:
-        """Return the states of texts, encoded when they are asked for."""
-        from emap_core.engine.states import encoded_texts
+        """Return the encodings of texts, encoded when they are asked for."""
+        from emap_core.engine.encoded_items import encoded_texts
 
         return encoded_texts(self.scorer, list(texts))
 
     def encoded_images(self, images: Sequence[Any]) -> EncodedItems:
-        """Return the states of images, made and encoded a few at a time."""
-        from emap_core.engine.states import EncodedItems, images_per_chunk, states_budget
+        """Return the encodings of images, made and encoded a few at a time."""
+        from emap_core.engine.encoded_items import EncodedItems, encodings_budget, images_per_chunk
 
         scorer, per_chunk = self.scorer, images_per_chunk(images[0])
 
@@ -147,7 +147,7 @@ class Subject:
             encode,
             scorer.staged,
             scorer.device,
-            states_budget(scorer.device),
+            encodings_budget(scorer.device),
         )
 
     def evaluator(self, texts: EncodedItems, images: EncodedItems) -> Evaluator:

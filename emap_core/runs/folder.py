@@ -94,7 +94,7 @@ class RunFolder:
         return self.path / "tiles"
 
     @property
-    def states(self) -> Path:
+    def encodings(self) -> Path:
         """Folder of encoded texts and images, there until the run is finished."""
         return self.path / "states"
 

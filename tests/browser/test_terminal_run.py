@@ -21,10 +21,10 @@ from samples import Staged, make_examples
 class Slow(Staged):
     fingerprint = "slow"
 
-    def score(self, text_states, image_states):
+    def score(self, text_encodings, image_encodings):
         # Two thirds of a minute, unless it is told to hurry.
         time.sleep(0.3 if Path(os.environ["SLOW"]).exists() else 0)
-        return super().score(text_states, image_states)
+        return super().score(text_encodings, image_encodings)
 
 def model():
     return Slow()

@@ -13,7 +13,7 @@ from emap_core.errors import (
     RunError,
     SettingError,
 )
-from emap_core.models import states as trees
+from emap_core.models import encodings as trees
 from emap_core.runs import describe_run
 
 
@@ -121,15 +121,15 @@ def test_states_of_different_lengths_meet(tmp_path):
 
         def encode_texts(self, texts):
             longest = max(len(t.split()) for t in texts)
-            states = torch.zeros(len(texts), longest, 5, dtype=torch.float64)
+            encodings = torch.zeros(len(texts), longest, 5, dtype=torch.float64)
             for row, text in enumerate(texts):
                 for column, word in enumerate(text.split()):
-                    states[row, column, len(word) % 5] = 1.0
-            return states
+                    encodings[row, column, len(word) % 5] = 1.0
+            return encodings
 
-        def score(self, text_states, image_states):
-            (v,) = image_states
-            return (text_states.sum(1) * v).sum(1, keepdim=True)
+        def score(self, text_encodings, image_encodings):
+            (v,) = image_encodings
+            return (text_encodings.sum(1) * v).sum(1, keepdim=True)
 
     texts = [" ".join(["word" * (1 + i % 3)] * (1 + i % 40)) for i in range(150)]
     data = make_examples(n=150, n_texts=1, texts=texts, labels=None)
@@ -143,11 +143,13 @@ def test_states_of_different_lengths_meet(tmp_path):
 def test_states_that_do_not_fit_on_the_device_are_brought_over_when_needed(
     examples, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("emap_core.engine.states.states_budget", lambda device: 1)
+    monkeypatch.setattr("emap_core.engine.encoded_items.encodings_budget", lambda device: 1)
     moved = []
     to_device = trees.to_device
     monkeypatch.setattr(
-        trees, "to_device", lambda states, device: moved.append(1) or to_device(states, device)
+        trees,
+        "to_device",
+        lambda encodings, device: moved.append(1) or to_device(encodings, device),
     )
     run = emap.compute(WithGrid(), examples, out=tmp_path / "run", batch_size=20)
     assert moved
@@ -203,8 +205,8 @@ class Broken(Staged):
         super().__init__()
         self.result = result
 
-    def score(self, text_states, image_states):
-        return self.result(super().score(text_states, image_states))
+    def score(self, text_encodings, image_encodings):
+        return self.result(super().score(text_encodings, image_encodings))
 
 
 @pytest.mark.parametrize(
@@ -267,19 +269,19 @@ class Fragile(Staged):
         super().__init__()
         self.calls, self.error = calls, error
 
-    def score(self, text_states, image_states):
+    def score(self, text_encodings, image_encodings):
         self.calls -= 1
         if self.calls == 0:
             raise self.error
-        return super().score(text_states, image_states)
+        return super().score(text_encodings, image_encodings)
 
 
 def test_nan_met_later_names_the_pair_and_keeps_what_is_finished(examples, store):
     class Poisoned(Staged):
-        def score(self, text_states, image_states):
-            scores = super().score(text_states, image_states)
+        def score(self, text_encodings, image_encodings):
+            scores = super().score(text_encodings, image_encodings)
             of_longest = torch.tensor(numbers_of_text(longest))
-            scores[(text_states["t"] == of_longest).all(1)] = torch.nan
+            scores[(text_encodings["t"] == of_longest).all(1)] = torch.nan
             return scores
 
     # Texts are sorted by length, so the longest comes last.
@@ -339,11 +341,11 @@ def test_out_of_memory_halves_the_batch_and_loses_nothing(error, examples, tmp_p
     class Small(Staged):
         largest = 0
 
-        def score(self, text_states, image_states):
-            if len(text_states["t"]) > 10:
+        def score(self, text_encodings, image_encodings):
+            if len(text_encodings["t"]) > 10:
                 raise error
-            Small.largest = max(Small.largest, len(text_states["t"]))
-            return super().score(text_states, image_states)
+            Small.largest = max(Small.largest, len(text_encodings["t"]))
+            return super().score(text_encodings, image_encodings)
 
     run = emap.compute(Small(), examples, out=tmp_path / "run", batch_size=64)
     np.testing.assert_allclose(
@@ -382,11 +384,11 @@ def test_cancel_takes_effect_within_one_tile(examples, store):
 
 def test_a_file_cancels_too(examples, store):
     class Asks(Staged):
-        def score(self, text_states, image_states):
+        def score(self, text_encodings, image_encodings):
             (store / "run").mkdir(exist_ok=True)
             if (store / "run" / "plan.json").exists():
                 (store / "run" / "cancel").touch()
-            return super().score(text_states, image_states)
+            return super().score(text_encodings, image_encodings)
 
     with pytest.raises(Cancelled):
         emap.compute(Asks(), examples, out=store / "run", batch_size=23)

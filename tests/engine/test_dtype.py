@@ -23,8 +23,8 @@ class InHalf(Staged):
         super().__init__()
         self.nested = {"head": nn.Linear(3, 3).to(dtype).eval()}
 
-    def score(self, text_states, image_states):
-        found = super().score(text_states, image_states).float()
+    def score(self, text_encodings, image_encodings):
+        found = super().score(text_encodings, image_encodings).float()
         return self.nested["head"](found.to(self.nested["head"].weight.dtype)).float()
 
 

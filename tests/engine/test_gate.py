@@ -96,8 +96,8 @@ class RandomEncoder(Staged):
 class OtherGrid(WithGrid):
     fingerprint = None
 
-    def score_grid(self, text_states, image_states):
-        return 1.1 * super().score_grid(text_states, image_states)
+    def score_grid(self, text_encodings, image_encodings):
+        return 1.1 * super().score_grid(text_encodings, image_encodings)
 
 
 @pytest.mark.parametrize(
@@ -231,8 +231,8 @@ def test_a_model_that_says_what_it_returns_is_believed_within_what_can_be(tmp_pa
         output = "probabilities"
         fingerprint = None
 
-        def score(self, text_states, image_states):
-            return torch.softmax(super().score(text_states, image_states), dim=1)
+        def score(self, text_encodings, image_encodings):
+            return torch.softmax(super().score(text_encodings, image_encodings), dim=1)
 
     class SaysWrongly(Staged):
         output = "probabilities"
@@ -510,12 +510,12 @@ def test_a_grid_from_elsewhere_belongs_to_all_examples(tmp_path):
 @pytest.mark.slow
 def test_the_time_of_a_run_with_batches_by_hand_is_not_that_of_a_cold_start():
     class Cold(Staged):
-        def score(self, text_states, image_states):
+        def score(self, text_encodings, image_encodings):
             if not self.pairs_scored:
                 import time
 
                 time.sleep(1.0)
-            return super().score(text_states, image_states)
+            return super().score(text_encodings, image_encodings)
 
     # At the speed of the first four pairs it would be a quarter of a second a pair.
     assert emap.estimate(Cold(), make_examples(), batch_size=64).seconds < 11 * 23 / 4 / 2
@@ -529,8 +529,8 @@ def test_labels_that_leave_nothing_to_be_wrong_about_are_refused(tmp_path):
     class Single(Staged):
         classes = None
 
-        def score(self, text_states, image_states):
-            return super().score(text_states, image_states)[:, :1]
+        def score(self, text_encodings, image_encodings):
+            return super().score(text_encodings, image_encodings)[:, :1]
 
     alone = make_examples(labels=[0] * 60)
     with pytest.raises(SettingError, match="of one class every answer is right"):

@@ -35,10 +35,10 @@ class Slow(Staged):
         self._count("image", len(images))
         return super().encode_images(images)
 
-    def score(self, text_states, image_states):
+    def score(self, text_encodings, image_encodings):
         time.sleep(0.02)
-        self._count("pair", len(text_states["t"]))
-        return super().score(text_states, image_states)
+        self._count("pair", len(text_encodings["t"]))
+        return super().score(text_encodings, image_encodings)
 
 def model():
     return Slow()

@@ -7,13 +7,13 @@ from emap_core.inference.density import LARGEST_RATIO, density_ratio
 
 
 def correlated(n, c=0.8, seed=0, noise=4):
-    """Return states whose first column is correlated, and the log of the true density ratio."""
+    """Return encodings whose first column is correlated, and the log of the true density ratio."""
     rng = np.random.default_rng(seed)
     t = rng.normal(size=n)
     v = c * t + np.sqrt(1 - c * c) * rng.normal(size=n)
     truth = (c * np.outer(t, v) - c * c * np.add.outer(t**2, v**2) / 2) / (1 - c * c)
-    states = [np.column_stack([x, rng.normal(size=(n, noise))]) for x in (t, v)]
-    return *states, truth
+    encodings = [np.column_stack([x, rng.normal(size=(n, noise))]) for x in (t, v)]
+    return *encodings, truth
 
 
 def test_it_finds_the_ratio_of_two_normal_distributions():
@@ -47,12 +47,12 @@ def test_repeated_texts_and_images_count_by_how_often_they_are_used():
     assert np.corrcoef(np.log(found.ratio).ravel(), likely.ravel())[0, 1] > 0.7
 
 
-@pytest.mark.parametrize("states", ["names", "noise"])
-def test_what_is_only_memorised_makes_no_pair_likely(states):
+@pytest.mark.parametrize("encodings", ["names", "noise"])
+def test_what_is_only_memorised_makes_no_pair_likely(encodings):
     # Names tell each item apart, so a classifier that had seen a pair would know it again.
     rng = np.random.default_rng(3)
     n = 200
-    texts, images = (np.eye(n), np.eye(n)) if states == "names" else rng.normal(size=(2, n, 30))
+    texts, images = (np.eye(n), np.eye(n)) if encodings == "names" else rng.normal(size=(2, n, 30))
     found = density_ratio(texts, images, np.arange(n), rng.permutation(n))
     assert found.auc == pytest.approx(0.5, abs=0.06)
     assert np.abs(np.log(found.ratio)).mean() < 0.1
@@ -80,7 +80,7 @@ def test_a_side_with_hardly_any_items_tells_nothing_apart(n_texts):
 
 def test_states_that_are_not_numbers_are_refused():
     cells = np.arange(12)
-    with pytest.raises(DatasetError, match="text states have shape"):
+    with pytest.raises(DatasetError, match="text encodings have shape"):
         density_ratio(np.full((12, 2), np.nan), np.ones((12, 2)), cells, cells)
-    with pytest.raises(DatasetError, match="image states have shape"):
+    with pytest.raises(DatasetError, match="image encodings have shape"):
         density_ratio(np.eye(12), np.ones(12), cells, cells)

@@ -79,11 +79,11 @@ def test_it_goes_on_where_it_was_cut_off(tmp_path):
     class Fragile(Staged):
         calls = 0
 
-        def score(self, text_states, image_states):
+        def score(self, text_encodings, image_encodings):
             Fragile.calls += 1
             if Fragile.calls == 40:
                 raise ZeroDivisionError
-            return super().score(text_states, image_states)
+            return super().score(text_encodings, image_encodings)
 
     settings = {"method": "sampled", "batch_size": 7, "out": tmp_path / "run"}
     with pytest.raises(ZeroDivisionError):

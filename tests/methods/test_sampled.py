@@ -12,8 +12,8 @@ from samples import (
 
 import emap_core as emap
 from emap_core.decomposition.design import design
-from emap_core.decomposition.encodings import Encodings
 from emap_core.decomposition.incomplete import fit
+from emap_core.decomposition.predicted_interactions import EncodingVectors
 from emap_core.engine.noise import FEW
 from emap_core.errors import SettingError
 from emap_core.runs import describe_run
@@ -32,7 +32,7 @@ def unique_grid(examples):
 def encodings_of(examples):
     texts = list(dict.fromkeys(examples.texts))
     pictures = dict(zip(examples.image_keys, examples.images, strict=True))
-    return Encodings(
+    return EncodingVectors(
         np.array([numbers_of_text(text) for text in texts], dtype=np.float32),
         np.array([numbers_of_image(picture) for picture in pictures.values()], dtype=np.float32),
     )
@@ -80,12 +80,12 @@ def test_an_interrupted_sample_goes_on_to_the_same_bits(examples, store):
     class Fragile(Staged):
         calls = 0
 
-        def score(self, text_states, image_states):
+        def score(self, text_encodings, image_encodings):
             Fragile.calls += 1
             # After the first pairs and those that are scored twice.
             if Fragile.calls == 7:
                 raise ZeroDivisionError
-            return super().score(text_states, image_states)
+            return super().score(text_encodings, image_encodings)
 
     whole = emap.compute(Staged(), examples, out=store / "whole", **settings)
     with pytest.raises(ZeroDivisionError):

@@ -76,11 +76,11 @@ def test_an_interrupted_protocol_goes_on_to_the_same_bits(examples, store):
     class Fragile(Staged):
         calls = 0
 
-        def score(self, text_states, image_states):
+        def score(self, text_encodings, image_encodings):
             Fragile.calls += 1
             if Fragile.calls == 6:
                 raise ZeroDivisionError
-            return super().score(text_states, image_states)
+            return super().score(text_encodings, image_encodings)
 
     with pytest.raises(ZeroDivisionError):
         emap.compute(Fragile(), examples, out=store / "run", **settings)

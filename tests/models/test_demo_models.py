@@ -15,7 +15,7 @@ from emap_core.errors import SettingError, SpecError
 from emap_core.models import load_model
 from emap_core.models.base import Scorer
 from emap_core.models.demo_networks import ARCHITECTURES
-from emap_core.models.states import take
+from emap_core.models.encodings import take
 
 EMOJI = ["emoji-groups", "emoji-match"]
 NAMES = [name for name in ARCHITECTURES if name not in EMOJI]
@@ -47,11 +47,11 @@ def test_grid_pairs_and_plain_calls_agree(name):
     model, (data, cells) = model_of(name), examples()
     texts = cells.texts[:6]
     images = [data.images[i] for i in cells.image_examples[:5]]
-    text_states, image_states = model.encode_texts(texts), model.encode_images(images)
-    grid = model.score_grid(text_states, image_states)
+    text_encodings, image_encodings = model.encode_texts(texts), model.encode_images(images)
+    grid = model.score_grid(text_encodings, image_encodings)
     assert grid.shape == (6, 5, 13)
     rows, columns = np.repeat(range(6), 5), np.tile(range(5), 6)
-    pairs = model.score(take(text_states, rows), take(image_states, columns))
+    pairs = model.score(take(text_encodings, rows), take(image_encodings, columns))
     plain = model([texts[u] for u in rows], [images[w] for w in columns])
     torch.testing.assert_close(grid.reshape(30, 13), pairs, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(pairs, plain, atol=1e-5, rtol=1e-5)

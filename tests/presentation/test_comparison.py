@@ -32,8 +32,8 @@ from emap_core.presentation.comparison import (
 class Additive(Staged):
     fingerprint = "additive-1"
 
-    def score(self, text_states, image_states):
-        t, (v,) = text_states["t"], image_states
+    def score(self, text_encodings, image_encodings):
+        t, (v,) = text_encodings["t"], image_encodings
         return t[:, :3] + v[:, :3]
 
 
@@ -149,8 +149,8 @@ def test_models_with_other_classes_are_not_tested_against_each_other(runs, tmp_p
         fingerprint = "wider-1"
         classes = (*runs[0].classes, "another")
 
-        def score(self, text_states, image_states):
-            scores = super().score(text_states, image_states)
+        def score(self, text_encodings, image_encodings):
+            scores = super().score(text_encodings, image_encodings)
             return np.concatenate([scores, scores[:, :1] - 9], axis=1)
 
     other = emap.compute(Wider(), make_examples(), out=tmp_path / "wider")
@@ -173,8 +173,8 @@ def test_all_pairs_of_runs_are_adjusted_for_their_number(runs, tmp_path):
     class Stronger(Staged):
         fingerprint = "stronger-1"
 
-        def score(self, text_states, image_states):
-            return 3 * super().score(text_states, image_states)
+        def score(self, text_encodings, image_encodings):
+            return 3 * super().score(text_encodings, image_encodings)
 
     third = emap.compute(Stronger(), make_examples(), out=tmp_path / "stronger")
     table = gap_differences([*runs, third], "log_loss")

@@ -243,10 +243,10 @@ def test_what_is_cut_off_at_its_very_first_file_is_no_foreign_folder(tmp_path):
 
 def test_a_folder_that_is_deleted_while_it_is_computed_ends_the_run_with_a_message(tmp_path):
     class Deletes(Staged):
-        def score(self, text_states, image_states):
+        def score(self, text_encodings, image_encodings):
             if self.pairs_scored > 100:
                 shutil.rmtree(tmp_path / "it", ignore_errors=True)
-            return super().score(text_states, image_states)
+            return super().score(text_encodings, image_encodings)
 
     with pytest.raises(RunError):
         emap.compute(Deletes(), make_examples(), out=tmp_path / "it", batch_size=23)

@@ -17,8 +17,8 @@ from tiny_checkpoints.vilt import vilt, vilt_retrieval
 from tiny_checkpoints.words import SQUARE, TEXT, VISION, tokenizer
 
 from emap_core.errors import AccessError, EmapError, ModelError, SettingError, SpecError
+from emap_core.models import encodings as trees
 from emap_core.models import load_model
-from emap_core.models import states as trees
 from emap_core.models.base import Scorer
 
 TEXTS = ["a red cat", "what is the colour of the dog in the image", "blue", "is this not two"]

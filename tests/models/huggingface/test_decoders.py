@@ -316,16 +316,16 @@ def test_long_texts_leave_room_for_image_prompt_and_answer(speller):
     (note,) = loaded.notes([long, "is it red?"])
     assert note.startswith("1 of 2 different texts is longer than the 512 tokens")
     scorer = Scorer(loaded, "cpu")
-    states = scorer.encode_texts([long])
-    prompt = processor.tokenizer.decode(states["token_ids"][0])
+    encodings = scorer.encode_texts([long])
+    prompt = processor.tokenizer.decode(encodings["token_ids"][0])
     # The end of the prompt is there, and the beginning of the text.
     assert prompt.startswith("is it red? is it red?")
     assert prompt.endswith("</s>\nAssistant:")
     image = scorer.encode_images(pictures()[:1])
     n_image = int(image["attention_mask"].sum())
     longest = len(processor.tokenizer(" no, it is not", add_special_tokens=False).input_ids)
-    assert 512 - 4 <= n_image + states["token_ids"].shape[1] + longest <= 512
-    assert scorer.score_tile(states, image, 1).shape == (1, 1, 2)
+    assert 512 - 4 <= n_image + encodings["token_ids"].shape[1] + longest <= 512
+    assert scorer.score_tile(encodings, image, 1).shape == (1, 1, 2)
 
 
 def test_an_image_that_leaves_no_room_for_the_text_is_refused(checkpoint):

@@ -30,9 +30,9 @@ class BlipMatching(Matching):
         patches: torch.Tensor = encoded.last_hidden_state
         return patches
 
-    def score(self, text_states: Any, image_states: torch.Tensor) -> torch.Tensor:
+    def score(self, text_encodings: Any, image_encodings: torch.Tensor) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, 1)."""
-        return self._margin(self.model.itm_head(self._read(text_states, image_states)[:, 0]))
+        return self._margin(self.model.itm_head(self._read(text_encodings, image_encodings)[:, 0]))
 
     def _read(self, texts: dict[str, torch.Tensor], images: torch.Tensor) -> torch.Tensor:
         read: torch.Tensor = self.model.text_encoder(
@@ -56,12 +56,12 @@ class BlipAnswering(BlipMatching, ReadsClasses):
         super().__init__(checkpoint)
         self._take_classes(classes)
 
-    def score(self, text_states: Any, image_states: torch.Tensor) -> torch.Tensor:
+    def score(self, text_encodings: Any, image_encodings: torch.Tensor) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, C)."""
         if not self.classes:
             raise ModelError("the model answers from a list, and there is none: give classes=")
-        read = self._read(text_states, image_states)
-        lengths = text_states["attention_mask"].sum(1)
+        read = self._read(text_encodings, image_encodings)
+        lengths = text_encodings["attention_mask"].sum(1)
         logits = torch.empty(len(read), len(self.classes), device=read.device)
         # The library's decoder attends to padding, so questions of one length go together.
         for length in lengths.unique().tolist():

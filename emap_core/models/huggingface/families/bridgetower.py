@@ -13,7 +13,7 @@ from emap_core.models.huggingface.family import Family
 class BridgeTower(Matching):
     """BridgeTower: both towers run once, the links and the cross-modal layers for every pair.
 
-    The states hold what every link reads, a sequence of words or patches for each cross-modal
+    The encodings hold what every link reads, a sequence of words or patches for each cross-modal
     layer: as many times the memory of one layer's output.
     """
 
@@ -48,19 +48,19 @@ class BridgeTower(Matching):
         linked[0] = tower.cross_modal_image_layernorm(linked[0])
         return tuple(linked)
 
-    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:
+    def score(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, 1)."""
         tower = self.model.bridgetower
-        mask = self._mask(text_states["words"][0], text_states["attention_mask"])
-        words, patches = text_states["words"][0], image_states[0]
+        mask = self._mask(text_encodings["words"][0], text_encodings["attention_mask"])
+        words, patches = text_encodings["words"][0], image_encodings[0]
         for number, (of_words, of_patches) in enumerate(
             zip(tower.cross_modal_text_layers, tower.cross_modal_image_layers, strict=True)
         ):
             if number > 0:
                 of_text = tower.cross_modal_text_link_tower[number - 1]
                 of_image = tower.cross_modal_image_link_tower[number - 1]
-                words = of_text(text_states["words"][number], words, mask)
-                patches = of_image(image_states[number], patches, None)
+                words = of_text(text_encodings["words"][number], words, mask)
+                patches = of_image(image_encodings[number], patches, None)
             words, patches = (
                 of_words(words, patches, attention_mask=mask)[0],
                 of_patches(patches, words, encoder_attention_mask=mask)[0],

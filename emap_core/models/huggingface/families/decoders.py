@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 
 from emap_core.errors import ModelError
+from emap_core.models.encodings import take
 from emap_core.models.huggingface.family import Family
 from emap_core.models.huggingface.written_answers import BLANK, WritesAnswers
 from emap_core.models.pictures import in_colours
-from emap_core.models.states import take
 
 
 class Decoder(WritesAnswers):
@@ -51,36 +51,38 @@ class Decoder(WritesAnswers):
         read = [self._read_image(image) for image in in_colours(images)]
         longest = max(keys.shape[2] for keys, _, _ in read)
         shape = (len(read), *read[0][0].shape[:2], longest, read[0][0].shape[3])
-        states = {name: read[0][0].new_zeros(shape) for name in ("keys", "values")}
+        encodings = {name: read[0][0].new_zeros(shape) for name in ("keys", "values")}
         mask = torch.zeros(len(read), longest, dtype=torch.long, device=self.device)
         for row, (keys, values, _) in enumerate(read):
-            states["keys"][row, :, :, longest - keys.shape[2] :] = keys
-            states["values"][row, :, :, longest - keys.shape[2] :] = values
+            encodings["keys"][row, :, :, longest - keys.shape[2] :] = keys
+            encodings["values"][row, :, :, longest - keys.shape[2] :] = values
             mask[row, longest - keys.shape[2] :] = 1
         shifts = torch.stack([shift for _, _, shift in read])
-        return {**states, "attention_mask": mask, "shift": shifts}
+        return {**encodings, "attention_mask": mask, "shift": shifts}
 
-    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:
+    def score(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, C)."""
         if getattr(self.model.config.get_text_config(), "sliding_window", None) is None:
-            return self._score(text_states, image_states)
+            return self._score(text_encodings, image_encodings)
         # A window counts the padding between image and text, so texts of one length go together.
-        lengths = text_states["attention_mask"].sum(1)
+        lengths = text_encodings["attention_mask"].sum(1)
         parts = []
         for length in lengths.unique().tolist():
             rows = (lengths == length).nonzero()[:, 0]
-            same = {name: leaf[rows, -length:] for name, leaf in text_states.items()}
-            parts.append((rows, self._score(same, take(image_states, rows.cpu().numpy()))))
+            same = {name: leaf[rows, -length:] for name, leaf in text_encodings.items()}
+            parts.append((rows, self._score(same, take(image_encodings, rows.cpu().numpy()))))
         order = torch.cat([rows for rows, _ in parts]).argsort()
         return torch.cat([logits for _, logits in parts])[order]
 
-    def _score(self, text_states: Any, image_states: Any) -> torch.Tensor:
+    def _score(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
         from transformers import DynamicCache
 
-        layers = zip(image_states["keys"].unbind(1), image_states["values"].unbind(1), strict=True)
-        mask = torch.cat([image_states["attention_mask"], text_states["attention_mask"]], 1)
+        layers = zip(
+            image_encodings["keys"].unbind(1), image_encodings["values"].unbind(1), strict=True
+        )
+        mask = torch.cat([image_encodings["attention_mask"], text_encodings["attention_mask"]], 1)
         self._check_length(mask)
-        token_ids, shift = text_states["token_ids"], image_states["shift"]
+        token_ids, shift = text_encodings["token_ids"], image_encodings["shift"]
         positions = (mask.cumsum(1) - 1).clamp(min=0) + shift[:, None]
         read = self.model(
             input_ids=token_ids,

@@ -34,13 +34,13 @@ class Flava(Matching):
         projected: torch.Tensor = flava.image_to_mm_projection(read.hidden_states[-1])
         return projected
 
-    def score(self, text_states: Any, image_states: torch.Tensor) -> torch.Tensor:
+    def score(self, text_encodings: Any, image_encodings: torch.Tensor) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, 1)."""
         encoder = self.model.flava.multimodal_model
-        mask = text_states["attention_mask"]
-        length = image_states.shape[1] + int(encoder.use_cls_token)
+        mask = text_encodings["attention_mask"]
+        length = image_encodings.shape[1] + int(encoder.use_cls_token)
         read = encoder(
-            torch.cat([image_states, text_states["words"]], 1),
+            torch.cat([image_encodings, text_encodings["words"]], 1),
             attention_mask=torch.cat([mask.new_ones(len(mask), length), mask], 1),
         )
         return self._margin(self.model.itm_head(read[0]))

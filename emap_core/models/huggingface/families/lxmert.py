@@ -45,11 +45,11 @@ class Lxmert(FromCheckpoint):
             read = layer(read, hide_padding(mask, read))[0]
         return {"regions": read, "attention_mask": mask}
 
-    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:
+    def score(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, C)."""
-        words, regions = text_states["words"], image_states["regions"]
-        words_hidden = hide_padding(text_states["attention_mask"], words)
-        regions_hidden = hide_padding(image_states["attention_mask"], regions)
+        words, regions = text_encodings["words"], image_encodings["regions"]
+        words_hidden = hide_padding(text_encodings["attention_mask"], words)
+        regions_hidden = hide_padding(image_encodings["attention_mask"], regions)
         for layer in self.model.lxmert.encoder.x_layers:
             words, regions = layer(words, words_hidden, regions, regions_hidden)[:2]
         logits: torch.Tensor = self.model.answer_head(self.model.lxmert.pooler(words))

@@ -37,14 +37,14 @@ class PaliGemma(Decoder):
     def _read_as(self, text: str) -> str:
         return f"{self._asked(text)}\n"
 
-    def _score(self, text_states: Any, image_states: Any) -> torch.Tensor:
+    def _score(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
         from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-        words = torch.cat([image_states["token_ids"], text_states["token_ids"]], 1)
-        of_image = torch.ones_like(image_states["token_ids"])
-        mask = torch.cat([of_image, text_states["attention_mask"]], 1)
+        words = torch.cat([image_encodings["token_ids"], text_encodings["token_ids"]], 1)
+        of_image = torch.ones_like(image_encodings["token_ids"])
+        mask = torch.cat([of_image, text_encodings["attention_mask"]], 1)
         self._check_length(mask)
-        patches = BaseModelOutputWithPooling(pooler_output=image_states["patches"])
+        patches = BaseModelOutputWithPooling(pooler_output=image_encodings["patches"])
         read = self.model(
             input_ids=words,
             attention_mask=mask,

@@ -48,13 +48,15 @@ class TwoTower(FromCheckpoint):
         """Return unit-length embeddings of the images, shape (B, D)."""
         return _unit(self.model.get_image_features(**self._pixels(images)))
 
-    def score(self, text_states: torch.Tensor, image_states: torch.Tensor) -> torch.Tensor:
+    def score(self, text_encodings: torch.Tensor, image_encodings: torch.Tensor) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, 1)."""
-        return (text_states * image_states).sum(-1, keepdim=True) + self._bias()
+        return (text_encodings * image_encodings).sum(-1, keepdim=True) + self._bias()
 
-    def score_grid(self, text_states: torch.Tensor, image_states: torch.Tensor) -> torch.Tensor:
+    def score_grid(
+        self, text_encodings: torch.Tensor, image_encodings: torch.Tensor
+    ) -> torch.Tensor:
         """Return the logits of A texts with B images, shape (A, B, 1)."""
-        return (text_states @ image_states.T)[:, :, None] + self._bias()
+        return (text_encodings @ image_encodings.T)[:, :, None] + self._bias()
 
     def _embed_texts(self, texts: list[str]) -> torch.Tensor:
         inputs = self._tokens.read(texts, self._padding).to(self.device)
@@ -96,13 +98,15 @@ class Prompts(TwoTower, ReadsClasses):
         embedded = self._embed_texts(different)[[number[prompt] for prompt in prompts]]
         return embedded.reshape(len(texts), len(self.classes or ()), -1) * self._scale()
 
-    def score(self, text_states: torch.Tensor, image_states: torch.Tensor) -> torch.Tensor:
+    def score(self, text_encodings: torch.Tensor, image_encodings: torch.Tensor) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, C)."""
-        return torch.einsum("bcd,bd->bc", text_states, image_states) + self._bias()
+        return torch.einsum("bcd,bd->bc", text_encodings, image_encodings) + self._bias()
 
-    def score_grid(self, text_states: torch.Tensor, image_states: torch.Tensor) -> torch.Tensor:
+    def score_grid(
+        self, text_encodings: torch.Tensor, image_encodings: torch.Tensor
+    ) -> torch.Tensor:
         """Return the logits of A texts with B images, shape (A, B, C)."""
-        return torch.einsum("acd,bd->abc", text_states, image_states) + self._bias()
+        return torch.einsum("acd,bd->abc", text_encodings, image_encodings) + self._bias()
 
     def _fitted(self, texts: list[str]) -> list[str]:
         """Return the texts, each cut alike for all classes where a prompt would be too long."""
@@ -157,13 +161,15 @@ class LinearHead(TwoTower):
         embedded = super().encode_images(images)
         return functional.linear(embedded, self._weight[:, -embedded.shape[1] :])
 
-    def score(self, text_states: torch.Tensor, image_states: torch.Tensor) -> torch.Tensor:
+    def score(self, text_encodings: torch.Tensor, image_encodings: torch.Tensor) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, C)."""
-        return text_states + image_states
+        return text_encodings + image_encodings
 
-    def score_grid(self, text_states: torch.Tensor, image_states: torch.Tensor) -> torch.Tensor:
+    def score_grid(
+        self, text_encodings: torch.Tensor, image_encodings: torch.Tensor
+    ) -> torch.Tensor:
         """Return the logits of A texts with B images, shape (A, B, C)."""
-        return text_states[:, None] + image_states[None]
+        return text_encodings[:, None] + image_encodings[None]
 
 
 def make(

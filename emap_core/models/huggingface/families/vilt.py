@@ -43,13 +43,13 @@ class Vilt(FromCheckpoint):
             "attention_mask": torch.cat([functional.pad(m, (0, n)) for _, m, n in pads]),
         }
 
-    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:
+    def score(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, C)."""
         logits: torch.Tensor = self.model(
-            input_ids=text_states["token_ids"],
-            attention_mask=text_states["attention_mask"],
-            image_embeds=image_states["patches"],
-            pixel_mask=image_states["attention_mask"],
+            input_ids=text_encodings["token_ids"],
+            attention_mask=text_encodings["attention_mask"],
+            image_embeds=image_encodings["patches"],
+            pixel_mask=image_encodings["attention_mask"],
         ).logits
         return logits
 

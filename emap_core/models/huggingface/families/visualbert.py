@@ -52,10 +52,10 @@ class VisualBert(FromCheckpoint):
         )
         return {"regions": embedded, "attention_mask": found.attention_mask.to(self.device)}
 
-    def score(self, text_states: Any, image_states: Any) -> torch.Tensor:
+    def score(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, C)."""
-        joined = torch.cat([text_states["words"], image_states["regions"]], 1)
-        masks = [states["attention_mask"] for states in (text_states, image_states)]
+        joined = torch.cat([text_encodings["words"], image_encodings["regions"]], 1)
+        masks = [encodings["attention_mask"] for encodings in (text_encodings, image_encodings)]
         read = self.model.visual_bert.encoder(joined, hide_padding(torch.cat(masks, 1), joined))[0]
         if self._answers:
             # As published, the last word before the end of the text, as the library has it.

@@ -9,32 +9,35 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-States = Any
+Encodings = Any
 """A tensor, array or list whose first axis counts items, or a (nested) tuple or dict of them."""
 
 
-def map_leaves(function: Callable[..., Any], states: States, *others: States) -> States:
-    """Apply `function` to every leaf of `states` (and the same leaves of `others`)."""
-    if isinstance(states, dict):
-        return {key: map_leaves(function, states[key], *(o[key] for o in others)) for key in states}
-    if isinstance(states, tuple):
-        return tuple(map_leaves(function, *parts) for parts in zip(states, *others, strict=True))
-    return function(states, *others)
+def map_leaves(function: Callable[..., Any], encodings: Encodings, *others: Encodings) -> Encodings:
+    """Apply `function` to every leaf of `encodings` (and the same leaves of `others`)."""
+    if isinstance(encodings, dict):
+        return {
+            key: map_leaves(function, encodings[key], *(o[key] for o in others))
+            for key in encodings
+        }
+    if isinstance(encodings, tuple):
+        return tuple(map_leaves(function, *parts) for parts in zip(encodings, *others, strict=True))
+    return function(encodings, *others)
 
 
-def leaves(states: States) -> list[Any]:
-    """Return the tensors, arrays and lists of `states` in a fixed order."""
+def leaves(encodings: Encodings) -> list[Any]:
+    """Return the tensors, arrays and lists of `encodings` in a fixed order."""
     found: list[Any] = []
-    map_leaves(found.append, states)
+    map_leaves(found.append, encodings)
     return found
 
 
-def count(states: States) -> int:
+def count(encodings: Encodings) -> int:
     """Return the number of items on the first axis."""
-    return len(leaves(states)[0])
+    return len(leaves(encodings)[0])
 
 
-def take(states: States, index: Sequence[int] | NDArray[np.intp] | slice) -> States:
+def take(encodings: Encodings, index: Sequence[int] | NDArray[np.intp] | slice) -> Encodings:
     """Return the items at `index` (positions or a slice)."""
 
     def pick(leaf: Any) -> Any:
@@ -46,11 +49,11 @@ def take(states: States, index: Sequence[int] | NDArray[np.intp] | slice) -> Sta
             return leaf.index_select(0, torch.as_tensor(index, device=leaf.device))
         return leaf[np.asarray(index)]
 
-    return map_leaves(pick, states)
+    return map_leaves(pick, encodings)
 
 
-def concatenate(parts: Sequence[States]) -> States:
-    """Join several states along their first axis; their other axes must agree."""
+def concatenate(parts: Sequence[Encodings]) -> Encodings:
+    """Join several encodings along their first axis; their other axes must agree."""
 
     def join(*same: Any) -> Any:
         if isinstance(same[0], list):
@@ -60,15 +63,17 @@ def concatenate(parts: Sequence[States]) -> States:
     return parts[0] if len(parts) == 1 else map_leaves(join, *parts)
 
 
-def item_shapes(states: States) -> tuple[tuple[int, ...], ...]:
-    """Return the shape of one item in every leaf; states of the same shapes can be joined."""
-    return tuple(() if isinstance(leaf, list) else tuple(leaf.shape[1:]) for leaf in leaves(states))
+def item_shapes(encodings: Encodings) -> tuple[tuple[int, ...], ...]:
+    """Return the shape of one item in every leaf; encodings of the same shapes can be joined."""
+    return tuple(
+        () if isinstance(leaf, list) else tuple(leaf.shape[1:]) for leaf in leaves(encodings)
+    )
 
 
-def n_bytes(states: States) -> int:
-    """Return the memory that the states take, in bytes."""
+def n_bytes(encodings: Encodings) -> int:
+    """Return the memory that the encodings take, in bytes."""
     total = 0
-    for leaf in leaves(states):
+    for leaf in leaves(encodings):
         if isinstance(leaf, torch.Tensor):
             total += leaf.element_size() * leaf.nelement()
         elif isinstance(leaf, np.ndarray):
@@ -78,18 +83,18 @@ def n_bytes(states: States) -> int:
     return total
 
 
-def to_device(states: States, device: str | torch.device) -> States:
+def to_device(encodings: Encodings, device: str | torch.device) -> Encodings:
     """Move tensors to `device`; arrays and lists stay as they are."""
     return map_leaves(
         lambda leaf: leaf.to(device, non_blocking=True) if isinstance(leaf, torch.Tensor) else leaf,
-        states,
+        encodings,
     )
 
 
-def pinned(states: States) -> States:
+def pinned(encodings: Encodings) -> Encodings:
     """Return tensors in host memory from which a device can copy by itself."""
     return map_leaves(
-        lambda leaf: leaf.cpu().pin_memory() if isinstance(leaf, torch.Tensor) else leaf, states
+        lambda leaf: leaf.cpu().pin_memory() if isinstance(leaf, torch.Tensor) else leaf, encodings
     )
 
 

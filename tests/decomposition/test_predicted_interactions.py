@@ -5,8 +5,12 @@ import pytest
 
 from emap_core.decomposition import decompose
 from emap_core.decomposition.design import MATCHED, design
-from emap_core.decomposition.encodings import EncodingProducts, Encodings, leading_components
 from emap_core.decomposition.incomplete import _Controls, fit
+from emap_core.decomposition.predicted_interactions import (
+    EncodingProducts,
+    EncodingVectors,
+    leading_components,
+)
 from emap_core.decomposition.two_way import TwoWayLayout
 
 N_TEXTS, N_IMAGES, N = 40, 60, 80
@@ -20,7 +24,9 @@ def _data(seed, noise=0.1):
     grid = np.einsum("ud,dce,we->uwc", texts, form, images, optimize=True)
     grid += rng.normal(size=(N_TEXTS, 1, 2)) + noise * rng.normal(size=grid.shape)
     # What a model hands over is not centred, and its coordinates are not its components.
-    encodings = Encodings(texts @ rng.normal(size=(5, 9)) + 3, images @ rng.normal(size=(7, 7)) - 2)
+    encodings = EncodingVectors(
+        texts @ rng.normal(size=(5, 9)) + 3, images @ rng.normal(size=(7, 7)) - 2
+    )
     return grid, encodings, rng.permutation(N) % N_TEXTS, rng.permutation(N) % N_IMAGES
 
 
@@ -136,8 +142,8 @@ def test_encodings_that_say_nothing_of_the_interaction_change_nothing():
     values = grid[d.texts, d.images]
     plain = fit(d, values).decomposition
     for noise in (
-        Encodings(rng.normal(size=(N_TEXTS, 9)), rng.normal(size=(N_IMAGES, 3))),
-        Encodings(np.ones((N_TEXTS, 4)), rng.normal(size=(N_IMAGES, 3))),
+        EncodingVectors(rng.normal(size=(N_TEXTS, 9)), rng.normal(size=(N_IMAGES, 3))),
+        EncodingVectors(np.ones((N_TEXTS, 4)), rng.normal(size=(N_IMAGES, 3))),
     ):
         found = fit(d, values, noise)
         assert not found.explained.any()

@@ -29,7 +29,7 @@ _TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
-class Encodings:
+class EncodingVectors:
     """What a model's encoders make of each unique text and image, a vector each.
 
     Attributes

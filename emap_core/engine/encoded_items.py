@@ -1,4 +1,4 @@
-"""Encoded texts and images of a run: each encoder runs once, its states survive an interruption."""
+"""Encodings of a run's texts and images: each encoder runs once, and what it made is kept."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from emap_core.errors import ModelError
-from emap_core.models import states as trees
+from emap_core.models import encodings as trees
 from emap_core.models.base import Scorer
-from emap_core.models.states import States
+from emap_core.models.encodings import Encodings
 from emap_core.runs.store import on_disk, replacing
 from emap_core.types import Index
 
@@ -34,7 +34,7 @@ _DECODED_BYTES = 256 * 2**20
 
 
 class EncodedItems:
-    """States of unique texts or images, chunk by chunk, and on disk once there is a folder.
+    """Encodings of unique texts or images, chunk by chunk, and on disk once there is a folder.
 
     Parameters
     ----------
@@ -43,13 +43,13 @@ class EncodedItems:
     n_items : int
     per_chunk : int
     encode : callable
-        Chunk number to states.
+        Chunk number to encodings.
     persistent : bool
-        Whether encoded chunks are kept; a plain callable's items are their own states.
+        Whether encoded chunks are kept; a plain callable's items are their own encodings.
     device : str
         Where the model is.
     budget : int or None
-        Bytes that the states may take there; more of them wait on the host, pinned, and are
+        Bytes that the encodings may take there; more of them wait on the host, pinned, and are
         brought over a range at a time while the device is busy with the range before.
     """
 
@@ -58,7 +58,7 @@ class EncodedItems:
         name: str,
         n_items: int,
         per_chunk: int,
-        encode: Callable[[int], States],
+        encode: Callable[[int], Encodings],
         persistent: bool,
         device: str,
         budget: int | None = None,
@@ -72,21 +72,21 @@ class EncodedItems:
         self._device = device
         self._budget = budget
         self.streamed = False
-        """Whether the states wait on the host, known once the first chunk is encoded."""
+        """Whether the encodings wait on the host, known once the first chunk is encoded."""
         self._copies: torch.cuda.Stream | None = None
         if device.startswith("cuda"):
             self._copies = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # as torch
-        self._chunks: dict[int, States] = {}
+        self._chunks: dict[int, Encodings] = {}
         self._folder: Path | None = None
-        self._last: tuple[slice, list[tuple[slice, States]]] | None = None
+        self._last: tuple[slice, list[tuple[slice, Encodings]]] | None = None
 
     def keep_in(self, folder: Path) -> None:
-        """Keep states in `folder` from now on, those that are encoded already included."""
+        """Keep encodings in `folder` from now on, those that are encoded already included."""
         if not self._persistent:
             return
         self._folder = folder
-        for number, states in self._chunks.items():
-            _save(self._file(number), states)
+        for number, encodings in self._chunks.items():
+            _save(self._file(number), encodings)
 
     def chunks(self, items: slice) -> range:
         """Return the numbers of the chunks that hold a range of items."""
@@ -104,43 +104,43 @@ class EncodedItems:
             stored = trees.to_device(stored, self._device)
         self._chunks[number] = self._placed(stored)
 
-    def stored(self, number: int) -> States | None:
-        """Return a chunk's states from disk, on the host; None where they are not there."""
+    def stored(self, number: int) -> Encodings | None:
+        """Return a chunk's encodings from disk, on the host; None where they are not there."""
         return None if self._folder is None else _load(self._file(number))
 
-    def store(self, number: int, states: States) -> None:
-        """Write a chunk's states to disk, where there is a folder."""
+    def store(self, number: int, encodings: Encodings) -> None:
+        """Write a chunk's encodings to disk, where there is a folder."""
         if self._folder is not None:
-            _save(self._file(number), states)
+            _save(self._file(number), encodings)
 
-    def encode_with(self, encode: Callable[[int], States]) -> None:
+    def encode_with(self, encode: Callable[[int], Encodings]) -> None:
         """Get chunks from `encode` from now on, and let those go that are there."""
         self._encode = encode
         self._chunks = {}
         self._last = None
 
-    def release(self, number: int) -> States:
-        """Return a chunk's states and let them go."""
+    def release(self, number: int) -> Encodings:
+        """Return a chunk's encodings and let them go."""
         self.prepare(number)
         return self._chunks.pop(number)
 
-    def _placed(self, states: States) -> States:
-        """Return the states on the device, or on the host where all of them would not fit."""
+    def _placed(self, encodings: Encodings) -> Encodings:
+        """Return the encodings on the device, or on the host where all of them would not fit."""
         if self._budget is not None and not self.streamed:
-            expected = trees.n_bytes(states) * self.n_items / trees.count(states)
+            expected = trees.n_bytes(encodings) * self.n_items / trees.count(encodings)
             self.streamed = expected > self._budget
         if not self.streamed:
-            return states
-        return trees.pinned(states) if self._copies else trees.to_device(states, "cpu")
+            return encodings
+        return trees.pinned(encodings) if self._copies else trees.to_device(encodings, "cpu")
 
-    def _on_device(self, states: States) -> States:
+    def _on_device(self, encodings: Encodings) -> Encodings:
         if not self.streamed:
-            return states
+            return encodings
         if self._copies is None:
-            return trees.to_device(states, self._device)
+            return trees.to_device(encodings, self._device)
         # A stream of its own, so that the copy runs beside the tile that is being computed.
         with torch.cuda.stream(self._copies):
-            moved = trees.to_device(states, self._device)
+            moved = trees.to_device(encodings, self._device)
         now = torch.cuda.current_stream(self._device)
         now.wait_stream(self._copies)
         for leaf in trees.leaves(moved):
@@ -148,8 +148,8 @@ class EncodedItems:
                 leaf.record_stream(now)
         return moved
 
-    def get(self, items: slice) -> list[tuple[slice, States]]:
-        """Return the states of a range, in as few pieces as their shapes allow.
+    def get(self, items: slice) -> list[tuple[slice, Encodings]]:
+        """Return the encodings of a range, in as few pieces as their shapes allow.
 
         A plain callable's items are let go once a later range is asked for.
         """
@@ -158,45 +158,45 @@ class EncodedItems:
         self._last = None
         chunks = self.chunks(items)
         self.forget_before(items.start)
-        pieces: list[tuple[slice, list[States]]] = []
+        pieces: list[tuple[slice, list[Encodings]]] = []
         shapes = None
         for number in chunks:
             self.prepare(number)
             first = number * self.per_chunk
             start = max(items.start, first)
             stop = min(items.stop, first + self.per_chunk)
-            states = self._on_device(
+            encodings = self._on_device(
                 trees.take(self._chunks[number], slice(start - first, stop - first))
             )
-            if pieces and trees.item_shapes(states) == shapes:
-                pieces[-1] = (slice(pieces[-1][0].start, stop), [*pieces[-1][1], states])
+            if pieces and trees.item_shapes(encodings) == shapes:
+                pieces[-1] = (slice(pieces[-1][0].start, stop), [*pieces[-1][1], encodings])
             else:
-                shapes = trees.item_shapes(states)
-                pieces.append((slice(start, stop), [states]))
+                shapes = trees.item_shapes(encodings)
+                pieces.append((slice(start, stop), [encodings]))
         joined = [(where, trees.concatenate(parts)) for where, parts in pieces]
         # A block of images meets every block of texts in turn.
         self._last = (items, joined)
         return joined
 
-    def at(self, items: Index) -> list[tuple[Index, States]]:
-        """Return the states of single items, grouped by shape: positions in `items`, states."""
+    def at(self, items: Index) -> list[tuple[Index, Encodings]]:
+        """Return the encodings of single items by shape, with their positions in `items`."""
         numbers = items // self.per_chunk
-        groups: dict[Any, tuple[list[Index], list[States]]] = {}
+        groups: dict[Any, tuple[list[Index], list[Encodings]]] = {}
         for number in np.unique(numbers):
             self.prepare(int(number))
             positions = np.flatnonzero(numbers == number)
-            states = self._on_device(
+            encodings = self._on_device(
                 trees.take(self._chunks[number], items[positions] - number * self.per_chunk)
             )
-            places, parts = groups.setdefault(trees.item_shapes(states), ([], []))
+            places, parts = groups.setdefault(trees.item_shapes(encodings), ([], []))
             places.append(positions)
-            parts.append(states)
+            parts.append(encodings)
         return [
             (np.concatenate(places), trees.concatenate(parts)) for places, parts in groups.values()
         ]
 
     def leaves(self, number: int) -> list[NDArray[Any]]:
-        """Return the arrays of a chunk's states, on the host; lists are left out."""
+        """Return the arrays of a chunk's encodings, on the host; lists are left out."""
         self.prepare(number)
         return [
             leaf.float().cpu().numpy() if isinstance(leaf, torch.Tensor) else leaf
@@ -214,7 +214,7 @@ class EncodedItems:
         Raises
         ------
         ModelError
-            If the states hold no numbers.
+            If the encodings hold no numbers.
         """
         columns: dict[int, list[NDArray[np.float32]]] = {}
         for number in range(self.n_chunks):
@@ -235,7 +235,7 @@ class EncodedItems:
             and all(np.isfinite(part).all() for part in parts)
         ]
         if not whole:
-            raise ModelError("the model's states hold no numbers to learn from")
+            raise ModelError("the model's encodings hold no numbers to learn from")
         return np.concatenate(whole, axis=1)
 
     def forget_before(self, item: int) -> None:
@@ -296,7 +296,7 @@ class UniqueImages:
                 pq.write_table(table, temporary)
 
     def complete_thumbnails(self) -> None:
-        """Make the thumbnails that are not there yet, because states came from disk."""
+        """Make the thumbnails that are not there yet, because encodings came from disk."""
         for number in self._chunks():
             if not self._thumbnail_file(number).exists():
                 self.load(number)
@@ -348,9 +348,9 @@ def images_per_chunk(image: Any) -> int:
 
 
 def encoded_texts(scorer: Scorer, texts: list[str]) -> EncodedItems:
-    """Return the states of `texts`, in the order given."""
+    """Return the encodings of `texts`, in the order given."""
 
-    def encode(number: int) -> States:
+    def encode(number: int) -> Encodings:
         first = number * TEXTS_PER_CHUNK
         return scorer.encode_texts(texts[first : first + TEXTS_PER_CHUNK])
 
@@ -361,14 +361,14 @@ def encoded_texts(scorer: Scorer, texts: list[str]) -> EncodedItems:
         encode,
         scorer.staged,
         scorer.device,
-        states_budget(scorer.device),
+        encodings_budget(scorer.device),
     )
 
 
 def encoded_images(scorer: Scorer, images: UniqueImages) -> EncodedItems:
-    """Return the states of unique images."""
+    """Return the encodings of unique images."""
 
-    def encode(number: int) -> States:
+    def encode(number: int) -> Encodings:
         return scorer.encode_images(images.load(number))
 
     return EncodedItems(
@@ -378,12 +378,12 @@ def encoded_images(scorer: Scorer, images: UniqueImages) -> EncodedItems:
         encode,
         scorer.staged,
         scorer.device,
-        states_budget(scorer.device),
+        encodings_budget(scorer.device),
     )
 
 
-def states_budget(device: str) -> int | None:
-    """Return how many bytes the states of either side may take on a device, None for no limit.
+def encodings_budget(device: str) -> int | None:
+    """Return how many bytes the encodings of either side may take on a device, None for no limit.
 
     A quarter of what is free once the model is there; the rest is for the tiles.
     """
@@ -392,10 +392,10 @@ def states_budget(device: str) -> int | None:
     return int(torch.cuda.mem_get_info(device)[0] // 4)
 
 
-def _save(path: Path, states: States) -> None:
-    leaves = trees.leaves(states)
+def _save(path: Path, encodings: Encodings) -> None:
+    leaves = trees.leaves(encodings)
     if not all(isinstance(leaf, (torch.Tensor, np.ndarray)) for leaf in leaves):
-        # Other states cannot be written; they are encoded anew after an interruption.
+        # Other encodings cannot be written; they are encoded anew after an interruption.
         return
     # Copies, because leaves may be views of one tensor, which the format refuses.
     tensors = {
@@ -405,7 +405,7 @@ def _save(path: Path, states: States) -> None:
     numbers = iter(range(len(leaves)))
     structure = trees.map_leaves(
         lambda leaf: f"{'tensor' if isinstance(leaf, torch.Tensor) else 'array'} {next(numbers)}",
-        states,
+        encodings,
     )
     with replacing(path) as temporary:
         try:
@@ -418,7 +418,7 @@ def _save(path: Path, states: States) -> None:
             raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
-def _load(path: Path) -> States | None:
+def _load(path: Path) -> Encodings | None:
     try:
         with on_disk(path) as file, safe_open(file, framework="pt", device="cpu") as stored:
             structure = _untagged(json.loads(stored.metadata()["structure"]))
@@ -436,7 +436,7 @@ def _load(path: Path) -> States | None:
         return None
 
 
-def _tagged(structure: States) -> Any:
+def _tagged(structure: Encodings) -> Any:
     """Return tuples as {"tuple": [...]}, which JSON would make lists of."""
     if isinstance(structure, tuple):
         return {"tuple": [_tagged(part) for part in structure]}
@@ -445,7 +445,7 @@ def _tagged(structure: States) -> Any:
     return structure
 
 
-def _untagged(content: Any) -> States:
+def _untagged(content: Any) -> Encodings:
     if isinstance(content, str):
         return content
     if "tuple" in content:
