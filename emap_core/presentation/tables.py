@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from emap_core import inference
 from emap_core.inference import ROWS, metric
 from emap_core.inference.digits import (
@@ -122,14 +124,14 @@ def kind_table(run: Run) -> Table | None:
     shares = {} if run.shared_by_all is not None else run.proportions("kind")
     if not shares:
         return None
-    counts = run.examples().kind.value_counts()
+    counts = Counter(() if run.kinds is None else run.kinds.tolist())
     return {
         "Kind": [capitalised(kind) for kind in shares],
         "Share": [
             f"{percent(one.value)} {bracket(one.low, one.high, 'points')}"
             for one in shares.values()
         ],
-        "Examples": [f"{counts.get(kind, 0):,}" for kind in shares],
+        "Examples": [f"{counts[kind]:,}" for kind in shares],
         "What it means": [KIND_WORDS[kind] for kind in shares],
     }
 

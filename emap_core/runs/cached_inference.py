@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from emap_core import inference
 from emap_core.errors import RunError
-from emap_core.inference import Gap, Verdict
+from emap_core.inference import Gap, Interval, Verdict
 from emap_core.inference.calibration import calibrated_gaps
 from emap_core.inference.gap import RECORD_VERSION
 from emap_core.inference.population import Population, population_of
@@ -293,6 +293,32 @@ class CachedInference(RunReader):
         if not self.decides:
             return None
         return inference.flips(self.decomposition, self.labels, self.task, self.space)
+
+    @cached_property
+    def kinds(self) -> NDArray[np.str_] | None:
+        """Which side the decision of each example follows; None where nothing is decided."""
+        if not self.decides:
+            return None
+        return inference.kinds(self.decomposition, self.task, self.space)
+
+    def proportions(self, column: Literal["kind", "flip"]) -> dict[str, Interval]:
+        """Return the share of examples of each ``kind`` or ``flip``, with its 95% interval.
+
+        Nothing for a regression, which has neither.
+        """
+        names, found = {
+            "kind": (inference.KINDS, self.kinds),
+            "flip": (inference.FLIPS, self.flips),
+        }[column]
+        if found is None:
+            return {}
+        # The quantile in it takes a library that loads for longer than all else that is shown.
+        kept = self._kept_of_resampling(f"{column}_shares")
+        if kept is None:
+            shares = inference.proportions(found, names, self.population)
+            kept = {name: share.to_json() for name, share in shares.items()}
+            self._keep(f"{column}_shares", {**self._resampling, f"{column}_shares": kept})
+        return {name: Interval.from_json(share) for name, share in kept.items()}
 
     def _kept_of_resampling(self, name: str) -> dict[str, Any] | None:
         """Return what was kept under a name, None where it depends on other resamples."""

@@ -37,7 +37,7 @@ def examples_of(run: CachedInference) -> pd.DataFrame:
         )
         table[column.replace("prediction", "correct")] = _right(run, run.scores(projection))
     table["flip"] = run.flips
-    table["kind"] = inference.kinds(d, run.task, run.space) if run.decides else None
+    table["kind"] = run.kinds
     table["interaction_size"] = np.linalg.norm(run.shares.interaction, axis=1)
     table["text_index"] = d.text_index
     table["image_index"] = d.image_index

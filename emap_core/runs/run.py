@@ -12,7 +12,6 @@ import pandas as pd
 
 from emap_core import inference
 from emap_core.errors import RunError
-from emap_core.inference import Interval
 from emap_core.runs import notes
 from emap_core.runs.cached_inference import CachedInference
 from emap_core.runs.examples import examples_of
@@ -163,17 +162,6 @@ class Run(CachedInference):
         `decomposition`. ``flip`` and ``kind`` hold the model against its leave-one-out projection.
         """
         return self._examples.copy()
-
-    def proportions(self, column: str) -> dict[str, Interval]:
-        """Return the share of examples of each ``kind`` or ``flip``, with its 95% interval.
-
-        Nothing for a regression, which has neither.
-        """
-        names = {"kind": inference.KINDS, "flip": inference.FLIPS}[column]
-        found = self._examples[column]
-        if found.isna().any():
-            return {}
-        return inference.proportions(found.to_numpy(dtype=str), names, self.population)
 
     def write_examples(self, path: Path) -> None:
         """Write the examples as CSV in which no cell is a formula to a spreadsheet."""

@@ -34,7 +34,7 @@ USES = {
 def original(tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "it"
     run = emap.compute(Staged(), make_examples(), keep="grid", out=path)
-    run.intervals()
+    run.record()
     return run
 
 
@@ -94,7 +94,7 @@ def test_a_file_of_another_kind_is_told(name, content, use, words, copy):
     assert "pickle" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["points", "intervals"])
+@pytest.mark.parametrize("name", ["points", "intervals", "kind_shares", "flip_shares"])
 def test_intervals_that_are_damaged_are_computed_again(name, copy, original):
     path = copy / "inference" / f"{name}.json"
     path.write_text(path.read_text()[:100])
@@ -126,6 +126,16 @@ def test_scores_of_older_code_are_computed_again(copy, original):
     assert Run.load(copy).table().accuracy["emap"] == 0.123
     write_sealed(path, kept | {"version": kept["version"] - 1}, run)
     assert Run.load(copy).record() == original.record()
+
+
+def test_shares_of_kinds_are_kept_until_the_resampling_is_another(copy, original):
+    path, run = copy / "inference" / "kind_shares.json", original.manifest["created"]
+    kept = read_sealed(path, run)
+    kept["kind_shares"]["redundant"]["low"] = 0.0123
+    write_sealed(path, kept, run)
+    assert Run.load(copy).proportions("kind")["redundant"].low == 0.0123
+    write_sealed(path, kept | {"cluster": "none"}, run)
+    assert Run.load(copy).proportions("kind") == original.proportions("kind")
 
 
 def test_a_run_that_is_deleted_while_it_is_open_says_so(copy):
