@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from emap_core import inference
 from emap_core.errors import RunError
 from emap_core.runs import notes
 from emap_core.runs.cached_inference import CachedInference
