@@ -260,7 +260,7 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--train-data",
         metavar="SPEC",
-        help="a training split: linear baselines on encoded texts, images and both",
+        help="a training split: linear probes on encoded texts, images and both",
     )
     parser.add_argument("--metric", action="append", default=[], metavar="NAME")
     parser.add_argument(

@@ -62,7 +62,7 @@ class Binding:
     fingerprints : dict
         Of ``model`` (None if it states none) and ``data``, and of ``train`` where it is given.
     train : Dataset or None
-        What linear baselines are trained on.
+        What linear probes are trained on.
     device : str
         Where the pairs are evaluated.
     subsamples : ndarray of shape (R, n)

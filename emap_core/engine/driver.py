@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import filelock
-import numpy as np
 
 from emap_core.engine import gate
 from emap_core.engine.binding import Binding, bind
@@ -37,7 +36,7 @@ from emap_core.methods.base import CellMethod
 from emap_core.runs import Run
 from emap_core.runs.check import write_checksums
 from emap_core.runs.folder import RunFolder, read_json, runs_root
-from emap_core.runs.store import folder_of_this_machine, location, remove_folder, replacing
+from emap_core.runs.store import folder_of_this_machine, location, remove_folder
 from emap_core.runs.target import check_folder_target
 
 Evaluation = TileEvaluation | CellEvaluation
@@ -73,7 +72,7 @@ def compute(
         The run folder; by default in the runs folder, under a name that is the same for the same
         problem. A run that was cut off resumes, a finished one is returned as it is.
     train : Dataset or str, optional
-        A training split: linear baselines on its encoded texts, images and both join the table.
+        A training split: linear probes of its encoded texts, images and both join the table.
     model_args, data_args, train_args : dict, optional
         Keyword arguments of the loaders.
     queue : bool
@@ -326,14 +325,13 @@ def _evaluate(
     problem.images.keep_thumbnails(folder.images)
     if problem.scorer.staged:
         workers.encode(problem, evaluation.images, folder, progress)
-    if problem.train is not None and not folder.baselines.exists():
+    if problem.train is not None and not folder.linear_probes.exists():
         # Before the pairs, so that whatever is wrong with the training data costs none of them.
         # scikit-learn takes a second to load, which few runs need.
-        from emap_core.engine.baselines import linear_baselines
+        from emap_core.engine.learnt_from_encodings import keep_linear_probes
 
-        progress.tell("baselines", message="training linear baselines on the encoded sides")
-        with replacing(folder.baselines) as temporary, temporary.open("wb") as file:
-            np.savez(file, **linear_baselines(problem, problem.train))  # type: ignore[arg-type]  # names
+        progress.tell("linear_probes", message="training linear probes on the encodings")
+        keep_linear_probes(folder, problem)
     result = evaluation.run(progress, workers)
     n_pairs = evaluation.n_pairs
     problem.images.complete_thumbnails()
@@ -344,7 +342,7 @@ def _evaluate(
         progress.tell("part", pairs_done=n_pairs, pairs_total=n_pairs)
         return
     if problem.settings.density == "encodings":
-        from emap_core.engine.density import keep_density
+        from emap_core.engine.learnt_from_encodings import keep_density
 
         progress.tell("density", message="estimating from the encodings how likely pairs are")
         keep_density(folder, problem)

@@ -37,7 +37,7 @@ class Request:
     train_args: dict[str, Any] | None = None
 
     def for_workers(self) -> Request:
-        """Return what whoever scores pairs needs: baselines are trained here."""
+        """Return what whoever scores pairs needs: linear probes are trained here."""
         return replace(self, train=None, train_args=None)
 
     def on_device(self, device: str) -> Request:

@@ -17,7 +17,7 @@ from emap_core.inference.metrics import (
     why_undefined,
 )
 from emap_core.inference.names import label_names, prediction_names
-from emap_core.inference.rows import BASELINES, PROJECTIONS, ROWS, Row
+from emap_core.inference.rows import LINEAR_PROBES, PROJECTIONS, ROWS, Row
 from emap_core.inference.scores import predict, probabilities
 from emap_core.inference.significance import holm
 from emap_core.inference.table import projections, score_table
@@ -31,9 +31,9 @@ from emap_core.inference.verdict import (
 )
 
 __all__ = [
-    "BASELINES",
     "FLIPS",
     "KINDS",
+    "LINEAR_PROBES",
     "PROJECTIONS",
     "RANKINGS",
     "ROWS",

@@ -57,7 +57,7 @@ def intervals(
     cluster: Cluster = "auto",
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
-    baselines: Mapping[str, Array] | None = None,
+    linear_probes: Mapping[str, Array] | None = None,
 ) -> Intervals:
     """Return 95% intervals and tests of the table, the gaps and the variance shares.
 
@@ -83,7 +83,7 @@ def intervals(
     n_resamples : int
         In all; shared out where there are several ways to draw.
     seed : int
-    baselines : mapping, optional
+    linear_probes : mapping, optional
         Further rows of the table: scores of shape (N, C) that do not change with the resample.
 
     Raises
@@ -102,7 +102,7 @@ def intervals(
         space,
         [metric(name) for name in names],
         cluster,
-        baselines or {},
+        linear_probes or {},
     )
     rng = np.random.default_rng(seed)
     each = sample.population.share_out(n_resamples)
@@ -129,10 +129,10 @@ class _Sample:
         space: Space,
         metrics: list[Metric],
         cluster: Cluster,
-        baselines: Mapping[str, Array],
+        linear_probes: Mapping[str, Array],
     ) -> None:
-        self.fixed = ("full", *baselines)
-        self.rows = (*PROJECTIONS, *baselines)
+        self.fixed = ("full", *linear_probes)
+        self.rows = (*PROJECTIONS, *linear_probes)
         self.decomposition = decomposition
         self.labels = labels
         self.task: Task = task
@@ -141,7 +141,7 @@ class _Sample:
         self.population = population_of(decomposition, cluster)
         self.n_examples, self.n_classes = map(int, decomposition.logits.shape)
         scores = projections(decomposition, labels if metrics else None, task, space)
-        self.scored = {row: self.score({**scores, **baselines}[row]) for row in self.rows}
+        self.scored = {row: self.score({**scores, **linear_probes}[row]) for row in self.rows}
         for which in metrics:
             check(which, self.scored["full"])
 

@@ -32,7 +32,7 @@ def subsample_scores(
     task: Task,
     metrics: Sequence[str],
     space: Space = "logits",
-    baselines: Mapping[str, Array] | None = None,
+    linear_probes: Mapping[str, Array] | None = None,
 ) -> Scores:
     """Return the metrics of every row of the table in each sub-sample.
 
@@ -44,7 +44,7 @@ def subsample_scores(
     task : str
     metrics : sequence of str
     space : str
-    baselines : mapping, optional
+    linear_probes : mapping, optional
         Further rows: scores of shape (N, C).
     """
     found: dict[str, dict[str, list[float]]] = {name: {} for name in metrics}
@@ -54,7 +54,7 @@ def subsample_scores(
         constant = best_constant(truth, np.ones((1, len(truth))), n_classes, task, space)
         rows = decomposition.block(repeat) | {
             "constant": np.broadcast_to(constant, (len(truth), n_classes)),
-            **{row: scores[examples] for row, scores in (baselines or {}).items()},
+            **{row: scores[examples] for row, scores in (linear_probes or {}).items()},
         }
         for name, values in found.items():
             for row, scores in rows.items():

@@ -53,5 +53,5 @@ ROWS = {
 PROJECTIONS = ("full", "emap", "emap_leave_one_out", "text_only", "image_only", "constant")
 """Rows that every table has."""
 
-BASELINES = ("linear_text", "linear_image", "linear_both")
+LINEAR_PROBES = ("linear_text", "linear_image", "linear_both")
 """Rows that join the table where there was a training split."""

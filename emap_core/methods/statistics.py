@@ -50,7 +50,7 @@ class ScoredRun(Protocol):
         """Names of the metrics in the table."""
 
     @property
-    def baselines(self) -> Mapping[str, Array]:
+    def linear_probes(self) -> Mapping[str, Array]:
         """Further rows of the table, each of shape (N, C)."""
 
     @property
@@ -111,7 +111,7 @@ class Statistics:
             run.result.decomposition, run.labels, run.task, names, run.space
         )
         if run.labels is not None:
-            for row, scores in run.baselines.items():
+            for row, scores in run.linear_probes.items():
                 points.loc[row] = [
                     inference.evaluate(name, run.labels, scores, run.task, run.space)
                     for name in points.columns
@@ -129,7 +129,7 @@ class Statistics:
             space=run.space,
             grid=run.grid,
             centred=run.softmax,
-            baselines=run.baselines,
+            linear_probes=run.linear_probes,
             **run.manifest["resampling"],
         )
 

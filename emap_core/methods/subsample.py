@@ -194,7 +194,7 @@ class SubsampleStatistics(Statistics):
         if run.labels is None:
             return None
         return subsample_scores(
-            self._decomposition, run.labels, run.task, run.metrics, run.space, run.baselines
+            self._decomposition, run.labels, run.task, run.metrics, run.space, run.linear_probes
         )
 
 

@@ -51,7 +51,7 @@ class CachedInference(RunReader):
         return inference.projections(self.decomposition, self.labels, self.task, self.space)
 
     def table(self, intervals: bool = False) -> pd.DataFrame:
-        """Return the scores: rows full, emap, …, constant, `BASELINES`; a column a metric.
+        """Return the scores: rows full, emap, …, constant, `LINEAR_PROBES`; a column a metric.
 
         With `intervals` two further columns a metric, ``…_low`` and ``…_high``, computed on first
         use.
@@ -63,7 +63,7 @@ class CachedInference(RunReader):
             kept |= {name: _without_nan(points[name].to_dict()) for name in missing}
             self._keep("points", kept)
         columns: dict[str, list[Any]] = {}
-        index = [*inference.PROJECTIONS, *self.baselines]
+        index = [*inference.PROJECTIONS, *self.linear_probes]
         for name in self.metrics:
             columns[name] = [kept[name][row] for row in index]
             if intervals:

@@ -119,8 +119,8 @@ class RunFolder:
         return self.path / "sums.npz"
 
     @property
-    def baselines(self) -> Path:
-        """Scores of linear baselines, where there was a training split."""
+    def linear_probes(self) -> Path:
+        """Scores of linear probes, where there was a training split; the name on disk is older."""
         return self.path / "baselines.npz"
 
     @property

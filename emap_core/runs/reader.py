@@ -16,7 +16,7 @@ from emap_core.methods import method
 from emap_core.methods.base import Method, Result
 from emap_core.runs.folder import RunFolder
 from emap_core.runs.grid import Grid, Reading, n_channels
-from emap_core.runs.schema import BASELINE_ARRAYS, DENSITY_ARRAYS
+from emap_core.runs.schema import DENSITY_ARRAYS, LINEAR_PROBE_ARRAYS
 from emap_core.runs.stored import Stored
 from emap_core.types import Array, Space, Task
 
@@ -235,11 +235,11 @@ class RunReader:
         return self._parts[number][int(image % per_part)]
 
     @cached_property
-    def baselines(self) -> dict[str, Array]:
-        """Scores of linear baselines, each of shape (N, C); empty without a training split."""
-        if not self._folder.baselines.exists():
+    def linear_probes(self) -> dict[str, Array]:
+        """Scores of linear probes, each of shape (N, C); empty without a training split."""
+        if not self._folder.linear_probes.exists():
             return {}
-        return self._stored.arrays(self._folder.baselines, BASELINE_ARRAYS)
+        return self._stored.arrays(self._folder.linear_probes, LINEAR_PROBE_ARRAYS)
 
     @cached_property
     def density(self) -> Array | None:

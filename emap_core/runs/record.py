@@ -9,7 +9,7 @@ import pandas as pd
 
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.exact import PARTS
-from emap_core.inference import BASELINES, Gap, Interval
+from emap_core.inference import LINEAR_PROBES, Gap, Interval
 from emap_core.methods import methods
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _metric_record(run: Run, name: str, points: pd.Series) -> dict[str, Any]:
     return _without_nan(
         {
             **_calibrated_record(run.calibrated_gaps.get(name, {})),
-            **dict.fromkeys(BASELINES),
+            **dict.fromkeys(LINEAR_PROBES),
             **points.to_dict(),
             "gap": plain.difference,
             "gap_low": plain.low,

@@ -65,7 +65,7 @@ class Run(CachedInference):
             self.labels,
             self.ids,
             self.texts,
-            self.baselines,
+            self.linear_probes,
             self.density,
             self._kept_grid,
         ):
@@ -98,7 +98,7 @@ class Run(CachedInference):
         return notes.unknown_labels_note(self)
 
     def table(self, intervals: bool = False, by: str | Sequence[str] | None = None) -> pd.DataFrame:
-        """Return the scores: rows full, emap, …, constant, `BASELINES`; a column a metric.
+        """Return the scores: rows full, emap, …, constant, `LINEAR_PROBES`; a column a metric.
 
         With `intervals` two further columns a metric, ``…_low`` and ``…_high``, computed on first
         use. With `by`, a column of the examples or a name for each, the gap of the first metric in

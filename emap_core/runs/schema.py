@@ -7,9 +7,9 @@ older one, and adds runs of the new one to ``tests/runs/golden``.
 
 from __future__ import annotations
 
-from emap_core.inference import BASELINES
+from emap_core.inference import LINEAR_PROBES
 from emap_core.methods.arrays import Layout
 
-BASELINE_ARRAYS = dict.fromkeys(BASELINES, Layout("NC", optional=True))
+LINEAR_PROBE_ARRAYS = dict.fromkeys(LINEAR_PROBES, Layout("NC", optional=True))
 DENSITY_ARRAYS = {"log_ratio": Layout("TV"), "auc": Layout("")}
 """Logarithm of how much likelier each pair is among the examples, and how well that is known."""

@@ -85,7 +85,7 @@ TERMS = {
         "The best that can be done without looking at the input: the most common answer, or the "
         "mean. It is the floor for the other rows and not a property of the model."
     ),
-    "linear baselines": (
+    "linear probes": (
         "Linear models trained on a training split, on what the model’s encoders make of the text, "
         "the image and both. They are not what the encoders could do if they were trained for one "
         "side alone."

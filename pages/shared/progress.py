@@ -66,7 +66,7 @@ def headline(job: Job) -> str:
         return "Queued: another run is using the device."
     if event.get("event") == "encoding":
         return f"Encoding {event['what']}: {event['done'] / event['total']:.0%}"
-    if event.get("event") in ("baselines", "density"):
+    if event.get("event") in ("linear_probes", "density"):
         message = str(event.get("message", ""))
         return f"{message[:1].upper()}{message[1:]} …"
     if "pairs_done" not in event:

@@ -101,8 +101,8 @@ def test_baselines_and_densities_are_read_as_they_are_stored(format_):
     path = GOLDEN / format_ / "baselines_and_density"
     run = Run.load(path)
     with np.load(path / "baselines.npz") as arrays:
-        assert list(run.baselines) == ["linear_text", "linear_image", "linear_both"]
-        for name, scores in run.baselines.items():
+        assert list(run.linear_probes) == ["linear_text", "linear_image", "linear_both"]
+        for name, scores in run.linear_probes.items():
             np.testing.assert_array_equal(scores, arrays[name])
     with np.load(path / "density.npz") as arrays:
         np.testing.assert_array_equal(run.density, np.exp(arrays["log_ratio"].astype(float)))

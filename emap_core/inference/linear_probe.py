@@ -1,4 +1,7 @@
-"""Linear models of encoded texts, encoded images or both, as unimodal baselines."""
+"""Linear probes: linear models of encoded texts, encoded images or both.
+
+Alain & Bengio, "Understanding intermediate layers using linear classifier probes", 2016.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 _LOWEST = float(np.log(SMALLEST_PROBABILITY))
 
 
-def linear_baseline(
+def linear_probe(
     train_encodings: ArrayLike,
     train_labels: ArrayLike,
     test_encodings: ArrayLike,

@@ -1,4 +1,4 @@
-"""Linear models trained on a training split's encoded texts, images, or both."""
+"""What a run learns from its encodings and keeps: linear probes, and how likely each pair is."""
 
 from __future__ import annotations
 
@@ -17,23 +17,58 @@ from emap_core.engine.encoded_items import (
 from emap_core.engine.problem import Problem
 from emap_core.engine.space import to_space
 from emap_core.errors import DatasetError
-from emap_core.inference.baselines import linear_baseline
+from emap_core.inference.density_ratio import density_ratio
+from emap_core.inference.linear_probe import linear_probe
+from emap_core.runs.folder import RunFolder
+from emap_core.runs.store import replacing
 
 
-def linear_baselines(problem: Problem, train: Any) -> dict[str, NDArray[np.float64]]:
-    """Return what linear models say about the examples, each of shape (N, C).
+def keep_linear_probes(folder: RunFolder, problem: Problem) -> None:
+    """Train linear probes on the training split, and keep their scores in the run's folder.
 
     They see what the model's encoders make of the text (``linear_text``), of the image
-    (``linear_image``) and of both side by side (``linear_both``), and are trained on another
-    dataset: unimodal baselines as papers mean them, for encoders that stay as they are.
+    (``linear_image``) and of both side by side (``linear_both``). The encoders stay as they are.
 
     Parameters
     ----------
+    folder : RunFolder
     problem : Problem
-        Its model has encoders; its texts and images are encoded.
-    train : Dataset
-        With labels.
+        Its model has encoders; its texts and images are encoded. Its training split has labels.
+
+    Raises
+    ------
+    DatasetError
+        If the training split has no labels.
     """
+    scores: dict[str, Any] = _linear_probes(problem, problem.train)
+    with replacing(folder.linear_probes) as temporary, temporary.open("wb") as file:
+        np.savez(file, **scores)
+
+
+def keep_density(folder: RunFolder, problem: Problem) -> None:
+    """Estimate the density ratio of all pairs, and keep it in the run's folder.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    problem : Problem
+        Its texts and images are encoded.
+    """
+    row_of_text = np.argsort(problem.text_order)
+    found = density_ratio(
+        problem.evaluator.texts.vectors()[row_of_text],
+        problem.evaluator.images.vectors(),
+        problem.cells.text_index,
+        problem.cells.image_index,
+        seed=problem.settings.seed,
+    )
+    with replacing(folder.density) as temporary, temporary.open("wb") as file:
+        # Half precision tells a ratio to a thousandth, and takes little beside the grid.
+        np.savez(file, log_ratio=np.log(found.ratio).astype(np.float16), auc=np.float64(found.auc))
+
+
+def _linear_probes(problem: Problem, train: Any) -> dict[str, NDArray[np.float64]]:
+    """Return what linear probes say about the examples, each of shape (N, C)."""
     cells = find_cells(train)
     labels = problem.labels_of(train)
     if labels is None:
@@ -63,7 +98,7 @@ def linear_baselines(problem: Problem, train: Any) -> dict[str, NDArray[np.float
     }
     return {
         name: to_space(
-            linear_baseline(
+            linear_probe(
                 trained_on,
                 labels,
                 tested_on,

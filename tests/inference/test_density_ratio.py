@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from emap_core.errors import DatasetError
-from emap_core.inference.density import LARGEST_RATIO, density_ratio
+from emap_core.inference.density_ratio import LARGEST_RATIO, density_ratio
 
 
 def correlated(n, c=0.8, seed=0, noise=4):
