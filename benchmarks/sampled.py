@@ -25,9 +25,9 @@ from emap_core.decomposition.incomplete import fit
 from emap_core.decomposition.predicted_interactions import EncodingVectors
 from emap_core.decomposition.subsets import combine, subsamples
 from emap_core.engine.binding import bind
-from emap_core.engine.first_pairs import first_pairs
 from emap_core.engine.request import Request
 from emap_core.engine.settings import Settings
+from emap_core.engine.warm_up import score_warm_up
 from emap_core.inference import Gap
 from emap_core.inference.extrapolation import sampled_gap
 from emap_core.inference.repeats import subsample_intervals, subsample_scores
@@ -255,7 +255,7 @@ def _demo_grid(model: str, limit: int) -> tuple[Array, EncodingVectors, Array, A
     settings = Settings.of({"device": "cpu"})
     bound = bind(Request(model, "demo:easy-vqa", settings, data_args={"limit": limit}))
     try:
-        first_pairs(bound)
+        score_warm_up(bound)
         place = np.argsort(bound.text_order)
         sides = bound.evaluator.texts, bound.evaluator.images
         grid = bound.evaluator.cells(*(slice(0, side.n_items) for side in sides))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emap_core.engine.evaluate import Probe
+from emap_core.engine.evaluate import WarmUp
 from emap_core.engine.plan import SECONDS_PER_TILE
 from emap_core.engine.problem import Problem
 from emap_core.engine.progress import Progress
@@ -80,11 +80,11 @@ class CellEvaluation:
 
     @classmethod
     def start(
-        cls, folder: RunFolder, problem: Problem, probe: Probe, method: CellMethod
+        cls, folder: RunFolder, problem: Problem, warm_up: WarmUp, method: CellMethod
     ) -> CellEvaluation:
         """Fix the plan and write it down."""
-        batch_size = problem.settings.batch_size or probe.batch_size
-        timed = int(probe.pairs_per_second * SECONDS_PER_TILE)
+        batch_size = problem.settings.batch_size or warm_up.batch_size
+        timed = int(warm_up.pairs_per_second * SECONDS_PER_TILE)
         block_size = problem.settings.batch_size or max(timed, batch_size)
         plan = CellPlan(problem.n_classes, method.plan(problem.settings), block_size, batch_size)
         evaluation = cls(folder, problem, plan, method)

@@ -1,4 +1,4 @@
-"""What a run would cost, from its first pairs."""
+"""What a run would cost, from its warm-up tile."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from emap_core import inference
 from emap_core.engine.binding import bind
 from emap_core.engine.encoded_items import make_thumbnail
-from emap_core.engine.evaluate import Probe
+from emap_core.engine.evaluate import WarmUp
 from emap_core.engine.opening import measured
 from emap_core.engine.problem import Problem
 from emap_core.engine.request import Request
@@ -23,7 +23,7 @@ from emap_core.engine.workers import LocalWorker, Workers
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run would cost, from its first pairs.
+    """What a run would cost, from its warm-up tile.
 
     Attributes
     ----------
@@ -83,22 +83,22 @@ def estimate(
     )
     try:
         workers = LocalWorker()
-        problem, probe = measured(binding, workers)
-        return estimated(problem, probe, workers, n_previews, time.monotonic() - began)
+        problem, warm_up = measured(binding, workers)
+        return estimated(problem, warm_up, workers, n_previews, time.monotonic() - began)
     finally:
         binding.images.close()
 
 
 def estimated(
-    problem: Problem, probe: Probe, workers: Workers, n_previews: int, overhead: float
+    problem: Problem, warm_up: WarmUp, workers: Workers, n_previews: int, overhead: float
 ) -> Estimate:
-    """Return what a problem would cost whose first pairs were scored, some of them shown.
+    """Return what a problem would cost, from its warm-up tile, with a few examples to show.
 
     Parameters
     ----------
     problem : Problem
-    probe : Probe
-        Its first pairs.
+    warm_up : WarmUp
+        Its warm-up tile.
     workers : Workers
         Who scored them.
     n_previews : int
@@ -133,7 +133,7 @@ def estimated(
         n_images=n_images,
         n_classes=problem.n_classes,
         n_pairs=n_pairs,
-        seconds=n_pairs / probe.pairs_per_second + overhead,
+        seconds=n_pairs / warm_up.pairs_per_second + overhead,
         grid_bytes=problem.grid_bytes,
         keep=problem.keep,
         device=problem.device

@@ -15,7 +15,7 @@ from emap_core.engine import gate
 from emap_core.engine.binding import Binding, bind
 from emap_core.engine.cells import CellEvaluation
 from emap_core.engine.cost import Estimate, estimated
-from emap_core.engine.evaluate import Probe
+from emap_core.engine.evaluate import WarmUp
 from emap_core.engine.finish import finish_run
 from emap_core.engine.opening import (
     finished_before,
@@ -225,12 +225,12 @@ def _compute(
     if folder.path.is_dir() and finished_before(folder, binding):
         return _as_it_is(folder, progress)
     plan = read_json(folder.plan)
-    probe: Probe | None = None
+    warm_up: WarmUp | None = None
     if plan is None:
-        problem, probe = measured(binding, workers, timed=callbacks.preview is not None)
+        problem, warm_up = measured(binding, workers, timed=callbacks.preview is not None)
         if callbacks.preview is not None:
             overhead = time.monotonic() - began
-            callbacks.preview(estimated(problem, probe, workers, 2, overhead))
+            callbacks.preview(estimated(problem, warm_up, workers, 2, overhead))
     else:
         problem = align(binding, plan["n_classes"])
         gate.check(problem, None)
@@ -248,7 +248,7 @@ def _compute(
         if finished_before(folder, binding):
             return _as_it_is(folder, progress)
         try:
-            evaluation = _begin(folder, problem, probe)
+            evaluation = _begin(folder, problem, warm_up)
             progress.folder = folder
             with device_turn(problem.device, progress) if queue else contextlib.nullcontext():
                 _evaluate(folder, problem, workers, evaluation, progress)
@@ -349,29 +349,29 @@ def _evaluate(
     finish_run(folder, {**manifest, "n_pairs_evaluated": n_pairs}, result, problem.text_order)
     for leftover in (folder.tiles, folder.encodings):
         remove_folder(leftover)
-    folder.probe.unlink(missing_ok=True)
+    folder.warm_up.unlink(missing_ok=True)
     # A run is whole without its checksums, so a disk that is full by now does not undo it.
     with contextlib.suppress(OSError):
         write_checksums(folder)
     progress.tell("finished", pairs_done=n_pairs, pairs_total=n_pairs)
 
 
-def _begin(folder: RunFolder, problem: Problem, probe: Probe | None) -> Evaluation:
+def _begin(folder: RunFolder, problem: Problem, warm_up: WarmUp | None) -> Evaluation:
     """Write what describes the run, or take up the plan of one that was cut off."""
     folder.cancel_request.unlink(missing_ok=True)
     method = problem.method
-    if probe is None:
+    if warm_up is None:
         wishes = wishes_of(folder.manifest(), problem)
         folder.update_manifest(status="running", error=None, **wishes)
         if isinstance(method, CellMethod):
             return CellEvaluation.resume(folder, problem, method)
         return TileEvaluation.resume(folder, problem)
     # First of all: what is cut off without it would be taken for somebody else's folder.
-    folder.write_manifest(new_manifest(problem, probe))
+    folder.write_manifest(new_manifest(problem, warm_up))
     write_tables(folder, problem)
     if isinstance(method, CellMethod):
-        return CellEvaluation.start(folder, problem, probe, method)
-    return TileEvaluation.start(folder, problem, probe)
+        return CellEvaluation.start(folder, problem, warm_up, method)
+    return TileEvaluation.start(folder, problem, warm_up)
 
 
 def _stopped(folder: RunFolder, progress: Progress, error: BaseException) -> None:

@@ -359,8 +359,8 @@ class GridSums:
 
 
 @dataclass(frozen=True)
-class Probe:
-    """The first pairs of the grid, evaluated to learn shape and speed; they become part of a tile.
+class WarmUp:
+    """The warm-up tile: pairs scored first, to learn shape and speed. They are not scored again.
 
     Attributes
     ----------
@@ -398,7 +398,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Again:
-    """Pairs of the probe that were scored a second time, in another batch and another order.
+    """Pairs of the warm-up tile that were scored a second time, in another batch and another order.
 
     Attributes
     ----------
@@ -425,7 +425,7 @@ def measure(
     area: tuple[slice, slice],
     most: int | None = None,
     seconds: float = 0.5,
-) -> Probe:
+) -> WarmUp:
     """Evaluate a growing corner of the grid until its speed no longer grows.
 
     Parameters
@@ -485,7 +485,7 @@ def measure(
             break
     raw, cells = corner
     output_dtype = evaluator.scorer.output_dtype or raw.dtype.name
-    return Probe(
+    return WarmUp(
         cells,
         raw,
         best[0],

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from emap_core import inference
 from emap_core.datasets.base import has_answers
-from emap_core.engine.evaluate import Probe
+from emap_core.engine.evaluate import WarmUp
 from emap_core.engine.settings import Settings
 from emap_core.errors import DatasetError, LabelError, ModelError, SettingError
 from emap_core.models.base import OUTPUTS
@@ -58,15 +58,15 @@ def check_data(dataset: Any, settings: Settings) -> None:
         )
 
 
-def check(problem: Problem, probe: Probe | None) -> list[str]:
+def check(problem: Problem, warm_up: WarmUp | None) -> list[str]:
     """Refuse what is wrong with a model, data and settings, and return what is to be known.
 
     Parameters
     ----------
     problem : Problem
         Whose number of classes is known.
-    probe : Probe or None
-        The first pairs; None of work that is taken up again, which has been through before.
+    warm_up : WarmUp or None
+        The warm-up tile; None for a run that resumes, which was checked when it began.
 
     Returns
     -------
@@ -80,10 +80,10 @@ def check(problem: Problem, probe: Probe | None) -> list[str]:
     """
     for of_problem in _OF_PROBLEM:
         of_problem(problem)
-    if probe is not None:
-        for of_probe in _OF_PROBE:
-            of_probe(problem, probe)
-        return [note for one in _NOTES if (note := one(problem, probe))]
+    if warm_up is not None:
+        for of_warm_up in _OF_WARM_UP:
+            of_warm_up(problem, warm_up)
+        return [note for one in _NOTES if (note := one(problem, warm_up))]
     return []
 
 
@@ -93,16 +93,16 @@ def check_wishes(problem: Problem) -> None:
         of_wish(problem)
 
 
-def noise(problem: Problem, probe: Probe) -> dict[str, Any] | None:
+def noise(problem: Problem, warm_up: WarmUp) -> dict[str, Any] | None:
     """Return how noisy single outputs are in the space that is projected, for the manifest.
 
     ``variance`` is summed over classes, as the variance that its share is of; under a softmax a
     number that is added to all classes is not noise.
     """
-    if probe.noise is None:
+    if warm_up.noise is None:
         return None
     first, second = (
-        np.asarray(problem.evaluator.convert(values), dtype=np.float64) for values in probe.noise
+        np.asarray(problem.evaluator.convert(values), dtype=np.float64) for values in warm_up.noise
     )
     apart = first - second
     if (
@@ -241,7 +241,7 @@ def _training_labels(problem: Problem) -> None:
         )
 
 
-def _not_in_training(problem: Problem, _: Probe) -> None:
+def _not_in_training(problem: Problem, _: WarmUp) -> None:
     kind = None if problem.settings.allow_noise else left_in_training(problem.scorer.model)
     if kind is not None:
         raise ModelError(
@@ -251,8 +251,8 @@ def _not_in_training(problem: Problem, _: Probe) -> None:
         )
 
 
-def _same_twice(problem: Problem, probe: Probe) -> None:
-    again = probe.again
+def _same_twice(problem: Problem, warm_up: WarmUp) -> None:
+    again = warm_up.again
     if again is None or again.cause is None:
         return
     if problem.settings.allow_noise and again.cause != "grid":
@@ -274,8 +274,8 @@ def _same_twice(problem: Problem, probe: Probe) -> None:
     )
 
 
-def _outputs_are_what_they_are_called(problem: Problem, probe: Probe) -> None:
-    values, slack = probe.raw.astype(np.float64), _slack(probe)
+def _outputs_are_what_they_are_called(problem: Problem, warm_up: WarmUp) -> None:
+    values, slack = warm_up.raw.astype(np.float64), _slack(warm_up)
     output = problem.scorer.output
     if problem.scorer.states_output:
         lowest, highest = _LIMITS[output]
@@ -319,9 +319,9 @@ def _whole(values: NDArray[Any], slack: float) -> float | None:
     return total if np.abs(sums - total).max() <= slack * total else None
 
 
-def _slack(probe: Probe) -> float:
+def _slack(warm_up: WarmUp) -> float:
     """Return how far from 1 probabilities may sum up for the rounding of their numbers."""
-    return max(1e-3, 8 * (rounding(probe.computed_dtype) or 0.0))
+    return max(1e-3, 8 * (rounding(warm_up.computed_dtype) or 0.0))
 
 
 def _something_to_get_wrong(problem: Problem) -> None:
@@ -340,10 +340,10 @@ def _something_to_get_wrong(problem: Problem) -> None:
         )
 
 
-def _shares(problem: Problem, probe: Probe) -> str | None:
+def _shares(problem: Problem, warm_up: WarmUp) -> str | None:
     if problem.scorer.states_output or problem.task != "multiclass" or problem.n_classes == 1:
         return None
-    whole = _whole(probe.raw.astype(np.float64), _slack(probe))
+    whole = _whole(warm_up.raw.astype(np.float64), _slack(warm_up))
     if whole is None:
         return None
     return (
@@ -353,7 +353,7 @@ def _shares(problem: Problem, probe: Probe) -> str | None:
     )
 
 
-def _guessed_order(problem: Problem, _: Probe) -> str | None:
+def _guessed_order(problem: Problem, _: WarmUp) -> str | None:
     if not problem.order_is_guessed or problem.n_classes < 2:
         return None
     shown = ", ".join(problem.classes[:8]) + (", …" if len(problem.classes) > 8 else "")
@@ -374,9 +374,9 @@ _OF_PROBLEM: tuple[Callable[[Problem], None], ...] = (
     _columns_of_labels,
     _training_labels,
 )
-_OF_PROBE: tuple[Callable[[Problem, Probe], None], ...] = (
+_OF_WARM_UP: tuple[Callable[[Problem, WarmUp], None], ...] = (
     _not_in_training,
     _same_twice,
     _outputs_are_what_they_are_called,
 )
-_NOTES: tuple[Callable[[Problem, Probe], str | None], ...] = (_guessed_order, _shares)
+_NOTES: tuple[Callable[[Problem, WarmUp], str | None], ...] = (_guessed_order, _shares)

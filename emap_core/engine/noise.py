@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emap_core.engine.evaluate import Again, Evaluator, Probe
+from emap_core.engine.evaluate import Again, Evaluator, WarmUp
 from emap_core.models.encodings import Encodings
 from emap_core.models.modules import rounding
 from emap_core.types import Index
@@ -21,12 +21,12 @@ MANY = 128
 _TF32 = 2.0**-10
 
 
-def pairs_to_score_again(probe: Probe) -> tuple[Index, Index]:
-    """Return rows and columns within the probe, in another order than it was evaluated in.
+def pairs_to_score_again(warm_up: WarmUp) -> tuple[Index, Index]:
+    """Return rows and columns within the warm-up tile, in another order than they were scored in.
 
-    With fewer of them than the probe has, each meets others in its batch.
+    With fewer of them than the tile has, each meets others in its batch.
     """
-    n_rows, n_columns = probe.shape
+    n_rows, n_columns = warm_up.shape
     n = min(FEW, max(n_rows, n_columns), n_rows * n_columns)
     rows = np.linspace(n_rows - 1, 0, n).round().astype(np.intp)
     columns = np.linspace(n_columns - 1, 0, n).round().astype(np.intp)
@@ -35,24 +35,24 @@ def pairs_to_score_again(probe: Probe) -> tuple[Index, Index]:
 
 def score_again(
     evaluator: Evaluator,
-    probe: Probe,
+    warm_up: WarmUp,
     rows: Index,
     columns: Index,
     encodings: Callable[[], tuple[Encodings, Encodings]],
 ) -> Again:
-    """Score pairs of a probe a second time, and find out why where they differ.
+    """Score pairs of a warm-up tile a second time, and find out why where they differ.
 
     Parameters
     ----------
     evaluator : Evaluator
-    probe : Probe
+    warm_up : WarmUp
     rows, columns : ndarray of shape (k,)
-        Within the probe.
+        Within the warm-up tile.
     encodings : callable
         Encodes the texts and the images of the pairs anew.
     """
-    first = probe.raw[rows, columns]
-    tolerance = _tolerance(probe, evaluator.scorer.device)
+    first = warm_up.raw[rows, columns]
+    tolerance = _tolerance(warm_up, evaluator.scorer.device)
 
     def differ(one: NDArray[Any], other: NDArray[Any]) -> bool:
         apart = np.abs(one.astype(np.float64) - other.astype(np.float64))
@@ -92,18 +92,18 @@ def scored_at_two_times(
     return first, second
 
 
-def _tolerance(probe: Probe, device: str) -> float:
+def _tolerance(warm_up: WarmUp, device: str) -> float:
     """Return how far outputs may be apart by rounding: other batches use other kernels.
 
     In float32 that is a few thousandths of a per cent of the largest output, and a few hundredths
     of how much the outputs vary; noise below it makes up less than a millionth of the variance.
     """
     # Whoever returns float64 may have computed in float32.
-    relative = max(rounding(probe.computed_dtype) or 0.0, rounding("float32") or 0.0)
+    relative = max(rounding(warm_up.computed_dtype) or 0.0, rounding("float32") or 0.0)
     tf32 = torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
     if device.startswith("cuda") and tf32:
         relative = max(relative, _TF32)
-    values = probe.raw.astype(np.float64)
+    values = warm_up.raw.astype(np.float64)
     spread = float(values.max() - values.min())
     largest = float(np.abs(values).max())
     return float(max(relative**0.5 * spread, min(256 * relative, relative**0.5) * largest))

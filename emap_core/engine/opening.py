@@ -1,4 +1,4 @@
-"""Open a run: see whether its folder may hold it, score its first pairs, write what it is about."""
+"""Open a run: check its folder, score the warm-up tile, write what describes the run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import torch
 
 from emap_core.engine import gate
 from emap_core.engine.binding import Binding
-from emap_core.engine.evaluate import Probe
+from emap_core.engine.evaluate import WarmUp
 from emap_core.engine.problem import Problem, align
 from emap_core.engine.workers import Workers
 from emap_core.errors import RunError
@@ -32,12 +32,12 @@ _STORED_AS = {"shard": "part"}
 _PACKAGES = ("numpy", "torch", "pandas", "scikit-learn", "pillow")
 
 
-def measured(binding: Binding, workers: Workers, timed: bool = True) -> tuple[Problem, Probe]:
-    """Score the first pairs of new work, and refuse what could not be finished or kept.
+def measured(binding: Binding, workers: Workers, timed: bool = True) -> tuple[Problem, WarmUp]:
+    """Score the warm-up tile of new work, and refuse what could not be finished or kept.
 
     Returns
     -------
-    (Problem, Probe)
+    (Problem, WarmUp)
         What is to be known beside the result is among the problem's notes.
 
     Raises
@@ -45,11 +45,11 @@ def measured(binding: Binding, workers: Workers, timed: bool = True) -> tuple[Pr
     EmapError
         If model, data and settings do not fit together.
     """
-    probe, device = workers.measure(binding, timed)
-    problem = align(replace(binding, device=device), probe.cells.shape[2])
-    problem = replace(problem, notes=[*problem.notes, *gate.check(problem, probe)])
-    check_new_manifest(new_manifest(problem, probe))
-    return problem, probe
+    warm_up, device = workers.measure(binding, timed)
+    problem = align(replace(binding, device=device), warm_up.cells.shape[2])
+    problem = replace(problem, notes=[*problem.notes, *gate.check(problem, warm_up)])
+    check_new_manifest(new_manifest(problem, warm_up))
+    return problem, warm_up
 
 
 def folder_path(binding: Binding, out: str | Path | None) -> Path:
@@ -158,7 +158,7 @@ def _versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in _PACKAGES}
 
 
-def new_manifest(problem: Problem, probe: Probe) -> dict[str, Any]:
+def new_manifest(problem: Problem, warm_up: WarmUp) -> dict[str, Any]:
     """Return what describes a run that begins."""
     n_texts, n_images = problem.cells.shape
     return {
@@ -183,8 +183,8 @@ def new_manifest(problem: Problem, probe: Probe) -> dict[str, Any]:
         "method": problem.method.name,
         "space": problem.settings.space,
         "output": problem.scorer.output,
-        "output_dtype": probe.output_dtype,
-        "computed_dtype": probe.computed_dtype,
+        "output_dtype": warm_up.output_dtype,
+        "computed_dtype": warm_up.computed_dtype,
         "task": problem.task,
         "classes": problem.classes,
         "keep": problem.keep,
@@ -192,7 +192,7 @@ def new_manifest(problem: Problem, probe: Probe) -> dict[str, Any]:
         "device": problem.device,
         "dtype": problem.scorer.dtype,
         "classes_guessed": problem.order_is_guessed,
-        "noise": gate.noise(problem, probe),
+        "noise": gate.noise(problem, warm_up),
         "notes": problem.all_notes,
         "skipped": [str(row) for row in getattr(problem.dataset, "skipped", None) or []],
         "unknown_labels": problem.unknown_labels,

@@ -46,7 +46,7 @@ class Plan:
         Pairs that go through the model at a time.
     images_per_chunk : int
         Images that are decoded and encoded together.
-    probe : tuple of int
+    warm_up : tuple of int
         Texts and images of the first tile whose pairs were evaluated to measure the speed.
     """
 
@@ -57,7 +57,7 @@ class Plan:
     tile_images: int
     batch_size: int
     images_per_chunk: int
-    probe: tuple[int, int]
+    warm_up: tuple[int, int]
 
     @property
     def n_tiles(self) -> int:
@@ -101,7 +101,7 @@ class Plan:
 
     def cuts_like(self, other: Plan) -> bool:
         """Say whether the tiles are the same; how they were evaluated may differ."""
-        return self == replace(other, batch_size=self.batch_size, probe=self.probe)
+        return self == replace(other, batch_size=self.batch_size, warm_up=self.warm_up)
 
     def with_batch_size(self, batch_size: int) -> Plan:
         """Return the same tiles with another number of pairs at a time."""
@@ -109,13 +109,16 @@ class Plan:
 
     def save(self, path: Path) -> None:
         """Write the plan in one step."""
-        write_json(path, asdict(self))
+        content = asdict(self)
+        # The name on disk is older.
+        write_json(path, {"probe": content.pop("warm_up"), **content})
 
     @classmethod
     def load(cls, path: Path) -> Plan:
         """Return a stored plan."""
         content: dict[str, Any] = read_json(path) or {}
-        return cls(**{**content, "probe": tuple(content["probe"])})
+        warm_up = tuple(content.pop("probe"))
+        return cls(**content, warm_up=warm_up)
 
 
 def order_texts(texts: list[str]) -> Index:

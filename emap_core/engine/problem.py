@@ -18,9 +18,9 @@ from emap_core.datasets.labels import (
 )
 from emap_core.decomposition.predicted_interactions import EncodingVectors
 from emap_core.engine.binding import Binding
-from emap_core.engine.evaluate import Probe, bytes_per_pair
-from emap_core.engine.first_pairs import TILE_MEMORY, first_area
+from emap_core.engine.evaluate import WarmUp, bytes_per_pair
 from emap_core.engine.plan import SECONDS_PER_TILE, Plan, tile_shape
+from emap_core.engine.warm_up import TILE_MEMORY, warm_up_area
 from emap_core.errors import ModelError, SettingError
 from emap_core.methods.base import Pairs
 from emap_core.options import UnknownLabels, option_name
@@ -136,25 +136,25 @@ class Problem(Binding):
             return "sums"
         return "grid" if self.kept_classes is None else "classes"
 
-    def plan(self, probe: Probe) -> Plan:
+    def plan(self, warm_up: WarmUp) -> Plan:
         """Return the tiles, their size from the measured speed unless it was given by hand."""
         n_texts, n_images = self.cells.shape
         if self.settings.batch_size is not None:
             batch_size = n_pairs = self.settings.batch_size
             rows, columns = tile_shape(n_texts, n_images, n_pairs)
         else:
-            batch_size = probe.batch_size
+            batch_size = warm_up.batch_size
             n_pairs = int(
                 min(
-                    probe.pairs_per_second * SECONDS_PER_TILE,
+                    warm_up.pairs_per_second * SECONDS_PER_TILE,
                     TILE_MEMORY / bytes_per_pair(self.n_classes),
                 )
             )
-            rows, columns = tile_shape(n_texts, n_images, n_pairs, probe.shape)
+            rows, columns = tile_shape(n_texts, n_images, n_pairs, warm_up.shape)
             if self.scorer.has_grid:
                 batch_size = max(batch_size, rows * columns)
-        kept = probe.shape
-        begins_at_first = all(side.start == 0 for side in first_area(self))
+        kept = warm_up.shape
+        begins_at_first = all(side.start == 0 for side in warm_up_area(self))
         if not begins_at_first or kept[0] > rows or kept[1] > columns:
             kept = (0, 0)
         return Plan(

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from emap_core.engine.binding import Binding, bind
 from emap_core.engine.encoded_items import EncodedItems
-from emap_core.engine.evaluate import Probe
-from emap_core.engine.first_pairs import first_pairs
+from emap_core.engine.evaluate import WarmUp
 from emap_core.engine.plan import Tile
 from emap_core.engine.problem import Problem, align
 from emap_core.engine.progress import Progress
 from emap_core.engine.request import Request
+from emap_core.engine.warm_up import score_warm_up
 from emap_core.engine.workers import Block, Corner, FinishedBlock, FinishedTile
 from emap_core.errors import EmapError, MissingExtraError, RunError, SettingError
 from emap_core.models import encodings as trees
@@ -99,12 +99,12 @@ class RayWorkers:
         if self._owned:
             self._ray.shutdown()
 
-    def measure(self, binding: Binding, timed: bool = True) -> tuple[Probe, str]:
-        """Evaluate the first pairs on one of the workers, whose device is the one that counts."""
+    def measure(self, binding: Binding, timed: bool = True) -> tuple[WarmUp, str]:
+        """Score the warm-up tile on one of the workers, whose device is the one that counts."""
         self._start()
-        probe, device = self._get(self._actors[0].measure.remote(timed))
-        binding.evaluator.batch_size = binding.settings.batch_size or probe.batch_size
-        return probe, device
+        warm_up, device = self._get(self._actors[0].measure.remote(timed))
+        binding.evaluator.batch_size = binding.settings.batch_size or warm_up.batch_size
+        return warm_up, device
 
     def score(self, problem: Problem, rows: Index, columns: Index) -> NDArray[Any]:
         """Return the outputs for a few single cells, from the worker that was measured."""
@@ -256,7 +256,7 @@ class RayWorkers:
                     with contextlib.suppress(EmapError):
                         take(reference)
 
-    def _get(self, reference: Any, name: Callable[[], str] = lambda: "the first pairs") -> Any:
+    def _get(self, reference: Any, name: Callable[[], str] = lambda: "the warm-up tile") -> Any:
         exceptions = self._ray.exceptions
         try:
             return self._ray.get(reference)
@@ -322,9 +322,9 @@ class _Worker:
         self._evaluator = self._binding.evaluator
         self._problem: Problem | None = None
 
-    def measure(self, timed: bool) -> tuple[Probe, str]:
-        """Return the first pairs, and the device that they were evaluated on."""
-        return first_pairs(self._binding, timed), self._binding.device
+    def measure(self, timed: bool) -> tuple[WarmUp, str]:
+        """Return the warm-up tile, and the device that scored it."""
+        return score_warm_up(self._binding, timed), self._binding.device
 
     def score(self, rows: Index, columns: Index) -> NDArray[Any]:
         """Return the outputs for single cells, before other encodings come from the driver."""

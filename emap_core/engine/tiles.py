@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from emap_core import inference
-from emap_core.engine.evaluate import GridSums, Probe, TileSums
+from emap_core.engine.evaluate import GridSums, TileSums, WarmUp
 from emap_core.engine.plan import Plan, Tile
 from emap_core.engine.problem import Problem
 from emap_core.engine.progress import Progress
@@ -30,27 +30,27 @@ class TileEvaluation:
     problem : Problem
     plan : Plan
         New, or taken up from a run that was cut off.
-    probe : ndarray of shape (a, b, C) or None
+    warm_up : ndarray of shape (a, b, C) or None
         The first cells of the first tile, where they were evaluated to measure the speed.
     """
 
-    def __init__(self, folder: RunFolder, problem: Problem, plan: Plan, probe: Any) -> None:
+    def __init__(self, folder: RunFolder, problem: Problem, plan: Plan, warm_up: Any) -> None:
         self._folder = folder
         self._problem = problem
         self._plan = plan
-        self._probe = probe
+        self._warm_up = warm_up
         shard = problem.settings.shard
         self._tiles = list(plan.tiles()) if shard is None else plan.shard(*shard)
         problem.evaluator.batch_size = plan.batch_size
 
     @classmethod
-    def start(cls, folder: RunFolder, problem: Problem, probe: Probe) -> TileEvaluation:
+    def start(cls, folder: RunFolder, problem: Problem, warm_up: WarmUp) -> TileEvaluation:
         """Fix the plan and write it down, with the cells that are there already."""
-        plan = problem.plan(probe)
+        plan = problem.plan(warm_up)
         corner = None
-        if plan.probe != (0, 0):
-            corner = probe.cells
-            with replacing(folder.probe) as temporary, temporary.open("wb") as file:
+        if plan.warm_up != (0, 0):
+            corner = warm_up.cells
+            with replacing(folder.warm_up) as temporary, temporary.open("wb") as file:
                 np.save(file, corner)
         if problem.keep != "sums":
             create_grid(
@@ -65,14 +65,14 @@ class TileEvaluation:
     def resume(cls, folder: RunFolder, problem: Problem) -> TileEvaluation:
         """Take up the plan of a run that was cut off."""
         plan = Plan.load(folder.plan)
-        probe = None
-        if plan.probe != (0, 0):
+        warm_up = None
+        if plan.warm_up != (0, 0):
             try:
-                with folder.probe.open("rb") as file:
-                    probe = np.load(file, allow_pickle=False)
+                with folder.warm_up.open("rb") as file:
+                    warm_up = np.load(file, allow_pickle=False)
             except (OSError, ValueError) as error:
                 raise RunError(f"probe.npy of run {folder.id!r} cannot be read: {error}") from error
-        return cls(folder, problem, plan, probe)
+        return cls(folder, problem, plan, warm_up)
 
     @property
     def n_pairs(self) -> int:
@@ -143,7 +143,7 @@ class TileEvaluation:
             progress.pairs(done, self._gap(so_far))
 
         missing = (tile for tile in tiles if tile.number not in there)
-        workers.tiles(problem, missing, self._probe, finish, progress)
+        workers.tiles(problem, missing, self._warm_up, finish, progress)
 
     def _gap(self, so_far: GridSums) -> Callable[[], float | None]:
         """Return a function that estimates the gap of the first metric from the tiles so far."""

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.engine.binding import Binding
-from emap_core.engine.evaluate import Probe, Started, TileSums
-from emap_core.engine.first_pairs import first_pairs
+from emap_core.engine.evaluate import Started, TileSums, WarmUp
 from emap_core.engine.plan import Tile
 from emap_core.engine.problem import Problem
 from emap_core.engine.progress import Progress
+from emap_core.engine.warm_up import score_warm_up
 from emap_core.runs.folder import RunFolder
 from emap_core.runs.grid import Cells, channels
 from emap_core.runs.store import replacing
@@ -91,8 +91,8 @@ def load_block(path: Path) -> NDArray[Any] | None:
 class Workers(Protocol):
     """Whoever holds the model and evaluates what the plan says."""
 
-    def measure(self, binding: Binding, timed: bool = True) -> tuple[Probe, str]:
-        """Evaluate the first pairs, see `first_pairs`; return them and the device of that."""
+    def measure(self, binding: Binding, timed: bool = True) -> tuple[WarmUp, str]:
+        """Score the warm-up tile, see `score_warm_up`; return it, and the device that scored it."""
 
     def score(self, problem: Problem, rows: Index, columns: Index) -> NDArray[Any]:
         """Return the outputs for a few single cells, shape (B, C), once pairs were measured."""
@@ -125,9 +125,9 @@ class Workers(Protocol):
 class LocalWorker:
     """The process itself, on one device."""
 
-    def measure(self, binding: Binding, timed: bool = True) -> tuple[Probe, str]:
-        """Evaluate the first pairs of the grid."""
-        return first_pairs(binding, timed), binding.device
+    def measure(self, binding: Binding, timed: bool = True) -> tuple[WarmUp, str]:
+        """Score the warm-up tile here."""
+        return score_warm_up(binding, timed), binding.device
 
     def score(self, problem: Problem, rows: Index, columns: Index) -> NDArray[Any]:
         """Return the outputs for a few single cells."""

@@ -113,7 +113,7 @@ class Scorer:
         )
         self.has_grid = self.staged and hasattr(model, "score_grid")
         self.output_dtype: str | None = None
-        """Name of the dtype that the model returned last, None before the first pairs."""
+        """Name of the dtype that the model returned last, None before the first call."""
         self.device = self._place(device)
         # Which numbers a model computes with may depend on where it is.
         self.fingerprint: str | None = getattr(model, "fingerprint", None)

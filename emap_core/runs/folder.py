@@ -109,8 +109,8 @@ class RunFolder:
         return self.path / "plan.json"
 
     @property
-    def probe(self) -> Path:
-        """The first cells, evaluated to measure the speed; there until the run is finished."""
+    def warm_up(self) -> Path:
+        """The cells of the warm-up tile, there until the run is finished."""
         return self.path / "probe.npy"
 
     @property

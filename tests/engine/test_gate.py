@@ -70,7 +70,7 @@ def test_training_mode_that_changes_nothing_is_let_through(tmp_path):
 @pytest.mark.slow
 def test_noise_that_was_asked_for_is_measured_and_told_beside_the_numbers(tmp_path, monkeypatch):
     # The variance of so many pairs is known to a twentieth; which they are depends on the clock.
-    monkeypatch.setattr("emap_core.engine.first_pairs.MANY", 2048)
+    monkeypatch.setattr("emap_core.engine.warm_up.MANY", 2048)
     model = Additive(nn.Dropout(0.5)).train()
     run = emap.compute(
         model, make_examples(600, 60, 80), out=tmp_path / "run", allow_noise=True, n_resamples=100

@@ -9,10 +9,10 @@ SIZES = st.integers(1, 60)
 @settings(deadline=None)
 @given(SIZES, SIZES, st.integers(1, 10_000), st.integers(1, 40), st.integers(1, 40))
 def test_the_pairs_that_were_measured_fit_into_the_first_tile(texts, images, pairs, a, b):
-    probe = min(a, texts), min(b, images)
-    rows, columns = tile_shape(texts, images, pairs, probe)
-    assert probe[0] <= rows <= texts
-    assert probe[1] <= columns <= images
+    warm_up = min(a, texts), min(b, images)
+    rows, columns = tile_shape(texts, images, pairs, warm_up)
+    assert warm_up[0] <= rows <= texts
+    assert warm_up[1] <= columns <= images
 
 
 @settings(deadline=None)

@@ -1,4 +1,4 @@
-"""The first pairs of a run, scored before anything is written: shapes, speed and faults."""
+"""The warm-up tile of a run, scored before anything is written: shapes, speed and faults."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.engine.binding import Binding
-from emap_core.engine.evaluate import Again, Probe, measure
+from emap_core.engine.evaluate import Again, WarmUp, measure
 from emap_core.engine.noise import (
     MANY,
     pairs_to_score_again,
@@ -26,8 +26,8 @@ _CORNER = 16
 """Pairs that are evaluated first, at most, where batches are of a size given by hand."""
 
 
-def first_pairs(binding: Binding, timed: bool = True) -> Probe:
-    """Evaluate the first pairs: whatever is wrong with shapes or values shows here.
+def score_warm_up(binding: Binding, timed: bool = True) -> WarmUp:
+    """Score the warm-up tile: whatever is wrong with shapes or values shows here.
 
     From then on as many pairs at a time are evaluated as was found to be best.
 
@@ -43,22 +43,22 @@ def first_pairs(binding: Binding, timed: bool = True) -> Probe:
         If the outputs are not what a model returns.
     """
     evaluator, by_hand = binding.evaluator, binding.settings.batch_size
-    area = first_area(binding)
+    area = warm_up_area(binding)
     evaluator.batch_size = by_hand or 2**30
     if by_hand is None:
-        probe = measure(evaluator, TILE_MEMORY, area)
+        warm_up = measure(evaluator, TILE_MEMORY, area)
     else:
-        probe = measure(evaluator, TILE_MEMORY, area, _CORNER, 0.5 if timed else 0.0)
+        warm_up = measure(evaluator, TILE_MEMORY, area, _CORNER, 0.5 if timed else 0.0)
     if not binding.is_lookup:
         # A grid from elsewhere has no model that could say something else.
         noise = _noise(binding) if binding.settings.allow_noise else None
-        probe = replace(probe, again=_again(binding, probe), noise=noise)
-    evaluator.batch_size = by_hand or probe.batch_size
-    return probe
+        warm_up = replace(warm_up, again=_again(binding, warm_up), noise=noise)
+    evaluator.batch_size = by_hand or warm_up.batch_size
+    return warm_up
 
 
-def first_area(binding: Binding) -> tuple[slice, slice]:
-    """Return where the first pairs are from: of a shard, or a batch given by hand, a tile."""
+def warm_up_area(binding: Binding) -> tuple[slice, slice]:
+    """Return where the warm-up tile lies: of a shard, or a batch given by hand, a tile."""
     n_texts, n_images = binding.cells.shape
     settings = binding.settings
     if settings.batch_size is None or not binding.method.scores_all_pairs:
@@ -70,13 +70,13 @@ def first_area(binding: Binding) -> tuple[slice, slice]:
     return slice(0, min(max(rows, 2), n_texts)), slice(0, min(max(columns, 2), n_images))
 
 
-def _again(binding: Binding, probe: Probe) -> Again:
-    """Score a few of the first pairs a second time."""
-    rows, columns = pairs_to_score_again(probe)
-    top, left = (side.start for side in first_area(binding))
+def _again(binding: Binding, warm_up: WarmUp) -> Again:
+    """Score a few pairs of the warm-up tile a second time."""
+    rows, columns = pairs_to_score_again(warm_up)
+    top, left = (side.start for side in warm_up_area(binding))
     return score_again(
         binding.evaluator,
-        probe,
+        warm_up,
         rows,
         columns,
         lambda: _encode(binding, rows + top, columns + left),
