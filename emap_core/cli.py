@@ -82,8 +82,9 @@ _RUN_SETTINGS: dict[str, dict[str, Any]] = {
 _MARGIN: dict[str, Any] = {
     "type": float,
     "metavar": "X",
-    "help": "the smallest gap that matters, in units of the first metric: 0.01 is 1 point of "
-    "accuracy, the default; 1%% of the best constant's score where the metric has units",
+    "help": "the equivalence margin: the smallest gap that matters, in units of the first "
+    "metric; by default 0.01, which is 1 point of accuracy, or 1%% of the best constant's score "
+    "where the metric has units",
 }
 
 

@@ -53,11 +53,11 @@ def _page() -> None:
         st.warning("\n\n".join(map(shared.plain, run.warnings)), icon=":material/warning:")
     figures = {figure.name: figure for figure in overview_figures(run)}
     if run.metrics:
-        if verdict.smallest_gap is not None:
-            _ask_smallest_gap(run, verdict.smallest_gap)
+        if verdict.equivalence_margin is not None:
+            _ask_margin(run, verdict.equivalence_margin)
         if "gap" in figures:
             shared.show(_chart(run, figures.pop("gap")), "overview-gap")
-        _show_scores(run, verdict.smallest_gap)
+        _show_scores(run, verdict.equivalence_margin)
     else:
         shared.empty(
             "The data has no labels. This page can show what the model’s outputs are made of, but "
@@ -90,35 +90,34 @@ def _compute_intervals(run: Run) -> None:
     st.rerun()
 
 
-def _ask_smallest_gap(run: Run, smallest: float) -> None:
+def _ask_margin(run: Run, margin: float) -> None:
     which = metric(run.metrics[0])
     in_points = which.unit == "points"
     scale = 100.0 if in_points else 1.0
-    default = run.verdict().smallest_gap or smallest
+    default = run.verdict().equivalence_margin or margin
     lowest, highest = which.range
-    st.session_state["smallest-gap"] = smallest * scale
+    st.session_state["equivalence-margin"] = margin * scale
 
     def changed() -> None:
-        value = st.session_state["smallest-gap"] / scale
+        value = st.session_state["equivalence-margin"] / scale
         as_before = abs(value - default) < 1e-9 * default
         shared.set_view(smallest=None if as_before else f"{value:.6g}")
 
     with st.popover("What counts as small?", icon=":material/tune:", type="tertiary"):
         st.number_input(
-            f"The smallest gap that matters to you, {'points of ' if in_points else ''}"
-            f"{which.label}",
+            f"Equivalence margin, {'points of ' if in_points else ''}{which.label}",
             min_value=scale * default / 100,
             max_value=scale * min(1000 * default, 0.5 * (highest - lowest)),
             step=scale * default / 2,
             format="%.3g",
-            key="smallest-gap",
+            key="equivalence-margin",
             on_change=changed,
-            help="The sentence above says whether the gap is larger than this, smaller, or "
-            "undecided.",
+            help="The smallest gap that matters to you. The sentence above says whether the gap is "
+            "larger than this, smaller, or undecided.",
         )
 
 
-def _show_scores(run: Run, smallest_gap: float | None) -> None:
+def _show_scores(run: Run, equivalence_margin: float | None) -> None:
     st.subheader("The model and its baselines", anchor=False)
     _show_table(score_table(run))
     for note in score_notes(run):
@@ -128,7 +127,7 @@ def _show_scores(run: Run, smallest_gap: float | None) -> None:
         with st.expander("How much sub-samples differ"):
             _show_table(spread)
             st.caption(shared.plain(SPREAD_NOTE))
-    for one in further_questions(run, smallest_gap):
+    for one in further_questions(run, equivalence_margin):
         with st.expander(one.question):
             shared.text(one.answer)
             _show_table(one.columns)

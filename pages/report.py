@@ -32,7 +32,7 @@ def _page() -> None:
     )
     st.download_button(
         "Download the report",
-        lambda: _report(shared.run_key(run), verdict.smallest_gap, run),
+        lambda: _report(shared.run_key(run), verdict.equivalence_margin, run),
         f"{run.id}.html",
         "text/html",
         type="primary",
@@ -108,8 +108,8 @@ def _picture(draw: Callable[[], Chart], form: str) -> bytes:
 
 
 @st.cache_data(max_entries=2, show_spinner=False)
-def _report(key: tuple[str, str], smallest_gap: float | None, _run: Run) -> str:
-    return report_html(_run, smallest_gap=smallest_gap)
+def _report(key: tuple[str, str], equivalence_margin: float | None, _run: Run) -> str:
+    return report_html(_run, equivalence_margin=equivalence_margin)
 
 
 def _examples(run: Run) -> str:

@@ -25,8 +25,8 @@ from emap_core.inference.verdict import (
     SHARE_THAT_MATTERS,
     PairError,
     Verdict,
+    default_margin,
     self_term_note,
-    smallest_gap_of,
     verdict,
 )
 
@@ -48,6 +48,7 @@ __all__ = [
     "Verdict",
     "cautions",
     "check_use",
+    "default_margin",
     "default_metrics",
     "difference",
     "earned",
@@ -67,7 +68,6 @@ __all__ = [
     "proportions",
     "score_table",
     "self_term_note",
-    "smallest_gap_of",
     "verdict",
     "vqa_credit",
     "why_undefined",

@@ -1,7 +1,7 @@
 """Numbers as people read them: three figures, points for differences of shares, limits in brackets.
 
 Rounding must not change what a limit says. A limit is given further digits where it would
-otherwise seem to lie on a line (0, the smallest gap that matters) that it lies beside.
+otherwise seem to lie on a line (0, the equivalence margin) that it lies beside.
 """
 
 from __future__ import annotations

@@ -62,11 +62,10 @@ class Verdict:
     Attributes
     ----------
     kind : str
-        ``relies`` (the interval lies above the smallest gap that matters), ``helps`` (above 0),
-        ``equivalent`` (within the smallest gap on both sides), ``no_gain`` (below the smallest
-        gap), ``hurts`` (below 0), ``undecided``; ``not_measurable`` where nothing can be
-        recombined, ``variance`` without labels, ``undefined`` where the metric is, or nothing
-        varies.
+        ``relies`` (the interval lies above the equivalence margin), ``helps`` (above 0),
+        ``equivalent`` (within the margin on both sides), ``no_gain`` (below the margin),
+        ``hurts`` (below 0), ``undecided``; ``not_measurable`` where nothing can be recombined,
+        ``variance`` without labels, ``undefined`` where the metric is, or nothing varies.
     sentence : str
         The verdict with its numbers.
     details : tuple of str
@@ -76,7 +75,7 @@ class Verdict:
         Where the numbers lean on few examples; see `emap_core.inference.cautions`.
     metric : str or None
         The metric that the sentence is about.
-    smallest_gap : float or None
+    equivalence_margin : float or None
         The smallest gap that matters, in units of the metric.
     """
 
@@ -85,7 +84,7 @@ class Verdict:
     details: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     metric: str | None = None
-    smallest_gap: float | None = None
+    equivalence_margin: float | None = None
 
     def __str__(self) -> str:
         return " ".join((self.sentence, *self.details))
@@ -98,7 +97,8 @@ class Verdict:
             "details": list(self.details),
             "warnings": list(self.warnings),
             "metric": self.metric,
-            "smallest_gap": self.smallest_gap,
+            # The key is older than the name; what reads it goes on to work.
+            "smallest_gap": self.equivalence_margin,
         }
 
 
@@ -119,8 +119,8 @@ class PairError:
     n_grid: int
 
 
-def smallest_gap_of(which: Metric, constant: float | None = None) -> float:
-    """Return the smallest gap of a metric that matters unless the user says otherwise.
+def default_margin(which: Metric, constant: float | None = None) -> float:
+    """Return the equivalence margin of a metric, unless the user says otherwise.
 
     Parameters
     ----------
@@ -139,8 +139,8 @@ def smallest_gap_of(which: Metric, constant: float | None = None) -> float:
     return SHARE_THAT_MATTERS * scale
 
 
-def check_smallest_gap(given: float, which: Metric) -> float:
-    """Return a smallest gap as the user gave it.
+def checked_margin(given: float, which: Metric) -> float:
+    """Return an equivalence margin as the user gave it.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def check_smallest_gap(given: float, which: Metric) -> float:
         hint = "; 0.01 is 1 point" if which.unit == "points" else ""
         below = f" and below {largest:g}" if isfinite(largest) else ""
         raise SettingError(
-            f"the smallest gap that matters is {given:g}; expected a number above 0{below}, in "
+            f"the equivalence margin is {given:g}; expected a number above 0{below}, in "
             f"units of {which.label}{hint}"
         )
     return float(given)
@@ -162,7 +162,7 @@ def check_smallest_gap(given: float, which: Metric) -> float:
 def verdict(
     gap: Gap | None,
     *,
-    smallest_gap: float | None = None,
+    equivalence_margin: float | None = None,
     scores: Mapping[str, float] | None = None,
     interaction_share: float | None = None,
     decisions_changed: int | None = None,
@@ -178,9 +178,9 @@ def verdict(
     ----------
     gap : Gap or None
         None without labels: then the sentence speaks of variance alone.
-    smallest_gap : float, optional
-        The smallest gap that matters, in units of the metric (0.01 of accuracy is 1 point); by
-        default `smallest_gap_of` the metric.
+    equivalence_margin : float, optional
+        The smallest gap that matters, in units of the metric (0.01 of accuracy is 1 point);
+        `default_margin` by default.
     scores : mapping of str to float, optional
         The metric of the table's other rows, by name: ``constant``, ``text_only`` and so on.
     interaction_share : float, optional
@@ -201,7 +201,7 @@ def verdict(
     Raises
     ------
     SettingError
-        If `smallest_gap` is not a possible gap above 0.
+        If `equivalence_margin` is not a possible gap above 0.
     """
     if shared_by_all is not None:
         return Verdict(
@@ -216,13 +216,13 @@ def verdict(
         return _of_variance(interaction_share, space)
     which = metric(gap.metric)
     given = scores or {}
-    if smallest_gap is None:
-        smallest = smallest_gap_of(which, given.get("constant"))
+    if equivalence_margin is None:
+        margin = default_margin(which, given.get("constant"))
     else:
-        smallest = check_smallest_gap(smallest_gap, which)
+        margin = checked_margin(equivalence_margin, which)
 
     def said(kind: Kind, sentence: str, *details: str) -> Verdict:
-        return Verdict(kind, sentence, details, warnings, which.name, smallest)
+        return Verdict(kind, sentence, details, warnings, which.name, margin)
 
     if interaction_share is not None and not isfinite(interaction_share):
         return said(
@@ -234,18 +234,18 @@ def verdict(
         reason = why_undefined or "too little is left to compute it from"
         return said("undefined", f"{capitalised(which.label)} is undefined here: {reason}.")
     about = (
-        *_other_fits(gap, which, smallest, given),
+        *_other_fits(gap, which, margin, given),
         *_disagreement(interaction_share, decisions_changed, gap.n_examples, space),
     )
-    measured_as = _measured(gap, which, smallest, given.get("constant"))
+    measured_as = _measured(gap, which, margin, given.get("constant"))
     if not (isfinite(gap.low) and isfinite(gap.high)):
         sentence = f"Undecided: {_of(gap.difference, which)}, with no interval."
         return said("undecided", sentence, *about, measured_as)
 
-    shown = _Shown(gap, which, smallest)
-    if -smallest < gap.low and gap.high < smallest:
+    shown = _Shown(gap, which, margin)
+    if -margin < gap.low and gap.high < margin:
         return said("equivalent", shown.equivalent, *about, shown.equivalence, measured_as)
-    if gap.low >= smallest:
+    if gap.low >= margin:
         return said(
             "relies", f"This model relies on interactions: {shown.fall}.", *about, measured_as
         )
@@ -254,11 +254,9 @@ def verdict(
         return said("helps", sentence, *about, measured_as)
     if gap.high < 0:
         return said("hurts", f"Interactions hurt here: {shown.fall}.", *about, measured_as)
-    if gap.high < smallest:
+    if gap.high < margin:
         return said("no_gain", shown.no_gain, *about, measured_as)
-    sentence = (
-        f"Undecided: {shown.difference}; {shown.excluded}. {_settled_by(gap, smallest, pairs)}"
-    )
+    sentence = f"Undecided: {shown.difference}; {shown.excluded}. {_settled_by(gap, margin, pairs)}"
     return said("undecided", sentence, *about, _CHANCE, measured_as)
 
 
@@ -271,10 +269,10 @@ _CHANCE = (
 class _Shown:
     """The numbers of a gap in words, with as many digits as the verdict needs."""
 
-    def __init__(self, gap: Gap, which: Metric, smallest: float) -> None:
-        self._gap, self._which, self._smallest = gap, which, smallest
+    def __init__(self, gap: Gap, which: Metric, margin: float) -> None:
+        self._gap, self._which, self._margin = gap, which, margin
         # A limit must not seem to lie where another verdict begins.
-        self._lines = (-smallest, 0.0, smallest)
+        self._lines = (-margin, 0.0, margin)
         self.difference = self._interval(gap.difference, gap.low, gap.high)
 
     def _interval(self, value: float, low: float, high: float) -> str:
@@ -299,18 +297,18 @@ class _Shown:
         return (
             f"No meaningful use of interactions: {which.label} changes by "
             f"{amount(gap.difference, which.unit)} {limits}. An additive approximation of this "
-            f"model performs as well, to within {whole(self._smallest, which.unit)}."
+            f"model performs as well, to within {whole(self._margin, which.unit)}."
         )
 
     @property
     def equivalence(self) -> str:
         gap, which = self._gap, self._which
         reach = max(abs(gap.low), abs(gap.high))
-        p = p_value(equivalence_p_value(gap, self._smallest))
+        p = p_value(equivalence_p_value(gap, self._margin))
         sentence = f"Two one-sided tests of equivalence: {p}"
         if limit(reach, which.unit) != limit(0.0, which.unit):
             sentence += (
-                f"; the same would hold for any smallest gap above {_at(reach, which, self._lines)}"
+                f"; the same would hold for any margin above {_at(reach, which, self._lines)}"
             )
         if not gap.low <= 0 <= gap.high:
             sentence = f"The difference is more than chance, and less than what matters. {sentence}"
@@ -323,7 +321,7 @@ class _Shown:
         return (
             f"No gain that would matter: {which.label} changes by "
             f"{amount(gap.difference, which.unit)} {limits}; a gain of "
-            f"{whole(self._smallest, which.unit)} is excluded."
+            f"{whole(self._margin, which.unit)} is excluded."
         )
 
     @property
@@ -334,13 +332,13 @@ class _Shown:
             sentence = "no gain is excluded"
         else:
             sentence = f"a gain above {_at(gap.high, which, self._lines)} is excluded"
-        if -self._smallest < gap.low < 0:
+        if -self._margin < gap.low < 0:
             sentence += f", and so is a loss above {limit(-gap.low, which.unit, self._lines)}"
         return sentence
 
 
-def equivalence_p_value(gap: Gap, smallest_gap: float) -> float:
-    """Return the p-value of two one-sided tests that a gap lies within ± the smallest one.
+def equivalence_p_value(gap: Gap, margin: float) -> float:
+    """Return the p-value of two one-sided tests that a gap lies within ± the margin.
 
     Each side is tested with the distance of the estimate from its own limit, so that the p-value
     is below 2.5% just where the 95% interval lies within (Schuirmann 1987).
@@ -348,8 +346,8 @@ def equivalence_p_value(gap: Gap, smallest_gap: float) -> float:
     freedom = gap.degrees_of_freedom
     reach = float(scipy.special.stdtrit(freedom, _TAIL)) if freedom >= 1 else _Z
     sides = (
-        (gap.difference - gap.low, smallest_gap + gap.difference),
-        (gap.high - gap.difference, smallest_gap - gap.difference),
+        (gap.difference - gap.low, margin + gap.difference),
+        (gap.high - gap.difference, margin - gap.difference),
     )
     p = 0.0
     for half_width, distance in sides:
@@ -363,12 +361,10 @@ def equivalence_p_value(gap: Gap, smallest_gap: float) -> float:
     return p
 
 
-def units_needed(
-    difference: float, half_width: float, n_units: float, smallest_gap: float
-) -> float:
+def units_needed(difference: float, half_width: float, n_units: float, margin: float) -> float:
     """Return how many units would settle whether a gap matters, with a chance of 80%.
 
-    It is settled when the 95% interval lies above 0 or within ± the smallest gap that matters,
+    It is settled when the 95% interval lies above 0 or within ± the equivalence margin,
     whichever takes fewer units, if the estimate is the true gap: N (h / 1.96)² times the smaller
     of (2.80 / |g|)² and (z / (s − |g|))², never below N. z is 2.80 where one of the two ends is
     near, 3.24 where both are equally near (g = 0).
@@ -381,20 +377,20 @@ def units_needed(
         Of its 95% interval, h.
     n_units : float
         Examples, texts or images that were drawn, N.
-    smallest_gap : float
+    margin : float
         s, in units of the metric like g and h.
     """
     g = abs(difference)
     error = half_width / _Z
     factors = [((_Z + _ZP) / g) ** 2] if g > 0 else []
-    if g < smallest_gap:
-        factors.append(_steepness_within(g, smallest_gap) ** 2)
+    if g < margin:
+        factors.append(_steepness_within(g, margin) ** 2)
     return n_units * max(error**2 * min(factors), 1.0)
 
 
-def _steepness_within(g: float, smallest_gap: float) -> float:
-    """Return 1 / standard error at which an interval lies within ± the smallest gap in 80%."""
-    near, far = smallest_gap - g, smallest_gap + g
+def _steepness_within(g: float, margin: float) -> float:
+    """Return 1 / standard error at which an interval lies within ± the margin in 80%."""
+    near, far = margin - g, margin + g
 
     def excess(steepness: float) -> float:
         within = (NormalDist().cdf(side * steepness - _Z) for side in (near, far))
@@ -444,9 +440,9 @@ def _disagreement(
     )
 
 
-def _settled_by(gap: Gap, smallest: float, pairs: PairError | None) -> str:
+def _settled_by(gap: Gap, margin: float, pairs: PairError | None) -> str:
     half_width = (gap.high - gap.low) / 2
-    needed = units_needed(gap.difference, half_width, gap.n_units, smallest)
+    needed = units_needed(gap.difference, half_width, gap.n_units, margin)
     if pairs is None or not pairs.half_width > 0:
         return f"About {_units(needed, gap)} would settle it."
     growth = needed / gap.n_units
@@ -487,7 +483,7 @@ def _about(needed: float, at_least: int) -> int:
 
 
 def _other_fits(
-    gap: Gap, which: Metric, smallest: float, scores: Mapping[str, float]
+    gap: Gap, which: Metric, margin: float, scores: Mapping[str, float]
 ) -> tuple[str, ...]:
     """Return where another rule without interactions does as well as the projection or better.
 
@@ -500,10 +496,10 @@ def _other_fits(
     found = []
     constant = known.get("constant")
     if constant is not None and sign * (gap.projected - constant) <= 0:
-        found.append(_no_better_than_constant(gap, which, smallest, constant))
+        found.append(_no_better_than_constant(gap, which, margin, constant))
     rows = [name for name, row in ROWS.items() if row.phrase and name in known]
     best = max(rows, key=lambda row: sign * known[row], default=None)
-    if best is None or sign * (known[best] - gap.projected) < smallest:
+    if best is None or sign * (known[best] - gap.projected) < margin:
         return tuple(found)
     if constant is not None and sign * (known[best] - constant) <= 0:
         # The constant needs less and does as well: it has been told of.
@@ -521,7 +517,7 @@ def _other_fits(
     return tuple(found)
 
 
-def _no_better_than_constant(gap: Gap, which: Metric, smallest: float, constant: float) -> str:
+def _no_better_than_constant(gap: Gap, which: Metric, margin: float, constant: float) -> str:
     sign = 1.0 if which.higher_is_better else -1.0
     shown = measured(constant, which.unit)
     left = sign * (gap.full - constant)
@@ -530,7 +526,7 @@ def _no_better_than_constant(gap: Gap, which: Metric, smallest: float, constant:
             f"Neither the model nor its projection does better than the best constant, {shown}: "
             "the gap says little about what the model knows."
         )
-    if sign * (constant - gap.projected) < smallest:
+    if sign * (constant - gap.projected) < margin:
         return (
             f"The projection does no better than the best constant, {shown}: all that the model "
             "knows beyond it takes text and image together."
@@ -543,12 +539,12 @@ def _no_better_than_constant(gap: Gap, which: Metric, smallest: float, constant:
     )
 
 
-def _measured(gap: Gap, which: Metric, smallest: float, constant: float | None) -> str:
+def _measured(gap: Gap, which: Metric, margin: float, constant: float | None) -> str:
     name = {
         "emap_leave_one_out": "leave-one-out projection",
         "emap": "plain projection, which contains each example's own prediction",
     }[gap.projection]
-    by_default = smallest == smallest_gap_of(which, constant)
+    by_default = margin == default_margin(which, constant)
     share = (
         f", 1% of the best constant’s {which.label}"
         if by_default and which.spread == "constant" and constant
@@ -556,7 +552,7 @@ def _measured(gap: Gap, which: Metric, smallest: float, constant: float | None) 
     )
     return (
         f"Measured against the {name}, on {gap.n_examples:,} examples; 95% interval in brackets, "
-        f"{gap.population}. The smallest gap that matters is {whole(smallest, which.unit)}{share}."
+        f"{gap.population}. The equivalence margin is {whole(margin, which.unit)}{share}."
     )
 
 

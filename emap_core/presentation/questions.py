@@ -37,23 +37,23 @@ class Question:
     note: str
 
 
-def further_questions(run: Run, smallest_gap: float | None = None) -> list[Question]:
+def further_questions(run: Run, equivalence_margin: float | None = None) -> list[Question]:
     """Return what a run can answer beside its table, computed on first use.
 
     Parameters
     ----------
     run : Run
-    smallest_gap : float, optional
+    equivalence_margin : float, optional
         See `Run.verdict`.
     """
     if not run.metrics or run.shared_by_all is not None:
         return []
     pairs = run.unlikely_pairs()
-    found = [] if pairs is None else [_of_unlikely_pairs(run, pairs, smallest_gap)]
+    found = [] if pairs is None else [_of_unlikely_pairs(run, pairs, equivalence_margin)]
     return [*found, *([_of_scale(run)] if run.calibrated_gaps else [])]
 
 
-def _of_unlikely_pairs(run: Run, found: UnlikelyPairs, smallest_gap: float | None) -> Question:
+def _of_unlikely_pairs(run: Run, found: UnlikelyPairs, margin: float | None) -> Question:
     first = run.metrics[0]
     columns = {
         "Unlikely pairs count": [_COUNT[row.power] for row in found.rows],
@@ -73,7 +73,7 @@ def _of_unlikely_pairs(run: Run, found: UnlikelyPairs, smallest_gap: float | Non
         )
     return Question(
         "Does the verdict depend on unlikely pairs?",
-        _dependence(run, found, first, smallest_gap),
+        _dependence(run, found, first, margin),
         columns,
         "The additive fit is repeated. Each pair counts by how much likelier it is among the "
         f"examples than among recombinations, {judged}. 95% intervals in brackets, "
@@ -81,12 +81,12 @@ def _of_unlikely_pairs(run: Run, found: UnlikelyPairs, smallest_gap: float | Non
     )
 
 
-def _dependence(run: Run, found: UnlikelyPairs, name: str, smallest_gap: float | None) -> str:
+def _dependence(run: Run, found: UnlikelyPairs, name: str, margin: float | None) -> str:
     which, gaps = metric(name), [row.gaps[name] for row in found.rows]
     if found.rows[-1].effective_share > _ALL_ALIKE:
         return "No pair counts as unlikely here, so the verdict cannot depend on any."
-    smallest = run.verdict(smallest_gap).smallest_gap
-    kinds = [verdict(gap, smallest_gap=smallest).kind for gap in gaps]
+    smallest = run.verdict(margin).equivalence_margin
+    kinds = [verdict(gap, equivalence_margin=smallest).kind for gap in gaps]
     change = (
         f"{amount(gaps[0].difference, which.unit)} to {amount(gaps[-1].difference, which.unit)}"
     )

@@ -73,7 +73,7 @@ img { max-height: 128px; max-width: 100%; border: 1px solid var(--faint); border
 
 
 def write_report(
-    run: Run, path: Path, theme: Theme = LIGHT, smallest_gap: float | None = None
+    run: Run, path: Path, theme: Theme = LIGHT, equivalence_margin: float | None = None
 ) -> None:
     """Write a run as one HTML file that needs no network and nothing installed.
 
@@ -85,18 +85,18 @@ def write_report(
     theme : Theme
         `LIGHT` or `DARK`; figures are drawn for one of them, so the file does not follow its
         reader's.
-    smallest_gap : float, optional
-        The smallest gap that matters; see `Run.verdict`.
+    equivalence_margin : float, optional
+        The smallest gap that matters, in units of the first metric; see `Run.verdict`.
     """
-    page = report_html(run, theme, smallest_gap)
+    page = report_html(run, theme, equivalence_margin)
     with replacing(Path(path)) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
-def report_html(run: Run, theme: Theme = LIGHT, smallest_gap: float | None = None) -> str:
+def report_html(run: Run, theme: Theme = LIGHT, equivalence_margin: float | None = None) -> str:
     """Return the report of a run as a self-contained HTML page, light or dark."""
     title = run_title(run.manifest)
-    verdict = run.verdict(smallest_gap)
+    verdict = run.verdict(equivalence_margin)
     first: list[str] = []
     overview: list[str] = []
     others: list[str] = []
@@ -106,7 +106,7 @@ def report_html(run: Run, theme: Theme = LIGHT, smallest_gap: float | None = Non
     sections = [
         _head(run, title, verdict),
         *first,
-        _scores(run, smallest_gap),
+        _scores(run, equivalence_margin),
         *overview,
         _kinds(run),
         *others,
@@ -161,7 +161,7 @@ def _skipped(run: Run) -> str:
     return f"<details><summary>{escape(run.skipped_note)}</summary><ul>{rows}</ul></details>"
 
 
-def _scores(run: Run, smallest_gap: float | None) -> str:
+def _scores(run: Run, equivalence_margin: float | None) -> str:
     if not run.metrics:
         return ""
     spread = spread_table(run)
@@ -169,7 +169,7 @@ def _scores(run: Run, smallest_gap: float | None) -> str:
         f"<h2>The model and its baselines</h2>{table_html(score_table(run))}"
         + _quiet(*score_notes(run))
         + ("" if spread is None else _folded("How much sub-samples differ", spread, SPREAD_NOTE))
-        + "".join(map(_question, further_questions(run, smallest_gap)))
+        + "".join(map(_question, further_questions(run, equivalence_margin)))
     )
 
 

@@ -34,7 +34,7 @@ _MOST_SKIPPED = 20
 
 def summary(
     run: Run,
-    smallest_gap: float | None = None,
+    equivalence_margin: float | None = None,
     metric: str | None = None,
     *,
     with_questions: bool = False,
@@ -44,12 +44,12 @@ def summary(
     Parameters
     ----------
     run : Run
-    smallest_gap, metric
+    equivalence_margin, metric
         See `Run.verdict`.
     with_questions : bool
         Whether to answer the questions beside the table, which can take a while.
     """
-    verdict = run.verdict(smallest_gap, metric)
+    verdict = run.verdict(equivalence_margin, metric)
     parts = [
         [verdict.sentence, *verdict.details, *(f"Warning: {one}" for one in run.warnings)],
         [lines(score_table(run)), *score_notes(run)] if run.metrics else run.intervals().notes,
@@ -64,7 +64,7 @@ def summary(
     if with_questions:
         parts += [
             [one.question, one.answer, lines(one.columns), one.note]
-            for one in further_questions(run, smallest_gap)
+            for one in further_questions(run, equivalence_margin)
         ]
     return visible("\n\n".join("\n".join(filter(None, part)) for part in parts if any(part)))
 

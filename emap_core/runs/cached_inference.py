@@ -215,12 +215,14 @@ class CachedInference(RunReader):
             auc=auc,
         )
 
-    def verdict(self, smallest_gap: float | None = None, metric: str | None = None) -> Verdict:
+    def verdict(
+        self, equivalence_margin: float | None = None, metric: str | None = None
+    ) -> Verdict:
         """Return what a metric's leave-one-out gap says, in a sentence.
 
         Parameters
         ----------
-        smallest_gap : float, optional
+        equivalence_margin : float, optional
             The smallest gap that matters, in units of the metric (0.01 of accuracy is 1 point); by
             default 0.01, or 1% of the best constant's score where the metric has units.
         metric : str, optional
@@ -229,7 +231,7 @@ class CachedInference(RunReader):
         Raises
         ------
         SettingError
-            If `smallest_gap` is not a possible gap above 0.
+            If `equivalence_margin` is not a possible gap above 0.
         RunError
             If the run has no such metric.
         """
@@ -243,7 +245,7 @@ class CachedInference(RunReader):
         gap, flips = self.gap(name), self.flips
         return inference.verdict(
             gap,
-            smallest_gap=smallest_gap,
+            equivalence_margin=equivalence_margin,
             scores=self.table()[name].to_dict() | self._weighted_scores(name),
             interaction_share=share,
             decisions_changed=None if flips is None else int((flips != "same").sum()),

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from emap_core.runs.run import Run
 
 
-def record_of(run: Run, smallest_gap: float | None = None) -> dict[str, Any]:
+def record_of(run: Run, equivalence_margin: float | None = None) -> dict[str, Any]:
     """Return the numbers of the run as one JSON-able object; what is not computed is None.
 
     Parameters
     ----------
     run : Run
-    smallest_gap : float, optional
+    equivalence_margin : float, optional
         See `Run.verdict`; of the first metric.
     """
-    verdict = run.verdict(smallest_gap)
+    verdict = run.verdict(equivalence_margin)
     points, found, unlikely = run.table(), run.intervals(), run.unlikely_pairs()
     manifest = run.manifest
     return {
@@ -64,7 +64,8 @@ def record_of(run: Run, smallest_gap: float | None = None) -> dict[str, Any]:
         "unknown_labels": run.manifest["unknown_labels"],
         "verdict": str(verdict),
         "verdict_kind": verdict.kind,
-        "smallest_gap": verdict.smallest_gap,
+        # The key is older than the name; what reads it goes on to work.
+        "smallest_gap": verdict.equivalence_margin,
         "warnings": list(run.warnings),
         "verdicts": {
             name: (run.verdict(metric=name) if place else verdict).to_json()

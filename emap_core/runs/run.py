@@ -195,15 +195,15 @@ class Run(CachedInference):
 
         return notebook.html(self)
 
-    def record(self, smallest_gap: float | None = None) -> dict[str, Any]:
+    def record(self, equivalence_margin: float | None = None) -> dict[str, Any]:
         """Return the numbers of the run as one JSON-able object; what is not computed is None.
 
         Parameters
         ----------
-        smallest_gap : float, optional
+        equivalence_margin : float, optional
             See `verdict`; of the first metric.
         """
-        return record_of(self, smallest_gap)
+        return record_of(self, equivalence_margin)
 
     @cached_property
     def _examples(self) -> pd.DataFrame:

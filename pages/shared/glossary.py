@@ -27,15 +27,15 @@ TERMS = {
         "is plain EMAP, which looks a little better than it should on small data."
     ),
     "verdict": (
-        "What the interval of the gap allows, beside the smallest gap that matters: relies, helps, "
+        "What the interval of the gap allows, beside the equivalence margin: relies, helps, "
         "no meaningful use, no gain that would matter, hurts, undecided, or not measurable where "
         "all examples share one text or image. It is not a statement about the task: another "
         "model, or this one trained anew, may come to another verdict."
     ),
-    "smallest gap that matters": (
-        "The change below which you would not care: 1 point of a share, 0.01 of a correlation, and "
-        "1% of what the best constant scores where a metric has units, unless you set it. It is "
-        "not a result but a choice, best made before looking."
+    "equivalence margin": (
+        "The smallest gap that matters: 1 point of a share, 0.01 of a correlation, and 1% of what "
+        "the best constant scores where a metric has units, unless you set it. It is not a result "
+        "but a choice, best made before looking."
     ),
     "gap": (
         "What a metric loses when the model is replaced by its EMAP; positive means that "

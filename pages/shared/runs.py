@@ -92,7 +92,7 @@ def known_verdict(run: Run) -> str | None:
 
 
 def verdict_of(run: Run) -> Verdict:
-    """Return a run's verdict by the smallest gap of the view, the usual one where it has none."""
+    """Return a run's verdict by the equivalence margin of the view, if it has one."""
     try:
         return run.verdict(float(view("smallest")))
     except (ValueError, SettingError):

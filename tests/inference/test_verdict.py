@@ -13,9 +13,9 @@ from emap_core.inference import (
     Gap,
     Interval,
     PairError,
+    default_margin,
     metric,
     self_term_note,
-    smallest_gap_of,
     verdict,
 )
 from emap_core.inference.digits import bracket
@@ -171,17 +171,17 @@ def test_a_perfectly_additive_model_is_equivalent_to_its_projection():
     assert "p < 0.001" in str(found)
 
 
-def test_the_smallest_gap_that_matters_is_the_users_and_always_printed():
+def test_the_equivalence_margin_is_the_users_and_always_printed():
     gap = _gap(0.90, 0.87, 0.02, 0.04)
     for given, kind in ((None, "relies"), (0.03, "helps"), (0.05, "equivalent")):
-        found = verdict(gap, smallest_gap=given)
+        found = verdict(gap, equivalence_margin=given)
         assert found.kind == kind
         words = {None: "1 point", 0.03: "3 points", 0.05: "5 points"}[given]
-        assert f"The smallest gap that matters is {words}." in str(found)
-        assert found.smallest_gap == (given or 0.01)
+        assert f"The equivalence margin is {words}." in str(found)
+        assert found.equivalence_margin == (given or 0.01)
     for given in (0.0, -0.01, 1.0, 5.0, float("nan"), float("inf")):
         with pytest.raises(SettingError, match="is 1 point"):
-            verdict(gap, smallest_gap=given)
+            verdict(gap, equivalence_margin=given)
 
 
 def test_where_a_metric_has_units_the_verdict_does_not_depend_on_them():
@@ -190,10 +190,10 @@ def test_where_a_metric_has_units_the_verdict_does_not_depend_on_them():
         gap = _gap(1.0 * unit, 1.1 * unit, 0.01 * unit, 0.19 * unit, "root_mean_squared_error")
         found = verdict(gap, scores=scores)
         assert found.kind == "helps"
-        assert found.smallest_gap == pytest.approx(0.02 * unit)
+        assert found.equivalence_margin == pytest.approx(0.02 * unit)
         assert "1% of the best constant’s RMSE" in str(found)
-    assert smallest_gap_of(metric("mean_absolute_error"), 0.0) == 0.01
-    assert smallest_gap_of(metric("accuracy"), 0.3) == 0.01
+    assert default_margin(metric("mean_absolute_error"), 0.0) == 0.01
+    assert default_margin(metric("accuracy"), 0.3) == 0.01
 
 
 def test_the_equivalence_test_is_the_dual_of_the_interval():
@@ -207,7 +207,7 @@ def test_the_equivalence_test_is_the_dual_of_the_interval():
     expected = max(stats.t.sf((0.01 + 0.002) / error, 399), stats.t.sf((0.01 - 0.002) / error, 399))
     assert equivalence_p_value(gap, 0.01) == pytest.approx(expected)
     said = str(verdict(gap))
-    assert f"p = {expected:.3f}" in said and "any smallest gap above 0.8 points" in said
+    assert f"p = {expected:.3f}" in said and "any margin above 0.8 points" in said
 
 
 def test_how_many_examples_would_settle_it_is_what_power_says():

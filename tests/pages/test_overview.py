@@ -57,7 +57,7 @@ def test_each_cell_leads_to_just_its_examples(open_page, words, runs_with_one):
     assert f"{helped} of {len(examples)}: right only with interactions" in words(there)
 
 
-def test_the_smallest_gap_that_matters_changes_the_verdict(open_page, words, runs_with_one):
+def test_the_equivalence_margin_changes_the_verdict(open_page, words, runs_with_one):
     app = open_page("overview", run=runs_with_one.id)
     (asked,) = app.number_input
     assert asked.value == 1.0
@@ -126,7 +126,7 @@ def test_the_gap_of_each_answer_is_shown_when_it_is_asked_for(open_page, words, 
     assert f"limits that hold all {n_answers} gaps at once" in words(app)
 
 
-def test_a_metric_with_units_has_a_smallest_gap_in_them(open_page, words, run_of):
+def test_a_metric_with_units_has_an_equivalence_margin_in_them(open_page, words, run_of):
     numbers = 1e-3 * np.random.default_rng(0).normal(size=(40, 3))
     run = run_of(
         {"metrics": ("root_mean_squared_error", "mean_absolute_error")},
@@ -134,7 +134,7 @@ def test_a_metric_with_units_has_a_smallest_gap_in_them(open_page, words, run_of
         task="regression",
     )
     app = open_page("overview", run=run.id)
-    smallest = run.verdict().smallest_gap
+    smallest = run.verdict().equivalence_margin
     assert smallest == pytest.approx(0.01 * run.table().loc["constant"].iloc[0])
     assert "1% of the best constant’s RMSE" in words(app)
     (asked,) = app.number_input

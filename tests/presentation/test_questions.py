@@ -71,7 +71,7 @@ def test_the_answer_goes_by_the_verdict_with_the_smallest_gap_that_matters(run):
     assert further_questions(staying)[0].answer.startswith("No, it is the same")
     by_own_margin = further_questions(staying, 0.085)[0].answer
     assert by_own_margin.startswith("Yes: “relies on interactions” becomes")
-    assert by_own_margin in report_html(staying, smallest_gap=0.085)
+    assert by_own_margin in report_html(staying, equivalence_margin=0.085)
     alike = with_gaps(run, [(0.1, 0.2)] * 3, share=1.0)
     assert further_questions(alike)[0].answer.startswith("No pair counts as unlikely here")
 

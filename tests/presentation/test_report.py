@@ -165,18 +165,18 @@ def test_with_one_image_for_all_texts_nothing_is_claimed(one_item_allowed, tmp_p
     assert run.examples().correct_emap_leave_one_out.isna().all()
 
 
-def test_the_smallest_gap_that_matters_is_the_readers(run, tmp_path, capsys):
+def test_the_equivalence_margin_is_the_readers(run, tmp_path, capsys):
     path = tmp_path / "report.html"
     assert main(["report", str(run.path), "--out", str(path), "--margin", "0.5"]) == 0
     page = _outside_scripts(path.read_text())
     assert run.verdict(0.5).sentence in page
-    assert "The smallest gap that matters is 50 points." in page
+    assert "The equivalence margin is 50 points." in page
     for warning in run.warnings:
         assert warning in page
     assert run.intervals().population in page
     capsys.readouterr()
     assert main(["report", str(run.path), "--out", str(path), "--margin", "5"]) == 2
-    assert "the smallest gap that matters is 5" in capsys.readouterr().err
+    assert "the equivalence margin is 5" in capsys.readouterr().err
     assert run.verdict(0.5).sentence in _outside_scripts(path.read_text())
 
 
