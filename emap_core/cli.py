@@ -19,7 +19,7 @@ from typing import Any
 
 from emap_core import methods
 from emap_core.errors import Cancelled, EmapError, RunError, SettingError
-from emap_core.methods.settings import SETTINGS
+from emap_core.methods.method_settings import SETTINGS
 from emap_core.options import LABELS_AS, UNKNOWN_LABELS, place_told, speaking
 
 _COLUMNS = {

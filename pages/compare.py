@@ -101,7 +101,7 @@ def _choose_runs(current: Run) -> list[Run]:
 
 
 def _run_widget(runs: list[Run]) -> None:
-    names = shared.run_labels()
+    names = shared.run_titles()
     st.session_state["compare-runs"] = [run.id for run in runs if run.id in names]
     st.multiselect(
         "Runs",

@@ -18,7 +18,7 @@ from emap_core.engine.space import SPACES
 from emap_core.errors import EmapError
 from emap_core.inference.scores import in_words
 from emap_core.jobs import Job, RunSpecification
-from emap_core.methods.settings import SETTINGS
+from emap_core.methods.method_settings import SETTINGS
 from emap_core.models import LOADERS as MODEL_LOADERS
 from emap_core.models.demo_networks import ARCHITECTURES
 from emap_core.options import BOXES, CHOICES, TYPED

@@ -122,7 +122,7 @@ def _run_card(info: RunInfo) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.image(picture, width=72, alt="The first image of the data")
         with st.container(width="stretch", gap="xsmall"):
-            label = shared.run_labels().get(info.id)
+            label = shared.run_titles().get(info.id)
             st.markdown(f"**{shared.plain(shared.about(info.manifest, label))}**")
             if sentence:
                 shared.text(sentence)
@@ -132,7 +132,7 @@ def _run_card(info: RunInfo) -> None:
 
 
 def _run_line(info: RunInfo) -> None:
-    words = f"{shared.about(info.manifest, shared.run_labels().get(info.id))} · {_date(info)}"
+    words = f"{shared.about(info.manifest, shared.run_titles().get(info.id))} · {_date(info)}"
     with st.container(horizontal=True, vertical_alignment="center"):
         shared.link("pages/overview.py", words, run=info.id)
         shared.run_menu(info)

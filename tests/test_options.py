@@ -15,7 +15,7 @@ from emap_core.cli import _parser
 from emap_core.datasets.table import load_table
 from emap_core.engine import compute_shard
 from emap_core.engine.settings import Settings
-from emap_core.methods.settings import SETTINGS
+from emap_core.methods.method_settings import SETTINGS
 from emap_core.options import (
     BOXES,
     CHOICES,

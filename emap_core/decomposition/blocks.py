@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emap_core.decomposition.exact import Decomposition
+from emap_core.decomposition.projection import Decomposition
 from emap_core.types import Array, Index
 
 Window = tuple[int, int, int, int]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emap_core.decomposition.exact import Decomposition
+from emap_core.decomposition.projection import Decomposition
 from emap_core.errors import SettingError
 from emap_core.types import Array, Index
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emap_core.decomposition.exact import example_shares
+from emap_core.decomposition.projection import example_shares
 from emap_core.errors import SettingError
 from emap_core.types import Array, Index
 

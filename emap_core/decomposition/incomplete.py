@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emap_core.decomposition.design import MATCHED, Design
-from emap_core.decomposition.exact import Decomposition
 from emap_core.decomposition.low_rank import fit_products
 from emap_core.decomposition.predicted_interactions import (
     EncodingProducts,
     EncodingVectors,
     leading_components,
 )
+from emap_core.decomposition.projection import Decomposition
 from emap_core.decomposition.two_way import TwoWayLayout
 from emap_core.errors import DatasetError
 from emap_core.types import Array

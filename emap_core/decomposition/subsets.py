@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emap_core.decomposition.exact import Decomposition, decompose, example_shares
+from emap_core.decomposition.projection import Decomposition, decompose, example_shares
 from emap_core.decomposition.rounding import settle
 from emap_core.errors import SettingError
 from emap_core.types import Array, Index

@@ -21,7 +21,7 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
-from emap_core.decomposition.exact import Decomposition
+from emap_core.decomposition.projection import Decomposition
 from emap_core.errors import DatasetError
 from emap_core.types import Array, Index
 

@@ -13,7 +13,7 @@ from emap_core import datasets, methods, models
 from emap_core.datasets.base import Cells, find_cells, fingerprint, fingerprint_of
 from emap_core.datasets.labels import label_classes
 from emap_core.datasets.sample import pick, without_unknown_labels
-from emap_core.decomposition.exact import example_shares
+from emap_core.decomposition.projection import example_shares
 from emap_core.engine.encoded_items import (
     EncodedItems,
     UniqueImages,

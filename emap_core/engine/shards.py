@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from emap_core import methods
-from emap_core.decomposition.exact import example_shares
+from emap_core.decomposition.projection import example_shares
 from emap_core.engine.evaluate import GridSums, Targets, TileSums
 from emap_core.engine.finish import finish_run
 from emap_core.engine.plan import Plan, Tile, order_texts

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from emap_core.decomposition import Decomposition
-from emap_core.decomposition.exact import PARTS
+from emap_core.decomposition.projection import PARTS
 from emap_core.figures.chart import Chart
 from emap_core.figures.style import (
     LIGHT,

@@ -18,9 +18,9 @@ from emap_core.inference.metrics import (
 )
 from emap_core.inference.names import label_names, prediction_names
 from emap_core.inference.rows import LINEAR_PROBES, PROJECTIONS, ROWS, Row
+from emap_core.inference.score_table import projections, score_table
 from emap_core.inference.scores import predict, probabilities
 from emap_core.inference.significance import holm
-from emap_core.inference.table import projections, score_table
 from emap_core.inference.verdict import (
     SHARE_THAT_MATTERS,
     PairError,

@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from emap_core.decomposition.exact import example_shares
+from emap_core.decomposition.projection import example_shares
 from emap_core.errors import DatasetError
 from emap_core.types import Array, Index
 

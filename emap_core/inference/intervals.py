@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from emap_core.decomposition import Decomposition
-from emap_core.decomposition.exact import PARTS
+from emap_core.decomposition.projection import PARTS
 from emap_core.inference.gap import Gap, Interval, Intervals, Projection
 from emap_core.inference.limits import (
     Estimate,
@@ -31,8 +31,8 @@ from emap_core.inference.metrics import (
 from emap_core.inference.population import N_RESAMPLES, Units, population_of
 from emap_core.inference.resampling import Reprojection, reproject
 from emap_core.inference.rows import PROJECTIONS
+from emap_core.inference.score_table import best_constant, projections
 from emap_core.inference.scores import Scored
-from emap_core.inference.table import best_constant, projections
 from emap_core.types import Array, Cluster, Space, Task
 
 __all__ = ["Intervals", "intervals"]

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import scipy
 
-from emap_core.decomposition.exact import PARTS
+from emap_core.decomposition.projection import PARTS
 from emap_core.decomposition.subsets import SubsampledDecomposition
 from emap_core.inference.gap import Gap, Interval, Intervals, Projection
 from emap_core.inference.limits import CONFIDENCE
 from emap_core.inference.metrics import evaluate, metric
-from emap_core.inference.table import best_constant
+from emap_core.inference.score_table import best_constant
 from emap_core.types import Array, Space, Task
 
 _PROJECTED: tuple[Projection, ...] = ("emap", "emap_leave_one_out")

@@ -13,7 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from emap_core.decomposition import Decomposition
-from emap_core.decomposition.exact import PARTS
+from emap_core.decomposition.projection import PARTS
 
 Arrays = Mapping[str, NDArray[Any]]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.predicted_interactions import EncodingVectors
 from emap_core.methods.arrays import DECOMPOSITION, Arrays, Layout
-from emap_core.methods.settings import MethodSettings
+from emap_core.methods.method_settings import MethodSettings
 from emap_core.methods.statistics import KeptNumbers, ScoredRun, Statistics
 from emap_core.types import Index, Space, Task
 

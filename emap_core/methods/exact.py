@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from emap_core.decomposition import Decomposition
 from emap_core.methods.arrays import Arrays, decomposition_arrays, decomposition_fields
 from emap_core.methods.base import Method, Pairs, Projected, Result
-from emap_core.methods.settings import MethodSettings
+from emap_core.methods.method_settings import MethodSettings
 
 
 class Exact(Method):

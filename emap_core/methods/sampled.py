@@ -31,7 +31,7 @@ from emap_core.methods.arrays import (
     decomposition_fields,
 )
 from emap_core.methods.base import CellList, CellMethod, Method, Pairs, Result, Rounds
-from emap_core.methods.settings import MethodSettings
+from emap_core.methods.method_settings import MethodSettings
 from emap_core.methods.statistics import KeptNumbers, ScoredRun, Statistics
 from emap_core.options import option, option_name
 from emap_core.types import Index

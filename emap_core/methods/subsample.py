@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from emap_core.decomposition import decompose
-from emap_core.decomposition.exact import PARTS, Decomposition
+from emap_core.decomposition.projection import PARTS, Decomposition
 from emap_core.decomposition.subsets import (
     BLOCK_ROWS,
     SubsampledDecomposition,
@@ -29,7 +29,7 @@ from emap_core.methods.arrays import (
     decomposition_fields,
 )
 from emap_core.methods.base import CellList, CellMethod, Pairs, Projected, Result, Rounds
-from emap_core.methods.settings import MethodSettings
+from emap_core.methods.method_settings import MethodSettings
 from emap_core.methods.statistics import KeptNumbers, ScoredRun, Spread, Statistics
 from emap_core.options import option
 from emap_core.types import Index

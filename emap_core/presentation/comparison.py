@@ -20,7 +20,7 @@ from emap_core.inference.kinds import variance_of_mean
 from emap_core.inference.population import population_of
 from emap_core.inference.scores import Scored
 from emap_core.inference.seeds import SeedsGap, seeds_gap
-from emap_core.presentation.labels import run_labels
+from emap_core.presentation.run_titles import run_titles
 from emap_core.runs import Run
 from emap_core.runs.slices import safe_csv
 from emap_core.types import Array
@@ -38,7 +38,7 @@ def run_names(runs: Sequence[Run]) -> list[str]:
     names = [str(run.manifest.get("name") or run.manifest["model"]) for run in runs]
     if len(set(names)) == len(names):
         return names
-    labels = run_labels({run.id: run.manifest for run in runs})
+    labels = run_titles({run.id: run.manifest for run in runs})
     return [labels[run.id] for run in runs]
 
 

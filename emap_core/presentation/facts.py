@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from emap_core.inference import metric
 from emap_core.inference.scores import in_words
-from emap_core.presentation.labels import made_from
+from emap_core.presentation.run_titles import made_from
 from emap_core.presentation.tables import tested
 from emap_core.runs import Run
 from emap_core.text import duration

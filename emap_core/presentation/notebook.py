@@ -7,8 +7,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from emap_core.presentation.charts import overview_figures, run_figure
-from emap_core.presentation.labels import run_title
 from emap_core.presentation.report import table_html
+from emap_core.presentation.run_titles import run_title
 from emap_core.presentation.tables import score_notes, score_table, share_sentence
 from emap_core.runs import Run
 from emap_core.visible import escape

@@ -23,8 +23,8 @@ from emap_core.presentation.charts import (
     telling_examples,
 )
 from emap_core.presentation.facts import PROBABILITIES_NOTE, facts
-from emap_core.presentation.labels import run_title
 from emap_core.presentation.questions import Question, further_questions
+from emap_core.presentation.run_titles import run_title
 from emap_core.presentation.tables import (
     SPREAD_NOTE,
     Table,

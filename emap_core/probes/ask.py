@@ -9,7 +9,7 @@ from typing import Any
 from emap_core import specs
 from emap_core.errors import Cancelled, EmapError, SettingError
 from emap_core.probes.base import Probe, Result
-from emap_core.probes.folder import ProbeFolder
+from emap_core.probes.probe_folder import ProbeFolder
 from emap_core.probes.subject import Subject
 from emap_core.runs import Run
 

@@ -30,7 +30,7 @@ from emap_core.types import Array
 
 if TYPE_CHECKING:
     from emap_core.engine.progress import Progress
-    from emap_core.probes.folder import ProbeFolder
+    from emap_core.probes.probe_folder import ProbeFolder
     from emap_core.probes.subject import Subject
 
 
@@ -126,7 +126,7 @@ class Attribution:
             raise RunError(f"run {run.id!r} cannot be asked: {reason}")
         progress.tell("checking")
         subject.check(i)
-        folder.take_up(_identity(subject, size))
+        folder.resume(_identity(subject, size))
         draws = np.random.default_rng(self.seed)
         partners = draws.choice(len(run.ids), min(size.partners, len(run.ids)), replace=False)
         images = [subject.image(int(j)) for j in partners]

@@ -11,7 +11,7 @@ from emap_core.runs import Run
 
 if TYPE_CHECKING:
     from emap_core.engine.progress import Progress
-    from emap_core.probes.folder import ProbeFolder
+    from emap_core.probes.probe_folder import ProbeFolder
     from emap_core.probes.subject import Subject
 
 Json = dict[str, Any]

@@ -16,7 +16,7 @@ from emap_core.types import Array
 if TYPE_CHECKING:
     from emap_core.engine.encoded_items import EncodedItems
     from emap_core.engine.progress import Progress
-    from emap_core.probes.folder import ProbeFolder
+    from emap_core.probes.probe_folder import ProbeFolder
     from emap_core.probes.subject import Subject
 
 
@@ -79,7 +79,7 @@ class MaskedGrids:
                 self.progress.check()
                 rows = slice(row, min(row + tile[0], shape[0]))
                 size = rows.stop - rows.start, columns.stop - columns.start
-                grid[rows, columns] = self.folder.part(
+                grid[rows, columns] = self.folder.tile(
                     f"{name}-{rows.start}-{columns.start}",
                     size,
                     lambda rows=rows, columns=columns: self.reduce(  # type: ignore[misc]

@@ -17,7 +17,7 @@ from emap_core.methods.base import Method, Result
 from emap_core.runs.folder import RunFolder
 from emap_core.runs.grid import Grid, Reading, n_channels
 from emap_core.runs.schema import DENSITY_ARRAYS, LINEAR_PROBE_ARRAYS
-from emap_core.runs.stored import Stored
+from emap_core.runs.stored_files import Stored
 from emap_core.types import Array, Space, Task
 
 

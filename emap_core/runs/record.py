@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from emap_core.decomposition import Decomposition
-from emap_core.decomposition.exact import PARTS
+from emap_core.decomposition.projection import PARTS
 from emap_core.inference import LINEAR_PROBES, Gap, Interval
 from emap_core.methods import methods
 

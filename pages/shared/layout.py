@@ -7,12 +7,12 @@ from typing import Any
 
 import streamlit as st
 
-from emap_core.presentation.labels import run_title
+from emap_core.presentation.run_titles import run_title
 from emap_core.runs import Run
 from emap_core.visible import visible
 from pages.shared.entry import inside_app
 from pages.shared.escape import escaped, plain
-from pages.shared.runs import damaged_runs, run_labels
+from pages.shared.runs import damaged_runs, run_titles
 from pages.shared.selection import select, selection
 
 _COPY = st.components.v2.component(
@@ -68,7 +68,7 @@ def header(question: str, answer: str = "", run: Run | None = None) -> None:
     if answer:
         say(answer)
     if run is not None:
-        st.caption(plain(about(run.manifest, run_labels().get(run.id))))
+        st.caption(plain(about(run.manifest, run_titles().get(run.id))))
 
 
 def say(sentence: str) -> None:
@@ -107,7 +107,7 @@ def empty(message: str, page: str | None = None, label: str = "") -> None:
 
 
 def _run_choice(run: Run) -> None:
-    names = run_labels() | {info.id: visible(f"{info.id}, damaged") for info in damaged_runs()}
+    names = run_titles() | {info.id: visible(f"{info.id}, damaged") for info in damaged_runs()}
     if run.id not in names or len(names) < 2:
         return
     key = "run-choice"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from emap_core.errors import EmapError
-from emap_core.presentation.labels import run_title
+from emap_core.presentation.run_titles import run_title
 from emap_core.runs import RunInfo
 from emap_core.runs.changes import delete_run, rename_run
 from emap_core.runs.name import LONGEST_NAME

@@ -10,7 +10,7 @@ import streamlit as st
 
 from emap_core.errors import RunError, SettingError
 from emap_core.inference import Verdict
-from emap_core.presentation.labels import run_labels as labels_of
+from emap_core.presentation.run_titles import run_titles as titles_of
 from emap_core.runs import Run, RunInfo, list_runs
 from emap_core.runs.folder import describe_run, holds_run, runs_root
 from emap_core.runs.store import address, location
@@ -30,12 +30,12 @@ def damaged_runs() -> list[RunInfo]:
     return [run for run in all_runs() if run.status == "damaged"]
 
 
-def run_labels() -> dict[str, str]:
+def run_titles() -> dict[str, str]:
     """Return the ids of the finished runs, newest first, each with a name of its own.
 
     Streamlit tells the options of a choice apart by their labels alone.
     """
-    labels = labels_of({info.id: info.manifest for info in finished_runs()})
+    labels = titles_of({info.id: info.manifest for info in finished_runs()})
     return {run_id: visible(label) for run_id, label in labels.items()}
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from emap_core.figures import gap_dumbbell
 from emap_core.inference import Gap, metric
-from emap_core.inference.parts import part_gap
+from emap_core.inference.slice_gap import slice_gap
 from emap_core.runs import Run
 from emap_core.runs.slices import (
     SHOWN,
@@ -192,7 +192,7 @@ def _compare(run: Run, mask: Mask) -> None:
         return
     which = choose("Compare by", {name: metric(name).label for name in run.metrics}, "metric")
     gaps = {
-        f"{name} (N = {int(m.sum()):,})": _part_gap(run, which, m)
+        f"{name} (N = {int(m.sum()):,})": _slice_gap(run, which, m)
         for name, m in masks.items()
         if m.any()
     }
@@ -203,22 +203,22 @@ def _compare(run: Run, mask: Mask) -> None:
     )
 
 
-def _part_gap(run: Run, which: str, mask: Mask) -> Gap:
+def _slice_gap(run: Run, which: str, mask: Mask) -> Gap:
     projection = "emap_leave_one_out"
     if run.gap(which).projected != run.gap(which).projected:
         projection = "emap"
     if mask.all():
         return run.gap(which, projection)
     digest = hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()
-    return _cached_part_gap(run_key(run), which, projection, digest, run, mask)
+    return _cached_slice_gap(run_key(run), which, projection, digest, run, mask)
 
 
 @st.cache_data(max_entries=200, show_spinner="Computing intervals of the slices …")
-def _cached_part_gap(
+def _cached_slice_gap(
     key: tuple[str, str], which: str, projection: Any, digest: str, _run: Run, _mask: Mask
 ) -> Gap:
     assert _run.labels is not None  # noqa: S101 - a run with metrics has labels
-    return part_gap(
+    return slice_gap(
         _run.decomposition,
         _run.labels,
         _mask,

@@ -11,7 +11,7 @@ from torch import nn
 
 import emap_core as emap
 from emap_core.datasets.base import Examples
-from emap_core.presentation.labels import made_from
+from emap_core.presentation.run_titles import made_from
 
 
 class InHalf(Staged):

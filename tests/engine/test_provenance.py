@@ -10,7 +10,7 @@ import emap_core as emap
 from emap_core.cli import main
 from emap_core.engine.provenance import provenance
 from emap_core.errors import SettingError
-from emap_core.presentation.labels import made_from, run_labels
+from emap_core.presentation.run_titles import made_from, run_titles
 
 FACTORY = """
 from samples import Staged
@@ -75,7 +75,7 @@ def test_two_runs_of_other_weights_can_be_told_apart(factory, tmp_path):
         )
         for size in (1, 2)
     ]
-    labels = run_labels({run.id: run.manifest for run in runs})
+    labels = run_titles({run.id: run.manifest for run in runs})
     title = "my_factory-load on examples"
     assert list(labels.values()) == [f"size=1 · {title}", f"size=2 · {title}"]
     made = made_from(runs[1].manifest)

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from emap_core import methods
-from emap_core.methods.settings import SETTINGS
+from emap_core.methods.method_settings import SETTINGS
 from emap_core.options import BOXES
 
 
@@ -28,6 +28,6 @@ def test_every_setting_of_a_method_changes_what_it_comes_to_and_has_a_label_wher
 
 @pytest.mark.process
 def test_the_names_of_methods_cost_nothing_to_know():
-    code = "import sys, emap_core.methods.settings; print('numpy' in sys.modules)"
+    code = "import sys, emap_core.methods.method_settings; print('numpy' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"

@@ -10,7 +10,7 @@ from samples import as_callable, make_examples
 import emap_core as emap
 from emap_core import jobs
 from emap_core.probes.attribution import Attribution
-from emap_core.probes.folder import ProbeFolder
+from emap_core.probes.probe_folder import ProbeFolder
 
 
 @pytest.fixture(scope="module")

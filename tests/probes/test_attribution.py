@@ -13,7 +13,7 @@ import emap_core as emap
 from emap_core.datasets.base import Examples
 from emap_core.errors import Cancelled, RunError, SettingError
 from emap_core.probes.ask import ask, finished, probe_named
-from emap_core.probes.folder import ProbeFolder
+from emap_core.probes.probe_folder import ProbeFolder
 from emap_core.probes.subject import Subject
 from emap_core.runs.check import check_run
 

@@ -3,8 +3,8 @@ import pytest
 from scipy import stats
 
 import emap_core as emap
-from emap_core.inference.groups import group_gaps, smallest_of_several
-from emap_core.inference.parts import part_gap
+from emap_core.inference.group_gaps import group_gaps, smallest_of_several
+from emap_core.inference.slice_gap import slice_gap
 
 
 def data(seed, n=300, effect=1.0, n_groups=4):
@@ -24,7 +24,7 @@ def test_gaps_are_those_of_the_groups_with_wider_limits():
     found = group_gaps(d, labels, groups, "multiclass", "accuracy", n_resamples=200)
     assert list(found) == ["g0", "g1", "g2", "g3"]
     for name, gap in found.items():
-        alone = part_gap(d, labels, groups == name, "multiclass", "accuracy", n_resamples=200)
+        alone = slice_gap(d, labels, groups == name, "multiclass", "accuracy", n_resamples=200)
         assert gap.difference == alone.difference
         assert gap.n_examples == 75
         assert gap.low < alone.low and alone.high < gap.high

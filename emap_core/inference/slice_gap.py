@@ -1,4 +1,4 @@
-"""The gap on a part of the examples: a slice, with the projection of the whole."""
+"""The gap on a slice of the examples, with the projection of all of them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from emap_core.inference.gap import Gap, Projection
 from emap_core.inference.limits import CONFIDENCE, Estimate
 from emap_core.inference.metrics import Scored, check, evaluate_scored, metric
 from emap_core.inference.population import N_RESAMPLES, population_of_items
-from emap_core.inference.table import projections
+from emap_core.inference.score_table import projections
 from emap_core.types import Cluster, Space, Task
 
 
-def part_gap(
+def slice_gap(
     decomposition: Decomposition,
     labels: ArrayLike,
     mask: NDArray[np.bool_],
@@ -32,25 +32,25 @@ def part_gap(
 ) -> Gap:
     """Return what a metric loses without interactions on some of the examples.
 
-    The projection is that of all examples. The interval is a bootstrap of the part's scores alone,
-    which the method says.
+    The projection is that of all examples. The interval is a bootstrap of the slice's scores
+    alone, which the method says.
 
     Parameters
     ----------
     decomposition : Decomposition
     labels : array of shape (N,) or (N, C)
     mask : ndarray of bool, shape (N,)
-        The part.
+        The slice.
     task, which, space : str
         As for `evaluate`.
     projection : {"emap_leave_one_out", "emap"}
     cluster : str
-        What is drawn of the part, as for `intervals`.
+        What is drawn from the slice, as for `intervals`.
     n_resamples, seed : int
     confidence : float
         How often the limits hold the gap; more often where they have to hold several at once.
     tested : bool
-        Whether to test the gap against 0: not where the part was chosen for what it shows.
+        Whether to test the gap against 0: not where the slice was chosen for what it shows.
     """
     chosen, size = metric(which), int(mask.sum())
     truth = np.asarray(labels)[mask]

@@ -20,9 +20,9 @@ from emap_core.decomposition import Decomposition
 from emap_core.inference.gap import Gap, Projection
 from emap_core.inference.limits import CONFIDENCE
 from emap_core.inference.metrics import Scored, evaluate_scored, metric
-from emap_core.inference.parts import part_gap
 from emap_core.inference.population import N_RESAMPLES, Population, population_of
-from emap_core.inference.table import projections
+from emap_core.inference.score_table import projections
+from emap_core.inference.slice_gap import slice_gap
 from emap_core.types import Array, Cluster, Space, Task
 
 _DRAWS = 20_000
@@ -51,7 +51,7 @@ def group_gaps(
     groups : sequence of str, length N
         The name of each example's group.
     task, which, space, projection, cluster, n_resamples, seed
-        As for `part_gap`.
+        As for `slice_gap`.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def group_gaps(
     level = 1.0 - float(np.quantile(smallest, 1.0 - CONFIDENCE))
     gaps = {}
     for name, mask in masks.items():
-        gap = part_gap(
+        gap = slice_gap(
             decomposition,
             labels,
             mask,

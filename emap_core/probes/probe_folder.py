@@ -1,4 +1,4 @@
-"""Where a probe of a run is kept: ``<run>/probes/<name>[-<key>]/``, finished parts first."""
+"""Where a probe of a run is kept: ``<run>/probes/<name>[-<key>]/``, finished tiles first."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ProbeFolder:
         self.name = f"{probe.name}-{key}" if key else probe.name
         self.path: Path = RunFolder(run.path).probes / self.name
         self._run_id, self._created = run.id, str(run.manifest["created"])
-        self._parts: Path | None = None
+        self._tiles: Path | None = None
 
     def read(self) -> dict[str, Any] | None:
         """Return what the finished probe found, None where it is not finished.
@@ -61,7 +61,7 @@ class ProbeFolder:
         return content if isinstance(content, dict) else None
 
     def write(self, found: dict[str, Any]) -> None:
-        """Keep what the probe found; its parts are no longer needed.
+        """Keep what the probe found; its tiles are no longer needed.
 
         Raises
         ------
@@ -77,34 +77,35 @@ class ProbeFolder:
                 f"the probe {self.name} cannot be kept in {self.path}: {error.strerror or error}"
             ) from error
 
-    def take_up(self, identity: dict[str, Any] | None) -> None:
-        """Go on with parts of the same work, and let those of other work go.
+    def resume(self, identity: dict[str, Any] | None) -> None:
+        """Go on with the tiles of the same work, and delete those of other work.
 
         Parameters
         ----------
         identity : dict or None
-            Whatever changes a part; None where that cannot be told, and nothing is kept.
+            Whatever changes a tile; None where that cannot be told, and nothing is kept.
         """
-        parts, same = self.path / "parts", False
+        # The name on disk is older.
+        tiles, same = self.path / "parts", False
         if identity is not None:
             # As it comes back: JSON has no tuples.
             identity = json.loads(json.dumps({"run": self._created, **identity}))
             with contextlib.suppress(RunError):
-                same = read_json(parts / "work.json") == identity
+                same = read_json(tiles / "work.json") == identity
         with contextlib.suppress(OSError):
             if not same:
-                remove_folder(parts)
+                remove_folder(tiles)
             if identity is not None:
                 # On a read-only disk nothing is kept until the end, which then says so.
                 if not same:
-                    write_json(parts / "work.json", identity)
-                self._parts = parts
+                    write_json(tiles / "work.json", identity)
+                self._tiles = tiles
 
-    def part(self, name: str, shape: tuple[int, ...], compute: Callable[[], Array]) -> Array:
-        """Return a part from where it was kept, else compute and keep it."""
-        if self._parts is None:
+    def tile(self, name: str, shape: tuple[int, ...], compute: Callable[[], Array]) -> Array:
+        """Return a tile from where it was kept, else compute and keep it."""
+        if self._tiles is None:
             return compute()
-        path = self._parts / f"{name}.npy"
+        path = self._tiles / f"{name}.npy"
         with contextlib.suppress(OSError, ValueError, EOFError), opened(path) as file:
             kept = np.load(file, allow_pickle=False)
             if kept.shape == shape and kept.dtype == np.float64 and np.isfinite(kept).all():

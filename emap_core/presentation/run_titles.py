@@ -14,7 +14,7 @@ def run_title(manifest: Json) -> str:
     return str(manifest.get("name") or f"{manifest.get('model')} on {manifest.get('dataset')}")
 
 
-def run_labels(manifests: Mapping[str, Json]) -> dict[str, str]:
+def run_titles(manifests: Mapping[str, Json]) -> dict[str, str]:
     """Return a label for each run, no two alike.
 
     Parameters
