@@ -17,7 +17,7 @@ from emap_core.decomposition.rounding import settle
 from emap_core.errors import SettingError
 from emap_core.types import Array, Index
 
-BLOCK_ROWS = ("emap", "emap_leave_one_out", "text_only", "image_only")
+SUBSAMPLE_ROWS = ("emap", "emap_leave_one_out", "text_only", "image_only")
 """The projections that every sub-sample has of its own."""
 
 
@@ -27,69 +27,69 @@ class SubsampledDecomposition(Decomposition):
 
     The projection of an example is its average over the sub-samples that it is in; nothing is
     known of the grid outside of them. Scores of the protocol are those of single sub-samples, see
-    `block`, averaged afterwards.
+    `subsample`, averaged afterwards.
 
     Attributes
     ----------
     drawn : ndarray of shape (R, n)
         Numbers of the examples in each sub-sample.
-    block_scores : ndarray of shape (R, 4, n, C)
-        Their projections, in the order of `BLOCK_ROWS`.
-    block_sums_of_squares, centred_block_sums_of_squares : ndarray of shape (R, 3, C)
+    subsample_scores : ndarray of shape (R, 4, n, C)
+        Their projections, in the order of `SUBSAMPLE_ROWS`.
+    subsample_sums_of_squares, centred_subsample_sums_of_squares : ndarray of shape (R, 3, C)
         Those of each sub-sample's grid, and of its logits minus their mean over classes; the
         decomposition's own are their averages.
     """
 
     drawn: Index
-    block_scores: Array
-    block_sums_of_squares: Array
-    centred_block_sums_of_squares: Array
+    subsample_scores: Array
+    subsample_sums_of_squares: Array
+    centred_subsample_sums_of_squares: Array
 
     @cached_property
     def text_only(self) -> Array:
         """Mean of each example's text over the other images of its sub-samples, shape (N, C)."""
-        return self._over_blocks("text_only")
+        return self._over_subsamples("text_only")
 
     @cached_property
     def image_only(self) -> Array:
         """Mean of each example's image over the other texts of its sub-samples, shape (N, C)."""
-        return self._over_blocks("image_only")
+        return self._over_subsamples("image_only")
 
     @cached_property
     def emap_leave_one_out(self) -> Array:
         """Projection from the other cells of each example's sub-samples, shape (N, C)."""
-        return self._over_blocks("emap_leave_one_out")
+        return self._over_subsamples("emap_leave_one_out")
 
     @cached_property
     def own_weight(self) -> float:
         """Weight of an example's own prediction in its sub-samples' projections, on average."""
         return float(np.mean([self.own_weight_among(rows) for rows in self.drawn]))
 
-    def block(self, repeat: int) -> dict[str, Array]:
+    def subsample(self, repeat: int) -> dict[str, Array]:
         """Return the model's scores and the projections of one sub-sample, each (n, C)."""
         logits = self.logits[self.drawn[repeat]]
-        settled = settle(self.block_scores[repeat], logits, self.noise)
-        return {"full": logits} | dict(zip(BLOCK_ROWS, settled, strict=True))
+        settled = settle(self.subsample_scores[repeat], logits, self.noise)
+        return {"full": logits} | dict(zip(SUBSAMPLE_ROWS, settled, strict=True))
 
     def class_centred(self) -> SubsampledDecomposition:
         """Return the decomposition of the logits minus their mean over classes."""
         centred = {
             name: values - values.mean(axis=-1, keepdims=True)
-            for name in ("logits", "mean", "text_mean", "image_mean", "block_scores")
+            for name in ("logits", "mean", "text_mean", "image_mean", "subsample_scores")
             for values in (getattr(self, name),)
         }
-        sums = self.centred_block_sums_of_squares
+        sums = self.centred_subsample_sums_of_squares
         return replace(
             self,
             **centred,
             sums_of_squares=sums.mean(axis=0),
-            block_sums_of_squares=sums,
+            subsample_sums_of_squares=sums,
             noise=np.full_like(self.noise, self.noise.max()),
         )
 
-    def _over_blocks(self, row: str) -> Array:
+    def _over_subsamples(self, row: str) -> Array:
         sums = np.zeros_like(self.logits)
-        scores = self.block_scores[:, BLOCK_ROWS.index(row)]
+        scores = self.subsample_scores[:, SUBSAMPLE_ROWS.index(row)]
         np.add.at(sums, self.drawn.ravel(), scores.reshape(-1, sums.shape[1]))
         return self.settled(sums / np.bincount(self.drawn.ravel(), minlength=len(sums))[:, None])
 
@@ -143,25 +143,25 @@ def subsamples(
 
 
 def combine(
-    blocks: Sequence[tuple[Index, Decomposition]], text_index: Index, image_index: Index
+    subsamples: Sequence[tuple[Index, Decomposition]], text_index: Index, image_index: Index
 ) -> SubsampledDecomposition:
     """Return what sub-samples say of all the examples that are in them.
 
     Parameters
     ----------
-    blocks : sequence of (examples, decomposition)
+    subsamples : sequence of (examples, decomposition)
         As from `subsamples`; together they hold every example.
     text_index, image_index : array of shape (N,)
         The cell of each example.
     """
-    drawn = np.array([examples for examples, _ in blocks], dtype=np.intp)
-    parts = [d for _, d in blocks]
+    drawn = np.array([examples for examples, _ in subsamples], dtype=np.intp)
+    parts = [d for _, d in subsamples]
     n_texts, n_images = int(text_index.max()) + 1, int(image_index.max()) + 1
     mean = np.mean([d.mean for d in parts], axis=0)
     logits = np.empty((len(text_index), len(mean)))
     text_mean, image_mean = np.zeros((n_texts, len(mean))), np.zeros((n_images, len(mean)))
     text_count, image_count = np.zeros((n_texts, 1)), np.zeros((n_images, 1))
-    for examples, d in blocks:
+    for examples, d in subsamples:
         logits[examples] = d.logits
         some_texts, some_images = np.unique(text_index[examples]), np.unique(image_index[examples])
         text_mean[some_texts] += d.text_mean - d.mean
@@ -182,8 +182,10 @@ def combine(
         sums_of_squares=sums.mean(axis=0),
         centred_variance=np.mean([d.centred_variance for d in parts], axis=0),
         drawn=drawn,
-        block_scores=np.array([[getattr(d, row) for row in BLOCK_ROWS] for d in parts]),
-        block_sums_of_squares=sums,
-        centred_block_sums_of_squares=np.array([d.class_centred().sums_of_squares for d in parts]),
+        subsample_scores=np.array([[getattr(d, row) for row in SUBSAMPLE_ROWS] for d in parts]),
+        subsample_sums_of_squares=sums,
+        centred_subsample_sums_of_squares=np.array(
+            [d.class_centred().sums_of_squares for d in parts]
+        ),
         noise=np.max([d.noise for d in parts], axis=0),
     )

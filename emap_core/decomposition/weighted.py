@@ -61,8 +61,8 @@ def weighted_projection(
 
     Parameters
     ----------
-    grid : ndarray of shape (U_t, U_v, C), or an object with ``blocks()``
-        ``blocks()`` yields numbers of texts, shape (A,), and their rows, shape (A, U_v, C); a
+    grid : ndarray of shape (U_t, U_v, C), or an object with ``strips()``
+        ``strips()`` yields numbers of texts, shape (A,), and their rows, shape (A, U_v, C); a
         grid on disk is read once, and never whole.
     decomposition : Decomposition
         Of the same grid.
@@ -140,8 +140,8 @@ def _weighted_sums(grid: Any, decomposition: Decomposition, weights: Array) -> t
 
 
 def _blocks(grid: Any) -> Iterator[tuple[Index, Array]]:
-    if hasattr(grid, "blocks"):
-        yield from grid.blocks()
+    if hasattr(grid, "strips"):
+        yield from grid.strips()
         return
     cells = np.asarray(grid)
     cells = cells[:, :, None] if cells.ndim == 2 else cells

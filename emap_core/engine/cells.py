@@ -1,4 +1,4 @@
-"""Single cells of the grid, as a method lists them, in blocks that survive an interruption."""
+"""Single cells of the grid, as a method lists them, in tiles that survive an interruption."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emap_core.engine.evaluate import WarmUp
 from emap_core.engine.plan import SECONDS_PER_TILE
 from emap_core.engine.problem import Problem
 from emap_core.engine.progress import Progress
-from emap_core.engine.workers import Block, FinishedBlock, Workers, load_block
+from emap_core.engine.workers import CellTile, FinishedCellTile, Workers, load_cell_tile
 from emap_core.errors import RunError
 from emap_core.methods.base import CellList, CellMethod, Result
 from emap_core.runs.folder import RunFolder, read_json, write_json
@@ -22,14 +22,14 @@ from emap_core.runs.folder import RunFolder, read_json, write_json
 
 @dataclass(frozen=True)
 class CellPlan:
-    """How lists of cells are cut into blocks.
+    """How lists of cells are cut into tiles.
 
     Attributes
     ----------
     n_classes : int
     of_method : dict
         What the method begins with, see `CellMethod.plan`.
-    block_size : int
+    tile_size : int
         Pairs that are evaluated, and kept, together.
     batch_size : int
         Pairs that go through the model at a time.
@@ -37,24 +37,27 @@ class CellPlan:
 
     n_classes: int
     of_method: dict[str, Any]
-    block_size: int
+    tile_size: int
     batch_size: int
 
     def save(self, path: Path) -> None:
         """Write the plan in one step."""
-        sizes = {"block_size": self.block_size, "batch_size": self.batch_size}
+        # Names on disk are older.
+        sizes = {"block_size": self.tile_size, "batch_size": self.batch_size}
         write_json(path, {"n_classes": self.n_classes, **self.of_method, **sizes})
 
     @classmethod
     def load(cls, path: Path) -> CellPlan:
         """Return a stored plan."""
         stored = read_json(path) or {}
-        sizes = {name: stored.pop(name) for name in ("n_classes", "block_size", "batch_size")}
-        return cls(**sizes, of_method=stored)
+        n_classes, tile_size, batch_size = (
+            stored.pop(name) for name in ("n_classes", "block_size", "batch_size")
+        )
+        return cls(n_classes, stored, tile_size, batch_size)
 
 
 class CellEvaluation:
-    """The pairs that a method asks for, round by round, block by block.
+    """The pairs that a method asks for, round by round, tile by tile.
 
     Parameters
     ----------
@@ -85,8 +88,8 @@ class CellEvaluation:
         """Fix the plan and write it down."""
         batch_size = problem.settings.batch_size or warm_up.batch_size
         timed = int(warm_up.pairs_per_second * SECONDS_PER_TILE)
-        block_size = problem.settings.batch_size or max(timed, batch_size)
-        plan = CellPlan(problem.n_classes, method.plan(problem.settings), block_size, batch_size)
+        tile_size = problem.settings.batch_size or max(timed, batch_size)
+        plan = CellPlan(problem.n_classes, method.plan(problem.settings), tile_size, batch_size)
         evaluation = cls(folder, problem, plan, method)
         plan.save(folder.plan)
         return evaluation
@@ -103,8 +106,8 @@ class CellEvaluation:
 
     @property
     def n_tiles(self) -> int:
-        """Blocks of the first round."""
-        return sum(self._n_blocks(one) for one in self._lists)
+        """Tiles of the first round."""
+        return sum(self._n_tiles(one) for one in self._lists)
 
     def run(self, progress: Progress, workers: Workers) -> Result:
         """Evaluate what is not there yet, and return what the method makes of it.
@@ -112,7 +115,7 @@ class CellEvaluation:
         Raises
         ------
         EmapError
-            If the model's outputs are wrong or the run is cancelled; finished blocks are kept.
+            If the model's outputs are wrong or the run is cancelled; finished tiles are kept.
         """
         self._progress = progress
         while True:
@@ -129,44 +132,46 @@ class CellEvaluation:
             self._progress.tell(self._event, **fields)
 
     def _evaluate(self, progress: Progress, workers: Workers) -> None:
-        places = [(one, number) for one in self._lists for number in range(self._n_blocks(one))]
-        missing = [i for i, place in enumerate(places) if load_block(self._file(*place)) is None]
-        size = self._plan.block_size
+        places = [(one, number) for one in self._lists for number in range(self._n_tiles(one))]
+        missing = [
+            i for i, place in enumerate(places) if load_cell_tile(self._file(*place)) is None
+        ]
+        size = self._plan.tile_size
 
-        def block(i: int) -> Block:
+        def tile(i: int) -> CellTile:
             cells, number = places[i]
             texts, images = cells.cells(number * size, min((number + 1) * size, cells.n_pairs))
-            return Block(i, self._text_rows[texts], images)
+            return CellTile(i, self._text_rows[texts], images)
 
-        done = self.n_pairs - sum(_block_size(*places[i], size) for i in missing)
+        done = self.n_pairs - sum(_tile_size(*places[i], size) for i in missing)
         progress.start_pairs(done, self.n_pairs)
 
-        def finish(block: Block, found: FinishedBlock) -> None:
+        def finish(tile: CellTile, found: FinishedCellTile) -> None:
             nonlocal done
-            found.save(self._file(*places[block.number]))
+            found.save(self._file(*places[tile.number]))
             if found.batch_size < self._plan.batch_size:
                 self._plan = replace(self._plan, batch_size=found.batch_size)
                 self._plan.save(self._folder.plan)
-            done += len(block.rows)
+            done += len(tile.rows)
             progress.pairs(done, lambda: None)
 
-        workers.blocks(self._problem, map(block, missing), finish, progress)
+        workers.cell_tiles(self._problem, map(tile, missing), finish, progress)
 
     def _outputs(self, cells: CellList) -> NDArray[Any]:
         """Return the outputs for a list of cells, shape (M, C), read back from disk."""
         parts = []
-        for number in range(self._n_blocks(cells)):
-            stored = load_block(self._file(cells, number))
+        for number in range(self._n_tiles(cells)):
+            stored = load_cell_tile(self._file(cells, number))
             if stored is None:
                 raise RunError(
-                    f"block {number}{cells.name} of run {self._folder.id!r} is damaged; start it "
+                    f"tile {number}{cells.name} of run {self._folder.id!r} is damaged; start it "
                     "again"
                 )
             parts.append(stored)
         return np.concatenate(parts) if parts else np.empty((0, self._plan.n_classes))
 
-    def _n_blocks(self, cells: CellList) -> int:
-        return -(-cells.n_pairs // self._plan.block_size)
+    def _n_tiles(self, cells: CellList) -> int:
+        return -(-cells.n_pairs // self._plan.tile_size)
 
     def _file(self, cells: CellList, number: int) -> Path:
         return self._folder.tiles / f"{cells.number:06d}-{number:06d}.npz"
@@ -176,5 +181,5 @@ def _size(lists: Sequence[CellList]) -> int:
     return sum(one.n_pairs for one in lists)
 
 
-def _block_size(cells: CellList, number: int, size: int) -> int:
+def _tile_size(cells: CellList, number: int, size: int) -> int:
     return min(size, cells.n_pairs - number * size)

@@ -174,7 +174,7 @@ class EncodedItems:
                 shapes = trees.item_shapes(encodings)
                 pieces.append((slice(start, stop), [encodings]))
         joined = [(where, trees.concatenate(parts)) for where, parts in pieces]
-        # A block of images meets every block of texts in turn.
+        # A range of images meets every range of texts in turn.
         self._last = (items, joined)
         return joined
 

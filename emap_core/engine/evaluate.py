@@ -29,7 +29,7 @@ from emap_core.types import Array, Index
 T = TypeVar("T")
 
 Started = list[list[tuple[tuple[int, int], Outputs]]]
-"""Scores of a rectangle that are on their way: bands of blocks with their first cells."""
+"""Scores of a rectangle that are on their way: bands of pieces with their first cells."""
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -345,7 +345,7 @@ class GridSums:
     def estimate(self) -> tuple[Index, Array, Array] | None:
         """Return examples whose image has met every text, their logits and estimated projection.
 
-        The means of the texts are taken over the images so far; None before the first block of
+        The means of the texts are taken over the images so far; None before the first range of
         images is done.
         """
         done = np.flatnonzero(self._targets.column_index < self._columns_done)

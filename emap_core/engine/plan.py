@@ -67,9 +67,9 @@ class Plan:
         )
 
     def tiles(self) -> Iterator[Tile]:
-        """Yield the tiles, all texts for one block of images before the next block.
+        """Yield the tiles, all texts for one range of images before the next range.
 
-        Each block of images is thus decoded, or brought to the device, once.
+        Each range of images is thus decoded, or brought to the device, once.
         """
         number = 0
         for column in range(0, self.n_images, self.tile_images):

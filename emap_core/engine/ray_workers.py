@@ -23,7 +23,7 @@ from emap_core.engine.problem import Problem, align
 from emap_core.engine.progress import Progress
 from emap_core.engine.request import Request
 from emap_core.engine.warm_up import score_warm_up
-from emap_core.engine.workers import Block, Corner, FinishedBlock, FinishedTile
+from emap_core.engine.workers import CellTile, Corner, FinishedCellTile, FinishedTile
 from emap_core.errors import EmapError, MissingExtraError, RunError, SettingError
 from emap_core.models import encodings as trees
 from emap_core.models.encodings import Encodings
@@ -177,23 +177,23 @@ class RayWorkers:
             name,
         )
 
-    def blocks(
+    def cell_tiles(
         self,
         problem: Problem,
-        blocks: Iterable[Block],
-        finish: Callable[[Block, FinishedBlock], None],
+        tiles: Iterable[CellTile],
+        finish: Callable[[CellTile, FinishedCellTile], None],
         progress: Progress,
     ) -> None:
-        """Evaluate blocks of single cells, one at a time on each worker."""
+        """Evaluate tiles of single cells, one at a time on each worker."""
         of_run = self._of_run(problem)
 
-        def name(block: Block) -> str:
-            first = problem.evaluator.name_pair(int(block.rows[0]), int(block.columns[0]))
-            return f"block {block.number}, which begins with {first},"
+        def name(tile: CellTile) -> str:
+            first = problem.evaluator.name_pair(int(tile.rows[0]), int(tile.columns[0]))
+            return f"tile {tile.number}, which begins with {first},"
 
         self._share_out(
-            blocks,
-            lambda actor, block: actor.block.remote(of_run, self._encodings, block),
+            tiles,
+            lambda actor, tile: actor.cell_tile.remote(of_run, self._encodings, tile),
             finish,
             progress,
             name,
@@ -345,9 +345,11 @@ class _Worker:
             problem, tile, self._evaluator.cells(tile.rows, tile.columns, corner)
         )
 
-    def block(self, of_run: tuple[int, int], encodings: Any, block: Block) -> FinishedBlock:
+    def cell_tile(
+        self, of_run: tuple[int, int], encodings: Any, tile: CellTile
+    ) -> FinishedCellTile:
         """Return the outputs for single cells."""
-        return FinishedBlock.of(self._with(of_run, encodings), block)
+        return FinishedCellTile.of(self._with(of_run, encodings), tile)
 
     def _items(self) -> dict[str, EncodedItems]:
         return {i.name: i for i in (self._evaluator.texts, self._evaluator.images)}

@@ -51,7 +51,7 @@ class FinishedTile:
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class CellTile:
     """Single cells of the grid, in plan order."""
 
     number: int
@@ -60,17 +60,17 @@ class Block:
 
 
 @dataclass(frozen=True, eq=False)
-class FinishedBlock:
-    """The outputs for a block, shape (B, C), and the number of pairs at a time since."""
+class FinishedCellTile:
+    """The outputs for a tile, shape (B, C), and the number of pairs at a time since."""
 
     values: NDArray[Any]
     batch_size: int
 
     @classmethod
-    def of(cls, problem: Problem, block: Block) -> FinishedBlock:
-        """Evaluate a block's cells."""
-        problem.evaluator.images.forget_before(int(block.columns.min()))
-        values = problem.evaluator.pairs(block.rows, block.columns)
+    def of(cls, problem: Problem, tile: CellTile) -> FinishedCellTile:
+        """Evaluate a tile's cells."""
+        problem.evaluator.images.forget_before(int(tile.columns.min()))
+        values = problem.evaluator.pairs(tile.rows, tile.columns)
         return cls(values, problem.evaluator.batch_size)
 
     def save(self, path: Path) -> None:
@@ -79,8 +79,8 @@ class FinishedBlock:
             np.savez(file, values=self.values)
 
 
-def load_block(path: Path) -> NDArray[Any] | None:
-    """Return a block's stored outputs; None where there are none or the file is damaged."""
+def load_cell_tile(path: Path) -> NDArray[Any] | None:
+    """Return a tile's stored outputs; None where there are none or the file is damaged."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return np.asarray(stored["values"])
@@ -112,14 +112,14 @@ class Workers(Protocol):
     ) -> None:
         """Evaluate tiles and call `finish` for each, in any order; `corner` is of tile 0."""
 
-    def blocks(
+    def cell_tiles(
         self,
         problem: Problem,
-        blocks: Iterable[Block],
-        finish: Callable[[Block, FinishedBlock], None],
+        tiles: Iterable[CellTile],
+        finish: Callable[[CellTile, FinishedCellTile], None],
         progress: Progress,
     ) -> None:
-        """Evaluate blocks of single cells and call `finish` for each, in any order."""
+        """Evaluate tiles of single cells and call `finish` for each, in any order."""
 
 
 class LocalWorker:
@@ -179,14 +179,14 @@ class LocalWorker:
             while waiting:
                 gather(*waiting.pop(0))
 
-    def blocks(
+    def cell_tiles(
         self,
         problem: Problem,
-        blocks: Iterable[Block],
-        finish: Callable[[Block, FinishedBlock], None],
+        tiles: Iterable[CellTile],
+        finish: Callable[[CellTile, FinishedCellTile], None],
         progress: Progress,
     ) -> None:
-        """Evaluate blocks one after the other, in order."""
-        for block in blocks:
+        """Evaluate tiles one after the other, in order."""
+        for tile in tiles:
             progress.check()
-            finish(block, FinishedBlock.of(problem, block))
+            finish(tile, FinishedCellTile.of(problem, tile))

@@ -222,11 +222,11 @@ class _Judges:
         found = log_ratio[pairs.texts, pairs.images]
         return log_ratio, float(roc_auc_score(pairs.matched, found, sample_weight=pairs.weight))
 
-    def _judged(self, blocks: list[tuple[int, int]], penalty: float) -> Array:
-        """Return the log odds of all pairs, NaN outside of the blocks of folds."""
+    def _judged(self, folds: list[tuple[int, int]], penalty: float) -> Array:
+        """Return the log odds of all pairs, NaN outside of the folds."""
         pairs = self._pairs
         found = np.full((len(self._texts), len(self._images)), np.nan)
-        for i, k in blocks:
+        for i, k in folds:
             kept = (self._text_fold[pairs.texts] != i) & (self._image_fold[pairs.images] != k)
             judge = _Judge.trained(
                 self._texts[pairs.texts[kept]],

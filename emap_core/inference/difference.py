@@ -144,7 +144,7 @@ def gap_difference(
     labels : array
         As for `evaluate`, also `task`, `name` (of a metric) and `space`.
     projection : {"emap_leave_one_out", "emap"}
-    grids : pair of ndarray or of objects with ``blocks()``, optional
+    grids : pair of ndarray or of objects with ``strips()``, optional
         See `emap_core.inference.resampling.reproject`.
     cluster, n_resamples, seed
         As for `emap_core.inference.intervals`.

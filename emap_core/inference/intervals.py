@@ -74,7 +74,7 @@ def intervals(
         `default_metrics` of the task unless given.
     space : str
         What was projected.
-    grid : ndarray of shape (U_t, U_v, C), or an object with ``blocks()``, optional
+    grid : ndarray of shape (U_t, U_v, C), or an object with ``strips()``, optional
         See `reproject`.
     centred : bool
         Whether shares are those of the logits minus their mean over classes.

@@ -52,7 +52,7 @@ def subsample_scores(
     for repeat, examples in enumerate(decomposition.drawn):
         truth = labels[examples]
         constant = best_constant(truth, np.ones((1, len(truth))), n_classes, task, space)
-        rows = decomposition.block(repeat) | {
+        rows = decomposition.subsample(repeat) | {
             "constant": np.broadcast_to(constant, (len(truth), n_classes)),
             **{row: scores[examples] for row, scores in (linear_probes or {}).items()},
         }
@@ -107,7 +107,7 @@ def subsample_intervals(
     """
     n_repeats, size = decomposition.drawn.shape
     shares = decomposition.class_centred() if centred else decomposition
-    sums = shares.block_sums_of_squares
+    sums = shares.subsample_sums_of_squares
 
     # What no example in any sub-sample showed may still hold for 3 in N; see `rule_of_three`.
     least = 3.0 / len(decomposition.logits)

@@ -96,8 +96,8 @@ def reproject(
 
     Parameters
     ----------
-    grid : ndarray of shape (U_t, U_v, C), or an object with ``blocks()``
-        ``blocks()`` yields numbers of texts, shape (A,), and their rows, shape (A, U_v, C), so
+    grid : ndarray of shape (U_t, U_v, C), or an object with ``strips()``
+        ``strips()`` yields numbers of texts, shape (A,), and their rows, shape (A, U_v, C), so
         that a grid on disk is never read whole. It is read once for some hundreds of resamples.
     decomposition : Decomposition
         Of the same grid.
@@ -150,8 +150,8 @@ def _means(
 
 
 def _blocks(grid: Any) -> Iterable[tuple[NDArray[np.intp], Array]]:
-    if hasattr(grid, "blocks"):
-        yield from grid.blocks()
+    if hasattr(grid, "strips"):
+        yield from grid.strips()
         return
     cells = grid if np.ndim(grid) == 3 else np.asarray(grid)[:, :, None]
     step = max(1, _ELEMENTS_OF_SCORES // (cells.shape[1] * cells.shape[2]))

@@ -66,7 +66,7 @@ class CellList:
     cells : callable
         Returns the numbers of the texts and of the images from one place in the order to another.
     name : str
-        What a message adds to "block 3", such as " of sub-sample 1".
+        What a message adds to "tile 3", such as " of sub-sample 1".
     """
 
     number: int

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from emap_core.decomposition import decompose
 from emap_core.decomposition.projection import PARTS, Decomposition
 from emap_core.decomposition.subsets import (
-    BLOCK_ROWS,
+    SUBSAMPLE_ROWS,
     SubsampledDecomposition,
     combine,
     draw_examples,
@@ -53,7 +53,7 @@ class Subsample(CellMethod):
     )
     layouts = DECOMPOSITION | {
         "drawn": Layout("Rn", counts="N"),
-        "block_scores": Layout(("R", len(BLOCK_ROWS), "n", "C"), finite=False),
+        "block_scores": Layout(("R", len(SUBSAMPLE_ROWS), "n", "C"), finite=False),
         "block_sums_of_squares": Layout(("R", len(PARTS), "C")),
         "centred_block_sums_of_squares": Layout(("R", len(PARTS), "C")),
     }
@@ -95,11 +95,11 @@ class Subsample(CellMethod):
             for number, grid in enumerate(grids)
         ]
         read = yield lists
-        blocks = [
+        subsamples = [
             (examples, grid.decomposition(read(cells), pairs, examples))
             for examples, grid, cells in zip(pairs.subsamples, grids, lists, strict=True)
         ]
-        return Projected(combine(blocks, pairs.text_index, pairs.image_index))
+        return Projected(combine(subsamples, pairs.text_index, pairs.image_index))
 
     def arrays(self, result: Result) -> dict[str, NDArray[Any]]:
         """Return the decomposition's arrays, and those of each sub-sample."""
@@ -107,9 +107,9 @@ class Subsample(CellMethod):
         return {
             **decomposition_arrays(decomposition),
             "drawn": decomposition.drawn,
-            "block_scores": decomposition.block_scores,
-            "block_sums_of_squares": decomposition.block_sums_of_squares,
-            "centred_block_sums_of_squares": decomposition.centred_block_sums_of_squares,
+            "block_scores": decomposition.subsample_scores,
+            "block_sums_of_squares": decomposition.subsample_sums_of_squares,
+            "centred_block_sums_of_squares": decomposition.centred_subsample_sums_of_squares,
         }
 
     def result(self, arrays: Arrays) -> Projected:
@@ -118,9 +118,9 @@ class Subsample(CellMethod):
             SubsampledDecomposition(
                 **decomposition_fields(arrays),
                 drawn=arrays["drawn"],
-                block_scores=arrays["block_scores"],
-                block_sums_of_squares=arrays["block_sums_of_squares"],
-                centred_block_sums_of_squares=arrays["centred_block_sums_of_squares"],
+                subsample_scores=arrays["block_scores"],
+                subsample_sums_of_squares=arrays["block_sums_of_squares"],
+                centred_subsample_sums_of_squares=arrays["centred_block_sums_of_squares"],
             )
         )
 

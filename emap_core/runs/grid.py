@@ -155,7 +155,7 @@ class Grid:
         if self.kept is not None and c not in self.kept:
             raise RunError(f"class {c} is not among the {len(self.kept)} whose grid was kept")
         chosen = np.empty(self.shape[:2], dtype=np.float32)
-        for texts, cells in self.blocks():
+        for texts, cells in self.strips():
             chosen[texts] = self._reading(cells, c, reading)
         return chosen
 
@@ -170,7 +170,7 @@ class Grid:
             return np.asarray(np.exp(one - cells[:, :, -1]))
         return one
 
-    def blocks(self) -> Iterator[tuple[Index, Cells]]:
+    def strips(self) -> Iterator[tuple[Index, Cells]]:
         """Yield the grid in bands of whole rows: numbers of the texts, cells (A, U_v, C)."""
         step = self._store.chunks[0]
         for start in range(0, self.shape[0], step):

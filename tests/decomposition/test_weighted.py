@@ -99,13 +99,13 @@ def test_without_another_link_between_text_and_image_nothing_is_left_to_fit():
     assert np.isnan(weighted_projection(grid[:1], one_text, np.ones((1, 4))).leave_one_out).all()
 
 
-def test_an_offset_costs_no_digits_and_a_grid_in_blocks_is_read_alike():
+def test_an_offset_costs_no_digits_and_a_grid_in_strips_is_read_alike():
     grid, d = repeated(9, 12, 40, seed=7)
     density = np.exp(np.random.default_rng(8).normal(size=(9, 12)))
     here = weighted_projection(grid, d, density)
 
     class Far:
-        def blocks(self):
+        def strips(self):
             for rows in (np.array([3, 0, 5]), np.array([1, 2, 4, 6, 8, 7])):
                 yield rows, grid[rows] + 1e6
 

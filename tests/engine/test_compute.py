@@ -75,9 +75,9 @@ def test_kept_grid_holds_the_models_outputs(examples, store):
     np.testing.assert_array_equal(run.grid.column(5), whole[:, 5])
     np.testing.assert_array_equal(run.grid.cell(3, 5), whole[3, 5])
     np.testing.assert_array_equal(run.grid.load_class(1), whole[:, :, 1])
-    rows = np.concatenate([rows for rows, _ in run.grid.blocks()])
+    rows = np.concatenate([rows for rows, _ in run.grid.strips()])
     np.testing.assert_array_equal(
-        np.concatenate([cells for _, cells in run.grid.blocks()]), whole[rows]
+        np.concatenate([cells for _, cells in run.grid.strips()]), whole[rows]
     )
     assert emap.compute(Staged(), examples, out=store / "sums", keep="sums").grid is None
 

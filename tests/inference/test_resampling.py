@@ -67,13 +67,13 @@ def test_weights_need_not_be_whole():
         )
 
 
-def test_a_grid_in_blocks_and_small_chunks_change_nothing(monkeypatch):
+def test_a_grid_in_strips_and_small_chunks_change_nothing(monkeypatch):
     grid, decomposition, rng = _sample()
     weights = _draws(decomposition, "none", 30, rng)
     whole = list(reproject(grid, decomposition, weights))
 
     class Blocks:
-        def blocks(self):
+        def strips(self):
             for rows in (np.array([3, 1]), np.array([0, 4, 2])):
                 yield rows, grid[rows]
 
