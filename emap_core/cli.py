@@ -1,7 +1,7 @@
 """The command line: the same engine with no browser.
 
 Exit codes: 0 finished, 2 something is wrong with what was given, 130 or 143 stopped by SIGINT or
-SIGTERM (the same command goes on where it stopped), 1 a fault of the program.
+SIGTERM (the same command resumes), 1 an internal error.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ class CellEvaluation:
 
     @classmethod
     def resume(cls, folder: RunFolder, problem: Problem, method: CellMethod) -> CellEvaluation:
-        """Take up the plan of a run that was cut off."""
+        """Resume with the plan of a run that was cut off."""
         return cls(folder, problem, CellPlan.load(folder.plan), method)
 
     @property

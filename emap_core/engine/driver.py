@@ -1,4 +1,4 @@
-"""Compute a run: check what is given, take up what is there, evaluate, write down."""
+"""Compute a run: check what is given, resume what is there, score the pairs, write the result."""
 
 from __future__ import annotations
 
@@ -357,7 +357,7 @@ def _evaluate(
 
 
 def _begin(folder: RunFolder, problem: Problem, warm_up: WarmUp | None) -> Evaluation:
-    """Write what describes the run, or take up the plan of one that was cut off."""
+    """Write what describes the run, or resume with the plan of one that was cut off."""
     folder.cancel_request.unlink(missing_ok=True)
     method = problem.method
     if warm_up is None:

@@ -114,13 +114,13 @@ class EncodedItems:
             _save(self._file(number), encodings)
 
     def encode_with(self, encode: Callable[[int], Encodings]) -> None:
-        """Get chunks from `encode` from now on, and let those go that are there."""
+        """Get chunks from `encode` from now on, and release those that are there."""
         self._encode = encode
         self._chunks = {}
         self._last = None
 
     def release(self, number: int) -> Encodings:
-        """Return a chunk's encodings and let them go."""
+        """Return a chunk's encodings and release them."""
         self.prepare(number)
         return self._chunks.pop(number)
 
@@ -151,7 +151,7 @@ class EncodedItems:
     def get(self, items: slice) -> list[tuple[slice, Encodings]]:
         """Return the encodings of a range, in as few pieces as their shapes allow.
 
-        A plain callable's items are let go once a later range is asked for.
+        A plain callable's items are released once a later range is asked for.
         """
         if self._last is not None and self._last[0] == items:
             return self._last[1]
@@ -239,7 +239,7 @@ class EncodedItems:
         return np.concatenate(whole, axis=1)
 
     def forget_before(self, item: int) -> None:
-        """Let a plain callable's items before this one go."""
+        """Release a plain callable's items before this one."""
         if not self._persistent:
             first = item // self.per_chunk
             self._chunks = {k: v for k, v in self._chunks.items() if k >= first}
@@ -310,7 +310,7 @@ class UniqueImages:
         return (self.images if self.inputs is None else self.inputs)[int(self.examples[number])]
 
     def close(self) -> None:
-        """Let the threads go."""
+        """Stop the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _thumbnail_file(self, number: int) -> Path:

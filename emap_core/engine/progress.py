@@ -92,9 +92,7 @@ class Progress:
         if folder is not None and asked:
             asked = folder.cancel_request.exists()
         if asked or (self.cancelled is not None and self.cancelled()):
-            raise Cancelled(
-                f"run {self.run_id!r} was cancelled; it goes on when it is started again"
-            )
+            raise Cancelled(f"run {self.run_id!r} was cancelled; start it again to resume it")
 
     def _may_call(self, folder: RunFolder, what: str) -> bool:
         """Whether a small call to where the run lies is due; many would slow the tiles down."""

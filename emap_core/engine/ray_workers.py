@@ -92,7 +92,7 @@ class RayWorkers:
         self._wait_for_room()
 
     def close(self) -> None:
-        """Let the workers go, and the cluster if it was started here."""
+        """Release the workers, and stop the cluster if it was started here."""
         for actor in self._actors:
             self._ray.kill(actor)
         self._actors = []

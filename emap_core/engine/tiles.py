@@ -29,7 +29,7 @@ class TileEvaluation:
     folder : RunFolder
     problem : Problem
     plan : Plan
-        New, or taken up from a run that was cut off.
+        New, or that of a run that was cut off.
     warm_up : ndarray of shape (a, b, C) or None
         The first cells of the first tile, where they were evaluated to measure the speed.
     """
@@ -63,7 +63,7 @@ class TileEvaluation:
 
     @classmethod
     def resume(cls, folder: RunFolder, problem: Problem) -> TileEvaluation:
-        """Take up the plan of a run that was cut off."""
+        """Resume with the plan of a run that was cut off."""
         plan = Plan.load(folder.plan)
         warm_up = None
         if plan.warm_up != (0, 0):

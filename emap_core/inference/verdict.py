@@ -97,7 +97,7 @@ class Verdict:
             "details": list(self.details),
             "warnings": list(self.warnings),
             "metric": self.metric,
-            # The key is older than the name; what reads it goes on to work.
+            # The key is older than the name, and other programs read it.
             "smallest_gap": self.equivalence_margin,
         }
 

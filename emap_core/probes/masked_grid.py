@@ -94,7 +94,7 @@ class MaskedGrids:
     def _pairs_per_tile(self) -> int:
         from emap_core.engine.evaluate import bytes_per_pair
 
-        # By what the run says, so that a probe that goes on has the tiles that it had.
+        # By what the run says, so that a probe that resumes has the tiles that it had.
         most = _MEMORY // bytes_per_pair(self.subject.run.manifest["n_classes"])
         speed = self.subject.pairs_per_second
         return max(1, min(most, 4096 if speed is None else int(speed * _SECONDS)))

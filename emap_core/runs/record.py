@@ -64,7 +64,7 @@ def record_of(run: Run, equivalence_margin: float | None = None) -> dict[str, An
         "unknown_labels": run.manifest["unknown_labels"],
         "verdict": str(verdict),
         "verdict_kind": verdict.kind,
-        # The key is older than the name; what reads it goes on to work.
+        # The key is older than the name, and other programs read it.
         "smallest_gap": verdict.equivalence_margin,
         "warnings": list(run.warnings),
         "verdicts": {

@@ -259,7 +259,7 @@ class Lease:
         return self
 
     def release(self) -> None:
-        """Let the lease go."""
+        """Release the lease."""
         self._released.set()
         if self.holder() == self._name:
             with suppress(OSError):
