@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import streamlit as st
 
-from emap_core.figures import Chart
-from emap_core.figures.export import FORMS, HOW_TO_INSTALL, picture
-from emap_core.presentation.charts import overview_figures
+from emap_core.figures.export import HOW_TO_INSTALL
 from emap_core.presentation.report import report_html
 from emap_core.runs import Run
 from emap_core.runs.store import zipped
@@ -73,38 +68,13 @@ def _page() -> None:
         )
 
     st.subheader("Figures for a paper", anchor=False)
-    _show_figures(run)
-    shared.next_step("pages/compare.py", "Compare it with other models")
-
-
-def _show_figures(run: Run) -> None:
-    if importlib.util.find_spec("kaleido") is None:
-        st.markdown(
-            f"{shared.plain(HOW_TO_INSTALL)}, then start the app again. Each figure of the report "
-            "can be saved as PNG from the camera at its upper right."
-        )
-        return
-    charts = {one.name: partial(one.draw, run) for one in overview_figures(run)}
-    if not charts:
-        st.caption("No text or image can be recombined in this run, so it has no such figure.")
-        return
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Figure", list(charts), key="report-figure")
-        for form, media in FORMS.items():
-            st.download_button(
-                form.upper(),
-                partial(_picture, charts[name], form),
-                f"{run.id}-{name}.{form}",
-                media,
-                icon=":material/download:",
-                on_click="ignore",
-            )
-    st.caption("Every figure of the report, from a terminal:")
+    st.markdown(
+        "On every page and in the report, two buttons below each figure save it as PNG or SVG. "
+        "To have all figures of the report at once, from a terminal:"
+    )
     st.code(f"python -m emap_core figures {run.id} --out figures --form svg", language="shell")
-
-
-def _picture(draw: Callable[[], Chart], form: str) -> bytes:
-    return picture(draw(), form)
+    st.caption(shared.plain(f"There, {HOW_TO_INSTALL}."))
+    shared.next_step("pages/compare.py", "Compare it with other models")
 
 
 @st.cache_data(max_entries=2, show_spinner=False)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import plotly.graph_objects as go
-
 from emap_core.errors import MissingExtraError
 from emap_core.figures.chart import Chart
-from emap_core.figures.style import LIGHT
 
 FORMS = {"svg": "image/svg+xml", "png": "image/png"}
 """File ending to media type."""
@@ -15,7 +12,7 @@ HOW_TO_INSTALL = "SVG and PNG need kaleido and Chrome or Chromium: pip install '
 
 
 def picture(chart: Chart, form: str) -> bytes:
-    """Return a chart as SVG or PNG, 1,000 pixels wide, on white.
+    """Return a chart as SVG or PNG, 1,000 pixels wide, on the ground of its theme.
 
     Raises
     ------
@@ -26,8 +23,8 @@ def picture(chart: Chart, form: str) -> bytes:
         from kaleido.errors import ChromeNotFoundError
     except ImportError:
         raise MissingExtraError(HOW_TO_INSTALL) from None
-    figure = go.Figure(chart.figure).update_layout(paper_bgcolor=LIGHT.paper)
+    scale = 1 if form == "svg" else 2
     try:
-        return bytes(figure.to_image(format=form, width=1000, scale=1 if form == "svg" else 2))
+        return bytes(chart.figure.to_image(format=form, width=1000, scale=scale))
     except (ChromeNotFoundError, RuntimeError) as error:
         raise MissingExtraError(f"{HOW_TO_INSTALL} ({str(error).splitlines()[0]})") from error

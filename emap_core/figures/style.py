@@ -82,7 +82,7 @@ def theme_named(name: str | None) -> Theme:
 
 
 def new_figure(theme: Theme, *, height: int, **layout: Any) -> go.Figure:
-    """Return an empty figure in the common style on a transparent ground, `height` in pixels."""
+    """Return an empty figure in the common style on the theme's ground, `height` in pixels."""
     figure = go.Figure()
     apply_style(figure, theme, height=height, **layout)
     return figure
@@ -158,7 +158,8 @@ def _template(theme: Theme) -> go.layout.Template:
     return go.layout.Template(
         layout={
             "font": {"family": FONT, "size": FONT_SIZE, "color": theme.ink},
-            "paper_bgcolor": "rgba(0,0,0,0)",
+            # Wherever a saved picture lands, its ink stands on the ground that it was chosen for.
+            "paper_bgcolor": theme.paper,
             "plot_bgcolor": "rgba(0,0,0,0)",
             "margin": {"l": 8, "r": 8, "t": 40, "b": 8},
             "xaxis": axis,

@@ -68,7 +68,20 @@ details { margin: 4px 0 16px; } summary { cursor: pointer; } .scroll { overflow-
 .example { margin: 12px 0; } .pair { display: flex; gap: 16px; align-items: flex-start; }
 .images { display: flex; flex-wrap: wrap; gap: 8px; }
 img { max-height: 128px; max-width: 100%; border: 1px solid var(--faint); border-radius: 4px; }
+.save { margin: 4px 0; font-size: .9rem; } .save button { font: inherit; color: inherit;
+  cursor: pointer; background: none; border: 0; padding: 0 .25rem; text-decoration: underline; }
+@media print { .save { display: none; } }
 .side img { height: 80px; } .text { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; }
+"""
+
+_SCRIPT = """
+addEventListener("click", ({ target }) => {
+  const format = target.closest(".save button")?.value
+  if (!format) return
+  const figure = target.closest("figure").querySelector(".js-plotly-plot")
+  const camera = figure._context.toImageButtonOptions
+  Plotly.downloadImage(figure, { ...camera, format, scale: format === "svg" ? 1 : camera.scale })
+})
 """
 
 
@@ -120,7 +133,7 @@ def report_html(run: Run, theme: Theme = LIGHT, equivalence_margin: float | None
         f'<meta name="description" content="{escape(verdict.sentence)}">\n'
         f"<title>{escape(title)} · EMAP Lens</title>\n"
         f"<style>{_ground(theme)}{_STYLE}</style>\n"
-        f"<script>{get_plotlyjs()}</script>\n</head>\n<body>\n"
+        f"<script>{get_plotlyjs()}</script>\n<script>{_SCRIPT}</script>\n</head>\n<body>\n"
         + "\n".join(section for section in sections if section)
         + "\n</body>\n</html>\n"
     )
@@ -204,7 +217,7 @@ def table_html(table: Table) -> str:
 
 def _section(run: Run, figure: RunFigure, theme: Theme) -> str:
     drawn = "".join(
-        _figure(figure.draw(run, theme, **choice), file)
+        _figure(run, figure.draw(run, theme, **choice), file)
         for file, choice in figure.choices(run).items()
     )
     return f"<h2>{escape(figure.title)}</h2>{drawn}"
@@ -212,7 +225,8 @@ def _section(run: Run, figure: RunFigure, theme: Theme) -> str:
 
 def _shares(run: Run, figure: RunFigure, theme: Theme) -> str:
     said = f"<p>{escape(share_sentence(run))}</p>"
-    return f"<h2>{escape(figure.title)}</h2>{said}{_figure(figure.draw(run, theme), figure.name)}"
+    drawn = _figure(run, figure.draw(run, theme), figure.name)
+    return f"<h2>{escape(figure.title)}</h2>{said}{drawn}"
 
 
 def _kinds(run: Run) -> str:
@@ -229,7 +243,7 @@ def _contributions(run: Run, figure: RunFigure, theme: Theme) -> str:
     if len(run.ids) > MOST_POINTS:
         note = f"<p>A seeded sample of {MOST_POINTS:,} of the {len(run.ids):,} examples.</p>"
     what = escape(quantity(run, main_class(run)))
-    drawn = _figure(figure.draw(run, theme), figure.name, table=False)
+    drawn = _figure(run, figure.draw(run, theme), figure.name, table=False)
     return f"<h2>{escape(figure.title)}: {what}</h2>{note}{drawn}"
 
 
@@ -253,7 +267,8 @@ def _modes(run: Run, figure: RunFigure, theme: Theme) -> str:
         f"<h2>{escape(figure.title)}: {what}</h2>"
         f"<p>Mode 1 explains {percent(modes.shares[0])} of the interaction. Texts and images of "
         f"the same side raise {what} together; from opposite sides they lower it.</p>"
-        f'<div class="sides">{"".join(sides)}</div>' + _figure(figure.draw(run, theme), figure.name)
+        f'<div class="sides">{"".join(sides)}</div>'
+        + _figure(run, figure.draw(run, theme), figure.name)
     )
 
 
@@ -280,7 +295,7 @@ def _example(run: Run, row: dict[str, Any], chart: Chart, name: str) -> str:
         f'<div class="example"><div class="pair">{_image(run, int(row["image_index"]))}'
         f'<div><p class="text" dir="auto">{escape(row["text"])}</p><p>{" · ".join(said)}</p>'
         f'<p class="about">example {escape(row["id"])}</p></div></div>'
-        f"{_figure(chart, name, caption=False)}</div>"
+        f"{_figure(run, chart, name, caption=False)}</div>"
     )
 
 
@@ -324,17 +339,23 @@ def _reading(run: Run) -> str:
     )
 
 
-def _figure(chart: Chart, name: str, *, table: bool = True, caption: bool = True) -> str:
+def _figure(run: Run, chart: Chart, name: str, *, table: bool = True, caption: bool = True) -> str:
     drawn = chart.figure.to_html(
         full_html=False,
         include_plotlyjs=False,
         div_id=f"figure-{name}",
-        config={"displaylogo": False, "responsive": True, "showTips": False},
+        config={
+            "displaylogo": False,
+            "responsive": True,
+            "showTips": False,
+            "toImageButtonOptions": {"filename": f"{run.id}-{name}", "scale": 2},
+        },
     )
     return (
         f'<figure role="group" aria-label="{escape(chart.alt)}">{drawn}'
         + (f"<figcaption>{escape(chart.alt)}</figcaption>" if caption else "")
-        + "</figure>"
+        + '<p class="save">Save as <button type="button" value="png">PNG</button> '
+        '<button type="button" value="svg">SVG</button></p></figure>'
         + (_table(chart) if table else "")
     )
 

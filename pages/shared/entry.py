@@ -16,8 +16,17 @@ _STYLE = """<style>
 .stMainBlockContainer { padding: 3.5rem 2.5rem 4rem }
 .stApp [data-testid="stCaptionContainer"] { color: inherit; opacity: 0.78 }
 .stApp .stButtonGroup button[role][data-variant][data-selected] { color: inherit }
+@media print {
+    .stSidebar, .stAppHeader, .plotly-notifier, .st-key-copy-link { display: none }
+    .stMainBlockContainer { padding: 0 }
+    .stPlotlyChart { break-inside: avoid }
+    h2, h3, h5 { break-after: avoid }
+}
 </style>"""
-"""Less empty margin on a small screen; small and chosen words with a contrast of 4.5 : 1."""
+"""Less empty margin on a small screen; small and chosen words with a contrast of 4.5 : 1.
+
+On paper there is the page alone.
+"""
 
 
 def inside_app() -> None:

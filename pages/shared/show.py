@@ -11,11 +11,16 @@ from emap_core.figures import Chart, Theme, theme_named
 from emap_core.runs import Run
 from emap_core.visible import visible, visible_table
 from pages.shared.escape import escaped
+from pages.shared.figure_tools import figure_tools
 from pages.shared.runs import run_key
+from pages.shared.selection import selected
 
 SelectionMode = Literal["points", "box", "lasso"]
 
 _CONFIG = {"displaylogo": False, "displayModeBar": "hover", "scrollZoom": False}
+
+_SHARPNESS = 2
+"""Pixels of a saved picture for each on the screen."""
 
 _LONG_TEXT = 400
 """Characters beyond which a text folds."""
@@ -64,6 +69,8 @@ def show(
 ) -> Any:
     """Draw a chart across the page, its message for screen readers, and its data as a table.
 
+    It can be saved as PNG or SVG, in a file that is called after the run and `key`.
+
     Parameters
     ----------
     chart : Chart
@@ -86,9 +93,16 @@ def show(
         key=key,
         on_select=on_select,
         selection_mode=selection_mode,
-        config=_CONFIG,
+        config={
+            **_CONFIG,
+            "toImageButtonOptions": {
+                "filename": "-".join(filter(None, [selected("run"), key])),
+                "scale": _SHARPNESS,
+            },
+        },
         alt=chart.alt,
     )
+    figure_tools(key)
     if table:
         unfolded = st.expander("As a table", key=f"{key}-table", on_change="rerun")
         # Only who unfolds it pays for it: a table of 10,000 rows is a megabyte.

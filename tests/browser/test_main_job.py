@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlparse
 
 import pytest
 from browsing import LONELIEST_POINT, WAIT, click_in, come_to_rest, type_into
+from PIL import Image
 
 from emap_core.runs import Run
 
@@ -71,6 +72,7 @@ def test_the_whole_way_from_the_demo_button_to_a_colleague(
     run = Run.load(runs / key_of(page, "run"))
     assert run.manifest["n_pairs_evaluated"] == 107 * 1000
     second = another_run(runs, warm_popen)
+    saves_figures(page, run, tmp_path)
     cells = page.locator(".st-key-overview-cells .js-plotly-plot").first
     link = page.get_by_role("link", name=re.compile("right only with interactions"))
     count = link.inner_text(timeout=WAIT).strip().split()[-5]
@@ -146,7 +148,7 @@ def test_the_whole_way_from_the_demo_button_to_a_colleague(
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the report").click()
     download.value.save_as(tmp_path / "report.html")
-    opens_from_disk(page.context.browser, tmp_path / "report.html")
+    opens_from_disk(page.context.browser, tmp_path / "report.html", run)
 
     # Whoever gets the link sees the same example in the same slice.
     goes_to("Examples")
@@ -173,7 +175,25 @@ def another_run(runs, popen):
     )
 
 
-def opens_from_disk(browser, path):
+def saves_figures(page, run, folder):
+    """Save the figure of the gap in both forms, each with one click."""
+    come_to_rest(page)
+    figure = page.locator(".st-key-overview-gap .js-plotly-plot")
+    size = figure.evaluate("plot => [plot._fullLayout.width, plot._fullLayout.height]")
+    for form in ("PNG", "SVG", "PNG"):
+        with page.expect_download() as download:
+            tools = page.locator(".st-key-overview-gap-tools")
+            tools.get_by_role("button", name=f"Save this figure as {form}").click()
+        assert download.value.suggested_filename == f"{run.id}-overview-gap.{form.lower()}"
+        download.value.save_as(folder / f"gap.{form.lower()}")
+    with Image.open(folder / "gap.png") as picture:
+        assert picture.size == (2 * size[0], 2 * size[1])
+    drawing = (folder / "gap.svg").read_text(encoding="utf-8")
+    assert drawing.startswith("<svg")
+    assert "Accuracy" in drawing
+
+
+def opens_from_disk(browser, path, run):
     from playwright.sync_api import expect
 
     report = browser.new_context(offline=True).new_page()
@@ -186,4 +206,7 @@ def opens_from_disk(browser, path):
     figures = report.locator("figure > div > .plotly-graph-div")
     expect(report.locator("figure .js-plotly-plot")).to_have_count(figures.count())
     assert figures.count() >= 6
+    with report.expect_download() as download:
+        report.get_by_role("button", name="SVG").first.click()
+    assert download.value.suggested_filename == f"{run.id}-gap.svg"
     assert not wrong
