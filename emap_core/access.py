@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from emap_core.datasets import LOADERS as DATA_LOADERS
+from emap_core.datasets.vqa2 import vqa2_files
 from emap_core.datasets.webdataset import shard_patterns
 from emap_core.errors import AccessError, SettingError
 from emap_core.models import LOADERS as MODEL_LOADERS
@@ -242,6 +243,8 @@ def _listed(emails: str) -> frozenset[str]:
 
 def _named(prefix: str, name: str) -> list[str]:
     """Return the paths that a spec names: with a pattern, its folder and all that fits."""
+    if prefix == "vqa2":
+        return vqa2_files(name)
     if prefix != "webdataset":
         return [name]
     if ".." in Path(name).parts:
@@ -249,7 +252,7 @@ def _named(prefix: str, name: str) -> list[str]:
     found = []
     for one in shard_patterns(name):
         fixed = _WILD.split(one, maxsplit=1)[0]
-        found.append(fixed.rpartition("/")[0] or ".")
+        found.append(one if fixed == one else fixed.rpartition("/")[0] or ".")
         # A link among the folders that fit a part of it must tell nothing of what it leads to.
         for part in (*map(str, Path(one).parents), one):
             if part == one or _WILD.search(part):

@@ -21,6 +21,7 @@ from emap_core import methods
 from emap_core.errors import Cancelled, EmapError, RunError, SettingError
 from emap_core.methods.method_settings import SETTINGS
 from emap_core.options import LABELS_AS, UNKNOWN_LABELS, place_told, speaking
+from emap_core.specs import typed_arguments
 
 _COLUMNS = {
     "text": "the texts of a table",
@@ -28,6 +29,23 @@ _COLUMNS = {
     "label": "the labels of a table",
     "id": "the ids of a table",
     "regions": "the regions of a table's images, which the model reads in their place",
+}
+_TABLE_SETTINGS: dict[str, dict[str, Any]] = {
+    "--records": {"metavar": "NAME", "help": "which value of a JSON file holds the examples"},
+    "--delimiter": {
+        "metavar": "SIGN",
+        "help": "between the values of csv:FILE, if not a tab, comma, semicolon or bar",
+    },
+    "--column-names": {
+        "metavar": "A,B,…",
+        "help": "of csv:FILE whose first line is an example",
+    },
+    "--join": {
+        "action": "append",
+        "metavar": "FILE:KEY",
+        "help": "put the columns of another file beside those of the table, row by row with the "
+        "same KEY (KEY=OTHER where the file calls it OTHER); may be given many times",
+    },
 }
 _RUN_SETTINGS: dict[str, dict[str, Any]] = {
     "--method": {"choices": methods.NAMES, "help": f"{methods.DEFAULT} by default"},
@@ -242,6 +260,8 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, metavar="N", help="a seeded sample of the examples")
     for what, meaning in _COLUMNS.items():
         parser.add_argument(f"--{what}-column", metavar="NAME", help=f"{meaning}, if not the usual")
+    for flag, options in _TABLE_SETTINGS.items():
+        parser.add_argument(flag, **options)
     parser.add_argument(
         "--skip-bad", action="store_true", help="leave out bad rows of a table, and list them"
     )
@@ -275,10 +295,13 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
 
 
 def _work(arguments: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
-    data_args = _pairs(arguments.data_arg, "--data-arg")
+    data_args = typed_arguments(arguments.data_arg, "--data-arg")
     for what in _COLUMNS:
         if (name := getattr(arguments, f"{what}_column")) is not None:
             data_args[f"{what}_column"] = name
+    for flag in _TABLE_SETTINGS:
+        if value := getattr(arguments, (name := _argument(flag))):
+            data_args[name] = value
     if arguments.skip_bad:
         data_args["skip_bad"] = True
     if arguments.labels_as:
@@ -289,7 +312,7 @@ def _work(arguments: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
     settings = {
         name: value
         for flag in _RUN_SETTINGS
-        if (value := getattr(arguments, (name := flag[2:].replace("-", "_")))) is not None
+        if (value := getattr(arguments, (name := _argument(flag)))) is not None
     }
     if arguments.allow_noise:
         settings["allow_noise"] = True
@@ -298,24 +321,13 @@ def _work(arguments: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
     settings["data_args"] = data_args
     if arguments.train_data:
         settings["train"] = arguments.train_data
-        settings["train_args"] = _pairs(arguments.train_arg, "--train-arg")
-    settings["model_args"] = _pairs(arguments.model_arg, "--model-arg")
+        settings["train_args"] = typed_arguments(arguments.train_arg, "--train-arg")
+    settings["model_args"] = typed_arguments(arguments.model_arg, "--model-arg")
     return arguments.model, arguments.data, settings
 
 
-def _pairs(given: list[str], flag: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for one in given:
-        name, equals, value = one.partition("=")
-        if not equals or not name.isidentifier():
-            raise SettingError(
-                f"{flag} {one!r} is not a valid K=V; give a name, an equals sign and a value"
-            )
-        try:
-            found[name] = json.loads(value)
-        except ValueError:
-            found[name] = value
-    return found
+def _argument(flag: str) -> str:
+    return flag[2:].replace("-", "_")
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -369,8 +381,8 @@ def _probe(arguments: argparse.Namespace) -> None:
         run,
         arguments.model,
         arguments.data,
-        model_args=_pairs(arguments.model_arg, "--model-arg"),
-        data_args=_pairs(arguments.data_arg, "--data-arg"),
+        model_args=typed_arguments(arguments.model_arg, "--model-arg"),
+        data_args=typed_arguments(arguments.data_arg, "--data-arg"),
         device=arguments.device,
     )
     choices = {} if arguments.class_name is None else {"class_name": arguments.class_name}

@@ -28,6 +28,7 @@ them as not right, or leave them out."""
 
 DATA_FLAGS = (
     *(f"{what}_column" for what in ("text", "image", "label", "id", "regions")),
+    *("records", "delimiter", "column_names", "join"),
     "labels_as",
     "skip_bad",
     "limit",

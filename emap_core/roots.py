@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
-from emap_core.errors import AccessError
+from emap_core.errors import AccessError, SpecError
 
 _ROOTS, _IMAGE_ROOTS = "EMAP_ROOTS", "EMAP_IMAGE_ROOTS"
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(@(?!.*\.\.)[\w./-]+)?")
@@ -68,6 +70,29 @@ def lies_in(path: str | Path, roots: Iterable[Path]) -> bool:
     except (OSError, RuntimeError, ValueError):
         return False
     return any(resolved.is_relative_to(root.resolve()) for root in roots)
+
+
+def beside(path: str, folder: Path, kind: Literal["file", "folder"]) -> Path:
+    """Return where a file or folder is that an option names: here, else in a table's folder.
+
+    Raises
+    ------
+    AccessError
+        If it may not be opened on this server, whether or not it is there.
+    SpecError
+        If it is not there.
+    """
+    roots = roots_of_environment()
+    candidates = [Path(path), folder / path]
+    if roots is not None:
+        candidates = [one for one in candidates if lies_in(one, (folder, *roots))]
+        if not candidates:
+            check_path(kind, path, (folder, *roots))
+    for one in candidates:
+        with contextlib.suppress(OSError, ValueError):
+            if one.is_file() if kind == "file" else one.is_dir():
+                return one
+    raise SpecError(f"there is no {kind} {path}, neither here nor in {folder}")
 
 
 def check_path(what: str, path: str | Path, roots: Iterable[Path]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,28 @@ def _scores_pairs(function: Any, settings: Mapping[str, Any]) -> bool:
         and one.name not in settings
     ]
     return len(asked) == 2
+
+
+def typed_arguments(given: Iterable[str], flag: str) -> dict[str, Any]:
+    """Return keyword arguments that are typed as ``name=value``, values as JSON where they can be.
+
+    Raises
+    ------
+    SettingError
+        If one is not of this form; `flag` is what the message calls it.
+    """
+    found: dict[str, Any] = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not equals or not name.isidentifier():
+            raise SettingError(
+                f"{flag} {one!r} is not a valid K=V; give a name, an equals sign and a value"
+            )
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
 
 
 def import_name(target: str) -> Any:

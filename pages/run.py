@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from emap_core.models import LOADERS as MODEL_LOADERS
 from emap_core.models.demo_networks import ARCHITECTURES
 from emap_core.options import BOXES, CHOICES, TYPED
 from emap_core.runs.name import LONGEST_NAME
+from emap_core.specs import typed_arguments
 from emap_core.text import duration, size
 from emap_core.visible import visible_table
 from pages import shared
@@ -183,8 +185,13 @@ def _columns(data: str) -> list[str]:
     """Draw the first rows of a table and what each column is; return arguments of the loader."""
     try:
         shared.policy().check_data(data)
-        split = st.session_state.get(f"run-split-{data}")
-        found = _preview(data, split, shared.policy().roots)
+        settings = typed_arguments(
+            filter(None, map(str.strip, st.session_state.get("run-data-options", "").splitlines())),
+            TYPED["data"],
+        )
+        if (split := st.session_state.get(f"run-split-{data}")) is not None:
+            settings["split"] = split
+        found = _preview(data, json.dumps(settings), shared.policy().roots)
     except EmapError as error:
         st.error(_said(str(error)), icon=":material/error:")
         return []
@@ -224,8 +231,8 @@ def _columns(data: str) -> list[str]:
 
 
 @st.cache_data(max_entries=20, ttl=60, show_spinner="Reading the table …")
-def _preview(data: str, split: str | None, roots: tuple[Path, ...] | None) -> Preview | None:
-    return preview_elsewhere(data, split, roots)
+def _preview(data: str, settings: str, roots: tuple[Path, ...] | None) -> Preview | None:
+    return preview_elsewhere(data, json.loads(settings), roots)
 
 
 def _spec(label: str, demos: list[str], key: str, loaders: dict[str, str]) -> str:

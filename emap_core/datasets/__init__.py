@@ -22,6 +22,7 @@ LOADERS = {
     "imagefolder": "emap_core.datasets.loaders:load_imagefolder",
     "hf": "emap_core.datasets.loaders:load_hf",
     "webdataset": "emap_core.datasets.loaders:load_webdataset",
+    "vqa2": "emap_core.datasets.loaders:load_vqa2",
 }
 """Reserved prefixes and the function that each leads to."""
 
@@ -85,7 +86,7 @@ def _checked(spec: str) -> str:
 
     Whether there is such a file makes no difference: strangers may ask.
     """
-    prefix = _PREFIXES.get(PurePath(spec).suffix.lower())
+    prefix = _PREFIXES.get(PurePath(spec.removesuffix(".gz")).suffix.lower())
     if prefix and spec.partition(":")[0] not in LOADERS and "://" not in spec:
         raise SpecError(f"dataset {spec[:80]!r} lacks the prefix of its kind; type {prefix}:{spec}")
     return spec

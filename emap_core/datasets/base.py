@@ -188,12 +188,15 @@ class Reading:
         For each of these why it was taken, or why none was.
     like_labels : tuple of str
         Columns that look like labels and were not taken.
+    told : tuple of str
+        What else people should know of how the table was read, a sentence each.
     """
 
     columns: tuple[str, ...]
     taken: dict[str, str | None]
     reasons: dict[str, str]
     like_labels: tuple[str, ...]
+    told: tuple[str, ...] = ()
 
     @property
     def lines(self) -> list[str]:
@@ -212,7 +215,7 @@ class Reading:
         elif self.like_labels:
             others = ", ".join(self.like_labels[:8])
             lines.append(f"Not taken, though they look like labels: {others}")
-        return lines
+        return [*lines, *self.told]
 
 
 def as_examples(given: Any) -> Examples:

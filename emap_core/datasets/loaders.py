@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from emap_core.datasets.base import Examples
 from emap_core.datasets.hf import read_hf
+from emap_core.datasets.joins import joined
 from emap_core.datasets.table import Records, dataset_in
 from emap_core.datasets.table_files import (
     read_csv,
@@ -16,6 +17,7 @@ from emap_core.datasets.table_files import (
     read_jsonl,
     read_parquet,
 )
+from emap_core.datasets.vqa2 import read_vqa2
 from emap_core.datasets.webdataset import read_webdataset
 
 READERS: dict[str, Callable[..., Records]] = {
@@ -26,27 +28,48 @@ READERS: dict[str, Callable[..., Records]] = {
     "imagefolder": read_imagefolder,
     "hf": read_hf,
     "webdataset": read_webdataset,
+    "vqa2": read_vqa2,
 }
 """What reads the records behind each prefix, with the arguments that it takes for that."""
 
 
+def read_records(
+    prefix: str, name: str, settings: dict[str, Any], join: str | Sequence[str] = ()
+) -> Records:
+    """Return the records that a spec names, and take from the settings what its reader needs.
+
+    Parameters
+    ----------
+    prefix, name : str
+        What stands before the colon of the spec and after it.
+    settings : dict
+        Arguments of the reader leave it.
+    join : str or sequence of str
+        Other files, as for `joined`.
+    """
+    read = READERS[prefix]
+    own = {one: settings.pop(one) for one in _arguments(read) if one in settings}
+    return joined(read(name, **own), join)
+
+
+def _arguments(read: Callable[..., Records]) -> list[str]:
+    return list(inspect.signature(read).parameters)[1:]
+
+
 def _loader(prefix: str) -> Callable[..., Examples]:
     """Return what reads records, and makes a dataset of them with the arguments that are left."""
-    read = READERS[prefix]
-    own = list(inspect.signature(read).parameters.values())[1:]
 
-    def load(name: str, **settings: Any) -> Examples:
-        of_reader = {one.name: settings.pop(one.name) for one in own if one.name in settings}
-        return dataset_in(read(name, **of_reader), settings)
+    def load(name: str, /, *, join: str | Sequence[str] = (), **settings: Any) -> Examples:
+        return dataset_in(read_records(prefix, name, settings, join), settings)
 
-    load.__doc__ = read.__doc__
-    load.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [
-            inspect.Parameter("name", inspect.Parameter.POSITIONAL_ONLY),
-            *(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own),
-            inspect.Parameter("settings", inspect.Parameter.VAR_KEYWORD),
-        ]
-    )
+    load.__doc__ = READERS[prefix].__doc__
+    name, join, settings = inspect.signature(load).parameters.values()
+    own = [
+        inspect.Parameter(one, inspect.Parameter.KEYWORD_ONLY, default=None)
+        for one in _arguments(READERS[prefix])
+    ]
+    # So that whoever asks what a loader takes hears of its reader's arguments, too.
+    load.__signature__ = inspect.Signature([name, join, *own, settings])  # type: ignore[attr-defined]
     return load
 
 
@@ -57,3 +80,4 @@ load_parquet = _loader("parquet")
 load_imagefolder = _loader("imagefolder")
 load_hf = _loader("hf")
 load_webdataset = _loader("webdataset")
+load_vqa2 = _loader("vqa2")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import pandas as pd
 
 from emap_core.datasets.hf import saved_splits
 from emap_core.datasets.limited import limited
-from emap_core.datasets.loaders import READERS
+from emap_core.datasets.loaders import READERS, read_records
 from emap_core.datasets.regions import look_like_regions
 from emap_core.datasets.table import guess_columns
 from emap_core.errors import DatasetError
@@ -46,14 +46,15 @@ class Preview:
 
 
 def preview_elsewhere(
-    spec: str, split: str | None = None, roots: Sequence[Path] | None = None
+    spec: str, settings: Mapping[str, Any] | None = None, roots: Sequence[Path] | None = None
 ) -> Preview | None:
     """Return what `preview_table` returns, read in a process with limits on memory and time.
 
     Parameters
     ----------
     spec : str
-    split : str, optional
+    settings : mapping, optional
+        Arguments of the loader; those that decide what is read count.
     roots : sequence of Path, optional
         Folders that files may be read in; anywhere by default.
 
@@ -68,7 +69,7 @@ def preview_elsewhere(
     name = Path(spec.partition(":")[2]).name
     found = limited(
         f"{__name__}:preview_as_json",
-        *(spec, split),
+        *(spec, dict(settings or {})),
         doing=f"{name} cannot be looked into",
         environment=for_a_child(roots, roots),
     )
@@ -78,9 +79,9 @@ def preview_elsewhere(
     return Preview(rows=pd.DataFrame(cells, columns=columns, dtype=object), **found)
 
 
-def preview_as_json(spec: str, split: str | None) -> dict[str, Any] | None:
+def preview_as_json(spec: str, settings: dict[str, Any]) -> dict[str, Any] | None:
     """Return a preview as what JSON can hold, None where there is none."""
-    found = preview_table(spec, split=split)
+    found = preview_table(spec, settings=settings)
     if found is None:
         return None
     names = ("n_rows", "taken", "offered", "splits")
@@ -99,7 +100,9 @@ def _names_a_table(spec: str, roots: Sequence[Path] | None) -> bool:
     return path is not None and path.is_dir()
 
 
-def preview_table(spec: str, n_rows: int = 5, split: str | None = None) -> Preview | None:
+def preview_table(
+    spec: str, n_rows: int = 5, settings: Mapping[str, Any] | None = None
+) -> Preview | None:
     """Return the first rows of what a spec names; None where it names no table of this machine.
 
     Raises
@@ -111,12 +114,12 @@ def preview_table(spec: str, n_rows: int = 5, split: str | None = None) -> Previ
         return None
     prefix, _, path = spec.partition(":")
     splits = saved_splits(Path(path)) if prefix == "hf" else []
-    settings: dict[str, Any] = {}
+    settings = dict(settings or {})
     if prefix == "webdataset":
         settings["n_examples"] = n_rows
     elif splits:
-        settings["split"] = split or splits[0]
-    records = READERS[prefix](path, **settings)
+        settings.setdefault("split", splits[0])
+    records = read_records(prefix, path, settings, settings.pop("join", ()))
     table = records.table
     if len(table.columns) > _MOST_COLUMNS:
         raise DatasetError(

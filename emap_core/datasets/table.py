@@ -61,7 +61,11 @@ class Records:
     ----------
     table : DataFrame
         A row an example. Its ``attrs`` may have ``classes`` (the names that numbers in a column
-        stand for), ``rows`` (what messages call each row) and ``wrong`` (what is wrong with a row).
+        stand for), ``rows`` (what messages call each row), ``wrong`` (what is wrong with a row),
+        ``told`` (what people should know of how it was read), ``repeated`` (names that several
+        columns had), ``header`` (whether its first line was taken for the columns' names),
+        ``names`` (whether the column ``key`` has the names of objects in a file) and ``stated``
+        (what a file says beside its rows).
     source : str
         What messages call the table; its rows are counted from 1.
     folder : Path
@@ -159,7 +163,7 @@ def load_table(
         },
     )
     coded: list[str] | None = table.attrs.get("classes", {}).get(columns.label)
-    names = _class_names(classes)
+    names = split_names(classes)
     if coded is not None and names is not None and not set(names) & set(coded):
         # What is called otherwise here than in the file.
         coded = names
@@ -315,7 +319,8 @@ def _columns(
     if len(set(spelled)) < len(spelled):
         twice = next(name for name in spelled if spelled.count(name) > 1)
         raise DatasetError(f"{source} has two columns {twice!r}; rename or delete one")
-    taken, reasons = {}, {}
+    taken: dict[str, str | None] = {}
+    reasons = {}
     for what in ("text", "image", "label", "id", "regions"):
         taken[what] = _find(source, table, what, named[what])
         if named[what]:
@@ -327,11 +332,22 @@ def _columns(
         else:
             usual = ", ".join(USUAL_NAMES[what])
             reasons[what] = f"no column is called {usual}"
+    for what, column in taken.items():
+        if column in table.attrs.get("repeated", ()) and not named[what]:
+            raise DatasetError(
+                f"{source} has two columns {column!r}; name the one that is meant, "
+                f"{option(f'{what}_column', column)} or {option(f'{what}_column', f'{column}.1')}"
+            )
     for what in ("text", "image"):
         if taken[what] is None:
             raise DatasetError(
                 f"{source} has no column for the {what} under a usual name; it has "
                 f"{_listed(table)}: name it with {option(f'{what}_column')}"
+                + (
+                    f", or, where these are an example, all with {option('column_names')}"
+                    if table.attrs.get("header")
+                    else ""
+                )
             )
     used = {column for column in taken.values() if column is not None}
     like = tuple(name for name in spelled if name not in used and _like_labels(table, name))
@@ -342,7 +358,8 @@ def _columns(
             f"{', '.join(map(repr, like[:8]))} {'look' if several else 'looks'} like one; name it "
             f"with {option('label_column', like[0])}, or none with {option('label_column', '')}"
         )
-    return Columns(**taken), Reading(tuple(spelled), taken, reasons, like)  # type: ignore[arg-type]
+    told = tuple(table.attrs.get("told", ()))
+    return Columns(**taken), Reading(tuple(spelled), taken, reasons, like, told)  # type: ignore[arg-type]
 
 
 def _like_labels(table: pd.DataFrame, column: str) -> bool:
@@ -373,10 +390,11 @@ def _listed(table: pd.DataFrame) -> str:
     return shown + (", …" if len(table.columns) > 40 else "")
 
 
-def _class_names(classes: str | Sequence[str] | None) -> list[str] | None:
-    if isinstance(classes, str):
-        return [name.strip() for name in classes.split(",") if name.strip()]
-    return None if classes is None else [str(name) for name in classes]
+def split_names(names: str | Sequence[str] | None) -> list[str] | None:
+    """Return names that are given as a list, or as one string with commas."""
+    if isinstance(names, str):
+        return [name.strip() for name in names.split(",") if name.strip()]
+    return None if names is None else [str(name) for name in names]
 
 
 def _groups(table: pd.DataFrame, columns: Columns, kept: list[int]) -> pd.DataFrame | None:

@@ -3,36 +3,66 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emap_core.datasets.table import Records
-from emap_core.errors import DatasetError, EmapError, SpecError
+from emap_core.datasets.table import Records, split_names
+from emap_core.errors import DatasetError, EmapError, SettingError, SpecError
+from emap_core.options import option, option_name
 from emap_core.roots import check_links
 
+_DELIMITERS = "\t,;|"
 _METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 
 
-def read_csv(path: str) -> Records:
-    """Return a table of values between commas, semicolons, tabs or bars."""
-    return _records(_file(path), _read_csv)
+def read_csv(
+    path: str, *, delimiter: str | None = None, column_names: str | Sequence[str] | None = None
+) -> Records:
+    """Return a table of values between commas, semicolons, tabs or bars, packed by gzip or not.
+
+    Parameters
+    ----------
+    path : str
+    delimiter : str, optional
+        What stands between values; several characters each do. By default the one of tab, comma,
+        semicolon and bar that cuts the first line into most parts.
+    column_names : str or sequence of str, optional
+        The names of the columns of a file whose first line is an example, as a list or with commas.
+    """
+    names = split_names(column_names)
+    return _records(_file(path), lambda file: _read_csv(file, delimiter, names))
 
 
 def read_jsonl(path: str) -> Records:
-    """Return a file with a JSON object a line."""
+    """Return a file with a JSON object a line, packed by gzip or not."""
     return _records(_file(path), _read_jsonl)
 
 
-def read_json(path: str) -> Records:
-    """Return a file that is one JSON array of objects."""
-    return _records(_file(path), _read_json)
+def read_json(path: str, *, records: str | None = None) -> Records:
+    """Return an array of objects in a JSON file, packed by gzip or not.
+
+    The file may be that array, an object one of whose values is, or an object of objects; their
+    names then are the column ``key``.
+
+    Parameters
+    ----------
+    path : str
+    records : str, optional
+        Which value of the file holds the examples, ``a.b`` for the value b of a; by default the
+        only one that can.
+    """
+    found = _records(_file(path), lambda file: _read_json(file, records))
+    return replace(found, columns={"id_column": "key"} if "names" in found.table.attrs else {})
 
 
 def read_parquet(path: str) -> Records:
@@ -44,6 +74,32 @@ def read_imagefolder(path: str) -> Records:
     """Return the metadata.csv, .jsonl or .parquet of a folder of images."""
     file = _metadata(path)
     return replace(_records(file, _READERS[file.suffix]), columns={"image_column": "file_name"})
+
+
+def read_any(path: str) -> Records:
+    """Return a table in a file, whose name tells its kind.
+
+    Raises
+    ------
+    SpecError
+        If it does not, or there is no such file.
+    DatasetError
+        If it cannot be read.
+    """
+    ending = Path(path.removesuffix(".gz")).suffix.lower()
+    if ending not in _KINDS:
+        raise SpecError(f"file {path} is of no known kind; expected one of {', '.join(_KINDS)}")
+    return _KINDS[ending](path)
+
+
+_KINDS: dict[str, Callable[[str], Records]] = {
+    ".csv": read_csv,
+    ".tsv": read_csv,
+    ".txt": read_csv,
+    ".json": read_json,
+    ".jsonl": read_jsonl,
+    ".parquet": read_parquet,
+}
 
 
 def read_arrow(stored: pa.Table) -> pd.DataFrame:
@@ -91,24 +147,70 @@ def _file(path: str) -> Path:
     return file
 
 
-def _read_csv(file: Path) -> pd.DataFrame:
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        first = next((line for line in lines if line.strip()), "")
-    # The one that cuts the names of columns into most parts; a comma where none does.
-    cut = {separator: next(csv.reader([first], delimiter=separator), []) for separator in ",;\t|"}
-    separator = max(cut, key=lambda one: len(cut[one]))
-    names = cut[separator]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise DatasetError(f"{file} has two columns {twice!r}; rename or delete one")
-    # As text, since "NA", "007" and "1e3" are words like others.
-    return pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+@contextmanager
+def _opened(file: Path) -> Iterator[TextIO]:
+    """Open a file of text, which may be packed by gzip."""
+    with file.open("rb") as content:
+        packed = content.read(2) == b"\x1f\x8b"
+    how: dict[str, Any] = {"encoding": "utf-8-sig", "newline": ""}
+    with gzip.open(file, "rt", **how) if packed else file.open(**how) as opened:
+        yield cast(TextIO, opened)
+
+
+def _read_csv(file: Path, delimiter: str | None, names: list[str] | None) -> pd.DataFrame:
+    delimiter = None if delimiter is None else delimiter.replace("\\t", "\t")
+    if delimiter is None:
+        with _opened(file) as lines:
+            first = next((line for line in lines if line.strip()), "")
+        delimiter = _delimiter(first, names)
+    elif not delimiter or set(delimiter) & set('\r\n"'):
+        raise SettingError(
+            f"{option_name('delimiter', 'data')} is {delimiter!r}; expected one sign or more, none "
+            "of them a quotation mark or the end of a line"
+        )
+    of_several = {"sep": f"[{re.escape(delimiter)}]", "engine": "python"}
+    with _opened(file) as lines:
+        # As text, since "NA", "007" and "1e3" are words like others.
+        table = pd.read_csv(
+            lines,
+            names=names,
+            header=0 if names is None else None,
+            dtype=str,
+            keep_default_na=False,
+            **({"sep": delimiter} if len(delimiter) == 1 else of_several),
+        )
+    if not isinstance(table.index, pd.RangeIndex):
+        raise DatasetError(
+            f"{file} has rows with more values than there are names of columns "
+            f"({', '.join(map(str, table.columns[:8]))}); give each column a name"
+        )
+    if names is None:
+        table.attrs["header"] = True
+        # As pandas calls the second of two columns of one name.
+        again = (str(name).removesuffix(".1") for name in table.columns if str(name)[-2:] == ".1")
+        table.attrs["repeated"] = {name for name in again if name in table.columns}
+    return table
+
+
+def _delimiter(first: str, names: list[str] | None) -> str:
+    """Return what cuts a first line into as many parts as there are names, else into most."""
+    parts = {}
+    for sign in _DELIMITERS:
+        try:
+            parts[sign] = len(next(csv.reader([first], delimiter=sign), []))
+        except csv.Error:
+            # A value may be larger than the module takes.
+            parts[sign] = first.count(sign) + 1
+    if names is not None and (fits := [sign for sign in parts if parts[sign] == len(names)]):
+        return fits[0]
+    found = max(parts, key=lambda sign: parts[sign])
+    return found if parts[found] > 1 else ","
 
 
 def _read_jsonl(file: Path) -> pd.DataFrame:
     records: list[dict[str, Any]] = []
     wrong: dict[int, str] = {}
-    with file.open(encoding="utf-8-sig") as lines:
+    with _opened(file) as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
@@ -131,40 +233,89 @@ def _read_jsonl(file: Path) -> pd.DataFrame:
     return table
 
 
-def _read_json(file: Path) -> pd.DataFrame:
+def _read_json(file: Path, records: str | None) -> pd.DataFrame:
+    with _opened(file) as opened:
+        content = opened.read()
     try:
-        held = json.loads(file.read_text(encoding="utf-8-sig"), object_pairs_hook=read_once)
+        held = json.loads(content, object_pairs_hook=read_once)
     except TwiceError as error:
         raise DatasetError(f"{file} {error}") from error
-    except UnicodeError:
-        raise
     except (ValueError, RecursionError) as error:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = content.splitlines()
         try:
             several = len(lines) > 1 and isinstance(json.loads(lines[0]), dict)
         except (ValueError, RecursionError):
             several = False
         todo = f"; it holds an object a line: type jsonl:{file}" if several else ""
         raise DatasetError(f"{file} is not valid JSON: {error}{todo}") from error
-    if isinstance(held, dict):
-        lists = [name for name, value in held.items() if isinstance(value, list)]
-        inside = f"; of its values {', '.join(map(repr, lists[:5]))} are arrays" if lists else ""
-        raise DatasetError(
-            f"{file} holds a JSON object{inside}; save the array of examples alone, "
-            "[{…}, {…}], or an object a line for jsonl:FILE"
-        )
-    if not isinstance(held, list):
-        raise DatasetError(f"{file} holds {type(held).__name__}; expected an array of objects")
+    stated = held if isinstance(held, dict) else {}
+    held, told = _examples_within(file, held, records)
+    names = list(held) if isinstance(held, dict) else None
+    entries = list(held.values()) if isinstance(held, dict) else held
     wrong = {
         row: f"entry {row + 1} is not a JSON object with named values"
-        for row, record in enumerate(held)
+        for row, record in enumerate(entries)
         if not isinstance(record, dict)
     }
-    table = pd.DataFrame(
-        [{} if row in wrong else one for row, one in enumerate(held)], dtype=object
-    )
+    rows = [{} if row in wrong else one for row, one in enumerate(entries)]
+    if names is not None:
+        rows = [{"key": name, **row} for name, row in zip(names, rows, strict=True)]
+    table = pd.DataFrame(rows, dtype=object)
     table.attrs["wrong"] = wrong
+    table.attrs["stated"] = {name: one for name, one in stated.items() if isinstance(one, str)}
+    if names is not None:
+        table.attrs["names"] = True
+    if told:
+        table.attrs["told"] = [told]
     return table
+
+
+def _examples_within(file: Path, held: Any, records: str | None) -> tuple[Any, str]:
+    """Return the array, or the object of objects, that holds the examples; and which it is."""
+    if records is not None:
+        return _value_named(file, held, records), f"Rows: {records!r} of the file"
+    if isinstance(held, list):
+        return held, ""
+    if not isinstance(held, dict):
+        raise DatasetError(f"{file} holds {type(held).__name__}; expected an array of objects")
+    arrays = [name for name, value in held.items() if _is_array_of_objects(value)]
+    if len(arrays) == 1:
+        return held[arrays[0]], f"Rows: {arrays[0]!r} of the file"
+    if held and not arrays and all(isinstance(value, dict) for value in held.values()):
+        return held, "Rows: the objects within the file, whose names are the column 'key'"
+    if arrays:
+        raise DatasetError(
+            f"{file} holds the arrays {', '.join(map(repr, arrays[:8]))}; name the one with the "
+            f"examples with {option('records', arrays[0])}"
+        )
+    raise DatasetError(
+        f"{file} holds a JSON object, none of whose values is an array of objects; expected "
+        "[{…}, {…}], an object with such an array, or an object of objects"
+    )
+
+
+def _value_named(file: Path, held: Any, records: str) -> Any:
+    found = held
+    for name in [records] if isinstance(held, dict) and records in held else records.split("."):
+        if not isinstance(found, dict) or name not in found:
+            there = ", ".join(map(repr, list(found)[:8])) if isinstance(found, dict) else "none"
+            raise DatasetError(
+                f"{file} has no value {records!r}, which {option_name('records', 'data')} names; "
+                f"there are {there}"
+            )
+        found = found[name]
+    if not isinstance(found, list) and not (
+        isinstance(found, dict) and all(isinstance(value, dict) for value in found.values())
+    ):
+        raise DatasetError(
+            f"the value {records!r} of {file} is a {type(found).__name__}; expected an array of "
+            "objects or an object of objects"
+        )
+    return found
+
+
+def _is_array_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
 class TwiceError(Exception):
@@ -182,7 +333,7 @@ def read_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _begins_with_array(file: Path) -> bool:
-    with file.open(encoding="utf-8-sig") as opened:
+    with _opened(file) as opened:
         return opened.read(1_000).lstrip().startswith("[")
 
 
@@ -194,10 +345,9 @@ def _read_parquet(file: Path) -> pd.DataFrame:
         raise DatasetError(f"{file} cannot be read: {error}") from error
 
 
-_READERS = {
-    ".csv": _read_csv,
+_READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    ".csv": lambda file: _read_csv(file, None, None),
     ".jsonl": _read_jsonl,
-    ".json": _read_json,
     ".parquet": _read_parquet,
 }
 

@@ -1,4 +1,4 @@
-"""``webdataset:GLOB``: tar shards in which the files of an example share their name."""
+"""``webdataset:GLOB``: tar shards, or a folder, in which the files of an example share a name."""
 
 from __future__ import annotations
 
@@ -14,17 +14,21 @@ import pandas as pd
 from emap_core.datasets.table import Records
 from emap_core.datasets.table_files import TwiceError, read_once
 from emap_core.errors import DatasetError, SpecError
+from emap_core.roots import check_links
 
 _BRACES = re.compile(r"\{([^{}]*(?:,|\.\.)[^{}]*)\}")
 _MOST_SHARDS = 100_000
 _PICTURES = ("jpg", "jpeg", "png", "webp", "gif", "bmp")
+_WORDS = ("txt", "text", "json", "cls", "cls2")
 
 
 def read_webdataset(pattern: str, n_examples: int | None = None) -> Records:
     """Return the examples in all shards that fit a pattern, in the order of their names.
 
     Of ``name.png``, ``name.txt``, ``name.cls`` and ``name.json`` come the columns image, text,
-    label and what the JSON object holds; other files become columns of their ending.
+    label and what the JSON object holds; other files become columns of their ending. Where shards
+    have a key in common, the name of the shard stands before each. A pattern may also be a folder
+    of such files, of which others are left out.
 
     Parameters
     ----------
@@ -39,8 +43,11 @@ def read_webdataset(pattern: str, n_examples: int | None = None) -> Records:
     DatasetError
         If a shard cannot be read.
     """
+    if Path(pattern).is_dir():
+        return _read_folder(Path(pattern), n_examples)
     shards = _shards(pattern)
     examples: dict[str, dict[str, Any]] = {}
+    shard_of: dict[str, str] = {}
     names: dict[str, str] = {}
     wrong: dict[str, str] = {}
     for shard in shards:
@@ -70,6 +77,7 @@ def read_webdataset(pattern: str, n_examples: int | None = None) -> Records:
                             finished.add(last)
                         last = example
                         row = examples.setdefault(example, {"__key__": key})
+                        shard_of[example] = shard
                         try:
                             _add(row, file, _columns(ending.lower(), stream.read()))
                         except _UnreadableError as error:
@@ -77,11 +85,61 @@ def read_webdataset(pattern: str, n_examples: int | None = None) -> Records:
         except (tarfile.TarError, OSError) as error:
             said = str(error).splitlines()[0].rstrip(":")
             raise DatasetError(f"shard {shard} cannot be read: {said}") from error
+    _tell_shards_apart(examples, shard_of)
     table = pd.DataFrame(list(examples.values()), dtype=object)
     # Nobody sees rows in shards, but everybody sees the names of files.
     table.attrs["rows"] = list(names.values())
     table.attrs["wrong"] = {row: wrong[one] for row, one in enumerate(examples) if one in wrong}
     return Records(table, pattern, Path(), {"id_column": "__key__"})
+
+
+def _tell_shards_apart(examples: dict[str, dict[str, Any]], shard_of: dict[str, str]) -> None:
+    """Put the name of its shard before the key of each example, where several have the same key."""
+    keys = [row["__key__"] for row in examples.values()]
+    if len(set(keys)) == len(keys):
+        return
+    names = {shard: Path(shard).stem for shard in shard_of.values()}
+    if len(set(names.values())) < len(names):
+        names = {shard: shard for shard in names}
+    for example, row in examples.items():
+        row["__key__"] = f"{names[shard_of[example]]}/{row['__key__']}"
+
+
+def _read_folder(folder: Path, n_examples: int | None) -> Records:
+    """Return the examples in a folder and those within it; images stay where they are."""
+    examples: dict[str, dict[str, Any]] = {}
+    wrong: dict[str, str] = {}
+    for file in sorted(folder.rglob("*")):
+        within = file.relative_to(folder)
+        name, _, ending = file.name.partition(".")
+        if ending.lower() not in (*_PICTURES, *_WORDS) or not name:
+            continue
+        key = (within.parent / name).as_posix()
+        if len(examples) == n_examples and key not in examples:
+            break
+        check_links(folder, [file])
+        row = examples.setdefault(key, {"__key__": key})
+        try:
+            is_picture = ending.lower() in _PICTURES
+            found = (
+                {"image": within.as_posix()}
+                if is_picture
+                else _columns(ending.lower(), file.read_bytes())
+            )
+            _add(row, file.name, found)
+        except _UnreadableError as error:
+            wrong.setdefault(key, f"{file.name} {error}")
+        except OSError as error:
+            raise DatasetError(f"{file} cannot be read: {error.strerror or error}") from error
+    if not examples:
+        raise DatasetError(
+            f"folder {folder} has no files *.{', *.'.join((*_PICTURES, *_WORDS))}; expected those "
+            "of an example to share their name"
+        )
+    table = pd.DataFrame(list(examples.values()), dtype=object)
+    table.attrs["rows"] = [f"example {key!r} in {folder.name}" for key in examples]
+    table.attrs["wrong"] = {row: wrong[one] for row, one in enumerate(examples) if one in wrong}
+    return Records(table, str(folder), folder, {"id_column": "__key__"})
 
 
 def _shards(pattern: str) -> list[str]:

@@ -192,6 +192,8 @@ def tables() -> list[Bad]:
         with_table("no-text", b"image,label\ngood.png,x\n", "has no column for the text"),
         with_table("no-image", b"text,label\na,x\n", "has no column for the image"),
         with_table("two-names", b"text,image,label,label\na,good.png,x,y\n", "two columns 'label'"),
+        with_table("header", b"a.png,a,x\nb.png,b,y\n", "all with column_names=…"),
+        with_table("shifted", b"text,image\na,good.png,x\n", "more values than there are names"),
         with_table("colons", b"text:image\na:good.png\n", "has no column for the text"),
         with_table(
             "like-a-label",
@@ -311,8 +313,10 @@ def arrays() -> list[Bad]:
     return [
         array("lines", good + b"\n" + good + b"\n", "an object a line: type jsonl:data.json"),
         array(
-            "object", b'{"questions": [1], "n": 1}', "of its values 'questions' are arrays; save"
+            "object", b'{"questions": [1], "n": 1}', "none of whose values is an array of objects"
         ),
+        array("two", b'{"a": [{}], "b": [{}]}', "holds the arrays 'a', 'b'; name the one with"),
+        array("in-objects", b'{"a": {"text": "a"}, "b": 5}', "none of whose values is an array"),
         array("word", b'"a"', "holds str; expected an array of objects"),
         array("half", b"[" + good, "is not valid JSON"),
         array("deep", b"[" * 50_000, "is not valid JSON: maximum recursion depth"),

@@ -58,7 +58,7 @@ def test_its_columns_are_shown_before_a_run(spec, n_rows):
 
 def test_the_first_split_is_shown_unless_another_is_chosen():
     spec = f"hf:{FOLDER / 'datasets_splits'}"
-    seen, test = preview_table(spec), preview_table(spec, split="test")
+    seen, test = preview_table(spec), preview_table(spec, settings={"split": "test"})
     assert seen.splits == test.splits == ["train", "test"]
     assert [one.rows[one.taken["text"]].tolist() for one in (seen, test)] == [TEXTS[:2], TEXTS[2:]]
     assert preview_table("hf:somebody/colours") is None
