@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,5 +17,6 @@ Task = Literal["multiclass", "binary", "multilabel", "regression"]
 """What the labels are; binary has one logit, with the threshold 0."""
 Space = Literal["logits", "log_probabilities", "probabilities"]
 """What is projected."""
+SPACES: tuple[Space, ...] = get_args(Space)
 Cluster = Literal["auto", "none", "image", "text", "both"]
 """What is drawn whole in resamples."""

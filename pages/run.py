@@ -15,17 +15,17 @@ from emap_core.datasets import LOADERS as DATA_LOADERS
 from emap_core.datasets.demo import NAMES as DEMO_DATA
 from emap_core.datasets.preview import Preview, preview_elsewhere
 from emap_core.datasets.upload import KINDS, as_uploaded, receive
-from emap_core.engine.space import SPACES
 from emap_core.errors import EmapError
 from emap_core.inference.scores import in_words
 from emap_core.jobs import Job, RunSpecification
 from emap_core.methods.method_settings import SETTINGS
 from emap_core.models import LOADERS as MODEL_LOADERS
-from emap_core.models.demo_networks import ARCHITECTURES
+from emap_core.models.demo import NAMES as DEMO_MODELS
 from emap_core.options import BOXES, CHOICES, TYPED
 from emap_core.runs.name import LONGEST_NAME
 from emap_core.specs import typed_arguments
 from emap_core.text import duration, size
+from emap_core.types import SPACES
 from emap_core.visible import visible_table
 from pages import shared
 
@@ -144,7 +144,7 @@ def _said(error: str) -> str:
 def _form() -> RunSpecification:
     left, right = st.columns(2)
     with left:
-        model = _spec("Model", [f"demo:{name}" for name in ARCHITECTURES], "model", MODEL_LOADERS)
+        model = _spec("Model", [f"demo:{name}" for name in DEMO_MODELS], "model", MODEL_LOADERS)
     with right:
         data = _spec("Data", [f"demo:{name}" for name in DEMO_DATA], "data", DATA_LOADERS)
         data = _uploaded() or data

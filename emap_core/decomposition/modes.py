@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.extmath import randomized_svd
 
 from emap_core.decomposition.rounding import noise_of_logits
 from emap_core.types import Array, Index
@@ -128,6 +127,9 @@ def interaction_modes(
     rank = min(cells.shape) - 1
     if variance <= noise**2 or rank < 1:
         return _no_modes(cells.shape, 0.0 if variance <= noise**2 else variance)
+    # It loads for longer than a page that shows no modes takes.
+    from sklearn.utils.extmath import randomized_svd
+
     left, values, right = randomized_svd(
         weighted, n_components=min(count, rank), n_iter=7, random_state=seed
     )

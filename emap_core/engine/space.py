@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from scipy import special
 
 from emap_core.errors import SettingError
-from emap_core.models.base import OUTPUTS, Output
-from emap_core.types import Task
+from emap_core.models.base import Output
+from emap_core.types import SPACES, Task
 
-SPACES = OUTPUTS
 _SMALLEST = 1e-7
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -20,9 +20,10 @@ from emap_core.errors import ModelError
 from emap_core.models import encodings as trees
 from emap_core.models.encodings import Encodings
 from emap_core.options import option
+from emap_core.types import SPACES, Space
 
-Output = Literal["logits", "log_probabilities", "probabilities"]
-OUTPUTS = ("logits", "log_probabilities", "probabilities")
+Output = Space
+OUTPUTS = SPACES
 
 Device = str | torch.device
 

@@ -5,11 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import safe_open
 
 from emap_core.errors import SpecError
-from emap_core.models.demo_networks import ARCHITECTURES, VERSION, DemoModel
+
+if TYPE_CHECKING:
+    from emap_core.models.demo_networks import DemoModel
+
+NAMES = (
+    "text-only",
+    "image-only",
+    "additive",
+    "concat",
+    "self-attention",
+    "cross-attention",
+    "emoji-groups",
+    "emoji-match",
+)
+"""What can follow ``demo:``, without loading the library that the networks are made of."""
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "demo_models"
 """Weights and their card; part of the repository, not of the installed package."""
@@ -23,9 +38,11 @@ def load(name: str) -> DemoModel:
     SpecError
         If there is no model of that name, or the weights are not there.
     """
-    if name not in ARCHITECTURES:
-        known = ", ".join(f"demo:{known}" for known in ARCHITECTURES)
+    if name not in NAMES:
+        known = ", ".join(f"demo:{known}" for known in NAMES)
         raise SpecError(f"there is no model 'demo:{name}'; there are {known}")
+    from emap_core.models.demo_networks import ARCHITECTURES, VERSION
+
     path = FOLDER / f"{name}.safetensors"
     if not path.is_file():
         raise SpecError(
