@@ -80,7 +80,7 @@ def cautions(
 
 def _lost(which: Metric, full: Scored, projected: Scored) -> AnyArray | None:
     """Return what each example adds to the gap, up to a factor, shape (N,); None if unknown."""
-    both = [scored.values(which) for scored in (full, projected)]
+    both = [which.values(scored) for scored in (full, projected)]
     if both[0] is None and which.goes_with is not None:
         both = [-which.goes_with(scored) for scored in (full, projected)]
         sign = 1.0

@@ -19,9 +19,10 @@ from numpy.typing import ArrayLike, NDArray
 from emap_core.decomposition import Decomposition
 from emap_core.inference.gap import Gap, Projection
 from emap_core.inference.limits import CONFIDENCE
-from emap_core.inference.metrics import Scored, evaluate_scored, metric
+from emap_core.inference.metrics import evaluate_scored, metric
 from emap_core.inference.population import N_RESAMPLES, Population, population_of
 from emap_core.inference.score_table import projections
+from emap_core.inference.scores import Scored
 from emap_core.inference.slice_gap import slice_gap
 from emap_core.types import Array, Cluster, Space, Task
 

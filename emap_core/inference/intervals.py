@@ -27,6 +27,7 @@ from emap_core.inference.metrics import (
     evaluate_scored,
     evaluate_shuffled,
     metric,
+    read_for,
 )
 from emap_core.inference.population import N_RESAMPLES, Units, population_of
 from emap_core.inference.resampling import Reprojection, reproject
@@ -201,7 +202,7 @@ class _Replicates:
 
         def read(scores: dict[str, Array]) -> dict[str, Scored]:
             metrics = self.sample.metrics
-            return {row: self.sample.score(s).reading(metrics) for row, s in scores.items()}
+            return {row: read_for(metrics, self.sample.score(s)) for row, s in scores.items()}
 
         def add_row(row: str) -> None:
             scored = Scored.joined([block[row] for block in blocks])
@@ -276,7 +277,7 @@ class _Summary:
 
     def _row(self, which: Metric, row: str) -> Interval:
         population = self.sample.population
-        value, values = self.sample.value(which, row), self.sample.scored[row].values(which)
+        value, values = self.sample.value(which, row), which.values(self.sample.scored[row])
         replicates = [r.of(which.name, row) for r in self.found]
         variances = self._variances(which, row, replicates)
         if which.unit == "points" and values is not None and np.isfinite(value):

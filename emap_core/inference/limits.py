@@ -222,7 +222,7 @@ def paired_estimate(
     variances, population, confidence, thirds
         As for `estimate`.
     """
-    values, others = first.values(which), second.values(which)
+    values, others = which.values(first), which.values(second)
     variance = population.variance(variances)
     if which.unit != "points" or values is None or others is None or not np.isfinite(value):
         least = _least_half_width(which, first, second, population)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import scipy
@@ -13,10 +13,6 @@ from numpy.typing import ArrayLike
 
 from emap_core.errors import SettingError
 from emap_core.types import AnyArray, Space, Task
-
-if TYPE_CHECKING:
-    from emap_core.inference.metrics import Metric
-
 
 SMALLEST_PROBABILITY = 1e-7
 
@@ -89,6 +85,10 @@ def predict(scores: ArrayLike, task: Task, space: Space = "logits") -> AnyArray:
     return decided[..., 0] if task == "binary" else decided
 
 
+Formula = Callable[["Scored"], AnyArray]
+"""Makes a value of each example, shape (N,) or (B, N)."""
+
+
 @dataclass(frozen=True, eq=False)
 class Scored:
     """Labels and scores of the same N examples, with what several metrics read from them.
@@ -124,28 +124,27 @@ class Scored:
         return _unknown(self.scores)
 
     @cached_property
-    def _values(self) -> dict[str, AnyArray]:
+    def _values(self) -> dict[Formula, AnyArray]:
         return {}
 
-    def values(self, which: Metric) -> AnyArray | None:
-        """Return the values of the examples whose mean the metric is; None if it is not a mean."""
-        if which.of_examples is not None and which.name not in self._values:
-            self._values[which.name] = which.of_examples(self)
-        return self._values.get(which.name)
+    def of_examples(self, formula: Formula) -> AnyArray:
+        """Return what a formula makes of the examples, a value each; computed once."""
+        if formula not in self._values:
+            self._values[formula] = formula(self)
+        return self._values[formula]
 
-    def reading(self, metrics: Iterable[Metric]) -> Scored:
-        """Return what metrics read, without the scores where none reads these themselves."""
-        chosen = tuple(metrics)
+    def reading(self, formulas: Iterable[Formula], *, predictions: bool, scores: bool) -> Scored:
+        """Return what is read of the scores: values of examples, predictions, or they themselves.
+
+        Without the scores it takes little memory.
+        """
         read: dict[str, Any] = {"unknown": self.unknown}
-        if any(which.of_counts for which in chosen):
+        if predictions:
             read["predictions"] = self.predictions
-        values = {which.name: self.values(which) for which in chosen}
-        read["_values"] = {name: of for name, of in values.items() if of is not None}
-        scores = self.scores
-        if not any(which.of_all for which in chosen):
-            # The shape alone, which takes no memory.
-            scores = np.broadcast_to(np.nan, scores.shape)
-        return self._with(scores, read)
+        read["_values"] = {formula: self.of_examples(formula) for formula in formulas}
+        # The shape alone takes no memory.
+        kept = self.scores if scores else np.broadcast_to(np.nan, self.scores.shape)
+        return self._with(kept, read)
 
     @staticmethod
     def joined(parts: Sequence[Scored]) -> Scored:
@@ -162,7 +161,8 @@ class Scored:
         if "predictions" in vars(first):
             read["predictions"] = np.concatenate([part.predictions for part in parts])
         read["_values"] = {
-            name: np.concatenate([part._values[name] for part in parts]) for name in first._values
+            formula: np.concatenate([part._values[formula] for part in parts])
+            for formula in first._values
         }
         return first._with(scores, read)
 

@@ -9,9 +9,10 @@ from emap_core.decomposition import Decomposition
 from emap_core.inference.difference import paired_difference
 from emap_core.inference.gap import Gap, Projection
 from emap_core.inference.limits import CONFIDENCE, Estimate
-from emap_core.inference.metrics import Scored, check, evaluate_scored, metric
+from emap_core.inference.metrics import check, evaluate_scored, metric
 from emap_core.inference.population import N_RESAMPLES, population_of_items
 from emap_core.inference.score_table import projections
+from emap_core.inference.scores import Scored
 from emap_core.types import Cluster, Space, Task
 
 

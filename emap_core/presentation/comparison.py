@@ -157,7 +157,7 @@ def seeds_together(
             Scored(first.labels, run.scores(row), run.task, run.space)
             for row in ("full", projection)
         ]
-        full, projected = (side.values(which) for side in sides)
+        full, projected = (which.values(side) for side in sides)
         if full is None or projected is None:
             raise SettingError(
                 f"{which.label} is not a mean over examples, so that seeds cannot be put together; "

@@ -12,8 +12,9 @@ from emap_core.inference.limits import (
     third_moment_of,
     variance_of,
 )
-from emap_core.inference.metrics import Scored, metric
+from emap_core.inference.metrics import metric
 from emap_core.inference.population import population_of_items
+from emap_core.inference.scores import Scored
 
 Z = stats.norm.ppf(0.975)
 

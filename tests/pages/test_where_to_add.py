@@ -13,9 +13,8 @@ from streamlit.testing.v1 import AppTest
 import emap_core as emap
 from emap_core.cli import main
 from emap_core.figures import LIGHT, Chart
-from emap_core.inference import formulas, metrics
 from emap_core.inference.digits import percent
-from emap_core.inference.metrics import Metric
+from emap_core.inference.metrics import METRICS, Metric, formulas
 from emap_core.presentation import charts
 from emap_core.presentation.charts import RunFigure
 from emap_core.presentation.report import report_html
@@ -40,7 +39,7 @@ def test_an_invented_metric_is_a_formula_and_an_entry(run_of, monkeypatch, open_
         range=(0.0, 0.5),
         of_examples=lambda scored: formulas.right(scored) / 2,
     )
-    monkeypatch.setitem(metrics.METRICS, invented.name, invented)
+    monkeypatch.setitem(METRICS, invented.name, invented)
     run = run_of(metrics=("accuracy", "half_accuracy"))
     table = run.table()
     assert list(table.half_accuracy) == pytest.approx(list(table.accuracy / 2))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emap_core.inference.scores import Scored
 from emap_core.types import AnyArray
@@ -72,6 +73,25 @@ def credit(scored: Scored) -> AnyArray:
     chosen = np.maximum(scored.predictions, 0)[..., None]
     credit = np.broadcast_to(scored.labels, scored.scores.shape)
     return np.asarray(np.take_along_axis(credit, chosen, axis=-1)[..., 0])
+
+
+def vqa_credit(answers: list[list[str]], classes: list[str]) -> NDArray[np.float64]:
+    """Return the VQA accuracy that each class would earn on each example, shape (N, C).
+
+    An answer earns min(1, n/3), n being the annotators who gave it, averaged over leaving out
+    each annotator in turn (Antol et al., ICCV 2015, arXiv 1505.00468). The result goes to
+    `evaluate` as the labels of ``vqa_accuracy``.
+    """
+    column = {name: c for c, name in enumerate(classes)}
+    credit = np.zeros((len(answers), len(classes)))
+    for row, given in enumerate(answers):
+        for answer in set(given):
+            n, same = len(given), given.count(answer)
+            if answer not in column:
+                continue
+            without = same * min(1.0, (same - 1) / 3) + (n - same) * min(1.0, same / 3)
+            credit[row, column[answer]] = without / n if n > 1 else 1.0
+    return credit
 
 
 def absolute_error(scored: Scored) -> AnyArray:
