@@ -17,11 +17,10 @@ from emap_core.inference.limits import (
     Estimate,
     estimate,
     paired_estimate,
-    third_moment_of,
-    variance_of,
 )
-from emap_core.inference.metrics import Metric, check, evaluate_scored, evaluate_shuffled, metric
+from emap_core.inference.metrics import Metric, check, evaluate_scored, metric
 from emap_core.inference.population import N_RESAMPLES, Population, population_of
+from emap_core.inference.replicates import Mixtures, Replicates
 from emap_core.inference.resampling import reproject
 from emap_core.inference.scores import Scored
 from emap_core.types import Array, Cluster, Space, Task
@@ -105,16 +104,20 @@ def paired_difference(
 
     rng = np.random.default_rng(seed)
     each = population.share_out(n_resamples)
-    replicates = [
-        np.concatenate([differences(weights) for weights in units.resamples(each, rng)])
-        for units in population.draws
-    ]
-    drawn = zip(replicates, population.draws, strict=True)
-    variances = [variance_of(values, units.size) for values, units in drawn]
-    thirds = [third_moment_of(values) for values in replicates]
+    found = [Replicates(units.size) for units in population.draws]
+    for replicates, units in zip(found, population.draws, strict=True):
+        for weights in units.resamples(each, rng):
+            replicates.add(differences(weights))
     value = float(differences(np.ones((1, len(pair[0].labels))))[0])
     return paired_estimate(
-        which, value, pair[0], pair[1], variances, population, confidence, thirds=thirds
+        which,
+        value,
+        pair[0],
+        pair[1],
+        [replicates.variance for replicates in found],
+        population,
+        confidence,
+        thirds=[replicates.third_moment for replicates in found],
     )
 
 
@@ -164,34 +167,34 @@ def gap_difference(
     sides = [_Side(d, np.asarray(labels), task, space, which, projection) for d in (first, second)]
     rng = np.random.default_rng(seed)
     each = population.share_out(n_resamples)
-    variances, thirds = [], []
-    for units in population.draws:
-        replicates, flips = [], []
+    found = [Replicates(units.size) for units in population.draws]
+    for replicates, units in zip(found, population.draws, strict=True):
         for weights in units.resamples(each, rng):
-            for part, (one, other) in _projected(sides, grids, weights):
-                replicates.append(sides[0].gaps(part, one) - sides[1].gaps(part, other))
-                if grids is not None and len(part) > 1:
-                    places = units.places(len(part), rng)
-                    mixed = evaluate_shuffled(which, one, places) - evaluate_shuffled(
-                        which, other, places
+            for some, (one, other) in _projected(sides, grids, weights):
+                replicates.add(sides[0].gaps(some, one) - sides[1].gaps(some, other))
+                if grids is not None and len(some) > 1:
+                    mixtures = Mixtures.drawn(units, len(some), rng)
+                    replicates.add_mixed(
+                        mixtures.evaluate(which, one) - mixtures.evaluate(which, other)
                     )
-                    flips.append(float(np.var(mixed, ddof=1)))
-        counted_twice = float(np.mean(flips)) if flips else 0.0
-        variances.append(variance_of(np.concatenate(replicates), units.size, counted_twice))
-        thirds.append(third_moment_of(np.concatenate(replicates)))
     ones = np.ones((1, len(first.logits)))
     gaps = [float(side.gaps(ones, side.projected)[0]) for side in sides]
-    found = estimate(gaps[0] - gaps[1], variances, population, thirds=thirds)
+    difference = estimate(
+        gaps[0] - gaps[1],
+        [replicates.variance for replicates in found],
+        population,
+        thirds=[replicates.third_moment for replicates in found],
+    )
     how = "both projections computed anew" if grids is not None else "of the scores alone"
     return GapDifference(
         metric=name,
         projection=projection,
         first=gaps[0],
         second=gaps[1],
-        difference=found.value,
-        low=found.low,
-        high=found.high,
-        p_value=found.p_value,
+        difference=difference.value,
+        low=difference.low,
+        high=difference.high,
+        p_value=difference.p_value,
         method=f"{each:,} paired bootstrap resamples of {population.drawn_words}, {how}; t test",
         population=population.words,
     )

@@ -63,15 +63,6 @@ class Units:
         for start in range(0, n_resamples, step):
             yield self.draw(min(step, n_resamples - start), rng)
 
-    def places(self, size: int, rng: np.random.Generator) -> NDArray[np.intp]:
-        """Return, for each of `size` mixtures, the resample that each example is taken from.
-
-        Shape (size, N). All examples of a unit are taken from one resample, and every resample
-        serves a unit once.
-        """
-        places = rng.permuted(np.tile(np.arange(size)[:, None], (1, self.size)), axis=0)
-        return np.take(places, self.groups, axis=1)
-
 
 @dataclass(frozen=True, eq=False)
 class Population:

@@ -5,6 +5,7 @@ import pytest
 
 from emap_core.errors import SettingError
 from emap_core.inference.population import population_of_items
+from emap_core.inference.replicates import Mixtures
 
 ALL = np.arange(12)
 FEW = np.arange(12) % 3
@@ -48,7 +49,7 @@ def test_whole_units_are_drawn_and_as_many_as_there_are():
         first = np.unique(units.groups, return_index=True)[1]
         assert (weights == weights[:, first][:, units.groups]).all()
         assert (weights[:, first].sum(axis=1) == units.size).all()
-        places = units.places(5, rng)
+        places = Mixtures.drawn(units, 5, rng).places
         assert (places == places[:, first][:, units.groups]).all()
         assert (np.sort(places[:, first], axis=0) == np.arange(5)[:, None]).all()
     assert [u.name for u in population_of_items(FEW, HALF).draws] == ["texts", "images", "pairs"]
