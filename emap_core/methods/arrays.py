@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from emap_core.decomposition import Decomposition
 from emap_core.decomposition.projection import PARTS
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -59,35 +59,37 @@ DECOMPOSITION = {
 """Of every method; ``text_order`` is that of the rows of a kept grid."""
 
 
-def decomposition_arrays(decomposition: Decomposition) -> dict[str, NDArray[Any]]:
-    """Return what is kept of any decomposition."""
-    return {
-        "logits": decomposition.logits,
-        "mean": decomposition.mean,
-        "text_mean": decomposition.text_mean,
-        "image_mean": decomposition.image_mean,
-        "text_share": decomposition.text_share,
-        "image_share": decomposition.image_share,
-        "text_index": decomposition.text_index,
-        "image_index": decomposition.image_index,
-        "sums_of_squares": decomposition.sums_of_squares,
-        "centred_variance": decomposition.centred_variance,
-        "noise": decomposition.noise,
-    }
+DECOMPOSITION_FIELDS = {
+    "logits": "logits",
+    "mean": "mean",
+    "text_mean": "text_mean",
+    "image_mean": "image_mean",
+    "text_share": "text_share",
+    "image_share": "image_share",
+    "text_index": "text_index",
+    "image_index": "image_index",
+    "sums_of_squares": "sums_of_squares",
+    "centred_variance": "centred_variance",
+    "noise": "noise",
+}
+"""Names on disk to attributes of any decomposition."""
 
 
-def decomposition_fields(arrays: Arrays) -> dict[str, Any]:
-    """Return the fields of any decomposition from what `decomposition_arrays` kept of it."""
-    return {
-        "logits": arrays["logits"],
-        "mean": arrays["mean"],
-        "text_mean": arrays["text_mean"],
-        "image_mean": arrays["image_mean"],
-        "text_share": arrays["text_share"],
-        "image_share": arrays["image_share"],
-        "text_index": arrays["text_index"],
-        "image_index": arrays["image_index"],
-        "sums_of_squares": arrays["sums_of_squares"],
-        "centred_variance": arrays["centred_variance"],
-        "noise": arrays.get("noise"),
-    }
+def pack(source: object, fields: Mapping[str, str]) -> dict[str, NDArray[Any]]:
+    """Return the attributes of an object by their names on disk.
+
+    Parameters
+    ----------
+    source : object
+    fields : mapping of str to str
+        Names on disk to attributes.
+    """
+    return {name: np.asarray(getattr(source, attribute)) for name, attribute in fields.items()}
+
+
+def unpack(arrays: Arrays, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return arrays by the attributes that `pack` took them from, None for one that is missing.
+
+    Layouts say which may be missing; they were checked when the arrays were read.
+    """
+    return {attribute: arrays.get(name) for name, attribute in fields.items()}

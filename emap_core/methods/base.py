@@ -105,7 +105,7 @@ class Method(ABC):
     summary : str
         What it does, to put after its name.
     scores_all_pairs : bool
-        Whether it scores the whole grid, which can then be kept, cut into parts that are merged,
+        Whether it scores the whole grid, which can then be kept, cut into shards that are merged,
         resampled with that of another run, and weighted.
     draws_examples : bool
         Whether it takes samples of the examples, which a limit on their number would do as well.

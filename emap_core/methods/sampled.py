@@ -25,10 +25,11 @@ from emap_core.inference.pair_sampling import (
 from emap_core.methods import exact
 from emap_core.methods.arrays import (
     DECOMPOSITION,
+    DECOMPOSITION_FIELDS,
     Arrays,
     Layout,
-    decomposition_arrays,
-    decomposition_fields,
+    pack,
+    unpack,
 )
 from emap_core.methods.base import CellList, CellMethod, Method, Pairs, Result, Rounds
 from emap_core.methods.method_settings import MethodSettings
@@ -38,6 +39,17 @@ from emap_core.types import Index
 
 FIRST_IMAGES_PER_TEXT = 16
 """Where a run that samples until it knows enough begins."""
+
+_FIT_FIELDS = {
+    "text_noise": "text_noise",
+    "image_noise": "image_noise",
+    "fraction": "fraction",
+    "explained": "explained",
+}
+_DECOMPOSITION_FIELDS = DECOMPOSITION_FIELDS | {
+    "noise_variance": "noise_variance",
+    "centred_noise_variance": "centred_noise_variance",
+}
 
 
 class Sampled(CellMethod):
@@ -125,30 +137,14 @@ class Sampled(CellMethod):
 
     def arrays(self, result: Result) -> dict[str, NDArray[Any]]:
         """Return the decomposition's arrays, and draws of its error."""
-        fitted = cast(SampledFit, result)
-        decomposition = cast(SampledDecomposition, fitted.decomposition)
-        return {
-            "text_noise": fitted.text_noise,
-            "image_noise": fitted.image_noise,
-            "explained": fitted.explained,
-            "fraction": np.asarray(fitted.fraction),
-            **decomposition_arrays(decomposition),
-            "noise_variance": decomposition.noise_variance,
-            "centred_noise_variance": decomposition.centred_noise_variance,
-        }
+        return pack(result, _FIT_FIELDS) | pack(result.decomposition, _DECOMPOSITION_FIELDS)
 
     def result(self, arrays: Arrays) -> SampledFit:
         """Return the fit to a part of the grid."""
+        fitted = unpack(arrays, _FIT_FIELDS)
         return SampledFit(
-            SampledDecomposition(
-                **decomposition_fields(arrays),
-                noise_variance=arrays["noise_variance"],
-                centred_noise_variance=arrays["centred_noise_variance"],
-            ),
-            arrays["text_noise"],
-            arrays["image_noise"],
-            float(arrays["fraction"]),
-            arrays["explained"],
+            SampledDecomposition(**unpack(arrays, _DECOMPOSITION_FIELDS)),
+            **{**fitted, "fraction": float(fitted["fraction"])},
         )
 
     def statistics(self, run: ScoredRun, kept: KeptNumbers) -> SampledStatistics:

@@ -23,16 +23,24 @@ from emap_core.inference import Intervals
 from emap_core.inference.repeats import Scores, spread, subsample_intervals, subsample_scores
 from emap_core.methods.arrays import (
     DECOMPOSITION,
+    DECOMPOSITION_FIELDS,
     Arrays,
     Layout,
-    decomposition_arrays,
-    decomposition_fields,
+    pack,
+    unpack,
 )
 from emap_core.methods.base import CellList, CellMethod, Pairs, Projected, Result, Rounds
 from emap_core.methods.method_settings import MethodSettings
 from emap_core.methods.statistics import KeptNumbers, ScoredRun, Spread, Statistics
 from emap_core.options import option
 from emap_core.types import Index
+
+_DECOMPOSITION_FIELDS = DECOMPOSITION_FIELDS | {
+    "drawn": "drawn",
+    "block_scores": "subsample_scores",
+    "block_sums_of_squares": "subsample_sums_of_squares",
+    "centred_block_sums_of_squares": "centred_subsample_sums_of_squares",
+}
 
 
 class Subsample(CellMethod):
@@ -103,26 +111,11 @@ class Subsample(CellMethod):
 
     def arrays(self, result: Result) -> dict[str, NDArray[Any]]:
         """Return the decomposition's arrays, and those of each sub-sample."""
-        decomposition = cast(SubsampledDecomposition, result.decomposition)
-        return {
-            **decomposition_arrays(decomposition),
-            "drawn": decomposition.drawn,
-            "block_scores": decomposition.subsample_scores,
-            "block_sums_of_squares": decomposition.subsample_sums_of_squares,
-            "centred_block_sums_of_squares": decomposition.centred_subsample_sums_of_squares,
-        }
+        return pack(result.decomposition, _DECOMPOSITION_FIELDS)
 
     def result(self, arrays: Arrays) -> Projected:
         """Return what the sub-samples say of their examples."""
-        return Projected(
-            SubsampledDecomposition(
-                **decomposition_fields(arrays),
-                drawn=arrays["drawn"],
-                subsample_scores=arrays["block_scores"],
-                subsample_sums_of_squares=arrays["block_sums_of_squares"],
-                centred_subsample_sums_of_squares=arrays["centred_block_sums_of_squares"],
-            )
-        )
+        return Projected(SubsampledDecomposition(**unpack(arrays, _DECOMPOSITION_FIELDS)))
 
     def statistics(self, run: ScoredRun, kept: KeptNumbers) -> SubsampleStatistics:
         """Return what the sub-samples say on average, and how much they differ."""
