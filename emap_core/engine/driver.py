@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from emap_core.engine import gate
 from emap_core.engine.binding import Binding, bind
 from emap_core.engine.cells import CellEvaluation
 from emap_core.engine.cost import Estimate, estimated
+from emap_core.engine.device_queue import device_turn
 from emap_core.engine.evaluate import WarmUp
 from emap_core.engine.finish import finish_run
 from emap_core.engine.opening import (
@@ -36,7 +37,7 @@ from emap_core.methods.base import CellMethod
 from emap_core.runs import Run
 from emap_core.runs.check import write_checksums
 from emap_core.runs.folder import RunFolder, read_json, runs_root
-from emap_core.runs.store import folder_of_this_machine, location, remove_folder
+from emap_core.runs.store import location, remove_folder
 from emap_core.runs.target import check_folder_target
 
 Evaluation = TileEvaluation | CellEvaluation
@@ -282,28 +283,6 @@ def _as_it_is(folder: RunFolder, progress: Progress) -> RunFolder:
     n_pairs = manifest["n_pairs_evaluated"]
     progress.tell(manifest["status"], pairs_done=n_pairs, pairs_total=n_pairs)
     return folder
-
-
-@contextlib.contextmanager
-def device_turn(device: str, progress: Progress) -> Iterator[None]:
-    """Wait until no other queued run uses the device; the lock goes with the process."""
-    here = folder_of_this_machine(runs_root())
-    here.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(here / f".device-{device.replace(':', '-')}.lock")
-    waiting = False
-    while True:
-        progress.check()
-        try:
-            lock.acquire(timeout=0.5)
-            break
-        except filelock.Timeout:
-            if not waiting:
-                progress.tell("queued", message=f"waiting for another run on {device} to end")
-                waiting = True
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _evaluate(

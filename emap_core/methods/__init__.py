@@ -19,7 +19,7 @@ _HOME = {
 }
 NAMES = tuple(_HOME)
 DEFAULT = "exact"
-"""The method whose grid can be kept, cut into parts and resampled."""
+"""The method whose grid can be kept, cut into shards and resampled."""
 
 
 def method(name: str) -> Method:

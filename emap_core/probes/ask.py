@@ -69,7 +69,7 @@ def ask(
     EmapError
         If the run cannot be asked, or the probe is cancelled; what is done of it is kept.
     """
-    from emap_core.engine.driver import device_turn
+    from emap_core.engine.device_queue import device_turn
     from emap_core.engine.progress import Progress
 
     run, folder = subject.run, ProbeFolder(subject.run, probe)
