@@ -183,7 +183,7 @@ def test_whether_a_path_elsewhere_exists_cannot_be_asked_as_a_hub_id(
             with pytest.raises(SpecError) as refused:
                 load(spec)
             assert str(refused.value).replace(name, "NAME") == (
-                "NAME is not in the folders of EMAP_ROOTS, and the hub gives no such "
+                "NAME is not in the folders of EMAP_ROOTS, and the hub has no such "
                 f"{'dataset' if load is load_dataset else 'checkpoint'}: nothing there"
             )
             assert asked_of_the_hub == [name]

@@ -88,5 +88,5 @@ def _checked(spec: str) -> str:
     """
     prefix = _PREFIXES.get(PurePath(spec.removesuffix(".gz")).suffix.lower())
     if prefix and spec.partition(":")[0] not in LOADERS and "://" not in spec:
-        raise SpecError(f"dataset {spec[:80]!r} lacks the prefix of its kind; type {prefix}:{spec}")
+        raise SpecError(f"dataset {spec[:80]!r} has no prefix; type {prefix}:{spec}")
     return spec

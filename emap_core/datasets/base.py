@@ -113,7 +113,7 @@ class Examples:
             if values is not None and len(values) != len(self.texts):
                 raise DatasetError(
                     f"{name} has {len(values)} entries and texts has {len(self.texts)}; "
-                    "each example needs one of both"
+                    "each example needs one of each"
                 )
         if self.groups is not None:
             self.groups = self.groups.reset_index(drop=True)
@@ -143,8 +143,8 @@ class Examples:
             return
         if not np.isin(self.labels, (0, 1)).all():
             raise DatasetError(
-                "labels is an array with other numbers than 0 and 1; give an array with a column a "
-                "class, or for each example the list of its classes"
+                "labels is an array of numbers other than 0 and 1; give one column per class, or "
+                "the list of classes of each example"
             )
         if self.classes is not None and len(self.classes) != self.labels.shape[1]:
             raise DatasetError(

@@ -35,7 +35,7 @@ def load(name: str, split: Split = "test") -> Examples:
         The demo models were trained on ``train``.
     """
     if name not in NAMES:
-        raise SpecError(f"there is no dataset 'demo:{name}'; there are {_listed()}")
+        raise SpecError(f"there is no dataset 'demo:{name}'; choose one of {_listed()}")
     if split not in ("test", "train"):
         raise SettingError(f"split is {split!r}; expected 'test' or 'train'")
     return _emoji(name, split) if name.startswith("emoji") else _easy_vqa(name, split)

@@ -104,10 +104,10 @@ def _joined(parts: list[pa.Table], source: str | Path) -> pd.DataFrame:
 
 def _listed(file: Path, described: dict[str, Any], key: str) -> list[Any]:
     if key not in described:
-        raise DatasetError(f"{file} has no {key!r}, as datasets writes it; save the data again")
+        raise DatasetError(f"{file} has no {key!r}; save the data again with the library datasets")
     named = described[key]
     if not isinstance(named, list) or not named:
-        raise DatasetError(f"{file} has {named!r:.80} as {key!r}; expected a list of files' names")
+        raise DatasetError(f"{file} has {named!r:.80} as {key!r}; expected a list of file names")
     return named
 
 
@@ -147,7 +147,7 @@ def _from_hub(name: str, split: str | None, why: str) -> Records:
         )
     except Exception as error:
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise SpecError(f"{why}, and the hub gives no such dataset: {said}") from error
+        raise SpecError(f"{why}, and the hub has no such dataset: {said}") from error
     files = sorted(folder.rglob("*.parquet"))
     if not files:
         raise SpecError(f"the hub's dataset {name} has no parquet files")

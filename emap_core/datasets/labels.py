@@ -487,7 +487,7 @@ def _refuse_what_is_not_a_list(dataset: Dataset) -> None:
         if not isinstance(several, (list, tuple, set, frozenset, np.ndarray)):
             raise LabelError(
                 f"example {dataset.ids[row]!r} has the label {several!r}; a multilabel task needs "
-                "the list of an example's classes, or an array of 0 and 1 with a column a class"
+                "the list of an example's classes, or an array of 0 and 1 with one column per class"
             )
 
 
@@ -530,5 +530,7 @@ def _numbers(dataset: Dataset, labels: list[Any], n_classes: int) -> NDArray[Any
             f"{LARGEST_NUMBER:.0e}: choose a larger unit"
         )
     if values.shape[1] != n_classes:
-        raise LabelError(f"labels have {values.shape[1]} numbers an example, the model {n_classes}")
+        raise LabelError(
+            f"labels have {values.shape[1]} numbers per example, and the model returns {n_classes}"
+        )
     return values

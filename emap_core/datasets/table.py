@@ -282,7 +282,7 @@ class _Rows:
         """Return the rows with nothing wrong."""
         kept = [row for row in range(len(self.table)) if row not in self.wrong]
         if not kept:
-            raise DatasetError(f"{self.source} has no good row; the first: {self.wrong[0]}")
+            raise DatasetError(f"{self.source} has no valid row; the first: {self.wrong[0]}")
         return kept
 
     def _refuse(

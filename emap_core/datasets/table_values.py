@@ -62,7 +62,7 @@ def id_reader() -> Callable[[Any], str]:
         check_characters("id", name)
         if name in seen:
             raise BadValueError(
-                f"the id {name!r} is there twice; name another column with "
+                f"the id {name!r} occurs twice; name another column with "
                 f"{option('id_column')}, or none with {option('id_column', '')}"
             )
         seen.add(name)

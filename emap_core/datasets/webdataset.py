@@ -70,7 +70,7 @@ def read_webdataset(pattern: str, n_examples: int | None = None) -> Records:
                         if example in finished or f"{example} {ending}" in seen:
                             raise DatasetError(
                                 f"shard {shard} has the key {key!r} twice; each example needs a "
-                                "key of its own, and its files beside one another"
+                                "key of its own, and its files next to each other"
                             )
                         seen.add(f"{example} {ending}")
                         if last not in (None, example):
@@ -155,7 +155,11 @@ def _shards(pattern: str) -> list[str]:
         if not fits:
             raise SpecError(
                 f"no file fits {one}"
-                + ("" if one == pattern else f", which {pattern[:200]} names; name those there are")
+                + (
+                    ""
+                    if one == pattern
+                    else f", which {pattern[:200]} names; name shards that exist"
+                )
             )
         shards += [shard for shard in fits if shard not in shards]
     return shards
@@ -207,7 +211,7 @@ def _add(row: dict[str, Any], file: str, columns: dict[str, Any]) -> None:
     for name, value in columns.items():
         if name in row and row[name] != value:
             raise _UnreadableError(
-                f"has {name!r}, which another file of the example gives otherwise; keep one"
+                f"has {name!r}, which another file of the example gives differently; keep one"
             )
         row[name] = value
 

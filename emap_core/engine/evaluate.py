@@ -165,7 +165,7 @@ class Evaluator:
                 if not _out_of_memory(error):
                     raise
                 if self.batch_size == 1:
-                    raise ModelError("one pair alone needs more memory than there is") from error
+                    raise ModelError("a single pair needs more memory than there is") from error
             # Outside the handler, whose traceback would keep the failed batch alive.
             self.batch_size //= 2
             if self.scorer.device.startswith("cuda"):
@@ -181,12 +181,13 @@ class Evaluator:
         self, values: NDArray[Any], cell_of: Callable[..., tuple[int, int]]
     ) -> NDArray[Any]:
         if values.shape[-1] == 0:
-            raise ModelError("the model returned no class at all; expected shape (B, C), C ≥ 1")
+            raise ModelError("the model returned no classes; expected shape (B, C) with C ≥ 1")
         if self.n_classes is None:
             self.n_classes = values.shape[-1]
         if values.shape[-1] != self.n_classes:
             raise ModelError(
-                f"the model returned {values.shape[-1]} classes after {self.n_classes} before"
+                f"the model returned {values.shape[-1]} classes, and {self.n_classes} for earlier "
+                "pairs"
             )
         # What is not a number is neither.
         fits = float(values.min()) >= -LARGEST_NUMBER and float(values.max()) <= LARGEST_NUMBER

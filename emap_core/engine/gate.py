@@ -45,11 +45,11 @@ def check_data(dataset: Any, settings: Settings) -> None:
             raise SettingError(f"metric {name!r} needs labels, and the data has none")
         if (which.name == "vqa_accuracy") != has_answers(dataset):
             raise SettingError(
-                f"metric {name!r} needs one label an example, and the data has the answers of "
-                "several annotators; take vqa_accuracy"
+                f"metric {name!r} needs one label per example, and the data has the answers of "
+                "several annotators; choose vqa_accuracy"
                 if has_answers(dataset)
                 else "metric 'vqa_accuracy' needs the answers of several annotators, a list for "
-                "each example; take accuracy"
+                "each example; choose accuracy"
             )
     if settings.until is not None and dataset.labels is None:
         raise SettingError(
@@ -141,8 +141,8 @@ def _wanted_metrics(problem: Problem) -> None:
     for name in problem.settings.metrics if alone and not problem.scorer.has_threshold else ():
         if inference.metric(name).name not in inference.RANKINGS:
             raise SettingError(
-                f"metric {name!r} needs a score above which the model says yes, and this model "
-                f"ranks pairs alone; choose {' or '.join(inference.RANKINGS)}"
+                f"metric {name!r} needs a threshold above which the model says yes, and this "
+                f"model only ranks pairs; choose {' or '.join(inference.RANKINGS)}"
             )
     if not problem.n_wrong:
         return
@@ -268,8 +268,9 @@ def _same_twice(problem: Problem, warm_up: WarmUp) -> None:
         "batch": "the model's outputs for a pair depend on what else is in its batch",
     }[again.cause]
     raise ModelError(
-        f"{why}, by up to {apart:.3g}, which would be counted as interaction; switch off what is "
-        "random or looks at the whole batch (dropout, batch norm, padding without a mask), or set "
+        f"{why}, by up to {apart:.3g}, which would be counted as interaction; switch off whatever "
+        "is random or depends on the whole batch (dropout, batch norm, padding without a mask), "
+        "or set "
         f"{option('allow_noise', 'true', 'run')}"
     )
 
@@ -330,12 +331,12 @@ def _something_to_get_wrong(problem: Problem) -> None:
         return
     if problem.task == "multilabel" and not problem.labels.any():
         raise LabelError(
-            "no example has a class of the model as its label, so nothing can be right or wrong; "
+            "no label is a class of the model, so nothing can be right or wrong; "
             f"check the labels, or leave them out with {option('label_column', '', 'data')}"
         )
     if problem.task == "multiclass" and problem.n_classes == 1 and not has_answers(problem.dataset):
         raise SettingError(
-            "the model returns a single number, and of one class every answer is right; set "
+            "the model returns a single number, and with a single class every answer is right; set "
             f"{option('task', 'binary', 'data')} or {option('task', 'regression', 'data')}"
         )
 

@@ -83,13 +83,14 @@ def finished_before(folder: RunFolder, binding: Binding) -> bool:
     manifest = folder.manifest()
     if binding.fingerprint is None or manifest.get("fingerprint") is None:
         raise RunError(
-            f"run {folder.id!r} exists, and the model states no fingerprint that would tell "
-            f"whether it is the same work; give {option('fingerprint', of='run')}, or another "
+            f"run {folder.id!r} exists, and the model has no fingerprint to show whether it is "
+            f"the same work; give {option('fingerprint', of='run')}, or another "
             f"{option('out', of='run')}"
         )
     if manifest["fingerprint"] != binding.fingerprint:
         raise RunError(
-            f"run {folder.id!r} holds other work: {_difference(manifest, binding)}; choose another "
+            f"run {folder.id!r} holds different work: {_difference(manifest, binding)}; choose "
+            "another "
             f"{option('out', of='run')}"
         )
     shard = binding.settings.shard

@@ -86,8 +86,8 @@ class RayWorkers:
             self._request = self._ray.put(self._sent)
         except TypeError as error:
             raise SettingError(
-                f"model or data cannot be sent to workers ({str(error).splitlines()[0]}); name "
-                "them by spec strings"
+                f"model or data cannot be sent to workers ({str(error).splitlines()[0]}); give "
+                "them as spec strings"
             ) from error
         self._wait_for_room()
 
@@ -267,7 +267,7 @@ class RayWorkers:
         except exceptions.RayError as error:
             raise RunError(
                 f"{name()} crashed {ATTEMPTS} workers, the last with: "
-                f"{str(error).splitlines()[0]}; all that was finished is kept"
+                f"{str(error).splitlines()[0]}; finished tiles are kept"
             ) from error
 
     def _grow(self) -> None:

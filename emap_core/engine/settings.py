@@ -33,7 +33,7 @@ _LEAST = {
     "n_resamples": LEAST_RESAMPLES,
     "cpus_per_worker": 1,
 }
-_WHY = {"n_resamples": ", from which limits do not depend on chance alone"}
+_WHY = {"n_resamples": ", since with fewer the limits depend on chance"}
 _MOST = {
     # What every generator of random numbers takes, scikit-learn's included.
     "seed": 2**32 - 1,
@@ -140,7 +140,7 @@ class Settings:
         for name in arguments:
             if name not in known:
                 raise SettingError(
-                    f"there is no setting {name!r}; known are {', '.join(sorted(known))}"
+                    f"there is no setting {name!r}; choose one of {', '.join(sorted(known))}"
                 )
         metrics = arguments.get("metrics") or ()
         if isinstance(metrics, str):
@@ -198,13 +198,13 @@ def _shard(shard: Any, method: str, batch_size: int | None) -> tuple[int, int]:
         number, of = 0, 0
     if not 1 <= number <= of:
         raise SettingError(
-            f"{option_name('shard')} is {shard!r}; expected which one of how many, from (1, n)"
+            f"{option_name('shard')} is {shard!r}; expected (number, of how many), such as (1, 8)"
         )
     if not methods.method(method).scores_all_pairs:
         raise SettingError(f"only the {methods.DEFAULT} method has shards; this one is {method}")
     if batch_size is None:
         raise SettingError(
             f"a shard needs {option('batch_size', of='run')}, the same for all shards: a measured "
-            "one would cut the grid in other tiles elsewhere"
+            "one would cut the grid into different tiles on another machine"
         )
     return number, of

@@ -50,7 +50,7 @@ def merge_shards(shards: Sequence[str | Path], out: str | Path) -> Run:
     manifest, plan = _in_common(folders)
     whole = RunFolder(location(out))
     if (whole.path / "run.json").exists():
-        raise RunError(f"{whole.path} is a run already; choose another {option('out', of='run')}")
+        raise RunError(f"{whole.path} is already a run; choose another {option('out', of='run')}")
     tiles = list(plan.tiles())
     holders = _holders(folders, tiles)
     targets, text_order = _targets(folders[0])
@@ -145,7 +145,7 @@ def _in_common(folders: list[RunFolder]) -> tuple[Json, Plan]:
             )
         if not _plan(folder).cuts_like(plan):
             raise RunError(
-                f"runs {first.id!r} and {folder.id!r} cut the grid in different tiles; compute "
+                f"runs {first.id!r} and {folder.id!r} cut the grid into different tiles; compute "
                 f"the shards with the same {option_name('batch_size')}"
             )
     return manifest, plan

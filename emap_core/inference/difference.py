@@ -161,7 +161,7 @@ def gap_difference(
         np.array_equal(getattr(first, index), getattr(second, index))
         for index in ("text_index", "image_index")
     ):
-        raise SettingError("gaps are compared on the same examples with the same classes")
+        raise SettingError("gaps can only be compared on the same examples and the same classes")
     which = metric(name)
     population = population_of(first, cluster)
     sides = [_Side(d, np.asarray(labels), task, space, which, projection) for d in (first, second)]

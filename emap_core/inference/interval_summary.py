@@ -158,8 +158,8 @@ class Summary:
         drawn = self.n_resamples * len(self.tables)
         if not self.reprojected:
             notes.append(
-                "The grid was not kept: intervals come from the scores alone, which is a little "
-                "too narrow, and variance shares have none."
+                "The grid was not kept: intervals come from the scores alone, which makes them a "
+                "little too narrow, and variance shares have none."
             )
         n_degenerate = sum(table.n_degenerate for table in self.tables)
         if n_degenerate:

@@ -73,8 +73,8 @@ def linear_probe(
         )
     if len(train) != len(labels) or len(train) < n_folds:
         raise DatasetError(
-            f"{len(train)} encodings and {len(labels)} labels to train on; expected as many of "
-            f"both, at least {n_folds}"
+            f"{len(train)} encodings and {len(labels)} labels to train on; expected the same "
+            f"number of both, at least {n_folds}"
         )
     together = np.arange(len(train)) if groups is None else np.asarray(groups)
     if len(train) > max_examples:

@@ -201,8 +201,9 @@ class Scorer:
         sizes = {len(leaf) for leaf in trees.leaves(encoded)}
         if sizes != {len(items)}:
             raise ModelError(
-                f"model.{method} returned encodings of first axis {sorted(sizes)} for {len(items)} "
-                "items; every tensor needs one entry an item"
+                f"model.{method} returned encodings with first axes {sorted(sizes)} for "
+                f"{len(items)} "
+                "items; every tensor needs one entry per item"
             )
         return encoded
 
@@ -241,7 +242,7 @@ class Scorer:
         if len(shape) != 2 or shape[0] != n_pairs:
             raise ModelError(
                 f"{name} returned shape {shape} for {n_pairs} pairs; "
-                f"expected ({n_pairs}, C), a row a pair"
+                f"expected ({n_pairs}, C), one row per pair"
             )
         return scores
 

@@ -302,7 +302,8 @@ def _model(
     check_links(file.parent, [file, beside, *weights])
     if not words.is_file():
         raise SpecError(
-            f"{beside} names the tokenizer {words.name}, which does not exist; put it beside it"
+            f"{beside} names the tokenizer {words.name}, which does not exist; put the file "
+            "beside it"
         )
     tokenizer = _opened(words, lambda: Tokenizer.from_file(str(words)))
     tokenizer.enable_padding(
@@ -321,7 +322,7 @@ def _check_names(given: Any) -> None:
     known = [one.name for one in fields(Description)]
     for name in given:
         if name not in known:
-            raise ValueError(f"it has {name!r:.80}, which is none of {', '.join(known)}")
+            raise ValueError(f"it has {name!r:.80}; expected only {', '.join(known)}")
     for name in ("tokenizer", "image_size"):
         if name not in given:
             raise ValueError(f"it has no {name}")

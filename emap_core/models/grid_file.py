@@ -165,7 +165,7 @@ def load(
         )
     if file.suffix not in readers:
         raise SpecError(
-            f"grid {path} has another ending than {', '.join(readers)}; save it as one of these"
+            f"grid {path} has an ending other than {', '.join(readers)}; save it as one of these"
         )
     try:
         arrays = readers[file.suffix](file)
@@ -286,7 +286,7 @@ def _of_classes(values: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, list[st
     Columns ``logit_0``, ``logit_1``, … are numbered and not named, in whatever order they stand.
     """
     if not len(values.columns):
-        raise SpecError(f"grid {file} has no column beside text_id and image_id; add one a class")
+        raise SpecError(f"grid {file} has no column beside text_id and image_id; add one per class")
     for name in values:
         if not pd.api.types.is_numeric_dtype(values[name]):
             raise SpecError(
@@ -332,7 +332,7 @@ def _check_same(called: str, kind: str, given: NDArray[np.intp], found: NDArray[
         a, b = firsts[given[firsts] == row][:2]
         raise ModelError(
             f"{called}: {kind}_index puts the different {kind}s of examples {a} and {b} both at "
-            f"{row}; the grid is of other data or in another order"
+            f"{row}; the grid is of different data or in a different order"
         )
 
 

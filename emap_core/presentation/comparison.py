@@ -148,7 +148,9 @@ def seeds_together(
     for other in runs[1:]:
         _common_labels(first, other)
     if not all(run.method.scores_all_pairs for run in runs) or first.labels is None:
-        raise RunError("seeds are put together from runs that scored all pairs; choose others")
+        raise RunError(
+            "seeds can only be combined from runs that scored all pairs; choose other runs"
+        )
     sign = 1.0 if which.higher_is_better else -1.0
     population = population_of(first.decomposition, first.manifest["resampling"]["cluster"])
     gains, widenings = [], []
@@ -160,7 +162,7 @@ def seeds_together(
         full, projected = (which.values(side) for side in sides)
         if full is None or projected is None:
             raise SettingError(
-                f"{which.label} is not a mean over examples, so that seeds cannot be put together; "
+                f"{which.label} is not a mean over examples, so seeds cannot be combined; "
                 "choose another metric"
             )
         gains.append(sign * (full - projected))

@@ -26,7 +26,7 @@ def probe_named(name: str, **choices: Any) -> Probe:
         If there is none of that name, or it does not take a choice.
     """
     if name not in PROBES:
-        raise SettingError(f"there is no probe {name!r}; there are {', '.join(PROBES)}")
+        raise SettingError(f"there is no probe {name!r}; choose one of {', '.join(PROBES)}")
     kind = specs.import_name(PROBES[name])
     specs.check_arguments(f"probe {name!r}", kind, (), choices)
     probe: Probe = kind(**choices)

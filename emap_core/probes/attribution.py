@@ -535,8 +535,8 @@ def _regions(subject: Subject, example: int, images: Sequence[Any], size: Size) 
         )
     if not hasattr(image, "convert"):
         raise ModelError(
-            f"the model reads a {type(image).__name__} in place of an image, and which parts of "
-            "one are regions is not known; give data with images, or with regions that have boxes"
+            f"the model reads a {type(image).__name__} in place of an image, and its regions are "
+            "not known; give data with images, or with regions that have boxes"
         )
     colour = np.mean(
         [np.asarray(one.convert("RGB"), np.float64).mean(axis=(0, 1)) for one in images], axis=0

@@ -91,7 +91,9 @@ class Subject:
         if getattr(model, "classes", None) is None and hasattr(model, "with_classes"):
             model = model.with_classes(label_classes(self.dataset))
         if hasattr(model, "grid_for"):
-            raise ModelError("a grid of outputs answers no question about other texts or images")
+            raise ModelError(
+                "a grid of outputs cannot answer questions about other texts or images"
+            )
         return Scorer(model, self._device, self.run.manifest["output"])
 
     @cached_property
@@ -172,7 +174,7 @@ class Subject:
         Raises
         ------
         RunError
-            If it says something else, or the data have become others.
+            If its output differs, or the data has changed.
         """
         texts = self.encoded_texts([self.text(example)])
         images = self.encoded_images([self.image(example)])
@@ -180,14 +182,14 @@ class Subject:
         kept = self.run.decomposition.logits
         if found.shape != kept[example].shape:
             raise RunError(
-                f"the model has {len(found):,} outputs, and the run {kept.shape[1]:,}: it is "
-                f"another one; {AGAIN}"
+                f"the model has {len(found):,} outputs and the run has {kept.shape[1]:,}, so it "
+                f"is a different model; {AGAIN}"
             )
         scale = float(kept.std()) or float(np.abs(kept).max()) or 1.0
         if np.abs(found - kept[example]).max() > _DIFFERENT * scale:
             raise RunError(
-                f"the model says something else of example {self.run.ids[example]!r} than it did "
-                f"in the run: weights, data or libraries have changed; {AGAIN}"
+                f"the model's output differs for example {self.run.ids[example]!r}, so weights, "
+                f"data or libraries have changed; {AGAIN}"
             )
 
     @property
@@ -234,6 +236,6 @@ class Subject:
         place = self._places.get(name)
         if place is None or self.dataset.texts[place] != self.text(example):
             raise RunError(
-                f"the data have no example {name!r} with the run's text: they have changed; {AGAIN}"
+                f"the data has no example {name!r} with the run's text, so it has changed; {AGAIN}"
             )
         return place

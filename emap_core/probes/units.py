@@ -144,8 +144,8 @@ class Regions:
     ) -> None:
         if regions.get("boxes") is None:
             raise ModelError(
-                "the regions of this example have no boxes, so nobody could be shown where they "
-                "are; give the data boxes"
+                "the regions of this example have no boxes, so they cannot be shown on the image; "
+                "add boxes to the data"
             )
         self.regions = {name: np.asarray(values) for name, values in regions.items()}
         self.filling = filling

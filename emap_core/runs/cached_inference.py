@@ -43,7 +43,7 @@ class CachedInference(RunReader):
         """Return the predictions of one row of the table, shape (N, C)."""
         if projection not in self._projections:
             known = ", ".join(self._projections)
-            raise RunError(f"there is no projection {projection!r}; known are {known}")
+            raise RunError(f"there is no projection {projection!r}; choose one of {known}")
         return self._projections[projection]
 
     @cached_property

@@ -58,7 +58,7 @@ def check_run(path: str | Path) -> list[str]:
     if kept is None:
         raise RunError(
             f"run {folder.id!r} has no checksums: it was computed by an older version, or the disk "
-            "was full; whether it is whole cannot be told"
+            "was full, so nothing shows whether it is complete"
         )
     expected, there = kept.get("sha256"), dict(_files(folder))
     if not isinstance(expected, dict) or not all(map(_is_state, expected.values())):

@@ -44,7 +44,7 @@ def gaps_by(run: Run, by: str | Sequence[str], metric: str | None = None) -> dic
         raise RunError(f"run {run.id!r} has no labels, so no group has a gap")
     if not run.method.scores_all_pairs:
         raise RunError(
-            f"run {run.id!r} scored a part of the pairs, which is too little for single groups; "
+            f"run {run.id!r} scored a part of the pairs, which is too few for single groups; "
             f"compute it with the {methods.DEFAULT} method"
         )
     which = run.metrics[0] if metric is None else inference.metric(metric).name

@@ -21,7 +21,7 @@ def checked_name(name: str | None) -> str | None:
     if name is None:
         return None
     if not isinstance(name, str):
-        raise SettingError(f"name is {name!r}; write a text")
+        raise SettingError(f"name is {name!r}; expected a string")
     text = name.strip()
     if len(text) > LONGEST_NAME:
         raise SettingError(

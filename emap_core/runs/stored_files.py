@@ -155,7 +155,7 @@ class Stored:
                 raise ValueError(f"its column {name} unpacks to {unpacked:,} bytes")
             values = table.read([name]).column(0)
             if values.null_count:
-                raise ValueError(f"its column {name} has gaps")
+                raise ValueError(f"its column {name} has missing values")
             return list(values.to_pylist())
 
     @contextmanager

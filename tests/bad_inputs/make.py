@@ -209,7 +209,7 @@ def tables() -> list[Bad]:
             "no-prefix",
             "data",
             "data.csv",
-            "lacks the prefix of its kind; type csv:data.csv",
+            "has no prefix; type csv:data.csv",
             {"data.csv": CSV.encode()},
         ),
         with_table("empty-text", f"{GOOD_ROW} ,good.png,no\n", "row 2 of data.csv, column 'text'"),
@@ -225,7 +225,7 @@ def tables() -> list[Bad]:
         with_table(
             "same-id",
             b"id,text,image\n1,a,good.png\n1,b,good.png\n",
-            "row 2 of data.csv, column 'id': the id '1' is there twice; name another column",
+            "row 2 of data.csv, column 'id': the id '1' occurs twice; name another column",
         ),
         with_table("no-id", b"id,text,image\n,a,good.png\n", "column 'id': there is no id"),
         with_table("task", two, "task is 'guess'; expected one of multiclass", task="guess"),
@@ -246,7 +246,7 @@ def tables() -> list[Bad]:
         with_table(
             "limit", two, "limit is 1; recombining texts and images needs at least 2", limit=1
         ),
-        with_table("all-bad", "a,none.png,x\nb,none.png,y\n", "has no good row", skip_bad=True),
+        with_table("all-bad", "a,none.png,x\nb,none.png,y\n", "has no valid row", skip_bad=True),
     ]
 
 
@@ -357,7 +357,7 @@ def frames() -> list[Bad]:
         with_frame("fraction-label", "the label is 0.5; expected a class", label=[1.0, 0.5]),
         with_frame("bytes-label", "the label is a bytes; expected", label=[b"x", b"y"]),
         with_frame("bytes-text", "the text is a bytes; expected", text=[b"x", b"y"]),
-        with_frame("same-id", "the id '7' is there twice", id=[7, 7]),
+        with_frame("same-id", "the id '7' occurs twice", id=[7, 7]),
         with_frame("no-id", "there is no id", id=["a", None]),
         with_frame("no-text", "the text is empty", text=["a", None]),
         *(torn(f"note-{at}", noted(note), words) for at, (note, words) in enumerate(NOTES)),
@@ -534,7 +534,7 @@ def grid(**arrays: Any) -> bytes:
 
 
 def pairs(texts: list[int], images: list[int]) -> bytes:
-    """Return a grid of parquet, a row a pair."""
+    """Return a grid of parquet, one row per pair."""
     written = io.BytesIO()
     table = {"text_id": texts, "image_id": images, "a": [0.5] * len(texts)}
     pd.DataFrame(table).astype({"text_id": int, "image_id": int}).to_parquet(written)
@@ -589,7 +589,7 @@ def models() -> list[Bad]:
         ("torn", "g.npz", grid(grid=np.zeros((9, 9)))[:100], "cannot be read"),
         ("a-picture", "g.npy", png(), "holds Python objects"),
         ("tensors", "g.safetensors", b"\xff" * 64, "cannot be read"),
-        ("text", "g.txt", b"1 2 3", "has another ending than .npy, .npz"),
+        ("text", "g.txt", b"1 2 3", "has an ending other than .npy, .npz"),
         ("parquet", "g.parquet", b"PAR1", "cannot be read"),
         ("below-zero", "g.parquet", pairs([-2, 1], [0, 0]), "whole numbers from 0; they reach -2"),
         ("no-pairs", "g.parquet", pairs([], []), "whole numbers from 0; they have no rows"),
@@ -628,7 +628,7 @@ def specs() -> list[Bad]:
                 ("data", "csv", "is not a valid spec"),
                 ("data", "csv:", "is not a valid spec"),
                 ("data", ":x", "is not a valid spec"),
-                ("data", "none.csv", "lacks the prefix of its kind; type csv:none.csv"),
+                ("data", "none.csv", "has no prefix; type csv:none.csv"),
                 ("data", "ftp://x.org/a", "is an address; download the file"),
                 ("model", "http://x.org/m", "is an address; download a checkpoint"),
                 ("model", "", "is not a valid spec; write PREFIX:NAME"),

@@ -306,7 +306,7 @@ def test_a_torn_line_is_named_or_left_out(folder, table):
     assert len(data.skipped) == 1 and data.skipped[0].startswith(name)
     file.write_text("{\n")
     with pytest.raises(
-        DatasetError, match=r"no good row; the first: row 1 of .* line 1 is not valid JSON"
+        DatasetError, match=r"no valid row; the first: row 1 of .* line 1 is not valid JSON"
     ):
         load_dataset(spec, skip_bad=True)
 

@@ -105,8 +105,8 @@ def test_lists_of_different_classes_stay_a_multilabel_task(table, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "metrics", "error", "message"),
     [
-        ({"labels": annotators(60)}, ("accuracy",), SettingError, "take vqa_accuracy"),
-        ({}, ("vqa_accuracy",), SettingError, "take accuracy"),
+        ({"labels": annotators(60)}, ("accuracy",), SettingError, "choose vqa_accuracy"),
+        ({}, ("vqa_accuracy",), SettingError, "choose accuracy"),
         ({"labels": [["red"] * 10] * 60}, (), LabelError, "no annotator's answer is a class"),
     ],
 )

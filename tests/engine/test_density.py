@@ -80,7 +80,7 @@ def test_a_run_that_was_not_asked_is_as_it_was(data, tmp_path):
     assert plain.unlikely_pairs() is None
     assert plain.record()["unlikely_pairs"] is None
     assert not (plain.path / "density.npz").exists()
-    with pytest.raises(RunError, match="holds other work: density was"):
+    with pytest.raises(RunError, match="holds different work: density was"):
         emap.compute(Staged(), data, out=tmp_path / "run", density="encodings")
 
 

@@ -99,7 +99,7 @@ def test_shards_that_do_not_fit_together_are_refused(store):
     assert not (store / "merged").exists()
     rest = shard(2, 2, store)
     whole = emap.merge_shards([one, rest], store / "merged")
-    with pytest.raises(RunError, match="is a run already"):
+    with pytest.raises(RunError, match="is already a run"):
         emap.merge_shards([one, rest], store / "merged")
     with pytest.raises(RunError, match="is finished and whole"):
         emap.merge_shards([one, whole.path], store / "again")

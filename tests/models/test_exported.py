@@ -121,7 +121,7 @@ def test_a_tokenizer_without_a_number_for_unknown_words_is_named(folder):
         (lambda f: (f / "model.json").write_text("{"), ["model.json", "not a valid description"]),
         (
             lambda f: (f / "model.json").write_text('{"size": 3}'),
-            ["model.json", "it has 'size', which is none of tokenizer, image_size"],
+            ["model.json", "it has 'size'; expected only tokenizer, image_size"],
         ),
         (lambda f: (f / "model.json").write_text('{"tokenizer": "a"}'), ["it has no image_size"]),
         (lambda f: (f / "model.json").write_text("[]"), ["expected an object with names"]),

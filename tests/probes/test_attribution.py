@@ -139,7 +139,7 @@ def test_a_class_can_be_chosen_and_an_unknown_one_is_refused(demo):
         demo.probe("attribution", example=0, class_name="star")
     with pytest.raises(SettingError, match="no example 'nobody'"):
         demo.probe("attribution", example="nobody")
-    with pytest.raises(SettingError, match="no probe 'atribution'; there are attribution"):
+    with pytest.raises(SettingError, match="no probe 'atribution'; choose one of attribution"):
         demo.probe("atribution")
     with pytest.raises(SettingError, match="it takes example"):
         demo.probe("attribution", exampel=0)
@@ -163,7 +163,7 @@ def test_another_model_or_other_data_are_refused(tmp_path):
     def other(texts, images):
         return as_callable(texts, images)[:, ::-1]
 
-    with pytest.raises(RunError, match="says something else of example 'example-2'"):
+    with pytest.raises(RunError, match="differs for example 'example-2'"):
         run.probe("attribution", example=2, model=other, dataset=examples)
     with pytest.raises(RunError, match="2 outputs, and the run 3"):
         run.probe(
@@ -173,7 +173,7 @@ def test_another_model_or_other_data_are_refused(tmp_path):
             dataset=examples,
         )
     changed = make_examples(seed=9)
-    with pytest.raises(RunError, match="the data have no example"):
+    with pytest.raises(RunError, match="the data has no example"):
         run.probe("attribution", example=2, model=Staged(), dataset=changed)
 
 

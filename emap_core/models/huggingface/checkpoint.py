@@ -85,7 +85,7 @@ def find_folder(name: str, with_code: bool = False) -> tuple[Path, str | None]:
     except Exception as error:
         said = str(error).strip().splitlines()
         raise SpecError(
-            f"{not_a_folder(name, folder)}, and the hub gives no such checkpoint: "
+            f"{not_a_folder(name, folder)}, and the hub has no such checkpoint: "
             f"{said[0] if said else type(error).__name__}"
         ) from error
     return Path(found), Path(found).name
@@ -170,7 +170,9 @@ def files_of(folder: Path, within: Path, with_code: bool = False) -> list[Path]:
                     "beside it: load the model where you trust it and save it again"
                 )
             if not file.is_file():
-                raise SpecError(f"{index} names {shard!r:.80}, which does not exist; fetch it too")
+                raise SpecError(
+                    f"{index} names {shard!r:.80}, which does not exist; download it too"
+                )
     files = sorted({file for pattern in _patterns(with_code) for file in folder.glob(pattern)})
     check_links(within, files)
     return files

@@ -110,8 +110,8 @@ class ReadsClasses(FromCheckpoint):
 def same_to_the_tokenizer(one: str, other: str) -> ModelError:
     """Return what is wrong where two classes have the same tokens."""
     return ModelError(
-        f"the classes {one!r} and {other!r} are the same to the model's tokenizer, so that no "
-        "output could tell them apart; give one of them, or other names"
+        f"the classes {one!r} and {other!r} are the same to the model's tokenizer, so no output "
+        "can tell them apart; keep one of them, or rename one"
     )
 
 

@@ -173,7 +173,7 @@ class WritesAnswers(ReadsClasses):
             if both[:start] != prompt[:start] or both[start:] != self._continuations[0]:
                 raise ModelError(
                     f"the model's tokenizer joins the end of the text {text[-40:]!r} with the "
-                    f"answer {self._first_answer!r}; give a prompt= that goes on after {{text}}, "
+                    f"answer {self._first_answer!r}; give a prompt= that continues after {{text}}, "
                     "for instance with a line break"
                 )
 
