@@ -116,7 +116,7 @@ def decoder() -> str:
     every, once = whole.get_total_flops() / 1e6, reused.get_total_flops() / 1e6
     return markdown(
         "Decoder",
-        f"A small LLaVA ({_IMAGE} image tokens, {_TEXT} text tokens, {_TEXTS} texts an image), "
+        f"A small LLaVA ({_IMAGE} image tokens, {_TEXT} text tokens, {_TEXTS} texts per image), "
         "counted by torch's FlopCounterMode: every pair whole, and with the vision tower and the "
         "keys and values of the image computed once.",
         ["million operations, every pair", "read once", "times fewer", "logits differ by"],

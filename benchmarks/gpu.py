@@ -95,11 +95,11 @@ class Fusion(_Synthetic):
         self.eval()
 
     def encode_texts(self, texts: list[str]) -> torch.Tensor:
-        """Return a vector a word."""
+        """Return one vector per word."""
         return self.words(self.numbers(texts))
 
     def encode_images(self, images: list[Any]) -> torch.Tensor:
-        """Return a vector a patch."""
+        """Return one vector per patch."""
         patches = self.colours(images).permute(0, 3, 1, 2)
         pooled = nn.functional.adaptive_avg_pool2d(patches, 7)
         return self.pixels(pooled.flatten(2).transpose(1, 2))

@@ -98,12 +98,12 @@ class Bilinear:
         self.weight = torch.randn(n_classes, 16, generator=torch.Generator().manual_seed(0))
 
     def encode_texts(self, texts: list[str]) -> torch.Tensor:
-        """Return 16 numbers a text."""
+        """Return 16 numbers per text."""
         rows = [[(int(word) % 97) / 97 for word in text.split()[:16]] for text in texts]
         return torch.tensor(rows)
 
     def encode_images(self, images: list[Image.Image]) -> torch.Tensor:
-        """Return 16 numbers an image."""
+        """Return 16 numbers per image."""
         return torch.tensor(np.stack([np.asarray(v)[0, :16, 0] for v in images]) / 255.0).float()
 
     def score(self, texts: torch.Tensor, images: torch.Tensor) -> torch.Tensor:

@@ -36,7 +36,7 @@ Array = NDArray[Any]
 PROJECTION = "emap_leave_one_out"
 INTERACTIONS = {
     "rank 2": "two products of normal scores a class",
-    "decaying": "thirty products a class, each .8 of the one before",
+    "decaying": "thirty products per class, each .8 of the one before",
     "full rank": "independent normal numbers in every cell",
     "sparse": "normal numbers in every 25th cell, five times as large, and 0 in the others",
 }

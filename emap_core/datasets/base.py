@@ -42,7 +42,7 @@ class Dataset(Protocol):
 
     Optional attributes: ``image_inputs`` (goes to the model in place of ``images``, which then
     serve display), ``image_keys`` (hashable: which images are the same, without decoding them),
-    ``groups`` (a DataFrame of further columns, a row an example, to slice by), ``skipped`` (what
+    ``groups`` (a DataFrame of further columns, one row per example, to slice by), ``skipped`` (what
     was wrong with each row that was left out), ``label_cells`` (what messages call each label),
     ``labels_as`` (``"names"`` or ``"numbers"``, where whole numbers could be either), ``reading``
     (how a table's columns were taken), ``classes_guessed`` (whether the classes are the labels in
@@ -133,7 +133,7 @@ class Examples:
         return len(self.texts)
 
     def _read_indicators(self) -> None:
-        """Take an array of 0 and 1, a column a class, for the numbers of each example's classes."""
+        """Turn an array of 0 and 1, one column per class, into the classes of each example."""
         if isinstance(self.labels, pd.DataFrame):
             self.classes = self.classes or [str(name) for name in self.labels.columns]
             self.labels = self.labels.to_numpy()
@@ -200,7 +200,7 @@ class Reading:
 
     @property
     def lines(self) -> list[str]:
-        """What to tell people before anything is computed, a line each."""
+        """What to tell people before anything is computed, one per line."""
         shown = ", ".join(self.columns[:20]) + (", …" if len(self.columns) > 20 else "")
         parts = [
             f"{what} from {column!r} ({self.reasons[what]})"

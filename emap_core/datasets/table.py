@@ -1,4 +1,4 @@
-"""A dataset from a table: a row an example, its image in a file or in the table itself."""
+"""A dataset from a table: one row per example, its image in a file or in the table itself."""
 
 from __future__ import annotations
 

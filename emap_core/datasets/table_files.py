@@ -44,7 +44,7 @@ def read_csv(
 
 
 def read_jsonl(path: str) -> Records:
-    """Return a file with a JSON object a line, packed by gzip or not."""
+    """Return a file with one JSON object per line, packed by gzip or not."""
     return _records(_file(path), _read_jsonl)
 
 
@@ -227,7 +227,7 @@ def _read_jsonl(file: Path) -> pd.DataFrame:
                 record = {}
             records.append(record)
     if 0 in wrong and _begins_with_array(file):
-        raise DatasetError(f"{file} is one JSON array, not an object a line; type json:{file}")
+        raise DatasetError(f"{file} is one JSON array, not one object per line; type json:{file}")
     table = pd.DataFrame(records, dtype=object)
     table.attrs["wrong"] = wrong
     return table
@@ -246,7 +246,7 @@ def _read_json(file: Path, records: str | None) -> pd.DataFrame:
             several = len(lines) > 1 and isinstance(json.loads(lines[0]), dict)
         except (ValueError, RecursionError):
             several = False
-        todo = f"; it holds an object a line: type jsonl:{file}" if several else ""
+        todo = f"; it holds one object per line: type jsonl:{file}" if several else ""
         raise DatasetError(f"{file} is not valid JSON: {error}{todo}") from error
     stated = held if isinstance(held, dict) else {}
     held, told = _examples_within(file, held, records)

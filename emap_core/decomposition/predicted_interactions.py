@@ -30,7 +30,7 @@ _TOLERANCE = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class EncodingVectors:
-    """What a model's encoders make of each unique text and image, a vector each.
+    """What a model's encoders make of each unique text and image, one vector each.
 
     Attributes
     ----------

@@ -60,7 +60,7 @@ class TwoWayLayout:
         return np.asarray(of_text + of_image - self.weights / self.weights.sum())
 
     def on_cells(self, values: Array) -> scipy.sparse.csr_matrix:
-        """Return a number a cell as a sparse matrix of texts and images."""
+        """Return one number per cell as a sparse matrix of texts and images."""
         return scipy.sparse.csr_matrix((values, self._images, self._place), self._shape)
 
     def solve(self, right: Array, tolerance: float) -> Array:

@@ -42,9 +42,9 @@ class Estimate:
     previews : list of dict
         The first examples: id, text, image (a JPEG in base64), label, prediction.
     notes : list of str
-        What is to be known before it starts, a sentence each.
+        What is to be known before it starts, one sentence each.
     columns : list of str
-        Which columns a table has and what was taken for what, a line each.
+        Which columns a table has and what was taken for what, one per line.
     """
 
     run_id: str

@@ -206,7 +206,7 @@ class EncodedItems:
         ]
 
     def vectors(self) -> NDArray[np.float32]:
-        """Return one vector an item: its floating leaves, averaged over their middle axes.
+        """Return one vector per item: its floating leaves, averaged over their middle axes.
 
         Leaves whose width differs between chunks, or that hold a number that is not finite, are
         left out.
@@ -328,7 +328,7 @@ class UniqueImages:
 
 
 def make_thumbnail(image: Image.Image) -> bytes:
-    """Return a JPEG of at most 256 pixels a side; transparency lies on white."""
+    """Return a JPEG of at most 256 pixels per side; transparency lies on white."""
     small = image.copy()
     small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     if small.mode in ("RGBA", "LA", "PA") or "transparency" in small.info:

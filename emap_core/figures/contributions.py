@@ -57,7 +57,7 @@ def contributions(
     margins: bool = True,
     theme: Theme = LIGHT,
 ) -> Chart:
-    """Draw a point an example: its text's contribution across, its image's upwards.
+    """Draw one point per example: its text's contribution across, its image's upwards.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ _ROW = 58
 
 
 def gap_dumbbell(gaps: Mapping[str, Gap], *, title: str = "", theme: Theme = LIGHT) -> Chart:
-    """Draw a row a gap: filled marker the full model, hollow one without interactions.
+    """Draw one row per gap: filled marker the full model, hollow one without interactions.
 
     The bar below the hollow marker is the interval of the difference, laid where the additive
     score would be. Metrics in points share one axis; each other metric has its own.

@@ -30,7 +30,7 @@ def interaction_sizes(
     unit: str = "logits",
     theme: Theme = LIGHT,
 ) -> Chart:
-    """Draw a point an example: interaction in the first run across, in the second upwards.
+    """Draw one point per example: interaction in the first run across, in the second upwards.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ from emap_core.inference.digits import percent
 def variance_shares(
     decomposition: Decomposition, classes: Sequence[str], *, most: int = 30, theme: Theme = LIGHT
 ) -> Chart:
-    """Draw stacked bars, a class a row, the largest interaction on top, all classes pooled first.
+    """Draw a stacked bar per class, the largest interaction on top, all classes pooled first.
 
     Parameters
     ----------

@@ -85,7 +85,7 @@ def density_ratio(
     Raises
     ------
     DatasetError
-        If encodings are not a table of finite numbers with a row an item.
+        If encodings are not a table of finite numbers with one row per item.
     """
     texts, images = _whitened(text_encodings, "text"), _whitened(image_encodings, "image")
     p, q = example_shares(text_index, image_index, len(texts), len(images))

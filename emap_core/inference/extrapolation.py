@@ -113,7 +113,7 @@ def t_reach(degrees_of_freedom: int) -> float:
 
 
 def next_images_per_text(design: Design, gap: SampledGap, tolerance: float) -> int | None:
-    """Return how many images a text should meet next, None where the gap is known well enough.
+    """Return how many images each text should meet next, None where the gap is known well enough.
 
     It is when half the width of the interval, the bias included, is within `tolerance`. Rounds
     double; the whole grid follows at once where another doubling would reach it or where no

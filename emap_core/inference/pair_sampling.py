@@ -22,7 +22,7 @@ from emap_core.inference.metrics import evaluate, metric
 from emap_core.types import Array, Space, Task
 
 _PROJECTED = ("emap", "emap_leave_one_out")
-# On grids of 40 by 400, 3 texts an image left a bias of .015 of accuracy, 5 texts one of .004.
+# On grids of 40 by 400, 3 texts per image left a bias of .015 of accuracy, 5 texts one of .004.
 _FEWEST_PARTNERS = 5
 
 

@@ -48,7 +48,7 @@ def score_table(
     metrics: Sequence[str] | None = None,
     space: Space = "logits",
 ) -> pd.DataFrame:
-    """Return the metrics of every row of the table: index `PROJECTIONS`, a column a metric.
+    """Return the metrics of every row of the table: index `PROJECTIONS`, one column per metric.
 
     NaN where a metric is undefined. Without labels there are no columns.
     """

@@ -128,7 +128,7 @@ class Scored:
         return {}
 
     def of_examples(self, formula: Formula) -> AnyArray:
-        """Return what a formula makes of the examples, a value each; computed once."""
+        """Return what a formula makes of the examples, one value each; computed once."""
         if formula not in self._values:
             self._values[formula] = formula(self)
         return self._values[formula]

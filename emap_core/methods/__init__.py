@@ -1,4 +1,4 @@
-"""How the pairs to score are chosen, and what is told from them: a method a file, of one protocol.
+"""How the pairs to score are chosen, and what is told from them: one file per method.
 
 The rest of the code holds a `Method`, and asks it; none of it asks which one it is. A method is
 loaded when it is first used, so that its name costs nothing.

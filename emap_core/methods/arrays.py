@@ -25,7 +25,7 @@ class Layout:
     Attributes
     ----------
     axes : str or tuple
-        A letter or a number an axis; a letter is a size of the run, or of whatever array is the
+        One letter or number per axis; a letter is a size of the run, or of whatever array is the
         first to have it. N examples, C classes, T texts, V images.
     counts : str
         The letter of what its whole numbers count, from 0; none of floating-point numbers.

@@ -80,7 +80,7 @@ class Sampled(CellMethod):
         if chosen and settings.images_per_text is None and settings.until is None:
             raise SettingError(
                 f"{option('method', self.name, 'run')} needs "
-                f"{option('images_per_text', of='run')}, how many images a text meets, or "
+                f"{option('images_per_text', of='run')}, how many images each text meets, or "
                 f"{option('until', of='run')}, how well the gap is to be known"
             )
 
@@ -154,7 +154,7 @@ class Sampled(CellMethod):
     def told(self, event: Mapping[str, Any]) -> str:
         """Return how well the gap is known so far, in words."""
         return (
-            f"{event['images_per_text']} images a text: gap {event['gap']:.4f} "
+            f"{event['images_per_text']} images per text: gap {event['gap']:.4f} "
             f"± {event['reach']:.4f} from the choice of pairs, of which bias "
             f"about {event['bias']:.4f} (standard error {event['bias_standard_error']:.4f}); "
             f"wanted {event['until']}"
@@ -244,7 +244,7 @@ def _more(
     until: float | None,
     tell: Callable[..., None],
 ) -> int | None:
-    """Return how many images a text should meet next, None where the gap is known."""
+    """Return how many images each text should meet next, None where the gap is known."""
     if until is None or chosen.fraction >= 1:
         return None
     if pairs.labels is None:

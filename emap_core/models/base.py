@@ -38,15 +38,15 @@ class StagedModel(Protocol):
     product of the encodings), ``has_threshold`` (False where a logit ranks pairs and 0 decides
     nothing; a similarity has none unless it says so), ``description`` (a dict of what the model
     is, for the record of a run), ``notes(texts) -> list of str`` (what a reader has to know about
-    how it reads these texts, a sentence each) and
+    how it reads these texts, one sentence each) and
     ``score_grid(text_encodings, image_encodings) -> (A, B, C)``.
     """
 
     def encode_texts(self, texts: list[str]) -> Encodings:
-        """Return encodings with one item a text."""
+        """Return encodings with one item per text."""
 
     def encode_images(self, images: list[Any]) -> Encodings:
-        """Return encodings with one item an image."""
+        """Return encodings with one item per image."""
 
     def score(self, text_encodings: Encodings, image_encodings: Encodings) -> Any:
         """Return the outputs of B aligned pairs, shape (B, C)."""

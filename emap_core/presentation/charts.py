@@ -141,7 +141,7 @@ def decisions_chart(run: Run, theme: Theme = LIGHT) -> Chart:
 
 
 def shares_chart(run: Run, theme: Theme = LIGHT) -> Chart:
-    """Draw the parts' shares of the variance, a class a row."""
+    """Draw the parts' shares of the variance, one row per class."""
     return variance_shares(run.shares, run.classes, theme=theme)
 
 

@@ -68,7 +68,7 @@ def comparison_table(
     metrics: Sequence[str] | None = None,
     projection: str = "emap_leave_one_out",
 ) -> pd.DataFrame:
-    """Return a row a run and, for each metric, its score, that of its projection and the gap.
+    """Return one row per run and, for each metric, its score, that of its projection and the gap.
 
     Parameters
     ----------

@@ -313,7 +313,7 @@ class Attributed:
 
     @property
     def details(self) -> list[str]:
-        """How far this can be trusted, a sentence each."""
+        """How far this can be trusted, one sentence each."""
         found = []
         if self.explained == self.explained:
             found.append(

@@ -51,9 +51,9 @@ class CachedInference(RunReader):
         return inference.projections(self.decomposition, self.labels, self.task, self.space)
 
     def table(self, intervals: bool = False) -> pd.DataFrame:
-        """Return the scores: rows full, emap, …, constant, `LINEAR_PROBES`; a column a metric.
+        """Return the scores: rows full, emap, …, constant, `LINEAR_PROBES`; one column per metric.
 
-        With `intervals` two further columns a metric, ``…_low`` and ``…_high``, computed on first
+        With `intervals` two more columns per metric, ``…_low`` and ``…_high``, computed on first
         use.
         """
         kept = self._kept("points") or {}

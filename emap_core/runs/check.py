@@ -35,7 +35,7 @@ def renew_manifest_checksum(folder: RunFolder) -> None:
 
 
 def check_run(path: str | Path) -> list[str]:
-    """Return what is wrong with the files of a finished run, a line each; nothing if all is well.
+    """Return what is wrong with the files of a finished run, one per line; nothing if all is well.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from emap_core.types import Array
 
 
 def examples_of(run: CachedInference) -> pd.DataFrame:
-    """Return a row an example, see `Run.examples`."""
+    """Return one row per example, see `Run.examples`."""
     d = run.decomposition
     table = pd.DataFrame(
         {

@@ -216,7 +216,7 @@ class RunReader:
         return Grid(self._folder.grid, self._arrays["text_order"], kept, shape)
 
     def thumbnail(self, image: int) -> bytes:
-        """Return the JPEG of a unique image, at most 256 pixels a side.
+        """Return the JPEG of a unique image, at most 256 pixels per side.
 
         Raises
         ------

@@ -78,7 +78,7 @@ class Run(CachedInference):
 
     @cached_property
     def notes(self) -> list[str]:
-        """What a reader has to know beside the numbers, a sentence each."""
+        """What a reader has to know beside the numbers, one sentence each."""
         return notes.notes_of(self)
 
     @property
@@ -98,9 +98,9 @@ class Run(CachedInference):
         return notes.unknown_labels_note(self)
 
     def table(self, intervals: bool = False, by: str | Sequence[str] | None = None) -> pd.DataFrame:
-        """Return the scores: rows full, emap, …, constant, `LINEAR_PROBES`; a column a metric.
+        """Return the scores: rows full, emap, …, constant, `LINEAR_PROBES`; one column per metric.
 
-        With `intervals` two further columns a metric, ``…_low`` and ``…_high``, computed on first
+        With `intervals` two more columns per metric, ``…_low`` and ``…_high``, computed on first
         use. With `by`, a column of the examples or a name for each, the gap of the first metric in
         each group instead, see `emap_core.runs.groups`.
         """
@@ -154,7 +154,7 @@ class Run(CachedInference):
         return ask(subject, probe)
 
     def examples(self) -> pd.DataFrame:
-        """Return a row an example: text, label, predictions, flip, kind, size of the interaction.
+        """Return one row per example: text, label, predictions, flip, kind, interaction size.
 
         ``interaction_size`` is the length of the interaction vector over all classes, class-centred
         under a softmax, in units of the projected space; the interaction of one class is that of

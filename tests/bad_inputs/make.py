@@ -311,7 +311,7 @@ def arrays() -> list[Bad]:
 
     good = b'{"text": "a", "image": "good.png", "label": 1}'
     return [
-        array("lines", good + b"\n" + good + b"\n", "an object a line: type jsonl:data.json"),
+        array("lines", good + b"\n" + good + b"\n", "one object per line: type jsonl:data.json"),
         array(
             "object", b'{"questions": [1], "n": 1}', "none of whose values is an array of objects"
         ),
@@ -326,7 +326,7 @@ def arrays() -> list[Bad]:
             "jsonl-an-array",
             "data",
             "jsonl:data.jsonl",
-            "is one JSON array, not an object a line; type json:data.jsonl",
+            "is one JSON array, not one object per line; type json:data.jsonl",
             {"data.jsonl": b"[\n" + good + b"\n]\n"},
         ),
     ]

@@ -167,7 +167,7 @@ def test_similarities_to_several_classes_are_ranked_where_each_is_decided_alone(
     expected = roc_auc_score(truth, run.decomposition.logits, average="macro")
     assert run.table().loc["full", "roc_auc"] == pytest.approx(expected)
     assert run.examples()[["correct", "flip", "kind"]].isna().all(axis=None)
-    with pytest.raises(SettingError, match="'f1_micro' needs a score above which the model says"):
+    with pytest.raises(SettingError, match="'f1_micro' needs a threshold above which the model"):
         emap.compute(Prompts(), several, out=tmp_path / "other", metrics=("f1_micro",))
     assert not (tmp_path / "other").exists()
     one = emap.compute(Prompts(), data, out=tmp_path / "one")

@@ -356,7 +356,7 @@ def test_a_sub_sample_with_one_image_is_refused(tmp_path):
             {"n_resamples": 10**7},
             "n_resamples is 10000000; expected a whole number from 100 to 1000",
         ),
-        ({"n_resamples": 2}, "n_resamples is 2; expected a whole number of at least 100, from wh"),
+        ({"n_resamples": 2}, "n_resamples is 2; expected a whole number of at least 100, since"),
         ({"name": "late\ud83d"}, "name has half a character"),
         ({"name": "late\u2028fusion"}, "name has a control character"),
         ({"seed": 1.5}, "seed is 1.5"),

@@ -61,7 +61,7 @@ def with_gaps(run, limits, share=0.4):
     return other
 
 
-def test_the_answer_goes_by_the_verdict_with_the_smallest_gap_that_matters(run):
+def test_the_answer_goes_by_the_verdict_with_the_equivalence_margin(run):
     falling = with_gaps(run, [(0.10, 0.20), (0.05, 0.15), (-0.04, 0.06)])
     assert further_questions(falling)[0].answer == (
         "Yes: “relies on interactions” becomes “undecided” where unlikely pairs count less; the "

@@ -1,4 +1,4 @@
-"""Small random checkpoints, a file a family, each with the library's own forward of one pair.
+"""Small random checkpoints, one file per family, each with the library's own forward of one pair.
 
 The tests in models/huggingface/test_every_family.py run for every `Tiny` in a file's ``TINY``.
 """

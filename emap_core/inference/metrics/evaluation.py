@@ -189,7 +189,7 @@ def _counts(
         # What is not a class of the model is a further one, which is never predicted.
         labels = np.where(labels < 0, n_classes, labels)
         n_classes += 1
-    # Right and wrong predictions are counted in one go, in two bins a class.
+    # Right and wrong predictions are counted in one go, in two bins per class.
     of_bins = _counted(2 * predicted + (predicted == labels), weights, 2 * n_classes)
     hits = of_bins[:, 1::2]
     actual = np.broadcast_to(_counted(labels, weights, n_classes), hits.shape)

@@ -1,4 +1,4 @@
-"""The metrics by their standard names: an entry each, which holds all that sets it apart."""
+"""The metrics by their standard names: one entry each, which holds all that sets it apart."""
 
 from __future__ import annotations
 
