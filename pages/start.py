@@ -60,9 +60,13 @@ def main() -> None:
         for info in runs[:SHOWN]:
             _run_card(info)
         if len(runs) > SHOWN:
-            with st.expander(f"{len(runs) - SHOWN} older runs"):
-                for info in runs[SHOWN:]:
-                    _run_line(info)
+            words = f"{len(runs) - SHOWN} older runs"
+            unfolded = st.expander(words, key="older-runs", on_change="rerun")
+            # Only who unfolds them waits for hundreds of menus.
+            if unfolded.open:
+                with unfolded:
+                    for info in runs[SHOWN:]:
+                        _run_line(info)
     damaged = shared.damaged_runs()
     if damaged:
         with st.expander(counted(len(damaged), "damaged run")):

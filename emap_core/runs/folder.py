@@ -202,7 +202,11 @@ class RunFolder:
 
     def status(self) -> Status:
         """Return how far the run is; a run that says it runs while nobody holds it was cut off."""
-        status = cast(Status, self.manifest()["status"])
+        return self.status_in(self.manifest())
+
+    def status_in(self, manifest: Json) -> Status:
+        """Return `status` where the manifest is read already."""
+        status = cast(Status, manifest["status"])
         if status in ("running", "queued") and not self.is_locked():
             return "interrupted"
         return status
@@ -216,8 +220,12 @@ class RunInfo:
     path: Path
     status: Status
     manifest: Json
-    progress: Json | None
     error: str | None
+
+    @property
+    def progress(self) -> Json | None:
+        """The newest progress event, read when it is asked for; most lists show none."""
+        return RunFolder(self.path).progress()
 
 
 def describe_run(path: Path) -> RunInfo:
@@ -225,11 +233,9 @@ def describe_run(path: Path) -> RunInfo:
     folder = RunFolder(path)
     try:
         manifest = folder.manifest()
-        return RunInfo(
-            folder.id, path, folder.status(), manifest, folder.progress(), manifest["error"]
-        )
     except RunError as error:
-        return RunInfo(folder.id, path, "damaged", {}, None, str(error))
+        return RunInfo(folder.id, path, "damaged", {}, str(error))
+    return RunInfo(folder.id, path, folder.status_in(manifest), manifest, manifest["error"])
 
 
 def holds_run(path: Path) -> bool:

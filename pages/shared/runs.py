@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -35,13 +36,12 @@ def run_titles() -> dict[str, str]:
 
     Streamlit tells the options of a choice apart by their labels alone.
     """
-    labels = titles_of({info.id: info.manifest for info in finished_runs()})
-    return {run_id: visible(label) for run_id, label in labels.items()}
+    return _listed(address(runs_root())).titles
 
 
 def all_runs() -> list[RunInfo]:
     """Return the runs in whatever state, the newest first."""
-    return _listed(address(runs_root()))
+    return _listed(address(runs_root())).runs
 
 
 def forget_lists() -> None:
@@ -49,9 +49,19 @@ def forget_lists() -> None:
     _listed.clear()
 
 
+@dataclass(frozen=True)
+class _Listing:
+    """The runs in whatever state, and the titles of the finished ones, by id."""
+
+    runs: list[RunInfo]
+    titles: dict[str, str]
+
+
 @st.cache_resource(ttl=2, show_spinner=False)
-def _listed(root: str) -> list[RunInfo]:
-    return list_runs(location(root))
+def _listed(root: str) -> _Listing:
+    runs = list_runs(location(root))
+    titles = titles_of({info.id: info.manifest for info in runs if info.status == "finished"})
+    return _Listing(runs, {run_id: visible(title) for run_id, title in titles.items()})
 
 
 def run_info(run_id: str) -> RunInfo | None:

@@ -69,3 +69,15 @@ def test_a_run_can_be_renamed_and_deleted_where_visitors_may_do_more_than_look(
     monkeypatch.setenv("EMAP_MODE", "viewer")
     app = open_page("start")
     assert not app.text_input and not app.checkbox
+
+
+def test_older_runs_are_drawn_once_somebody_unfolds_them(open_page, finished_run, no_runs):
+    for number in range(13):
+        shutil.copytree(finished_run.path, no_runs / f"copy-{number:02d}")
+    app = open_page("start")
+    menus = {box.key for box in app.text_input}
+    assert len(menus) == 12
+    app.session_state["older-runs"] = True
+    app.run()
+    assert menus < {box.key for box in app.text_input}
+    assert sum("60 examples" in link.label for link in app.get("page_link")) == 1
