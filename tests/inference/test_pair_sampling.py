@@ -172,6 +172,18 @@ def test_several_metrics_are_said_to_have_intervals_for_each_alone():
         assert from_json(json.loads(json.dumps(to_json(sampling)))) == sampling
 
 
+@pytest.mark.parametrize(
+    ("images_per_text", "said"),
+    [(4, "may miss the gap"), (8, "wrong sign"), (23, "wrong sign"), (24, "")],
+)
+def test_few_partners_are_named_with_what_they_make_unsure(images_per_text, said):
+    base = replace(_some_intervals(), rows={}, gaps={})
+    notes = with_pair_sampling(base, {}, 20 * images_per_text, 20).notes
+    told = [note for note in notes if "of the other side" in note]
+    assert len(told) == (said != "")
+    assert said in "".join(told)
+
+
 def test_what_an_earlier_version_kept_is_computed_anew():
     kept = to_json({"accuracy": {"emap": _pairs(0.5, 0.1)}})
     del kept["accuracy"]["emap"]["bias_standard_error"]

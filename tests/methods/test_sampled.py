@@ -170,7 +170,7 @@ def test_images_that_meet_too_few_texts_are_warned_of(tmp_path):
     run = emap.compute(
         Staged(), data, out=tmp_path / "few", method="sampled", images_per_text=40, n_resamples=100
     )
-    assert any("met only" in note for note in run.intervals().notes)
+    assert any("falls short" in note for note in run.intervals().notes)
     enough = emap.compute(
         Staged(),
         make_examples(),
@@ -179,4 +179,4 @@ def test_images_that_meet_too_few_texts_are_warned_of(tmp_path):
         images_per_text=12,
         n_resamples=100,
     )
-    assert not any("met only" in note for note in enough.intervals().notes)
+    assert not any("falls short" in note for note in enough.intervals().notes)
