@@ -322,6 +322,7 @@ def of_layouts(
     n_resamples: int,
     seed: int,
     of_population: bool = False,
+    strength: float = Setting.strength,
 ) -> str:
     """Return the table of layouts, with fewer data sets where one takes long."""
     names = ("layout", "N", "data sets", "population's gap", "gap", "held, %")
@@ -331,7 +332,7 @@ def of_layouts(
         for size in sizes:
             few = n_sets // 3 if size > 400 and layout == "independent" else n_sets
             began = time.monotonic()
-            setting = Setting(layout, size, of_population=of_population)
+            setting = Setting(layout, size, strength, of_population=of_population)
             rows.append(row(setting, few, n_resamples, seed))
             print(rows[-1], f"{time.monotonic() - began:.0f} s", flush=True)
     return markdown(
@@ -391,6 +392,7 @@ def main() -> None:
     parser.add_argument("--data-sets", type=int, default=600)
     parser.add_argument("--resamples", type=int, default=360)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--strength", type=float, default=Setting.strength)
     parser.add_argument("--population-null", action="store_true")
     parser.add_argument("--metrics", nargs="+", default=list(SKEWED), choices=SKEWED)
     parser.add_argument("--only", choices=["layouts", "exact", "skewed"])
@@ -403,6 +405,7 @@ def main() -> None:
             given.resamples,
             given.seed,
             given.population_null,
+            given.strength,
         ),
         "exact": exact,
         "skewed": lambda: skewed_metrics(
