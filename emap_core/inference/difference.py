@@ -14,7 +14,7 @@ from emap_core.errors import SettingError
 from emap_core.inference.gap import Projection
 from emap_core.inference.limits import (
     CONFIDENCE,
-    Estimate,
+    ValueWithLimits,
     estimate,
     paired_estimate,
 )
@@ -72,7 +72,7 @@ def paired_difference(
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
     confidence: float = CONFIDENCE,
-) -> Estimate:
+) -> ValueWithLimits:
     """Return by how much `scores` do better than `other` on the same examples, and how surely.
 
     Positive is better, for every metric. Both sets of scores, of shape (N, C), stay as they are

@@ -12,7 +12,7 @@ from math import isfinite, nan
 
 from emap_core.inference.difference import paired_difference
 from emap_core.inference.gap import Gap
-from emap_core.inference.limits import Estimate
+from emap_core.inference.limits import ValueWithLimits
 from emap_core.inference.metrics import evaluate
 from emap_core.inference.population import Population
 from emap_core.types import Array, Space, Task
@@ -71,7 +71,7 @@ class KnownGap:
             "times as wide, as computing the projection anew makes those of the plain gap; no test",
         )
 
-    def _difference(self, scores: ScorePair) -> Estimate:
+    def _difference(self, scores: ScorePair) -> ValueWithLimits:
         return paired_difference(
             self._gap.metric,
             self._labels,

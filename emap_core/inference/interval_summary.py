@@ -7,7 +7,7 @@ import numpy as np
 from emap_core.decomposition.projection import PARTS
 from emap_core.inference.gap import Gap, Interval, Intervals, Projection
 from emap_core.inference.limits import (
-    Estimate,
+    ValueWithLimits,
     estimate,
     paired_estimate,
     share_estimate,
@@ -111,7 +111,7 @@ class Summary:
             seed=self.seed,
         )
 
-    def _method(self, found: Estimate) -> str:
+    def _method(self, found: ValueWithLimits) -> str:
         how = (
             "the projection computed anew in each"
             if self.reprojected

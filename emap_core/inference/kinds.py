@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from emap_core.decomposition import Decomposition
 from emap_core.inference.gap import Interval
 from emap_core.inference.limits import share_estimate
-from emap_core.inference.population import Population, Units
+from emap_core.inference.population import Population, SamplingUnits
 from emap_core.inference.scores import predict
 from emap_core.types import Array, Space, Task
 
@@ -114,7 +114,7 @@ def earned(predicted: ArrayLike, labels: ArrayLike) -> Array:
     return np.asarray(right.sum(axis=-1) if right.ndim == 2 else right.astype(int))
 
 
-def variance_of_mean(deviations: Array, units: Units) -> float:
+def variance_of_mean(deviations: Array, units: SamplingUnits) -> float:
     """Return the variance of a mean of examples that are drawn in whole units."""
     sums = np.bincount(units.groups, deviations)
     return float((sums**2).sum()) * units.size / max(units.size - 1, 1) / len(deviations) ** 2

@@ -51,7 +51,7 @@ _NEXT_TO = 1e-9
 
 
 @dataclass(frozen=True)
-class Estimate:
+class ValueWithLimits:
     """A value with 95% limits and a test against 0, NaN where there are none.
 
     Attributes
@@ -155,7 +155,7 @@ def estimate(
     thirds: Sequence[float] | None = None,
     at_least: float = 0.0,
     confidence: float = CONFIDENCE,
-) -> Estimate:
+) -> ValueWithLimits:
     """Return a value with the limits and the test that its variance gives.
 
     Where a few examples carry much of a value, as of a log loss with heavy tails, replicates are
@@ -180,7 +180,7 @@ def estimate(
     variance = population.variance(variances)
     if not np.isfinite(value) or not np.isfinite(variance) or freedom < 1:
         nan = float("nan")
-        return Estimate(value, nan, nan, nan, freedom, nan)
+        return ValueWithLimits(value, nan, nan, nan, freedom, nan)
     reach = _reach(freedom, confidence)
     error, below, above = float(np.sqrt(variance)), reach, reach
     if error < at_least / reach:
@@ -191,7 +191,9 @@ def estimate(
     # Stretched as the limit towards 0 is, so that both leave out 0 together.
     t = abs(value) * reach / (below if value > 0 else above)
     p_value = two_sided(t / error, freedom) if error > 0 else float(value == 0)
-    return Estimate(value, value - below * error, value + above * error, error, freedom, p_value)
+    return ValueWithLimits(
+        value, value - below * error, value + above * error, error, freedom, p_value
+    )
 
 
 def two_sided(t: float, degrees_of_freedom: float) -> float:
@@ -209,7 +211,7 @@ def paired_estimate(
     confidence: float = CONFIDENCE,
     *,
     thirds: Sequence[float] | None = None,
-) -> Estimate:
+) -> ValueWithLimits:
     """Return by how much one set of scores does better than another, with limits and test.
 
     Parameters
@@ -254,7 +256,9 @@ def share_estimate(values: Array, variance: float, population: Population) -> In
     return Interval(share, *_wilson(share, n / scale, _reach(freedom)))
 
 
-def _of_gains(gains: Array, variance: float, population: Population, confidence: float) -> Estimate:
+def _of_gains(
+    gains: Array, variance: float, population: Population, confidence: float
+) -> ValueWithLimits:
     """Return the mean of gains from -1 to 1, shape (N,), with Tango's limits."""
     n, freedom = len(gains), population.degrees_of_freedom
     value = float(gains.mean())
@@ -273,7 +277,7 @@ def _of_gains(gains: Array, variance: float, population: Population, confidence:
     squares, of_score = _score(*counts, value * (1.0 - 1.0 / widening))
     t = float(np.sqrt(squares / of_score)) if of_score > 0 else 0.0
     error = (high - low) / 2 / reach
-    return Estimate(value, low, high, error, freedom, two_sided(t, freedom))
+    return ValueWithLimits(value, low, high, error, freedom, two_sided(t, freedom))
 
 
 def _scale(values: Array, variance: float, of_counts: float) -> float:

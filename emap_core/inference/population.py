@@ -32,7 +32,7 @@ _ELEMENTS_OF_WEIGHTS = 2**23
 
 
 @dataclass(frozen=True, eq=False)
-class Units:
+class SamplingUnits:
     """One way to draw examples: whole groups of them.
 
     Attributes
@@ -72,7 +72,7 @@ class Population:
     ----------
     cluster : str
         ``none`` (examples), ``image``, ``text`` or ``both``.
-    draws : tuple of Units
+    draws : tuple of SamplingUnits
         One way to draw, or three for ``both``: texts, images, and their pairs.
     n_units : int
         How many units there are; for ``both`` the fewer of texts and images.
@@ -83,7 +83,7 @@ class Population:
     """
 
     cluster: Cluster
-    draws: tuple[Units, ...]
+    draws: tuple[SamplingUnits, ...]
     n_units: int
     unit: str
     words: str
@@ -150,11 +150,11 @@ def population_of_items(
     if cluster not in CLUSTERS:
         raise SettingError(f"cluster is {cluster!r}; expected one of {', '.join(CLUSTERS)}")
     texts, images = (
-        Units(name, *_numbered(index))
+        SamplingUnits(name, *_numbered(index))
         for name, index in (("texts", text_index), ("images", image_index))
     )
-    pairs = Units("pairs", *_numbered(texts.groups * images.size + images.groups))
-    examples = Units("examples", np.arange(len(text_index)), len(text_index))
+    pairs = SamplingUnits("pairs", *_numbered(texts.groups * images.size + images.groups))
+    examples = SamplingUnits("examples", np.arange(len(text_index)), len(text_index))
     chosen = _cluster(texts.size, images.size, pairs.size, examples.size, cluster)
     draws = {
         "none": (examples,),

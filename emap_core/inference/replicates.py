@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from emap_core.inference.limits import third_moment_of, variance_of
 from emap_core.inference.metrics import Metric, evaluate_shuffled
-from emap_core.inference.population import Units
+from emap_core.inference.population import SamplingUnits
 from emap_core.inference.scores import Scored
 from emap_core.types import Array
 
@@ -32,7 +32,7 @@ class Mixtures:
     places: NDArray[np.intp]
 
     @classmethod
-    def drawn(cls, units: Units, size: int, rng: np.random.Generator) -> Mixtures:
+    def drawn(cls, units: SamplingUnits, size: int, rng: np.random.Generator) -> Mixtures:
         """Return as many mixtures as there are resamples."""
         places = rng.permuted(np.tile(np.arange(size)[:, None], (1, units.size)), axis=0)
         return cls(np.take(places, units.groups, axis=1))

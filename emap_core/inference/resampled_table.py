@@ -9,7 +9,7 @@ import numpy as np
 
 from emap_core.decomposition import Decomposition
 from emap_core.inference.metrics import Metric, check, evaluate_scored, read_for
-from emap_core.inference.population import Units, population_of
+from emap_core.inference.population import SamplingUnits, population_of
 from emap_core.inference.replicates import Mixtures, Replicates
 from emap_core.inference.resampling import Reprojection
 from emap_core.inference.rows import PROJECTIONS
@@ -78,13 +78,13 @@ class ResampledTable:
     Attributes
     ----------
     sample : Sample
-    units : Units
+    units : SamplingUnits
         What is drawn.
     n_degenerate : int
         Resamples that held a single text or image.
     """
 
-    def __init__(self, sample: Sample, units: Units) -> None:
+    def __init__(self, sample: Sample, units: SamplingUnits) -> None:
         self.sample = sample
         self.units = units
         self.n_degenerate = 0

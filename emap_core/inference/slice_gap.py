@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from emap_core.decomposition import Decomposition
 from emap_core.inference.difference import paired_difference
 from emap_core.inference.gap import Gap, Projection
-from emap_core.inference.limits import CONFIDENCE, Estimate
+from emap_core.inference.limits import CONFIDENCE, ValueWithLimits
 from emap_core.inference.metrics import check, evaluate_scored, metric
 from emap_core.inference.population import N_RESAMPLES, population_of_items
 from emap_core.inference.score_table import projections
@@ -66,7 +66,7 @@ def slice_gap(
         float(evaluate_scored(chosen, scored, np.ones((1, size)))[0]) if size else nan
         for scored in (full, other)
     )
-    found = Estimate(nan, nan, nan, nan, 0, nan)
+    found = ValueWithLimits(nan, nan, nan, nan, 0, nan)
     if size:
         found = paired_difference(
             chosen.name,

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from emap_core.errors import RunError
-from emap_core.jobs.specification import Question, RunSpecification
+from emap_core.jobs.specification import ProbeSpecification, RunSpecification
 from emap_core.options import for_a_child
 from emap_core.runs.folder import (
     RunFolder,
@@ -61,7 +61,7 @@ class Job:
     id : str
         The same for the same command and work.
     command : {"plan", "run", "probe"}
-    work : RunSpecification, Question or None
+    work : RunSpecification, ProbeSpecification or None
         What was asked; None for a run that was started elsewhere.
     state : str
         starting (model and data are being loaded), queued, running, finished, failed, cancelled,
@@ -80,7 +80,7 @@ class Job:
 
     id: str
     command: Command
-    work: RunSpecification | Question | None
+    work: RunSpecification | ProbeSpecification | None
     state: State
     run_id: str | None
     event: dict[str, Any]
@@ -95,7 +95,7 @@ class Job:
 
 
 def start(
-    work: RunSpecification | Question,
+    work: RunSpecification | ProbeSpecification,
     command: Command = "run",
     owner: str | None = None,
     environment: Mapping[str, str] | None = None,
@@ -104,7 +104,7 @@ def start(
 
     Parameters
     ----------
-    work : RunSpecification or Question
+    work : RunSpecification or ProbeSpecification
     command : {"run", "plan", "probe"}
         Compute the run, only say what it would cost, or ask a finished one.
     owner : str, optional
@@ -160,7 +160,9 @@ def follow(job_id: str) -> Job:
     return Job(
         id=job_id,
         command=stored["command"],
-        work=(Question if stored["command"] == "probe" else RunSpecification)(**stored["work"]),
+        work=(ProbeSpecification if stored["command"] == "probe" else RunSpecification)(
+            **stored["work"]
+        ),
         state=state,
         run_id=run_id,
         event=last,
@@ -238,7 +240,7 @@ def _jobs_root() -> Path:
 def _launch(
     folder: Path,
     lock: int,
-    work: RunSpecification | Question,
+    work: RunSpecification | ProbeSpecification,
     command: Command,
     owner: str | None,
     environment: Mapping[str, str],

@@ -38,7 +38,7 @@ class RunSpecification:
 
 
 @dataclass(frozen=True)
-class Question:
+class ProbeSpecification:
     """A probe of a finished run.
 
     Attributes

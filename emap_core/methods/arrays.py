@@ -75,7 +75,7 @@ DECOMPOSITION_FIELDS = {
 """Names on disk to attributes of any decomposition."""
 
 
-def pack(source: object, fields: Mapping[str, str]) -> dict[str, NDArray[Any]]:
+def arrays_of(source: object, fields: Mapping[str, str]) -> dict[str, NDArray[Any]]:
     """Return the attributes of an object by their names on disk.
 
     Parameters
@@ -87,8 +87,8 @@ def pack(source: object, fields: Mapping[str, str]) -> dict[str, NDArray[Any]]:
     return {name: np.asarray(getattr(source, attribute)) for name, attribute in fields.items()}
 
 
-def unpack(arrays: Arrays, fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return arrays by the attributes that `pack` took them from, None for one that is missing.
+def fields_of(arrays: Arrays, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return arrays by the attributes that `arrays_of` took them from; None where missing.
 
     Layouts say which may be missing; they were checked when the arrays were read.
     """

@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from emap_core.decomposition import Decomposition
-from emap_core.methods.arrays import DECOMPOSITION_FIELDS, Arrays, pack, unpack
+from emap_core.methods.arrays import DECOMPOSITION_FIELDS, Arrays, arrays_of, fields_of
 from emap_core.methods.base import Method, Pairs, Projected, Result
 from emap_core.methods.method_settings import MethodSettings
 
@@ -26,11 +26,11 @@ class Exact(Method):
 
     def arrays(self, result: Result) -> dict[str, NDArray[Any]]:
         """Return the decomposition's arrays."""
-        return pack(result.decomposition, DECOMPOSITION_FIELDS)
+        return arrays_of(result.decomposition, DECOMPOSITION_FIELDS)
 
     def result(self, arrays: Arrays) -> Projected:
         """Return the decomposition."""
-        return Projected(Decomposition(**unpack(arrays, DECOMPOSITION_FIELDS)))
+        return Projected(Decomposition(**fields_of(arrays, DECOMPOSITION_FIELDS)))
 
 
 METHOD = Exact()

@@ -28,8 +28,8 @@ from emap_core.methods.arrays import (
     DECOMPOSITION_FIELDS,
     Arrays,
     Layout,
-    pack,
-    unpack,
+    arrays_of,
+    fields_of,
 )
 from emap_core.methods.base import CellList, CellMethod, Method, Pairs, Result, Rounds
 from emap_core.methods.method_settings import MethodSettings
@@ -137,13 +137,15 @@ class Sampled(CellMethod):
 
     def arrays(self, result: Result) -> dict[str, NDArray[Any]]:
         """Return the decomposition's arrays, and draws of its error."""
-        return pack(result, _FIT_FIELDS) | pack(result.decomposition, _DECOMPOSITION_FIELDS)
+        return arrays_of(result, _FIT_FIELDS) | arrays_of(
+            result.decomposition, _DECOMPOSITION_FIELDS
+        )
 
     def result(self, arrays: Arrays) -> SampledFit:
         """Return the fit to a part of the grid."""
-        fitted = unpack(arrays, _FIT_FIELDS)
+        fitted = fields_of(arrays, _FIT_FIELDS)
         return SampledFit(
-            SampledDecomposition(**unpack(arrays, _DECOMPOSITION_FIELDS)),
+            SampledDecomposition(**fields_of(arrays, _DECOMPOSITION_FIELDS)),
             **{**fitted, "fraction": float(fitted["fraction"])},
         )
 

@@ -26,8 +26,8 @@ from emap_core.methods.arrays import (
     DECOMPOSITION_FIELDS,
     Arrays,
     Layout,
-    pack,
-    unpack,
+    arrays_of,
+    fields_of,
 )
 from emap_core.methods.base import CellList, CellMethod, Pairs, Projected, Result, Rounds
 from emap_core.methods.method_settings import MethodSettings
@@ -111,11 +111,11 @@ class Subsample(CellMethod):
 
     def arrays(self, result: Result) -> dict[str, NDArray[Any]]:
         """Return the decomposition's arrays, and those of each sub-sample."""
-        return pack(result.decomposition, _DECOMPOSITION_FIELDS)
+        return arrays_of(result.decomposition, _DECOMPOSITION_FIELDS)
 
     def result(self, arrays: Arrays) -> Projected:
         """Return what the sub-samples say of their examples."""
-        return Projected(SubsampledDecomposition(**unpack(arrays, _DECOMPOSITION_FIELDS)))
+        return Projected(SubsampledDecomposition(**fields_of(arrays, _DECOMPOSITION_FIELDS)))
 
     def statistics(self, run: ScoredRun, kept: KeptNumbers) -> SubsampleStatistics:
         """Return what the sub-samples say on average, and how much they differ."""

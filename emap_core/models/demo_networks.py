@@ -290,7 +290,7 @@ class CrossAttention(DemoModel):
         return logits
 
 
-class Matching(DemoModel):
+class EmojiMatching(DemoModel):
     """Do they belong together? The cosine of a text's and an image's vector, one logit."""
 
     size: ClassVar[int] = 64
@@ -327,7 +327,7 @@ ARCHITECTURES: dict[str, type[DemoModel]] = {
     "self-attention": SelfAttention,
     "cross-attention": CrossAttention,
     "emoji-groups": Concat,
-    "emoji-match": Matching,
+    "emoji-match": EmojiMatching,
 }
 """The demo models by name: six for easy-VQA, the least expressive first, then two for emoji."""
 

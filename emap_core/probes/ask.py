@@ -8,7 +8,7 @@ from typing import Any
 
 from emap_core import specs
 from emap_core.errors import Cancelled, EmapError, SettingError
-from emap_core.probes.base import Probe, Result
+from emap_core.probes.base import Answer, Probe
 from emap_core.probes.probe_folder import ProbeFolder
 from emap_core.probes.subject import Subject
 from emap_core.runs import Run
@@ -33,7 +33,7 @@ def probe_named(name: str, **choices: Any) -> Probe:
     return probe
 
 
-def finished(run: Run, probe: Probe) -> Result | None:
+def finished(run: Run, probe: Probe) -> Answer | None:
     """Return what a probe found, None where it was not asked or is not finished.
 
     Raises
@@ -52,7 +52,7 @@ def ask(
     listener: Callable[[dict[str, Any]], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     queue: bool = False,
-) -> Result:
+) -> Answer:
     """Return what a probe finds, from its folder or else from the model.
 
     Parameters

@@ -34,7 +34,7 @@ class Cost:
     seconds: float | None
 
 
-class Result(Protocol):
+class Answer(Protocol):
     """What a probe found."""
 
     @property
@@ -71,11 +71,11 @@ class Probe(Protocol):
     def cost(self, run: Run) -> Cost:
         """Return what it would take, before anything is loaded."""
 
-    def answer(self, subject: Subject, folder: ProbeFolder, progress: Progress) -> Result:
+    def answer(self, subject: Subject, folder: ProbeFolder, progress: Progress) -> Answer:
         """Ask the model, and keep in the folder what is done, so that it can go on later."""
 
-    def read(self, content: Mapping[str, Any]) -> Result:
-        """Return a result from what its `Result.to_json` gave.
+    def read(self, content: Mapping[str, Any]) -> Answer:
+        """Return an answer from what its `to_json` gave.
 
         Raises
         ------

@@ -13,7 +13,7 @@ from streamlit import config
 from emap_core import jobs
 from emap_core.access import Policy, check_host
 from emap_core.errors import AccessError, EmapError
-from emap_core.jobs import Job, Question, RunSpecification
+from emap_core.jobs import Job, ProbeSpecification, RunSpecification
 from emap_core.runs import Run
 from pages.shared.escape import plain
 from pages.shared.way_back import go_to_wanted_page, keep_wanted_page
@@ -134,7 +134,7 @@ def ask(run: Run, probe: str, **choices: str) -> Job:
     rules.check_work(model, data, arguments)
     settings = {**choices, **arguments, "model": model, "data": data}
     return jobs.start(
-        Question(run.id, probe, settings),
+        ProbeSpecification(run.id, probe, settings),
         "probe",
         owner=visitor(),
         environment=rules.environment(data),

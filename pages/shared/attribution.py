@@ -10,7 +10,7 @@ import streamlit as st
 from emap_core import jobs
 from emap_core.errors import EmapError, RunError
 from emap_core.inference.digits import number, signed
-from emap_core.jobs import Job, Question
+from emap_core.jobs import Job, ProbeSpecification
 from emap_core.probes.ask import finished
 from emap_core.probes.attribution import Attributed, Attribution
 from emap_core.probes.subject import Subject
@@ -95,7 +95,7 @@ def _job_of(run: Run, probe: Attribution) -> Job | None:
     for job in jobs.list_jobs("probe"):
         asked = job.work
         if (
-            isinstance(asked, Question)
+            isinstance(asked, ProbeSpecification)
             and (asked.run, asked.probe) == (run.id, probe.name)
             and asked.settings.get("example") == probe.example
         ):

@@ -226,7 +226,7 @@ def test_values_cannot_become_flags():
 
 def test_a_question_about_a_run_is_a_job_that_is_found_again(tmp_path, monkeypatch):
     monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
-    asked = jobs.Question("no such run", "attribution", {"example": "--odd"})
+    asked = jobs.ProbeSpecification("no such run", "attribution", {"example": "--odd"})
     job = jobs.start(asked, "probe")
     for _ in range(600):
         if not jobs.follow(job.id).alive:
