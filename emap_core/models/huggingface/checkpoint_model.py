@@ -59,7 +59,7 @@ class FromCheckpoint:
         """Say how many of these texts are cut."""
         return note_on_cut(self._tokens.n_long(texts), len(texts), self._tokens.limit)
 
-    def _words(self, texts: list[str]) -> dict[str, torch.Tensor]:
+    def _tokenized(self, texts: list[str]) -> dict[str, torch.Tensor]:
         """Return the numbers of tokens and which are not padding, shapes (B, length)."""
         read = self._tokens.read(texts).to(self.device)
         return {"token_ids": read["input_ids"], "attention_mask": read["attention_mask"]}
@@ -101,8 +101,8 @@ class ReadsClasses(FromCheckpoint):
         self.classes = None if classes is None else list(classes)
         read = dict[tuple[int, ...], str]()
         numbers = self._tokens.numbers(self.classes) if self.classes else []
-        for name, words in zip(self.classes or (), numbers, strict=True):
-            other = read.setdefault(tuple(words), name)
+        for name, token_ids in zip(self.classes or (), numbers, strict=True):
+            other = read.setdefault(tuple(token_ids), name)
             if other != name:
                 raise same_to_the_tokenizer(other, name)
 

@@ -179,18 +179,18 @@ class WholeAnswers(_Whole, WritesAnswers):
                 # Some put the image before all tokens.
                 first = len(logits) - inputs["input_ids"].shape[1]
                 known[before] = logits[first + start - 1 : first + len(one) - 1].log_softmax(-1)
-            words = torch.tensor(one[start:], device=self.device)
-            each = known[before].gather(1, words[:, None])
+            token_ids = torch.tensor(one[start:], device=self.device)
+            each = known[before].gather(1, token_ids[:, None])
             totals.append(each.mean() if self._normalise == "length" else each.sum())
         return totals
 
     def _apart(self, text: str, image: Image.Image) -> list[torch.Tensor]:
         """Return the log-probability of each answer as all that the decoder writes."""
         inputs = self._inputs(self._joint(text), image)
-        words = self._tokens.numbers(self._given, special=True)
-        self._check_answers(words)
+        answers = self._tokens.numbers(self._given, special=True)
+        self._check_answers(answers)
         totals = []
-        for one in words:
+        for one in answers:
             labels = torch.tensor([one], device=self.device)
             each = self._forward(inputs, labels=labels).logits[0].float().log_softmax(-1)
             each = each.gather(1, labels[0, :, None])
@@ -199,10 +199,10 @@ class WholeAnswers(_Whole, WritesAnswers):
 
     def _check_answers(self, tokens: list[list[int]]) -> None:
         read = dict[tuple[int, ...], str]()
-        for answer, said in zip(self._given, tokens, strict=True):
-            if not said:
+        for answer, token_ids in zip(self._given, tokens, strict=True):
+            if not token_ids:
                 raise ModelError(f"the answer {answer!r} has no token; give it another name")
-            other = read.setdefault(tuple(said), answer)
+            other = read.setdefault(tuple(token_ids), answer)
             if other != answer:
                 raise same_to_the_tokenizer(other, answer)
 
@@ -216,12 +216,12 @@ class WholeAnswers(_Whole, WritesAnswers):
             )
         if not self._writes_apart:
             inputs = self._example()
-            words = inputs["input_ids"].clone()
+            token_ids = inputs["input_ids"].clone()
             known = self._tokens.numbers(["a", *self._given])
-            words[0, -1] = next(n for one in known for n in [*one, 0] if n != words[0, -1])
+            token_ids[0, -1] = next(n for one in known for n in [*one, 0] if n != token_ids[0, -1])
             plain, changed = (
                 self._forward({**inputs, "input_ids": ids}).logits[0, :-1]
-                for ids in (inputs["input_ids"], words)
+                for ids in (inputs["input_ids"], token_ids)
             )
             if not torch.allclose(plain, changed, rtol=1e-3, atol=1e-3):
                 raise ModelError(
@@ -248,12 +248,12 @@ class WholeAnswers(_Whole, WritesAnswers):
     def _example(self) -> Any:
         return self._inputs(self._joint("a"), BLANK)
 
-    def _without_end(self, words: list[int], asked: list[int]) -> list[int]:
+    def _without_end(self, token_ids: list[int], asked: list[int]) -> list[int]:
         """Return tokens without what the tokenizer writes at the end of every text."""
         special = set(self._processor.tokenizer.all_special_ids)
-        n = n_common(words[::-1], asked[::-1])
-        n_end = next((i for i in range(n) if words[-1 - i] not in special), n)
-        return words[: len(words) - n_end]
+        n = n_common(token_ids[::-1], asked[::-1])
+        n_end = next((i for i in range(n) if token_ids[-1 - i] not in special), n)
+        return token_ids[: len(token_ids) - n_end]
 
     def _inputs(self, text: str, image: Image.Image) -> Any:
         options = {} if self._plain else {"add_special_tokens": False}

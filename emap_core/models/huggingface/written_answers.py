@@ -118,10 +118,10 @@ class WritesAnswers(ReadsClasses):
         self._n_moved = len(prompt) - start
         self._first_answer = given[0]
         read = dict[tuple[int, ...], str]()
-        for answer, said in zip(given, self._continuations, strict=True):
-            if not said:
+        for answer, token_ids in zip(given, self._continuations, strict=True):
+            if not token_ids:
                 raise ModelError(f"the answer {answer!r} has no token; give it another name")
-            other = read.setdefault(tuple(said), answer)
+            other = read.setdefault(tuple(token_ids), answer)
             if other != answer:
                 raise same_to_the_tokenizer(other, answer)
 

@@ -22,7 +22,7 @@ class BlipMatching(Matching):
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
         """Return the numbers of tokens and which are not padding, shapes (B, length)."""
-        return self._words(texts)
+        return self._tokenized(texts)
 
     def encode_images(self, images: list[Any]) -> torch.Tensor:
         """Return the patches' embeddings, shape (B, patches, D)."""
@@ -72,12 +72,14 @@ class BlipAnswering(BlipMatching, ReadsClasses):
 
     def _says(self, answer: str, read: torch.Tensor) -> torch.Tensor:
         """Return the log-probability of an answer and its end after each of B questions."""
-        (words,) = self._tokens.numbers([answer])
+        (answer_ids,) = self._tokens.numbers([answer])
         end = self._processor.tokenizer.sep_token_id
-        said = torch.tensor([self.model.decoder_start_token_id, *words, end])
-        said = said.to(read.device).expand(len(read), -1)
-        logits = self.model.text_decoder(input_ids=said[:, :-1], encoder_hidden_states=read).logits
-        each = logits.float().log_softmax(-1).gather(-1, said[:, 1:, None])[..., 0]
+        token_ids = torch.tensor([self.model.decoder_start_token_id, *answer_ids, end])
+        token_ids = token_ids.to(read.device).expand(len(read), -1)
+        logits = self.model.text_decoder(
+            input_ids=token_ids[:, :-1], encoder_hidden_states=read
+        ).logits
+        each = logits.float().log_softmax(-1).gather(-1, token_ids[:, 1:, None])[..., 0]
         total: torch.Tensor = each.sum(1)
         return total
 

@@ -19,9 +19,9 @@ class BridgeTower(Matching):
 
     def encode_texts(self, texts: list[str]) -> dict[str, Any]:
         """Return what each link reads of the words, shapes (B, length, D), and the mask."""
-        words, tower = self._words(texts), self.model.bridgetower
-        read = tower.text_model.embeddings(input_ids=words["token_ids"])
-        mask = self._mask(read, words["attention_mask"])
+        tokens, tower = self._tokenized(texts), self.model.bridgetower
+        read = tower.text_model.embeddings(input_ids=tokens["token_ids"])
+        mask = self._mask(read, tokens["attention_mask"])
         outputs = []
         for layer in tower.text_model.encoder.layer:
             read = layer(read, mask)
@@ -30,7 +30,7 @@ class BridgeTower(Matching):
         top = outputs[-self.model.config.num_hidden_layers :]
         linked = [tower._apply_text_transform(each, n) + kind for n, each in enumerate(top)]
         linked[0] = tower.cross_modal_text_layernorm(linked[0])
-        return {"words": tuple(linked), "attention_mask": words["attention_mask"]}
+        return {"words": tuple(linked), "attention_mask": tokens["attention_mask"]}
 
     def encode_images(self, images: list[Any]) -> tuple[torch.Tensor, ...]:
         """Return what each link reads of the patches, shapes (B, patches, D)."""

@@ -29,16 +29,16 @@ class Decoder(WritesAnswers):
         """
         fitted = self._fitted(texts)
         self._check_joints(fitted)
-        words = []
+        rows = []
         for text in fitted:
-            said = self._after_image(self._inputs(text, BLANK)["input_ids"][0])
-            words.append(said[: len(said) - self._n_moved])
-        longest = max(map(len, words))
-        token_ids = torch.zeros(len(words), longest, dtype=torch.long)
+            ids = self._after_image(self._inputs(text, BLANK)["input_ids"][0])
+            rows.append(ids[: len(ids) - self._n_moved])
+        longest = max(map(len, rows))
+        token_ids = torch.zeros(len(rows), longest, dtype=torch.long)
         mask = torch.zeros_like(token_ids)
-        for row, said in enumerate(words):
-            token_ids[row, longest - len(said) :] = said
-            mask[row, longest - len(said) :] = 1
+        for row, ids in enumerate(rows):
+            token_ids[row, longest - len(ids) :] = ids
+            mask[row, longest - len(ids) :] = 1
         return {"token_ids": token_ids.to(self.device), "attention_mask": mask.to(self.device)}
 
     def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
@@ -103,30 +103,30 @@ class Decoder(WritesAnswers):
         start = first.float().log_softmax(-1)
         kept = [(layer.keys, layer.values) for layer in cache.layers]
         logits = []
-        for said in self._continuations:
-            total = start[:, said[0]]
-            if len(said) > 1:
-                total = total + self._continues(said, kept, mask, shift)
-            logits.append(total / len(said) if self._normalise == "length" else total)
+        for answer_ids in self._continuations:
+            total = start[:, answer_ids[0]]
+            if len(answer_ids) > 1:
+                total = total + self._continues(answer_ids, kept, mask, shift)
+            logits.append(total / len(answer_ids) if self._normalise == "length" else total)
         return torch.stack(logits, 1)
 
     def _continues(
-        self, said: list[int], kept: Any, mask: torch.Tensor, shift: torch.Tensor
+        self, answer_ids: list[int], kept: Any, mask: torch.Tensor, shift: torch.Tensor
     ) -> torch.Tensor:
         """Return the log-probability of all words of an answer but the first, shape (B,)."""
         from transformers import DynamicCache
 
-        words = torch.tensor(said, device=mask.device).expand(len(mask), -1)
-        steps = torch.arange(len(said) - 1, device=mask.device)
+        token_ids = torch.tensor(answer_ids, device=mask.device).expand(len(mask), -1)
+        steps = torch.arange(len(answer_ids) - 1, device=mask.device)
         logits = self.model(
-            input_ids=words[:, :-1],
-            attention_mask=torch.cat([mask, torch.ones_like(words[:, :-1])], 1),
+            input_ids=token_ids[:, :-1],
+            attention_mask=torch.cat([mask, torch.ones_like(token_ids[:, :-1])], 1),
             position_ids=(mask.sum(1) + shift)[:, None] + steps,
             # Joining makes new tensors, so every answer finds the cache as the prompt left it.
             past_key_values=DynamicCache(ddp_cache_data=kept),
             use_cache=True,
         ).logits
-        each = logits.float().log_softmax(-1).gather(-1, words[:, 1:, None])[..., 0]
+        each = logits.float().log_softmax(-1).gather(-1, token_ids[:, 1:, None])[..., 0]
         total: torch.Tensor = each.sum(1)
         return total
 
@@ -153,14 +153,14 @@ class Decoder(WritesAnswers):
             torch.zeros_like(inputs["input_ids"][0, 0]) if shift is None else shift[0, 0],
         )
 
-    def _image_end(self, words: torch.Tensor) -> int:
-        places = (words == self.model.config.image_token_id).nonzero()
+    def _image_end(self, token_ids: torch.Tensor) -> int:
+        places = (token_ids == self.model.config.image_token_id).nonzero()
         if not len(places):
             raise ModelError("the prompt has no place for the image; expected {image} in it")
         return int(places[-1]) + 1
 
-    def _after_image(self, words: torch.Tensor) -> torch.Tensor:
-        return words[self._image_end(words) :]
+    def _after_image(self, token_ids: torch.Tensor) -> torch.Tensor:
+        return token_ids[self._image_end(token_ids) :]
 
 
 FAMILY = Family(

@@ -15,15 +15,15 @@ class Flava(Matching):
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
         """Return the projected words, shape (B, length, D), and which are not padding."""
-        words = self._words(texts)
+        tokens = self._tokenized(texts)
         read = self.model.flava.text_model(
-            input_ids=words["token_ids"],
-            attention_mask=words["attention_mask"],
+            input_ids=tokens["token_ids"],
+            attention_mask=tokens["attention_mask"],
             output_hidden_states=True,
         )
         # The multimodal encoder reads what comes before the last layer norm.
         projected = self.model.flava.text_to_mm_projection(read.hidden_states[-1])
-        return {"words": projected, "attention_mask": words["attention_mask"]}
+        return {"words": projected, "attention_mask": tokens["attention_mask"]}
 
     def encode_images(self, images: list[Any]) -> torch.Tensor:
         """Return the projected patches, shape (B, patches, D)."""

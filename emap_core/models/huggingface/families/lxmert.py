@@ -25,9 +25,9 @@ class Lxmert(FromCheckpoint):
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
         """Return the read words, shape (B, length, D), and which are not padding."""
-        words = self._words(texts)
-        mask = words["attention_mask"]
-        read = self.model.lxmert.embeddings(words["token_ids"], torch.zeros_like(mask))
+        tokens = self._tokenized(texts)
+        mask = tokens["attention_mask"]
+        read = self.model.lxmert.embeddings(tokens["token_ids"], torch.zeros_like(mask))
         for layer in self.model.lxmert.encoder.layer:
             read = layer(read, hide_padding(mask, read))[0]
         return {"words": read, "attention_mask": mask}

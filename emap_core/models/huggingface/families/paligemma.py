@@ -28,7 +28,7 @@ class PaliGemma(Decoder):
         places = [inputs["input_ids"] for inputs in read]
         return {
             "patches": self.model.get_image_features(pixels).pooler_output,
-            "token_ids": torch.cat([words[:, : self._image_end(words[0])] for words in places]),
+            "token_ids": torch.cat([ids[:, : self._image_end(ids[0])] for ids in places]),
         }
 
     def _asked(self, text: str) -> str:
@@ -40,23 +40,23 @@ class PaliGemma(Decoder):
     def _score(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
         from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-        words = torch.cat([image_encodings["token_ids"], text_encodings["token_ids"]], 1)
+        token_ids = torch.cat([image_encodings["token_ids"], text_encodings["token_ids"]], 1)
         of_image = torch.ones_like(image_encodings["token_ids"])
         mask = torch.cat([of_image, text_encodings["attention_mask"]], 1)
         self._check_length(mask)
         patches = BaseModelOutputWithPooling(pooler_output=image_encodings["patches"])
         read = self.model(
-            input_ids=words,
+            input_ids=token_ids,
             attention_mask=mask,
             # The first word stands at 1.
             position_ids=mask.cumsum(1),
             # All of the prompt is of the kind that is read both ways.
-            token_type_ids=torch.zeros_like(words),
+            token_type_ids=torch.zeros_like(token_ids),
             mm_encoder_outputs={"image": patches},
             use_cache=True,
             logits_to_keep=1,
         )
-        shift = torch.ones_like(words[:, 0])
+        shift = torch.ones_like(token_ids[:, 0])
         return self._answers(read.logits[:, -1], read.past_key_values, mask, shift)
 
 

@@ -31,7 +31,7 @@ class Vilt(FromCheckpoint):
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
         """Return the numbers of tokens and which are not padding, shapes (B, length)."""
-        return self._words(texts)
+        return self._tokenized(texts)
 
     def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
         """Return the patches' embeddings, shape (B, patches, D), and which are not padding."""

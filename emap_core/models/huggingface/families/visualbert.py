@@ -36,9 +36,9 @@ class VisualBert(FromCheckpoint):
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
         """Return the embedded words, shape (B, length, D), and which are not padding."""
-        words = self._words(texts)
-        embedded = self.model.visual_bert.embeddings(words["token_ids"])
-        return {"words": embedded, "attention_mask": words["attention_mask"]}
+        tokens = self._tokenized(texts)
+        embedded = self.model.visual_bert.embeddings(tokens["token_ids"])
+        return {"words": embedded, "attention_mask": tokens["attention_mask"]}
 
     def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
         """Return the embedded regions, shape (B, regions, D), and which are not padding."""
