@@ -48,7 +48,7 @@ class RunReader:
                 )
             },
         )
-        self._parts: dict[int, list[bytes]] = {}
+        self._thumbnails: dict[int, list[bytes]] = {}
 
     @property
     def classes(self) -> list[str]:
@@ -223,16 +223,16 @@ class RunReader:
         RunError
             If the run holds no such image.
         """
-        per_part, n_images = self.manifest["images_per_part"], self.manifest["n_images"]
+        per_chunk, n_images = self.manifest["images_per_part"], self.manifest["n_images"]
         if not 0 <= image < n_images:
             raise RunError(f"run {self.id!r} has no image {image}")
-        number = image // per_part
-        if number not in self._parts:
-            self._parts[number] = self._stored.thumbnails(
+        number = image // per_chunk
+        if number not in self._thumbnails:
+            self._thumbnails[number] = self._stored.thumbnails(
                 self._folder.images / f"part-{number:06d}.parquet",
-                min(per_part, n_images - number * per_part),
+                min(per_chunk, n_images - number * per_chunk),
             )
-        return self._parts[number][int(image % per_part)]
+        return self._thumbnails[number][int(image % per_chunk)]
 
     @cached_property
     def linear_probes(self) -> dict[str, Array]:

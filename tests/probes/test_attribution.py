@@ -165,7 +165,7 @@ def test_another_model_or_other_data_are_refused(tmp_path):
 
     with pytest.raises(RunError, match="differs for example 'example-2'"):
         run.probe("attribution", example=2, model=other, dataset=examples)
-    with pytest.raises(RunError, match="2 outputs, and the run 3"):
+    with pytest.raises(RunError, match="2 outputs and the run has 3"):
         run.probe(
             "attribution",
             example=2,
