@@ -1,4 +1,4 @@
-"""What somebody at a browser may ask of this server, as its operator decides it.
+"""What a browser may ask of this server: its operator decides.
 
 The command line and Python are not asked: whoever has these has the machine.
 """
@@ -129,7 +129,7 @@ class Policy:
         self._check_spec("dataset", spec, DATA_LOADERS)
 
     def environment(self, *data: str) -> dict[str, str]:
-        """Return the environment that holds a child process that reads these datasets to the roots.
+        """Return the environment of a child process, which keeps these datasets within the roots.
 
         A table may name images in them, and in its own folder. What was uploaded may name no others
         than the latter.
@@ -207,7 +207,7 @@ def is_loopback(address: str | None) -> bool:
 
 
 def check_host(address: str | None, host: str | None) -> None:
-    """Raise an AccessError if a server of this computer alone is asked for by another name.
+    """Raise an AccessError if a server for this computer alone is addressed by another name.
 
     A name that somebody else made lead here lets their page speak to this server as if it were
     its own. A proxy on this computer does the same on purpose; then ``EMAP_MODE`` is to be set.

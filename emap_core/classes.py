@@ -1,4 +1,4 @@
-"""Names of classes as a model or data states them: a list, in order."""
+"""Class names as a model or a dataset gives them: a list, in order."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ _PREFIXES = {
 def load_dataset(
     spec: Any, *, limit: int | None = None, seed: int = 0, **settings: Any
 ) -> Examples:
-    """Return the dataset that a spec string names, or that something at hand is.
+    """Return the dataset that a spec string names, or one made from an object.
 
     Parameters
     ----------

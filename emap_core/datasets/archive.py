@@ -1,4 +1,4 @@
-"""Unpack a zip or tar that came from somebody else: nothing in it is believed."""
+"""Unpack a zip or tar that came from somebody else: nothing in it is trusted."""
 
 from __future__ import annotations
 

@@ -219,7 +219,7 @@ class Reading:
 
 
 def as_examples(given: Any) -> Examples:
-    """Return any dataset with all that is optional filled in, its sequences read by position.
+    """Return a dataset with every optional attribute filled in; sequences are read by position.
 
     Raises
     ------

@@ -93,7 +93,7 @@ def match_answers(
     n_classes: int,
     unknown: UnknownLabels = "error",
 ) -> list[list[int]]:
-    """Return several annotators' answers as numbers of classes, `UNKNOWN` those that are none.
+    """Return several annotators' answers as class numbers, `UNKNOWN` for what is not a class.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def match_answers(
 def unknown_labels(
     dataset: Dataset, classes: list[str] | None, n_classes: int | None = None
 ) -> dict[int, str]:
-    """Return the examples whose label is none of a model's classes, each with what is wrong.
+    """Return the examples whose label is not a class of the model, each with the reason.
 
     `n_classes` is for a model that names none. Of several annotators' answers, one that is a class
     is enough; of the labels of a multilabel task, all have to be.
@@ -196,7 +196,7 @@ def names_of_outputs(dataset: Any, classes: list[str] | None, n_classes: int) ->
 
 
 def labels_note(dataset: Dataset, classes: list[str] | None, n_classes: int) -> str:
-    """Return that digits are taken for numbers of classes that have names; else nothing."""
+    """Return a note if digits are read as the numbers of named classes, else nothing."""
     if dataset.labels is None or dataset.task == "regression":
         return ""
     axis = ClassAxis(dataset, classes, n_classes)
@@ -339,7 +339,7 @@ class ClassAxis:
         return f"; where it is the number of a class, say {option('labels_as', 'numbers')}"
 
     def why_answers(self, row: int) -> str:
-        """Return that none of an example's answers is a class of the model."""
+        """Say why none of an example's answers is a class of the model."""
         given = list(self._dataset.labels or ())[row]
         said = ", ".join(repr(plain_label(one)) for one in dict.fromkeys(given)) or "none"
         return (

@@ -1,4 +1,4 @@
-"""Read what somebody else sent in a process of its own, which may take so much and no more.
+"""Read what somebody else sent in a separate process, with limits on memory and time.
 
 A file of a few kilobytes can unpack to gigabytes, and decoders are written in C. In a process of
 its own neither takes the server with it: memory and time have limits, and all that comes back is

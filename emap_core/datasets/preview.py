@@ -80,7 +80,7 @@ def preview_elsewhere(
 
 
 def preview_as_json(spec: str, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """Return a preview as what JSON can hold, None where there is none."""
+    """Return a preview as JSON values, None if there is none."""
     found = preview_table(spec, settings=settings)
     if found is None:
         return None

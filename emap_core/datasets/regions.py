@@ -116,7 +116,7 @@ def check_region_file(stored: Path | bytes) -> int:
 
 
 def regions_reader(folder: Path, whole: bool = False) -> Callable[[Any], Stored]:
-    """Return what reads a column of regions, all of which need the same number of features.
+    """Return a function that reads a column of regions; all need the same number of features.
 
     Of files only the headers are read, unless `whole` is true.
     """

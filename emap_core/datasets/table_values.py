@@ -52,7 +52,7 @@ def read_text(value: Any) -> str:
 
 
 def id_reader() -> Callable[[Any], str]:
-    """Return what reads the ids of a column, which have to be there and to differ."""
+    """Return a function that reads the ids of a column, which must exist and differ."""
     seen: set[str] = set()
 
     def read(value: Any) -> str:
@@ -162,7 +162,7 @@ def read_path(what: str, value: Any, folder: Path) -> Path:
 def label_reader(
     column: pd.Series[Any], task: Task | None, coded: Sequence[str] | None = None
 ) -> tuple[Task, Callable[[Any], Any]]:
-    """Return the task of a column of labels, and what reads one of them.
+    """Return the task of a column of labels, and a function that reads one of them.
 
     Labels are names or numbers of classes; where the task is multilabel, lists of them, which may
     be written as ``a|b``, ``a;b``, ``a,b``, JSON or as Python writes a list; where it is

@@ -1,4 +1,4 @@
-"""A model bound to the data that it is to score: both loaded, and the cells of the grid found."""
+"""A model bound to the data that it scores: both are loaded, and the grid's cells are found."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from emap_core.types import Index, Task
 
 @dataclass(frozen=True, eq=False)
 class Binding:
-    """A model, a dataset and settings, of which nothing has been evaluated yet.
+    """A model, a dataset and settings; nothing has been evaluated yet.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ class Binding:
 
     @property
     def method(self) -> Method:
-        """The method that the settings come to on this grid."""
+        """The method that is used on this grid."""
         return methods.method(self.settings.method).on_grid(self.settings, self.cells.shape)
 
     @property
@@ -140,7 +140,7 @@ class Binding:
 
     @property
     def run_id(self) -> str:
-        """Name of the run's folder: the same work has the same one."""
+        """Name of the run's folder; the same work always has the same name."""
         return f"{self.model_name}-on-{self.dataset_name}-{(self.fingerprint or 'unnamed')[:8]}"
 
 

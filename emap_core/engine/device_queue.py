@@ -1,4 +1,4 @@
-"""Runs and probes that were queued use a device one after the other."""
+"""A queue for a device: runs and probes that wait use it one after the other."""
 
 from __future__ import annotations
 

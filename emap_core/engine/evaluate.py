@@ -36,7 +36,7 @@ PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.floa
 
 @dataclass
 class Evaluator:
-    """A model with its encoded texts and images, asked for rectangles of the grid.
+    """A model with its encoded texts and images, which scores rectangles of the grid.
 
     Parameters
     ----------
@@ -205,7 +205,7 @@ class Evaluator:
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """What the sums of a tile need to know of the examples, in plan order.
+    """What the sums of a tile need to know about the examples, in plan order.
 
     Attributes
     ----------
@@ -416,7 +416,7 @@ class Again:
 
 
 def bytes_per_pair(n_classes: int) -> int:
-    """Return the memory that a tile takes while it is reduced, a pair: six copies in float64."""
+    """Return the memory per pair that a tile takes while it is reduced: six copies in float64."""
     return 6 * 8 * n_classes
 
 

@@ -1,4 +1,4 @@
-"""Write down what a run came to, and call it finished."""
+"""Write the result of a run, and mark it as finished."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def finish_run(
     result: Result,
     text_order: NDArray[np.intp],
 ) -> None:
-    """Keep the result, then the manifest, which says that all is there, then the table.
+    """Write the result, then the manifest, which says that all is there, then the table.
 
     Parameters
     ----------

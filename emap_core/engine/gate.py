@@ -37,7 +37,7 @@ _ENOUGH = 8
 
 
 def check_data(dataset: Any, settings: Settings) -> None:
-    """Refuse, before a model is loaded, what can be known from data and settings alone."""
+    """Refuse what data and settings alone show to be wrong, before a model is loaded."""
     for name in settings.metrics:
         which = inference.metric(name)
         inference.check_use(which, dataset.task)
@@ -59,7 +59,7 @@ def check_data(dataset: Any, settings: Settings) -> None:
 
 
 def check(problem: Problem, warm_up: WarmUp | None) -> list[str]:
-    """Refuse what is wrong with a model, data and settings, and return what is to be known.
+    """Refuse a model, data and settings that do not fit together; return notes for the reader.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def check(problem: Problem, warm_up: WarmUp | None) -> list[str]:
 
 
 def check_wishes(problem: Problem) -> None:
-    """Refuse what a finished run can't be asked for either."""
+    """Refuse wishes that even a finished run cannot meet."""
     for of_wish in (_wanted_metrics, _density, _metrics_for_so_many_classes):
         of_wish(problem)
 

@@ -1,4 +1,4 @@
-"""Whether a model says the same of the same pair twice: pairs scored again, and what differs."""
+"""Whether a model gives the same output for the same pair twice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TF32 = 2.0**-10
 
 
 def pairs_to_score_again(warm_up: WarmUp) -> tuple[Index, Index]:
-    """Return rows and columns within the warm-up tile, in another order than they were scored in.
+    """Return rows and columns within the warm-up tile, in a different order from the first time.
 
     With fewer of them than the tile has, each meets others in its batch.
     """
@@ -40,7 +40,7 @@ def score_again(
     columns: Index,
     encodings: Callable[[], tuple[Encodings, Encodings]],
 ) -> Again:
-    """Score pairs of a warm-up tile a second time, and find out why where they differ.
+    """Score pairs of a warm-up tile a second time; where they differ, find out why.
 
     Parameters
     ----------

@@ -53,7 +53,7 @@ def measured(binding: Binding, workers: Workers, timed: bool = True) -> tuple[Pr
 
 
 def folder_path(binding: Binding, out: str | Path | None) -> Path:
-    """Return where a run goes: as asked, or by the name that the same work always has."""
+    """Return where a run goes: as asked, or under the name that the same work always has."""
     if out is not None:
         return location(out)
     if binding.fingerprint is not None:
@@ -65,7 +65,7 @@ def folder_path(binding: Binding, out: str | Path | None) -> Path:
 
 
 def finished_before(folder: RunFolder, binding: Binding) -> bool:
-    """Say whether a folder holds this very work, finished; what it is asked for anew is noted.
+    """Say whether a folder holds this very work, finished; update what may be asked for anew.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def finished_before(folder: RunFolder, binding: Binding) -> bool:
 
 
 def wishes_of(manifest: dict[str, Any], binding: Binding) -> dict[str, Any]:
-    """Return the entries that the same work may have asked for otherwise, as asked for now."""
+    """Return the entries that the same work may ask for differently, as they are asked for now."""
     kept = usable_metrics(manifest)
     return {
         "metrics": [*kept, *(name for name in binding.settings.metrics if name not in kept)],

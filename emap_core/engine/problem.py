@@ -1,4 +1,4 @@
-"""A binding whose class axis is known: labels aligned with it, and all that a run is made of."""
+"""A binding whose class axis is known, with labels aligned to it: all that a run is made of."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from emap_core.types import Task
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Problem(Binding):
-    """All that a run is computed from; nothing of it changes while it is.
+    """All that a run is computed from; it never changes.
 
     Attributes
     ----------
@@ -170,7 +170,7 @@ class Problem(Binding):
 
 
 def align(binding: Binding, n_classes: int) -> Problem:
-    """Return the problem of a model that turned out to return so many numbers for a pair.
+    """Return the problem, now that the model's number of outputs per pair is known.
 
     Raises
     ------

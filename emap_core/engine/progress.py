@@ -21,7 +21,7 @@ _SECONDS_BETWEEN_ESTIMATES = 1.0
 
 @dataclass
 class Progress:
-    """Tell whoever watches how far a run is, and notice when it is asked to stop.
+    """Report how far a run is, and notice when it is asked to stop.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class Progress:
             self.tell("encoding", what=what, done=done, total=total)
 
     def pairs(self, done: int, estimate: Callable[[], float | None]) -> None:
-        """Tell how many pairs are done; `estimate` gives the gap so far and is asked seldom."""
+        """Tell how many pairs are done; `estimate` gives the gap so far and is called seldom."""
         now = time.monotonic()
         if now - self._told < _SECONDS_BETWEEN_EVENTS and done < self.pairs_total:
             return

@@ -25,7 +25,7 @@ def provenance(
     train_args: Json | None = None,
     description: Json | None = None,
 ) -> Json:
-    """Return what tells a run from one of another model, other data or other code.
+    """Return what distinguishes a run from one of another model, other data or other code.
 
     Folders of this machine are left out: of an absolute path the last name stays, and a relative
     one stays as it was given.

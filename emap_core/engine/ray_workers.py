@@ -339,7 +339,7 @@ class _Worker:
     def tile(
         self, of_run: tuple[int, int], encodings: Any, tile: Tile, corner: Corner
     ) -> FinishedTile:
-        """Return what is left of a tile."""
+        """Return what is kept of a tile."""
         problem = self._with(of_run, encodings)
         return FinishedTile.of(
             problem, tile, self._evaluator.cells(tile.rows, tile.columns, corner)
@@ -372,7 +372,7 @@ class _Worker:
 
 @contextlib.contextmanager
 def ray_workers(request: Request) -> Iterator[RayWorkers]:
-    """Give workers for the time of a run."""
+    """Provide workers for the duration of a run."""
     workers = RayWorkers(request)
     try:
         yield workers

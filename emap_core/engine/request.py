@@ -1,4 +1,4 @@
-"""What is asked of the engine, and who wants to know how it goes."""
+"""What the engine is asked for, and who is told how it goes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Request:
     train_args: dict[str, Any] | None = None
 
     def for_workers(self) -> Request:
-        """Return what whoever scores pairs needs: linear probes are trained here."""
+        """Return what workers need to score pairs; linear probes are trained here."""
         return replace(self, train=None, train_args=None)
 
     def on_device(self, device: str) -> Request:

@@ -135,7 +135,7 @@ class Settings:
 
     @classmethod
     def of(cls, arguments: dict[str, Any]) -> Settings:
-        """Return settings from keyword arguments, unknown ones refused by name."""
+        """Return settings from keyword arguments; unknown ones are refused by name."""
         known = {f.name for f in dataclasses.fields(cls)}
         for name in arguments:
             if name not in known:

@@ -171,5 +171,5 @@ class TileEvaluation:
 
 
 def tile_file(folder: RunFolder, tile: Tile) -> Path:
-    """Return where the sums of a tile are stored; where the file is, the tile is whole."""
+    """Return where the sums of a tile are stored; if the file exists, the tile is complete."""
     return folder.tiles / f"{tile.number:06d}.npz"

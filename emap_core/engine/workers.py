@@ -1,4 +1,4 @@
-"""Who evaluates: this process here, others in `ray_workers`; plan, sums and resume are the same."""
+"""Who evaluates: this process here, others in `ray_workers`. Plan and sums are the same."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Corner = NDArray[Any] | None
 
 @dataclass(frozen=True, eq=False)
 class FinishedTile:
-    """What is left of a tile once it was evaluated.
+    """What is kept of a tile once it is evaluated.
 
     Attributes
     ----------

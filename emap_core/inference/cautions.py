@@ -51,7 +51,7 @@ def cautions(
     classes: Sequence[str] | None = None,
     gap: Gap | None = None,
 ) -> tuple[str, ...]:
-    """Return a sentence for each way in which a gap leans on few examples; none is best.
+    """Return a sentence for each way in which a gap leans on few examples.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""By how much one set of scores, or one model's gap, is above another on the same examples."""
+"""How much one set of scores, or one model's gap, exceeds another on the same examples."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from emap_core.types import Array, Cluster, Space, Task
 
 @dataclass(frozen=True)
 class GapDifference:
-    """By how much the gap of a first model is larger than that of a second one.
+    """How much the gap of one model exceeds that of another.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ def paired_difference(
     seed: int = 0,
     confidence: float = CONFIDENCE,
 ) -> ValueWithLimits:
-    """Return by how much `scores` do better than `other` on the same examples, and how surely.
+    """Return how much better `scores` do than `other` on the same examples, with limits.
 
     Positive is better, for every metric. Both sets of scores, of shape (N, C), stay as they are
     in every resample.

@@ -1,4 +1,4 @@
-"""The gap between other scores of the same examples, said like a gap that is known already.
+"""The gap between other scores of the same examples, in terms of a gap that is known.
 
 Resamples of scores that stay as they are lack what computing the projection anew adds. How much
 that is shows in the known gap, whose limits are given by both; the limits of other scores are
@@ -28,7 +28,7 @@ class ScorePair:
 
 
 class KnownGap:
-    """A gap with the scores it is from, to say gaps of other scores like it.
+    """A gap and the scores that it comes from, as a yardstick for gaps of other scores.
 
     Parameters
     ----------

@@ -212,7 +212,7 @@ def paired_estimate(
     *,
     thirds: Sequence[float] | None = None,
 ) -> ValueWithLimits:
-    """Return by how much one set of scores does better than another, with limits and test.
+    """Return how much better one set of scores does than another, with limits and test.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What is drawn at random, and for which population numbers therefore speak: decided here alone.
+"""What is drawn at random, and which population numbers therefore describe.
 
 Where a text or an image serves several examples, these examples are not independent. The units
 that are drawn are then whole texts, whole images, or both. For both, the variance of two-way

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table: the model, or what is less than it.
+    """A row of the table: the model, or a baseline.
 
     Attributes
     ----------

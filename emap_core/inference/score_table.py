@@ -1,4 +1,4 @@
-"""The table that the paper asks researchers to report: the model beside what is less than it."""
+"""The table that the paper asks researchers to report: the model beside its baselines."""
 
 from __future__ import annotations
 

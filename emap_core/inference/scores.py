@@ -134,7 +134,7 @@ class Scored:
         return self._values[formula]
 
     def reading(self, formulas: Iterable[Formula], *, predictions: bool, scores: bool) -> Scored:
-        """Return what is read of the scores: values of examples, predictions, or they themselves.
+        """Return what is read from the scores: values of examples, predictions, or the scores.
 
         Without the scores it takes little memory.
         """

@@ -1,4 +1,4 @@
-"""One gap for several trainings of one model: their mean, sure about new seeds and new examples.
+"""One gap for several trainings of one model: their mean, for new seeds and new examples.
 
 The gain of every example under every seed is a table without repetition, seeds by examples, of
 which both are drawn at random. The variance of its mean is that of both effects, and what is left

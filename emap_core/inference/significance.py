@@ -1,4 +1,4 @@
-"""P-values adjusted for being several."""
+"""P-values adjusted for multiple tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values adjusted for being several, after Holm (1979); NaN, no test, stays."""
+    """Return p-values adjusted for multiple tests, after Holm (1979); NaN, no test, stays."""
     given = np.asarray(p_values, dtype=np.float64)
     adjusted = given.copy()
     tested = np.flatnonzero(~np.isnan(given))

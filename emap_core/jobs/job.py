@@ -100,7 +100,7 @@ def start(
     owner: str | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Job:
-    """Start a job, or return it as it is if the same work is in hand already.
+    """Start a job, or return it as it is if the same work is already under way.
 
     Parameters
     ----------

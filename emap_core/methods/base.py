@@ -1,4 +1,4 @@
-"""What a method is: which pairs it wants scored, what it makes of them, and its words for that."""
+"""What a method is: which pairs it scores, what it makes of them, and how it says so."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ class CellMethod(Method):
 
     @abstractmethod
     def plan(self, settings: MethodSettings) -> dict[str, Any]:
-        """Return what is written down before the first pair is scored, and resumed from."""
+        """Return what is written before the first pair is scored, for a run to resume from."""
 
     @abstractmethod
     def rounds(

@@ -33,7 +33,7 @@ KIND_WORDS = {
 
 
 def score_table(run: Run) -> Table:
-    """Return the scores of the model and of what is less than it, with intervals; one row each."""
+    """Return the scores of the model and of its baselines, with intervals; one row each."""
     table = run.table(intervals=True)
     words: Table = {" ": [ROWS[row].label for row in table.index]}
     for name in run.metrics:

@@ -103,7 +103,7 @@ class CachedInference(RunReader):
 
     @property
     def adjusted_p_values(self) -> dict[str, float]:
-        """P-value of each metric's leave-one-out gap, after Holm (1979) for being several."""
+        """P-value of each metric's leave-one-out gap, after Holm (1979) for multiple tests."""
         raw = [self.gap(name).p_value for name in self.metrics]
         return dict(zip(self.metrics, inference.holm(raw), strict=True))
 

@@ -135,7 +135,7 @@ class RunFolder:
 
     @property
     def probes(self) -> Path:
-        """What else the run was asked, a folder a question, whenever somebody asked it."""
+        """Answers to further questions about the run, one folder per question."""
         return self.path / "probes"
 
     @property
@@ -201,7 +201,7 @@ class RunFolder:
         return is_held(self.path / ".lock")
 
     def status(self) -> Status:
-        """Return how far the run is; a run that says it runs while nobody holds it was cut off."""
+        """Return how far the run is; one that claims to run while nobody holds it was cut off."""
         return self.status_in(self.manifest())
 
     def status_in(self, manifest: Json) -> Status:

@@ -1,4 +1,4 @@
-"""The kept grid of a run: a chunked store on disk, one chunk a tile.
+"""The kept grid of a run: a chunked store on disk, one chunk per tile.
 
 Of a model with many classes only some may be kept. Two channels then stand behind them, the mean
 and the log of the summed exponentials over all classes, so that what is kept can still be read

@@ -1,4 +1,4 @@
-"""What ``run.json`` may hold, as one table that every manifest is held against when it is read.
+"""The schema of ``run.json``: one table that every manifest is checked against when it is read.
 
 A manifest is a file, and a file can be anything. Whatever reads a run goes by the names and the
 sizes in its manifest, so none of them is believed before it has passed `checked_manifest`: a value
@@ -127,7 +127,7 @@ def list_of(kind: Kind) -> Kind:
 
 
 def record(keys: Mapping[str, Key], *, others: bool = True) -> Kind:
-    """Return the kind of objects with these keys; with `others`, further ones are let be."""
+    """Return the kind of objects with these keys; with `others`, further ones are allowed."""
 
     def check(where: str, value: Any) -> Any:
         if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What is computed later and kept in a run, each file with a checksum of its own in it.
+"""Results that are computed later and kept in a run; each file holds its own checksum.
 
 A file is believed only if it is, byte by byte, what `write_sealed` writes under this name for this
 run: what was changed, renamed or copied here from another run is computed again instead.

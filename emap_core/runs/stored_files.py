@@ -1,4 +1,4 @@
-"""Read the arrays and tables of a run, each held against the sizes that its manifest tells.
+"""Read the arrays and tables of a run, each checked against the sizes in its manifest.
 
 Headers are read before anything is: what has another shape, another type, numbers that lead
 nowhere, or is packed to be larger than its file, is refused without being read.

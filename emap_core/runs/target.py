@@ -1,4 +1,4 @@
-"""Whether something can be written where it is asked for, known before anything is computed."""
+"""Check whether something can be written at a path, before anything is computed."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def evaluate_shuffled(which: Metric, scored: Scored, places: NDArray[np.intp]) -
 
 
 def read_for(metrics: Iterable[Metric], scored: Scored) -> Scored:
-    """Return what metrics read of scores, without the scores where none reads these themselves."""
+    """Return what metrics read from scores; the scores themselves only if a metric reads them."""
     chosen = tuple(metrics)
     return scored.reading(
         [which.of_examples for which in chosen if which.of_examples is not None],
@@ -126,7 +126,7 @@ def difference(
     space: Space = "logits",
     weights: ArrayLike | None = None,
 ) -> float:
-    """Return by how much `scores` do better than `other`: positive is better, for every metric."""
+    """Return how much better `scores` do than `other`; positive is better for every metric."""
     chosen = metric(which) if isinstance(which, str) else which
     first, second = (evaluate(chosen, labels, s, task, space, weights) for s in (scores, other))
     return first - second if chosen.higher_is_better else second - first

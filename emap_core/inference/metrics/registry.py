@@ -21,7 +21,7 @@ _EXCLUSIVE: tuple[Task, ...] = ("multiclass", "binary")
 
 @dataclass(frozen=True)
 class Metric:
-    """A performance metric: how it is called, which way it points, how it is computed.
+    """A performance metric: its name, which way it points, how it is computed.
 
     Attributes
     ----------
@@ -129,7 +129,7 @@ def default_metrics(
 
 
 def check(which: Metric, scored: Scored) -> None:
-    """Raise what is wrong when a metric is asked of labels and scores that it is not for."""
+    """Refuse labels and scores that a metric is not for."""
     task, truth = scored.task, scored.labels
     n_examples, n_classes = scored.scores.shape[-2:]
     check_use(which, task, n_classes)
