@@ -1,4 +1,4 @@
-"""The folders that paths from strangers have to lie in, links resolved first."""
+"""The folders in which paths from strangers have to lie; links are resolved first."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def image_roots_of_environment() -> tuple[Path, ...] | None:
 
 
 def for_a_child(roots: Sequence[Path] | None, image_roots: Sequence[Path] | None) -> dict[str, str]:
-    """Return the environment that holds a child process to these folders, None for anywhere."""
+    """Return the environment that confines a child process to these folders, None for anywhere."""
     given = {_ROOTS: roots, _IMAGE_ROOTS: image_roots}
     return {
         name: os.pathsep.join(map(str, folders))
@@ -57,7 +57,7 @@ def path_or_hub_id(name: str, roots: Iterable[Path] | None) -> Path | None:
 
 
 def not_a_folder(name: str, path: Path | None) -> str:
-    """Return the beginning of a message that the hub has nothing of a name either."""
+    """Return the beginning of a message that a name is neither a folder nor on the hub."""
     if path is None:
         return f"{name} is not in the folders of EMAP_ROOTS"
     return f"folder {name} does not exist"

@@ -1,4 +1,4 @@
-"""Weighted sums of a tile of the grid, and how those of all tiles come together."""
+"""Weighted sums of a tile of the grid, and how the sums of all tiles are merged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a difference between logits is nothing but rounding, and what a tie within it decides.
+"""How much of a difference between logits is rounding, and what decides a tie within it.
 
 A model computes its logits in 16 or 32 bits. An exactly additive model therefore differs from its
 projection by roundings, and two classes that tie in the model tie in the projection only up to
@@ -25,7 +25,7 @@ _MEANS = 2.0**10
 
 
 def noise_of_logits(logits: Array, dtype: str = "float32") -> Array:
-    """Return the size below which an interaction is nothing but rounding, shape (C,).
+    """Return the size below which an interaction is only rounding, shape (C,).
 
     An offset that all logits share costs digits in their last rounding only.
 

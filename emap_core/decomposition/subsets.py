@@ -145,7 +145,7 @@ def subsamples(
 def combine(
     subsamples: Sequence[tuple[Index, Decomposition]], text_index: Index, image_index: Index
 ) -> SubsampledDecomposition:
-    """Return what sub-samples say of all the examples that are in them.
+    """Return what the sub-samples say about all examples in them.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The additive projection where pairs count by how likely they are, not all recombinations alike.
+"""The additive projection with pairs weighted by how likely they are.
 
 The projection minimises Σ W (F − a(t) − b(v))² over the grid, with W = p q ρ: p and q are the
 shares of texts and images, ρ is how much more likely a pair is among the examples than among

@@ -25,7 +25,7 @@ def interaction_heatmap(
     unit: str = "logits",
     theme: Theme = LIGHT,
 ) -> Chart:
-    """Draw the interaction, a text a row and an image a column; many are drawn as blocks' means.
+    """Draw the interaction, one row per text, one column per image; many as means of blocks.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from emap_core.inference.digits import percent
 
 
 def mode_scree(modes: Modes, *, quantity: str = "the logit", theme: Theme = LIGHT) -> Chart:
-    """Draw a bar a mode with the share of the interaction that it explains, then the rest.
+    """Draw one bar per mode, the share of the interaction that it explains, then the rest.
 
     Parameters
     ----------

@@ -58,7 +58,7 @@ def waterfall(
     unit: str = "logits",
     theme: Theme = LIGHT,
 ) -> Chart:
-    """Draw how an example's logit builds up from its parts, one panel a class.
+    """Draw how an example's logit builds up from its parts, one panel per class.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""scikit-learn estimators on the features of both sides, for factories of one's own."""
+"""scikit-learn estimators on the features of both sides, for your own factories."""
 
 from __future__ import annotations
 

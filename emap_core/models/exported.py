@@ -106,7 +106,7 @@ def _is_number(value: Any) -> bool:
 
 
 class ExportedModel:
-    """A model that takes words' numbers and pixels of aligned pairs.
+    """A model that takes token ids and pixels of aligned pairs.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ class ExportedModel:
         return self
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
-        """Return the words' numbers and which of them are not padding, shapes (B, length)."""
+        """Return token ids and attention mask, shapes (B, length)."""
         encoded = self._encoded(texts)
         return {
             "input_ids": torch.tensor([one.ids for one in encoded], device=self.device),

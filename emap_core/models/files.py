@@ -1,4 +1,4 @@
-"""The files that a model is read from: where they may lie, and their content in short."""
+"""The files that a model is read from: where they may lie, and a hash of their content."""
 
 from __future__ import annotations
 

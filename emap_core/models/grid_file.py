@@ -26,7 +26,7 @@ _NUMBERED = re.compile(
 
 
 class GridModel:
-    """The outputs of a model that is not here, for every text with every image.
+    """The outputs of a model computed elsewhere, for every text with every image.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""Probes: what else a run can be asked, one probe a file."""
+"""Probes: what else a run can be asked, one file per probe."""

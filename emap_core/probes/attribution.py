@@ -440,7 +440,7 @@ class Attributed:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Attributed:
-        """Return a result from what `to_json` gave.
+        """Return the answer from what `to_json` gave.
 
         Raises
         ------

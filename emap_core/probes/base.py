@@ -63,7 +63,7 @@ class Probe(Protocol):
     question: ClassVar[str]
 
     def key(self, run: Run) -> str:
-        """Return what tells this question from others of the same probe, empty if it has one."""
+        """Return what distinguishes this question from others of the probe; may be empty."""
 
     def needs(self, subject: Subject) -> str | None:
         """Return why this run cannot be asked, None if it can; the model is not loaded for it."""
@@ -72,7 +72,7 @@ class Probe(Protocol):
         """Return what it would take, before anything is loaded."""
 
     def answer(self, subject: Subject, folder: ProbeFolder, progress: Progress) -> Answer:
-        """Ask the model, and keep in the folder what is done, so that it can go on later."""
+        """Ask the model, and keep finished tiles in the folder, so that it can resume."""
 
     def read(self, content: Mapping[str, Any]) -> Answer:
         """Return an answer from what its `to_json` gave.

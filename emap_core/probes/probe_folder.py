@@ -117,7 +117,7 @@ class ProbeFolder:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the probe, so that nobody else computes it, too.
+        """Lock the probe, so that nobody else computes it at the same time.
 
         Raises
         ------

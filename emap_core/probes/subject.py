@@ -1,4 +1,4 @@
-"""Whom a probe asks: a finished run, with its model and data loaded again when they are needed."""
+"""What a probe asks: a finished run, with its model and data loaded again when needed."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Subject:
 
     @property
     def why_not(self) -> str | None:
-        """Why the model or the data cannot be loaded again, None if that is to be tried."""
+        """Why the model or the data cannot be loaded again, None if loading can be tried."""
         made = self.run.manifest["provenance"]
         for side, what in (("model", "model"), ("data", "data set")):
             if self._given[side] is not None:
@@ -103,13 +103,13 @@ class Subject:
 
     @property
     def fingerprint(self) -> str | None:
-        """What tells the model from another, None where it says nothing of the kind."""
+        """A string that distinguishes the model from others, None where it has none."""
         stated: str | None = self.run.manifest["fingerprints"]["model"]
         return stated
 
     @property
     def pairs_per_second(self) -> float | None:
-        """How fast the run was, all that it did included; None where it does not say."""
+        """How fast the run was, overheads included; None where that is not known."""
         n_pairs, seconds = (self.run.manifest[name] for name in ("n_pairs_evaluated", "seconds"))
         return n_pairs / seconds if n_pairs > 0 and seconds > 0 else None
 
@@ -153,7 +153,7 @@ class Subject:
         )
 
     def evaluator(self, texts: EncodedItems, images: EncodedItems) -> Evaluator:
-        """Return what scores texts with images as the run did, in its space."""
+        """Return an evaluator that scores texts with images as the run did, in its space."""
         from emap_core.engine.evaluate import Evaluator
         from emap_core.engine.space import to_space
 
@@ -169,7 +169,7 @@ class Subject:
         )
 
     def check(self, example: int) -> None:
-        """Raise an error unless the model says of an example what it said when the run was made.
+        """Raise an error unless the model's output for an example is the same as in the run.
 
         Raises
         ------

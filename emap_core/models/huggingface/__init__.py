@@ -1,1 +1,1 @@
-"""Checkpoints of Hugging Face: how a folder is read, and a file in `families` for each family."""
+"""Hugging Face checkpoints: how a folder is read, and one file in `families` per family."""

@@ -148,7 +148,7 @@ def check_weights(folder: Path) -> None:
 
 
 def files_of(folder: Path, within: Path, with_code: bool = False) -> list[Path]:
-    """Return all files that may be read of a folder, once it is known where they lie.
+    """Return all files of a folder that may be read, once their places are checked.
 
     Raises
     ------

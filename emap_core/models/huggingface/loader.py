@@ -37,7 +37,7 @@ _SCORING = "3"
 
 
 def load(name: str, dtype: str | None = None, **settings: Any) -> Any:
-    """Return the model of a checkpoint; what other `settings` there are is its family's to say.
+    """Return the model of a checkpoint; its family says which other `settings` there are.
 
     Only safetensors weights are read, and no code that comes with a checkpoint is run.
 

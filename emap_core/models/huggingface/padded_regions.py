@@ -70,7 +70,7 @@ def pad_regions(
 
 
 def hide_padding(attention_mask: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """Return what is added to attention so that it misses padding, shape (B, 1, 1, length)."""
+    """Return what is added to attention scores to hide padding, shape (B, 1, 1, length)."""
     return (1 - attention_mask[:, None, None].to(like.dtype)) * torch.finfo(like.dtype).min
 
 

@@ -1,1 +1,1 @@
-"""A family of checkpoints a file, which declares it as ``FAMILY``; whatever lies here is found."""
+"""One file per family of checkpoints, which declares ``FAMILY``; every file here is found."""

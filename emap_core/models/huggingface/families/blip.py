@@ -21,7 +21,7 @@ class BlipMatching(Matching):
     """BLIP with a head that says whether text and image belong together."""
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
-        """Return the numbers of tokens and which are not padding, shapes (B, length)."""
+        """Return token ids and attention mask, shapes (B, length)."""
         return self._tokenized(texts)
 
     def encode_images(self, images: list[Any]) -> torch.Tensor:

@@ -18,11 +18,11 @@ class Decoder(WritesAnswers):
     """A logit for each answer: the log-probability that the model writes it after the prompt.
 
     Attention being causal after the image, what the layers keep of the image (keys and values) is
-    computed once an image; for every pair only the words of the text go through the model.
+    computed once per image; for every pair only the words of the text go through the model.
     """
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
-        """Return the words after the image, padded on the left, shapes (B, length).
+        """Return the token ids after the image, padded on the left, shapes (B, length).
 
         Where the tokenizer joins the end of the prompt with an answer, that end is left to the
         answers.
@@ -42,7 +42,7 @@ class Decoder(WritesAnswers):
         return {"token_ids": token_ids.to(self.device), "attention_mask": mask.to(self.device)}
 
     def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
-        """Return keys and values of all layers up to the image's end, and which are not padding.
+        """Return keys and values of all layers up to the image's end, and the attention mask.
 
         Their shapes are (B, layers, heads, length, D) and (B, length): the whole cache of a large
         model, some hundred megabytes an image. With them comes how much further on the next word

@@ -14,7 +14,7 @@ class Flava(Matching):
     """FLAVA: both encoders once, the multimodal one for every pair."""
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
-        """Return the projected words, shape (B, length, D), and which are not padding."""
+        """Return the projected words, shape (B, length, D), and the attention mask."""
         tokens = self._tokenized(texts)
         read = self.model.flava.text_model(
             input_ids=tokens["token_ids"],

@@ -24,7 +24,7 @@ class Lxmert(FromCheckpoint):
     has_threshold = False
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
-        """Return the read words, shape (B, length, D), and which are not padding."""
+        """Return the words after the language layers, (B, length, D), and the attention mask."""
         tokens = self._tokenized(texts)
         mask = tokens["attention_mask"]
         read = self.model.lxmert.embeddings(tokens["token_ids"], torch.zeros_like(mask))
@@ -33,7 +33,7 @@ class Lxmert(FromCheckpoint):
         return {"words": read, "attention_mask": mask}
 
     def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
-        """Return the read regions, shape (B, regions, D), and which are not padding."""
+        """Return the regions after the vision layers, (B, regions, D), and the attention mask."""
         config, encoder = self.model.config, self.model.lxmert.encoder
         found = pad_regions("LXMERT", images, config.visual_feat_dim, config.visual_pos_dim)
         mask = found.attention_mask.to(self.device)

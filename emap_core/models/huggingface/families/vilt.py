@@ -30,11 +30,11 @@ class Vilt(FromCheckpoint):
         self.has_threshold = checkpoint.architecture == _ANSWERS
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
-        """Return the numbers of tokens and which are not padding, shapes (B, length)."""
+        """Return token ids and attention mask, shapes (B, length)."""
         return self._tokenized(texts)
 
     def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
-        """Return the patches' embeddings, shape (B, patches, D), and which are not padding."""
+        """Return the patches' embeddings, shape (B, patches, D), and the attention mask."""
         embedded = [self._patches(image) for image in images]
         longest = max(patches.shape[1] for patches, _ in embedded)
         pads = [(patches, mask, longest - patches.shape[1]) for patches, mask in embedded]

@@ -35,13 +35,13 @@ class VisualBert(FromCheckpoint):
         self._answers = checkpoint.architecture == _ANSWERS
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
-        """Return the embedded words, shape (B, length, D), and which are not padding."""
+        """Return the embedded words, shape (B, length, D), and the attention mask."""
         tokens = self._tokenized(texts)
         embedded = self.model.visual_bert.embeddings(tokens["token_ids"])
         return {"words": embedded, "attention_mask": tokens["attention_mask"]}
 
     def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
-        """Return the embedded regions, shape (B, regions, D), and which are not padding."""
+        """Return the embedded regions, shape (B, regions, D), and the attention mask."""
         found = pad_regions("VisualBERT", images, self.model.config.visual_embedding_dim)
         # The library embeds regions after words; here there are none.
         no_words = torch.zeros(len(images), 0, dtype=torch.long, device=self.device)
