@@ -88,14 +88,17 @@ _RUN_SETTINGS: dict[str, dict[str, Any]] = {
     "--unknown-labels": {
         "choices": UNKNOWN_LABELS,
         "help": "labels that are not classes of the model: error (default), wrong counts them as "
-        "not right, skip leaves the examples out; told beside the result",
+        "not right, skip leaves the examples out; shown beside the result",
     },
     "--name": {"help": "what to call the run wherever runs are listed"},
     "--density": {
         "choices": ("off", "encodings"),
         "help": "encodings: also say what changes where unlikely pairs count for less",
     },
-    "--fingerprint": {"metavar": "NAME", "help": "names a model that states no fingerprint"},
+    "--fingerprint": {
+        "metavar": "NAME",
+        "help": "a name for a model without one, so that its run can resume",
+    },
 }
 _MARGIN: dict[str, Any] = {
     "type": float,
@@ -209,7 +212,9 @@ def _parser() -> argparse.ArgumentParser:
     probe.add_argument("run", metavar="DIR", help="run folder or id")
     probe.add_argument("name", metavar="NAME", help="attribution: which words with which regions?")
     probe.add_argument("--example", metavar="ID", help="the example that is asked about")
-    probe.add_argument("--class", dest="class_name", metavar="NAME", help="the predicted one")
+    probe.add_argument(
+        "--class", dest="class_name", metavar="NAME", help="by default the predicted one"
+    )
     probe.add_argument(
         "--largest",
         type=int,
@@ -287,8 +292,8 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-noise",
         action="store_true",
-        help="go on with a model that says something else of the same pair each time; the share of "
-        "noise is told beside the result",
+        help="accept a model whose output for a pair differs each time; the share of noise is "
+        "shown beside the result",
     )
     for flag, options in _RUN_SETTINGS.items():
         parser.add_argument(flag, **options)
