@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from emap_core.probes.subject import Subject
 
 
-_VERSION = 1
+_VERSION = 2
 """Of what is computed; raise it when the same choices would give other numbers."""
 
 _SLOW_SECONDS = 120.0
@@ -55,8 +55,10 @@ class Size:
     side : int
         The picture has side² regions.
     text_masks, image_masks : int
+        Masks at least; as many as it takes to hold half of them out, and all where there are no
+        more.
     again : tuple of int
-        Masks of text and image under the second filling.
+        Masks at least of text and image under the second filling.
     partners : int
         Examples whose other side stands in where one side is asked about by itself.
     """
@@ -69,8 +71,8 @@ class Size:
     partners: int
 
 
-FINE = Size(words=12, side=7, text_masks=64, image_masks=256, again=(32, 128), partners=16)
-COARSE = Size(words=8, side=4, text_masks=32, image_masks=64, again=(32, 64), partners=8)
+FINE = Size(words=12, side=7, text_masks=32, image_masks=256, again=(16, 128), partners=16)
+COARSE = Size(words=8, side=4, text_masks=32, image_masks=64, again=(16, 32), partners=8)
 """For models with which the fine one takes more than two minutes, by the speed of the run."""
 
 
@@ -112,9 +114,8 @@ class Attribution:
         size, speed = size_for(run), _speed(run)
         text = run.texts[int(run.decomposition.text_index[self._position(run)])]
         n_words = max(1, len(Words(text, size.words).names))
-        rows, columns, again = _masks(n_words, size.side**2, size, self.seed)
-        fewer = len(columns.first(size.image_masks // 2))
-        n_passes = _n_passes(rows, columns, again, min(size.partners, len(run.ids)), fewer)
+        rows, columns, again = masks_for(n_words, size.side**2, size, self.seed)
+        n_passes = _n_passes(rows, columns, again, min(size.partners, len(run.ids)))
         return Cost(n_passes, None if speed is None else n_passes / speed)
 
     def answer(self, subject: Subject, folder: ProbeFolder, progress: Progress) -> Attributed:
@@ -132,11 +133,11 @@ class Attribution:
         images = [subject.image(int(j)) for j in partners]
         words = Words(subject.text(i), size.words)
         filled, blurred = _regions(subject, i, images, size)
-        rows, columns, again = _masks(len(words.names), len(filled.names), size, self.seed)
-        fewer = columns.first(size.image_masks // 2)
-        n_passes = _n_passes(rows, columns, again, len(partners), len(fewer))
+        rows, columns, again = masks_for(len(words.names), len(filled.names), size, self.seed)
+        n_passes = _n_passes(rows, columns, again, len(partners))
         progress.tell("asking", pairs_total=n_passes)
         progress.start_pairs(0, n_passes)
+        fewer = columns.first_half
         grids = MaskedGrids(subject, folder, progress, lambda cells: _output(run, cells, c))
         texts = subject.encoded_texts(MaskedItems(words, rows))
         grid = grids.score("pairs", texts, subject.encoded_images(MaskedItems(filled, columns)))
@@ -151,10 +152,10 @@ class Attribution:
             subject.encoded_texts(MaskedItems(words, again[0])),
             subject.encoded_images(MaskedItems(blurred, again[1])),
         )
-        fitted = fit_bilinear(grid, rows, columns, seed=self.seed)
+        fitted = fit_bilinear(grid, rows, columns)
         of_words = fit_effects(grid, of_texts.mean(axis=1), rows)
         of_regions = fit_effects(grid.T[: len(fewer)], of_images.mean(axis=0), fewer)
-        fitted_again = fit_bilinear(grid_again, *again, n_resamples=0)
+        fitted_again = fit_bilinear(grid_again, *again)
         return Attributed(
             example=run.ids[i],
             text=words.text,
@@ -484,13 +485,14 @@ def size_for(run: Run) -> Size:
     return COARSE if speed is not None and n_passes / speed > _SLOW_SECONDS else FINE
 
 
-def _masks(
+def masks_for(
     n_words: int, n_regions: int, size: Size, seed: int
 ) -> tuple[Masks, Masks, tuple[Masks, Masks]]:
     """Return masks of words and of regions, and both for the second filling, all different."""
+    # Each half of four masks a unit holds all units alone.
     return (
-        draw_masks(n_words, size.text_masks, 4 * seed),
-        draw_masks(n_regions, size.image_masks, 4 * seed + 1),
+        draw_masks(n_words, max(size.text_masks, 4 * n_words), 4 * seed),
+        draw_masks(n_regions, max(size.image_masks, 4 * n_regions), 4 * seed + 1),
         (
             draw_masks(n_words, size.again[0], 4 * seed + 2),
             draw_masks(n_regions, size.again[1], 4 * seed + 3),
@@ -498,10 +500,8 @@ def _masks(
     )
 
 
-def _n_passes(
-    rows: Masks, columns: Masks, again: tuple[Masks, Masks], n_partners: int, n_fewer: int
-) -> int:
-    with_partners = len(rows) * n_partners + n_partners * n_fewer
+def _n_passes(rows: Masks, columns: Masks, again: tuple[Masks, Masks], n_partners: int) -> int:
+    with_partners = len(rows) * n_partners + n_partners * len(columns.first_half)
     return len(rows) * len(columns) + with_partners + len(again[0]) * len(again[1])
 
 

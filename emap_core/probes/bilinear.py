@@ -12,14 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emap_core.probes.masks import ALL, Masks
 from emap_core.types import Array
-
-_FOLDS = 4
-_PAIRS_PER_COEFFICIENT = 1.2
-"""How many pairs of masks a fit has to be left with for what is held out to test it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,26 +25,22 @@ class Bilinear:
     ----------
     coefficients : ndarray of shape (1 + W, 1 + P)
         B. Row and column 0 belong to what is there whatever is kept.
-    standard_errors : ndarray of shape (1 + W, 1 + P)
-        How far B would differ with other masks; 0 where these are all of them.
+    interaction_errors : ndarray of shape (W, P)
+        Standard errors of the interactions: how far other masks would move them. 0 where these
+        are all masks, too large rather than too small where units are few.
     explained : float
         R² on held-out masks: the share of what masking changes that the fit predicts. NaN where
         there are too few masks to hold any out, or masking changes nothing.
     """
 
     coefficients: Array
-    standard_errors: Array
+    interaction_errors: Array
     explained: float
 
     @property
     def interactions(self) -> Array:
         """What each pair of units adds that neither adds alone, shape (W, P)."""
         return self.coefficients[1:, 1:]
-
-    @property
-    def interaction_errors(self) -> Array:
-        """Standard errors of `interactions`, shape (W, P)."""
-        return self.standard_errors[1:, 1:]
 
     @property
     def row_share(self) -> float:
@@ -81,9 +72,7 @@ class Effects:
     with_other: Array
 
 
-def fit_bilinear(
-    grid: Array, rows: Masks, columns: Masks, *, n_resamples: int = 50, seed: int = 0
-) -> Bilinear:
+def fit_bilinear(grid: Array, rows: Masks, columns: Masks) -> Bilinear:
     """Return the fit of outputs for masked pairs.
 
     Parameters
@@ -92,16 +81,13 @@ def fit_bilinear(
         The output for each masked item of one side with each of the other.
     rows, columns : Masks
         Of K and of L masks.
-    n_resamples, seed : int
-        Of the standard errors: pairs of masks are weighted at random (a Bayesian bootstrap).
     """
-    grid = np.asarray(grid, dtype=np.float64)
-    fitted = np.linalg.pinv(rows.design) @ grid @ np.linalg.pinv(columns.design).T
-    return Bilinear(
-        fitted,
-        _standard_errors(grid, rows, columns, n_resamples, seed),
-        _explained(grid, rows, columns),
-    )
+    grid = np.asarray(grid, dtype=np.float64)[rows.fitted, columns.fitted]
+    fits = _fit(rows.design), _fit(columns.design)
+    # Errors of either side's masks, each with the other side fitted, are nearly independent.
+    variances = _variances(grid @ fits[1][1:].T, rows)
+    variances = variances + _variances((fits[0][1:] @ grid).T, columns).T
+    return Bilinear(fits[0] @ grid @ fits[1].T, np.sqrt(variances), _explained(grid, rows, columns))
 
 
 def fit_effects(grid: Array, alone: Array, masks: Masks) -> Effects:
@@ -116,9 +102,9 @@ def fit_effects(grid: Array, alone: Array, masks: Masks) -> Effects:
     masks : Masks
         Of the rows.
     """
-    fit: Array = np.asarray(np.linalg.pinv(masks.design), dtype=np.float64)
-    by_itself: Array = (fit @ np.asarray(alone, dtype=np.float64))[1:]
-    with_example: Array = (fit @ np.asarray(grid[:, ALL], dtype=np.float64))[1:]
+    fit = _fit(masks.design)
+    by_itself: Array = (fit @ np.asarray(alone, dtype=np.float64)[masks.fitted])[1:]
+    with_example: Array = (fit @ np.asarray(grid[masks.fitted, ALL], dtype=np.float64))[1:]
     return Effects(by_itself, with_example - by_itself)
 
 
@@ -130,71 +116,62 @@ def agreement(one: Array, other: Array) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def _standard_errors(
-    grid: Array, rows: Masks, columns: Masks, n_resamples: int, seed: int
-) -> Array:
-    if (rows.exhaustive and columns.exhaustive) or n_resamples < 2:
-        return np.zeros((rows.n_units + 1, columns.n_units + 1))
-    draws = np.random.default_rng(seed)
-    found = [
-        _weighted_fit(rows, draws) @ grid @ _weighted_fit(columns, draws).T
-        for _ in range(n_resamples)
-    ]
-    return np.asarray(np.std(found, axis=0, ddof=1))
+def _fit(design: Array) -> Array:
+    """Return the matrix of a least-squares fit."""
+    return np.asarray(np.linalg.pinv(design), dtype=np.float64)
 
 
-def _weighted_fit(masks: Masks, draws: np.random.Generator) -> Array:
-    """Return the matrix of a least-squares fit, pairs of masks weighted at random."""
+def _variances(outputs: Array, masks: Masks) -> Array:
+    """Return the variance of each unit's coefficient over other masks, shape (n_units, q).
+
+    That of White (1980) with the correction of MacKinnon and White (1985, HC2), for pairs of
+    complements, which share what is left over.
+
+    Parameters
+    ----------
+    outputs : ndarray of shape (len(masks.fitted), q)
+    masks : Masks
+    """
+    n_units, n_pairs = masks.n_units, len(masks.design) // 2
     if masks.exhaustive:
-        return np.asarray(np.linalg.pinv(masks.design))
-    weights = np.repeat(draws.exponential(size=masks.n_pairs), 2)
-    # All and no units are among the masks by design, not by chance.
-    weights[:2] = 1.0
-    weighted = masks.design * weights[:, None]
-    return np.asarray(np.linalg.pinv(weighted.T @ masks.design, hermitian=True) @ weighted.T)
+        return np.zeros((n_units, outputs.shape[1]))
+    fit = _fit(masks.design)
+    left = outputs - masks.design @ (fit @ outputs)
+    # Whatever is the same for a mask and its complement moves no coefficient of a unit.
+    weights = fit[1:, ::2] - fit[1:, 1::2]
+    by_pair = ((left[::2] - left[1::2]) / 2) ** 2
+    drawn = len(masks.design) / 2.0**n_units
+    # An array with as many pairs as units leaves nothing over to judge by.
+    free = 1 - n_units / n_pairs
+    if free <= 0:
+        return np.full((n_units, outputs.shape[1]), np.inf)
+    return np.asarray((1 - drawn) * (weights**2 @ by_pair) / free)
 
 
 def _explained(grid: Array, rows: Masks, columns: Masks) -> float:
-    """Return R² of cells whose masks no fit has seen, on both sides where there are enough."""
-    folds = [_folds(side) for side in (rows, columns)]
-    if all(fold is None for fold in folds):
+    """Return R² of cells whose masks no fit has seen, on both sides unless these are all masks."""
+    if not all(side.exhaustive or side.splits for side in (rows, columns)):
         return float("nan")
     missed = varied = 0.0
     whole = grid.mean()
-    for number in range(_FOLDS):
-        held = [
-            np.ones(len(side), dtype=bool) if fold is None else fold == number
-            for fold, side in zip(folds, (rows, columns), strict=True)
-        ]
-        used = [
-            np.ones(len(side), dtype=bool) if fold is None else fold != number
-            for fold, side in zip(folds, (rows, columns), strict=True)
-        ]
-        fits = [
-            np.linalg.pinv(side.design[own])
-            for side, own in zip((rows, columns), used, strict=True)
-        ]
-        fitted = fits[0] @ grid[np.ix_(*used)] @ fits[1].T
-        predicted = rows.design[held[0]] @ fitted @ columns.design[held[1]].T
-        actual = grid[np.ix_(*held)]
-        missed += float(((actual - predicted) ** 2).sum())
-        varied += float(((actual - whole) ** 2).sum())
+    for fitted_rows, held_rows in _halves(rows):
+        for fitted_columns, held_columns in _halves(columns):
+            fits = _fit(rows.design[fitted_rows]), _fit(columns.design[fitted_columns])
+            coefficients = fits[0] @ grid[fitted_rows, fitted_columns] @ fits[1].T
+            predicted = rows.design[held_rows] @ coefficients @ columns.design[held_columns].T
+            actual = grid[held_rows, held_columns]
+            missed += float(((actual - predicted) ** 2).sum())
+            varied += float(((actual - whole) ** 2).sum())
     scale = float(np.abs(grid).max(initial=0.0))
     if varied <= grid.size * (1e-12 * scale) ** 2:
         return float("nan")
     return 1.0 - missed / varied
 
 
-def _folds(masks: Masks) -> NDArray[np.intp] | None:
-    """Return a fold for each mask, complements together; None where too few would be left.
-
-    The pair of all and no units is in no fold, −1: other masks say little of such extremes.
-    """
-    left = (masks.n_pairs - 1) * (1 - 1 / _FOLDS)
-    if left < _PAIRS_PER_COEFFICIENT * (masks.n_units + 1):
-        return None
-    pairs = np.arange(masks.n_pairs - 1) % _FOLDS
+def _halves(masks: Masks) -> list[tuple[slice, slice]]:
+    """Return the fitted masks to fit and those to hold out, in turn."""
     if masks.exhaustive:
-        # They are in order, and a fold of one order would leave out a unit's every change.
-        pairs = np.random.default_rng(0).permutation(pairs)
-    return np.concatenate([[-1, -1], np.repeat(pairs, 2)])
+        return [(slice(None), slice(None))]
+    half = len(masks.design) // 2
+    first, second = slice(half), slice(half, None)
+    return [(first, second), (second, first)]

@@ -2,6 +2,12 @@
 
 Masks know nothing of what a unit is. Each unit is kept with a chance of one half, so that averages
 over masks are averages over all subsets alike, as Banzhaf values are.
+
+Where there are too many subsets, masks are an orthogonal array in the place of random ones: among
+any three units, all eight ways to keep or mask them come equally often. What single units do is
+then told apart exactly from what they do in twos, and with a smaller error from what they do in
+threes and more (Hedayat, Sloane and Stufken, Orthogonal Arrays, 1999, chapter 4). Which units are
+exchanged for their complements is drawn at random, so that estimates are right on average.
 """
 
 from __future__ import annotations
@@ -12,20 +18,21 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-ALL, NONE = 0, 1
-"""The first two masks of any set: the one that keeps all units, and the one that keeps none."""
+ALL = 0
+"""The first mask of any set, which keeps all units."""
 
 
 @dataclass(frozen=True, eq=False)
 class Masks:
-    """Masks of one side, each next to the one that keeps just the other units.
+    """Masks of one side.
 
     Attributes
     ----------
     keep : ndarray of bool, shape (K, n_units)
-        True where a unit is kept; mask 2 k + 1 is the complement of mask 2 k.
+        True where a unit is kept. The first mask keeps all units.
     exhaustive : bool
-        Whether these are all 2 ** n_units masks, each once.
+        Whether these are all 2 ** n_units masks, each once. If not, those after the first are an
+        orthogonal array, pairs of complements one after the other.
     """
 
     keep: NDArray[np.bool_]
@@ -40,42 +47,76 @@ class Masks:
         return int(self.keep.shape[1])
 
     @property
-    def n_pairs(self) -> int:
-        """How many pairs of complements there are, the first of all and no units."""
-        return len(self.keep) // 2
-
-    def first(self, count: int) -> Masks:
-        """Return the first `count` masks, an even number; all where there are no more."""
-        return self if count >= len(self) else Masks(self.keep[:count], exhaustive=False)
+    def fitted(self) -> slice:
+        """The masks that stand for all subsets: without the first where that is there besides."""
+        return slice(None) if self.exhaustive else slice(1, None)
 
     @cached_property
     def design(self) -> NDArray[np.float64]:
-        """A one and the mask, shape (K, 1 + n_units)."""
-        return np.column_stack([np.ones(len(self.keep)), self.keep])
+        """A one and the mask, for the fitted masks, shape (len(fitted), 1 + n_units)."""
+        keep = self.keep[self.fitted]
+        return np.column_stack([np.ones(len(keep)), keep])
+
+    @property
+    def first_half(self) -> Masks:
+        """The first mask and half of the array, itself orthogonal; all where these are all.
+
+        Only where `splits`.
+        """
+        if self.exhaustive:
+            return self
+        return Masks(self.keep[: 1 + len(self) // 2], exhaustive=False)
+
+    @property
+    def splits(self) -> bool:
+        """Whether each half of the array can be fitted alone."""
+        return not self.exhaustive and len(self) // 4 >= self.n_units
 
 
 def draw_masks(n_units: int, n_masks: int, seed: int = 0) -> Masks:
-    """Return all masks if there are no more than `n_masks`, else that many random ones.
+    """Return all masks if there are no more than `n_masks`, else an orthogonal array.
 
     Parameters
     ----------
     n_units : int
         At least 1.
     n_masks : int
-        An even number. The masks of all and of no units come on top of random ones.
+        At least so many; the next power of two, and two for each unit. The mask of all units comes
+        on top of an orthogonal array.
     seed : int
     """
-    if 2**n_units <= n_masks:
-        numbers = np.arange(2 ** (n_units - 1))
-        # The last unit is kept in one half of all masks; the others are their complements.
-        last = np.ones((len(numbers), 1), dtype=bool)
-        others = (numbers[::-1, None] >> np.arange(n_units - 1)) & 1 == 1
-        first = np.concatenate([others, last], axis=1)
-        return Masks(_beside_complements(first), exhaustive=True)
-    drawn = np.random.default_rng(seed).random((n_masks // 2, n_units)) < 0.5
-    every = np.ones((1, n_units), dtype=bool)
-    return Masks(_beside_complements(np.concatenate([every, drawn])), exhaustive=False)
+    n_bits = (max(n_masks, 2 * n_units) - 1).bit_length()
+    if n_units <= n_bits:
+        numbers = np.arange(2**n_units)
+        return Masks((numbers[::-1, None] >> np.arange(n_units)) & 1 == 1, exhaustive=True)
+    draws = np.random.default_rng(seed)
+    codes = _codes(n_units, n_bits - 1, draws)
+    # A linear code: the parity of a mask's number and a unit's, and all complements.
+    bits = np.arange(n_bits - 1)
+    numbers = np.arange(2 ** (n_bits - 1))
+    parity = ((numbers[:, None] >> bits) & 1) @ ((codes >> bits[:, None]) & 1) % 2 == 1
+    parity ^= draws.random(n_units) < 0.5
+    pairs = np.stack([parity, ~parity], axis=1).reshape(-1, n_units)
+    return Masks(np.concatenate([np.ones((1, n_units), dtype=bool), pairs]), exhaustive=False)
 
 
-def _beside_complements(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return np.stack([masks, ~masks], axis=1).reshape(-1, masks.shape[1])
+def _codes(n_units: int, n_bits: int, draws: np.random.Generator) -> NDArray[np.intp]:
+    """Return a number for each unit, all different, with few fours whose sum mod 2 is 0.
+
+    Such fours are what is confused: a unit's effect with that of three others. Half of the masks
+    has one bit less; numbers differ without it, too, where there is room.
+    """
+    size = 2**n_bits
+    values = np.arange(size)
+    # How many of the units so far, of their twos and threes, have a number as their sum.
+    ones, twos, threes = (np.zeros(size, dtype=np.int64) for _ in range(3))
+    found = np.empty(n_units, dtype=np.intp)
+    for unit in range(n_units):
+        taken = ones + (ones[values ^ size // 2] if n_units <= size // 2 else 0)
+        confused = np.where(taken > 0, np.iinfo(np.int64).max, threes)
+        code = draws.choice(np.flatnonzero(confused == confused.min()))
+        threes += twos[values ^ code]
+        twos += ones[values ^ code]
+        ones[code] += 1
+        found[unit] = code
+    return found

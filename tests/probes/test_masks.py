@@ -1,7 +1,9 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 
-from emap_core.probes.masks import ALL, NONE, draw_masks
+from emap_core.probes.masks import ALL, draw_masks
 
 
 @pytest.mark.parametrize("n_units", [1, 2, 5, 6])
@@ -9,25 +11,45 @@ def test_of_few_units_every_mask_is_there_once(n_units):
     masks = draw_masks(n_units, 64)
     assert masks.exhaustive
     assert len(np.unique(masks.keep, axis=0)) == len(masks) == 2**n_units
+    assert masks.keep[ALL].all()
+    assert len(masks.design) == len(masks)
 
 
-@pytest.mark.parametrize("n_units", [1, 4, 7, 49])
-def test_masks_come_with_their_complements_after_all_and_none(n_units):
-    masks = draw_masks(n_units, 64, seed=3)
-    assert masks.keep[ALL].all() and not masks.keep[NONE].any()
-    assert (masks.keep[::2] == ~masks.keep[1::2]).all()
+@pytest.mark.parametrize(("n_units", "n_masks"), [(7, 32), (8, 16), (13, 64), (49, 128), (49, 256)])
+def test_any_three_units_are_kept_in_all_eight_ways_equally_often(n_units, n_masks):
+    masks = draw_masks(n_units, n_masks, seed=3)
+    assert masks.keep[ALL].all() and len(masks) == n_masks + 1
+    halves = [masks, masks.first_half] if masks.splits else [masks]
+    for array in (one.keep[one.fitted] for one in halves):
+        assert (array[::2] == ~array[1::2]).all()
+        for three in combinations(range(min(n_units, 12)), 3):
+            ways = array[:, three] @ (1, 2, 4)
+            assert (np.bincount(ways, minlength=8) == len(array) // 8).all()
 
 
-def test_of_many_units_masks_are_drawn_with_a_chance_of_one_half():
-    masks = draw_masks(49, 4000, seed=1)
-    assert len(masks) == 4002 and not masks.exhaustive
-    first_of_pairs = masks.keep[2::2]
-    # 49 units in 2,000 draws: the share kept is within six standard errors.
-    assert abs(first_of_pairs.mean() - 0.5) < 6 * 0.5 / np.sqrt(first_of_pairs.size)
-    together = np.corrcoef(first_of_pairs.T) - np.eye(49)
-    assert np.abs(together).max() < 6 / np.sqrt(2000)
+def test_an_array_splits_where_its_halves_hold_all_units():
+    assert draw_masks(49, 256).splits and not draw_masks(49, 128).splits
+    assert not draw_masks(3, 32).splits
+    assert draw_masks(3, 32).first_half.exhaustive
+
+
+def test_effects_of_threes_are_told_apart_where_there_are_masks_enough():
+    array = draw_masks(8, 128, seed=1).keep[1:] * 2 - 1
+    threes = np.array([array[:, three].prod(axis=1) for three in combinations(range(8), 3)])
+    assert not (threes @ array).any()
+
+
+def test_over_seeds_each_mask_is_as_likely_as_any_other():
+    seen = np.concatenate([draw_masks(5, 16, seed=s).keep[1:] for s in range(500)])
+    counts = np.bincount(seen @ (1, 2, 4, 8, 16), minlength=32)
+    # 8,000 masks; each array holds one of two complementary halves of each kind.
+    assert np.abs(counts - 250).max() < 6 * np.sqrt(250)
+
+
+def test_more_masks_are_drawn_where_units_need_them():
+    assert len(draw_masks(40, 16)) == 128 + 1
 
 
 def test_the_same_seed_gives_the_same_masks():
-    assert (draw_masks(20, 32, seed=5).keep == draw_masks(20, 32, seed=5).keep).all()
-    assert (draw_masks(20, 32, seed=5).keep != draw_masks(20, 32, seed=6).keep).any()
+    assert (draw_masks(20, 64, seed=5).keep == draw_masks(20, 64, seed=5).keep).all()
+    assert (draw_masks(20, 64, seed=5).keep != draw_masks(20, 64, seed=6).keep).any()
