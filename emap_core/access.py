@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from emap_core.datasets import LOADERS as DATA_LOADERS
+from emap_core.datasets import with_prefix
 from emap_core.datasets.vqa2 import vqa2_files
 from emap_core.datasets.webdataset import shard_patterns
 from emap_core.errors import AccessError, SettingError
@@ -126,16 +127,21 @@ class Policy:
     def check_data(self, spec: str) -> None:
         """Raise an AccessError unless this dataset may be loaded."""
         self.check_full()
-        self._check_spec("dataset", spec, DATA_LOADERS)
+        self._check_spec("dataset", with_prefix(spec), DATA_LOADERS)
 
     def environment(self, *data: str) -> dict[str, str]:
         """Return the environment of a child process, which keeps these datasets within the roots.
 
         A table may name images in them, and in its own folder. What was uploaded may name no others
-        than the latter.
+        than the latter. Images are fetched from public addresses alone, unless the operator says
+        otherwise.
         """
-        uploaded = any(lies_in(spec.partition(":")[2], [uploads()]) for spec in data)
-        return for_a_child(self.roots, () if uploaded else self.roots)
+        uploaded = any(lies_in(with_prefix(one).partition(":")[2], [uploads()]) for one in data)
+        fetched = os.environ.get("EMAP_FETCH") or "public"
+        return {
+            **for_a_child(self.roots, () if uploaded else self.roots),
+            "EMAP_FETCH": "none" if self.viewer else fetched,
+        }
 
     def admits(self, email: str | None) -> bool:
         """Say whether somebody who signed in may come in."""
@@ -156,7 +162,7 @@ class Policy:
         if prefix not in loaders or self.roots is None:
             return
         allowed = (*self.roots, uploads()) if prefix in UPLOADABLE else self.roots
-        if prefix in ("hf", "hf-any") and path_or_hub_id(name, self.roots) is None:
+        if prefix in ("hf", "hf-any", "winoground") and path_or_hub_id(name, self.roots) is None:
             return
         for path in _named(prefix, name):
             check_path(kind, path, allowed)

@@ -46,6 +46,30 @@ _TABLE_SETTINGS: dict[str, dict[str, Any]] = {
         "help": "put the columns of another file beside those of the table, row by row with the "
         "same KEY (KEY=OTHER where the file calls it OTHER); may be given many times",
     },
+    "--image-root": {"metavar": "FOLDER", "help": "where images lie, if not beside the table"},
+    "--image-pattern": {
+        "metavar": "PATTERN",
+        "help": "where the image of a row is, with columns in braces: "
+        "val2014/COCO_val2014_{image_id:012d}.jpg",
+    },
+    "--text-pattern": {"metavar": "PATTERN", "help": "the text of a row, likewise"},
+    "--fetch-images": {
+        "action": "store_true",
+        "help": "download images that are named by addresses, each once",
+    },
+    "--choices-column": {
+        "metavar": "NAME",
+        "help": "options to choose from, or A,B,…: written into the text, letters as classes",
+    },
+    "--classes-file": {"metavar": "FILE", "help": "names of the classes, one per line, or JSON"},
+    "--merge-labels": {
+        "action": "store_true",
+        "help": "take labels for the same that differ in capitals, space or a full stop alone",
+    },
+    "--keep-empty": {
+        "choices": ("text", "image", "both"),
+        "help": "take examples without a text as they are, those without an image with a white one",
+    },
 }
 _RUN_SETTINGS: dict[str, dict[str, Any]] = {
     "--method": {"choices": methods.NAMES, "help": f"{methods.DEFAULT} by default"},

@@ -29,6 +29,8 @@ them as not right, or leave them out."""
 DATA_FLAGS = (
     *(f"{what}_column" for what in ("text", "image", "label", "id", "regions")),
     *("records", "delimiter", "column_names", "join"),
+    *("image_root", "image_pattern", "text_pattern", "fetch_images", "keep_empty"),
+    *("choices_column", "classes_file", "merge_labels"),
     "labels_as",
     "skip_bad",
     "limit",
@@ -93,7 +95,7 @@ TYPED = {"data": "Options of the data", "model": "Options of the model"}
 
 _FLAGS = {"metrics": "metric", "train": "train-data"}
 """Flags that are not called as the argument is."""
-_SWITCHES = ("skip_bad", "allow_noise")
+_SWITCHES = ("skip_bad", "allow_noise", "fetch_images", "merge_labels")
 
 _OPEN, _CLOSE, _BARE = "\ue000", "\ue001", "\ue002"
 _MARKED = re.compile(f"{_OPEN}([a-z]+) ([a-z_]+)=([^{_OPEN}{_CLOSE}]*){_CLOSE}")

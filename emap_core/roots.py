@@ -72,8 +72,22 @@ def lies_in(path: str | Path, roots: Iterable[Path]) -> bool:
     return any(resolved.is_relative_to(root.resolve()) for root in roots)
 
 
-def beside(path: str, folder: Path, kind: Literal["file", "folder"]) -> Path:
+def beside(
+    path: str,
+    folder: Path,
+    kind: Literal["file", "folder"],
+    roots: Sequence[Path] | None,
+) -> Path:
     """Return where a file or folder is that an option names: here, else in a table's folder.
+
+    Parameters
+    ----------
+    path : str
+    folder : Path
+        That of the table.
+    kind : {"file", "folder"}
+    roots : sequence of Path or None
+        Folders that it may lie in beside the table's; anywhere if None.
 
     Raises
     ------
@@ -82,7 +96,6 @@ def beside(path: str, folder: Path, kind: Literal["file", "folder"]) -> Path:
     SpecError
         If it is not there.
     """
-    roots = roots_of_environment()
     candidates = [Path(path), folder / path]
     if roots is not None:
         candidates = [one for one in candidates if lies_in(one, (folder, *roots))]

@@ -12,6 +12,7 @@ import streamlit as st
 from emap_core import jobs, methods
 from emap_core.access import uploads
 from emap_core.datasets import LOADERS as DATA_LOADERS
+from emap_core.datasets import with_prefix
 from emap_core.datasets.demo import NAMES as DEMO_DATA
 from emap_core.datasets.preview import Preview, preview_elsewhere
 from emap_core.datasets.upload import KINDS, as_uploaded, receive
@@ -191,7 +192,7 @@ def _columns(data: str) -> list[str]:
         )
         if (split := st.session_state.get(f"run-split-{data}")) is not None:
             settings["split"] = split
-        found = _preview(data, json.dumps(settings), shared.policy().roots)
+        found = _preview(with_prefix(data), json.dumps(settings), shared.policy().roots)
     except EmapError as error:
         st.error(_said(str(error)), icon=":material/error:")
         return []

@@ -285,10 +285,11 @@ def test_tables_name_images_in_their_own_folder_and_the_roots_alone(tmp_path, mo
 def test_a_child_process_is_held_to_the_roots_and_an_uploaded_table_to_its_own(tmp_path):
     uploaded = f"csv:{tmp_path}/runs/.uploads/0123/table.csv"
     free, held = Policy(), Policy(roots=(tmp_path / "open", tmp_path / "more"))
-    assert free.environment("csv:table.csv") == {}
-    assert free.environment(uploaded) == {"EMAP_IMAGE_ROOTS": ""}
+    public = {"EMAP_FETCH": "public"}
+    assert free.environment("csv:table.csv") == public
+    assert free.environment(uploaded) == {"EMAP_IMAGE_ROOTS": ""} | public
     both = os.pathsep.join([str(tmp_path / "open"), str(tmp_path / "more")])
-    everywhere = {"EMAP_ROOTS": both, "EMAP_IMAGE_ROOTS": both}
+    everywhere = {"EMAP_ROOTS": both, "EMAP_IMAGE_ROOTS": both} | public
     assert held.environment("csv:table.csv") == everywhere
     # What the model names, such as a head, may lie in the roots whatever the data are.
     for data in ([uploaded], ["csv:table.csv", uploaded]):

@@ -50,7 +50,9 @@ def in_messages() -> set[tuple[str, str, str | None]]:
             if isinstance(name, ast.Constant):
                 names = [name.value]
             elif isinstance(name, ast.JoinedStr):
-                names = [f"{what}_column" for what in COLUMNS]
+                ending = name.values[-1].value
+                sides = COLUMNS if ending == "_column" else COLUMNS[:2]
+                names = [f"{what}{ending}" for what in sides]
             else:
                 # Settings of a run, of which each is looked at by its name.
                 names = [field.name for field in fields(Settings)]

@@ -9,9 +9,10 @@ import pandas as pd
 
 from emap_core import specs
 from emap_core.datasets.base import Examples, as_examples
+from emap_core.datasets.fetch import with_images_fetched
 from emap_core.datasets.sample import sample
 from emap_core.datasets.table import Records, dataset_in
-from emap_core.errors import SettingError, SpecError
+from emap_core.errors import SettingError
 
 LOADERS = {
     "demo": "emap_core.datasets.demo:load",
@@ -23,6 +24,7 @@ LOADERS = {
     "hf": "emap_core.datasets.loaders:load_hf",
     "webdataset": "emap_core.datasets.loaders:load_webdataset",
     "vqa2": "emap_core.datasets.loaders:load_vqa2",
+    "winoground": "emap_core.datasets.loaders:load_winoground",
 }
 """Reserved prefixes and the function that each leads to."""
 
@@ -44,8 +46,9 @@ def load_dataset(
     Parameters
     ----------
     spec : str, DataFrame or Dataset
-        ``demo:NAME``, another prefix of `LOADERS`, or ``module[.sub]:factory``; a table, whose
-        image paths start in the working folder; or any object with texts and images.
+        ``demo:NAME``, another prefix of `LOADERS`, a file that tells its kind, or
+        ``module[.sub]:factory``; a table, whose image paths start in the working folder; or any
+        object with texts and images.
     limit : int, optional
         Take a random sample of this many examples, in their order; all of them by default.
     seed : int
@@ -70,7 +73,7 @@ def load_dataset(
     if isinstance(spec, pd.DataFrame):
         found = dataset_in(Records(spec, "the table", Path()), settings)
     elif isinstance(spec, (str, Path)):
-        found = as_examples(specs.load("dataset", _checked(str(spec)), LOADERS, settings))
+        found = as_examples(specs.load("dataset", with_prefix(str(spec)), LOADERS, settings))
     elif settings:
         raise SettingError(
             f"{', '.join(settings)} {'is' if len(settings) == 1 else 'are'} for a loader, and the "
@@ -78,15 +81,16 @@ def load_dataset(
         )
     else:
         found = as_examples(spec)
-    return as_examples(sample(found, limit, seed))
+    found = as_examples(sample(found, limit, seed))
+    # Only now: a sample needs few of all images.
+    return with_images_fetched(found, skip_bad=bool(settings.get("skip_bad")))
 
 
-def _checked(spec: str) -> str:
-    """Return a spec unless it names a file without the prefix of its loader.
+def with_prefix(spec: str) -> str:
+    """Return a spec, with the prefix of its loader where it is the name of a file alone.
 
     Whether there is such a file makes no difference: strangers may ask.
     """
     prefix = _PREFIXES.get(PurePath(spec.removesuffix(".gz")).suffix.lower())
-    if prefix and spec.partition(":")[0] not in LOADERS and "://" not in spec:
-        raise SpecError(f"dataset {spec[:80]!r} has no prefix; type {prefix}:{spec}")
-    return spec
+    named = spec.partition(":")[0] in LOADERS or "://" in spec
+    return f"{prefix}:{spec}" if prefix and not named else spec

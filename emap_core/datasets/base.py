@@ -19,6 +19,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from emap_core.classes import class_names
 from emap_core.environment import whole_number
 from emap_core.errors import DatasetError, EmapError, reason
+from emap_core.options import with_options_named
 from emap_core.types import Index, Task
 
 TASKS = ("multiclass", "binary", "multilabel", "regression")
@@ -119,8 +120,10 @@ class Examples:
             self.groups = self.groups.reset_index(drop=True)
         if isinstance(self.images, list):
             self._open_images(self.images)
-        if self.classes is None and self.task == "multiclass" and self.labels is not None:
-            each = [label if is_answers(label) else [label] for label in self.labels]
+        named = self.task in ("multiclass", "multilabel")
+        if self.classes is None and named and self.labels is not None:
+            several = (list, tuple, set, frozenset, np.ndarray)
+            each = [label if isinstance(label, several) else [label] for label in self.labels]
             labels = [plain_label(label) for several in each for label in several]
             names = {label for label in labels if isinstance(label, str)}
             if not all(label_number(name) is not None for name in names):
@@ -215,7 +218,7 @@ class Reading:
         elif self.like_labels:
             others = ", ".join(self.like_labels[:8])
             lines.append(f"Not taken, though they look like labels: {others}")
-        return [*lines, *self.told]
+        return [*lines, *map(with_options_named, self.told)]
 
 
 def as_examples(given: Any) -> Examples:
@@ -238,20 +241,48 @@ def as_examples(given: Any) -> Examples:
     )
 
 
+@dataclass(frozen=True)
+class Address:
+    """Where an image lies in the web, from where it has yet to be fetched."""
+
+    url: str
+
+    def __str__(self) -> str:
+        return self.url
+
+
+ImageFile = Path | bytes | Address | tuple[Path | bytes | Address, ...]
+"""Where an image is, the content of its file, or several of these that are one image together."""
+
+
+def image_key(file: ImageFile) -> str:
+    """Return what is the same for the same file or content."""
+    if isinstance(file, tuple):
+        return json.dumps([image_key(one) for one in file])
+    return fingerprint_of(file) if isinstance(file, bytes) else str(file)
+
+
+def has_address(file: ImageFile) -> bool:
+    """Say whether something of an image has yet to be fetched."""
+    return any(isinstance(part, Address) for part in (file if isinstance(file, tuple) else (file,)))
+
+
 class ImageFiles(Sequence[Image.Image]):
     """PIL images opened from their files when indexed, never all at once: upright and in RGB.
 
     Of several frames it is the first; what is transparent is white; of 16 bits the upper 8 count.
+    Several files that are one image together are shown next to each other, left to right, as high
+    as the highest of them.
 
     Parameters
     ----------
-    files : sequence of Path or bytes
+    files : sequence of Path, bytes or tuple of these
         Where each image is, or the content of its file.
     names : sequence of str, optional
         What messages call each image; its path by default.
     """
 
-    def __init__(self, files: Sequence[Path | bytes], names: Sequence[str] | None = None) -> None:
+    def __init__(self, files: Sequence[ImageFile], names: Sequence[str] | None = None) -> None:
         self.files = list(files)
         self.names = None if names is None else list(names)
 
@@ -261,25 +292,34 @@ class ImageFiles(Sequence[Image.Image]):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return ImageFiles(self.files[index], self.names and self.names[index])
-        with self._opened(index) as image:
-            # Cameras store photographs as the sensor lay, with a note on which way is up.
-            return _in_colours(ImageOps.exif_transpose(image))
+        return _beside([self._decoded(index, part) for part in self._parts(index)])
 
     def check(self, index: int) -> None:
         """Raise a DatasetError unless the file is there and begins like an image."""
-        with self._opened(index):
-            pass
+        for part in self._parts(index):
+            with self._opened(index, part):
+                pass
+
+    def _parts(self, index: int) -> tuple[Path | bytes | Address, ...]:
+        file = self.files[index]
+        return file if isinstance(file, tuple) else (file,)
+
+    def _decoded(self, index: int, file: Path | bytes | Address) -> Image.Image:
+        with self._opened(index, file) as image:
+            # Cameras store photographs as the sensor lay, with a note on which way is up.
+            return _in_colours(ImageOps.exif_transpose(image))
 
     @contextmanager
-    def _opened(self, index: int) -> Iterator[Image.Image]:
-        file = self.files[index]
+    def _opened(self, index: int, file: Path | bytes | Address) -> Iterator[Image.Image]:
         name = f"image {index}" if isinstance(file, bytes) else f"image {file}"
         if self.names is not None:
             name = self.names[index]
+        if isinstance(file, Address):
+            raise DatasetError(f"{name} has not been fetched; load it with load_dataset")
         try:
             opened = BytesIO(file) if isinstance(file, bytes) else file
             with Image.open(opened, formats=FORMATS) as image:
-                _check_size(name, image)
+                _check_size(name, image.width, image.height)
                 yield image
         except EmapError:
             raise
@@ -482,11 +522,11 @@ def _numbered(keys: Sequence[Hashable]) -> Index:
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.intp)
 
 
-def _check_size(name: str, image: Image.Image) -> None:
+def _check_size(name: str, width: int, height: int) -> None:
     most = whole_number("EMAP_MAX_IMAGE_PIXELS", MAX_IMAGE_PIXELS)
-    if image.width * image.height > most:
+    if width * height > most:
         raise DatasetError(
-            f"{name} is {image.width:,} × {image.height:,} pixels, more than the {most:,} that are "
+            f"{name} is {width:,} × {height:,} pixels, more than the {most:,} that are "
             "allowed (EMAP_MAX_IMAGE_PIXELS)"
         )
 
@@ -504,6 +544,21 @@ def _in_colours(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
+
+
+def _beside(images: Sequence[Image.Image]) -> Image.Image:
+    """Return images left to right in one, each as high as the highest of them."""
+    if len(images) == 1:
+        return images[0]
+    height = max(image.height for image in images)
+    widths = [max(1, round(image.width * height / image.height)) for image in images]
+    _check_size("a row of images", sum(widths), height)
+    whole = Image.new("RGB", (sum(widths), height))
+    left = 0
+    for image, width in zip(images, widths, strict=True):
+        whole.paste(image.resize((width, height), Image.Resampling.BICUBIC), (left, 0))
+        left += width
+    return whole
 
 
 def _pixel_key(image: Any) -> str:

@@ -15,7 +15,7 @@ from emap_core.datasets.table_files import read_any
 from emap_core.datasets.table_values import is_missing
 from emap_core.errors import DatasetError, SettingError
 from emap_core.options import option, option_name
-from emap_core.roots import beside
+from emap_core.roots import beside, roots_of_environment
 
 
 def joined(records: Records, joins: str | Sequence[str]) -> Records:
@@ -43,7 +43,7 @@ def joined(records: Records, joins: str | Sequence[str]) -> Records:
                 "that both files have"
             )
         key, _, other = keys.partition("=")
-        found = read_any(str(beside(name, records.folder, "file")))
+        found = read_any(str(beside(name, records.folder, "file", roots_of_environment())))
         records = join_on(records, found, key, other or key)
     return records
 

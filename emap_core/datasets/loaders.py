@@ -19,6 +19,7 @@ from emap_core.datasets.table_files import (
 )
 from emap_core.datasets.vqa2 import read_vqa2
 from emap_core.datasets.webdataset import read_webdataset
+from emap_core.datasets.winoground import read_winoground
 
 READERS: dict[str, Callable[..., Records]] = {
     "csv": read_csv,
@@ -29,6 +30,7 @@ READERS: dict[str, Callable[..., Records]] = {
     "hf": read_hf,
     "webdataset": read_webdataset,
     "vqa2": read_vqa2,
+    "winoground": read_winoground,
 }
 """What reads the records behind each prefix, with the arguments that it takes for that."""
 
@@ -81,3 +83,4 @@ load_imagefolder = _loader("imagefolder")
 load_hf = _loader("hf")
 load_webdataset = _loader("webdataset")
 load_vqa2 = _loader("vqa2")
+load_winoground = _loader("winoground")

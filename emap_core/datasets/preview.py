@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from emap_core.datasets.columns import guess_columns
 from emap_core.datasets.hf import saved_splits
 from emap_core.datasets.limited import limited
 from emap_core.datasets.loaders import READERS, read_records
 from emap_core.datasets.regions import look_like_regions
-from emap_core.datasets.table import guess_columns
 from emap_core.errors import DatasetError
 from emap_core.roots import for_a_child, path_or_hub_id, roots_of_environment
 

@@ -3,54 +3,58 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from emap_core.datasets.base import Examples, ImageFiles, Reading, fingerprint_of
+from emap_core.datasets.base import (
+    Address,
+    Examples,
+    ImageFile,
+    ImageFiles,
+    fingerprint_of,
+    image_key,
+)
+from emap_core.datasets.choices import (
+    LETTERS,
+    as_letters,
+    choices_told,
+    read_choices,
+    with_choices,
+)
+from emap_core.datasets.columns import (
+    Columns,
+    cells_of,
+    find_columns,
+    with_images_beside,
+    with_pattern,
+)
+from emap_core.datasets.image_cells import ImageCells, blank_image
 from emap_core.datasets.labels import named_labels
 from emap_core.datasets.regions import (
     RegionFiles,
     key_of_regions,
-    look_like_regions,
     regions_reader,
 )
+from emap_core.datasets.rows import Rows
+from emap_core.datasets.spellings import merged, read_classes, spellings_told
 from emap_core.datasets.table_values import (
-    BadValueError,
     id_reader,
     label_reader,
-    read_image,
     read_text,
 )
-from emap_core.errors import DatasetError, LabelError, SettingError
-from emap_core.options import LABELS_AS, LabelsAs, option
+from emap_core.errors import DatasetError, SettingError
+from emap_core.options import LABELS_AS, LabelsAs
+from emap_core.roots import beside, image_roots_of_environment
 from emap_core.specs import check_arguments
 from emap_core.types import Task
 
-USUAL_NAMES = {
-    "text": ("text", "caption", "question", "sentence", "prompt", "title"),
-    "image": (
-        *("image", "image_path", "file_name", "filename", "image_file", "img", "img_path", "path"),
-        "images",
-    ),
-    "label": ("label", "labels", "answer", "class", "category", "target"),
-    "regions": ("regions", "region_features", "features"),
-    "id": ("id", "uid", "example_id", "question_id"),
-}
-"""What columns are called where nobody says it, in order of preference and whatever the case."""
-
-_WORDS = re.compile(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])")
-_LIKE_LABELS = {
-    *("label", "labels", "answer", "answers", "class", "classes", "category", "categories"),
-    *("target", "targets", "match", "matches", "truth", "gold", "correct", "sentiment", "emotion"),
-    *("genre", "genres", "hateful", "entailment", "verdict"),
-}
-"""Words in the name of a column that may hold labels; it is asked about, and never taken."""
+KEEP_EMPTY = ("text", "image", "both")
+"""What may be missing in an example."""
 
 
 @dataclass(frozen=True)
@@ -80,26 +84,15 @@ class Records:
     columns: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Columns:
-    """Where texts, images, labels, ids and regions stand in a table."""
-
-    text: str
-    image: str
-    label: str | None
-    id: str | None
-    regions: str | None
-
-
-def guess_columns(table: pd.DataFrame) -> dict[str, str | None]:
-    """Return the columns that are taken for each input and the label where nobody names them."""
-    needed = ("text", "image", "label", "regions")
-    return {what: _find("the table", table, what, None) for what in needed}
-
-
 def dataset_in(records: Records, settings: Mapping[str, Any]) -> Examples:
     """Return the dataset in records, once the settings hold nothing that `load_table` has not."""
-    settings = {**records.columns, **settings}
+    usual = {
+        name: value
+        for name, value in records.columns.items()
+        if name.replace("pattern", "column") not in settings
+        and name.replace("column", "pattern") not in settings
+    }
+    settings = {**usual, **settings}
     check_arguments(f"dataset {records.source!r}", load_table, (records,), settings)
     return load_table(records, **settings)
 
@@ -112,9 +105,17 @@ def load_table(
     label_column: str | None = None,
     id_column: str | None = None,
     regions_column: str | None = None,
+    image_root: str | None = None,
+    image_pattern: str | None = None,
+    text_pattern: str | None = None,
+    fetch_images: bool = False,
+    keep_empty: Literal["text", "image", "both"] | None = None,
     task: Task | None = None,
+    choices_column: str | None = None,
     classes: str | Sequence[str] | None = None,
+    classes_file: str | None = None,
     labels_as: LabelsAs | None = None,
+    merge_labels: bool = False,
     skip_bad: bool = False,
 ) -> Examples:
     """Return the dataset in a table; columns that are not used become groups to slice by.
@@ -130,12 +131,34 @@ def load_table(
         Regions that go to the model in place of the image: paths of .npz files, their content, or
         ``{"features": …, "boxes": …}``. A column of a usual name is taken if it holds paths or the
         latter; an empty name takes none.
+    image_root : str, optional
+        The folder in which relative paths of images start, by default the table's; looked for in
+        the working folder, then in the table's.
+    image_pattern : str, optional
+        Where the image of each row is, with columns in braces, see `Pattern`; in place of
+        `image_column`. Two columns of images with a comma between them, as `image_column`, are
+        shown next to each other.
+    text_pattern : str, optional
+        The text of each row, likewise.
+    fetch_images : bool
+        Download images that are named by addresses, each once, see `emap_core.datasets.fetch`.
+    keep_empty : {"text", "image", "both"}, optional
+        Take examples without a text as they are, and examples without an image with a white one;
+        by default they are errors.
     task : str, optional
         By default multilabel where labels are lists, else multiclass.
+    choices_column : str, optional
+        Options to choose from, as a list, or several columns of one each with commas between their
+        names. They are written into the text, their letters are the classes, and labels are
+        letters, numbers counted from 0 or the options themselves.
     classes : str or sequence of str, optional
         Names of the classes, as a list or with commas.
+    classes_file : str, optional
+        The same in a file: one name per line, or in JSON a list, or names with numbers either way.
     labels_as : {"names", "numbers"}, optional
         What whole numbers in the labels are; needed only where they could be both.
+    merge_labels : bool
+        Take labels for the same that differ in capitals, space or a full stop alone.
     skip_bad : bool
         Leave out rows with something wrong and list them in ``skipped``, without folders of this
         machine; every image is decoded once for that. By default the first such row is an error.
@@ -150,27 +173,60 @@ def load_table(
         raise DatasetError(f"{source} has no rows")
     if labels_as not in (None, *LABELS_AS):
         raise SettingError(f"labels_as is {labels_as!r}; expected one of {', '.join(LABELS_AS)}")
-    rows = _Rows(source, table, folder, skip_bad)
-    columns, reading = _columns(
-        source,
-        table,
-        {
-            "text": text_column,
-            "image": image_column,
-            "label": label_column,
-            "id": id_column,
-            "regions": regions_column,
-        },
-    )
+    if keep_empty not in (None, *KEEP_EMPTY):
+        raise SettingError(f"keep_empty is {keep_empty!r}; expected one of {', '.join(KEEP_EMPTY)}")
+    image_folder = folder
+    if image_root is not None:
+        image_folder = beside(image_root, folder, "folder", image_roots_of_environment())
+    named = {
+        "text": text_column,
+        "image": image_column,
+        "label": label_column,
+        "id": id_column,
+        "regions": regions_column,
+    }
+    original = [str(column) for column in table.columns]
+    for what, pattern in (("text", text_pattern), ("image", image_pattern)):
+        if pattern is not None:
+            if named[what]:
+                raise SettingError(
+                    f"{what}_column and {what}_pattern both say where the {what}s are; leave one "
+                    "out"
+                )
+            table, named[what] = with_pattern(table, what, pattern), pattern
+    table = with_images_beside(table, image_column)
+    rows = Rows(source, table, image_folder, skip_bad)
+    columns, reading = find_columns(source, table, named)
+    reading = replace(reading, columns=tuple(original))
+    empty = {"text": keep_empty in ("text", "both"), "image": keep_empty in ("image", "both")}
+    cells_of_images = ImageCells(image_folder, fetched=fetch_images, blank=empty["image"])
     coded: list[str] | None = table.attrs.get("classes", {}).get(columns.label)
     names = split_names(classes)
+    if classes_file is not None:
+        if names is not None:
+            raise SettingError("classes and classes_file both name the classes; leave one out")
+        names = read_classes(beside(classes_file, folder, "file", image_roots_of_environment()))
     if coded is not None and names is not None and not set(names) & set(coded):
         # What is called otherwise here than in the file.
         coded = names
-    texts = rows.read(columns.text, read_text)
-    files = rows.read(columns.image, lambda value: read_image(value, folder), paths=True)
-    labels = None
-    if columns.label is not None:
+    texts = rows.read(columns.text, lambda value: read_text(value, empty["text"]))
+    files = rows.read(columns.image, cells_of_images.read, paths=True)
+    labels, written, options = None, None, None
+    if choices_column is not None:
+        options = rows.read(choices_column, read_choices, cells_of(source, table, choices_column))
+        texts = [
+            None if text is None or one is None else with_choices(text, one)
+            for text, one in zip(texts, options, strict=True)
+        ]
+        n_options = max((len(one) for one in options if one is not None), default=2)
+        names = names or list(LETTERS[:n_options])
+        if columns.label is not None:
+            coded, task = None, "multiclass"
+            written = as_letters(table[columns.label].tolist(), options, labels_as)
+            labels_as = "names"
+    if written is not None:
+        labels = rows.read(str(columns.label), lambda letter: letter, written)
+    elif columns.label is not None:
         task, reader = label_reader(table[columns.label], task, coded)
         labels = rows.read(columns.label, reader)
     if columns.id is not None:
@@ -186,7 +242,16 @@ def load_table(
     def chosen(values: Sequence[Any]) -> list[Any]:
         return [values[row] for row in kept]
 
-    keys = [fingerprint_of(f) if isinstance(f, bytes) else str(f) for f in chosen(files)]
+    kept_labels = None if labels is None else chosen(labels)
+    told = _told_of_empty(chosen(texts), chosen(files))
+    if options is not None:
+        told.append(choices_told(chosen(options)))
+    if kept_labels is not None and merge_labels:
+        kept_labels = merged(kept_labels, names or coded)
+    elif kept_labels is not None and task != "regression":
+        told += spellings_told(kept_labels)
+    reading = replace(reading, told=(*reading.told, *told))
+    keys = [image_key(file) for file in chosen(files)]
     states = _states(chosen(files), keys)
     inputs = None if regions is None else RegionFiles(chosen(regions), chosen(cells))
     if inputs is not None:
@@ -194,7 +259,6 @@ def load_table(
         states += _states(inputs.stored, of_regions)
         # The same picture with other regions is another input.
         keys = [f"{image} {key}" for image, key in zip(keys, of_regions, strict=True)]
-    kept_labels = None if labels is None else chosen(labels)
     content = [chosen(texts), kept_labels, chosen(ids), names or coded]
     data = Examples(
         texts=chosen(texts),
@@ -219,175 +283,15 @@ def load_table(
     return replace(data, labels=named_labels(data), labels_as="names")
 
 
-class _Rows:
-    """The rows of a table, and what is wrong with some of them."""
-
-    def __init__(self, source: str, table: pd.DataFrame, folder: Path, skip_bad: bool) -> None:
-        self.source = source
-        self.table = table
-        self.folder = folder
-        self.skip_bad = skip_bad
-        # What is left out is listed in runs, which go to others: no folder of this machine.
-        called = (Path(source).name or source) if skip_bad else source
-        self.names: list[str] = table.attrs.get("rows") or [
-            f"row {row} of {called}" for row in range(1, len(table) + 1)
-        ]
-        self.wrong: dict[int, str] = {}
-        for row, message in table.attrs.get("wrong", {}).items():
-            self._refuse(row, f"{self.names[row]}: {message}", DatasetError)
-        # Without a good row there may be no column to speak of.
-        self.kept()
-
-    def read(self, column: str, convert: Callable[[Any], Any], *, paths: bool = False) -> list[Any]:
-        """Return the values of a column as `convert` makes them, None in bad rows."""
-        values: list[Any] = []
-        for row, value in enumerate(self.table[column].tolist()):
-            try:
-                values.append(convert(value))
-            except BadValueError as error:
-                kind = LabelError if error.of_label else DatasetError
-                file = self.folder / value if paths and isinstance(value, str) else None
-                self._refuse(row, f"{self.cell_name(row, column)}: {error}", kind, file)
-                values.append(None)
-        return values
-
-    def check_images(self, files: Sequence[Any]) -> None:
-        """Look into each different image file, and decode it where bad ones are left out."""
-        checked: dict[Any, str | None] = {}
-        for row, file in enumerate(files):
-            if row in self.wrong:
-                continue
-            if file not in checked:
-                # Each row that shows the image is named, not the first of them alone.
-                image = ImageFiles([file], [""])
-                checked[file] = None
-                try:
-                    image.check(0)
-                    if self.skip_bad:
-                        image[0]
-                except DatasetError as error:
-                    checked[file] = str(error)
-            if (message := checked[file]) is not None:
-                self._refuse(row, f"{self.image_name(row, file)} {message}", DatasetError, file)
-
-    def image_name(self, row: int, file: Path | bytes) -> str:
-        """Return what messages call an image."""
-        return f"{_image_name(file)} in {self.names[row]}"
-
-    def cell_name(self, row: int, column: str) -> str:
-        """Return what messages call a cell."""
-        return f"{self.names[row]}, column {column!r}"
-
-    def kept(self) -> list[int]:
-        """Return the rows with nothing wrong."""
-        kept = [row for row in range(len(self.table)) if row not in self.wrong]
-        if not kept:
-            raise DatasetError(f"{self.source} has no valid row; the first: {self.wrong[0]}")
-        return kept
-
-    def _refuse(
-        self, row: int, message: str, kind: type[DatasetError], file: Path | bytes | None = None
-    ) -> None:
-        if not self.skip_bad:
-            raise kind(f"{message} ({option('skip_bad', 'true')} leaves such rows out)")
-        if isinstance(file, Path):
-            # Messages may hold the beginning of a long path alone.
-            for path in (str(file), str(file)[:60]) if file.is_absolute() else (str(file),):
-                message = message.replace(path, self._as_written(file))
-        self.wrong.setdefault(row, str(kind(message)))
-
-    def _as_written(self, file: Path) -> str:
-        within = file.is_relative_to(self.folder)
-        return str(file.relative_to(self.folder)) if within else file.name
-
-
-def _image_name(file: Path | bytes) -> str:
-    return "the image" if isinstance(file, bytes) else f"image {file}"
-
-
-def _columns(
-    source: str, table: pd.DataFrame, named: dict[str, str | None]
-) -> tuple[Columns, Reading]:
-    """Return where everything stands in a table, and why.
-
-    Raises
-    ------
-    DatasetError
-        If a column is missing or there twice, or only its reader can tell which one is meant.
-    """
-    spelled = [str(column) for column in table.columns]
-    if len(set(spelled)) < len(spelled):
-        twice = next(name for name in spelled if spelled.count(name) > 1)
-        raise DatasetError(f"{source} has two columns {twice!r}; rename or delete one")
-    taken: dict[str, str | None] = {}
-    reasons = {}
-    for what in ("text", "image", "label", "id", "regions"):
-        taken[what] = _find(source, table, what, named[what])
-        if named[what]:
-            reasons[what] = "named"
-        elif named[what] == "":
-            reasons[what] = "none is wanted"
-        elif taken[what] is not None:
-            reasons[what] = "a usual name"
-        else:
-            usual = ", ".join(USUAL_NAMES[what])
-            reasons[what] = f"no column is called {usual}"
-    for what, column in taken.items():
-        if column in table.attrs.get("repeated", ()) and not named[what]:
-            raise DatasetError(
-                f"{source} has two columns {column!r}; name the one that is meant, "
-                f"{option(f'{what}_column', column)} or {option(f'{what}_column', f'{column}.1')}"
-            )
-    for what in ("text", "image"):
-        if taken[what] is None:
-            raise DatasetError(
-                f"{source} has no column for the {what} under a usual name; it has "
-                f"{_listed(table)}: name it with {option(f'{what}_column')}"
-                + (
-                    f", or, where these are an example, all with {option('column_names')}"
-                    if table.attrs.get("header")
-                    else ""
-                )
-            )
-    used = {column for column in taken.values() if column is not None}
-    like = tuple(name for name in spelled if name not in used and _like_labels(table, name))
-    if taken["label"] is None and named["label"] is None and like:
-        several = len(like) > 1
-        raise DatasetError(
-            f"{source} has no column for the label under a usual name, and "
-            f"{', '.join(map(repr, like[:8]))} {'look' if several else 'looks'} like one; name it "
-            f"with {option('label_column', like[0])}, or none with {option('label_column', '')}"
-        )
-    told = tuple(table.attrs.get("told", ()))
-    return Columns(**taken), Reading(tuple(spelled), taken, reasons, like, told)  # type: ignore[arg-type]
-
-
-def _like_labels(table: pd.DataFrame, column: str) -> bool:
-    words = set(_WORDS.sub(" ", column).lower().split())
-    return column in table.attrs.get("classes", {}) or (
-        bool(words & _LIKE_LABELS) and "type" not in words
-    )
-
-
-def _find(source: str, table: pd.DataFrame, what: str, named: str | None) -> str | None:
-    if named:
-        if named not in table:
-            raise DatasetError(
-                f"{source} has no column {named!r} for the {what}; it has {_listed(table)}"
-            )
-        return named
-    if named == "":
-        return None
-    spelled = {str(column).lower(): str(column) for column in reversed(list(table.columns))}
-    found = [spelled[name] for name in USUAL_NAMES[what] if name in spelled]
-    if what == "regions":
-        found = [column for column in found if look_like_regions(table[column].tolist())]
-    return found[0] if found else None
-
-
-def _listed(table: pd.DataFrame) -> str:
-    shown = ", ".join(str(column)[:60] for column in table.columns[:40])
-    return shown + (", …" if len(table.columns) > 40 else "")
+def _told_of_empty(texts: list[str], files: list[ImageFile]) -> list[str]:
+    """Return how many examples have no text or no image and stay."""
+    without = {"text": texts.count(""), "image": files.count(blank_image())}
+    return [
+        f"{n:,} of {len(texts):,} examples have no {what}"
+        + (" and get a white one" if what == "image" else "")
+        for what, n in without.items()
+        if n
+    ]
 
 
 def split_names(names: str | Sequence[str] | None) -> list[str] | None:
@@ -410,11 +314,20 @@ def _groups(table: pd.DataFrame, columns: Columns, kept: list[int]) -> pd.DataFr
 
 def _states(files: Sequence[Any], keys: Sequence[str]) -> list[str]:
     """Return what tells whether files are still the same, without reading all of each file."""
-    states = {}
+    states: dict[str, str] = {}
     for file, key in zip(files, keys, strict=True):
-        if key not in states and isinstance(file, Path):
-            state = file.stat()
-            states[key] = f"{file.name} {state.st_size} {state.st_mtime_ns}"
-        states.setdefault(key, key)
+        if key not in states:
+            parts = file if isinstance(file, tuple) else (file,)
+            if not any(isinstance(part, Path) for part in parts):
+                states[key] = key
+            else:
+                states[key] = " ".join(map(_state, parts))
     numbers = {key: number for number, key in enumerate(states)}
     return [*states.values(), json.dumps([numbers[key] for key in keys])]
+
+
+def _state(file: Path | bytes | Address) -> str:
+    if not isinstance(file, Path):
+        return image_key(file)
+    state = file.stat()
+    return f"{file.name} {state.st_size} {state.st_mtime_ns}"

@@ -44,7 +44,7 @@ def read_csv(
 
 
 def read_jsonl(path: str) -> Records:
-    """Return a file with one JSON object per line, packed by gzip or not."""
+    """Return a file with one JSON object per line, or one that `read_json` reads."""
     return _records(_file(path), _read_jsonl)
 
 
@@ -52,7 +52,7 @@ def read_json(path: str, *, records: str | None = None) -> Records:
     """Return an array of objects in a JSON file, packed by gzip or not.
 
     The file may be that array, an object one of whose values is, or an object of objects; their
-    names then are the column ``key``.
+    names then are the column ``key``. One object per line is read, too.
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ def _read_jsonl(file: Path) -> pd.DataFrame:
                 record = {}
             records.append(record)
     if 0 in wrong and _begins_with_array(file):
-        raise DatasetError(f"{file} is one JSON array, not one object per line; type json:{file}")
+        return _read_json(file, None)
     table = pd.DataFrame(records, dtype=object)
     table.attrs["wrong"] = wrong
     return table
@@ -241,13 +241,9 @@ def _read_json(file: Path, records: str | None) -> pd.DataFrame:
     except TwiceError as error:
         raise DatasetError(f"{file} {error}") from error
     except (ValueError, RecursionError) as error:
-        lines = content.splitlines()
-        try:
-            several = len(lines) > 1 and isinstance(json.loads(lines[0]), dict)
-        except (ValueError, RecursionError):
-            several = False
-        todo = f"; it holds one object per line: type jsonl:{file}" if several else ""
-        raise DatasetError(f"{file} is not valid JSON: {error}{todo}") from error
+        if records is None and _begins_with_objects(content):
+            return _read_jsonl(file)
+        raise DatasetError(f"{file} is not valid JSON: {error}") from error
     stated = held if isinstance(held, dict) else {}
     held, told = _examples_within(file, held, records)
     names = list(held) if isinstance(held, dict) else None
@@ -330,6 +326,15 @@ def read_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise TwiceError(f"names {twice!r:.80} twice in one object; keep one")
     return found
+
+
+def _begins_with_objects(content: str) -> bool:
+    """Say whether each of the first two lines is an object of its own."""
+    try:
+        first = [json.loads(line) for line in content.splitlines()[:2]]
+    except (ValueError, RecursionError):
+        return False
+    return len(first) == 2 and all(isinstance(one, dict) for one in first)
 
 
 def _begins_with_array(file: Path) -> bool:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import ast
-import base64
 import contextlib
 import json
 import re
 from collections.abc import Callable, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from emap_core.datasets.base import plain_label
 from emap_core.environment import whole_number
@@ -26,9 +23,6 @@ MAX_CHARACTERS = 100_000
 """Longer texts and labels are refused, unless ``EMAP_MAX_CHARACTERS`` is higher."""
 _LONGEST_PATH = 4_096
 _ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
-_PICTURES = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk", "SUkqA", "TU0AK")
-"""How PNG, JPEG, GIF, WEBP, BMP and TIFF begin in base64."""
-_SHORTEST_PICTURE = 80
 _SEPARATOR = re.compile(r"\s*[|;,]\s*")
 
 
@@ -40,10 +34,12 @@ class BadValueError(Exception):
         self.of_label = of_label
 
 
-def read_text(value: Any) -> str:
-    """Return the text of an example."""
+def read_text(value: Any, empty: bool = False) -> str:
+    """Return the text of an example, which may be `empty`."""
     if is_missing(value):
-        raise BadValueError("the text is empty")
+        if empty:
+            return ""
+        raise BadValueError(f"the text is empty; {option('keep_empty', 'text')} takes it as it is")
     if isinstance(value, (bytes, dict, list, tuple, np.ndarray)):
         raise BadValueError(f"the text is a {type(value).__name__}; expected a string")
     text = str(value)
@@ -87,57 +83,6 @@ def check_characters(what: str, text: str, of_label: bool = False) -> None:
         )
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise BadValueError(f"the {what} holds half a character (a lone surrogate)", of_label)
-
-
-def read_image(value: Any, folder: Path) -> Path | bytes:
-    """Return where an image is, or the content of its file.
-
-    It may stand alone in a list, and its content may be written in base64, also as a ``data:``
-    address.
-    """
-    if isinstance(value, (list, tuple, np.ndarray)):
-        if len(value) > 1:
-            raise BadValueError(f"there are {len(value)} images; give each example one")
-        value = value[0] if len(value) else None
-    if isinstance(value, dict):
-        value = value.get("bytes") or value.get("path")
-    if is_missing(value):
-        raise BadValueError("there is no image")
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, Image.Image):
-        return _as_file(value)
-    if isinstance(value, str) and (content := _written_image(value)) is not None:
-        return content
-    return read_path("image", value, folder)
-
-
-def _as_file(image: Image.Image) -> bytes:
-    """Return a picture that is open already as the content of a file that loses nothing of it."""
-    content = BytesIO()
-    try:
-        image.save(content, format="PNG")
-    except OSError as error:
-        raise BadValueError(
-            f"the image has the mode {image.mode}; convert it with image.convert('RGB')"
-        ) from error
-    return content.getvalue()
-
-
-def _written_image(value: str) -> bytes | None:
-    """Return the content of an image that is written in base64, None for any other string."""
-    head, comma, rest = value.partition(",") if value[:5].lower() == "data:" else ("", "", value)
-    if comma and not head.lower().endswith(";base64"):
-        raise BadValueError("the image is a data: address without base64; write it in base64")
-    if not comma and not (len(value) > _SHORTEST_PICTURE and value.startswith(_PICTURES)):
-        return None
-    try:
-        return base64.b64decode("".join(rest.split()), validate=True)
-    except ValueError as error:
-        if not comma:
-            # A long path may begin like a picture.
-            return None
-        raise BadValueError(f"the image is not valid base64: {error}") from error
 
 
 def read_path(what: str, value: Any, folder: Path) -> Path:
@@ -236,7 +181,7 @@ def _are_answers(values: list[Any], task: Task | None) -> bool:
 def _answers(value: Any) -> list[str] | None:
     """Return the answers of a list, ``a|b`` or JSON; entries may be ``{"answer": a}``."""
     if isinstance(value, str):
-        if (found := _written_list(value)) is not None:
+        if (found := written_list(value)) is not None:
             value = found
         elif "|" in value:
             value = value.split("|")
@@ -266,7 +211,7 @@ def _parts(value: Any) -> list[Any]:
     if is_missing(value):
         return []
     if isinstance(value, str):
-        if (found := _written_list(value)) is not None:
+        if (found := written_list(value)) is not None:
             return found
         if _looks_like_a_list(value):
             return [value]
@@ -275,14 +220,14 @@ def _parts(value: Any) -> list[Any]:
 
 
 def _is_list(value: Any) -> bool:
-    return isinstance(value, str) and _written_list(value) is not None
+    return isinstance(value, str) and written_list(value) is not None
 
 
 def _looks_like_a_list(value: str) -> bool:
     return value.lstrip().startswith("[") and value.rstrip().endswith("]")
 
 
-def _written_list(value: str) -> list[Any] | None:
+def written_list(value: str) -> list[Any] | None:
     """Return the list that a string holds as JSON or as Python writes it, None if it is another."""
     if not _looks_like_a_list(value) or len(value) > MAX_CHARACTERS:
         return None

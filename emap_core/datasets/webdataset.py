@@ -228,7 +228,7 @@ def _columns(ending: str, content: bytes) -> dict[str, Any]:
             described = json.loads(content, object_pairs_hook=read_once)
             return described if isinstance(described, dict) else {"json": described}
         if ending in ("txt", "text"):
-            return {"text": content.decode()}
+            return {"text": content.decode().rstrip("\r\n")}
     except UnicodeDecodeError as error:
         raise _UnreadableError(f"is in another encoding than UTF-8: {error}") from error
     except TwiceError as error:

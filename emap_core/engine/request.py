@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emap_core.datasets import with_prefix
 from emap_core.engine.progress import Listener
 from emap_core.engine.settings import Settings
 
@@ -35,6 +37,12 @@ class Request:
     data_args: dict[str, Any] | None = None
     train: Any = None
     train_args: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("dataset", "train"):
+            given = getattr(self, name)
+            if isinstance(given, (str, Path)):
+                object.__setattr__(self, name, with_prefix(str(given)))
 
     def for_workers(self) -> Request:
         """Return what workers need to score pairs; linear probes are trained here."""

@@ -176,7 +176,7 @@ def tables() -> list[Bad]:
         with_table(
             "spaces-in-path",
             f"{GOOD_ROW}b,a  b.png,no\n",
-            "image a b.png in row 2 of data.csv does not exist (skip_bad",
+            "image a b.png in row 2 of data.csv does not exist; image_root=… says in",
         ),
         with_table("nul-label", f"{GOOD_ROW}b,good.png,n\0o\n", "'label': the label holds a NUL"),
         with_table(
@@ -205,19 +205,16 @@ def tables() -> list[Bad]:
         with_table("data-address", f'{GOOD_ROW}b,"data:image/png,x",no\n', "without base64"),
         Bad("csv-at-an-address", "data", "csv:http://x.org/a.csv", "is an address; download"),
         Bad("an-address", "data", "http://x.org/a.csv", "is an address; download the file"),
-        Bad(
-            "no-prefix",
-            "data",
-            "data.csv",
-            "has no prefix; type csv:data.csv",
-            {"data.csv": CSV.encode()},
-        ),
         with_table("empty-text", f"{GOOD_ROW} ,good.png,no\n", "row 2 of data.csv, column 'text'"),
         with_table("empty-image", f"{GOOD_ROW}b,,no\n", "column 'image': there is no image"),
         with_table("empty-label", f"{GOOD_ROW}b,good.png,\n", "column 'label': there is no label"),
         with_table("missing-file", f"{GOOD_ROW}b,none.png,no\n", "none.png in row 2 of data.csv"),
         with_table("folder", f"{GOOD_ROW}b,.,no\n", "Is a directory"),
-        with_table("address", f"{GOOD_ROW}b,http://x.org/a.png,no\n", "is the address http://x"),
+        with_table(
+            "address",
+            f"{GOOD_ROW}b,http://x.org/a.png,no\n",
+            "http://x.org/a.png; fetch_images=True downloads",
+        ),
         with_table("file-address", f"{GOOD_ROW}b,file:///etc/passwd,no\n", "is the address file:"),
         with_table("not-an-image", f"{GOOD_ROW}b,/etc/passwd,no\n", NO_IMAGE),
         with_table("device", f"{GOOD_ROW}b,/dev/null,no\n", NO_IMAGE),
@@ -311,7 +308,6 @@ def arrays() -> list[Bad]:
 
     good = b'{"text": "a", "image": "good.png", "label": 1}'
     return [
-        array("lines", good + b"\n" + good + b"\n", "one object per line: type jsonl:data.json"),
         array(
             "object", b'{"questions": [1], "n": 1}', "none of whose values is an array of objects"
         ),
@@ -322,13 +318,6 @@ def arrays() -> list[Bad]:
         array("deep", b"[" * 50_000, "is not valid JSON: maximum recursion depth"),
         array("entry", b"[" + good + b", 5]", "row 2 of data.json: entry 2 is not a JSON object"),
         array("twice", b'[{"text": "a", "text": "b"}]', "names 'text' twice in one object"),
-        Bad(
-            "jsonl-an-array",
-            "data",
-            "jsonl:data.jsonl",
-            "is one JSON array, not one object per line; type json:data.jsonl",
-            {"data.jsonl": b"[\n" + good + b"\n]\n"},
-        ),
     ]
 
 
@@ -628,7 +617,7 @@ def specs() -> list[Bad]:
                 ("data", "csv", "is not a valid spec"),
                 ("data", "csv:", "is not a valid spec"),
                 ("data", ":x", "is not a valid spec"),
-                ("data", "none.csv", "has no prefix; type csv:none.csv"),
+                ("data", "none.csv", "there is no file none.csv"),
                 ("data", "ftp://x.org/a", "is an address; download the file"),
                 ("model", "http://x.org/m", "is an address; download a checkpoint"),
                 ("model", "", "is not a valid spec; write PREFIX:NAME"),

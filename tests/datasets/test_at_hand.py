@@ -146,6 +146,18 @@ def test_what_is_not_data_is_told_what_would_be(given, error, words):
         emap.compute(Staged(), given)
 
 
+def test_the_name_of_a_file_that_tells_its_kind_is_enough(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (4, 4), "red").save("red.png")
+    table = pd.DataFrame({"text": ["a", "b"], "image": ["red.png"] * 2, "label": ["one", "two"]})
+    table.to_csv("data.csv", index=False)
+    table.to_parquet("data.parquet")
+    for given in ("data.csv", tmp_path / "data.csv", "data.parquet"):
+        assert load_dataset(given).labels == ["one", "two"]
+    run = emap.compute(Staged(), tmp_path / "data.csv", out="run")
+    assert run.manifest["provenance"]["data"]["spec"] == "csv:data.csv"
+
+
 def test_arguments_of_a_loader_are_refused_where_there_is_none():
     with pytest.raises(SettingError, match="text_column is for a loader, and the data is a Exam"):
         load_dataset(make_examples(), text_column="words")

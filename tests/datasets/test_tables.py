@@ -179,7 +179,12 @@ BAD = {
         ["images/pink.png", "not exist"],
     ),
     "unreadable image": ("image_path", "notes.txt", DatasetError, ["notes.txt", "not an image"]),
-    "address": ("image_path", "https://a.b/c.png", DatasetError, ["https://a.b/c.png", "download"]),
+    "address": (
+        "image_path",
+        "https://a.b/c.png",
+        DatasetError,
+        ["https://a.b/c.png", "fetch_images=True downloads"],
+    ),
     "no image": ("image_path", "", DatasetError, ["'image_path'", "no image"]),
     "empty text": ("question", "  ", DatasetError, ["'question'", "text is empty"]),
     "no label": ("answer", "", LabelError, ["'answer'", "no label"]),

@@ -1,0 +1,186 @@
+"""Which column of a table is what: named, made by a pattern, or found under a usual name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from emap_core.datasets.base import Reading
+from emap_core.datasets.patterns import EmptyCellError, Pattern
+from emap_core.datasets.regions import look_like_regions
+from emap_core.datasets.table_values import BadValueError
+from emap_core.errors import DatasetError
+from emap_core.options import option
+
+USUAL_NAMES = {
+    "text": ("text", "caption", "question", "sentence", "prompt", "title"),
+    "image": (
+        *("image", "image_path", "file_name", "filename", "image_file", "img", "img_path", "path"),
+        "images",
+        "image_filename",
+        "image_name",
+    ),
+    "label": ("label", "labels", "answer", "class", "category", "target"),
+    "regions": ("regions", "region_features", "features"),
+    "id": ("id", "uid", "example_id", "question_id"),
+}
+"""What columns are called where nobody says it, in order of preference and whatever the case."""
+
+_WORDS = re.compile(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])")
+_LIKE_LABELS = {
+    *("label", "labels", "answer", "answers", "class", "classes", "category", "categories"),
+    *("target", "targets", "match", "matches", "truth", "gold", "correct", "sentiment", "emotion"),
+    *("genre", "genres", "hateful", "entailment", "verdict"),
+}
+"""Words in the name of a column that may hold labels; it is asked about, and never taken."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where texts, images, labels, ids and regions stand in a table."""
+
+    text: str
+    image: str
+    label: str | None
+    id: str | None
+    regions: str | None
+
+
+def guess_columns(table: pd.DataFrame) -> dict[str, str | None]:
+    """Return the columns that are taken for each input and the label where nobody names them."""
+    needed = ("text", "image", "label", "regions")
+    return {what: _find("the table", table, what, None) for what in needed}
+
+
+def find_columns(
+    source: str, table: pd.DataFrame, named: dict[str, str | None]
+) -> tuple[Columns, Reading]:
+    """Return where everything stands in a table, and why.
+
+    Raises
+    ------
+    DatasetError
+        If a column is missing or there twice, or only its reader can tell which one is meant.
+    """
+    spelled = [str(column) for column in table.columns]
+    if len(set(spelled)) < len(spelled):
+        twice = next(name for name in spelled if spelled.count(name) > 1)
+        raise DatasetError(f"{source} has two columns {twice!r}; rename or delete one")
+    taken: dict[str, str | None] = {}
+    reasons = {}
+    for what in ("text", "image", "label", "id", "regions"):
+        taken[what] = _find(source, table, what, named[what])
+        if named[what]:
+            reasons[what] = "a pattern" if "{" in str(named[what]) else "named"
+        elif named[what] == "":
+            reasons[what] = "none is wanted"
+        elif taken[what] is not None:
+            reasons[what] = "a usual name"
+        else:
+            usual = ", ".join(USUAL_NAMES[what])
+            reasons[what] = f"no column is called {usual}"
+    for what, column in taken.items():
+        if column in table.attrs.get("repeated", ()) and not named[what]:
+            raise DatasetError(
+                f"{source} has two columns {column!r}; name the one that is meant, "
+                f"{option(f'{what}_column', column)} or {option(f'{what}_column', f'{column}.1')}"
+            )
+    for what in ("text", "image"):
+        if taken[what] is None:
+            raise DatasetError(
+                f"{source} has no column for the {what} under a usual name; it has "
+                f"{_listed(table)}: name it with {option(f'{what}_column')}"
+                + (
+                    f", or, where these are an example, all with {option('column_names')}"
+                    if table.attrs.get("header")
+                    else ""
+                )
+            )
+    used = {column for column in taken.values() if column is not None}
+    like = tuple(name for name in spelled if name not in used and _like_labels(table, name))
+    if taken["label"] is None and named["label"] is None and like:
+        several = len(like) > 1
+        raise DatasetError(
+            f"{source} has no column for the label under a usual name, and "
+            f"{', '.join(map(repr, like[:8]))} {'look' if several else 'looks'} like one; name it "
+            f"with {option('label_column', like[0])}, or none with {option('label_column', '')}"
+        )
+    told = tuple(table.attrs.get("told", ()))
+    return Columns(**taken), Reading(tuple(spelled), taken, reasons, like, told)  # type: ignore[arg-type]
+
+
+def _like_labels(table: pd.DataFrame, column: str) -> bool:
+    words = set(_WORDS.sub(" ", column).lower().split())
+    return column in table.attrs.get("classes", {}) or (
+        bool(words & _LIKE_LABELS) and "type" not in words
+    )
+
+
+def _find(source: str, table: pd.DataFrame, what: str, named: str | None) -> str | None:
+    if named:
+        if named not in table:
+            raise DatasetError(
+                f"{source} has no column {named!r} for the {what}; it has {_listed(table)}"
+            )
+        return named
+    if named == "":
+        return None
+    spelled = {str(column).lower(): str(column) for column in reversed(list(table.columns))}
+    found = [spelled[name] for name in USUAL_NAMES[what] if name in spelled]
+    if what == "regions":
+        found = [column for column in found if look_like_regions(table[column].tolist())]
+    return found[0] if found else None
+
+
+def _listed(table: pd.DataFrame) -> str:
+    shown = ", ".join(str(column)[:60] for column in table.columns[:40])
+    return shown + (", …" if len(table.columns) > 40 else "")
+
+
+def with_pattern(table: pd.DataFrame, what: str, pattern: str) -> pd.DataFrame:
+    """Return a table with a column more, which is called as the pattern that it is made by.
+
+    A pattern of images may be several with commas between them, of images next to each other.
+    """
+    names = [str(column) for column in table.columns]
+    parts = pattern.split(",") if what == "image" else [pattern]
+    if not all("{" in part for part in parts):
+        parts = [pattern]
+    made = [Pattern(what, part, names) for part in parts]
+    needed = dict.fromkeys(column for one in made for column in one.columns)
+    cells: list[Any] = []
+    for values in zip(*(table[column].tolist() for column in needed), strict=True):
+        row = dict(zip(needed, values, strict=True))
+        try:
+            filled = [one.fill(row) for one in made]
+            cells.append(filled[0] if len(filled) == 1 else tuple(filled))
+        except EmptyCellError:
+            cells.append(None)
+        except BadValueError as error:
+            cells.append(error)
+    return table.assign(**{pattern: pd.Series(cells, index=table.index, dtype=object)})
+
+
+def with_images_beside(table: pd.DataFrame, column: str | None) -> pd.DataFrame:
+    """Return a table with a column of rows of images, if its name is those of several columns."""
+    parts = (column or "").split(",")
+    if column in table or len(parts) < 2 or not all(part in table for part in parts):
+        return table
+    cells = list(zip(*(table[part].tolist() for part in parts), strict=True))
+    return table.assign(**{str(column): pd.Series(cells, index=table.index, dtype=object)})
+
+
+def cells_of(source: str, table: pd.DataFrame, column: str) -> list[Any]:
+    """Return the cells of a column, or of several that are named with commas between them."""
+    if column in table:
+        return list(table[column].tolist())
+    parts = column.split(",")
+    for part in parts:
+        if part not in table:
+            raise DatasetError(
+                f"{source} has no column {part!r} for the choices; it has {_listed(table)}"
+            )
+    return list(zip(*(table[part].tolist() for part in parts), strict=True))

@@ -1,0 +1,312 @@
+"""Images that a table names by their addresses: downloaded once, into a cache.
+
+Whom may be asked is decided by ``EMAP_FETCH``: ``any`` address, ``public`` ones (none of this
+machine or its network, which somebody at a browser could otherwise look into), or ``none``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import ipaddress
+import os
+import socket
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from emap_core.datasets.base import (
+    Address,
+    Examples,
+    ImageFile,
+    ImageFiles,
+    fingerprint_of,
+    has_address,
+)
+from emap_core.datasets.sample import Picked, pick
+from emap_core.environment import whole_number
+from emap_core.errors import AccessError, DatasetError, SettingError
+from emap_core.options import option
+
+MAY_FETCH = ("any", "public", "none")
+"""Whom ``EMAP_FETCH`` may allow to ask."""
+MAX_BYTES = 32 * 2**20
+"""Larger images are not fetched, unless ``EMAP_MAX_FETCHED_BYTES`` is higher."""
+MAX_ADDRESSES = 100_000
+"""More are not fetched for one data set, unless ``EMAP_MAX_FETCHED_IMAGES`` is higher."""
+
+_AT_ONCE = 16
+_TRIES = 3
+_SECONDS_TO_ANSWER = 20
+_SECONDS_IN_ALL = 120
+_CHUNK = 1 << 16
+_PASSING = (408, 425, 429, 500, 502, 503, 504)
+_HEADERS = {"User-Agent": "emap-lens", "Accept": "image/*"}
+
+
+def with_images_fetched(data: Examples, skip_bad: bool = False) -> Examples:
+    """Return a dataset whose images are all on this machine.
+
+    Parameters
+    ----------
+    data : Examples
+    skip_bad : bool
+        Leave out examples whose image cannot be fetched, and list them.
+
+    Raises
+    ------
+    AccessError
+        If nothing may be fetched here.
+    DatasetError
+        If an image cannot be fetched, or there are too many.
+    """
+    files = _files_of(data.images)
+    if files is None or not any(has_address(file) for file in files):
+        return data
+    urls = list(dict.fromkeys(one.url for file in files for one in _addresses(file)))
+    found = fetch_all(urls)
+    wrong = {
+        row: f"{_name_of(data, row)} cannot be fetched: {why}"
+        for row, file in enumerate(files)
+        for one in _addresses(file)
+        if isinstance(why := found[one.url], str)
+    }
+    names = [_name_of(data, row) for row in range(len(files))]
+    here = ImageFiles([_fetched(file, found) for file in files], names)
+    if skip_bad:
+        for row in range(len(files)):
+            if row not in wrong:
+                try:
+                    _ = here[row]
+                except DatasetError as error:
+                    wrong[row] = str(error)
+    elif wrong:
+        first = wrong[min(wrong)]
+        of_all = f"; so it is with {len(wrong):,} of {len(files):,}" if len(wrong) > 1 else ""
+        raise DatasetError(f"{first}{of_all} ({option('skip_bad', 'true')} leaves such rows out)")
+    if len(wrong) == len(files):
+        raise DatasetError(f"no image could be fetched; the first: {wrong[0]}")
+    sizes = [
+        f"{one.url} {path.stat().st_size}"
+        for file in files
+        for one in _addresses(file)
+        if isinstance(path := found[one.url], Path)
+    ]
+    whole = data.fingerprint
+    data = replace(data, images=here, fingerprint=fingerprint_of(whole, *sizes) if whole else None)
+    if not wrong:
+        return data
+    rows = np.array([row for row in range(len(files)) if row not in wrong], dtype=np.intp)
+    kept = pick(data, rows, fingerprint_of(str(data.fingerprint), rows.tobytes()))
+    return replace(kept, skipped=[*kept.skipped, *wrong.values()])
+
+
+def fetch_all(urls: Sequence[str]) -> dict[str, Path | str]:
+    """Return where each image lies in the cache now, or why it does not.
+
+    A bar on the terminal shows how far it is. What is in the cache is not fetched again.
+
+    Raises
+    ------
+    AccessError
+        If nothing may be fetched here.
+    DatasetError
+        If there are too many.
+    """
+    whom = may_fetch()
+    most = whole_number("EMAP_MAX_FETCHED_IMAGES", MAX_ADDRESSES)
+    if len(urls) > most:
+        raise DatasetError(
+            f"the data name {len(urls):,} addresses of images, more than the {most:,} that are "
+            f"fetched (EMAP_MAX_FETCHED_IMAGES); take a sample with {option('limit')}"
+        )
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        each = pool.map(lambda url: _path_or_reason(url, whom), urls)
+        # Where nobody looks at a terminal there is no bar.
+        return dict(zip(urls, tqdm(each, "Images", len(urls), disable=None), strict=True))
+
+
+def may_fetch() -> str:
+    """Return whom ``EMAP_FETCH`` allows to ask.
+
+    Raises
+    ------
+    AccessError
+        If nobody.
+    SettingError
+        If it is anything but one of `MAY_FETCH`.
+    """
+    whom = os.environ.get("EMAP_FETCH") or "any"
+    if whom not in MAY_FETCH:
+        raise SettingError(f"EMAP_FETCH is {whom!r}; expected {', '.join(MAY_FETCH)}")
+    if whom == "none":
+        raise AccessError(
+            "images are not fetched from addresses here, as whoever runs the server decides with "
+            "EMAP_FETCH; download them first"
+        )
+    return whom
+
+
+def cache_folder() -> Path:
+    """Return where fetched images are kept: ``EMAP_CACHE``, or the user's folder of caches."""
+    if named := os.environ.get("EMAP_CACHE"):
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emap-lens"
+
+
+def _path_or_reason(url: str, whom: str) -> Path | str:
+    name = hashlib.sha256(url.encode()).hexdigest()
+    path = cache_folder() / "images" / name[:2] / name
+    if path.is_file():
+        return path
+    why = ""
+    for attempt in range(_TRIES):
+        if attempt:
+            time.sleep(0.5 * 2**attempt)
+        try:
+            content = _content(url, whom)
+            break
+        except urllib.error.HTTPError as error:
+            why = f"the server answers {error.code} {error.reason}".rstrip()
+            if error.code not in _PASSING:
+                return why
+        except _RefusedError as error:
+            return str(error)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            if isinstance(cause := getattr(error, "reason", None), _RefusedError):
+                return str(cause)
+            why = str(cause or error) or type(error).__name__
+    else:
+        return f"{why}, {_TRIES} times"
+    try:
+        # A page that says sorry is not kept in place of an image.
+        ImageFiles([content], ["what it shows"]).check(0)
+    except DatasetError as error:
+        return str(error)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(content)
+    # Only what is there as a whole takes its place.
+    Path(file.name).replace(path)
+    return path
+
+
+class _RefusedError(OSError):
+    """What nobody may ask for here, or what is too large; to try again would not help."""
+
+
+def _content(url: str, whom: str) -> bytes:
+    most = whole_number("EMAP_MAX_FETCHED_BYTES", MAX_BYTES)
+    until = time.monotonic() + _SECONDS_IN_ALL
+    request = urllib.request.Request(url, headers=_HEADERS)  # noqa: S310 - http and https alone
+    with _opener(whom).open(request, timeout=_SECONDS_TO_ANSWER) as answer:
+        parts, size = [], 0
+        while part := answer.read(_CHUNK):
+            parts.append(part)
+            size += len(part)
+            if size > most:
+                raise _RefusedError(
+                    f"it has more than the {most:,} bytes that are allowed (EMAP_MAX_FETCHED_BYTES)"
+                )
+            if time.monotonic() > until:
+                raise _RefusedError(f"it takes more than {_SECONDS_IN_ALL} seconds")
+    return b"".join(parts)
+
+
+def _opener(whom: str) -> urllib.request.OpenerDirector:
+    """Return what opens addresses of http and https, and follows them to such addresses alone."""
+    opener = urllib.request.OpenerDirector()
+    handlers: list[Any] = [
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.HTTPRedirectHandler(),
+        urllib.request.UnknownHandler(),
+    ]
+    if whom == "public":
+        # Without a proxy, which could reach what this machine may not.
+        handlers += [_PublicHTTP(), _PublicHTTPS()]
+    else:
+        handlers += [
+            urllib.request.ProxyHandler(),
+            urllib.request.HTTPHandler(),
+            urllib.request.HTTPSHandler(),
+        ]
+    for handler in handlers:
+        opener.add_handler(handler)
+    return opener
+
+
+def _check_public(host: str, address: str) -> None:
+    found = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(found, "ipv4_mapped", None)
+    if not (mapped or found).is_global or found.is_multicast:
+        raise _RefusedError(
+            f"{host} is {address}, an address of this machine or its network, which is not asked "
+            "for a browser's user (EMAP_FETCH=any allows it)"
+        )
+
+
+class _PublicConnection(http.client.HTTPConnection):
+    """A connection to a public address alone."""
+
+    def connect(self) -> None:
+        # Who answers is looked at before and after: a name may lead elsewhere the second time.
+        for *_, place in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
+            _check_public(self.host, str(place[0]))
+        super().connect()
+        _check_public(self.host, self.sock.getpeername()[0])
+
+
+class _PublicSecureConnection(http.client.HTTPSConnection, _PublicConnection):
+    """The same, encrypted: the class before wraps the socket of the one after."""
+
+
+class _PublicHTTP(urllib.request.HTTPHandler):
+    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_PublicConnection, request)
+
+
+class _PublicHTTPS(urllib.request.HTTPSHandler):
+    def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_PublicSecureConnection, request)
+
+
+def _files_of(images: Any) -> list[ImageFile] | None:
+    if isinstance(images, Picked):
+        files = _files_of(images.entries)
+        return None if files is None else [files[int(row)] for row in images.rows]
+    return images.files if isinstance(images, ImageFiles) else None
+
+
+def _name_of(data: Examples, row: int) -> str:
+    images: Any = data.images
+    at = row
+    while isinstance(images, Picked):
+        images, at = images.entries, int(images.rows[at])
+    names = getattr(images, "names", None)
+    return f"the image of example {data.ids[row]!r}" if names is None else str(names[at])
+
+
+def _addresses(file: ImageFile) -> Iterator[Address]:
+    for part in file if isinstance(file, tuple) else (file,):
+        if isinstance(part, Address):
+            yield part
+
+
+def _fetched(file: ImageFile, found: dict[str, Path | str]) -> ImageFile:
+    """Return a file with the place of each address in its stead, as far as it could be fetched."""
+
+    def place(part: Any) -> Any:
+        there = found[part.url] if isinstance(part, Address) else None
+        return there if isinstance(there, Path) else part
+
+    return tuple(map(place, file)) if isinstance(file, tuple) else place(file)

@@ -1,0 +1,117 @@
+"""The rows of a table, and what is wrong with some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from emap_core.datasets.base import ImageFile, ImageFiles, has_address
+from emap_core.datasets.table_values import BadValueError
+from emap_core.errors import DatasetError, LabelError
+from emap_core.options import option
+
+
+class Rows:
+    """The rows of a table, and what is wrong with some of them."""
+
+    def __init__(self, source: str, table: pd.DataFrame, folder: Path, skip_bad: bool) -> None:
+        self.source = source
+        self.table = table
+        self.folder = folder
+        self.skip_bad = skip_bad
+        # What is left out is listed in runs, which go to others: no folder of this machine.
+        called = (Path(source).name or source) if skip_bad else source
+        self.names: list[str] = table.attrs.get("rows") or [
+            f"row {row} of {called}" for row in range(1, len(table) + 1)
+        ]
+        self.wrong: dict[int, str] = {}
+        for row, message in table.attrs.get("wrong", {}).items():
+            self._refuse(row, f"{self.names[row]}: {message}", DatasetError)
+        # Without a good row there may be no column to speak of.
+        self.kept()
+
+    def read(
+        self,
+        column: str,
+        convert: Callable[[Any], Any],
+        cells: Sequence[Any] | None = None,
+        *,
+        paths: bool = False,
+    ) -> list[Any]:
+        """Return the cells of a column as `convert` makes them, None in bad rows.
+
+        `cells` are what stands in it where that is made of other columns.
+        """
+        values: list[Any] = []
+        for row, value in enumerate(self.table[column].tolist() if cells is None else cells):
+            try:
+                if isinstance(value, BadValueError):
+                    # What stands in a cell that was made of others.
+                    raise value
+                values.append(convert(value))
+            except BadValueError as error:
+                kind = LabelError if error.of_label else DatasetError
+                file = self.folder / value if paths and isinstance(value, str) else None
+                self._refuse(row, f"{self.cell_name(row, column)}: {error}", kind, file)
+                values.append(None)
+        return values
+
+    def check_images(self, files: Sequence[Any]) -> None:
+        """Look into each different image file, and decode it where bad ones are left out."""
+        checked: dict[Any, str | None] = {}
+        for row, file in enumerate(files):
+            if row in self.wrong or has_address(file):
+                continue
+            if file not in checked:
+                # Each row that shows the image is named, not the first of them alone.
+                image = ImageFiles([file], [""])
+                checked[file] = None
+                try:
+                    image.check(0)
+                    if self.skip_bad:
+                        image[0]
+                except DatasetError as error:
+                    checked[file] = str(error)
+            if (message := checked[file]) is not None:
+                self._refuse(row, f"{self.image_name(row, file)} {message}", DatasetError, file)
+
+    def image_name(self, row: int, file: ImageFile) -> str:
+        """Return what messages call an image."""
+        return f"{_image_name(file)} in {self.names[row]}"
+
+    def cell_name(self, row: int, column: str) -> str:
+        """Return what messages call a cell."""
+        return f"{self.names[row]}, column {column!r}"
+
+    def kept(self) -> list[int]:
+        """Return the rows with nothing wrong."""
+        kept = [row for row in range(len(self.table)) if row not in self.wrong]
+        if not kept:
+            raise DatasetError(f"{self.source} has no valid row; the first: {self.wrong[0]}")
+        return kept
+
+    def _refuse(
+        self, row: int, message: str, kind: type[DatasetError], file: ImageFile | None = None
+    ) -> None:
+        if not self.skip_bad:
+            if isinstance(file, Path) and message.endswith(" does not exist"):
+                message = f"{message}; {option('image_root')} says in which folder images are"
+            raise kind(f"{message} ({option('skip_bad', 'true')} leaves such rows out)")
+        if isinstance(file, Path):
+            # Messages may hold the beginning of a long path alone.
+            for path in (str(file), str(file)[:60]) if file.is_absolute() else (str(file),):
+                message = message.replace(path, self._as_written(file))
+        self.wrong.setdefault(row, str(kind(message)))
+
+    def _as_written(self, file: Path) -> str:
+        within = file.is_relative_to(self.folder)
+        return str(file.relative_to(self.folder)) if within else file.name
+
+
+def _image_name(file: ImageFile) -> str:
+    if isinstance(file, tuple):
+        return " beside ".join(map(_image_name, file))
+    return "the image" if isinstance(file, bytes) else f"image {file}"
