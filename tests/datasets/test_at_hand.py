@@ -148,8 +148,10 @@ def test_what_is_not_data_is_told_what_would_be(given, error, words):
 
 def test_the_name_of_a_file_that_tells_its_kind_is_enough(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Image.new("RGB", (4, 4), "red").save("red.png")
-    table = pd.DataFrame({"text": ["a", "b"], "image": ["red.png"] * 2, "label": ["one", "two"]})
+    for name in ("red", "blue"):
+        Image.new("RGB", (4, 4), name).save(f"{name}.png")
+    images = ["red.png", "blue.png"]
+    table = pd.DataFrame({"text": ["a", "b"], "image": images, "label": ["one", "two"]})
     table.to_csv("data.csv", index=False)
     table.to_parquet("data.parquet")
     for given in ("data.csv", tmp_path / "data.csv", "data.parquet"):
