@@ -44,6 +44,7 @@ shared.go_on(page.url_path, page_names())
 shared.return_large_blocks()
 try:
     page.run()
+    shared.contents()
     shared.settle(page.url_path)
 except EmapError as error:
     # A run that was damaged or deleted since it was opened; the other pages work on.

@@ -94,6 +94,12 @@ _RUN_SETTINGS: dict[str, dict[str, Any]] = {
         "help": "keep the grid of the N classes with most labels, and the sums of all",
     },
     "--grid-budget": {"type": int, "metavar": "BYTES", "help": "for --keep auto; 2 GiB by default"},
+    "--picture-budget": {
+        "type": int,
+        "metavar": "BYTES",
+        "help": "disk for pictures of about 1,024 pixels per side, each with the same share; "
+        "128 MB by default",
+    },
     "--batch-size": {"type": int, "metavar": "PAIRS", "help": "measured by default"},
     "--device": {"help": "auto (default), cpu, cuda, mps"},
     "--precision": {"help": "float32 (default), bfloat16 or float16"},

@@ -257,7 +257,7 @@ def _gap_differences(
 
 
 def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: list[str]) -> None:
-    st.subheader("Where the two differ", anchor=False)
+    shared.section("Where the two differ")
     if not same_data([first, second]):
         shared.empty("The two runs are on different examples. There is nothing to match.")
         return
@@ -336,7 +336,7 @@ def _show_example(first: Run, second: Run, names: tuple[str, str], example: int)
         picture, words = st.columns([1, 4])
         image = int(first.decomposition.image_index[example])
         with picture:
-            shared.thumbnail(first, image, alt=f"Image of example {first.ids[example]}")
+            shared.picture(first, image, alt=f"Image of example {first.ids[example]}")
         with words:
             shared.text(first.texts[first.decomposition.text_index[example]], size="1.125rem")
             st.caption(shared.plain(f"example {first.ids[example]}"))

@@ -178,7 +178,7 @@ def _show_example(run: Run, example: int | None) -> None:
 def _show_selection(run: Run) -> None:
     order = ranked(examples_of(run), current_mask(run))
     first = "flips first" if run.decides else "the largest interaction first"
-    st.subheader(f"These {len(order):,} examples, {first}", anchor=False)
+    shared.section(f"These {len(order):,} examples, {first}")
     if not len(order):
         shared.empty("None of the chosen examples passes the filter. “Show all” clears both.")
         return

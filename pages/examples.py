@@ -159,7 +159,7 @@ def _show_example(run: Run, example: int) -> None:
         said += [f"kind: {row.kind}"] if row.kind else []
         st.caption(shared.plain(" · ".join(said)))
         st.code(visible(row.id), language=None)
-    st.subheader("How the prediction builds up", anchor=False)
+    shared.section("How the prediction builds up")
     show_waterfall(run, example, "examples-waterfall")
     if _plain_differs(run, example):
         st.caption(
@@ -175,7 +175,7 @@ def _plain_differs(run: Run, example: int) -> bool:
 
 
 def _show_what_if(run: Run, example: int) -> None:
-    st.subheader("What if the text or image were different?", anchor=False)
+    shared.section("What if the text or image were different?")
     if run.grid is None:
         shared.empty(
             f"Only {'the grid of some classes was' if run.kept_classes else 'sums were'} kept of "
@@ -192,13 +192,13 @@ def _show_what_if(run: Run, example: int) -> None:
     )
     left, right = sides("what-if", [1, 1])
     with left:
-        st.markdown("##### The same text, other images")
+        shared.subsection("The same text, other images")
         images, answers, notes = _others(run, "images", u, w)
         gallery(run, images, answers, notes, height=112)
         if not images:
             st.caption("There is no other image.")
     with right:
-        st.markdown("##### The same image, other texts")
+        shared.subsection("The same image, other texts")
         texts, answers, notes = _others(run, "texts", w, u)
         rows = "".join(
             f'<tr><td dir="auto" style="padding:.3rem .75rem .3rem 0;overflow-wrap:anywhere">'

@@ -57,10 +57,10 @@ def _page() -> None:
     with st.container(horizontal=True, gap="medium"):
         # Side by side where there is room for both, else one below the other.
         with st.container(width=FIGURE_WIDTH):
-            st.subheader("How much each mode explains", anchor=False)
+            shared.section("How much each mode explains")
             shared.show(scree, "mode-scree")
         with st.container(width=FIGURE_WIDTH):
-            st.subheader("The texts at both ends", anchor=False)
+            shared.section("The texts at both ends")
             ends = shared.drawn(
                 "ends",
                 run,
@@ -110,7 +110,7 @@ def _show_ends(run: Run, modes: Modes, k: int, what: str, reading: Reading) -> N
         st.columns(2, gap="medium"), names, text_ends, image_ends, strict=True
     ):
         with column, st.container(border=True, height="stretch"):
-            st.markdown(f"##### {name}")
+            shared.subsection(name)
             lines = "".join(
                 f'<li dir="auto">{shared.escaped(shortened(run.texts[u], 80))}</li>' for u in texts
             )
@@ -136,7 +136,7 @@ def _example_sentence(run: Run, modes: Modes, k: int, what: str, reading: Readin
 
 
 def _show_examples(run: Run, modes: Modes, k: int, what: str) -> None:
-    st.subheader("Examples that this mode moves most", anchor=False)
+    shared.section("Examples that this mode moves most")
     d = run.decomposition
     moved = modes.of_examples(k, d.text_index, d.image_index)
     order = np.argsort(-np.abs(moved), kind="stable")

@@ -55,14 +55,15 @@ def _page() -> None:
     if run.metrics:
         if verdict.equivalence_margin is not None:
             _ask_margin(run, verdict.equivalence_margin)
-        if "gap" in figures:
-            shared.show(_chart(run, figures.pop("gap")), "overview-gap")
-        _show_scores(run, verdict.equivalence_margin)
+        _show_answer(run, figures.pop("gap", None))
+        _show_next_step(run)
+        _show_further_questions(run, verdict.equivalence_margin)
     else:
         shared.empty(
             "The data has no labels. This page can show what the model’s outputs are made of, but "
             "not what interactions are worth."
         )
+        _show_next_step(run)
     for figure in figures.values():
         _SHOWN.get(figure.name, _show_figure)(run, figure)
     if "decisions" not in figures and run.shared_by_all is None and run.decides:
@@ -70,6 +71,9 @@ def _page() -> None:
     _show_answers(run)
     _show_details(run)
     explain(label="What the words on this page mean")
+
+
+def _show_next_step(run: Run) -> None:
     shared.next_step(
         "pages/examples.py",
         "See the examples where interactions change the answer"
@@ -117,17 +121,33 @@ def _ask_margin(run: Run, margin: float) -> None:
         )
 
 
-def _show_scores(run: Run, equivalence_margin: float | None) -> None:
-    st.subheader("The model and its baselines", anchor=False)
+def _show_answer(run: Run, figure: RunFigure | None) -> None:
+    """Show what the verdict goes by, on one screen: the gaps as a picture and the scores."""
+    if figure is None:
+        _show_scores(run)
+        return
+    picture, scores = sides("answer", [1, 1])
+    with picture:
+        shared.section(figure.title)
+        shared.show(_chart(run, figure), "overview-gap")
+    with scores:
+        _show_scores(run)
+
+
+def _show_scores(run: Run) -> None:
+    shared.section("The model and its baselines")
     _show_table(score_table(run))
     for note in score_notes(run):
         st.caption(shared.plain(note))
+
+
+def _show_further_questions(run: Run, smallest_gap: float | None) -> None:
     spread = spread_table(run)
     if spread is not None:
         with st.expander("How much sub-samples differ"):
             _show_table(spread)
             st.caption(shared.plain(SPREAD_NOTE))
-    for one in further_questions(run, equivalence_margin):
+    for one in further_questions(run, smallest_gap):
         with st.expander(one.question):
             shared.text(one.answer)
             _show_table(one.columns)
@@ -143,12 +163,12 @@ def _chart(run: Run, figure: RunFigure) -> Chart:
 
 
 def _show_figure(run: Run, figure: RunFigure) -> None:
-    st.subheader(figure.title, anchor=False)
+    shared.section(figure.title)
     shared.show(_chart(run, figure), f"overview-{figure.name}")
 
 
 def _show_shares(run: Run, figure: RunFigure) -> None:
-    st.subheader(figure.title, anchor=False)
+    shared.section(figure.title)
     if sentence := share_sentence(run):
         shared.say(sentence)
     shared.show(_chart(run, figure), "overview-shares")
@@ -157,7 +177,7 @@ def _show_shares(run: Run, figure: RunFigure) -> None:
 def _show_decisions(run: Run, figure: RunFigure) -> None:
     left, right = sides("decisions", [1, 1])
     with left:
-        st.subheader(figure.title, anchor=False)
+        shared.section(figure.title)
         _show_cells(run, _chart(run, figure))
     with right:
         _show_kinds(run)
@@ -193,7 +213,7 @@ def _go_to_chosen_cell() -> None:
 
 
 def _show_kinds(run: Run) -> None:
-    st.subheader("What kinds of examples there are", anchor=False)
+    shared.section("What kinds of examples there are")
     kinds = examples_of(run)["kind"]
     st.caption(shared.plain(f"95% intervals in brackets, {run.intervals().population}."))
     for kind, share in run.proportions("kind").items():
@@ -223,7 +243,7 @@ def _show_answers(run: Run) -> None:
     can = run.metrics and run.method.scores_all_pairs and run.task != "regression"
     if not can or not 1 < len(set(examples_of(run)["label"])) <= MOST_ANSWERS:
         return
-    st.subheader("For which answers do they matter?", anchor=False)
+    shared.section("For which answers do they matter?")
     name = run.metrics[0]
     if shared.choose("Gap", {"": "of all examples", "label": "by true answer"}, "by") != "label":
         return

@@ -168,10 +168,10 @@ def _numbers(text: str, count: int) -> tuple[int, ...]:
 
 
 def _show_pair(run: Run, u: int, w: int) -> None:
-    st.subheader("Selected pair", anchor=False)
+    shared.section("Selected pair")
     picture, words = st.columns([1, 3], gap="medium")
     with picture:
-        shared.thumbnail(run, w, alt=f"Image {w + 1} of the data")
+        shared.picture(run, w, alt=f"Image {w + 1} of the data")
     with words:
         shared.text(run.texts[u], size="1.25rem")
         _choose_text(run, u, w)
@@ -187,7 +187,7 @@ def _show_pair(run: Run, u: int, w: int) -> None:
 
 
 def _show_numbers(run: Run, cell: Decomposition) -> None:
-    st.markdown("##### How its prediction builds up")
+    shared.subsection("How its prediction builds up")
     names = column_names(run.classes, len(cell.mean))
     if run.grid is not None:
         chart = waterfall(cell, 0, run.classes, unit=unit(run), theme=shared.theme())

@@ -20,7 +20,7 @@ def _page() -> None:
     run = shared.require_run(TITLE)
     verdict = shared.verdict_of(run)
     shared.header(TITLE, verdict.sentence, run)
-    st.subheader("One file for a colleague", anchor=False)
+    shared.section("One file for a colleague")
     st.markdown(
         "The report is one HTML file with the verdict, interactive figures, images and examples. "
         "It opens in any browser, offline, with nothing installed."
@@ -37,7 +37,7 @@ def _page() -> None:
     st.caption("Or from a terminal:")
     st.code(f"python -m emap_core report {run.id} --out report.html", language="shell")
 
-    st.subheader("The numbers", anchor=False)
+    shared.section("The numbers")
     with st.container(horizontal=True):
         if run.metrics:
             st.download_button(
@@ -67,7 +67,7 @@ def _page() -> None:
             "the model.",
         )
 
-    st.subheader("Figures for a paper", anchor=False)
+    shared.section("Figures for a paper")
     st.markdown(
         "On every page and in the report, two buttons below each figure save it as PNG or SVG. "
         "To have all figures of the report at once, from a terminal:"

@@ -44,13 +44,13 @@ def main() -> None:
         _followed_job(followed)
     others = [job for job in at_work if followed is None or job.id != followed.id]
     if others:
-        st.subheader("Also running", anchor=False)
+        shared.section("Also running")
         for job in others:
             _other_job(job)
     if (why := _why_not()) is not None:
         shared.empty(why)
         return
-    st.subheader("New run", anchor=False)
+    shared.section("New run")
     work = _form()
     plan = _plan_of(work)
     _cost(work, plan, followed if here else None)
@@ -402,10 +402,12 @@ def _cost(work: RunSpecification, plan: Job | None, started: Job | None) -> None
             "off",
             delta_arrow="off",
         )
+        grid_bytes = 0 if cost["keep"] == "sums" else cost["grid_bytes"]
+        pictures = cost["picture_bytes"]
         disk.metric(
-            "Disk",
-            "little" if cost["keep"] == "sums" else size(cost["grid_bytes"]),
-            KEPT[cost["keep"]],
+            "Disk, about",
+            size(grid_bytes + pictures) if grid_bytes + pictures else "little",
+            KEPT[cost["keep"]] + (f", and {size(pictures)} of pictures" if pictures else ""),
             "off",
             delta_arrow="off",
         )

@@ -56,7 +56,7 @@ def main() -> None:
     elif not runs:
         _offer_demo()
     if runs:
-        st.subheader("Finished runs", anchor=False)
+        shared.section("Finished runs")
         for info in runs[:SHOWN]:
             _run_card(info)
         if len(runs) > SHOWN:
@@ -83,7 +83,7 @@ def main() -> None:
 
 def _offer_demo() -> None:
     with st.container(border=True):
-        st.subheader("Try it on a small model that answers questions about shapes", anchor=False)
+        shared.section("Try it on a small model that answers questions about shapes")
         st.write(
             "9,673 questions about 1,000 images, and a network trained on similar ones. The demo "
             "takes about ten seconds on a laptop."
@@ -103,7 +103,7 @@ def _start_demo() -> None:
 def _follow_demo(job: jobs.Job) -> None:
     if job.alive:
         with st.container(border=True):
-            st.subheader("The demo is running", anchor=False)
+            shared.section("The demo is running")
             shared.progress(job)
         return
     if job.state == "finished" and job.run_id:
@@ -124,7 +124,8 @@ def _run_card(info: RunInfo) -> None:
         st.error(shared.plain(said), icon=":material/error:")
         return
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        st.image(picture, width=72, alt="The first image of the data")
+        with st.container(key=f"card-picture-{info.id}", width=72):
+            st.image(picture, alt="The first image of the data")
         with st.container(width="stretch", gap="xsmall"):
             label = shared.run_titles().get(info.id)
             st.markdown(f"**{shared.plain(shared.about(info.manifest, label))}**")

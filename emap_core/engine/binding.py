@@ -183,6 +183,7 @@ def bind(request: Request) -> Binding:
         getattr(dataset, "image_inputs", None),
         cells.image_examples,
         images_per_chunk(dataset.images[int(cells.image_examples[0])]),
+        picture_bytes=settings.picture_budget // len(cells.image_examples),
     )
     task: Task = dataset.task
     evaluator = Evaluator(

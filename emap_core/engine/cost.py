@@ -12,8 +12,8 @@ import numpy as np
 
 from emap_core import inference
 from emap_core.engine.binding import bind
-from emap_core.engine.encoded_items import make_thumbnail
 from emap_core.engine.evaluate import WarmUp
+from emap_core.engine.kept_images import thumbnail_and_picture
 from emap_core.engine.opening import measured
 from emap_core.engine.problem import Problem
 from emap_core.engine.request import Request
@@ -34,6 +34,8 @@ class Estimate:
         For the pairs, encoders included as far as they were measured.
     grid_bytes : int
         Disk that the grid takes where it is kept.
+    picture_bytes : int
+        Disk that pictures take beside the thumbnails, from those of the first examples.
     keep : str
         ``"grid"``, ``"classes"`` (a grid of some of them) or ``"sums"``.
     device, task, space : str
@@ -55,6 +57,7 @@ class Estimate:
     n_pairs: int
     seconds: float
     grid_bytes: int
+    picture_bytes: int
     keep: str
     device: str
     task: str
@@ -113,11 +116,15 @@ def estimated(
     scores = workers.score(
         problem, problem.targets.row_index[first], problem.targets.column_index[first]
     )
+    kept = [
+        thumbnail_and_picture(problem.dataset.images[int(i)], problem.images.picture_bytes)
+        for i in first
+    ]
     previews = [
         {
             "id": str(problem.dataset.ids[i]),
             "text": problem.dataset.texts[i],
-            "image": b64encode(make_thumbnail(problem.dataset.images[i])).decode(),
+            "image": b64encode(kept[place][0]).decode(),
             "label": inference.label_names(problem.labels, problem.classes, problem.task, i),
             "prediction": _prediction(problem, scores[place : place + 1]),
         }
@@ -135,6 +142,7 @@ def estimated(
         n_pairs=n_pairs,
         seconds=n_pairs / warm_up.pairs_per_second + overhead,
         grid_bytes=problem.grid_bytes,
+        picture_bytes=n_images * sum(len(one) for _, one in kept) // max(len(kept), 1),
         keep=problem.keep,
         device=problem.device
         if isinstance(workers, LocalWorker)

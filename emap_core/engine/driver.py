@@ -104,6 +104,9 @@ def compute(
         What is projected.
     keep : {"auto", "grid", "sums"}
         Whether the grid is written to disk; ``"auto"`` does so up to `grid_budget` bytes.
+    picture_budget : int
+        Bytes that pictures of the images may take beside their thumbnails, each as many as any
+        other; with 0 there are none.
     keep_classes : int, optional
         Keep the grid of no more than this many classes, those that most examples are labelled
         with; sums are kept of all.
@@ -301,7 +304,7 @@ def _evaluate(
         kept_classes=[problem.classes[c] for c in problem.kept_classes or []],
         device=problem.device,
     )
-    problem.images.keep_thumbnails(folder.images)
+    problem.images.keep(folder.images)
     if problem.scorer.staged:
         workers.encode(problem, evaluation.images, folder, progress)
     if problem.train is not None and not folder.linear_probes.exists():
@@ -313,7 +316,7 @@ def _evaluate(
         keep_linear_probes(folder, problem)
     result = evaluation.run(progress, workers)
     n_pairs = evaluation.n_pairs
-    problem.images.complete_thumbnails()
+    problem.images.complete()
     manifest = folder.manifest()
     manifest["seconds"] = manifest.get("seconds", 0.0) + time.monotonic() - began
     if result is None:

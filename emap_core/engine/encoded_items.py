@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -17,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from emap_core.engine.kept_images import thumbnail_and_picture
 from emap_core.errors import ModelError
 from emap_core.models import encodings as trees
 from emap_core.models.base import Scorer
@@ -29,7 +28,6 @@ from emap_core.runs.store import on_disk, replacing
 from emap_core.types import Index
 
 TEXTS_PER_CHUNK = 64
-THUMBNAIL_SIDE = 256
 _DECODED_BYTES = 256 * 2**20
 
 
@@ -264,6 +262,8 @@ class UniqueImages:
     per_chunk : int
     wanted : slice or None
         The images that are needed, all by default.
+    picture_bytes : int
+        Disk that the picture of each may take, beside its thumbnail.
     """
 
     images: Sequence[Any]
@@ -271,10 +271,11 @@ class UniqueImages:
     examples: np.ndarray[Any, np.dtype[np.intp]]
     per_chunk: int
     wanted: slice | None = None
-    thumbnails: Path | None = None
+    picture_bytes: int = 0
+    folder: Path | None = None
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2))
     _ahead: dict[int, list[Future[Any]]] = field(default_factory=dict)
-    _made: dict[int, list[bytes]] = field(default_factory=dict)
+    _made: dict[int, list[tuple[bytes, bytes]]] = field(default_factory=dict)
 
     def load(self, number: int) -> list[Any]:
         """Return what the model sees of one chunk, and begin to decode the next."""
@@ -282,23 +283,25 @@ class UniqueImages:
         if number + 1 in self._chunks():
             self._ahead.setdefault(number + 1, self._start(number + 1))
         loaded = [one.result() for one in waiting]
-        self._made[number] = [thumbnail for _, thumbnail in loaded]
-        if self.thumbnails is not None:
-            self.keep_thumbnails(self.thumbnails)
+        self._made[number] = [made for _, made in loaded]
+        if self.folder is not None:
+            self.keep(self.folder)
         return [item for item, _ in loaded]
 
-    def keep_thumbnails(self, folder: Path) -> None:
-        """Write thumbnails to `folder` from now on, those that are made already included."""
-        self.thumbnails = folder
+    def keep(self, folder: Path) -> None:
+        """Write thumbnails and pictures to `folder` from now on, those made already included."""
+        self.folder = folder
         for number in list(self._made):
-            with replacing(self._thumbnail_file(number)) as temporary:
-                table = pa.table({"thumbnail": pa.array(self._made.pop(number), pa.binary())})
-                pq.write_table(table, temporary)
+            thumbnails, pictures = zip(*self._made.pop(number), strict=True)
+            if any(pictures):
+                # Each is read by itself, and a JPEG cannot be made smaller.
+                _write(self._file("pictures", number), "picture", pictures, "none", 1)
+            _write(self._file("part", number), "thumbnail", thumbnails, "snappy", None)
 
-    def complete_thumbnails(self) -> None:
-        """Make the thumbnails that are not there yet, because encodings came from disk."""
+    def complete(self) -> None:
+        """Make what is not there yet, because encodings came from disk."""
         for number in self._chunks():
-            if not self._thumbnail_file(number).exists():
+            if not self._file("part", number).exists():
                 self.load(number)
 
     def _chunks(self) -> range:
@@ -313,32 +316,34 @@ class UniqueImages:
         """Stop the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _thumbnail_file(self, number: int) -> Path:
-        assert self.thumbnails is not None  # noqa: S101 - set before it is asked for
-        return self.thumbnails / f"part-{number:06d}.parquet"
+    def _file(self, kind: str, number: int) -> Path:
+        assert self.folder is not None  # noqa: S101 - set before it is asked for
+        return self.folder / f"{kind}-{number:06d}.parquet"
 
     def _start(self, number: int) -> list[Future[Any]]:
         first = number * self.per_chunk
         examples = self.examples[first : first + self.per_chunk]
         return [self._pool.submit(self._open, int(example)) for example in examples]
 
-    def _open(self, example: int) -> tuple[Any, bytes]:
+    def _open(self, example: int) -> tuple[Any, tuple[bytes, bytes]]:
         image = self.images[example]
-        return (image if self.inputs is None else self.inputs[example]), make_thumbnail(image)
+        made = thumbnail_and_picture(image, self.picture_bytes)
+        return (image if self.inputs is None else self.inputs[example]), made
 
 
-def make_thumbnail(image: Image.Image) -> bytes:
-    """Return a JPEG of at most 256 pixels per side; transparency lies on white."""
-    small = image.copy()
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-    if small.mode in ("RGBA", "LA", "PA") or "transparency" in small.info:
-        small = small.convert("RGBA")
-        ground = Image.new("RGBA", small.size, "white")
-        ground.alpha_composite(small)
-        small = ground
-    written = io.BytesIO()
-    ImageOps.exif_transpose(small).convert("RGB").save(written, "JPEG", quality=90)
-    return written.getvalue()
+def _write(
+    path: Path, name: str, images: Sequence[bytes], compression: str, rows: int | None
+) -> None:
+    with replacing(path) as temporary:
+        table = pa.table({name: pa.array(images, pa.binary())})
+        pq.write_table(
+            table,
+            temporary,
+            compression=compression,
+            row_group_size=rows,
+            use_dictionary=rows is None,
+            write_statistics=rows is None,
+        )
 
 
 def images_per_chunk(image: Any) -> int:

@@ -27,6 +27,7 @@ _LEAST = {
     "images_per_text": 1,
     "batch_size": 1,
     "grid_budget": 1,
+    "picture_budget": 0,
     "keep_classes": 1,
     "subsample_size": 1,
     "repeats": 1,
@@ -57,6 +58,7 @@ class Settings:
     keep: str = "auto"
     keep_classes: int | None = None
     grid_budget: int = 2 * 2**30
+    picture_budget: int = 128 * 10**6
     batch_size: int | None = None
     device: str = "auto"
     precision: str = "float32"

@@ -58,7 +58,7 @@ def merge_shards(shards: Sequence[str | Path], out: str | Path) -> Run:
     for path in (folders[0].texts, folders[0].examples, folders[0].path / "labels.npy"):
         if path.exists():
             _copy(path, whole.path / path.name)
-    for path in _thumbnails(folders):
+    for path in _images(folders):
         _copy(path, whole.images / path.name)
     sums = GridSums(targets, plan.n_classes)
     for tile, holder in zip(tiles, holders, strict=True):
@@ -183,8 +183,8 @@ def _targets(folder: RunFolder) -> tuple[Targets, Any]:
     return Targets(np.argsort(order)[text_index], image_index, p[order], q), order
 
 
-def _thumbnails(folders: list[RunFolder]) -> list[Path]:
-    """Return each file of thumbnails once; a shard has those of the images that it scored."""
+def _images(folders: list[RunFolder]) -> list[Path]:
+    """Return each file of images once; a shard has those of the images that it scored."""
     found = {path.name: path for folder in folders for path in folder.images.glob("*.parquet")}
     return [found[name] for name in sorted(found)]
 

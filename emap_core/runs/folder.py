@@ -85,7 +85,7 @@ class RunFolder:
 
     @property
     def images(self) -> Path:
-        """Folder of tables with the unique images' thumbnails."""
+        """Folder of tables with the unique images' thumbnails and pictures."""
         return self.path / "images"
 
     @property

@@ -223,16 +223,32 @@ class RunReader:
         RunError
             If the run holds no such image.
         """
-        per_chunk, n_images = self.manifest["images_per_part"], self.manifest["n_images"]
-        if not 0 <= image < n_images:
-            raise RunError(f"run {self.id!r} has no image {image}")
-        number = image // per_chunk
+        number, row, n_rows = self._place_of(image)
         if number not in self._thumbnails:
             self._thumbnails[number] = self._stored.thumbnails(
-                self._folder.images / f"part-{number:06d}.parquet",
-                min(per_chunk, n_images - number * per_chunk),
+                self._folder.images / f"part-{number:06d}.parquet", n_rows
             )
-        return self._thumbnails[number][int(image % per_chunk)]
+        return self._thumbnails[number][row]
+
+    def picture(self, image: int) -> bytes:
+        """Return a JPEG of a unique image to look at closely; its thumbnail where none was kept.
+
+        Raises
+        ------
+        RunError
+            If the run holds no such image.
+        """
+        number, row, n_rows = self._place_of(image)
+        path = self._folder.images / f"pictures-{number:06d}.parquet"
+        return self._stored.picture(path, n_rows, row) or self.thumbnail(image)
+
+    def _place_of(self, image: int) -> tuple[int, int, int]:
+        """Return the number of an image's file, its row there, and how many rows that has."""
+        per_chunk, n_images = self.manifest["images_per_chunk"], self.manifest["n_images"]
+        if not 0 <= image < n_images:
+            raise RunError(f"run {self.id!r} has no image {image}")
+        number = int(image) // per_chunk
+        return number, int(image % per_chunk), min(per_chunk, n_images - number * per_chunk)
 
     @cached_property
     def linear_probes(self) -> dict[str, Array]:

@@ -28,6 +28,7 @@ from emap_core.types import AnyArray
 _MOST_PACKED = 200
 _FREE_BYTES = 2**20
 _THUMBNAIL_SIDE = 256
+_PICTURE_SIDE = 4096
 
 
 @dataclass
@@ -123,9 +124,31 @@ class Stored:
         found: list[bytes] = self.column(path, "thumbnail", "bytes", n_rows)
         with self._reading(path):
             for number, content in enumerate(found):
-                if not _is_thumbnail(content):
+                if not _is_jpeg(content, _THUMBNAIL_SIDE):
                     raise ValueError(f"image {number} of it is not a JPEG of at most 256 pixels")
         return found
+
+    def picture(self, path: Path, n_rows: int, row: int) -> bytes:
+        """Return the picture of one image of a chunk, nothing where there is none.
+
+        Raises
+        ------
+        RunError
+            If the file cannot be read, or holds something else.
+        """
+        with self._reading(path):
+            try:
+                file = opened(path)
+            except FileNotFoundError:
+                return b""
+            with file:
+                table = self._table(file, path, "picture", _BYTES, n_rows)
+                if table.num_row_groups != n_rows:
+                    raise ValueError("its pictures do not stand one by one")
+                content = table.read_row_group(row, ["picture"]).column(0)[0].as_py()
+            if content and not _is_jpeg(content, _PICTURE_SIDE):
+                raise ValueError(f"image {row} of it is not a JPEG of at most 4,096 pixels")
+            return content or b""
 
     def column(
         self, path: Path, name: str, kind: Literal["text", "bytes"], n_rows: int
@@ -138,25 +161,32 @@ class Stored:
             If the file cannot be read, or has no such column of this kind and length.
         """
         with self._reading(path), opened(path) as file:
-            table = pq.ParquetFile(file)
-            if table.metadata.num_rows != n_rows:
-                raise ValueError(f"it has {table.metadata.num_rows:,} rows; expected {n_rows:,}")
-            schema = table.schema_arrow
-            if name not in schema.names:
-                raise ValueError(f"it has no column {name}")
-            known = _TEXTS if kind == "text" else _BYTES
-            if schema.field(name).type not in known:
-                raise ValueError(f"its column {name} holds {schema.field(name).type}, not {kind}")
-            unpacked = sum(
-                table.metadata.row_group(i).column(schema.names.index(name)).total_uncompressed_size
-                for i in range(table.metadata.num_row_groups)
-            )
-            if unpacked > _MOST_PACKED * path.stat().st_size + _FREE_BYTES:
-                raise ValueError(f"its column {name} unpacks to {unpacked:,} bytes")
+            table = self._table(file, path, name, _TEXTS if kind == "text" else _BYTES, n_rows)
             values = table.read([name]).column(0)
             if values.null_count:
                 raise ValueError(f"its column {name} has missing values")
             return list(values.to_pylist())
+
+    def _table(
+        self, file: Any, path: Path, name: str, known: tuple[pa.DataType, ...], n_rows: int
+    ) -> pq.ParquetFile:
+        """Return a file whose column is known to be of this kind and length, and no bomb."""
+        table = pq.ParquetFile(file)
+        if table.metadata.num_rows != n_rows:
+            raise ValueError(f"it has {table.metadata.num_rows:,} rows; expected {n_rows:,}")
+        schema = table.schema_arrow
+        if name not in schema.names:
+            raise ValueError(f"it has no column {name}")
+        if schema.field(name).type not in known:
+            kind = "text" if known is _TEXTS else "bytes"
+            raise ValueError(f"its column {name} holds {schema.field(name).type}, not {kind}")
+        unpacked = sum(
+            table.metadata.row_group(i).column(schema.names.index(name)).total_uncompressed_size
+            for i in range(table.metadata.num_row_groups)
+        )
+        if unpacked > _MOST_PACKED * path.stat().st_size + _FREE_BYTES:
+            raise ValueError(f"its column {name} unpacks to {unpacked:,} bytes")
+        return table
 
     @contextmanager
     def _reading(self, path: Path) -> Iterator[None]:
@@ -234,10 +264,10 @@ def _header(file: IO[bytes], n_bytes: int) -> _Header:
     return _Header(tuple(shape), dtype)
 
 
-def _is_thumbnail(content: bytes) -> bool:
+def _is_jpeg(content: bytes, longest_side: int) -> bool:
     try:
         with Image.open(io.BytesIO(content), formats=["JPEG"]) as image:
-            return max(image.size) <= _THUMBNAIL_SIDE
+            return max(image.size) <= longest_side
     except Exception:
         # Whatever a decoder finds wrong.
         return False

@@ -13,7 +13,17 @@ from pages.shared.access import (
 )
 from pages.shared.entry import return_large_blocks, settle
 from pages.shared.escape import escaped, plain
-from pages.shared.layout import about, empty, header, link, next_step, say
+from pages.shared.layout import (
+    about,
+    contents,
+    empty,
+    header,
+    link,
+    next_step,
+    say,
+    section,
+    subsection,
+)
 from pages.shared.progress import headline, newest, progress
 from pages.shared.run_menu import run_menu
 from pages.shared.runs import (
@@ -42,13 +52,14 @@ from pages.shared.selection import (
     view,
     view_key,
 )
-from pages.shared.show import drawn, selected_ids, selected_points, show, text, theme, thumbnail
+from pages.shared.show import drawn, picture, selected_ids, selected_points, show, text, theme
 
 __all__ = [
     "about",
     "all_runs",
     "cancel",
     "choose",
+    "contents",
     "current_class",
     "current_example",
     "current_run",
@@ -69,6 +80,7 @@ __all__ = [
     "next_step",
     "offer_sign_out",
     "open_run",
+    "picture",
     "plain",
     "policy",
     "progress",
@@ -80,6 +92,7 @@ __all__ = [
     "run_menu",
     "run_titles",
     "say",
+    "section",
     "select",
     "select_class",
     "select_example",
@@ -91,9 +104,9 @@ __all__ = [
     "settle",
     "show",
     "start",
+    "subsection",
     "text",
     "theme",
-    "thumbnail",
     "verdict_of",
     "view",
     "view_key",

@@ -19,6 +19,7 @@ from emap_core.text import duration
 from emap_core.visible import visible
 from pages.shared.access import ask, policy
 from pages.shared.escape import plain
+from pages.shared.layout import section
 from pages.shared.progress import progress
 from pages.shared.selection import choose, set_view, view
 from pages.shared.show import selected_ids, show, theme
@@ -36,7 +37,7 @@ _REFUSED = "attribution-refused"
 def show_attribution(run: Run, example: int) -> None:
     """Draw which words of an example meet which regions, or offer to find out."""
     probe = Attribution(run.ids[example])
-    st.subheader(probe.question, anchor=False)
+    section(probe.question)
     try:
         found = finished(run, probe)
     except RunError as error:

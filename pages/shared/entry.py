@@ -16,6 +16,13 @@ _STYLE = """<style>
 .stMainBlockContainer { padding: 3.5rem 2.5rem 4rem }
 .stApp [data-testid="stCaptionContainer"] { color: inherit; opacity: 0.78 }
 .stApp .stButtonGroup button[role][data-variant][data-selected] { color: inherit }
+.stImage img { max-height: 24rem; object-fit: contain; object-position: left top }
+[class*="st-key-card-picture-"] img { max-height: 4.5rem }
+[class*="st-key-picture-"] .stElementToolbar { display: none }
+.st-key-contents ul { list-style: none; margin: 0; padding: 0 }
+.st-key-contents li { margin: 0 0 0.25rem; padding: 0; line-height: 1.35 }
+.st-key-contents li a { color: inherit; font-size: 0.875rem }
+.st-key-contents li a:not(:hover) { text-decoration: none }
 @media print {
     .stSidebar, .stAppHeader, .plotly-notifier, .st-key-copy-link { display: none }
     .stMainBlockContainer { padding: 0 }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import pandas as pd
 import streamlit as st
 
@@ -14,7 +12,7 @@ from emap_core.runs.slices import correct_without, prediction_without
 from emap_core.text import shortened
 from pages.shared.escape import escaped
 from pages.shared.runs import run_key
-from pages.shared.show import show, text, theme, thumbnail
+from pages.shared.show import picture, show, text, theme
 
 FLIP_WORDS = {
     "helped": "interactions made it right",
@@ -41,10 +39,10 @@ def _examples(key: tuple[str, str], _run: Run) -> pd.DataFrame:
     return table
 
 
-def show_image(run: Run, position: int, *, width: int | Literal["stretch"] = "stretch") -> None:
+def show_image(run: Run, position: int) -> None:
     """Show the image of an example."""
     row = examples_of(run).iloc[position]
-    thumbnail(run, int(row.image_index), alt=f"Image of example {row.id}", width=width)
+    picture(run, int(row.image_index), alt=f"Image of example {row.id}")
 
 
 def show_text(run: Run, position: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,6 +51,10 @@ _COPY = st.components.v2.component(
     """,
 )
 
+_SECTIONS = "_sections"
+_LONG_PAGE = 3
+"""Parts that make a page so long that it has a table of contents."""
+
 
 def header(question: str, answer: str = "", run: Run | None = None) -> None:
     """Draw the top of a page: the question as its title, the answer in a sentence, the run.
@@ -69,6 +74,29 @@ def header(question: str, answer: str = "", run: Run | None = None) -> None:
         say(answer)
     if run is not None:
         st.caption(plain(about(run.manifest, run_titles().get(run.id))))
+
+
+def section(title: str) -> None:
+    """Draw the heading of a part of the page, which `contents` then links to."""
+    anchor = re.sub(r"\W+", "-", title.casefold()).strip("-")
+    st.header(title, anchor=anchor)
+    st.session_state.setdefault(_SECTIONS, {})[anchor] = title
+
+
+def subsection(title: str) -> None:
+    """Draw the heading of something within a part of the page."""
+    st.subheader(title, anchor=False)
+
+
+def contents() -> None:
+    """List the parts of a long page in the sidebar, each with a link to it."""
+    sections = st.session_state.pop(_SECTIONS, {})
+    if len(sections) < _LONG_PAGE:
+        return
+    links = (f"- [{plain(title)}](#{anchor})" for anchor, title in sections.items())
+    with st.sidebar.container(key="contents"):
+        st.caption("On this page")
+        st.markdown("\n".join(links))
 
 
 def say(sentence: str) -> None:

@@ -1,7 +1,8 @@
-"""Draw what figures and runs hold: charts with their words and tables, thumbnails, long texts."""
+"""Draw what figures and runs hold: charts with their words and tables, pictures, long texts."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Literal
 
@@ -139,11 +140,40 @@ def selected_points(event: Any) -> list[tuple[int, int]]:
     ]
 
 
-def thumbnail(
-    run: Run, image: int, *, alt: str, width: int | Literal["stretch"] = "stretch"
-) -> None:
-    """Show a unique image of a run; `alt` says what it stands for."""
-    st.image(run.thumbnail(image), width=width, alt=visible(alt))
+def picture(run: Run, image: int, *, alt: str) -> None:
+    """Show a unique image of a run, not too high, with a button that shows it at its full size.
+
+    Parameters
+    ----------
+    run : Run
+    image : int
+    alt : str
+        What it stands for.
+    """
+    with st.container(key=f"picture-{image}"):
+        content = run.picture(image)
+        st.image(content, width="stretch", alt=visible(alt))
+        if st.button("Zoom in", key=f"zoom-{image}", icon=":material/zoom_in:", type="tertiary"):
+            _at_full_size(content, alt, f"{run.id}-image-{image + 1}.jpg")
+
+
+@st.dialog("The image at its full size", width="large")
+def _at_full_size(content: bytes, alt: str, file_name: str) -> None:
+    source = "data:image/jpeg;base64," + base64.b64encode(content).decode()
+    # However small it is, it fills half of the screen; however large, it scrolls.
+    st.html(
+        '<div tabindex="0" style="overflow:auto;max-height:70vh">'
+        f'<img alt="{escaped(alt)}" src="{source}" '
+        'style="display:block;max-width:none;min-width:min(100%,384px)"></div>'
+    )
+    st.download_button(
+        "Save the image",
+        content,
+        file_name,
+        "image/jpeg",
+        icon=":material/download:",
+        on_click="ignore",
+    )
 
 
 def text(words: str, *, size: str = "1rem") -> None:

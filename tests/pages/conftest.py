@@ -83,6 +83,7 @@ def words():
 def _elements(app: AppTest):
     kinds = (
         "title",
+        "header",
         "subheader",
         "html",
         "text",

@@ -58,7 +58,11 @@ def test_cost_first_then_start_then_the_way_to_the_overview(open_page, words, no
     until(app, has_button("Start"))
     assert "The first of 50 examples" in words(app)
     assert "the model says:" in words(app)
-    assert [metric.label for metric in app.metric] == ["Pairs to score", "Time, about", "Disk"]
+    assert [metric.label for metric in app.metric] == [
+        "Pairs to score",
+        "Time, about",
+        "Disk, about",
+    ]
     assert app.metric[2].delta == "the grid of some classes"
     assert not list(no_runs.glob("*/run.json")), "nothing is computed before it is started"
 

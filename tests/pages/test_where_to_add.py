@@ -72,7 +72,7 @@ def test_an_invented_figure_is_a_function_and_an_entry(
     message = f"The longest text has {max(map(len, run.texts))} characters."
 
     app = open_page("overview", run=run.id)
-    assert "How long the texts are" in [heading.value for heading in app.subheader]
+    assert "How long the texts are" in [heading.value for heading in app.header]
     assert message in [chart.proto.alt for chart in app.get("plotly_chart")]
     report = report_html(run)
     assert "<h2>How long the texts are</h2>" in report and message in report

@@ -53,6 +53,7 @@ def test_what_is_stored_is_read_to_the_bit(stored):
             np.testing.assert_array_equal(array, arrays[name])
     assert (len(run.texts), len(run.ids)) == (run.manifest["n_texts"], run.manifest["n_examples"])
     assert run.thumbnail(0).startswith(b"\xff\xd8")
+    assert run.picture(0) == run.thumbnail(0)
     assert not check_run(path)
 
 
