@@ -244,7 +244,7 @@ class RunReader:
 
     def _place_of(self, image: int) -> tuple[int, int, int]:
         """Return the number of an image's file, its row there, and how many rows that has."""
-        per_chunk, n_images = self.manifest["images_per_chunk"], self.manifest["n_images"]
+        per_chunk, n_images = self.manifest["images_per_part"], self.manifest["n_images"]
         if not 0 <= image < n_images:
             raise RunError(f"run {self.id!r} has no image {image}")
         number = int(image) // per_chunk
