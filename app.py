@@ -21,6 +21,7 @@ st.set_page_config(
 )
 st.logo(str(HOUSE / "assets" / "logo.svg"), size="large")
 
+run = None if shared.is_stranger() else shared.current_run()
 sections: dict[str, list[st.Page]] = {}
 for one in PAGES:
     sections.setdefault(one.section, []).append(
@@ -30,6 +31,7 @@ for one in PAGES:
             icon=f":material/{one.icon}:",
             url_path=one.name,
             default=one is PAGES[0],
+            visibility="visible" if run is None or one.applies(run) else "hidden",
         )
     )
 page = st.navigation(

@@ -224,6 +224,11 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument(
         "--by", metavar="COLUMN", help="the gap in each group: by label, prediction or kind"
     )
+    show.add_argument(
+        "--measures",
+        action="store_true",
+        help="what other papers measure: perceptual score, InterSHAP, SHAPE, MMoE, bits",
+    )
     show.add_argument("--metric", help="of the verdict or of --by; the first of the run by default")
     show.set_defaults(command=_show)
 
@@ -231,6 +236,9 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("runs", nargs="+", metavar="DIR", help="run folders or ids")
     compare.add_argument(
         "--form", choices=("text", "markdown", "latex", "csv"), default="text", help="of the table"
+    )
+    compare.add_argument(
+        "--measures", action="store_true", help="what other papers measure, side by side"
     )
     compare.set_defaults(command=_compare)
 
@@ -500,7 +508,7 @@ def _plan(arguments: argparse.Namespace) -> None:
 
 
 def _show(arguments: argparse.Namespace) -> None:
-    from emap_core.presentation.terminal import groups, summary
+    from emap_core.presentation.terminal import groups, measures, summary
     from emap_core.runs import Run
     from emap_core.runs.target import check_file_target
 
@@ -511,8 +519,14 @@ def _show(arguments: argparse.Namespace) -> None:
         raise SettingError("--metric is for the verdict and for --by; leave it out here")
     if arguments.margin is not None and (arguments.csv or arguments.by):
         raise SettingError("--margin is for the verdict, which is not shown here; leave it out")
+    if arguments.measures and (arguments.csv or arguments.by):
+        raise SettingError("--measures is a table of its own; leave --csv and --by out")
     run = Run.load(arguments.run)
-    if arguments.json:
+    if arguments.measures:
+        measured = run.measures()
+        told = json.dumps(measured.to_json(), allow_nan=False)
+        print(told if arguments.json else measures(run))
+    elif arguments.json:
         print(json.dumps(run.record(arguments.margin), allow_nan=False))
     elif arguments.csv:
         run.write_examples(Path(arguments.csv))
@@ -524,10 +538,15 @@ def _show(arguments: argparse.Namespace) -> None:
 
 def _compare(arguments: argparse.Namespace) -> None:
     from emap_core.presentation.comparison import check_comparable, in_form
-    from emap_core.presentation.terminal import comparison
+    from emap_core.presentation.terminal import compared_measures, comparison
     from emap_core.runs import Run
 
     runs = [Run.load(run) for run in arguments.runs]
+    if arguments.measures:
+        if arguments.form != "text":
+            raise SettingError("--form is for the table of gaps; leave it out with --measures")
+        print(compared_measures(runs))
+        return
     check_comparable(runs)
     print(comparison(runs) if arguments.form == "text" else in_form(runs, arguments.form))
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emap_core.runs import Run
 
 FOLDER = Path(__file__).parent
 
@@ -24,6 +29,8 @@ class Page:
         Of the navigation; pages of one section stand together.
     folder : Path
         Where its file is.
+    applies : callable
+        Whether it says something of a run; where not, the navigation does not offer it.
     """
 
     name: str
@@ -31,6 +38,7 @@ class Page:
     icon: str
     section: str = ""
     folder: Path = FOLDER
+    applies: Callable[[Run], bool] = lambda run: True
 
     @property
     def path(self) -> Path:
@@ -43,6 +51,10 @@ class Page:
         return bool(self.section)
 
 
+def _has_measures(run: Run) -> bool:
+    return run.why_no_measures is None
+
+
 PAGES = [
     Page("start", "Start", "home"),
     Page("run", "Run", "play_circle"),
@@ -51,6 +63,7 @@ PAGES = [
     Page("examples", "Examples", "image_search", "One model"),
     Page("recombine", "Recombine", "grid_on", "One model"),
     Page("modes", "Modes", "linear_scale", "One model"),
+    Page("measures", "Measures", "straighten", "One model", applies=_has_measures),
     Page("compare", "Compare", "stacked_bar_chart", "Share"),
     Page("report", "Report", "description", "Share"),
 ]

@@ -18,6 +18,7 @@ from emap_core.presentation.comparison import (
     comparison_table,
     differences_by_example,
     gap_differences,
+    measures_of_runs,
     paired_p_value,
     readable_differences,
     readable_table,
@@ -174,6 +175,7 @@ def _show_scores(
     )
     if same_data(runs):
         _show_seeds(runs, name)
+    _show_measures(runs, names)
     place = _place_of_gaps(runs, name) if _are_paired(runs) else st.container()
     with st.container(horizontal=True):
         for label, text, file, mime in (
@@ -185,6 +187,19 @@ def _show_scores(
                 label, text, file, mime, on_click="ignore", icon=":material/download:"
             )
     return place
+
+
+def _show_measures(runs: list[Run], names: list[str]) -> None:
+    if not st.toggle(
+        "By other papers’ measures, too",
+        key="compare-measures",
+        help="Perceptual score, InterSHAP, SHAPE, the types of MMoE and bits, a column each.",
+    ):
+        return
+    with st.spinner("Computing the measures, once for each run …"):
+        shown = measures_of_runs(runs, names)
+    st.dataframe(visible_table(shown), hide_index=True)
+    st.caption(f"95% intervals in brackets, {_populations(runs)}.")
 
 
 def _show_seeds(runs: list[Run], name: str) -> None:

@@ -22,6 +22,7 @@ from emap_core.decomposition.predicted_interactions import (
     leading_components,
 )
 from emap_core.decomposition.projection import Decomposition
+from emap_core.decomposition.recombined import Recombined
 from emap_core.decomposition.two_way import TwoWayLayout
 from emap_core.errors import DatasetError
 from emap_core.types import Array
@@ -75,6 +76,8 @@ class SampledFit:
         Share of the grid that was evaluated.
     explained : ndarray of shape (C,)
         Share of the variance beyond the additive fit that predictions from other cells took off.
+    recombined : Recombined or None
+        The model's answers over all recombinations, estimated from the same cells.
     """
 
     decomposition: Decomposition
@@ -82,6 +85,7 @@ class SampledFit:
     image_noise: NDArray[np.float32]
     fraction: float
     explained: Array
+    recombined: Recombined | None = None
 
     @property
     def text_standard_error(self) -> Array:

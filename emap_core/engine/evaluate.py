@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from emap_core.datasets.base import LARGEST_NUMBER
 from emap_core.decomposition import Decomposition, Moments, decompose_sums, sum_tile
+from emap_core.decomposition.recombined import Recombined
 from emap_core.engine.encoded_items import EncodedItems
 from emap_core.engine.plan import Tile
 from emap_core.errors import ModelError, SettingError
@@ -27,6 +28,8 @@ from emap_core.runs.store import replacing
 from emap_core.types import Array, Index
 
 T = TypeVar("T")
+
+Recombine = Callable[[NDArray[Any], Array, Array], Recombined]
 
 Started = list[list[tuple[tuple[int, int], Outputs]]]
 """Scores of a rectangle that are on their way: bands of pieces with their first cells."""
@@ -247,6 +250,8 @@ class TileSums:
         Numbers of the examples in the tile.
     matched : ndarray of shape (E, C)
         The model's outputs for them.
+    recombined : Recombined or None
+        The sums of the tile's answers, where these are read.
     """
 
     rows: Array
@@ -255,19 +260,33 @@ class TileSums:
     centred: Moments
     examples: Index
     matched: Array
+    recombined: Recombined | None = None
 
     @classmethod
-    def of(cls, cells: NDArray[Any], tile: Tile, targets: Targets) -> TileSums:
-        """Return the sums of a tile's cells, shape (A, B, C)."""
-        rows, columns, moments, centred = sum_tile(
-            cells, targets.row_share[tile.rows], targets.column_share[tile.columns]
-        )
+    def of(
+        cls, cells: NDArray[Any], tile: Tile, targets: Targets, recombine: Recombine | None = None
+    ) -> TileSums:
+        """Return the sums of a tile's cells, shape (A, B, C), and of its answers if they are read.
+
+        Parameters
+        ----------
+        cells : ndarray of shape (A, B, C)
+        tile : Tile
+        targets : Targets
+        recombine : callable, optional
+            Takes cells and the shares of their texts and images; see `Problem.recombine`.
+        """
+        shares = targets.row_share[tile.rows], targets.column_share[tile.columns]
+        rows, columns, moments, centred = sum_tile(cells, *shares)
         examples = targets.in_tile(tile)
         matched = cells[
             targets.row_index[examples] - tile.rows.start,
             targets.column_index[examples] - tile.columns.start,
         ]
-        return cls(rows, columns, moments, centred, examples, matched.astype(np.float64))
+        recombined = None if recombine is None else recombine(cells, *shares)
+        return cls(
+            rows, columns, moments, centred, examples, matched.astype(np.float64), recombined
+        )
 
     def save(self, path: Path) -> None:
         """Write the sums in one step, with checksums."""
@@ -283,6 +302,7 @@ class TileSums:
                 centred_squares=self.centred.squares,
                 examples=self.examples,
                 matched=self.matched,
+                **({} if self.recombined is None else self.recombined.arrays()),  # type: ignore[arg-type]  # names
             )
 
     @classmethod
@@ -298,6 +318,7 @@ class TileSums:
                     centred=Moments(weight, stored["centred_mean"], stored["centred_squares"]),
                     examples=stored["examples"],
                     matched=stored["matched"],
+                    recombined=Recombined.from_arrays(stored),
                 )
         except (FileNotFoundError, zipfile.BadZipFile, ValueError, KeyError, EOFError):
             return None
@@ -313,6 +334,8 @@ class GridSums:
         self._moments = Moments.zero(n_classes)
         self._centred = Moments.zero(n_classes)
         self._logits = np.full((len(targets.row_index), n_classes), np.nan)
+        self._recombined: Recombined | None = None
+        self._all_read = True
         self._columns_done = 0
         self._until_then = (self._rows, self._moments.mean)
 
@@ -323,6 +346,7 @@ class GridSums:
         self._moments = self._moments.merge(sums.moments)
         self._centred = self._centred.merge(sums.centred)
         self._logits[sums.examples] = sums.matched
+        self._add_answers(tile, sums.recombined)
         if tile.rows.stop == len(self._rows):
             self._columns_done = tile.columns.stop
             # Later tiles add to the sums of some texts before those of all.
@@ -342,6 +366,22 @@ class GridSums:
             text_index=text_order[self._targets.row_index],
             image_index=self._targets.column_index,
         )
+
+    def recombined(self, text_order: Index) -> Recombined | None:
+        """Return the answers over all recombinations, None where tiles hold none."""
+        if self._recombined is None or not self._all_read:
+            return None
+        return self._recombined.texts_in_order(text_order)
+
+    def _add_answers(self, tile: Tile, part: Recombined | None) -> None:
+        if part is None:
+            # Tiles of a run that an earlier version began.
+            self._all_read = False
+            return
+        if self._recombined is None:
+            sizes = len(self._rows), len(self._columns), part.text_decisions.shape[1]
+            self._recombined = Recombined.zero(*sizes)
+        self._recombined.add(tile.rows, tile.columns, part)
 
     def estimate(self) -> tuple[Index, Array, Array] | None:
         """Return examples whose image has met every text, their logits and estimated projection.

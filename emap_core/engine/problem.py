@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -18,10 +19,11 @@ from emap_core.datasets.labels import (
 )
 from emap_core.decomposition.predicted_interactions import EncodingVectors
 from emap_core.engine.binding import Binding
-from emap_core.engine.evaluate import WarmUp, bytes_per_pair
+from emap_core.engine.evaluate import Recombine, WarmUp, bytes_per_pair
 from emap_core.engine.plan import SECONDS_PER_TILE, Plan, tile_shape
 from emap_core.engine.warm_up import TILE_MEMORY, warm_up_area
 from emap_core.errors import ModelError, SettingError
+from emap_core.inference import answers
 from emap_core.methods.base import Pairs
 from emap_core.options import UnknownLabels, option_name
 from emap_core.runs.grid import n_channels
@@ -94,6 +96,22 @@ class Problem(Binding):
         return list(self.settings.metrics) or usual
 
     @property
+    def recombine(self) -> Recombine | None:
+        """What reads the answers of a tile, None where no single class is decided for.
+
+        Nor where the whole grid is kept, from which they can be read whenever they are asked for.
+        """
+        if not self.reads_answers or self.keep == "grid":
+            return None
+        return partial(answers.recombine, task=self.task, space=self.settings.space)
+
+    @property
+    def reads_answers(self) -> bool:
+        """Whether a cell's outputs decide for one of several classes."""
+        decides = self.task == "multiclass" or self.scorer.has_threshold
+        return decides and answers.n_answers(self.task, self.n_classes) is not None
+
+    @property
     def pairs(self) -> Pairs:
         """What the method chooses from."""
         return Pairs(
@@ -107,6 +125,7 @@ class Problem(Binding):
             task=self.task,
             space=self.settings.space,
             metrics=self.metrics,
+            reads_answers=self.reads_answers,
             encodings=self._encodings,
         )
 

@@ -80,7 +80,7 @@ def merge_shards(shards: Sequence[str | Path], out: str | Path) -> Run:
             "seconds": sum(folder.manifest().get("seconds", 0.0) for folder in folders),
             "n_pairs_evaluated": plan.n_texts * plan.n_images,
         },
-        Projected(sums.decomposition(text_order)),
+        Projected(sums.decomposition(text_order), sums.recombined(text_order)),
         text_order,
     )
     write_checksums(whole)

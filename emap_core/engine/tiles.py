@@ -109,7 +109,8 @@ class TileEvaluation:
                     f"tile {tile.number} of run {self._folder.id!r} is damaged; start it again"
                 )
             sums.add(tile, stored)
-        return Projected(sums.decomposition(self._problem.text_order))
+        order = self._problem.text_order
+        return Projected(sums.decomposition(order), sums.recombined(order))
 
     def _evaluate(self, progress: Progress, workers: Workers) -> None:
         problem = self._problem

@@ -46,7 +46,7 @@ class FinishedTile:
     def of(cls, problem: Problem, tile: Tile, cells: NDArray[Any]) -> FinishedTile:
         """Reduce a tile's cells, shape (A, B, C)."""
         kept = None if problem.keep == "sums" else channels(cells, problem.kept_classes)
-        sums = TileSums.of(cells, tile, problem.targets)
+        sums = TileSums.of(cells, tile, problem.targets, problem.recombine)
         return cls(sums, kept, problem.evaluator.batch_size)
 
 

@@ -7,6 +7,7 @@ from emap_core.figures.contributions import contributions, marked, rows_of_point
 from emap_core.figures.gap_dumbbell import gap_dumbbell
 from emap_core.figures.interaction_heatmap import interaction_heatmap, marked_window
 from emap_core.figures.interaction_sizes import interaction_sizes
+from emap_core.figures.measure_dots import measure_dots
 from emap_core.figures.mode_ends import mode_ends
 from emap_core.figures.mode_scree import mode_scree
 from emap_core.figures.style import DARK, LIGHT, Theme, column_names, theme_named
@@ -27,6 +28,7 @@ __all__ = [
     "interaction_sizes",
     "marked",
     "marked_window",
+    "measure_dots",
     "mode_ends",
     "mode_scree",
     "rows_of_points",

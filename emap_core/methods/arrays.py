@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.decomposition.projection import PARTS
+from emap_core.decomposition.recombined import Recombined
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -73,6 +74,20 @@ DECOMPOSITION_FIELDS = {
     "noise": "noise",
 }
 """Names on disk to attributes of any decomposition."""
+
+RECOMBINED = {
+    "recombined_text_decisions": Layout("TK", optional=True),
+    "recombined_image_decisions": Layout("VK", optional=True),
+    "recombined_text_probabilities": Layout("TK", optional=True),
+    "recombined_image_probabilities": Layout("VK", optional=True),
+    "recombined_entropy": Layout("", optional=True),
+}
+"""Answers over all recombinations, K classes: of runs that read them, and keep no whole grid."""
+
+
+def recombined_arrays(recombined: Recombined | None) -> dict[str, NDArray[Any]]:
+    """Return what is kept of the answers over all recombinations, if they were read."""
+    return {} if recombined is None else dict(recombined.arrays())
 
 
 def arrays_of(source: object, fields: Mapping[str, str]) -> dict[str, NDArray[Any]]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.predicted_interactions import EncodingVectors
+from emap_core.decomposition.recombined import Recombined
 from emap_core.methods.arrays import DECOMPOSITION, Arrays, Layout
 from emap_core.methods.method_settings import MethodSettings
 from emap_core.methods.statistics import KeptNumbers, ScoredRun, Statistics
@@ -37,6 +38,8 @@ class Pairs:
     labels : ndarray or None
     task, space, metrics
         Of the run.
+    reads_answers : bool
+        Whether a cell's outputs decide for one of several classes.
     encodings : callable
         Returns what the encoders made of texts and images; None of a model without encoders.
     """
@@ -51,6 +54,7 @@ class Pairs:
     task: Task
     space: Space
     metrics: Sequence[str]
+    reads_answers: bool
     encodings: Callable[[], EncodingVectors | None]
 
 
@@ -82,12 +86,17 @@ class Result(Protocol):
     def decomposition(self) -> Decomposition:
         """The predictions of all examples, split into parts."""
 
+    @property
+    def recombined(self) -> Recombined | None:
+        """The model's answers over all recombinations, where they were read."""
+
 
 @dataclass(frozen=True, eq=False)
 class Projected:
-    """A decomposition alone."""
+    """A decomposition, and what the model answers over all recombinations if that was read."""
 
     decomposition: Decomposition
+    recombined: Recombined | None = None
 
 
 Rounds = Generator[Sequence[CellList], Callable[[CellList], NDArray[Any]], Result]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 from emap_core import inference
 from emap_core.decomposition.design import Design, design
 from emap_core.decomposition.incomplete import SampledDecomposition, SampledFit, fit
+from emap_core.decomposition.recombined import Recombined
 from emap_core.errors import SettingError
 from emap_core.inference import Gap, Intervals, PairError
+from emap_core.inference.answers import recombine_sample
 from emap_core.inference.extrapolation import next_images_per_text, sampled_gap
 from emap_core.inference.pair_sampling import (
     PairSampling,
@@ -26,10 +29,12 @@ from emap_core.methods import exact
 from emap_core.methods.arrays import (
     DECOMPOSITION,
     DECOMPOSITION_FIELDS,
+    RECOMBINED,
     Arrays,
     Layout,
     arrays_of,
     fields_of,
+    recombined_arrays,
 )
 from emap_core.methods.base import CellList, CellMethod, Method, Pairs, Result, Rounds
 from emap_core.methods.method_settings import MethodSettings
@@ -65,14 +70,18 @@ class Sampled(CellMethod):
         "pairs to that from the choice of examples. It is not the gap of fewer examples; more "
         "images per text bring it closer to that of the whole grid.",
     )
-    layouts = DECOMPOSITION | {
-        "text_noise": Layout("BTC"),
-        "image_noise": Layout("BVC"),
-        "fraction": Layout(""),
-        "explained": Layout("C", finite=False),
-        "noise_variance": Layout((2, "C")),
-        "centred_noise_variance": Layout((2, "C")),
-    }
+    layouts = (
+        DECOMPOSITION
+        | RECOMBINED
+        | {
+            "text_noise": Layout("BTC"),
+            "image_noise": Layout("BVC"),
+            "fraction": Layout(""),
+            "explained": Layout("C", finite=False),
+            "noise_variance": Layout((2, "C")),
+            "centred_noise_variance": Layout((2, "C")),
+        }
+    )
 
     def check(self, settings: MethodSettings) -> None:
         """Refuse a sample of no size."""
@@ -133,13 +142,25 @@ class Sampled(CellMethod):
             found = fit(chosen, values, encodings, seed=seed)
             images_per_text = _more(pairs, chosen, found, until, tell)
             before = keys
-        return found
+        if not pairs.reads_answers:
+            return found
+        recombined = recombine_sample(
+            values,
+            chosen.texts,
+            chosen.images,
+            chosen.weights,
+            pairs.shape,
+            pairs.task,
+            pairs.space,
+        )
+        return replace(found, recombined=recombined)
 
     def arrays(self, result: Result) -> dict[str, NDArray[Any]]:
         """Return the decomposition's arrays, and draws of its error."""
-        return arrays_of(result, _FIT_FIELDS) | arrays_of(
+        kept = arrays_of(result, _FIT_FIELDS) | arrays_of(
             result.decomposition, _DECOMPOSITION_FIELDS
         )
+        return kept | recombined_arrays(result.recombined)
 
     def result(self, arrays: Arrays) -> SampledFit:
         """Return the fit to a part of the grid."""
@@ -147,6 +168,7 @@ class Sampled(CellMethod):
         return SampledFit(
             SampledDecomposition(**fields_of(arrays, _DECOMPOSITION_FIELDS)),
             **{**fitted, "fraction": float(fitted["fraction"])},
+            recombined=Recombined.from_arrays(arrays),
         )
 
     def statistics(self, run: ScoredRun, kept: KeptNumbers) -> SampledStatistics:

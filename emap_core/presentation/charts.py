@@ -27,12 +27,14 @@ from emap_core.figures import (
     confusion_pair,
     contributions,
     gap_dumbbell,
+    measure_dots,
     mode_ends,
     mode_scree,
     variance_shares,
     waterfall,
 )
 from emap_core.inference import metric
+from emap_core.inference.measures import MEASURES
 from emap_core.inference.scores import one_score, unit_of
 from emap_core.runs import Run
 from emap_core.runs.slices import correct_without, prediction_without
@@ -192,6 +194,33 @@ def waterfall_chart(run: Run, theme: Theme = LIGHT, example: str | None = None) 
     )
 
 
+def measures_chart(run: Run, theme: Theme = LIGHT) -> Chart:
+    """Draw what other papers measure beside EMAP's own gap in accuracy, if the run has it."""
+    found = run.measures()
+    rows: list[dict[str, Any]] = []
+    if "accuracy" in run.metrics:
+        gap = run.gap("accuracy")
+        rows.append(
+            {
+                "measure": "EMAP: gap in accuracy",
+                "counts": "accuracy that is lost without interactions",
+                "unit": "points",
+                **{"value": gap.difference, "low": gap.low, "high": gap.high, "emap": True},
+            }
+        )
+    rows += [
+        {
+            "measure": MEASURES[name].title,
+            "counts": MEASURES[name].counts,
+            "unit": MEASURES[name].unit,
+        }
+        | {"value": one.value, "low": one.low, "high": one.high, "emap": False}
+        for name, one in found.values.items()
+        if MEASURES[name].drawn
+    ]
+    return measure_dots(pd.DataFrame(rows), population=found.population, theme=theme)
+
+
 def column(run: Run, class_name: str) -> int:
     """Return the column of a class.
 
@@ -284,6 +313,10 @@ def _has_modes(run: Run) -> bool:
     return bool(run.kept_classes) and len(class_modes(run, mode_class(run))) > 0
 
 
+def _has_measures(run: Run) -> bool:
+    return run.why_no_measures is None
+
+
 def _telling(run: Run) -> dict[str, Choice]:
     places = enumerate(telling_examples(run).id, start=1)
     return {f"example-{place}": {"example": name} for place, name in places}
@@ -312,6 +345,13 @@ FIGURES = [
         _has_modes,
         on_overview=False,
         in_report=lambda run: {"mode-1": {"mode": 1}},
+    ),
+    RunFigure(
+        "measures",
+        "What other measures say",
+        measures_chart,
+        _has_measures,
+        on_overview=False,
     ),
     RunFigure(
         "waterfall",

@@ -17,10 +17,12 @@ from emap_core.inference import Gap, GapDifference, gap_difference, holm, metric
 from emap_core.inference.digits import bracket, change, measured, p_cell
 from emap_core.inference.gap import Projection
 from emap_core.inference.kinds import variance_of_mean
+from emap_core.inference.measures import MEASURES
 from emap_core.inference.population import population_of
 from emap_core.inference.scores import Scored
 from emap_core.inference.seeds import SeedsGap, seeds_gap
 from emap_core.presentation.run_titles import run_titles
+from emap_core.presentation.tables import measured_with_interval
 from emap_core.runs import Run
 from emap_core.runs.slices import safe_csv
 from emap_core.types import Array
@@ -217,6 +219,27 @@ def readable_table(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
                 )
             ]
         shown[f"{label}, p"] = [p_cell(p) for p in table[f"{name}_p_value"]]
+    return shown
+
+
+def measures_of_runs(runs: Sequence[Run], names: Sequence[str]) -> pd.DataFrame:
+    """Return what other papers measure in words: a row a run, a column a measure.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+    names : sequence of str
+        What to call each run.
+    """
+    found = [None if run.why_no_measures is not None else run.measures() for run in runs]
+    shown = pd.DataFrame({"model": list(names)})
+    for name, one in MEASURES.items():
+        values = [None if of_run is None else of_run.values.get(name) for of_run in found]
+        if one.drawn and any(values):
+            shown[one.title] = [
+                "–" if value is None else measured_with_interval(value, one.unit)
+                for value in values
+            ]
     return shown
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from emap_core import inference
-from emap_core.inference import ROWS, metric
+from emap_core.inference import ROWS, Interval, metric
 from emap_core.inference.digits import (
     amount,
     bracket,
@@ -16,6 +16,7 @@ from emap_core.inference.digits import (
     percent,
     with_interval,
 )
+from emap_core.inference.measures import MEASURES, Measures
 from emap_core.inference.scores import in_words
 from emap_core.runs import Run
 from emap_core.runs.groups import gaps_by
@@ -134,6 +135,38 @@ def kind_table(run: Run) -> Table | None:
         "Examples": [f"{counts[kind]:,}" for kind in shares],
         "What it means": [KIND_WORDS[kind] for kind in shares],
     }
+
+
+def measures_table(found: Measures) -> Table:
+    """Return what other papers measure, with limits; a measure a row."""
+    words: Table = {"Measure": [], "Value": [], "What it counts": [], "Beside EMAP": []}
+    for name, one in found.values.items():
+        measure = MEASURES[name]
+        words["Measure"].append(measure.title)
+        words["Value"].append(measured_with_interval(one, measure.unit))
+        words["What it counts"].append(measure.counts)
+        words["Beside EMAP"].append(measure.differs)
+    return words
+
+
+def measured_with_interval(one: Interval, unit: str) -> str:
+    """Return a measure with its limits if it has any: in points, in per cent or in bits."""
+    if unit == "share":
+        return with_interval(one.value, one.low, one.high, "points")
+    value = f"{amount(one.value, unit)}{' bits' if unit == 'bits' else ''}"
+    return value + (f" {bracket(one.low, one.high, unit)}" if one.low == one.low else "")
+
+
+def measures_notes(found: Measures) -> list[str]:
+    """Return what has to be said below the `measures_table`, a paragraph each."""
+    missing: dict[str, list[str]] = {}
+    for name, why in found.missing.items():
+        missing.setdefault(why, []).append(MEASURES[name].title)
+    return [
+        f"95% intervals in brackets, {found.population}, N = {found.n_examples:,}.",
+        *found.notes,
+        *(f"Without a value: {', '.join(titles)}; {why}." for why, titles in missing.items()),
+    ]
 
 
 def group_table(run: Run, by: str, name: str | None = None) -> Table:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from emap_core.presentation.comparison import (
     comparison_table,
     gap_differences,
+    measures_of_runs,
     readable_differences,
     readable_table,
     run_names,
@@ -21,6 +22,8 @@ from emap_core.presentation.tables import (
     gap_sentences,
     group_table,
     kind_table,
+    measures_notes,
+    measures_table,
     score_notes,
     score_table,
     share_sentence,
@@ -69,6 +72,15 @@ def summary(
     return visible("\n\n".join("\n".join(filter(None, part)) for part in parts if any(part)))
 
 
+def measures(run: Run) -> str:
+    """Return what other papers measure, as lines for a terminal."""
+    found = run.measures()
+    table = measures_table(found)
+    # The same sentence for every row is for the page and the docs.
+    del table["Beside EMAP"]
+    return visible("\n".join([found.sentence, "", lines(table), "", *measures_notes(found)]))
+
+
 def groups(run: Run, by: str, metric: str | None = None) -> str:
     """Return the gap in each group of examples, as lines for a terminal.
 
@@ -106,6 +118,13 @@ def comparison(runs: Sequence[Run]) -> str:
             found = readable_differences(gap_differences(runs, name), by_id, name)
             parts.append(lines(found.to_dict("list")))
     return "\n\n".join(parts)
+
+
+def compared_measures(runs: Sequence[Run]) -> str:
+    """Return what other papers measure of several runs, a run a line, for a terminal."""
+    runs = list({run.path: run for run in runs}.values())
+    table = measures_of_runs(runs, run_names(runs)).set_index("model").T
+    return lines({"": list(table.index), **{str(name): list(table[name]) for name in table}})
 
 
 def lines(table: Table) -> str:

@@ -14,6 +14,7 @@ from emap_core.errors import RunError
 from emap_core.inference import Gap, Interval, Verdict
 from emap_core.inference.calibration import calibrated_gaps
 from emap_core.inference.gap import RECORD_VERSION
+from emap_core.inference.measures import Measures, measures, options_differ
 from emap_core.inference.population import Population, population_of
 from emap_core.inference.unlikely_pairs import UnlikelyPairs, unlikely_pairs
 from emap_core.methods.statistics import Spread, Statistics
@@ -214,6 +215,72 @@ class CachedInference(RunReader):
             space=self.space,
             auc=auc,
         )
+
+    @property
+    def why_no_measures(self) -> str | None:
+        """Why other papers' measures do not apply to this run, in a sentence; None if they do."""
+        if self.shared_by_all is not None:
+            return f"All examples share one {self.shared_by_all}, so nothing can be recombined."
+        if not self.chooses_one:
+            return "These measures are about models that choose one of several classes."
+        if self.method.draws_examples:
+            return "Sub-samples are projected one by one; compute the run with the exact method."
+        return None
+
+    def measures(self) -> Measures:
+        """Return what other papers measure, with intervals, computed on first use.
+
+        Shuffled accuracy and perceptual score, InterSHAP, SHAPE, the types of MMoE, and bits; see
+        `emap_core.inference.measures`.
+
+        Raises
+        ------
+        RunError
+            If they do not apply, which `why_no_measures` says beforehand.
+        """
+        if self.why_no_measures is not None:
+            raise RunError(f"run {self.id!r} has no measures: {self.why_no_measures}")
+        with self._folder.inference_lock():
+            kept = self._kept_of_resampling("measures")
+            if kept is not None:
+                return Measures.from_json(kept)
+            found = self._new_measures()
+            self._keep("measures", {**self._resampling, "measures": found.to_json()})
+            return found
+
+    def _new_measures(self) -> Measures:
+        grid, resampling = self.grid, self.manifest["resampling"]
+        return measures(
+            self.decomposition,
+            self.labels,
+            self.task,
+            self.space,
+            self.recombined,
+            self.population,
+            why_not=f"an earlier version kept no answers of recombinations; {self.again}",
+            strips=None if grid is None else grid.strips,
+            options_differ=options_differ(self.classes, self.texts),
+            a_part=not self.method.scores_all_pairs,
+            n_resamples=resampling["n_resamples"],
+            seed=resampling["seed"],
+        )
+
+    @property
+    def again(self) -> str:
+        """How to compute the same run anew, in words: the command where it is known."""
+        made = self.manifest["provenance"]
+        if made is None or any(
+            made[side]["spec"].endswith("an object") for side in ("model", "data")
+        ):
+            return "compute the run anew"
+        given = {"model": made["model"], "data": made["data"]}
+        words = [f"--{side} {one['spec']}" for side, one in given.items()]
+        words += [
+            f"--{side}-arg {name}={value}"
+            for side, one in given.items()
+            for name, value in (one.get("arguments") or {}).items()
+        ]
+        return f"compute the run anew: python -m emap_core run {' '.join(words)} --out FOLDER"
 
     def verdict(
         self, equivalence_margin: float | None = None, metric: str | None = None

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from emap_core import inference
 from emap_core.decomposition import Decomposition
+from emap_core.decomposition.recombined import Recombined
 from emap_core.errors import RunError, SettingError
+from emap_core.inference.answers import n_answers, recombine_grid
 from emap_core.methods import method
 from emap_core.methods.base import Method, Result
 from emap_core.runs.folder import RunFolder
@@ -46,7 +48,8 @@ class RunReader:
                     ("T", "n_texts"),
                     ("V", "n_images"),
                 )
-            },
+            }
+            | {"K": n_answers(manifest["task"], manifest["n_classes"]) or manifest["n_classes"]},
         )
         self._thumbnails: dict[int, list[bytes]] = {}
 
@@ -95,6 +98,24 @@ class RunReader:
         return self.result.decomposition
 
     @cached_property
+    def recombined(self) -> Recombined | None:
+        """The model's answers over all recombinations, None where the run tells nothing of them.
+
+        Read from the whole grid where it was kept, else what the run added up while it had it.
+        """
+        if self.grid is None or not self.chooses_one:
+            return self.result.recombined
+        d = self.decomposition
+        return recombine_grid(
+            self.grid.strips(),
+            d.text_share,
+            d.image_share,
+            self.task,
+            self.space,
+            self.manifest["n_classes"],
+        )
+
+    @cached_property
     def shares(self) -> Decomposition:
         """The decomposition that shares are read from: centred over classes under a softmax."""
         return self.decomposition.class_centred() if self.softmax else self.decomposition
@@ -130,6 +151,11 @@ class RunReader:
         if self.task in ("binary", "multilabel") and not self.manifest.get("has_threshold", True):
             return False
         return self.task != "regression"
+
+    @property
+    def chooses_one(self) -> bool:
+        """Whether scores decide for one class of several, as those of many labels do not."""
+        return self.decides and n_answers(self.task, self.manifest["n_classes"]) is not None
 
     @property
     def shared_by_all(self) -> str | None:

@@ -122,6 +122,32 @@ TERMS = {
         "those at opposite ends lower it, and its share says how much of the interaction it "
         "carries. It is not a concept that the model was taught; naming it is up to you."
     ),
+    "perceptual score": (
+        "The accuracy that is lost when a side is shuffled, exact over all permutations (Gat et "
+        "al., 2021). It is not what EMAP measures: a model that only adds loses by shuffling, too."
+    ),
+    "InterSHAP": (
+        "The interaction in the probability of the predicted class as a share of all three "
+        "effects, averaged over examples (local) or of averaged effects (global), where "
+        "interactions of opposite sign cancel (Wenderoth et al., 2024). An absent side is "
+        "averaged over all others, and the empty input is the mean over all recombinations, not "
+        "over matched pairs as in the paper."
+    ),
+    "SHAPE cooperation": (
+        "The accuracy of both sides and of none, less that of each side alone, by averaging over "
+        "the other side (after Hu et al., 2022). It is not a gap: what both sides say twice makes "
+        "it negative."
+    ),
+    "MMoE types": (
+        "Whether text only and image only agree and are right (redundant), agree and are wrong "
+        "(synergistic), or differ (unique), as in MMoE (2023). They are not the kinds of this "
+        "dashboard, which go by the model’s own prediction."
+    ),
+    "bits": (
+        "How much text, image and both tell about the model’s answer over all recombinations, and "
+        "what is left for both together. They speak of the answers, not of the logits: a softmax "
+        "combines sides that logits only add."
+    ),
     "words and regions": (
         "Words are left out of the text and regions of the image are covered, in many ways, and "
         "what each pair of a word and a region adds beyond either alone is averaged over them (its "

@@ -33,6 +33,8 @@ def test_shards_merge_to_the_bits_of_the_whole(settings, examples, store):
     for name in whole.decomposition.__dataclass_fields__:
         ours, theirs = getattr(merged.decomposition, name), getattr(whole.decomposition, name)
         np.testing.assert_array_equal(ours, theirs)
+    for name, found in whole.recombined.arrays().items():
+        np.testing.assert_array_equal(merged.recombined.arrays()[name], found)
     for c in whole.kept_classes:
         np.testing.assert_array_equal(merged.class_grid(c), whole.class_grid(c))
     assert merged.table(intervals=True).equals(whole.table(intervals=True))

@@ -31,7 +31,7 @@ def test_without_labels_and_grid_there_are_fewer(tmp_path):
     data = make_examples(labels=None)
     run = emap.compute(Staged(), data, out=tmp_path / "run", fingerprint="b", keep="sums")
     names = [name for name in report_charts(run) if not name.startswith("example")]
-    assert names == ["shares", "contributions"]
+    assert names == ["shares", "contributions", "measures"]
 
 
 def test_without_kaleido_the_command_says_what_to_install(run, tmp_path, monkeypatch, capsys):

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from samples import Staged, make_examples
+
+import emap_core as emap
+
+
+def test_the_page_says_what_the_run_says(open_page, words, runs_with_one):
+    found = runs_with_one.measures()
+    app = open_page("measures", run=runs_with_one.id)
+    said = words(app)
+    assert found.sentence in said and found.population in said
+    assert next(iter(app.table[0].value["Measure"])) == "Perceptual score of the text"
+
+
+def test_a_run_that_chooses_no_class_is_told_so(open_page, words, tmp_path, monkeypatch):
+    monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
+    data = make_examples(labels=None, task="multilabel")
+    run = emap.compute(Staged(), data, out=tmp_path / "many")
+    assert "choose one of several classes" in words(open_page("measures", run=run.id))
