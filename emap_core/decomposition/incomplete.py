@@ -29,6 +29,7 @@ from emap_core.types import Array
 
 _DRAWS = 16
 _CLASS_ELEMENTS = 2**25
+_CELLS = 2**14
 _WORTH = 0.05
 _LEAST_LEFT = 0.1
 _ROUNDS = 3
@@ -306,8 +307,15 @@ def _low_rank_fit(
 
 def _at_cells(design: Design, x: Array, y: Array, cells: NDArray[np.bool_] | slice) -> Array:
     texts, images = design.texts[cells], design.images[cells]
-    each = [np.einsum("mk,mk->m", x[texts, c], y[images, c]) for c in range(x.shape[1])]
-    return np.stack(each, axis=1)
+    found = np.empty((len(texts), x.shape[1]))
+    for c in range(x.shape[1]):
+        of_texts, of_images = (np.ascontiguousarray(side[:, c]) for side in (x, y))
+        # A few at a time, so that what was gathered is still at hand when it is multiplied.
+        for start in range(0, len(texts), _CELLS):
+            part = slice(start, start + _CELLS)
+            gathered = of_texts.take(texts[part], axis=0), of_images.take(images[part], axis=0)
+            found[part, c] = np.einsum("mk,mk->m", *gathered)
+    return found
 
 
 def _variances(weights: Array, cells: NDArray[np.floating], mean: Array) -> tuple[Array, Array]:
