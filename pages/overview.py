@@ -86,8 +86,11 @@ def _show_next_step(run: Run) -> None:
 
 
 def _compute_intervals(run: Run) -> None:
-    """Show the page's shape while the intervals are computed, once, then the page."""
+    """Show the scores while their intervals are computed, once, then the page."""
     shared.header(QUESTION, "Computing the intervals, once for this run …", run)
+    if run.metrics:
+        shared.section("The model and its baselines")
+        _show_table(score_table(run, intervals=False))
     with st.skeleton(height=420):
         # The run keeps them, so the page finds them though no disk could.
         run.intervals()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
+
 from emap_core import inference
 from emap_core.inference import ROWS, Interval, metric
 from emap_core.inference.digits import (
@@ -33,13 +35,17 @@ KIND_WORDS = {
 }
 
 
-def score_table(run: Run) -> Table:
-    """Return the scores of the model and of its baselines, with intervals; one row each."""
-    table = run.table(intervals=True)
+def score_table(run: Run, *, intervals: bool = True) -> Table:
+    """Return the scores of the model and of its baselines, one row each.
+
+    Without `intervals` there is nothing to wait for.
+    """
+    table = run.table(intervals)
     words: Table = {" ": [ROWS[row].label for row in table.index]}
     for name in run.metrics:
         which = metric(name)
-        values, lows, highs = (table[f"{name}{end}"] for end in ("", "_low", "_high"))
+        values = table[name]
+        lows, highs = (table.get(f"{name}_{end}", np.nan * values) for end in ("low", "high"))
         words[f"{capitalised(which.label)} {'↑' if which.higher_is_better else '↓'}"] = [
             with_interval(value, low, high, which.unit)
             for value, low, high in zip(values, lows, highs, strict=True)

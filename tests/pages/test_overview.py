@@ -5,7 +5,9 @@ import pytest
 from samples import Staged, as_callable, make_examples
 
 import emap_core as emap
+from emap_core.errors import RunError
 from emap_core.presentation.questions import further_questions
+from emap_core.runs import Run
 
 
 @pytest.fixture
@@ -44,6 +46,18 @@ def test_the_verdict_with_its_interval_stands_first_and_the_table_has_every_row(
     assert "; p = " in table
     assert "400 of whole texts" in table
     assert "Population(" not in table and ", for new texts and new images" in table
+
+
+def test_the_scores_stand_while_their_intervals_are_computed(open_page, runs_with_one, monkeypatch):
+    def at_work(_):
+        raise RunError("still at work")
+
+    monkeypatch.setattr(Run, "has_intervals", False)
+    monkeypatch.setattr(Run, "intervals", at_work)
+    (table,) = open_page("overview", run=runs_with_one.id).table
+    accuracy = runs_with_one.table().loc["emap_leave_one_out", "accuracy"]
+    (shown,) = table.value.loc[table.value.iloc[:, 0] == "EMAP, leave-one-out", "Accuracy ↑"]
+    assert shown == f"{100 * accuracy:.1f}%"
 
 
 def test_each_cell_leads_to_just_its_examples(open_page, words, runs_with_one):
