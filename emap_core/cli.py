@@ -222,7 +222,9 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--csv", metavar="FILE", help="write the examples as a table")
     show.add_argument("--margin", **_MARGIN)
     form.add_argument(
-        "--by", metavar="COLUMN", help="the gap in each group: by label, prediction or kind"
+        "--by",
+        metavar="COLUMN",
+        help="the gap in each group: by label, prediction, kind or a column of the data",
     )
     show.add_argument(
         "--measures",

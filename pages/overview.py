@@ -21,7 +21,7 @@ from emap_core.presentation.tables import (
     spread_table,
 )
 from emap_core.runs import Run
-from emap_core.runs.groups import gaps_by
+from emap_core.runs.groups import COLUMNS, gaps_by, groupable
 from emap_core.text import capitalised, counted
 from emap_core.visible import visible, visible_table
 from pages import shared
@@ -242,21 +242,27 @@ def _link(words: str, **settings: str) -> None:
 
 
 def _show_answers(run: Run) -> None:
-    """Show for which true answers interactions matter, when it is asked for."""
-    can = run.metrics and run.method.scores_all_pairs and run.task != "regression"
-    if not can or not 1 < len(set(examples_of(run)["label"])) <= MOST_ANSWERS:
+    """Show for which answers, or values of a column, interactions matter, when it is asked for."""
+    if not run.metrics or not run.method.scores_all_pairs:
         return
-    shared.section("For which answers do they matter?")
+    offered = {"": "of all examples"}
+    if run.task != "regression" and 1 < len(set(examples_of(run)["label"])) <= MOST_ANSWERS:
+        offered["label"] = "by true answer"
+    offered |= {name: f"by {name}" for name in groupable(run) if name not in COLUMNS}
+    if len(offered) == 1:
+        return
+    shared.section("For which examples do they matter?")
     name = run.metrics[0]
-    if shared.choose("Gap", {"": "of all examples", "label": "by true answer"}, "by") != "label":
+    by = shared.choose("Gap", offered, "by")
+    if not by:
         return
     gaps = {
-        f"{visible(label)} (N = {gap.n_examples:,})": gap
-        for label, gap in _gaps_by_answer(shared.run_key(run), name, run).items()
+        f"{visible(group)} (N = {gap.n_examples:,})": gap
+        for group, gap in _gaps_by(shared.run_key(run), by, name, run).items()
     }
     title = f"{metric(name).label}, %" if metric(name).unit == "points" else metric(name).label
     chart = shared.drawn(
-        "gaps by answer", run, lambda theme: gap_dumbbell(gaps, title=title, theme=theme), name
+        f"gaps by {by}", run, lambda theme: gap_dumbbell(gaps, title=title, theme=theme), name
     )
     shared.show(chart, "overview-answers")
     st.caption(
@@ -265,9 +271,9 @@ def _show_answers(run: Run) -> None:
     )
 
 
-@st.cache_data(max_entries=32, show_spinner="Working out the gap of each answer …")
-def _gaps_by_answer(key: tuple[str, str], name: str, _run: Run) -> dict[str, Gap]:
-    return gaps_by(_run, "label", name)
+@st.cache_data(max_entries=32, show_spinner="Working out the gap of each group …")
+def _gaps_by(key: tuple[str, str], by: str, name: str, _run: Run) -> dict[str, Gap]:
+    return gaps_by(_run, by, name)
 
 
 def _show_details(run: Run) -> None:

@@ -43,7 +43,8 @@ class Dataset(Protocol):
 
     Optional attributes: ``image_inputs`` (goes to the model in place of ``images``, which then
     serve display), ``image_keys`` (hashable: which images are the same, without decoding them),
-    ``groups`` (a DataFrame of further columns, one row per example, to slice by), ``skipped`` (what
+    ``columns`` (a DataFrame of all other columns, one row per example, which the run keeps to
+    group by), ``skipped`` (what
     was wrong with each row that was left out), ``label_cells`` (what messages call each label),
     ``labels_as`` (``"names"`` or ``"numbers"``, where whole numbers could be either), ``reading``
     (how a table's columns were taken), ``classes_guessed`` (whether the classes are the labels in
@@ -90,7 +91,7 @@ class Examples:
     fingerprint: str | None = None
     image_keys: Sequence[Hashable] | None = None
     image_inputs: Sequence[Any] | None = None
-    groups: pd.DataFrame | None = None
+    columns: pd.DataFrame | None = None
     skipped: list[str] = field(default_factory=list)
     label_cells: Sequence[str] | None = None
     labels_as: Literal["names", "numbers"] | None = None
@@ -116,8 +117,12 @@ class Examples:
                     f"{name} has {len(values)} entries and texts has {len(self.texts)}; "
                     "each example needs one of each"
                 )
-        if self.groups is not None:
-            self.groups = self.groups.reset_index(drop=True)
+        if self.columns is not None:
+            if not isinstance(self.columns, pd.DataFrame) or len(self.columns) != len(self.texts):
+                raise DatasetError(
+                    "columns is not a DataFrame with one row per example; give one, or leave it out"
+                )
+            self.columns = self.columns.reset_index(drop=True)
         if isinstance(self.images, list):
             self._open_images(self.images)
         named = self.task in ("multiclass", "multilabel")

@@ -67,8 +67,15 @@ def _easy_vqa(name: str, split: Split) -> Examples:
         ids=[f"{split}-{row}" for row, *_ in rows],
         classes=["no", "yes"] if yes_no else easy_vqa.get_answers(),
         image_keys=[f"{split}-{image}" for *_, image in rows],
+        columns=pd.DataFrame({"answer_type": [_kind_of(answer) for _, _, answer, _ in rows]}),
         fingerprint=fingerprint_of(f"easy-vqa {version('easy-vqa')}", name, split),
     )
+
+
+def _kind_of(answer: str) -> str:
+    if answer in ("yes", "no"):
+        return "yes or no"
+    return "shape" if answer in ("circle", "rectangle", "triangle") else "colour"
 
 
 def _emoji(name: str, split: Split) -> Examples:
@@ -88,7 +95,7 @@ def _emoji(name: str, split: Split) -> Examples:
             labels=table["group"].tolist(),
             ids=ids,
             image_keys=ids,
-            groups=table[["subgroup"]],
+            columns=table[["subgroup"]],
             fingerprint=fingerprint_of(content, name, split),
         )
     # Every name and every picture stands in one pair that matches and in one that does not.

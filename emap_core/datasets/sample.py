@@ -75,7 +75,7 @@ def pick(dataset: Dataset, rows: Index, fingerprint: str | None) -> Examples:
         fingerprint=fingerprint,
         image_keys=chosen(whole.image_keys),
         image_inputs=unopened(whole.image_inputs),
-        groups=None if whole.groups is None else whole.groups.iloc[rows],
+        columns=None if whole.columns is None else whole.columns.iloc[rows],
         label_cells=chosen(whole.label_cells),
     )
 

@@ -118,7 +118,7 @@ def load_table(
     merge_labels: bool = False,
     skip_bad: bool = False,
 ) -> Examples:
-    """Return the dataset in a table; columns that are not used become groups to slice by.
+    """Return the dataset in a table; columns that are not used are kept to group by.
 
     Parameters
     ----------
@@ -270,7 +270,7 @@ def load_table(
         fingerprint=fingerprint_of(json.dumps([*content, task, labels_as], default=str), *states),
         image_keys=keys,
         image_inputs=inputs,
-        groups=_groups(table, columns, kept),
+        columns=_other_columns(table, columns, original, kept),
         skipped=[rows.wrong[row] for row in sorted(rows.wrong)],
         label_cells=None
         if columns.label is None
@@ -301,12 +301,16 @@ def split_names(names: str | Sequence[str] | None) -> list[str] | None:
     return None if names is None else [str(name) for name in names]
 
 
-def _groups(table: pd.DataFrame, columns: Columns, kept: list[int]) -> pd.DataFrame | None:
+def _other_columns(
+    table: pd.DataFrame, columns: Columns, original: list[str], kept: list[int]
+) -> pd.DataFrame | None:
+    """Return the columns that are taken for nothing and hold words or numbers."""
     used = {columns.text, columns.image, columns.label, columns.id, columns.regions}
     plain = [
         column
         for column in table.columns
         if column not in used
+        and str(column) in original
         and not table[column].map(lambda v: isinstance(v, (list, dict, bytes, np.ndarray))).any()
     ]
     return table[plain].iloc[kept].reset_index(drop=True) if plain else None

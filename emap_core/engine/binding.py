@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from emap_core import datasets, methods, models
@@ -23,6 +24,7 @@ from emap_core.engine.encoded_items import (
 )
 from emap_core.engine.evaluate import Evaluator, Targets
 from emap_core.engine.gate import check_data
+from emap_core.engine.kept_columns import kept_columns
 from emap_core.engine.plan import Plan, Tile, order_texts, tile_shape
 from emap_core.engine.provenance import provenance, short_name
 from emap_core.engine.request import Request
@@ -71,6 +73,8 @@ class Binding:
         Examples that the data had before.
     notes : list of str
         What a reader has to know about how the model reads these texts.
+    columns : DataFrame or None
+        Other columns of the data, as text, that the run keeps.
     n_left_out : dict
         How many examples of ``data`` and ``train`` have a label that is not a class of the model
         and were left out for it.
@@ -93,6 +97,7 @@ class Binding:
     subsamples: Index
     n_available: int
     notes: list[str]
+    columns: pd.DataFrame | None
     n_left_out: dict[str, int]
 
     @property
@@ -209,6 +214,7 @@ def bind(request: Request) -> Binding:
             "trained on the encodings"
         )
     p, q = example_shares(cells.text_index, cells.image_index, *cells.shape)
+    columns, too_large = kept_columns(dataset)
     binding = Binding(
         dataset=dataset,
         settings=settings,
@@ -238,7 +244,8 @@ def bind(request: Request) -> Binding:
         device=scorer.device,
         subsamples=subsamples,
         n_available=len(whole),
-        notes=scorer.notes(cells.texts),
+        notes=[*scorer.notes(cells.texts), *too_large],
+        columns=columns,
         n_left_out=n_left_out,
     )
     images.wanted = binding.wanted_images

@@ -134,7 +134,7 @@ def _difference(manifest: dict[str, Any], binding: Binding) -> str:
 
 
 def write_tables(folder: RunFolder, problem: Problem) -> None:
-    """Write texts, examples and labels."""
+    """Write texts, examples with the columns that are kept, and labels."""
     tables = {
         folder.texts: pd.DataFrame({"text": problem.cells.texts}),
         folder.examples: pd.DataFrame(
@@ -145,6 +145,8 @@ def write_tables(folder: RunFolder, problem: Problem) -> None:
             }
         ),
     }
+    if problem.columns is not None:
+        tables[folder.columns] = problem.columns
     for path, table in tables.items():
         with replacing(path) as temporary:
             table.to_parquet(temporary)
@@ -196,6 +198,7 @@ def new_manifest(problem: Problem, warm_up: WarmUp) -> dict[str, Any]:
         "noise": gate.noise(problem, warm_up),
         "notes": problem.all_notes,
         "skipped": [str(row) for row in getattr(problem.dataset, "skipped", None) or []],
+        "columns": [] if problem.columns is None else list(problem.columns),
         "unknown_labels": problem.unknown_labels,
         "n_examples": len(problem.dataset),
         "n_available": problem.n_available,

@@ -55,7 +55,8 @@ def merge_shards(shards: Sequence[str | Path], out: str | Path) -> Run:
     holders = _holders(folders, tiles)
     targets, text_order = _targets(folders[0])
 
-    for path in (folders[0].texts, folders[0].examples, folders[0].path / "labels.npy"):
+    first = folders[0]
+    for path in (first.texts, first.examples, first.columns, first.path / "labels.npy"):
         if path.exists():
             _copy(path, whole.path / path.name)
     for path in _images(folders):

@@ -92,7 +92,7 @@ def groups(run: Run, by: str, metric: str | None = None) -> str:
     """
     table = group_table(run, by, metric)
     n_groups = len(table["N"])
-    return (
+    return visible(
         f"{lines(table)}\nLimits and p-values hold for all {n_groups:,} groups at once, "
         f"{run.intervals().population}."
     )

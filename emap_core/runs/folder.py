@@ -79,6 +79,11 @@ class RunFolder:
         return self.path / "examples.parquet"
 
     @property
+    def columns(self) -> Path:
+        """Table of the data's other columns, as text, where there are any."""
+        return self.path / "columns.parquet"
+
+    @property
     def texts(self) -> Path:
         """Table of the unique texts."""
         return self.path / "texts.parquet"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("label", "prediction", "kind")
 """Columns that every run with labels and decisions has."""
+MOST_GROUPS = 100
+"""More say little of each, and take long."""
 
 
 def gaps_by(run: Run, by: str | Sequence[str], metric: str | None = None) -> dict[str, Gap]:
@@ -29,7 +31,7 @@ def gaps_by(run: Run, by: str | Sequence[str], metric: str | None = None) -> dic
     ----------
     run : Run
     by : str or sequence of str
-        One of `COLUMNS`, or a name for each example.
+        One of `COLUMNS`, a column of the data that the run keeps, or a name for each example.
     metric : str, optional
         One of the run's metrics, the first by default.
 
@@ -97,8 +99,27 @@ def _names(run: Run, by: str | Sequence[str]) -> list[str]:
             )
         return names
     if by not in COLUMNS:
-        raise SettingError(f"by is {by!r}; choose one of {', '.join(COLUMNS)}")
+        if by not in run.manifest["columns"]:
+            there = ", ".join([*COLUMNS, *run.manifest["columns"]])
+            raise SettingError(f"by is {by!r}; choose one of {there:.800}")
+        return _of_few([value or "none" for value in run.columns[by]], by)
     column = run.examples()[by]
     if column.isna().all():
         raise SettingError(f"the examples of run {run.id!r} have no {by}; choose another column")
     return [str(name) for name in column.fillna("none")]
+
+
+def groupable(run: Run) -> list[str]:
+    """Return the columns of the data with several values and not too many to group by."""
+    return [
+        name for name in run.manifest["columns"] if 2 <= run.columns[name].nunique() <= MOST_GROUPS
+    ]
+
+
+def _of_few(names: list[str], by: str) -> list[str]:
+    n = len(set(names))
+    if n > MOST_GROUPS:
+        raise SettingError(
+            f"column {by!r} has {n:,} different values; choose one with at most {MOST_GROUPS}"
+        )
+    return names

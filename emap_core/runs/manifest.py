@@ -223,6 +223,7 @@ KEYS: dict[str, Key] = {
     "classes_guessed": Key(FLAG, False),
     "noise": Key(none_or(record({"n_pairs": Key(whole(1)), "variance": Key(AMOUNT)})), None),
     "skipped": Key(list_of(TEXT), []),
+    "columns": Key(list_of(TEXT), []),
     "unknown_labels": Key(
         none_or(
             record(

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from emap_core import inference
@@ -167,6 +168,17 @@ class RunReader:
     def ids(self) -> list[str]:
         """The examples' ids."""
         return self._stored.column(self._folder.examples, "id", "text", self.manifest["n_examples"])
+
+    @cached_property
+    def columns(self) -> pd.DataFrame:
+        """The data's other columns, as text, one row per example; an empty cell is empty."""
+        n, names = self.manifest["n_examples"], self.manifest["columns"]
+        file = self._folder.columns
+        return pd.DataFrame(
+            {name: self._stored.column(file, name, "text", n) for name in names},
+            index=range(n),
+            dtype=str,
+        )
 
     @cached_property
     def texts(self) -> list[str]:

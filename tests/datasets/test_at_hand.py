@@ -90,7 +90,7 @@ def test_what_numbers_cannot_index_is_refused_and_what_they_can_is_read():
     assert (arrow.texts, arrow.labels) == (["a", "b"], ["x", "y"])
     assert Examples(np.array(["a", "b"]), [picture] * 2).texts == ["a", "b"]
     groups = pd.DataFrame({"g": [1, 2]}, index=[1, 0])
-    assert Examples(["a", "b"], [picture] * 2, groups=groups).groups.index.tolist() == [0, 1]
+    assert Examples(["a", "b"], [picture] * 2, columns=groups).columns.index.tolist() == [0, 1]
     with pytest.raises(DatasetError, match="a dict has no order of examples"):
         Examples(["a", "b"], {0: picture, 1: picture})
 

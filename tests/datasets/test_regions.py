@@ -74,7 +74,7 @@ def test_regions_come_from_files_that_a_table_names(kind, name, folder):
     check(data.image_inputs, some_regions())
     check(data.image_inputs[1:], some_regions()[1:])
     assert data.images[0].getpixel((0, 0)) == (255, 0, 0)
-    assert data.groups is None
+    assert data.columns is None
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
@@ -141,7 +141,7 @@ def test_a_column_can_be_named_and_another_is_left_to_slice_by(folder):
     rows = table(PATHS, "found").assign(features=["few", "many", "many"])
     data = load(folder, rows, regions_column="found")
     check(data.image_inputs, some_regions())
-    assert data.groups["features"].tolist() == ["few", "many", "many"]
+    assert data.columns["features"].tolist() == ["few", "many", "many"]
     with pytest.raises(DatasetError, match=r"no column 'regions' for the regions; it has text"):
         load(folder, rows, regions_column="regions")
 

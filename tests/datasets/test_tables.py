@@ -79,7 +79,7 @@ def test_a_table_that_pandas_wrote_is_read_back(kind, folder, table):
         (255, 0, 0),
     ]
     assert find_cells(data).shape == (3, 3)
-    assert data.groups.to_dict("list") == {"source": ["a", "a", "b", "b"]}
+    assert data.columns.to_dict("list") == {"source": ["a", "a", "b", "b"]}
 
 
 @pytest.mark.parametrize("kind", WRITERS)

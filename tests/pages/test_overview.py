@@ -138,6 +138,8 @@ def test_the_gap_of_each_answer_is_shown_when_it_is_asked_for(open_page, words, 
     app = open_page("overview", run=runs_with_one.id, view="by.label")
     n_answers = runs_with_one.examples().label.nunique()
     assert f"limits that hold all {n_answers} gaps at once" in words(app)
+    app = open_page("overview", run=runs_with_one.id, view="by.answer_type")
+    assert "limits that hold all 3 gaps at once" in words(app)
 
 
 def test_a_metric_with_units_has_an_equivalence_margin_in_them(open_page, words, run_of):
