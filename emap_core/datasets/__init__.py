@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
-import pandas as pd
-
 from emap_core import specs
+from emap_core.datasets.at_hand import examples_of_sequences, records_at_hand
 from emap_core.datasets.base import Examples, as_examples
 from emap_core.datasets.fetch import with_images_fetched
 from emap_core.datasets.sample import sample
-from emap_core.datasets.table import Records, dataset_in
+from emap_core.datasets.table import dataset_in
 from emap_core.errors import SettingError
 
 LOADERS = {
@@ -45,16 +45,17 @@ def load_dataset(
 
     Parameters
     ----------
-    spec : str, DataFrame or Dataset
+    spec : str, Path, table or Dataset
         ``demo:NAME``, another prefix of `LOADERS`, a file that tells its kind, or
-        ``module[.sub]:factory``; a table, whose image paths start in the working folder; or any
-        object with texts and images.
+        ``module[.sub]:factory``, which may return any of these; a table, see `records_at_hand`: a
+        DataFrame, a dict of columns, a list of dicts, a ``datasets.Dataset``; or any object, or
+        dict, with texts and images.
     limit : int, optional
         Take a random sample of this many examples, in their order; all of them by default.
     seed : int
         Which sample.
     **settings
-        Keyword arguments of the loader or factory, of `load_table` for a DataFrame.
+        Keyword arguments of the loader or factory, of `load_table` for a table.
 
     Raises
     ------
@@ -70,20 +71,28 @@ def load_dataset(
     >>> len(load_dataset("demo:easy-vqa", limit=100))
     100
     """
-    if isinstance(spec, pd.DataFrame):
-        found = dataset_in(Records(spec, "the table", Path()), settings)
-    elif isinstance(spec, (str, Path)):
-        found = as_examples(specs.load("dataset", with_prefix(str(spec)), LOADERS, settings))
+    if isinstance(spec, (str, Path)):
+        given = specs.load("dataset", with_prefix(str(spec)), LOADERS, settings)
+        records = records_at_hand(given)
+        found = _dataset(given) if records is None else dataset_in(records, {})
+    elif (records := records_at_hand(spec)) is not None:
+        found = dataset_in(records, settings)
     elif settings:
         raise SettingError(
             f"{', '.join(settings)} {'is' if len(settings) == 1 else 'are'} for a loader, and the "
             f"data is a {type(spec).__name__} that needs none; leave it out"
         )
     else:
-        found = as_examples(spec)
+        found = _dataset(spec)
     found = as_examples(sample(found, limit, seed))
     # Only now: a sample needs few of all images.
     return with_images_fetched(found, skip_bad=bool(settings.get("skip_bad")))
+
+
+def _dataset(given: Any) -> Examples:
+    if isinstance(given, Mapping) and {"texts", "images"} <= given.keys():
+        return examples_of_sequences(given)
+    return as_examples(given)
 
 
 def with_prefix(spec: str) -> str:

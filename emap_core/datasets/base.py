@@ -123,6 +123,8 @@ class Examples:
                     "columns is not a DataFrame with one row per example; give one, or leave it out"
                 )
             self.columns = self.columns.reset_index(drop=True)
+        if is_array(self.images):
+            self.images = list(self.images)
         if isinstance(self.images, list):
             self._open_images(self.images)
         named = self.task in ("multiclass", "multilabel")
@@ -175,8 +177,8 @@ class Examples:
                 self.image_keys = [
                     fingerprint_of(file) if isinstance(file, bytes) else str(file) for file in files
                 ]
-        elif any(isinstance(image, np.ndarray) for image in images):
-            self.images = [_of_array(image) for image in images]
+        elif any(map(is_array, images)):
+            self.images = [image_of_array(image) for image in images]
 
 
 _SEQUENCES = ("texts", "images", "labels", "ids", "image_keys", "image_inputs", "label_cells")
@@ -505,9 +507,27 @@ def _by_position(values: Any) -> Any:
     return values
 
 
-def _of_array(image: Any) -> Any:
-    if not isinstance(image, np.ndarray):
+def is_array(value: Any) -> bool:
+    """Say whether something is a NumPy array or a tensor of another library."""
+    return isinstance(value, np.ndarray) or hasattr(value, "detach")
+
+
+def image_of_array(image: Any) -> Any:
+    """Return the image in an array or a tensor, whose channels may come first; others as they are.
+
+    Raises
+    ------
+    DatasetError
+        If it is not an image of whole numbers from 0 to 255.
+    """
+    if not is_array(image):
         return image
+    if not isinstance(image, np.ndarray):
+        image = image.detach().cpu().numpy()
+        if image.ndim == 3 and image.shape[0] in (1, 3) and image.shape[2] not in (1, 3):
+            image = image.transpose(1, 2, 0)
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[..., 0]
     if image.dtype != np.uint8 or image.ndim not in (2, 3):
         raise DatasetError(
             f"an image is an array of {image.dtype} of shape {image.shape}; give whole numbers "

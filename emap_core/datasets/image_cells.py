@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from emap_core.datasets.base import Address, ImageFile
+from emap_core.datasets.base import Address, ImageFile, image_of_array, is_array
 from emap_core.datasets.table_values import BadValueError, is_missing, read_path
+from emap_core.errors import DatasetError
 from emap_core.options import option
 
 _PICTURES = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk", "SUkqA", "TU0AK")
@@ -50,6 +51,11 @@ class ImageCells:
 
     def read_one(self, value: Any) -> Path | bytes | Address:
         """Return what `read` returns of a single image."""
+        if is_array(value) and value.ndim > 1:
+            try:
+                return _as_file(image_of_array(value))
+            except DatasetError as error:
+                raise BadValueError(str(error)) from error
         if isinstance(value, (list, np.ndarray)):
             if len(value) > 1:
                 raise BadValueError(
@@ -59,6 +65,8 @@ class ImageCells:
             value = value[0] if len(value) else None
         if isinstance(value, dict):
             value = value.get("bytes") or value.get("path")
+        if isinstance(value, Path):
+            value = str(value)
         if is_missing(value):
             if self.blank:
                 return blank_image()

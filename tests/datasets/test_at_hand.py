@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import json
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import torch
 from PIL import Image
-from samples import Staged, make_examples
+from samples import Staged, make_examples, picture
 
 import emap_core as emap
 from emap_core.datasets import load_dataset
@@ -135,15 +139,68 @@ def test_a_frame_is_a_dataset_wherever_a_spec_is_taken(tmp_path):
     [
         ([("a", "b")], DatasetError, "the data is a list without 'texts'; give a spec"),
         (None, DatasetError, "the data is a NoneType without 'texts'"),
-        ({"texts": []}, DatasetError, "the data is a dict without 'texts'"),
+        ({"texts": [], "images": []}, DatasetError, "the dataset has 0 examples"),
+        ({"texts": [], "images": [], "x": []}, DatasetError, "a dict that is not a dataset: .*'x'"),
+        ({"text": ["a"], "image": []}, DatasetError, r"different lengths \(text 1, image 0\)"),
+        ({"text": "abc", "image": []}, DatasetError, "a column is a str; give a list with one"),
         ("https://x.org/data.csv", SpecError, "is an address; download the file"),
     ],
 )
 def test_what_is_not_data_is_told_what_would_be(given, error, words):
     with pytest.raises(error, match=words):
-        load_dataset(given)
+        find_cells(load_dataset(given))
     with pytest.raises(EmapError, match=words):
         emap.compute(Staged(), given)
+
+
+def as_rows(columns):
+    return [{name: column[row] for name, column in columns.items()} for row in range(2)]
+
+
+@pytest.mark.parametrize("columns", [dict, as_rows])
+def test_columns_and_rows_at_hand_are_a_table(columns, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 4, 5, 3), dtype=np.uint8)
+    for i in range(2):
+        Image.fromarray(pixels[i]).save(tmp_path / f"{i}.png")
+    paths = [tmp_path / f"{i}.png" for i in range(2)]
+    for images in (
+        *(list(pixels), pixels, list(map(Image.fromarray, pixels)), paths, ["0.png", "1.png"]),
+        *([path.read_bytes() for path in paths], torch.tensor(pixels)),
+        torch.tensor(pixels).permute(0, 3, 1, 2),
+    ):
+        given = {"question": np.array(["a", "b"]), "image": images, "answer": ["x", "y"]}
+        data = load_dataset(columns(given | {"source": [1, 2]}))
+        assert (data.texts, data.labels) == (["a", "b"], ["x", "y"])
+        assert np.asarray(data.images[1]).tolist() == pixels[1].tolist()
+        assert data.columns["source"].tolist() == [1, 2]
+        whole = Examples(["a", "b"], images)
+        assert np.asarray(whole.images[1]).tolist() == pixels[1].tolist()
+    assert load_dataset({"texts": ["a", "b"], "images": pixels}).texts == ["a", "b"]
+    with pytest.raises(DatasetError, match=r"row 1 .* array of float32 of shape \(3, 4, 5\)"):
+        load_dataset({"text": ["a"], "image": torch.rand(1, 3, 4, 5)})
+
+
+def test_an_arrow_table_says_what_its_labels_mean():
+    pixels = picture(0)
+    held = io.BytesIO()
+    pixels.save(held, "PNG")
+    features = {"label": {"names": ["no", "yes"], "_type": "ClassLabel"}}
+    note = json.dumps({"info": {"features": features}})
+    table = pa.table({"text": ["a", "b"], "image": [held.getvalue()] * 2, "label": [1, 0]})
+    data = load_dataset(table.replace_schema_metadata({"huggingface": note}))
+    assert (data.labels, data.classes) == (["yes", "no"], ["no", "yes"])
+
+
+def test_a_factory_may_return_a_table(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "a_table.py").write_text(
+        "from samples import picture\n"
+        "def load(n=2):\n"
+        "    images = [picture(i) for i in range(n)]\n"
+        "    return {'text': list('abcd')[:n], 'image': images, 'label': list('xyxy')[:n]}\n"
+    )
+    assert load_dataset("a_table:load", n=3).labels == ["x", "y", "x"]
 
 
 def test_the_name_of_a_file_that_tells_its_kind_is_enough(tmp_path, monkeypatch):
