@@ -77,7 +77,7 @@ def _of_hugging_face(given: Any) -> pd.DataFrame:
             f"the data has several splits ({', '.join(given)}); give one of them, as in "
             f"data[{next(iter(given))!r}]"
         )
-    if not hasattr(given, "features") or not hasattr(given, "with_format") or not len(given):
+    if not getattr(given, "num_rows", 0):
         raise DatasetError("the data is streamed or empty; give a datasets.Dataset with rows")
     stored = given.with_format("arrow")[:]
     # What rows are taken says nothing of classes, which stand in the schema of all.
