@@ -177,7 +177,7 @@ def test_columns_and_rows_at_hand_are_a_table(columns, tmp_path, monkeypatch):
         whole = Examples(["a", "b"], images)
         assert np.asarray(whole.images[1]).tolist() == pixels[1].tolist()
     assert load_dataset({"texts": ["a", "b"], "images": pixels}).texts == ["a", "b"]
-    with pytest.raises(DatasetError, match=r"row 1 .* array of float32 of shape \(3, 4, 5\)"):
+    with pytest.raises(DatasetError, match=r"row 1 .*: an image is an array of float32"):
         load_dataset({"text": ["a"], "image": torch.rand(1, 3, 4, 5)})
 
 
