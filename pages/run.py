@@ -207,10 +207,18 @@ def _columns(data: str) -> list[str]:
     of_all = "rows" if found.n_rows is None else f"of {found.n_rows:,} rows"
     st.markdown(f"**The first {of_all}.** Which column is what?")
     st.dataframe(visible_table(found.rows), hide_index=True)
+    if found.like_labels:
+        some = ", ".join(found.like_labels[:8])
+        st.info(
+            shared.plain(
+                f"These columns look like labels: {some}. Choose one, or {NONE['label']}."
+            ),
+            icon=":material/help:",
+        )
     boxes = [(what, names) for what, names in found.offered.items() if names]
     for side, (what, names) in zip(st.columns(len(boxes)), boxes, strict=True):
         taken, none = found.taken[what], NONE.get(what)
-        start = taken or none
+        start = taken or (None if what == "label" and found.like_labels else none)
         offered = names if none is None else [none, *names]
         chosen = side.selectbox(
             BOXES[f"{what}_column"],

@@ -100,7 +100,7 @@ def find_columns(
                 )
             )
     used = {column for column in taken.values() if column is not None}
-    like = tuple(name for name in spelled if name not in used and _like_labels(table, name))
+    like = tuple(name for name in spelled if name not in used and looks_like_labels(table, name))
     if taken["label"] is None and named["label"] is None and like:
         several = len(like) > 1
         raise DatasetError(
@@ -112,7 +112,8 @@ def find_columns(
     return Columns(**taken), Reading(tuple(spelled), taken, reasons, like, told)  # type: ignore[arg-type]
 
 
-def _like_labels(table: pd.DataFrame, column: str) -> bool:
+def looks_like_labels(table: pd.DataFrame, column: str) -> bool:
+    """Say whether a column may hold labels, by its name or by what the file notes of it."""
     words = set(_WORDS.sub(" ", column).lower().split())
     return column in table.attrs.get("classes", {}) or (
         bool(words & _LIKE_LABELS) and "type" not in words

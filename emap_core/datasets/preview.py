@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from emap_core.datasets.columns import guess_columns
+from emap_core.datasets.columns import guess_columns, looks_like_labels
 from emap_core.datasets.hf import saved_splits
 from emap_core.datasets.limited import limited
 from emap_core.datasets.loaders import READERS, read_records
@@ -34,6 +34,8 @@ class Preview:
         For ``text``, ``image``, ``label`` and ``regions`` the column that is taken for it, or None.
     offered : dict
         For each of these the columns that it may be.
+    like_labels : list of str
+        Columns that look like labels, where none is taken for them.
     splits : list of str
         Of a saved dataset, the first of which is shown where none was chosen.
     """
@@ -42,6 +44,7 @@ class Preview:
     n_rows: int | None
     taken: dict[str, str | None]
     offered: dict[str, list[str]]
+    like_labels: list[str]
     splits: list[str]
 
 
@@ -84,7 +87,7 @@ def preview_as_json(spec: str, settings: dict[str, Any]) -> dict[str, Any] | Non
     found = preview_table(spec, settings=settings)
     if found is None:
         return None
-    names = ("n_rows", "taken", "offered", "splits")
+    names = ("n_rows", "taken", "offered", "like_labels", "splits")
     return {
         "columns": [str(name) for name in found.rows.columns],
         "cells": found.rows.to_numpy().tolist(),
@@ -132,8 +135,11 @@ def preview_table(
             taken[what] = usual
     offered = dict.fromkeys(("text", "image", "label"), names)
     offered["regions"] = [name for name in names if look_like_regions(table[name].tolist())]
+    like = [name for name in names if looks_like_labels(table, name)] if not taken["label"] else []
     rows = table.head(n_rows).astype(object).map(_in_words)
-    return Preview(rows, None if prefix == "webdataset" else len(table), taken, offered, splits)
+    return Preview(
+        rows, None if prefix == "webdataset" else len(table), taken, offered, like, splits
+    )
 
 
 def _in_words(value: Any) -> str:

@@ -34,7 +34,7 @@ from emap_core.errors import ModelError, SettingError
 from emap_core.methods.base import Method
 from emap_core.models.base import Scorer
 from emap_core.models.encodings import Encodings
-from emap_core.options import option, option_name
+from emap_core.options import option_name
 from emap_core.types import Index, Task
 
 
@@ -206,7 +206,7 @@ def bind(request: Request) -> Binding:
     has_encoders = scorer.staged
     if hasattr(scorer.model, "grid_for"):
         has_encoders = False
-        grid = _grid_of(scorer.model, whole, drawn, cells, request.data_args)
+        grid = _grid_of(scorer.model, whole, drawn, cells, request)
         _look_up(evaluator, grid, order, scorer)
     if train is not None and not has_encoders:
         raise SettingError(
@@ -296,32 +296,42 @@ def _drawn(dataset: Any, settings: Settings) -> tuple[Any, Index | None, Index]:
     return pick(dataset, used, fingerprint), used, places.reshape(rows.shape)
 
 
-def _grid_of(
-    model: Any, whole: Any, drawn: Index | None, cells: Cells, data_args: dict[str, Any] | None
-) -> Any:
+def _grid_of(model: Any, whole: Any, drawn: Index | None, cells: Cells, request: Request) -> Any:
     """Return the part of a grid computed elsewhere that belongs to the examples that are used."""
-    of_all = cells if drawn is None else find_cells(whole)
+    of_whole = cells if drawn is None else find_cells(whole)
     try:
-        grid = model.grid_for(of_all)
+        grid = model.grid_for(of_whole, whole)
+        places = np.arange(len(whole))
     except ModelError as error:
-        if (data_args or {}).get("limit") is None:
+        # It may be of all examples of which these are a sample, or have labels of the model.
+        everything = _all_examples(request)
+        places_of = {str(name): place for place, name in enumerate(everything.ids)}
+        found = [places_of.get(str(name)) for name in whole.ids]
+        if len(everything) == len(whole) or None in found:
             raise
-        raise SettingError(
-            f"{error}. {option('limit')} takes a sample of the examples: leave it out where the "
-            f"grid is of all of them, or choose {_methods_that_draw()}"
-        ) from error
-    if drawn is None:
+        of_whole = find_cells(everything)
+        try:
+            grid = model.grid_for(of_whole, everything)
+        except ModelError:
+            raise error from None
+        places = np.array(found, dtype=np.intp)
+    used = places if drawn is None else places[drawn]
+    if drawn is None and len(used) == len(of_whole.text_index):
         return grid
     first_texts = np.unique(cells.text_index, return_index=True)[1]
-    rows = of_all.text_index[drawn[first_texts]]
-    columns = of_all.image_index[drawn[cells.image_examples]]
+    rows = of_whole.text_index[used[first_texts]]
+    columns = of_whole.image_index[used[cells.image_examples]]
     return grid[np.ix_(rows, columns)]
 
 
-def _methods_that_draw() -> str:
-    """Return how to ask for a method that takes samples of the examples itself."""
-    found = [one.name for one in methods.methods() if one.draws_examples]
-    return " or ".join(option("method", name, "run") for name in found)
+def _all_examples(request: Request) -> Any:
+    """Return the data before a sample was taken of it, or examples were left out."""
+    settings = {
+        name: value
+        for name, value in (request.data_args or {}).items()
+        if name not in ("limit", "seed")
+    }
+    return datasets.load_dataset(request.dataset, **settings)
 
 
 class _GridLookup:

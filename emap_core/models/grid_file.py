@@ -6,16 +6,17 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from emap_core.datasets.base import Cells
+from emap_core.datasets.base import Cells, plain_label
 from emap_core.errors import EmapError, ModelError, SettingError, SpecError
 from emap_core.models.base import OUTPUTS, Output
+from emap_core.options import option
 
 PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt")
 """Endings of files that are never read."""
@@ -43,6 +44,11 @@ class GridModel:
         Changes whenever the grid does.
     source : str, optional
         What messages call the grid.
+    text_ids, image_ids : sequence of str, optional
+        What each row and column is called. They are looked for in the data's columns
+        `text_column` and `image_column`, else among its ids, texts and names of image files; the
+        grid may hold more texts and images than the data.
+    text_column, image_column : str
 
     Raises
     ------
@@ -59,6 +65,10 @@ class GridModel:
         output: Output | None = None,
         fingerprint: str | None = None,
         source: str = "",
+        text_ids: Sequence[str] | None = None,
+        image_ids: Sequence[str] | None = None,
+        text_column: str = "text_id",
+        image_column: str = "image_id",
     ) -> None:
         if output is not None and output not in OUTPUTS:
             raise SettingError(f"output is {output!r}; expected one of {', '.join(OUTPUTS)}")
@@ -82,13 +92,22 @@ class GridModel:
         self.output = output
         self.fingerprint = fingerprint
         self._called = f"grid {source}" if source else "the grid"
+        self._ids = {"text": text_ids, "image": image_ids}
+        self._columns = {"text": text_column, "image": image_column}
 
     def __call__(self, texts: list[str], images: list[Any]) -> NoReturn:
         """Refuse to score: there is no model behind a grid."""
         raise ModelError("a grid is not a model: pairs outside of it cannot be scored")
 
-    def grid_for(self, cells: Cells) -> NDArray[Any]:
+    def grid_for(self, cells: Cells, dataset: Any = None) -> NDArray[Any]:
         """Return the outputs on a dataset's unique texts and images, shape (U_t, U_v, C).
+
+        Parameters
+        ----------
+        cells : Cells
+            Those of the dataset.
+        dataset : Dataset, optional
+            Needed where the grid's texts and images are called by names.
 
         Raises
         ------
@@ -97,6 +116,11 @@ class GridModel:
         """
         n = len(cells.text_index)
         first_texts = np.unique(cells.text_index, return_index=True)[1]
+        if self._ids["text"] is not None:
+            rows, columns = (self._places(side, dataset) for side in ("text", "image"))
+            _check_same(self._called, "text", rows, cells.text_index)
+            _check_same(self._called, "image", columns, cells.image_index)
+            return self._rows_and_columns(rows[first_texts], columns[cells.image_examples])
         if self.text_index is not None and self.image_index is not None:
             if len(self.text_index) != n or len(self.image_index) != n:
                 raise ModelError(
@@ -120,20 +144,53 @@ class GridModel:
             f"{n} examples: expected {sizes}, or index arrays"
         )
 
+    def _places(self, side: str, dataset: Any) -> NDArray[np.intp]:
+        """Return the row or column of each example, by what the data call its text or image."""
+        places = {name: place for place, name in enumerate(self._ids[side] or ())}
+        column, columns = self._columns[side], getattr(dataset, "columns", None)
+        known: dict[str, Sequence[Any]] = {}
+        if columns is not None and column in columns:
+            known[f"the column {column}"] = columns[column].tolist()
+        known["the ids of the examples"] = getattr(dataset, "ids", None) or [""]
+        if side == "text":
+            known["the texts"] = getattr(dataset, "texts", [""])
+        elif (keys := getattr(dataset, "image_keys", None)) is not None:
+            known["the names of image files"] = [PurePath(str(key)).name for key in keys]
+            known["the names of image files"] = [
+                name if name in places else PurePath(name).stem
+                for name in known["the names of image files"]
+            ]
+        named = {what: [str(plain_label(one)) for one in each] for what, each in known.items()}
+        for each in named.values():
+            if all(name in places for name in each):
+                return np.array([places[name] for name in each], dtype=np.intp)
+        first = next(iter(named.values()))
+        missing = next(name for name in first if name not in places)
+        raise ModelError(
+            f"{self._called} calls {side}s {', '.join(map(repr, list(places)[:3]))}, …, and the "
+            f"data have others as {', as '.join(named)}: the first without its like is "
+            f"{missing!r:.80}; name the column with {option(f'{side}_column', of='model')}"
+        )
+
     def _rows_and_columns(self, rows: Any, columns: Any) -> NDArray[Any]:
         chosen: NDArray[Any] = self.grid[np.ix_(rows, columns)]
         return chosen
 
 
 def load(
-    path: str, classes: str | Sequence[str] | None = None, output: Output | None = None
+    path: str,
+    classes: str | Sequence[str] | None = None,
+    output: Output | None = None,
+    text_column: str | None = None,
+    image_column: str | None = None,
 ) -> GridModel:
     """Return the grid in a .npy, .npz, .safetensors, .parquet or .zarr file.
 
     An .npz, .safetensors or .zarr group holds an array ``grid`` (or ``logits``, or a single one)
     and may hold ``text_index``, ``image_index`` and ``classes``. A .parquet file has a row a
-    pair, with the columns ``text_id`` and ``image_id``, numbered from 0, and one column a class,
-    called as the class is, or ``logit_0``, ``logit_1``, … for classes without names.
+    pair, with the columns ``text_id`` and ``image_id``, numbered from 0 or called as the data call
+    texts and images, and one column a class, called as the class is, or ``logit_0``, ``logit_1``,
+    … for classes without names.
 
     Parameters
     ----------
@@ -142,6 +199,9 @@ def load(
         Names of the classes, as a list or with commas; those in the file by default.
     output : {"logits", "log_probabilities", "probabilities"}, optional
         Logits by default, unless they look like probabilities: then it has to be said.
+    text_column, image_column : str, optional
+        Columns of a .parquet file, and of the data, that say which text and which image it is; by
+        default ``text_id`` and ``image_id``. Where one is named, its values are names, numbers too.
 
     Raises
     ------
@@ -153,7 +213,7 @@ def load(
         ".npy": _read_npy,
         ".npz": _read_npz,
         ".safetensors": _read_safetensors,
-        ".parquet": _read_parquet,
+        ".parquet": lambda file: _read_parquet(file, text_column, image_column),
         ".zarr": _read_zarr,
     }
     if not file.exists():
@@ -192,6 +252,10 @@ def load(
             output=output,
             fingerprint=_content(file, output or "logits"),
             source=path,
+            text_ids=arrays.get("text_ids"),
+            image_ids=arrays.get("image_ids"),
+            text_column=text_column or "text_id",
+            image_column=image_column or "image_id",
         )
     except ModelError as error:
         raise ModelError(f"grid {path}: {error}") from error
@@ -232,14 +296,25 @@ def _read_zarr(file: Path) -> dict[str, Any]:
     return {"classes": stored.attrs.get("classes")} | arrays
 
 
-def _read_parquet(file: Path) -> dict[str, Any]:
+def _read_parquet(file: Path, text_column: str | None, image_column: str | None) -> dict[str, Any]:
     table = pd.read_parquet(file)
-    missing = [name for name in ("text_id", "image_id") if name not in table]
+    called = {"text_id": text_column or "text_id", "image_id": image_column or "image_id"}
+    missing = [name for name in called.values() if name not in table]
     if missing:
         raise SpecError(
             f"grid {file} has no column {missing[0]!r}; it has {', '.join(map(str, table.columns))}"
         )
+    table = table.rename(columns={given: name for name, given in called.items()})
     ids = table[["text_id", "image_id"]]
+    names: dict[str, list[str]] = {}
+    words = [name for name in ids if not pd.api.types.is_numeric_dtype(ids[name])]
+    if words or text_column or image_column:
+        for name in ids:
+            numbers, found = pd.factorize(
+                np.array([str(plain_label(one)) for one in ids[name].tolist()], dtype=object)
+            )
+            names[name + "s"] = [str(one) for one in found]
+            ids = ids.assign(**{name: numbers})
     ids = ids.assign(**{name: _whole(ids[name], name, file) for name in ids})
     if not len(ids) or int(ids.min().min()) < 0:
         found = f"reach {ids.min().min()}" if len(ids) else "have no rows"
@@ -264,7 +339,7 @@ def _read_parquet(file: Path) -> dict[str, Any]:
         )
     grid = np.empty((n_texts, n_images, values.shape[1]), dtype=np.float64)
     grid[ids["text_id"], ids["image_id"]] = values.to_numpy(dtype=np.float64)
-    return {"grid": grid, "classes": classes}
+    return {"grid": grid, "classes": classes, **names}
 
 
 def _whole(ids: pd.Series[Any], name: str, file: Path) -> pd.Series[Any]:

@@ -503,7 +503,7 @@ def test_a_grid_from_elsewhere_belongs_to_all_examples(tmp_path):
     ours = emap.compute(grid, data, out=tmp_path / "ours", **drawn)
     theirs = emap.compute(Staged(), data, out=tmp_path / "theirs", **drawn)
     np.testing.assert_allclose(ours.decomposition.emap, theirs.decomposition.emap, atol=1e-5)
-    with pytest.raises(SettingError, match="limit=… takes a sample of the examples: leave"):
+    with pytest.raises(ModelError, match=r"11 texts × 23 images; the dataset has .*expected"):
         emap.compute(grid, "demo:emoji-match", data_args={"limit": 20}, out=tmp_path / "limited")
 
 

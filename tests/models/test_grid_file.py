@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,10 +10,12 @@ import torch
 import zarr
 from PIL import Image
 from safetensors.torch import save_file
+from samples import Staged, make_examples
 
 import emap_core as emap
 from emap_core.cli import main
 from emap_core.datasets.base import Examples, find_cells
+from emap_core.datasets.sample import pick
 from emap_core.errors import EmapError, ModelError, SettingError, SpecError
 from emap_core.models import load_model
 from emap_core.models.grid_file import GridModel
@@ -95,7 +98,6 @@ def test_numbered_columns_of_a_long_grid_are_classes_in_the_order_of_their_numbe
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"text_id": ["q7", "q9"]}, "has text_id 'q7', which is not a whole number; number the"),
         ({"image_id": [0.5, 1.0]}, "has image_id 0.5, which is not a whole number"),
         ({"split": ["a", "b"]}, "has the column 'split', which does not hold numbers; keep"),
         ({"logit_0": None}, "has no column beside text_id and image_id"),
@@ -108,6 +110,56 @@ def test_a_long_grid_of_other_columns_is_told_what_to_do(changes, words, tmp_pat
     with pytest.raises(SpecError) as caught:
         load_model(f"logits:{tmp_path / 'grid.parquet'}")
     assert words in str(caught.value)
+
+
+def test_texts_and_images_may_be_called_as_the_data_call_them(tmp_path):
+    data = make_examples()
+    cells = find_cells(data)
+    data.columns = pd.DataFrame(
+        {
+            "question_id": [f"q{number}" for number in cells.text_index],
+            "image_id": [5_000 + number for number in cells.image_index],
+        }
+    )
+    grid = np.random.default_rng(2).normal(size=(*cells.shape, 2))
+    text, image = np.indices(cells.shape)
+    pairs = {"question_id": [f"q{u}" for u in text.ravel()], "image_id": 5_000 + image.ravel()}
+    table = pd.DataFrame(pairs).assign(logit_0=grid[..., 0].ravel(), logit_1=grid[..., 1].ravel())
+    table.sample(frac=1, random_state=1).to_parquet(tmp_path / "grid.parquet")
+    columns = {"text_column": "question_id", "image_column": "image_id"}
+    model = load_model(f"logits:{tmp_path / 'grid.parquet'}", **columns)
+    np.testing.assert_array_equal(model.grid_for(cells, data), grid)
+    # Of a part of the data it is the part of the grid.
+    rows = np.arange(0, 60, 3)
+    part = pick(data, rows, None)
+    of_part = find_cells(part)
+    texts = cells.text_index[rows[np.unique(of_part.text_index, return_index=True)[1]]]
+    images = cells.image_index[rows[of_part.image_examples]]
+    np.testing.assert_array_equal(model.grid_for(of_part, part), grid[np.ix_(texts, images)])
+    data.columns["question_id"] = "q99"
+    with pytest.raises(ModelError, match=r"without its like is 'q99'; name the column with text_c"):
+        model.grid_for(cells, data)
+    # Texts themselves and files of images are names, too.
+    files = [f"{number}.png" for number in cells.image_index]
+    bare = replace(data, columns=None, image_keys=[f"/srv/images/{file}" for file in files])
+    table["text_id"] = [cells.texts[u] for u in text.ravel()]
+    table["image_id"] = [str(w) for w in image.ravel()]
+    table.drop(columns="question_id").to_parquet(tmp_path / "grid.parquet")
+    model = load_model(f"logits:{tmp_path / 'grid.parquet'}")
+    np.testing.assert_array_equal(model.grid_for(cells, bare), grid)
+
+
+@pytest.mark.parametrize("settings", [{"limit": 25}, {"limit": 25, "seed": 4}])
+def test_a_sample_of_the_data_takes_its_part_of_a_grid_of_all(settings, tmp_path):
+    data = make_examples()
+    whole = emap.compute(Staged(), data, out=tmp_path / "whole", keep="grid", n_resamples=100)
+    np.save(tmp_path / "grid.npy", whole.grid.load())
+    ours, theirs = (
+        emap.compute(model, data, out=tmp_path / out, data_args=settings, n_resamples=100)
+        for model, out in ((f"logits:{tmp_path / 'grid.npy'}", "ours"), (Staged(), "theirs"))
+    )
+    assert ours.ids == theirs.ids and len(ours.ids) == 25
+    np.testing.assert_allclose(ours.decomposition.emap, theirs.decomposition.emap, atol=1e-5)
 
 
 def test_every_example_with_every_other_is_taken_too(cells, grid):

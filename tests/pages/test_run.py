@@ -148,6 +148,9 @@ def test_an_uploaded_zip_shows_its_rows_and_what_each_column_is(open_page, words
     assert app.dataframe[0].value["wording"][1] == "is it 1?"
     boxes = {box.label: box for box in app.selectbox if box.label in ("Text", "Image", "Label")}
     assert (boxes["Image"].value, boxes["Text"].value) == ("file_name", None)
+    # What may be a label is asked about.
+    assert boxes["Label"].value is None
+    assert "These columns look like labels: verdict. Choose one, or (no labels)." in words(app)
     boxes["Text"].select("wording").run()
     boxes = {box.label: box for box in app.selectbox if box.label in ("Text", "Image", "Label")}
     boxes["Label"].select("verdict").run()
