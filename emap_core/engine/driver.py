@@ -89,24 +89,24 @@ def compute(
     images_per_text, seed : int
         Of the sampled method: how many images each text meets, and which.
     until : float, optional
-        Sampled: more images per text are added until the gap of the first metric is known this
-        well, bias and half the 95% interval from the choice of pairs.
+        Sampled: images per text are added until the gap of the first metric is known to within
+        this: bias plus half the 95% interval from the choice of pairs.
     subsample_size, repeats : int
         Sub-sampling, as in published papers: examples in each random sub-sample, and how many of
         them; `seed` says which.
     output : {"logits", "log_probabilities", "probabilities"}, optional
-        What the model returns, where it does not say so itself. Outputs that look like
-        probabilities are refused until it is said.
+        What the model returns, if it does not say so itself. Outputs that look like
+        probabilities are refused until you say what they are.
     allow_noise : bool
-        Go on with a model that says something else of the same pair each time. What differs is
-        counted as interaction, and its share is shown with the numbers.
+        Accept a model whose output for a pair differs each time. The differences count as
+        interaction, and their share is shown with the numbers.
     space : {"logits", "log_probabilities", "probabilities"}
         What is projected.
     keep : {"auto", "grid", "sums"}
         Whether the grid is written to disk; ``"auto"`` does so up to `grid_budget` bytes.
     picture_budget : int
-        Bytes that pictures of the images may take beside their thumbnails, each as many as any
-        other; with 0 there are none.
+        Bytes that pictures of the images may take beside their thumbnails, the same for each;
+        with 0 there are none.
     keep_classes : int, optional
         Keep the grid of no more than this many classes, those that most examples are labelled
         with; sums are kept of all.
@@ -133,7 +133,7 @@ def compute(
     cpus_per_worker : int
         Cores that a worker takes, 1 by default; one GPU each where the cluster has them.
     fingerprint : str, optional
-        Names a model that states none, so that its run can be resumed.
+        A name for a model without one, so that its run can resume.
     name : str, optional
         What to call the run wherever runs are listed; `emap_core.runs.changes` renames it later.
 
