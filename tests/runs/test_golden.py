@@ -107,7 +107,7 @@ def test_a_kept_grid_holds_the_models_outputs(stored):
 
 
 @pytest.mark.parametrize("format_", sorted(path.name for path in GOLDEN.glob("format_*")))
-def test_baselines_and_densities_are_read_as_they_are_stored(format_):
+def test_linear_probes_and_densities_are_read_as_they_are_stored(format_):
     path = GOLDEN / format_ / "baselines_and_density"
     run = Run.load(path)
     with np.load(path / "baselines.npz") as arrays:
