@@ -19,8 +19,8 @@ _CHANGING = (CHECKSUMS, "progress.json", "cancel")
 def write_checksums(folder: RunFolder) -> None:
     """Keep the size and SHA-256 of every file of a finished run.
 
-    Intervals and the like, in ``inference/``, and what was asked further, in ``probes/``, are
-    computed later; each has a checksum of its own.
+    What comes later has a checksum of its own: intervals and the like, in ``inference/``, what was
+    asked further, in ``probes/``, and what visitors chose, in ``selections/``.
     """
     found = {name: list(_state(path)) for name, path in _files(folder) if not is_link(path)}
     write_json(folder.path / CHECKSUMS, {"sha256": found})
@@ -86,8 +86,8 @@ def check_run(path: str | Path) -> list[str]:
 
 
 def _changed_later(folder: RunFolder, run: str) -> Iterator[str]:
-    """Yield what is wrong with what was computed after the run was finished."""
-    for within, depth in ((folder.inference, 2), (folder.probes, 3)):
+    """Yield what is wrong with what came after the run was finished."""
+    for within, depth in ((folder.inference, 2), (folder.probes, 3), (folder.selections, 2)):
         for path in entries(within):
             name = name_within(path, folder.path)
             if is_link(path) or is_passing(path.name):
@@ -107,8 +107,12 @@ def _changed_later(folder: RunFolder, run: str) -> Iterator[str]:
 def _files(folder: RunFolder) -> Iterator[tuple[str, Path]]:
     for path in entries(folder.path):
         name = name_within(path, folder.path)
-        computed_later = name.parts[0] in (folder.inference.name, folder.probes.name)
-        if is_passing(name.name) or computed_later or str(name) in _CHANGING:
+        came_later = name.parts[0] in (
+            folder.inference.name,
+            folder.probes.name,
+            folder.selections.name,
+        )
+        if is_passing(name.name) or came_later or str(name) in _CHANGING:
             continue
         yield str(name), path
 

@@ -144,6 +144,11 @@ class RunFolder:
         return self.path / "probes"
 
     @property
+    def selections(self) -> Path:
+        """Examples that visitors chose by hand, a file a selection, whenever they did."""
+        return self.path / "selections"
+
+    @property
     def cancel_request(self) -> Path:
         """A file whose existence asks the run to stop."""
         return self.path / "cancel"
