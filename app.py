@@ -34,12 +34,9 @@ for one in PAGES:
             visibility="visible" if run is None or one.applies(run) else "hidden",
         )
     )
-page = st.navigation(
-    sections,
-    expanded=True,
-    position="hidden" if shared.is_stranger() else "sidebar",
-)
+page = st.navigation(sections, position="hidden")
 shared.require_visitor()
+shared.list_pages(sections)
 shared.limit_uploads()
 shared.offer_sign_out()
 shared.go_on(page.url_path, page_names())
@@ -47,6 +44,8 @@ shared.return_large_blocks()
 try:
     page.run()
     shared.contents()
+    if page.url_path:
+        shared.complete_address()
     shared.settle(page.url_path)
 except EmapError as error:
     # A run that was damaged or deleted since it was opened; the other pages work on.

@@ -207,12 +207,7 @@ def _show_cells(run: Run, chart: Chart) -> None:
 def _go_to_chosen_cell() -> None:
     cell = st.session_state.pop("overview-cell", None)
     if cell in CELL_WORDS:
-        st.switch_page(
-            "pages/examples.py",
-            query_params=shared.selection(
-                view=shared.view_key(show=cell), example=None, slice=None
-            ),
-        )
+        shared.go_to("examples", view=shared.view_key(show=cell), example=None, slice=None)
 
 
 def _show_kinds(run: Run) -> None:
@@ -296,7 +291,7 @@ def _show_details(run: Run) -> None:
         st.download_button(
             "Table as CSV",
             run.table(intervals=True).to_csv() if run.metrics else "",
-            file_name=f"{run.id}.csv",
+            file_name=shared.file_of(run, "table.csv"),
             mime="text/csv",
             disabled=not run.metrics,
             icon=":material/download:",

@@ -108,7 +108,7 @@ def _follow_demo(job: jobs.Job) -> None:
         return
     if job.state == "finished" and job.run_id:
         del st.session_state["demo-job"]
-        st.switch_page("pages/overview.py", query_params={"run": job.run_id})
+        shared.go_to("overview", run=job.run_id)
     why = f": {job.error}" if job.error else "."
     st.error(shared.plain(f"The demo was {job.state}{why}"), icon=":material/error:")
     _offer_demo()
@@ -127,24 +127,20 @@ def _run_card(info: RunInfo) -> None:
         with st.container(key=f"card-picture-{info.id}", width=72):
             st.image(picture, alt="The first image of the data")
         with st.container(width="stretch", gap="xsmall"):
-            label = shared.run_titles().get(info.id)
-            st.markdown(f"**{shared.plain(shared.about(info.manifest, label))}**")
+            st.markdown(f"**{shared.plain(shared.about(info.manifest, shared.title_of(run)))}**")
             if sentence:
                 shared.text(sentence)
-            st.caption(shared.plain(_date(info)))
+            st.caption(shared.plain(shared.made_as(info.manifest, info.id)))
         shared.link("pages/overview.py", "Open", icon=":material/arrow_forward:", run=info.id)
         shared.run_menu(info)
 
 
 def _run_line(info: RunInfo) -> None:
-    words = f"{shared.about(info.manifest, shared.run_titles().get(info.id))} · {_date(info)}"
+    title = shared.run_titles().get(info.id, info.id)
+    words = f"{shared.about(info.manifest, title)} · {shared.made_as(info.manifest, info.id)}"
     with st.container(horizontal=True, vertical_alignment="center"):
         shared.link("pages/overview.py", words, run=info.id)
         shared.run_menu(info)
-
-
-def _date(info: RunInfo) -> str:
-    return str(info.manifest.get("created", ""))[:16].replace("T", " ") + " UTC"
 
 
 main()

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
-from emap_core.presentation.run_titles import run_title
 from emap_core.runs import Run
 from emap_core.visible import visible
 from pages.shared.entry import inside_app
 from pages.shared.escape import escaped, plain
-from pages.shared.runs import damaged_runs, run_titles
+from pages.shared.runs import damaged_runs, run_titles, title_of
 from pages.shared.selection import select, selection
 
 _COPY = st.components.v2.component(
@@ -56,11 +55,15 @@ _LONG_PAGE = 3
 """Parts that make a page so long that it has a table of contents."""
 
 
+# Of whole titles, arguments and all; a phone takes its own width.
+_WIDTH_OF_CHOICE = 640
+
+
 def header(question: str, answer: str = "", run: Run | None = None) -> None:
     """Draw the top of a page: the question as its title, the answer in a sentence, the run.
 
-    With a run there is a button that copies a link to exactly this view, and a choice of runs in
-    the sidebar. The answer may hold names from data; it is shown as plain text.
+    With a run there is a button that copies a link to exactly this view, and a choice of other
+    runs. The answer may hold names from data; it is shown as plain text.
     """
     inside_app()
     if run is None:
@@ -69,11 +72,25 @@ def header(question: str, answer: str = "", run: Run | None = None) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.title(question, anchor=False, width="stretch")
             _COPY(key="copy-link", width="content")
-        _run_choice(run)
     if answer:
         say(answer)
     if run is not None:
-        st.caption(plain(about(run.manifest, run_titles().get(run.id))))
+        _name_run(run)
+
+
+def list_pages(sections: Mapping[str, Sequence[Any]]) -> None:
+    """List the pages in the sidebar, by section, each as a link that keeps the selection.
+
+    Streamlit's own list drops the URL's keys. Putting them back would be a step of its own for
+    whoever goes back.
+    """
+    with st.sidebar.container(key="pages", gap="xxsmall"):
+        for title, pages in sections.items():
+            shown = [page for page in pages if page.visibility == "visible"]
+            if title and shown:
+                st.markdown(f"**{title}**")
+            for page in shown:
+                st.page_link(page, query_params=selection() if page.url_path else None)
 
 
 def section(title: str) -> None:
@@ -104,16 +121,22 @@ def say(sentence: str) -> None:
     st.html(f'<p style="font-size:1.25rem;line-height:1.5;margin:0">{escaped(sentence)}</p>')
 
 
-def about(manifest: Mapping[str, Any], label: str | None = None) -> str:
-    """Return what a run is about in one line: name, numbers of examples, texts, images."""
+def about(manifest: Mapping[str, Any], title: str) -> str:
+    """Return what a run is about in one line: its title, numbers of examples, texts, images."""
     skipped = len(manifest.get("skipped") or [])
     return (
-        f"{label or run_title(manifest)} · "
+        f"{title} · "
         f"{manifest.get('n_examples', 0):,} examples"
         + (f" ({skipped:,} left out)" if skipped else "")
         + " · "
         f"{manifest.get('n_texts', 0):,} texts × {manifest.get('n_images', 0):,} images"
     )
+
+
+def made_as(manifest: Mapping[str, Any], run_id: str) -> str:
+    """Return when a run was made, and the id that commands and links know it by."""
+    created = str(manifest.get("created", ""))[:16].replace("T", " ")
+    return f"{created} UTC · {visible(run_id)}"
 
 
 def next_step(page: str, label: str, **changes: str | None) -> None:
@@ -134,16 +157,28 @@ def empty(message: str, page: str | None = None, label: str = "") -> None:
         link(page, label, icon=":material/arrow_forward:")
 
 
-def _run_choice(run: Run) -> None:
+def _name_run(run: Run) -> None:
+    """Say which run this is, with a choice of others where there are any."""
+    words = f"{about(run.manifest, title_of(run))} · {made_as(run.manifest, run.id)}"
     names = run_titles() | {info.id: visible(f"{info.id}, damaged") for info in damaged_runs()}
     if run.id not in names or len(names) < 2:
+        st.caption(plain(words))
         return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(plain(words), width="content")
+        with st.popover("Change run", icon=":material/swap_horiz:", type="tertiary"):
+            _run_choice(run, names)
+
+
+def _run_choice(run: Run, names: dict[str, str]) -> None:
     key = "run-choice"
     st.session_state[key] = run.id
-    st.sidebar.selectbox(
-        "Run",
+    st.selectbox(
+        f"One of {len(names):,} runs",
         list(names),
         format_func=names.__getitem__,
         key=key,
         on_change=lambda: select(run=st.session_state[key]),
+        width=_WIDTH_OF_CHOICE,
+        help="Type to find one by a part of its title.",
     )

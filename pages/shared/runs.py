@@ -11,6 +11,7 @@ import streamlit as st
 
 from emap_core.errors import RunError, SettingError
 from emap_core.inference import Verdict
+from emap_core.presentation.run_titles import file_name, run_title
 from emap_core.presentation.run_titles import run_titles as titles_of
 from emap_core.runs import Run, RunInfo, list_runs
 from emap_core.runs.folder import describe_run, holds_run, runs_root
@@ -18,7 +19,7 @@ from emap_core.runs.store import address, location
 from emap_core.visible import visible
 from pages.shared.entry import inside_app
 from pages.shared.escape import plain
-from pages.shared.selection import select, selected, view
+from pages.shared.selection import assume, select, selected, view
 
 
 def finished_runs() -> list[RunInfo]:
@@ -37,6 +38,16 @@ def run_titles() -> dict[str, str]:
     Streamlit tells the options of a choice apart by their labels alone.
     """
     return _listed(address(runs_root())).titles
+
+
+def title_of(run: Run) -> str:
+    """Return what a run is called wherever pages name it."""
+    return run_titles().get(run.id) or visible(run_title(run.manifest))
+
+
+def file_of(run: Run, what: str) -> str:
+    """Return a name for a file of a run: what pages call the run, then what the file is."""
+    return file_name(title_of(run), what)
 
 
 def all_runs() -> list[RunInfo]:
@@ -129,7 +140,7 @@ def require_run(question: str) -> Run:
         if run_id is None:
             st.title(question, anchor=False)
             _stop("There is no finished run yet.", "pages/start.py", "Start with the demo")
-        select(run=run_id)
+        assume(run=run_id)
     try:
         return open_run(run_id)
     except RunError as error:

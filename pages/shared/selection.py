@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import quote, unquote
+import json
+from typing import Any, NoReturn
+from urllib.parse import quote, unquote, urlencode
 
 import streamlit as st
 
@@ -18,6 +19,24 @@ _LONGEST = 20_000
 
 _REMEMBERED = "_selection"
 
+# Streamlit's own ways to change an address make an entry of the browser's history each.
+_COMPLETE = """<script>
+if (!location.search) {{
+    const address = location.pathname + "?" + {query} + location.hash
+    history.replaceState(history.state, "", address)
+}}
+</script>"""
+# In a block, as a name of a whole page is given once.
+_GO = """<script>
+{{
+    const address = location.pathname.replace(/[^/]*$/, "") + {page} + "?" + {query}
+    if (location.pathname + location.search !== address) {{
+        history.pushState({{}}, "", address)
+        dispatchEvent(new PopStateEvent("popstate"))
+    }}
+}}
+</script>"""
+
 
 def selection(**changes: str | None) -> dict[str, str]:
     """Return the keys of the URL, with `changes` on top (None leaves a key out), for links."""
@@ -26,18 +45,35 @@ def selection(**changes: str | None) -> dict[str, str]:
 
 
 def select(**changes: str | None) -> None:
-    """Put keys into the URL, or take them out of it (None); another run takes its own along."""
-    current = _current()
-    run = changes.get("run", current.get("run"))
-    if run != current.get("run"):
-        current = {}
-    kept = {k: v for k, v in {**current, **changes}.items() if v}
+    """Put keys into the URL, or take them out of it (None); another run takes its own along.
+
+    However many they are, the browser's Back undoes them at once.
+    """
+    kept = _with(changes)
+    if kept != _given():
+        others = {k: st.query_params.get_all(k) for k in st.query_params if k not in KEYS}
+        st.query_params.from_dict({**others, **kept})
     st.session_state[_REMEMBERED] = kept
-    for key in KEYS:
-        if key not in kept:
-            st.query_params.pop(key, None)
-        elif st.query_params.get(key) != kept[key]:
-            st.query_params[key] = kept[key]
+
+
+def assume(**changes: str | None) -> None:
+    """Select what nobody has chosen, such as the newest run; the browser's Back passes over it."""
+    st.session_state[_REMEMBERED] = _with(changes)
+
+
+def complete_address() -> None:
+    """Show in an address that came without keys what its page is about."""
+    if not _given() and (kept := _current()):
+        st.sidebar.html(
+            _COMPLETE.format(query=_quoted(urlencode(kept))), unsafe_allow_javascript=True
+        )
+
+
+def go_to(page: str, **changes: str | None) -> NoReturn:
+    """Lead to a page, given its name, as a link with these changes does: a step to go back by."""
+    query = urlencode(selection(**changes))
+    st.html(_GO.format(page=_quoted(page), query=_quoted(query)), unsafe_allow_javascript=True)
+    st.stop()
 
 
 def selected(key: str) -> str | None:
@@ -103,20 +139,32 @@ def choose(
     return st.session_state[key] or first
 
 
-def _current() -> dict[str, str]:
-    # The sidebar's links drop the URL's keys; whoever comes by one gets back what they had.
-    remembered: dict[str, str] = st.session_state.get(_REMEMBERED, {})
-    given = {
+def _with(changes: dict[str, str | None]) -> dict[str, str]:
+    current = _current()
+    run = changes.get("run", current.get("run"))
+    if run != current.get("run"):
+        current = {}
+    return {k: v for k, v in {**current, **changes}.items() if v}
+
+
+def _given() -> dict[str, str]:
+    return {
         key: st.query_params[key]
         for key in KEYS
         if 0 < len(st.query_params.get(key) or "") <= _LONGEST
     }
-    if given:
+
+
+def _current() -> dict[str, str]:
+    # Whoever comes by an address without keys gets back what they had.
+    if given := _given():
         st.session_state[_REMEMBERED] = given
-        return given
-    for key, value in remembered.items():
-        st.query_params[key] = value
-    return dict(remembered)
+    return dict(st.session_state.get(_REMEMBERED, {}))
+
+
+def _quoted(text: str) -> str:
+    # Nothing ends the script before its end.
+    return json.dumps(text).replace("<", "\\u003c")
 
 
 def _read_view(text: str | None) -> dict[str, str]:

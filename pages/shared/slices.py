@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from emap_core.errors import EmapError
 from emap_core.figures import gap_dumbbell
 from emap_core.inference import Gap, metric
 from emap_core.inference.slice_gap import slice_gap
 from emap_core.runs import Run
+from emap_core.runs.selections import keep_selection, kept_selection
 from emap_core.runs.slices import (
     SHOWN,
     Filter,
@@ -22,13 +24,15 @@ from emap_core.runs.slices import (
 )
 from emap_core.types import Mask
 from emap_core.visible import visible_table
+from pages.shared.access import policy
 from pages.shared.escape import plain
 from pages.shared.example import FLIP_WORDS, examples_of
-from pages.shared.runs import current_example, run_key, select_example
+from pages.shared.runs import current_example, file_of, run_key, select_example
 from pages.shared.selection import choose, select, selected, set_view, view
 from pages.shared.show import show, theme
 
 _NOT_IN_LINKS = "this-session"
+_KEPT = "kept-"
 _MANY_NAMES = 200
 _MOST_ROWS = 1_000
 _LONGEST_NAME = 60
@@ -46,11 +50,11 @@ def filter_mask(run: Run) -> Mask:
 
 def chosen_positions(run: Run) -> np.ndarray | None:
     """Return the positions that were chosen by hand, None where none were."""
-    name, _, code = (selected("slice") or "").partition("~")
+    code = _code()
     if code == _NOT_IN_LINKS:
         found = st.session_state.get("_chosen", {}).get(run.id)
-    elif not code and name in saved(run):
-        return None
+    elif code.startswith(_KEPT):
+        found = _kept_selection(run_key(run), code.removeprefix(_KEPT), run)
     else:
         found = decode_positions(code, len(run.ids)) if code else None
     return found if found is not None and len(found) else None
@@ -61,10 +65,29 @@ def choose_positions(run: Run, positions: Any) -> None:
     if not len(positions):
         select(slice=None)
         return
-    code = encode_positions(positions)
-    if code is None:
-        st.session_state.setdefault("_chosen", {})[run.id] = np.sort(np.asarray(positions))
-    select(slice=f"~{code or _NOT_IN_LINKS}")
+    select(slice=f"~{encode_positions(positions) or _keep(run, np.sort(np.asarray(positions)))}")
+
+
+def _code() -> str:
+    """Return which examples the URL says were chosen by hand, an empty text for none."""
+    return (selected("slice") or "").partition("~")[2]
+
+
+def _keep(run: Run, positions: np.ndarray) -> str:
+    """Keep what no link can hold in the run; for this session alone where that may not be."""
+    try:
+        policy().check_full()
+        key = keep_selection(run, positions)
+        _kept_selection.clear(run_key(run), key)
+        return _KEPT + key
+    except EmapError:
+        st.session_state.setdefault("_chosen", {})[run.id] = positions
+        return _NOT_IN_LINKS
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _kept_selection(key: tuple[str, str], name: str, _run: Run) -> np.ndarray | None:
+    return kept_selection(_run, name)
 
 
 def current_mask(run: Run) -> Mask:
@@ -90,6 +113,12 @@ def ask_filter(run: Run) -> None:
         st.markdown(plain(f"{size:,} of {len(examples):,}: {current}{by_hand}"), width="content")
         if current.settings() or by_hand:
             st.button("Show all", type="tertiary", icon=":material/close:", on_click=_lift)
+    if _is_lost(run):
+        st.warning(
+            "The examples that were chosen by hand are gone: they were too many for a link, and "
+            "this server did not keep them. Choose them again, or use a filter.",
+            icon=":material/warning:",
+        )
 
 
 def list_table(run: Run, positions: np.ndarray, key: str) -> None:
@@ -147,17 +176,27 @@ def slices(run: Run) -> None:
         st.download_button(
             "As CSV",
             lambda: to_csv(examples_of(run), mask),
-            file_name=f"{run.id}-{name or 'examples'}.csv",
+            file_name=file_of(run, f"{name or 'examples'}.csv"),
             mime="text/csv",
             icon=":material/download:",
             on_click="ignore",
             disabled=not mask.any(),
         )
-    if (selected("slice") or "").endswith(f"~{_NOT_IN_LINKS}"):
-        st.caption("These are too many for a link. Share a filter instead.")
+    if _code() == _NOT_IN_LINKS and not _is_lost(run):
+        st.caption(
+            "These are too many for a link, and this server keeps no selections. They are gone "
+            "once the page is loaded again. Use a filter to come back to them or to share them."
+        )
     _show_saved(run)
     if run.metrics:
         _compare(run, mask)
+
+
+def _is_lost(run: Run) -> bool:
+    """Say whether examples were chosen by hand that are not known any more."""
+    code = _code()
+    unknown = code == _NOT_IN_LINKS or code.startswith(_KEPT)
+    return unknown and chosen_positions(run) is None
 
 
 def _forget(run: Run, name: str) -> None:
@@ -243,7 +282,7 @@ def _save(run: Run) -> None:
     name = st.session_state["slice-name"] or f"{current_filter()}{by_hand}"
     name = name[:_LONGEST_NAME].replace("~", "-")
     saved(run)[name] = {"filter": current_filter().settings(), "positions": chosen_positions(run)}
-    code = (selected("slice") or "").partition("~")[2]
+    code = _code()
     select(slice=f"{name}~{code}" if code else name)
     st.session_state["slice-name"] = ""
 

@@ -58,14 +58,22 @@ def test_the_whole_way_from_the_demo_button_to_a_colleague(
     def sees(words, **how):
         expect(page.get_by_text(words, **how).first).to_be_visible(timeout=WAIT)
 
+    def entries():
+        come_to_rest(page)
+        return page.evaluate("history.length")
+
     def goes_to(name):
+        before = entries()
         page.get_by_test_id("stSidebar").get_by_role("link", name=name, exact=True).click()
         page.wait_for_url(re.compile(f"/{name.lower()}"))
+        assert entries() == before + 1, "one Back leads one page back"
 
     # Start: a button and ten seconds.
     page.goto(url)
+    before = entries()
     page.get_by_role("button", name="Run the demo").click()
     page.wait_for_url(re.compile(r"/overview\?run="))
+    assert entries() == before + 1
 
     # Overview: the verdict, and right and wrong with and without interactions.
     sees(re.compile(r"without them accuracy falls from .* by .* points \["))
@@ -76,12 +84,13 @@ def test_the_whole_way_from_the_demo_button_to_a_colleague(
     cells = page.locator(".st-key-overview-cells .js-plotly-plot").first
     link = page.get_by_role("link", name=re.compile("right only with interactions"))
     count = link.inner_text(timeout=WAIT).strip().split()[-5]
+    before = entries()
     click_in(page, cells, CELL, r"/examples\?", "helped")
     assert key_of(page, "view") == "show.helped"
 
     # Examples: those of the cell, by keyboard, and what the model makes of one.
     sees(re.compile(f"^1 of {count} "))
-    come_to_rest(page)
+    assert entries() == before + 1
     page.keyboard.press("ArrowRight")
     sees(re.compile(f"^2 of {count} "))
     example = run.ids.index(key_of(page, "example"))
@@ -113,6 +122,10 @@ def test_the_whole_way_from_the_demo_button_to_a_colleague(
 
     # Contributions: a click on a point shows its example; a filter becomes a slice.
     goes_to("Contributions")
+    page.go_back()
+    page.wait_for_url(re.compile("/modes"))
+    page.go_forward()
+    page.wait_for_url(re.compile("/contributions"))
     plot = page.locator(".st-key-contributions-chart .js-plotly-plot").first
     expect(plot.locator("canvas").first).to_be_visible(timeout=WAIT)
     before = key_of(page, "example")

@@ -200,7 +200,7 @@ def test_a_job_that_waits_is_seen_by_all_runs_once_and_is_cancelled_by_its_owner
         visitor(is_logged_in=True, email="eve@example.org")
         assert shared.start(work) == job, "asked for twice, it is there once and still Ada's"
         assert [one.id for one in jobs.list_jobs()] == [job.id]
-        (link,) = open_page("run").get("page_link")
+        (link,) = open_page("run").main.get("page_link")
         assert link.label.replace("\\", "").startswith("demo:concat on demo:easy-vqa: Queued")
         app = open_page("run", run=job.run_id)
         assert "Queued: another run is using the device." in words(app)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import io
+import shutil
 
 import pandas as pd
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from emap_core.runs.slices import encode_positions
 
@@ -72,10 +74,49 @@ def test_chosen_examples_travel_in_the_link_and_are_saved_and_compared(page, wor
     assert len(listed(app)) == 6
 
 
+def choosing():
+    import streamlit as st
+
+    from pages import shared
+    from pages.shared.slices import choose_positions, current_mask
+
+    run = shared.require_run("Which?")
+    st.button("choose", on_click=choose_positions, args=(run, range(7, 50)))
+    st.text(str(current_mask(run).nonzero()[0].tolist()))
+
+
+@pytest.mark.parametrize("mode", ["full", "viewer"])
+def test_a_selection_too_large_for_a_link_is_kept_in_the_run_or_said_to_be_lost(
+    mode, finished_run, tmp_path, page, words, monkeypatch
+):
+    monkeypatch.setattr("emap_core.runs.slices._LONGEST_CODE", 10)
+    shutil.copytree(finished_run.path, tmp_path / "small-demo")
+    monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
+    monkeypatch.setenv("EMAP_MODE", mode)
+    app = AppTest.from_function(choosing, default_timeout=60)
+    app.query_params["run"] = "small-demo"
+    app.run().button[0].click().run()
+    assert app.text[0].value == str([*range(7, 50)])
+    chosen = app.query_params["slice"]
+    chosen = chosen[0] if isinstance(chosen, list) else chosen
+
+    # As after a reload: another session, the same address.
+    again = page(slice=chosen)
+    kept = mode == "full"
+    assert len(listed(again)) == (43 if kept else 60)
+    assert [warning.value[:30] for warning in again.warning] == (
+        [] if kept else ["The examples that were chosen "]
+    )
+    assert (tmp_path / "small-demo" / "selections").exists() == kept
+
+
 def test_a_slice_that_a_link_only_names_leaves_all_examples(page):
     assert len(listed(page(slice="unknown"))) == 60
-    assert len(listed(page(slice="~this-session"))) == 60
     assert len(listed(page(slice="x~%00<script>"))) == 60
+    for gone in ("~this-session", "~kept-0123456789abcdef", "x~kept-../../run"):
+        app = page(slice=gone)
+        assert len(listed(app)) == 60
+        assert "chosen by hand are gone" in app.warning[0].value
 
 
 def test_a_row_of_the_table_has_what_the_run_says(page, runs_with_one):

@@ -19,7 +19,7 @@ def test_ids_of_a_selection_whatever_form_the_points_come_in():
     assert shared.selected_ids({"selection": {"points": [{"id": "7"}, {"id": "7"}]}}) == ["7"]
 
 
-def test_the_url_holds_the_selection_and_gives_it_back_to_whoever_comes_by_the_sidebar():
+def test_the_url_holds_the_selection_and_gives_it_back_to_whoever_comes_without():
     def body():
         import streamlit as st
 
@@ -28,20 +28,40 @@ def test_the_url_holds_the_selection_and_gives_it_back_to_whoever_comes_by_the_s
         st.button("choose", on_click=lambda: shared.select(example="12"))
         st.button("other", on_click=lambda: shared.select(run="b"))
         st.text(str(shared.selection()))
+        shared.complete_address()
 
     at = page(body)
     at.query_params["run"] = "a"
+    at.query_params["theirs"] = "stays"
     at.run()
     at.button[0].click().run()
     assert at.query_params["run"] == "a" and at.query_params["example"] == "12"
+    assert not at.sidebar.get("html")
 
     at.query_params.clear()
     at.run()
     assert at.text[0].value == "{'run': 'a', 'example': '12'}"
-    assert at.query_params["example"] == "12"
+    (script,) = at.sidebar.get("html")
+    assert '"run=a&example=12"' in script.proto.body
+    assert not at.query_params, "the address is completed without a step to go back by"
 
+    at.query_params["theirs"] = "stays"
     at.button[1].click().run()
     assert at.text[0].value == "{'run': 'b'}", "another run has examples of its own"
+    assert at.query_params["theirs"] == "stays"
+
+
+def test_an_address_that_a_script_holds_cannot_end_it():
+    def body():
+        from pages import shared
+
+        shared.assume(run="</script><b>", example='"')
+        shared.complete_address()
+        shared.go_to("examples")
+
+    for element in page(body).run().get("html"):
+        assert element.proto.body.count("</script>") == 1
+        assert "<b>" not in element.proto.body
 
 
 def test_settings_of_the_view_share_one_readable_key_and_keep_any_text():
