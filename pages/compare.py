@@ -22,7 +22,6 @@ from emap_core.presentation.comparison import (
     paired_p_value,
     readable_differences,
     readable_table,
-    run_names,
     same_data,
     seeds_together,
     shared_metrics,
@@ -42,7 +41,7 @@ ROWS = 200
 def _page() -> None:
     current = shared.require_run(QUESTION)
     runs = _choose_runs(current)
-    names = run_names(runs)
+    names = [shared.title_of(run) for run in runs]
     metrics = shared_metrics(runs) if all(run.labels is not None for run in runs) else []
     if len(runs) < 2:
         shared.header(QUESTION, "Select at least one more run to compare.", current)

@@ -27,8 +27,8 @@ def _page() -> None:
     )
     st.download_button(
         "Download the report",
-        lambda: _report(shared.run_key(run), verdict.equivalence_margin, run),
-        f"{run.id}.html",
+        lambda: _report(shared.run_key(run), verdict.equivalence_margin, shared.title_of(run), run),
+        shared.file_of(run, "report.html"),
         "text/html",
         type="primary",
         icon=":material/download:",
@@ -43,7 +43,7 @@ def _page() -> None:
             st.download_button(
                 "Table as CSV",
                 lambda: run.table(intervals=True).to_csv(),
-                f"{run.id}-table.csv",
+                shared.file_of(run, "table.csv"),
                 "text/csv",
                 icon=":material/download:",
                 on_click="ignore",
@@ -51,7 +51,7 @@ def _page() -> None:
         st.download_button(
             "Examples as CSV",
             lambda: _examples(run),
-            f"{run.id}-examples.csv",
+            shared.file_of(run, "examples.csv"),
             "text/csv",
             icon=":material/download:",
             on_click="ignore",
@@ -59,7 +59,7 @@ def _page() -> None:
         st.download_button(
             "The whole run as zip",
             lambda: zipped(run.path),
-            f"{run.id}.zip",
+            shared.file_of(run, "run.zip"),
             "application/zip",
             icon=":material/folder_zip:",
             on_click="ignore",
@@ -78,8 +78,8 @@ def _page() -> None:
 
 
 @st.cache_data(max_entries=2, show_spinner=False)
-def _report(key: tuple[str, str], equivalence_margin: float | None, _run: Run) -> str:
-    return report_html(_run, equivalence_margin=equivalence_margin)
+def _report(key: tuple[str, str], equivalence_margin: float | None, title: str, _run: Run) -> str:
+    return report_html(_run, equivalence_margin=equivalence_margin, title=title)
 
 
 def _examples(run: Run) -> str:

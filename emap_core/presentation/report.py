@@ -24,7 +24,7 @@ from emap_core.presentation.charts import (
 )
 from emap_core.presentation.facts import PROBABILITIES_NOTE, facts
 from emap_core.presentation.questions import Question, further_questions
-from emap_core.presentation.run_titles import run_title
+from emap_core.presentation.run_titles import title_beside_others
 from emap_core.presentation.tables import (
     SPREAD_NOTE,
     Table,
@@ -106,9 +106,17 @@ def write_report(
         temporary.write_text(page, encoding="utf-8")
 
 
-def report_html(run: Run, theme: Theme = LIGHT, equivalence_margin: float | None = None) -> str:
-    """Return the report of a run as a self-contained HTML page, light or dark."""
-    title = run_title(run.manifest)
+def report_html(
+    run: Run,
+    theme: Theme = LIGHT,
+    equivalence_margin: float | None = None,
+    title: str | None = None,
+) -> str:
+    """Return the report of a run as a self-contained HTML page, light or dark.
+
+    Its `title` is by default the run's title among those that lie beside it.
+    """
+    title = title or title_beside_others(run)
     verdict = run.verdict(equivalence_margin)
     first: list[str] = []
     overview: list[str] = []

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from emap_core.runs import Run
+from emap_core.runs.folder import list_runs
+
 Json = Mapping[str, Any]
+
+_LONGEST_FILE_NAME = 80
 
 
 def run_title(manifest: Json) -> str:
@@ -39,16 +45,29 @@ def run_titles(manifests: Mapping[str, Json]) -> dict[str, str]:
         facts = {i: _facts(manifests[i]) for i in ids}
         names = dict.fromkeys(name for own in facts.values() for name in own)
         differing: list[str] = []
+        told = dict.fromkeys(ids, "")
         for name in names:
-            if len({facts[i].get(name) for i in ids}) > 1:
-                differing.append(name)
-            told = {i: _told(facts[i], differing) for i in ids}
-            if len(set(told.values())) == len(ids):
-                break
+            more = {i: _told(facts[i], [*differing, name]) for i in ids}
+            # What tells no more of them apart would only make all their titles longer.
+            if len(set(more.values())) > len(set(told.values())):
+                differing, told = [*differing, name], more
         for i in ids:
             unique = list(told.values()).count(told[i]) == 1
             labels[i] = " · ".join([*filter(None, [told[i]]), title, *([] if unique else [i])])
     return {run_id: labels[run_id] for run_id in manifests}
+
+
+def title_beside_others(run: Run) -> str:
+    """Return the title of a run among the finished runs that lie beside it."""
+    beside = list_runs(run.path.parent)
+    finished = {info.id: info.manifest for info in beside if info.status == "finished"}
+    return run_titles({**finished, run.id: run.manifest})[run.id]
+
+
+def file_name(title: str, what: str) -> str:
+    """Return a name for a file of a run that any disk can hold: its title, then what it is."""
+    readable = re.sub(r"[^\w.,=+-]+", "-", title)[:_LONGEST_FILE_NAME].strip("-. ")
+    return f"{readable or 'run'}-{what}"
 
 
 def made_from(manifest: Json) -> dict[str, str]:

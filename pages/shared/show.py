@@ -13,7 +13,7 @@ from emap_core.runs import Run
 from emap_core.visible import visible, visible_table
 from pages.shared.escape import escaped
 from pages.shared.figure_tools import figure_tools
-from pages.shared.runs import run_key
+from pages.shared.runs import file_of, run_key
 from pages.shared.selection import selected
 
 SelectionMode = Literal["points", "box", "lasso"]
@@ -154,7 +154,7 @@ def picture(run: Run, image: int, *, alt: str) -> None:
         content = run.picture(image)
         st.image(content, width="stretch", alt=visible(alt))
         if st.button("Zoom in", key=f"zoom-{image}", icon=":material/zoom_in:", type="tertiary"):
-            _at_full_size(content, alt, f"{run.id}-image-{image + 1}.jpg")
+            _at_full_size(content, alt, file_of(run, f"image-{image + 1}.jpg"))
 
 
 @st.dialog("The image at its full size", width="large")

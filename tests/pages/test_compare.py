@@ -34,11 +34,11 @@ def test_runs_on_the_same_data_stand_side_by_side(open_page, words, runs_with_tw
     said = words(app)
     assert "measurably, by accuracy" in said
     table = app.dataframe[0].value
-    assert set(table.model) == {"concat", "additive"}
-    of_additive = table[table.model == "additive"].iloc[0]
+    assert set(table.model) == {"concat on easy-vqa", "additive on easy-vqa"}
+    of_additive = table[table.model == "additive on easy-vqa"].iloc[0]
     assert of_additive["accuracy, difference"].startswith("0.0 points")
-    assert f"additive: {IN_WORDS['equivalent']}" in said
-    assert f"concat: {IN_WORDS[concat.verdict().kind]}" in said
+    assert f"additive on easy-vqa: {IN_WORDS['equivalent']}" in said
+    assert f"concat on easy-vqa: {IN_WORDS[concat.verdict().kind]}" in said
     assert "Where the two differ" in said
     assert f"Of {len(concat.ids)} examples" in said
 

@@ -32,8 +32,10 @@ def texts(app):
 
 def test_without_a_run_in_the_url_the_newest_is_shown_and_named(a_page, runs_with_one):
     a_page.run()
-    assert a_page.query_params["run"] == runs_with_one.id
     assert texts(a_page) == ["example None", "class None"]
+    a_page.button[0].click().run()
+    assert a_page.query_params["run"] == runs_with_one.id
+    assert texts(a_page) == ["example 8", "class None"]
     assert "&lt;b&gt;answer" in "".join(e.proto.body for e in a_page.get("html"))
 
 
@@ -55,12 +57,14 @@ def test_runs_of_one_model_and_data_are_told_apart(a_page, tmp_path, finished_ru
     monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
     a_page.query_params["run"] = "first"
     a_page.run()
-    (choice,) = a_page.sidebar.selectbox
+    choice = a_page.selectbox(key="run-choice")
     assert len(set(choice.options)) == 2
+    (said,) = (caption.value.replace("\\", "") for caption in a_page.caption)
+    assert said.startswith("concat on easy-vqa · first · 60 ") and said.endswith(" · first")
     # A click on anything else leaves the choice of the run alone.
     a_page.button[0].click().run()
     assert a_page.query_params["run"] == "first"
-    a_page.sidebar.selectbox[0].select("second").run()
+    a_page.selectbox(key="run-choice").select("second").run()
     assert a_page.query_params["run"] == "second"
 
 

@@ -1,4 +1,11 @@
-from emap_core.presentation.run_titles import run_title, run_titles
+import shutil
+
+import pytest
+from samples import Staged, make_examples
+
+import emap_core as emap
+from emap_core.presentation.report import report_html
+from emap_core.presentation.run_titles import file_name, run_title, run_titles, title_beside_others
 
 
 def manifest(**changes):
@@ -38,3 +45,50 @@ def test_settings_weights_dates_and_at_last_the_id_tell_runs_apart():
 def test_runs_of_one_name_are_told_apart_too():
     labels = run_titles({i: manifest(name="mine", created=f"2026-01-0{i}T10:00") for i in "12"})
     assert labels == {"1": "2026-01-01 10:00 · mine", "2": "2026-01-02 10:00 · mine"}
+
+
+def test_a_fact_that_tells_no_more_runs_apart_stands_in_no_label():
+    arguments = ({"limit": 60}, {"limit": 60}, {"limit": 80})
+    labels = run_titles(
+        {
+            name: manifest(
+                provenance={"data": {"arguments": arguments[i]}},
+                n_examples=arguments[i]["limit"],
+                settings={"batch_size": 2**i},
+            )
+            for i, name in enumerate("abc")
+        }
+    )
+    assert labels == {
+        "a": "limit=60, batch size 1 · clip on photos",
+        "b": "limit=60, batch size 2 · clip on photos",
+        "c": "limit=80, batch size 4 · clip on photos",
+    }
+
+
+def test_a_report_has_the_label_that_the_run_has_among_others(tmp_path):
+    data = make_examples(24, 6, 8)
+    run = emap.compute(Staged(), data, out=tmp_path / "a", n_resamples=100)
+    assert f"<h1>{title_beside_others(run)}</h1>" in report_html(run)
+    shutil.copytree(run.path, tmp_path / "b")
+    emap.rename_run(tmp_path / "b", "late fusion")
+    assert title_beside_others(emap.Run.load(tmp_path / "b")) == "late fusion"
+    shutil.copytree(run.path, tmp_path / "c")
+    emap.rename_run(tmp_path / "c", "late fusion")
+    label = title_beside_others(emap.Run.load(tmp_path / "c"))
+    assert label == "late fusion · c"
+    assert label in report_html(emap.Run.load(tmp_path / "c"))
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("seed=1 · clip on photos", "seed=1-clip-on-photos-table.csv"),
+        ("../../etc/passwd\x00", "etc-passwd-table.csv"),
+        ("كرة 是", "كرة-是-table.csv"),
+        ("???", "run-table.csv"),
+        ("x" * 500, "x" * 80 + "-table.csv"),
+    ],
+)
+def test_a_file_is_named_after_its_run_whatever_the_run_is_called(label, name):
+    assert file_name(label, "table.csv") == name
