@@ -144,13 +144,13 @@ def _show_scores(run: Run) -> None:
         st.caption(shared.plain(note))
 
 
-def _show_further_questions(run: Run, smallest_gap: float | None) -> None:
+def _show_further_questions(run: Run, equivalence_margin: float | None) -> None:
     spread = spread_table(run)
     if spread is not None:
         with st.expander("How much sub-samples differ"):
             _show_table(spread)
             st.caption(shared.plain(SPREAD_NOTE))
-    for one in further_questions(run, smallest_gap):
+    for one in further_questions(run, equivalence_margin):
         with st.expander(one.question):
             shared.text(one.answer)
             _show_table(one.columns)
