@@ -1,4 +1,5 @@
-from benchmarks.__main__ import README, TABLES, page, remarks
+from benchmarks.__main__ import README, TABLES, page, ratios, regressions, remarks
+from benchmarks.tables import markdown
 
 
 def test_remarks_stay_below_their_heading_when_the_tables_are_written_anew():
@@ -15,3 +16,21 @@ def test_remarks_stay_below_their_heading_when_the_tables_are_written_anew():
 def test_the_readme_names_every_table():
     said = README.read_text()
     assert all(f"`{table.__name__}`" in said for table in TABLES)
+
+
+def test_a_ratio_that_has_grown_by_more_than_chance_is_told():
+    def table(*ratios):
+        rows = [(name, 2.0, ratio) for name, ratio in zip("ab", ratios, strict=True)]
+        return markdown("Speed", "Words.", ("what", "after, s", "after ÷ before"), rows)
+
+    assert regressions(table(0.5, 1.0), table(0.6, 1.2)) == []
+    (told,) = regressions(table(0.5, 1.0), table(0.4, 1.3))
+    assert told == "Speed · row 2 · b · after ÷ before: 1.3, was 1"
+
+
+def test_the_ratios_of_the_readme_are_read():
+    assert {title for title, *_ in ratios(README.read_text())} >= {
+        "Before and after",
+        "Engine over floor",
+        "The reduction alone",
+    }

@@ -1,0 +1,160 @@
+"""What an earlier version took and what this one takes, side by side on this machine.
+
+``python -m benchmarks before_after``; the earlier version is checked out beside this one for as
+long as it takes, so that both run with the same libraries, in turns.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.tables import markdown
+
+BEFORE = "8549aab"
+"""The earlier version."""
+REPEATS = 3
+ROOT = Path(__file__).parents[1]
+N_RUNS = 300
+
+NEW_RUN = "a run of a new name"
+DEMO = (
+    *("-m", "emap_core", "run", "--model", "demo:concat", "--data", "demo:easy-vqa"),
+    *("--progress", "none", "--out"),
+)
+PAGE = """
+import os, sys
+from streamlit.testing.v1 import AppTest
+app = AppTest.from_file(os.path.abspath("app.py"), default_timeout=300)
+if sys.argv[1] != "start":
+    app.switch_page(f"pages/{sys.argv[1]}.py")
+assert not app.run().exception
+"""
+RESAMPLES = """
+import time
+import numpy as np
+from emap_core.decomposition import decompose
+from emap_core.inference import default_metrics, intervals
+rng = np.random.default_rng(0)
+grid = rng.normal(size=(1000, 1000, 10)).astype(np.float32)
+d = decompose(grid)
+labels = (d.logits + rng.gumbel(size=d.logits.shape)).argmax(axis=1)
+metrics = default_metrics("multiclass")
+intervals(d, labels, "multiclass", metrics, grid=grid, n_resamples=100)
+began = time.process_time()
+intervals(d, labels, "multiclass", metrics, grid=grid, n_resamples=1000)
+print(time.process_time() - began)
+"""
+SAMPLED = """
+import time
+import numpy as np
+from emap_core.decomposition.design import design
+from emap_core.decomposition.incomplete import fit
+rng, n, width = np.random.default_rng(3), 20_000, 16
+texts, images = rng.normal(size=(2, n, width))
+chosen = design(n, n, np.arange(n), np.arange(n), 32)
+heads = rng.normal(size=(5, 3, width)) / width
+products = [(texts[:, :3] @ head)[chosen.texts] * images[chosen.images] for head in heads]
+values = np.stack([product.sum(axis=1) for product in products], axis=1)
+began = time.process_time()
+fit(chosen, values)
+print(time.process_time() - began)
+"""
+
+
+def before_after() -> str:
+    """Measure processor seconds of both versions, each repeat one after the other."""
+    with tempfile.TemporaryDirectory() as folder, _checked_out(Path(folder) / "before") as before:
+        checkouts = {"before": before, "after": ROOT}
+        for name, checkout in checkouts.items():
+            _runs_of(checkout, Path(folder) / f"{name}-runs")
+        rows = []
+        for what, command in _rows().items():
+            best = dict.fromkeys(checkouts, float("inf"))
+            for number in range(REPEATS):
+                for name, checkout in checkouts.items():
+                    runs = Path(folder) / f"{name}-runs"
+                    words = [
+                        str(runs / f"new-{number}") if word == NEW_RUN else word for word in command
+                    ]
+                    best[name] = min(best[name], _processor_seconds(checkout, runs, words))
+            rows.append((what, best["before"], best["after"], best["after"] / best["before"]))
+            print(rows[-1], flush=True)
+    return markdown(
+        "Before and after",
+        f"Processor seconds of the version {BEFORE} and of this one, the best of {REPEATS} each, "
+        "in turns and on one thread. They count from the start of a process to its end, but for "
+        "what is called alone.",
+        ("what", "before, s", "after, s", "after ÷ before"),
+        rows,
+    )
+
+
+def _rows() -> dict[str, tuple[str, ...]]:
+    return {
+        "easy-VQA, `run` to the table with intervals": (
+            *DEMO,
+            NEW_RUN,
+        ),
+        "`show` of a finished run": ("-m", "emap_core", "show", "run-000"),
+        "the page Run, in a process that has drawn none": ("-c", PAGE, "run"),
+        f"the page Start with {N_RUNS} runs, likewise": ("-c", PAGE, "start"),
+        "1,000 resamples with their own projection, N = 1,000, C = 10, 3 metrics, alone": (
+            "-c",
+            RESAMPLES,
+        ),
+        "fit to 20,000 examples, sampled, K = 32, 5 classes, alone": ("-c", SAMPLED),
+    }
+
+
+@contextmanager
+def _checked_out(folder: Path) -> Iterator[Path]:
+    git = shutil.which("git") or "git"
+    subprocess.run(
+        [git, "worktree", "add", "--quiet", "--detach", folder, BEFORE], cwd=ROOT, check=True
+    )
+    try:
+        yield folder
+    finally:
+        subprocess.run([git, "worktree", "remove", "--force", folder], cwd=ROOT, check=True)
+
+
+def _runs_of(checkout: Path, root: Path) -> None:
+    """Compute a run with a version and copy it, so that each copy can be told from the others."""
+    first = root / "run-000"
+    _processor_seconds(checkout, root, (*DEMO, str(first)))
+    manifest = json.loads((first / "run.json").read_text())
+    for number in range(1, N_RUNS):
+        copy = root / f"run-{number:03d}"
+        shutil.copytree(first, copy, copy_function=os.link)
+        manifest["settings"]["seed"] = number
+        (copy / "run.json").unlink()
+        (copy / "run.json").write_text(json.dumps(manifest))
+
+
+def _processor_seconds(checkout: Path, runs: Path, command: Sequence[str]) -> float:
+    """Return what a command took, or what it says that its part of interest took."""
+    runs.mkdir(parents=True, exist_ok=True)
+    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment = os.environ | one_thread | {"EMAP_RUNS": str(runs), "PYTHONPATH": str(checkout)}
+    before = os.times()
+    printed = subprocess.run(
+        [sys.executable, *command],
+        cwd=checkout,
+        env=environment,
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ).stdout
+    after = os.times()
+    if command[0] == "-c" and printed.strip():
+        return float(printed.split()[-1])
+    return sum(after[2:4]) - sum(before[2:4])
