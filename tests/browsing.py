@@ -6,6 +6,7 @@ import re
 
 WAIT = 180_000
 """Milliseconds: a loaded machine of two cores takes its time."""
+_LOOK_EVERY = 200
 _AT_REST = "[data-testid=stApp][data-test-script-state=notRunning]"
 _NOT_DRAWN = "[data-testid=stPlotlyChart]:not(:has(.main-svg)), [data-testid=stSkeleton]"
 
@@ -42,7 +43,7 @@ plot => {
 def come_to_rest(page, plot=None):
     """Wait until the app computes nothing, charts are drawn, and words and the plot stay."""
     before = None
-    for _ in range(WAIT // 500):
+    for _ in range(WAIT // _LOOK_EVERY):
         seen = page.locator("body").inner_text()
         if plot is not None:
             plot.scroll_into_view_if_needed()
@@ -54,7 +55,7 @@ def come_to_rest(page, plot=None):
         if seen and seen == before:
             return
         before = seen
-        page.wait_for_timeout(500)
+        page.wait_for_timeout(_LOOK_EVERY)
     raise AssertionError("the page never came to rest")
 
 
