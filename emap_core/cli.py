@@ -89,9 +89,9 @@ _RUN_SETTINGS: dict[str, dict[str, Any]] = {
     "--space": {"help": "logits (default), log_probabilities or probabilities"},
     "--keep": {"choices": ("auto", "grid", "sums"), "help": "auto keeps the grid while it fits"},
     "--keep-classes": {
-        "type": int,
         "metavar": "N",
-        "help": "keep the grid of the N classes with most labels, and the sums of all",
+        "help": "keep the grid of the N classes with most labels, or of classes named A,B,…; and "
+        "the sums of all",
     },
     "--grid-budget": {"type": int, "metavar": "BYTES", "help": "for --keep auto; 2 GiB by default"},
     "--picture-budget": {

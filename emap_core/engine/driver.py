@@ -107,9 +107,9 @@ def compute(
     picture_budget : int
         Bytes that pictures of the images may take beside their thumbnails, the same for each;
         with 0 there are none.
-    keep_classes : int, optional
+    keep_classes : int, str or sequence of str, optional
         Keep the grid of no more than this many classes, those that most examples are labelled
-        with; sums are kept of all.
+        with, or of the classes of these names; sums are kept of all.
     batch_size : int, optional
         Pairs at a time; measured by default.
     device : str

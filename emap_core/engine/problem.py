@@ -201,13 +201,14 @@ def align(binding: Binding, n_classes: int) -> Problem:
     dataset, scorer, settings = binding.dataset, binding.scorer, binding.settings
     named = scorer.classes is not None or binding.task != "multiclass"
     labels = _labels(dataset, scorer.classes, n_classes, settings.unknown_labels)
+    names = names_of_outputs(dataset, scorer.classes, n_classes)
     return Problem(
         **vars(binding),
         n_classes=n_classes,
-        classes=names_of_outputs(dataset, scorer.classes, n_classes),
+        classes=names,
         order_is_guessed=not named and getattr(dataset, "classes_guessed", False),
         labels=labels,
-        kept_classes=_most_used(labels, n_classes, settings.keep_classes, binding.task),
+        kept_classes=_kept(settings.keep_classes, labels, names, n_classes, binding.task),
     )
 
 
@@ -223,6 +224,31 @@ def _labels(
     answers = match_answers(dataset, classes, n_classes, rule)
     numbers = [str(number) for number in range(n_classes)]
     return inference.vqa_credit([[str(one) for one in each] for each in answers], numbers)
+
+
+def _kept(
+    wanted: int | str | None,
+    labels: NDArray[Any] | None,
+    names: list[str],
+    n_classes: int,
+    task: Task,
+) -> list[int] | None:
+    """Return the classes whose grid is kept, in their order; None for all."""
+    if not isinstance(wanted, str):
+        return _most_used(labels, n_classes, wanted, task)
+    if len(names) != n_classes:
+        raise SettingError(
+            f"{option_name('keep_classes')} names classes, and the model has {n_classes} outputs"
+        )
+    found = []
+    for name in wanted.split(","):
+        if name not in names:
+            raise SettingError(
+                f"{option_name('keep_classes')} names {name!r}, which is not a class of the model; "
+                f"its classes are {', '.join(names[:8])}{', …' if n_classes > 8 else ''}"
+            )
+        found.append(names.index(name))
+    return sorted(set(found)) if len(set(found)) < n_classes else None
 
 
 def _most_used(

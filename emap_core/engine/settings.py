@@ -56,7 +56,7 @@ class Settings:
     allow_noise: bool = False
     space: Output = "logits"
     keep: str = "auto"
-    keep_classes: int | None = None
+    keep_classes: int | str | None = None
     grid_budget: int = 2 * 2**30
     picture_budget: int = 128 * 10**6
     batch_size: int | None = None
@@ -75,8 +75,11 @@ class Settings:
     name: str | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "keep_classes", _classes_to_keep(self.keep_classes))
         for name, least in _LEAST.items():
             value = getattr(self, name)
+            if name == "keep_classes" and isinstance(value, str):
+                continue
             if value is not None or getattr(Settings, name) is not None:
                 found = whole_number(name, value, least, _WHY.get(name, ""))
                 object.__setattr__(self, name, found)
@@ -210,3 +213,20 @@ def _shard(shard: Any, method: str, batch_size: int | None) -> tuple[int, int]:
             "one would cut the grid into different tiles on another machine"
         )
     return number, of
+
+
+def _classes_to_keep(given: Any) -> Any:
+    """Return a number of classes, or names of classes with commas between them."""
+    if isinstance(given, (list, tuple)):
+        given = ",".join(map(str, given))
+    if not isinstance(given, str):
+        return given
+    if given.strip().isdecimal():
+        return int(given)
+    names = [name.strip() for name in given.split(",") if name.strip()]
+    if not names:
+        raise SettingError(
+            f"{option_name('keep_classes')} is {given!r}; expected a whole number, or names of "
+            "classes with commas"
+        )
+    return ",".join(names)

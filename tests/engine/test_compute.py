@@ -104,6 +104,10 @@ def test_the_grid_of_the_most_used_classes_alone_can_be_kept(examples, store):
     # As with sums alone: no resample can be projected again without all classes.
     assert "scores alone" in some.gap("accuracy").method
     assert emap.compute(Staged(), examples, out=store / "all", keep_classes=9).grid is not None
+    for number, names in enumerate(("two, zero", ["zero", "two"])):
+        settings = {"keep_classes": names, "batch_size": 40}
+        named = emap.compute(Staged(), examples, out=store / str(number), **settings)
+        assert named.kept_classes == [0, 2]
 
 
 def test_classes_that_nobody_labelled_cannot_be_the_most_used(examples, tmp_path):
@@ -255,6 +259,8 @@ def test_one_example_cannot_be_recombined(tmp_path):
         ({"colour": "red"}, "no setting 'colour'"),
         ({"space": "odds"}, "space is 'odds'"),
         ({"keep": "sums", "keep_classes": 2}, "choose one of the two"),
+        ({"keep_classes": "one,four"}, "names 'four', which is not a class of the model; its clas"),
+        ({"keep_classes": ","}, "is ','; expected a whole number, or names of classes"),
     ],
 )
 def test_settings_are_checked(settings, message, examples, tmp_path):
