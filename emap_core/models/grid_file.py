@@ -46,9 +46,9 @@ class GridModel:
         What messages call the grid.
     text_ids, image_ids : sequence of str, optional
         What each row and column is called. They are looked for in the data's columns
-        `text_column` and `image_column`, else among its ids, texts and names of image files; the
-        grid may hold more texts and images than the data.
-    text_column, image_column : str
+        `text_id_column` and `image_id_column`, else among its ids, texts and names of image files;
+        the grid may hold more texts and images than the data.
+    text_id_column, image_id_column : str
 
     Raises
     ------
@@ -67,8 +67,8 @@ class GridModel:
         source: str = "",
         text_ids: Sequence[str] | None = None,
         image_ids: Sequence[str] | None = None,
-        text_column: str = "text_id",
-        image_column: str = "image_id",
+        text_id_column: str = "text_id",
+        image_id_column: str = "image_id",
     ) -> None:
         if output is not None and output not in OUTPUTS:
             raise SettingError(f"output is {output!r}; expected one of {', '.join(OUTPUTS)}")
@@ -93,7 +93,7 @@ class GridModel:
         self.fingerprint = fingerprint
         self._called = f"grid {source}" if source else "the grid"
         self._ids = {"text": text_ids, "image": image_ids}
-        self._columns = {"text": text_column, "image": image_column}
+        self._columns = {"text": text_id_column, "image": image_id_column}
 
     def __call__(self, texts: list[str], images: list[Any]) -> NoReturn:
         """Refuse to score: there is no model behind a grid."""
@@ -169,7 +169,7 @@ class GridModel:
         raise ModelError(
             f"{self._called} calls {side}s {', '.join(map(repr, list(places)[:3]))}, …, and the "
             f"data have others as {', as '.join(named)}: the first without its like is "
-            f"{missing!r:.80}; name the column with {option(f'{side}_column', of='model')}"
+            f"{missing!r:.80}; name the column with {option(f'{side}_id_column', of='model')}"
         )
 
     def _rows_and_columns(self, rows: Any, columns: Any) -> NDArray[Any]:
@@ -181,8 +181,8 @@ def load(
     path: str,
     classes: str | Sequence[str] | None = None,
     output: Output | None = None,
-    text_column: str | None = None,
-    image_column: str | None = None,
+    text_id_column: str | None = None,
+    image_id_column: str | None = None,
 ) -> GridModel:
     """Return the grid in a .npy, .npz, .safetensors, .parquet or .zarr file.
 
@@ -199,7 +199,7 @@ def load(
         Names of the classes, as a list or with commas; those in the file by default.
     output : {"logits", "log_probabilities", "probabilities"}, optional
         Logits by default, unless they look like probabilities: then it has to be said.
-    text_column, image_column : str, optional
+    text_id_column, image_id_column : str, optional
         Columns of a .parquet file, and of the data, that say which text and which image it is; by
         default ``text_id`` and ``image_id``. Where one is named, its values are names, numbers too.
 
@@ -213,7 +213,7 @@ def load(
         ".npy": _read_npy,
         ".npz": _read_npz,
         ".safetensors": _read_safetensors,
-        ".parquet": lambda file: _read_parquet(file, text_column, image_column),
+        ".parquet": lambda file: _read_parquet(file, text_id_column, image_id_column),
         ".zarr": _read_zarr,
     }
     if not file.exists():
@@ -254,8 +254,8 @@ def load(
             source=path,
             text_ids=arrays.get("text_ids"),
             image_ids=arrays.get("image_ids"),
-            text_column=text_column or "text_id",
-            image_column=image_column or "image_id",
+            text_id_column=text_id_column or "text_id",
+            image_id_column=image_id_column or "image_id",
         )
     except ModelError as error:
         raise ModelError(f"grid {path}: {error}") from error
@@ -296,9 +296,11 @@ def _read_zarr(file: Path) -> dict[str, Any]:
     return {"classes": stored.attrs.get("classes")} | arrays
 
 
-def _read_parquet(file: Path, text_column: str | None, image_column: str | None) -> dict[str, Any]:
+def _read_parquet(
+    file: Path, text_id_column: str | None, image_id_column: str | None
+) -> dict[str, Any]:
     table = pd.read_parquet(file)
-    called = {"text_id": text_column or "text_id", "image_id": image_column or "image_id"}
+    called = {"text_id": text_id_column or "text_id", "image_id": image_id_column or "image_id"}
     missing = [name for name in called.values() if name not in table]
     if missing:
         raise SpecError(
@@ -308,7 +310,7 @@ def _read_parquet(file: Path, text_column: str | None, image_column: str | None)
     ids = table[["text_id", "image_id"]]
     names: dict[str, list[str]] = {}
     words = [name for name in ids if not pd.api.types.is_numeric_dtype(ids[name])]
-    if words or text_column or image_column:
+    if words or text_id_column or image_id_column:
         for name in ids:
             numbers, found = pd.factorize(
                 np.array([str(plain_label(one)) for one in ids[name].tolist()], dtype=object)

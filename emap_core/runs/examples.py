@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from emap_core import inference
 from emap_core.runs.cached_inference import CachedInference
+from emap_core.runs.slices import OF_DATA
 from emap_core.types import Array
 
 
@@ -43,7 +44,7 @@ def examples_of(run: CachedInference) -> pd.DataFrame:
     table["image_index"] = d.image_index
     if run.labels is not None and run.labels.ndim == 1:
         table["label_index"] = run.labels
-    return table
+    return table.assign(**{f"{OF_DATA}{name}": run.columns[name] for name in run.columns})
 
 
 def _right(run: CachedInference, scores: Array) -> NDArray[Any] | None:

@@ -159,6 +159,7 @@ class Run(CachedInference):
         ``interaction_size`` is the length of the interaction vector over all classes, class-centred
         under a softmax, in units of the projected space; the interaction of one class is that of
         `decomposition`. ``flip`` and ``kind`` hold the model against its leave-one-out projection.
+        ``data.X`` is the column X of the data.
         """
         return self._examples.copy()
 

@@ -28,6 +28,9 @@ SHOWN = {
 }
 """What a filter can ask of right and wrong, with and without interactions; name to words."""
 
+OF_DATA = "data."
+"""What the names of the data's own columns begin with in the table of examples."""
+
 _NEED_LABELS = ("helped", "hurt", "changed", "both_right", "both_wrong", "right", "wrong")
 _LONGEST_CODE = 2_000
 
@@ -42,6 +45,8 @@ class Filter:
         One of `SHOWN`.
     label, prediction, kind : str
         Equal to this.
+    where : str
+        ``COLUMN=VALUE``: a column of the data holds this.
     words : str
         The text contains this, in capitals or not.
     least, most : str
@@ -52,6 +57,7 @@ class Filter:
     label: str = ""
     prediction: str = ""
     kind: str = ""
+    where: str = ""
     words: str = ""
     least: str = ""
     most: str = ""
@@ -72,6 +78,8 @@ class Filter:
             wanted = getattr(self, column)
             if wanted:
                 passed &= (examples[column].astype(object) == wanted).to_numpy()
+        if (held := _holding(examples, self.where)) is not None:
+            passed &= held
         if self.words:
             found = examples["text"].str.contains(self.words, case=False, regex=False)
             passed &= found.to_numpy(dtype=bool)
@@ -91,6 +99,8 @@ class Filter:
             for name in ("label", "prediction", "kind")
             if getattr(self, name)
         ]
+        if self.where:
+            said.append(self.where.replace("=", " ", 1))
         if self.words:
             said.append(f"text contains “{self.words}”")
         if _number(self.least) is not None:
@@ -172,6 +182,17 @@ def safe_csv(table: pd.DataFrame) -> str:
         for name, column in table.items()
     }
     return str(pd.DataFrame(columns).to_csv(index=False))
+
+
+def _holding(examples: pd.DataFrame, where: str) -> Mask | None:
+    """Return where a column of the data holds what is asked; None if there is no such column."""
+    held = [
+        (examples[name] == where[len(column) + 1 :]).to_numpy(dtype=bool)
+        for name in map(str, examples.columns)
+        if name.startswith(OF_DATA) and where.startswith(f"{(column := name[len(OF_DATA) :])}=")
+    ]
+    # A sign of equality may stand in names and values, too.
+    return np.any(held, axis=0) if held else None
 
 
 def _shown(examples: pd.DataFrame, show: str) -> Mask:

@@ -13,6 +13,7 @@ from emap_core.figures import gap_dumbbell
 from emap_core.inference import Gap, metric
 from emap_core.inference.slice_gap import slice_gap
 from emap_core.runs import Run
+from emap_core.runs.groups import groupable
 from emap_core.runs.selections import keep_selection, kept_selection
 from emap_core.runs.slices import (
     SHOWN,
@@ -315,6 +316,13 @@ def _ask_fields(run: Run) -> None:
     if not examples["kind"].isna().all():
         kinds = sorted(set(examples["kind"]))
         choose("Kind", {"": "any", **{kind: kind for kind in kinds}}, "kind")
+    cells = {
+        f"{name}={value}": f"{name}: {value or '(empty)'}"
+        for name in groupable(run)
+        for value in sorted(set(run.columns[name]))
+    }
+    if 0 < len(cells) <= _MANY_NAMES:
+        choose("Other columns", {"": "any", **cells}, "where")
     st.session_state["filter-words"] = view("words")
     st.text_input(
         "The text contains",

@@ -126,7 +126,7 @@ def test_texts_and_images_may_be_called_as_the_data_call_them(tmp_path):
     pairs = {"question_id": [f"q{u}" for u in text.ravel()], "image_id": 5_000 + image.ravel()}
     table = pd.DataFrame(pairs).assign(logit_0=grid[..., 0].ravel(), logit_1=grid[..., 1].ravel())
     table.sample(frac=1, random_state=1).to_parquet(tmp_path / "grid.parquet")
-    columns = {"text_column": "question_id", "image_column": "image_id"}
+    columns = {"text_id_column": "question_id", "image_id_column": "image_id"}
     model = load_model(f"logits:{tmp_path / 'grid.parquet'}", **columns)
     np.testing.assert_array_equal(model.grid_for(cells, data), grid)
     # Of a part of the data it is the part of the grid.
@@ -137,7 +137,9 @@ def test_texts_and_images_may_be_called_as_the_data_call_them(tmp_path):
     images = cells.image_index[rows[of_part.image_examples]]
     np.testing.assert_array_equal(model.grid_for(of_part, part), grid[np.ix_(texts, images)])
     data.columns["question_id"] = "q99"
-    with pytest.raises(ModelError, match=r"without its like is 'q99'; name the column with text_c"):
+    with pytest.raises(
+        ModelError, match=r"without its like is 'q99'; name the column with text_id_c"
+    ):
         model.grid_for(cells, data)
     # Texts themselves and files of images are names, too.
     files = [f"{number}.png" for number in cells.image_index]

@@ -8,6 +8,7 @@ from samples import as_callable, make_examples, picture
 
 import emap_core as emap
 from emap_core.runs.slices import ranked
+from pages.shared.selection import view_key
 
 AWKWARD = (
     "<script>alert(1)</script> <b>bold</b>",
@@ -46,6 +47,9 @@ def test_the_first_example_is_the_flip_with_the_largest_interaction(
     assert f"The model answers “{first.prediction}”" in said
     assert f"Without interactions it would answer “{first.prediction_emap_leave_one_out}”" in said
     assert f"1 of {len(examples)}" in said
+    app = open_page("examples", run=runs_with_one.id, view=view_key(where="answer_type=shape"))
+    n_shapes = (examples["data.answer_type"] == "shape").sum()
+    assert f"{n_shapes} of {len(examples)}: answer_type shape" in words(app)
 
 
 def test_next_and_previous_follow_the_list_and_the_link(open_page, words, runs_with_one):

@@ -11,6 +11,7 @@ from emap_core.errors import DatasetError, RunError, SettingError
 from emap_core.runs import groups
 from emap_core.runs.check import check_run
 from emap_core.runs.groups import MOST_GROUPS, gaps_by, groupable
+from emap_core.runs.slices import Filter
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,9 @@ def test_other_columns_of_the_data_are_kept_to_group_by(run, capsys):
     said = capsys.readouterr().err
     assert "choose one of label, prediction, kind, answer_type, n_words, long, number" in said
     assert check_run(run.path) == []
+    examples = run.examples()
+    assert Filter(where="answer_type=number").mask(examples).sum() == 20
+    assert examples["data.n_words"][:2].tolist() == ["2", "3"]
 
 
 def test_columns_are_kept_within_a_budget_and_groups_are_not_too_many(monkeypatch):

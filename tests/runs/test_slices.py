@@ -58,6 +58,11 @@ def test_each_filter_lets_through_what_it_names(table):
     assert chosen(table, kind="redundant", label="dog") == "bc"
     assert chosen(table, words="RED") == "adf"
     assert chosen(table, words="(x)") == "b"
+    table["data.a"], table["data.a=b"] = list("xxyyxx"), ["c"] * 3 + ["", "b=c", ""]
+    assert chosen(table, where="a=x") == "abef"
+    assert chosen(table, where="a=b=c") == "abc" and chosen(table, where="a=b=b=c") == "e"
+    assert chosen(table, where="a=b=") == "df" and chosen(table, where="none=x") == "abcdef"
+    assert str(Filter(where="a=x")) == "a x"
     assert chosen(table, least="3", most="5") == "bef"
 
 
