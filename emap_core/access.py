@@ -33,7 +33,7 @@ from emap_core.runs.folder import runs_root
 
 RUNS_CODE = ("torchscript", "export")
 """Prefixes of files that hold a program, or may hold one."""
-UPLOADABLE = ("csv", "jsonl", "parquet", "imagefolder")
+UPLOADABLE = ("csv", "json", "jsonl", "parquet", "imagefolder")
 """Prefixes of what may lie in the folder of uploads; the others follow paths in their files."""
 PATH_OPTIONS = ("head",)
 """Options of loaders that name a file; what opens it holds it against the roots, too."""

@@ -164,7 +164,7 @@ def _uploaded() -> str | None:
         "Or upload your own data, which replaces the choice above",
         list(KINDS),
         key="run-upload",
-        help="A zip with a table (csv, jsonl or parquet) and the images that it names, or a "
+        help="A zip with a table (csv, json, jsonl or parquet) and the images that it names, or a "
         "parquet file that holds both.",
     )
     if file is None:

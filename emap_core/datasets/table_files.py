@@ -22,7 +22,8 @@ from emap_core.options import option, option_name
 from emap_core.roots import check_links
 
 _DELIMITERS = "\t,;|"
-_METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+"""What describes the images of a folder, one of these."""
 
 
 def read_csv(
@@ -127,11 +128,11 @@ def _metadata(path: str) -> Path:
     folder = Path(path)
     if not folder.is_dir():
         raise SpecError(f"there is no folder {path}")
-    found = [folder / name for name in _METADATA if (folder / name).is_file()]
+    found = [folder / name for name in METADATA if (folder / name).is_file()]
     if len(found) != 1:
         has = " and ".join(file.name for file in found) or "none"
         raise DatasetError(
-            f"folder {path} has {has} of {', '.join(_METADATA)}; expected exactly one, "
+            f"folder {path} has {has} of {', '.join(METADATA)}; expected exactly one, "
             "with the columns file_name and text"
         )
     check_links(folder, found)

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from emap_core.datasets.archive import unpack
 from emap_core.datasets.limited import limited
+from emap_core.datasets.table_files import METADATA
 from emap_core.errors import DatasetError
 
 KINDS = ("zip", "parquet")
 """Endings of files that can be uploaded."""
-_TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
+_TABLES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 
 
 def receive(name: str, content: bytes, folder: Path) -> str:
@@ -109,8 +110,10 @@ def _name_table(folder: Path, stem: str) -> None:
 
 
 def _has_metadata(folder: Path) -> bool:
-    return any((folder / f"metadata{ending}").is_file() for ending in _TABLES)
+    return any((folder / name).is_file() for name in METADATA)
 
 
 def _tables(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in _TABLES)
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _TABLES)
+    # JSON beside another table holds settings, say, or what the table is joined with.
+    return [path for path in found if path.suffix.lower() != ".json"] or found

@@ -25,7 +25,9 @@ def archive(table_name="metadata.csv", image_column="file_name", within="", **ex
     table = pd.DataFrame(rows, columns=[image_column, "question", "answer"])
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w") as file:
-        file.writestr(within + table_name, table.to_csv(index=False))
+        as_json = table_name.endswith(".json")
+        held = table.to_json(orient="records") if as_json else table.to_csv(index=False)
+        file.writestr(within + table_name, held)
         for i in range(3):
             file.writestr(f"{within}img/{i}.png", png(i))
         for name, content in extra.items():
@@ -39,6 +41,8 @@ def archive(table_name="metadata.csv", image_column="file_name", within="", **ex
         (archive(), "imagefolder"),
         (archive("data.csv", "image"), "csv"),
         (archive("data.csv", "image", within="photos/"), "csv"),
+        (archive("data.json", "image"), "json"),
+        (archive("data.csv", "image", about__json="{}"), "csv"),
     ],
 )
 def test_a_zip_with_a_table_and_images_is_a_dataset(content, prefix, tmp_path):
