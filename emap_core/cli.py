@@ -250,7 +250,11 @@ def _parser() -> argparse.ArgumentParser:
 
     probe = commands.add_parser("probe", help="ask the model of a run a further question")
     probe.add_argument("run", metavar="DIR", help="run folder or id")
-    probe.add_argument("name", metavar="NAME", help="attribution: which words with which regions?")
+    probe.add_argument(
+        "name",
+        metavar="NAME",
+        help="attribution: which words with which regions? two-towers: where do they lie?",
+    )
     probe.add_argument("--example", metavar="ID", help="the example that is asked about")
     probe.add_argument(
         "--class", dest="class_name", metavar="NAME", help="by default the predicted one"
@@ -415,7 +419,7 @@ def _shown(progress: str) -> str:
 
 
 def _probe(arguments: argparse.Namespace) -> None:
-    from emap_core.probes.ask import ask, probe_named
+    from emap_core.probes.ask import ask, asks_about_examples, probe_named
     from emap_core.probes.subject import Subject
     from emap_core.runs import Run
     from emap_core.visible import visible
@@ -431,10 +435,16 @@ def _probe(arguments: argparse.Namespace) -> None:
         device=arguments.device,
     )
     choices = {} if arguments.class_name is None else {"class_name": arguments.class_name}
-    probes = [
-        probe_named(arguments.name, example=example, **choices)
-        for example in _examples_to_probe(run, arguments)
-    ]
+    if asks_about_examples(arguments.name):
+        examples = _examples_to_probe(run, arguments)
+        probes = [probe_named(arguments.name, example=one, **choices) for one in examples]
+    else:
+        if arguments.example is not None or arguments.largest is not None:
+            raise SettingError(
+                f"probe {arguments.name!r} is about the whole run; leave --example and --largest "
+                "out"
+            )
+        probes = [probe_named(arguments.name, **choices)]
     if arguments.cost:
         _print_cost([probe.cost(run) for probe in probes])
         return

@@ -7,7 +7,7 @@ section 3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -169,6 +169,16 @@ class Decomposition:
     def pooled_shares(self) -> Array:
         """Shares of the variance summed over classes, shape (3,); NaN without any variance."""
         return _shares(self.sums_of_squares.sum(axis=1))
+
+    def texts_in_order(self, order: Index) -> Decomposition:
+        """Return the same with text i moved to row ``order[i]``."""
+        place = np.argsort(order)
+        return replace(
+            self,
+            text_mean=self.text_mean[place],
+            text_share=self.text_share[place],
+            text_index=order[self.text_index],
+        )
 
     def class_centred(self) -> Decomposition:
         """Return the decomposition of the logits minus their mean over classes.

@@ -96,6 +96,20 @@ class Problem(Binding):
         return list(self.settings.metrics) or usual
 
     @property
+    def may_be_closed_form(self) -> bool:
+        """Whether only sums are asked for of a model that says that it compares two vectors."""
+        return (
+            self.scorer.staged
+            and self.scorer.similarity
+            and self.method.scores_all_pairs
+            and self.keep == "sums"
+            and self.n_classes == 1
+            and self.settings.space == self.scorer.output
+            and self.settings.shard is None
+            and self.settings.engine == "local"
+        )
+
+    @property
     def recombine(self) -> Recombine | None:
         """What reads the answers of a tile, None where no single class is decided for.
 

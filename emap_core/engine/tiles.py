@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from emap_core import inference
+from emap_core.engine.closed_form import in_closed_form
 from emap_core.engine.evaluate import GridSums, TileSums, WarmUp
 from emap_core.engine.plan import Plan, Tile
 from emap_core.engine.problem import Problem
@@ -97,6 +98,11 @@ class TileEvaluation:
         EmapError
             If the model's outputs are wrong or the run is cancelled; finished tiles are kept.
         """
+        dtype = self._folder.manifest()["computed_dtype"]
+        closed = in_closed_form(self._problem, workers, progress, dtype)
+        if closed is not None:
+            self._folder.update_manifest(closed_form=True)
+            return Projected(closed)
         self._evaluate(progress, workers)
         if self._problem.settings.shard is not None:
             return None

@@ -109,9 +109,8 @@ class Scorer:
         self.classes: list[str] | None = (
             None if classes is None else class_names(classes, "model", ModelError)
         )
-        self.has_threshold = bool(
-            getattr(model, "has_threshold", not getattr(model, "similarity", False))
-        )
+        self.similarity = bool(getattr(model, "similarity", False))
+        self.has_threshold = bool(getattr(model, "has_threshold", not self.similarity))
         self.has_grid = self.staged and hasattr(model, "score_grid")
         self.output_dtype: str | None = None
         """Name of the dtype that the model returned last, None before the first call."""

@@ -15,11 +15,17 @@ PROBABILITIES_NOTE = (
 )
 
 
+_CLOSED_FORM = (
+    ", in closed form: the score is a scaled dot product, so that all recombinations follow from "
+    "the encodings"
+)
+
+
 def facts(run: Run) -> dict[str, str]:
     """Return how a run was computed and what it was made from, by what each fact is about."""
     manifest, found = run.manifest, run.intervals()
     told = {
-        "Method": manifest["method"],
+        "Method": manifest["method"] + (_CLOSED_FORM if manifest["closed_form"] else ""),
         "Projected": in_words(run.space),
         "Task": run.task,
         "Examples": f"{manifest['n_examples']:,}"

@@ -13,7 +13,10 @@ from emap_core.probes.probe_folder import ProbeFolder
 from emap_core.probes.subject import Subject
 from emap_core.runs import Run
 
-PROBES = {"attribution": "emap_core.probes.attribution:Attribution"}
+PROBES = {
+    "attribution": "emap_core.probes.attribution:Attribution",
+    "two-towers": "emap_core.probes.two_towers:TwoTowers",
+}
 """Name and class of each probe."""
 
 
@@ -31,6 +34,11 @@ def probe_named(name: str, **choices: Any) -> Probe:
     specs.check_arguments(f"probe {name!r}", kind, (), choices)
     probe: Probe = kind(**choices)
     return probe
+
+
+def asks_about_examples(name: str) -> bool:
+    """Return whether a probe is about one example, and not about the run."""
+    return name in PROBES and "example" in specs.import_name(PROBES[name]).__dataclass_fields__
 
 
 def finished(run: Run, probe: Probe) -> Answer | None:

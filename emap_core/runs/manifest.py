@@ -215,6 +215,8 @@ KEYS: dict[str, Key] = {
     "computed_dtype": Key(none_or(TEXT), None),
     "task": Key(one_of(*get_args(Task))),
     "classes": Key(list_of(TEXT)),
+    # Whether means and shares follow from the encodings, so that no grid was scored.
+    "closed_form": Key(FLAG, False),
     "keep": Key(one_of(*KEEPS)),
     "kept_classes": Key(none_or(list_of(whole(0))), None),
     "device": Key(TEXT, "not known"),

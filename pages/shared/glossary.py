@@ -148,6 +148,12 @@ TERMS = {
         "what is left for both together. They speak of the answers, not of the logits: a softmax "
         "combines sides that logits only add."
     ),
+    "two towers": (
+        "Where a model that compares two vectors puts texts and images: the gap between their "
+        "means, how narrow each side's cone is, and what becomes of the pairs when the gap is "
+        "closed (Liang et al., 2022). The gap is not a fault, and lies in the additive part of the "
+        "score alone."
+    ),
     "words and regions": (
         "Words are left out of the text and regions of the image are covered, in many ways, and "
         "what each pair of a word and a region adds beyond either alone is averaged over them (its "

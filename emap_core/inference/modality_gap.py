@@ -1,0 +1,194 @@
+"""Where a model's vectors of texts and images lie: two cones with a gap between them.
+
+Sources: gap, cones and the shift along the gap, Liang et al., "Mind the Gap", NeurIPS 2022 (arXiv
+2203.02053); RMG, the distance of matched pairs beside distances within either side (Schrodi et
+al. 2024, arXiv 2404.07983).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from emap_core.errors import DatasetError
+from emap_core.types import Array, Index
+
+SHIFTS = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0)
+MOST_PAIRS = 2_000
+"""Examples that are ranked against each other, drawn at random where there are more."""
+SCALE = 100.0
+"""Of the contrastive loss, as in the paper; it is that of CLIP."""
+
+_FOLDS = 5
+_LEAST = 1e-12
+
+
+@dataclass(frozen=True)
+class Shift:
+    """What becomes of the pairs when both sides are moved along the gap, and normalised again.
+
+    Attributes
+    ----------
+    shift : float
+        0 is where they are; at 1 the images have moved to the texts, and these to them, by as
+        much as makes a gap of 1.
+    distance : float
+        Length of the gap that is left, negative where the sides have passed each other.
+    loss : float
+        Contrastive loss at `SCALE`, both directions averaged.
+    texts_found, images_found : float
+        Recall at 1 of the text for an image, and of the image for a text.
+    """
+
+    shift: float
+    distance: float
+    loss: float
+    texts_found: float
+    images_found: float
+
+
+@dataclass(frozen=True)
+class ModalityGap:
+    """Where the vectors of both sides lie, all of length 1.
+
+    Attributes
+    ----------
+    gap : float
+        Distance of the mean of the images from the mean of the texts.
+    text_cone, image_cone : float
+        Mean cosine of two different examples of a side; 1 is a single point.
+    matched : float
+        Mean cosine of the text and the image of an example.
+    relative_gap : float
+        RMG: mean distance of matched pairs, over that plus the mean distance within a side.
+    offset_share : float
+        Share of the squared distance of matched pairs that is the gap itself, common to all.
+    separability : float
+        Accuracy of telling images from texts by a linear classifier, cross-validated.
+    shifts : tuple of Shift
+    n_pairs : int
+        Examples that were ranked against each other.
+    """
+
+    gap: float
+    text_cone: float
+    image_cone: float
+    matched: float
+    relative_gap: float
+    offset_share: float
+    separability: float
+    shifts: tuple[Shift, ...]
+    n_pairs: int
+
+
+def unit_rows(vectors: NDArray[Any]) -> Array:
+    """Return vectors scaled to length 1, shape (N, D), in float64.
+
+    Raises
+    ------
+    DatasetError
+        If one has no length.
+    """
+    rows = np.asarray(vectors, dtype=np.float64)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not (lengths > 0).all():
+        raise DatasetError("a vector is 0, so it has no direction; leave its example out")
+    return np.asarray(rows / lengths)
+
+
+def modality_gap(
+    texts: NDArray[Any],
+    images: NDArray[Any],
+    text_index: Index | None = None,
+    image_index: Index | None = None,
+    *,
+    seed: int = 0,
+) -> ModalityGap:
+    """Measure the gap between the vectors of texts and of images.
+
+    Parameters
+    ----------
+    texts, images : ndarray of shape (U_t, D) and (U_v, D)
+        Of any length above 0; they are normalised.
+    text_index, image_index : ndarray of shape (N,), optional
+        The text and the image of each example; without them, example i is row i of both. Several
+        texts of one image, and images of one text, all count as found.
+    seed : int
+        Of the examples that are ranked where there are more than `MOST_PAIRS`, and of folds.
+
+    Raises
+    ------
+    DatasetError
+        If the vectors of both sides differ in length, or one is 0.
+    """
+    if texts.shape[1:] != images.shape[1:] or texts.ndim != 2:
+        raise DatasetError(
+            f"vectors have shapes {texts.shape} and {images.shape}; expected (N, D) of one D"
+        )
+    text_rows, image_rows = unit_rows(texts), unit_rows(images)
+    of_text = np.arange(len(texts)) if text_index is None else text_index
+    of_image = np.arange(len(images)) if image_index is None else image_index
+    t, v = text_rows[of_text], image_rows[of_image]
+    centre_t, centre_v = t.mean(axis=0), v.mean(axis=0)
+    offset = centre_v - centre_t
+    matched = float(np.einsum("nd,nd->n", t, v).mean())
+    cones = [_cone(centre, len(t)) for centre in (centre_t, centre_v)]
+    within = 1.0 - float(np.mean(cones))
+    rng = np.random.default_rng(seed)
+    some = np.arange(len(t))
+    if len(some) > MOST_PAIRS:
+        some = np.sort(rng.choice(len(t), MOST_PAIRS, replace=False))
+    same = (of_text[some][:, None] == of_text[some]) | (of_image[some][:, None] == of_image[some])
+    return ModalityGap(
+        gap=float(np.linalg.norm(offset)),
+        text_cone=cones[0],
+        image_cone=cones[1],
+        matched=matched,
+        relative_gap=(1.0 - matched) / (1.0 - matched + within),
+        # Where all pairs coincide there is no distance to share out.
+        offset_share=float(offset @ offset) / max(2.0 - 2.0 * matched, _LEAST),
+        separability=_separability(t[some], v[some], seed),
+        shifts=tuple(_shifted(t[some], v[some], same, offset, shift) for shift in SHIFTS),
+        n_pairs=len(some),
+    )
+
+
+def _cone(centre: Array, n: int) -> float:
+    return float((n * (centre @ centre) - 1.0) / max(n - 1, 1))
+
+
+def _shifted(
+    texts: Array, images: Array, same: NDArray[np.bool_], offset: Array, shift: float
+) -> Shift:
+    along = offset / max(float(np.linalg.norm(offset)), _LEAST)
+    t, v = unit_rows(texts + 0.5 * shift * along), unit_rows(images - 0.5 * shift * along)
+    left = v.mean(axis=0) - t.mean(axis=0)
+    scores = t @ v.T
+    logits, own = SCALE * scores, SCALE * np.diag(scores)
+    losses = [float((scipy.special.logsumexp(logits, axis=axis) - own).mean()) for axis in (0, 1)]
+    each = np.arange(len(t))
+    return Shift(
+        shift,
+        float(np.copysign(np.linalg.norm(left), left @ along)),
+        float(np.mean(losses)),
+        float(same[scores.argmax(axis=0), each].mean()),
+        float(same[each, scores.argmax(axis=1)].mean()),
+    )
+
+
+def _separability(texts: Array, images: Array, seed: int) -> float:
+    # scikit-learn takes a second to load, which few runs need.
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_score
+
+    vectors = np.concatenate([texts, images])
+    side = np.arange(len(vectors)) >= len(texts)
+    folds = min(_FOLDS, len(texts))
+    if folds < 2:
+        return float("nan")
+    chosen = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    return float(cross_val_score(LogisticRegression(), vectors, side, cv=chosen).mean())

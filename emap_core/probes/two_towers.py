@@ -1,0 +1,177 @@
+"""Where the two towers lie: the gap between a model's vectors of texts and of images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from emap_core.errors import ModelError, RunError
+from emap_core.figures import LIGHT, Chart, Theme
+from emap_core.figures.two_clouds import two_clouds
+from emap_core.inference.digits import number, percent
+from emap_core.inference.modality_gap import ModalityGap, Shift, modality_gap, unit_rows
+from emap_core.probes.base import Cost
+from emap_core.runs import Run
+from emap_core.types import Array
+
+if TYPE_CHECKING:
+    from emap_core.engine.progress import Progress
+    from emap_core.probes.probe_folder import ProbeFolder
+    from emap_core.probes.subject import Subject
+
+_MOST_POINTS = 400
+
+
+@dataclass(frozen=True)
+class TwoTowers:
+    """Ask where the vectors of texts and images of a two-tower model lie.
+
+    Parameters
+    ----------
+    seed : int
+        Of the examples that are ranked and drawn where there are many.
+    """
+
+    seed: int = 0
+
+    name: ClassVar[str] = "two-towers"
+    question: ClassVar[str] = "Where do the two towers lie?"
+
+    def key(self, run: Run) -> str:
+        """Return the seed, unless it is the usual one."""
+        return "" if self.seed == 0 else f"seed-{self.seed}"
+
+    def needs(self, subject: Subject) -> str | None:
+        """Return why the run cannot be asked: its scores are not similarities, say."""
+        if subject.run.manifest["n_classes"] != 1:
+            return "its outputs are classes, and not the similarity of a text and an image"
+        return subject.why_not
+
+    def cost(self, run: Run) -> Cost:
+        """Return that no pair is scored: texts and images are encoded."""
+        return Cost(0, None)
+
+    def answer(self, subject: Subject, folder: ProbeFolder, progress: Progress) -> Towers:
+        """Encode texts and images, and measure where they lie.
+
+        Raises
+        ------
+        EmapError
+            If the model does not compare two vectors, or is another one than the run's.
+        """
+        run, scorer = subject.run, subject.scorer
+        if not (scorer.staged and scorer.similarity):
+            raise ModelError(
+                "the model does not say that it compares two vectors (similarity = True), so it "
+                "has no towers to look at; ask another run"
+            )
+        progress.tell("checking")
+        subject.check(0)
+        d = run.decomposition
+        _, first = np.unique(d.image_index, return_index=True)
+        texts = subject.encoded_texts(run.texts).vectors()
+        progress.check()
+        images = subject.encoded_images([subject.image(int(i)) for i in first]).vectors()
+        if texts.shape[1] != images.shape[1]:
+            raise ModelError(
+                f"encodings of texts have {texts.shape[1]} numbers and those of images "
+                f"{images.shape[1]}; the towers lie in different spaces"
+            )
+        found = modality_gap(texts, images, d.text_index, d.image_index, seed=self.seed)
+        rows = np.arange(len(run.ids))
+        if len(rows) > _MOST_POINTS:
+            draws = np.random.default_rng(self.seed)
+            rows = np.sort(draws.choice(rows, _MOST_POINTS, replace=False))
+        both = unit_rows(np.concatenate([texts[d.text_index[rows]], images[d.image_index[rows]]]))
+        centred = both - both.mean(axis=0)
+        _, _, axes = np.linalg.svd(centred, full_matrices=False)
+        points = centred @ axes[:2].T
+        return Towers(found, points[: len(rows)], points[len(rows) :])
+
+    def read(self, content: Mapping[str, Any]) -> Towers:
+        """Return a result from what `Towers.to_json` gave."""
+        return Towers.from_json(content)
+
+
+@dataclass(frozen=True, eq=False)
+class Towers:
+    """Where the two towers lie.
+
+    Attributes
+    ----------
+    geometry : ModalityGap
+    texts, images : ndarray of shape (n, 2)
+        Leading principal components of both clouds together, matched pairs in one row.
+    """
+
+    geometry: ModalityGap
+    texts: Array
+    images: Array
+
+    @property
+    def sentence(self) -> str:
+        """What the numbers say, without praise or blame: a gap is neither."""
+        g = self.geometry
+        best = max(g.shifts, key=lambda one: one.images_found + one.texts_found)
+        at_rest = next(one for one in g.shifts if one.shift == 0)
+        moved = (
+            "No shift along it finds more pairs."
+            if best.images_found + best.texts_found
+            <= at_rest.images_found + at_rest.texts_found + 1e-12
+            else f"Recall at 1 of images is {percent(at_rest.images_found)} as it is, and "
+            f"{percent(best.images_found)} where the gap is {number(best.distance)}."
+        )
+        return (
+            f"Texts and images lie {number(g.gap)} apart; {percent(g.offset_share)} of the squared "
+            f"distance of matched pairs is this common offset, which additive parts hold alone. "
+            f"{moved}"
+        )
+
+    def chart(self, theme: Theme = LIGHT) -> Chart:
+        """Return the picture of both clouds, and what becomes of the pairs along the gap."""
+        return two_clouds(self.texts, self.images, self.geometry, theme=theme)
+
+    def __str__(self) -> str:
+        g = self.geometry
+        rows = {
+            "gap": g.gap,
+            "mean cosine of two texts": g.text_cone,
+            "mean cosine of two images": g.image_cone,
+            "mean cosine of matched pairs": g.matched,
+            "relative gap (RMG)": g.relative_gap,
+            "share of the offset": g.offset_share,
+            "accuracy of telling sides apart": g.separability,
+        }
+        lines = [f"{name:33}{number(value)}" for name, value in rows.items()]
+        return "\n".join([self.sentence, "", *lines])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as JSON keeps it."""
+        return {
+            "geometry": asdict(self.geometry),
+            "texts": self.texts.tolist(),
+            "images": self.images.tolist(),
+            "sentence": self.sentence,
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Towers:
+        """Return what `to_json` was called on.
+
+        Raises
+        ------
+        RunError
+            If it is something else.
+        """
+        try:
+            geometry = dict(content["geometry"])
+            shifts = tuple(Shift(**one) for one in geometry.pop("shifts"))
+            texts, images = (np.array(content[side], dtype=float) for side in ("texts", "images"))
+            if texts.shape != images.shape or texts.ndim != 2 or texts.shape[1] > 2:
+                raise ValueError(f"points have shapes {texts.shape} and {images.shape}")
+            return cls(ModalityGap(**geometry, shifts=shifts), texts, images)
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(f"what the probe two-towers found cannot be read: {error}") from error
