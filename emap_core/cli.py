@@ -253,7 +253,7 @@ def _parser() -> argparse.ArgumentParser:
     probe.add_argument(
         "name",
         metavar="NAME",
-        help="attribution: which words with which regions? two-towers: where do they lie?",
+        help="attribution, two-towers or blind-rows",
     )
     probe.add_argument("--example", metavar="ID", help="the example that is asked about")
     probe.add_argument(

@@ -52,7 +52,8 @@ class Page:
 
 
 def _has_measures(run: Run) -> bool:
-    return run.why_no_measures is None
+    # A single output may be the similarity of two towers, which the page can ask about.
+    return run.why_no_measures is None or run.manifest["n_classes"] == 1
 
 
 PAGES = [

@@ -4,24 +4,45 @@ from __future__ import annotations
 
 import streamlit as st
 
+from emap_core.errors import RunError
 from emap_core.presentation.charts import measures_chart
 from emap_core.presentation.tables import measures_notes, measures_table
+from emap_core.probes.ask import finished
+from emap_core.probes.base import Probe
+from emap_core.probes.blind_rows import BlindRows
+from emap_core.probes.subject import Subject
+from emap_core.probes.two_towers import TwoTowers
+from emap_core.runs import Run
 from pages import shared
 from pages.shared.glossary import explain
+from pages.shared.layout import section
+from pages.shared.offer import offer
 
 QUESTION = "What would other measures say?"
+PROBES: tuple[tuple[Probe, str], ...] = (
+    (BlindRows(), "Every text is scored with two empty pictures, and every image with no text"),
+    (TwoTowers(), "Texts and images are encoded"),
+)
 
 
 def _page() -> None:
     run = shared.require_run(QUESTION)
-    if run.why_no_measures is not None:
+    if run.why_no_measures is None:
+        _show_measures(run)
+    else:
         shared.header(QUESTION, run.why_no_measures, run)
+    asked = [_show_probe(run, probe, how) for probe, how in PROBES]
+    if run.why_no_measures is not None and not any(asked):
         shared.empty(
             "These measures do not apply to this run. Its overview does.",
             "pages/overview.py",
             "See whether interactions matter",
         )
         return
+    shared.next_step("pages/compare.py", "Compare models by these measures")
+
+
+def _show_measures(run: Run) -> None:
     with st.spinner("Computing the measures, once for this run …"):
         found = run.measures()
     shared.header(QUESTION, found.sentence, run)
@@ -38,7 +59,25 @@ def _page() -> None:
         "bits",
         label="What the measures are, and are not",
     )
-    shared.next_step("pages/compare.py", "Compare models by these measures")
+
+
+def _show_probe(run: Run, probe: Probe, how: str) -> bool:
+    """Show what a probe of the whole run found, or offer to ask it; say whether it applies."""
+    try:
+        found = finished(run, probe)
+    except RunError as error:
+        st.error(shared.plain(error), icon=":material/error:")
+        return True
+    # A question about another kind of model is not worth a heading.
+    if found is None and probe.needs(Subject(run)) is not None:
+        return False
+    section(probe.question)
+    if found is None:
+        offer(run, probe, how)
+        return True
+    shared.text(found.sentence)
+    shared.show(found.chart(shared.theme()), f"measures-{probe.name}")
+    return True
 
 
 _page()

@@ -15,6 +15,7 @@ from emap_core.runs import Run
 
 PROBES = {
     "attribution": "emap_core.probes.attribution:Attribution",
+    "blind-rows": "emap_core.probes.blind_rows:BlindRows",
     "two-towers": "emap_core.probes.two_towers:TwoTowers",
 }
 """Name and class of each probe."""

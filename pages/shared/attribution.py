@@ -7,20 +7,15 @@ from typing import Any
 
 import streamlit as st
 
-from emap_core import jobs
-from emap_core.errors import EmapError, RunError
+from emap_core.errors import RunError
 from emap_core.inference.digits import number, signed
-from emap_core.jobs import Job, ProbeSpecification
 from emap_core.probes.ask import finished
 from emap_core.probes.attribution import Attributed, Attribution
-from emap_core.probes.subject import Subject
 from emap_core.runs import Run
-from emap_core.text import duration
 from emap_core.visible import visible
-from pages.shared.access import ask, policy
 from pages.shared.escape import plain
 from pages.shared.layout import section
-from pages.shared.progress import progress
+from pages.shared.offer import offer
 from pages.shared.selection import choose, set_view, view
 from pages.shared.show import selected_ids, show, theme
 
@@ -31,7 +26,6 @@ _PARTS = {
     "image": "Image by itself",
 }
 _PAIRS = 5
-_REFUSED = "attribution-refused"
 
 
 def show_attribution(run: Run, example: int) -> None:
@@ -46,62 +40,12 @@ def show_attribution(run: Run, example: int) -> None:
     if isinstance(found, Attributed):
         _show_found(run, example, found)
     else:
-        _offer(run, probe)
-
-
-def _offer(run: Run, probe: Attribution) -> None:
-    if policy().viewer:
-        st.caption(
-            "Nobody has asked this about the example yet, and this server shows finished runs and "
-            "starts nothing."
+        offer(
+            run,
+            probe,
+            "Words are left out and regions covered in many ways",
+            example=str(probe.example),
         )
-        return
-    reason = probe.needs(Subject(run))
-    if reason is not None:
-        st.caption(plain(f"This run cannot be asked: {reason}."))
-        return
-    job = _job_of(run, probe)
-    if job is not None and job.alive:
-        progress(job)
-        return
-    if job is not None and job.state in ("failed", "interrupted"):
-        st.error(plain(job.error or "It was cut off."), icon=":material/error:")
-    cost = probe.cost(run)
-    wait = "" if cost.seconds is None else f", about {duration(cost.seconds)} at this run’s speed"
-    st.caption(
-        f"Words are left out and regions covered in many ways: {cost.passes:,} pairs to score"
-        f"{wait}, after some seconds to load the model. What is found is kept with the run."
-    )
-    st.button(
-        "Find out",
-        key="attribution-start",
-        icon=":material/play_arrow:",
-        on_click=_start,
-        args=(run, probe),
-    )
-    refused = st.session_state.pop(_REFUSED, None)
-    if refused is not None:
-        st.error(plain(refused), icon=":material/error:")
-
-
-def _start(run: Run, probe: Attribution) -> None:
-    try:
-        ask(run, probe.name, example=str(probe.example))
-    except EmapError as error:
-        st.session_state[_REFUSED] = str(error)
-
-
-def _job_of(run: Run, probe: Attribution) -> Job | None:
-    """Return the newest job that asks this."""
-    for job in jobs.list_jobs("probe"):
-        asked = job.work
-        if (
-            isinstance(asked, ProbeSpecification)
-            and (asked.run, asked.probe) == (run.id, probe.name)
-            and asked.settings.get("example") == probe.example
-        ):
-            return job
-    return None
 
 
 def _show_found(run: Run, example: int, found: Attributed) -> None:

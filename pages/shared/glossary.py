@@ -154,6 +154,11 @@ TERMS = {
         "closed (Liang et al., 2022). The gap is not a fault, and lies in the additive part of the "
         "score alone."
     ),
+    "blind rows": (
+        "What a model scores with a picture of one colour or of noise, or with an empty text. "
+        "They lie outside the data, which the rows text only and image only do not: these average "
+        "over other pictures and texts."
+    ),
     "words and regions": (
         "Words are left out of the text and regions of the image are covered, in many ways, and "
         "what each pair of a word and a region adds beyond either alone is averaged over them (its "

@@ -10,6 +10,10 @@ def test_the_page_says_what_the_run_says(open_page, words, runs_with_one):
     app = open_page("measures", run=runs_with_one.id)
     said = words(app)
     assert found.sentence in said and found.population in said
+    # The model can be asked again without a picture; its classes are no similarities.
+    assert "What does it answer with a side taken away?" in said
+    assert "Where do the two towers lie?" not in said
+    assert [one.label for one in app.button if one.key == "blind-rows-start"] == ["Find out"]
     assert next(iter(app.table[0].value["Measure"])) == "Perceptual score of the text"
 
 

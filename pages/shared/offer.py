@@ -1,0 +1,83 @@
+"""A question that needs the model again: what it takes, a button to ask it, and how it goes."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from emap_core import jobs
+from emap_core.errors import EmapError
+from emap_core.jobs import Job, ProbeSpecification
+from emap_core.probes.base import Probe
+from emap_core.probes.subject import Subject
+from emap_core.runs import Run
+from emap_core.text import duration
+from pages.shared.access import ask, policy
+from pages.shared.escape import plain
+from pages.shared.progress import progress
+
+
+def offer(run: Run, probe: Probe, how: str, **choices: str) -> None:
+    """Say what a probe would take, with a button that starts it; or how it goes, if it does.
+
+    Parameters
+    ----------
+    run : Run
+    probe : Probe
+    how : str
+        What is done, to put before the cost: "Words are left out and regions covered".
+    **choices
+        What is asked of the probe, as its job takes it.
+    """
+    if policy().viewer:
+        st.caption(
+            "Nobody has asked this yet, and this server shows finished runs and starts nothing."
+        )
+        return
+    reason = probe.needs(Subject(run))
+    if reason is not None:
+        st.caption(plain(f"This run cannot be asked: {reason}."))
+        return
+    job = _job_of(run, probe, choices)
+    if job is not None and job.alive:
+        progress(job)
+        return
+    if job is not None and job.state in ("failed", "interrupted"):
+        st.error(plain(job.error or "It was cut off."), icon=":material/error:")
+    cost = probe.cost(run)
+    pairs = f"{cost.passes:,} pairs to score" if cost.passes else "no pairs to score"
+    wait = "" if cost.seconds is None else f", about {duration(cost.seconds)} at this run’s speed"
+    st.caption(
+        f"{how}: {pairs}{wait}, after some seconds to load the model. What is found is kept with "
+        "the run."
+    )
+    refused = f"{probe.name}-refused"
+    st.button(
+        "Find out",
+        key=f"{probe.name}-start",
+        icon=":material/play_arrow:",
+        on_click=_start,
+        args=(run, probe, choices, refused),
+    )
+    why = st.session_state.pop(refused, None)
+    if why is not None:
+        st.error(plain(why), icon=":material/error:")
+
+
+def _start(run: Run, probe: Probe, choices: dict[str, str], refused: str) -> None:
+    try:
+        ask(run, probe.name, **choices)
+    except EmapError as error:
+        st.session_state[refused] = str(error)
+
+
+def _job_of(run: Run, probe: Probe, choices: dict[str, str]) -> Job | None:
+    """Return the newest job that asks this."""
+    for job in jobs.list_jobs("probe"):
+        asked = job.work
+        if (
+            isinstance(asked, ProbeSpecification)
+            and (asked.run, asked.probe) == (run.id, probe.name)
+            and all(asked.settings.get(name) == value for name, value in choices.items())
+        ):
+            return job
+    return None
