@@ -2,11 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def shortened(words: object, width: int) -> str:
     """Return words of at most `width` characters, with an ellipsis where they were cut."""
     text = str(words)
     return text if len(text) <= width else f"{text[: width - 1].rstrip()}…"
+
+
+def shortened_apart(texts: Sequence[str], width: int) -> list[str]:
+    """Return each of several names shortened, so that those that differ still do.
+
+    Names that would be cut before they differ keep their beginning and where they differ:
+    ``a long na…first one`` and ``a long na…second one``.
+    """
+    cut = [shortened(text, width) for text in texts]
+    return [_apart(text, own, texts, cut, width) for text, own in zip(texts, cut, strict=True)]
+
+
+def _apart(text: str, own: str, texts: Sequence[str], cut: list[str], width: int) -> str:
+    alike = [
+        other for other, short in zip(texts, cut, strict=True) if short == own and other != text
+    ]
+    if not alike:
+        return own
+    differs = max(_same_until(text, other) for other in alike)
+    # From the start of the word, unless that is far away.
+    start = max(text.rfind(" ", 0, differs + 1) + 1, differs - width // 4)
+    head = text[: width // 3].rstrip()
+    return f"{head}…{shortened(text[start:], width - len(head) - 1)}"
+
+
+def _same_until(one: str, other: str) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def or_no_text(text: str) -> str:
+    """Return a text of the data, or the note that it is empty."""
+    return text if text.strip() else "(no text)"
 
 
 def capitalised(words: str) -> str:

@@ -277,8 +277,8 @@ def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: 
         return
     if first.space != second.space:
         st.caption(
-            f"Mind the units: {in_words(first.space)} in one run, "
-            f"{in_words(second.space)} in the other."
+            f"Mind the units: {in_words(first.space, first.task)} in one run, "
+            f"{in_words(second.space, second.task)} in the other."
         )
     keys = shared.run_key(first), shared.run_key(second)
     table = _differences(keys, first, second)
@@ -290,7 +290,7 @@ def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: 
             table.interaction_size_second.to_numpy(),
             table.id.tolist(),
             names,
-            unit=unit_of(first.space),
+            unit=unit_of(first.space, first.task),
             theme=theme,
         ),
         keys[1],

@@ -106,7 +106,7 @@ def _choose_contrast(run: Run) -> tuple[Contrast, str]:
         options["margin"] = "margin over the runner-up"
     options["class"] = "one class"
     chosen = shared.choose("What text and image add to", options, "of")
-    name = one_score(run.space)
+    name = one_score(run.space, run.task)
     if chosen == "true" and truth is not None:
         return label_contrast(d, truth), f"the {name} of the true class"
     if chosen == "margin":

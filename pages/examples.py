@@ -12,7 +12,7 @@ from emap_core.decomposition.contrasts import answers_changed
 from emap_core.inference.digits import number, percent
 from emap_core.runs import Run
 from emap_core.runs.slices import ranked
-from emap_core.text import shortened
+from emap_core.text import or_no_text, shortened, shortened_apart
 from emap_core.visible import visible
 from pages import shared
 from pages.shared.attribution import show_attribution
@@ -71,10 +71,11 @@ def _answer(run: Run, example: int) -> str:
     if not run.decides:
         says, without = spoken(run, row.prediction), spoken(run, row.without)
         return f"The model says {says}; without interactions it would say {without}."
-    model = f"The model answers “{shortened(row.prediction, 60)}”{_right(row.correct)}"
+    short, short_without = shortened_apart([row.prediction, str(row.without)], 60)
+    model = f"The model answers “{short}”{_right(row.correct)}"
     if row.flip == "same":
         return f"{model}. Without interactions it would answer the same."
-    other = f"“{shortened(row.without, 60)}”{_right(row.correct_without)}"
+    other = f"“{short_without}”{_right(row.correct_without)}"
     return f"{model}. Without interactions it would answer {other}."
 
 
@@ -134,7 +135,7 @@ def _show_row(run: Run, row_number: int, position: int, *, chosen: bool) -> None
             gallery(run, [int(row.image_index)], height=44)
         with st.container(gap=None, width="stretch"):
             st.button(
-                shared.plain(shortened(row.text, 32)) or "(no text)",
+                shared.plain(shortened(or_no_text(row.text), 32)),
                 # The row's and not the example's: Streamlit forgets no key of a session.
                 key=f"row-{row_number}",
                 type="tertiary",
@@ -143,8 +144,15 @@ def _show_row(run: Run, row_number: int, position: int, *, chosen: bool) -> None
                 help=None if len(row.text) <= 32 else shared.plain(shortened(row.text, 400)),
                 wrap=False,
             )
-            change = f", without: {row.without}" if row.flip not in (None, "same") else ""
-            st.caption(shared.plain(shortened(f"{spoken(run, row.prediction)}{change}", 40)))
+            st.caption(shared.plain(_answers_in_short(run, row)))
+
+
+def _answers_in_short(run: Run, row: pd.Series) -> str:
+    answer = spoken(run, row.prediction) or ""
+    if row.flip in (None, "same"):
+        return shortened(answer, 40)
+    short, without = shortened_apart([answer, spoken(run, row.without) or ""], 26)
+    return f"{short}, without: {without}"
 
 
 def _show_example(run: Run, example: int) -> None:
@@ -201,13 +209,16 @@ def _show_what_if(run: Run, example: int) -> None:
         shared.subsection("The same image, other texts")
         texts, answers, notes = _others(run, "texts", w, u)
         rows = "".join(
-            f'<tr><td dir="auto" style="padding:.3rem .75rem .3rem 0;overflow-wrap:anywhere">'
-            f"{shared.escaped(shortened(run.texts[t], 140) or '(no text)')}</td>"
+            f'<tr><td dir="auto" style="padding:.3rem .75rem .3rem 0;width:60%">'
+            f"{shared.escaped(shortened(or_no_text(run.texts[t]), 140))}</td>"
             f'<td style="padding:.3rem 0;font-weight:600">{beside(answer, note)}</td>'
             "</tr>"
             for t, answer, note in zip(texts, answers, notes, strict=True)
         )
-        st.html(f'<table style="border-collapse:collapse;width:100%">{rows}</table>')
+        st.html(
+            '<table style="border-collapse:collapse;width:100%;table-layout:fixed;'
+            f'overflow-wrap:anywhere">{rows}</table>'
+        )
         if not texts:
             st.caption("There is no other text.")
 

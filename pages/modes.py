@@ -11,7 +11,7 @@ from emap_core.inference.digits import number, percent, signed
 from emap_core.inference.scores import in_words
 from emap_core.runs import Run
 from emap_core.runs.grid import Reading
-from emap_core.text import shortened
+from emap_core.text import or_no_text, shortened
 from pages import shared
 from pages.shared.gallery import gallery
 from pages.shared.interactions import (
@@ -84,7 +84,7 @@ def _choose_reading(run: Run) -> Reading:
         return own_reading(run)
     chosen = shared.choose(
         "Read from",
-        {"own": in_words(run.space), "probabilities": "probabilities"},
+        {"own": in_words(run.space, run.task), "probabilities": "probabilities"},
         "read",
         help="Logits of implausible classes still move, and their interactions count here. "
         "Probabilities show only what can change an answer.",
@@ -112,7 +112,7 @@ def _show_ends(run: Run, modes: Modes, k: int, what: str, reading: Reading) -> N
         with column, st.container(border=True, height="stretch"):
             shared.subsection(name)
             lines = "".join(
-                f'<li dir="auto">{shared.escaped(shortened(run.texts[u], 80))}</li>' for u in texts
+                f'<li dir="auto">{shared.escaped(_in_short(run, u))}</li>' for u in texts
             )
             st.html(
                 '<ul style="margin:0;padding:0;line-height:1.6;list-style-position:inside">'
@@ -122,6 +122,10 @@ def _show_ends(run: Run, modes: Modes, k: int, what: str, reading: Reading) -> N
     shared.say(_example_sentence(run, modes, k, what, reading))
 
 
+def _in_short(run: Run, text: int) -> str:
+    return shortened(or_no_text(run.texts[text]), 80)
+
+
 def _example_sentence(run: Run, modes: Modes, k: int, what: str, reading: Reading) -> str:
     (texts, _), (same, other) = modes.ends(k, 1), modes.image_ends(k, 1)
     if not (len(texts) and len(same) and len(other)):
@@ -129,7 +133,7 @@ def _example_sentence(run: Run, modes: Modes, k: int, what: str, reading: Readin
     raised = modes.interaction(k, int(texts[0]), int(same[0]))
     lowered = modes.interaction(k, int(texts[0]), int(other[0]))
     return (
-        f"In this mode “{shortened(run.texts[texts[0]], 80)}” raises {what} by {number(raised)} "
+        f"In this mode “{_in_short(run, texts[0])}” raises {what} by {number(raised)} "
         f"with the first image of its side, and lowers it by {number(-lowered)} "
         f"with the first of the other ({unit(run, reading)})."
     )
@@ -144,9 +148,8 @@ def _show_examples(run: Run, modes: Modes, k: int, what: str) -> None:
     _, first = np.unique(d.text_index[order], return_index=True)
     for column, i in zip(st.columns(EXAMPLES), order[np.sort(first)][:EXAMPLES], strict=False):
         with column:
-            text = run.texts[d.text_index[i]]
             gallery(run, [int(d.image_index[i])], [what], [signed(moved[i])], height=120)
-            shared.text(shortened(text, 80))
+            shared.text(_in_short(run, d.text_index[i]))
             shared.link("pages/examples.py", "Open it", example=run.ids[i])
 
 

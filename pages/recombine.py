@@ -16,8 +16,10 @@ from emap_core.decomposition.blocks import Blocks, Window
 from emap_core.errors import EmapError
 from emap_core.figures import column_names, interaction_heatmap, marked_window, waterfall
 from emap_core.inference.digits import signed
+from emap_core.inference.scores import one_score
+from emap_core.presentation.charts import score_names
 from emap_core.runs import Run
-from emap_core.text import shortened
+from emap_core.text import or_no_text, shortened
 from emap_core.visible import visible, visible_table
 from pages import shared
 from pages.shared.interactions import (
@@ -87,7 +89,7 @@ def _pair(run: Run) -> tuple[int, int]:
 
 
 def _answer(run: Run, u: int, w: int, c: int, cell: Decomposition) -> str:
-    text = shortened(run.texts[u], 80)
+    text = shortened(or_no_text(run.texts[u]), 80)
     names = column_names(run.classes, len(cell.mean))
     asked = bool(((run.decomposition.text_index == u) & (run.decomposition.image_index == w)).any())
     start = "“{}” with image {} ({}): ".format(
@@ -190,7 +192,14 @@ def _show_numbers(run: Run, cell: Decomposition) -> None:
     shared.subsection("How its prediction builds up")
     names = column_names(run.classes, len(cell.mean))
     if run.grid is not None:
-        chart = waterfall(cell, 0, run.classes, unit=unit(run), theme=shared.theme())
+        chart = waterfall(
+            cell,
+            0,
+            score_names(run),
+            score=one_score(run.space, run.task),
+            unit=unit(run),
+            theme=shared.theme(),
+        )
         shared.show(chart, "pair-waterfall")
         title = f"All {len(names)} outputs" if len(names) > 1 else "The numbers"
     else:
@@ -221,7 +230,7 @@ def _choose_text(run: Run, u: int, w: int) -> None:
     st.selectbox(
         f"Another text ({len(run.texts):,} in the data)",
         options,
-        format_func=lambda u: visible(run.texts[u]),
+        format_func=lambda u: visible(or_no_text(run.texts[u])),
         key="pair-text",
         on_change=lambda: shared.set_view(pair=f"{st.session_state['pair-text']},{w}"),
     )

@@ -22,11 +22,14 @@ class Chart:
         Its message in words, for screen readers and captions.
     table : pandas.DataFrame
         The numbers that it draws.
+    least_width : int
+        Pixels that it needs, or words and numbers lie over one another.
     """
 
     figure: go.Figure
     alt: str
     table: pd.DataFrame
+    least_width: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "alt", visible(self.alt))

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from emap_core.figures.chart import Chart
-from emap_core.figures.style import LIGHT, Theme, apply_style, words
+from emap_core.figures.style import LIGHT, Theme, apply_style, words_apart
 from emap_core.inference import Gap, metric
 from emap_core.inference.digits import bracket, change, measured
 
@@ -41,7 +41,13 @@ def gap_dumbbell(gaps: Mapping[str, Gap], *, title: str = "", theme: Theme = LIG
     apply_style(figure, theme, height=height, dragmode=False, margin={"r": 12})
     for place, panel in enumerate(panels, start=1):
         _draw(figure, table.loc[panel], place, title, theme)
-    return Chart(figure, _message(table), table.drop(columns=["least", "most"]))
+    # Each number in the middle needs its room, beside the longest name.
+    least_width = 330 + 7 * max((len(name) for name in _names(table)), default=0)
+    return Chart(figure, _message(table), table.drop(columns=["least", "most"]), least_width)
+
+
+def _names(rows: pd.DataFrame) -> list[str]:
+    return words_apart(rows.row.tolist(), 28)
 
 
 _COLUMNS = [
@@ -174,7 +180,7 @@ def _draw(figure: go.Figure, rows: pd.DataFrame, place: int, title: str, theme: 
     )
     figure.update_yaxes(
         tickvals=y,
-        ticktext=[words(name, 28) for name in rows.row],
+        ticktext=_names(rows),
         range=[len(rows) - 0.5, -0.75],
         showgrid=False,
         **where,

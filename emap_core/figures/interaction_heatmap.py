@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from emap_core.decomposition.blocks import Blocks, Window
 from emap_core.figures.chart import Chart
-from emap_core.figures.style import LIGHT, Theme, new_figure, signed_scale, words
+from emap_core.figures.style import LIGHT, Theme, new_figure, signed_scale, words_apart
 from emap_core.inference.digits import number
+from emap_core.text import or_no_text
 
 
 def interaction_heatmap(
@@ -83,7 +84,7 @@ def interaction_heatmap(
     figure.update_yaxes(
         range=[bottom - 0.5, top - 0.5],
         tickvals=y[labelled],
-        ticktext=[words(texts[blocks.first_texts[i]], 26) for i in labelled],
+        ticktext=words_apart([or_no_text(texts[blocks.first_texts[i]]) for i in labelled], 26),
         showgrid=False,
         fixedrange=True,
     )
@@ -107,7 +108,7 @@ def interaction_heatmap(
         }
     )
     table = _strongest(blocks, texts)
-    return Chart(figure, _message(table, blocks, quantity), table)
+    return Chart(figure, _message(table, blocks, quantity), table, least_width=520)
 
 
 def _hover(blocks: Blocks) -> str:

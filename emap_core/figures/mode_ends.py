@@ -10,8 +10,9 @@ import plotly.graph_objects as go
 
 from emap_core.decomposition.modes import Modes
 from emap_core.figures.chart import Chart
-from emap_core.figures.style import LIGHT, Theme, new_figure, outline, words
+from emap_core.figures.style import LIGHT, Theme, new_figure, outline, words, words_apart
 from emap_core.inference.digits import signed
+from emap_core.text import or_no_text
 
 
 def mode_ends(
@@ -32,7 +33,7 @@ def mode_ends(
     high, low = modes.ends(k, count)
     shown = np.concatenate([high, low[::-1]])
     scores = modes.text_scores[shown, k]
-    table = pd.DataFrame({"text": [texts[u] for u in shown], "score": scores})
+    table = pd.DataFrame({"text": [or_no_text(texts[u]) for u in shown], "score": scores})
     figure = new_figure(theme, height=70 + 30 * len(shown), showlegend=False, dragmode=False)
     figure.add_trace(
         go.Bar(
@@ -52,11 +53,12 @@ def mode_ends(
         )
     )
     # A bar leaves the other side of the zero line free: its text stands there.
-    for place, (text, score) in enumerate(zip(table.text, scores, strict=True)):
+    short = words_apart(table.text.tolist(), 32)
+    for place, (text, score) in enumerate(zip(short, scores, strict=True)):
         figure.add_annotation(
             x=0,
             y=place,
-            text=words(text, 32),
+            text=text,
             xanchor="right" if score > 0 else "left",
             xshift=-6 if score > 0 else 6,
             showarrow=False,
@@ -72,7 +74,7 @@ def mode_ends(
         showticklabels=False, range=[len(shown) - 0.5, -0.5], showgrid=False, ticks=""
     )
     figure.update_layout(bargap=0.35, margin_t=8)
-    return Chart(figure, _message(k, table), table)
+    return Chart(figure, _message(k, table), table, 480)
 
 
 def _message(k: int, table: pd.DataFrame) -> str:

@@ -53,7 +53,7 @@ def mode_scree(modes: Modes, *, quantity: str = "the logit", theme: Theme = LIGH
         showgrid=False,
     )
     figure.update_xaxes(
-        range=[0, 112],
+        range=[0, 118],
         tickvals=[0, 25, 50, 75, 100],
         title="share of the interaction explained, %",
         showgrid=False,

@@ -11,6 +11,7 @@ from unicodedata import east_asian_width
 
 import plotly.graph_objects as go
 
+from emap_core.text import shortened_apart
 from emap_core.visible import visible
 
 TEXT = "#0072B2"
@@ -128,6 +129,12 @@ def words(text: str, width: int = 48) -> str:
     if kept < len(line):
         line = line[: kept - 1].rstrip() + "…"
     return html.escape(line, quote=False)
+
+
+def words_apart(texts: Sequence[str], width: int) -> list[str]:
+    """Return texts as `words` does, each cut so that those that differ still do."""
+    lines = [" ".join(visible(text).split()) for text in texts]
+    return [words(line, width) for line in shortened_apart(lines, width)]
 
 
 def in_hover(ids: Sequence[str]) -> list[str] | None:

@@ -20,6 +20,7 @@ from emap_core.figures.style import (
     outline,
     pattern,
     words,
+    words_apart,
 )
 from emap_core.inference.digits import percent
 
@@ -93,20 +94,20 @@ def variance_shares(
     figure.update_yaxes(
         tickvals=places,
         ticktext=[
-            f"<b>{name}</b>" if number == 0 and len(rows) > 1 else words(name, 28)
-            for number, (name, _) in enumerate(drawn)
+            f"<b>{name}</b>" if number == 0 and len(rows) > 1 else name
+            for number, name in enumerate(words_apart([name for name, _ in drawn], 28))
         ],
         ticklabelstandoff=6,
         range=[len(drawn) - 0.5, -0.5],
         showgrid=False,
     )
     figure.update_layout(legend_traceorder="normal", dragmode=False)
-    return Chart(figure, _message(table, pooled, len(drawn)), table)
+    return Chart(figure, _message(table, pooled, len(drawn)), table, 480)
 
 
 def _message(table: pd.DataFrame, pooled: np.ndarray, drawn: int) -> str:
     if np.isnan(pooled[2]):
-        return "Variance shares: the logits never vary, so there is nothing to share out."
+        return "Variance shares: the outputs never vary, so there is nothing to share out."
     text, image, interaction = (percent(value) for value in pooled)
     message = (
         f"Variance shares over all recombinations: text {text}, image {image}, "

@@ -1,4 +1,4 @@
-"""How one prediction comes about: mean, text, image, EMAP, interaction, logit."""
+"""How one prediction comes about: mean, text, image, EMAP, interaction, score."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from emap_core.figures.style import (
     new_figure,
     outline,
     pattern,
-    words,
+    words_apart,
 )
 from emap_core.inference.digits import number, signed
 
 _BETWEEN = 0.04
 """Of the width, between two panels."""
 
-STEPS = ("mean", "text", "image", "EMAP", "interaction", "logit")
+STEPS = ("mean", "text", "image", "EMAP", "interaction", "score")
+"""What is drawn, from the top; the last one is called what the score is."""
 
 
 def top_classes(
@@ -55,6 +56,7 @@ def waterfall(
     *,
     shown: Sequence[int] | None = None,
     true_class: int | None = None,
+    score: str = "logit",
     unit: str = "logits",
     theme: Theme = LIGHT,
 ) -> Chart:
@@ -71,6 +73,8 @@ def waterfall(
         The classes to draw; by default those of `top_classes`.
     true_class : int, optional
         Column of the true class, named so above its panel.
+    score : str
+        What the model gives for a class.
     unit : str
         What the numbers are, for the axis.
     """
@@ -84,9 +88,10 @@ def waterfall(
 
     predicted = int(np.argmax(decomposition.logits[example])) if len(names) > 1 else None
     additive = int(np.argmax(decomposition.emap[example])) if len(names) > 1 else None
+    short = words_apart([names[c] for c in shown], 54 // max(len(shown), 2))
     titles = [
-        _title(words(names[c], 54 // max(len(shown), 2)), c, true_class, predicted, additive)
-        for c in shown
+        _title(name, c, true_class, predicted, additive)
+        for name, c in zip(short, shown, strict=True)
     ]
     low, high = _reach(table)
     # Numbers stand beside the bars: room for them on both sides.
@@ -98,7 +103,7 @@ def waterfall(
         bargap=0.35,
         dragmode=False,
         margin={"t": 64 if any("<br>" in title for title in titles) else 40},
-        **_panels(titles, [low - room, high + room], unit),
+        **_panels(titles, [low - room, high + room], score, unit),
     )
     figure.add_traces(
         [
@@ -107,10 +112,12 @@ def waterfall(
             for draw in (_guides, _bars, _numbers)
         ]
     )
-    return Chart(figure, _message(table), table)
+    least_width = 120 + 150 * len(rows)
+    named = table.rename(columns={STEPS[-1]: score})
+    return Chart(figure, _message(table, score), named, least_width)
 
 
-def _panels(titles: list[str], reach: list[float], unit: str) -> dict[str, Any]:
+def _panels(titles: list[str], reach: list[float], score: str, unit: str) -> dict[str, Any]:
     """Return a layout of panels side by side; in one piece it is several times as fast."""
     layout: dict[str, Any] = {"annotations": []}
     width = (1.0 + _BETWEEN) / len(titles)
@@ -130,7 +137,7 @@ def _panels(titles: list[str], reach: list[float], unit: str) -> dict[str, Any]:
             "matches": "y" if panel else None,
             "showticklabels": panel == 0,
             "tickvals": list(range(len(STEPS))),
-            "ticktext": list(STEPS),
+            "ticktext": [*STEPS[:-1], score],
             # In narrow panels a number may need more room than there is.
             "ticklabelstandoff": 8 * len(titles),
             "range": [5.6, -0.6],
@@ -208,7 +215,7 @@ def _marker(step: str, theme: Theme) -> dict[str, Any]:
         }
     if step == "EMAP":
         return {"color": "rgba(0,0,0,0)", "line": outline(theme, 2)}
-    return {"color": theme.ink if step == "logit" else CONSTANT, "line": outline(theme)}
+    return {"color": theme.ink if step == STEPS[-1] else CONSTANT, "line": outline(theme)}
 
 
 def _numbers(values: tuple[float, ...], theme: Theme, panel: int) -> go.Scatter:
@@ -275,11 +282,11 @@ def _title(
     return f"<b>{name}</b>" + (f"<br>{', '.join(roles)}" if roles else "")
 
 
-def _message(table: pd.DataFrame) -> str:
+def _message(table: pd.DataFrame, score: str) -> str:
     sentences = [
         f"{row['class']}: mean {number(row['mean'])}, text {signed(row.text)}, "
         f"image {signed(row.image)}, which makes EMAP {number(row.EMAP)}; "
-        f"interaction {signed(row.interaction)}, which makes the logit {number(row.logit)}."
+        f"interaction {signed(row.interaction)}, which makes the {score} {number(row.score)}."
         for _, row in table.iterrows()
     ]
     return "How the prediction builds up. " + " ".join(sentences)

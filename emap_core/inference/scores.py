@@ -23,19 +23,26 @@ _SPACES: dict[Space, tuple[str, str, str]] = {
 }
 
 
-def in_words(space: Space) -> str:
-    """Return what the scores of a space are, in words: ``log-probabilities``."""
-    return _SPACES[space][0]
+_OF_REGRESSION = ("predictions", "prediction", "units of the label")
 
 
-def one_score(space: Space) -> str:
-    """Return what a single score of a space is: ``logit``, ``log-probability``."""
-    return _SPACES[space][1]
+def in_words(space: Space, task: Task | None = None) -> str:
+    """Return what scores are, in words: ``log-probabilities``, ``predictions`` of a regression."""
+    return _words_of(space, task)[0]
 
 
-def unit_of(space: Space) -> str:
-    """Return the unit of a space, for axes: ``logits``, ``nats``, ``probability``."""
-    return _SPACES[space][2]
+def one_score(space: Space, task: Task | None = None) -> str:
+    """Return what a single score is: ``logit``, ``log-probability``, ``prediction``."""
+    return _words_of(space, task)[1]
+
+
+def unit_of(space: Space, task: Task | None = None) -> str:
+    """Return the unit of scores, for axes: ``logits``, ``nats``, ``units of the label``."""
+    return _words_of(space, task)[2]
+
+
+def _words_of(space: Space, task: Task | None) -> tuple[str, str, str]:
+    return _OF_REGRESSION if task == "regression" else _SPACES[space]
 
 
 def probabilities(scores: ArrayLike, task: Task, space: Space = "logits") -> AnyArray:

@@ -144,7 +144,7 @@ def decisions_chart(run: Run, theme: Theme = LIGHT) -> Chart:
 
 def shares_chart(run: Run, theme: Theme = LIGHT) -> Chart:
     """Draw the parts' shares of the variance, one row per class."""
-    return variance_shares(run.shares, run.classes, theme=theme)
+    return variance_shares(run.shares, score_names(run), theme=theme)
 
 
 def contributions_chart(run: Run, theme: Theme = LIGHT, class_name: str | None = None) -> Chart:
@@ -158,7 +158,7 @@ def contributions_chart(run: Run, theme: Theme = LIGHT, class_name: str | None =
         run.examples().flip.to_numpy()[rows] if run.decides else None,
         [run.ids[row] for row in rows],
         quantity=quantity(run, c),
-        unit=unit_of(run.space),
+        unit=unit_of(run.space, run.task),
         theme=theme,
     )
 
@@ -190,7 +190,13 @@ def waterfall_chart(run: Run, theme: Theme = LIGHT, example: str | None = None) 
     truth = run.true_classes
     true = int(truth[i]) if truth is not None and truth[i] >= 0 and run.softmax else None
     return waterfall(
-        run.shares, i, run.classes, true_class=true, unit=unit_of(run.space), theme=theme
+        run.shares,
+        i,
+        score_names(run),
+        true_class=true,
+        score=one_score(run.space, run.task),
+        unit=unit_of(run.space, run.task),
+        theme=theme,
     )
 
 
@@ -219,6 +225,12 @@ def measures_chart(run: Run, theme: Theme = LIGHT) -> Chart:
         if MEASURES[name].drawn
     ]
     return measure_dots(pd.DataFrame(rows), population=found.population, theme=theme)
+
+
+def score_names(run: Run) -> list[str]:
+    """Return what to call each score: its class; the one number of a regression has none."""
+    alone = run.task == "regression" and len(run.shares.mean) == 1
+    return ["the prediction"] if alone else run.classes
 
 
 def column(run: Run, class_name: str) -> int:
@@ -289,12 +301,14 @@ def sampled_rows(run: Run) -> NDArray[np.intp]:
 
 
 def quantity(run: Run, c: int, space: Space | None = None) -> str:
-    """Return what the column `c` holds, in words: ``the logit of circle``, say.
+    """Return what the column `c` holds, in words: ``the logit of circle``, ``the prediction``.
 
     In the space of the run, unless it is read in another one.
     """
-    names = column_names(run.classes, len(run.shares.mean))
-    return f"the {one_score(space or run.space)} of {names[c]}"
+    names = column_names(score_names(run), len(run.shares.mean))
+    if names == ["the prediction"]:
+        return names[0]
+    return f"the {one_score(space or run.space, run.task)} of {names[c]}"
 
 
 def _has_gaps(run: Run) -> bool:

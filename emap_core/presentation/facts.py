@@ -26,7 +26,7 @@ def facts(run: Run) -> dict[str, str]:
     manifest, found = run.manifest, run.intervals()
     told = {
         "Method": manifest["method"] + (_CLOSED_FORM if manifest["closed_form"] else ""),
-        "Projected": in_words(run.space),
+        "Projected": in_words(run.space, run.task),
         "Task": run.task,
         "Examples": f"{manifest['n_examples']:,}"
         + (f"; {run.skipped_note}, see below" if run.skipped else ""),

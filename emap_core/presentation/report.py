@@ -36,7 +36,7 @@ from emap_core.presentation.tables import (
 )
 from emap_core.runs import Run
 from emap_core.runs.store import replacing
-from emap_core.text import shortened
+from emap_core.text import or_no_text, shortened
 from emap_core.visible import escape
 
 MOST_ROWS = 200
@@ -53,7 +53,8 @@ _POLICY = (
 
 _STYLE = """
 body { font: 16px/1.5 "Source Sans 3", "Source Sans Pro", system-ui, sans-serif; color: var(--ink);
-  background: var(--paper); max-width: 1000px; margin: 0 auto; padding: 24px 16px 64px; }
+  background: var(--paper); max-width: 1000px; margin: 0 auto; padding: 24px 16px 64px;
+  overflow-wrap: anywhere; }
 h1 { font-size: 1.9rem; margin: 0; } h2 { font-size: 1.35rem; margin: 48px 0 8px; }
 .warning { border-left: 3px solid var(--ink); padding-left: 8px; }
 .verdict { font-size: 1.3rem; margin: 16px 0 4px; } .about { color: var(--quiet); margin: 0 0 8px; }
@@ -264,7 +265,9 @@ def _modes(run: Run, figure: RunFigure, theme: Theme) -> str:
         modes.image_ends(0, MODE_IMAGES),
         strict=True,
     ):
-        lines = "".join(f'<li dir="auto">{escape(shortened(run.texts[u], 80))}</li>' for u in texts)
+        lines = "".join(
+            f'<li dir="auto">{escape(shortened(or_no_text(run.texts[u]), 80))}</li>' for u in texts
+        )
         pictures = "".join(_image(run, int(w)) for w in images)
         sides.append(
             f'<div class="side"><h3>{name}</h3><ul>{lines}</ul>'
@@ -301,7 +304,8 @@ def _example(run: Run, row: dict[str, Any], chart: Chart, name: str) -> str:
     ]
     return (
         f'<div class="example"><div class="pair">{_image(run, int(row["image_index"]))}'
-        f'<div><p class="text" dir="auto">{escape(row["text"])}</p><p>{" · ".join(said)}</p>'
+        f'<div><p class="text" dir="auto">{escape(or_no_text(row["text"]))}</p>'
+        f"<p>{' · '.join(said)}</p>"
         f'<p class="about">example {escape(row["id"])}</p></div></div>'
         f"{_figure(run, chart, name, caption=False)}</div>"
     )
@@ -384,7 +388,7 @@ def _table(chart: Chart) -> str:
 
 
 def _cell(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}".replace("-", "−") if isinstance(value, float) else str(value)
 
 
 def _image(run: Run, image: int) -> str:

@@ -121,8 +121,8 @@ def share_sentence(run: Run) -> str:
     text, image = (percent(found.pooled_shares[side].value) for side in ("text", "image"))
     return (
         f"Interactions carry {percent(share.value)}{limits} of the variance of the "
-        f"{in_words(run.space)} over all recombinations, the text {text} and the image {image}"
-        f"{speaks}."
+        f"{in_words(run.space, run.task)} over all recombinations, the text {text} and the image "
+        f"{image}{speaks}."
     )
 
 

@@ -16,6 +16,8 @@ _STYLE = """<style>
 .stMainBlockContainer { padding: 3.5rem 2.5rem 4rem }
 .stApp [data-testid="stCaptionContainer"] { color: inherit; opacity: 0.78 }
 .stApp .stButtonGroup button[role][data-variant][data-selected] { color: inherit }
+.stSidebar :is(a, button):focus-visible { outline: 2px solid currentColor; outline-offset: -2px }
+.stMain :is(h1, h2, h3, p, li, dd, figcaption) { overflow-wrap: anywhere }
 .stImage img { max-height: 24rem; object-fit: contain; object-position: left top }
 [class*="st-key-card-picture-"] img { max-height: 4.5rem }
 [class*="st-key-picture-"] .stElementToolbar { display: none }
@@ -23,6 +25,7 @@ _STYLE = """<style>
 .st-key-contents li { margin: 0 0 0.25rem; padding: 0; line-height: 1.35 }
 .st-key-contents li a { color: inherit; font-size: 0.875rem }
 .st-key-contents li a:not(:hover) { text-decoration: none }
+@media (max-width: 640px) { .modebar-container { display: none } }
 @media print {
     .stSidebar, .stAppHeader, .plotly-notifier, .st-key-copy-link { display: none }
     .stMainBlockContainer { padding: 0 }

@@ -6,7 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from emap_core.figures import top_classes, waterfall
-from emap_core.inference.scores import unit_of
+from emap_core.inference.digits import number
+from emap_core.inference.scores import one_score, unit_of
+from emap_core.presentation.charts import score_names
 from emap_core.runs import Run
 from emap_core.runs.slices import correct_without, prediction_without
 from emap_core.text import shortened
@@ -47,13 +49,13 @@ def show_image(run: Run, position: int) -> None:
 
 def show_text(run: Run, position: int) -> None:
     """Show the text of an example."""
-    text(examples_of(run)["text"].iloc[position] or "(no text)", size="1.125rem")
+    text(examples_of(run)["text"].iloc[position], size="1.125rem")
 
 
 def show_answers(run: Run, position: int) -> None:
     """Show what is true and what the model says, with and without interactions."""
     row = examples_of(run).iloc[position]
-    lines = [] if row.label is None else [("true", row.label, None)]
+    lines = [] if row.label is None else [("true", spoken_label(run, row.label), None)]
     lines += [
         ("the model", spoken(run, row.prediction), row.correct),
         ("without interactions", spoken(run, row.without), row.correct_without),
@@ -71,10 +73,19 @@ def show_answers(run: Run, position: int) -> None:
 
 
 def spoken(run: Run, prediction: object) -> str | None:
-    """Return a prediction as people write it: a class as it is, a score with a true minus."""
+    """Return a label or prediction as people write it: a class as it is, a score as a number."""
     if run.decides or prediction is None:
         return prediction if prediction is None else str(prediction)
-    return str(prediction).replace("-", "−")
+    try:
+        return number(float(str(prediction)))
+    except ValueError:
+        # Of several scores there is a list.
+        return str(prediction).replace("-", "−")
+
+
+def spoken_label(run: Run, label: object) -> object:
+    """Return a label as people write it; only that of a regression is a number."""
+    return spoken(run, label) if run.task == "regression" else label
 
 
 def show_waterfall(run: Run, position: int, key: str, *, most: int = 3) -> None:
@@ -86,12 +97,13 @@ def show_waterfall(run: Run, position: int, key: str, *, most: int = 3) -> None:
     chart = waterfall(
         run.shares,
         position,
-        run.classes,
+        score_names(run),
         shown=top_classes(
             run.shares, position, most, always=[] if true is None or most < 3 else [true]
         ),
         true_class=true,
-        unit=unit_of(run.space),
+        score=one_score(run.space, run.task),
+        unit=unit_of(run.space, run.task),
         theme=theme(),
     )
     show(chart, key)

@@ -42,7 +42,7 @@ def gallery(
         alt = escaped(f"image {image + 1} {caption} {note}".strip())
         below = f"<figcaption>{beside(caption, note)}</figcaption>" if caption else ""
         figures.append(
-            '<figure style="margin:0;font-size:.875rem;text-align:center;'
+            '<figure style="margin:0;font-size:.875rem;text-align:center;overflow-wrap:anywhere;'
             f'max-width:{widest}"><img alt="{alt}" src="{data_uri(run, image)}" '
             f'style="height:{height}px;max-width:100%;object-fit:contain;'
             'border-radius:4px;border:1px solid rgba(127,127,127,.5)">'

@@ -59,7 +59,7 @@ def quantity(run: Run, c: int, reading: Reading = "logits") -> str:
 
 def unit(run: Run, reading: Reading = "logits") -> str:
     """Return what the numbers are."""
-    return unit_of(_space(run, reading))
+    return unit_of(_space(run, reading), run.task)
 
 
 def _space(run: Run, reading: Reading) -> Space:

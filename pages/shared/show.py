@@ -10,6 +10,7 @@ import streamlit as st
 
 from emap_core.figures import Chart, Theme, theme_named
 from emap_core.runs import Run
+from emap_core.text import or_no_text
 from emap_core.visible import visible, visible_table
 from pages.shared.escape import escaped
 from pages.shared.figure_tools import figure_tools
@@ -19,6 +20,12 @@ from pages.shared.selection import selected
 SelectionMode = Literal["points", "box", "lasso"]
 
 _CONFIG = {"displaylogo": False, "displayModeBar": "hover", "scrollZoom": False}
+
+_SCROLLING = """<style>@media (max-width: 640px) {
+    .st-key-KEY { overflow-x: auto }
+    .st-key-KEY > * { min-width: WIDTH }
+}</style>"""
+"""On a phone a figure is as wide as it has to be, and moves sideways."""
 
 _SHARPNESS = 2
 """Pixels of a saved picture for each on the screen."""
@@ -87,6 +94,8 @@ def show(
     -------
     Selection event, see `selected_ids`; nothing of use where selections are ignored.
     """
+    if chart.least_width:
+        st.html(_SCROLLING.replace("KEY", key).replace("WIDTH", f"{chart.least_width}px"))
     event: Any = st.plotly_chart(
         chart.figure,
         width="stretch",
@@ -178,6 +187,7 @@ def _at_full_size(content: bytes, alt: str, file_name: str) -> None:
 
 def text(words: str, *, size: str = "1rem") -> None:
     """Show a text from data as it is: no Markdown, its own direction; a long one folds."""
+    words = or_no_text(words)
     style = f"font-size:{size};line-height:1.5;margin:0;white-space:pre-wrap;overflow-wrap:anywhere"
     if len(words) <= _LONG_TEXT:
         st.html(f'<p dir="auto" style="{style}">{escaped(words)}</p>')

@@ -23,11 +23,12 @@ from emap_core.runs.slices import (
     possible,
     to_csv,
 )
+from emap_core.text import or_no_text
 from emap_core.types import Mask
 from emap_core.visible import visible_table
 from pages.shared.access import policy
 from pages.shared.escape import plain
-from pages.shared.example import FLIP_WORDS, examples_of
+from pages.shared.example import FLIP_WORDS, examples_of, spoken, spoken_label
 from pages.shared.runs import current_example, file_of, run_key, select_example
 from pages.shared.selection import choose, select, selected, set_view, view
 from pages.shared.show import show, theme
@@ -130,6 +131,10 @@ def list_table(run: Run, positions: np.ndarray, key: str) -> None:
     # A copy: Streamlit keeps what a callback refers to for as long as the session lasts.
     listed = positions[:_MOST_ROWS].copy()
     table = examples_of(run).iloc[listed][list(columns)].rename(columns=columns)
+    table["text"] = table["text"].map(or_no_text)
+    for column in ("the model", "without interactions"):
+        table[column] = [spoken(run, value) for value in table[column]]
+    table["true"] = [spoken_label(run, value) for value in table["true"]]
     table["what interactions did"] = table["what interactions did"].map(FLIP_WORDS)
     table = table.dropna(axis=1, how="all")
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from emap_core.figures import DARK, LIGHT, theme_named
-from emap_core.figures.style import column_names, words
+from emap_core.figures.style import column_names, words, words_apart
 from emap_core.inference.digits import bracket, change, measured, number, percent, signed
 
 
@@ -45,6 +45,23 @@ def test_texts_are_one_line_never_markup_and_cut_where_they_are_too_wide():
     assert words("x" * 10, 10) == "x" * 10
     assert words("x" * 11, 10) == "x" * 9 + "…"
     assert words("图" * 20, 10) == "图" * 4 + "…"
+
+
+def test_names_that_differ_do_so_when_they_are_cut():
+    start = "a very long label that differs only in its "
+    names = [
+        f"{start}first end",
+        f"{start}second end",
+        "short",
+        f"{start}first end",
+        start + "x" * 60,
+    ]
+    names += ["x" * 60 + "1", "x" * 60 + "2"]
+    cut = words_apart(names, 18)
+    assert all(len(name) <= 18 for name in cut)
+    assert [cut.index(name) for name in cut] == [names.index(name) for name in names]
+    assert cut[0].startswith("a very") and "first" in cut[0]
+    assert words_apart(["one", "y" * 30], 18) == ["one", words("y" * 30, 18)]
 
 
 def test_one_logit_speaks_for_both_labels():

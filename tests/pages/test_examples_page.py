@@ -119,6 +119,31 @@ def test_a_single_output_is_a_number_and_no_answer(open_page, words, monkeypatch
     assert "the logit of score" in said and "logit of the predicted class" not in said
 
 
+def test_a_regression_speaks_of_predictions_and_an_empty_text_is_said(
+    open_page, words, monkeypatch, tmp_path
+):
+    def one_number(texts, images):
+        return as_callable(texts, images)[:, :1]
+
+    data = make_examples(24, n_texts=4, n_images=6)
+    data = make_examples(
+        24,
+        n_texts=4,
+        n_images=6,
+        texts=["" if text == data.texts[0] else text for text in data.texts],
+        labels=[float(label) for label in data.labels],
+        task="regression",
+    )
+    run = emap.compute(one_number, data, out=tmp_path / "one", keep="grid", n_resamples=100)
+    monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
+    empty = data.ids[data.texts.index("")]
+    for page in ("overview", "contributions", "examples", "recombine", "modes"):
+        said = words(open_page(page, run=run.id, example=empty))
+        assert "logit" not in said, page
+        assert page == "overview" or "the prediction" in said or "The model says" in said
+        assert page == "overview" or "(no text)" in said
+
+
 def test_how_sure_an_answer_is_stands_beside_a_name_of_any_script(open_page, tmp_path, monkeypatch):
     names = ["دائرة", "<i>", "三"]
     data = make_examples(24, classes=names, labels=[0, 1, 2] * 8)

@@ -204,7 +204,10 @@ def r2(scored: Scored, weights: AnyArray) -> float:
     total = weights @ (scored.labels - np.average(scored.labels, axis=0, weights=weights)) ** 2
     if (scored.labels == scored.labels[:1]).all(axis=0).any():
         return float("nan")
-    return float(np.mean(1.0 - weights @ (scored.labels - scored.scores) ** 2 / total))
+    explained = 1.0 - weights @ (scored.labels - scored.scores) ** 2 / total
+    # What is left of 1 by rounding alone.
+    explained[np.abs(explained) < 1e-12] = 0.0
+    return float(explained.mean())
 
 
 def rmse(scored: Scored, weights: AnyArray) -> float:
