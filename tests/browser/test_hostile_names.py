@@ -19,6 +19,7 @@ from pages.shared.selection import view_key
 HTML = "<img src=x onerror=window.hacked=1>"
 MARKDOWN = "**bold** [x](javascript:alert(1)) ![x](https://evil.example/x.png) `code` :red[red]"
 COMMANDS = "$x^2$ :material/bomb: :bomb: </script><script>window.hacked=1</script>"
+LONG = "Donaudampfschifffahrt" * 8
 ORDER = "\u202egnp.exe\u2066 \x07"
 CLASSES = (f"{HTML}", "**yes** $x^2$ :material/bomb:", f"[x](javascript:alert(1)) {ORDER}no")
 PAGES = page_names(of_a_run=True)
@@ -53,6 +54,26 @@ TURNED = """
 }
 """
 
+SKIPPED = """
+() => {
+    // Headings that stand more than one level below the one before.
+    const headings = [...document.querySelectorAll("[data-testid=stMain] :is(h1, h2, h3, h4, h5)")]
+    const level = heading => heading ? +heading.tagName[1] : 0
+    return headings.filter((heading, i) => level(heading) > level(headings[i - 1]) + 1)
+        .map(heading => heading.outerHTML.slice(0, 200))
+}
+"""
+BEYOND = """
+() => {
+    // What makes a page wider than the screen.
+    const main = document.querySelector("[data-testid=stMain]")
+    if (main.scrollWidth <= main.clientWidth) return []
+    return [...main.querySelectorAll("*")]
+        .filter(one => one.getBoundingClientRect().right > main.clientWidth + 1)
+        .map(one => one.outerHTML.slice(0, 200)).slice(-3)
+}
+"""
+
 pytestmark = pytest.mark.browser
 
 
@@ -65,7 +86,7 @@ def hostile_run(path):
     plainly = make_examples(**few)
     data = make_examples(
         **few,
-        texts=[f"{text} {HTML} {MARKDOWN} {COMMANDS} {ORDER}" for text in plainly.texts],
+        texts=[f"{text} {HTML} {MARKDOWN} {COMMANDS} {ORDER} {LONG}" for text in plainly.texts],
         labels=[CLASSES[label] for label in plainly.labels],
         classes=list(CLASSES),
         ids=[f"{i} {HTML} **e** $x^2$ :material/bomb: {ORDER}" for i in range(len(plainly))],
@@ -116,8 +137,12 @@ def test_no_name_or_text_is_more_than_text_on_any_page(app_url, browser_page, tm
         come_to_rest(page)
         for plot in page.locator(".js-plotly-plot").all():
             plot.hover(force=True)
-        wrong[name or "start"] = harm(page)
+        wrong[name or "start"] = harm(page) + page.evaluate(SKIPPED)
         said[name] = seen(page)
+        page.set_viewport_size({"width": 390, "height": 844})
+        come_to_rest(page)
+        wrong[f"{name or 'start'} on a phone"] = page.evaluate(BEYOND)
+        page.set_viewport_size({"width": 1280, "height": 900})
         assert "Error" not in said[name], said[name]
     for name in ("", *PAGES):
         assert f"model {HTML} **bold** $x^2$ :material/bomb:" in said[name], name

@@ -106,9 +106,11 @@ def test_the_whole_way_from_the_demo_button_to_a_colleague(
     sees("The same text, other images")
     expect(page.get_by_role("img", name=re.compile(r"image \d+ \S+ [\d.]+%"))).to_have_count(8)
 
+    image = int(run.decomposition.image_index[example])
+    saves_picture(page, run, image)
+
     # Recombine: the example's pair, then the same text with another image.
     page.get_by_role("link", name="Try any other text or image").click()
-    image = int(run.decomposition.image_index[example])
     sees(f"“{text}” with image {image + 1} (in the data): the model answers {answer}")
     come_to_rest(page)
     other = 4 if image != 4 else 5
@@ -190,7 +192,11 @@ def another_run(runs, popen):
 
 def saves_figures(page, run, folder):
     """Save the figure of the gap in both forms, each with one click."""
+    page.set_viewport_size({"width": 1440, "height": 900})
     come_to_rest(page)
+    # The answer is on one screen, to the next step.
+    step = page.get_by_role("link", name=re.compile("^.*See the examples where interactions"))
+    assert step.bounding_box()["y"] < 860
     figure = page.locator(".st-key-overview-gap .js-plotly-plot")
     size = figure.evaluate("plot => [plot._fullLayout.width, plot._fullLayout.height]")
     for form in ("PNG", "SVG", "PNG"):
@@ -204,6 +210,17 @@ def saves_figures(page, run, folder):
     drawing = (folder / "gap.svg").read_text(encoding="utf-8")
     assert drawing.startswith("<svg")
     assert "Accuracy" in drawing
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def saves_picture(page, run, image):
+    """Look at the picture of an example at its full size, and save it."""
+    page.get_by_role("button", name="Zoom in").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save the image").click()
+    assert download.value.suggested_filename == f"{run.id}-image-{image + 1}.jpg"
+    assert Path(download.value.path()).read_bytes() == run.picture(image)
+    page.keyboard.press("Escape")
 
 
 def opens_from_disk(browser, path, run):
