@@ -100,6 +100,7 @@ def _choose_mode(modes: Modes) -> int:
 
 
 def _show_ends(run: Run, modes: Modes, k: int, what: str, reading: Reading) -> None:
+    shared.section("The two sides of this mode")
     text_ends, image_ends = modes.ends(k, TEXTS), modes.image_ends(k, IMAGES)
     st.markdown(
         f"Texts and images of the **same side** raise {shared.plain(what)} together. "

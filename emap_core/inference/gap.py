@@ -10,7 +10,7 @@ from emap_core.types import Cluster
 
 Projection = Literal["emap", "emap_leave_one_out"]
 
-RECORD_VERSION = 6
+RECORD_VERSION = 5
 """Of intervals and the like that are kept in a run: one more whenever the same settings would give
 other numbers or entries."""
 

@@ -215,7 +215,8 @@ def saves_figures(page, run, folder):
 
 def saves_picture(page, run, image):
     """Look at the picture of an example at its full size, and save it."""
-    page.get_by_role("button", name="Zoom in").click()
+    come_to_rest(page)
+    page.locator("[class*=st-key-picture-]").get_by_role("button", name="Zoom in").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Save the image").click()
     assert download.value.suggested_filename == f"{run.id}-image-{image + 1}.jpg"
