@@ -24,7 +24,7 @@ from emap_core.presentation.charts import (
 )
 from emap_core.presentation.facts import PROBABILITIES_NOTE, facts
 from emap_core.presentation.questions import Question, further_questions
-from emap_core.presentation.run_titles import title_beside_others
+from emap_core.presentation.run_titles import file_name, title_beside_others
 from emap_core.presentation.tables import (
     SPREAD_NOTE,
     Table,
@@ -76,6 +76,12 @@ img { max-height: 128px; max-width: 100%; border: 1px solid var(--faint); border
 """
 
 _SCRIPT = """
+addEventListener("DOMContentLoaded", () => {
+  for (const figure of document.querySelectorAll(".js-plotly-plot")) {
+    const camera = figure._context.toImageButtonOptions
+    camera.filename = document.body.dataset.file + figure.id.replace("figure-", "")
+  }
+})
 addEventListener("click", ({ target }) => {
   const format = target.closest(".save button")?.value
   if (!format) return
@@ -142,7 +148,8 @@ def report_html(
         f'<meta name="description" content="{escape(verdict.sentence)}">\n'
         f"<title>{escape(title)} · EMAP Lens</title>\n"
         f"<style>{_ground(theme)}{_STYLE}</style>\n"
-        f"<script>{get_plotlyjs()}</script>\n<script>{_SCRIPT}</script>\n</head>\n<body>\n"
+        f"<script>{get_plotlyjs()}</script>\n<script>{_SCRIPT}</script>\n</head>\n"
+        f'<body data-file="{escape(file_name(title, ""))}">\n'
         + "\n".join(section for section in sections if section)
         + "\n</body>\n</html>\n"
     )
@@ -226,7 +233,7 @@ def table_html(table: Table) -> str:
 
 def _section(run: Run, figure: RunFigure, theme: Theme) -> str:
     drawn = "".join(
-        _figure(run, figure.draw(run, theme, **choice), file)
+        _figure(figure.draw(run, theme, **choice), file)
         for file, choice in figure.choices(run).items()
     )
     return f"<h2>{escape(figure.title)}</h2>{drawn}"
@@ -234,7 +241,7 @@ def _section(run: Run, figure: RunFigure, theme: Theme) -> str:
 
 def _shares(run: Run, figure: RunFigure, theme: Theme) -> str:
     said = f"<p>{escape(share_sentence(run))}</p>"
-    drawn = _figure(run, figure.draw(run, theme), figure.name)
+    drawn = _figure(figure.draw(run, theme), figure.name)
     return f"<h2>{escape(figure.title)}</h2>{said}{drawn}"
 
 
@@ -252,7 +259,7 @@ def _contributions(run: Run, figure: RunFigure, theme: Theme) -> str:
     if len(run.ids) > MOST_POINTS:
         note = f"<p>A seeded sample of {MOST_POINTS:,} of the {len(run.ids):,} examples.</p>"
     what = escape(quantity(run, main_class(run)))
-    drawn = _figure(run, figure.draw(run, theme), figure.name, table=False)
+    drawn = _figure(figure.draw(run, theme), figure.name, table=False)
     return f"<h2>{escape(figure.title)}: {what}</h2>{note}{drawn}"
 
 
@@ -278,8 +285,7 @@ def _modes(run: Run, figure: RunFigure, theme: Theme) -> str:
         f"<h2>{escape(figure.title)}: {what}</h2>"
         f"<p>Mode 1 explains {percent(modes.shares[0])} of the interaction. Texts and images of "
         f"the same side raise {what} together; from opposite sides they lower it.</p>"
-        f'<div class="sides">{"".join(sides)}</div>'
-        + _figure(run, figure.draw(run, theme), figure.name)
+        f'<div class="sides">{"".join(sides)}</div>' + _figure(figure.draw(run, theme), figure.name)
     )
 
 
@@ -307,7 +313,7 @@ def _example(run: Run, row: dict[str, Any], chart: Chart, name: str) -> str:
         f'<div><p class="text" dir="auto">{escape(or_no_text(row["text"]))}</p>'
         f"<p>{' · '.join(said)}</p>"
         f'<p class="about">example {escape(row["id"])}</p></div></div>'
-        f"{_figure(run, chart, name, caption=False)}</div>"
+        f"{_figure(chart, name, caption=False)}</div>"
     )
 
 
@@ -351,7 +357,7 @@ def _reading(run: Run) -> str:
     )
 
 
-def _figure(run: Run, chart: Chart, name: str, *, table: bool = True, caption: bool = True) -> str:
+def _figure(chart: Chart, name: str, *, table: bool = True, caption: bool = True) -> str:
     drawn = chart.figure.to_html(
         full_html=False,
         include_plotlyjs=False,
@@ -360,7 +366,8 @@ def _figure(run: Run, chart: Chart, name: str, *, table: bool = True, caption: b
             "displaylogo": False,
             "responsive": True,
             "showTips": False,
-            "toImageButtonOptions": {"filename": f"{run.id}-{name}", "scale": 2},
+            # Its file is called when the whole page is there, see `_SCRIPT`.
+            "toImageButtonOptions": {"scale": 2},
         },
     )
     return (

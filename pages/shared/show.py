@@ -9,12 +9,13 @@ from typing import Any, Literal
 import streamlit as st
 
 from emap_core.figures import Chart, Theme, theme_named
+from emap_core.presentation.run_titles import file_name
 from emap_core.runs import Run
 from emap_core.text import or_no_text
 from emap_core.visible import visible, visible_table
 from pages.shared.escape import escaped
 from pages.shared.figure_tools import figure_tools
-from pages.shared.runs import file_of, run_key
+from pages.shared.runs import file_of, run_key, run_titles
 from pages.shared.selection import selected
 
 SelectionMode = Literal["points", "box", "lasso"]
@@ -106,7 +107,7 @@ def show(
         config={
             **_CONFIG,
             "toImageButtonOptions": {
-                "filename": "-".join(filter(None, [selected("run"), key])),
+                "filename": _file_of_figure(key),
                 "scale": _SHARPNESS,
             },
         },
@@ -119,6 +120,11 @@ def show(
         if unfolded.open:
             unfolded.dataframe(visible_table(chart.table), hide_index=True)
     return event
+
+
+def _file_of_figure(key: str) -> str:
+    run_id = selected("run") or ""
+    return file_name(run_titles().get(run_id, run_id), key)
 
 
 def selected_ids(event: Any) -> list[str]:
@@ -167,7 +173,7 @@ def picture(run: Run, image: int, *, alt: str) -> None:
 
 
 @st.dialog("The image at its full size", width="large")
-def _at_full_size(content: bytes, alt: str, file_name: str) -> None:
+def _at_full_size(content: bytes, alt: str, name: str) -> None:
     source = "data:image/jpeg;base64," + base64.b64encode(content).decode()
     # However small it is, it fills half of the screen; however large, it scrolls.
     st.html(
@@ -178,7 +184,7 @@ def _at_full_size(content: bytes, alt: str, file_name: str) -> None:
     st.download_button(
         "Save the image",
         content,
-        file_name,
+        name,
         "image/jpeg",
         icon=":material/download:",
         on_click="ignore",

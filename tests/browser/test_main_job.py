@@ -163,7 +163,7 @@ def test_the_whole_way_from_the_demo_button_to_a_colleague(
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the report").click()
     download.value.save_as(tmp_path / "report.html")
-    opens_from_disk(page.context.browser, tmp_path / "report.html", run)
+    opens_from_disk(page.context.browser, tmp_path / "report.html")
 
     # Whoever gets the link sees the same example in the same slice.
     goes_to("Examples")
@@ -203,7 +203,9 @@ def saves_figures(page, run, folder):
         with page.expect_download() as download:
             tools = page.locator(".st-key-overview-gap-tools")
             tools.get_by_role("button", name=f"Save this figure as {form}").click()
-        assert download.value.suggested_filename == f"{run.id}-overview-gap.{form.lower()}"
+        assert (
+            download.value.suggested_filename == f"concat-on-easy-vqa-overview-gap.{form.lower()}"
+        )
         download.value.save_as(folder / f"gap.{form.lower()}")
     with Image.open(folder / "gap.png") as picture:
         assert picture.size == (2 * size[0], 2 * size[1])
@@ -219,12 +221,12 @@ def saves_picture(page, run, image):
     page.locator("[class*=st-key-picture-]").get_by_role("button", name="Zoom in").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Save the image").click()
-    assert download.value.suggested_filename == f"{run.id}-image-{image + 1}.jpg"
+    assert download.value.suggested_filename == f"concat-on-easy-vqa-image-{image + 1}.jpg"
     assert Path(download.value.path()).read_bytes() == run.picture(image)
     page.keyboard.press("Escape")
 
 
-def opens_from_disk(browser, path, run):
+def opens_from_disk(browser, path):
     from playwright.sync_api import expect
 
     report = browser.new_context(offline=True).new_page()
@@ -239,5 +241,5 @@ def opens_from_disk(browser, path, run):
     assert figures.count() >= 6
     with report.expect_download() as download:
         report.get_by_role("button", name="SVG").first.click()
-    assert download.value.suggested_filename == f"{run.id}-gap.svg"
+    assert download.value.suggested_filename == "concat-on-easy-vqa-gap.svg"
     assert not wrong
