@@ -1,7 +1,7 @@
 """The command line: the same engine with no browser.
 
-Exit codes: 0 finished, 2 something is wrong with what was given, 130 or 143 stopped by SIGINT or
-SIGTERM (the same command resumes), 1 an internal error.
+Exit codes: 0 finished, 1 a gap is under --fail-under, or an internal error, 2 something is wrong
+with what was given, 130 or 143 stopped by SIGINT or SIGTERM (the same command resumes).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 import sys
 import textwrap
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from emap_core.errors import Cancelled, EmapError, RunError, SettingError
 from emap_core.methods.method_settings import SETTINGS
 from emap_core.options import LABELS_AS, UNKNOWN_LABELS, place_told, speaking
 from emap_core.specs import typed_arguments
+from emap_core.visible import visible
 
 _COLUMNS = {
     "text": "the texts of a table",
@@ -201,6 +202,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="I/N",
         help="the I-th of N shards of the tiles, for merge; needs --batch-size",
     )
+    _add_requirement(run)
     run.set_defaults(command=_run)
 
     merge = commands.add_parser("merge", help="merge shards into one run")
@@ -231,7 +233,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="what other papers measure: perceptual score, InterSHAP, SHAPE, MMoE, bits",
     )
-    show.add_argument("--metric", help="of the verdict or of --by; the first of the run by default")
+    show.add_argument(
+        "--metric",
+        help="of the verdict, --by or --fail-under; the first of the run by default",
+    )
+    _add_requirement(show)
     show.set_defaults(command=_show)
 
     compare = commands.add_parser("compare", help="print several runs side by side")
@@ -299,6 +305,44 @@ def _parser() -> argparse.ArgumentParser:
     figures.add_argument("--form", choices=("svg", "png"), default="svg")
     figures.set_defaults(command=_figures)
     return parser
+
+
+def _add_requirement(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--fail-under",
+        type=float,
+        metavar="X",
+        help="exit with 1 unless the lower limit of the gap's 95%% interval (leave-one-out) is at "
+        "least X, in units of the first metric: 0.05 is 5 points of accuracy, and 0 asks that "
+        "interactions help",
+    )
+    parser.add_argument(
+        "--junit", metavar="FILE", help="write the outcome of --fail-under as a JUnit test"
+    )
+
+
+def _check_requirement_options(arguments: argparse.Namespace) -> None:
+    from emap_core.runs.target import check_file_target
+
+    if arguments.junit is None:
+        return
+    if arguments.fail_under is None:
+        raise SettingError("--junit is for the outcome of --fail-under, which is missing; give it")
+    check_file_target(Path(arguments.junit), "JUnit file")
+
+
+def _required(run: Any, arguments: argparse.Namespace, metric: str | None = None) -> int:
+    """Say whether a run's gap is as large as required, and return the exit code."""
+    if arguments.fail_under is None:
+        return 0
+    from emap_core.presentation.required_gap import required_gap
+
+    found = required_gap(run, arguments.fail_under, metric)
+    if arguments.junit is not None:
+        found.write_junit(Path(arguments.junit))
+    # Standard output may be one JSON object.
+    print(visible(found.sentence), file=sys.stderr, flush=True)
+    return 0 if found.holds else 1
 
 
 def _add_work(parser: argparse.ArgumentParser) -> None:
@@ -379,13 +423,15 @@ def _argument(flag: str) -> str:
     return flag[2:].replace("-", "_")
 
 
-def _run(arguments: argparse.Namespace) -> None:
+def _run(arguments: argparse.Namespace) -> int:
     from emap_core.engine import compute, compute_shard
 
+    _check_requirement_options(arguments)
+    if arguments.shard is not None and arguments.fail_under is not None:
+        raise SettingError("--fail-under is for whole runs; give it to show, after merge")
     _Stop.listen()
     model, dataset, settings = _work(arguments)
-    if arguments.progress in ("auto", "bar"):
-        settings["preview"] = _print_preview
+    settings["preview"] = _preview(arguments)
     shown = _shown(arguments.progress)
     bar = _Bar() if shown == "bar" else None
     listener = _print_json if shown == "json" else bar
@@ -398,7 +444,7 @@ def _run(arguments: argparse.Namespace) -> None:
     try:
         if arguments.shard is not None:
             print(compute_shard(model, dataset, _shard(arguments.shard), **settings))
-            return
+            return 0
         run = compute(model, dataset, **settings)
     finally:
         if bar is not None:
@@ -410,6 +456,22 @@ def _run(arguments: argparse.Namespace) -> None:
 
         # Asked for, so answered at once; what nobody asked for waits until it is looked at.
         print(summary(run, with_questions=run.density is not None))
+    return _required(run, arguments)
+
+
+def _preview(arguments: argparse.Namespace) -> Callable[[Any], None] | None:
+    """Return what is done with the cost of a run before its pairs are scored, None for nothing."""
+    printed = arguments.progress in ("auto", "bar")
+    if arguments.fail_under is None:
+        return _print_preview if printed else None
+    from emap_core.presentation.required_gap import check_requirement
+
+    def preview(found: Any) -> None:
+        check_requirement(arguments.fail_under, found.metrics)
+        if printed:
+            _print_preview(found)
+
+    return preview
 
 
 def _shown(progress: str) -> str:
@@ -422,7 +484,6 @@ def _probe(arguments: argparse.Namespace) -> None:
     from emap_core.probes.ask import ask, asks_about_examples, probe_named
     from emap_core.probes.subject import Subject
     from emap_core.runs import Run
-    from emap_core.visible import visible
 
     _Stop.listen()
     run = Run.load(arguments.run)
@@ -519,16 +580,18 @@ def _plan(arguments: argparse.Namespace) -> None:
     print(json.dumps(found))
 
 
-def _show(arguments: argparse.Namespace) -> None:
+def _show(arguments: argparse.Namespace) -> int:
     from emap_core.presentation.terminal import groups, measures, summary
     from emap_core.runs import Run
     from emap_core.runs.target import check_file_target
 
     if arguments.csv:
         check_file_target(Path(arguments.csv), "table")
+    _check_requirement_options(arguments)
     # An option that changes nothing is a misunderstanding.
-    if arguments.metric and (arguments.json or arguments.csv):
-        raise SettingError("--metric is for the verdict and for --by; leave it out here")
+    unused = arguments.json or arguments.csv
+    if arguments.metric and unused and arguments.fail_under is None:
+        raise SettingError("--metric is for the verdict, --by and --fail-under; leave it out here")
     if arguments.margin is not None and (arguments.csv or arguments.by):
         raise SettingError("--margin is for the verdict, which is not shown here; leave it out")
     if arguments.measures and (arguments.csv or arguments.by):
@@ -546,6 +609,7 @@ def _show(arguments: argparse.Namespace) -> None:
         print(groups(run, arguments.by, arguments.metric))
     else:
         print(summary(run, arguments.margin, arguments.metric, with_questions=True))
+    return _required(run, arguments, arguments.metric)
 
 
 def _compare(arguments: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -371,6 +372,63 @@ def test_an_option_of_show_that_would_change_nothing_is_refused(tmp_path, capsys
         assert "leave it out" in capsys.readouterr().err
     assert main(["show", path, "--metric=f1_macro"]) == 0
     assert "macro F1" in capsys.readouterr().out.split("\n")[0]
+
+
+@pytest.mark.parametrize("command", ["run", "show"])
+def test_a_gap_under_what_is_required_fails_the_command(command, here, capsys):
+    assert main(RUN) == 0
+    gap = emap.Run.load("run").gap("accuracy")
+    again = RUN if command == "run" else ["show", "run", "--json"]
+    for required, failures in ((gap.low - 1e-6, 0), (gap.low + 1e-6, 1), (gap.difference, 1)):
+        capsys.readouterr()
+        given = [f"--fail-under={required}", "--junit", "reports/gap.xml"]
+        assert main([*again, *given]) == failures
+        out, err = capsys.readouterr()
+        line = err.splitlines()[-1]
+        assert line.startswith("failed: " if failures else "passed: ")
+        assert "the gap in accuracy is at least" in line
+        suite = ElementTree.parse("reports/gap.xml").getroot()[0]  # noqa: S314 - just written
+        assert (suite.get("tests"), suite.get("failures")) == ("1", str(failures))
+        assert [one.get("message") for one in suite.iter("failure")] == [line] * failures
+    if command == "show":
+        json.loads(out)
+
+
+def test_the_gap_of_another_metric_can_be_required(here, capsys):
+    main([*RUN, "--metric", "accuracy", "--metric", "f1_macro"])
+    limit = emap.Run.load("run").gap("f1_macro").low
+    assert main(["show", "run", "--metric=f1_macro", f"--fail-under={limit + 1e-6}"]) == 1
+    assert "the gap in macro F1" in capsys.readouterr().err
+
+
+def test_a_gap_that_cannot_be_measured_is_not_the_required_one(one_item_allowed, tmp_path, capsys):
+    path = str(emap.compute(Staged(), make_examples(n_texts=1), out=tmp_path / "run").path)
+    assert main(["show", path, "--fail-under=-0.5"]) == 1
+    assert "all examples share one text, so it is not measurable" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--fail-under", "5"], "0.05 is 5 points"),
+        (["--fail-under", "nan"], "expected a number below 1"),
+        (["--fail-under", "0", "--shard", "1/2", "--batch-size", "64"], "for whole runs"),
+        (["--junit", "gap.xml"], "--fail-under, which is missing"),
+        (["--fail-under", "0", "--junit", "."], "cannot be written"),
+    ],
+)
+def test_a_requirement_that_makes_no_sense_is_refused_before_the_run(
+    arguments, message, here, capsys
+):
+    assert main([*RUN, *arguments, "--progress", "none"]) == 2
+    assert message in capsys.readouterr().err
+    assert not (here / "run").exists()
+
+
+def test_a_requirement_needs_labels(tmp_path, capsys):
+    path = str(emap.compute(Staged(), make_examples(labels=None), out=tmp_path / "run").path)
+    assert main(["show", path, "--fail-under", "0"]) == 2
+    assert "--fail-under needs labels" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -41,6 +41,8 @@ class Estimate:
     device, task, space : str
         The device, where the pairs go to workers elsewhere, is that of one of them.
     classes : list of str
+    metrics : list of str
+        Those of the table; none without labels.
     previews : list of dict
         The first examples: id, text, image (a JPEG in base64), label, prediction.
     notes : list of str
@@ -63,6 +65,7 @@ class Estimate:
     task: str
     space: str
     classes: list[str]
+    metrics: list[str]
     previews: list[dict[str, Any]]
     notes: list[str]
     columns: list[str]
@@ -150,6 +153,7 @@ def estimated(
         task=problem.task,
         space=problem.settings.space,
         classes=problem.classes,
+        metrics=problem.metrics,
         previews=previews,
         notes=problem.all_notes,
         columns=_columns(problem),
