@@ -19,8 +19,9 @@ from emap_core.figures import LIGHT, Chart, Theme
 from emap_core.figures.measure_dots import measure_dots
 from emap_core.inference import Interval, metric
 from emap_core.inference.digits import percent, with_interval
-from emap_core.inference.limits import estimate, variance_of
+from emap_core.inference.limits import estimate, share_estimate, variance_of
 from emap_core.inference.metrics import evaluate, evaluate_resamples
+from emap_core.inference.scores import Scored
 from emap_core.probes.base import Cost
 from emap_core.runs import Run
 from emap_core.text import capitalised
@@ -112,7 +113,11 @@ class BlindRows:
         name = self._metric(run)
         return Blinded(
             name,
-            {row: _interval(run, name, scores[row]) for row in ROWS},
+            {
+                # What the table has already is told as there.
+                row: run.intervals().rows[name].get(row) or _interval(run, name, scores[row])
+                for row in ROWS
+            },
             run.population.words,
             len(run.ids),
         )
@@ -266,4 +271,8 @@ def _interval(run: Run, name: str, scores: Array) -> Interval:
             for weights in units.resamples(each, rng)
         ]
         variances.append(variance_of(np.concatenate(drawn), units.size))
+    scored = Scored(run.labels, scores, run.task, run.space)  # type: ignore[arg-type]
+    values = metric(name).values(scored)
+    if values is not None and np.isfinite(value):
+        return share_estimate(values, population.variance(variances), population)
     return estimate(value, variances, population).interval(metric(name).range)

@@ -30,7 +30,9 @@ def test_a_model_of_one_side_does_not_miss_the_other(model, same, side, tmp_path
         model, make_examples(), out=tmp_path / "run", fingerprint="one", output="logits"
     )
     found = run.probe("blind-rows", model=model, dataset=make_examples())
-    assert found.rows["full"].value == pytest.approx(run.table()["accuracy"]["full"])
+    # As in the table, limits included.
+    for row in ("full", "text_only", "image_only"):
+        assert found.rows[row] == run.intervals().rows["accuracy"][row]
     assert {found.rows[row].value for row in same} == {found.rows["full"].value}
     assert found.chart().table["value"].tolist() == [one.value for one in found.rows.values()]
     # What is kept is read without the model.
