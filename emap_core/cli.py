@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib.util
 import json
+import os
 import signal
 import sys
 import textwrap
@@ -17,8 +19,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from emap_core import methods
-from emap_core.errors import Cancelled, EmapError, RunError, SettingError
+from emap_core import __version__, methods
+from emap_core.errors import Cancelled, EmapError, MissingExtraError, RunError, SettingError
 from emap_core.methods.method_settings import SETTINGS
 from emap_core.options import LABELS_AS, UNKNOWN_LABELS, place_told, speaking
 from emap_core.specs import typed_arguments
@@ -184,7 +186,11 @@ class _Stop:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m emap_core", description=__doc__)
+    installed = Path(sys.argv[0]).stem == "emap-lens"
+    parser = argparse.ArgumentParser(
+        prog="emap-lens" if installed else "python -m emap_core", description=__doc__
+    )
+    parser.add_argument("--version", action="version", version=f"emap-lens {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="compute a run, or resume one")
@@ -304,6 +310,13 @@ def _parser() -> argparse.ArgumentParser:
     figures.add_argument("--out", required=True, metavar="FOLDER")
     figures.add_argument("--form", choices=("svg", "png"), default="svg")
     figures.set_defaults(command=_figures)
+
+    app = commands.add_parser("app", help="open the dashboard in a browser")
+    app.add_argument(
+        "runs", nargs="?", metavar="RUNS", help="where runs are kept; EMAP_RUNS or runs by default"
+    )
+    app.add_argument("--port", type=int, metavar="N", help="8501 by default")
+    app.set_defaults(command=_app)
     return parser
 
 
@@ -666,6 +679,24 @@ def _figures(arguments: argparse.Namespace) -> None:
         with replacing(path) as temporary:
             temporary.write_bytes(drawn)
         print(path)
+
+
+def _app(arguments: argparse.Namespace) -> None:
+    from emap_core.dashboard_files import dashboard_folder
+    from emap_core.runs.store import address, location
+
+    if importlib.util.find_spec("streamlit") is None:
+        raise MissingExtraError("the dashboard needs Streamlit: pip install 'emap-lens[app]'")
+    environment = dict(os.environ)
+    if arguments.runs is not None:
+        if (runs := location(arguments.runs)).is_file():
+            raise RunError(f"{arguments.runs} is a file; name the folder that holds the runs")
+        environment["EMAP_RUNS"] = address(runs)
+    command = [sys.executable, "-m", "streamlit", "run", str(dashboard_folder() / "app.py")]
+    if arguments.port is not None:
+        command.append(f"--server.port={arguments.port}")
+    # The server takes the place of this process, and with it whatever stops it.
+    os.execve(command[0], command, environment)  # noqa: S606 - our own server, without a shell
 
 
 def _print_preview(found: Any) -> None:

@@ -13,9 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from served import serve_app
+from served import serve_app, until_at_rest, visit, words
 from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -52,46 +51,6 @@ def ask(port, method, path, body=None, **headers):
     content = answer.read()
     connection.close()
     return answer.status, dict(answer.headers), content
-
-
-def visit(port, query="", page="", host="127.0.0.1", click=None, **options):
-    """Open the app as a browser does; give what it says first, and all until it is at rest.
-
-    With the label of a button to click on, what is said after that.
-    """
-    # Whatever the name, it leads here.
-    options["sock"] = socket.create_connection(("127.0.0.1", port))
-    with connect(f"ws://{host}:{port}/_stcore/stream", max_size=None, **options) as browser:
-        wish = BackMsg()
-        wish.rerun_script.query_string = query
-        wish.rerun_script.page_name = page
-        browser.send(wish.SerializeToString())
-        said = _until_at_rest(browser)
-        session = next(m.new_session for m in said if m.WhichOneof("type") == "new_session")
-        if click is not None:
-            elements = [message.delta.new_element for message in said]
-            wish.rerun_script.widget_states.widgets.add(
-                id=next(e.button.id for e in elements if e.button.label == click),
-                trigger_value=True,
-            )
-            browser.send(wish.SerializeToString())
-            said = _until_at_rest(browser)
-        return session, said
-
-
-def _until_at_rest(browser):
-    said = []
-    # A page that begins anew, as the very first on a server may, has only finished early.
-    while not said or not (
-        said[-1].WhichOneof("type") == "script_finished"
-        and said[-1].script_finished == ForwardMsg.FINISHED_SUCCESSFULLY
-    ):
-        said.append(ForwardMsg.FromString(browser.recv(timeout=120)))
-    return said
-
-
-def words(said):
-    return " ".join(str(message.delta) for message in said if message.HasField("delta"))
 
 
 def test_only_this_computer_reaches_it(port):
@@ -170,7 +129,7 @@ def test_a_server_that_shows_runs_alone_takes_no_upload_of_a_visitor(
             wish = BackMsg()
             wish.rerun_script.query_string = ""
             browser.send(wish.SerializeToString())
-            said = _until_at_rest(browser)
+            said = until_at_rest(browser)
             session = next(m.new_session for m in said if m.WhichOneof("type") == "new_session")
             path = f"/_stcore/upload_file/{session.initialize.session_id}/file"
             status = ask(port, "PUT", path, body, **true)[0]

@@ -9,14 +9,15 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from emap_core.dashboard_files import dashboard_folder
 from emap_core.datasets.base import Examples, ImageFiles, fingerprint_of
 from emap_core.errors import MissingExtraError, SettingError, SpecError
 
 NAMES = ("easy-vqa", "easy-vqa-yes-no", "emoji-groups", "emoji-match")
 """What can follow ``demo:``."""
 
-FOLDER = Path(__file__).resolve().parents[2] / "assets"
-"""Where demo data lie that no package carries; part of the repository alone."""
+FOLDER = dashboard_folder() / "assets"
+"""Where demo data lie that no package of its own carries."""
 
 Split = Literal["test", "train"]
 
@@ -82,8 +83,8 @@ def _emoji(name: str, split: Split) -> Examples:
     file = FOLDER / "emoji" / "emoji.parquet"
     if not file.is_file():
         raise SpecError(
-            f"the data of 'demo:{name}' are not in {FOLDER}; they come with a clone of the "
-            "repository, not with the installed package"
+            f"the data of 'demo:{name}' are not in {FOLDER}; install emap-lens again, or clone its "
+            "repository"
         )
     table = pd.read_parquet(file, filters=[("split", "==", split)])
     names, ids = table["name"].tolist(), table["id"].tolist()

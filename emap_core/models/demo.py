@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safetensors import safe_open
 
+from emap_core.dashboard_files import dashboard_folder
 from emap_core.errors import SpecError
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ NAMES = (
 )
 """What can follow ``demo:``, without loading the library that the networks are made of."""
 
-FOLDER = Path(__file__).resolve().parents[2] / "assets" / "demo_models"
-"""Weights and their card; part of the repository, not of the installed package."""
+FOLDER = dashboard_folder() / "assets" / "demo_models"
+"""Weights and their card."""
 
 
 def load(name: str) -> DemoModel:
@@ -46,8 +46,8 @@ def load(name: str) -> DemoModel:
     path = FOLDER / f"{name}.safetensors"
     if not path.is_file():
         raise SpecError(
-            f"the weights of 'demo:{name}' are not in {FOLDER}; demo models come with a clone of "
-            "the repository, not with the installed package"
+            f"the weights of 'demo:{name}' are not in {FOLDER}; install emap-lens again, or clone "
+            "its repository"
         )
     with safe_open(path, framework="pt") as file:
         described = file.metadata()
