@@ -523,6 +523,7 @@ def _probe(arguments: argparse.Namespace) -> None:
         _print_cost([probe.cost(run) for probe in probes])
         return
     shown = _shown(arguments.progress)
+    found = []
     for probe in probes:
         bar = _Bar() if shown == "bar" else None
         try:
@@ -540,6 +541,11 @@ def _probe(arguments: argparse.Namespace) -> None:
             print(json.dumps(result.to_json(), allow_nan=False))
         elif shown != "json":
             print(visible(result))
+        found.append(result)
+    if len(found) > 1 and not arguments.json and shown != "json":
+        from emap_core.probes.words_over_examples import words_over_examples
+
+        print(visible(f"\n{words_over_examples(found)}"))
 
 
 def _examples_to_probe(run: Any, arguments: argparse.Namespace) -> list[str]:

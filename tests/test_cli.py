@@ -447,6 +447,8 @@ def test_probe_asks_a_run_and_says_what_it_found(tmp_path, capsys):
     found = [json.loads(line)["example"] for line in capsys.readouterr().out.splitlines()]
     table = run.examples().sort_values("interaction_size", ascending=False)
     assert found == table.id.head(2).tolist()
+    assert main(["probe", path, "attribution", "--largest", "2"]) == 0
+    assert "Of the words of 2 examples, “" in capsys.readouterr().out
     assert main(["check", path]) == 0
     capsys.readouterr()
     for wrong, words in (

@@ -36,6 +36,8 @@ from emap_core.figures import (
 from emap_core.inference import metric
 from emap_core.inference.measures import MEASURES
 from emap_core.inference.scores import one_score, unit_of
+from emap_core.probes.attribution import attributed_examples
+from emap_core.probes.words_over_examples import words_over_examples
 from emap_core.runs import Run
 from emap_core.runs.slices import correct_without, prediction_without
 from emap_core.text import capitalised
@@ -102,7 +104,7 @@ def run_figure(run: Run, name: str, theme: Theme = LIGHT, **choice: Any) -> Char
     theme : Theme
     **choice
         What the figure lets one choose: ``class_name`` of contributions and modes, ``mode`` of
-        mode ends, ``example`` (an id) of the waterfall.
+        mode ends, ``example`` (an id) of the waterfall and of the attribution.
 
     Raises
     ------
@@ -233,6 +235,24 @@ def score_names(run: Run) -> list[str]:
     return ["the prediction"] if alone else run.classes
 
 
+def attribution_chart(run: Run, theme: Theme = LIGHT, example: str | None = None) -> Chart:
+    """Draw which words of an example meet which regions; by default of the first that was asked."""
+    known = {one.example: one for one in attributed_examples(run)}
+    name = next(iter(known)) if example is None else str(example)
+    if name not in known:
+        raise SettingError(
+            f"example is {name!r}, about which nobody asked; run.probe('attribution', "
+            "example=...) asks"
+        )
+    image = run.thumbnail(int(run.decomposition.image_index[run.ids.index(name)]))
+    return known[name].chart(theme, picture=image)
+
+
+def words_over_examples_chart(run: Run, theme: Theme = LIGHT) -> Chart:
+    """Draw which words meet which places of the image, over the examples that were asked about."""
+    return words_over_examples(attributed_examples(run)).chart(theme)
+
+
 def column(run: Run, class_name: str) -> int:
     """Return the column of a class.
 
@@ -331,6 +351,15 @@ def _has_measures(run: Run) -> bool:
     return run.why_no_measures is None
 
 
+def _was_asked(run: Run, n_examples: int = 1) -> bool:
+    return len(attributed_examples(run)) >= n_examples
+
+
+def _asked(run: Run) -> dict[str, Choice]:
+    known = attributed_examples(run)[:EXAMPLES]
+    return {f"attribution-{place}": {"example": one.example} for place, one in enumerate(known, 1)}
+
+
 def _telling(run: Run) -> dict[str, Choice]:
     places = enumerate(telling_examples(run).id, start=1)
     return {f"example-{place}": {"example": name} for place, name in places}
@@ -373,6 +402,21 @@ FIGURES = [
         waterfall_chart,
         on_overview=False,
         in_report=_telling,
+    ),
+    RunFigure(
+        "attribution",
+        "Which words with which regions",
+        attribution_chart,
+        _was_asked,
+        on_overview=False,
+        in_report=_asked,
+    ),
+    RunFigure(
+        "words-over-examples",
+        "Which words meet which places, over examples",
+        words_over_examples_chart,
+        partial(_was_asked, n_examples=2),
+        on_overview=False,
     ),
 ]
 """The figures that runs can have, in the order of the report."""

@@ -6,6 +6,7 @@ be asked. See `emap_core.probes.bilinear` for what is computed of the outputs.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ from emap_core.probes.base import Cost
 from emap_core.probes.bilinear import agreement, fit_bilinear, fit_effects
 from emap_core.probes.masked_grid import MaskedGrids, MaskedItems
 from emap_core.probes.masks import Masks, draw_masks
+from emap_core.probes.probe_folder import finished_folders
 from emap_core.probes.units import Filling, Places, Regions, Words, where
 from emap_core.runs import Run
 from emap_core.types import Array
@@ -476,6 +478,22 @@ class Attributed:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"the result of the probe attribution is damaged: {error}") from error
+
+
+def attributed_examples(run: Run) -> list[Attributed]:
+    """Return what is known of examples and the classes that the model predicts, in run order.
+
+    Examples about which nobody asked are missing; nothing is computed.
+    """
+    found = []
+    for folder, content in finished_folders(run, Attribution.name).items():
+        with contextlib.suppress(RunError, SettingError, KeyError):
+            # Of another class or seed, and of earlier versions, the key is another one.
+            asked = Attribution(str(content["example"]))
+            if folder == f"{asked.name}-{asked.key(run)}":
+                found.append(asked.read(content))
+    places = {name: place for place, name in enumerate(run.ids)}
+    return sorted(found, key=lambda one: places[one.example])
 
 
 def size_for(run: Run) -> Size:

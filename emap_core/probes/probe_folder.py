@@ -23,6 +23,31 @@ RESULT = "result.json"
 _FORMAT = 1
 
 
+def finished_folders(run: Run, name: str) -> dict[str, dict[str, Any]]:
+    """Return what each finished question of a probe found, by the name of its folder.
+
+    Those that are damaged are left out; `emap_core.runs.check.check_run` names them.
+    """
+    within, found = RunFolder(run.path).probes, {}
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        for path in sorted(within.iterdir()):
+            if path.name == name or path.name.startswith(f"{name}-"):
+                with contextlib.suppress(RunError):
+                    content = _content(path, str(run.manifest["created"]))
+                    if content is not None:
+                        found[path.name] = content
+    return found
+
+
+def _content(path: Path, created: str) -> dict[str, Any] | None:
+    found = read_sealed(path / RESULT, created)
+    # A newer version may mean something else by it, and another question has another name.
+    if found is None or found.get("format") != _FORMAT or found.get("probe") != path.name:
+        return None
+    content = found.get("found")
+    return content if isinstance(content, dict) else None
+
+
 class ProbeFolder:
     """The files of one probe of a run.
 
@@ -48,17 +73,12 @@ class ProbeFolder:
             If the file is not as it was written.
         """
         try:
-            found = read_sealed(self.path / RESULT, self._created)
+            return _content(self.path, self._created)
         except RunError as error:
             raise RunError(
                 f"the probe {self.name} of run {self._run_id!r} is damaged: {error}; delete "
                 f"{RESULT}, and ask again"
             ) from error
-        # A newer version may mean something else by it, and another question has another name.
-        if found is None or found.get("format") != _FORMAT or found.get("probe") != self.name:
-            return None
-        content = found.get("found")
-        return content if isinstance(content, dict) else None
 
     def write(self, found: dict[str, Any]) -> None:
         """Keep what the probe found; its tiles are no longer needed.

@@ -27,6 +27,14 @@ _BLUR = 1 / 8
 """Radius of the blur, as a share of the picture's longer side."""
 
 
+PLACES = (
+    *("upper left", "upper centre", "upper right"),
+    *("middle left", "centre", "middle right"),
+    *("lower left", "lower centre", "lower right"),
+)
+"""Where in a picture something lies, by thirds."""
+
+
 class Units(Protocol):
     """The units of one item."""
 
@@ -176,8 +184,8 @@ class Regions:
 
 
 def where(box: Sequence[float]) -> str:
-    """Return in words where a box lies in a picture: “upper left”, “centre”."""
+    """Return in words where a box lies in a picture, one of `PLACES`."""
     left, top, right, lower = box
-    across = ("left", "centre", "right")[min(int(3 * (left + right) / 2), 2)]
-    down = ("upper", "middle", "lower")[min(int(3 * (top + lower) / 2), 2)]
-    return "centre" if (down, across) == ("middle", "centre") else f"{down} {across}"
+    across = min(int(3 * (left + right) / 2), 2)
+    down = min(int(3 * (top + lower) / 2), 2)
+    return PLACES[3 * down + across]

@@ -10,7 +10,8 @@ import streamlit as st
 from emap_core.errors import RunError
 from emap_core.inference.digits import number, signed
 from emap_core.probes.ask import finished
-from emap_core.probes.attribution import Attributed, Attribution
+from emap_core.probes.attribution import Attributed, Attribution, attributed_examples
+from emap_core.probes.words_over_examples import WordsOverExamples, words_over_examples
 from emap_core.runs import Run
 from emap_core.visible import visible
 from pages.shared.escape import plain
@@ -46,6 +47,9 @@ def show_attribution(run: Run, example: int) -> None:
             "Words are left out and regions covered in many ways",
             example=str(probe.example),
         )
+    known = attributed_examples(run)
+    if len(known) > 1:
+        _show_words(words_over_examples(known))
 
 
 def _show_found(run: Run, example: int, found: Attributed) -> None:
@@ -84,6 +88,16 @@ def _show_found(run: Run, example: int, found: Attributed) -> None:
         )
         _list_pairs(found)
     st.caption(plain(" ".join(found.details)))
+
+
+def _show_words(words: WordsOverExamples) -> None:
+    st.markdown(f"##### Over the {words.n_examples:,} examples that were asked about")
+    st.markdown(plain(words.sentence))
+    show(words.chart(theme()), "words-over-examples")
+    st.caption(
+        "What a word adds to the predicted class together with each part of the image, summed over "
+        "its regions; the mean of the examples that have the word, whose number stands beside it."
+    )
 
 
 def _pair(example: int, found: Attributed) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from samples import Staged, make_examples
 
 import emap_core as emap
 from emap_core.inference.digits import percent
-from emap_core.presentation.charts import FIGURES
+from emap_core.presentation.charts import figures_of
 
 NASTY = '</script><img src=x onerror="alert(1)">'
 
@@ -34,7 +34,7 @@ def test_names_from_data_are_shown_as_they_are(tmp_path):
 
 
 def test_every_figure_of_a_run_can_be_asked_for_by_name(run):
-    for figure in FIGURES:
+    for figure in figures_of(run):
         assert isinstance(run.figure(figure.name), go.Figure)
 
 
