@@ -90,33 +90,43 @@ def draw_masks(n_units: int, n_masks: int, seed: int = 0) -> Masks:
         numbers = np.arange(2**n_units)
         return Masks((numbers[::-1, None] >> np.arange(n_units)) & 1 == 1, exhaustive=True)
     draws = np.random.default_rng(seed)
-    codes = _codes(n_units, n_bits - 1, draws)
-    # A linear code: the parity of a mask's number and a unit's, and all complements.
-    bits = np.arange(n_bits - 1)
-    numbers = np.arange(2 ** (n_bits - 1))
+    codes, n_confused = _codes(n_units, n_bits - 1, draws)
+    arrays = [_array(codes, n_bits - 1, draws)]
+    if n_confused > n_units and 2 ** (n_bits - 2) >= n_units:
+        # Much is confused: in two arrays with different things, and half as much of each.
+        halves = [_codes(n_units, n_bits - 2, draws)[0] for _ in range(2)]
+        arrays = [_array(half, n_bits - 2, draws) for half in halves]
+    return Masks(np.concatenate([np.ones((1, n_units), dtype=bool), *arrays]), exhaustive=False)
+
+
+def _array(codes: NDArray[np.intp], n_bits: int, draws: np.random.Generator) -> NDArray[np.bool_]:
+    """Return an orthogonal array of 2 ** (n_bits + 1) masks, complements one after the other."""
+    # A linear code: the parity of a mask's number and a unit's.
+    bits = np.arange(n_bits)
+    numbers = np.arange(2**n_bits)
     parity = ((numbers[:, None] >> bits) & 1) @ ((codes >> bits[:, None]) & 1) % 2 == 1
-    parity ^= draws.random(n_units) < 0.5
-    pairs = np.stack([parity, ~parity], axis=1).reshape(-1, n_units)
-    return Masks(np.concatenate([np.ones((1, n_units), dtype=bool), pairs]), exhaustive=False)
+    parity ^= draws.random(len(codes)) < 0.5
+    return np.stack([parity, ~parity], axis=1).reshape(-1, len(codes))
 
 
-def _codes(n_units: int, n_bits: int, draws: np.random.Generator) -> NDArray[np.intp]:
-    """Return a number for each unit, all different, with few fours whose sum mod 2 is 0.
+def _codes(n_units: int, n_bits: int, draws: np.random.Generator) -> tuple[NDArray[np.intp], int]:
+    """Return a number for each unit, all different, and how many fours have 0 as their sum mod 2.
 
-    Such fours are what is confused: a unit's effect with that of three others. Half of the masks
-    has one bit less; numbers differ without it, too, where there is room.
+    Such fours, few here, are what is confused: a unit's effect with that of three others. Half of
+    the masks has one bit less; numbers differ without it, too, where there is room.
     """
     size = 2**n_bits
     values = np.arange(size)
     # How many of the units so far, of their twos and threes, have a number as their sum.
     ones, twos, threes = (np.zeros(size, dtype=np.int64) for _ in range(3))
-    found = np.empty(n_units, dtype=np.intp)
+    found, n_confused = np.empty(n_units, dtype=np.intp), 0
     for unit in range(n_units):
         taken = ones + (ones[values ^ size // 2] if n_units <= size // 2 else 0)
         confused = np.where(taken > 0, np.iinfo(np.int64).max, threes)
         code = draws.choice(np.flatnonzero(confused == confused.min()))
+        n_confused += int(threes[code])
         threes += twos[values ^ code]
         twos += ones[values ^ code]
         ones[code] += 1
         found[unit] = code
-    return found
+    return found, n_confused
