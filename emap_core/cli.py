@@ -523,7 +523,8 @@ def _probe(arguments: argparse.Namespace) -> None:
         _print_cost([probe.cost(run) for probe in probes])
         return
     shown = _shown(arguments.progress)
-    found = []
+    # Only of examples are there several.
+    found: list[Any] = []
     for probe in probes:
         bar = _Bar() if shown == "bar" else None
         try:

@@ -29,8 +29,7 @@ def probe_named(name: str, **choices: Any) -> Probe:
     SettingError
         If there is none of that name, or it does not take a choice.
     """
-    if name not in PROBES:
-        raise SettingError(f"there is no probe {name!r}; choose one of {', '.join(PROBES)}")
+    _check_name(name)
     kind = specs.import_name(PROBES[name])
     specs.check_arguments(f"probe {name!r}", kind, (), choices)
     probe: Probe = kind(**choices)
@@ -39,7 +38,13 @@ def probe_named(name: str, **choices: Any) -> Probe:
 
 def asks_about_examples(name: str) -> bool:
     """Return whether a probe is about one example, and not about the run."""
-    return name in PROBES and "example" in specs.import_name(PROBES[name]).__dataclass_fields__
+    _check_name(name)
+    return "example" in specs.import_name(PROBES[name]).__dataclass_fields__
+
+
+def _check_name(name: str) -> None:
+    if name not in PROBES:
+        raise SettingError(f"there is no probe {name!r}; choose one of {', '.join(PROBES)}")
 
 
 def finished(run: Run, probe: Probe) -> Answer | None:
