@@ -151,7 +151,7 @@ def passes(models: tuple[str, ...] = MODELS, n_examples: int = 20) -> str:
         [
             *("model", "regions", "passes", "examples"),
             *("median, this probe", "shapiq", "ratio"),
-            *("mean, this probe", "shapiq", "ratio"),
+            *("mean, this probe", "mean, shapiq", "of means"),
         ],
         rows,
     )
