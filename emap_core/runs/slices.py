@@ -48,7 +48,7 @@ class Filter:
     where : str
         ``COLUMN=VALUE``: a column of the data holds this.
     words : str
-        The text contains this, in capitals or not.
+        The id, the text or the label contains this, in capitals or not.
     least, most : str
         Limits of the size of the interaction, as numbers.
     """
@@ -81,8 +81,11 @@ class Filter:
         if (held := _holding(examples, self.where)) is not None:
             passed &= held
         if self.words:
-            found = examples["text"].str.contains(self.words, case=False, regex=False)
-            passed &= found.to_numpy(dtype=bool)
+            found = np.zeros(len(examples), dtype=bool)
+            for column in ("id", "text", "label"):
+                words = examples[column].fillna("").astype(str)
+                found |= words.str.contains(self.words, case=False, regex=False).to_numpy()
+            passed &= found
         size = examples["interaction_size"].to_numpy()
         least, most = _number(self.least), _number(self.most)
         if least is not None:
@@ -102,7 +105,7 @@ class Filter:
         if self.where:
             said.append(self.where.replace("=", " ", 1))
         if self.words:
-            said.append(f"text contains “{self.words}”")
+            said.append(f"“{self.words}” in id, text or label")
         if _number(self.least) is not None:
             said.append(f"size of interaction at least {self.least}")
         if _number(self.most) is not None:

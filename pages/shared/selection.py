@@ -37,6 +37,20 @@ _GO = """<script>
 }}
 </script>"""
 
+# A server that was started anew knows no page until it has drawn it: it would lose the first click.
+_DRAW_AGAIN = """<script>
+if (!window.drawsAgain) {
+    window.drawsAgain = true
+    const app = document.querySelector("[data-test-connection-state]")
+    let before = app.dataset.testConnectionState
+    new MutationObserver(() => {
+        const now = app.dataset.testConnectionState
+        if (now === "CONNECTED" && before !== now) dispatchEvent(new PopStateEvent("popstate"))
+        before = now
+    }).observe(app, { attributeFilter: ["data-test-connection-state"] })
+}
+</script>"""
+
 
 def selection(**changes: str | None) -> dict[str, str]:
     """Return the keys of the URL, with `changes` on top (None leaves a key out), for links."""
@@ -67,6 +81,11 @@ def complete_address() -> None:
         st.sidebar.html(
             _COMPLETE.format(query=_quoted(urlencode(kept))), unsafe_allow_javascript=True
         )
+
+
+def draw_again_when_connected() -> None:
+    """Let the browser ask for the page again whenever it has lost the server and found it."""
+    st.sidebar.html(_DRAW_AGAIN, unsafe_allow_javascript=True)
 
 
 def go_to(page: str, **changes: str | None) -> NoReturn:
@@ -127,11 +146,18 @@ def choose(
 
     few = len(options) <= 5
     draw: Any = st.segmented_control if few else st.selectbox
+
+    def words(value: str) -> str:
+        # Only the buttons read Markdown; only the box takes what is no option.
+        return plain(options[value]) if few else visible(options.get(value, value))
+
     draw(
         label,
         list(options),
         # Only the buttons read Markdown.
-        format_func=lambda value: plain(options[value]) if few else visible(options[value]),
+        format_func=lambda value: (
+            plain(options[value]) if few else visible(options.get(value, value))
+        ),
         key=key,
         on_change=changed,
         **settings,

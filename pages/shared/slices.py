@@ -35,7 +35,7 @@ from pages.shared.show import show, theme
 
 _NOT_IN_LINKS = "this-session"
 _KEPT = "kept-"
-_MANY_NAMES = 200
+_MOST_OFFERED = 1_000
 _MOST_ROWS = 1_000
 _LONGEST_NAME = 60
 
@@ -47,7 +47,12 @@ def current_filter() -> Filter:
 
 def filter_mask(run: Run) -> Mask:
     """Return which examples pass the filter of the current view, shape (N,)."""
-    return current_filter().mask(examples_of(run))
+    return _filter_mask(run_key(run), current_filter(), run)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _filter_mask(key: tuple[str, str], asked: Filter, _run: Run) -> Mask:
+    return asked.mask(examples_of(_run))
 
 
 def chosen_positions(run: Run) -> np.ndarray | None:
@@ -108,6 +113,16 @@ def ask_filter(run: Run) -> None:
     """Draw the filter, folded, with how many examples pass and a way to lift it."""
     examples, current = examples_of(run), current_filter()
     with st.container(horizontal=True, vertical_alignment="center"):
+        st.session_state["filter-words"] = view("words")
+        st.text_input(
+            "Find an example",
+            key="filter-words",
+            on_change=lambda: set_view(words=st.session_state["filter-words"] or None),
+            placeholder="Find an id, text or label",
+            label_visibility="collapsed",
+            icon=":material/search:",
+            width=320,
+        )
         with st.popover("Filter", icon=":material/filter_alt:"):
             _ask_fields(run)
         size = int(current_mask(run).sum())
@@ -159,7 +174,10 @@ def list_table(run: Run, positions: np.ndarray, key: str) -> None:
         alt=f"{len(table):,} examples, flips first, the largest interaction first",
     )
     if len(positions) > _MOST_ROWS:
-        st.caption(f"The first {_MOST_ROWS:,} of {len(positions):,}. The CSV has them all.")
+        st.caption(
+            f"The first {_MOST_ROWS:,} of {len(positions):,}, which is what the table’s own search "
+            "sees. The box above searches all. The CSV has them all."
+        )
 
 
 def slices(run: Run) -> None:
@@ -316,8 +334,8 @@ def _ask_fields(run: Run) -> None:
         choose("Right and wrong", {"": "all", **{name: SHOWN[name] for name in shown}}, "show")
     for column, words in (("label", "True answer"), ("prediction", "The model’s answer")):
         names = _names(run, column)
-        if 1 < len(names) <= _MANY_NAMES:
-            choose(words, {"": "any", **{name: name for name in names}}, column)
+        if len(names) > 1:
+            _choose_among(words, {name: name for name in names}, column)
     if not examples["kind"].isna().all():
         kinds = sorted(set(examples["kind"]))
         choose("Kind", {"": "any", **{kind: kind for kind in kinds}}, "kind")
@@ -326,15 +344,21 @@ def _ask_fields(run: Run) -> None:
         for name in groupable(run)
         for value in sorted(set(run.columns[name]))
     }
-    if 0 < len(cells) <= _MANY_NAMES:
-        choose("Other columns", {"": "any", **cells}, "where")
-    st.session_state["filter-words"] = view("words")
-    st.text_input(
-        "The text contains",
-        key="filter-words",
-        on_change=lambda: set_view(words=st.session_state["filter-words"] or None),
-    )
+    if cells:
+        _choose_among("Other columns", cells, "where")
     _ask_range(float(examples["interaction_size"].max()))
+
+
+def _choose_among(words: str, names: dict[str, str], setting: str) -> None:
+    """Draw a choice among names that can be typed; of thousands, the first ones are listed."""
+    offered = dict(list(names.items())[:_MOST_OFFERED])
+    if current := view(setting):
+        offered.setdefault(current, names.get(current, current))
+    typed: dict[str, Any] = {}
+    if len(names) > _MOST_OFFERED:
+        typed["accept_new_options"] = True
+        typed["help"] = f"The first {_MOST_OFFERED:,} of {len(names):,} are listed. Type any other."
+    choose(words, {"": "any", **offered}, setting, **typed)
 
 
 def _ask_range(largest: float) -> None:

@@ -136,12 +136,13 @@ def test_the_whole_way_from_the_demo_button_to_a_colleague(
     assert chosen in ids
     text = run.texts[run.decomposition.text_index[run.ids.index(chosen)]]
     sees(text, exact=True)
-    page.get_by_role("button", name="Filter").click()
-    type_into(page, page.get_by_label("The text contains"), "circle")
-    inside = sum("circle" in run.texts[u] for u in run.decomposition.text_index)
+    find = page.get_by_label("Find an example")
+    type_into(page, find, chosen)
+    sees("1 of 9,673")
+    type_into(page, find, "circle")
+    examples = run.examples()
+    inside = int((examples["text"].str.contains("circle") | (examples["label"] == "circle")).sum())
     sees(f"{inside:,} of 9,673")
-    page.keyboard.press("Escape")
-    come_to_rest(page)
     name = page.get_by_label(re.compile("^Name for these"))
     type_into(page, name, "about circles")
     save = page.get_by_role("button", name="Save as a slice")

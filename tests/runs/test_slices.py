@@ -63,6 +63,9 @@ def test_each_filter_lets_through_what_it_names(table):
     assert chosen(table, where="a=b=c") == "abc" and chosen(table, where="a=b=b=c") == "e"
     assert chosen(table, where="a=b=") == "df" and chosen(table, where="none=x") == "abcdef"
     assert str(Filter(where="a=x")) == "a x"
+    assert chosen(table, words="e") == "adef"
+    assert chosen(table, words="DOG") == "bcf"
+    assert chosen(table.assign(label=None), words="none") == ""
     assert chosen(table, least="3", most="5") == "bef"
 
 
@@ -105,7 +108,7 @@ def test_a_filter_survives_the_way_through_a_link_and_says_what_it_is():
     given = Filter(show="flips", words="a~b.c", least="2")
     assert Filter.from_settings({**given.settings(), "colour": "kind"}) == given
     assert str(given) == (
-        "the prediction changes without interactions, text contains “a~b.c”, "
+        "the prediction changes without interactions, “a~b.c” in id, text or label, "
         "size of interaction at least 2"
     )
     assert str(Filter()) == "all examples"
