@@ -28,6 +28,7 @@ from pages.shared.example import (
 )
 from pages.shared.gallery import gallery
 from pages.shared.glossary import explain
+from pages.shared.keyboard import arrow_keys
 from pages.shared.sides import sides
 from pages.shared.slices import ask_filter, current_mask
 
@@ -38,7 +39,7 @@ WHAT_IF = 8
 
 def _page() -> None:
     run = shared.require_run(QUESTION)
-    order = ranked(examples_of(run), current_mask(run))
+    order = _order(run)
     example = shared.current_example(run)
     if example is None and len(order):
         example = int(order[0])
@@ -93,17 +94,26 @@ def _place(order: NDArray[np.intp], example: int) -> int | None:
 def _show_steps(run: Run, order: NDArray[np.intp], example: int) -> None:
     place = _place(order, example)
     with st.container(horizontal=True, vertical_alignment="center"):
-        for words, key, step in (("Previous", "Left", -1), ("Next", "Right", 1)):
-            st.button(
-                words,
-                shortcut=key,
-                on_click=shared.select_example,
-                args=(run, _neighbour(order, example, step)),
-                disabled=not len(order),
-            )
+        for words, step in (("← Previous", -1), ("Next →", 1)):
+            st.button(words, on_click=_step, args=(run, step), disabled=not len(order))
+        arrow_keys("examples-keys", lambda steps: _step(run, steps))
         where = "not in this list" if place is None else f"{place + 1:,} of {len(order):,}"
         first = "flips first, then by" if run.decides else "by"
         st.caption(f"{where} · {first} size of interaction", width="content")
+
+
+def _step(run: Run, steps: int) -> None:
+    """Go on by so many examples from where the visitor is by now."""
+    order = _order(run)
+    example = shared.current_example(run)
+    if example is None and len(order):
+        example = int(order[0])
+    if example is not None and len(order):
+        shared.select_example(run, _neighbour(order, example, steps))
+
+
+def _order(run: Run) -> NDArray[np.intp]:
+    return ranked(examples_of(run), current_mask(run))
 
 
 def _show_list(run: Run, order: NDArray[np.intp], example: int) -> None:
@@ -119,10 +129,8 @@ def _show_list(run: Run, order: NDArray[np.intp], example: int) -> None:
         st.pagination(pages, default=own_page, key=key, max_visible_pages=5)
 
 
-def _neighbour(order: NDArray[np.intp], example: int, step: int) -> int | None:
-    """Return the example before or after one, round and round; from outside, the last or first."""
-    if not len(order):
-        return None
+def _neighbour(order: NDArray[np.intp], example: int, step: int) -> int:
+    """Return the example so far before or after one, round and round; from outside, from an end."""
     place = _place(order, example)
     start = place if place is not None else (-1 if step > 0 else 0)
     return int(order[(start + step) % len(order)])

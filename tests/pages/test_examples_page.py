@@ -57,11 +57,11 @@ def test_next_and_previous_follow_the_list_and_the_link(open_page, words, runs_w
     examples = runs_with_one.examples()
     order = ranked(examples, (examples["flip"] != "same").to_numpy())
     buttons = {b.label: b for b in app.button}
-    buttons["Next"].click().run()
+    buttons["Next →"].click().run()
     assert app.query_params["example"] == examples.id[order[1]]
     assert f"2 of {len(order)}" in words(app)
     for _ in range(2):
-        next(b for b in app.button if b.label == "Previous").click().run()
+        next(b for b in app.button if b.label == "← Previous").click().run()
     assert app.query_params["example"] == examples.id[order[-1]]
     assert f"{len(order)} of {len(order)}" in words(app)
 
