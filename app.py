@@ -37,11 +37,13 @@ for one in PAGES:
 page = st.navigation(sections, position="hidden")
 shared.require_visitor()
 shared.list_pages(sections)
+shared.draw_again_when_connected()
 shared.limit_uploads()
 shared.offer_sign_out()
 shared.go_on(page.url_path, page_names())
 shared.return_large_blocks()
 try:
+    shared.say_what_runs(page.url_path)
     page.run()
     shared.contents()
     if page.url_path:

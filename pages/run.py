@@ -23,6 +23,7 @@ from emap_core.methods.method_settings import SETTINGS
 from emap_core.models import LOADERS as MODEL_LOADERS
 from emap_core.models.demo import NAMES as DEMO_MODELS
 from emap_core.options import BOXES, CHOICES, TYPED
+from emap_core.presentation.run_titles import run_title
 from emap_core.runs.name import LONGEST_NAME
 from emap_core.specs import typed_arguments
 from emap_core.text import duration, size
@@ -31,13 +32,14 @@ from emap_core.visible import visible_table
 from pages import shared
 
 NONE = {"label": "(no labels)", "regions": "(no regions)"}
+MOST_UNFINISHED = 5
 KEPT = {"grid": "the whole grid", "classes": "the grid of some classes", "sums": "sums only"}
 
 
 def main() -> None:
     """Draw the page."""
     followed = _followed()
-    at_work = [job for job in jobs.list_jobs() if job.command == "run" and job.alive]
+    at_work = jobs.list_jobs("run", alive=True)
     shared.header("Run a model", _answer(followed))
     here = followed is not None and _was_started_here(followed) and _why_not() is None
     if followed is not None and not here:
@@ -47,6 +49,7 @@ def main() -> None:
         shared.section("Also running")
         for job in others:
             _other_job(job)
+    _list_unfinished(followed)
     if (why := _why_not()) is not None:
         shared.empty(why)
         return
@@ -88,13 +91,13 @@ def _answer(job: Job | None) -> str:
     if job is None or job.state == "finished":
         return "Choose a model and data. You see the cost before anything starts."
     if job.alive:
-        return f"{_name(job)}: {shared.headline(job)}"
-    return f"{_name(job)} did not finish: it was {job.state}."
+        return f"{shared.title_of_job(job)}: {shared.headline(job)}"
+    return f"{shared.title_of_job(job)} did not finish: it was {job.state}."
 
 
 def _followed_job(job: Job) -> None:
     with st.container(border=True):
-        st.markdown(f"**{shared.plain(_name(job))}**")
+        st.markdown(f"**{shared.plain(shared.title_of_job(job))}**")
         if job.alive:
             shared.progress(job)
             return
@@ -124,17 +127,31 @@ def _followed_job(job: Job) -> None:
 
 
 def _other_job(job: Job) -> None:
-    words = f"{_name(job)}: {shared.headline(job)}"
+    words = f"{shared.title_of_job(job)}: {shared.headline(job)}"
     if job.run_id is not None:
         shared.link("pages/run.py", words, icon=":material/hourglass_top:", run=job.run_id)
     else:
         shared.text(words)
 
 
-def _name(job: Job) -> str:
-    if not isinstance(job.work, RunSpecification):
-        return job.run_id or job.id
-    return f"{job.work.model} on {as_uploaded(job.work.data, uploads())}"
+def _list_unfinished(followed: Job | None) -> None:
+    """List the newest runs that did not come to their end, each with a link to go on with it."""
+    unfinished = [
+        info
+        for info in shared.all_runs()
+        if info.status in ("cancelled", "interrupted", "failed")
+        and (followed is None or followed.run_id != info.id)
+    ]
+    if not unfinished:
+        return
+    shared.section("Not finished")
+    for info in unfinished[:MOST_UNFINISHED]:
+        words = (
+            f"{run_title(info.manifest)}: {info.status} · {shared.made_as(info.manifest, info.id)}"
+        )
+        shared.link("pages/run.py", words, icon=":material/replay:", run=info.id)
+    if len(unfinished) > MOST_UNFINISHED:
+        st.caption(f"The start page lists all {len(unfinished):,}.")
 
 
 def _said(error: str) -> str:

@@ -224,10 +224,20 @@ def cancel(job: Job) -> None:
             os.kill(int((folder / "pid").read_text()), signal.SIGTERM)
 
 
-def list_jobs(command: Command | None = None) -> list[Job]:
-    """Return the jobs of the runs folder, or those of one command, the newest first."""
+def list_jobs(command: Command | None = None, *, alive: bool = False) -> list[Job]:
+    """Return the jobs of the runs folder, the newest first.
+
+    Parameters
+    ----------
+    command : {"plan", "run", "probe"}, optional
+        Only those of one command.
+    alive : bool
+        Only those at work, for which nothing is read of the others.
+    """
     found = []
     for path in _jobs_root().glob(f"{command}-*/job.json" if command else "*/job.json"):
+        if alive and not _is_alive(path.parent):
+            continue
         with contextlib.suppress(RunError, KeyError, TypeError):
             found.append(follow(path.parent.name))
     return sorted(found, key=lambda job: job.started, reverse=True)

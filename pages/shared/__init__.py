@@ -26,7 +26,7 @@ from pages.shared.layout import (
     section,
     subsection,
 )
-from pages.shared.progress import headline, newest, progress
+from pages.shared.progress import headline, newest, progress, say_what_runs, title_of_job
 from pages.shared.run_menu import run_menu
 from pages.shared.runs import (
     all_runs,
@@ -51,6 +51,7 @@ from pages.shared.selection import (
     assume,
     choose,
     complete_address,
+    draw_again_when_connected,
     go_to,
     select,
     selected,
@@ -73,6 +74,7 @@ __all__ = [
     "current_example",
     "current_run",
     "damaged_runs",
+    "draw_again_when_connected",
     "drawn",
     "empty",
     "escaped",
@@ -105,6 +107,7 @@ __all__ = [
     "run_menu",
     "run_titles",
     "say",
+    "say_what_runs",
     "section",
     "select",
     "select_class",
@@ -121,6 +124,7 @@ __all__ = [
     "text",
     "theme",
     "title_of",
+    "title_of_job",
     "verdict_of",
     "view",
     "view_key",

@@ -19,6 +19,7 @@ from pages.shared.escape import plain
 from pages.shared.way_back import go_to_wanted_page, keep_wanted_page
 
 _LEAVING = "signing-out"
+_STARTED = "_started"
 
 
 def policy() -> Policy:
@@ -117,7 +118,16 @@ def start(work: RunSpecification, command: Literal["run", "plan"] = "run") -> Jo
     rules = policy()
     rules.check_work(work.model, work.data, work.settings)
     data = [work.data, *filter(None, [work.settings.get("train_data")])]
-    return jobs.start(work, command, owner=visitor(), environment=rules.environment(*data))
+    job = jobs.start(work, command, owner=visitor(), environment=rules.environment(*data))
+    if command == "run":
+        st.session_state.setdefault(_STARTED, set()).add(job.id)
+    return job
+
+
+def is_own(job: Job) -> bool:
+    """Say whether the visitor started a job, in this session or under this address."""
+    own = job.owner is not None and job.owner == visitor()
+    return own or job.id in st.session_state.get(_STARTED, ())
 
 
 def ask(run: Run, probe: str, **choices: str) -> Job:

@@ -7,13 +7,17 @@ from typing import Any
 import streamlit as st
 
 from emap_core import jobs
+from emap_core.access import uploads
+from emap_core.datasets.upload import as_uploaded
 from emap_core.errors import RunError
-from emap_core.jobs import Job
+from emap_core.jobs import Job, RunSpecification
 from emap_core.text import duration
-from pages.shared.access import cancel, may_cancel
+from pages.shared.access import cancel, is_own, may_cancel, visitor
 from pages.shared.escape import plain
+from pages.shared.layout import link
 
 _SECONDS = 1.0
+_SECONDS_ON_OTHER_PAGES = 5.0
 
 
 def progress(job: Job) -> None:
@@ -38,6 +42,56 @@ def progress(job: Job) -> None:
         )
 
     poll()
+
+
+def say_what_runs(page: str) -> None:
+    """Say on whatever page that a run is still at work, with a link to it, until it has ended."""
+    at_work = [job for job in jobs.list_jobs("run", alive=True) if _concerns(job, page)]
+    if not at_work:
+        return
+
+    @st.fragment(run_every=_SECONDS_ON_OTHER_PAGES, key="what-runs")
+    def poll() -> None:
+        for job in map(newest, at_work):
+            whose = "Your run" if is_own(job) else "A run"
+            if job.alive:
+                link(
+                    "pages/run.py",
+                    f"{whose} is still running: {title_of_job(job)}: {headline(job)}",
+                    icon=":material/hourglass_top:",
+                    run=job.run_id,
+                )
+            elif job.state == "finished":
+                link(
+                    "pages/overview.py",
+                    f"{whose} is finished: {title_of_job(job)}",
+                    icon=":material/check_circle:",
+                    run=job.run_id,
+                )
+            else:
+                link(
+                    "pages/run.py",
+                    f"{whose} was {job.state}: {title_of_job(job)}",
+                    icon=":material/error:",
+                    run=job.run_id,
+                )
+
+    poll()
+
+
+def _concerns(job: Job, page: str) -> bool:
+    """Say whether a page tells of a job that it does not follow itself."""
+    if page == "run" or (not page and job.id == st.session_state.get("demo-job")):
+        return False
+    return visitor() is None or is_own(job)
+
+
+def title_of_job(job: Job) -> str:
+    """Return what a job computes: the name that its run was given, else its model on its data."""
+    if not isinstance(job.work, RunSpecification):
+        return job.run_id or job.id
+    of_both = f"{job.work.model} on {as_uploaded(job.work.data, uploads())}"
+    return str(job.work.settings.get("name") or of_both)
 
 
 def newest(job: Job) -> Job:

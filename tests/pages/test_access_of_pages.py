@@ -181,6 +181,10 @@ def test_a_job_is_cancelled_by_who_started_it_alone(no_runs, with_sign_in, visit
     assert shared.may_cancel(job)
 
 
+def said_of_runs(app):
+    return "".join(link.proto.label.replace("\\", "") for link in app.get("page_link"))
+
+
 def test_a_job_that_waits_is_seen_by_all_runs_once_and_is_cancelled_by_its_owner_alone(
     no_runs, open_page, words, with_sign_in, visitor, warm_processes
 ):
@@ -197,7 +201,12 @@ def test_a_job_that_waits_is_seen_by_all_runs_once_and_is_cancelled_by_its_owner
             job = jobs.follow(job.id)
         assert (job.state, job.owner) == ("queued", "ada@example.org")
 
+        assert jobs.list_jobs(alive=True) == [job]
+        told = "Your run is still running: demo:concat on demo:easy-vqa: Queued"
+        assert told in said_of_runs(open_page("overview"))
+
         visitor(is_logged_in=True, email="eve@example.org")
+        assert told not in said_of_runs(open_page("overview"))
         assert shared.start(work) == job, "asked for twice, it is there once and still Ada's"
         assert [one.id for one in jobs.list_jobs()] == [job.id]
         (link,) = open_page("run").main.get("page_link")

@@ -127,6 +127,8 @@ def test_a_run_can_be_left_come_back_to_and_cancelled_by_its_link(
     button(app, "Cancel").click().run()
     until(app, has_button("Start it again"))
     assert "cancelled" in words(app)
+    links = [link for link in open_page("run").main.get("page_link") if "cancelled" in link.label]
+    assert [link.proto.query_string for link in links] == [f"run={job.run_id}"]
 
 
 def test_an_uploaded_zip_shows_its_rows_and_what_each_column_is(open_page, words, no_runs):
