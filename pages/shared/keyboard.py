@@ -36,10 +36,10 @@ _KEYS = st.components.v2.component(
         }
         export default function ({ data, setStateValue }) {
             if (kept.session !== data.session) {
-                Object.assign(kept, { session: data.session, count: 0 })
+                Object.assign(kept, { session: data.session, count: 0, sent: 0 })
             }
             clearTimeout(kept.leaving)
-            Object.assign(kept, { here: true, send: setStateValue, sent: undefined })
+            Object.assign(kept, { here: true, send: setStateValue })
             if (!kept.listens) document.addEventListener("keydown", pressed)
             kept.listens = true
             tell()

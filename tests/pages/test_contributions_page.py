@@ -52,6 +52,23 @@ def test_filters_leave_the_examples_they_name_and_can_be_lifted(page, words, run
     assert "view" not in app.query_params
 
 
+def test_one_box_finds_ids_too_and_any_of_many_labels_can_be_chosen(
+    page, runs_with_one, monkeypatch
+):
+    examples = runs_with_one.examples()
+    name = examples["id"].iloc[17]
+    found = set(listed(page(view=f"words.{name}"))["id"])
+    assert name in found and all(name in one for one in found)
+
+    labels = sorted(set(examples["label"]))
+    monkeypatch.setattr("pages.shared.slices._MOST_OFFERED", 5)
+    assert len(labels) > 5
+    app = page(view=f"label.{labels[-1]}")
+    box = app.selectbox(key="view-label")
+    assert box.value == labels[-1] and box.options == ["any", *labels[:5], labels[-1]]
+    assert set(listed(app)["true"]) == {labels[-1]}
+
+
 def test_a_filter_that_nothing_passes_says_so(page, words):
     app = page(view="words.no such words at all")
     assert "No example passes" in words(app)
