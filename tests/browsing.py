@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from axe_playwright_python.sync_playwright import Axe
+
 WAIT = 180_000
 """Milliseconds: a loaded machine of two cores takes its time."""
 _LOOK_EVERY = 200
@@ -89,3 +91,14 @@ def click_in(page, plot, place, address, settings=None) -> dict:
             continue
         return point
     raise AssertionError(f"six clicks did not lead to {address}")
+
+
+def hard_to_read(page):
+    """Return what axe-core finds on a page, apart from Streamlit's list of pages and upload box."""
+    not_ours = [["[data-testid=stSidebarNav]"], ["[data-testid=stFileUploader]"]]
+    found = Axe().run(page, context={"exclude": not_ours}).response["violations"]
+    return [
+        f"{one['id']}: {node['html'][:200]} {node['failureSummary'][:200]}"
+        for one in found
+        for node in one["nodes"]
+    ]

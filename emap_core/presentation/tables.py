@@ -41,7 +41,7 @@ def score_table(run: Run, *, intervals: bool = True) -> Table:
     Without `intervals` there is nothing to wait for.
     """
     table = run.table(intervals)
-    words: Table = {" ": [ROWS[row].label for row in table.index]}
+    words: Table = {"Predictor": [ROWS[row].label for row in table.index]}
     for name in run.metrics:
         which = metric(name)
         values = table[name]
