@@ -174,7 +174,7 @@ def _show_example(run: Run, example: int) -> None:
         said = [FLIP_WORDS[row.flip]] if row.flip in FLIP_WORDS else []
         said += [f"kind: {row.kind}"] if row.kind else []
         st.caption(shared.plain(" · ".join(said)))
-        st.code(visible(row.id), language=None)
+        st.code(visible(row.id), language=None, wrap_lines=True)
     shared.section("How the prediction builds up")
     show_waterfall(run, example, "examples-waterfall")
     if _plain_differs(run, example):

@@ -35,7 +35,9 @@ def _page() -> None:
         on_click="ignore",
     )
     st.caption("Or from a terminal:")
-    st.code(f"python -m emap_core report {run.id} --out report.html", language=None)
+    st.code(
+        f"python -m emap_core report {run.id} --out report.html", language=None, wrap_lines=True
+    )
 
     shared.section("The numbers")
     with st.container(horizontal=True):
@@ -72,7 +74,11 @@ def _page() -> None:
         "On every page and in the report, two buttons below each figure save it as PNG or SVG. "
         "To have all figures of the report at once, from a terminal:"
     )
-    st.code(f"python -m emap_core figures {run.id} --out figures --form svg", language=None)
+    st.code(
+        f"python -m emap_core figures {run.id} --out figures --form svg",
+        language=None,
+        wrap_lines=True,
+    )
     st.caption(shared.plain(f"There, {HOW_TO_INSTALL}."))
     shared.next_step("pages/compare.py", "Compare it with other models")
 
