@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
+import numpy as np
 import pytest
 from browsing import LONELIEST_POINT, WAIT, click_in, come_to_rest, type_into
 from PIL import Image
@@ -166,9 +168,23 @@ def test_the_whole_way_from_the_demo_button_to_a_colleague(
     download.value.save_as(tmp_path / "report.html")
     opens_from_disk(page.context.browser, tmp_path / "report.html")
 
-    # Whoever gets the link sees the same example in the same slice.
     goes_to("Examples")
     sees(re.compile(f"{inside:,} of 9,673"))
+
+    # Which words with which regions: the answer lies on the shape, and a word shows its regions.
+    page.get_by_role("button", name="Find out").click()
+    sees("The strongest pairs, in logits:")
+    found = run.probe("attribution", example=chosen)
+    assert not found.nothing
+    word, region = found.strongest(1)[0]
+    sees(found.sentence.split(", beyond")[0])
+    assert is_on_the_shape(run, chosen, found.boxes[region])
+    come_to_rest(page)
+    other_word = (word + 1) % len(found.words)
+    page.locator(".st-key-attribution-word button").nth(other_word).click()
+    expect(page).to_have_url(re.compile(f"pair\\.\\d+%3A{other_word}%3A"), timeout=WAIT)
+
+    # Whoever gets the link sees the same example in the same slice.
     page.get_by_role("button", name="Copy link").click()
     sees("Link copied")
     copied = page.evaluate("navigator.clipboard.readText()")
@@ -225,6 +241,15 @@ def saves_picture(page, run, image):
     assert download.value.suggested_filename == f"concat-on-easy-vqa-image-{image + 1}.jpg"
     assert Path(download.value.path()).read_bytes() == run.picture(image)
     page.keyboard.press("Escape")
+
+
+def is_on_the_shape(run, example, box):
+    """Say whether a region of an example's image holds some of its one shape."""
+    image = run.thumbnail(int(run.decomposition.image_index[run.ids.index(example)]))
+    pixels = np.asarray(Image.open(io.BytesIO(image)), dtype=int)
+    shape = np.abs(pixels - pixels[0, 0]).sum(axis=2) > 60
+    left, top, right, lower = (len(pixels) * box).round().astype(int)
+    return shape[top:lower, left:right].any()
 
 
 def opens_from_disk(browser, path):
