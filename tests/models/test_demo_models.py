@@ -162,5 +162,5 @@ def test_an_error_names_the_thing_and_what_would_be_right(spec, settings, error,
 
 def test_without_the_repository_it_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr("emap_core.models.demo.FOLDER", tmp_path)
-    with pytest.raises(SpecError, match="clone of the repository"):
+    with pytest.raises(SpecError, match="clone its repository"):
         load_model("demo:concat")
