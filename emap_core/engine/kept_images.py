@@ -51,7 +51,9 @@ def thumbnail_and_picture(image: Image.Image, most_bytes: int) -> tuple[bytes, b
     picture, shrunk = b"", image
     while scale * max(width, height) >= _WORTH_IT * THUMBNAIL_SIDE:
         size = max(1, int(scale * width)), max(1, int(scale * height))
-        shrunk = shrunk if size == shrunk.size else shrunk.resize(size, reducing_gap=2.0)
+        if size != shrunk.size:
+            # The mean of what a pixel covers: half the time of cubic weights, and as sharp here.
+            shrunk = shrunk.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
         picture = _jpeg(shrunk, _QUALITY)
         if len(picture) <= most_bytes:
             # The rest of the way down is shorter from here.
