@@ -62,7 +62,15 @@ def measure_dots(rows: pd.DataFrame, *, population: str, theme: Theme = LIGHT) -
         across = (100 * row.value - least) / (most - least)
         beside = "left" if across < 0.35 else "right" if across > 0.65 else "center"
         for text, up, where in (
-            (said, 28, {"x": 0, "xref": "paper", "xanchor": "left", "align": "left"}),
+            # On a ground of its own: the line at zero may lie behind it.
+            (
+                said,
+                28,
+                {
+                    **{"x": 0, "xref": "paper", "xanchor": "left", "align": "left"},
+                    "bgcolor": theme.paper,
+                },
+            ),
             (_label(row), 6, {"x": 100 * row.value, "xanchor": beside}),
         ):
             figure.add_annotation(
