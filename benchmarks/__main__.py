@@ -79,7 +79,7 @@ def ratios(text: str) -> dict[tuple[str, ...], float]:
         if line.startswith("#"):
             title, rows = line.lstrip("# "), []
         elif line.startswith("| ") and not line.startswith("| ---"):
-            rows.append([cell.strip() for cell in line.strip("| ").split(" | ")])
+            rows.append([cell.strip() for cell in line.strip()[1:-1].split("|")])
             for column, cell in zip(rows[0], rows[-1], strict=True):
                 if len(rows) > 1 and (column == "ratio" or "÷" in column):
                     found[title, f"row {len(rows) - 1}", rows[-1][0], column] = float(cell)

@@ -34,3 +34,8 @@ def test_the_ratios_of_the_readme_are_read():
         "Engine over floor",
         "The reduction alone",
     }
+
+
+def test_empty_cells_at_the_end_of_a_row_are_cells():
+    table = "## T\n| what | ratio | note |\n| --- | --- | --- |\n| a | 1.5 |  |\n"
+    assert ratios(table) == {("T", "row 1", "a", "ratio"): 1.5}
