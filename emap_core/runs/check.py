@@ -87,7 +87,7 @@ def check_run(path: str | Path) -> list[str]:
 
 def _changed_later(folder: RunFolder, run: str) -> Iterator[str]:
     """Yield what is wrong with what came after the run was finished."""
-    for within, depth in ((folder.inference, 2), (folder.probes, 3), (folder.selections, 2)):
+    for within, depth in _later(folder).items():
         for path in entries(within):
             name = name_within(path, folder.path)
             if is_link(path) or is_passing(path.name):
@@ -104,15 +104,16 @@ def _changed_later(folder: RunFolder, run: str) -> Iterator[str]:
                 yield f"{name.parent}/{error}"
 
 
+def _later(folder: RunFolder) -> dict[Path, int]:
+    """Return the folders of what comes after a run is finished, and how deep their files lie."""
+    return {folder.inference: 2, folder.probes: 3, folder.selections: 2}
+
+
 def _files(folder: RunFolder) -> Iterator[tuple[str, Path]]:
+    later = {within.name for within in _later(folder)}
     for path in entries(folder.path):
         name = name_within(path, folder.path)
-        came_later = name.parts[0] in (
-            folder.inference.name,
-            folder.probes.name,
-            folder.selections.name,
-        )
-        if is_passing(name.name) or came_later or str(name) in _CHANGING:
+        if is_passing(name.name) or name.parts[0] in later or str(name) in _CHANGING:
             continue
         yield str(name), path
 
