@@ -18,7 +18,7 @@ _SEQUENCES = ("texts", "images")
 
 
 def records_at_hand(given: Any) -> Records | None:
-    """Return the rows of something at hand, None if it is no table.
+    """Return the rows of something at hand, None if it is not a table.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Images that a table names by their addresses: downloaded once, into a cache.
 
-Whom may be asked is decided by ``EMAP_FETCH``: ``any`` address, ``public`` ones (none of this
-machine or its network, which somebody at a browser could otherwise look into), or ``none``.
+``EMAP_FETCH`` says which addresses may be fetched: ``any``, ``public`` ones (none of this machine
+or its network, which a browser's user could otherwise look into), or ``none``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from emap_core.errors import AccessError, DatasetError, SettingError
 from emap_core.options import option
 
 MAY_FETCH = ("any", "public", "none")
-"""Whom ``EMAP_FETCH`` may allow to ask."""
+"""What ``EMAP_FETCH`` may say."""
 MAX_BYTES = 32 * 2**20
 """Larger images are not fetched, unless ``EMAP_MAX_FETCHED_BYTES`` is higher."""
 MAX_ADDRESSES = 100_000

@@ -40,8 +40,8 @@ from emap_core.datasets.regions import (
     key_of_regions,
     regions_reader,
 )
-from emap_core.datasets.rows import Rows
 from emap_core.datasets.spellings import merged, read_classes, spellings_told
+from emap_core.datasets.table_rows import Rows
 from emap_core.datasets.table_values import (
     id_reader,
     label_reader,
