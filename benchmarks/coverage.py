@@ -31,10 +31,10 @@ from scipy import stats
 import emap_core as emap
 from benchmarks.tables import machine, markdown
 from emap_core.inference import intervals, paired_difference
-from emap_core.inference.cautions import cautions
 from emap_core.inference.gap import Gap
-from emap_core.inference.limits import tango
-from emap_core.inference.population import population_of_items
+from emap_core.inference.resamples.limits import tango
+from emap_core.inference.resamples.population import population_of_items
+from emap_core.inference.robustness.cautions import cautions
 
 N_FEATURES, N_CLASSES = 3, 3
 LABEL_NOISE = 0.5

@@ -15,8 +15,8 @@ import numpy as np
 from benchmarks.tables import machine, markdown
 from emap_core.decomposition import decompose
 from emap_core.inference import default_metrics, intervals
-from emap_core.inference.population import population_of
-from emap_core.inference.resampling import reproject
+from emap_core.inference.resamples.population import population_of
+from emap_core.inference.resamples.resampling import reproject
 
 N_RESAMPLES = 1000
 SIZES = ((1000, 10), (1000, 2), (400, 10), (2000, 10))

@@ -10,7 +10,7 @@ from emap_core.errors import EmapError, RunError
 from emap_core.figures import gap_dumbbell, interaction_sizes
 from emap_core.inference import metric
 from emap_core.inference.digits import bracket, change, measured, p_value
-from emap_core.inference.scores import in_words, unit_of
+from emap_core.inference.predictions.scores import in_words, unit_of
 from emap_core.inference.verdict import IN_WORDS
 from emap_core.presentation.comparison import (
     as_latex,

@@ -13,7 +13,7 @@ from emap_core.decomposition.contrasts import (
     prediction_contrast,
 )
 from emap_core.figures import Chart, Theme, contributions, marked, rows_of_points
-from emap_core.inference.scores import one_score
+from emap_core.inference.predictions.scores import one_score
 from emap_core.runs import Run
 from emap_core.runs.slices import ranked
 from pages import shared

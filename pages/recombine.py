@@ -16,7 +16,7 @@ from emap_core.decomposition.blocks import Blocks, Window
 from emap_core.errors import EmapError
 from emap_core.figures import column_names, interaction_heatmap, marked_window, waterfall
 from emap_core.inference.digits import signed
-from emap_core.inference.scores import one_score
+from emap_core.inference.predictions.scores import one_score
 from emap_core.presentation.charts import score_names
 from emap_core.runs import Run
 from emap_core.text import or_no_text, shortened

@@ -17,7 +17,7 @@ from emap_core.datasets.demo import NAMES as DEMO_DATA
 from emap_core.datasets.preview import Preview, preview_elsewhere
 from emap_core.datasets.upload import KINDS, as_uploaded, receive
 from emap_core.errors import EmapError
-from emap_core.inference.scores import in_words
+from emap_core.inference.predictions.scores import in_words
 from emap_core.jobs import Job, RunSpecification
 from emap_core.methods.method_settings import SETTINGS
 from emap_core.models import LOADERS as MODEL_LOADERS

@@ -153,7 +153,7 @@ def test_an_option_without_a_box_is_one_of_the_command_line(place, said):
 
 def test_choices_are_those_of_the_settings():
     from emap_core.engine.settings import KEEPS
-    from emap_core.inference.population import CLUSTERS
+    from emap_core.inference.resamples.population import CLUSTERS
     from emap_core.models.base import OUTPUTS
     from emap_core.options import UNKNOWN_LABELS
 

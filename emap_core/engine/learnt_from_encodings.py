@@ -17,8 +17,8 @@ from emap_core.engine.encoded_items import (
 from emap_core.engine.problem import Problem
 from emap_core.engine.space import to_space
 from emap_core.errors import DatasetError
-from emap_core.inference.density_ratio import density_ratio
-from emap_core.inference.linear_probe import linear_probe
+from emap_core.inference.robustness.density_ratio import density_ratio
+from emap_core.inference.table.linear_probe import linear_probe
 from emap_core.runs.folder import RunFolder
 from emap_core.runs.store import replacing
 

@@ -23,7 +23,7 @@ from emap_core.engine.evaluate import Recombine, WarmUp, bytes_per_pair
 from emap_core.engine.plan import SECONDS_PER_TILE, Plan, tile_shape
 from emap_core.engine.warm_up import TILE_MEMORY, warm_up_area
 from emap_core.errors import ModelError, SettingError
-from emap_core.inference import answers
+from emap_core.inference.predictions import answers
 from emap_core.methods.base import Pairs
 from emap_core.options import UnknownLabels, option_name
 from emap_core.runs.grid import n_channels

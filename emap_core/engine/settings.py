@@ -13,7 +13,12 @@ from emap_core import methods
 from emap_core.engine.evaluate import PRECISIONS
 from emap_core.errors import SettingError
 from emap_core.inference.metrics import metric
-from emap_core.inference.population import CLUSTERS, LEAST_RESAMPLES, MOST_RESAMPLES, N_RESAMPLES
+from emap_core.inference.resamples.population import (
+    CLUSTERS,
+    LEAST_RESAMPLES,
+    MOST_RESAMPLES,
+    N_RESAMPLES,
+)
 from emap_core.models.base import OUTPUTS, Output
 from emap_core.options import UNKNOWN_LABELS, UnknownLabels, option, option_name
 from emap_core.runs.name import checked_name

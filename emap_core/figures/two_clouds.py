@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from emap_core.figures.chart import Chart
 from emap_core.figures.style import IMAGE, LIGHT, TEXT, Theme, new_figure, outline
 from emap_core.inference.digits import number, percent
-from emap_core.inference.modality_gap import ModalityGap
+from emap_core.inference.other_measures.modality_gap import ModalityGap
 from emap_core.types import Array
 
 _MOST_LINES = 40

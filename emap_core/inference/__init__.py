@@ -1,9 +1,13 @@
 """What a decomposition says about performance, and how sure that is: arrays in, numbers out."""
 
-from emap_core.inference.cautions import cautions
-from emap_core.inference.difference import GapDifference, gap_difference, paired_difference
+from emap_core.inference.comparisons.difference import (
+    GapDifference,
+    gap_difference,
+    paired_difference,
+)
+from emap_core.inference.comparisons.significance import holm
 from emap_core.inference.gap import Gap, Interval, Intervals
-from emap_core.inference.intervals import intervals
+from emap_core.inference.intervals.table_intervals import intervals
 from emap_core.inference.kinds import FLIPS, KINDS, earned, flips, kinds, proportions
 from emap_core.inference.metrics import (
     RANKINGS,
@@ -16,11 +20,11 @@ from emap_core.inference.metrics import (
     vqa_credit,
     why_undefined,
 )
-from emap_core.inference.names import label_names, prediction_names
-from emap_core.inference.rows import LINEAR_PROBES, PROJECTIONS, ROWS, Row
-from emap_core.inference.score_table import projections, score_table
-from emap_core.inference.scores import predict, probabilities
-from emap_core.inference.significance import holm
+from emap_core.inference.predictions.names import label_names, prediction_names
+from emap_core.inference.predictions.scores import predict, probabilities
+from emap_core.inference.robustness.cautions import cautions
+from emap_core.inference.table.rows import LINEAR_PROBES, PROJECTIONS, ROWS, Row
+from emap_core.inference.table.score_table import projections, score_table
 from emap_core.inference.verdict import (
     SHARE_THAT_MATTERS,
     PairError,

@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from emap_core.decomposition import Decomposition
 from emap_core.inference.gap import Interval
-from emap_core.inference.limits import share_estimate
-from emap_core.inference.population import Population, SamplingUnits
-from emap_core.inference.scores import predict
+from emap_core.inference.predictions.scores import predict
+from emap_core.inference.resamples.limits import share_estimate
+from emap_core.inference.resamples.population import Population, SamplingUnits
 from emap_core.types import Array, Space, Task
 
 KINDS = ("redundant", "text-led", "image-led", "synergistic")

@@ -15,8 +15,8 @@ from emap_core.errors import SettingError
 from emap_core.inference.digits import amount, bracket, limit, measured, number, p_value, whole
 from emap_core.inference.gap import Gap
 from emap_core.inference.metrics import Metric, metric
-from emap_core.inference.rows import ROWS
-from emap_core.inference.scores import in_words
+from emap_core.inference.predictions.scores import in_words
+from emap_core.inference.table.rows import ROWS
 from emap_core.text import capitalised
 from emap_core.types import Space
 
@@ -72,7 +72,7 @@ class Verdict:
         Further sentences: what another additive rule does, where variance and decisions disagree,
         what was measured and for whom it holds.
     warnings : tuple of str
-        Where the numbers lean on few examples; see `emap_core.inference.cautions`.
+        Where the numbers lean on few examples; see `emap_core.inference.robustness.cautions`.
     metric : str or None
         The metric that the sentence is about.
     equivalence_margin : float or None

@@ -16,15 +16,15 @@ from emap_core.decomposition.incomplete import SampledDecomposition, SampledFit,
 from emap_core.decomposition.recombined import Recombined
 from emap_core.errors import SettingError
 from emap_core.inference import Gap, Intervals, PairError
-from emap_core.inference.answers import recombine_sample
-from emap_core.inference.extrapolation import next_images_per_text, sampled_gap
-from emap_core.inference.pair_sampling import (
+from emap_core.inference.intervals.extrapolation import next_images_per_text, sampled_gap
+from emap_core.inference.intervals.pair_sampling import (
     PairSampling,
     from_json,
     pair_sampling,
     to_json,
     with_pair_sampling,
 )
+from emap_core.inference.predictions.answers import recombine_sample
 from emap_core.methods import exact
 from emap_core.methods.arrays import (
     DECOMPOSITION,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from emap_core import inference
 from emap_core.inference import Gap, Intervals, PairError
-from emap_core.inference.population import Population
+from emap_core.inference.resamples.population import Population
 from emap_core.types import Array, Space, Task
 
 if TYPE_CHECKING:

@@ -20,7 +20,12 @@ from emap_core.decomposition.subsets import (
 )
 from emap_core.errors import SettingError
 from emap_core.inference import Intervals
-from emap_core.inference.repeats import Scores, spread, subsample_intervals, subsample_scores
+from emap_core.inference.intervals.repeats import (
+    Scores,
+    spread,
+    subsample_intervals,
+    subsample_scores,
+)
 from emap_core.methods.arrays import (
     DECOMPOSITION,
     DECOMPOSITION_FIELDS,

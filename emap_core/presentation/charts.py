@@ -34,8 +34,8 @@ from emap_core.figures import (
     waterfall,
 )
 from emap_core.inference import metric
-from emap_core.inference.measures import MEASURES
-from emap_core.inference.scores import one_score, unit_of
+from emap_core.inference.other_measures.measures import MEASURES
+from emap_core.inference.predictions.scores import one_score, unit_of
 from emap_core.probes.attribution import attributed_examples
 from emap_core.probes.words_over_examples import words_over_examples
 from emap_core.runs import Run

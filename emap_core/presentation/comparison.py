@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from emap_core.errors import RunError, SettingError
 from emap_core.inference import Gap, GapDifference, gap_difference, holm, metric, paired_difference
+from emap_core.inference.comparisons.seeds import SeedsGap, seeds_gap
 from emap_core.inference.digits import bracket, change, measured, p_cell
 from emap_core.inference.gap import Projection
 from emap_core.inference.kinds import variance_of_mean
-from emap_core.inference.measures import MEASURES
-from emap_core.inference.population import population_of
-from emap_core.inference.scores import Scored
-from emap_core.inference.seeds import SeedsGap, seeds_gap
+from emap_core.inference.other_measures.measures import MEASURES
+from emap_core.inference.predictions.scores import Scored
+from emap_core.inference.resamples.population import population_of
 from emap_core.presentation.run_titles import run_titles
 from emap_core.presentation.tables import measured_with_interval
 from emap_core.runs import Run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emap_core.inference import metric
-from emap_core.inference.scores import in_words
+from emap_core.inference.predictions.scores import in_words
 from emap_core.presentation.run_titles import made_from
 from emap_core.presentation.tables import tested
 from emap_core.runs import Run

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from emap_core.inference import Gap, Metric, metric, verdict
 from emap_core.inference.digits import amount, bracket, measured, percent
-from emap_core.inference.unlikely_pairs import UnlikelyPairs
+from emap_core.inference.robustness.unlikely_pairs import UnlikelyPairs
 from emap_core.inference.verdict import IN_WORDS
 from emap_core.runs import Run
 from emap_core.text import capitalised

@@ -18,8 +18,8 @@ from emap_core.inference.digits import (
     percent,
     with_interval,
 )
-from emap_core.inference.measures import MEASURES, Measures
-from emap_core.inference.scores import in_words
+from emap_core.inference.other_measures.measures import MEASURES, Measures
+from emap_core.inference.predictions.scores import in_words
 from emap_core.runs import Run
 from emap_core.runs.groups import gaps_by
 from emap_core.text import capitalised

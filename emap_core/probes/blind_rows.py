@@ -19,9 +19,9 @@ from emap_core.figures import LIGHT, Chart, Theme
 from emap_core.figures.measure_dots import measure_dots
 from emap_core.inference import Interval, metric
 from emap_core.inference.digits import percent, with_interval
-from emap_core.inference.limits import estimate, share_estimate, variance_of
 from emap_core.inference.metrics import evaluate, evaluate_resamples
-from emap_core.inference.scores import Scored
+from emap_core.inference.predictions.scores import Scored
+from emap_core.inference.resamples.limits import estimate, share_estimate, variance_of
 from emap_core.probes.base import Cost
 from emap_core.runs import Run
 from emap_core.text import capitalised

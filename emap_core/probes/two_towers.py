@@ -12,7 +12,12 @@ from emap_core.errors import ModelError, RunError
 from emap_core.figures import LIGHT, Chart, Theme
 from emap_core.figures.two_clouds import two_clouds
 from emap_core.inference.digits import number, percent
-from emap_core.inference.modality_gap import ModalityGap, Shift, modality_gap, unit_rows
+from emap_core.inference.other_measures.modality_gap import (
+    ModalityGap,
+    Shift,
+    modality_gap,
+    unit_rows,
+)
 from emap_core.probes.base import Cost
 from emap_core.runs import Run
 from emap_core.types import Array

@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from emap_core import inference
 from emap_core.errors import RunError
 from emap_core.inference import Gap, Interval, Verdict
-from emap_core.inference.calibration import calibrated_gaps
 from emap_core.inference.gap import RECORD_VERSION
-from emap_core.inference.measures import Measures, measures, options_differ
-from emap_core.inference.population import Population, population_of
-from emap_core.inference.unlikely_pairs import UnlikelyPairs, unlikely_pairs
+from emap_core.inference.other_measures.measures import Measures, measures, options_differ
+from emap_core.inference.resamples.population import Population, population_of
+from emap_core.inference.robustness.calibration import calibrated_gaps
+from emap_core.inference.robustness.unlikely_pairs import UnlikelyPairs, unlikely_pairs
 from emap_core.methods.statistics import Spread, Statistics
 from emap_core.runs.reader import RunReader
 from emap_core.runs.sealed import read_sealed, write_sealed
@@ -231,7 +231,7 @@ class CachedInference(RunReader):
         """Return what other papers measure, with intervals, computed on first use.
 
         Shuffled accuracy and perceptual score, InterSHAP, SHAPE, the types of MMoE, and bits; see
-        `emap_core.inference.measures`.
+        `emap_core.inference.other_measures.measures`.
 
         Raises
         ------

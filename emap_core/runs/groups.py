@@ -10,7 +10,7 @@ import pandas as pd
 from emap_core import inference, methods
 from emap_core.errors import RunError, SettingError
 from emap_core.inference import Gap
-from emap_core.inference.group_gaps import group_gaps
+from emap_core.inference.comparisons.group_gaps import group_gaps
 
 if TYPE_CHECKING:
     from emap_core.runs.run import Run

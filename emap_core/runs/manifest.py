@@ -22,7 +22,7 @@ from typing import Any, get_args
 from emap_core import methods
 from emap_core.errors import RunError, SettingError
 from emap_core.inference import metric
-from emap_core.inference.population import LEAST_RESAMPLES, MOST_RESAMPLES
+from emap_core.inference.resamples.population import LEAST_RESAMPLES, MOST_RESAMPLES
 from emap_core.options import UNKNOWN_LABELS
 from emap_core.runs.name import checked_name
 from emap_core.types import Cluster, Space, Task

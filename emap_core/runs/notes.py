@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from emap_core.inference.column_order import better_order
+from emap_core.inference.predictions.column_order import better_order
 from emap_core.runs.reader import RunReader
 
 

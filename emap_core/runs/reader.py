@@ -14,7 +14,7 @@ from emap_core import inference
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.recombined import Recombined
 from emap_core.errors import RunError, SettingError
-from emap_core.inference.answers import n_answers, recombine_grid
+from emap_core.inference.predictions.answers import n_answers, recombine_grid
 from emap_core.methods import method
 from emap_core.methods.base import Method, Result
 from emap_core.runs.folder import RunFolder

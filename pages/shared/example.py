@@ -7,7 +7,7 @@ import streamlit as st
 
 from emap_core.figures import top_classes, waterfall
 from emap_core.inference.digits import number
-from emap_core.inference.scores import one_score, unit_of
+from emap_core.inference.predictions.scores import one_score, unit_of
 from emap_core.presentation.charts import score_names
 from emap_core.runs import Run
 from emap_core.runs.slices import correct_without, prediction_without

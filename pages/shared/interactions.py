@@ -12,7 +12,7 @@ from emap_core import methods
 from emap_core.decomposition.blocks import Blocks, Window, interaction_blocks
 from emap_core.decomposition.modes import Modes, interaction_modes
 from emap_core.figures import column_names
-from emap_core.inference.scores import unit_of
+from emap_core.inference.predictions.scores import unit_of
 from emap_core.presentation.charts import quantity as quantity_of
 from emap_core.runs import Run
 from emap_core.runs.grid import Reading

@@ -11,7 +11,7 @@ import streamlit as st
 from emap_core.errors import EmapError
 from emap_core.figures import gap_dumbbell
 from emap_core.inference import Gap, metric
-from emap_core.inference.slice_gap import slice_gap
+from emap_core.inference.comparisons.slice_gap import slice_gap
 from emap_core.runs import Run
 from emap_core.runs.groups import groupable
 from emap_core.runs.selections import keep_selection, kept_selection

@@ -6,7 +6,7 @@ from scipy import stats
 
 import emap_core as emap
 from emap_core.inference import FLIPS, KINDS, flips, kinds, proportions
-from emap_core.inference.population import population_of_items
+from emap_core.inference.resamples.population import population_of_items
 
 
 def _additive(n=12, n_classes=3, text=1.0, image=1.0, seed=1):

@@ -10,7 +10,7 @@ from samples import Staged, make_examples, numbers_of_image, numbers_of_text
 import emap_core as emap
 from emap_core.cli import main
 from emap_core.errors import ModelError, RunError
-from emap_core.inference.modality_gap import modality_gap
+from emap_core.inference.other_measures.modality_gap import modality_gap
 from emap_core.probes.two_towers import Towers
 
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from emap_core.errors import SettingError
 from emap_core.inference.metrics.registry import Metric, check, metric
-from emap_core.inference.scores import Scored
+from emap_core.inference.predictions.scores import Scored
 from emap_core.types import Array, Space, Task
 
 

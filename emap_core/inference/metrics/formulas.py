@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from emap_core.inference.scores import Scored
+from emap_core.inference.predictions.scores import Scored
 from emap_core.types import AnyArray
 
 

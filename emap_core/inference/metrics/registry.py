@@ -11,7 +11,7 @@ from typing import Literal
 
 from emap_core.errors import LabelError, SettingError
 from emap_core.inference.metrics import formulas
-from emap_core.inference.scores import Scored
+from emap_core.inference.predictions.scores import Scored
 from emap_core.options import option
 from emap_core.types import Array, Task
 

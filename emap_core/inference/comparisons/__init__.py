@@ -1,0 +1,1 @@
+"""Gaps held against each other: slices, groups, two models, several seeds, many tests."""

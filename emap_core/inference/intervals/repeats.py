@@ -1,0 +1,213 @@
+"""Scores of the sub-sampling protocol: averages over random sub-samples, with their spread.
+
+The spread tells two errors. The average would move if other sub-samples were drawn: variance
+s² / R. It would also move with other examples, which sub-samples of the same data show by how much
+they differ: the delete-d jackknife, s² n / (N − n) (Shao & Wu, Annals of Statistics 17, 1989).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import scipy
+
+from emap_core.decomposition.projection import PARTS
+from emap_core.decomposition.subsets import SubsampledDecomposition
+from emap_core.inference.gap import Gap, Interval, Intervals, Projection
+from emap_core.inference.metrics import evaluate, metric
+from emap_core.inference.resamples.limits import CONFIDENCE
+from emap_core.inference.table.score_table import best_constant
+from emap_core.types import Array, Space, Task
+
+_PROJECTED: tuple[Projection, ...] = ("emap", "emap_leave_one_out")
+
+Scores = dict[str, dict[str, Array]]
+"""For each metric, its value in every sub-sample, shape (R,), for each row of the table."""
+
+
+def subsample_scores(
+    decomposition: SubsampledDecomposition,
+    labels: Array,
+    task: Task,
+    metrics: Sequence[str],
+    space: Space = "logits",
+    linear_probes: Mapping[str, Array] | None = None,
+) -> Scores:
+    """Return the metrics of every row of the table in each sub-sample.
+
+    Parameters
+    ----------
+    decomposition : SubsampledDecomposition
+    labels : ndarray of shape (N,) or (N, C)
+        Of all examples that were drawn; for the rest see `emap_core.inference.score_table`.
+    task : str
+    metrics : sequence of str
+    space : str
+    linear_probes : mapping, optional
+        Further rows: scores of shape (N, C).
+    """
+    found: dict[str, dict[str, list[float]]] = {name: {} for name in metrics}
+    n_classes = decomposition.logits.shape[1]
+    for repeat, examples in enumerate(decomposition.drawn):
+        truth = labels[examples]
+        constant = best_constant(truth, np.ones((1, len(truth))), n_classes, task, space)
+        rows = decomposition.subsample(repeat) | {
+            "constant": np.broadcast_to(constant, (len(truth), n_classes)),
+            **{row: scores[examples] for row, scores in (linear_probes or {}).items()},
+        }
+        for name, values in found.items():
+            for row, scores in rows.items():
+                values.setdefault(row, []).append(evaluate(name, truth, scores, task, space))
+    return {
+        name: {row: np.array(values) for row, values in rows.items()}
+        for name, rows in found.items()
+    }
+
+
+def gap_scores(name: str, rows: Mapping[str, Array], projection: Projection) -> Array:
+    """Return the gap in each sub-sample, shape (R,); positive means that interactions help."""
+    sign = 1.0 if metric(name).higher_is_better else -1.0
+    return np.asarray(sign * (rows["full"] - rows[projection]))
+
+
+def spread(scores: Scores) -> dict[str, dict[str, float]]:
+    """Return the standard deviation over sub-samples, of each row and of both gaps."""
+    return {
+        name: {row: _deviation(values) for row, values in rows.items()}
+        | {
+            gap: _deviation(gap_scores(name, rows, projection))
+            for gap, projection in zip(("gap", "gap_leave_one_out"), _PROJECTED, strict=True)
+        }
+        for name, rows in scores.items()
+    }
+
+
+def subsample_intervals(
+    decomposition: SubsampledDecomposition,
+    scores: Scores,
+    *,
+    n_available: int,
+    centred: bool = False,
+    seed: int = 0,
+) -> Intervals:
+    """Return averages over the sub-samples with 95% intervals; nothing is tested.
+
+    Parameters
+    ----------
+    decomposition : SubsampledDecomposition
+    scores : dict
+        From `subsample_scores`.
+    n_available : int
+        Examples that the sub-samples were drawn from.
+    centred : bool
+        Whether shares are those of the logits minus their mean over classes.
+    seed : int
+        Of the sub-samples.
+    """
+    n_repeats, size = decomposition.drawn.shape
+    shares = decomposition.class_centred() if centred else decomposition
+    sums = shares.subsample_sums_of_squares
+
+    # What no example in any sub-sample showed may still hold for 3 in N; see `rule_of_three`.
+    least = 3.0 / len(decomposition.logits)
+
+    def error(values: Array) -> float:
+        if n_repeats < 2 or size >= n_available:
+            return float("nan")
+        return _deviation(values) * float(np.sqrt(1.0 / n_repeats + size / (n_available - size)))
+
+    def limits(values: Array, value: float | None = None, at_least: float = 0.0) -> Interval:
+        middle = float(values.mean()) if value is None else value
+        if n_repeats < 2 or size >= n_available:
+            return Interval(middle, float("nan"), float("nan"))
+        reach = float(scipy.special.stdtrit(n_repeats - 1, (1 + CONFIDENCE) / 2))
+        half = max(reach * error(values), at_least)
+        return Interval(middle, middle - half, middle + half)
+
+    def row(name: str, values: Array) -> Interval:
+        if metric(name).unit != "points":
+            return limits(values)
+        found = limits(values, at_least=least)
+        return Interval(found.value, max(found.low, 0.0), min(found.high, 1.0))
+
+    def gap(name: str, projection: Projection) -> Gap:
+        values = gap_scores(name, scores[name], projection)
+        found = limits(values, at_least=least if metric(name).unit == "points" else 0.0)
+        # No two scores are further apart than the metric reaches.
+        widest = metric(name).range[1] - metric(name).range[0]
+        return Gap(
+            metric=name,
+            projection=projection,
+            full=float(scores[name]["full"].mean()),
+            projected=float(scores[name][projection].mean()),
+            difference=found.value,
+            low=float(np.maximum(found.low, -widest)),
+            high=float(np.minimum(found.high, widest)),
+            p_value=float("nan"),
+            method=f"average over {n_repeats:,} random sub-samples of {size:,} examples, standard "
+            f"deviation {_deviation(values):.2g} between them; not tested",
+            n_examples=len(decomposition.logits),
+            n_resamples=n_repeats,
+            seed=seed,
+            standard_error=error(values),
+            degrees_of_freedom=max(n_repeats - 1, 0),
+            cluster="none",
+            n_units=len(decomposition.logits),
+            unit="examples",
+            population="for new examples",
+        )
+
+    return Intervals(
+        rows={
+            name: {which: row(name, values) for which, values in rows.items()}
+            for name, rows in scores.items()
+        },
+        gaps={name: {which: gap(name, which) for which in _PROJECTED} for name in scores},
+        shares={
+            part: [
+                limits(_quotient(sums[:, i, c], sums[:, :, c].sum(axis=1)), float(share))
+                for c, share in enumerate(shares.variance_shares[i])
+            ]
+            for i, part in enumerate(PARTS)
+        },
+        pooled_shares={
+            part: limits(
+                _quotient(sums[:, i].sum(axis=1), sums.sum(axis=(1, 2))),
+                float(shares.pooled_shares[i]),
+            )
+            for i, part in enumerate(PARTS)
+        },
+        cluster="none",
+        population="for new examples",
+        n_resamples=n_repeats,
+        seed=seed,
+        notes=[_note(n_repeats, size, n_available)],
+    )
+
+
+def _note(n_repeats: int, size: int, n_available: int) -> str:
+    sentences = [
+        f"The protocol of published papers: EMAP on random sub-samples of {size:,} of "
+        f"{n_available:,} examples, averaged over {n_repeats:,}. Each sub-sample's projection "
+        "averages over its own texts and images alone, so that it is noisier than that of all "
+        "examples and, as published, contains more of each example's own prediction."
+    ]
+    if size >= n_available:
+        sentences.append("Every sub-sample is the whole of the data: they show no spread.")
+    elif n_repeats < 2:
+        sentences.append("A single sub-sample shows no spread, and has no interval.")
+    else:
+        sentences.append(
+            "Intervals are from the spread between sub-samples: that of the average, and that of "
+            "the examples (delete-d jackknife), which are taken as independent."
+        )
+    return " ".join(sentences)
+
+
+def _deviation(values: Array) -> float:
+    return float(values.std(ddof=1)) if len(values) > 1 else float("nan")
+
+
+def _quotient(part: Array, whole: Array) -> Array:
+    return np.asarray(np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0))

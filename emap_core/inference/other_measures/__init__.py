@@ -1,0 +1,1 @@
+"""What other papers measure, from the same run."""

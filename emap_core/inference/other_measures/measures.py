@@ -1,0 +1,609 @@
+"""What other papers measure, from the answers that a run has read over all recombinations.
+
+Sources: shuffled accuracy and the perceptual score (Gat, Schwartz & Schwing 2021, arXiv
+2110.14375); InterSHAP (Wenderoth et al. 2024, arXiv 2412.14063); SHAPE (Hu, Li & Zhou 2022, arXiv
+2205.00302); the interaction types of MMoE (Yu et al. 2023, arXiv 2311.09580). Names say what is
+computed where it differs from a paper's own estimator.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emap_core.decomposition import Decomposition
+from emap_core.decomposition.projection import example_shares
+from emap_core.decomposition.recombined import Recombined
+from emap_core.inference.digits import points
+from emap_core.inference.gap import Interval
+from emap_core.inference.kinds import earned, proportions
+from emap_core.inference.predictions.answers import n_answers, read_answers
+from emap_core.inference.predictions.scores import predict
+from emap_core.inference.resamples.limits import estimate, rule_of_three, variance_of
+from emap_core.inference.resamples.population import Population
+from emap_core.inference.table.score_table import projections
+from emap_core.types import AnyArray, Array, Index, Space, Task
+
+Strips = Callable[[], Iterable[tuple[Index, NDArray[Any]]]]
+
+_BYTES_OF_SUMS = 2**28
+# What is left of a difference of two roundings.
+_NOTHING = 1e-9
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number that a paper reports, and what it is.
+
+    Attributes
+    ----------
+    name : str
+        In records.
+    title : str
+        For people.
+    counts : str
+        What it counts, in a few words.
+    differs : str
+        Why it is not what EMAP says.
+    unit : {"points", "share", "bits"}
+        A difference in points, which are hundredths; a share of 1; or bits.
+    needs : {"labels", "grid", "both"}
+        What it is computed from beside the predictions: labels, the answers of the whole grid.
+    drawn : bool
+        Whether it stands on the scale from 0 to 1 that the figure draws.
+    range : (float, float)
+        The lowest and the highest value that it can have.
+    """
+
+    name: str
+    title: str
+    counts: str
+    differs: str
+    unit: Literal["points", "share", "bits"] = "points"
+    needs: Literal["labels", "grid", "both"] = "both"
+    drawn: bool = True
+    range: tuple[float, float] = (0.0, 1.0)
+
+
+_SHUFFLED = (
+    "Shuffling also takes away what a side says by itself, which EMAP keeps: a model that only "
+    "adds loses by it, too."
+)
+_SHAPLEY = (
+    "Decisions of one-sided means in place of the additive fit, so that what both sides say twice "
+    "counts as the opposite of cooperation."
+)
+_TYPES = "Goes by whether one-sided decisions agree, whatever the model itself decides."
+_BITS = (
+    "Of the answers, not of the logits: a softmax combines the sides of logits that only add, so "
+    "that a model without interactions can have some."
+)
+
+MEASURES = {
+    one.name: one
+    for one in (
+        Measure(
+            "perceptual_text",
+            "Perceptual score of the text",
+            "accuracy lost when texts are shuffled",
+            _SHUFFLED,
+            range=(-1.0, 1.0),
+        ),
+        Measure(
+            "perceptual_image",
+            "Perceptual score of the image",
+            "accuracy lost when images are shuffled",
+            _SHUFFLED,
+            range=(-1.0, 1.0),
+        ),
+        Measure(
+            "intershap_local",
+            "InterSHAP, local",
+            "interaction’s share of each prediction",
+            "Sizes of probabilities in place of decisions; an absent side is averaged over all "
+            "others.",
+            unit="share",
+            needs="grid",
+        ),
+        Measure(
+            "intershap_global",
+            "InterSHAP, global",
+            "the same, of effects averaged first",
+            "Interactions that raise some examples and lower others cancel in it.",
+            unit="share",
+            needs="grid",
+        ),
+        Measure(
+            "shape_cooperation",
+            "SHAPE cooperation, by averaging",
+            "accuracy beyond that of each side alone",
+            _SHAPLEY,
+            needs="labels",
+            range=(-2.0, 2.0),
+        ),
+        Measure(
+            "shape_text",
+            "SHAPE, the text’s part of accuracy",
+            "Shapley value of the text in accuracy",
+            _SHAPLEY,
+            needs="labels",
+            range=(-1.0, 1.0),
+        ),
+        Measure(
+            "shape_image",
+            "SHAPE, the image’s part of accuracy",
+            "Shapley value of the image in accuracy",
+            _SHAPLEY,
+            needs="labels",
+            range=(-1.0, 1.0),
+        ),
+        Measure(
+            "mmoe_synergistic",
+            "MMoE type: synergistic",
+            "one-sided answers agree and are wrong",
+            _TYPES,
+            unit="share",
+            needs="labels",
+        ),
+        Measure(
+            "mmoe_unique",
+            "MMoE type: unique",
+            "one-sided answers differ",
+            _TYPES,
+            unit="share",
+            needs="labels",
+        ),
+        Measure(
+            "mmoe_redundant",
+            "MMoE type: redundant",
+            "one-sided answers agree and are right",
+            _TYPES,
+            unit="share",
+            needs="labels",
+        ),
+        Measure(
+            "bits_together_share",
+            "Bits from both together, share",
+            "information that neither side gives alone",
+            _BITS,
+            unit="share",
+            needs="grid",
+        ),
+        *(
+            Measure(name, title, counts, _BITS, "bits", "grid", drawn=False, range=(0.0, np.inf))
+            for name, title, counts in (
+                ("bits_both", "Bits of both", "what text and image tell about the answer"),
+                ("bits_text", "Bits of the text", "what the text alone tells about the answer"),
+                ("bits_image", "Bits of the image", "what the image alone tells about the answer"),
+                (
+                    "bits_together",
+                    "Bits from both together",
+                    "what both tell beyond the two of them",
+                ),
+                ("bits_answers", "Bits in the answers", "entropy of the answers over all pairs"),
+            )
+        ),
+        *(
+            Measure(name, title, counts, _SHUFFLED, "share", drawn=False, range=(-1.0, 1.0))
+            for name, title, counts in (
+                (
+                    "accuracy_texts_shuffled",
+                    "Accuracy, texts shuffled",
+                    "mean over all permutations",
+                ),
+                (
+                    "accuracy_images_shuffled",
+                    "Accuracy, images shuffled",
+                    "mean over all permutations",
+                ),
+                (
+                    "accuracy_both_shuffled",
+                    "Accuracy, both shuffled",
+                    "mean over all recombinations",
+                ),
+                (
+                    "accuracy_texts_replaced",
+                    "Accuracy, texts replaced",
+                    "the same without the example’s own text",
+                ),
+                (
+                    "accuracy_images_replaced",
+                    "Accuracy, images replaced",
+                    "the same without the example’s own image",
+                ),
+                (
+                    "perceptual_text_relative",
+                    "Perceptual score of the text, of accuracy",
+                    "divided by the accuracy of the model",
+                ),
+                (
+                    "perceptual_image_relative",
+                    "Perceptual score of the image, of accuracy",
+                    "divided by the accuracy of the model",
+                ),
+            )
+        ),
+    )
+}
+"""Measures by name, those that are drawn first."""
+
+_MMOE = ("mmoe_synergistic", "mmoe_unique", "mmoe_redundant")
+_NO_LABELS = "the data has no labels"
+_OF_SHUFFLING = tuple(n for n in MEASURES if n.startswith(("accuracy", "perceptual")))
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What each measure comes to for a run.
+
+    Attributes
+    ----------
+    values : dict of Interval
+        By name, in the order of `MEASURES`.
+    missing : dict of str
+        Why there is no value, by the name of a measure.
+    population : str
+        Whom the limits speak of.
+    n_examples : int
+    notes : list of str
+        What a reader has to know about the limits.
+    """
+
+    values: dict[str, Interval]
+    missing: dict[str, str]
+    population: str
+    n_examples: int
+    notes: list[str]
+
+    @property
+    def sentence(self) -> str:
+        """What they say, in words."""
+        found, said = self.values, []
+        if "perceptual_image" in found and "perceptual_text" in found:
+            image, text = (points(found[f"perceptual_{side}"].value) for side in ("image", "text"))
+            said.append(f"Shuffling images costs {image} points of accuracy, texts {text}.")
+        if "bits_both" in found:
+            both, together = found["bits_both"].value, found["bits_together"].value
+            said.append(
+                f"Of {both:.2f} bits that the pair tells about the answer, {together:.2f} come "
+                "only from both together."
+            )
+        if not said and "shape_cooperation" in found:
+            said.append(
+                f"Cooperation of text and image comes to "
+                f"{points(found['shape_cooperation'].value)} points of accuracy (SHAPE)."
+            )
+        return " ".join(said) or "None of the measures can be computed for this run."
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, None in place of NaN."""
+        return asdict(self) | {"values": {k: v.to_json() for k, v in self.values.items()}}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Measures:
+        """Return what `to_json` was called on."""
+        values = {name: Interval.from_json(one) for name, one in content["values"].items()}
+        return cls(**{**content, "values": values})
+
+
+def measures(
+    decomposition: Decomposition,
+    labels: AnyArray | None,
+    task: Task,
+    space: Space,
+    recombined: Recombined | None,
+    population: Population,
+    *,
+    why_not: str = "",
+    strips: Strips | None = None,
+    options_differ: bool = False,
+    a_part: bool = False,
+    n_resamples: int = 400,
+    seed: int = 0,
+) -> Measures:
+    """Return what other papers measure, with 95% intervals.
+
+    Parameters
+    ----------
+    decomposition : Decomposition
+    labels : ndarray or None
+        As for `evaluate`.
+    task, space : str
+        The task is multiclass or binary.
+    recombined : Recombined or None
+        The answers over all recombinations.
+    population : Population
+        What is drawn for the intervals.
+    why_not : str
+        Why there are no such answers, where there are none.
+    strips : callable, optional
+        Returns the grid in strips, numbers of texts and their cells: every resample then weighs all
+        recombinations anew. Without it, limits are those of the examples alone, and bits have none.
+    options_differ : bool
+        Whether the classes mean something else for each example, as the letters of a multiple
+        choice do: the answer to another picture is then no answer.
+    a_part : bool
+        Whether the answers are those of a part of the recombinations.
+    n_resamples, seed : int
+        As for `intervals`.
+    """
+    sample = _Sample(decomposition, labels, task, space)
+    missing = {}
+    for name, one in MEASURES.items():
+        if labels is None and one.needs in ("labels", "both"):
+            missing[name] = _NO_LABELS
+        elif recombined is None and one.needs in ("grid", "both"):
+            missing[name] = why_not
+        elif options_differ and name in _OF_SHUFFLING:
+            missing[name] = (
+                "the classes are letters of options that differ by example, so that the answer to "
+                "another pair is neither right nor wrong"
+            )
+    ones = np.ones(len(decomposition.logits))
+    every = sample.values(recombined, ones)
+    values = {name: every[name] for name in MEASURES if name in every and name not in missing}
+    missing |= {k: "it is not defined here" for k, v in values.items() if not np.isfinite(v)}
+    replicates = sample.replicates(
+        recombined, None if recombined is None else strips, population, n_resamples, seed
+    )
+    found = {
+        name: _interval(sample, name, values[name], [r.get(name) for r in replicates], population)
+        for name in values
+        if name not in missing
+    }
+    if labels is not None:
+        found |= proportions(sample.types, _MMOE, population)
+    notes = []
+    if recombined is not None and strips is None:
+        notes.append(
+            "Limits are from the examples alone, since the grid was not kept; bits have none."
+        )
+    if recombined is not None and a_part:
+        notes.append(
+            "Means over a part of the pairs are noisy: local InterSHAP and the bits of one side "
+            "come out a little high, and limits do not hold the error from the choice of pairs."
+        )
+    return Measures(
+        {name: found[name] for name in MEASURES if name in found},
+        missing,
+        population.words,
+        len(decomposition.logits),
+        notes,
+    )
+
+
+def _interval(
+    sample: _Sample,
+    name: str,
+    value: float,
+    replicates: list[Array | None],
+    population: Population,
+) -> Interval:
+    known = [one for one in replicates if one is not None]
+    if len(known) < len(replicates):
+        return Interval(value, float("nan"), float("nan"))
+    variances = [
+        variance_of(values, units.size)
+        for values, units in zip(known, population.draws, strict=True)
+    ]
+    # Where no example shows a difference, resamples would say that there can be none.
+    least = rule_of_three(sample.differs[name], population) if name in sample.differs else 0.0
+    found = estimate(value, variances, population, at_least=least)
+    return found.interval(MEASURES[name].range)
+
+
+def options_differ(classes: Sequence[str], texts: Sequence[str]) -> bool:
+    """Return whether classes are letters of options that most texts list: "A) red B) green"."""
+    letters = [chr(ord("A") + c) for c in range(len(classes))]
+    if len(letters) < 2 or [str(name).strip("(). ").upper() for name in classes] != letters:
+        return False
+    listed = re.compile(r"\bA[).:].*\bB[).:]", re.DOTALL | re.IGNORECASE)
+    return sum(listed.search(text) is not None for text in texts) > len(texts) / 2
+
+
+class _Sample:
+    """The examples, and what is read from them whatever the recombinations are."""
+
+    def __init__(
+        self, decomposition: Decomposition, labels: AnyArray | None, task: Task, space: Space
+    ) -> None:
+        self.texts, self.images = decomposition.text_index, decomposition.image_index
+        self.shape = len(decomposition.text_share), len(decomposition.image_share)
+        self.n_examples, self.n_outputs = decomposition.logits.shape
+        self.n_classes = n_answers(task, self.n_outputs) or self.n_outputs
+        self.task, self.space = task, space
+        self.labels = labels
+        rows = projections(decomposition, labels, task, space)
+        decided = {row: predict(scores, task, space) for row, scores in rows.items()}
+        self.decisions, found, _ = read_answers(decomposition.logits, task, space)
+        self.probability = found[self.decisions, np.arange(self.n_examples)].astype(np.float64)
+        self.differs: dict[str, NDArray[np.bool_]] = {}
+        if labels is not None:
+            self.earned = {
+                row: np.asarray(earned(of_row, labels), dtype=np.float64)
+                for row, of_row in decided.items()
+            }
+            agree = decided["text_only"] == decided["image_only"]
+            right = self.earned["text_only"] > 0
+            self.types = np.where(agree, np.where(right, _MMOE[2], _MMOE[0]), _MMOE[1])
+
+    def values(self, recombined: Recombined | None, weights: Array) -> dict[str, float]:
+        """Return what each measure comes to under weights of the examples, shape (N,)."""
+        found: dict[str, float] = {}
+        if self.labels is not None:
+            found |= self._shapley(weights)
+        if recombined is not None:
+            p, q = example_shares(self.texts, self.images, *self.shape, weights)
+            found |= self._intershap(recombined, weights, p) | _bits(recombined, p, q)
+            if self.labels is not None:
+                found |= self._shuffled(recombined, weights, p, q)
+        return found
+
+    def replicates(
+        self,
+        recombined: Recombined | None,
+        strips: Strips | None,
+        population: Population,
+        n_resamples: int,
+        seed: int,
+    ) -> list[dict[str, Array]]:
+        """Return what the measures come to in the resamples of each way to draw."""
+        rng = np.random.default_rng(seed)
+        each = population.share_out(n_resamples)
+        drawn = []
+        for units in population.draws:
+            found = [
+                self.values(sums, weights)
+                for some in units.resamples(each, rng)
+                for sums, weights in self._recombined(recombined, strips, some)
+            ]
+            names = [n for n in found[0] if strips is not None or not n.startswith("bits")]
+            drawn.append({name: np.array([one[name] for one in found]) for name in names})
+        return drawn
+
+    def _recombined(
+        self, recombined: Recombined | None, strips: Strips | None, weights: Array
+    ) -> Iterator[tuple[Recombined | None, Array]]:
+        if strips is None:
+            for one in weights:
+                yield recombined, one
+            return
+        size = 8 * self.n_classes * sum(self.shape)
+        step = max(1, _BYTES_OF_SUMS // size)
+        for start in range(0, len(weights), step):
+            some = weights[start : start + step]
+            yield from zip(self._reweighted(strips, some), some, strict=True)
+
+    def _reweighted(self, strips: Strips, weights: Array) -> Iterator[Recombined]:
+        """Yield the answers under each of B weightings, from one reading of the grid."""
+        shares = [example_shares(self.texts, self.images, *self.shape, one) for one in weights]
+        p, q = (np.array(side, dtype=np.float32) for side in zip(*shares, strict=True))
+        (n_texts, n_images), k = self.shape, self.n_classes
+        of_texts = np.empty((2 * k, n_texts, len(weights)), dtype=np.float32)
+        of_images = np.zeros((2 * k, len(weights), n_images), dtype=np.float32)
+        entropy = np.zeros(len(weights))
+        for texts, cells in strips():
+            decisions, found, entropies = read_answers(cells, self.task, self.space)
+            decided = decisions == np.arange(k)[:, None, None]
+            both = np.concatenate([decided.astype(np.float32), found])
+            of_texts[:, texts] = both @ q.T
+            of_images += p[:, texts] @ both
+            entropy += np.einsum("bw,bw->b", p[:, texts] @ entropies, q)
+        for b in range(len(weights)):
+            rows = of_texts[:, :, b].T.astype(np.float64)
+            columns = of_images[:, b].T.astype(np.float64)
+            yield Recombined(
+                rows[:, :k], columns[:, :k], rows[:, k:], columns[:, k:], np.asarray(entropy[b])
+            )
+
+    def _shuffled(
+        self, recombined: Recombined, weights: Array, p: Array, q: Array
+    ) -> dict[str, float]:
+        right = self.earned["full"]
+        image_replaced = self._credit(recombined.text_decisions[self.texts])
+        text_replaced = self._credit(recombined.image_decisions[self.images])
+        neither = self._credit(p @ recombined.text_decisions)
+        self.differs.setdefault("perceptual_image", np.abs(right - image_replaced) > _NOTHING)
+        self.differs.setdefault("perceptual_text", np.abs(right - text_replaced) > _NOTHING)
+        own_text, own_image = p[self.texts], q[self.images]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            other_images = (image_replaced - own_image * right) / (1.0 - own_image)
+            other_texts = (text_replaced - own_text * right) / (1.0 - own_text)
+        means = {
+            "accuracy": right,
+            "accuracy_images_shuffled": image_replaced,
+            "accuracy_texts_shuffled": text_replaced,
+            "accuracy_both_shuffled": neither,
+            "accuracy_images_replaced": other_images,
+            "accuracy_texts_replaced": other_texts,
+        }
+        total = weights.sum()
+        found = {name: _mean(values, weights, total) for name, values in means.items()}
+        accuracy = found["accuracy"]
+        for side, shuffled in (("image", "images"), ("text", "texts")):
+            lost = accuracy - found[f"accuracy_{shuffled}_shuffled"]
+            found[f"perceptual_{side}"] = lost
+            relative = lost / accuracy if accuracy > 0 else float("nan")
+            found[f"perceptual_{side}_relative"] = relative
+        return found
+
+    def _credit(self, shares: Array) -> Array:
+        """Return what decisions with these shares, (N, K) or (K,), earn of each label."""
+        labels = self.labels
+        if labels is None:
+            raise ValueError("credit is given by labels")
+        if labels.ndim == 2:
+            return np.asarray((labels * shares).sum(axis=1))
+        known = np.maximum(labels, 0).astype(np.intp)
+        if shares.ndim == 1:
+            found = shares[known]
+        else:
+            found = np.take_along_axis(shares, known[:, None], axis=1)[:, 0]
+        return np.where(labels < 0, 0.0, found)
+
+    def _shapley(self, weights: Array) -> dict[str, float]:
+        total = weights.sum()
+        full, text, image, constant = (
+            _mean(self.earned[row], weights, total)
+            for row in ("full", "text_only", "image_only", "constant")
+        )
+        return {
+            "shape_cooperation": full + constant - text - image,
+            "shape_text": ((text - constant) + (full - image)) / 2,
+            "shape_image": ((image - constant) + (full - text)) / 2,
+        }
+
+    def _intershap(self, recombined: Recombined, weights: Array, p: Array) -> dict[str, float]:
+        mean = p @ recombined.text_probabilities
+        r, c = (
+            np.take_along_axis(of_items[index], self.decisions[:, None], axis=1)[:, 0]
+            for of_items, index in (
+                (recombined.text_probabilities, self.texts),
+                (recombined.image_probabilities, self.images),
+            )
+        )
+        mean = mean[self.decisions]
+        effects = np.stack([self.probability - r - c + mean, r - mean, c - mean])
+        # Probabilities are of single precision, so that smaller effects are rounding.
+        effects[np.abs(effects) < 1e-6] = 0.0
+        sizes = np.abs(effects)
+        self.differs.setdefault("intershap_local", sizes[0] > 0)
+        defined = weights * (sizes.sum(axis=0) > 0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            shares = np.where(defined > 0, sizes[0] / sizes.sum(axis=0), 0.0)
+            of_means = np.abs(effects @ weights / weights.sum())
+            of_means[of_means < 1e-6] = 0.0
+            return {
+                "intershap_local": float(shares @ defined / defined.sum()),
+                "intershap_global": float(of_means[0] / of_means.sum()),
+            }
+
+
+def _bits(recombined: Recombined, p: Array, q: Array) -> dict[str, float]:
+    answers = float(_entropy(p @ recombined.text_probabilities))
+    text = answers - float(p @ _entropy(recombined.text_probabilities))
+    image = answers - float(q @ _entropy(recombined.image_probabilities))
+    both = answers - float(recombined.entropy)
+    together = max(both - text - image, 0.0)
+    return {
+        "bits_answers": answers,
+        "bits_text": max(text, 0.0),
+        "bits_image": max(image, 0.0),
+        "bits_both": max(both, 0.0),
+        "bits_together": together,
+        "bits_together_share": together / both if both > 1e-6 else float("nan"),
+    }
+
+
+def _entropy(probabilities: Array) -> Array:
+    logs = np.log2(np.maximum(probabilities, np.finfo(np.float64).tiny))
+    return np.asarray(-(probabilities * logs).sum(axis=-1))
+
+
+def _mean(values: Array, weights: Array, total: float) -> float:
+    return float(weights @ np.where(weights > 0, values, 0.0) / total)

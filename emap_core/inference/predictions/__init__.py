@@ -1,0 +1,1 @@
+"""What scores say, example by example: answers, decisions, probabilities, in words and numbers."""

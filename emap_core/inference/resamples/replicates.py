@@ -1,0 +1,88 @@
+"""What a number was in each resample, and how much it varied.
+
+Resamples in which the projection is computed anew vary too much; `limits` says why. How much too
+much is seen in mixtures of resamples, which take every example from a resample of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emap_core.inference.metrics import Metric, evaluate_shuffled
+from emap_core.inference.predictions.scores import Scored
+from emap_core.inference.resamples.limits import third_moment_of, variance_of
+from emap_core.inference.resamples.population import SamplingUnits
+from emap_core.types import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Mixtures:
+    """B mixtures of B resamples.
+
+    Attributes
+    ----------
+    places : ndarray of int, shape (B, N)
+        For each mixture, the resample that each example is taken from. All examples of a unit are
+        taken from one resample, and every resample serves a unit once.
+    """
+
+    places: NDArray[np.intp]
+
+    @classmethod
+    def drawn(cls, units: SamplingUnits, size: int, rng: np.random.Generator) -> Mixtures:
+        """Return as many mixtures as there are resamples."""
+        places = rng.permuted(np.tile(np.arange(size)[:, None], (1, units.size)), axis=0)
+        return cls(np.take(places, units.groups, axis=1))
+
+    def evaluate(self, which: Metric, scored: Scored) -> Array:
+        """Return a metric of each mixture, shape (B,), from the scores of B resamples."""
+        return evaluate_shuffled(which, scored, self.places)
+
+
+@dataclass(eq=False)
+class Replicates:
+    """The values of one number in the resamples of one way to draw.
+
+    Attributes
+    ----------
+    size : int
+        Units that were drawn.
+    """
+
+    size: int
+    _values: list[Array] = field(default_factory=list)
+    _flips: list[float] = field(default_factory=list)
+
+    def add(self, values: Array) -> None:
+        """Add the values in some resamples, shape (B,)."""
+        self._values.append(values)
+
+    def add_mixed(self, values: Array) -> None:
+        """Add the values in mixtures of some resamples, shape (B,)."""
+        self._flips.append(float(values.var(ddof=1)))
+
+    @property
+    def values(self) -> Array:
+        """The values in all resamples, NaN where the number is undefined."""
+        return np.concatenate(self._values)
+
+    @property
+    def variance(self) -> float:
+        """The variance of the number, without what the projection computed anew adds twice."""
+        flips = float(np.mean(self._flips)) if self._flips else 0.0
+        return variance_of(self.values, self.size, flips)
+
+    @property
+    def third_moment(self) -> float:
+        """The third central moment of the number."""
+        return third_moment_of(self.values)
+
+    def below(self, other: Replicates, sign: float) -> Replicates:
+        """Return by how much this number, which depends on a projection, is below another.
+
+        A negative `sign` turns the difference around.
+        """
+        return Replicates(self.size, [sign * (other.values - self.values)], self._flips)
