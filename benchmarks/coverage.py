@@ -325,8 +325,10 @@ def of_layouts(
     strength: float = Setting.strength,
 ) -> str:
     """Return the table of layouts, with fewer data sets where one takes long."""
-    names = ("layout", "N", "data sets", "population's gap", "gap", "held, %")
-    names = (*names, "population's held, %", "width", "gap of nulls", "size, %")
+    names = (
+        *("layout", "N", "data sets", "population's gap", "gap", "held, %"),
+        *("population's held, %", "width", "gap of nulls", "size, %"),
+    )
     rows = []
     for layout in chosen:
         for size in sizes:

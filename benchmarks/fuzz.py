@@ -51,8 +51,10 @@ from benchmarks.fuzz_seeds import SEEDS, files_of, png, zipped
 
 Reader = Callable[[Path, bytes], None]
 
-ODD = (None, True, -1, 0, 2**31, 2**64, 0.5, 1e308, float("nan"), "", "a\0\n", "\ud800", "../x")
-ODD += ([], {}, [[1], [2, 3]], {"a": {}}, "x" * 5000)
+ODD: tuple[Any, ...] = (
+    *(None, True, -1, 0, 2**31, 2**64, 0.5, 1e308, float("nan"), "", "a\0\n", "\ud800", "../x"),
+    *([], {}, [[1], [2, 3]], {"a": {}}, "x" * 5000),
+)
 LONGEST_MESSAGE = 1100
 TWO = Cells(["a", "b"], *(np.arange(2) for _ in range(3)))
 

@@ -225,7 +225,7 @@ def controls(n_designs: int) -> str:
             squares: dict[str, list[float]] = {way: [] for way in ways}
             seconds = dict.fromkeys(ways, 0.0)
             for seed in range(n_designs):
-                chosen = design(*grid.shape[:2], texts, images, k, seed)
+                chosen = design(*grid.shape[:2], texts, images, k, seed)  # type: ignore[call-arg]
                 values = grid[chosen.texts, chosen.images]
                 for way, options in ways.items():
                     start = time.process_time()

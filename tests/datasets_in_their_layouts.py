@@ -393,7 +393,7 @@ def mmmu() -> None:
             "explanation": "",
         }
         for k in range(1, 8):
-            row[f"image_{k}"] = on_the_hub(i, "PNG") if k == 1 else None
+            row[f"image_{k}"] = on_the_hub(i, "PNG") if k == 1 else None  # type: ignore[assignment]
         row |= {
             "img_type": "['Tables']",
             "answer": "$6" if opened else "ABCD"[i % 4],

@@ -40,24 +40,24 @@ def in_messages() -> set[tuple[str, str, str | None]]:
             called = getattr(getattr(call, "func", None), "id", None)
             if called not in ("option", "option_name"):
                 continue
-            given = dict(zip(("name", "value", "of"), call.args, strict=False))
+            given = dict(zip(("name", "value", "of"), call.args, strict=False))  # type: ignore[attr-defined]
             if called == "option_name":
-                given = dict(zip(("name", "of"), call.args, strict=False))
-            given |= {keyword.arg: keyword.value for keyword in call.keywords}
+                given = dict(zip(("name", "of"), call.args, strict=False))  # type: ignore[attr-defined]
+            given |= {keyword.arg: keyword.value for keyword in call.keywords}  # type: ignore[attr-defined]
             of = getattr(given.get("of"), "value", "run" if called == "option_name" else "data")
             value = getattr(given.get("value"), "value", None)
             name = given["name"]
             if isinstance(name, ast.Constant):
                 names = [name.value]
             elif isinstance(name, ast.JoinedStr):
-                ending = name.values[-1].value
+                ending = name.values[-1].value  # type: ignore[attr-defined]
                 sides = COLUMNS if ending == "_column" else COLUMNS[:2]
                 names = [f"{what}{ending}" for what in sides]
             else:
                 # Settings of a run, of which each is looked at by its name.
                 names = [field.name for field in fields(Settings)]
             found |= {(of, each, value if isinstance(value, str) else None) for each in names}
-    return found
+    return found  # type: ignore[return-value]
 
 
 NAMED = sorted(in_messages(), key=str)

@@ -72,7 +72,7 @@ class Popen(subprocess.Popen):
         (self.pid,) = _LENGTH.unpack(_receive(connection, _LENGTH.size))
         self._connection = connection
         self._child_created = True
-        self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)
+        self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)  # type: ignore[attr-defined]
 
     def _try_wait(self, wait_flags):
         if self._connection is None:
@@ -86,14 +86,14 @@ class Popen(subprocess.Popen):
     def _internal_poll(self, *given, **named):
         if self._connection is None:
             return super()._internal_poll(*given, **named)
-        if self.returncode is None and self._waitpid_lock.acquire(False):
+        if self.returncode is None and self._waitpid_lock.acquire(False):  # type: ignore[attr-defined]
             try:
                 if self.returncode is None:
                     pid, status = self._try_wait(os.WNOHANG)
                     if pid:
-                        self._handle_exitstatus(status)
+                        self._handle_exitstatus(status)  # type: ignore[attr-defined]
             finally:
-                self._waitpid_lock.release()
+                self._waitpid_lock.release()  # type: ignore[attr-defined]
         return self.returncode
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 from train import EPOCHS, SEED, flipped, main, save
 
 from emap_core.datasets import load_dataset
-from emap_core.datasets.base import match_labels
+from emap_core.datasets.labels import match_labels
 from emap_core.models.demo_networks import (
     ARCHITECTURES,
     UNKNOWN,

@@ -495,8 +495,8 @@ def archives() -> list[Bad]:
     add("bomb-gz", tarred(("zeros", zeros), mode="w:gz"), "more than 200 times its packed size")
     add("bomb-bz2", tarred(("zeros", zeros), mode="w:bz2"), "more than 200 times its packed size")
     add("bomb-xz", tarred(("zeros", zeros), mode="w:xz"), "more than 200 times its packed size")
-    name = tarfile.TarInfo("long")
-    name.type = tarfile.GNUTYPE_LONGNAME
+    name = tarfile.TarInfo("long")  # type: ignore[assignment]
+    name.type = tarfile.GNUTYPE_LONGNAME  # type: ignore[attr-defined]
     add("header", tarred((name, bytes(2 << 20)), ("x", b"")), "a header in it is far too long")
     add("twice", zipped(("x", b"1"), ("./x", b"2")), "holds './x', which is there twice")
     add("below-a-file", zipped(("x", b"1"), ("x/y", b"2")), "cannot be unpacked")

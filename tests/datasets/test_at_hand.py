@@ -30,7 +30,7 @@ class Theirs:
         self.task = "multiclass"
 
     def __len__(self):
-        return len(self.texts)
+        return len(self.texts)  # type: ignore[attr-defined]
 
 
 def frame(n=12, n_texts=12, n_images=12):

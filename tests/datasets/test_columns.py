@@ -57,7 +57,7 @@ def test_a_dataset_says_how_its_columns_were_taken(folder):
     assert reading.like_labels == ("match",), "what kind an answer has is not an answer"
     assert "label from 'answer' (a usual name)" in reading.lines[1]
     assert reading.lines[2] == "Not taken, though they look like labels: match"
-    assert sample(data, 2).reading is reading
+    assert sample(data, 2).reading is reading  # type: ignore[attr-defined]
     named = as_csv(table(answer=["x", "y"], match=[0, 1]), folder, label_column="match")
     assert named.reading.reasons["label"] == "named"
 

@@ -189,7 +189,7 @@ def named(web, *names):
 
 
 def test_images_are_fetched_once_when_that_is_asked_for(folder, web, monkeypatch):
-    monkeypatch.setattr(fetch.time, "sleep", lambda _: None)
+    monkeypatch.setattr(fetch.time, "sleep", lambda _: None)  # type: ignore[attr-defined]
     frame = named(web, "red", "blue", "red", "busy", "moved")
     with pytest.raises(DatasetError, match=r"is the address http.*; fetch_images=True downloads"):
         load_dataset(frame)

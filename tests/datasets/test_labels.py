@@ -70,7 +70,7 @@ def test_a_perfect_model_of_counting_questions_is_perfect(tmp_path):
     def says(texts, images):
         return 3.0 * np.eye(11)[[PLACES[int(text.split()[-1])] for text in texts]]
 
-    says.classes = COUNTING
+    says.classes = COUNTING  # type: ignore[attr-defined]
     spec = written("csv", ANSWERS, tmp_path)
     for i in range(2):
         Image.new("L", (2, 2), i).save(tmp_path / f"{i}.png")

@@ -21,7 +21,7 @@ HOUSE = Path(__file__).parents[2]
 @pytest.fixture
 def server(tmp_path):
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path / "served")
-    handler.log_message = lambda *_: None
+    handler.log_message = lambda *_: None  # type: ignore[attr-defined]
     found = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=found.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{found.server_port}"

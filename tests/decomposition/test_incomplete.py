@@ -107,7 +107,7 @@ def test_too_few_images_per_text_are_refused():
 
 
 def _sampled(grid, texts, images, k, seed=0, **kwargs):
-    d = design(*grid.shape[:2], texts, images, k, seed)
+    d = design(*grid.shape[:2], texts, images, k, seed)  # type: ignore[call-arg]
     return d, fit(d, grid[d.texts, d.images], **kwargs)
 
 

@@ -80,7 +80,7 @@ def test_pairs_that_do_not_count_leave_islands_that_are_fitted_apart():
     texts, images = np.array([0, 1, 0, 1, 2, 2, 3, 3]), np.array([0, 0, 1, 1, 2, 3, 2, 3])
     cells = grid[:4, :4]
     d = decompose(cells, texts, images)
-    density = np.kron(np.eye(2), np.ones((2, 2)))
+    density = np.kron(np.eye(2), np.ones((2, 2)))  # type: ignore[assignment]
     found = weighted_projection(cells, d, density)
     upper = decompose(cells[:2, :2], texts[:4], images[:4])
     np.testing.assert_allclose(found.additive[:4], upper.emap, atol=1e-13)

@@ -13,8 +13,8 @@ class Open(Staged):
 
     def with_classes(self, classes):
         made = Open()
-        made.classes = list(classes)
-        made.fingerprint = "open " + " ".join(classes)
+        made.classes = list(classes)  # type: ignore[assignment]
+        made.fingerprint = "open " + " ".join(classes)  # type: ignore[assignment]
         return made
 
 

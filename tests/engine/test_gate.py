@@ -255,7 +255,7 @@ def test_numbers_that_may_well_lie_between_0_and_1_are_let_through(data, tmp_pat
     def model(texts, images):
         return sigmoid(texts, images)[:, :1]
 
-    model.has_threshold = False
+    model.has_threshold = False  # type: ignore[attr-defined]
     emap.compute(model, data(), out=tmp_path / "run")
 
 
@@ -477,7 +477,7 @@ def test_as_many_names_as_outputs(classes, tmp_path):
 
 def test_columns_of_a_frame_are_not_taken_in_another_order(tmp_path):
     model = lambda t, v: pd.DataFrame(as_callable(t, v), columns=["two", "one", "zero"])  # noqa: E731
-    model.classes = ["zero", "one", "two"]
+    model.classes = ["zero", "one", "two"]  # type: ignore[attr-defined]
     refused(tmp_path, model, ModelError, "DataFrame with the columns two, one, zero")
 
 

@@ -166,7 +166,7 @@ def test_a_torn_tile_is_named(store):
 )
 def test_shards_that_cannot_be_are_refused(which, settings, message, examples, store):
     with pytest.raises(SettingError, match=message):
-        shard(*which, store, **settings)
+        shard(*which, store, **settings)  # type: ignore[call-arg]
 
 
 def test_shards_and_merging_on_the_command_line(store, capsys):

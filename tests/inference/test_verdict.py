@@ -153,7 +153,7 @@ def test_limits_that_mean_different_verdicts_are_never_printed_alike(name):
             shown.setdefault(text, set()).add(found.kind)
             # Whoever reads the printed limits comes to the same verdict.
             ends = [float(end.replace("−", "-")) / scale for end in text.strip("[]").split(", ")]
-            assert _expected_kind(*ends, 0.01) == found.kind, text
+            assert _expected_kind(*ends, 0.01) == found.kind, text  # type: ignore[call-arg]
     assert all(len(kinds) == 1 for kinds in shown.values())
 
 

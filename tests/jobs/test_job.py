@@ -108,7 +108,7 @@ def test_the_same_work_is_started_once_and_found_by_another_process(slow):
 @warm
 def test_of_several_servers_that_start_the_same_work_at_once_one_does(slow, monkeypatch):
     started, popen = [], subprocess.Popen
-    write = job_module.write_json
+    write = job_module.write_json  # type: ignore[attr-defined]
     monkeypatch.setattr(job_module, "write_json", lambda *a: (time.sleep(0.3), write(*a)))
     monkeypatch.setattr(
         subprocess, "Popen", lambda *a, **named: (started.append(a), popen(*a, **named))[1]

@@ -61,7 +61,7 @@ def test_the_designs_cells_are_evaluated_and_fitted(model, batch_size, examples,
     assert run.manifest["method"] == "sampled"
     assert run.grid is None
     # A model without encoders gets the plain fit, one with encoders takes off what they predict.
-    assert fitted.explained.any() == run.result.explained.any() == (model is not as_callable)
+    assert fitted.explained.any() == run.result.explained.any() == (model is not as_callable)  # type: ignore[attr-defined]
 
 
 def test_every_image_for_every_text_is_the_exact_grid(examples, tmp_path):

@@ -25,7 +25,9 @@ def prepared_once():
         patch.setattr(app_test, "ScriptCache", lambda: cache)
         patch.setattr(local_script_runner, "ScriptCache", lambda: cache)
         patch.setattr(
-            app_test.BidiComponentManager, "discover_and_register_components", lambda *_, **_n: None
+            app_test.BidiComponentManager,  # type: ignore[attr-defined]
+            "discover_and_register_components",
+            lambda *_, **_n: None,
         )
         yield
 

@@ -120,7 +120,7 @@ def test_intervals_that_no_disk_keeps_are_computed_once_and_the_page_comes_to_re
 @pytest.fixture
 def opened(monkeypatch):
     """Return the runs that were read from their folders, as long as somebody keeps them."""
-    load, found = Run.load.__func__, []
+    load, found = Run.load.__func__, []  # type: ignore[attr-defined]
 
     def noted(kind, path):
         run = load(kind, path)
@@ -161,7 +161,7 @@ def test_no_cache_of_the_pages_grows_without_end():
         for function in ast.walk(ast.parse(path.read_text())):
             for one in getattr(function, "decorator_list", []):
                 if "cache_" in ast.unparse(one):
-                    found[function.name] = ast.unparse(one)
+                    found[function.name] = ast.unparse(one)  # type: ignore[attr-defined]
     unbounded = {name for name, one in found.items() if "max_entries=" not in one}
     assert len(found) > 15
     # One entry for each page, and one for each folder of runs.

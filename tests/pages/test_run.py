@@ -187,7 +187,7 @@ def test_an_uploaded_zip_shows_its_rows_and_what_each_column_is(open_page, words
 @pytest.fixture
 def typed_specs(monkeypatch):
     """Let boxes take what is typed into them, as browsers do; AppTest knows their options only."""
-    of_an_option = Selectbox._widget_state.fget
+    of_an_option = Selectbox._widget_state.fget  # type: ignore[attr-defined]
 
     def state(box):
         try:

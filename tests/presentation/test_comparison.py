@@ -134,7 +134,7 @@ def test_examples_are_matched_by_id_and_the_most_different_come_first(runs):
 
 def test_two_models_on_the_same_examples_are_tested_against_each_other(runs):
     assert paired_p_value(runs[0], runs[0], "accuracy") == 1
-    assert 0 < paired_p_value(*runs, "accuracy") < 0.05
+    assert 0 < paired_p_value(*runs, "accuracy") < 0.05  # type: ignore[call-arg]
 
 
 def test_runs_on_other_data_are_not_tested_against_each_other(runs, tmp_path):
@@ -159,7 +159,7 @@ def test_models_with_other_classes_are_not_tested_against_each_other(runs, tmp_p
 
 
 def test_the_gaps_of_two_runs_are_compared_on_the_same_examples(runs):
-    found = paired_gap(*runs, "log_loss")
+    found = paired_gap(*runs, "log_loss")  # type: ignore[call-arg]
     gaps = [run.gap("log_loss").difference for run in runs]
     assert (found.first, found.second) == pytest.approx(gaps)
     assert found.difference == pytest.approx(gaps[0] - gaps[1])

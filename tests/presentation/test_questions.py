@@ -57,7 +57,7 @@ def with_gaps(run, limits, share=0.4):
         for row, (low, high) in zip(found.rows, limits, strict=True)
     )
     other = Run.load(run.path)
-    other.unlikely_pairs = lambda: dataclasses.replace(found, rows=rows)
+    other.unlikely_pairs = lambda: dataclasses.replace(found, rows=rows)  # type: ignore[assignment]
     return other
 
 

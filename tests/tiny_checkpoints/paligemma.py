@@ -13,7 +13,7 @@ def paligemma():
         image_token_index=4,
     )
     shown = transformers.SiglipImageProcessorPil(size={"height": 16, "width": 16})
-    shown.image_seq_length = 4
+    shown.image_seq_length = 4  # type: ignore[attr-defined]
     processor = transformers.PaliGemmaProcessor(shown, tokenizer())
     return transformers.PaliGemmaForConditionalGeneration(config), processor
 

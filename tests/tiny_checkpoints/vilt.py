@@ -11,7 +11,7 @@ def vilt_config():
 
 
 def vilt():
-    pixels = transformers.ViltImageProcessorPil(size={"shortest_edge": 32}, size_divisor=16)
+    pixels = transformers.ViltImageProcessorPil(size={"shortest_edge": 32}, size_divisor=16)  # type: ignore[call-arg]
     processor = transformers.ViltProcessor(pixels, tokenizer())
     return transformers.ViltForQuestionAnswering(vilt_config()), processor
 

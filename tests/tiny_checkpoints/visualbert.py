@@ -13,7 +13,7 @@ def regions():
 
 
 def visualbert(head="VisualBertForQuestionAnswering", **settings):
-    config = transformers.VisualBertConfig(
+    config = transformers.VisualBertConfig(  # type: ignore[call-arg]
         vocab_size=15,
         hidden_size=16,
         intermediate_size=24,

@@ -190,7 +190,7 @@ def florence2():
         size={"height": 32, "width": 32}, do_center_crop=False
     )
     # One place an image, and one for their mean.
-    shown.image_seq_length = 2
+    shown.image_seq_length = 2  # type: ignore[attr-defined]
     processor = transformers.Florence2Processor(shown, tokenizer())
     return transformers.Florence2ForConditionalGeneration(config), processor
 

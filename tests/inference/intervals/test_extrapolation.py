@@ -139,7 +139,7 @@ def test_the_interval_narrows_with_rounds_and_ends_at_the_exact_gap():
         gap = sampled_gap(f, accuracy)
         assert gap.full - gap.projected == gap.difference
         widths.append(gap.high - gap.low)
-        k = next_images_per_text(d, gap, tolerance=1e-6 if len(widths) > 2 else 0.02)
+        k = next_images_per_text(d, gap, tolerance=1e-6 if len(widths) > 2 else 0.02)  # type: ignore[assignment]
     assert widths[0] > widths[1] > widths[2]
     assert d.fraction == 1
     assert gap.low == gap.difference == gap.high == truth

@@ -221,7 +221,7 @@ def test_mistakes_are_told():
     with pytest.raises(SettingError, match="'acuracy'"):
         metric("acuracy")
     with pytest.raises(SettingError, match="and this one is regression; choose one of r2"):
-        evaluate("accuracy", *DATA["regression"], "regression")
+        evaluate("accuracy", *DATA["regression"], "regression")  # type: ignore[call-arg]
     with pytest.raises(SettingError, match="always 1 with 4 classes"):
         evaluate("top_4_accuracy", labels, scores, "multiclass")
     with pytest.raises(LabelError, match="shape"):

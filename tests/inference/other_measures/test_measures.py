@@ -48,7 +48,7 @@ GATES = {
 def test_gates_have_the_values_of_their_truth_tables(name, task):
     function, bits, intershap, shuffled = GATES[name]
     grid, *of_examples = gate(function)
-    found = measured(grid if task == "multiclass" else grid[..., 1:] - 25.0, *of_examples, task)
+    found = measured(grid if task == "multiclass" else grid[..., 1:] - 25.0, *of_examples, task)  # type: ignore[call-arg]
     values = {name: one.value for name, one in found.values.items()}
     told = [values[f"bits_{side}"] for side in ("text", "image", "together")]
     assert told == pytest.approx(bits, abs=1e-4)

@@ -31,7 +31,7 @@ def _of_flips(helped, hurt, n, population, variance):
     sides = [Scored(labels, scores, "binary", "logits") for scores in (first, second)]
     value = (helped - hurt) / n
     variances = [variance] * len(population.draws)
-    return paired_estimate(metric("accuracy"), value, *sides, variances, population)
+    return paired_estimate(metric("accuracy"), value, *sides, variances, population)  # type: ignore[call-arg]
 
 
 def test_limits_of_a_published_example():
@@ -112,7 +112,7 @@ def test_the_test_of_widened_limits_is_where_they_end():
         first, second = np.full((2, 400, 1), -1.0)
         first[40:56], second[:40] = 1.0, 1.0
         sides = [Scored(labels, scores, "binary", "logits") for scores in (first, second)]
-        again = paired_estimate(
+        again = paired_estimate(  # type: ignore[call-arg]
             metric("accuracy"), 0.06, *sides, [variance], population, confidence=level
         )
         assert again.low == pytest.approx(0.0, abs=1e-9)
