@@ -291,10 +291,7 @@ def kills() -> str:
         for out in ("killed", "alone"):
             start(out).wait()
         killed, alone = (emap.Run.load(Path(folder, out)) for out in ("killed", "alone"))
-        same = all(
-            np.array_equal(getattr(killed.decomposition, name), getattr(alone.decomposition, name))
-            for name in killed.decomposition.__dataclass_fields__
-        )
+        same = killed.decomposition.equals(alone.decomposition)
         counts = {}
         for out in ("killed", "alone"):
             lines = [line.split() for line in Path(folder, f"{out}.txt").read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""Split a model's grid of logits into text, image and interaction parts."""
+"""Split a model's grid of logits into a part for each side and interactions."""
 
 from emap_core.decomposition.moments import Moments, sum_tile
 from emap_core.decomposition.projection import Decomposition, decompose, decompose_sums

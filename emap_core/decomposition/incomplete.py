@@ -9,7 +9,7 @@ the residuals at random into two halves, which is the wild bootstrap (Liu, Annal
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,7 +21,7 @@ from emap_core.decomposition.predicted_interactions import (
     EncodingVectors,
     leading_components,
 )
-from emap_core.decomposition.projection import Decomposition
+from emap_core.decomposition.projection import Decomposition, decompose_sums
 from emap_core.decomposition.recombined import Recombined
 from emap_core.decomposition.two_way import TwoWayLayout
 from emap_core.errors import DatasetError
@@ -49,8 +49,8 @@ class SampledDecomposition(Decomposition):
         the logits and of the logits minus their mean over classes.
     """
 
-    noise_variance: Array
-    centred_noise_variance: Array
+    noise_variance: Array = field(kw_only=True)
+    centred_noise_variance: Array = field(kw_only=True)
 
     def class_centred(self) -> Decomposition:
         """Return the decomposition of the logits minus their mean over classes."""
@@ -157,17 +157,19 @@ def fit(
             design.image_share @ (image_mean - mean) ** 2,
         ]
     )
-    decomposition = SampledDecomposition(
+    raw = decompose_sums(
         logits=np.asarray(cells[design.example_cells], dtype=np.float64),
         mean=mean,
         text_mean=text_mean,
         image_mean=image_mean,
-        text_share=design.text_share,
-        image_share=design.image_share,
+        variance=variance,
+        centred_variance=centred_variance,
         text_index=design.text_index,
         image_index=design.image_index,
+    )
+    decomposition = raw.as_kind(
+        SampledDecomposition,
         sums_of_squares=_with_rest(np.maximum(effects - noise, 0.0), variance),
-        centred_variance=centred_variance,
         noise_variance=noise,
         centred_noise_variance=centred,
     )

@@ -1,88 +1,180 @@
-"""The empirical multimodally-additive projection on the grid of unique texts and images.
+"""The empirical multimodally-additive projection on the grid of unique items of every side.
 
 Source of the projection: Hessel & Lee, "Does my multimodal model learn cross-modal
 interactions? It's harder to tell than you might think!", EMNLP 2020 (arXiv 2010.06572),
-section 3.
+section 3. The paper has two sides, text and image; with more, it is the sum of one function a side.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from emap_core.decomposition.rounding import may_tie, noise_of_logits, settle
+from emap_core.decomposition.sets_of_sides import (
+    Sides,
+    all_sets,
+    mean_square,
+    means_of_grid,
+    order_weights,
+    subsets,
+    term,
+)
 from emap_core.errors import DatasetError
 from emap_core.types import Array, Index
 
-PARTS = ("text", "image", "interaction")
-"""Order of the first axis of `Decomposition.variance_shares`."""
+TEXT_AND_IMAGE: Sides = ("text", "image")
+"""The sides of a grid that names none."""
+
+PARTS = (*TEXT_AND_IMAGE, "interaction")
+"""Order of the first axis of `Decomposition.variance_shares` where a grid names no sides."""
+
+Kind = TypeVar("Kind", bound="Decomposition")
 
 
 @dataclass(frozen=True, eq=False)
 class Decomposition:
-    """A model's predictions on N examples, split into text, image and interaction parts.
+    """A model's predictions on N examples, split into a part for each side and interactions.
 
-    Every array is float64. N examples, C classes, U_t unique texts, U_v unique images; example i
-    sits in cell ``(text_index[i], image_index[i])`` of the grid. Projections and one-sided means
-    are settled: no decision hangs on a rounding, see `emap_core.decomposition.rounding`.
+    Every array is float64. N examples, C classes, M sides, U_m unique items of side m; example i
+    sits in the cell ``(index[0][i], …, index[M - 1][i])`` of the grid. Projections and one-sided
+    means are settled: no decision hangs on a rounding, see `emap_core.decomposition.rounding`.
 
     Attributes
     ----------
+    sides : tuple of str
+        What each axis of the grid is called.
     logits : ndarray of shape (N, C)
         The model's own predictions.
     mean : ndarray of shape (C,)
-        Mean over all recombinations, weighted by how often each text and image is used.
-    text_mean : ndarray of shape (U_t, C)
-        Mean of each unique text over all images (r in the formulas).
-    image_mean : ndarray of shape (U_v, C)
-        Mean of each unique image over all texts (c in the formulas).
-    text_share, image_share : ndarray of shape (U_t,) and (U_v,)
-        Shares of the examples that use each text and each image (p and q).
-    text_index, image_index : ndarray of shape (N,)
-        The cell of each example.
-    sums_of_squares : ndarray of shape (3, C)
-        Variance over all recombinations that the text, image and interaction parts carry.
+        Mean over all recombinations, weighted by how often each item is used.
+    side_means : tuple of ndarray of shape (U_m, C)
+        Mean of each unique item over all other sides.
+    shares : tuple of ndarray of shape (U_m,)
+        Shares of the examples that use each item.
+    index : tuple of ndarray of shape (N,)
+        Number of each example's item.
+    sums_of_squares : ndarray of shape (2^M - 1, C)
+        Variance over all recombinations that the term of each set of sides carries: single sides
+        in order, pairs, at last all sides together. Of two sides: first, second, interaction.
     centred_variance : ndarray of shape (C,)
         Variance over all recombinations of the logits minus their mean over classes.
+    joint_means : mapping of tuple of str to ndarray of shape (N, C)
+        Mean at each example of every set of more than one side and fewer than all, over the
+        others; empty with two sides.
+    centred_joint_squares : mapping of tuple of str to ndarray of shape (C,)
+        Variance that the terms of the same sets carry of the logits minus their mean over classes.
     noise : ndarray of shape (C,)
         Size below which an interaction is rounding in the model; that of float32 logits unless
         given.
     """
 
+    sides: Sides
     logits: Array
     mean: Array
-    text_mean: Array
-    image_mean: Array
-    text_share: Array
-    image_share: Array
-    text_index: Index
-    image_index: Index
+    side_means: tuple[Array, ...]
+    shares: tuple[Array, ...]
+    index: tuple[Index, ...]
     sums_of_squares: Array
     centred_variance: Array
+    joint_means: Mapping[Sides, Array] = field(default_factory=dict)
+    centred_joint_squares: Mapping[Sides, Array] = field(default_factory=dict)
     noise: Array = field(default=None, kw_only=True)  # type: ignore[arg-type]  # set below
 
     def __post_init__(self) -> None:
         if self.noise is None:
             object.__setattr__(self, "noise", noise_of_logits(self.logits))
 
-    @cached_property
-    def text_effect(self) -> Array:
-        """What the text of each example adds to the mean, shape (N, C)."""
-        return (self.text_mean - self.mean)[self.text_index]
+    @classmethod
+    def from_means(
+        cls,
+        means: Mapping[Sides, Array],
+        *,
+        logits: Array,
+        index: Mapping[str, Index],
+        shares: Sequence[Array],
+        centred_variance: Array,
+        variance: Array | None = None,
+        rest: Array | None = None,
+        noise: Array | None = None,
+    ) -> Self:
+        """Return the decomposition that the means of all sets of sides but the whole come to.
+
+        Parameters
+        ----------
+        means : mapping of tuple of str to ndarray
+            Of every set of sides but that of all, the empty one too; each has the axes of its
+            sides and classes last.
+        logits : ndarray of shape (N, C)
+        index : mapping of str to ndarray of shape (N,)
+            The cell of each example, sides in order.
+        shares : sequence of ndarray of shape (U_m,)
+        centred_variance : ndarray of shape (C,)
+        variance, rest : ndarray of shape (C,)
+            The variance over all recombinations, or the part of it that only all sides together
+            carry, which is else what the other sets leave, clipped at 0. One of them is needed.
+        noise : ndarray of shape (C,), optional
+        """
+        sides = tuple(index)
+        share = dict(zip(sides, shares, strict=True))
+        proper = all_sets(sides)[:-1]
+        squares = {
+            some: mean_square(term(some, means), [share[side] for side in some]) for some in proper
+        }
+        if rest is None:
+            if variance is None:
+                raise TypeError("from_means needs variance or rest")
+            rest = _what_is_left(variance, list(squares.values()))
+        joint = [some for some in proper if len(some) > 1]
+        centred = {some: _centre(values) for some, values in means.items()} if joint else {}
+        return cls(
+            sides=sides,
+            logits=logits,
+            mean=means[()],
+            side_means=tuple(means[(side,)] for side in sides),
+            shares=tuple(shares),
+            index=tuple(index.values()),
+            sums_of_squares=_without_rounding(np.stack([*squares.values(), rest]), means),
+            centred_variance=centred_variance,
+            joint_means={some: means[some][tuple(index[side] for side in some)] for some in joint},
+            centred_joint_squares={
+                some: mean_square(term(some, centred), [share[side] for side in some])
+                for some in joint
+            },
+            noise=noise,  # type: ignore[arg-type]  # that of float32 logits where there is none
+        )
+
+    def as_kind(self, kind: type[Kind], **further: Any) -> Kind:
+        """Return the same as another kind of decomposition, with fields that are its own."""
+        own = {one.name: getattr(self, one.name) for one in fields(Decomposition)}
+        return kind(**(own | further))
+
+    def equals(self, other: Decomposition) -> bool:
+        """Whether all arrays of both are the same to the bit."""
+        try:
+            for one in fields(self):
+                np.testing.assert_equal(getattr(self, one.name), getattr(other, one.name))
+        except AssertionError:
+            return False
+        return True
 
     @cached_property
-    def image_effect(self) -> Array:
-        """What the image of each example adds to the mean, shape (N, C)."""
-        return (self.image_mean - self.mean)[self.image_index]
+    def effects(self) -> dict[str, Array]:
+        """What the item of each example adds to the mean, by side, each of shape (N, C)."""
+        return {
+            side: (means - self.mean)[index]
+            for side, means, index in zip(self.sides, self.side_means, self.index, strict=True)
+        }
 
     @cached_property
     def emap(self) -> Array:
         """Additive projection of each prediction, shape (N, C)."""
-        return self.settled(self.mean + self.text_effect + self.image_effect)
+        return self.projection(1)
 
     @cached_property
     def interaction(self) -> Array:
@@ -90,35 +182,104 @@ class Decomposition:
         return self.logits - self.emap
 
     @cached_property
-    def text_only(self) -> Array:
-        """Mean of each example's text over all images but its own, shape (N, C).
-
-        NaN where there is a single image, since nothing is left to average over.
-        """
-        return self.settled(self._text_alone)
-
-    @cached_property
-    def image_only(self) -> Array:
-        """Mean of each example's image over all texts but its own, shape (N, C).
-
-        NaN where there is a single text, since nothing is left to average over.
-        """
-        return self.settled(self._image_alone)
-
-    @cached_property
     def emap_leave_one_out(self) -> Array:
         """Additive projection of each prediction from the cells that are not its own, shape (N, C).
 
-        The plain projection of example i contains f(t_i, v_i) itself; leaving out its text's row
-        and its image's column from the opposite means removes that. NaN with a single unique
-        text or image.
+        The plain projection of example i contains its own cell. NaN with a single unique item on
+        all sides, or on all but one.
         """
-        p = self.text_share[self.text_index][:, None]
-        q = self.image_share[self.image_index][:, None]
-        r = self.text_mean[self.text_index]
-        c = self.image_mean[self.image_index]
-        mean = _leave_out(self.mean - p * r - q * c + p * q * self.logits, (1.0 - p) * (1.0 - q))
-        return self.settled(self._text_alone + self._image_alone - mean)
+        return self.projection(1, leave_one_out=True)
+
+    def projection(self, order: int, *, leave_one_out: bool = False) -> Array:
+        """Return the projection onto sums of functions of up to `order` sides, shape (N, C).
+
+        Order 1 is additive; order 2 lets every two sides interact, and so on; order M is the model.
+
+        Parameters
+        ----------
+        order : int
+            1 to M.
+        leave_one_out : bool
+            Whether each example's own cell has no part in its projection. The cell weighs
+            `own_weights` in the plain one, a least squares fit, so that no further fit is needed.
+            NaN where nothing else is left.
+        """
+        if not 1 <= order <= len(self.sides):
+            raise DatasetError(
+                f"order is {order}; expected 1 to {len(self.sides)}, the number of sides"
+            )
+        projected = self._projected(order)
+        if leave_one_out:
+            own = self.own_weights(self.index, order)[:, None]
+            projected = _leave_out(projected - own * self.logits, 1.0 - own)
+        return self.settled(projected)
+
+    def _projected(self, order: int) -> Array:
+        if order == 1:
+            # Effects keep digits that a large common mean would cost.
+            found = self.mean
+            for effect in self.effects.values():
+                found = found + effect
+            return found
+        found = np.zeros_like(self.logits)
+        for some in [(), *all_sets(self.sides)]:
+            if len(some) <= order:
+                found += order_weights(len(self.sides), order)[len(some)] * (
+                    self._mean_at_examples(some) - self.mean
+                )
+        return found + self.mean
+
+    def only(self, side: str) -> Array:
+        """Mean of each example's item of a side over all cells but its own, shape (N, C).
+
+        NaN where all other sides have a single item, since nothing is left to average over.
+        """
+        others = [
+            share[index]
+            for name, share, index in zip(self.sides, self.shares, self.index, strict=True)
+            if name != side
+        ]
+        own = _product(others)[:, None]
+        place = self._place(side)
+        mean = self.side_means[place][self.index[place]]
+        return self.settled(_leave_out(mean - own * self.logits, 1.0 - own))
+
+    def contribution(self, *sides: str) -> Array:
+        """Return what the items of some sides add together to each prediction, shape (N, C).
+
+        It is what no fewer of them add: of one side its effect, of two what only the pair adds.
+        The mean and the contributions of all sets of sides sum to the logits.
+        """
+        some = tuple(side for side in self.sides if side in sides)
+        if len(some) != len(sides) or not some:
+            raise DatasetError(
+                f"sides are {', '.join(map(repr, sides)) or 'missing'}; expected some of "
+                f"{', '.join(map(repr, self.sides))}"
+            )
+        found = np.zeros_like(self.logits)
+        for part in [some, *subsets(some)[:-1]]:
+            # Signs of all means but the total one, and of that, sum to 0.
+            sign = (-1.0) ** (len(some) - len(part))
+            found += sign * (self._mean_at_examples(part) - self.mean)
+        return found
+
+    def _mean_at_examples(self, some: Sides) -> Array:
+        """Return the mean over all sides but `some` at each example, shape (N, C) or (C,)."""
+        if not some:
+            return self.mean
+        if some == self.sides:
+            return self.logits
+        if len(some) == 1:
+            place = self._place(some[0])
+            return np.asarray(self.side_means[place][self.index[place]])
+        return self.joint_means[some]
+
+    def _place(self, side: str) -> int:
+        if side not in self.sides:
+            raise DatasetError(
+                f"side {side!r} is unknown; expected one of {', '.join(map(repr, self.sides))}"
+            )
+        return self.sides.index(side)
 
     @cached_property
     def within_rounding(self) -> Index:
@@ -134,19 +295,21 @@ class Decomposition:
 
     def own_weight_among(self, examples: Index) -> float:
         """Return the same of a projection of these examples alone, by their numbers."""
-        texts, images = self.text_index[examples], self.image_index[examples]
-        p, q = (np.bincount(index)[index] / len(index) for index in (texts, images))
-        return float((p + q - p * q).mean())
+        shares = [np.bincount(index[examples]) / len(examples) for index in self.index]
+        weights = [share[index[examples]] for share, index in zip(shares, self.index, strict=True)]
+        return float(_own_weights(weights, 1).mean())
 
-    @property
-    def _text_alone(self) -> Array:
-        own = self.image_share[self.image_index][:, None]
-        return _leave_out(self.text_mean[self.text_index] - own * self.logits, 1.0 - own)
+    def own_weights(self, index: Sequence[Index], order: int = 1) -> Array:
+        """Return the weight of each cell in its own plain projection of an order, shape (N,).
 
-    @property
-    def _image_alone(self) -> Array:
-        own = self.text_share[self.text_index][:, None]
-        return _leave_out(self.image_mean[self.image_index] - own * self.logits, 1.0 - own)
+        Parameters
+        ----------
+        index : sequence of ndarray of shape (N,)
+            Numbers of the cells' items, a side each.
+        order : int
+        """
+        pairs = zip(self.shares, index, strict=True)
+        return _own_weights([share[numbers] for share, numbers in pairs], order)
 
     def settled(self, projected: Array) -> Array:
         """Return projected scores, shape (..., N, C), in which no decision hangs on a rounding."""
@@ -159,25 +322,50 @@ class Decomposition:
 
     @cached_property
     def variance_shares(self) -> Array:
-        """Shares of the variance that text, image and interaction carry, shape (3, C).
+        """Shares of the variance that each side and all interactions carry, shape (M + 1, C).
 
         Each column sums to 1; it is NaN for a class whose logit never varies.
         """
-        return _shares(self.sums_of_squares)
+        return _shares(self._sums_by_side)
 
     @cached_property
     def pooled_shares(self) -> Array:
-        """Shares of the variance summed over classes, shape (3,); NaN without any variance."""
-        return _shares(self.sums_of_squares.sum(axis=1))
+        """Shares of the variance summed over classes, shape (M + 1,); NaN without any variance."""
+        return _shares(self._sums_by_side.sum(axis=1))
 
-    def texts_in_order(self, order: Index) -> Decomposition:
-        """Return the same with text i moved to row ``order[i]``."""
-        place = np.argsort(order)
+    @property
+    def _sums_by_side(self) -> Array:
+        m = len(self.sides)
+        if m == 2:
+            return self.sums_of_squares
+        interactions = self.sums_of_squares[m:].sum(axis=0)
+        return np.vstack([self.sums_of_squares[:m], interactions])
+
+    @cached_property
+    def terms(self) -> dict[Sides, Array]:
+        """Shares of the variance that the term of each set of sides carries, each shape (C,)."""
+        return dict(zip(all_sets(self.sides), _shares(self.sums_of_squares), strict=True))
+
+    @cached_property
+    def order_shares(self) -> Array:
+        """Shares of the variance that terms of 1, 2, …, M sides carry, shape (M, C)."""
+        shares = np.zeros((len(self.sides), len(self.mean)))
+        for some, share in self.terms.items():
+            shares[len(some) - 1] += share
+        return shares
+
+    def in_order(self, side: str, order: Index) -> Self:
+        """Return the same with item i of a side moved to row ``order[i]``."""
+        k, place = self._place(side), np.argsort(order)
+
+        def moved(values: tuple[Array, ...]) -> tuple[Array, ...]:
+            return (*values[:k], values[k][place], *values[k + 1 :])
+
         return replace(
             self,
-            text_mean=self.text_mean[place],
-            text_share=self.text_share[place],
-            text_index=order[self.text_index],
+            side_means=moved(self.side_means),
+            shares=moved(self.shares),
+            index=(*self.index[:k], order[self.index[k]], *self.index[k + 1 :]),
         )
 
     def class_centred(self) -> Decomposition:
@@ -186,32 +374,77 @@ class Decomposition:
         Softmax does not see a number that is added to all classes, variance shares do; for
         softmax tasks with more than one class, shares and modes are read from this one.
         """
-
-        def centre(values: Array) -> Array:
-            return np.asarray(values - values.mean(axis=-1, keepdims=True))
-
-        text_mean, image_mean, mean = map(centre, (self.text_mean, self.image_mean, self.mean))
-        return Decomposition(
-            logits=centre(self.logits),
+        mean, side_means = _centre(self.mean), tuple(map(_centre, self.side_means))
+        squares = [
+            share @ (means - mean) ** 2
+            for share, means in zip(self.shares, side_means, strict=True)
+        ]
+        squares += self.centred_joint_squares.values()
+        means: dict[Sides, Array] = {(): mean}
+        means |= {(side,): m for side, m in zip(self.sides, side_means, strict=True)}
+        rest = _what_is_left(self.centred_variance, squares)
+        return self.as_kind(
+            Decomposition,
+            logits=_centre(self.logits),
             mean=mean,
-            text_mean=text_mean,
-            image_mean=image_mean,
-            text_share=self.text_share,
-            image_share=self.image_share,
-            text_index=self.text_index,
-            image_index=self.image_index,
-            sums_of_squares=_sums_of_squares(
-                text_mean,
-                image_mean,
-                mean,
-                self.text_share,
-                self.image_share,
-                self.centred_variance,
-            ),
-            centred_variance=self.centred_variance,
+            side_means=side_means,
+            sums_of_squares=_without_rounding(np.stack([*squares, rest]), means),
+            joint_means={some: _centre(found) for some, found in self.joint_means.items()},
             # Centred logits carry the rounding of all classes.
             noise=np.full_like(self.noise, self.noise.max()),
         )
+
+    # The first two sides by the names that they have in most runs, and in the arrays of all.
+
+    @property
+    def text_index(self) -> Index:
+        """Number of each example's text, or item of the first side, shape (N,)."""
+        return self.index[0]
+
+    @property
+    def image_index(self) -> Index:
+        """Number of each example's image, or item of the second side, shape (N,)."""
+        return self.index[1]
+
+    @property
+    def text_mean(self) -> Array:
+        """Mean of each unique text over all images (r in the formulas), shape (U_t, C)."""
+        return self.side_means[0]
+
+    @property
+    def image_mean(self) -> Array:
+        """Mean of each unique image over all texts (c in the formulas), shape (U_v, C)."""
+        return self.side_means[1]
+
+    @property
+    def text_share(self) -> Array:
+        """Shares of the examples that use each text (p), shape (U_t,)."""
+        return self.shares[0]
+
+    @property
+    def image_share(self) -> Array:
+        """Shares of the examples that use each image (q), shape (U_v,)."""
+        return self.shares[1]
+
+    @property
+    def text_effect(self) -> Array:
+        """What the text of each example adds to the mean, shape (N, C)."""
+        return self.effects[self.sides[0]]
+
+    @property
+    def image_effect(self) -> Array:
+        """What the image of each example adds to the mean, shape (N, C)."""
+        return self.effects[self.sides[1]]
+
+    @cached_property
+    def text_only(self) -> Array:
+        """Mean of each example's text over all images but its own, shape (N, C)."""
+        return self.only(self.sides[0])
+
+    @cached_property
+    def image_only(self) -> Array:
+        """Mean of each example's image over all texts but its own, shape (N, C)."""
+        return self.only(self.sides[1])
 
 
 def decompose(
@@ -219,19 +452,25 @@ def decompose(
     text_index: ArrayLike | None = None,
     image_index: ArrayLike | None = None,
     weights: ArrayLike | None = None,
+    *,
+    index: Mapping[str, ArrayLike] | None = None,
 ) -> Decomposition:
-    """Project a grid of logits onto functions of the form a(text) + b(image).
+    """Project a grid of logits onto sums of one function a side: a(text) + b(image).
 
     Parameters
     ----------
     grid : array or tensor of shape (U_t, U_v, C) or (U_t, U_v)
-        The model's output for every unique text (rows) with every unique image (columns). Its
-        type, float16 say, tells how much of it is rounding.
+        The model's output for every unique text (rows) with every unique image (columns); with
+        `index`, for every item of its first side with every item of the others, shape
+        (U_1, …, U_M, C) or (U_1, …, U_M). Its type, float16 say, tells how much of it is rounding.
     text_index, image_index : array of shape (N,), optional
         The cell of each example. Without them the grid must be square and example i is cell
         (i, i).
     weights : array of shape (N,), optional
-        Weight of each example, 1 by default; shares of texts and images follow from them.
+        Weight of each example, 1 by default; shares of items follow from them.
+    index : mapping of str to array of shape (N,), optional
+        In place of both for sides of other names, two or more: the cell of each example, in the
+        order of the grid's axes.
 
     Raises
     ------
@@ -243,45 +482,51 @@ def decompose(
     >>> import emap_core as emap
     >>> emap.decompose([[0.0, 1.0], [1.0, 0.0]]).variance_shares.ravel().tolist()
     [0.0, 0.0, 1.0]
+
+    Whether a sum of three bits is even hangs on all three of them:
+
+    >>> bits = np.indices((2, 2, 2))
+    >>> names = ("one", "two", "three")
+    >>> index = dict(zip(names, bits.reshape(3, -1)))
+    >>> parity = emap.decompose(bits.sum(axis=0) % 2, index=index)
+    >>> float(parity.terms["one", "two", "three"][0])
+    1.0
     """
     cells, dtype = _numbers(grid)
-    if cells.ndim == 2:
-        cells = cells[:, :, None]
-    if cells.ndim != 3 or 0 in cells.shape:
+    sides = TEXT_AND_IMAGE if index is None else tuple(index)
+    if len(sides) < 2:
+        raise DatasetError(f"index has {len(sides)} sides; give at least two, by name")
+    if cells.ndim == len(sides):
+        cells = cells[..., None]
+    if cells.ndim != len(sides) + 1 or 0 in cells.shape:
+        axes = ", ".join(_axes(sides))
         raise DatasetError(
-            f"grid has shape {np.shape(grid)}; expected (texts, images, classes), none of them 0"
+            f"grid has shape {np.shape(grid)}; expected ({axes}, classes), none of them 0"
         )
     if not np.isfinite(cells).all():
-        u, w = np.argwhere(~np.isfinite(cells))[0][:2]
-        raise DatasetError(f"grid holds a value that is not finite for text {u} with image {w}")
-    texts, images = _cells_of_examples(cells.shape, text_index, image_index)
-    p, q = example_shares(texts, images, cells.shape[0], cells.shape[1], weights)
+        place = np.argwhere(~np.isfinite(cells))[0]
+        where = " with ".join(f"{side} {k}" for side, k in zip(sides, place, strict=False))
+        raise DatasetError(f"grid holds a value that is not finite for {where}")
+    if index is None:
+        found = _square_or_given(cells.shape, text_index, image_index)
+    elif text_index is None and image_index is None:
+        found = _checked_index(index, cells.shape)
+    else:
+        raise DatasetError("index has the place of text_index and image_index; give one of both")
+    shares = item_shares(tuple(found.values()), cells.shape[:-1], weights)
 
-    text_mean = np.einsum("w,uwc->uc", q, cells, optimize=True)
-    image_mean = np.einsum("u,uwc->wc", p, cells, optimize=True)
-    mean = p @ text_mean
-    residual = cells - text_mean[:, None] - image_mean[None] + mean
-    centred = cells - cells.mean(axis=2, keepdims=True)
-    centred -= mean - mean.mean()
-    logits = cells[texts, images]
-    sums = np.stack(
-        [
-            p @ (text_mean - mean) ** 2,
-            q @ (image_mean - mean) ** 2,
-            np.einsum("u,w,uwc->c", p, q, np.square(residual), optimize=True),
-        ]
-    )
-    return Decomposition(
+    means = means_of_grid(cells, sides, shares)
+    logits = cells[tuple(found.values())]
+    whole = {**means, sides: cells}
+    centred = cells - cells.mean(axis=-1, keepdims=True)
+    centred -= means[()] - means[()].mean()
+    return Decomposition.from_means(
+        means,
         logits=logits,
-        mean=mean,
-        text_mean=text_mean,
-        image_mean=image_mean,
-        text_share=p,
-        image_share=q,
-        text_index=texts,
-        image_index=images,
-        sums_of_squares=_without_rounding(sums, text_mean, image_mean, mean),
-        centred_variance=np.einsum("u,w,uwc->c", p, q, np.square(centred), optimize=True),
+        index=found,
+        shares=shares,
+        rest=mean_square(term(sides, whole), shares),
+        centred_variance=mean_square(centred, shares),
         noise=noise_of_logits(logits, dtype),
     )
 
@@ -296,9 +541,7 @@ def _numbers(grid: Any) -> tuple[Array, str]:
     else:
         dtype = str(getattr(grid, "dtype", "float64"))
     if np.ma.isMaskedArray(grid) or np.iscomplexobj(grid):
-        raise DatasetError(
-            "grid has masked or complex values; give a real number for every text and image"
-        )
+        raise DatasetError("grid has masked or complex values; give a real number for every cell")
     return np.asarray(grid, dtype=np.float64), dtype
 
 
@@ -316,20 +559,16 @@ def decompose_sums(
     """Return the decomposition from row, column, total and matched values alone.
 
     The grid itself is not needed: the interaction carries the variance that text and image leave,
-    clipped at 0. Shapes are those of `Decomposition`; `variance` and `centred_variance` have
-    shape (C,).
+    clipped at 0. `variance` and `centred_variance` have shape (C,). See `Decomposition.from_means`
+    for other sides, and for more than two.
     """
     p, q = example_shares(text_index, image_index, len(text_mean), len(image_mean))
-    return Decomposition(
+    return Decomposition.from_means(
+        {(): mean, ("text",): text_mean, ("image",): image_mean},
         logits=logits,
-        mean=mean,
-        text_mean=text_mean,
-        image_mean=image_mean,
-        text_share=p,
-        image_share=q,
-        text_index=text_index,
-        image_index=image_index,
-        sums_of_squares=_sums_of_squares(text_mean, image_mean, mean, p, q, variance),
+        index={"text": text_index, "image": image_index},
+        shares=(p, q),
+        variance=variance,
         centred_variance=centred_variance,
     )
 
@@ -342,23 +581,47 @@ def example_shares(
     weights: ArrayLike | None = None,
 ) -> tuple[Array, Array]:
     """Return the shares of the examples that use each text, shape (U_t,), and image, (U_v,)."""
+    p, q = item_shares((text_index, image_index), (n_texts, n_images), weights)
+    return p, q
+
+
+def item_shares(
+    index: Sequence[Index], shape: Sequence[int], weights: ArrayLike | None = None
+) -> tuple[Array, ...]:
+    """Return the shares of the examples that use each item, of each side, shape (U_m,) each.
+
+    Parameters
+    ----------
+    index : sequence of ndarray of shape (N,)
+        Number of each example's item, a side each.
+    shape : sequence of int
+        How many items each side has.
+    weights : array of shape (N,), optional
+        Of the examples, 1 by default.
+
+    Raises
+    ------
+    DatasetError
+        If weights do not fit, or one is negative, or all are 0.
+    """
     if weights is None:
-        each = np.ones(len(text_index))
+        each = np.ones(len(index[0]))
     else:
         each = np.asarray(weights, dtype=np.float64)
-        if each.shape != text_index.shape or not (each >= 0).all() or not each.sum() > 0:
+        if each.shape != index[0].shape or not (each >= 0).all() or not each.sum() > 0:
             raise DatasetError(
-                f"weights must be {len(text_index)} numbers, none negative, not all 0; "
+                f"weights must be {len(index[0])} numbers, none negative, not all 0; "
                 f"got shape {each.shape}"
             )
-    p = np.bincount(text_index, weights=each, minlength=n_texts)
-    q = np.bincount(image_index, weights=each, minlength=n_images)
-    return p / each.sum(), q / each.sum()
+    return tuple(
+        np.bincount(numbers, weights=each, minlength=size) / each.sum()
+        for numbers, size in zip(index, shape, strict=True)
+    )
 
 
-def _cells_of_examples(
+def _square_or_given(
     shape: tuple[int, ...], text_index: ArrayLike | None, image_index: ArrayLike | None
-) -> tuple[Index, Index]:
+) -> dict[str, Index]:
     if text_index is None and image_index is None:
         if shape[0] != shape[1]:
             raise DatasetError(
@@ -366,37 +629,76 @@ def _cells_of_examples(
                 "image_index it must be square"
             )
         diagonal = np.arange(shape[0])
-        return diagonal, diagonal
+        return dict.fromkeys(TEXT_AND_IMAGE, diagonal)
     if text_index is None or image_index is None:
         raise DatasetError("text_index and image_index belong together; give both or neither")
-    texts, images = np.asarray(text_index), np.asarray(image_index)
-    if texts.ndim != 1 or texts.shape != images.shape or texts.size == 0:
+    given = {"text_index": text_index, "image_index": image_index}
+    found = _checked_index(given, shape)
+    return dict(zip(TEXT_AND_IMAGE, found.values(), strict=True))
+
+
+def _checked_index(index: Mapping[str, ArrayLike], shape: tuple[int, ...]) -> dict[str, Index]:
+    """Return numbers of items by side, if they fit a grid of this shape."""
+    found = {name: np.asarray(numbers) for name, numbers in index.items()}
+    shapes = [numbers.shape for numbers in found.values()]
+    if len(shapes[0]) != 1 or len(set(shapes)) > 1 or shapes[0] == (0,):
+        *most, last = found
         raise DatasetError(
-            f"text_index and image_index must be of one length, at least 1; "
-            f"got shapes {texts.shape} and {images.shape}"
+            f"{', '.join(most)} and {last} must be of one length, at least 1; "
+            f"got shapes {', '.join(map(str, shapes[:-1]))} and {shapes[-1]}"
         )
-    for name, index, size in (("text_index", texts, shape[0]), ("image_index", images, shape[1])):
-        if not np.issubdtype(index.dtype, np.integer):
-            raise DatasetError(f"{name} must hold whole numbers, not {index.dtype}")
-        if index.min() < 0 or index.max() >= size:
+    for (name, numbers), size in zip(found.items(), shape, strict=False):
+        if not np.issubdtype(numbers.dtype, np.integer):
+            raise DatasetError(f"{name} must hold whole numbers, not {numbers.dtype}")
+        if numbers.min() < 0 or numbers.max() >= size:
             raise DatasetError(
-                f"{name} goes from {index.min()} to {index.max()}; the grid has 0 to {size - 1}"
+                f"{name} goes from {numbers.min()} to {numbers.max()}; the grid has 0 to {size - 1}"
             )
-    return texts.astype(np.intp), images.astype(np.intp)
+    return {name: numbers.astype(np.intp) for name, numbers in found.items()}
 
 
-def _sums_of_squares(
-    text_mean: Array, image_mean: Array, mean: Array, p: Array, q: Array, variance: Array
-) -> Array:
-    text = p @ (text_mean - mean) ** 2
-    image = q @ (image_mean - mean) ** 2
-    sums = np.stack([text, image, np.maximum(variance - text - image, 0.0)])
-    return _without_rounding(sums, text_mean, image_mean, mean)
+def _axes(sides: Sides) -> Sides:
+    """Return what the axes of a grid are called in messages."""
+    return ("texts", "images") if sides == TEXT_AND_IMAGE else sides
 
 
-def _without_rounding(sums: Array, text_mean: Array, image_mean: Array, mean: Array) -> Array:
+def _own_weights(weights: Sequence[Array], order: int) -> Array:
+    """Return what cells weigh in their own projection, given what their items weigh on each side.
+
+    A mean over all sides but those of a set holds the cell with the product of the weights on
+    the sides that it averages over.
+    """
+    n_sides = len(weights)
+    by_size = order_weights(n_sides, order)
+    names = tuple(map(str, range(n_sides)))
+    found = np.zeros_like(weights[0])
+    for some in reversed([(), *all_sets(names)]):
+        if len(some) <= order:
+            others = [weights[k] for k in range(n_sides) if str(k) not in some]
+            found = found + by_size[len(some)] * _product(others)
+    return found
+
+
+def _product(factors: Sequence[Array]) -> Array:
+    return np.asarray(np.prod(factors, axis=0)) if factors else np.ones(1)
+
+
+def _centre(values: Array) -> Array:
+    return np.asarray(values - values.mean(axis=-1, keepdims=True))
+
+
+def _what_is_left(variance: Array, squares: Sequence[Array]) -> Array:
+    """Return the variance that no term of fewer sides than all carries, 0 or more."""
+    for found in squares:
+        variance = variance - found
+    return np.maximum(variance, 0.0)
+
+
+def _without_rounding(sums: Array, means: Mapping[Sides, Array]) -> Array:
     # A constant logit leaves only rounding errors of its own size, of which shares make no sense.
-    size = np.maximum(np.abs(mean), np.maximum(np.abs(text_mean).max(0), np.abs(image_mean).max(0)))
+    size = np.max(
+        [np.abs(found).reshape(-1, found.shape[-1]).max(axis=0) for found in means.values()], axis=0
+    )
     return np.where(sums.sum(axis=0) > (16 * np.finfo(np.float64).eps * size) ** 2, sums, 0.0)
 
 

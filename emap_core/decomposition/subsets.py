@@ -6,13 +6,13 @@ Source: Hessel & Lee, EMNLP 2020 (arXiv 2010.06572), section 4, for large evalua
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emap_core.decomposition.projection import Decomposition, decompose, example_shares
+from emap_core.decomposition.projection import Decomposition, decompose, decompose_sums
 from emap_core.decomposition.rounding import settle
 from emap_core.errors import SettingError
 from emap_core.types import Array, Index
@@ -40,20 +40,14 @@ class SubsampledDecomposition(Decomposition):
         decomposition's own are their averages.
     """
 
-    drawn: Index
-    subsample_scores: Array
-    subsample_sums_of_squares: Array
-    centred_subsample_sums_of_squares: Array
+    drawn: Index = field(kw_only=True)
+    subsample_scores: Array = field(kw_only=True)
+    subsample_sums_of_squares: Array = field(kw_only=True)
+    centred_subsample_sums_of_squares: Array = field(kw_only=True)
 
-    @cached_property
-    def text_only(self) -> Array:
-        """Mean of each example's text over the other images of its sub-samples, shape (N, C)."""
-        return self._over_subsamples("text_only")
-
-    @cached_property
-    def image_only(self) -> Array:
-        """Mean of each example's image over the other texts of its sub-samples, shape (N, C)."""
-        return self._over_subsamples("image_only")
+    def only(self, side: str) -> Array:
+        """Mean of each example's item over the other cells of its sub-samples, shape (N, C)."""
+        return self._over_subsamples(("text_only", "image_only")[self.sides.index(side)])
 
     @cached_property
     def emap_leave_one_out(self) -> Array:
@@ -73,18 +67,18 @@ class SubsampledDecomposition(Decomposition):
 
     def class_centred(self) -> SubsampledDecomposition:
         """Return the decomposition of the logits minus their mean over classes."""
-        centred = {
-            name: values - values.mean(axis=-1, keepdims=True)
-            for name in ("logits", "mean", "text_mean", "image_mean", "subsample_scores")
-            for values in (getattr(self, name),)
-        }
-        sums = self.centred_subsample_sums_of_squares
-        return replace(
-            self,
-            **centred,
-            sums_of_squares=sums.mean(axis=0),
-            subsample_sums_of_squares=sums,
-            noise=np.full_like(self.noise, self.noise.max()),
+        scores, sums = self.subsample_scores, self.centred_subsample_sums_of_squares
+        return (
+            super()
+            .class_centred()
+            .as_kind(
+                SubsampledDecomposition,
+                sums_of_squares=sums.mean(axis=0),
+                drawn=self.drawn,
+                subsample_scores=scores - scores.mean(axis=-1, keepdims=True),
+                subsample_sums_of_squares=sums,
+                centred_subsample_sums_of_squares=sums,
+            )
         )
 
     def _over_subsamples(self, row: str) -> Array:
@@ -169,18 +163,19 @@ def combine(
         text_count[some_texts] += 1
         image_count[some_images] += 1
     sums = np.array([d.sums_of_squares for d in parts])
-    p, q = example_shares(text_index, image_index, n_texts, n_images)
-    return SubsampledDecomposition(
+    together = decompose_sums(
         logits=logits,
         mean=mean,
         text_mean=mean + text_mean / text_count,
         image_mean=mean + image_mean / image_count,
-        text_share=p,
-        image_share=q,
+        variance=sums.mean(axis=0).sum(axis=0),
+        centred_variance=np.mean([d.centred_variance for d in parts], axis=0),
         text_index=text_index,
         image_index=image_index,
+    )
+    return together.as_kind(
+        SubsampledDecomposition,
         sums_of_squares=sums.mean(axis=0),
-        centred_variance=np.mean([d.centred_variance for d in parts], axis=0),
         drawn=drawn,
         subsample_scores=np.array([[getattr(d, row) for row in SUBSAMPLE_ROWS] for d in parts]),
         subsample_sums_of_squares=sums,

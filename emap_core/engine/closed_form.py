@@ -63,7 +63,7 @@ def in_closed_form(
         bias=head[1],
         logits=logits,
     )
-    return found.texts_in_order(problem.text_order)
+    return found.in_order("text", problem.text_order)
 
 
 def _vectors(items: EncodedItems, progress: Progress) -> Iterator[NDArray[np.floating]]:

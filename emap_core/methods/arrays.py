@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emap_core.decomposition.projection import PARTS
+from emap_core.decomposition.projection import PARTS, TEXT_AND_IMAGE, Kind
 from emap_core.decomposition.recombined import Recombined
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -83,6 +83,35 @@ RECOMBINED = {
     "recombined_entropy": Layout("", optional=True),
 }
 """Answers over all recombinations, K classes: of runs that read them, and keep no whole grid."""
+
+
+def decomposition_of(arrays: Arrays, kind: type[Kind], further: Mapping[str, str]) -> Kind:
+    """Return the decomposition that `arrays_of` took `DECOMPOSITION_FIELDS` from.
+
+    Parameters
+    ----------
+    arrays : mapping
+    kind : type
+        `Decomposition`, or one with fields of its own.
+    further : mapping of str to str
+        Names on disk of these to attributes.
+    """
+    kept = fields_of(arrays, DECOMPOSITION_FIELDS)
+
+    def sides(what: str) -> tuple[NDArray[Any], ...]:
+        return tuple(kept[f"{side}_{what}"] for side in TEXT_AND_IMAGE)
+
+    return kind(
+        sides=TEXT_AND_IMAGE,
+        index=sides("index"),
+        shares=sides("share"),
+        side_means=sides("mean"),
+        **{
+            name: kept[name]
+            for name in ("logits", "mean", "sums_of_squares", "centred_variance", "noise")
+        },
+        **fields_of(arrays, further),
+    )
 
 
 def recombined_arrays(recombined: Recombined | None) -> dict[str, NDArray[Any]]:

@@ -14,7 +14,7 @@ from emap_core.methods.arrays import (
     RECOMBINED,
     Arrays,
     arrays_of,
-    fields_of,
+    decomposition_of,
     recombined_arrays,
 )
 from emap_core.methods.base import Method, Pairs, Projected, Result
@@ -42,7 +42,7 @@ class Exact(Method):
     def result(self, arrays: Arrays) -> Projected:
         """Return the decomposition, and the answers if they were read."""
         return Projected(
-            Decomposition(**fields_of(arrays, DECOMPOSITION_FIELDS)), Recombined.from_arrays(arrays)
+            decomposition_of(arrays, Decomposition, {}), Recombined.from_arrays(arrays)
         )
 
 

@@ -33,6 +33,7 @@ from emap_core.methods.arrays import (
     Arrays,
     Layout,
     arrays_of,
+    decomposition_of,
     fields_of,
     recombined_arrays,
 )
@@ -51,7 +52,7 @@ _FIT_FIELDS = {
     "fraction": "fraction",
     "explained": "explained",
 }
-_DECOMPOSITION_FIELDS = DECOMPOSITION_FIELDS | {
+_FURTHER_FIELDS = {
     "noise_variance": "noise_variance",
     "centred_noise_variance": "centred_noise_variance",
 }
@@ -158,7 +159,7 @@ class Sampled(CellMethod):
     def arrays(self, result: Result) -> dict[str, NDArray[Any]]:
         """Return the decomposition's arrays, and draws of its error."""
         kept = arrays_of(result, _FIT_FIELDS) | arrays_of(
-            result.decomposition, _DECOMPOSITION_FIELDS
+            result.decomposition, DECOMPOSITION_FIELDS | _FURTHER_FIELDS
         )
         return kept | recombined_arrays(result.recombined)
 
@@ -166,7 +167,7 @@ class Sampled(CellMethod):
         """Return the fit to a part of the grid."""
         fitted = fields_of(arrays, _FIT_FIELDS)
         return SampledFit(
-            SampledDecomposition(**fields_of(arrays, _DECOMPOSITION_FIELDS)),
+            decomposition_of(arrays, SampledDecomposition, _FURTHER_FIELDS),
             **{**fitted, "fraction": float(fitted["fraction"])},
             recombined=Recombined.from_arrays(arrays),
         )

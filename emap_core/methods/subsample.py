@@ -32,7 +32,7 @@ from emap_core.methods.arrays import (
     Arrays,
     Layout,
     arrays_of,
-    fields_of,
+    decomposition_of,
 )
 from emap_core.methods.base import CellList, CellMethod, Pairs, Projected, Result, Rounds
 from emap_core.methods.method_settings import MethodSettings
@@ -40,7 +40,7 @@ from emap_core.methods.statistics import KeptNumbers, ScoredRun, Spread, Statist
 from emap_core.options import option
 from emap_core.types import Index
 
-_DECOMPOSITION_FIELDS = DECOMPOSITION_FIELDS | {
+_FURTHER_FIELDS = {
     "drawn": "drawn",
     "block_scores": "subsample_scores",
     "block_sums_of_squares": "subsample_sums_of_squares",
@@ -116,11 +116,11 @@ class Subsample(CellMethod):
 
     def arrays(self, result: Result) -> dict[str, NDArray[Any]]:
         """Return the decomposition's arrays, and those of each sub-sample."""
-        return arrays_of(result.decomposition, _DECOMPOSITION_FIELDS)
+        return arrays_of(result.decomposition, DECOMPOSITION_FIELDS | _FURTHER_FIELDS)
 
     def result(self, arrays: Arrays) -> Projected:
         """Return what the sub-samples say of their examples."""
-        return Projected(SubsampledDecomposition(**fields_of(arrays, _DECOMPOSITION_FIELDS)))
+        return Projected(decomposition_of(arrays, SubsampledDecomposition, _FURTHER_FIELDS))
 
     def statistics(self, run: ScoredRun, kept: KeptNumbers) -> SubsampleStatistics:
         """Return what the sub-samples say on average, and how much they differ."""

@@ -237,8 +237,7 @@ class RunReader:
         return dataclasses.replace(
             self.shares,
             logits=logits[None],
-            text_index=np.array([text]),
-            image_index=np.array([image]),
+            index=(np.array([text]), np.array([image])),
         )
 
     @cached_property

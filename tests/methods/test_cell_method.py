@@ -5,7 +5,7 @@ import pytest
 from samples import Staged, make_examples
 
 import emap_core as emap
-from emap_core.methods.arrays import DECOMPOSITION_FIELDS, arrays_of, fields_of
+from emap_core.methods.arrays import DECOMPOSITION_FIELDS, arrays_of, decomposition_of
 from emap_core.methods.base import CellList, CellMethod, Projected
 from emap_core.runs import Run
 
@@ -48,7 +48,7 @@ class ImageByImage(CellMethod):
         return arrays_of(result.decomposition, DECOMPOSITION_FIELDS)
 
     def result(self, arrays):
-        return Projected(emap.Decomposition(**fields_of(arrays, DECOMPOSITION_FIELDS)))
+        return Projected(decomposition_of(arrays, emap.Decomposition, {}))
 
 
 @pytest.fixture(autouse=True)

@@ -137,8 +137,7 @@ def _scores_of_noise(fit: SampledFit, draw: int, projection: str) -> Array:
         fit.decomposition,
         logits=np.zeros_like(fit.decomposition.logits),
         mean=fit.decomposition.text_share @ text_noise,
-        text_mean=text_noise,
-        image_mean=fit.image_noise[draw].astype(np.float64),
+        side_means=(text_noise, fit.image_noise[draw].astype(np.float64)),
     )
     return np.asarray(getattr(projected, projection))
 

@@ -1,0 +1,106 @@
+"""Sets of a grid's sides: which there are, what their means come to, and what orders weigh them by.
+
+A grid has one axis a side (text and image, or three sensors) and classes last. m_A is its mean
+over all sides but those of the set A. Every projection is a sum of such means: the term of A is
+the part of m_A that no smaller set holds (Efron & Stein, Annals of Statistics 9, 1981, section 2;
+Sobol', Mathematical Modeling and Computational Experiment 1, 1993), and the projection of order k
+is the mean plus the terms of up to k sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from math import comb
+from string import ascii_letters
+
+import numpy as np
+
+from emap_core.types import Array
+
+Sides = tuple[str, ...]
+"""Names of some sides, in the order of the grid's axes."""
+
+
+def all_sets(sides: Sides) -> list[Sides]:
+    """Return every set of at least one side: single ones in order, then pairs, at last all."""
+    return [some for size in range(1, len(sides) + 1) for some in combinations(sides, size)]
+
+
+def subsets(some: Sides) -> list[Sides]:
+    """Return the sets within a set but for itself: the largest first, at last none."""
+    return [part for size in range(len(some) - 1, -1, -1) for part in combinations(some, size)]
+
+
+def order_weights(n_sides: int, order: int) -> list[int]:
+    """Return what the means of sets of 0, 1, …, `order` sides weigh in a projection.
+
+    Sets of j sides weigh (−1)^(k − j) C(M − j − 1, k − j), with k the order and M the sides.
+    """
+    if order >= n_sides:
+        return [0] * n_sides + [1]
+    return [
+        (-1) ** (order - size) * comb(n_sides - size - 1, order - size) for size in range(order + 1)
+    ]
+
+
+def means_of_grid(cells: Array, sides: Sides, shares: Sequence[Array]) -> dict[Sides, Array]:
+    """Return the mean of every set of sides but that of all.
+
+    Parameters
+    ----------
+    cells : ndarray of shape (U_1, …, U_M, C)
+    sides : tuple of str
+        Names of the M axes before the last.
+    shares : sequence of ndarray
+        How much each item of each side weighs, each of shape (U_m,).
+
+    Returns
+    -------
+    dict
+        By set; each has the axes of its sides and classes last.
+    """
+    share = dict(zip(sides, shares, strict=True))
+    means = {sides: cells}
+    for some in subsets(sides):
+        # Averaged from the set with one side more, so that the whole grid is read M times at most.
+        missing = next(side for side in sides if side not in some)
+        above = tuple(side for side in sides if side in some or side == missing)
+        means[some] = _average(means[above], share[missing], above.index(missing))
+    del means[sides]
+    return means
+
+
+def _average(values: Array, share: Array, axis: int) -> Array:
+    if values.ndim == 2:
+        return np.asarray(share @ values)
+    letters = ascii_letters[: values.ndim]
+    rest = letters[:axis] + letters[axis + 1 :]
+    return np.asarray(np.einsum(f"{letters[axis]},{letters}->{rest}", share, values, optimize=True))
+
+
+def term(some: Sides, means: Mapping[Sides, Array]) -> Array:
+    """Return what the items of a set of sides add together, beyond what parts of the set add.
+
+    Parameters
+    ----------
+    some : tuple of str
+    means : mapping
+        Of the set and of all sets within it, each with the axes of its sides and classes last.
+    """
+    found = np.array(means[some], dtype=np.float64)
+    for part in subsets(some):
+        sign = (-1.0) ** (len(some) - len(part))
+        place = tuple(slice(None) if side in part else None for side in some)
+        found += sign * means[part][place] if part else sign * means[part]
+    return found
+
+
+def mean_square(values: Array, shares: Sequence[Array]) -> Array:
+    """Return the weighted mean of squares over all axes but that of classes, shape (C,)."""
+    squares = np.square(values)
+    if len(shares) == 1:
+        return np.asarray(shares[0] @ squares)
+    letters = ascii_letters[: squares.ndim]
+    formula = f"{','.join(letters[:-1])},{letters}->{letters[-1]}"
+    return np.asarray(np.einsum(formula, *shares, squares, optimize=True))
