@@ -162,7 +162,10 @@ class Policy:
         if prefix not in loaders or self.roots is None:
             return
         allowed = (*self.roots, uploads()) if prefix in UPLOADABLE else self.roots
-        if prefix in ("hf", "hf-any", "winoground") and path_or_hub_id(name, self.roots) is None:
+        if (
+            prefix in ("hf", "hf-any", "naturalbench", "winoground")
+            and path_or_hub_id(name, self.roots) is None
+        ):
             return
         for path in _named(prefix, name):
             check_path(kind, path, allowed)

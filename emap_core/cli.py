@@ -240,6 +240,14 @@ def _parser() -> argparse.ArgumentParser:
         help="what other papers measure: perceptual score, InterSHAP, SHAPE, MMoE, bits",
     )
     show.add_argument(
+        "--groups",
+        nargs="?",
+        const="",
+        metavar="COLUMN",
+        help="how many groups are right as a whole: by a column that says which examples belong "
+        "together, by image or by text; by default what the data has of these",
+    )
+    show.add_argument(
         "--metric",
         help="of the verdict, --by or --fail-under; the first of the run by default",
     )
@@ -601,7 +609,7 @@ def _plan(arguments: argparse.Namespace) -> None:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from emap_core.presentation.terminal import groups, measures, summary
+    from emap_core.presentation.terminal import groups, measures, summary, whole_groups
     from emap_core.runs import Run
     from emap_core.runs.target import check_file_target
 
@@ -616,11 +624,17 @@ def _show(arguments: argparse.Namespace) -> int:
         raise SettingError("--margin is for the verdict, which is not shown here; leave it out")
     if arguments.measures and (arguments.csv or arguments.by):
         raise SettingError("--measures is a table of its own; leave --csv and --by out")
+    if arguments.groups is not None and (arguments.csv or arguments.by or arguments.measures):
+        raise SettingError("--groups is a table of its own; leave --csv, --by and --measures out")
     run = Run.load(arguments.run)
     if arguments.measures:
         measured = run.measures()
         told = json.dumps(measured.to_json(), allow_nan=False)
         print(told if arguments.json else measures(run))
+    elif arguments.groups is not None:
+        by = arguments.groups or None
+        told = json.dumps(run.group_scores(by).to_json(), allow_nan=False)
+        print(told if arguments.json else whole_groups(run, by))
     elif arguments.json:
         print(json.dumps(run.record(arguments.margin), allow_nan=False))
     elif arguments.csv:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import streamlit as st
 
-from emap_core.errors import RunError
-from emap_core.presentation.charts import measures_chart
-from emap_core.presentation.tables import measures_notes, measures_table
+from emap_core.errors import EmapError, RunError
+from emap_core.presentation.charts import groups_chart, measures_chart
+from emap_core.presentation.tables import (
+    measures_notes,
+    measures_table,
+    whole_groups_notes,
+    whole_groups_table,
+)
 from emap_core.probes.ask import finished
 from emap_core.probes.base import Probe
 from emap_core.probes.blind_rows import BlindRows
 from emap_core.probes.subject import Subject
 from emap_core.probes.two_towers import TwoTowers
 from emap_core.runs import Run
+from emap_core.runs.whole_groups import USUAL_NAMES
+from emap_core.visible import visible
 from pages import shared
 from pages.shared.glossary import explain
 from pages.shared.layout import section
@@ -31,7 +38,8 @@ def _page() -> None:
         _show_measures(run)
     else:
         shared.header(QUESTION, run.why_no_measures, run)
-    asked = [_show_probe(run, probe, how) for probe, how in PROBES]
+    grouped = _show_groups(run)
+    asked = [grouped, *(_show_probe(run, probe, how) for probe, how in PROBES)]
     if run.why_no_measures is not None and not any(asked):
         shared.empty(
             "These measures do not apply to this run. Its overview does.",
@@ -59,6 +67,39 @@ def _show_measures(run: Run) -> None:
         "bits",
         label="What the measures are, and are not",
     )
+
+
+def _show_groups(run: Run) -> bool:
+    """Show how many groups are right as a whole, where it is asked for; say whether it applies."""
+    if run.why_no_groups is not None or not run.groupings:
+        return False
+    section("Are whole groups right?")
+    offered = {name: f"by {visible(name)}" for name in run.groupings}
+    if run.groupings[0].lower() not in USUAL_NAMES:
+        # Those that share an image are counted where somebody asks for them.
+        offered = {"": "not grouped", **offered}
+    by = shared.choose("Examples that belong together", offered, "together")
+    if not by:
+        st.caption(
+            "A group is right as a whole if all its examples are: one image with all its "
+            "questions, say."
+        )
+        return True
+    try:
+        with st.spinner("Counting whole groups, once for this run …"):
+            found = run.group_scores(by)
+    except EmapError as error:
+        st.caption(shared.plain(error))
+        return True
+    shared.text(found.sentence)
+    chart = shared.drawn("groups", run, lambda theme: groups_chart(run, theme, by), by)
+    shared.show(chart, "measures-groups")
+    for note in whole_groups_notes(found):
+        st.caption(shared.plain(note))
+    with st.expander("All rows"):
+        st.table(whole_groups_table(found), border="horizontal", hide_index=True)
+    explain("whole groups", "text, image and group score", label="What these are, and are not")
+    return True
 
 
 def _show_probe(run: Run, probe: Probe, how: str) -> bool:

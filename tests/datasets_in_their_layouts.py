@@ -447,6 +447,48 @@ def winoground() -> None:
     )
 
 
+def naturalbench() -> None:
+    put_parquet(
+        "NaturalBench/data/train-00000-of-00011.parquet",
+        [
+            {
+                "Index": i,
+                "Image_0": on_the_hub(2 * i),
+                "Image_1": on_the_hub(2 * i + 1),
+                "Question_0": f"Is person {i} looking down?",
+                "Question_1": f"Is person {i} looking at the camera?",
+                "Image_0_Question_0": "Yes",
+                "Image_1_Question_0": "No",
+                "Image_0_Question_1": "No",
+                "Image_1_Question_1": "Yes",
+                "Question_Type": "yes_no",
+                "Source": "Flickr30K",
+            }
+            for i in range(3)
+        ],
+    )
+
+
+def mmevalpro() -> None:
+    put_parquet(
+        "MMEvalPro/data/test-00000-of-00001.parquet",
+        [
+            {
+                "index": i,
+                "triplet_id": i // 3,
+                "question": f"question {i}",
+                "choices": ["red", "blue", "green"],
+                "answer": "ABC"[i % 3],
+                "image": on_the_hub(i // 3),
+                "source": "ScienceQA",
+                "question_category": "biology",
+                "eval_type": ("Origin", "Perception", "Knowledge")[i % 3],
+            }
+            for i in range(6)
+        ],
+    )
+
+
 def cc3m() -> None:
     for shard in range(2):
         Path("cc3m").mkdir(exist_ok=True)
@@ -685,6 +727,24 @@ LAYOUTS = [
         "old person 0 kisses young person",
         ("yes", "no"),
         outputs=("match",),
+    ),
+    Layout(
+        "NaturalBench, each question with each image",
+        naturalbench,
+        "--data naturalbench:NaturalBench/data/train-00000-of-00011.parquet",
+        (12, 6, 6),
+        "Is person 0 looking down?",
+        ("yes", "no"),
+        outputs=("no", "yes"),
+    ),
+    Layout(
+        "MMEvalPro, whose triplets are groups",
+        mmevalpro,
+        "--data parquet:MMEvalPro/data/test-00000-of-00001.parquet --choices-column choices",
+        (6, 6, 2),
+        "question 0\nA. red\nB. blue\nC. green",
+        ("A", "B"),
+        outputs=("A", "B", "C"),
     ),
     Layout(
         "CC3M shards of img2dataset",

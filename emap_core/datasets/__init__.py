@@ -25,6 +25,7 @@ LOADERS = {
     "webdataset": "emap_core.datasets.loaders:load_webdataset",
     "vqa2": "emap_core.datasets.loaders:load_vqa2",
     "winoground": "emap_core.datasets.loaders:load_winoground",
+    "naturalbench": "emap_core.datasets.loaders:load_naturalbench",
 }
 """Reserved prefixes and the function that each leads to."""
 

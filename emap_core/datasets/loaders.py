@@ -19,7 +19,7 @@ from emap_core.datasets.table_files import (
 )
 from emap_core.datasets.vqa2 import read_vqa2
 from emap_core.datasets.webdataset import read_webdataset
-from emap_core.datasets.winoground import read_winoground
+from emap_core.datasets.winoground import read_naturalbench, read_winoground
 
 READERS: dict[str, Callable[..., Records]] = {
     "csv": read_csv,
@@ -31,6 +31,7 @@ READERS: dict[str, Callable[..., Records]] = {
     "webdataset": read_webdataset,
     "vqa2": read_vqa2,
     "winoground": read_winoground,
+    "naturalbench": read_naturalbench,
 }
 """What reads the records behind each prefix, with the arguments that it takes for that."""
 
@@ -84,3 +85,4 @@ load_hf = _loader("hf")
 load_webdataset = _loader("webdataset")
 load_vqa2 = _loader("vqa2")
 load_winoground = _loader("winoground")
+load_naturalbench = _loader("naturalbench")

@@ -1,7 +1,8 @@
-"""``winoground:FILE``: two images and two captions an example, as the four pairs of one each."""
+"""Two texts and two images an example, as the four pairs of one each, which make a group."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from itertools import product
 from typing import Any
 
@@ -15,13 +16,16 @@ from emap_core.roots import path_or_hub_id, roots_of_environment
 
 _SIDES = ("0", "1")
 
+_Label = Callable[[Mapping[str, Any], str, str], Any]
+"""From a row and the sides of text and image to the label of their pair."""
+
 
 def read_winoground(name: str, *, split: str | None = None) -> Records:
     """Return each caption of an example with each of its images, and whether the two match.
 
     The label is ``yes`` where they do, for a model that gives one number for a pair; with
-    ``task=multiclass`` for one that has the classes no and yes. Other columns are those of the
-    example.
+    ``task=multiclass`` for one that has the classes no and yes. ``group`` says which four pairs
+    belong together. Other columns are those of the example.
 
     Parameters
     ----------
@@ -30,34 +34,105 @@ def read_winoground(name: str, *, split: str | None = None) -> Records:
     split : str, optional
         Of the last two.
     """
+    texts, images = (tuple(f"{what}_{side}" for side in _SIDES) for what in ("caption", "image"))
+    columns = {"text_column": "caption", "image_column": "image", "label_column": "match"}
+    usual = {**columns, "id_column": "pair", "task": "binary", "classes": "no,yes"}
+    return _pairs(
+        name,
+        split,
+        texts,
+        images,
+        usual,
+        lambda row, text, image: "yes" if text == image else "no",
+        "id",
+    )
+
+
+def read_naturalbench(name: str, *, split: str | None = None) -> Records:
+    """Return each question of an example with each of its images, and its answer.
+
+    Answers to one question differ between the images, and those to one image between the
+    questions. They are yes and no or, of questions with two options, A and B: ``Question_Type``
+    says which. ``group`` says which four belong together.
+
+    Parameters
+    ----------
+    name, split : str
+        As for `read_winoground`.
+    """
+    texts, images = (tuple(f"{what}_{side}" for side in _SIDES) for what in ("Question", "Image"))
+    columns = {"text_column": "question", "image_column": "image", "label_column": "answer"}
+    answers = [f"Image_{image}_Question_{text}" for text, image in product(_SIDES, _SIDES)]
+    return _pairs(
+        name,
+        split,
+        texts,
+        images,
+        {**columns, "id_column": "pair"},
+        # Published both as Yes and as yes.
+        lambda row, text, image: _in_one_case(row[f"Image_{image}_Question_{text}"]),
+        "Index",
+        answers,
+    )
+
+
+def _in_one_case(answer: Any) -> Any:
+    return answer.strip().lower() if str(answer).strip().lower() in ("yes", "no") else answer
+
+
+def _pairs(
+    name: str,
+    split: str | None,
+    texts: tuple[str, ...],
+    images: tuple[str, ...],
+    usual: dict[str, str],
+    label: _Label,
+    number: str,
+    answers: list[str] | None = None,
+) -> Records:
+    """Return the four pairs of each row, with the arguments of `load_table` that they are for.
+
+    Parameters
+    ----------
+    name, split
+        As for `read_winoground`.
+    texts, images : tuple of str
+        Columns of the two of each.
+    usual : dict
+        Says which columns of the pairs hold what.
+    label : callable
+    number : str
+        The column that names the row.
+    answers : list of str, optional
+        Columns of the four labels.
+    """
     path = path_or_hub_id(name, roots_of_environment())
     is_file = path is not None and path.is_file()
     found = read_any(name) if is_file else read_hf(name, split)
-    table = found.table
-    needed = [f"{what}_{side}" for what in ("caption", "image") for side in _SIDES]
-    if missing := [column for column in needed if column not in table]:
+    needed = [*texts, *images, *(answers or ())]
+    if missing := [column for column in needed if column not in found.table]:
         raise DatasetError(
             f"{found.source} has no column {', '.join(map(repr, missing))}; expected "
             f"{', '.join(needed)}"
         )
+    text_name, image_name = usual["text_column"], usual["image_column"]
     rows: list[dict[str, Any]] = []
     names: list[str] = []
-    for number, row in enumerate(table.to_dict("records"), start=1):
-        example = row.get("id", number)
+    for place, row in enumerate(found.table.to_dict("records"), start=1):
+        example = row.get(number, place)
         rest = {str(key): value for key, value in row.items() if key not in needed}
-        for caption, image in product(_SIDES, _SIDES):
+        for text, image in product(_SIDES, _SIDES):
             rows.append(
                 {
                     **rest,
-                    "caption": row[f"caption_{caption}"],
-                    "image": row[f"image_{image}"],
-                    "match": "yes" if caption == image else "no",
-                    "pair": f"{example} caption {caption} image {image}",
+                    text_name: row[texts[int(text)]],
+                    image_name: row[images[int(image)]],
+                    usual["label_column"]: label(row, text, image),
+                    "group": str(example),
+                    "pair": f"{example} {text_name} {text} image {image}",
                 }
             )
-            names.append(f"caption {caption} and image {image} in row {number} of {found.source}")
+            names.append(f"{text_name} {text} and image {image} in row {place} of {found.source}")
     pairs = pd.DataFrame(rows)
     pairs.attrs["rows"] = names
-    columns = {"text_column": "caption", "image_column": "image", "label_column": "match"}
-    usual = {**columns, "id_column": "pair", "task": "binary", "classes": "no,yes"}
     return Records(pairs, found.source, found.folder, usual)

@@ -17,7 +17,13 @@ from emap_core.inference.digits import bracket, change, measured
 _ROW = 58
 
 
-def gap_dumbbell(gaps: Mapping[str, Gap], *, title: str = "", theme: Theme = LIGHT) -> Chart:
+def gap_dumbbell(
+    gaps: Mapping[str, Gap],
+    *,
+    title: str = "",
+    chance: Mapping[str, float] | None = None,
+    theme: Theme = LIGHT,
+) -> Chart:
     """Draw one row per gap: filled marker the full model, hollow one without interactions.
 
     The bar below the hollow marker is the interval of the difference, laid where the additive
@@ -29,8 +35,12 @@ def gap_dumbbell(gaps: Mapping[str, Gap], *, title: str = "", theme: Theme = LIG
         What to call each row (a metric or a model), top row first.
     title : str
         Written on the axis of metrics in points: "accuracy, %", say.
+    chance : mapping of str to float, optional
+        What guessing comes to in each row, drawn as an upright line.
     """
     table = pd.DataFrame([_row(name, gap) for name, gap in gaps.items()], columns=_COLUMNS)
+    if chance is not None:
+        table["chance"] = [chance[name] for name in gaps]
     panels = _panels(table)
     figure = make_subplots(
         rows=max(1, len(panels)),
@@ -150,7 +160,25 @@ def _draw(figure: go.Figure, rows: pd.DataFrame, place: int, title: str, theme: 
             ),
             **where,
         )
-    drawn = np.concatenate([full, projected, lows, highs])
+    guessed = scale * rows.chance.to_numpy() if "chance" in rows else np.empty(0)
+    if len(guessed):
+        figure.add_trace(
+            go.Scatter(
+                x=guessed,
+                y=y,
+                mode="markers",
+                name="guessing",
+                showlegend=place == 1,
+                marker={
+                    "symbol": "line-ns",
+                    "size": 26,
+                    "line": {"color": theme.ink, "width": 2},
+                },
+                hovertemplate="guessing: %{x:.4g}%<extra></extra>",
+            ),
+            **where,
+        )
+    drawn = np.concatenate([full, projected, lows, highs, guessed])
     drawn = drawn[np.isfinite(drawn)]
     low, high = (drawn.min(), drawn.max()) if len(drawn) else (0.0, 1.0)
     # Differences of rounding alone must not fill the axis.
@@ -203,7 +231,8 @@ def _message(table: pd.DataFrame) -> str:
     sentences = [
         f"{row['row']}: {measured(row.full, row.unit)} as it is, "
         f"{measured(row.projected, row.unit)} without interactions, "
-        f"difference {_label(row)} {row.population}, N = {row.n_examples:,}."
+        f"difference {_label(row)} {row.population}, N = {row.n_examples:,}"
+        + (f"; guessing gives {measured(row.chance, row.unit)}." if "chance" in table else ".")
         for _, row in table.iterrows()
     ]
     return "What interactions are worth. " + " ".join(sentences)

@@ -40,6 +40,7 @@ from emap_core.probes.attribution import attributed_examples
 from emap_core.probes.words_over_examples import words_over_examples
 from emap_core.runs import Run
 from emap_core.runs.slices import correct_without, prediction_without
+from emap_core.runs.whole_groups import USUAL_NAMES
 from emap_core.text import capitalised
 from emap_core.types import Space
 
@@ -229,6 +230,18 @@ def measures_chart(run: Run, theme: Theme = LIGHT) -> Chart:
     return measure_dots(pd.DataFrame(rows), population=found.population, theme=theme)
 
 
+def groups_chart(run: Run, theme: Theme = LIGHT, by: str | None = None) -> Chart:
+    """Draw how many groups are right as a whole, with and without interactions, and by guessing."""
+    found = run.group_scores(by)
+    names = {name: capitalised(metric(name).label) for name in found.gaps}
+    return gap_dumbbell(
+        {names[name]: gap for name, gap in found.gaps.items()},
+        title="groups, %",
+        chance={names[name]: found.chance[name] for name in found.gaps},
+        theme=theme,
+    )
+
+
 def score_names(run: Run) -> list[str]:
     """Return what to call each score: its class; the one number of a regression has none."""
     alone = run.task == "regression" and len(run.shares.mean) == 1
@@ -347,6 +360,16 @@ def _has_modes(run: Run) -> bool:
     return bool(run.kept_classes) and len(class_modes(run, mode_class(run))) > 0
 
 
+def _has_groups(run: Run) -> bool:
+    return run.why_no_groups is None and bool(run.groupings)
+
+
+def _groups_of_data(run: Run) -> dict[str, Choice]:
+    # Those that share an image are looked at where somebody asks for them.
+    by = next((name for name in run.groupings if name.lower() in USUAL_NAMES), None)
+    return {} if by is None else {"groups": {"by": by}}
+
+
 def _has_measures(run: Run) -> bool:
     return run.why_no_measures is None
 
@@ -395,6 +418,14 @@ FIGURES = [
         measures_chart,
         _has_measures,
         on_overview=False,
+    ),
+    RunFigure(
+        "groups",
+        "Whether whole groups are right",
+        groups_chart,
+        _has_groups,
+        on_overview=False,
+        in_report=_groups_of_data,
     ),
     RunFigure(
         "waterfall",

@@ -18,6 +18,7 @@ from emap_core.inference.digits import (
     percent,
     with_interval,
 )
+from emap_core.inference.other_measures.group_scores import ROWS_OF_ANSWERS, GroupScores
 from emap_core.inference.other_measures.measures import MEASURES, Measures
 from emap_core.inference.predictions.scores import in_words
 from emap_core.runs import Run
@@ -173,6 +174,37 @@ def measures_notes(found: Measures) -> list[str]:
         *found.notes,
         *(f"Without a value: {', '.join(titles)}; {why}." for why, titles in missing.items()),
     ]
+
+
+def whole_groups_table(found: GroupScores) -> Table:
+    """Return how many groups are right as a whole: a metric a row, a column a predictor."""
+    words: Table = {"Right as a whole": [capitalised(metric(name).label) for name in found.rows]}
+    for row in ROWS_OF_ANSWERS:
+        words[ROWS[row].label] = [
+            with_interval(of[row].value, of[row].low, of[row].high, "points") if row in of else "–"
+            for of in found.rows.values()
+        ]
+    words["Gap"] = [
+        f"{change(gap.difference, 'points')} {bracket(gap.low, gap.high, 'points')}"
+        for gap in found.gaps.values()
+    ]
+    words["Guessing"] = [percent(chance) for chance in found.chance.values()]
+    words["Groups"] = [f"{n:,}" for n in found.n_groups.values()]
+    return words
+
+
+def whole_groups_notes(found: GroupScores) -> list[str]:
+    """Return what has to be said below the `whole_groups_table`, a paragraph each."""
+    first = (
+        f"95% intervals in brackets, {found.population} by {found.by}, of {found.n_examples:,} "
+        "examples in groups of two or more; the projection is that of all examples. The gap of "
+        "answers is to the leave-one-out projection."
+    )
+    of_order = (
+        "Scores of order have no gap to a projection that leaves the own pair out: it is another "
+        "function for each pair."
+    )
+    return [first, *([of_order] if "group_score" in found.gaps else []), *found.notes]
 
 
 def group_table(run: Run, by: str, name: str | None = None) -> Table:

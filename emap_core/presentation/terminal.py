@@ -28,6 +28,8 @@ from emap_core.presentation.tables import (
     score_table,
     share_sentence,
     spread_table,
+    whole_groups_notes,
+    whole_groups_table,
 )
 from emap_core.runs import Run
 from emap_core.visible import visible
@@ -96,6 +98,13 @@ def groups(run: Run, by: str, metric: str | None = None) -> str:
         f"{lines(table)}\nLimits and p-values hold for all {n_groups:,} groups at once, "
         f"{run.intervals().population}."
     )
+
+
+def whole_groups(run: Run, by: str | None = None) -> str:
+    """Return how many groups are right as a whole, as lines for a terminal."""
+    found = run.group_scores(by)
+    table = whole_groups_table(found)
+    return visible("\n".join([found.sentence, "", lines(table), "", *whole_groups_notes(found)]))
 
 
 def comparison(runs: Sequence[Run]) -> str:

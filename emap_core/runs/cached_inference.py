@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -10,14 +11,16 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from emap_core import inference
-from emap_core.errors import RunError
+from emap_core.errors import RunError, SettingError
 from emap_core.inference import Gap, Interval, Verdict
 from emap_core.inference.gap import RECORD_VERSION
+from emap_core.inference.other_measures.group_scores import GroupScores, group_scores
 from emap_core.inference.other_measures.measures import Measures, measures, options_differ
 from emap_core.inference.resamples.population import Population, population_of
 from emap_core.inference.robustness.calibration import calibrated_gaps
 from emap_core.inference.robustness.unlikely_pairs import UnlikelyPairs, unlikely_pairs
 from emap_core.methods.statistics import Spread, Statistics
+from emap_core.runs import whole_groups
 from emap_core.runs.reader import RunReader
 from emap_core.runs.sealed import read_sealed, write_sealed
 from emap_core.types import Array
@@ -264,6 +267,62 @@ class CachedInference(RunReader):
             n_resamples=resampling["n_resamples"],
             seed=resampling["seed"],
         )
+
+    @property
+    def why_no_groups(self) -> str | None:
+        """Why no groups of examples can be right as a whole, in a sentence; None if some can."""
+        return whole_groups.why_no_groups(self)
+
+    @cached_property
+    def groupings(self) -> list[str]:
+        """By what examples can be grouped: columns of the data, their image or their text."""
+        return whole_groups.groupings(self)
+
+    def group_scores(self, by: str | None = None) -> GroupScores:
+        """Return how many groups of examples are right as a whole, computed on first use.
+
+        Parameters
+        ----------
+        by : str, optional
+            A column of the data that says which examples belong together, or ``image`` or
+            ``text`` for those that share one; the first of `groupings` by default.
+
+        Raises
+        ------
+        RunError
+            If no group can be right as a whole, which `why_no_groups` says beforehand.
+        SettingError
+            If there are no such groups.
+        """
+        if self.why_no_groups is not None:
+            raise RunError(f"run {self.id!r} has no groups: {self.why_no_groups}")
+        if by is None and not self.groupings:
+            raise SettingError(
+                f"run {self.id!r} has no column of groups; name one that says which examples "
+                "belong together"
+            )
+        chosen = self.groupings[0] if by is None else by
+        names = whole_groups.names_of_groups(self, chosen)
+        entry = f"groups-{hashlib.sha256(chosen.encode()).hexdigest()[:12]}"
+        with self._folder.inference_lock():
+            kept = self._kept_of_resampling(entry)
+            if kept is not None:
+                return GroupScores.from_json(kept)
+            resampling = self.manifest["resampling"]
+            found = group_scores(
+                self.decomposition,
+                cast(Array, self.labels),
+                names,
+                self.task,
+                self.space,
+                by=chosen,
+                decides=self.decides,
+                grid=self.grid,
+                n_resamples=resampling["n_resamples"],
+                seed=resampling["seed"],
+            )
+            self._keep(entry, {**self._resampling, entry: found.to_json()})
+            return found
 
     @property
     def again(self) -> str:

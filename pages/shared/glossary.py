@@ -148,6 +148,17 @@ TERMS = {
         "what is left for both together. They speak of the answers, not of the logits: a softmax "
         "combines sides that logits only add."
     ),
+    "whole groups": (
+        "A group is right if all its examples are: the same text with several images, or the same "
+        "image with several texts (genuine accuracy of MMEvalPro; Q-Acc, I-Acc and G-Acc of "
+        "NaturalBench; 2024). It is not accuracy: a rule that never looks at the image can have "
+        "most single answers right and hardly a group."
+    ),
+    "text, image and group score": (
+        "Of two texts and two images, whether each image scores higher with its own text, each "
+        "text with its own image, or both (Winoground, 2022). They go by order and not by a "
+        "threshold, and a score that only adds has none: without interactions they are 0."
+    ),
     "two towers": (
         "Where a model that compares two vectors puts texts and images: the gap between their "
         "means, how narrow each side's cone is, and what becomes of the pairs when the gap is "

@@ -63,4 +63,4 @@ def test_a_data_set_runs_as_it_is_distributed(layout, folder, server, capsys):
 def test_the_documentation_lists_these_commands():
     """``python tests/datasets_in_their_layouts.py`` writes the page anew."""
     assert (HOUSE / "docs" / "layouts.md").read_text() == page()
-    assert len(LAYOUTS) == 22
+    assert len(LAYOUTS) == 24

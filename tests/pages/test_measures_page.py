@@ -17,6 +17,13 @@ def test_the_page_says_what_the_run_says(open_page, words, runs_with_one):
     assert next(iter(app.table[0].value["Measure"])) == "Perceptual score of the text"
 
 
+def test_groups_are_counted_where_somebody_asks(open_page, words, runs_with_one):
+    said = words(open_page("measures", run=runs_with_one.id))
+    assert "Are whole groups right?" in said and "Whole groups:" not in said
+    app = open_page("measures", run=runs_with_one.id, view="together.text")
+    assert runs_with_one.group_scores("text").sentence in words(app)
+
+
 def test_a_run_that_chooses_no_class_is_told_so(open_page, words, tmp_path, monkeypatch):
     monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
     data = make_examples(labels=None, task="multilabel")

@@ -23,6 +23,11 @@ def right(scored: Scored) -> AnyArray:
     return np.asarray((scored.predictions == scored.labels) & known, dtype=np.float64)
 
 
+def of_group(scored: Scored) -> AnyArray:
+    """Return the value of each group, which stands in place of a score."""
+    return np.asarray(scored.scores[..., 0])
+
+
 def log_loss(scored: Scored) -> AnyArray:
     """Return minus the logarithm of each label's probability."""
     scores, labels = scored.scores, scored.labels

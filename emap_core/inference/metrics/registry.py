@@ -95,7 +95,7 @@ def metric(name: str) -> Metric:
     SettingError
         If no metric has this name.
     """
-    for which in METRICS.values():
+    for which in (*METRICS.values(), *OF_GROUPS.values()):
         if name == which.name or name in which.aliases:
             return which
     top = re.fullmatch(r"top_([1-9]\d*)_accuracy", name)
@@ -158,6 +158,11 @@ def check(which: Metric, scored: Scored) -> None:
 def check_use(which: Metric | str, task: Task, n_classes: int | None = None) -> None:
     """Raise a SettingError where a metric is not for a task, or not for so many classes."""
     chosen = metric(which) if isinstance(which, str) else which
+    if chosen.name in OF_GROUPS:
+        raise SettingError(
+            f"metric {chosen.name!r} is about groups of examples, which a finished run is asked "
+            "for: show RUN --groups COLUMN, or run.group_scores(by=COLUMN)"
+        )
     if task not in chosen.tasks:
         raise SettingError(
             f"metric {chosen.name!r} is for {' and '.join(chosen.tasks)} tasks, and this one is "
@@ -315,6 +320,21 @@ METRICS = {
     )
 }
 """Metrics by name; a new one is its formula and an entry here."""
+
+OF_GROUPS = {
+    name: Metric(name, label, ("binary",), of_examples=formulas.of_group)
+    for name, label in (
+        ("answers_in_groups", "single answers"),
+        ("group_accuracy", "whole groups"),
+        ("image_with_all_texts", "an image with all its texts"),
+        ("text_with_all_images", "a text with all its images"),
+        ("text_score", "text score"),
+        ("image_score", "image score"),
+        ("group_score", "group score"),
+    )
+}
+"""Metrics of groups of examples by name: the mean of the values of groups, which
+`emap_core.inference.other_measures.group_scores` computes."""
 
 RANKINGS = tuple(name for name, which in METRICS.items() if which.ranks)
 """Metrics of what only ranks examples, and decides for or against no class by itself."""

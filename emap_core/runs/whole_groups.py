@@ -1,0 +1,73 @@
+"""Which examples of a run belong together: by a column of the data, or by their text or image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from emap_core import methods
+from emap_core.errors import SettingError
+
+if TYPE_CHECKING:
+    from emap_core.runs.cached_inference import CachedInference
+
+USUAL_NAMES = ("group", "group_id", "triplet_id", "quadruple_id", "pair_id", "set_id")
+"""What columns of groups are called, in order of preference and whatever the case."""
+SIDES = ("image", "text")
+"""Groups of the examples that share one, where the data has no column of this name."""
+
+_MOST_TOGETHER = 50
+"""Groups that are larger on average are never right as a whole."""
+
+
+def why_no_groups(run: CachedInference) -> str | None:
+    """Return why no groups of a run can be right as a whole, in a sentence; None if some can."""
+    if run.labels is None:
+        return "The data has no labels, so that no group can be right."
+    if run.labels.ndim != 1 or run.task not in ("multiclass", "binary"):
+        return "Groups are right or wrong where each example has one right answer."
+    if not run.method.scores_all_pairs or run.method.draws_examples:
+        return (
+            "A part of the pairs was scored, which is too few for single groups; compute the run "
+            f"with the {methods.DEFAULT} method."
+        )
+    if run.shared_by_all is not None:
+        return f"All examples share one {run.shared_by_all}, so nothing can be recombined."
+    return None
+
+
+def groupings(run: CachedInference) -> list[str]:
+    """Return by what examples can be grouped, that of a usual name first."""
+    columns = run.columns
+    found = [str(name) for name in columns if _is_grouping(columns[name])]
+    d = run.decomposition
+    for side, index in (("image", d.image_index), ("text", d.text_index)):
+        if side not in columns and _is_grouping(pd.Series(index.astype(str))):
+            found.append(side)
+    usual = [name for word in USUAL_NAMES for name in found if name.lower() == word]
+    return list(dict.fromkeys([*usual, *[name for name in found if name in SIDES], *found]))
+
+
+def names_of_groups(run: CachedInference, by: str) -> list[str]:
+    """Return the name of each example's group; empty where it is in none.
+
+    Raises
+    ------
+    SettingError
+        If the run has no such column.
+    """
+    if by in run.manifest["columns"]:
+        return [str(name) for name in run.columns[by]]
+    if by not in SIDES:
+        there = ", ".join([*run.manifest["columns"], *SIDES])
+        raise SettingError(f"groups are by {by!r}; choose one of {there:.800}")
+    d = run.decomposition
+    return [str(item) for item in (d.image_index if by == "image" else d.text_index)]
+
+
+def _is_grouping(values: pd.Series) -> bool:
+    sizes = values[values != ""].value_counts()
+    together = sizes[sizes > 1]
+    return bool(len(together) > 1 and np.mean(together) <= _MOST_TOGETHER)
