@@ -1,16 +1,9 @@
-"""Images that a table names by their addresses: downloaded once, into a cache.
-
-``EMAP_FETCH`` says which addresses may be fetched: ``any``, ``public`` ones (none of this machine
-or its network, which a browser's user could otherwise look into), or ``none``.
-"""
+"""Images that a table names by their addresses: downloaded once, into a cache."""
 
 from __future__ import annotations
 
 import hashlib
 import http.client
-import ipaddress
-import os
-import socket
 import tempfile
 import time
 import urllib.error
@@ -24,6 +17,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from emap_core.addresses import PASSING, RefusedError, cache_folder, opener, whom_to_ask
 from emap_core.datasets.base import (
     Address,
     Examples,
@@ -34,11 +28,9 @@ from emap_core.datasets.base import (
 )
 from emap_core.datasets.sample import Picked, pick
 from emap_core.environment import whole_number
-from emap_core.errors import AccessError, DatasetError, SettingError
+from emap_core.errors import DatasetError
 from emap_core.options import option
 
-MAY_FETCH = ("any", "public", "none")
-"""What ``EMAP_FETCH`` may say."""
 MAX_BYTES = 32 * 2**20
 """Larger images are not fetched, unless ``EMAP_MAX_FETCHED_BYTES`` is higher."""
 MAX_ADDRESSES = 100_000
@@ -49,7 +41,6 @@ _TRIES = 3
 _SECONDS_TO_ANSWER = 20
 _SECONDS_IN_ALL = 120
 _CHUNK = 1 << 16
-_PASSING = (408, 425, 429, 500, 502, 503, 504)
 _HEADERS = {"User-Agent": "emap-lens", "Accept": "image/*"}
 
 
@@ -122,7 +113,10 @@ def fetch_all(urls: Sequence[str]) -> dict[str, Path | str]:
     DatasetError
         If there are too many.
     """
-    whom = may_fetch()
+    whom = whom_to_ask(
+        "images are not fetched from addresses here, as whoever runs the server decides with "
+        "EMAP_FETCH; download them first"
+    )
     most = whole_number("EMAP_MAX_FETCHED_IMAGES", MAX_ADDRESSES)
     if len(urls) > most:
         raise DatasetError(
@@ -133,34 +127,6 @@ def fetch_all(urls: Sequence[str]) -> dict[str, Path | str]:
         each = pool.map(lambda url: _path_or_reason(url, whom), urls)
         # Where nobody looks at a terminal there is no bar.
         return dict(zip(urls, tqdm(each, "Images", len(urls), disable=None), strict=True))
-
-
-def may_fetch() -> str:
-    """Return whom ``EMAP_FETCH`` allows to ask.
-
-    Raises
-    ------
-    AccessError
-        If nobody.
-    SettingError
-        If it is anything but one of `MAY_FETCH`.
-    """
-    whom = os.environ.get("EMAP_FETCH") or "any"
-    if whom not in MAY_FETCH:
-        raise SettingError(f"EMAP_FETCH is {whom!r}; expected {', '.join(MAY_FETCH)}")
-    if whom == "none":
-        raise AccessError(
-            "images are not fetched from addresses here, as whoever runs the server decides with "
-            "EMAP_FETCH; download them first"
-        )
-    return whom
-
-
-def cache_folder() -> Path:
-    """Return where fetched images are kept: ``EMAP_CACHE``, or the user's folder of caches."""
-    if named := os.environ.get("EMAP_CACHE"):
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emap-lens"
 
 
 def _path_or_reason(url: str, whom: str) -> Path | str:
@@ -177,12 +143,12 @@ def _path_or_reason(url: str, whom: str) -> Path | str:
             break
         except urllib.error.HTTPError as error:
             why = f"the server answers {error.code} {error.reason}".rstrip()
-            if error.code not in _PASSING:
+            if error.code not in PASSING:
                 return why
-        except _RefusedError as error:
+        except RefusedError as error:
             return str(error)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            if isinstance(cause := getattr(error, "reason", None), _RefusedError):
+            if isinstance(cause := getattr(error, "reason", None), RefusedError):
                 return str(cause)
             why = str(cause or error) or type(error).__name__
     else:
@@ -200,84 +166,22 @@ def _path_or_reason(url: str, whom: str) -> Path | str:
     return path
 
 
-class _RefusedError(OSError):
-    """What nobody may ask for here, or what is too large; to try again would not help."""
-
-
 def _content(url: str, whom: str) -> bytes:
     most = whole_number("EMAP_MAX_FETCHED_BYTES", MAX_BYTES)
     until = time.monotonic() + _SECONDS_IN_ALL
     request = urllib.request.Request(url, headers=_HEADERS)  # noqa: S310 - http and https alone
-    with _opener(whom).open(request, timeout=_SECONDS_TO_ANSWER) as answer:
+    with opener(whom).open(request, timeout=_SECONDS_TO_ANSWER) as answer:
         parts, size = [], 0
         while part := answer.read(_CHUNK):
             parts.append(part)
             size += len(part)
             if size > most:
-                raise _RefusedError(
+                raise RefusedError(
                     f"it has more than the {most:,} bytes that are allowed (EMAP_MAX_FETCHED_BYTES)"
                 )
             if time.monotonic() > until:
-                raise _RefusedError(f"it takes more than {_SECONDS_IN_ALL} seconds")
+                raise RefusedError(f"it takes more than {_SECONDS_IN_ALL} seconds")
     return b"".join(parts)
-
-
-def _opener(whom: str) -> urllib.request.OpenerDirector:
-    """Return what opens addresses of http and https, and follows them to such addresses alone."""
-    opener = urllib.request.OpenerDirector()
-    handlers: list[Any] = [
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        urllib.request.HTTPRedirectHandler(),
-        urllib.request.UnknownHandler(),
-    ]
-    if whom == "public":
-        # Without a proxy, which could reach what this machine may not.
-        handlers += [_PublicHTTP(), _PublicHTTPS()]
-    else:
-        handlers += [
-            urllib.request.ProxyHandler(),
-            urllib.request.HTTPHandler(),
-            urllib.request.HTTPSHandler(),
-        ]
-    for handler in handlers:
-        opener.add_handler(handler)
-    return opener
-
-
-def _check_public(host: str, address: str) -> None:
-    found = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None)
-    if not (mapped or found).is_global or found.is_multicast:
-        raise _RefusedError(
-            f"{host} is {address}, an address of this machine or its network, which is not asked "
-            "for a browser's user (EMAP_FETCH=any allows it)"
-        )
-
-
-class _PublicConnection(http.client.HTTPConnection):
-    """A connection to a public address alone."""
-
-    def connect(self) -> None:
-        # Who answers is looked at before and after: a name may lead elsewhere the second time.
-        for *_, place in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
-            _check_public(self.host, str(place[0]))
-        super().connect()
-        _check_public(self.host, self.sock.getpeername()[0])
-
-
-class _PublicSecureConnection(http.client.HTTPSConnection, _PublicConnection):
-    """The same, encrypted: the class before wraps the socket of the one after."""
-
-
-class _PublicHTTP(urllib.request.HTTPHandler):
-    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(_PublicConnection, request)
-
-
-class _PublicHTTPS(urllib.request.HTTPSHandler):
-    def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(_PublicSecureConnection, request)
 
 
 def _files_of(images: Any) -> list[ImageFile] | None:

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from emap_core.access import Policy
+from emap_core.addresses import check_public
 from emap_core.datasets import fetch, load_dataset
 from emap_core.datasets.base import find_cells
 from emap_core.errors import AccessError, DatasetError, SettingError, SpecError
@@ -271,7 +272,7 @@ def test_whom_may_be_asked_is_the_operators_word(folder, web, monkeypatch):
 )
 def test_addresses_of_a_network_are_not_public(address, public):
     if public:
-        fetch._check_public("x.org", address)
+        check_public("x.org", address)
         return
     with pytest.raises(OSError, match=r"x.org is .*EMAP_FETCH=any allows it"):
-        fetch._check_public("x.org", address)
+        check_public("x.org", address)
