@@ -154,6 +154,9 @@ class Policy:
         prefix, _, name = spec.partition(":")
         if prefix == "demo":
             return
+        if prefix == "openai":
+            self._check_asking()
+            return
         if not self.allow_code and (prefix not in loaders or prefix in RUNS_CODE):
             raise AccessError(
                 f"{kind} {spec!r} is code, which a browser may not start here; use the command "
@@ -169,6 +172,13 @@ class Policy:
             return
         for path in _named(prefix, name):
             check_path(kind, path, allowed)
+
+    def _check_asking(self) -> None:
+        """Raise an AccessError where no server may be asked; a job asks public ones at most."""
+        if self.environment()["EMAP_FETCH"] == "none":
+            raise AccessError(
+                "no server is asked from here, as whoever runs this one decides with EMAP_FETCH"
+            )
 
     def _check_argument(self, argument: str) -> None:
         name, _, given = argument.partition("=")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from emap_core.errors import EmapError
@@ -28,3 +28,10 @@ def class_names(given: Any, owner: str, error: type[EmapError]) -> list[str]:
             "order of the model's outputs"
         )
     return [str(name) for name in given]
+
+
+def names_of_classes(classes: str | Sequence[str] | None) -> list[str] | None:
+    """Return names that are given as a list, then as they are, or with commas."""
+    if isinstance(classes, str):
+        return [name.strip() for name in classes.split(",")]
+    return None if classes is None else list(classes)

@@ -15,8 +15,8 @@ from emap_core.errors import EmapError, SettingError, SpecError
 _LONGEST = 4_096
 _NOT_AN_ADDRESS = {
     "dataset": "download the file and name it, as in csv:FILE",
-    "model": "download a checkpoint and name its folder, as in hf:FOLDER, or write a factory whose "
-    "model asks the server, and name it, as in my_model:load",
+    "model": "name a server that answers chat completions as openai:URL, or download a checkpoint "
+    "and name its folder, as in hf:FOLDER",
 }
 
 

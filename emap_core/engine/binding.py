@@ -26,7 +26,7 @@ from emap_core.engine.evaluate import Evaluator, Targets
 from emap_core.engine.gate import check_data
 from emap_core.engine.kept_columns import kept_columns
 from emap_core.engine.plan import Plan, Tile, order_texts, tile_shape
-from emap_core.engine.provenance import provenance, short_name
+from emap_core.engine.provenance import in_short, provenance, short_name
 from emap_core.engine.request import Request
 from emap_core.engine.settings import Settings
 from emap_core.engine.space import to_space
@@ -224,7 +224,7 @@ def bind(request: Request) -> Binding:
         text_order=order,
         targets=Targets(np.argsort(order)[cells.text_index], cells.image_index, p[order], q),
         images=images,
-        model_name=short_name(request.model, "model", models.LOADERS),
+        model_name=_model_name(request.model, scorer),
         dataset_name=short_name(request.dataset, "data", datasets.LOADERS),
         provenance=provenance(
             request.model,
@@ -262,6 +262,12 @@ def _model_for(dataset: Any, request: Request) -> Any:
             raise ModelError("the model takes its classes from the data, which names none")
         model = model.with_classes(named)
     return model
+
+
+def _model_name(given: Any, scorer: Scorer) -> str:
+    """Return what a model is called in run ids: as its server does, or from what was given."""
+    served = scorer.description.get("served_model")
+    return (served and in_short(str(served))) or short_name(given, "model", models.LOADERS)
 
 
 def _n_numbered_classes(scorer: Scorer, dataset: Any) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from base64 import b64encode
 from dataclasses import dataclass
@@ -133,9 +132,7 @@ def estimated(
         }
         for place, i in enumerate(map(int, first))
     ]
-    n_pairs = problem.method.n_pairs(problem.settings, problem.pairs)
-    if problem.settings.shard is not None:
-        n_pairs = math.ceil(n_pairs / problem.settings.shard[1])
+    n_pairs = problem.n_pairs
     return Estimate(
         run_id=problem.run_id,
         n_examples=len(problem.dataset),
@@ -155,7 +152,7 @@ def estimated(
         classes=problem.classes,
         metrics=problem.metrics,
         previews=previews,
-        notes=problem.all_notes,
+        notes=[*problem.all_notes, *problem.scorer.cost(n_pairs)],
         columns=_columns(problem),
     )
 

@@ -328,6 +328,7 @@ def _evaluate(
 
         progress.tell("density", message="estimating from the encodings how likely pairs are")
         keep_density(folder, problem)
+    manifest["notes"] = [*manifest["notes"], *problem.scorer.remarks()]
     finish_run(folder, {**manifest, "n_pairs_evaluated": n_pairs}, result, problem.text_order)
     for leftover in (folder.tiles, folder.encodings):
         remove_folder(leftover)

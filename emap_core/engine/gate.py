@@ -234,6 +234,11 @@ def _fit(names: list[str], n_classes: int) -> bool:
     return len(names) == n_classes or (len(names) == 2 and n_classes == 1)
 
 
+def _what_pairs_cost(problem: Problem) -> None:
+    """Refuse more pairs than a model may be asked for, before it is asked for any more."""
+    problem.scorer.cost(problem.n_pairs)
+
+
 def _training_labels(problem: Problem) -> None:
     if problem.train is not None and problem.labels_of(problem.train) is None:
         raise DatasetError(
@@ -267,6 +272,12 @@ def _same_twice(problem: Problem, warm_up: WarmUp) -> None:
         "random": "the model's outputs differ when the same pairs are scored twice",
         "batch": "the model's outputs for a pair depend on what else is in its batch",
     }[again.cause]
+    if problem.scorer.stated_speed is not None:
+        raise ModelError(
+            f"{why}, by up to {apart:.3g}, which would be counted as interaction, as of a server "
+            "that puts requests together as they come; to go on and have it measured, set "
+            f"{option('allow_noise', 'true', 'run')}"
+        )
     raise ModelError(
         f"{why}, by up to {apart:.3g}, which would be counted as interaction; switch off whatever "
         "is random or depends on the whole batch (dropout, batch norm, padding without a mask), "
@@ -374,6 +385,7 @@ _OF_PROBLEM: tuple[Callable[[Problem], None], ...] = (
     _numbers_as_names,
     _columns_of_labels,
     _training_labels,
+    _what_pairs_cost,
 )
 _OF_WARM_UP: tuple[Callable[[Problem, WarmUp], None], ...] = (
     _not_in_training,

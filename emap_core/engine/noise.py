@@ -59,10 +59,13 @@ def score_again(
         return bool(apart.max() > tolerance)
 
     encoded = encodings()
-    second = evaluator.raw_pairs(*encoded)
+    with evaluator.scorer.anew():
+        second = evaluator.raw_pairs(*encoded)
     if not differ(first, second):
         return Again(first, second, None)
-    if differ(second, evaluator.raw_pairs(*encodings())):
+    with evaluator.scorer.anew():
+        third = evaluator.raw_pairs(*encodings())
+    if differ(second, third):
         return Again(first, second, "random")
     if evaluator.scorer.has_grid:
         whole = evaluator.raw_tile(*encoded)
@@ -87,8 +90,9 @@ def scored_at_two_times(
     order = np.random.default_rng(0).permutation(n_pairs)
     first = evaluator.raw_pairs(*encodings(np.arange(n_pairs)))
     second = np.empty_like(first)
-    for batch in np.array_split(order, 2):
-        second[batch] = evaluator.raw_pairs(*encodings(batch))
+    with evaluator.scorer.anew():
+        for batch in np.array_split(order, 2):
+            second[batch] = evaluator.raw_pairs(*encodings(batch))
     return first, second
 
 

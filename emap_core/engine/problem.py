@@ -65,6 +65,12 @@ class Problem(Binding):
         return [*self.notes, *([of_labels] if of_labels else [])]
 
     @property
+    def n_pairs(self) -> int:
+        """How many pairs are scored: those of the method, or the part of a shard."""
+        n_pairs = self.method.n_pairs(self.settings, self.pairs)
+        return n_pairs if self.settings.shard is None else -(-n_pairs // self.settings.shard[1])
+
+    @property
     def unknown_labels(self) -> dict[str, Any]:
         """What was done with labels that are not classes of the model, and with how many."""
         return {
@@ -183,6 +189,8 @@ class Problem(Binding):
                     TILE_MEMORY / bytes_per_pair(self.n_classes),
                 )
             )
+            if self.scorer.stated_speed is not None:
+                n_pairs = max(n_pairs, batch_size)
             rows, columns = tile_shape(n_texts, n_images, n_pairs, warm_up.shape)
             if self.scorer.has_grid:
                 batch_size = max(batch_size, rows * columns)

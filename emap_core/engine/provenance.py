@@ -62,7 +62,12 @@ def short_name(given: Any, otherwise: str, reserved: Iterable[str]) -> str:
             name = f"{prefix.split('.')[-1]}-{rest}"
     else:
         name = getattr(given, "name", None) or getattr(given, "__name__", type(given).__name__)
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", str(name)).strip("-").lower()[:40] or otherwise
+    return in_short(str(name)) or otherwise
+
+
+def in_short(name: str) -> str:
+    """Return a name as it may stand in a run id."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-").lower()[:40]
 
 
 @cache

@@ -45,7 +45,10 @@ def score_warm_up(binding: Binding, timed: bool = True) -> WarmUp:
     evaluator, by_hand = binding.evaluator, binding.settings.batch_size
     area = warm_up_area(binding)
     evaluator.batch_size = by_hand or 2**30
-    if by_hand is None:
+    if binding.scorer.stated_speed is not None:
+        # There is nothing to learn of its speed, and each pair may be paid for.
+        warm_up = measure(evaluator, TILE_MEMORY, area, _CORNER // 2, 0.0)
+    elif by_hand is None:
         warm_up = measure(evaluator, TILE_MEMORY, area)
     else:
         warm_up = measure(evaluator, TILE_MEMORY, area, _CORNER, 0.5 if timed else 0.0)
@@ -53,6 +56,9 @@ def score_warm_up(binding: Binding, timed: bool = True) -> WarmUp:
         # A grid from elsewhere has no model that could say something else.
         noise = _noise(binding) if binding.settings.allow_noise else None
         warm_up = replace(warm_up, again=_again(binding, warm_up), noise=noise)
+    if (speed := binding.scorer.stated_speed) is not None:
+        at_once, per_second = speed
+        warm_up = replace(warm_up, batch_size=at_once, pairs_per_second=per_second)
     evaluator.batch_size = by_hand or warm_up.batch_size
     return warm_up
 

@@ -13,6 +13,7 @@ LOADERS = {
     "torchscript": "emap_core.models.exported:load_torchscript",
     "export": "emap_core.models.exported:load_export",
     "onnx": "emap_core.models.exported:load_onnx",
+    "openai": "emap_core.models.servers.chat:load",
     "logits": "emap_core.models.grid_file:load",
 }
 """Reserved prefixes and the function that each leads to."""

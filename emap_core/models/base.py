@@ -40,6 +40,12 @@ class StagedModel(Protocol):
     is, for the record of a run), ``notes(texts) -> list of str`` (what a reader has to know about
     how it reads these texts, one sentence each) and
     ``score_grid(text_encodings, image_encodings) -> (A, B, C)``.
+
+    A model that is not computed here, staged or not, may also have ``pairs_at_once`` and
+    ``pairs_per_second`` (in place of what would be measured), ``cost(n_pairs) -> list of str``
+    (what so many pairs take beside time; raises a `ModelError` if that is too much),
+    ``remarks() -> list of str`` (what is to be known once pairs are scored) and ``anew()``, a
+    context in which it keeps nothing of what it said before.
     """
 
     def encode_texts(self, texts: list[str]) -> Encodings:
@@ -133,6 +139,36 @@ class Scorer:
         """Return what a reader has to know about how the model reads these texts."""
         said = getattr(self.model, "notes", None)
         return [] if not callable(said) else [str(note) for note in said(texts)]
+
+    @property
+    def stated_speed(self) -> tuple[int, float] | None:
+        """Pairs at a time and per second, of a model that knows better than a measurement."""
+        at_once: int | None = getattr(self.model, "pairs_at_once", None)
+        return None if at_once is None else (at_once, float(self.model.pairs_per_second))
+
+    def cost(self, n_pairs: int) -> list[str]:
+        """Return what so many pairs take beside time, as far as the model says so.
+
+        Raises
+        ------
+        ModelError
+            If that is more than the model may take.
+        """
+        said = getattr(self.model, "cost", None)
+        return list(said(n_pairs)) if callable(said) else []
+
+    def remarks(self) -> list[str]:
+        """Return what is to be known once pairs are scored."""
+        said = getattr(self.model, "remarks", None)
+        return list(said()) if callable(said) else []
+
+    def anew(self) -> contextlib.AbstractContextManager[Any]:
+        """Return a context in which the model keeps nothing of what it said before."""
+        asked = getattr(self.model, "anew", None)
+        entered: contextlib.AbstractContextManager[Any] = (
+            asked() if callable(asked) else contextlib.nullcontext()
+        )
+        return entered
 
     def encode_texts(self, texts: list[str]) -> Encodings:
         """Return the encodings of unique texts; a plain callable's are the texts themselves."""

@@ -78,10 +78,12 @@ def made_from(manifest: Json) -> dict[str, str]:
         one = made.get(side)
         if one:
             found[name] = _in_words(one)
-    for key, value in ((made.get("model") or {}).get("description") or {}).items():
+    description: Json = (made.get("model") or {}).get("description") or {}
+    for key, value in description.items():
         if value is not None:
             found[f"Model, {key.replace('_', ' ')}"] = str(value)
-    if types := _types(manifest):
+    # What a server computes with it does not say.
+    if (types := _types(manifest)) and "server" not in description:
         found["Number types"] = types
     code = made.get("code") or {}
     if code:

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import torch
 
+from emap_core.classes import names_of_classes
 from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
 from emap_core.models.huggingface.checkpoint import Checkpoint
@@ -113,13 +114,6 @@ def same_to_the_tokenizer(one: str, other: str) -> ModelError:
         f"the classes {one!r} and {other!r} are the same to the model's tokenizer, so no output "
         "can tell them apart; keep one of them, or rename one"
     )
-
-
-def names_of_classes(classes: str | Sequence[str] | None) -> list[str] | None:
-    """Return names that are given as a list, then as they are, or with commas."""
-    if isinstance(classes, str):
-        return [name.strip() for name in classes.split(",")]
-    return None if classes is None else list(classes)
 
 
 def named_classes(

@@ -10,11 +10,11 @@ from typing import Any, Literal, Self
 import torch
 from PIL import Image
 
+from emap_core.classes import names_of_classes
 from emap_core.errors import ModelError, SettingError
 from emap_core.models.huggingface.checkpoint import Checkpoint
 from emap_core.models.huggingface.checkpoint_model import (
     ReadsClasses,
-    names_of_classes,
     same_to_the_tokenizer,
 )
 from emap_core.models.tokens import NO_LIMIT, in_one_line, note_on_cut

@@ -106,7 +106,12 @@ def test_a_way_out_is_named_where_there_is_one(architecture, words, checkpoint, 
 
 @pytest.mark.parametrize(
     "architecture",
-    ["LayoutLMForQuestionAnswering", "BlipForQuestionAnswering", "NoSuchModelForAnything"],
+    [
+        "LayoutLMForQuestionAnswering",
+        "ViltForImagesAndTextClassification",
+        "BlipForQuestionAnswering",
+        "NoSuchModelForAnything",
+    ],
 )
 def test_what_cannot_be_scored_whole_is_one_line(architecture, checkpoint, tmp_path):
     folder = shutil.copytree(checkpoint(blip)[0], tmp_path / "other")

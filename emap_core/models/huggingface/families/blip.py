@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
+from emap_core.classes import names_of_classes
 from emap_core.errors import ModelError, SettingError
 from emap_core.models.huggingface.checkpoint import Checkpoint
 from emap_core.models.huggingface.checkpoint_model import (
     Matching,
     ReadsClasses,
-    names_of_classes,
 )
 from emap_core.models.huggingface.family import Family
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from emap_core.classes import names_of_classes
 from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
 from emap_core.models.files import digest
@@ -19,7 +20,6 @@ from emap_core.models.huggingface.checkpoint_model import (
     FromCheckpoint,
     ReadsClasses,
     named_classes,
-    names_of_classes,
 )
 from emap_core.models.huggingface.family import Family
 from emap_core.models.tokens import in_one_line, note_on_cut

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from emap_core.classes import names_of_classes
 from emap_core.models.huggingface.checkpoint import Checkpoint
 from emap_core.models.huggingface.checkpoint_model import (
     FromCheckpoint,
     named_classes,
-    names_of_classes,
     stored_names,
 )
 from emap_core.models.huggingface.family import Family

@@ -1,0 +1,124 @@
+"""Addresses of other machines: which may be asked, how, and where what they answered is kept.
+
+``EMAP_FETCH`` says which may be asked: ``any``, ``public`` ones (none of this machine or its
+network, which a browser's user could otherwise look into), or ``none``.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import os
+import socket
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from emap_core.errors import AccessError, SettingError
+
+MAY_FETCH = ("any", "public", "none")
+"""What ``EMAP_FETCH`` may say."""
+PASSING = (408, 425, 429, 500, 502, 503, 504)
+"""Answers of a server that may be another one a moment later."""
+
+
+class RefusedError(OSError):
+    """What nobody may ask for here, or what is too large; to try again would not help."""
+
+
+def whom_to_ask(refused: str) -> str:
+    """Return whom ``EMAP_FETCH`` allows to ask.
+
+    Parameters
+    ----------
+    refused : str
+        What is said, after it what to do, where nobody may be asked.
+
+    Raises
+    ------
+    AccessError
+        If nobody.
+    SettingError
+        If it is anything but one of `MAY_FETCH`.
+    """
+    whom = os.environ.get("EMAP_FETCH") or "any"
+    if whom not in MAY_FETCH:
+        raise SettingError(f"EMAP_FETCH is {whom!r}; expected {', '.join(MAY_FETCH)}")
+    if whom == "none":
+        raise AccessError(refused)
+    return whom
+
+
+def cache_folder() -> Path:
+    """Return where answers are kept: ``EMAP_CACHE``, or the user's folder of caches."""
+    if named := os.environ.get("EMAP_CACHE"):
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emap-lens"
+
+
+def opener(whom: str, follows: bool = True) -> urllib.request.OpenerDirector:
+    """Return what opens addresses of http and https.
+
+    Parameters
+    ----------
+    whom : {"any", "public"}
+    follows : bool
+        Whether it goes on to where an answer leads, which is asked as far as `whom` allows; where
+        a key is sent along, it must not.
+    """
+    found = urllib.request.OpenerDirector()
+    handlers: list[Any] = [
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.UnknownHandler(),
+    ]
+    if follows:
+        handlers.append(urllib.request.HTTPRedirectHandler())
+    if whom == "public":
+        # Without a proxy, which could reach what this machine may not.
+        handlers += [_PublicHTTP(), _PublicHTTPS()]
+    else:
+        handlers += [
+            urllib.request.ProxyHandler(),
+            urllib.request.HTTPHandler(),
+            urllib.request.HTTPSHandler(),
+        ]
+    for handler in handlers:
+        found.add_handler(handler)
+    return found
+
+
+def check_public(host: str, address: str) -> None:
+    """Raise a RefusedError if an address is of this machine or its network."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(found, "ipv4_mapped", None)
+    if not (mapped or found).is_global or found.is_multicast:
+        raise RefusedError(
+            f"{host} is {address}, an address of this machine or its network, which is not asked "
+            "for a browser's user (EMAP_FETCH=any allows it)"
+        )
+
+
+class _PublicConnection(http.client.HTTPConnection):
+    """A connection to a public address alone."""
+
+    def connect(self) -> None:
+        # Who answers is looked at before and after: a name may lead elsewhere the second time.
+        for *_, place in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
+            check_public(self.host, str(place[0]))
+        super().connect()
+        check_public(self.host, self.sock.getpeername()[0])
+
+
+class _PublicSecureConnection(http.client.HTTPSConnection, _PublicConnection):
+    """The same, encrypted: the class before wraps the socket of the one after."""
+
+
+class _PublicHTTP(urllib.request.HTTPHandler):
+    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_PublicConnection, request)
+
+
+class _PublicHTTPS(urllib.request.HTTPSHandler):
+    def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_PublicSecureConnection, request)

@@ -1,0 +1,395 @@
+"""``openai:URL``: a model that a server asks, pair by pair, for the first token of its answer."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import io
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal, Self
+
+import numpy as np
+from PIL import Image
+
+from emap_core.addresses import cache_folder
+from emap_core.classes import names_of_classes
+from emap_core.datasets.base import fingerprint_of
+from emap_core.errors import ModelError, SettingError
+from emap_core.models.pictures import in_colours
+from emap_core.models.servers.first_tokens import FirstTokens
+from emap_core.models.servers.kept_answers import Answer, KeptAnswers
+from emap_core.models.servers.server import Server
+from emap_core.options import option
+from emap_core.types import Array
+
+Answers = Literal["words", "letters"]
+
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_PROMPTS = {
+    "words": "{text}\nAnswer with one of these, and nothing else: {answers}.",
+    "letters": "{text}\n{answers}\nAnswer with the letter alone.",
+}
+_N_LISTED = 20
+"""First tokens that are asked for: no server of the protocol lists fewer when asked."""
+_MOST_AT_ONCE = 256
+_WAVES = 16
+"""Requests in a row that a call has at least, so that its last ones do not leave others idle."""
+_SCORING = "1"
+"""Changes whenever the same answers come to give other outputs."""
+
+
+class ChatModel:
+    """A plain callable of texts and images; each class is an answer that a server may begin.
+
+    Parameters
+    ----------
+    server : Server
+    served : str
+        What the server calls its model.
+    classes : sequence of str or None
+    answers : {"words", "letters"}
+    prompt, system : str or None
+    at_once, max_requests : int
+    extra : mapping
+        What a request holds beside the usual.
+    """
+
+    output = "logits"
+    # A log-probability is never above 0.
+    has_threshold = False
+
+    def __init__(
+        self,
+        server: Server,
+        served: str,
+        classes: Sequence[str] | None,
+        *,
+        answers: Answers,
+        prompt: str | None,
+        system: str | None,
+        at_once: int,
+        max_requests: int,
+        extra: Mapping[str, Any],
+    ) -> None:
+        self._server = server
+        self._served = served
+        self._answers = answers
+        self._prompt = prompt or _PROMPTS[answers]
+        self._system = system
+        self._extra = dict(extra)
+        self._at_once = at_once
+        self._max_requests = max_requests
+        place = hashlib.sha256(f"{server.url} {served}".encode()).hexdigest()[:12]
+        name = re.sub(r"[^A-Za-z0-9.-]+", "-", f"{server.name}-{served}")[:60]
+        self._kept = KeptAnswers(cache_folder() / "answers" / f"{name}-{place}.sqlite")
+        self._pool = ThreadPoolExecutor(at_once, "asks")
+        self._time = self._n_times = 0
+        self._n_scored = self._n_unlisted = 0
+        self._take_classes(classes)
+
+    @property
+    def device(self) -> str:
+        """Where pairs are scored: not here."""
+        return self._server.name
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What is asked of whom, for the record of a run."""
+        return {
+            "server": self._server.url,
+            "served_model": self._served,
+            "answers": self._answers,
+            "prompt": self._prompt,
+            "system": self._system,
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the address, the model's name, and whatever else a request holds."""
+        return fingerprint_of(
+            _SCORING, json.dumps(self._body("", ""), sort_keys=True), *(self.classes or ())
+        )
+
+    @property
+    def pairs_at_once(self) -> int:
+        """How many pairs it takes well in one call."""
+        return _WAVES * self._at_once
+
+    @property
+    def pairs_per_second(self) -> float:
+        """As many as the server has answered, not counting answers that were kept."""
+        seconds = self._kept.totals()[2]
+        return self._at_once / max(seconds or 1.0, 1e-4)
+
+    def with_classes(self, classes: Sequence[str]) -> Self:
+        """Take these classes, for instance those of a dataset, as answers."""
+        self._take_classes(classes)
+        return self
+
+    def notes(self, texts: list[str]) -> list[str]:
+        """Say what the scores are."""
+        return [
+            f"A score is the log-probability with which {self._served} on {self._server.name} "
+            f"begins its answer as the {'letter' if self._answers == 'letters' else 'class'} does. "
+            "What the server serves under that name may change without a trace here."
+        ]
+
+    def cost(self, n_pairs: int) -> list[str]:
+        """Return what so many pairs cost, in requests, one sentence each.
+
+        Raises
+        ------
+        ModelError
+            If they are more than `max_requests`.
+        """
+        if n_pairs > self._max_requests:
+            raise ModelError(
+                f"{n_pairs:,} pairs are as many requests to {self._server.name}, more than "
+                f"max_requests allows ({self._max_requests:,}); take a sample of the examples, "
+                f"choose {option('method', 'sampled', 'run')}, or give "
+                f"{option('max_requests', str(n_pairs), 'model')}"
+            )
+        n_kept, n_read, _ = self._kept.totals()
+        tokens = "" if n_read is None else f", of about {n_read:,.0f} tokens each"
+        return [
+            f"Each pair is a request: {n_pairs:,} to {self._server.name}{tokens}. {n_kept:,} "
+            "answers of this model are kept, and no request is made that they answer."
+        ]
+
+    def remarks(self) -> list[str]:
+        """Return what is to be known once pairs are scored, one sentence each."""
+        if not self._n_unlisted:
+            return []
+        return [
+            f"In {self._n_unlisted:,} of {self._n_scored:,} scored pairs an answer was not among "
+            f"the {_N_LISTED} likeliest first tokens; it was given what it has at most."
+        ]
+
+    @contextlib.contextmanager
+    def anew(self) -> Iterator[None]:
+        """Ask the server within the block even for what it has answered, to see if it differs.
+
+        These answers are kept, too, apart from the others and each time of its own.
+        """
+        self._n_times += 1
+        self._time = self._n_times
+        try:
+            yield
+        finally:
+            self._time = 0
+
+    def __call__(self, texts: list[str], images: list[Any]) -> Array:
+        """Return the scores of B aligned pairs, shape (B, C)."""
+        if self._reader is None:
+            raise ModelError(
+                "the model answers from a list, and there is none: give "
+                f"{option('classes', of='model')}"
+            )
+        shown: dict[int, str] = {}
+        bodies = []
+        for text, image in zip(texts, images, strict=True):
+            if id(image) not in shown:
+                shown[id(image)] = _address_of(in_colours([image])[0])
+            bodies.append(self._body(text, shown[id(image)]))
+        answers = self._answers_to(bodies)
+        found = [self._reader.scores(answer.tokens) for answer in answers]
+        if not self._n_scored and not any(n for _, n in found):
+            begins = ", ".join(repr(token) for token, _ in answers[0].tokens[:3])
+            raise ModelError(
+                f"{self._served} begins its answers with {begins}, and none of the answers; say in "
+                f"{option('prompt', of='model')} how to answer, or give "
+                f"{option('answers', 'letters', 'model')}"
+            )
+        self._n_scored += len(found)
+        self._n_unlisted += sum(n < len(scores) for scores, n in found)
+        return np.stack([scores for scores, _ in found])
+
+    def _take_classes(self, classes: Sequence[str] | None) -> None:
+        self.classes = None if classes is None else list(classes)
+        self._reader: FirstTokens | None = None
+        if self.classes is None:
+            return
+        if self._answers == "words":
+            self._reader = FirstTokens(self.classes)
+            return
+        if len(self.classes) > len(_LETTERS):
+            raise ModelError(
+                f"the model has {len(self.classes)} classes, and there are {len(_LETTERS)} letters "
+                f"to list them by; name fewer, or give {option('answers', 'words', 'model')}"
+            )
+        self._reader = FirstTokens(_LETTERS[: len(self.classes)])
+
+    def _body(self, text: str, image: str) -> dict[str, Any]:
+        named = self.classes or []
+        lines = [f"{letter}. {name}" for letter, name in zip(_LETTERS, named, strict=False)]
+        listed = ", ".join(named) if self._answers == "words" else "\n".join(lines)
+        # In this order, since a text may hold anything.
+        before, _, after = self._prompt.replace("{answers}", listed).partition("{text}")
+        asked = before + text + after
+        content = [
+            {"type": "image_url", "image_url": {"url": image}},
+            {"type": "text", "text": asked},
+        ]
+        system = [{"role": "system", "content": self._system}] if self._system else []
+        body = {
+            "model": self._served,
+            "messages": [*system, {"role": "user", "content": content}],
+            "max_tokens": 1,
+            # Only what is listed counts, and the token that is written must not differ each time.
+            "temperature": 0.0,
+            "logprobs": True,
+            "top_logprobs": _N_LISTED,
+            **self._extra,
+        }
+        return {name: value for name, value in body.items() if value is not None}
+
+    def _answers_to(self, bodies: list[dict[str, Any]]) -> list[Answer]:
+        """Return the answers to requests, those that are kept and, many at once, the others."""
+        again = f" {self._time}" if self._time else ""
+        written = [json.dumps(body, sort_keys=True) + again for body in bodies]
+        names = [hashlib.sha256(one.encode()).hexdigest() for one in written]
+        found = {name: self._kept.get(name) for name in dict.fromkeys(names)}
+        missing = {
+            name: body for name, body in zip(names, bodies, strict=True) if found[name] is None
+        }
+        self._server.go_on()
+        asked = {name: self._pool.submit(self._ask, name, body) for name, body in missing.items()}
+        try:
+            found |= {name: future.result() for name, future in asked.items()}
+        except BaseException:
+            # What is under way ends and is kept; nothing else is begun.
+            self._server.give_up()
+            for future in asked.values():
+                future.cancel()
+            raise
+        return [answer for name in names if (answer := found[name]) is not None]
+
+    def _ask(self, name: str, body: dict[str, Any]) -> Answer:
+        began = time.monotonic()
+        answer = _read(self._server.completion(body), time.monotonic() - began, self._server.name)
+        self._kept.put(name, answer)
+        return answer
+
+
+def load(
+    url: str,
+    model: str | None = None,
+    classes: str | Sequence[str] | None = None,
+    answers: Answers = "words",
+    prompt: str | None = None,
+    system: str | None = None,
+    at_once: int = 8,
+    max_requests: int = 100_000,
+    extra: Mapping[str, Any] | None = None,
+) -> ChatModel:
+    """Return a model behind a server of the chat-completions protocol with log-probabilities.
+
+    vLLM, SGLang and llama.cpp have it, and some that are hosted. The key in ``OPENAI_API_KEY`` is
+    sent to the server in ``OPENAI_BASE_URL`` (api.openai.com where it is not set), nowhere else.
+
+    Parameters
+    ----------
+    url : str
+        What stands before ``/chat/completions``, mostly ending in ``/v1``.
+    model : str, optional
+        Which of the server's models; not needed if it has one.
+    classes : str or sequence of str, optional
+        The answers, as a list or with commas; else those of the dataset.
+    answers : {"words", "letters"}
+        Whether an answer begins as the class does, or is the letter before it in a list.
+    prompt : str, optional
+        With ``{text}``, and ``{answers}`` where they are listed.
+    system : str, optional
+        What the server's model is told before.
+    at_once : int
+        Requests at a time.
+    max_requests : int
+        More pairs are refused before the start.
+    extra : mapping, optional
+        What a request holds beside the usual, or in its place; None leaves out what is usual.
+
+    Raises
+    ------
+    SpecError
+        If this is no address.
+    SettingError
+        If a setting has a value that it cannot have.
+    ModelError
+        If the server does not answer, or has several models and none is named.
+    AccessError
+        If no server may be asked from here.
+    """
+    if answers not in _PROMPTS:
+        raise SettingError(f"answers is {answers!r}; expected 'words' or 'letters'")
+    if prompt is not None and "{text}" not in str(prompt):
+        raise SettingError(f"prompt is {prompt!r}; expected {{text}} in it")
+    for name, value, most in (
+        ("at_once", at_once, _MOST_AT_ONCE),
+        ("max_requests", max_requests, 10**12),
+    ):
+        if type(value) is not int or not 1 <= value <= most:
+            raise SettingError(f"{name} is {value!r}; expected a whole number from 1 to {most:,}")
+    if not isinstance(extra or {}, Mapping):
+        raise SettingError(f'extra is {extra!r}; expected an object, as in {{"seed": 0}}')
+    server = Server(url)
+    return ChatModel(
+        server,
+        _chosen(server, model),
+        names_of_classes(classes),
+        answers=answers,
+        prompt=prompt,
+        system=system,
+        at_once=at_once,
+        max_requests=max_requests,
+        extra=extra or {},
+    )
+
+
+def _chosen(server: Server, model: str | None) -> str:
+    """Return the model that is asked for, or the only one that a server has."""
+    listed = server.models()
+    if model is not None:
+        if listed and str(model) not in listed:
+            raise ModelError(
+                f"the server {server.name} has no model {model!r}; it has {_some(listed)}"
+            )
+        return str(model)
+    if len(listed) == 1:
+        return listed[0]
+    raise ModelError(
+        f"the server {server.name} has {_some(listed) or 'no list of models'}; name one with "
+        f"{option('model', of='model')}"
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+
+
+def _address_of(image: Image.Image) -> str:
+    """Return an image within an address, to the last bit."""
+    written = io.BytesIO()
+    image.save(written, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(written.getvalue()).decode()}"
+
+
+def _read(answer: Mapping[str, Any], seconds: float, name: str) -> Answer:
+    """Return the likeliest first tokens of a server's answer."""
+    try:
+        listed = answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+        tokens = [(str(one["token"]), float(one["logprob"])) for one in listed]
+        if not tokens or any(value != value or value > 1e-3 for _, value in tokens):
+            raise ValueError("no log-probabilities")
+    except (LookupError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"the server {name} has answered without log-probabilities (logprobs and top_logprobs "
+            "of the chat-completions protocol); vLLM, SGLang and llama.cpp give them"
+        ) from error
+    usage = answer.get("usage")
+    n_read = usage.get("prompt_tokens") if isinstance(usage, Mapping) else None
+    return Answer(tokens, n_read if isinstance(n_read, int) else None, seconds)

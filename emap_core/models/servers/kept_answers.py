@@ -1,0 +1,90 @@
+"""What a server has answered, on disk: nothing that was paid for is asked for again."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emap_core.errors import ModelError
+
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS answers "
+    "(request TEXT PRIMARY KEY, tokens TEXT, n_read INTEGER, seconds REAL)"
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The beginning of a server's answer to one request.
+
+    Attributes
+    ----------
+    tokens : list of (str, float)
+        The likeliest first tokens with their log-probabilities.
+    n_read : int or None
+        Tokens of the request, image included, if the server says so.
+    seconds : float
+        How long it took.
+    """
+
+    tokens: list[tuple[str, float]]
+    n_read: int | None
+    seconds: float
+
+
+class KeptAnswers:
+    """Answers in one file, written one by one; several threads and processes may use it.
+
+    It holds hashes of requests and the tokens that came back, neither texts nor keys.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._opened = sqlite3.connect(file, timeout=60.0, check_same_thread=False)
+            with self._opened:
+                self._opened.execute(_TABLE)
+        except (sqlite3.Error, OSError) as error:
+            raise self._cannot("open", error) from error
+
+    def get(self, request: str) -> Answer | None:
+        """Return the answer to a request, by its hash; None if there is none."""
+        row = self._one("SELECT tokens, n_read, seconds FROM answers WHERE request = ?", (request,))
+        if row is None:
+            return None
+        return Answer([(str(t), float(p)) for t, p in json.loads(row[0])], row[1], row[2])
+
+    def put(self, request: str, answer: Answer) -> None:
+        """Write an answer down at once."""
+        values = (request, json.dumps(answer.tokens), answer.n_read, answer.seconds)
+        try:
+            with self._lock, self._opened:
+                self._opened.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", values)
+        except sqlite3.Error as error:
+            raise self._cannot("write", error) from error
+
+    def totals(self) -> tuple[int, float | None, float | None]:
+        """Return how many answers there are, and the mean of their tokens read and seconds."""
+        n, n_read, seconds = self._one(
+            "SELECT COUNT(*), AVG(n_read), AVG(seconds) FROM answers", ()
+        )
+        return n, n_read, seconds
+
+    def _one(self, query: str, values: tuple[str, ...]) -> Any:
+        try:
+            with self._lock:
+                return self._opened.execute(query, values).fetchone()
+        except sqlite3.Error as error:
+            raise self._cannot("read", error) from error
+
+    def _cannot(self, what: str, error: Exception) -> ModelError:
+        return ModelError(
+            f"the file of answers {self._file} is not one that this program can {what}: {error}; "
+            "move it away, or name another folder with EMAP_CACHE"
+        )
