@@ -16,6 +16,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -454,22 +455,14 @@ def _run(arguments: argparse.Namespace) -> int:
     model, dataset, settings = _work(arguments)
     settings["preview"] = _preview(arguments)
     shown = _shown(arguments.progress)
-    bar = _Bar() if shown == "bar" else None
-    listener = _print_json if shown == "json" else bar
-    settings |= {
-        "out": arguments.out,
-        "listener": listener,
-        "cancelled": _Stop.asked.is_set,
-        "queue": arguments.queue,
-    }
-    try:
+    settings |= {"cancelled": _Stop.asked.is_set, "queue": arguments.queue}
+    if arguments.out is not None:
+        settings["out"] = arguments.out
+    with _listening(shown) as settings["listener"]:
         if arguments.shard is not None:
             print(compute_shard(model, dataset, _shard(arguments.shard), **settings))
             return 0
-        run = compute(model, dataset, **settings)
-    finally:
-        if bar is not None:
-            bar.close()
+        run = compute(model, dataset, progress=False, **settings)
     # Computed here, so that no page has to wait for them later.
     run.intervals()
     if shown != "json":
@@ -499,6 +492,15 @@ def _shown(progress: str) -> str:
     if progress != "auto":
         return progress
     return "bar" if sys.stderr.isatty() else "none"
+
+
+def _listening(shown: str) -> AbstractContextManager[Callable[[dict[str, Any]], None] | None]:
+    """Return a listener to progress events as they are to be shown: a bar, JSON, or none."""
+    from emap_core.engine.progress_bar import showing_progress
+
+    if shown == "bar":
+        return showing_progress()
+    return nullcontext(_print_json if shown == "json" else None)
 
 
 def _probe(arguments: argparse.Namespace) -> None:
@@ -534,18 +536,14 @@ def _probe(arguments: argparse.Namespace) -> None:
     # Only of examples are there several.
     found: list[Any] = []
     for probe in probes:
-        bar = _Bar() if shown == "bar" else None
-        try:
+        with _listening(shown) as listener:
             result = ask(
                 subject,
                 probe,
-                listener=_print_json if shown == "json" else bar,
+                listener=listener,
                 cancelled=_Stop.asked.is_set,
                 queue=arguments.queue,
             )
-        finally:
-            if bar is not None:
-                bar.close()
         if arguments.json:
             print(json.dumps(result.to_json(), allow_nan=False))
         elif shown != "json":
@@ -742,49 +740,3 @@ def _print_preview(found: Any) -> None:
 
 def _print_json(event: dict[str, Any]) -> None:
     print(json.dumps(event), flush=True)
-
-
-def _what_is_kept(event: dict[str, Any]) -> str:
-    if event["keep"] == "grid":
-        return "the grid is kept"
-    if event["keep"] == "sums":
-        return "only sums are kept: no what-if, no modes, intervals from scores alone"
-    names = event["kept_classes"]
-    some = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-    return (
-        f"the grid of {len(names)} classes is kept ({some}): modes and heatmaps of these alone, "
-        "no what-if, intervals from scores alone"
-    )
-
-
-class _Bar:
-    """Progress events as a bar on the terminal."""
-
-    def __init__(self) -> None:
-        from tqdm import tqdm
-
-        self._tqdm = tqdm
-        self._bar: Any = None
-
-    def __call__(self, event: dict[str, Any]) -> None:
-        if event["event"] == "progress":
-            if self._bar is None:
-                self._bar = self._tqdm(total=event["pairs_total"], unit=" pairs", unit_scale=True)
-            self._bar.update(event["pairs_done"] - self._bar.n)
-            if event["gap"] is not None:
-                self._bar.set_postfix_str(f"gap so far {event['gap']:.3f}")
-        elif event["event"] == "planned":
-            self._tqdm.write(
-                f"{event['pairs_total']} pairs in {event['tiles']} tiles on {event['device']}; "
-                f"{_what_is_kept(event)}",
-                file=sys.stderr,
-            )
-        elif event["event"] in methods.NAMES:
-            told = methods.method(event["event"]).told(event)
-            self._tqdm.write(told, file=sys.stderr)
-        elif event["event"] == "queued":
-            self._tqdm.write(event["message"], file=sys.stderr)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()

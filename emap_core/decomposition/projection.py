@@ -26,6 +26,7 @@ from emap_core.decomposition.sets_of_sides import (
     term,
 )
 from emap_core.errors import DatasetError
+from emap_core.in_notebooks import ShownInNotebooks
 from emap_core.types import Array, Index
 
 TEXT_AND_IMAGE: Sides = ("text", "image")
@@ -38,7 +39,7 @@ Kind = TypeVar("Kind", bound="Decomposition")
 
 
 @dataclass(frozen=True, eq=False)
-class Decomposition:
+class Decomposition(ShownInNotebooks):
     """A model's predictions on N examples, split into a part for each side and interactions.
 
     Every array is float64. N examples, C classes, M sides, U_m unique items of side m; example i

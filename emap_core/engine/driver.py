@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import shutil
+import tempfile
 import time
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +32,7 @@ from emap_core.engine.opening import (
 )
 from emap_core.engine.problem import Problem, align
 from emap_core.engine.progress import Listener, Progress
+from emap_core.engine.progress_bar import in_a_notebook, showing_progress
 from emap_core.engine.request import Callbacks, Request
 from emap_core.engine.settings import Settings
 from emap_core.engine.tiles import TileEvaluation
@@ -42,6 +47,13 @@ from emap_core.runs.target import check_folder_target
 
 Evaluation = TileEvaluation | CellEvaluation
 
+
+class Place(Enum):
+    """Where a run goes that is given no folder."""
+
+    RUNS = "the runs folder"
+
+
 LOCK_SECONDS = 5.0
 """How long a run that somebody else holds is waited for."""
 
@@ -50,12 +62,13 @@ def compute(
     model: Any,
     dataset: Any,
     *,
-    out: str | Path | None = None,
+    out: str | Path | Place | None = Place.RUNS,
     model_args: dict[str, Any] | None = None,
     data_args: dict[str, Any] | None = None,
     train: Any = None,
     train_args: dict[str, Any] | None = None,
     queue: bool = False,
+    progress: bool | None = None,
     listener: Listener | None = None,
     preview: Callable[[Estimate], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
@@ -71,13 +84,16 @@ def compute(
         A dataset or a spec string.
     out : path or URL, optional
         The run folder; by default in the runs folder, under a name that is the same for the same
-        problem. A run that was cut off resumes, a finished one is returned as it is.
+        problem. A run that was cut off resumes, a finished one is returned as it is. None keeps
+        nothing: the run is gone with the object that is returned.
     train : Dataset or str, optional
         A training split: linear probes of its encoded texts, images and both join the table.
     model_args, data_args, train_args : dict, optional
         Keyword arguments of the loaders.
     queue : bool
         Wait until no other queued run uses the device.
+    progress : bool, optional
+        Whether to show a bar; by default in a notebook where there is no `listener`.
     listener : callable, optional
         Gets every progress event, see `Progress`.
     preview : callable, optional
@@ -150,8 +166,31 @@ def compute(
     request = Request(
         model, dataset, Settings.of(settings), model_args, data_args, train, train_args
     )
-    callbacks = Callbacks(listener, preview, cancelled)
-    return Run.load(_bind_and_compute(request, out, queue, callbacks).path)
+    shown = (in_a_notebook() and listener is None) if progress is None else progress
+    with (
+        showing_progress(listener) if shown else contextlib.nullcontext(listener) as told,
+        _folder_for(out) as (place, passing),
+    ):
+        callbacks = Callbacks(told, preview, cancelled)
+        run = Run.load(_bind_and_compute(request, place, queue, callbacks).path)
+        if passing is not None:
+            # The files are read when they are asked for, so they last as long as the run does.
+            weakref.finalize(run, shutil.rmtree, passing, ignore_errors=True)
+        return run
+
+
+@contextlib.contextmanager
+def _folder_for(out: str | Path | Place | None) -> Iterator[tuple[str | Path | None, Path | None]]:
+    """Give the run folder as asked, and what is to be removed with the run, if anything is."""
+    if out is not None:
+        yield None if isinstance(out, Place) else out, None
+        return
+    passing = Path(tempfile.mkdtemp(prefix="emap-"))
+    try:
+        yield passing / "not-kept", passing
+    except BaseException:
+        shutil.rmtree(passing, ignore_errors=True)
+        raise
 
 
 def compute_shard(

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any, Literal
 
+from emap_core.in_notebooks import ShownInNotebooks
 from emap_core.types import Cluster
 
 Projection = Literal["emap", "emap_leave_one_out"]
@@ -35,7 +36,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Gap:
+class Gap(ShownInNotebooks):
     """What a metric loses when a model is replaced by its additive projection.
 
     Attributes

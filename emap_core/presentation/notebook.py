@@ -1,16 +1,21 @@
-"""A run as a notebook shows it: the verdict, the table and the dumbbell."""
+"""Runs, gaps and decompositions as a notebook shows them."""
 
 from __future__ import annotations
 
+from functools import singledispatch
 from typing import Any
 
 import plotly.graph_objects as go
 
+from emap_core.decomposition import Decomposition
+from emap_core.inference import ROWS, Gap, metric
+from emap_core.inference.digits import bracket, change, measured, p_value, percent
 from emap_core.presentation.charts import overview_figures, run_figure
 from emap_core.presentation.report import table_html
 from emap_core.presentation.run_titles import run_title
 from emap_core.presentation.tables import score_notes, score_table, share_sentence
 from emap_core.runs import Run
+from emap_core.text import capitalised, counted
 from emap_core.visible import escape
 
 
@@ -19,8 +24,15 @@ def figure(run: Run, name: str, **choice: Any) -> go.Figure:
     return run_figure(run, name, **choice).figure
 
 
-def html(run: Run) -> str:
-    """Return what a cell of a notebook shows of a run."""
+@singledispatch
+def html(shown: Any) -> str:
+    """Return what a cell of a notebook shows of a run, a gap or a decomposition."""
+    raise NotImplementedError(type(shown).__name__)
+
+
+@html.register
+def _(run: Run) -> str:
+    """Return the verdict of a run, its table and its dumbbell."""
     verdict = run.verdict()
     said = [*verdict.details, *run.notes, *(f"Warning: {one}" for one in run.warnings)]
     parts = [f"<h3>{escape(run_title(run.manifest))}</h3>", _paragraph(verdict.sentence, 1.15)]
@@ -33,6 +45,45 @@ def html(run: Run) -> str:
         drawn = chart.figure.to_html(full_html=False, include_plotlyjs="cdn")
         parts.append(f'<figure role="group" aria-label="{escape(chart.alt)}">{drawn}</figure>')
     return "\n".join(filter(None, parts))
+
+
+@html.register
+def _(gap: Gap) -> str:
+    """Return a gap in a sentence, and where it is from."""
+    which = metric(gap.metric)
+    sentence = (
+        f"Gap in {which.label}: {change(gap.difference, which.unit)} "
+        f"{bracket(gap.low, gap.high, which.unit)} {gap.population}, {p_value(gap.p_value)}."
+    )
+    scores = (
+        f"{capitalised(which.label)} is {measured(gap.full, which.unit)} as it is and "
+        f"{measured(gap.projected, which.unit)} without interactions "
+        f"({ROWS[gap.projection].label}), N = {gap.n_examples:,}. 95% interval: {gap.method}."
+    )
+    return _paragraph(sentence, 1.15) + _paragraph(scores)
+
+
+@html.register
+def _(found: Decomposition) -> str:
+    """Return how large a decomposition is, and its shares."""
+    n_examples, n_classes = found.logits.shape
+    items = " × ".join(
+        f"{len(means):,} ({side})"
+        for side, means in zip(found.sides, found.side_means, strict=True)
+    )
+    size = (
+        f"{counted(n_examples, 'example')}, {items} recombined, "
+        f"{counted(n_classes, 'class', 'classes')}"
+    )
+    shares = {
+        "Part": [*found.sides, "interaction"],
+        "Share of the variance": list(map(percent, found.pooled_shares)),
+    }
+    note = (
+        "Over all recombinations, pooled over classes, as given: for scores that go through a "
+        "softmax see class_centred()."
+    )
+    return _paragraph(size, 1.15) + table_html(shares) + _paragraph(note)
 
 
 def _paragraph(sentence: str, size: float = 1.0) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from emap_core.errors import RunError
+from emap_core.in_notebooks import ShownInNotebooks
 from emap_core.runs import notes
 from emap_core.runs.cached_inference import CachedInference
 from emap_core.runs.examples import examples_of
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
-class Run(CachedInference):
+class Run(CachedInference, ShownInNotebooks):
     """A finished run, read from its folder when asked.
 
     Attributes
@@ -185,16 +186,11 @@ class Run(CachedInference):
         SettingError
             If the run has no such figure, or the figure no such choice.
         """
-        # Only this method and the next look up to the rooms that show a run: whoever holds one in
+        # Only this method and `probe` look up to the rooms that show a run: whoever holds one in
         # a notebook asks it for its picture, and nobody should have to know who draws it.
         from emap_core.presentation import notebook
 
         return notebook.figure(self, name, **choice)
-
-    def _repr_html_(self) -> str:
-        from emap_core.presentation import notebook
-
-        return notebook.html(self)
 
     def record(self, equivalence_margin: float | None = None) -> dict[str, Any]:
         """Return the numbers of the run as one JSON-able object; what is not computed is None.

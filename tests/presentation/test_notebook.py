@@ -1,9 +1,15 @@
+import gc
+import html
+import sys
+import tempfile
+from types import SimpleNamespace
+
 import plotly.graph_objects as go
 import pytest
 from samples import Staged, make_examples
 
 import emap_core as emap
-from emap_core.inference.digits import percent
+from emap_core.inference.digits import change, p_value, percent
 from emap_core.presentation.charts import figures_of
 
 NASTY = '</script><img src=x onerror="alert(1)">'
@@ -69,3 +75,44 @@ def test_a_run_is_renamed_and_deleted_from_python(tmp_path):
     assert emap.load_run(run.path).manifest["name"] == "late fusion"
     emap.delete_run(run.path)
     assert not run.path.exists()
+
+
+def test_out_none_keeps_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMAP_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    run = emap.compute(Staged(), make_examples(), out=None, n_resamples=100)
+    assert run.verdict().sentence and len(run.examples()) == 60
+    assert run.path.is_dir() and run.grid is not None
+    del run
+    gc.collect()
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(emap.EmapError, match="labels"):
+        emap.compute(Staged(), make_examples(labels=["no such"] * 60), out=None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_notebook_shows_how_far_a_run_is(tmp_path, monkeypatch, capsys):
+    shell = SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    heard = []
+    for told in ({}, {"progress": True, "listener": heard.append}):
+        emap.compute(Staged(), make_examples(), out=None, **told)
+        assert "253/253" in capsys.readouterr().err
+    assert heard[-1]["event"] == "finished"
+    emap.compute(Staged(), make_examples(), out=None, progress=False)
+    assert "253" not in capsys.readouterr().err
+    monkeypatch.delitem(sys.modules, "IPython")
+    emap.compute(Staged(), make_examples(), out=None)
+    assert not capsys.readouterr().err
+
+
+def test_a_gap_and_a_decomposition_say_what_they_are(run):
+    gap = run.gap("accuracy")
+    shown = gap._repr_html_()
+    assert change(gap.difference, "points") in shown and gap.population in shown
+    assert "(EMAP, leave-one-out), N = 60." in shown and p_value(gap.p_value) in html.unescape(
+        shown
+    )
+    shown = run.shares._repr_html_()
+    assert "60 examples, 11 (text) × 23 (image) recombined, 3 classes" in shown
+    assert all(percent(share) in shown for share in run.shares.pooled_shares)
