@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from emap_core.classes import class_names
-from emap_core.environment import whole_number
-from emap_core.errors import DatasetError, EmapError, reason
+from emap_core.errors import DatasetError
+from emap_core.modalities.base import BadItemError
+from emap_core.modalities.image import beside, image_of_array, is_array, opened, pixel_key, upright
+from emap_core.modalities.keys import fingerprint_of as fingerprint_of
 from emap_core.options import with_options_named
 from emap_core.types import Index, Task
 
 TASKS = ("multiclass", "binary", "multilabel", "regression")
-
-MAX_IMAGE_PIXELS = 80_000_000
-"""Larger images are refused before they are decoded, unless ``EMAP_MAX_IMAGE_PIXELS`` is higher."""
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
-"""What is taken for an image. Others that Pillow knows start programs or follow links."""
 
 LARGEST_NUMBER = 1e15
 """Of outputs and of the targets of a regression: the fourth power still fits a float64, and beside
@@ -299,7 +294,10 @@ class ImageFiles(Sequence[Image.Image]):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return ImageFiles(self.files[index], self.names and self.names[index])
-        return _beside([self._decoded(index, part) for part in self._parts(index)])
+        try:
+            return beside([self._decoded(index, part) for part in self._parts(index)])
+        except BadItemError as error:
+            raise DatasetError(f"{self._name(index)} {error}") from error
 
     def check(self, index: int) -> None:
         """Raise a DatasetError unless the file is there and begins like an image."""
@@ -311,38 +309,25 @@ class ImageFiles(Sequence[Image.Image]):
         file = self.files[index]
         return file if isinstance(file, tuple) else (file,)
 
+    def _name(self, index: int, file: Path | bytes | Address = b"") -> str:
+        if self.names is not None:
+            return self.names[index]
+        return f"image {index}" if isinstance(file, bytes) else f"image {file}"
+
     def _decoded(self, index: int, file: Path | bytes | Address) -> Image.Image:
         with self._opened(index, file) as image:
-            # Cameras store photographs as the sensor lay, with a note on which way is up.
-            return _in_colours(ImageOps.exif_transpose(image))
+            return upright(image)
 
     @contextmanager
     def _opened(self, index: int, file: Path | bytes | Address) -> Iterator[Image.Image]:
-        name = f"image {index}" if isinstance(file, bytes) else f"image {file}"
-        if self.names is not None:
-            name = self.names[index]
+        name = self._name(index, file)
         if isinstance(file, Address):
             raise DatasetError(f"{name} has not been fetched; load it with load_dataset")
         try:
-            opened = BytesIO(file) if isinstance(file, bytes) else file
-            with Image.open(opened, formats=FORMATS) as image:
-                _check_size(name, image.width, image.height)
+            with opened(file) as image:
                 yield image
-        except EmapError:
-            raise
-        except FileNotFoundError as error:
-            raise DatasetError(f"{name} does not exist") from error
-        except UnidentifiedImageError as error:
-            raise DatasetError(
-                f"{name} cannot be read: it is not an image of a known format"
-            ) from error
-        except OSError as error:
-            raise DatasetError(
-                f"{name} cannot be read: {error.strerror or reason(error)}"
-            ) from error
-        except Exception as error:
-            # Decoders raise whatever they run into in files that were made to mislead them.
-            raise DatasetError(f"{name} cannot be read: {reason(error)}") from error
+        except BadItemError as error:
+            raise DatasetError(f"{name} {error}") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -395,7 +380,7 @@ def find_cells(dataset: Dataset) -> Cells:
             )
     text_index, texts = pd.factorize(np.array(list(texts_given), dtype=object))
     if keys is None:
-        keys = [_pixel_key(images[i]) for i in range(n)]
+        keys = [pixel_key(images[i]) for i in range(n)]
     image_index = _numbered(keys)
     _, first = np.unique(image_index, return_index=True)
     return Cells(
@@ -463,15 +448,6 @@ def fingerprint(dataset: Any, cells: Cells) -> str:
     )
 
 
-def fingerprint_of(*parts: str | bytes) -> str:
-    """Return a short hash that changes whenever one of the parts does."""
-    digest = hashlib.sha256()
-    for part in parts:
-        data = part.encode() if isinstance(part, str) else part
-        digest.update(len(data).to_bytes(8, "little") + data)
-    return digest.hexdigest()[:16]
-
-
 def _stated(given: Any, name: str) -> bool:
     return getattr(given, name, None) is not None
 
@@ -507,90 +483,6 @@ def _by_position(values: Any) -> Any:
     return values
 
 
-def is_array(value: Any) -> bool:
-    """Say whether something is a NumPy array or a tensor of another library."""
-    return isinstance(value, np.ndarray) or hasattr(value, "detach")
-
-
-def image_of_array(image: Any) -> Any:
-    """Return the image in an array or a tensor, whose channels may come first; others as they are.
-
-    Raises
-    ------
-    DatasetError
-        If it is not an image of whole numbers from 0 to 255.
-    """
-    if not is_array(image):
-        return image
-    if not isinstance(image, np.ndarray):
-        image = image.detach().cpu().numpy()
-        if image.ndim == 3 and image.shape[0] in (1, 3) and image.shape[2] not in (1, 3):
-            image = image.transpose(1, 2, 0)
-    if image.ndim == 3 and image.shape[2] == 1:
-        image = image[..., 0]
-    if image.dtype != np.uint8 or image.ndim not in (2, 3):
-        raise DatasetError(
-            f"an image is an array of {image.dtype} of shape {image.shape}; give whole numbers "
-            "from 0 to 255 of type uint8, shape (height, width) or (height, width, 3)"
-        )
-    try:
-        return Image.fromarray(image)
-    except (TypeError, ValueError) as error:
-        raise DatasetError(
-            f"an image is an array of shape {image.shape}; give shape (height, width) or "
-            "(height, width, 3)"
-        ) from error
-
-
 def _numbered(keys: Sequence[Hashable]) -> Index:
     numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.intp)
-
-
-def _check_size(name: str, width: int, height: int) -> None:
-    most = whole_number("EMAP_MAX_IMAGE_PIXELS", MAX_IMAGE_PIXELS)
-    if width * height > most:
-        raise DatasetError(
-            f"{name} is {width:,} × {height:,} pixels, more than the {most:,} that are "
-            "allowed (EMAP_MAX_IMAGE_PIXELS)"
-        )
-
-
-def _in_colours(image: Image.Image) -> Image.Image:
-    if image.mode == "F":
-        raise ValueError("its pixels are fractions of an unknown range; save it with 8 bits")
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        # Pillow itself would make every value above 255 white.
-        values = np.asarray(image).astype(np.int64)
-        upper = np.clip(values >> 8, 0, 255)
-        upper[values == image.info.get("transparency", -1)] = 255
-        return Image.fromarray(upper.astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")
-
-
-def _beside(images: Sequence[Image.Image]) -> Image.Image:
-    """Return images left to right in one, each as high as the highest of them."""
-    if len(images) == 1:
-        return images[0]
-    height = max(image.height for image in images)
-    widths = [max(1, round(image.width * height / image.height)) for image in images]
-    _check_size("a row of images", sum(widths), height)
-    whole = Image.new("RGB", (sum(widths), height))
-    left = 0
-    for image, width in zip(images, widths, strict=True):
-        whole.paste(image.resize((width, height), Image.Resampling.BICUBIC), (left, 0))
-        left += width
-    return whole
-
-
-def _pixel_key(image: Any) -> str:
-    if not isinstance(image, Image.Image):
-        raise DatasetError(
-            f"an image is a {type(image).__name__}; give PIL images, paths of files, their content "
-            "or arrays of type uint8, or image_keys that say which images are the same"
-        )
-    pixels = image.convert("RGBA")
-    return fingerprint_of(repr(pixels.size), pixels.tobytes())

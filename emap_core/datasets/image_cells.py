@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from emap_core.datasets.base import Address, ImageFile, image_of_array, is_array
+from emap_core.datasets.base import Address, ImageFile
 from emap_core.datasets.table_values import BadValueError, is_missing, read_path
 from emap_core.errors import DatasetError
+from emap_core.modalities.image import image_of_array, is_array
 from emap_core.options import option
 
 _PICTURES = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk", "SUkqA", "TU0AK")

@@ -12,12 +12,12 @@ import numpy as np
 from emap_core import inference
 from emap_core.engine.binding import bind
 from emap_core.engine.evaluate import WarmUp
-from emap_core.engine.kept_images import thumbnail_and_picture
 from emap_core.engine.opening import measured
 from emap_core.engine.problem import Problem
 from emap_core.engine.request import Request
 from emap_core.engine.settings import Settings
 from emap_core.engine.workers import LocalWorker, Workers
+from emap_core.modalities.kept_images import thumbnail_and_picture
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from emap_core.engine.kept_images import thumbnail_and_picture
 from emap_core.errors import ModelError
+from emap_core.modalities.kept_images import thumbnail_and_picture
 from emap_core.models import encodings as trees
 from emap_core.models.base import Scorer
 from emap_core.models.encodings import Encodings

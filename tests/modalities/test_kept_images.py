@@ -8,8 +8,8 @@ from PIL import Image, ImageDraw
 from samples import Staged, make_examples
 
 import emap_core as emap
-from emap_core.engine.kept_images import make_thumbnail, thumbnail_and_picture
 from emap_core.errors import RunError
+from emap_core.modalities.kept_images import make_thumbnail, thumbnail_and_picture
 from emap_core.runs import Run
 
 MEGABYTE = 10**6

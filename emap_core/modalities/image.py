@@ -1,0 +1,222 @@
+"""Images: PIL images in RGB, upright, opened from files or at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from emap_core.environment import whole_number
+from emap_core.errors import EmapError, reason
+from emap_core.modalities.base import (
+    BadItemError,
+    FindFile,
+    Modality,
+    Preview,
+    file_name,
+    file_source,
+)
+from emap_core.modalities.kept_images import thumbnail_and_picture
+from emap_core.modalities.keys import fingerprint_of
+from emap_core.types import Mask
+
+MAX_IMAGE_PIXELS = 80_000_000
+"""Larger images are refused before they are decoded, unless ``EMAP_MAX_IMAGE_PIXELS`` is higher."""
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
+"""What is taken for an image. Others that Pillow knows start programs or follow links."""
+
+
+class Picture(Modality):
+    """A PIL image."""
+
+    name: ClassVar[str] = "image"
+    plural: ClassVar[str] = "images"
+    usual_names: ClassVar[tuple[str, ...]] = (
+        *("image", "image_path", "file_name", "filename", "image_file", "img", "img_path", "path"),
+        *("images", "image_filename", "image_name", "left", "right", "picture"),
+    )
+    suffixes: ClassVar[tuple[str, ...]] = (
+        *(".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".jp2"),
+    )
+    unit: ClassVar[str] = "regions"
+    media_type: ClassVar[str] = "image/jpeg"
+
+    def source(self, cell: Any, find: FindFile) -> Path | bytes | Image.Image:
+        """Return a file, its content, or the image itself."""
+        if isinstance(cell, Image.Image):
+            return cell
+        if is_array(cell):
+            image: Image.Image = image_of_array(cell)
+            return image
+        return file_source("image", cell, find)
+
+    def open(self, source: Path | bytes | Image.Image) -> Image.Image:
+        """Return the image, upright and in RGB."""
+        if isinstance(source, Image.Image):
+            return source
+        with opened(source) as image:
+            return upright(image)
+
+    def key(self, source: Path | bytes | Image.Image) -> str:
+        """Return the path, or a hash of content or pixels."""
+        if isinstance(source, Image.Image):
+            return pixel_key(source)
+        return str(source) if isinstance(source, Path) else fingerprint_of(source)
+
+    def words(self, source: Path | bytes | Image.Image) -> str:
+        """Return the name of the file."""
+        return file_name(source, "an image")
+
+    def preview(self, item: Image.Image, most_bytes: int) -> Preview:
+        """Return a thumbnail, and a larger picture where that shows more."""
+        return Preview(*thumbnail_and_picture(item, most_bytes))
+
+    def units(self, item: Image.Image, most: int) -> list[str]:
+        """Return the cells of a square net of as many rows as columns."""
+        side = max(1, int(most**0.5))
+        return [f"row {k // side + 1}, column {k % side + 1}" for k in range(side * side)]
+
+    def mask(self, item: Image.Image, keep: Mask) -> Image.Image:
+        """Return the image with its mean colour in the cells that are left out."""
+        side = int(len(keep) ** 0.5)
+        pixels = np.array(item.convert("RGB"))
+        mean = pixels.mean(axis=(0, 1)).astype(np.uint8)
+        edges = [np.linspace(0, size, side + 1).round().astype(int) for size in pixels.shape[:2]]
+        for k in np.flatnonzero(~np.asarray(keep)):
+            (top, bottom), (left, right) = (
+                edge[place : place + 2] for edge, place in zip(edges, divmod(k, side), strict=True)
+            )
+            pixels[top:bottom, left:right] = mean
+        return Image.fromarray(pixels)
+
+
+MODALITY = Picture()
+
+
+@contextmanager
+def opened(file: Path | bytes) -> Iterator[Image.Image]:
+    """Open the file of an image, or its content, whose pixels have not been read yet.
+
+    Raises
+    ------
+    BadItemError
+        If it is not there, no image of a known format, or too large. The message goes on after
+        the name of the image.
+    """
+    try:
+        with Image.open(
+            BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS
+        ) as image:
+            check_size(image.width, image.height)
+            yield image
+    except EmapError:
+        raise
+    except FileNotFoundError as error:
+        raise BadItemError("does not exist") from error
+    except UnidentifiedImageError as error:
+        raise BadItemError("cannot be read: it is not an image of a known format") from error
+    except OSError as error:
+        raise BadItemError(f"cannot be read: {error.strerror or reason(error)}") from error
+    except Exception as error:
+        # Decoders raise whatever they run into in files that were made to mislead them.
+        raise BadItemError(f"cannot be read: {reason(error)}") from error
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Return an image in RGB as people see it.
+
+    Cameras store photographs as the sensor lay, with a note on which way is up. What is
+    transparent is white; of 16 bits the upper 8 count.
+    """
+    return _in_colours(ImageOps.exif_transpose(image))
+
+
+def image_of_array(image: Any) -> Any:
+    """Return the image in an array or a tensor, whose channels may come first; others as they are.
+
+    Raises
+    ------
+    BadItemError
+        If it is not an image of whole numbers from 0 to 255.
+    """
+    if not is_array(image):
+        return image
+    if not isinstance(image, np.ndarray):
+        image = image.detach().cpu().numpy()
+        if image.ndim == 3 and image.shape[0] in (1, 3) and image.shape[2] not in (1, 3):
+            image = image.transpose(1, 2, 0)
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[..., 0]
+    if image.dtype != np.uint8 or image.ndim not in (2, 3):
+        raise BadItemError(
+            f"an image is an array of {image.dtype} of shape {image.shape}; give whole numbers "
+            "from 0 to 255 of type uint8, shape (height, width) or (height, width, 3)"
+        )
+    try:
+        return Image.fromarray(image)
+    except (TypeError, ValueError) as error:
+        raise BadItemError(
+            f"an image is an array of shape {image.shape}; give shape (height, width) or "
+            "(height, width, 3)"
+        ) from error
+
+
+def check_size(width: int, height: int) -> None:
+    """Refuse an image that is far too large."""
+    most = whole_number("EMAP_MAX_IMAGE_PIXELS", MAX_IMAGE_PIXELS)
+    if width * height > most:
+        raise BadItemError(
+            f"is {width:,} × {height:,} pixels, more than the {most:,} that are "
+            "allowed (EMAP_MAX_IMAGE_PIXELS)"
+        )
+
+
+def _in_colours(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise ValueError("its pixels are fractions of an unknown range; save it with 8 bits")
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        # Pillow itself would make every value above 255 white.
+        values = np.asarray(image).astype(np.int64)
+        upper = np.clip(values >> 8, 0, 255)
+        upper[values == image.info.get("transparency", -1)] = 255
+        return Image.fromarray(upper.astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
+
+
+def beside(images: Sequence[Image.Image]) -> Image.Image:
+    """Return images left to right in one, each as high as the highest of them."""
+    if len(images) == 1:
+        return images[0]
+    height = max(image.height for image in images)
+    widths = [max(1, round(image.width * height / image.height)) for image in images]
+    check_size(sum(widths), height)
+    whole = Image.new("RGB", (sum(widths), height))
+    left = 0
+    for image, width in zip(images, widths, strict=True):
+        whole.paste(image.resize((width, height), Image.Resampling.BICUBIC), (left, 0))
+        left += width
+    return whole
+
+
+def pixel_key(image: Any) -> str:
+    """Return what is the same for images of the same pixels."""
+    if not isinstance(image, Image.Image):
+        raise BadItemError(
+            f"an image is a {type(image).__name__}; give PIL images, paths of files, their content "
+            "or arrays of type uint8, or image_keys that say which images are the same"
+        )
+    pixels = image.convert("RGBA")
+    return fingerprint_of(repr(pixels.size), pixels.tobytes())
+
+
+def is_array(value: Any) -> bool:
+    """Say whether something is a NumPy array or a tensor of another library."""
+    return isinstance(value, np.ndarray) or hasattr(value, "detach")

@@ -1,0 +1,168 @@
+"""Clips: frames of a video, evenly spaced, read with an extra."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from emap_core.errors import MissingExtraError
+from emap_core.modalities.base import (
+    BadItemError,
+    FindFile,
+    Modality,
+    Preview,
+    content_of,
+    file_name,
+    file_source,
+    left_out,
+    stretches,
+)
+from emap_core.modalities.kept_images import make_thumbnail
+from emap_core.modalities.keys import fingerprint_of
+from emap_core.types import Mask
+
+MOST_FRAMES = 32
+"""As many of a clip are kept, evenly spaced."""
+MOST_PIXELS = 80_000_000
+"""Of one frame; larger ones are refused before they are decoded."""
+_SECONDS_A_FRAME = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """Frames of a video, evenly spaced.
+
+    Attributes
+    ----------
+    frames : ndarray of shape (n, height, width, 3), uint8
+    seconds : float
+        How long the video is; 0 where that is not known.
+    """
+
+    frames: NDArray[np.uint8]
+    seconds: float = 0.0
+
+    def evenly(self, n_frames: int) -> NDArray[np.uint8]:
+        """Return so many frames, evenly spaced; some twice where there are fewer."""
+        places = np.linspace(0, len(self.frames) - 1, n_frames).round().astype(int)
+        return np.asarray(self.frames[places])
+
+
+class Video(Modality):
+    """A `Clip`."""
+
+    name: ClassVar[str] = "video"
+    plural: ClassVar[str] = "videos"
+    usual_names: ClassVar[tuple[str, ...]] = ("video", "clip", "video_path", "mp4")
+    suffixes: ClassVar[tuple[str, ...]] = (".mp4", ".webm", ".mov", ".avi", ".mkv")
+    unit: ClassVar[str] = "frames"
+    media_type: ClassVar[str] = "image/gif"
+
+    def source(self, cell: Any, find: FindFile) -> Path | bytes | Clip:
+        """Return a file, its content, or frames as an array of shape (n, height, width, 3)."""
+        if isinstance(cell, Clip):
+            return cell
+        if isinstance(cell, np.ndarray):
+            if cell.ndim != 4 or cell.shape[-1] != 3 or cell.dtype != np.uint8 or not len(cell):
+                raise BadItemError(
+                    f"the video is an array of {cell.dtype} of shape {cell.shape}; give whole "
+                    "numbers from 0 to 255 of type uint8, shape (frames, height, width, 3)"
+                )
+            return Clip(cell)
+        return file_source("video", cell, find)
+
+    def open(self, source: Path | bytes | Clip) -> Clip:
+        """Return evenly spaced frames of the video."""
+        if isinstance(source, Clip):
+            return source
+        content = content_of(source)
+        try:
+            import av
+        except ImportError:
+            raise MissingExtraError("videos need PyAV: pip install 'emap-lens[video]'") from None
+        try:
+            return _decoded(av, content)
+        except BadItemError:
+            raise
+        except Exception as error:
+            # Decoders raise whatever they run into.
+            raise BadItemError("cannot be read: it is not a video of a known format") from error
+
+    def key(self, source: Path | bytes | Clip) -> str:
+        """Return the path, or a hash of the content."""
+        if isinstance(source, Clip):
+            return fingerprint_of(source.frames.tobytes(), repr(source.frames.shape))
+        return str(source) if isinstance(source, Path) else fingerprint_of(source)
+
+    def words(self, source: Path | bytes | Clip) -> str:
+        """Return the name of the file, or how many frames there are."""
+        if isinstance(source, Clip):
+            return f"a video of {len(source.frames)} frames"
+        return file_name(source, "a video")
+
+    def preview(self, item: Clip, most_bytes: int) -> Preview:
+        """Return the frame in the middle, and a few of all as they follow each other."""
+        poster = make_thumbnail(Image.fromarray(item.frames[len(item.frames) // 2]))
+        content = _moving(item.evenly(min(len(item.frames), 12)))
+        return Preview(poster, content if len(content) <= max(most_bytes, 2**17) else b"")
+
+    def units(self, item: Clip, most: int) -> list[str]:
+        """Return frames, or stretches of neighbouring ones where there are more."""
+        return [
+            f"frame {some.start + 1}"
+            if some.stop - some.start == 1
+            else f"frames {some.start + 1}–{some.stop}"
+            for some in stretches(len(item.frames), most)
+        ]
+
+    def mask(self, item: Clip, keep: Mask) -> Clip:
+        """Return the clip with its mean colour in place of frames that are left out."""
+        frames = item.frames.copy()
+        for some in left_out(stretches(len(frames), len(keep)), keep):
+            frames[some] = item.frames.mean(axis=(0, 1, 2)).astype(np.uint8)
+        return Clip(frames, item.seconds)
+
+
+def _decoded(av: Any, content: bytes) -> Clip:
+    with av.open(io.BytesIO(content)) as file:
+        stream = file.streams.video[0]
+        if stream.width * stream.height > MOST_PIXELS:
+            raise BadItemError(f"has frames of {stream.width:,} × {stream.height:,} pixels")
+        expected = stream.frames or 0
+        # Without a count in the file all frames have to be looked at to know it.
+        if not expected:
+            expected = sum(1 for _ in file.decode(stream))
+            file.seek(0)
+        wanted = set(np.linspace(0, expected - 1, min(MOST_FRAMES, expected)).round().astype(int))
+        frames = [
+            frame.to_ndarray(format="rgb24")
+            for number, frame in enumerate(file.decode(stream))
+            if number in wanted
+        ]
+        seconds = float(stream.duration * stream.time_base) if stream.duration else 0.0
+    return Clip(np.stack(frames), seconds)
+
+
+def _moving(frames: NDArray[np.uint8]) -> bytes:
+    images = [Image.fromarray(frame) for frame in frames]
+    for image in images:
+        image.thumbnail((256, 256))
+    written = io.BytesIO()
+    images[0].save(
+        written,
+        "GIF",
+        save_all=True,
+        append_images=images[1:],
+        duration=int(1000 * _SECONDS_A_FRAME),
+        loop=0,
+    )
+    return written.getvalue()
+
+
+MODALITY = Video()
