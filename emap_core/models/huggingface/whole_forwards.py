@@ -16,17 +16,17 @@ from emap_core.models.huggingface.checkpoint import Checkpoint
 from emap_core.models.huggingface.checkpoint_model import (
     FromCheckpoint,
     named_classes,
-    same_to_the_tokenizer,
     stored_names,
 )
 from emap_core.models.huggingface.families.two_towers import PADS_TO_THE_END
 from emap_core.models.huggingface.family import Family
 from emap_core.models.huggingface.written_answers import (
     BLANK,
+    GREY,
+    NOTHING,
     Normalise,
     WritesAnswers,
     n_common,
-    names_of_answers,
 )
 from emap_core.models.pictures import in_colours
 from emap_core.models.tokens import in_one_line
@@ -137,18 +137,18 @@ class WholeAnswers(_Whole, WritesAnswers):
         classes: Sequence[str] | None,
         prompt: str | None,
         normalise: Normalise,
+        *more: Any,
     ) -> None:
         self._place: str | None = None
         self._writes_apart = bool(checkpoint.model.config.is_encoder_decoder)
-        super().__init__(checkpoint, classes, prompt, normalise)
+        super().__init__(checkpoint, classes, prompt, normalise, *more)
 
     def notes(self, texts: list[str]) -> list[str]:
         """Say what whole forwards cost; nothing is cut."""
         return [self._cost()]
 
     def _take_classes(self, classes: Sequence[str] | None) -> None:
-        self.classes = None if classes is None else names_of_answers(classes)
-        self._given = [] if classes is None else list(classes)
+        self._take_answers(classes)
         self._checked = False
 
     def _pair(self, text: str, image: Image.Image) -> torch.Tensor:
@@ -157,7 +157,10 @@ class WholeAnswers(_Whole, WritesAnswers):
         if not self._checked:
             self._check()
         totals = self._apart(text, image) if self._writes_apart else self._after(text, image)
-        return torch.stack(totals)
+        return self._scores(torch.stack(totals)[None])[0]
+
+    def _scores_of_nothing(self) -> torch.Tensor:
+        return self._pair(NOTHING, GREY)[None]
 
     def _after(self, text: str, image: Image.Image) -> list[torch.Tensor]:
         """Return the log-probability of each answer as what follows the prompt."""
@@ -187,28 +190,29 @@ class WholeAnswers(_Whole, WritesAnswers):
     def _apart(self, text: str, image: Image.Image) -> list[torch.Tensor]:
         """Return the log-probability of each answer as all that the decoder writes."""
         inputs = self._inputs(self._joint(text), image)
-        answers = self._tokens.numbers(self._given, special=True)
-        self._check_answers(answers)
+        prefix = self._answer_prefix.rstrip(" ")
+        joined = [self._joined(prefix, answer) if prefix else answer for answer in self._given]
+        begun, *written = self._tokens.numbers([prefix, *joined], special=True)
+        # Without a beginning all of an answer counts, with what a tokenizer puts around it.
+        start = min(n_common(begun, one) for one in written) if self._answer_prefix else 0
+        self._check_answers([one[start:] for one in written])
         totals = []
-        for one in answers:
+        for one in written:
             labels = torch.tensor([one], device=self.device)
             each = self._forward(inputs, labels=labels).logits[0].float().log_softmax(-1)
-            each = each.gather(1, labels[0, :, None])
+            each = each.gather(1, labels[0, :, None])[start:]
             totals.append(each.mean() if self._normalise == "length" else each.sum())
         return totals
 
-    def _check_answers(self, tokens: list[list[int]]) -> None:
-        read = dict[tuple[int, ...], str]()
-        for answer, token_ids in zip(self._given, tokens, strict=True):
-            if not token_ids:
-                raise ModelError(f"the answer {answer!r} has no token; give it another name")
-            other = read.setdefault(tuple(token_ids), answer)
-            if other != answer:
-                raise same_to_the_tokenizer(other, answer)
+    def _begin_answers(self) -> None:
+        super()._begin_answers()
+        if self._writes_apart:
+            # The encoder reads the prompt alone, and the decoder begins with the answer.
+            self._begun = ""
 
     def _check(self) -> None:
         """Raise a ModelError if the model does not read the image, or reads answers beforehand."""
-        self._between = self._before_answer()
+        self._begin_answers()
         if not self._reads_images():
             raise ModelError(
                 "the model writes the same after every image; give a prompt= with {image} before "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
 import torch
@@ -23,6 +23,11 @@ Normalise = Literal["none", "length"]
 
 BLANK = Image.new("RGB", (32, 32))
 """The processor writes what stands after an image, whichever image it is."""
+GREY = Image.new("RGB", (32, 32), (128, 128, 128))
+NOTHING = "N/A"
+"""An image and a text that say nothing."""
+_OPENS = "([{\"'“‘"
+"""What an answer follows without a blank."""
 _ANSWER = "qzx"
 """No template has this in it."""
 
@@ -39,6 +44,12 @@ class WritesAnswers(ReadsClasses):
         With ``{image}`` before ``{text}``, in place of the chat template.
     normalise : {"none", "length"}
         Whether an answer's log-probability is divided by its number of tokens.
+    answer_prefix : str
+        What the model is taken to have written before the answer.
+    wordings : mapping
+        Other ways to write the answers of some classes.
+    calibrate : bool
+        Whether scores are relative to those after a text and an image that say nothing.
     """
 
     # A log-probability is never above 0.
@@ -52,10 +63,20 @@ class WritesAnswers(ReadsClasses):
         classes: Sequence[str] | None,
         prompt: str | None,
         normalise: Normalise,
+        answer_prefix: str = "",
+        wordings: Mapping[str, Sequence[str]] | None = None,
+        calibrate: bool = False,
     ) -> None:
         super().__init__(checkpoint)
         self._prompt = prompt
         self._normalise = normalise
+        self._answer_prefix = answer_prefix
+        self._wordings = wordings or {}
+        self._calibrate = calibrate
+        self._prior: torch.Tensor | None = None
+        self._begun = ""
+        self._given: list[str] = []
+        self._class_of: list[int] = []
         self._continuations: list[list[int]] = []
         self._n_moved = 0
         self._between = ""
@@ -69,6 +90,9 @@ class WritesAnswers(ReadsClasses):
         classes: str | Sequence[str] | None = None,
         prompt: str | None = None,
         normalise: Normalise = "none",
+        answer_prefix: str = "",
+        wordings: Mapping[str, Sequence[str]] | None = None,
+        calibrate: bool = False,
     ) -> Self:
         """Return a model whose classes are answers that it may write.
 
@@ -82,9 +106,18 @@ class WritesAnswers(ReadsClasses):
             A prompt with ``{image}`` before ``{text}`` in place of the chat template.
         normalise : {"none", "length"}
             Whether an answer's log-probability is divided by its number of tokens.
+        answer_prefix : str
+            What the model is taken to have written before the answer, such as "The answer is".
+        wordings : mapping of str to sequence of str, optional
+            Other ways to write the answers of some classes; their probabilities are added up.
+        calibrate : bool
+            Whether an answer's log-probability after a text and an image that say nothing ("N/A"
+            and a grey one) is subtracted (Zhao et al., ICML 2021, arXiv 2102.09690).
         """
-        check_settings(prompt, normalise)
-        return cls(checkpoint, answers(classes), prompt, normalise)
+        check_settings(prompt, normalise, answer_prefix, wordings)
+        return cls(
+            checkpoint, answers(classes), prompt, normalise, answer_prefix, wordings, calibrate
+        )
 
     def notes(self, texts: list[str]) -> list[str]:
         """Say how many of these texts are cut so that prompt and answer can be read whole."""
@@ -105,11 +138,11 @@ class WritesAnswers(ReadsClasses):
         An answer's tokens are those that prompt and answer together have more than the prompt: the
         word "yes" after a colon is written with the blank before it, another token than without.
         """
-        given = None if classes is None else list(classes)
-        self.classes = None if given is None else names_of_answers(given)
+        self._take_answers(classes)
+        given = self._given
         if not given:
             return
-        self._between = self._before_answer()
+        self._begin_answers()
         prompt, *joined = self._tokens.numbers(
             [self._joint("a"), *(self._joint("a", answer) for answer in given)]
         )
@@ -117,20 +150,83 @@ class WritesAnswers(ReadsClasses):
         self._continuations = [one[start:] for one in joined]
         self._n_moved = len(prompt) - start
         self._first_answer = given[0]
-        read = dict[tuple[int, ...], str]()
-        for answer, token_ids in zip(given, self._continuations, strict=True):
+        self._check_answers(self._continuations)
+
+    def _take_answers(self, classes: Sequence[str] | None) -> None:
+        """Take the names of classes, and all ways to write their answers."""
+        given = [] if classes is None else list(classes)
+        self.classes = None if classes is None else names_of_answers(given)
+        self._prior = None
+        unknown = [name for name in self._wordings if given and name not in (self.classes or ())]
+        if unknown:
+            raise SettingError(
+                f"wordings has {unknown[0]!r}, which is none of the classes; they are "
+                f"{', '.join((self.classes or [])[:8])}"
+            )
+        ways = [
+            [name, *self._wordings.get(called, ())]
+            for name, called in zip(given, self.classes or (), strict=True)
+        ]
+        self._given = [way for of_class in ways for way in of_class]
+        self._class_of = [number for number, of_class in enumerate(ways) for _ in of_class]
+
+    def _check_answers(self, tokens: list[list[int]]) -> None:
+        """Raise a ModelError where answers have no tokens, or those of others."""
+        for place, (answer, token_ids) in enumerate(zip(self._given, tokens, strict=True)):
             if not token_ids:
                 raise ModelError(f"the answer {answer!r} has no token; give it another name")
-            other = read.setdefault(tuple(token_ids), answer)
-            if other != answer:
-                raise same_to_the_tokenizer(other, answer)
+            for before, (other, of_other) in enumerate(
+                zip(self._given[:place], tokens[:place], strict=True)
+            ):
+                if token_ids == of_other:
+                    raise same_to_the_tokenizer(other, answer)
+                n = min(len(token_ids), len(of_other))
+                same_class = self._class_of[place] == self._class_of[before]
+                if same_class and token_ids[:n] == of_other[:n]:
+                    longer, shorter = (other, answer) if len(of_other) > n else (answer, other)
+                    raise ModelError(
+                        f"the wording {longer!r} begins as {shorter!r} does, and is counted there "
+                        "already; leave it out"
+                    )
+
+    def _begin_answers(self) -> None:
+        """Find out what stands between a prompt, the beginning of an answer, and the rest."""
+        self._begun = ""
+        self._between = self._before_answer()
+        prefix = self._answer_prefix.rstrip(" ")
+        if prefix:
+            self._begun = ("" if prefix[:1].isspace() else self._between) + prefix
+            self._between = "" if prefix[-1].isspace() or prefix[-1] in _OPENS else " "
+
+    def _scores(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return the scores of classes from those of all wordings, shapes (B, C) and (B, W)."""
+        classes = torch.tensor(self._class_of, device=logits.device)
+        if len(classes) > len(self.classes or ()):
+            logits = torch.stack(
+                [logits[:, classes == n].logsumexp(1) for n in range(int(classes[-1]) + 1)], 1
+            )
+        if not self._calibrate:
+            return logits
+        if self._prior is None:
+            # Set before it is asked for, so that asking does not ask again.
+            self._prior = torch.zeros_like(logits[0])
+            self._prior = self._scores_of_nothing()[0]
+        return logits - self._prior.to(logits)
+
+    def _scores_of_nothing(self) -> torch.Tensor:
+        """Return the scores of the pair that says nothing, shape (1, C)."""
+        raise NotImplementedError
 
     def _joint(self, text: str, answer: str | None = None) -> str:
         """Return a prompt as it is tokenised, with or without an answer after it."""
         prompt = self._read_as(text)
         if answer is None:
             return prompt
-        return prompt + ("" if answer[:1].isspace() else self._between) + answer
+        return self._joined(prompt, answer)
+
+    def _joined(self, before: str, answer: str) -> str:
+        """Return an answer behind what stands before it."""
+        return before + ("" if answer[:1].isspace() else self._between) + answer
 
     def _before_answer(self) -> str:
         """Return what stands between a prompt and an answer: mostly a blank, or nothing."""
@@ -152,11 +248,11 @@ class WritesAnswers(ReadsClasses):
         return "" if prompt[-1:].isspace() or special.intersection(ends_in) else " "
 
     def _asked(self, text: str) -> str:
-        """Return what the processor gets.
+        """Return what the processor gets: the prompt, and what of the answer is given.
 
         Blanks at the end of a prompt belong to the answer: models write a blank and a word as one.
         """
-        return self._written(text).rstrip(" ")
+        return self._written(text).rstrip(" ") + self._begun
 
     def _read_as(self, text: str) -> str:
         """Return what the processor makes of a prompt, but for the image."""
@@ -264,8 +360,30 @@ def answers(classes: str | Sequence[str] | None) -> list[str] | None:
     return names_of_classes(classes)
 
 
-def check_settings(prompt: str | None, normalise: str) -> None:
-    """Raise `SettingError` for a prompt without its places or an unknown `normalise`."""
+def check_settings(
+    prompt: str | None,
+    normalise: str,
+    answer_prefix: str = "",
+    wordings: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Raise `SettingError` for a setting that has a value that it cannot have."""
+    if not isinstance(answer_prefix, str):
+        raise SettingError(f"answer_prefix is {answer_prefix!r}; expected a text")
+    if wordings is not None:
+        right = isinstance(wordings, Mapping) and all(
+            isinstance(ways, list | tuple) and all(isinstance(way, str) for way in ways)
+            for ways in wordings.values()
+        )
+        if not right:
+            raise SettingError(
+                f"wordings is {wordings!r:.80}; expected lists by class, as in "
+                '{"yes": ["yeah", "true"]}'
+            )
+        if normalise == "length":
+            raise SettingError(
+                "wordings adds up probabilities, and there are none once they are divided by "
+                "length; leave out normalise=length"
+            )
     if normalise not in ("none", "length"):
         raise SettingError(f"normalise is {normalise!r}; expected 'none' or 'length'")
     if prompt is not None and not 0 <= prompt.find("{image}") < prompt.find("{text}"):

@@ -10,7 +10,7 @@ from PIL import Image
 from emap_core.errors import ModelError
 from emap_core.models.encodings import take
 from emap_core.models.huggingface.family import Family
-from emap_core.models.huggingface.written_answers import BLANK, WritesAnswers
+from emap_core.models.huggingface.written_answers import BLANK, GREY, NOTHING, WritesAnswers
 from emap_core.models.pictures import in_colours
 
 
@@ -108,7 +108,10 @@ class Decoder(WritesAnswers):
             if len(answer_ids) > 1:
                 total = total + self._continues(answer_ids, kept, mask, shift)
             logits.append(total / len(answer_ids) if self._normalise == "length" else total)
-        return torch.stack(logits, 1)
+        return self._scores(torch.stack(logits, 1))
+
+    def _scores_of_nothing(self) -> torch.Tensor:
+        return self.score(self.encode_texts([NOTHING]), self.encode_images([GREY]))
 
     def _continues(
         self, answer_ids: list[int], kept: Any, mask: torch.Tensor, shift: torch.Tensor

@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from emap_core.errors import SettingError
+from emap_core.models.huggingface.checkpoint import Checkpoint
 from emap_core.models.huggingface.families.decoders import Decoder
 from emap_core.models.huggingface.family import Family
 from emap_core.models.pictures import in_colours
@@ -19,6 +21,14 @@ class PaliGemma(Decoder):
     """
 
     _default_prompt = "{image}{text}"
+
+    def __init__(self, checkpoint: Checkpoint, *settings: Any) -> None:
+        super().__init__(checkpoint, *settings)
+        if self._answer_prefix:
+            raise SettingError(
+                "answer_prefix is for models that read a prompt forwards; this one reads it both "
+                "ways, so put the words into prompt="
+            )
 
     def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
         """Return patches, shape (B, patches, D), and the prompt's words up to their end."""
