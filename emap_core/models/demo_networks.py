@@ -26,6 +26,9 @@ _WORD = re.compile(r"[^\W_]+")
 _PADDING, UNKNOWN, _START = 0, 1, 2  # what the numbers below those of the words mean
 _N_SPECIAL = 3
 _N_POSITIONS = 32
+_PARTS = ("tokens", "query", "keys", "values")
+_CACHED_PAIRS = 256
+"""Pairs of which a processor's cache holds whatever a small transformer makes of them."""
 
 
 class DemoModel(nn.Module):
@@ -213,25 +216,42 @@ class SelfAttention(DemoModel):
         return self._encodings(self.cells(pixels))
 
     def score(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:  # noqa: D102
-        return self._fuse(text_encodings, image_encodings)
+        mask = text_encodings["attention_mask"]
+        mask = functional.pad(mask, (0, image_encodings["tokens"].shape[1]), value=True)
+        return self._fuse(text_encodings, image_encodings, mask)
 
     def score_grid(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:  # noqa: D102
-        a, b = len(text_encodings["attention_mask"]), len(image_encodings["values"])
-        texts = {k: v.repeat_interleave(b, dim=0) for k, v in text_encodings.items()}
-        images = {k: v.repeat(a, *[1] * (v.ndim - 1)) for k, v in image_encodings.items()}
-        return self._fuse(texts, images).reshape(a, b, -1)
+        lengths = text_encodings["attention_mask"].sum(dim=1)
+        n_texts, n_images = len(lengths), len(image_encodings["tokens"])
+        at_once = _CACHED_PAIRS if lengths.device.type == "cpu" else n_texts * n_images
+        logits: torch.Tensor = text_encodings["tokens"].new_empty(
+            n_texts, n_images, len(self.classes)
+        )
+        for length in lengths.unique().tolist():
+            # Texts of one length have no padding to compute with.
+            for rows in (lengths == length).nonzero()[:, 0].split(max(1, at_once // n_images)):
+                texts = {name: text_encodings[name][rows, ..., :length, :] for name in _PARTS}
+                for start in range(0, n_images, at_once):
+                    columns = slice(start, start + at_once)
+                    images = {name: image_encodings[name][columns] for name in _PARTS}
+                    logits[rows, columns] = self._fuse_all(texts, images)
+        return logits
+
+    def _fuse_all(self, texts: Any, images: Any) -> torch.Tensor:
+        a, b = len(texts["tokens"]), len(images["tokens"])
+        repeated = {k: v.repeat_interleave(b, dim=0) for k, v in texts.items()}
+        images = {k: v.repeat(a, *[1] * (v.ndim - 1)) for k, v in images.items()}
+        return self._fuse(repeated, images, None).reshape(a, b, -1)
 
     def _encodings(self, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
         # The first layer's queries, keys and values see one token each, so they belong to no pair.
         query, keys, values = self.first.attention.project(self.first.before(tokens))
         return {"tokens": tokens, "query": query, "keys": keys, "values": values}
 
-    def _fuse(self, texts: Any, images: Any) -> torch.Tensor:
-        query, keys, values = (
-            torch.cat([texts[name], images[name]], dim=2) for name in ("query", "keys", "values")
+    def _fuse(self, texts: Any, images: Any, mask: torch.Tensor | None) -> torch.Tensor:
+        tokens, query, keys, values = (
+            torch.cat([texts[name], images[name]], dim=-2) for name in _PARTS
         )
-        tokens = torch.cat([texts["tokens"], images["tokens"]], dim=1)
-        mask = functional.pad(texts["attention_mask"], (0, images["tokens"].shape[1]), value=True)
         tokens = self.first.finish(tokens, self.first.attention.attend(query, keys, values, mask))
         # Only the start token is read out, so the last layer asks for that one alone.
         query, keys, values = self.second.attention.project(self.second.before(tokens))
