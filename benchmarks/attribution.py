@@ -25,6 +25,7 @@ from emap_core.probes.units import Places, Words
 
 MODELS = ("concat", "cross-attention", "self-attention")
 N_EXAMPLES = 200
+N_DRAWS = 8
 _COLOURS = {"red", "green", "blue", "black", "gray", "teal", "brown", "yellow"}
 _SHAPES = {"circle", "rectangle", "triangle"}
 Array = NDArray[np.float64]
@@ -83,33 +84,45 @@ def attribution(models: tuple[str, ...] = MODELS, n_examples: int = N_EXAMPLES) 
     )
 
 
-def deletion(models: tuple[str, ...] = ("concat",), n_examples: int = 60) -> str:
+def deletion(models: tuple[str, ...] = MODELS, n_examples: int = 60) -> str:
     """Say how much interaction is left without the strongest pairs, and without random ones."""
     counts, rows = (1, 2, 4, 8), []
+    partners = [(text, picture) for text, picture, _ in examples(16, first=N_EXAMPLES)]
     for name in models:
         model = emap.load_model(f"demo:{name}")
-        left: dict[str, list[list[float]]] = {"strongest": [], "random": []}
+        left: dict[str, list[Array]] = {"strongest": [], "random": []}
         draws = np.random.default_rng(0)
-        partners = [(text, picture) for text, picture, _ in examples(16, first=N_EXAMPLES)]
         for text, picture, colour in examples(n_examples):
             words, places = Words(text, 12), Places(picture, 7, "mean colour", colour)
-            rows_of, columns, _ = masks_for(len(words.names), 49, FINE, 0)
-            fitted = fit_bilinear(
-                outputs(model, words, places, rows_of, columns), rows_of, columns
-            ).interactions
-            orders = {
-                "strongest": np.argsort(-np.abs(fitted), axis=None),
-                "random": draws.permutation(fitted.size),
-            }
-            for kind, order in orders.items():
-                left[kind].append(_left(model, words, places, order, counts, partners))
+            shape = len(words.names), len(places.names)
+            drawn = masks_for(*shape, FINE, 0)[:2]
+            fitted = fit_bilinear(outputs(model, words, places, *drawn), *drawn).interactions
+            whole = (np.ones(shape[0], dtype=bool), np.ones(shape[1], dtype=bool))
+            sign = np.sign(_interactions(model, words, places, [whole], partners)[0])
+            order = np.argsort(-sign * fitted, axis=None)
+            strongest = [_without(order[:n], shape) for n in counts]
+            # As many words and as many regions are gone each time.
+            random = [
+                (draws.permutation(keep_words), draws.permutation(keep_places))
+                for _ in range(N_DRAWS)
+                for keep_words, keep_places in strongest
+            ]
+            found = _interactions(model, words, places, [whole, *strongest, *random], partners)
+            shares = found[1:] / found[0]
+            left["strongest"].append(shares[: len(counts)])
+            left["random"].append(shares[len(counts) :].reshape(N_DRAWS, -1).mean(axis=0))
         for kind, values in left.items():
-            rows.append([f"demo:{name}, {kind} pairs", *np.median(values, axis=0).tolist()])
+            rows.append([f"demo:{name}, {kind}", *np.median(values, axis=0).tolist()])
+        first = (np.array(left["strongest"]) < np.array(left["random"])).mean(axis=0)
+        rows.append([f"demo:{name}, less left than at random", *(f"{x:.0%}" for x in first)])
     return markdown(
         "What is left of the interaction",
-        "Words and regions of the strongest pairs deleted, against those of random pairs: the size "
-        "of the example's interaction (with 16 partners on either side), as a share of that of the "
-        f"whole example. Medians of {n_examples} examples.",
+        "The words and regions of the strongest pairs deleted, against as many words and regions "
+        f"drawn at random, the mean of {N_DRAWS} draws: the example's interaction (with 16 "
+        "partners on either side) as a share of that of the whole example, negative where it has "
+        "turned around. Strongest are those pairs that add most to the example's interaction, with "
+        f"its sign. Medians of {n_examples} examples, and in how many of them less is left than at "
+        "random.",
         ["deleted", *(f"{count} pair{'s' if count > 1 else ''}" for count in counts)],
         rows,
     )
@@ -121,7 +134,7 @@ def passes(models: tuple[str, ...] = MODELS, n_examples: int = 20) -> str:
     for side, n_masks, n_exact in ((3, 64, 512), (3, 128, 512), (7, 256, 8192)):
         # Of so many regions, shapiq fits each example for half a minute.
         n = n_examples if side == 3 else n_examples // 4
-        for name in models if side == 3 else models[:1]:
+        for name in models:
             model = emap.load_model(f"demo:{name}")
             errors: dict[str, list[float]] = {"this probe": [], "shapiq": []}
             for seed, (text, picture, colour) in enumerate(examples(n)):
@@ -202,35 +215,39 @@ def _first(edge: float) -> int:
     return int(np.ceil(edge - 1e-9))
 
 
-def _left(
+def _without(
+    pairs: NDArray[np.intp], shape: tuple[int, int]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which words and which regions are kept without those of some pairs, by number."""
+    words, places = np.unravel_index(pairs, shape)
+    return ~np.isin(np.arange(shape[0]), words), ~np.isin(np.arange(shape[1]), places)
+
+
+def _interactions(
     model: Any,
     words: Words,
     places: Places,
-    order: NDArray[np.intp],
-    counts: tuple[int, ...],
+    kept: list[tuple[NDArray[np.bool_], NDArray[np.bool_]]],
     partners: list[tuple[str, Any]],
-) -> list[float]:
-    n_words, n_places = len(words.names), len(places.names)
-    texts, images = [words.text], [places.picture]
-    for count in counts:
-        w, p = np.unravel_index(order[:count], (n_words, n_places))
-        texts.append(words.masked(~np.isin(np.arange(n_words), w)))
-        images.append(places.masked(~np.isin(np.arange(n_places), p)))
+) -> Array:
+    """Return the interaction of an example with these words and regions kept, all of them first."""
+    n = len(kept)
     with torch.inference_mode():
-        scores = model.score_grid(
-            model.encode_texts([*texts, *(text for text, _ in partners)]),
-            model.encode_images([*images, *(image for _, image in partners)]),
-        ).double()
+        texts = model.encode_texts(
+            [words.masked(keep) for keep, _ in kept] + [text for text, _ in partners]
+        )
+        images = model.encode_images(
+            [places.masked(keep) for _, keep in kept] + [image for _, image in partners]
+        )
+        scores = model.score_grid(texts, images).double()
     c = int(scores[0, 0].argmax())
     values = (scores[..., c] - scores.mean(-1)).numpy()
-    n = len(texts)
-    interaction = (
+    return np.asarray(
         np.diag(values[:n, :n])
         - values[:n, n:].mean(axis=1)
         - values[n:, :n].mean(axis=0)
         + values[n:, n:].mean()
     )
-    return [float(abs(one) / abs(interaction[0])) for one in interaction[1:]]
 
 
 def _of_shapiq(model: Any, words: Words, places: Places, budget: int) -> Array | None:

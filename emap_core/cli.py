@@ -276,7 +276,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="attribution, two-towers or blind-rows",
     )
-    probe.add_argument("--example", metavar="ID", help="the example that is asked about")
+    probe.add_argument(
+        "--example",
+        metavar="ID",
+        action="append",
+        help="the example that is asked about; may be given many times",
+    )
     probe.add_argument(
         "--class", dest="class_name", metavar="NAME", help="by default the predicted one"
     )
@@ -504,7 +509,7 @@ def _listening(shown: str) -> AbstractContextManager[Callable[[dict[str, Any]], 
 
 
 def _probe(arguments: argparse.Namespace) -> None:
-    from emap_core.probes.ask import ask, asks_about_examples, probe_named
+    from emap_core.probes.ask import ask_each, probes_named
     from emap_core.probes.subject import Subject
     from emap_core.runs import Run
 
@@ -519,56 +524,33 @@ def _probe(arguments: argparse.Namespace) -> None:
         device=arguments.device,
     )
     choices = {} if arguments.class_name is None else {"class_name": arguments.class_name}
-    if asks_about_examples(arguments.name):
-        examples = _examples_to_probe(run, arguments)
-        probes = [probe_named(arguments.name, example=one, **choices) for one in examples]
-    else:
-        if arguments.example is not None or arguments.largest is not None:
-            raise SettingError(
-                f"probe {arguments.name!r} is about the whole run; leave --example and --largest "
-                "out"
-            )
-        probes = [probe_named(arguments.name, **choices)]
+    probes = probes_named(
+        run, arguments.name, examples=arguments.example, largest=arguments.largest, **choices
+    )
     if arguments.cost:
         _print_cost([probe.cost(run) for probe in probes])
         return
     shown = _shown(arguments.progress)
-    # Only of examples are there several.
-    found: list[Any] = []
-    for probe in probes:
-        with _listening(shown) as listener:
-            result = ask(
-                subject,
-                probe,
-                listener=listener,
-                cancelled=_Stop.asked.is_set,
-                queue=arguments.queue,
-            )
+
+    def print_answer(found: Any) -> None:
         if arguments.json:
-            print(json.dumps(result.to_json(), allow_nan=False))
+            print(json.dumps(found.to_json(), allow_nan=False))
         elif shown != "json":
-            print(visible(result))
-        found.append(result)
+            print(visible(found))
+
+    with _listening(shown) as listener:
+        found: list[Any] = ask_each(
+            subject,
+            probes,
+            listener=listener,
+            cancelled=_Stop.asked.is_set,
+            queue=arguments.queue,
+            then=print_answer,
+        )
     if len(found) > 1 and not arguments.json and shown != "json":
         from emap_core.probes.words_over_examples import words_over_examples
 
         print(visible(f"\n{words_over_examples(found)}"))
-
-
-def _examples_to_probe(run: Any, arguments: argparse.Namespace) -> list[str]:
-    if (arguments.example is None) == (arguments.largest is None):
-        raise SettingError(
-            "--example ID says which example is asked about, --largest N takes those with the "
-            "largest interaction; give one of the two"
-        )
-    if arguments.example is not None:
-        return [arguments.example]
-    if arguments.largest < 1:
-        raise SettingError(
-            f"--largest is {arguments.largest}; expected a whole number of at least 1"
-        )
-    table = run.examples().sort_values("interaction_size", ascending=False, kind="stable")
-    return [str(one) for one in table["id"].head(arguments.largest)]
 
 
 def _print_cost(costs: list[Any]) -> None:

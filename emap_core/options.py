@@ -93,7 +93,7 @@ CHOICES: dict[str, dict[str | None, str]] = {
 
 TYPED = {"data": "Options of the data", "model": "Options of the model"}
 
-_FLAGS = {"metrics": "metric", "train": "train-data"}
+_FLAGS = {"metrics": "metric", "train": "train-data", "examples": "example"}
 """Flags that are not called as the argument is."""
 _SWITCHES = ("skip_bad", "allow_noise", "fetch_images", "merge_labels")
 

@@ -54,7 +54,7 @@ def _page() -> None:
         _show_list(run, order, example)
     with one:
         _show_example(run, example)
-    show_attribution(run, example)
+    show_attribution(run, example, current_mask(run))
     _show_what_if(run, example)
     explain(
         "interaction", "EMAP", "leave-one-out EMAP", "recombination", "kind", "words and regions"

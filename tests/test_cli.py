@@ -452,7 +452,7 @@ def test_probe_asks_a_run_and_says_what_it_found(tmp_path, capsys):
     assert main(["check", path]) == 0
     capsys.readouterr()
     for wrong, words in (
-        (["attribution"], "--example ID says which"),
+        (["attribution"], "--example says which example is asked about, --largest how many"),
         (["attribution", "--example", "nobody"], "has no example 'nobody'"),
         (["attribution", "--largest", "0"], "--largest is 0"),
         (["colour", "--example", name], "there is no probe 'colour'"),

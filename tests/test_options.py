@@ -27,6 +27,7 @@ from emap_core.options import (
     speaking,
     with_options_named,
 )
+from emap_core.probes.ask import probes_named
 
 HOUSE = Path(__file__).parents[1]
 COLUMNS = ("text", "image", "label", "id", "regions")
@@ -65,7 +66,7 @@ NAMED = sorted(in_messages(), key=str)
 
 def arguments_of(of: str) -> set[str]:
     if of == "run":
-        functions = [Settings, compute, compute_shard]
+        functions = [Settings, compute, compute_shard, probes_named]
     else:
         loaders = {"data": datasets.LOADERS, "model": models.LOADERS}[of]
         functions = [specs.import_name(target) for target in loaders.values()]
@@ -75,7 +76,9 @@ def arguments_of(of: str) -> set[str]:
 
 def flags() -> set[str]:
     commands = next(action for action in _parser()._actions if action.choices)
-    return set(commands.choices["run"]._option_string_actions)
+    return {
+        flag for name in ("run", "probe") for flag in commands.choices[name]._option_string_actions
+    }
 
 
 def boxes() -> set[str]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from emap_core import specs
 from emap_core.errors import Cancelled, EmapError, SettingError
+from emap_core.options import option_name
 from emap_core.probes.base import Answer, Probe
 from emap_core.probes.probe_folder import ProbeFolder
 from emap_core.probes.subject import Subject
 from emap_core.runs import Run
+from emap_core.types import Mask
+
+Listener = Callable[[dict[str, Any]], None]
 
 PROBES = {
     "attribution": "emap_core.probes.attribution:Attribution",
@@ -47,6 +51,83 @@ def _check_name(name: str) -> None:
         raise SettingError(f"there is no probe {name!r}; choose one of {', '.join(PROBES)}")
 
 
+def probes_named(
+    run: Run,
+    name: str,
+    *,
+    example: str | int | None = None,
+    examples: Sequence[str | int] | None = None,
+    largest: int | None = None,
+    **choices: Any,
+) -> list[Probe]:
+    """Return a probe for each example that is asked about, or the one probe of a whole run.
+
+    Parameters
+    ----------
+    run : Run
+    name : str
+    example : str or int, optional
+        Its id, or its position in the run.
+    examples : sequence, optional
+        Several of them.
+    largest : int, optional
+        In place of naming any: so many examples with the largest interaction.
+    **choices
+        Of the probe, for each of them.
+
+    Raises
+    ------
+    SettingError
+        If it is not said which examples, or is said of a probe of the whole run.
+    """
+    given = {"example": example, "examples": examples, "largest": largest}
+    said = [option_name(one) for one, value in given.items() if value is not None]
+    if not asks_about_examples(name):
+        if said:
+            raise SettingError(f"probe {name!r} is about the whole run; leave {said[0]} out")
+        return [probe_named(name, **choices)]
+    if len(said) != 1:
+        # A name that was mistyped is told first.
+        probe_named(name, example="", **choices)
+        raise SettingError(
+            f"{option_name('example')} says which example is asked about, {option_name('largest')} "
+            "how many of those with the largest interaction; give one of them"
+        )
+    if largest is not None:
+        examples = with_largest_interaction(run, largest)
+    elif example is not None:
+        examples = [example]
+    if not examples:
+        raise SettingError(f"{option_name('examples')} names no example; name at least one")
+    return [probe_named(name, example=one, **choices) for one in examples]
+
+
+def with_largest_interaction(run: Run, count: int, among: Mask | None = None) -> list[str]:
+    """Return the ids of the examples with the largest interaction, those without a word left out.
+
+    Parameters
+    ----------
+    run : Run
+    count : int
+    among : ndarray of bool, shape (N,), optional
+        Only of these.
+
+    Raises
+    ------
+    SettingError
+        If the count is not at least 1.
+    """
+    if count < 1:
+        raise SettingError(
+            f"{option_name('largest')} is {count}; expected a whole number of at least 1"
+        )
+    table = run.examples()
+    asked = table["text"].str.strip() != ""
+    table = table[asked if among is None else asked & among]
+    ranked = table.sort_values("interaction_size", ascending=False, kind="stable")
+    return [str(one) for one in ranked["id"].head(count)]
+
+
 def finished(run: Run, probe: Probe) -> Answer | None:
     """Return what a probe found, None where it was not asked or is not finished.
 
@@ -63,7 +144,7 @@ def ask(
     subject: Subject,
     probe: Probe,
     *,
-    listener: Callable[[dict[str, Any]], None] | None = None,
+    listener: Listener | None = None,
     cancelled: Callable[[], bool] | None = None,
     queue: bool = False,
 ) -> Answer:
@@ -108,3 +189,53 @@ def ask(
             raise
     progress.tell("finished", pairs_done=progress.pairs_total, pairs_total=progress.pairs_total)
     return probe.read(found)
+
+
+def ask_each(
+    subject: Subject,
+    probes: Sequence[Probe],
+    *,
+    listener: Listener | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    queue: bool = False,
+    then: Callable[[Answer], None] | None = None,
+) -> list[Answer]:
+    """Return what several probes find, as `ask` does, with one count of pairs for all of them.
+
+    Parameters
+    ----------
+    subject, listener, cancelled, queue
+        As for `ask`.
+    probes : sequence of Probe
+    then : callable, optional
+        Gets each answer as soon as it is there.
+    """
+    costs = [probe.cost(subject.run).passes for probe in probes]
+    found: list[Answer] = []
+    for place, probe in enumerate(probes):
+        told = listener and _one_of_several(listener, costs, place)
+        found.append(ask(subject, probe, listener=told, cancelled=cancelled, queue=queue))
+        if then is not None:
+            then(found[-1])
+    return found
+
+
+def _one_of_several(listener: Listener, costs: Sequence[int], place: int) -> Listener:
+    """Return what passes on the events of one of several probes as those of all."""
+    before, total = sum(costs[:place]), sum(costs)
+
+    def told(event: dict[str, Any]) -> None:
+        event = {**event, "pairs_total": total}
+        if event["event"] == "finished":
+            event["pairs_done"] = before + costs[place]
+            if place + 1 < len(costs):
+                event |= {"event": "progress", "gap": None}
+        elif event["event"] == "progress":
+            event["pairs_done"] += before
+            rate = event["pairs_per_second"]
+            event["seconds_left"] = (total - event["pairs_done"]) / rate if rate > 0 else None
+        elif place and event["event"] in ("checking", "asking"):
+            return
+        listener(event)
+
+    return told

@@ -11,7 +11,9 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -25,7 +27,7 @@ from emap_core.probes.base import Cost
 from emap_core.probes.bilinear import agreement, fit_bilinear, fit_effects
 from emap_core.probes.masked_grid import MaskedGrids, MaskedItems
 from emap_core.probes.masks import Masks, draw_masks
-from emap_core.probes.probe_folder import finished_folders
+from emap_core.probes.probe_folder import folders_of, found_in
 from emap_core.probes.units import Filling, Places, Regions, Words, where
 from emap_core.runs import Run
 from emap_core.types import Array
@@ -480,20 +482,31 @@ class Attributed:
             raise RunError(f"the result of the probe attribution is damaged: {error}") from error
 
 
+_READ: WeakKeyDictionary[Run, dict[str, Attributed | None]] = WeakKeyDictionary()
+"""What finished folders of runs hold, which does not change; None of another class or seed."""
+
+
 def attributed_examples(run: Run) -> list[Attributed]:
     """Return what is known of examples and the classes that the model predicts, in run order.
 
-    Examples about which nobody asked are missing; nothing is computed.
+    Examples about which nobody asked are missing; nothing is computed, and nothing read twice.
     """
-    found = []
-    for folder, content in finished_folders(run, Attribution.name).items():
-        with contextlib.suppress(RunError, SettingError, KeyError):
-            # Of another class or seed, and of earlier versions, the key is another one.
-            asked = Attribution(str(content["example"]))
-            if folder == f"{asked.name}-{asked.key(run)}":
-                found.append(asked.read(content))
+    read, folders = _READ.setdefault(run, {}), folders_of(run, Attribution.name)
+    for path in folders:
+        if path.name not in read and (content := found_in(path, run)) is not None:
+            read[path.name] = _of_predicted_class(run, path.name, content)
+    found = [one for path in folders if (one := read.get(path.name)) is not None]
     places = {name: place for place, name in enumerate(run.ids)}
     return sorted(found, key=lambda one: places[one.example])
+
+
+def _of_predicted_class(run: Run, folder: str, content: Mapping[str, Any]) -> Attributed | None:
+    with contextlib.suppress(RunError, SettingError, KeyError):
+        # Of another class or seed, and of earlier versions, the key is another one.
+        asked = Attribution(str(content["example"]))
+        if folder == f"{asked.name}-{asked.key(run)}":
+            return asked.read(content)
+    return None
 
 
 def size_for(run: Run) -> Size:
@@ -503,6 +516,7 @@ def size_for(run: Run) -> Size:
     return COARSE if speed is not None and n_passes / speed > _SLOW_SECONDS else FINE
 
 
+@lru_cache(maxsize=64)
 def masks_for(
     n_words: int, n_regions: int, size: Size, seed: int
 ) -> tuple[Masks, Masks, tuple[Masks, Masks]]:

@@ -23,20 +23,25 @@ RESULT = "result.json"
 _FORMAT = 1
 
 
-def finished_folders(run: Run, name: str) -> dict[str, dict[str, Any]]:
-    """Return what each finished question of a probe found, by the name of its folder.
-
-    Those that are damaged are left out; `emap_core.runs.check.check_run` names them.
-    """
-    within, found = RunFolder(run.path).probes, {}
+def folders_of(run: Run, name: str) -> list[Path]:
+    """Return the folders of a probe in a run, whether it is finished there or not."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        for path in sorted(within.iterdir()):
-            if path.name == name or path.name.startswith(f"{name}-"):
-                with contextlib.suppress(RunError):
-                    content = _content(path, str(run.manifest["created"]))
-                    if content is not None:
-                        found[path.name] = content
-    return found
+        return sorted(
+            path
+            for path in RunFolder(run.path).probes.iterdir()
+            if path.name == name or path.name.startswith(f"{name}-")
+        )
+    return []
+
+
+def found_in(path: Path, run: Run) -> dict[str, Any] | None:
+    """Return what a probe found, by its folder; None where it is not finished.
+
+    Nor is what is damaged, which `emap_core.runs.check.check_run` names.
+    """
+    with contextlib.suppress(RunError):
+        return _content(path, str(run.manifest["created"]))
+    return None
 
 
 def _content(path: Path, created: str) -> dict[str, Any] | None:

@@ -36,7 +36,8 @@ class WordsOverExamples:
     values : ndarray of shape (W, 9)
         The mean over these examples of the sum of its interactions with the regions of each of
         `emap_core.probes.units.PLACES`: what they add to the class that the model predicts there.
-    n_examples : int
+    examples : tuple of Attributed
+        Each by itself, in the order in which they were given.
     unit : str
     """
 
@@ -45,8 +46,13 @@ class WordsOverExamples:
     sizes: Array
     size_errors: Array
     values: Array
-    n_examples: int
+    examples: tuple[Attributed, ...]
     unit: str
+
+    @property
+    def n_examples(self) -> int:
+        """How many examples there are."""
+        return len(self.examples)
 
     @property
     def sentence(self) -> str:
@@ -136,7 +142,7 @@ def words_over_examples(found: Sequence[Attributed]) -> WordsOverExamples:
             [one.std(ddof=1) / np.sqrt(len(one)) if len(one) > 1 else np.nan for one in with_spread]
         ),
         values=np.array([np.mean(values[word], axis=0) for word in ranked]),
-        n_examples=len(found),
+        examples=tuple(found),
         unit=found[0].unit,
     )
 

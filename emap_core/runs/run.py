@@ -138,21 +138,28 @@ class Run(CachedInference, ShownInNotebooks):
         device : str
             As for `emap_core.compute`.
         **choices
-            Of the probe: ``example="test-3"`` of ``"attribution"``.
+            Of the probe: ``example="test-3"`` of ``"attribution"``, or in its place
+            ``examples=[…]`` or ``largest=20``, those with the largest interaction; of several the
+            answer is `emap_core.probes.words_over_examples.WordsOverExamples`.
 
         Raises
         ------
         EmapError
             If there is no such probe, or this run cannot be asked it.
         """
-        from emap_core.probes.ask import ask, probe_named
+        from emap_core.probes.ask import ask_each, probes_named
         from emap_core.probes.subject import Subject
 
-        probe = probe_named(name, **choices)
+        probes = probes_named(self, name, **choices)
         subject = Subject(
             self, model, dataset, model_args=model_args, data_args=data_args, device=device
         )
-        return ask(subject, probe)
+        found: list[Any] = ask_each(subject, probes)
+        if choices.get("examples") is None and choices.get("largest") is None:
+            return found[0]
+        from emap_core.probes.words_over_examples import words_over_examples
+
+        return words_over_examples(found)
 
     def examples(self) -> pd.DataFrame:
         """Return one row per example: text, label, predictions, flip, kind, interaction size.

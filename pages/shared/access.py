@@ -130,7 +130,7 @@ def is_own(job: Job) -> bool:
     return own or job.id in st.session_state.get(_STARTED, ())
 
 
-def ask(run: Run, probe: str, **choices: str) -> Job:
+def ask(run: Run, probe: str, **choices: str | list[str] | None) -> Job:
     """Start a job for the visitor that asks a finished run one of the probes.
 
     Raises

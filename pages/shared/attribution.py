@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
+from emap_core import jobs
 from emap_core.errors import RunError
+from emap_core.figures import column_names
 from emap_core.inference.digits import number, signed
-from emap_core.probes.ask import finished
+from emap_core.jobs import ProbeSpecification
+from emap_core.probes.ask import finished, with_largest_interaction
 from emap_core.probes.attribution import Attributed, Attribution, attributed_examples
 from emap_core.probes.words_over_examples import WordsOverExamples, words_over_examples
 from emap_core.runs import Run
+from emap_core.types import Mask
 from emap_core.visible import visible
+from pages.shared.access import policy
 from pages.shared.escape import plain
 from pages.shared.layout import section
 from pages.shared.offer import offer
+from pages.shared.progress import progress
 from pages.shared.selection import choose, set_view, view
 from pages.shared.show import selected_ids, show, theme
 
@@ -27,12 +34,24 @@ _PARTS = {
     "image": "Image by itself",
 }
 _PAIRS = 5
+_HOW = "Words are left out and regions covered in many ways"
+_MANY, _MOST = 20, 200
+"""Examples that are asked about at a time, if nothing is said, and at most."""
 
 
-def show_attribution(run: Run, example: int) -> None:
-    """Draw which words of an example meet which regions, or offer to find out."""
-    probe = Attribution(run.ids[example])
-    section(probe.question)
+def show_attribution(run: Run, example: int, listed: Mask) -> None:
+    """Draw which words of an example meet which regions, or offer to find out.
+
+    Parameters
+    ----------
+    run : Run
+    example : int
+    listed : ndarray of bool, shape (N,)
+        The examples of the page's list, of which many can be asked about at once.
+    """
+    section(Attribution.question)
+    class_name = _class(run, example)
+    probe = Attribution(run.ids[example], class_name)
     try:
         found = finished(run, probe)
     except RunError as error:
@@ -41,15 +60,30 @@ def show_attribution(run: Run, example: int) -> None:
     if isinstance(found, Attributed):
         _show_found(run, example, found)
     else:
-        offer(
-            run,
-            probe,
-            "Words are left out and regions covered in many ways",
-            example=str(probe.example),
-        )
-    known = attributed_examples(run)
-    if len(known) > 1:
-        _show_words(words_over_examples(known))
+        asked: dict[str, Any] = {"example": [str(probe.example)], "class": class_name}
+        offer(run, probe, _HOW, **asked)
+    _show_many(run, listed)
+
+
+def _class(run: Run, example: int) -> str | None:
+    """Draw whose output is taken apart, and return it; None for the predicted class."""
+    names = column_names(run.classes, len(run.shares.mean))
+    if len(names) == 1:
+        return None
+    predicted = int(np.argmax(run.decomposition.logits[example]))
+    # The predicted one first, and of it nothing in the link.
+    order = [predicted, *(c for c in range(len(names)) if c != predicted)]
+    given, _, chosen = view("of").partition(":")
+    current = int(chosen) if given == str(example) and chosen.isdecimal() else predicted
+    _choice(
+        st.selectbox,
+        "The class whose output is taken apart",
+        "class",
+        current if current in order else predicted,
+        {c: visible(f"{names[c]} (predicted)" if c == predicted else names[c]) for c in order},
+        lambda c: set_view(of=None if c == predicted else f"{example}:{c}", pair=None),
+    )
+    return None if current not in order or current == predicted else names[current]
 
 
 def _show_found(run: Run, example: int, found: Attributed) -> None:
@@ -90,13 +124,64 @@ def _show_found(run: Run, example: int, found: Attributed) -> None:
     st.caption(plain(" ".join(found.details)))
 
 
+def _show_many(run: Run, listed: Mask) -> None:
+    """Draw what the words of all examples that were asked about meet, and offer to ask more."""
+    known = attributed_examples(run)
+    if len(known) < 2 and policy().viewer:
+        return
+    section("Which words with which regions, over many examples?")
+    if len(known) > 1:
+        _show_words(words_over_examples(known))
+    if not policy().viewer:
+        _offer_many(run, listed, {one.example for one in known})
+
+
 def _show_words(words: WordsOverExamples) -> None:
-    st.markdown(f"##### Over the {words.n_examples:,} examples that were asked about")
     st.markdown(plain(words.sentence))
     show(words.chart(theme()), "words-over-examples")
     st.caption(
         "What a word adds to the predicted class together with each part of the image, summed over "
-        "its regions; the mean of the examples that have the word, whose number stands beside it."
+        f"its regions, in the mean of those of the {words.n_examples:,} examples asked about that "
+        "have the word; their number stands beside it."
+    )
+
+
+def _offer_many(run: Run, listed: Mask, known: Collection[str]) -> None:
+    for job in jobs.list_jobs("probe", alive=True):
+        work = job.work
+        if (
+            isinstance(work, ProbeSpecification)
+            and (work.run, work.probe) == (run.id, Attribution.name)
+            and len(work.settings.get("example") or ()) > 1
+        ):
+            progress(job)
+            return
+    most = min(_MOST, int(listed.sum()))
+    if most < 2:
+        return
+    given = view("many")
+    count = min(max(int(given) if given.isdecimal() else _MANY, 2), most)
+    st.session_state["attribution-many"] = count
+    st.number_input(
+        "Examples with the largest interaction",
+        min_value=2,
+        max_value=most,
+        key="attribution-many",
+        on_change=lambda: set_view(many=str(st.session_state["attribution-many"])),
+        help="Of those in the list on this page: a filter there says of which.",
+        width=320,
+    )
+    ids = with_largest_interaction(run, count, listed)
+    asked = [name for name in ids if name not in known]
+    if not asked:
+        st.caption(f"These {len(ids):,} have been asked about: they are in the picture above.")
+        return
+    offer(
+        run,
+        [Attribution(name) for name in asked],
+        f"{len(asked):,} of the {len(ids):,} have not been asked about. {_HOW}",
+        f"Ask about {len(asked):,} example{'' if len(asked) == 1 else 's'}",
+        example=asked,
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import streamlit as st
 
 from emap_core import jobs
@@ -16,18 +19,29 @@ from pages.shared.escape import plain
 from pages.shared.progress import progress
 
 
-def offer(run: Run, probe: Probe, how: str, **choices: str) -> None:
+def offer(
+    run: Run,
+    probes: Probe | Sequence[Probe],
+    how: str,
+    button: str = "Find out",
+    **choices: str | list[str] | None,
+) -> None:
     """Say what a probe would take, with a button that starts it; or how it goes, if it does.
 
     Parameters
     ----------
     run : Run
-    probe : Probe
+    probes : Probe or sequence of Probe
+        Of several, which one job asks, the costs are added.
     how : str
         What is done, to put before the cost: "Words are left out and regions covered".
+    button : str
+        What the button says.
     **choices
-        What is asked of the probe, as its job takes it.
+        What is asked of the probe, as its job takes it; None is what a job does not say.
     """
+    several = probes if isinstance(probes, Sequence) else [probes]
+    probe = several[0]
     if policy().viewer:
         st.caption(
             "Nobody has asked this yet, and this server shows finished runs and starts nothing."
@@ -43,17 +57,20 @@ def offer(run: Run, probe: Probe, how: str, **choices: str) -> None:
         return
     if job is not None and job.state in ("failed", "interrupted"):
         st.error(plain(job.error or "It was cut off."), icon=":material/error:")
-    cost = probe.cost(run)
-    pairs = f"{cost.passes:,} pairs to score" if cost.passes else "no pairs to score"
-    wait = "" if cost.seconds is None else f", about {duration(cost.seconds)} at this run’s speed"
+    costs = [one.cost(run) for one in several]
+    n_passes = sum(cost.passes for cost in costs)
+    seconds = [cost.seconds for cost in costs if cost.seconds is not None]
+    pairs = f"{n_passes:,} pairs to score" if n_passes else "no pairs to score"
+    wait = f", about {duration(sum(seconds))} at this run’s speed" if seconds else ""
     st.caption(
         f"{how}: {pairs}{wait}, after some seconds to load the model. What is found is kept with "
         "the run."
     )
-    refused = f"{probe.name}-refused"
+    key = probe.name if probes is probe else f"{probe.name}-several"
+    refused = f"{key}-refused"
     st.button(
-        "Find out",
-        key=f"{probe.name}-start",
+        button,
+        key=f"{key}-start",
         icon=":material/play_arrow:",
         on_click=_start,
         args=(run, probe, choices, refused),
@@ -63,14 +80,14 @@ def offer(run: Run, probe: Probe, how: str, **choices: str) -> None:
         st.error(plain(why), icon=":material/error:")
 
 
-def _start(run: Run, probe: Probe, choices: dict[str, str], refused: str) -> None:
+def _start(run: Run, probe: Probe, choices: dict[str, Any], refused: str) -> None:
     try:
         ask(run, probe.name, **choices)
     except EmapError as error:
         st.session_state[refused] = str(error)
 
 
-def _job_of(run: Run, probe: Probe, choices: dict[str, str]) -> Job | None:
+def _job_of(run: Run, probe: Probe, choices: dict[str, Any]) -> Job | None:
     """Return the newest job that asks this."""
     for job in jobs.list_jobs("probe"):
         asked = job.work

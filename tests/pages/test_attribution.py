@@ -9,8 +9,10 @@ from samples import as_callable, make_examples
 
 import emap_core as emap
 from emap_core import jobs
-from emap_core.probes.attribution import Attribution
+from emap_core.probes.ask import with_largest_interaction
+from emap_core.probes.attribution import Attribution, attributed_examples
 from emap_core.probes.probe_folder import ProbeFolder
+from emap_core.probes.words_over_examples import words_over_examples
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +59,29 @@ def test_a_word_and_a_region_are_chosen_and_stay_in_the_link(open_page, words, r
     words(again)
 
 
+def test_a_class_is_chosen_and_stays_in_the_link(open_page, words, runs_here):
+    app = open_page("examples", run=runs_here.id, example=runs_here.ids[1])
+    (classes,) = [one for one in app.selectbox if one.key == "attribution-class"]
+    predicted = int(runs_here.decomposition.logits[1].argmax())
+    assert classes.value == predicted and classes.options[0].endswith(" (predicted)")
+    other = (predicted + 1) % len(runs_here.classes)
+    classes.set_value(other).run()
+    assert app.query_params["view"] == f"of.1:{other}"
+    # Nobody has asked about this one.
+    assert "pairs to score" in words(app)
+    found = runs_here.probe("attribution", example=1, class_name=runs_here.classes[other])
+    again = open_page("examples", **{key: app.query_params[key] for key in app.query_params})
+    assert found.sentence in words(again)
+    (classes,) = [one for one in again.selectbox if one.key == "attribution-class"]
+    classes.set_value(predicted).run()
+    assert "view" not in again.query_params
+    # In a link of another example it means nothing, nor does what is not a class.
+    for view in (f"of.0:{other}", "of.1:99", "of.1:x", "of.x"):
+        app = open_page("examples", run=runs_here.id, example=runs_here.ids[1], view=view)
+        (classes,) = [one for one in app.selectbox if one.key == "attribution-class"]
+        assert classes.value == predicted
+
+
 def test_a_link_to_a_pair_that_is_not_there_shows_the_strongest(open_page, words, runs_here):
     found = runs_here.probe("attribution", example=1)
     for pair in ("1:99:0", "1:0:999", "0:0:0", "1:-1:0", "x", "1:²:0"):
@@ -88,6 +113,40 @@ def test_whoever_wants_to_know_sees_what_it_takes_starts_it_and_reads_the_answer
     assert jobs.follow(job.id).state == "finished"
     app = open_page("examples", run=runs_here.id, example=runs_here.ids[2])
     assert runs_here.probe("attribution", example=2).sentence in words(app)
+
+
+def test_many_are_asked_about_at_once(open_page, words, runs_here, monkeypatch):
+    started = []
+    monkeypatch.setattr(
+        "emap_core.jobs.start", lambda work, command, **others: started.append(work)
+    )
+    largest = with_largest_interaction(runs_here, 3)
+    app = open_page("examples", run=runs_here.id, view="many.3")
+    words(app)
+    unknown = [name for name in largest if name != runs_here.ids[1]]
+    (button,) = [b for b in app.button if b.label.startswith("Ask about")]
+    assert button.label == f"Ask about {len(unknown)} examples"
+    button.click().run()
+    assert [work.settings["example"] for work in started] == [unknown]
+    assert f"--example={unknown[0]}" in started[0].arguments()
+    # Of a list that is filtered, those in it.
+    app = open_page("examples", run=runs_here.id, view="words.circle~many.2")
+    next(b for b in app.button if b.label.startswith("Ask about")).click().run()
+    chosen = [runs_here.ids.index(name) for name in started[1].settings["example"]]
+    table = runs_here.examples()
+    assert len(chosen) == 2
+    for position in chosen:
+        row = table.iloc[position]
+        assert "circle" in f"{row.text} {row.label} {row.id}"
+
+
+def test_what_many_words_meet_is_said_and_shown(open_page, words, runs_here):
+    found = runs_here.probe("attribution", examples=[1, 2, 4])
+    app = open_page("examples", run=runs_here.id, example=runs_here.ids[7])
+    said = words(app)
+    known = words_over_examples(attributed_examples(runs_here))
+    assert known.n_examples >= found.n_examples == 3
+    assert known.sentence in said
 
 
 def test_a_viewer_sees_what_is_known_and_starts_nothing(open_page, words, runs_here, monkeypatch):

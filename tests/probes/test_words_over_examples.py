@@ -8,8 +8,15 @@ from samples import Staged, make_examples
 
 import emap_core as emap
 from emap_core.presentation.report import report_html
-from emap_core.probes.ask import finished, probe_named
+from emap_core.probes.ask import (
+    ask_each,
+    finished,
+    probe_named,
+    probes_named,
+    with_largest_interaction,
+)
 from emap_core.probes.attribution import attributed_examples
+from emap_core.probes.subject import Subject
 from emap_core.probes.units import PLACES
 from emap_core.probes.words_over_examples import words_over_examples
 
@@ -59,6 +66,72 @@ def test_examples_that_were_asked_about_stand_in_the_order_of_the_run(run):
     assert [one.example for one in attributed_examples(run)] == [run.ids[1], run.ids[3]]
     fresh = emap.load_run(run.path)
     assert len(attributed_examples(fresh)) == 2
+
+
+def test_what_is_kept_of_an_example_is_read_once(run, monkeypatch):
+    fresh = emap.load_run(run.path)
+    first, read = attributed_examples(fresh), []
+    monkeypatch.setattr(
+        "emap_core.probes.probe_folder._content",
+        lambda path, created: read.append(path.name),
+    )
+    assert attributed_examples(fresh) == first and read == []
+    (run.path / "probes" / "attribution-unfinished").mkdir()
+    assert attributed_examples(fresh) == first and read == ["attribution-unfinished"]
+    (run.path / "probes" / "attribution-unfinished").rmdir()
+
+
+def test_many_examples_are_asked_about_at_once(tmp_path):
+    data = make_examples()
+    run = emap.compute(Staged(), data, out=tmp_path / "run", fingerprint="words")
+    table = run.examples().sort_values("interaction_size", ascending=False)
+    of_largest = run.probe("attribution", largest=2, model=Staged(), dataset=data)
+    assert [one.example for one in of_largest.examples] == table.id.head(2).tolist()
+    named = run.probe("attribution", examples=[0, run.ids[4]], model=Staged(), dataset=data)
+    assert [one.example for one in named.examples] == [run.ids[0], run.ids[4]]
+    by_hand = words_over_examples(
+        [run.probe("attribution", example=one.example) for one in named.examples]
+    )
+    np.testing.assert_array_equal(named.values, by_hand.values)
+    for wrong, message in (
+        ({}, "example says which example is asked about, largest how many"),
+        ({"example": 0, "largest": 2}, "give one of them"),
+        ({"examples": []}, "examples names no example"),
+        ({"largest": 0}, "largest is 0; expected a whole number"),
+    ):
+        with pytest.raises(emap.EmapError, match=message):
+            run.probe("attribution", **wrong)
+    with pytest.raises(emap.EmapError, match="is about the whole run; leave largest out"):
+        run.probe("blind-rows", largest=2)
+
+
+def test_several_probes_count_their_pairs_together(run):
+    data, events = make_examples(), []
+    probes = probes_named(run, "attribution", examples=[1, 5, 6])
+    subject = Subject(run, Staged(), data)
+    found = ask_each(subject, probes, listener=events.append)
+    total = sum(probe.cost(run).passes for probe in probes)
+    done = [event["pairs_done"] for event in events if "pairs_done" in event]
+    assert done == sorted(done) and done[-1] == total
+    assert {event["pairs_total"] for event in events} == {total}
+    # The first one was known, and the end of one is not that of all.
+    assert [event["event"] for event in events].count("finished") == 1
+    assert events[-1]["event"] == "finished" and len(found) == 3
+
+
+def test_examples_without_words_are_not_asked_about(run):
+    no_words = run.examples().assign(text="")
+    table = run.examples()
+    table.loc[table.interaction_size.idxmax(), "text"] = " "
+    largest = table.sort_values("interaction_size", ascending=False)
+    run = emap.load_run(run.path)
+    run.examples = lambda: table
+    assert with_largest_interaction(run, 2) == largest.id[1:3].tolist()
+    among = np.arange(len(table)) % 2 == 0
+    chosen = with_largest_interaction(run, len(table), among)
+    assert set(chosen) == set(table.id[among & (table.text != " ")])
+    run.examples = lambda: no_words
+    assert with_largest_interaction(run, 2) == []
 
 
 def test_report_and_notebook_show_what_was_asked(run):
