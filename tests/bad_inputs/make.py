@@ -619,7 +619,7 @@ def specs() -> list[Bad]:
                 ("data", ":x", "is not a valid spec"),
                 ("data", "none.csv", "there is no file none.csv"),
                 ("data", "ftp://x.org/a", "is an address; download the file"),
-                ("model", "http://x.org/m", "is an address; download a checkpoint"),
+                ("model", "http://x.org/m", "is an address; name a server"),
                 ("model", "", "is not a valid spec; write PREFIX:NAME"),
                 ("data", "csv:none.csv", "there is no file none.csv"),
                 ("data", "csv:.", "there is no file ."),

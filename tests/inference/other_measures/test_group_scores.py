@@ -66,10 +66,14 @@ def test_guessing_comes_to_the_chance_level():
     _, texts, images, labels, groups = matching(3_000, rng, interaction=0.0)
     logits = rng.normal(size=len(texts))
     guessed = emap.decomposition.Decomposition(
-        logits[:, None],
-        *(np.zeros(1), np.zeros((6_000, 1)), np.zeros((6_000, 1))),
-        *(np.full(6_000, 1 / 6_000), np.full(6_000, 1 / 6_000)),
-        *(texts, images, np.zeros((3, 1)), np.zeros(1)),
+        sides=("text", "image"),
+        logits=logits[:, None],
+        mean=np.zeros(1),
+        side_means=(np.zeros((6_000, 1)), np.zeros((6_000, 1))),
+        shares=(np.full(6_000, 1 / 6_000), np.full(6_000, 1 / 6_000)),
+        index=(texts, images),
+        sums_of_squares=np.zeros((3, 1)),
+        centred_variance=np.zeros(1),
     )
     found = group_scores(guessed, labels, groups, "binary", n_resamples=100)
     assert set(found.chance) == set(found.gaps) and len(found.gaps) == 7
