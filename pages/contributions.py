@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
@@ -12,10 +15,11 @@ from emap_core.decomposition.contrasts import (
     margin_contrast,
     prediction_contrast,
 )
-from emap_core.figures import Chart, Theme, contributions, marked, rows_of_points
+from emap_core.figures import Chart, Theme, contributions, inside, rows_of_traces
 from emap_core.inference.predictions.scores import one_score
 from emap_core.runs import Run
 from emap_core.runs.slices import ranked
+from emap_core.types import Index, Mask
 from pages import shared
 from pages.shared.example import (
     examples_of,
@@ -40,35 +44,23 @@ from pages.shared.slices import (
 
 QUESTION = "Which side carries the predictions?"
 CHART = "contributions-chart"
-# Up to so many points the current example is ringed, which sends the picture anew.
-RINGED = 20_000
 
 
 def _page() -> None:
     run = shared.require_run(QUESTION)
     top = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        contrast, what = _choose_contrast(run)
-        # A click chooses nothing while the mouse draws: Streamlit allows one or the other.
-        mouse = shared.choose(
-            "The mouse",
-            {"pan": "picks one", "select": "draws a box", "lasso": "draws a lasso"},
-            "mouse",
-        )
+        parts, what = _choose_contrast(run)
+        mouse = st.container(width="content")
     ask_filter(run)
     shown = filter_mask(run)
     example = shared.current_example(run)
     chart = shared.drawn(
         "contributions",
         run,
-        lambda theme: _chart(run, contrast, shown, what, mouse, theme),
-        *(what, mouse, *current_filter().settings().items()),
+        lambda theme: _chart(run, parts(), shown, what, theme),
+        *(what, *current_filter().settings().items()),
     )
-    if len(shown) <= RINGED:
-        ring = None if example is None else run.ids[example]
-        by_hand = chosen_positions(run)
-        ringed = np.isin(np.flatnonzero(shown), [] if by_hand is None else by_hand)
-        chart = marked(chart, ring, np.flatnonzero(ringed), shared.theme())
     with top:
         shared.header(QUESTION, _answer(chart), run)
     if not shown.any():
@@ -76,9 +68,9 @@ def _page() -> None:
         return
     picture, words = sides("picture", [3, 2])
     with picture:
-        shared.show(
-            chart, CHART, on_select=lambda: _select(run), selection_mode=["points", "box", "lasso"]
-        )
+        shared.show(chart, CHART)
+    with mouse:
+        _point(run, parts, shown, example)
     with words:
         _show_example(run, example)
     _show_selection(run)
@@ -92,11 +84,12 @@ def _answer(chart: Chart) -> str:
     return rest or first
 
 
-def _choose_contrast(run: Run) -> tuple[Contrast, str]:
+def _choose_contrast(run: Run) -> tuple[Callable[[], Contrast], str]:
+    """Draw the choice of what is taken apart; return how to get its parts, and its name."""
     d = run.shares
     if run.task == "multilabel" or not run.decides:
         c = choose_class(run)
-        return class_contrast(d, c), quantity(run, c)
+        return partial(class_contrast, d, c), quantity(run, c)
     several = d.logits.shape[1] > 1
     options = {"predicted": "predicted class"}
     truth = run.true_classes
@@ -108,19 +101,17 @@ def _choose_contrast(run: Run) -> tuple[Contrast, str]:
     chosen = shared.choose("What text and image add to", options, "of")
     name = one_score(run.space, run.task)
     if chosen == "true" and truth is not None:
-        return label_contrast(d, truth), f"the {name} of the true class"
+        return partial(label_contrast, d, truth), f"the {name} of the true class"
     if chosen == "margin":
-        return margin_contrast(d), "the predicted class’s lead over the runner-up"
+        return partial(margin_contrast, d), "the predicted class’s lead over the runner-up"
     if chosen == "class":
         c = choose_class(run)
-        return class_contrast(d, c), quantity(run, c)
-    return prediction_contrast(d), f"the {name} of the predicted class"
+        return partial(class_contrast, d, c), quantity(run, c)
+    return partial(prediction_contrast, d), f"the {name} of the predicted class"
 
 
-def _chart(
-    run: Run, contrast: Contrast, shown: np.ndarray, what: str, mouse: str, theme: Theme
-) -> Chart:
-    chart = contributions(
+def _chart(run: Run, contrast: Contrast, shown: Mask, what: str, theme: Theme) -> Chart:
+    return contributions(
         contrast.text[shown],
         contrast.image[shown],
         contrast.interaction[shown],
@@ -130,33 +121,56 @@ def _chart(
         unit=unit(run),
         theme=theme,
     )
-    # Zoom and position stay while the ring moves; another quantity starts over.
-    chart.figure.update_layout(dragmode=mouse, uirevision=what)
-    return chart
 
 
-def _flips(run: Run, shown: np.ndarray) -> np.ndarray | None:
+def _flips(run: Run, shown: Mask) -> np.ndarray | None:
     flips = examples_of(run)["flip"].to_numpy()[shown]
     return None if (flips == None).any() else flips.astype(str)  # noqa: E711
 
 
-def _select(run: Run) -> None:
-    """Take one point as the current example, several as the selection."""
-    shown = filter_mask(run)
-    points = shared.selected_points(st.session_state[CHART])
-    rows = rows_of_points(points, _flips(run, shown), int(shown.sum()))
-    positions = np.flatnonzero(shown)[rows]
-    if len(positions) == 1:
-        shared.select_example(run, int(positions[0]))
-    elif len(positions):
-        choose_positions(run, positions)
+def _point(run: Run, parts: Callable[[], Contrast], shown: Mask, example: int | None) -> None:
+    """Let a click take an example, and a line around points take those within."""
+
+    # Callbacks hold the run alone: Streamlit keeps them for as long as the session lasts.
+    def take(trace: int, point: int) -> None:
+        traces = _traces(run, filter_mask(run))
+        if trace < len(traces) and point < len(traces[trace]):
+            shared.select_example(run, int(traces[trace][point]))
+
+    def take_within(outline: list[tuple[float, float]]) -> None:
+        contrast = parts()
+        within = filter_mask(run) & inside(outline, contrast.text, contrast.image)
+        if within.any():
+            choose_positions(run, np.flatnonzero(within))
+
+    traces = _traces(run, shown)
+    by_hand = chosen_positions(run)
+    chosen = np.isin(np.arange(len(shown)), [] if by_hand is None else by_hand)
+    rings = (
+        (trace, int(np.flatnonzero(rows == example)[0]))
+        for trace, rows in enumerate(traces)
+        if example in rows
+    )
+    shared.pointing(
+        CHART,
+        {"move": "moves the picture", "box": "draws a box", "lasso": "draws a lasso"},
+        take,
+        take_within,
+        shared.Marks(next(rings, None), [chosen[rows] for rows in traces]),
+    )
+
+
+def _traces(run: Run, shown: Mask) -> list[Index]:
+    """Return which examples each trace of points draws."""
+    rows = rows_of_traces(_flips(run, shown), int(shown.sum()))
+    return [np.flatnonzero(shown)[of_trace] for of_trace in rows]
 
 
 def _show_example(run: Run, example: int | None) -> None:
     if example is None:
         st.info(
             "Click a point to see its example here. Let the mouse draw a box or a lasso around "
-            "points to list them below.",
+            "points to list them below, also after zooming in.",
             icon=":material/touch_app:",
         )
         return

@@ -14,7 +14,13 @@ from emap_core.datasets.base import ImageFiles
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.blocks import Blocks, Window
 from emap_core.errors import EmapError
-from emap_core.figures import column_names, interaction_heatmap, marked_window, waterfall
+from emap_core.figures import (
+    column_names,
+    interaction_heatmap,
+    marked_window,
+    waterfall,
+    window_within,
+)
 from emap_core.inference.digits import signed
 from emap_core.inference.predictions.scores import one_score
 from emap_core.presentation.charts import score_names
@@ -113,11 +119,7 @@ def _show_heatmap(
 ) -> None:
     window = _window(len(text_order), len(image_order))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        mouse = shared.choose(
-            "The mouse",
-            {"take": "selects a pair", "zoom": "draws a box to zoom in"},
-            "mouse",
-        )
+        mouse = st.container(width="content")
         if window is not None:
             st.button("Show the whole grid", on_click=lambda: shared.set_view(window=None))
     blocks = blocks_of(run, c, order, text_order, image_order, window)
@@ -125,32 +127,41 @@ def _show_heatmap(
         blocks,
         run.texts,
         chosen=pair,
-        zooming=mouse == "zoom",
         quantity=quantity(run, c),
         unit=unit(run),
         theme=shared.theme(),
     )
 
-    def selected() -> None:
-        points = shared.selected_points(st.session_state[CHART])
-        _take([mark for trace, mark in points if trace == MARKS], blocks)
-
-    shared.show(chart, CHART, on_select=selected, selection_mode=["points", "box"])
+    shared.show(chart, CHART)
+    with mouse:
+        _point(blocks)
 
 
-def _take(marks: list[int], blocks: Blocks) -> None:
-    """Take one mark as the selected pair, several as the part to zoom into."""
-    window = marked_window(marks, blocks)
-    if window is None:
-        return
-    if len(marks) == 1:
+def _point(blocks: Blocks) -> None:
+    """Let a click take the pair below it, or a block of pairs; a box is what to zoom into."""
+
+    def take(trace: int, mark: int) -> None:
+        window = marked_window([mark], blocks) if trace == MARKS else None
+        if window is None:
+            return
         top, bottom, left, right = window
         first_row, _, first_column, _ = blocks.window
         u = blocks.texts[(top + bottom - 1) // 2 - first_row]
         w = blocks.images[(left + right - 1) // 2 - first_column]
         shared.set_view(pair=f"{u},{w}")
-    else:
-        shared.set_view(window=",".join(map(str, window)))
+
+    def zoom(outline: list[tuple[float, float]]) -> None:
+        window = window_within(outline, blocks)
+        if window is not None:
+            shared.set_view(window=",".join(map(str, window)))
+
+    shared.pointing(
+        CHART,
+        {"move": "selects a pair", "box": "draws a box to zoom in"},
+        take,
+        zoom,
+        shared.Marks(),
+    )
 
 
 def _window(n_texts: int, n_images: int) -> Window | None:

@@ -3,13 +3,18 @@
 from emap_core.figures.attribution_map import attribution_map
 from emap_core.figures.chart import Chart
 from emap_core.figures.confusion_pair import confusion_pair
-from emap_core.figures.contributions import contributions, marked, rows_of_points
+from emap_core.figures.contributions import contributions, rows_of_traces
 from emap_core.figures.gap_dumbbell import gap_dumbbell
-from emap_core.figures.interaction_heatmap import interaction_heatmap, marked_window
+from emap_core.figures.interaction_heatmap import (
+    interaction_heatmap,
+    marked_window,
+    window_within,
+)
 from emap_core.figures.interaction_sizes import interaction_sizes
 from emap_core.figures.measure_dots import measure_dots
 from emap_core.figures.mode_ends import mode_ends
 from emap_core.figures.mode_scree import mode_scree
+from emap_core.figures.polygon import inside
 from emap_core.figures.style import DARK, LIGHT, Theme, column_names, theme_named
 from emap_core.figures.variance_shares import variance_shares
 from emap_core.figures.waterfall import top_classes, waterfall
@@ -24,16 +29,17 @@ __all__ = [
     "confusion_pair",
     "contributions",
     "gap_dumbbell",
+    "inside",
     "interaction_heatmap",
     "interaction_sizes",
-    "marked",
     "marked_window",
     "measure_dots",
     "mode_ends",
     "mode_scree",
-    "rows_of_points",
+    "rows_of_traces",
     "theme_named",
     "top_classes",
     "variance_shares",
     "waterfall",
+    "window_within",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ from emap_core.figures.style import (
 )
 from emap_core.inference import FLIPS
 from emap_core.inference.digits import number, signed
-from emap_core.types import Array
+from emap_core.types import Array, Index
 
 _MANY = 3_000
 """Points beyond which they are drawn smaller."""
@@ -67,8 +66,8 @@ def contributions(
         What the interaction did to each prediction, one of `inference.FLIPS`; None where
         predictions cannot flip.
     ids : sequence of str
-        Shown where the mouse rests, as long as there are not too many; `rows_of_points` says which
-        examples a reader selects.
+        Shown where the mouse rests, as long as there are not too many; `rows_of_traces` says which
+        example a point is.
     quantity : str
         What the parts add up to ("the logit of circle", say), for axes and words.
     margins : bool
@@ -149,68 +148,17 @@ def contributions(
     return Chart(figure, _message(table, quantity, flippable=flips is not None), table)
 
 
-def marked(
-    chart: Chart,
-    selected: str | None = None,
-    chosen: Sequence[int] | NDArray[np.intp] = (),
-    theme: Theme = LIGHT,
-) -> Chart:
-    """Return a chart of contributions with marks on top; the chart itself is left as it is.
+def rows_of_traces(flips: NDArray[np.str_] | None, n: int) -> list[Index]:
+    """Return which rows of the data each trace of points draws, in its order.
 
     Parameters
     ----------
-    chart : Chart
-        From `contributions`.
-    selected : str, optional
-        The id to ring; one that is not among the points rings nothing.
-    chosen : sequence of int
-        Rows to outline, of a slice.
-    """
-    ringed = np.flatnonzero(chart.table["id"] == selected)[:1]
-    traces = [
-        go.Scattergl(
-            name=name,
-            x=chart.table["text"].to_numpy(np.float32)[rows],
-            y=chart.table["image"].to_numpy(np.float32)[rows],
-            mode="markers",
-            marker={
-                "symbol": "circle-open",
-                "size": size,
-                "color": theme.ink,
-                "line": {"width": width},
-            },
-            hoverinfo="skip",
-        )
-        for name, rows, size, width in (
-            (f"chosen ({len(chosen):,})", np.asarray(chosen, dtype=np.intp), 13, 2),
-            ("chosen example", np.asarray(ringed, dtype=np.intp), 22, 3),
-        )
-        if len(rows)
-    ]
-    return replace(chart, figure=go.Figure(chart.figure).add_traces(traces)) if traces else chart
-
-
-def rows_of_points(
-    points: Sequence[tuple[int, int]], flips: NDArray[np.str_] | None, n: int
-) -> list[int]:
-    """Return the rows of points that a reader selected, each once.
-
-    Parameters
-    ----------
-    points : sequence of (int, int)
-        Number of the trace, and of the point in it.
     flips : ndarray of str, shape (N,), or None
         As the figure was drawn with.
     n : int
         Number of examples drawn.
     """
-    layers = [rows for _, rows in _layers(np.full(n, "same") if flips is None else flips)]
-    found = [
-        int(layers[curve][point])
-        for curve, point in points
-        if 0 <= curve < len(layers) and 0 <= point < len(layers[curve])
-    ]
-    return list(dict.fromkeys(found))
+    return [rows for _, rows in _layers(np.full(n, "same") if flips is None else flips)]
 
 
 def _layers(kinds: NDArray[np.str_]) -> list[tuple[str, NDArray[np.intp]]]:

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from emap_core.decomposition.blocks import Blocks, Window
 from emap_core.figures.chart import Chart
+from emap_core.figures.polygon import inside
 from emap_core.figures.style import LIGHT, Theme, new_figure, signed_scale, words_apart
 from emap_core.inference.digits import number
 from emap_core.text import or_no_text
+from emap_core.types import Array, Index
 
 
 def interaction_heatmap(
@@ -21,7 +23,6 @@ def interaction_heatmap(
     texts: Sequence[str],
     *,
     chosen: tuple[int, int] | None = None,
-    zooming: bool = False,
     quantity: str = "the logit",
     unit: str = "logits",
     theme: Theme = LIGHT,
@@ -36,31 +37,23 @@ def interaction_heatmap(
         All unique texts.
     chosen : (int, int), optional
         The text and the image to frame.
-    zooming : bool
-        Whether the mouse draws a box, instead of choosing single marks; it cannot do both.
     quantity, unit : str
         What the interaction adds to, and in what; for words.
 
     Notes
     -----
-    The marks of the last trace but the frame can be chosen; they are numbered along the rows, as
-    `marked_window` reads them.
+    A mark of the last trace but the frame lies above each cell; they are numbered along the rows,
+    as `marked_window` reads them.
     """
     values, rows, columns = blocks.values, blocks.row_edges, blocks.column_edges
     top, bottom, left, right = blocks.window
     limit = float(np.quantile(np.abs(values), 0.99)) or 1.0
-    y, x = (rows[:-1] + rows[1:] - 1) / 2, (columns[:-1] + columns[1:] - 1) / 2
-    figure = new_figure(
-        theme,
-        height=480,
-        showlegend=False,
-        dragmode="select" if zooming else "pan",
-        margin={"t": 8},
-    )
+    y, x = _middles(rows), _middles(columns)
+    figure = new_figure(theme, height=480, showlegend=False, margin={"t": 8})
     figure.add_trace(
         go.Heatmap(x=x, y=y, z=values.astype(np.float32), coloraxis="coloraxis", hoverinfo="skip")
     )
-    # A heatmap hands no selection back: marks that nobody sees lie above its cells.
+    # A heatmap does not say what was clicked on: marks that nobody sees lie above its cells.
     figure.add_trace(
         go.Scattergl(
             x=np.tile(x, len(y)).astype(np.float32),
@@ -74,8 +67,6 @@ def interaction_heatmap(
                 "color": values.ravel().astype(np.float32),
                 "coloraxis": "coloraxis",
             },
-            selected={"marker": {"opacity": 0}},
-            unselected={"marker": {"opacity": 0}},
             hovertemplate=_hover(blocks),
         )
     )
@@ -137,6 +128,25 @@ def marked_window(marks: Sequence[int], blocks: Blocks) -> Window | None:
         int(blocks.column_edges[columns.min()]),
         int(blocks.column_edges[columns.max() + 1]),
     )
+
+
+def window_within(outline: ArrayLike, blocks: Blocks) -> Window | None:
+    """Return the smallest window of the marks inside an outline, None where it holds none.
+
+    Parameters
+    ----------
+    outline : array of shape (M, 2)
+        Corners, in the units of the axes.
+    blocks : Blocks
+        As the figure was drawn from.
+    """
+    x, y = _middles(blocks.column_edges), _middles(blocks.row_edges)
+    marks = inside(outline, np.tile(x, len(y)), np.repeat(y, len(x)))
+    return marked_window(np.flatnonzero(marks).tolist(), blocks)
+
+
+def _middles(edges: Index) -> Array:
+    return np.asarray((edges[:-1] + edges[1:] - 1) / 2)
 
 
 def _numbers(blocks: Blocks) -> NDArray[np.unsignedinteger]:

@@ -26,6 +26,7 @@ from pages.shared.layout import (
     section,
     subsection,
 )
+from pages.shared.pointer import Marks, pointing
 from pages.shared.progress import headline, newest, progress, say_what_runs, title_of_job
 from pages.shared.run_menu import run_menu
 from pages.shared.runs import (
@@ -60,9 +61,10 @@ from pages.shared.selection import (
     view,
     view_key,
 )
-from pages.shared.show import drawn, picture, selected_ids, selected_points, show, text, theme
+from pages.shared.show import drawn, picture, selected_ids, show, text, theme
 
 __all__ = [
+    "Marks",
     "about",
     "all_runs",
     "assume",
@@ -97,6 +99,7 @@ __all__ = [
     "open_run",
     "picture",
     "plain",
+    "pointing",
     "policy",
     "progress",
     "require_run",
@@ -114,7 +117,6 @@ __all__ = [
     "select_example",
     "selected",
     "selected_ids",
-    "selected_points",
     "selection",
     "set_view",
     "settle",

@@ -24,6 +24,7 @@ _TOOLS = st.components.v2.component(
     """,
     js="""
         const PAPER = 700  // CSS pixels between the margins of A4.
+        const FONTS = "Arial, Helvetica, Liberation Sans, sans-serif"
 
         export default function ({ parentElement, data }) {
             const plot = () => document.querySelector(`.st-key-${data.key} .js-plotly-plot`)
@@ -38,7 +39,14 @@ _TOOLS = st.components.v2.component(
                 figure._context.toImageButtonOptions = { ...before, format,
                     // An SVG is sharp at any size.
                     scale: format === "svg" ? 1 : before.scale }
+                const { data, layout } = figure
+                // What lies on top of the figure, see pointer.py.
+                figure.data = [...data, ...(figure.marks?.() ?? [])]
+                // A picture of its own knows no font of this page: words would be wider than the
+                // room that was measured for them.
+                figure.layout = { ...layout, font: { ...layout.font, family: FONTS } }
                 camera.click()
+                Object.assign(figure, { data, layout })
                 figure._context.toImageButtonOptions = before
             }
 

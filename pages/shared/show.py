@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Hashable, Sequence
+from copy import deepcopy
 from typing import Any, Literal
 
 import streamlit as st
@@ -65,7 +66,9 @@ def _drawn(
     ground: str,
     _draw: Callable[[Theme], Chart],
 ) -> Chart:
-    return _draw(theme_named(ground))
+    # Copies write their parts in another order than a figure that was just built: as one of them,
+    # the first is the same to the browser as those to come, which then keeps it with its zoom.
+    return deepcopy(_draw(theme_named(ground)))
 
 
 def show(
@@ -143,16 +146,6 @@ def selected_ids(event: Any) -> list[str]:
         if name is not None:
             found.append(str(name))
     return list(dict.fromkeys(found))
-
-
-def selected_points(event: Any) -> list[tuple[int, int]]:
-    """Return which points a chart's selection event is about: trace and number in the trace."""
-    selection = (event or {}).get("selection") or {}
-    return [
-        (int(point["curve_number"]), int(point["point_index"]))
-        for point in selection.get("points") or []
-        if "curve_number" in point and "point_index" in point
-    ]
 
 
 def picture(run: Run, image: int, *, alt: str) -> None:

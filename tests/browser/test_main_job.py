@@ -15,6 +15,7 @@ import pytest
 from browsing import LONELIEST_POINT, WAIT, click_in, come_to_rest, type_into
 from PIL import Image
 
+from emap_core.decomposition.contrasts import prediction_contrast
 from emap_core.runs import Run
 
 HOUSE = Path(__file__).parents[2]
@@ -30,6 +31,16 @@ CELL = """
     return {
         x: box.left + layout.xaxis._offset + layout.xaxis.l2p(trace.x[i]),
         y: box.top + layout.yaxis._offset + layout.yaxis.l2p(trace.y[i]),
+    }
+}
+"""
+
+AXES = """
+plot => {
+    const { xaxis, yaxis } = plot._fullLayout, box = plot.getBoundingClientRect()
+    return {
+        x: box.left + xaxis._offset, y: box.top + yaxis._offset,
+        width: xaxis._length, height: yaxis._length, ranges: [xaxis.range, yaxis.range],
     }
 }
 """
@@ -138,6 +149,11 @@ def test_the_whole_way_from_the_demo_button_to_a_colleague(
     assert chosen in ids
     text = run.texts[run.decomposition.text_index[run.ids.index(chosen)]]
     sees(text, exact=True)
+    inside = zooms_in_and_draws_a_lasso(page, plot, run)
+    page.reload()
+    sees(f"{inside:,} of 9,673: all examples, chosen by hand")
+    page.get_by_role("button", name="Show all").click()
+    sees("9,673 of 9,673: all examples")
     find = page.get_by_label("Find an example")
     type_into(page, find, chosen)
     sees(f"{sum(chosen in name for name in run.ids):,} of 9,673")
@@ -230,6 +246,39 @@ def saves_figures(page, run, folder):
     assert drawing.startswith("<svg")
     assert "Accuracy" in drawing
     page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def zooms_in_and_draws_a_lasso(page, plot, run):
+    """Zoom in, and draw around most of what is seen then; return how many points that holds."""
+    come_to_rest(page, plot)
+    plot.hover()
+    plot.locator('.modebar-btn[data-title="Zoom in"]').click()
+    page.get_by_role("radio", name="draws a lasso").check(force=True)
+    come_to_rest(page, plot)
+    axes = plot.evaluate(AXES)
+    shares = [(0.2, 0.2), (0.8, 0.2), (0.8, 0.8), (0.2, 0.8), (0.2, 0.3)]
+    for i, (across, down) in enumerate(shares):
+        x, y = axes["x"] + across * axes["width"], axes["y"] + down * axes["height"]
+        page.mouse.move(x, y, steps=3)
+        if i == 0:
+            page.mouse.down()
+    page.mouse.up()
+    said = page.get_by_text(re.compile(r"^[\d,]+ of 9,673: all examples, chosen by hand"))
+    count = int(said.inner_text(timeout=WAIT).split()[0].replace(",", ""))
+    come_to_rest(page)
+    assert plot.evaluate(AXES)["ranges"] == axes["ranges"], "it is still zoomed in"
+    parts = prediction_contrast(run.shares)
+    sides = zip((parts.text, parts.image), axes["ranges"], strict=True)
+    across, upwards = ((values - low) / (high - low) for values, (low, high) in sides)
+
+    def within(pixels):
+        x, y = pixels / axes["width"], pixels / axes["height"]
+        held = (0.2 - x < across) & (across < 0.8 + x) & (0.2 - y < upwards) & (upwards < 0.8 + y)
+        return held.sum()
+
+    # A pixel or two are nobody's.
+    assert 100 < within(-2) <= count <= within(2) < 9_000
+    return count
 
 
 def saves_picture(page, run, image):

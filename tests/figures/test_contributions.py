@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from emap_core.figures import contributions, marked, rows_of_points
+from emap_core.figures import contributions, rows_of_traces
 
 IDS = [f"q{i}" for i in range(200)]
 
@@ -57,35 +57,15 @@ def test_margins_count_every_example_once():
     assert sum(across.y) == sum(upwards.x) == 200
 
 
-def test_the_chosen_example_is_ringed_and_the_chart_itself_is_left_alone():
-    chart, text, image, _ = _chart()
-    n_traces = len(chart.figure.data)
-    *_, ring = marked(chart, "q7").figure.data
-    assert ring.name == "chosen example"
-    np.testing.assert_allclose([*ring.x, *ring.y], [text[7], image[7]], rtol=1e-6)
-    assert marked(chart, "unknown") is chart
-    assert len(chart.figure.data) == n_traces
-
-
-def test_a_slice_is_outlined():
-    chart, text, image, _ = _chart()
-    *_, outlined = marked(chart, chosen=[3, 50]).figure.data
-    assert outlined.name == "chosen (2)"
-    np.testing.assert_allclose(outlined.x, text[[3, 50]], rtol=1e-6)
-    np.testing.assert_allclose(outlined.y, image[[3, 50]], rtol=1e-6)
-
-
-def test_a_selected_point_leads_back_to_its_example():
-    chart, text, _, flips = _chart()
-    chart = marked(chart, "q7")
-    for curve in range(4):
-        for point in (0, 5):
-            (row,) = rows_of_points([(curve, point)], flips, 200)
-            np.testing.assert_allclose(text[row], chart.figure.data[curve].x[point], rtol=1e-6)
-    every = [(c, i) for c in range(4) for i in range(len(chart.figure.data[c].x))]
-    assert sorted(rows_of_points(every, flips, 200)) == list(range(200))
-    assert rows_of_points([(0, 7), (0, 7)], None, 200) == [7]
-    assert rows_of_points([(9, 0), (0, 500)], flips, 200) == []
+def test_a_point_leads_back_to_its_example():
+    chart, text, image, flips = _chart()
+    traces = rows_of_traces(flips, 200)
+    for rows, trace in zip(traces, chart.figure.data, strict=False):
+        np.testing.assert_allclose(trace.x, text[rows], rtol=1e-6)
+        np.testing.assert_allclose(trace.y, image[rows], rtol=1e-6)
+    assert sorted(np.concatenate(traces)) == list(range(200))
+    (all_of_them,) = rows_of_traces(None, 200)
+    assert list(all_of_them) == list(range(200))
 
 
 def test_of_a_hundred_thousand_points_only_numbers_are_sent():

@@ -5,7 +5,7 @@ import pytest
 
 from emap_core.decomposition import decompose
 from emap_core.decomposition.blocks import interaction_blocks
-from emap_core.figures import interaction_heatmap, marked_window
+from emap_core.figures import interaction_heatmap, marked_window, window_within
 
 
 def _run(n_texts=6, n_images=9, seed=0):
@@ -126,10 +126,18 @@ def test_chosen_marks_give_back_the_window_that_holds_them():
     assert marked_window([0, 8], part) == (2, 4, 3, 6)
 
 
-def test_the_mouse_either_draws_a_box_or_chooses_single_marks():
-    cells, d, texts = _run()
-    assert _chart(cells, d, texts).figure.layout.dragmode == "pan"
-    assert _chart(cells, d, texts, zooming=True).figure.layout.dragmode == "select"
+def test_an_outline_gives_the_window_of_the_cells_whose_middles_it_holds():
+    cells, d, _ = _run(10, 12)
+    pairs = interaction_blocks(cells[:, :, 1], d, 1, np.arange(10), np.arange(12))
+
+    def box(left, right, top, bottom):
+        return [(left, top), (right, top), (right, bottom), (left, bottom)]
+
+    # A cell reaches half a unit to each side of its number.
+    assert window_within(box(1.9, 4.6, -3, 2.4), pairs) == (0, 3, 2, 5)
+    assert window_within(box(1.1, 1.9, 0, 9), pairs) is None
+    coarse = interaction_blocks(cells[:, :, 1], d, 1, np.arange(10), np.arange(12), most=2)
+    assert window_within(box(-1, 5, -1, 20), coarse) == (0, 10, 0, 6)
 
 
 def test_the_mouse_reads_what_a_mark_stands_for():

@@ -3,10 +3,13 @@ from __future__ import annotations
 import io
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from emap_core.decomposition.contrasts import prediction_contrast
 from emap_core.runs.slices import encode_positions
 
 
@@ -67,6 +70,50 @@ def test_one_box_finds_ids_too_and_any_of_many_labels_can_be_chosen(
     box = app.selectbox(key="view-label")
     assert box.value == labels[-1] and box.options == ["any", *labels[:5], labels[-1]]
     assert set(listed(app)["true"]) == {labels[-1]}
+
+
+@pytest.fixture
+def hand(monkeypatch):
+    """Stand in for a hand in the browser: what it sends, once a button of that name is pressed."""
+    sent = {}
+
+    def component(key, on_taken_change, on_drawn_change, **_):
+        st.session_state[key] = sent
+        st.button("taken", on_click=on_taken_change)
+        st.button("drawn", on_click=on_drawn_change)
+
+    def send(app, name, value):
+        sent[name] = value
+        return next(b for b in app.button if b.label == name).click().run()
+
+    monkeypatch.setattr("pages.shared.pointer._POINTING", component)
+    return send
+
+
+def test_a_line_around_points_chooses_them_and_a_click_takes_one(page, hand, runs_with_one):
+    run = runs_with_one
+    parts = prediction_contrast(run.shares)
+    low, high = np.median(parts.text), np.median(parts.image)
+    expected = {
+        run.ids[i] for i in np.flatnonzero((parts.text > low) & (parts.image < high)).tolist()
+    }
+    assert 5 < len(expected) < 55
+    app = page()
+    hand(app, "drawn", [[low, -1e3], [1e3, -1e3], [1e3, high], [low, high]])
+    assert set(listed(app)["id"]) == expected
+
+    # Flips are drawn apart, above the others: the second trace holds the first of them.
+    examples = run.examples()
+    flipped = examples["id"][examples["flip"] == "helped"].iloc[0]
+    hand(app, "taken", [1, 0])
+    assert app.query_params["example"] == flipped
+    before = dict(app.query_params)
+    for no_point in (None, "x", [], [9, 9], [0, -1], [0, 1e9], [None, 0], [["x"], 0], {"a": 1}):
+        hand(app, "taken", no_point)
+    nowhere = [[1e6, 1e6], [1e6 + 1, 1e6], [1e6, 1e6 + 1]]
+    for no_line in (None, 7, [[0, 0]], [[0, 0], [1], [2, 2]], [["x", 0]] * 4, nowhere):
+        hand(app, "drawn", no_line)
+    assert not app.exception and dict(app.query_params) == before
 
 
 def test_a_filter_that_nothing_passes_says_so(page, words):
