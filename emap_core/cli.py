@@ -274,7 +274,7 @@ def _parser() -> argparse.ArgumentParser:
     probe.add_argument(
         "name",
         metavar="NAME",
-        help="attribution, two-towers or blind-rows",
+        help="attribution, attention, two-towers or blind-rows",
     )
     probe.add_argument(
         "--example",

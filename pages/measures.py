@@ -13,6 +13,7 @@ from emap_core.presentation.tables import (
     whole_groups_table,
 )
 from emap_core.probes.ask import finished
+from emap_core.probes.attention import Attention
 from emap_core.probes.base import Probe
 from emap_core.probes.blind_rows import BlindRows
 from emap_core.probes.subject import Subject
@@ -29,6 +30,7 @@ QUESTION = "What would other measures say?"
 PROBES: tuple[tuple[Probe, str], ...] = (
     (BlindRows(), "Every text is scored with two empty pictures, and every image with no text"),
     (TwoTowers(), "Texts and images are encoded"),
+    (Attention(), "Examples are scored with parts of the attention averaged, at most"),
 )
 
 
@@ -118,6 +120,8 @@ def _show_probe(run: Run, probe: Probe, how: str) -> bool:
         return True
     shared.text(found.sentence)
     shared.show(found.chart(shared.theme()), f"measures-{probe.name}")
+    for note in getattr(found, "details", ()):
+        st.caption(shared.plain(note))
     return True
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
+from emap_core.models.attention import AttentionSite
 from emap_core.models.fusion import FusedLinear
 
 VERSION = "1"
@@ -243,6 +244,19 @@ class SelfAttention(DemoModel):
         images = {k: v.repeat(a, *[1] * (v.ndim - 1)) for k, v in images.items()}
         return self._fuse(repeated, images, None).reshape(a, b, -1)
 
+    def attention_sites(self) -> list[AttentionSite]:
+        """Return both layers; the last one asks for the start token alone."""
+        return [
+            AttentionSite(self.first.attention, 0),
+            AttentionSite(self.second.attention, 1, (("text", "both"),)),
+        ]
+
+    def image_positions(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
+        """Return that words stand before the cells of the image, shape (1, length)."""
+        n_words, n_cells = (e["tokens"].shape[1] for e in (text_encodings, image_encodings))
+        read: torch.Tensor = torch.arange(n_words + n_cells, device=self.device)[None] >= n_words
+        return read
+
     def _encodings(self, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
         # The first layer's queries, keys and values see one token each, so they belong to no pair.
         query, keys, values = self.first.attention.project(self.first.before(tokens))
@@ -252,10 +266,10 @@ class SelfAttention(DemoModel):
         tokens, query, keys, values = (
             torch.cat([texts[name], images[name]], dim=-2) for name in _PARTS
         )
-        tokens = self.first.finish(tokens, self.first.attention.attend(query, keys, values, mask))
+        tokens = self.first.finish(tokens, self.first.attention(query, keys, values, mask))
         # Only the start token is read out, so the last layer asks for that one alone.
         query, keys, values = self.second.attention.project(self.second.before(tokens))
-        attended = self.second.attention.attend(query[:, :, :1], keys, values, mask)
+        attended = self.second.attention(query[:, :, :1], keys, values, mask)
         logits: torch.Tensor = self.head(self.second.finish(tokens[:, :1], attended)[:, 0])
         return logits
 
@@ -295,6 +309,18 @@ class CrossAttention(DemoModel):
         asked = text_encodings[None].expand(b, a, -1)
         return self._fuse(asked, image_encodings).transpose(0, 1)
 
+    def attention_sites(self) -> list[AttentionSite]:
+        """Return both layers in which the question looks at the cells of the image."""
+        return [
+            AttentionSite(look.attention, layer, (("text", "image"),))
+            for layer, look in enumerate(self._looks())
+        ]
+
+    def image_positions(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
+        """Return that all keys are cells of the image, shape (1, length)."""
+        n_cells = image_encodings["keys0"].shape[2]
+        return torch.ones(1, n_cells, dtype=torch.bool, device=self.device)
+
     def _looks(self) -> list[_Block]:
         return cast("list[_Block]", list(self.looks))
 
@@ -302,7 +328,7 @@ class CrossAttention(DemoModel):
         # The texts that meet an image do not see one another: they are its queries side by side.
         for number, look in enumerate(self._looks()):
             query = look.attention.queries(look.before(asked))
-            attended = look.attention.attend(
+            attended = look.attention(
                 query, images[f"keys{number}"], images[f"values{number}"], None
             )
             asked = look.finish(asked, attended)
@@ -464,7 +490,7 @@ class _Attention(nn.Module):
     def project(self, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         return self.queries(tokens), self._split(self.key(tokens)), self._split(self.value(tokens))
 
-    def attend(
+    def forward(
         self,
         query: torch.Tensor,
         keys: torch.Tensor,
@@ -494,7 +520,7 @@ class _Block(nn.Module):
 
     def forward(self, tokens: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         query, keys, values = self.attention.project(self.before(tokens))
-        return self.finish(tokens, self.attention.attend(query, keys, values, mask))
+        return self.finish(tokens, self.attention(query, keys, values, mask))
 
     def finish(self, tokens: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
         tokens = tokens + attended

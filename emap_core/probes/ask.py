@@ -18,6 +18,7 @@ from emap_core.types import Mask
 Listener = Callable[[dict[str, Any]], None]
 
 PROBES = {
+    "attention": "emap_core.probes.attention:Attention",
     "attribution": "emap_core.probes.attribution:Attribution",
     "blind-rows": "emap_core.probes.blind_rows:BlindRows",
     "two-towers": "emap_core.probes.two_towers:TwoTowers",

@@ -75,6 +75,13 @@ class Subject:
                 )
         return None
 
+    @property
+    def recorded_model(self) -> dict[str, Any]:
+        """What the run keeps of its model; empty where another one is given in its place."""
+        if self._given["model"] is not None:
+            return {}
+        return dict((self.run.manifest["provenance"] or {}).get("model") or {})
+
     @cached_property
     def scorer(self) -> Scorer:
         """The model.

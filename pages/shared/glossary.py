@@ -165,6 +165,11 @@ TERMS = {
         "closed (Liang et al., 2022). The gap is not a fault, and lies in the additive part of the "
         "score alone."
     ),
+    "attention by quadrants": (
+        "What is left of a score when the weights that words or picture give to the keys of one "
+        "side are replaced by their mean (QUAG, 2024), in all layers or in one. It is not EMAP: "
+        "the mean of the other side still gets through, and interactions elsewhere stay."
+    ),
     "blind rows": (
         "What a model scores with a picture of one colour or of noise, or with an empty text. "
         "They lie outside the data, which the rows text only and image only do not: these average "

@@ -9,6 +9,7 @@ import torch
 
 from emap_core.classes import names_of_classes
 from emap_core.errors import ModelError, SettingError
+from emap_core.models.attention import AttentionSite
 from emap_core.models.huggingface.checkpoint import Checkpoint
 from emap_core.models.huggingface.checkpoint_model import (
     Matching,
@@ -33,6 +34,14 @@ class BlipMatching(Matching):
     def score(self, text_encodings: Any, image_encodings: torch.Tensor) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, 1)."""
         return self._margin(self.model.itm_head(self._read(text_encodings, image_encodings)[:, 0]))
+
+    def attention_sites(self) -> list[AttentionSite]:
+        """Return the layers of the text, which look at words, then at patches."""
+        return _sites(self.model.text_encoder.encoder.layer, 0, "image")
+
+    def image_positions(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
+        """Return nothing of interest: no sequence has words and patches, shape (1, 0)."""
+        return torch.zeros(1, 0, dtype=torch.bool, device=self.device)
 
     def _read(self, texts: dict[str, torch.Tensor], images: torch.Tensor) -> torch.Tensor:
         read: torch.Tensor = self.model.text_encoder(
@@ -70,6 +79,12 @@ class BlipAnswering(BlipMatching, ReadsClasses):
             logits[rows] = torch.stack([self._says(name, same) for name in self.classes], 1)
         return logits
 
+    def attention_sites(self) -> list[AttentionSite]:
+        """Return the layers of the text, then those of the answer, which look at the text."""
+        sites = super().attention_sites()
+        n_layers = len(self.model.text_encoder.encoder.layer)
+        return sites + _sites(self.model.text_decoder.bert.encoder.layer, n_layers, "text")
+
     def _says(self, answer: str, read: torch.Tensor) -> torch.Tensor:
         """Return the log-probability of an answer and its end after each of B questions."""
         (answer_ids,) = self._tokens.numbers([answer])
@@ -82,6 +97,16 @@ class BlipAnswering(BlipMatching, ReadsClasses):
         each = logits.float().log_softmax(-1).gather(-1, token_ids[:, 1:, None])[..., 0]
         total: torch.Tensor = each.sum(1)
         return total
+
+
+def _sites(layers: Any, start: int, looks_at: str) -> list[AttentionSite]:
+    sites = []
+    for number, layer in enumerate(layers, start):
+        sites += [
+            AttentionSite(layer.attention.self, number, (("text", "text"),)),
+            AttentionSite(layer.crossattention.self, number, (("text", looks_at),)),
+        ]
+    return sites
 
 
 def make(checkpoint: Checkpoint, classes: str | Sequence[str] | None = None) -> BlipMatching:

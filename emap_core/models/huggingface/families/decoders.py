@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
 from PIL import Image
 
 from emap_core.errors import ModelError
+from emap_core.models.attention import AttentionSite
 from emap_core.models.encodings import take
 from emap_core.models.huggingface.family import Family
 from emap_core.models.huggingface.written_answers import BLANK, GREY, NOTHING, WritesAnswers
@@ -155,6 +157,32 @@ class Decoder(WritesAnswers):
             torch.stack([layer.values[0] for layer in cache.layers]),
             torch.zeros_like(inputs["input_ids"][0, 0]) if shift is None else shift[0, 0],
         )
+
+    def attention_sites(self) -> list[AttentionSite]:
+        """Return the layers of the decoder."""
+        layers = self.model.get_decoder().layers
+        return [AttentionSite(layer.self_attn, number) for number, layer in enumerate(layers)]
+
+    def image_positions(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
+        """Return where the image stands in the cache, behind the prompt's beginning."""
+        read: torch.Tensor = image_encodings["attention_mask"].cumsum(1) > self._n_before_image
+        return read
+
+    def image_positions_of_prefix(self, n_keys: int) -> torch.Tensor:
+        """Return which positions are of the image while it is read, shape (1, n_keys)."""
+        return torch.arange(n_keys, device=self.device)[None] >= self._n_before_image
+
+    @property
+    def pairs_at_a_time(self) -> int | None:
+        """One where a window makes `score` put pairs in another order."""
+        sliding = getattr(self.model.config.get_text_config(), "sliding_window", None)
+        return None if sliding is None else 1
+
+    @functools.cached_property
+    def _n_before_image(self) -> int:
+        """How many tokens of the prompt stand before the image, whichever image it is."""
+        token_ids = self._inputs("a", BLANK)["input_ids"][0]
+        return int((token_ids == self.model.config.image_token_id).nonzero()[0])
 
     def _image_end(self, token_ids: torch.Tensor) -> int:
         places = (token_ids == self.model.config.image_token_id).nonzero()

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from emap_core.models.attention import AttentionSite
 from emap_core.models.huggingface.checkpoint import Checkpoint
 from emap_core.models.huggingface.checkpoint_model import FromCheckpoint, named_classes
 from emap_core.models.huggingface.family import Family
@@ -54,6 +55,23 @@ class Lxmert(FromCheckpoint):
             words, regions = layer(words, words_hidden, regions, regions_hidden)[:2]
         logits: torch.Tensor = self.model.answer_head(self.model.lxmert.pooler(words))
         return logits
+
+    def attention_sites(self) -> list[AttentionSite]:
+        """Return the cross-modality layers: across, then within each side."""
+        sites = []
+        for number, layer in enumerate(self.model.lxmert.encoder.x_layers):
+            # One module looks from words at regions, then back.
+            across = (("text", "image"), ("image", "text"))
+            sites += [
+                AttentionSite(layer.visual_attention.att, number, across),
+                AttentionSite(layer.lang_self_att.self, number, (("text", "text"),)),
+                AttentionSite(layer.visn_self_att.self, number, (("image", "image"),)),
+            ]
+        return sites
+
+    def image_positions(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
+        """Return nothing of interest: no sequence has words and regions, shape (1, 0)."""
+        return torch.zeros(1, 0, dtype=torch.bool, device=self.device)
 
 
 def make(checkpoint: Checkpoint, classes: str | Sequence[str] | None = None) -> Lxmert:

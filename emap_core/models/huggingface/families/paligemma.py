@@ -41,6 +41,11 @@ class PaliGemma(Decoder):
             "token_ids": torch.cat([ids[:, : self._image_end(ids[0])] for ids in places]),
         }
 
+    def image_positions(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
+        """Return where patches stand in the prompt, shape (B, length)."""
+        read: torch.Tensor = image_encodings["token_ids"] == self.model.config.image_token_id
+        return read
+
     def _asked(self, text: str) -> str:
         return self._written(text)
 

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from emap_core.classes import names_of_classes
+from emap_core.models.attention import AttentionSite
 from emap_core.models.huggingface.checkpoint import Checkpoint
 from emap_core.models.huggingface.checkpoint_model import (
     FromCheckpoint,
@@ -52,6 +53,20 @@ class Vilt(FromCheckpoint):
             pixel_mask=image_encodings["attention_mask"],
         ).logits
         return logits
+
+    def attention_sites(self) -> list[AttentionSite]:
+        """Return the layers over words and patches."""
+        layers = self.model.vilt.encoder.layer
+        return [
+            AttentionSite(layer.attention.attention, number) for number, layer in enumerate(layers)
+        ]
+
+    def image_positions(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
+        """Return that words stand before patches, shape (1, length)."""
+        n_words = text_encodings["token_ids"].shape[1]
+        length = n_words + image_encodings["patches"].shape[1]
+        read: torch.Tensor = torch.arange(length, device=self.device)[None] >= n_words
+        return read
 
     def _patches(self, image: Any) -> tuple[torch.Tensor, torch.Tensor]:
         inputs = self._pixels([image])

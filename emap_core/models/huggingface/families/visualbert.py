@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from emap_core.errors import SpecError
+from emap_core.models.attention import AttentionSite
 from emap_core.models.huggingface.checkpoint import Checkpoint
 from emap_core.models.huggingface.checkpoint_model import (
     FromCheckpoint,
@@ -65,6 +66,18 @@ class VisualBert(FromCheckpoint):
             chosen = self.model.visual_bert.pooler(read)
         logits: torch.Tensor = self.model.cls(chosen)
         return logits
+
+    def attention_sites(self) -> list[AttentionSite]:
+        """Return the layers over words and regions."""
+        layers = self.model.visual_bert.encoder.layer
+        return [AttentionSite(layer.attention.self, number) for number, layer in enumerate(layers)]
+
+    def image_positions(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
+        """Return that words stand before regions, shape (1, length)."""
+        n_words = text_encodings["words"].shape[1]
+        length = n_words + image_encodings["regions"].shape[1]
+        read: torch.Tensor = torch.arange(length, device=self.device)[None] >= n_words
+        return read
 
 
 def make(checkpoint: Checkpoint, classes: str | Sequence[str] | None = None) -> VisualBert:

@@ -1,0 +1,71 @@
+"""Attention by quadrants in every family that says where its words and its picture are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tiny_checkpoints import TEXTS, tiny_checkpoints
+
+from emap_core.models import load_model
+from emap_core.models.attention import IMPAIRMENTS, ReachableAttention, averaged
+from emap_core.models.attention_of_pairs import AttentionOfPairs
+from emap_core.models.base import Scorer
+
+FAMILIES = ("blip", "decoders", "lxmert", "paligemma", "vilt", "visualbert")
+REACHED = [tiny for name in FAMILIES for tiny in tiny_checkpoints()[name]]
+
+
+@pytest.fixture
+def pairs_of(checkpoint):
+    """Give a family's own model, and what looks into its attention on three pairs."""
+
+    def give(tiny):
+        model = load_model(f"hf:{checkpoint(tiny.build)[0]}", **tiny.settings)
+        scorer = Scorer(model, "cpu")
+        return scorer, AttentionOfPairs(scorer, TEXTS, list(tiny.images()))
+
+    return give
+
+
+@pytest.mark.parametrize("tiny", REACHED, ids=str)
+def test_the_algebra_of_quadrants_holds(tiny, pairs_of):
+    scorer, pairs = pairs_of(tiny)
+    assert isinstance(scorer.model, ReachableAttention)
+    whole = scorer.score_pairs(
+        scorer.encode_texts(TEXTS), scorer.encode_images(list(tiny.images())), 3
+    )
+    seen = []
+
+    def look(weights, visible, queries, keys):
+        seen.append((weights.double(), visible, queries, keys))
+
+    np.testing.assert_allclose(pairs.scores(watch=look), whole, atol=1e-4)
+    assert set(pairs.seen) == set(range(pairs.n_layers))
+    for weights, visible, queries, keys in seen:
+
+        def impaired(*names, weights=weights, about=(visible, queries, keys)):
+            for name in names:
+                weights = averaged(weights, about[0], about[1], about[2], IMPAIRMENTS[name])
+            return weights
+
+        both = impaired("unimodal", "crossmodal")
+        for name in IMPAIRMENTS:
+            once = impaired(name)
+            torch.testing.assert_close(once.sum(-1), weights.sum(-1), atol=1e-6, rtol=0)
+            torch.testing.assert_close(impaired(name, name), once, atol=1e-6, rtol=0)
+        for order in (("crossmodal", "unimodal"), ("text", "image"), ("image", "text")):
+            torch.testing.assert_close(impaired(*order), both, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("tiny", REACHED, ids=str)
+def test_what_is_averaged_changes_what_is_said(tiny, pairs_of):
+    _, pairs = pairs_of(tiny)
+    whole = pairs.scores()
+    assert {("text", "text"), ("text", "image")} <= pairs.quadrants
+    for name in IMPAIRMENTS:
+        assert np.abs(pairs.scores(name) - whole).max() > 1e-6, name
+    # Where all layers are impaired one by one, what each does is a part of it.
+    layers = [pairs.scores("crossmodal", {layer}) for layer in range(pairs.n_layers)]
+    assert any(np.abs(one - whole).max() > 1e-6 for one in layers)
+    np.testing.assert_allclose(pairs.scores("crossmodal", set()), whole, atol=1e-4)
