@@ -448,7 +448,7 @@ def test_probe_asks_a_run_and_says_what_it_found(tmp_path, capsys):
     table = run.examples().sort_values("interaction_size", ascending=False)
     assert found == table.id.head(2).tolist()
     assert main(["probe", path, "attribution", "--largest", "2"]) == 0
-    assert "Of the words of 2 examples, “" in capsys.readouterr().out
+    assert "Over 2 examples, “" in capsys.readouterr().out
     assert main(["check", path]) == 0
     capsys.readouterr()
     for wrong, words in (

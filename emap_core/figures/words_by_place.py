@@ -9,10 +9,12 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from emap_core.figures.chart import Chart
-from emap_core.figures.style import LIGHT, Theme, new_figure, signed_scale
+from emap_core.figures.style import INTERACTION, LIGHT, Theme, new_figure
 from emap_core.figures.style import words as short
-from emap_core.inference.digits import signed
+from emap_core.inference.digits import number
 from emap_core.types import Array
+
+_LEAST_WIDTH = 640
 
 
 def words_by_place(
@@ -25,14 +27,14 @@ def words_by_place(
     unit: str = "logits",
     theme: Theme = LIGHT,
 ) -> Chart:
-    """Draw what each word adds with each place of the image, a word a row.
+    """Draw how much each word interacts with each place of the image, a word a row.
 
     Parameters
     ----------
     words, places : sequence of str
         Of W words and P places.
     values : ndarray of shape (W, P)
-        NaN where no example has such a place.
+        Not negative.
     table : DataFrame
         The numbers for those who cannot see the picture.
     message : str
@@ -41,7 +43,7 @@ def words_by_place(
         What the numbers are.
     theme : Theme
     """
-    reach = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
+    reach = float(np.max(values, initial=0.0)) or 1.0
     figure = new_figure(theme, height=110 + 32 * len(words), showlegend=False, dragmode=False)
     figure.add_trace(
         go.Heatmap(
@@ -51,7 +53,7 @@ def words_by_place(
             xgap=2,
             ygap=2,
             coloraxis="coloraxis",
-            text=[[signed(float(v)) if v == v else "" for v in row] for row in values],
+            text=[[number(float(v)) for v in row] for row in values],
             customdata=[[f"{short(word)}, {place}" for place in places] for word in words],
             hovertemplate=f"%{{customdata}}: %{{text}} {unit}<extra></extra>",
         )
@@ -74,10 +76,10 @@ def words_by_place(
     figure.update_layout(
         margin_t=56,
         coloraxis={
-            "colorscale": signed_scale(theme),
-            "cmin": -reach,
+            "colorscale": [[0, theme.paper], [1, INTERACTION]],
+            "cmin": 0,
             "cmax": reach,
             "colorbar": {"title": {"text": unit, "side": "right"}},
         },
     )
-    return Chart(figure, message, table)
+    return Chart(figure, message, table, least_width=_LEAST_WIDTH)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from emap_core.figures import LIGHT, Chart, Theme
 from emap_core.figures.words_by_place import words_by_place
-from emap_core.inference.digits import number, signed
+from emap_core.inference.digits import percent
 from emap_core.probes.attribution import Attributed
 from emap_core.probes.units import PLACES
 from emap_core.types import Array
@@ -33,9 +33,11 @@ class WordsOverExamples:
         The mean over these examples of its interactions' absolute values, summed over regions.
     size_errors : ndarray of shape (W,)
         Standard errors of `sizes`, over examples; NaN where there is one.
-    values : ndarray of shape (W, 9)
-        The mean over these examples of the sum of its interactions with the regions of each of
-        `emap_core.probes.units.PLACES`: what they add to the class that the model predicts there.
+    by_place : ndarray of shape (W, 9)
+        `sizes` by the place where the regions lie, one of `emap_core.probes.units.PLACES`.
+    added : ndarray of shape (W,)
+        The mean of the interactions themselves, summed over regions, of the class that the model
+        predicts for each example: where it is small beside `sizes`, they cancel.
     examples : tuple of Attributed
         Each by itself, in the order in which they were given.
     unit : str
@@ -45,7 +47,8 @@ class WordsOverExamples:
     counts: Array
     sizes: Array
     size_errors: Array
-    values: Array
+    by_place: Array
+    added: Array
     examples: tuple[Attributed, ...]
     unit: str
 
@@ -55,20 +58,28 @@ class WordsOverExamples:
         return len(self.examples)
 
     @property
+    def shares(self) -> Array:
+        """The share of each word in all absolute interactions of all examples, shape (W,)."""
+        in_all: Array = self.sizes * self.counts
+        total = float(in_all.sum())
+        return in_all / total if total > 0 else in_all
+
+    @property
     def sentence(self) -> str:
         """Which words interact most, and where."""
         if not self.words or not np.any(self.sizes > 0):
             return f"In {self.n_examples:,} examples no word meets any region."
-        k = int(np.abs(self.values[0]).argmax())
         said = (
-            f"Of the words of {_examples(self.n_examples)}, “{self.words[0]}” interacts most with "
-            f"what is in the image: {number(self.sizes[0])} {self.unit} in all in the mean of the "
-            f"{_examples(int(self.counts[0]))} that {'has' if self.counts[0] == 1 else 'have'} it, "
-            f"most with the {PLACES[k]} ({signed(float(self.values[0, k]))})."
+            f"Over {_examples(self.n_examples)}, “{self.words[0]}” has the largest part of what "
+            f"words and regions add together, {percent(self.shares[0])}: it is in "
+            f"{_examples(int(self.counts[0]))}, and meets the "
+            f"{PLACES[int(self.by_place[0].argmax())]} most."
         )
         others = [
-            f"“{word}” ({number(size)})"
-            for word, size in zip(self.words[1:3], self.sizes[1:3], strict=True)
+            f"“{word}” ({percent(share)}, in {count:,})"
+            for word, share, count in zip(
+                self.words[1:3], self.shares[1:3], self.counts[1:3].tolist(), strict=True
+            )
         ]
         return (
             f"{said} Next {'is' if len(others) == 1 else 'are'} {' and '.join(others)}."
@@ -77,7 +88,9 @@ class WordsOverExamples:
         )
 
     def __str__(self) -> str:
-        shown = self.table[["word", "examples", "size", "standard error"]].head(_SHOWN)
+        shown = self.table[
+            ["word", "examples", "share", "size", "standard error", "with signs"]
+        ].head(_SHOWN)
         return f"{self.sentence}\n{shown.round(3).to_string(index=False)}"
 
     @property
@@ -87,12 +100,14 @@ class WordsOverExamples:
             {
                 "word": self.words,
                 "examples": self.counts,
+                "share": self.shares,
                 "size": self.sizes,
                 "standard error": self.size_errors,
+                "with signs": self.added,
             }
         )
         for k, place in enumerate(PLACES):
-            found[place] = self.values[:, k]
+            found[place] = self.by_place[:, k]
         return found
 
     def chart(self, theme: Theme = LIGHT, most: int = _SHOWN) -> Chart:
@@ -103,7 +118,7 @@ class WordsOverExamples:
                 for word, count in zip(self.words[:most], self.counts[:most], strict=True)
             ],
             PLACES,
-            self.values[:most],
+            self.by_place[:most],
             table=self.table,
             message=self.sentence,
             unit=self.unit,
@@ -119,32 +134,36 @@ def words_over_examples(found: Sequence[Attributed]) -> WordsOverExamples:
     found : sequence of Attributed
         At least one. A word that an example has twice counts once for it, with the sum.
     """
-    sizes: dict[str, list[float]] = defaultdict(list)
-    values: dict[str, list[Array]] = defaultdict(list)
+    sizes: dict[str, list[Array]] = defaultdict(list)
+    added: dict[str, list[float]] = defaultdict(list)
     for one in found:
         at = np.array([PLACES.index(one.where(p)) for p in range(len(one.regions))])
         of_example: dict[str, Array] = defaultdict(lambda: np.zeros(1 + len(PLACES)))
         for word, row in zip(one.words, one.interactions, strict=True):
             of_example[_merged(word)] += [
-                np.abs(row).sum(),
-                *np.bincount(at, row, minlength=len(PLACES)),
+                row.sum(),
+                *np.bincount(at, np.abs(row), minlength=len(PLACES)),
             ]
         for word, both in of_example.items():
-            sizes[word].append(float(both[0]))
-            values[word].append(both[1:])
-    ranked = sorted(sizes, key=lambda word: -sum(sizes[word]))
-    with_spread = (np.array(sizes[word]) for word in ranked)
+            added[word].append(float(both[0]))
+            sizes[word].append(both[1:])
+    in_all = {word: np.sum(places, axis=1) for word, places in sizes.items()}
+    ranked = sorted(in_all, key=lambda word: -float(in_all[word].sum()))
     return WordsOverExamples(
         words=tuple(ranked),
-        counts=np.array([len(sizes[word]) for word in ranked]),
-        sizes=np.array([np.mean(sizes[word]) for word in ranked]),
-        size_errors=np.array(
-            [one.std(ddof=1) / np.sqrt(len(one)) if len(one) > 1 else np.nan for one in with_spread]
-        ),
-        values=np.array([np.mean(values[word], axis=0) for word in ranked]),
+        counts=np.array([len(in_all[word]) for word in ranked]),
+        sizes=np.array([in_all[word].mean() for word in ranked]),
+        size_errors=np.array([_error(in_all[word]) for word in ranked]),
+        by_place=np.array([np.mean(sizes[word], axis=0) for word in ranked]),
+        added=np.array([np.mean(added[word]) for word in ranked]),
         examples=tuple(found),
         unit=found[0].unit,
     )
+
+
+def _error(values: Array) -> float:
+    """Return the standard error of a mean, NaN of one value."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
 
 
 def _merged(word: str) -> str:

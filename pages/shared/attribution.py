@@ -140,9 +140,10 @@ def _show_words(words: WordsOverExamples) -> None:
     st.markdown(plain(words.sentence))
     show(words.chart(theme()), "words-over-examples")
     st.caption(
-        "What a word adds to the predicted class together with each part of the image, summed over "
-        f"its regions, in the mean of those of the {words.n_examples:,} examples asked about that "
-        "have the word; their number stands beside it."
+        "How much a word and each part of the image change the predicted class together, up or "
+        f"down: summed over regions, in the mean of those of the {words.n_examples:,} examples "
+        "asked about that have the word, whose number stands beside it. Words with most in all "
+        "come first."
     )
 
 

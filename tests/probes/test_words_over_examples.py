@@ -50,15 +50,17 @@ def test_words_are_merged_whatever_their_case_and_punctuation(run):
     # 4.5 in one example, 1 + 1 in the other.
     np.testing.assert_allclose(found.sizes, [3.25, 0.25, 0.125])
     np.testing.assert_allclose(found.size_errors, [1.25, np.nan, np.nan])
-    by_place = dict(zip(PLACES, found.values[0], strict=True))
-    assert by_place["upper left"] == 2.5 and by_place["lower right"] == -0.25
+    by_place = dict(zip(PLACES, found.by_place[0], strict=True))
+    assert by_place["upper left"] == 2.5 and by_place["lower right"] == 0.75
     assert by_place["centre"] == 0
-    assert found.sentence.startswith(
-        "Of the words of 2 examples, “red” interacts most with what is in the image: 3.25"
-    )
-    assert "most with the upper left (+2.5" in found.sentence
+    # 2.5 in one example, 2 in the other; 6.5 of 6.875 in all.
+    np.testing.assert_allclose(found.added, [2.25, 0.25, 0.125])
+    np.testing.assert_allclose(found.shares, [6.5 / 6.875, 0.25 / 6.875, 0.125 / 6.875])
+    assert found.sentence.startswith("Over 2 examples, “red” has the largest part")
+    assert "94.5%: it is in 2 examples, and meets the upper left most" in found.sentence
+    assert found.sentence.endswith("Next are “shape” (3.6%, in 1) and “a” (1.8%, in 1).")
     drawn = found.chart()
-    np.testing.assert_allclose(drawn.figure.data[0].z, found.values)
+    np.testing.assert_allclose(drawn.figure.data[0].z, found.by_place)
     assert list(drawn.table.word) == list(found.words)
 
 
@@ -92,7 +94,7 @@ def test_many_examples_are_asked_about_at_once(tmp_path):
     by_hand = words_over_examples(
         [run.probe("attribution", example=one.example) for one in named.examples]
     )
-    np.testing.assert_array_equal(named.values, by_hand.values)
+    np.testing.assert_array_equal(named.by_place, by_hand.by_place)
     for wrong, message in (
         ({}, "example says which example is asked about, largest how many"),
         ({"example": 0, "largest": 2}, "give one of them"),
@@ -139,7 +141,7 @@ def test_report_and_notebook_show_what_was_asked(run):
     with pytest.raises(emap.EmapError, match="about which nobody asked"):
         run.figure("attribution", example=run.ids[0])
     words = words_over_examples(attributed_examples(run))
-    np.testing.assert_allclose(run.figure("words-over-examples").data[0].z, words.values[:12])
+    np.testing.assert_allclose(run.figure("words-over-examples").data[0].z, words.by_place[:12])
     shown = report_html(run)
     assert "Which words meet which places, over examples" in shown
     assert shown.count("Which words with which regions") == 1
