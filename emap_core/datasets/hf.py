@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 from emap_core.datasets.table import Records
 from emap_core.datasets.table_files import class_labels, read_arrow
-from emap_core.errors import DatasetError, MissingExtraError, SpecError
+from emap_core.errors import DatasetError, SpecError
+from emap_core.hub import downloaded
 from emap_core.options import option
 from emap_core.roots import check_links, not_a_folder, path_or_hub_id, roots_of_environment
 
@@ -129,25 +130,7 @@ def _described(file: Path) -> dict[str, Any]:
 
 
 def _from_hub(name: str, split: str | None, why: str) -> Records:
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{why}; a dataset of the hub needs: pip install huggingface_hub"
-        ) from error
-    hub_id, _, revision = name.partition("@")
-    try:
-        folder = Path(
-            snapshot_download(
-                hub_id,
-                repo_type="dataset",
-                revision=revision or None,
-                allow_patterns=["*.parquet"],
-            )
-        )
-    except Exception as error:
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise SpecError(f"{why}, and the hub has no such dataset: {said}") from error
+    folder = downloaded(name, "dataset", ["*.parquet"], why)
     files = sorted(folder.rglob("*.parquet"))
     if not files:
         raise SpecError(f"the hub's dataset {name} has no parquet files")

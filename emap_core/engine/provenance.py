@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, Literal
 
 from emap_core import __version__
+from emap_core.hub import pinned
 
 Json = dict[str, Any]
 
@@ -45,8 +46,9 @@ def provenance(
         ``model``, ``data`` and ``train`` (None without one), each with ``spec`` and ``arguments``;
         ``model`` also with ``description``; ``code`` with ``version`` and ``source``.
     """
+    said = {"description": _readable(description or {})}
     return {
-        "model": _described(model, model_args) | {"description": _readable(description or {})},
+        "model": _described(model, model_args, "model") | said,
         "data": _described(data, data_args),
         "train": None if train is None else _described(train, train_args),
         "code": {"version": __version__, "source": source_hash()},
@@ -83,8 +85,11 @@ def source_hash() -> str:
     return found.hexdigest()[:12]
 
 
-def _described(thing: Any, arguments: Json | None) -> Json:
+def _described(
+    thing: Any, arguments: Json | None, side: Literal["model", "dataset"] = "dataset"
+) -> Json:
     if isinstance(thing, str):
+        thing = pinned(thing, side)
         prefix, colon, rest = thing.partition(":")
         spec = f"{prefix}{colon}{_readable(rest)}"
     else:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emap_core.errors import SpecError
+from emap_core.hub import downloaded, files_listed
 from emap_core.models.files import named_file
 from emap_core.roots import check_links, not_a_folder, path_or_hub_id, roots_of_environment
 
@@ -26,7 +27,7 @@ _FILES = (
 """What transformers may read of a folder, and what is fetched from the hub."""
 _CODE = ("*.py",)
 """What else is read where a checkpoint's own code may run."""
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 A_FACTORY = "as the README shows under “Your own model”, and name it: my_model:load"
 
 
@@ -70,25 +71,8 @@ def find_folder(name: str, with_code: bool = False) -> tuple[Path, str | None]:
         return folder, None
     if folder is not None and folder.exists():
         raise SpecError(f"{name} is a file; expected the folder of a checkpoint")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError
-
-    hub_id, _, revision = name.partition("@")
-    try:
-        found = snapshot_download(
-            hub_id, revision=revision or None, allow_patterns=_patterns(with_code)
-        )
-    except HFValidationError as error:
-        raise SpecError(
-            f"{not_a_folder(name, folder)}, and the name is not a valid hub id"
-        ) from error
-    except Exception as error:
-        said = str(error).strip().splitlines()
-        raise SpecError(
-            f"{not_a_folder(name, folder)}, and the hub has no such checkpoint: "
-            f"{said[0] if said else type(error).__name__}"
-        ) from error
-    return Path(found), Path(found).name
+    found = downloaded(name, "model", _patterns(with_code), not_a_folder(name, folder))
+    return found, found.name
 
 
 def _patterns(with_code: bool) -> list[str]:
@@ -135,16 +119,35 @@ def architecture_of(folder: Path) -> str:
     return architecture
 
 
-def check_weights(folder: Path) -> None:
-    """Raise a SpecError unless a folder has weights in .safetensors."""
-    if not any(folder.glob("*.safetensors")):
-        pickled = [file.name for pattern in _PICKLES for file in folder.glob(pattern)]
-        if pickled:
-            raise SpecError(
-                f"checkpoint {folder} has its weights in {pickled[0]}, which can run code when "
-                "it is read; expected .safetensors: load it where you trust it and save it again"
-            )
-        raise SpecError(f"checkpoint {folder} has no weights; expected model.safetensors")
+def check_weights(folder: Path, name: str, architecture: str, revision: str | None) -> None:
+    """Raise a SpecError unless a folder has weights in .safetensors.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+        What the user called it.
+    architecture : str
+    revision : str or None
+        The commit of one from the hub, whose other files were not downloaded.
+    """
+    if any(folder.glob("*.safetensors")):
+        return
+    hub_id = name.partition("@")[0]
+    files = [file.name for file in folder.iterdir()]
+    if revision is not None:
+        files += files_listed(hub_id, "model", revision)
+    pickled = next((one for one in sorted(files) if one.endswith(_PICKLES)), None)
+    if pickled is None:
+        raise SpecError(f"checkpoint {name} has no weights; expected model.safetensors")
+    source, target = (hub_id, Path(hub_id).name) if revision else (str(folder), str(folder))
+    target = f"{target.rstrip('/')}-safetensors"
+    raise SpecError(
+        f"checkpoint {name} has its weights in {pickled}, which can run code when it is read; "
+        "where you trust it, write them as .safetensors, and name that folder: python -c "
+        f'"import transformers as t; t.{architecture}.from_pretrained({source!r}).save_pretrained('
+        f'{target!r}); t.AutoProcessor.from_pretrained({source!r}).save_pretrained({target!r})"'
+    )
 
 
 def files_of(folder: Path, within: Path, with_code: bool = False) -> list[Path]:

@@ -146,7 +146,7 @@ def _loaded(
     """Return what a family makes of a checkpoint that `kind` reads."""
     if dtype is not None and dtype not in _DTYPES:
         raise SettingError(f"dtype is {dtype!r}; expected one of {', '.join(_DTYPES)}")
-    check_weights(folder)
+    check_weights(folder, spec.partition(":")[2], architecture_of(folder), revision)
     # The cache of the hub keeps what a revision links to beside all revisions.
     files = files_of(folder, folder if revision is None else folder.parents[1], with_code)
     if family.reads_regions:

@@ -1,0 +1,110 @@
+"""The hub, or whoever speaks as it does at ``HF_ENDPOINT``: repositories, downloaded once."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from emap_core.errors import MissingExtraError, SpecError
+
+_LOG_IN = "log in with “hf auth login” or HF_TOKEN"
+
+_commits: dict[tuple[str, str], str] = {}
+"""What was loaded in this process, by kind and name, and at which commit."""
+
+
+def downloaded(
+    name: str, kind: Literal["model", "dataset"], patterns: Sequence[str], why: str
+) -> Path:
+    """Return the folder of a repository's files at one commit, which is the folder's name.
+
+    What is in the library's cache is not downloaded again, and what broke off is resumed; bars on
+    the terminal show how far it is.
+
+    Parameters
+    ----------
+    name : str
+        The id of a repository, with or without ``@revision``.
+    kind : {"model", "dataset"}
+    patterns : sequence of str
+        Which files are wanted.
+    why : str
+        Why the hub is asked, for messages.
+
+    Raises
+    ------
+    MissingExtraError
+        If the hub's library is not installed.
+    SpecError
+        If there is no such repository or revision, it may not be read, or it cannot be reached.
+    """
+    try:
+        from huggingface_hub import constants, errors, snapshot_download
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{why}; a {kind} of the hub needs: pip install huggingface_hub"
+        ) from error
+    what = "checkpoint" if kind == "model" else "dataset"
+    hub_id, _, revision = name.partition("@")
+    try:
+        found = snapshot_download(
+            hub_id,
+            repo_type=kind,
+            revision=revision or None,
+            allow_patterns=list(patterns),
+        )
+    except errors.HFValidationError as error:
+        raise SpecError(f"{why}, and the name is not a valid hub id") from error
+    except errors.GatedRepoError as error:
+        raise SpecError(
+            f"{why}, and the hub's {what} {hub_id} is gated; accept its terms on its page, and "
+            f"{_LOG_IN}"
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise SpecError(_missing(why, what)) from error
+    except errors.RevisionNotFoundError as error:
+        raise SpecError(
+            f"{why}, and the hub's {what} {hub_id} has no revision {revision!r}; leave it out, or "
+            "name a branch, a tag or a commit"
+        ) from error
+    except errors.LocalEntryNotFoundError as error:
+        where = (
+            "HF_HUB_OFFLINE forbids to download it"
+            if constants.HF_HUB_OFFLINE
+            else f"{constants.ENDPOINT} cannot be reached; try again"
+        )
+        raise SpecError(f"{why}, {hub_id} is not among what was downloaded, and {where}") from error
+    except errors.HfHubHTTPError as error:
+        status = error.response.status_code
+        if status in (401, 404):
+            raise SpecError(_missing(why, what)) from error
+        raise SpecError(
+            f"{why}, and the hub answers {status}; try again: what was downloaded is kept"
+        ) from error
+    except Exception as error:
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise SpecError(f"{why}, and the hub has no such {what}: {said}") from error
+    _commits[kind, name] = Path(found).name
+    return Path(found)
+
+
+def files_listed(hub_id: str, kind: Literal["model", "dataset"], commit: str) -> list[str]:
+    """Return the names of all files of a repository; none where the hub does not tell."""
+    from huggingface_hub import HfApi
+
+    with contextlib.suppress(Exception):
+        return list(HfApi().list_repo_files(hub_id, repo_type=kind, revision=commit))
+    return []
+
+
+def pinned(spec: str, kind: Literal["model", "dataset"]) -> str:
+    """Return a spec with the commit that it was loaded at, if it was one of the hub's."""
+    prefix, _, name = spec.partition(":")
+    commit = _commits.get((kind, name)) if prefix in ("hf", "hf-any") else None
+    return spec if commit is None else f"{prefix}:{name.partition('@')[0]}@{commit}"
+
+
+def _missing(why: str, what: str) -> str:
+    return f"{why}, and the hub has no such {what}, or it is private; check its name, or {_LOG_IN}"
