@@ -125,6 +125,11 @@ _RUN_SETTINGS: dict[str, dict[str, Any]] = {
         "not right, skip leaves the examples out; shown beside the result",
     },
     "--name": {"help": "what to call the run wherever runs are listed"},
+    "--step": {
+        "type": int,
+        "metavar": "N",
+        "help": "the training step of these weights, for the curve over training in Compare",
+    },
     "--density": {
         "choices": ("off", "encodings"),
         "help": "encodings: also say what changes where unlikely pairs count for less",
@@ -324,6 +329,15 @@ def _parser() -> argparse.ArgumentParser:
     figures.add_argument("--out", required=True, metavar="FOLDER")
     figures.add_argument("--form", choices=("svg", "png"), default="svg")
     figures.set_defaults(command=_figures)
+
+    log = commands.add_parser("log", help="send a run's numbers to a tracker of training")
+    log.add_argument("run", metavar="DIR", help="run folder or id")
+    log.add_argument("--to", required=True, choices=("mlflow", "tensorboard", "wandb"))
+    log.add_argument("--step", type=int, metavar="N", help="that of the run, else 0, by default")
+    log.add_argument(
+        "--out", metavar="FOLDER", help="of TensorBoard's files; tensorboard/RUN by default"
+    )
+    log.set_defaults(command=_log)
 
     app = commands.add_parser("app", help="open the dashboard in a browser")
     app.add_argument(
@@ -680,6 +694,14 @@ def _figures(arguments: argparse.Namespace) -> None:
         with replacing(path) as temporary:
             temporary.write_bytes(drawn)
         print(path)
+
+
+def _log(arguments: argparse.Namespace) -> None:
+    from emap_core.runs import Run
+    from emap_core.training import log_run
+
+    folder = None if arguments.out is None else Path(arguments.out)
+    print(log_run(Run.load(arguments.run), arguments.to, step=arguments.step, folder=folder))
 
 
 def _app(arguments: argparse.Namespace) -> None:

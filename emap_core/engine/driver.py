@@ -152,6 +152,8 @@ def compute(
         A name for a model without one, so that its run can resume.
     name : str, optional
         What to call the run wherever runs are listed; `emap_core.runs.changes` renames it later.
+    step : int, optional
+        The training step of these weights: Compare draws runs that name one over their steps.
 
     Returns
     -------

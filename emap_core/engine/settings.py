@@ -38,6 +38,7 @@ _LEAST = {
     "repeats": 1,
     "n_resamples": LEAST_RESAMPLES,
     "cpus_per_worker": 1,
+    "step": 0,
 }
 _WHY = {"n_resamples": ", since with fewer the limits depend on chance"}
 _MOST = {
@@ -78,6 +79,7 @@ class Settings:
     fingerprint: str | None = None
     unknown_labels: UnknownLabels = "error"
     name: str | None = None
+    step: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "keep_classes", _classes_to_keep(self.keep_classes))

@@ -190,6 +190,7 @@ KEYS: dict[str, Key] = {
                 "seed": Key(whole(0), 0),
                 "repeats": Key(whole(1), 10),
                 "subsample_size": Key(none_or(whole(1)), None),
+                "step": Key(none_or(whole(0)), None),
                 "part": Key(none_or(list_of(whole(1))), None),
             }
         )

@@ -1,0 +1,48 @@
+"""A callback of the Hugging Face Trainer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emap_core.errors import MissingExtraError
+from emap_core.installed import with_extra
+from emap_core.training.gap_in_training import GapInTraining
+from emap_core.training.when import check_every, due
+
+
+def trainer_callback(trainer: Any, gap: GapInTraining, *, every: int = 500) -> Any:
+    """Return a callback that measures the gap, and logs it as the trainer logs its loss.
+
+    ``trainer.log`` takes the numbers to TensorBoard, Weights & Biases, MLflow or whatever
+    ``report_to`` names, and to ``trainer.state.log_history``. Where several processes train, the
+    first one measures with its own copy of the network; one that is spread over processes (FSDP,
+    ZeRO 3) has none.
+
+    Parameters
+    ----------
+    trainer : transformers.Trainer
+        Give the callback to its ``add_callback``.
+    gap : GapInTraining
+    every : int
+        Optimizer steps between measurements; the last step has one, too.
+
+    Raises
+    ------
+    MissingExtraError
+        If transformers is not installed.
+    """
+    try:
+        from transformers import TrainerCallback
+    except ImportError:
+        raise MissingExtraError(
+            f"the Trainer's callback needs transformers: {with_extra('hf')}"
+        ) from None
+    check_every(every)
+
+    class _Callback(TrainerCallback):  # type: ignore[misc]  # no types without the library
+        def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+            last = state.max_steps
+            if state.is_world_process_zero and due(state.global_step, every, last):
+                trainer.log(gap(more["model"], state.global_step))
+
+    return _Callback()
