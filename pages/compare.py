@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from emap_core.errors import EmapError, RunError
-from emap_core.figures import gap_dumbbell, interaction_sizes
+from emap_core.figures import gap_dumbbell, gap_over_training, interaction_sizes
 from emap_core.inference import metric
 from emap_core.inference.digits import bracket, change, measured, p_value
 from emap_core.inference.predictions.scores import in_words, unit_of
@@ -26,6 +26,7 @@ from emap_core.presentation.comparison import (
     seeds_together,
     shared_metrics,
 )
+from emap_core.presentation.over_training import checkpoints
 from emap_core.runs import Run
 from emap_core.runs.slices import safe_csv
 from emap_core.text import counted
@@ -150,6 +151,7 @@ def _show_scores(
         *(name, *names, *map(shared.run_key, runs)),
     )
     shared.show(chart, "compare-dumbbell", table=False)
+    _show_training(runs, name)
     if not same_data(runs):
         st.caption(
             "These runs are on different examples: compare each model with its own EMAP, "
@@ -186,6 +188,22 @@ def _show_scores(
                 label, text, file, mime, on_click="ignore", icon=":material/download:"
             )
     return place
+
+
+def _show_training(runs: list[Run], name: str) -> None:
+    """Show the gaps of runs that name a training step over their steps, if there are several."""
+    steps = checkpoints(runs, name)
+    if not steps:
+        return
+    chart = shared.drawn(
+        "gap over training",
+        runs[0],
+        lambda theme: gap_over_training(steps, theme=theme),
+        *(name, *map(shared.run_key, runs)),
+    )
+    shared.section("Interactions over training")
+    st.text(chart.alt)
+    shared.show(chart, "compare-training", table=False)
 
 
 def _show_measures(runs: list[Run], names: list[str]) -> None:

@@ -30,7 +30,7 @@ def to_model(network):
         v = torch.tensor(np.stack([numbers_of_image(one) for one in images]), dtype=torch.float32)
         return network(t, v)
 
-    model.classes = ["zero", "one", "two"]
+    vars(model)["classes"] = ["zero", "one", "two"]
     return model
 
 

@@ -5,6 +5,7 @@ from emap_core.figures.chart import Chart
 from emap_core.figures.confusion_pair import confusion_pair
 from emap_core.figures.contributions import contributions, rows_of_traces
 from emap_core.figures.gap_dumbbell import gap_dumbbell
+from emap_core.figures.gap_over_training import gap_over_training
 from emap_core.figures.interaction_heatmap import (
     interaction_heatmap,
     marked_window,
@@ -29,6 +30,7 @@ __all__ = [
     "confusion_pair",
     "contributions",
     "gap_dumbbell",
+    "gap_over_training",
     "inside",
     "interaction_heatmap",
     "interaction_sizes",

@@ -219,7 +219,7 @@ def _at_rest(model: Any) -> Iterator[None]:
     """Put all modules of a model into evaluation mode, and later all back as they were."""
     parts = [part for module in modules_of(model) for part in module.modules()]
     modes = [part.training for part in parts]
-    devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices=devices):
         try:
             for part in parts:

@@ -39,7 +39,7 @@ def trainer_callback(trainer: Any, gap: GapInTraining, *, every: int = 500) -> A
         ) from None
     check_every(every)
 
-    class _Callback(TrainerCallback):  # type: ignore[misc]  # no types without the library
+    class _Callback(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
             last = state.max_steps
             if state.is_world_process_zero and due(state.global_step, every, last):

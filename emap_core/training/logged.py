@@ -80,11 +80,11 @@ def _to_tensorboard(run: Run, step: int, folder: Path | None) -> str:
     except ImportError:
         raise _missing("TensorBoard", "tensorboard") from None
     place = folder or Path("tensorboard") / run.id
-    with SummaryWriter(str(place)) as writer:  # type: ignore[no-untyped-call]
+    with SummaryWriter(str(place)) as writer:
         for name, value in numbers_of(run).items():
-            writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+            writer.add_scalar(name, value, step)
         told = "\n".join(f"- {name}: {value}" for name, value in _told(run).items())
-        writer.add_text("emap/run", told, step)  # type: ignore[no-untyped-call]
+        writer.add_text("emap/run", told, step)
     return str(place)
 
 

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import re
+import shutil
+
 import pytest
 
 import emap_core as emap
+from emap_core.inference.digits import change
 from emap_core.inference.verdict import IN_WORDS
 from emap_core.presentation.comparison import paired_gap
+from emap_core.runs.check import renew_manifest_checksum
+from emap_core.runs.folder import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +76,21 @@ def test_it_says_whose_gap_is_larger_by_how_much(open_page, words, runs_with_two
     (table,) = [t.value for t in app.table if "larger gap" in t.value.columns]
     assert f"{100 * found.difference:+.1f}" in table.to_csv().replace("\\", "")
     assert "Whose gap is larger" in words(app)
+
+
+def test_runs_that_name_a_step_are_drawn_over_training(
+    two_runs, open_page, words, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
+    for step, run in zip((200, 100), two_runs, strict=True):
+        shutil.copytree(run.path, tmp_path / f"at-{step}")
+        folder = RunFolder(tmp_path / f"at-{step}")
+        settings = {**folder.manifest()["settings"], "step": step}
+        folder.update_manifest(settings=settings, name="fusion")
+        renew_manifest_checksum(folder)
+    gaps = [change(run.gap("accuracy").difference, "points") for run in two_runs[::-1]]
+    said = words(open_page("compare", run="at-100"))
+    assert "Interactions over training" in said
+    assert re.search(
+        rf"{re.escape(gaps[0])} \S+ \S+ at step 100 and {re.escape(gaps[1])} .* at step 200", said
+    )

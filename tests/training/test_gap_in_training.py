@@ -96,7 +96,7 @@ def test_a_mistake_is_told_at_once_and_later_stops_no_training(data):
 def test_lightning_gets_the_numbers_through_its_loggers(data, monkeypatch):
     """Against its public interface; the library itself is used where it is installed."""
     library = ModuleType("pytorch_lightning")
-    library.Callback = object
+    vars(library)["Callback"] = object
     monkeypatch.setitem(sys.modules, "pytorch_lightning", library)
     logged: list = []
     logger = SimpleNamespace(log_metrics=lambda numbers, step: logged.append((step, numbers)))

@@ -1,6 +1,7 @@
 """The callbacks in the loops that they are for."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -66,7 +67,9 @@ def test_lightning_itself_logs_the_numbers(data, tmp_path):
     pytest.importorskip("tensorboard")
     from emap_core.training import lightning_callback
 
-    class Module(lightning.LightningModule):
+    base: Any = lightning.LightningModule
+
+    class Module(base):
         def __init__(self):
             super().__init__()
             self.network = Network()
