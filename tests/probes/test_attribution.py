@@ -139,7 +139,7 @@ def test_a_class_can_be_chosen_and_an_unknown_one_is_refused(demo):
         demo.probe("attribution", example=0, class_name="star")
     with pytest.raises(SettingError, match="no example 'nobody'"):
         demo.probe("attribution", example="nobody")
-    with pytest.raises(SettingError, match="no probe 'atribution'; choose one of attribution"):
+    with pytest.raises(SettingError, match="there is no probe 'atribution'; choose one of "):
         demo.probe("atribution")
     with pytest.raises(SettingError, match="it takes example"):
         demo.probe("attribution", exampel=0)

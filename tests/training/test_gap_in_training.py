@@ -113,6 +113,7 @@ def test_lightning_gets_the_numbers_through_its_loggers(data, monkeypatch):
     assert len(logged) == 2
 
 
+@pytest.mark.library
 def test_without_the_library_a_callback_says_what_to_install(data, monkeypatch):
     for name in ("transformers", "lightning", "lightning.pytorch", "pytorch_lightning"):
         monkeypatch.setitem(sys.modules, name, None)
