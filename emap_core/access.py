@@ -35,7 +35,7 @@ RUNS_CODE = ("torchscript", "export")
 """Prefixes of files that hold a program, or may hold one."""
 UPLOADABLE = ("csv", "json", "jsonl", "parquet", "imagefolder")
 """Prefixes of what may lie in the folder of uploads; the others follow paths in their files."""
-PATH_OPTIONS = ("head",)
+PATH_OPTIONS = ("head", "adapter")
 """Options of loaders that name a file; what opens it holds it against the roots, too."""
 _WILD = re.compile(r"[*?\[]")
 

@@ -10,6 +10,8 @@ from typing import Any
 from emap_core.errors import SpecError
 from emap_core.hub import downloaded, files_listed
 from emap_core.models.files import named_file
+from emap_core.models.huggingface.adapter import CONFIG, base_of
+from emap_core.options import option
 from emap_core.roots import check_links, not_a_folder, path_or_hub_id, roots_of_environment
 
 _FILES = (
@@ -93,10 +95,11 @@ def architecture_of(folder: Path) -> str:
     SpecError
         If the folder has something else than a checkpoint of transformers.
     """
-    if (folder / "adapter_config.json").is_file():
+    if (folder / CONFIG).is_file():
+        base = base_of(folder) or "path/to/checkpoint"
         raise SpecError(
-            f"folder {folder} has an adapter, not a whole model; merge it into its base model with "
-            "the package peft (merge_and_unload, then save_pretrained) and name the folder of that"
+            f"folder {folder} has an adapter, not a whole model; name the checkpoint that it was "
+            f"trained on, hf:{base}, with {option('adapter', str(folder), 'model')}"
         )
     if not (folder / "config.json").is_file():
         if (folder / "open_clip_config.json").is_file():

@@ -11,6 +11,7 @@ import torch
 from emap_core.errors import MissingExtraError, SettingError, SpecError
 from emap_core.models.base import best_device
 from emap_core.models.files import digest
+from emap_core.models.huggingface.adapter import adapter_files, merged
 from emap_core.models.huggingface.checkpoint import (
     A_FACTORY,
     Checkpoint,
@@ -36,7 +37,7 @@ _SCORING = "3"
 """Changes whenever the same checkpoint and settings come to give other outputs or encodings."""
 
 
-def load(name: str, dtype: str | None = None, **settings: Any) -> Any:
+def load(name: str, dtype: str | None = None, adapter: str | None = None, **settings: Any) -> Any:
     """Return the model of a checkpoint; its family says which other `settings` there are.
 
     Only safetensors weights are read, and no code that comes with a checkpoint is run.
@@ -48,6 +49,8 @@ def load(name: str, dtype: str | None = None, **settings: Any) -> Any:
     dtype : {"float32", "bfloat16", "float16"}, optional
         Type of the weights, on every device. By default float32 on a processor, and the
         checkpoint's own on a GPU.
+    adapter : str, optional
+        A LoRA adapter to merge into it: a folder, or a hub id with or without ``@revision``.
 
     Raises
     ------
@@ -67,17 +70,21 @@ def load(name: str, dtype: str | None = None, **settings: Any) -> Any:
     if family is None:
         raise _no_family(name, folder, architecture)
     kind = getattr(transformers, architecture)
-    return _loaded(f"hf:{name}", folder, revision, family, kind, dtype, settings)
+    return _loaded(f"hf:{name}", folder, revision, family, kind, dtype, settings, adapter=adapter)
 
 
 def load_any(
-    name: str, dtype: str | None = None, custom_code: bool = False, **settings: Any
+    name: str,
+    dtype: str | None = None,
+    custom_code: bool = False,
+    adapter: str | None = None,
+    **settings: Any,
 ) -> Any:
     """Return a model that scores every pair with one forward, or some, of the whole checkpoint.
 
     Parameters
     ----------
-    name, dtype
+    name, dtype, adapter
         As `load` takes them.
     custom_code : bool
         Whether Python code that comes with the checkpoint may run.
@@ -109,7 +116,15 @@ def load_any(
     chosen = next((one for one in auto_classes if hasattr(transformers, one)), architecture)
     kind = getattr(transformers, chosen)
     return _loaded(
-        f"hf-any:{name}", folder, revision, family, kind, dtype, settings, bool(auto_classes)
+        f"hf-any:{name}",
+        folder,
+        revision,
+        family,
+        kind,
+        dtype,
+        settings,
+        with_code=bool(auto_classes),
+        adapter=adapter,
     )
 
 
@@ -141,7 +156,9 @@ def _loaded(
     kind: Any,
     dtype: str | None,
     settings: Mapping[str, Any],
+    *,
     with_code: bool = False,
+    adapter: str | None = None,
 ) -> Any:
     """Return what a family makes of a checkpoint that `kind` reads."""
     if dtype is not None and dtype not in _DTYPES:
@@ -155,6 +172,9 @@ def _loaded(
         processor = load_processor(folder, with_code)
     # Wrong keyword arguments are found before gigabytes are read.
     check_arguments(f"model {spec!r}", family.make, (None,), settings)
+    place, of_adapter = (None, None) if adapter is None else find_folder(adapter)
+    if place is not None:
+        files += adapter_files(place, place if of_adapter is None else place.parents[1])
     weights = [file for file in files if file.suffix == ".safetensors"]
     # Rounding to 16 bits after every step costs logits two digits, and a processor no less time.
     otherwise = torch.float32 if best_device() == "cpu" else "auto"
@@ -166,6 +186,10 @@ def _loaded(
             trust_remote_code=with_code,
             dtype=otherwise if dtype is None else _DTYPES[dtype],
         )
+    described = dict(settings)
+    if place is not None:
+        model = merged(model, place)
+        described["adapter"] = place.resolve().name if of_adapter is None else adapter
     model.eval().requires_grad_(False)
     name = spec.partition(":")[2]
     architecture = architecture_of(folder)
@@ -174,7 +198,7 @@ def _loaded(
         "revision": revision,
         "architecture": architecture,
         "weights": digest(weights),
-        **settings,
+        **described,
     }
     scoring = _SCORING + repr(sorted(settings.items()))
     fingerprint = digest(files, scoring if spec.startswith("hf:") else f"whole {scoring}")

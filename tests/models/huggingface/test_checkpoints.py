@@ -409,7 +409,7 @@ def test_weights_that_are_cut_off_are_one_line(checkpoint, tmp_path):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("adapter_config.json", ["has an adapter", "merge_and_unload", "peft"]),
+        ("adapter_config.json", ["has an adapter", "hf:path/to/checkpoint", "adapter="]),
         ("open_clip_config.json", ["OpenCLIP", "open_clip_torch", "my_model:load"]),
     ],
 )
