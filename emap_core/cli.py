@@ -254,6 +254,14 @@ def _parser() -> argparse.ArgumentParser:
         "together, by image or by text; by default what the data has of these",
     )
     show.add_argument(
+        "--information",
+        nargs="?",
+        const="label",
+        choices=("label", "prediction"),
+        help="what text and image tell alike, alone and only together, in bits: about the true "
+        "label (default), or the model's own prediction",
+    )
+    show.add_argument(
         "--metric",
         help="of the verdict, --by or --fail-under; the first of the run by default",
     )
@@ -603,7 +611,13 @@ def _plan(arguments: argparse.Namespace) -> None:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from emap_core.presentation.terminal import groups, measures, summary, whole_groups
+    from emap_core.presentation.terminal import (
+        groups,
+        information,
+        measures,
+        summary,
+        whole_groups,
+    )
     from emap_core.runs import Run
     from emap_core.runs.target import check_file_target
 
@@ -616,10 +630,15 @@ def _show(arguments: argparse.Namespace) -> int:
         raise SettingError("--metric is for the verdict, --by and --fail-under; leave it out here")
     if arguments.margin is not None and (arguments.csv or arguments.by):
         raise SettingError("--margin is for the verdict, which is not shown here; leave it out")
-    if arguments.measures and (arguments.csv or arguments.by):
-        raise SettingError("--measures is a table of its own; leave --csv and --by out")
-    if arguments.groups is not None and (arguments.csv or arguments.by or arguments.measures):
-        raise SettingError("--groups is a table of its own; leave --csv, --by and --measures out")
+    tables = {
+        "--measures": arguments.measures,
+        "--groups": arguments.groups is not None,
+        "--information": arguments.information is not None,
+    }
+    asked = [name for name, given in tables.items() if given]
+    if asked and (len(asked) > 1 or arguments.csv or arguments.by):
+        others = [name for name in ("--csv", "--by", *tables) if name != asked[0]]
+        raise SettingError(f"{asked[0]} is a table of its own; leave {', '.join(others)} out")
     run = Run.load(arguments.run)
     if arguments.measures:
         measured = run.measures()
@@ -629,6 +648,10 @@ def _show(arguments: argparse.Namespace) -> int:
         by = arguments.groups or None
         told = json.dumps(run.group_scores(by).to_json(), allow_nan=False)
         print(told if arguments.json else whole_groups(run, by))
+    elif arguments.information is not None:
+        shared_out = run.partial_information(arguments.information)
+        told = json.dumps(shared_out.to_json(), allow_nan=False)
+        print(told if arguments.json else information(run, arguments.information))
     elif arguments.json:
         print(json.dumps(run.record(arguments.margin), allow_nan=False))
     elif arguments.csv:

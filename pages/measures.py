@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import streamlit as st
 
 from emap_core.errors import EmapError, RunError
-from emap_core.presentation.charts import groups_chart, measures_chart
+from emap_core.inference.other_measures.partial_information import Target
+from emap_core.presentation.charts import groups_chart, information_chart, measures_chart
 from emap_core.presentation.tables import (
+    information_notes,
     measures_notes,
     measures_table,
     whole_groups_notes,
@@ -69,6 +73,7 @@ def _show_measures(run: Run) -> None:
         "bits",
         label="What the measures are, and are not",
     )
+    _show_information(run)
 
 
 def _show_groups(run: Run) -> bool:
@@ -102,6 +107,37 @@ def _show_groups(run: Run) -> bool:
         st.table(whole_groups_table(found), border="horizontal", hide_index=True)
     explain("whole groups", "text, image and group score", label="What these are, and are not")
     return True
+
+
+def _show_information(run: Run) -> None:
+    """Show what text and image tell alike, alone and together, where it is asked for."""
+    section("What do text and image tell, alone and together?")
+    about = {"": "not asked", "label": "about the true label"}
+    if run.labels is None or run.labels.ndim != 1:
+        del about["label"]
+    about["prediction"] = "about the model’s answer"
+    chosen = shared.choose("What the one-sided predictions tell", about, "tell")
+    target = next((one for one in get_args(Target) if one == chosen), None)
+    if target is None:
+        st.caption(
+            "In bits: what both sides tell alike, what each tells alone, and what only both tell "
+            "together. Takes some seconds, once for this run."
+        )
+        return
+    try:
+        with st.spinner("Sharing out the information, once for this run …"):
+            found = run.partial_information(target)
+    except EmapError as error:
+        st.caption(shared.plain(error))
+        return
+    shared.text(found.sentence)
+    chart = shared.drawn(
+        "information", run, lambda theme: information_chart(run, theme, target), target
+    )
+    shared.show(chart, "measures-information")
+    for note in information_notes(found):
+        st.caption(shared.plain(note))
+    explain("partial information", label="What this is, and is not")
 
 
 def _show_probe(run: Run, probe: Probe, how: str) -> bool:

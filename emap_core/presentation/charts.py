@@ -33,8 +33,10 @@ from emap_core.figures import (
     variance_shares,
     waterfall,
 )
+from emap_core.figures.information_bars import information_bars
 from emap_core.inference import metric
 from emap_core.inference.other_measures.measures import MEASURES
+from emap_core.inference.other_measures.partial_information import Target
 from emap_core.inference.predictions.scores import one_score, unit_of
 from emap_core.probes.attribution import attributed_examples
 from emap_core.probes.words_over_examples import words_over_examples
@@ -242,6 +244,11 @@ def groups_chart(run: Run, theme: Theme = LIGHT, by: str | None = None) -> Chart
     )
 
 
+def information_chart(run: Run, theme: Theme = LIGHT, target: Target = "label") -> Chart:
+    """Draw what text and image tell alike, alone and only together, in bits."""
+    return information_bars(run.partial_information(target), theme=theme)
+
+
 def score_names(run: Run) -> list[str]:
     """Return what to call each score: its class; the one number of a regression has none."""
     alone = run.task == "regression" and len(run.shares.mean) == 1
@@ -426,6 +433,15 @@ FIGURES = [
         _has_groups,
         on_overview=False,
         in_report=_groups_of_data,
+    ),
+    RunFigure(
+        "information",
+        "What text and image tell, alike, alone and together",
+        information_chart,
+        _has_measures,
+        on_overview=False,
+        # Its package is not always there.
+        in_report=lambda run: {},
     ),
     RunFigure(
         "waterfall",

@@ -13,6 +13,7 @@ from emap_core.inference.digits import (
     bracket,
     change,
     measured,
+    number,
     p_cell,
     p_value,
     percent,
@@ -20,6 +21,7 @@ from emap_core.inference.digits import (
 )
 from emap_core.inference.other_measures.group_scores import ROWS_OF_ANSWERS, GroupScores
 from emap_core.inference.other_measures.measures import MEASURES, Measures
+from emap_core.inference.other_measures.partial_information import ATOMS, PartialInformation
 from emap_core.inference.predictions.scores import in_words
 from emap_core.runs import Run
 from emap_core.runs.groups import gaps_by
@@ -205,6 +207,28 @@ def whole_groups_notes(found: GroupScores) -> list[str]:
         "function for each pair."
     )
     return [first, *([of_order] if "group_score" in found.gaps else []), *found.notes]
+
+
+def information_table(found: PartialInformation) -> Table:
+    """Return the parts of the information, a part a row."""
+    return {
+        "Part": [capitalised(ATOMS[name]) for name in found.values],
+        "Bits": [
+            f"{number(one.value)} {bracket(one.low, one.high)}" for one in found.values.values()
+        ],
+        "By chance, taken off": [number(found.by_chance[name]) for name in found.values],
+    }
+
+
+def information_notes(found: PartialInformation) -> list[str]:
+    """Return what has to be said below the `information_table`, a paragraph each."""
+    return [
+        f"95% intervals in brackets, {found.population}, N = {found.n_examples:,}. Told apart: "
+        f"{', '.join(found.classes)}. What permuted answers come to is taken off, so that a part "
+        "can be below 0.",
+        "The two sources are the one-sided predictions, text only and image only, and not text "
+        "and image themselves.",
+    ]
 
 
 def group_table(run: Run, by: str, name: str | None = None) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from emap_core.inference.other_measures.partial_information import Target
 from emap_core.presentation.comparison import (
     comparison_table,
     gap_differences,
@@ -21,6 +22,8 @@ from emap_core.presentation.tables import (
     Table,
     gap_sentences,
     group_table,
+    information_notes,
+    information_table,
     kind_table,
     measures_notes,
     measures_table,
@@ -105,6 +108,13 @@ def whole_groups(run: Run, by: str | None = None) -> str:
     found = run.group_scores(by)
     table = whole_groups_table(found)
     return visible("\n".join([found.sentence, "", lines(table), "", *whole_groups_notes(found)]))
+
+
+def information(run: Run, target: Target = "label") -> str:
+    """Return what text and image tell alike, alone and together, as lines for a terminal."""
+    found = run.partial_information(target)
+    table = information_table(found)
+    return visible("\n".join([found.sentence, "", lines(table), "", *information_notes(found)]))
 
 
 def comparison(runs: Sequence[Run]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,11 @@ from emap_core.inference import Gap, Interval, Verdict
 from emap_core.inference.gap import RECORD_VERSION
 from emap_core.inference.other_measures.group_scores import GroupScores, group_scores
 from emap_core.inference.other_measures.measures import Measures, measures, options_differ
+from emap_core.inference.other_measures.partial_information import (
+    PartialInformation,
+    Target,
+    partial_information,
+)
 from emap_core.inference.resamples.population import Population, population_of
 from emap_core.inference.robustness.calibration import calibrated_gaps
 from emap_core.inference.robustness.unlikely_pairs import UnlikelyPairs, unlikely_pairs
@@ -267,6 +272,56 @@ class CachedInference(RunReader):
             n_resamples=resampling["n_resamples"],
             seed=resampling["seed"],
         )
+
+    def partial_information(self, target: Target = "label") -> PartialInformation:
+        """Return what text and image tell alike, alone and only together, computed on first use.
+
+        Parameters
+        ----------
+        target : {"label", "prediction"}
+            What they tell it about: the true label, or the model's own answer.
+
+        Raises
+        ------
+        RunError
+            If one-sided answers are not defined, which `why_no_measures` says beforehand.
+        SettingError
+            If there are too few examples, or no labels.
+        MissingExtraError
+            If the package for it is not installed.
+        """
+        if self.why_no_measures is not None:
+            raise RunError(f"run {self.id!r} has no one-sided answers: {self.why_no_measures}")
+        if target not in get_args(Target):
+            raise SettingError(
+                f"target is {target!r}; expected one of {', '.join(get_args(Target))}"
+            )
+        labels = self.labels
+        if target == "label" and (labels is None or labels.ndim != 1):
+            raise SettingError(
+                f"run {self.id!r} has no single true label of each example; ask about the "
+                "prediction"
+            )
+        entry = f"information-{target}"
+        with self._folder.inference_lock():
+            kept = self._kept_of_resampling(entry)
+            if kept is not None:
+                return PartialInformation.from_json(kept)
+            text, image, full = (
+                np.asarray(inference.predict(self.scores(row), self.task, self.space))
+                for row in ("text_only", "image_only", "full")
+            )
+            found = partial_information(
+                text,
+                image,
+                full if target == "prediction" else cast(NDArray[np.intp], labels),
+                self.classes if len(self.classes) > 1 else ["no", "yes"],
+                self.population,
+                target=target,
+                seed=self.manifest["resampling"]["seed"],
+            )
+            self._keep(entry, {**self._resampling, entry: found.to_json()})
+            return found
 
     @property
     def why_no_groups(self) -> str | None:

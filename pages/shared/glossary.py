@@ -165,6 +165,11 @@ TERMS = {
         "closed (Liang et al., 2022). The gap is not a fault, and lies in the additive part of the "
         "score alone."
     ),
+    "partial information": (
+        "What the text-only and the image-only prediction tell about the answer: the same, each "
+        "alone, and only both together (BROJA, 2014), in bits, less what chance makes of it. It is "
+        "not what the model does: a label can need both sides where the model uses one."
+    ),
     "attention by quadrants": (
         "What is left of a score when the weights that words or picture give to the keys of one "
         "side are replaced by their mean (QUAG, 2024), in all layers or in one. It is not EMAP: "

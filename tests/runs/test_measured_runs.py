@@ -8,7 +8,7 @@ from samples import Staged, WithGrid, make_examples
 
 import emap_core as emap
 from emap_core.cli import main
-from emap_core.errors import Cancelled, RunError
+from emap_core.errors import Cancelled, RunError, SettingError
 from emap_core.inference.other_measures.measures import MEASURES
 from emap_core.presentation.charts import figures_of, report_charts
 
@@ -110,3 +110,18 @@ def test_command_line_figure_and_comparison_tell_the_same(kept, capsys):
     assert main(["compare", str(kept.path), str(kept.path), "--measures"]) == 0
     assert "InterSHAP, local" in capsys.readouterr().out
     assert main(["show", str(kept.path), "--measures", "--by", "label"]) == 2
+
+
+def test_information_is_shared_out_once_for_a_run(tmp_path, capsys):
+    pytest.importorskip("clarabel")
+    run = emap.compute(Staged(), make_examples(n=60), out=tmp_path / "run")
+    found = run.partial_information()
+    again = emap.load_run(run.path)
+    assert again.partial_information() == found
+    assert again.partial_information("prediction").target == "prediction"
+    assert main(["show", str(run.path), "--information"]) == 0
+    assert found.sentence in capsys.readouterr().out
+    assert main(["show", str(run.path), "--information", "--groups"]) == 2
+    assert list(run.figure("information").data[0].x) == [found.values["redundant"].value]
+    with pytest.raises(SettingError, match="label, prediction"):
+        run.partial_information("image")

@@ -1,0 +1,88 @@
+"""What text and image tell about the answer: alike, each alone, and only both together."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from emap_core.figures.chart import Chart
+from emap_core.figures.style import (
+    CONSTANT,
+    LIGHT,
+    PART_COLOURS,
+    Theme,
+    new_figure,
+    outline,
+    pattern,
+)
+from emap_core.inference.digits import bracket, number
+from emap_core.inference.other_measures.partial_information import ATOMS, PartialInformation
+from emap_core.text import capitalised
+
+_PARTS = {"text": "text", "image": "image", "synergistic": "interaction"}
+_ROW = 100
+
+
+def information_bars(found: PartialInformation, *, theme: Theme = LIGHT) -> Chart:
+    """Draw a bar for each part of the information, with its interval, in bits."""
+    table = pd.DataFrame(
+        [
+            {
+                "part": capitalised(ATOMS[name]),
+                "bits": one.value,
+                "low": one.low,
+                "high": one.high,
+                "by chance": found.by_chance[name],
+            }
+            for name, one in found.values.items()
+        ]
+    )
+    figure = new_figure(
+        theme, height=80 + _ROW * len(table), showlegend=False, dragmode=False, bargap=0.72
+    )
+    for place, (name, one) in enumerate(found.values.items()):
+        part = _PARTS.get(name)
+        hatched = {} if part is None else {"pattern": pattern(part, theme)}
+        figure.add_trace(
+            go.Bar(
+                x=[one.value],
+                y=[place],
+                orientation="h",
+                marker={
+                    "color": PART_COLOURS[part] if part else CONSTANT,
+                    "line": outline(theme),
+                    **hatched,
+                },
+                hovertemplate=f"{capitalised(ATOMS[name])}: %{{x:.4f}} bits<extra></extra>",
+            )
+        )
+        figure.add_trace(
+            go.Scatter(
+                x=[one.low, one.high],
+                y=[place, place],
+                mode="lines",
+                line={"color": theme.ink, "width": 4},
+                hoverinfo="skip",
+            )
+        )
+        figure.add_annotation(
+            x=0,
+            xref="paper",
+            xanchor="left",
+            y=place,
+            yanchor="bottom",
+            yshift=15,
+            align="left",
+            text=f"<b>{capitalised(ATOMS[name])}</b><br>{_label(one.value, one.low, one.high)}",
+            showarrow=False,
+            bgcolor=theme.paper,
+        )
+    figure.update_xaxes(title="bits", zeroline=True, showgrid=False, nticks=6)
+    figure.update_yaxes(visible=False, range=[len(table) - 0.6, -0.75])
+    said = [f"{row.part}: {_label(row.bits, row.low, row.high)}." for row in table.itertuples()]
+    return Chart(figure, f"Information in the one-sided predictions. {' '.join(said)}", table)
+
+
+def _label(value: float, low: float, high: float) -> str:
+    limits = f" {bracket(low, high)}" if low == low else ""
+    return f"{number(value)} bits{limits}"
