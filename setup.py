@@ -30,8 +30,11 @@ setup(
             "assets/demo_models/*.*",
             "assets/emoji/emoji.parquet",
             "assets/emoji/README.md",
+            "assets/demo_data/digits/*.*",
         ],
     },
-    exclude_package_data={DASHBOARD: ["assets/demo_models/*.py"]},
+    exclude_package_data={
+        DASHBOARD: ["assets/demo_models/*.py", "assets/demo_data/digits/*.py"],
+    },
     include_package_data=False,
 )

@@ -231,6 +231,12 @@ def as_examples(given: Any) -> Examples:
     DatasetError
         If it is not a dataset.
     """
+    sides = getattr(given, "sides", None)
+    if isinstance(sides, Mapping) and len(sides) > 2:
+        raise DatasetError(
+            f"the data has {len(sides)} sides; a run has two (emap.decompose takes a grid of any "
+            "number)"
+        )
     for name in ("texts", "images"):
         if not hasattr(given, name):
             raise DatasetError(

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from emap_core.dashboard_files import dashboard_folder
+from emap_core.datasets import demo_digits
 from emap_core.datasets.base import Examples, ImageFiles, fingerprint_of
 from emap_core.errors import MissingExtraError, SettingError, SpecError
 
@@ -22,7 +23,7 @@ FOLDER = dashboard_folder() / "assets"
 Split = Literal["test", "train"]
 
 
-def load(name: str, split: Split = "test") -> Examples:
+def load(name: str, split: Split = "test") -> Examples | demo_digits.Digits:
     """Return a demo dataset.
 
     Parameters
@@ -31,10 +32,14 @@ def load(name: str, split: Split = "test") -> Examples:
         ``easy-vqa``: questions about a coloured shape, 13 answers, by Victor Zhou (MIT licence);
         ``easy-vqa-yes-no``: those answered by yes or no; ``emoji-groups``: which of nine groups
         an emoji is in, from its name and picture; ``emoji-match``: whether name and picture are
-        of the same emoji, in pairs of which half are (pictures by Twitter, CC-BY 4.0).
+        of the same emoji, in pairs of which half are (pictures by Twitter, CC-BY 4.0);
+        ``digits``: a question about a written and a spoken digit, three sides, see
+        `emap_core.datasets.demo_digits.load`.
     split : {"test", "train"}
         The demo models were trained on ``train``.
     """
+    if name == "digits":
+        return demo_digits.load(split)
     if name not in NAMES:
         raise SpecError(f"there is no dataset 'demo:{name}'; choose one of {_listed()}")
     if split not in ("test", "train"):
