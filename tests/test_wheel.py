@@ -11,6 +11,7 @@ import pytest
 from served import free_port, visit, wait_for, words
 
 import emap_core as emap
+from emap_core.datasets import demo_digits
 from emap_core.engine.provenance import source_hash
 from emap_core.models import demo as demo_models
 
@@ -64,6 +65,9 @@ def test_a_wheel_holds_package_dashboard_and_demos_and_nothing_else(installed):
         if name.startswith("emap_core/dashboard/") and "/pages/" not in name
     }
     demos = {f"assets/demo_models/{name}.safetensors" for name in demo_models.NAMES}
+    demos |= {f"assets/demo_models/{name}.safetensors" for name in demo_models.OF_DIGITS}
+    demos |= {str(file.relative_to(HOUSE)) for file in demo_digits.FOLDER.glob("*.wav")}
+    assert "assets/demo_data/digits/digits.csv" in dashboard
     assert demos | {"app.py", ".streamlit/config.toml", "assets/logo.svg"} <= dashboard
     assert "assets/emoji/emoji.parquet" in dashboard
     assert not {name for name in dashboard if "secrets" in name or "screenshots" in name}

@@ -3,7 +3,7 @@
     python assets/demo_models/train.py [NAME ...]
 
 Seeded. The test split serves for the figures in the card alone. The models for emoji are in
-train_emoji.py beside this script.
+train_emoji.py beside this script, those for digits in train_digits.py.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from emap_core.datasets import load_dataset  # noqa: E402
 from emap_core.datasets.base import find_cells  # noqa: E402
 from emap_core.datasets.labels import match_labels  # noqa: E402
 from emap_core.models import load_model  # noqa: E402
+from emap_core.models.demo_digits import DigitsModel  # noqa: E402
 from emap_core.models.demo_networks import (  # noqa: E402
     ARCHITECTURES,
     DemoModel,
@@ -49,6 +50,9 @@ EPOCHS = {
     "cross-attention": 60,
     "emoji-groups": 30,
     "emoji-match": 25,
+    "digits-additive": 10,
+    "digits-pairs": 30,
+    "digits-joint": 30,
 }
 """Passes over the training split; the last ones at a learning rate that goes to zero."""
 
@@ -155,7 +159,7 @@ def flipped(
     return pixels
 
 
-def save(model: DemoModel, name: str) -> None:
+def save(model: DemoModel | DigitsModel, name: str) -> None:
     """Write the weights, and beside them words and classes."""
     weights = {key: value.contiguous() for key, value in model.state_dict().items()}
     described = {"words": json.dumps(model.words), "classes": json.dumps(model.classes)}
@@ -169,19 +173,33 @@ def _write_card(figures: dict[str, dict[str, float]]) -> None:
         f"| {f['text']:.3f} | {f['image']:.3f} | {f['interaction']:.3f} "
         f"| {f['parameters']:,} | {f['epochs']} | {f['seconds']} |"
         for name, f in figures.items()
+        if not name.startswith("digits")
     }
     emoji = [row for name, row in rows.items() if name.startswith("emoji")]
     questions = [row for name, row in rows.items() if not name.startswith("emoji")]
+    digits = [
+        f"| `demo:{name}` | {f['accuracy']:.4f} | {f['emap']:.4f} | {f['pairs']:.4f} "
+        f"| {f['parity']:.4f} | {f['parity_pairs']:.4f} "
+        f"| {f['order_1']:.3f} | {f['order_2']:.3f} | {f['order_3']:.3f} "
+        f"| {f['parameters']:,} | {f['epochs']} | {f['seconds']} |"
+        for name, f in figures.items()
+        if name.startswith("digits")
+    ]
     template = (FOLDER / "card.md").read_text()
     versions = f"Python {platform.python_version()}, torch {torch.__version__}, seed {SEED}"
     (FOLDER / "README.md").write_text(
         template.replace("{rows}", "\n".join(questions))
         .replace("{emoji rows}", "\n".join(emoji))
+        .replace("{digits rows}", "\n".join(digits))
         .replace("{versions}", versions)
     )
 
 
-def main(train: Callable[[str], dict[str, float]], names: list[str]) -> None:
+def main(
+    train: Callable[[str], dict[str, float]],
+    names: list[str],
+    measure: Callable[[str], dict[str, float]] = measure,
+) -> None:
     """Train the models that are named, all of `names` by default, measure them, write the card."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -193,10 +211,10 @@ def main(train: Callable[[str], dict[str, float]], names: list[str]) -> None:
         measured = train(name) | measure(name)
         print(name, measured, flush=True)
         figures = (json.loads(store.read_text()) if store.exists() else {}) | {name: measured}
-        figures = {known: figures[known] for known in ARCHITECTURES if known in figures}
+        figures = {known: figures[known] for known in EPOCHS if known in figures}
         store.write_text(json.dumps(figures, indent=1) + "\n")
         _write_card(figures)
 
 
 if __name__ == "__main__":
-    main(train, [name for name in EPOCHS if not name.startswith("emoji")])
+    main(train, [name for name in EPOCHS if not name.startswith(("emoji", "digits"))])

@@ -12,6 +12,7 @@ from emap_core.dashboard_files import dashboard_folder
 from emap_core.errors import SpecError
 
 if TYPE_CHECKING:
+    from emap_core.models.demo_digits import DigitsModel
     from emap_core.models.demo_networks import DemoModel
 
 NAMES = (
@@ -26,11 +27,14 @@ NAMES = (
 )
 """What can follow ``demo:``, without loading the library that the networks are made of."""
 
+OF_DIGITS = ("digits-additive", "digits-pairs", "digits-joint")
+"""The same, of models of three sides, which a run does not take yet; `load` does."""
+
 FOLDER = dashboard_folder() / "assets" / "demo_models"
 """Weights and their card."""
 
 
-def load(name: str) -> DemoModel:
+def load(name: str) -> DemoModel | DigitsModel:
     """Return a demo model with its trained weights.
 
     Raises
@@ -38,10 +42,10 @@ def load(name: str) -> DemoModel:
     SpecError
         If there is no model of that name, or the weights are not there.
     """
-    if name not in NAMES:
+    if name not in (*NAMES, *OF_DIGITS):
         known = ", ".join(f"demo:{known}" for known in NAMES)
         raise SpecError(f"there is no model 'demo:{name}'; there are {known}")
-    from emap_core.models.demo_networks import ARCHITECTURES, VERSION
+    from emap_core.models import demo_digits, demo_networks
 
     path = FOLDER / f"{name}.safetensors"
     if not path.is_file():
@@ -52,8 +56,15 @@ def load(name: str) -> DemoModel:
     with safe_open(path, framework="pt") as file:
         described = file.metadata()
         weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    model = ARCHITECTURES[name](json.loads(described["words"]), json.loads(described["classes"]))
+    architectures = demo_networks.ARCHITECTURES | demo_digits.ARCHITECTURES
+    model = architectures[name](json.loads(described["words"]), json.loads(described["classes"]))
     model.load_state_dict(weights)
-    model.fingerprint = hashlib.sha256(VERSION.encode() + path.read_bytes()).hexdigest()[:16]
-    model.description = {"name": name, "version": VERSION, "weights": model.fingerprint}
+    model.fingerprint = hashlib.sha256(
+        demo_networks.VERSION.encode() + path.read_bytes()
+    ).hexdigest()[:16]
+    model.description = {
+        "name": name,
+        "version": demo_networks.VERSION,
+        "weights": model.fingerprint,
+    }
     return model.eval().requires_grad_(False)
