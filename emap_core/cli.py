@@ -240,6 +240,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="COLUMN",
         help="the gap in each group: by label, prediction, kind or a column of the data",
     )
+    form.add_argument("--methods", action="store_true", help="a paragraph on methods for a paper")
+    form.add_argument("--bibtex", action="store_true", help="what to cite, as BibTeX")
     show.add_argument(
         "--measures",
         action="store_true",
@@ -270,8 +272,20 @@ def _parser() -> argparse.ArgumentParser:
 
     compare = commands.add_parser("compare", help="print several runs side by side")
     compare.add_argument("runs", nargs="+", metavar="DIR", help="run folders or ids")
-    compare.add_argument(
+    form = compare.add_mutually_exclusive_group()
+    form.add_argument(
         "--form", choices=("text", "markdown", "latex", "csv"), default="text", help="of the table"
+    )
+    for name in ("latex", "markdown", "csv"):
+        form.add_argument(
+            f"--{name}", dest="form", action="store_const", const=name, help=f"--form {name}"
+        )
+    compare.add_argument(
+        "--metric",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="of the table for a paper; may be given many times, all that are shared by default",
     )
     compare.add_argument(
         "--measures", action="store_true", help="what other papers measure, side by side"
@@ -611,6 +625,8 @@ def _plan(arguments: argparse.Namespace) -> None:
 
 
 def _show(arguments: argparse.Namespace) -> int:
+    if arguments.methods or arguments.bibtex:
+        return _for_a_paper(arguments)
     from emap_core.presentation.terminal import (
         groups,
         information,
@@ -663,8 +679,23 @@ def _show(arguments: argparse.Namespace) -> int:
     return _required(run, arguments, arguments.metric)
 
 
+def _for_a_paper(arguments: argparse.Namespace) -> int:
+    from emap_core.presentation.paper import bibtex, methods_paragraph
+    from emap_core.runs import Run
+
+    for name in ("margin", "metric", "groups", "fail_under", "junit"):
+        if getattr(arguments, name) is not None:
+            raise SettingError(f"--{name.replace('_', '-')} changes nothing here; leave it out")
+    if arguments.measures:
+        raise SettingError("--measures changes nothing here; leave it out")
+    run = Run.load(arguments.run)
+    print(methods_paragraph(run) if arguments.methods else bibtex(run).rstrip())
+    return 0
+
+
 def _compare(arguments: argparse.Namespace) -> None:
-    from emap_core.presentation.comparison import check_comparable, in_form
+    from emap_core.presentation.comparison import check_comparable
+    from emap_core.presentation.paper import paper_table
     from emap_core.presentation.terminal import compared_measures, comparison
     from emap_core.runs import Run
 
@@ -675,7 +706,12 @@ def _compare(arguments: argparse.Namespace) -> None:
         print(compared_measures(runs))
         return
     check_comparable(runs)
-    print(comparison(runs) if arguments.form == "text" else in_form(runs, arguments.form))
+    if arguments.form == "text":
+        if arguments.metric:
+            raise SettingError("--metric is for the table of --latex, --markdown and --csv")
+        print(comparison(runs))
+    else:
+        print(paper_table(runs, arguments.form, arguments.metric), end="")
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -8,9 +8,11 @@ from tempfile import TemporaryDirectory
 import streamlit as st
 
 from emap_core.figures.export import HOW_TO_INSTALL
+from emap_core.presentation.paper import bibtex, methods_paragraph
 from emap_core.presentation.report import report_html
 from emap_core.runs import Run
 from emap_core.runs.store import zipped
+from emap_core.visible import visible
 from pages import shared
 
 TITLE = "Share this result"
@@ -68,6 +70,17 @@ def _page() -> None:
             help="Unpack it into the folder of runs on another machine. It opens there without "
             "the model.",
         )
+
+    shared.section("Words for a paper")
+    st.caption("How it was computed, with the run’s own numbers:")
+    st.code(visible(methods_paragraph(run)), language=None, wrap_lines=True)
+    with st.expander("What to cite, as BibTeX"):
+        st.code(bibtex(run), language=None, wrap_lines=True)
+    st.caption(
+        "What an editor will ask, and where each answer is: "
+        "docs/what_an_editor_will_ask.md of the program. From a terminal: show --methods and "
+        "show --bibtex."
+    )
 
     shared.section("Figures for a paper")
     st.markdown(

@@ -24,7 +24,6 @@ from emap_core.inference.resamples.population import population_of
 from emap_core.presentation.run_titles import run_titles
 from emap_core.presentation.tables import measured_with_interval
 from emap_core.runs import Run
-from emap_core.runs.slices import safe_csv
 from emap_core.types import Array
 
 Form = Literal["markdown", "latex", "csv"]
@@ -243,15 +242,6 @@ def measures_of_runs(runs: Sequence[Run], names: Sequence[str]) -> pd.DataFrame:
     return shown
 
 
-def in_form(runs: Sequence[Run], form: Form) -> str:
-    """Return the comparison of runs for a paper or a program: markdown, latex or csv."""
-    table = comparison_table(runs)
-    if form == "csv":
-        return safe_csv(table)
-    shown = readable_table(table, run_names(runs))
-    return as_markdown(shown) if form == "markdown" else as_latex(shown)
-
-
 def as_markdown(shown: pd.DataFrame) -> str:
     """Return a table of texts as Markdown."""
 
@@ -267,7 +257,7 @@ def as_latex(shown: pd.DataFrame) -> str:
     """Return a table of texts as a LaTeX tabular; it needs the package booktabs."""
 
     def line(cells: Sequence[str]) -> str:
-        return " & ".join(_latex(str(cell)) for cell in cells) + r" \\"
+        return " & ".join(latex(str(cell)) for cell in cells) + r" \\"
 
     rows = [line(list(row)) for row in shown.itertuples(index=False)]
     columns = "l" + "r" * (len(shown.columns) - 1)
@@ -446,5 +436,6 @@ _LATEX = {
 }
 
 
-def _latex(text: str) -> str:
+def latex(text: str) -> str:
+    """Return a text as LaTeX that shows it as it is."""
     return "".join(_LATEX.get(character, character) for character in text)

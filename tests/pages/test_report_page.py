@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from emap_core.presentation.paper import bibtex, methods_paragraph
+
 
 def test_report_table_examples_and_folder_can_be_taken_along(open_page, words, runs_with_one):
     app = open_page("report", run=runs_with_one.id)
@@ -17,5 +19,10 @@ def test_report_table_examples_and_folder_can_be_taken_along(open_page, words, r
 def test_it_says_how_figures_are_saved_one_by_one_and_all_at_once(open_page, words, runs_with_one):
     app = open_page("report", run=runs_with_one.id)
     assert "two buttons below each figure save it as PNG or SVG" in words(app)
-    assert f"python -m emap_core figures {runs_with_one.id}" in app.code[1].value
+    assert f"python -m emap_core figures {runs_with_one.id}" in app.code[-1].value
     assert "SVG and PNG need kaleido" in words(app)
+
+
+def test_it_has_the_words_for_a_paper(open_page, runs_with_one):
+    told = [one.value for one in open_page("report", run=runs_with_one.id).code]
+    assert methods_paragraph(runs_with_one) in told and bibtex(runs_with_one).strip() in told

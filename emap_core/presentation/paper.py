@@ -1,0 +1,221 @@
+"""A run as a paper tells it: the paragraph on methods, what to cite, the table of several runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from emap_core import __version__
+from emap_core.errors import SettingError
+from emap_core.inference import metric
+from emap_core.inference.digits import bracket, change, measured, p_value, percent
+from emap_core.inference.predictions.scores import in_words
+from emap_core.inference.table.rows import ROWS
+from emap_core.presentation.comparison import (
+    Form,
+    as_latex,
+    as_markdown,
+    comparison_table,
+    latex,
+    readable_table,
+    run_names,
+    shared_metrics,
+)
+from emap_core.runs import Run
+from emap_core.runs.slices import safe_csv
+from emap_core.text import capitalised, counted
+from emap_core.visible import visible
+
+_HESSEL = """@inproceedings{hessel-lee-2020-multimodal,
+  title     = {Does my multimodal model learn cross-modal interactions? It's harder to tell than you might think!},
+  author    = {Hessel, Jack and Lee, Lillian},
+  booktitle = {Proceedings of the 2020 Conference on Empirical Methods in Natural Language Processing},
+  year      = {2020}
+}"""  # noqa: E501 - as it is to be copied
+_SOFTWARE = f"""@software{{emap-lens,
+  title   = {{EMAP Lens}},
+  author  = {{{{The EMAP Lens maintainers}}}},
+  version = {{{__version__}}}
+}}"""
+_HOLM = """@article{holm-1979-simple,
+  title   = {A simple sequentially rejective multiple test procedure},
+  author  = {Holm, Sture},
+  journal = {Scandinavian Journal of Statistics},
+  volume  = {6},
+  number  = {2},
+  pages   = {65--70},
+  year    = {1979}
+}"""
+_TRANSFORMERS = """@inproceedings{wolf-etal-2020-transformers,
+  title     = {Transformers: State-of-the-Art Natural Language Processing},
+  author    = {Wolf, Thomas and others},
+  booktitle = {Proceedings of the 2020 Conference on Empirical Methods in Natural Language Processing: System Demonstrations},
+  year      = {2020}
+}"""  # noqa: E501
+_SCIKIT_LEARN = """@article{scikit-learn,
+  title   = {Scikit-learn: Machine Learning in {P}ython},
+  author  = {Pedregosa, F. and Varoquaux, G. and Gramfort, A. and others},
+  journal = {Journal of Machine Learning Research},
+  volume  = {12},
+  pages   = {2825--2830},
+  year    = {2011}
+}"""
+_EASY_VQA = """@misc{easy-vqa,
+  title        = {easy-{VQA}},
+  author       = {Zhou, Victor},
+  howpublished = {\\url{https://github.com/vzhou842/easy-VQA}}
+}"""
+
+
+def methods_paragraph(run: Run) -> str:
+    """Return a paragraph on methods with the run's own numbers, for the first of its metrics."""
+    manifest = run.manifest
+    model, data = (visible(manifest[name]) for name in ("model", "dataset"))
+    sentences = [
+        f"We computed the empirical multimodally-additive projection (EMAP; Hessel and Lee, 2020) "
+        f"of {model} on {counted(manifest['n_examples'], 'example')} of {data}, with "
+        f"{counted(manifest['n_texts'], 'different text')} and "
+        f"{counted(manifest['n_images'], 'different image')}.",
+        f"{_scored(run)} The {in_words(run.space, run.task)} were projected.",
+    ]
+    if run.metrics and run.shared_by_all is None:
+        sentences += _results(run)
+    pooled = run.intervals().pooled_shares["interaction"].value
+    if pooled == pooled and run.shared_by_all is None:
+        sentences.append(
+            f"Interactions carry {percent(pooled)} of the variance over all recombinations."
+        )
+    versions = manifest["versions"]
+    libraries = ", ".join(
+        f"{name} {versions[name]}" for name in ("torch", "numpy") if name in versions
+    )
+    code = ((manifest.get("provenance") or {}).get("code") or {}).get("version", __version__)
+    sentences.append(
+        f"Computed with EMAP Lens {code}"
+        + (f" ({libraries})" if libraries else "")
+        + f", seed {run.intervals().seed}."
+    )
+    return " ".join(sentences)
+
+
+def _scored(run: Run) -> str:
+    manifest = run.manifest
+    n_pairs, n_texts, n_images = (
+        manifest[name] for name in ("n_pairs_evaluated", "n_texts", "n_images")
+    )
+    if manifest["closed_form"]:
+        return "All recombinations follow in closed form from the encodings."
+    if run.method.scores_all_pairs:
+        return f"All {n_pairs:,} recombinations of a text with an image were scored."
+    if run.method.draws_examples:
+        settings = manifest["settings"]
+        return (
+            f"Scores are averages over {settings['repeats']} random sub-samples of "
+            f"{settings['subsample_size']} examples."
+        )
+    return (
+        f"{n_pairs:,} of the {n_texts * n_images:,} recombinations of a text with an image were "
+        f"scored (method: {manifest['method']})."
+    )
+
+
+def _results(run: Run) -> list[str]:
+    name = run.metrics[0]
+    gap, which = run.gap(name), metric(name)
+    found = [
+        f"{capitalised(which.label)} is {measured(gap.full, which.unit)} for the model and "
+        f"{measured(gap.projected, which.unit)} for its projection "
+        f"({ROWS[gap.projection].label}: each example’s own pair is left out), a difference of "
+        f"{change(gap.difference, which.unit)}"
+    ]
+    if gap.low == gap.low:
+        found[0] += (
+            f" with a 95% interval of {bracket(gap.low, gap.high, which.unit)} {gap.population}"
+        )
+    if gap.p_value == gap.p_value:
+        found[0] += f" ({p_value(gap.p_value)})"
+    found[0] += "."
+    found.append(f"How interval and test came to be: {gap.method}.")
+    adjusted = run.adjusted_p_values[name]
+    if len(run.metrics) > 1 and adjusted == adjusted:
+        found.append(
+            f"Among the {len(run.metrics)} metrics that were tested, Holm’s correction gives "
+            f"{p_value(adjusted)}."
+        )
+    return found
+
+
+def bibtex(run: Run) -> str:
+    """Return BibTeX of what a run used: the method, this software, libraries, data of a demo."""
+    made = run.manifest.get("provenance") or {}
+    model, data = ((made.get(side) or {}).get("spec", "") for side in ("model", "data"))
+    entries = [_HESSEL, _SOFTWARE]
+    if len(run.metrics) > 1:
+        entries.append(_HOLM)
+    if model.startswith(("hf:", "hf-any:")):
+        entries.append(_TRANSFORMERS)
+    if run.linear_probes or run.density is not None:
+        entries.append(_SCIKIT_LEARN)
+    if data.startswith("demo:easy-vqa"):
+        entries.append(_EASY_VQA)
+    return "\n\n".join(entries) + "\n"
+
+
+def paper_table(runs: Sequence[Run], form: Form, metrics: Sequence[str] = ()) -> str:
+    """Return the comparison of runs as a paper's table, with what has to be said below it.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+    form : {"markdown", "latex", "csv"}
+        LaTeX is a ``table`` with its caption and needs the package booktabs. CSV has plain
+        numbers, and nothing below them.
+    metrics : sequence of str
+        Those that all runs have by default.
+
+    Raises
+    ------
+    SettingError
+        If the runs do not all have such a metric.
+    """
+    shared = shared_metrics(runs)
+    chosen = [metric(name).name for name in metrics] or shared
+    for name in chosen:
+        if name not in shared:
+            raise SettingError(
+                f"metric {name!r} is not one of all runs; choose one of {', '.join(shared)}"
+            )
+    table = comparison_table(runs, chosen)
+    if form == "csv":
+        return safe_csv(table)
+    shown = readable_table(table, run_names(runs))
+    caption = table_caption(runs)
+    if form == "markdown":
+        return f"{as_markdown(shown)}\n{caption}\n"
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            # A caption may hold no line that begins a paragraph.
+            rf"\caption{{{latex(caption)}}}",
+            r"\label{tab:emap}",
+            as_latex(shown).rstrip(),
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def table_caption(runs: Sequence[Run]) -> str:
+    """Return what has to be said below a table of runs: method, population, tests."""
+    methods = " or ".join(dict.fromkeys(run.manifest["method"] for run in runs))
+    populations = " or ".join(dict.fromkeys(run.intervals().population for run in runs))
+    said = (
+        "What interactions are worth: each model beside its additive projection (EMAP, "
+        f"leave-one-out; method: {methods}). Brackets hold 95% intervals, {populations}"
+    )
+    if len(runs) > 1:
+        said += (
+            "; limits for all runs at once are after Bonferroni, p-values of no difference after "
+            "Holm"
+        )
+    return f"{said}."
