@@ -50,6 +50,19 @@ _COPY = st.components.v2.component(
     """,
 )
 
+# Tables and figures that are wider than a phone move sideways: a keyboard has to get there.
+_REACH = """<script>
+window.reach ??= setInterval(() => {
+    const wide = "[data-testid=stTable], [data-testid=stTable] div, .element-container"
+    for (const one of document.querySelectorAll(wide)) {
+        const moves = one.scrollWidth > one.clientWidth
+            && ["auto", "scroll"].includes(getComputedStyle(one).overflowX)
+        if (moves) one.tabIndex = 0
+        else if (one.tabIndex === 0) one.removeAttribute("tabindex")
+    }
+}, 500)
+</script>"""
+
 _SECTIONS = "_sections"
 _LONG_PAGE = 3
 """Parts that make a page so long that it has a table of contents."""
@@ -91,6 +104,11 @@ def list_pages(sections: Mapping[str, Sequence[Any]]) -> None:
                 st.markdown(f"**{title}**")
             for page in shown:
                 st.page_link(page, query_params=selection() if page.url_path else None)
+
+
+def reach_what_scrolls() -> None:
+    """Let a keyboard focus what moves sideways, so that its arrow keys move it."""
+    st.sidebar.html(_REACH, unsafe_allow_javascript=True)
 
 
 def section(title: str) -> None:

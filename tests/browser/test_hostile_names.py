@@ -140,12 +140,16 @@ def test_no_name_or_text_is_more_than_text_on_any_page(app_url, browser_page, tm
         wrong[name or "start"] = harm(page) + page.evaluate(SKIPPED) + hard_to_read(page)
         said[name] = seen(page)
         page.set_viewport_size({"width": 390, "height": 844})
+        page.emulate_media(color_scheme="dark")
         come_to_rest(page)
-        wrong[f"{name or 'start'} on a phone"] = page.evaluate(BEYOND)
+        small = f"{name or 'start'} on a phone in the dark"
+        wrong[small] = page.evaluate(BEYOND) + hard_to_read(page)
         page.set_viewport_size({"width": 1280, "height": 900})
+        page.emulate_media(color_scheme="light")
         assert "Error" not in said[name], said[name]
     for name in ("", *PAGES):
         assert f"model {HTML} **bold** $x^2$ :material/bomb:" in said[name], name
+        assert " UTC · hostile" in said[name], "which run it is: its title and its id"
     for text in (HTML, MARKDOWN, COMMANDS):
         assert text in said["examples"]
     assert "[x](javascript:alert(1))" in said["overview"]
