@@ -39,12 +39,12 @@ KEPT = {"grid": "the whole grid", "classes": "the grid of some classes", "sums":
 def main() -> None:
     """Draw the page."""
     followed = _followed()
-    at_work = jobs.list_jobs("run", alive=True)
     shared.header("Run a model", _answer(followed))
     here = followed is not None and _was_started_here(followed) and _why_not() is None
     if followed is not None and not here:
         _followed_job(followed)
-    others = [job for job in at_work if followed is None or job.id != followed.id]
+    this = None if followed is None else (followed.id, followed.run_id)
+    others = [job for job in shared.at_work() if (job.id, job.run_id) != this]
     if others:
         shared.section("Also running")
         for job in others:

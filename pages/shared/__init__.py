@@ -28,7 +28,7 @@ from pages.shared.layout import (
     subsection,
 )
 from pages.shared.pointer import Marks, pointing
-from pages.shared.progress import headline, newest, progress, say_what_runs, title_of_job
+from pages.shared.progress import at_work, headline, newest, progress, say_what_runs, title_of_job
 from pages.shared.run_menu import run_menu
 from pages.shared.runs import (
     all_runs,
@@ -69,6 +69,7 @@ __all__ = [
     "about",
     "all_runs",
     "assume",
+    "at_work",
     "cancel",
     "choose",
     "complete_address",

@@ -11,10 +11,12 @@ from emap_core.access import uploads
 from emap_core.datasets.upload import as_uploaded
 from emap_core.errors import RunError
 from emap_core.jobs import Job, RunSpecification
+from emap_core.presentation.run_titles import run_title
 from emap_core.text import duration
 from pages.shared.access import cancel, is_own, may_cancel, visitor
 from pages.shared.escape import plain
 from pages.shared.layout import link
+from pages.shared.runs import all_runs, run_info
 
 _SECONDS = 1.0
 _SECONDS_ON_OTHER_PAGES = 5.0
@@ -44,15 +46,31 @@ def progress(job: Job) -> None:
     poll()
 
 
+def at_work() -> list[Job]:
+    """Return the runs at work: those started here, then those that others compute in the folder.
+
+    Of a run that was started in a terminal, or by another server, only its folder is known. It is
+    at work where its manifest says so and some process holds its lock.
+    """
+    here = jobs.list_jobs("run", alive=True)
+    known = {job.run_id for job in here}
+    elsewhere = (
+        jobs.find(info.id)
+        for info in all_runs()
+        if info.status in ("running", "queued") and info.id not in known
+    )
+    return [*here, *(job for job in elsewhere if job is not None)]
+
+
 def say_what_runs(page: str) -> None:
     """Say on whatever page that a run is still at work, with a link to it, until it has ended."""
-    at_work = [job for job in jobs.list_jobs("run", alive=True) if _concerns(job, page)]
-    if not at_work:
+    told = [job for job in at_work() if _concerns(job, page)]
+    if not told:
         return
 
     @st.fragment(run_every=_SECONDS_ON_OTHER_PAGES, key="what-runs")
     def poll() -> None:
-        for job in map(newest, at_work):
+        for job in map(newest, told):
             whose = "Your run" if is_own(job) else "A run"
             if job.alive:
                 link(
@@ -89,7 +107,8 @@ def _concerns(job: Job, page: str) -> bool:
 def title_of_job(job: Job) -> str:
     """Return what a job computes: the name that its run was given, else its model on its data."""
     if not isinstance(job.work, RunSpecification):
-        return job.run_id or job.id
+        info = run_info(job.run_id or "")
+        return job.id if info is None else run_title(info.manifest)
     of_both = f"{job.work.model} on {as_uploaded(job.work.data, uploads())}"
     return str(job.work.settings.get("name") or of_both)
 

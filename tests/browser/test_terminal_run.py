@@ -65,6 +65,9 @@ def test_the_page_follows_a_run_started_from_the_terminal(app_url, browser_page,
         expect(page.get_by_text("of", exact=False).get_by_text("pairs a second")).to_be_visible(
             timeout=WAIT
         )
+        page.get_by_test_id("stSidebar").get_by_role("link", name="Overview", exact=True).click()
+        expect(page.get_by_text("A run is still running: ")).to_be_visible(timeout=WAIT)
+        page.go_back()
         assert terminal.poll() is None
         slow.unlink()
         rest = terminal.stdout.read()

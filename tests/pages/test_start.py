@@ -5,6 +5,7 @@ import shutil
 import time
 
 from emap_core import jobs
+from emap_core.runs.folder import RunFolder
 from pages.shared.runs import forget_lists
 
 
@@ -42,6 +43,28 @@ def test_finished_runs_are_listed_and_a_damaged_one_says_so(open_page, words, ru
     assert "60 examples" in said
     assert "part-000000.parquet of run 'another' cannot be read: No such file" in said
     assert any("Open" in link.label for link in app.get("page_link"))
+
+
+def test_a_run_from_a_terminal_is_told_as_long_as_somebody_holds_its_lock(
+    open_page, finished_run, no_runs
+):
+    shutil.copytree(finished_run.path, no_runs / "elsewhere")
+    folder = RunFolder(no_runs / "elsewhere")
+    folder.update_manifest(status="running")
+    done = {"event": "progress", "run": folder.id, "pairs_done": 40, "pairs_total": 90}
+    folder.write_progress(done)
+
+    def told(page):
+        links = [link.label.replace("\\", "") for link in open_page(page).get("page_link")]
+        return [label for label in links if "concat on easy-vqa: " in label]
+
+    with folder.lock():
+        said = "A run is still running: concat on easy-vqa: 40 of 90 pairs"
+        assert told("start")[0] == told("overview")[0] == said
+        assert told("run") == ["concat on easy-vqa: 40 of 90 pairs"]
+    # What took the lock along is gone: the run was cut off.
+    assert told("start") == []
+    assert told("run")[0].startswith("concat on easy-vqa: interrupted · ")
 
 
 def test_what_pages_import_is_kept_out_of_the_collections_after_clicks(open_page, no_runs):
