@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from emap_core.errors import RunError
 from emap_core.figures import Chart, gap_dumbbell
 from emap_core.inference import Gap, metric
 from emap_core.inference.digits import bracket, percent
@@ -15,11 +16,14 @@ from emap_core.presentation.tables import (
     KIND_WORDS,
     SPREAD_NOTE,
     Table,
+    blind_table,
     score_notes,
     score_table,
     share_sentence,
     spread_table,
 )
+from emap_core.probes.ask import finished
+from emap_core.probes.blind_rows import Blinded, BlindRows
 from emap_core.runs import Run
 from emap_core.runs.groups import COLUMNS, gaps_by, groupable
 from emap_core.text import capitalised, counted
@@ -142,6 +146,19 @@ def _show_scores(run: Run) -> None:
     _show_table(score_table(run))
     for note in score_notes(run):
         st.caption(shared.plain(note))
+    _show_blind_rows(run)
+
+
+def _show_blind_rows(run: Run) -> None:
+    """Show what the model answers with a side taken away, where the page Measures was asked."""
+    try:
+        found = finished(run, BlindRows())
+    except RunError:
+        # That page says what is damaged.
+        return
+    if isinstance(found, Blinded):
+        st.caption("Outside the data: a side taken away, which no example shows the model.")
+        _show_table(blind_table(found))
 
 
 def _show_further_questions(run: Run, equivalence_margin: float | None) -> None:

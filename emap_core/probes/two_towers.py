@@ -149,6 +149,8 @@ class Towers:
             "relative gap (RMG)": g.relative_gap,
             "share of the offset": g.offset_share,
             "accuracy of telling sides apart": g.separability,
+            "recall at 1 of texts, centred": g.centred_texts_found,
+            "recall at 1 of images, centred": g.centred_images_found,
         }
         lines = [f"{name:33}{number(value)}" for name, value in rows.items()]
         return "\n".join([self.sentence, "", *lines])
@@ -156,7 +158,8 @@ class Towers:
     def to_json(self) -> dict[str, Any]:
         """Return all of it as JSON keeps it."""
         return {
-            "geometry": asdict(self.geometry),
+            # JSON has no NaN.
+            "geometry": {k: v if v == v else None for k, v in asdict(self.geometry).items()},
             "texts": self.texts.tolist(),
             "images": self.images.tolist(),
             "sentence": self.sentence,
@@ -172,7 +175,11 @@ class Towers:
             If it is something else.
         """
         try:
-            geometry = dict(content["geometry"])
+            # What is None was not measured, or is not defined.
+            kept = dict(content["geometry"])
+            geometry: dict[str, Any] = {
+                k: float("nan") if v is None else v for k, v in kept.items()
+            }
             shifts = tuple(Shift(**one) for one in geometry.pop("shifts"))
             texts, images = (np.array(content[side], dtype=float) for side in ("texts", "images"))
             if texts.shape != images.shape or texts.ndim != 2 or texts.shape[1] > 2:

@@ -196,3 +196,18 @@ def test_what_a_run_answers_beside_its_table_is_folded_away_below_it(
         for column, cells in one.columns.items():
             assert column in shown
             assert all(cell.replace("[", "\\[") in shown or cell in shown for cell in cells)
+
+
+def test_blind_rows_stand_under_the_table_as_outside_the_data(
+    open_page, words, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
+    few = {"limit": 30}
+    run = emap.compute("demo:concat", "demo:easy-vqa", data_args=few, out=tmp_path / "few")
+    app = open_page("overview", run=run.id)
+    assert "Outside the data" not in words(app)
+    found = run.probe("blind-rows")
+    app = open_page("overview", run=run.id)
+    assert "Outside the data" in words(app)
+    (table,) = [one.value for one in app.table if "Outside the data" in one.value]
+    assert len(table) == 3 and f"{100 * found.rows['empty_text'].value:.1f}%" in table.iloc[2, 1]

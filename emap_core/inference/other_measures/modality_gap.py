@@ -72,6 +72,9 @@ class ModalityGap:
     shifts : tuple of Shift
     n_pairs : int
         Examples that were ranked against each other.
+    centred_texts_found, centred_images_found : float
+        Recall at 1 after each side's mean is taken off its vectors, which leaves of the score its
+        interactions alone; NaN where an earlier version did not measure it.
     """
 
     gap: float
@@ -83,6 +86,8 @@ class ModalityGap:
     separability: float
     shifts: tuple[Shift, ...]
     n_pairs: int
+    centred_texts_found: float = float("nan")
+    centred_images_found: float = float("nan")
 
 
 def unit_rows(vectors: NDArray[Any]) -> Array:
@@ -143,6 +148,7 @@ def modality_gap(
     if len(some) > MOST_PAIRS:
         some = np.sort(rng.choice(len(t), MOST_PAIRS, replace=False))
     same = (of_text[some][:, None] == of_text[some]) | (of_image[some][:, None] == of_image[some])
+    centred = _found((t - centre_t)[some] @ (v - centre_v)[some].T, same)
     return ModalityGap(
         gap=float(np.linalg.norm(offset)),
         text_cone=cones[0],
@@ -154,6 +160,8 @@ def modality_gap(
         separability=_separability(t[some], v[some], seed),
         shifts=tuple(_shifted(t[some], v[some], same, offset, shift) for shift in SHIFTS),
         n_pairs=len(some),
+        centred_texts_found=centred[0],
+        centred_images_found=centred[1],
     )
 
 
@@ -170,14 +178,19 @@ def _shifted(
     scores = t @ v.T
     logits, own = SCALE * scores, SCALE * np.diag(scores)
     losses = [float((scipy.special.logsumexp(logits, axis=axis) - own).mean()) for axis in (0, 1)]
-    each = np.arange(len(t))
     return Shift(
         shift,
         float(np.copysign(np.linalg.norm(left), left @ along)),
         float(np.mean(losses)),
-        float(same[scores.argmax(axis=0), each].mean()),
-        float(same[each, scores.argmax(axis=1)].mean()),
+        *_found(scores, same),
     )
+
+
+def _found(scores: Array, same: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return recall at 1 of the text for an image, and of the image for a text."""
+    each = np.arange(len(scores))
+    texts, images = same[scores.argmax(axis=0), each], same[each, scores.argmax(axis=1)]
+    return float(texts.mean()), float(images.mean())
 
 
 def _separability(texts: Array, images: Array, seed: int) -> float:

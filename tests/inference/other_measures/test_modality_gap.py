@@ -33,6 +33,7 @@ def test_published_vectors_of_clip_have_their_gap():
     assert found.separability > 0.99
     at = {one.shift: one for one in found.shifts}
     assert (at[0].texts_found, at[0].images_found) == (0.552, 0.506)
+    assert (found.centred_texts_found, found.centred_images_found) == (0.508, 0.522)
     five = [at[shift] for shift in (-1, -0.5, 0, 0.5, 1)]
     distances = [1.429402, 1.195812, 0.851352, 0.383115, -0.160513]
     assert [one.distance for one in five] == pytest.approx(distances, abs=1e-6)
