@@ -349,7 +349,13 @@ def _parser() -> argparse.ArgumentParser:
     figures = commands.add_parser("figures", help="write a run's figures as pictures for a paper")
     figures.add_argument("run", metavar="DIR", help="run folder or id")
     figures.add_argument("--out", required=True, metavar="FOLDER")
-    figures.add_argument("--form", choices=("svg", "png"), default="svg")
+    figures.add_argument("--form", choices=("svg", "png", "pdf"), default="svg")
+    figures.add_argument(
+        "--width",
+        choices=("column", "page"),
+        help="as wide on paper as one of two columns (3.25 inches) or both (6.75), in type that "
+        "prints; by default 1,000 pixels",
+    )
     figures.set_defaults(command=_figures)
 
     log = commands.add_parser("log", help="send a run's numbers to a tracker of training")
@@ -683,7 +689,7 @@ def _for_a_paper(arguments: argparse.Namespace) -> int:
     from emap_core.presentation.paper import bibtex, methods_paragraph
     from emap_core.runs import Run
 
-    for name in ("margin", "metric", "groups", "fail_under", "junit"):
+    for name in ("margin", "metric", "groups", "information", "fail_under", "junit"):
         if getattr(arguments, name) is not None:
             raise SettingError(f"--{name.replace('_', '-')} changes nothing here; leave it out")
     if arguments.measures:
@@ -740,7 +746,7 @@ def _report(arguments: argparse.Namespace) -> None:
 
 
 def _figures(arguments: argparse.Namespace) -> None:
-    from emap_core.figures.export import picture
+    from emap_core.figures.export import LEAST_TYPE, picture, type_size
     from emap_core.presentation.charts import report_charts
     from emap_core.runs import Run
     from emap_core.runs.store import replacing
@@ -749,10 +755,16 @@ def _figures(arguments: argparse.Namespace) -> None:
     check_folder_target(Path(arguments.out), "folder of figures")
     for name, draw in report_charts(Run.load(arguments.run)).items():
         path = Path(arguments.out) / f"{name}.{arguments.form}"
-        drawn = picture(draw(), arguments.form)
+        chart = draw()
+        drawn = picture(chart, arguments.form, arguments.width)
         with replacing(path) as temporary:
             temporary.write_bytes(drawn)
         print(path)
+        if arguments.width and (points := type_size(chart, arguments.width)) < LEAST_TYPE:
+            print(
+                f"Note: the type of {path.name} has {points:.1f} points; take --width page",
+                file=sys.stderr,
+            )
 
 
 def _log(arguments: argparse.Namespace) -> None:

@@ -88,7 +88,7 @@ def _page() -> None:
         "To have all figures of the report at once, from a terminal:"
     )
     st.code(
-        f"python -m emap_core figures {run.id} --out figures --form svg",
+        f"python -m emap_core figures {run.id} --out figures --form pdf --width column",
         language=None,
         wrap_lines=True,
     )

@@ -20,7 +20,7 @@ def test_it_says_how_figures_are_saved_one_by_one_and_all_at_once(open_page, wor
     app = open_page("report", run=runs_with_one.id)
     assert "two buttons below each figure save it as PNG or SVG" in words(app)
     assert f"python -m emap_core figures {runs_with_one.id}" in app.code[-1].value
-    assert "SVG and PNG need kaleido" in words(app)
+    assert "SVG, PNG and PDF need kaleido" in words(app)
 
 
 def test_it_has_the_words_for_a_paper(open_page, runs_with_one):
