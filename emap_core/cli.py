@@ -809,6 +809,7 @@ def _print_preview(found: Any) -> None:
         f"{found.n_texts:,} texts × {found.n_images:,} images, {found.n_pairs:,} pairs to score, "
         f"{wait} on {found.device}"
     )
+    lines += [visible(textwrap.shorten(line, 300, placeholder=" …")) for line in found.reads]
     lines += [*found.columns, *(f"Note: {note}" for note in found.notes)]
     print("\n".join(lines), file=sys.stderr, flush=True)
 

@@ -42,6 +42,14 @@ BOXES = {
     "image_column": "Image",
     "label_column": "Label",
     "regions_column": "Regions",
+    "image_root": "Folder of the images",
+    "image_pattern": "Pattern of the images",
+    "join": "Second file, joined on a key",
+    "records": "Where JSON holds the examples",
+    "delimiter": "Sign between values",
+    "choices_column": "Options to choose from",
+    "classes_file": "File with the classes",
+    "merge_labels": "Take spellings of a label for one",
     "skip_bad": "Leave out rows with something wrong",
     "unknown_labels": "Labels that are not classes of the model",
     "limit": "Maximum number of examples",
@@ -62,6 +70,17 @@ BOXES = {
 
 Other options of a loader are typed under `TYPED`; others of a run there are on a terminal alone.
 """
+
+TABLE_BOXES = {
+    "image_root": ("photos", "If they do not lie beside the table."),
+    "image_pattern": ("val2014/{image_id:012d}.jpg", "With columns in braces."),
+    "join": ("answers.json:question_id", "FILE:KEY, a file and a column that both files have."),
+    "records": ("questions", "The name of a value within the file."),
+    "delimiter": (";", "If it is not a tab, comma, semicolon or bar."),
+    "choices_column": ("options", "A column, or A,B,…: written into the text, letters as classes."),
+    "classes_file": ("classes.txt", "Names of the classes, one per line, or JSON."),
+}
+"""What boxes for tables show while they are empty, and their help."""
 
 CHOICES: dict[str, dict[str | None, str]] = {
     "keep": {

@@ -22,7 +22,8 @@ from emap_core.jobs import Job, RunSpecification
 from emap_core.methods.method_settings import SETTINGS
 from emap_core.models import LOADERS as MODEL_LOADERS
 from emap_core.models.demo import NAMES as DEMO_MODELS
-from emap_core.options import BOXES, CHOICES, TYPED
+from emap_core.models.nearby import checkpoint_folders
+from emap_core.options import BOXES, CHOICES, TABLE_BOXES, TYPED
 from emap_core.presentation.run_titles import run_title
 from emap_core.runs.name import LONGEST_NAME
 from emap_core.specs import typed_arguments
@@ -162,17 +163,25 @@ def _said(error: str) -> str:
 def _form() -> RunSpecification:
     left, right = st.columns(2)
     with left:
-        model = _spec("Model", [f"demo:{name}" for name in DEMO_MODELS], "model", MODEL_LOADERS)
+        models = [f"demo:{name}" for name in DEMO_MODELS]
+        models += [f"hf:{folder}" for folder in _checkpoints(shared.policy().roots)]
+        model = _spec("Model", models, "model", MODEL_LOADERS)
     with right:
         data = _spec("Data", [f"demo:{name}" for name in DEMO_DATA], "data", DATA_LOADERS)
         data = _uploaded() or data
-    arguments = _columns(data)
+    arguments = _of_table(data)
+    arguments += _columns(data, arguments)
     with st.expander("Settings"):
         settings = _settings()
     settings["data_arg"] = [*arguments, *settings.pop("data_arg", [])]
     if not settings["data_arg"]:
         del settings["data_arg"]
     return RunSpecification(model, data, settings)
+
+
+@st.cache_data(max_entries=5, ttl=30, show_spinner=False)
+def _checkpoints(roots: tuple[Path, ...] | None) -> list[str]:
+    return checkpoint_folders([Path()] if roots is None else roots)
 
 
 def _uploaded() -> str | None:
@@ -199,12 +208,41 @@ def _received(name: str, content: bytes) -> str:
     return receive(name, content, uploads())
 
 
-def _columns(data: str) -> list[str]:
+def _of_table(data: str) -> list[str]:
+    """Draw where a table's images and answers are; return arguments of the loader."""
+    if data.startswith("demo:"):
+        return []
+    arguments = []
+    with st.expander("Images, choices and other files of the data"):
+        columns = st.columns(2)
+        for place, (name, (example, meaning)) in enumerate(TABLE_BOXES.items()):
+            typed = columns[place % 2].text_input(
+                BOXES[name],
+                key=f"run-{name.replace('_', '-')}",
+                placeholder=example,
+                help=shared.plain(meaning),
+                persist_state="session",
+            )
+            if typed.strip():
+                # As JSON, so that a number stays the text that it was typed as.
+                arguments.append(f"{name}={json.dumps(typed.strip())}")
+        if columns[1].checkbox(
+            BOXES["merge_labels"],
+            key="run-merge-labels",
+            help="Labels that differ in capitals, space or a full stop alone.",
+            persist_state="session",
+        ):
+            arguments.append("merge_labels=true")
+    return arguments
+
+
+def _columns(data: str, given: list[str]) -> list[str]:
     """Draw the first rows of a table and what each column is; return arguments of the loader."""
     try:
         shared.policy().check_data(data)
+        typed = st.session_state.get("run-data-options", "").splitlines()
         settings = typed_arguments(
-            filter(None, map(str.strip, st.session_state.get("run-data-options", "").splitlines())),
+            [*given, *filter(None, map(str.strip, typed))],
             TYPED["data"],
         )
         if (split := st.session_state.get(f"run-split-{data}")) is not None:
@@ -243,6 +281,7 @@ def _columns(data: str) -> list[str]:
             None if start is None else offered.index(start),
             key=f"run-column-{what}-{data}",
             placeholder="choose",
+            persist_state="session",
         )
         if chosen is not None and chosen != start:
             arguments.append(f"{what}_column={'' if chosen == none else chosen}")
@@ -478,6 +517,10 @@ def _first_rows(plan: dict[str, Any]) -> None:
             st.warning(shared.plain(line), icon=":material/warning:")
         else:
             st.caption(shared.plain(line))
+    if reads := plan.get("reads"):
+        st.markdown("**How the model reads the first of them**")
+        for line in reads:
+            shared.text(line)
     for note in plan["notes"]:
         st.info(shared.plain(note), icon=":material/info:")
     previews = plan["previews"]

@@ -21,6 +21,7 @@ from emap_core.options import (
     CHOICES,
     DATA_FLAGS,
     PLACES,
+    TABLE_BOXES,
     TYPED,
     option,
     option_name,
@@ -86,7 +87,8 @@ def boxes() -> set[str]:
     page = (HOUSE / "pages" / "run.py").read_text()
     drawn = set(re.findall(r'BOXES\["(\w+)"\]', page))
     assert 'BOXES[f"{what}_column"]' in page
-    assert "BOXES[one.name]" in page
+    assert "BOXES[one.name]" in page and "BOXES[name]" in page
+    drawn |= set(TABLE_BOXES)
     drawn |= {one.name for one in SETTINGS if one.box is not None}
     return drawn | {f"{what}_column" for what in ("text", "image", "label", "regions")}
 

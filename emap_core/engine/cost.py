@@ -44,6 +44,8 @@ class Estimate:
         Those of the table; none without labels.
     previews : list of dict
         The first examples: id, text, image (a JPEG in base64), label, prediction.
+    reads : list of str
+        What the model is, and the prompts that it makes of the first text, as far as it says so.
     notes : list of str
         What is to be known before it starts, one sentence each.
     columns : list of str
@@ -66,6 +68,7 @@ class Estimate:
     classes: list[str]
     metrics: list[str]
     previews: list[dict[str, Any]]
+    reads: list[str]
     notes: list[str]
     columns: list[str]
 
@@ -152,6 +155,7 @@ def estimated(
         classes=problem.classes,
         metrics=problem.metrics,
         previews=previews,
+        reads=problem.scorer.reads(problem.dataset.texts[int(first[0])]) if len(first) else [],
         notes=[*problem.all_notes, *problem.scorer.cost(n_pairs)],
         columns=_columns(problem),
     )

@@ -38,7 +38,8 @@ class StagedModel(Protocol):
     product of the encodings), ``has_threshold`` (False where a logit ranks pairs and 0 decides
     nothing; a similarity has none unless it says so), ``description`` (a dict of what the model
     is, for the record of a run), ``notes(texts) -> list of str`` (what a reader has to know about
-    how it reads these texts, one sentence each) and
+    how it reads these texts, one sentence each), ``reads(text) -> list of str`` (what it is, and
+    the prompts that it makes of a text) and
     ``score_grid(text_encodings, image_encodings) -> (A, B, C)``.
 
     A model that is not computed here, staged or not, may also have ``pairs_at_once`` and
@@ -139,6 +140,11 @@ class Scorer:
         """Return what a reader has to know about how the model reads these texts."""
         said = getattr(self.model, "notes", None)
         return [] if not callable(said) else [str(note) for note in said(texts)]
+
+    def reads(self, text: str) -> list[str]:
+        """Return what the model is and the prompts that it makes of a text, if it says so."""
+        said = getattr(self.model, "reads", None)
+        return [str(line) for line in said(text)] if callable(said) else []
 
     @property
     def stated_speed(self) -> tuple[int, float] | None:

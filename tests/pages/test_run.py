@@ -212,7 +212,7 @@ def test_a_split_of_a_saved_dataset_is_chosen_by_hand(open_page, words, no_runs,
 
 
 def test_a_checkpoint_that_reads_regions_is_tried_on_the_first_examples(
-    open_page, words, no_runs, tmp_path, typed_specs
+    open_page, words, no_runs, tmp_path, typed_specs, monkeypatch
 ):
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "cat", "dog"]
     model, words_of = save_lxmert(tmp_path / "lxmert", vocabulary)
@@ -236,9 +236,11 @@ def test_a_checkpoint_that_reads_regions_is_tried_on_the_first_examples(
     table = pd.DataFrame(rows, columns=["question", "image", "answer", "detected"])
     table.to_csv(tmp_path / "table.csv", index=False)
 
+    monkeypatch.chdir(tmp_path)
     app = open_page("run")
     app.text_area(key="run-model-options").set_value("classes=red,blue,cat")
-    app.selectbox(key="run-model").set_value(f"hf:{tmp_path / 'lxmert'}")
+    # A checkpoint close at hand is there to be chosen.
+    app.selectbox(key="run-model").select("hf:lxmert")
     app.selectbox(key="run-data").set_value(f"csv:{tmp_path / 'table.csv'}").run()
     boxes = {box.label: box for box in app.selectbox}
     assert [boxes[name].value for name in ("Text", "Image", "Label")] == list(table)[:3]
@@ -248,6 +250,41 @@ def test_a_checkpoint_that_reads_regions_is_tried_on_the_first_examples(
     until(app, lambda app: app.error or has_button("Start")(app))
     shown = words(app)
     assert "The first of 6 examples" in shown and "3 classes: red, blue, cat" in shown
+    assert "LxmertForQuestionAnswering, read by the family lxmert" in shown
     said = [line.removeprefix("the model says: ") for line in shown.splitlines()]
     assert [line for line in said if line in answers] == expected[:4]
     assert len(app.get("image")) == 4
+
+
+def test_where_a_table_keeps_its_things_is_typed_and_stays(
+    open_page, words, no_runs, tmp_path, typed_specs
+):
+    (tmp_path / "photos").mkdir()
+    for i in range(3):
+        picture(i).save(tmp_path / "photos" / f"shot_{i:03d}.png")
+    rows = [{"id": i, "shot": i % 3, "question": f"is it {i % 4}?"} for i in range(8)]
+    (tmp_path / "questions.json").write_text(json.dumps({"about": "x", "questions": rows}))
+    answers = pd.DataFrame({"id": range(8), "answer": ["yes", "Yes ", "no", "no"] * 2})
+    answers.to_csv(tmp_path / "answers.csv", index=False)
+    app = open_page("run")
+    app.selectbox(key="run-data").set_value(f"json:{tmp_path / 'questions.json'}").run()
+    for name, value in (
+        ("records", "questions"),
+        ("join", "answers.csv:id"),
+        ("image-root", str(tmp_path / "photos")),
+        ("image-pattern", "shot_{shot:03d}.png"),
+    ):
+        app.text_input(key=f"run-{name}").set_value(value)
+    app.checkbox(key="run-merge-labels").check().run()
+    assert "The first of 8 rows" in words(app)
+    assert app.dataframe[0].value["answer"].tolist()[:2] == ["yes", "Yes "]
+    next(box for box in app.selectbox if box.label == "Label").select("answer").run()
+    button(app, "See what it costs").click().run()
+    until(app, lambda app: app.error or has_button("Start")(app))
+    shown = words(app)
+    assert "The first of 8 examples" in shown and "label: yes" in shown, shown
+    # Whoever comes back finds what was typed.
+    app.switch_page("pages/start.py").run()
+    app.switch_page("pages/run.py").run()
+    assert app.text_input(key="run-records").value == "questions"
+    assert app.checkbox(key="run-merge-labels").value

@@ -14,6 +14,9 @@ from emap_core.models.huggingface.checkpoint import Checkpoint
 from emap_core.models.pictures import in_colours
 from emap_core.models.tokens import Tokens, most_tokens, note_on_cut
 
+_SHOWN = 4
+"""Prompts that people see before a run."""
+
 
 class FromCheckpoint:
     """What all models of a checkpoint share: names of the classes, a fingerprint, a device."""
@@ -59,6 +62,20 @@ class FromCheckpoint:
     def notes(self, texts: list[str]) -> list[str]:
         """Say how many of these texts are cut."""
         return note_on_cut(self._tokens.n_long(texts), len(texts), self._tokens.limit)
+
+    def reads(self, text: str) -> list[str]:
+        """Say which family the checkpoint is read by, and which prompts it makes of a text."""
+        family, architecture = (self.description.get(n) for n in ("family", "architecture"))
+        by = f"by the family {family}" if family else "whole, pair by pair"
+        prompts = self._shown_prompts(text)
+        shown = [f"Prompt: {prompt}" for prompt in prompts[:_SHOWN]]
+        if len(prompts) > _SHOWN:
+            shown.append(f"… and {len(prompts) - _SHOWN:,} more")
+        return [f"{architecture}, read {by}", *shown]
+
+    def _shown_prompts(self, text: str) -> list[str]:
+        """Return what a text becomes, for people; nothing where it stays as it is."""
+        return []
 
     def _tokenized(self, texts: list[str]) -> dict[str, torch.Tensor]:
         """Return the numbers of tokens and which are not padding, shapes (B, length)."""

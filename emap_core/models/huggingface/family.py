@@ -6,7 +6,7 @@ import functools
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from emap_core.models.huggingface import families
@@ -26,11 +26,14 @@ class Family:
     reads_regions : bool
         Whether regions that a detector found stand in place of images. Such a checkpoint has a
         tokenizer, and needs no processor.
+    name : str
+        That of its file.
     """
 
     architectures: tuple[str, ...]
     make: Callable[..., Any]
     reads_regions: bool = False
+    name: str = ""
 
 
 @functools.cache
@@ -39,5 +42,6 @@ def families_by_architecture() -> Mapping[str, Family]:
     found: dict[str, Family] = {}
     for module in pkgutil.iter_modules(families.__path__, f"{families.__name__}."):
         family: Family = importlib.import_module(module.name).FAMILY
+        family = replace(family, name=module.name.rpartition(".")[2].replace("_", " "))
         found |= dict.fromkeys(family.architectures, family)
     return found

@@ -197,6 +197,7 @@ def _loaded(
         "checkpoint": folder.resolve().name if revision is None else name.partition("@")[0],
         "revision": revision,
         "architecture": architecture,
+        "family": family.name or None,
         "weights": digest(weights),
         **described,
     }

@@ -132,6 +132,9 @@ class WritesAnswers(ReadsClasses):
         self.classes = list(classes)
         return self
 
+    def _shown_prompts(self, text: str) -> list[str]:
+        return [self._joint(text, answer) for answer in self._given]
+
     def _take_classes(self, classes: Sequence[str] | None) -> None:
         """Find out how the tokenizer writes each answer after the prompt.
 

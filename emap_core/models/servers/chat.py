@@ -139,6 +139,11 @@ class ChatModel:
             "What the server serves under that name may change without a trace here."
         ]
 
+    def reads(self, text: str) -> list[str]:
+        """Say whom it asks what of a text."""
+        asked = self._body(text, "")["messages"][-1]["content"][-1]["text"]
+        return [f"{self._served} on {self._server.name}", f"Prompt: {asked}"]
+
     def cost(self, n_pairs: int) -> list[str]:
         """Return what so many pairs cost, in requests, one sentence each.
 

@@ -124,6 +124,9 @@ class Prompts(TwoTower, ReadsClasses):
             return texts
         return self._tokens.fit(texts, render)
 
+    def _shown_prompts(self, text: str) -> list[str]:
+        return self._prompts(self._fitted([text])[0])
+
     def _prompts(self, text: str) -> list[str]:
         # A text may have {label} in it, and a label {text}: neither is a place of the template.
         parts = [part.split("{text}") for part in self._template.split("{label}")]

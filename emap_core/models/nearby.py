@@ -1,0 +1,50 @@
+"""Folders of checkpoints close at hand, to choose from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+_DEEP = 2
+_MOST_FOLDERS = 2_000
+_MOST_FOUND = 50
+
+
+def checkpoint_folders(roots: Sequence[Path]) -> list[str]:
+    """Return folders with a configuration and weights in .safetensors, up to two levels down.
+
+    Hidden folders and links are passed over; of very many folders the first are looked at.
+    """
+    found = list[str]()
+    for place, folder in enumerate(_folders(roots)):
+        if place >= _MOST_FOLDERS or len(found) >= _MOST_FOUND:
+            break
+        try:
+            names = {entry.name for entry in os.scandir(folder)}
+        except OSError:
+            continue
+        if "config.json" in names and any(name.endswith(".safetensors") for name in names):
+            found.append(str(folder))
+    return sorted(found)
+
+
+def _folders(roots: Sequence[Path]) -> Iterator[Path]:
+    """Return folders level by level."""
+    level = list(roots)
+    for depth in range(_DEEP + 1):
+        yield from level
+        if depth < _DEEP:
+            level = [below for folder in level for below in _below(folder)]
+
+
+def _below(folder: Path) -> list[Path]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        return [
+            folder / entry.name
+            for entry in entries
+            if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
+        ]
+    except OSError:
+        return []
