@@ -62,4 +62,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+    from emap_core.installed import computing
+
+    with computing():
+        return getattr(importlib.import_module(_HOME[name]), name)

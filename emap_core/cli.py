@@ -22,6 +22,7 @@ from typing import Any
 
 from emap_core import __version__, methods
 from emap_core.errors import Cancelled, EmapError, MissingExtraError, RunError, SettingError
+from emap_core.installed import computing, program, with_extra
 from emap_core.methods.method_settings import SETTINGS
 from emap_core.options import LABELS_AS, UNKNOWN_LABELS, place_told, speaking
 from emap_core.specs import typed_arguments
@@ -157,7 +158,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _told(arguments: argparse.Namespace) -> int:
     try:
-        return int(arguments.command(arguments) or 0)
+        with computing():
+            return int(arguments.command(arguments) or 0)
     except Cancelled as error:
         print(error, file=sys.stderr)
         return 128 + (_Stop.signal or signal.SIGINT)
@@ -192,10 +194,7 @@ class _Stop:
 
 
 def _parser() -> argparse.ArgumentParser:
-    installed = Path(sys.argv[0]).stem == "emap-lens"
-    parser = argparse.ArgumentParser(
-        prog="emap-lens" if installed else "python -m emap_core", description=__doc__
-    )
+    parser = argparse.ArgumentParser(prog=program(), description=__doc__)
     parser.add_argument("--version", action="version", version=f"emap-lens {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -780,7 +779,7 @@ def _app(arguments: argparse.Namespace) -> None:
     from emap_core.runs.store import address, location
 
     if importlib.util.find_spec("streamlit") is None:
-        raise MissingExtraError("the dashboard needs Streamlit: pip install 'emap-lens[app]'")
+        raise MissingExtraError(f"the dashboard needs Streamlit: {with_extra('app')}")
     environment = dict(os.environ)
     if arguments.runs is not None:
         if (runs := location(arguments.runs)).is_file():

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from emap_core.errors import MissingExtraError
 
 _HOUSE = Path(__file__).resolve().parents[1]
 
@@ -24,3 +28,23 @@ def program() -> str:
 def with_extra(name: str) -> str:
     """Return the command that installs an optional dependency, such as ``hf``."""
     return f"pip install '{'.' if from_a_checkout() else 'emap-lens'}[{name}]'"
+
+
+@contextmanager
+def computing() -> Iterator[None]:
+    """Say what to install where what is done in the block needs torch and it is missing.
+
+    Finished runs are read without it, and a small installation leaves it out.
+
+    Raises
+    ------
+    MissingExtraError
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError(
+            f"to compute needs torch, which is not installed: {with_extra('compute')}"
+        ) from error

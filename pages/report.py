@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 import streamlit as st
 
 from emap_core.figures.export import HOW_TO_INSTALL
+from emap_core.installed import program
 from emap_core.presentation.paper import bibtex, methods_paragraph
 from emap_core.presentation.report import report_html
 from emap_core.runs import Run
@@ -37,9 +38,7 @@ def _page() -> None:
         on_click="ignore",
     )
     st.caption("Or from a terminal:")
-    st.code(
-        f"python -m emap_core report {run.id} --out report.html", language=None, wrap_lines=True
-    )
+    st.code(f"{program()} report {run.id} --out report.html", language=None, wrap_lines=True)
 
     shared.section("The numbers")
     with st.container(horizontal=True):
@@ -88,7 +87,7 @@ def _page() -> None:
         "To have all figures of the report at once, from a terminal:"
     )
     st.code(
-        f"python -m emap_core figures {run.id} --out figures --form pdf --width column",
+        f"{program()} figures {run.id} --out figures --form pdf --width column",
         language=None,
         wrap_lines=True,
     )

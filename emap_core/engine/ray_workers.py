@@ -25,6 +25,7 @@ from emap_core.engine.request import Request
 from emap_core.engine.warm_up import score_warm_up
 from emap_core.engine.workers import CellTile, Corner, FinishedCellTile, FinishedTile
 from emap_core.errors import EmapError, MissingExtraError, RunError, SettingError
+from emap_core.installed import with_extra
 from emap_core.models import encodings as trees
 from emap_core.models.encodings import Encodings
 from emap_core.runs.folder import RunFolder
@@ -384,7 +385,7 @@ def _import_ray() -> Any:
     try:
         import ray
     except ImportError:
-        raise MissingExtraError("engine='ray' needs Ray: pip install 'emap-lens[ray]'") from None
+        raise MissingExtraError(f"engine='ray' needs Ray: {with_extra('ray')}") from None
     return ray
 
 

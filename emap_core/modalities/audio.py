@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.errors import MissingExtraError
+from emap_core.installed import with_extra
 from emap_core.modalities.base import (
     BadItemError,
     FindFile,
@@ -168,8 +169,7 @@ def _by_soundfile(content: bytes) -> Sound:
         import soundfile
     except ImportError:
         raise MissingExtraError(
-            "sounds other than WAV files of whole numbers need soundfile: "
-            "pip install 'emap-lens[audio]'"
+            f"sounds other than WAV files of whole numbers need soundfile: {with_extra('audio')}"
         ) from None
     try:
         values, rate = soundfile.read(io.BytesIO(content), always_2d=True)

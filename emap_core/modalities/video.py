@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from emap_core.errors import MissingExtraError
+from emap_core.installed import with_extra
 from emap_core.modalities.base import (
     BadItemError,
     FindFile,
@@ -85,7 +86,7 @@ class Video(Modality):
         try:
             import av
         except ImportError:
-            raise MissingExtraError("videos need PyAV: pip install 'emap-lens[video]'") from None
+            raise MissingExtraError(f"videos need PyAV: {with_extra('video')}") from None
         try:
             return _decoded(av, content)
         except BadItemError:

@@ -24,6 +24,7 @@ from emap_core.inference.other_measures.partial_information import (
 from emap_core.inference.resamples.population import Population, population_of
 from emap_core.inference.robustness.calibration import calibrated_gaps
 from emap_core.inference.robustness.unlikely_pairs import UnlikelyPairs, unlikely_pairs
+from emap_core.installed import program
 from emap_core.methods.statistics import Spread, Statistics
 from emap_core.runs import whole_groups
 from emap_core.runs.reader import RunReader
@@ -394,7 +395,7 @@ class CachedInference(RunReader):
             for side, one in given.items()
             for name, value in (one.get("arguments") or {}).items()
         ]
-        return f"compute the run anew: python -m emap_core run {' '.join(words)} --out FOLDER"
+        return f"compute the run anew: {program()} run {' '.join(words)} --out FOLDER"
 
     def verdict(
         self, equivalence_margin: float | None = None, metric: str | None = None

@@ -12,6 +12,7 @@ import pandas as pd
 
 from emap_core.errors import RunError
 from emap_core.in_notebooks import ShownInNotebooks
+from emap_core.installed import computing
 from emap_core.runs import notes
 from emap_core.runs.cached_inference import CachedInference
 from emap_core.runs.examples import examples_of
@@ -154,7 +155,8 @@ class Run(CachedInference, ShownInNotebooks):
         subject = Subject(
             self, model, dataset, model_args=model_args, data_args=data_args, device=device
         )
-        found: list[Any] = ask_each(subject, probes)
+        with computing():
+            found: list[Any] = ask_each(subject, probes)
         if choices.get("examples") is None and choices.get("largest") is None:
             return found[0]
         from emap_core.probes.words_over_examples import words_over_examples

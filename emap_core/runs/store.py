@@ -23,11 +23,12 @@ from typing import Any, Self, cast
 import filelock
 
 from emap_core.errors import RunError
+from emap_core.installed import with_extra
 
 LEASE_SECONDS = 60.0
 """How long a lock behind a URL outlives whoever held it."""
 
-HOW_TO_INSTALL = "pip install 'emap-lens[remote]'"
+HOW_TO_INSTALL = with_extra("remote")
 
 
 def location(given: str | Path) -> Path:

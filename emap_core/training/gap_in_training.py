@@ -12,14 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from emap_core.datasets import load_dataset
 from emap_core.datasets.base import Examples
 from emap_core.datasets.sample import pick
-from emap_core.engine import compute
 from emap_core.errors import Cancelled, EmapError, SettingError
-from emap_core.models.modules import modules_of
 from emap_core.runs import Run
 from emap_core.training.logged import numbers_of
 
@@ -162,6 +159,8 @@ class GapInTraining:
     def _of(
         self, model: Any, step: int | None, n_examples: int, deadline: float
     ) -> dict[str, float]:
+        from emap_core.engine import compute
+
         rows = np.sort(self._order[:n_examples])
         run: Run = compute(
             model,
@@ -217,6 +216,11 @@ def _larger(spent: dict[int, float], left: float) -> int:
 @contextmanager
 def _at_rest(model: Any) -> Iterator[None]:
     """Put all modules of a model into evaluation mode, and later all back as they were."""
+    # Here, so that finished runs are logged where torch is not installed.
+    import torch
+
+    from emap_core.models.modules import modules_of
+
     parts = [part for module in modules_of(model) for part in module.modules()]
     modes = [part.training for part in parts]
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []

@@ -13,6 +13,7 @@ from streamlit import config
 from emap_core import jobs
 from emap_core.access import Policy, check_host
 from emap_core.errors import AccessError, EmapError
+from emap_core.installed import with_extra
 from emap_core.jobs import Job, ProbeSpecification, RunSpecification
 from emap_core.runs import Run
 from pages.shared.escape import plain
@@ -59,8 +60,8 @@ def require_visitor() -> None:
         st.title("EMAP Lens", anchor=False)
         if not _can_sign_in():
             _refuse(
-                "Signing in needs packages that are not installed here: pip install "
-                "'emap-lens[sign-in]', then start the server again."
+                "Signing in needs packages that are not installed here: "
+                f"{with_extra('sign-in')}, then start the server again."
             )
         if _LEAVING in st.session_state:
             st.info("Signing out…", icon=":material/logout:")

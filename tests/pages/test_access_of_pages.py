@@ -125,7 +125,7 @@ def test_without_the_packages_for_it_nobody_signs_in_and_it_says_what_to_install
     monkeypatch.setitem(sys.modules, "authlib.integrations", None)
     app = open_page("overview", run="small-demo")
     assert labels(app) == []
-    assert "pip install 'emap-lens[sign-in]'" in words(app)
+    assert "pip install '.[sign-in]'" in words(app)
 
 
 @pytest.mark.parametrize(

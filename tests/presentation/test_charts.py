@@ -37,7 +37,7 @@ def test_without_labels_and_grid_there_are_fewer(tmp_path):
 def test_without_kaleido_the_command_says_what_to_install(run, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "kaleido.errors", None)
     assert main(["figures", str(run.path), "--out", str(tmp_path / "figures")]) == 2
-    assert "pip install 'emap-lens[images]'" in capsys.readouterr().err
+    assert "pip install '.[images]'" in capsys.readouterr().err
     assert not (tmp_path / "figures").exists()
 
 

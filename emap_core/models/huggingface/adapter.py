@@ -9,6 +9,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from emap_core.errors import MissingExtraError, SpecError
+from emap_core.installed import with_extra
 from emap_core.models.tokens import in_one_line
 from emap_core.roots import check_links
 
@@ -77,7 +78,7 @@ def merged(model: Any, folder: Path) -> Any:
         import peft
     except ImportError as error:
         raise MissingExtraError(
-            f"adapter {folder} needs the package peft: pip install 'emap-lens[lora]'"
+            f"adapter {folder} needs the package peft: {with_extra('lora')}"
         ) from error
     with in_one_line(f"adapter {folder} cannot be merged into the checkpoint", SpecError):
         # Of its configuration only what is known to be numbers and names of layers is passed on.
