@@ -15,6 +15,7 @@ from pages.shared.entry import return_large_blocks, settle
 from pages.shared.escape import escaped, plain
 from pages.shared.layout import (
     about,
+    attend_to_figures,
     contents,
     empty,
     header,
@@ -22,7 +23,6 @@ from pages.shared.layout import (
     list_pages,
     made_as,
     next_step,
-    reach_what_scrolls,
     say,
     section,
     subsection,
@@ -70,6 +70,7 @@ __all__ = [
     "all_runs",
     "assume",
     "at_work",
+    "attend_to_figures",
     "cancel",
     "choose",
     "complete_address",
@@ -104,7 +105,6 @@ __all__ = [
     "pointing",
     "policy",
     "progress",
-    "reach_what_scrolls",
     "require_run",
     "require_visitor",
     "return_large_blocks",

@@ -51,14 +51,24 @@ _COPY = st.components.v2.component(
 )
 
 # Tables and figures that are wider than a phone move sideways: a keyboard has to get there.
-_REACH = """<script>
-window.reach ??= setInterval(() => {
+# What the mouse is told of a point has the minus sign of all other numbers.
+_ATTEND = """<script>
+window.attend ??= setInterval(() => {
     const wide = "[data-testid=stTable], [data-testid=stTable] div, .element-container"
     for (const one of document.querySelectorAll(wide)) {
         const moves = one.scrollWidth > one.clientWidth
             && ["auto", "scroll"].includes(getComputedStyle(one).overflowX)
         if (moves) one.tabIndex = 0
         else if (one.tabIndex === 0) one.removeAttribute("tabindex")
+    }
+    for (const told of document.querySelectorAll(".hoverlayer:not([data-minus])")) {
+        told.dataset.minus = ""
+        new MutationObserver(() => {
+            for (const one of told.querySelectorAll("text, tspan")) {
+                const said = one.textContent.replace(/(^|[\\s,:])-(?=[\\d.])/g, "$1\u2212")
+                if (!one.childElementCount && one.textContent !== said) one.textContent = said
+            }
+        }).observe(told, { childList: true, subtree: true })
     }
 }, 500)
 </script>"""
@@ -106,9 +116,9 @@ def list_pages(sections: Mapping[str, Sequence[Any]]) -> None:
                 st.page_link(page, query_params=selection() if page.url_path else None)
 
 
-def reach_what_scrolls() -> None:
-    """Let a keyboard focus what moves sideways, so that its arrow keys move it."""
-    st.sidebar.html(_REACH, unsafe_allow_javascript=True)
+def attend_to_figures() -> None:
+    """Let a keyboard move wide tables and figures; tell the mouse numbers with one minus sign."""
+    st.sidebar.html(_ATTEND, unsafe_allow_javascript=True)
 
 
 def section(title: str) -> None:

@@ -145,6 +145,8 @@ def test_the_whole_way_from_the_demo_button_to_a_colleague(
     expect(plot.locator("canvas").first).to_be_visible(timeout=WAIT)
     before = key_of(page, "example")
     ids = click_in(page, plot, LONELIEST_POINT, f"[?&]example=(?!{before}(&|$))")["ids"]
+    told = plot.locator(".hoverlayer").text_content()
+    assert not re.search(r"(^|[\s,])-[\d.]", told), "numbers have one minus sign"
     chosen = key_of(page, "example")
     assert chosen in ids
     text = run.texts[run.decomposition.text_index[run.ids.index(chosen)]]
