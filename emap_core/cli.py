@@ -51,6 +51,12 @@ _TABLE_SETTINGS: dict[str, dict[str, Any]] = {
         "help": "put the columns of another file beside those of the table, row by row with the "
         "same KEY (KEY=OTHER where the file calls it OTHER); may be given many times",
     },
+    "--side": {
+        "action": "append",
+        "metavar": "NAME=COLUMN",
+        "help": "in place of text and image: a side of the data, NAME=COLUMN:MODALITY where that "
+        "cannot be told; given twice, in the order in which the model reads them",
+    },
     "--image-root": {"metavar": "FOLDER", "help": "where images lie, if not beside the table"},
     "--image-pattern": {
         "metavar": "PATTERN",

@@ -30,7 +30,7 @@ DATA_FLAGS = (
     *(f"{what}_column" for what in ("text", "image", "label", "id", "regions")),
     *("records", "delimiter", "column_names", "join"),
     *("image_root", "image_pattern", "text_pattern", "fetch_images", "keep_empty"),
-    *("choices_column", "classes_file", "merge_labels"),
+    *("choices_column", "classes_file", "merge_labels", "side"),
     "labels_as",
     "skip_bad",
     "limit",

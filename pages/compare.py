@@ -368,9 +368,14 @@ def _show_example(first: Run, second: Run, names: tuple[str, str], example: int)
         picture, words = st.columns([1, 4])
         image = int(first.decomposition.image_index[example])
         with picture:
-            shared.picture(first, image, alt=f"Image of example {first.ids[example]}")
+            shared.item(first, 1, image, alt=f"Image of example {first.ids[example]}")
         with words:
-            shared.text(first.texts[first.decomposition.text_index[example]], size="1.125rem")
+            shared.item(
+                first,
+                0,
+                int(first.decomposition.text_index[example]),
+                alt=f"Text of example {first.ids[example]}",
+            )
             st.caption(shared.plain(f"example {first.ids[example]}"))
             with st.container(horizontal=True):
                 for run, name in zip((first, second), names, strict=True):

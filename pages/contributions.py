@@ -98,7 +98,7 @@ def _choose_contrast(run: Run) -> tuple[Callable[[], Contrast], str]:
     if several:
         options["margin"] = "margin over the runner-up"
     options["class"] = "one class"
-    chosen = shared.choose("What text and image add to", options, "of")
+    chosen = shared.choose(shared.in_own_words("What text and image add to"), options, "of")
     name = one_score(run.space, run.task)
     if chosen == "true" and truth is not None:
         return partial(label_contrast, d, truth), f"the {name} of the true class"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from emap_core import inference
 from emap_core.decomposition.contrasts import answers_changed
 from emap_core.inference.digits import number, percent
+from emap_core.modalities import TEXT_AND_IMAGE
 from emap_core.runs import Run
 from emap_core.runs.slices import ranked
 from emap_core.text import or_no_text, shortened, shortened_apart
@@ -54,7 +55,9 @@ def _page() -> None:
         _show_list(run, order, example)
     with one:
         _show_example(run, example)
-    show_attribution(run, example, current_mask(run))
+    if run.sides == TEXT_AND_IMAGE:
+        # Words are left out of a text, and regions of an image.
+        show_attribution(run, example, current_mask(run))
     _show_what_if(run, example)
     explain(
         "interaction", "EMAP", "leave-one-out EMAP", "recombination", "kind", "words and regions"
@@ -172,7 +175,7 @@ def _show_example(run: Run, example: int) -> None:
         show_text(run, example)
         show_answers(run, example)
         said = [FLIP_WORDS[row.flip]] if row.flip in FLIP_WORDS else []
-        said += [f"kind: {row.kind}"] if row.kind else []
+        said += [shared.in_own_words(f"kind: {row.kind}")] if row.kind else []
         st.caption(shared.plain(" · ".join(said)))
         st.code(visible(row.id), language=None, wrap_lines=True)
     shared.section("How the prediction builds up")
@@ -212,7 +215,7 @@ def _show_what_if(run: Run, example: int) -> None:
         images, answers, notes = _others(run, "images", u, w)
         gallery(run, images, answers, notes, height=112)
         if not images:
-            st.caption("There is no other image.")
+            st.caption(shared.in_own_words("There is no other image."))
     with right:
         shared.subsection("The same image, other texts")
         texts, answers, notes = _others(run, "texts", w, u)
@@ -228,7 +231,7 @@ def _show_what_if(run: Run, example: int) -> None:
             f'overflow-wrap:anywhere">{rows}</table>'
         )
         if not texts:
-            st.caption("There is no other text.")
+            st.caption(shared.in_own_words("There is no other text."))
 
 
 @st.cache_data(max_entries=500, show_spinner="Reading the grid …")

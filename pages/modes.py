@@ -45,8 +45,10 @@ def _page() -> None:
         shared.header(QUESTION, scree.alt, run)
     if not len(modes):
         shared.empty(
-            "For this class the model adds what the text says to what the image says. Another "
-            "class may have interactions.",
+            shared.in_own_words(
+                "For this class the model adds what the text says to what the image says. Another "
+                "class may have interactions."
+            ),
             "pages/overview.py",
             "See the shares of all classes",
         )
@@ -103,7 +105,8 @@ def _show_ends(run: Run, modes: Modes, k: int, what: str, reading: Reading) -> N
     shared.section("The two sides of this mode")
     text_ends, image_ends = modes.ends(k, TEXTS), modes.image_ends(k, IMAGES)
     st.markdown(
-        f"Texts and images of the **same side** raise {shared.plain(what)} together. "
+        f"{shared.in_own_words('Texts and images')} of the **same side** raise "
+        f"{shared.plain(what)} together. "
         "From **opposite sides** they lower it."
     )
     names = ("One side", "The other side")
@@ -135,7 +138,7 @@ def _example_sentence(run: Run, modes: Modes, k: int, what: str, reading: Readin
     lowered = modes.interaction(k, int(texts[0]), int(other[0]))
     return (
         f"In this mode “{_in_short(run, texts[0])}” raises {what} by {number(raised)} "
-        f"with the first image of its side, and lowers it by {number(-lowered)} "
+        f"with the first {run.sides[1].name} of its side, and lowers it by {number(-lowered)} "
         f"with the first of the other ({unit(run, reading)})."
     )
 

@@ -230,16 +230,17 @@ def _go_to_chosen_cell() -> None:
 def _show_kinds(run: Run) -> None:
     shared.section("What kinds of examples there are")
     kinds = examples_of(run)["kind"]
-    st.caption(shared.plain(f"95% intervals in brackets, {run.intervals().population}."))
+    said = shared.in_own_words(f"95% intervals in brackets, {run.intervals().population}.")
+    st.caption(shared.plain(said))
     for kind, share in run.proportions("kind").items():
         with st.container(border=True, gap=None):
             _link(
-                f"{capitalised(kind)}: {percent(share.value)} "
+                f"{shared.in_own_words(capitalised(kind))}: {percent(share.value)} "
                 f"{bracket(share.low, share.high, 'points')}, "
                 f"{counted(int((kinds == kind).sum()), 'example')}",
                 kind=kind,
             )
-            st.caption(KIND_WORDS[kind])
+            st.caption(shared.in_own_words(KIND_WORDS[kind]))
 
 
 def _link(words: str, **settings: str) -> None:
@@ -279,7 +280,7 @@ def _show_answers(run: Run) -> None:
     shared.show(chart, "overview-answers")
     st.caption(
         f"95% limits that hold all {len(gaps)} gaps at once, "
-        f"{run.intervals().population}, from the scores alone."
+        f"{shared.in_own_words(run.intervals().population)}, from the scores alone."
     )
 
 

@@ -23,6 +23,7 @@ from emap_core.figures import (
 )
 from emap_core.inference.digits import signed
 from emap_core.inference.predictions.scores import one_score
+from emap_core.modalities import TEXT_AND_IMAGE
 from emap_core.presentation.charts import score_names
 from emap_core.runs import Run
 from emap_core.text import or_no_text, shortened
@@ -72,7 +73,9 @@ def _choose_order(run: Run, c: int) -> tuple[str, NDArray[np.intp], NDArray[np.i
         "Rows and columns in the order of",
         options,
         "order",
-        help="Ordered by a mode, texts and images that act alike lie side by side.",
+        help=shared.in_own_words(
+            "Ordered by a mode, texts and images that act alike lie side by side."
+        ),
     )
     d = run.shares
     if chosen.startswith("mode"):
@@ -98,8 +101,11 @@ def _answer(run: Run, u: int, w: int, c: int, cell: Decomposition) -> str:
     text = shortened(or_no_text(run.texts[u]), 80)
     names = column_names(run.classes, len(cell.mean))
     asked = bool(((run.decomposition.text_index == u) & (run.decomposition.image_index == w)).any())
-    start = "“{}” with image {} ({}): ".format(
-        text, w + 1, "in the data" if asked else "never in the data"
+    other = shortened(run.words(1, w), 80)
+    start = "“{}” with {} ({}): ".format(
+        text,
+        other if run.second_words is None else f"“{other}”",
+        "in the data" if asked else "never in the data",
     )
     if len(names) > 1 and run.task == "multiclass" and run.grid is not None:
         full, additive = names[cell.logits[0].argmax()], names[cell.emap[0].argmax()]
@@ -184,14 +190,16 @@ def _show_pair(run: Run, u: int, w: int) -> None:
     shared.section("Selected pair")
     picture, words = st.columns([1, 3], gap="medium")
     with picture:
-        shared.picture(run, w, alt=f"Image {w + 1} of the data")
+        shared.item(run, 1, w, alt=f"{run.sides[1].name.capitalize()} {w + 1} of the data")
     with words:
-        shared.text(run.texts[u], size="1.25rem")
+        shared.item(
+            run, 0, u, alt=f"{run.sides[0].name.capitalize()} {u + 1} of the data", size="1.25rem"
+        )
         _choose_text(run, u, w)
         n_images = len(run.decomposition.image_share)
         st.session_state["pair-image"] = w + 1
         st.number_input(
-            f"Another image (1 to {n_images:,})",
+            shared.in_own_words(f"Another image (1 to {n_images:,})"),
             1,
             n_images,
             key="pair-image",
@@ -239,7 +247,7 @@ def _choose_text(run: Run, u: int, w: int) -> None:
         options = list(dict.fromkeys([u, *matching[:MANY_TEXTS]]))
     st.session_state["pair-text"] = u
     st.selectbox(
-        f"Another text ({len(run.texts):,} in the data)",
+        shared.in_own_words(f"Another text ({len(run.texts):,} in the data)"),
         options,
         format_func=lambda u: visible(or_no_text(run.texts[u])),
         key="pair-text",
@@ -248,6 +256,9 @@ def _choose_text(run: Run, u: int, w: int) -> None:
 
 
 def _show_new_pair(run: Run) -> None:
+    if run.sides != TEXT_AND_IMAGE:
+        # What is typed and chosen below is a text and an image.
+        return
     unfolded = st.expander("Your own pair", key="own-pair", on_change="rerun")
     # Only who unfolds it waits for the model, and for the libraries that it needs.
     if not unfolded.open:

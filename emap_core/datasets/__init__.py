@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -11,6 +12,7 @@ from emap_core.datasets.at_hand import examples_of_sequences, records_at_hand
 from emap_core.datasets.base import Examples, as_examples
 from emap_core.datasets.fetch import with_images_fetched
 from emap_core.datasets.sample import sample
+from emap_core.datasets.sides import examples_of_sides
 from emap_core.datasets.table import dataset_in
 from emap_core.errors import SettingError
 
@@ -93,6 +95,12 @@ def load_dataset(
 def _dataset(given: Any) -> Examples:
     if isinstance(given, Mapping) and {"texts", "images"} <= given.keys():
         return examples_of_sequences(given)
+    if isinstance(getattr(given, "sides", None), Mapping):
+        names = [f.name for f in fields(Examples) if f.init and hasattr(given, f.name)]
+        further = {name: getattr(given, name) for name in names if name != "sides"}
+        return examples_of_sides(given.sides, getattr(given, "modalities", None), **further)
+    if isinstance(given, Mapping) and isinstance(given.get("sides"), Mapping):
+        return examples_of_sides(**given)
     return as_examples(given)
 
 

@@ -42,6 +42,8 @@ def _table(given: Any) -> pd.DataFrame | None:
         return read_arrow(given)
     if type(given).__module__.partition(".")[0] == "datasets":
         return _of_hugging_face(given)
+    if isinstance(given, Mapping) and isinstance(given.get("sides"), Mapping):
+        return None
     if isinstance(given, Mapping) and not all(name in given for name in _SEQUENCES):
         columns = {str(name): _entries(values) for name, values in given.items()}
         lengths = {name: len(values) for name, values in columns.items()}

@@ -1,4 +1,8 @@
-"""The dataset contract: N examples in order, each a text, an image and perhaps a label."""
+"""The dataset contract: N examples in order, each an item of two sides and perhaps a label.
+
+The sides are a text and an image unless `sides` says otherwise. The fields of texts hold the items
+of the first side then, whatever they are, and those of images the items of the second.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from PIL import Image
 
 from emap_core.classes import class_names
 from emap_core.errors import DatasetError
-from emap_core.modalities.base import BadItemError
+from emap_core.modalities import TEXT_AND_IMAGE, BadItemError, Side
 from emap_core.modalities.image import beside, image_of_array, is_array, opened, pixel_key, upright
 from emap_core.modalities.keys import fingerprint_of as fingerprint_of
 from emap_core.options import with_options_named
@@ -44,7 +48,8 @@ class Dataset(Protocol):
     ``labels_as`` (``"names"`` or ``"numbers"``, where whole numbers could be either), ``reading``
     (how a table's columns were taken), ``classes_guessed`` (whether the classes are the labels in
     alphabetical order). Everything after ``images`` may be missing. Sequences are read by position,
-    pandas objects too.
+    pandas objects too. A dataset of other sides has ``sides``, a mapping of two names to sequences,
+    in place of ``texts`` and ``images``, and perhaps ``modalities``.
 
     The label of a multiclass example may be a list, the answers of several annotators.
     """
@@ -93,6 +98,12 @@ class Examples:
     reading: Reading | None = None
     classes_guessed: bool = False
     """Whether nobody named the classes, and they are the labels in alphabetical order."""
+    sides: tuple[Side, Side] = TEXT_AND_IMAGE
+    text_keys: Sequence[Hashable] | None = None
+    """Which items of the first side are the same, where they are no texts."""
+    text_words: Sequence[str] | None = None
+    image_words: Sequence[str] | None = None
+    """A few words for each item, where they are neither texts nor images."""
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -120,7 +131,7 @@ class Examples:
             self.columns = self.columns.reset_index(drop=True)
         if is_array(self.images):
             self.images = list(self.images)
-        if isinstance(self.images, list):
+        if isinstance(self.images, list) and self.sides[1].modality == "image":
             self._open_images(self.images)
         named = self.task in ("multiclass", "multilabel")
         if self.classes is None and named and self.labels is not None:
@@ -176,7 +187,10 @@ class Examples:
             self.images = [image_of_array(image) for image in images]
 
 
-_SEQUENCES = ("texts", "images", "labels", "ids", "image_keys", "image_inputs", "label_cells")
+_SEQUENCES = (
+    *("texts", "images", "labels", "ids", "image_keys", "image_inputs", "label_cells"),
+    *("text_keys", "text_words", "image_words"),
+)
 
 
 @dataclass(frozen=True)
@@ -340,12 +354,16 @@ class ImageFiles(Sequence[Image.Image]):
 class Cells:
     """Where the N examples sit on the grid of unique texts and unique images.
 
+    Of other sides, texts are the items of the first and images those of the second.
+
     Attributes
     ----------
     texts : list of str
-        The U_t unique texts in order of first appearance.
-    image_examples : ndarray of shape (U_v,)
-        For each unique image, the first example that shows it.
+        The U_t unique texts in order of first appearance; of other items their words.
+    text_examples, image_examples : ndarray of shape (U_t,) and (U_v,)
+        For each unique text and image, the first example that has it.
+    image_words : list of str or None
+        Words of the unique items of the second side, where they are no images.
     text_index, image_index : ndarray of shape (N,)
         The cell of each example.
     """
@@ -354,6 +372,8 @@ class Cells:
     image_examples: Index
     text_index: Index
     image_index: Index
+    text_examples: Index
+    image_words: list[str] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -378,20 +398,53 @@ def find_cells(dataset: Dataset) -> Cells:
             f"the dataset has {n} example{'' if n == 1 else 's'}; "
             "recombining texts and images needs at least 2"
         )
-    for row, text in enumerate(texts_given):
-        if not isinstance(text, str):
-            raise DatasetError(
-                f"the text of example {_by_position(dataset.ids)[row]!r} is "
-                f"{type(text).__name__}; expected a string"
-            )
-    text_index, texts = pd.factorize(np.array(list(texts_given), dtype=object))
-    if keys is None:
-        keys = [pixel_key(images[i]) for i in range(n)]
-    image_index = _numbered(keys)
-    _, first = np.unique(image_index, return_index=True)
+    first, second = getattr(dataset, "sides", TEXT_AND_IMAGE)
+    if first.modality == "text":
+        for row, text in enumerate(texts_given):
+            if not isinstance(text, str):
+                raise DatasetError(
+                    f"the {first.name} of example {_by_position(dataset.ids)[row]!r} is "
+                    f"{type(text).__name__}; expected a string"
+                )
+        text_index, texts = pd.factorize(np.array(list(texts_given), dtype=object))
+        text_examples = _first_of_each(text_index)
+    else:
+        text_index = _numbered(_keys(texts_given, getattr(dataset, "text_keys", None)))
+        text_examples = _first_of_each(text_index)
+        words = getattr(dataset, "text_words", None)
+        # Words that several items share stay apart, since they are looked up by them.
+        texts = _told_apart([words[i] if words else "" for i in text_examples])
+    image_index = _numbered(_keys(images, keys))
+    image_examples = _first_of_each(image_index)
+    words = getattr(dataset, "image_words", None)
     return Cells(
-        [str(t) for t in texts], first.astype(np.intp), text_index.astype(np.intp), image_index
+        [str(t) for t in texts],
+        image_examples,
+        text_index.astype(np.intp),
+        image_index,
+        text_examples,
+        None
+        if second.modality == "image" or words is None
+        else _told_apart([words[i] for i in image_examples]),
     )
+
+
+def _keys(items: Sequence[Any], keys: Sequence[Hashable] | None) -> Sequence[Hashable]:
+    return [pixel_key(items[i]) for i in range(len(items))] if keys is None else keys
+
+
+def _first_of_each(index: Index) -> Index:
+    return np.unique(index, return_index=True)[1].astype(np.intp)
+
+
+def _told_apart(words: list[str]) -> list[str]:
+    """Return words of different items, numbered where several have the same."""
+    found: list[str] = []
+    seen: dict[str, int] = {}
+    for one in words:
+        seen[one] = seen.get(one, 0) + 1
+        found.append(one if seen[one] == 1 else f"{one} ({seen[one]})")
+    return found
 
 
 def has_answers(dataset: Any) -> bool:
@@ -438,6 +491,7 @@ def fingerprint(dataset: Any, cells: Cells) -> str:
     if stated:
         return str(stated)
     keys = getattr(dataset, "image_keys", None)
+    sides = getattr(dataset, "sides", TEXT_AND_IMAGE)
     labels = None if dataset.labels is None else [str(label) for label in dataset.labels]
     images = (
         [str(key) for key in keys]
@@ -447,8 +501,12 @@ def fingerprint(dataset: Any, cells: Cells) -> str:
             for i in cells.image_examples
         ]
     )
+    texts = cells.texts
+    if sides[0].modality != "text":
+        of_items = _keys(dataset.texts, getattr(dataset, "text_keys", None))
+        texts = [str(of_items[int(i)]) for i in cells.text_examples]
     return fingerprint_of(
-        json.dumps([cells.texts, labels, list(dataset.ids), images]),
+        json.dumps([texts, labels, list(dataset.ids), images]),
         cells.text_index.tobytes(),
         cells.image_index.tobytes(),
     )

@@ -66,7 +66,10 @@ def pick(dataset: Dataset, rows: Index, fingerprint: str | None) -> Examples:
 
     return replace(
         whole,
-        texts=chosen(whole.texts),
+        texts=chosen(whole.texts) if whole.sides[0].modality == "text" else unopened(whole.texts),
+        text_keys=chosen(whole.text_keys),
+        text_words=chosen(whole.text_words),
+        image_words=chosen(whole.image_words),
         images=unopened(whole.images),
         labels=chosen(whole.labels),
         ids=chosen(whole.ids),

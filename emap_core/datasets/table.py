@@ -16,6 +16,7 @@ from emap_core.datasets.base import (
     Examples,
     ImageFile,
     ImageFiles,
+    Reading,
     fingerprint_of,
     image_key,
 )
@@ -40,15 +41,18 @@ from emap_core.datasets.regions import (
     key_of_regions,
     regions_reader,
 )
+from emap_core.datasets.sides import SideItems, side_of, wanted_sides
 from emap_core.datasets.spellings import merged, read_classes, spellings_told
 from emap_core.datasets.table_rows import Rows
 from emap_core.datasets.table_values import (
     id_reader,
     label_reader,
+    read_source,
     read_text,
 )
 from emap_core.errors import DatasetError, SettingError
-from emap_core.options import LABELS_AS, LabelsAs
+from emap_core.modalities import TEXT_AND_IMAGE, Side, modality
+from emap_core.options import LABELS_AS, LabelsAs, option_name
 from emap_core.roots import beside, image_roots_of_environment
 from emap_core.specs import check_arguments
 from emap_core.types import Task
@@ -108,6 +112,7 @@ def load_table(
     image_root: str | None = None,
     image_pattern: str | None = None,
     text_pattern: str | None = None,
+    side: str | Sequence[str] | Mapping[str, str] | None = None,
     fetch_images: bool = False,
     keep_empty: Literal["text", "image", "both"] | None = None,
     task: Task | None = None,
@@ -140,6 +145,9 @@ def load_table(
         shown next to each other.
     text_pattern : str, optional
         The text of each row, likewise.
+    side : str, sequence of str or mapping, optional
+        Two sides in place of text and image, ``NAME=COLUMN`` or ``NAME=COLUMN:MODALITY`` each, in
+        the order in which the model reads them; see `emap_core.modalities` for what they may be.
     fetch_images : bool
         Download images that are named by addresses, each once, see `emap_core.datasets.fetch`.
     keep_empty : {"text", "image", "both"}, optional
@@ -186,6 +194,22 @@ def load_table(
         "regions": regions_column,
     }
     original = [str(column) for column in table.columns]
+    sides = TEXT_AND_IMAGE
+    if side is not None:
+        elsewhere = {
+            "text_column": text_column,
+            "image_column": image_column,
+            "text_pattern": text_pattern,
+            "image_pattern": image_pattern,
+        }
+        for name, given in elsewhere.items():
+            if given:
+                raise SettingError(
+                    f"{option_name('side', 'data')} and {option_name(name, 'data')} both say where "
+                    "the sides are; leave one out"
+                )
+        wanted = wanted_sides(side)
+        named |= {"text": wanted[0].column, "image": wanted[1].column, "regions": ""}
     for what, pattern in (("text", text_pattern), ("image", image_pattern)):
         if pattern is not None:
             if named[what]:
@@ -198,6 +222,13 @@ def load_table(
     rows = Rows(source, table, image_folder, skip_bad)
     columns, reading = find_columns(source, table, named)
     reading = replace(reading, columns=tuple(original))
+    if side is not None:
+        first, second = (
+            one.side(table[column].tolist())
+            for one, column in zip(wanted, (columns.text, columns.image), strict=True)
+        )
+        sides = (first, second)
+        reading = replace(reading, **_called(reading, sides))
     empty = {"text": keep_empty in ("text", "both"), "image": keep_empty in ("image", "both")}
     cells_of_images = ImageCells(image_folder, fetched=fetch_images, blank=empty["image"])
     coded: list[str] | None = table.attrs.get("classes", {}).get(columns.label)
@@ -209,8 +240,17 @@ def load_table(
     if coded is not None and names is not None and not set(names) & set(coded):
         # What is called otherwise here than in the file.
         coded = names
-    texts = rows.read(columns.text, lambda value: read_text(value, empty["text"]))
-    files = rows.read(columns.image, cells_of_images.read, paths=True)
+
+    def read_side(column: str, of: Side, empty_text: bool) -> list[Any]:
+        if of.modality == "text":
+            return rows.read(column, lambda value: read_text(value, empty_text))
+        if of.modality == "image":
+            return rows.read(column, cells_of_images.read, paths=True)
+        kind = modality(of.modality)
+        return rows.read(column, lambda value: read_source(kind, value, image_folder))
+
+    texts = read_side(columns.text, sides[0], empty["text"])
+    files = read_side(columns.image, sides[1], False)
     labels, written, options = None, None, None
     if choices_column is not None:
         options = rows.read(choices_column, read_choices, cells_of(source, table, choices_column))
@@ -235,7 +275,11 @@ def load_table(
     if columns.regions is not None:
         regions = rows.read(columns.regions, regions_reader(folder, whole=skip_bad), paths=True)
         cells = [rows.cell_name(row, columns.regions) for row in range(len(table))]
-    rows.check_images(files)
+    for some, of in ((texts, sides[0]), (files, sides[1])):
+        if of.modality == "image":
+            rows.check_images(some)
+        elif not modality(of.modality).read_at_once:
+            rows.check_items(modality(of.modality), some, of.name)
     kept = rows.kept()
     ids = range(1, len(table) + 1) if columns.id is None else table[columns.id].tolist()
 
@@ -243,7 +287,7 @@ def load_table(
         return [values[row] for row in kept]
 
     kept_labels = None if labels is None else chosen(labels)
-    told = _told_of_empty(chosen(texts), chosen(files))
+    told = [] if side is not None else _told_of_empty(chosen(texts), chosen(files))
     if options is not None:
         told.append(choices_told(chosen(options)))
     if kept_labels is not None and merge_labels:
@@ -251,24 +295,38 @@ def load_table(
     elif kept_labels is not None and task != "regression":
         told += spellings_told(kept_labels)
     reading = replace(reading, told=(*reading.told, *told))
-    keys = [image_key(file) for file in chosen(files)]
-    states = _states(chosen(files), keys)
+    if side is not None:
+        both = [
+            _items_of(one, chosen(some), [rows.item_name(row, some[row], one.name) for row in kept])
+            for one, some in zip(sides, (texts, files), strict=True)
+        ]
+        keys, states = both[1].keys, _states(chosen(texts), both[0].keys)
+        states += _states(chosen(files), keys)
+        fields = both[0].fields("text") | both[1].fields("image") | {"sides": sides}
+    else:
+        keys = [image_key(file) for file in chosen(files)]
+        states = _states(chosen(files), keys)
+        fields = {
+            "texts": chosen(texts),
+            "images": ImageFiles(chosen(files), [rows.image_name(row, files[row]) for row in kept]),
+        }
     inputs = None if regions is None else RegionFiles(chosen(regions), chosen(cells))
     if inputs is not None:
         of_regions = [key_of_regions(one) for one in inputs.stored]
         states += _states(inputs.stored, of_regions)
         # The same picture with other regions is another input.
         keys = [f"{image} {key}" for image, key in zip(keys, of_regions, strict=True)]
-    content = [chosen(texts), kept_labels, chosen(ids), names or coded]
+    content = [
+        chosen(texts) if side is None else [(one.name, one.modality) for one in sides],
+        *(kept_labels, chosen(ids), names or coded),
+    ]
     data = Examples(
-        texts=chosen(texts),
-        images=ImageFiles(chosen(files), [rows.image_name(row, files[row]) for row in kept]),
+        **{**fields, "image_keys": keys},
         labels=kept_labels,
         ids=[str(name) for name in chosen(ids)],
         classes=names or coded,
         task=task or "multiclass",
         fingerprint=fingerprint_of(json.dumps([*content, task, labels_as], default=str), *states),
-        image_keys=keys,
         image_inputs=inputs,
         columns=_other_columns(table, columns, original, kept),
         skipped=[rows.wrong[row] for row in sorted(rows.wrong)],
@@ -281,6 +339,28 @@ def load_table(
     if data.labels is None or data.task == "regression" or not (names or coded):
         return data
     return replace(data, labels=named_labels(data), labels_as="names")
+
+
+def _called(reading: Reading, sides: Sequence[Side]) -> dict[str, Any]:
+    """Return what a reading says of its columns with its sides called by their names."""
+    names = dict(zip(("text", "image"), (side.name for side in sides), strict=True))
+    return {
+        "taken": {names.get(what, what): column for what, column in reading.taken.items()},
+        "reasons": {
+            names.get(what, what): f"{why}, {dict(zip(names, sides, strict=True))[what].modality}"
+            if what in names
+            else why
+            for what, why in reading.reasons.items()
+        },
+    }
+
+
+def _items_of(side: Side, sources: list[Any], names: list[str]) -> SideItems:
+    """Return the items of a side; images may be several next to each other, or addresses."""
+    if side.modality != "image":
+        return side_of(side, sources, names)
+    words = [one.name if isinstance(one, Path) else "an image" for one in sources]
+    return SideItems(side, ImageFiles(sources, names), [image_key(one) for one in sources], words)
 
 
 def _told_of_empty(texts: list[str], files: list[ImageFile]) -> list[str]:

@@ -11,6 +11,7 @@ import pandas as pd
 from emap_core.datasets.base import ImageFile, ImageFiles, has_address
 from emap_core.datasets.table_values import BadValueError
 from emap_core.errors import DatasetError, LabelError
+from emap_core.modalities import BadItemError, Modality
 from emap_core.options import option
 
 
@@ -77,6 +78,31 @@ class Rows:
                     checked[file] = str(error)
             if (message := checked[file]) is not None:
                 self._refuse(row, f"{self.image_name(row, file)} {message}", DatasetError, file)
+
+    def check_items(self, kind: Modality, sources: Sequence[Any], name: str) -> None:
+        """Look for the file of each item, and open it where bad ones are left out."""
+        checked: dict[str, str | None] = {}
+        for row, source in enumerate(sources):
+            if row in self.wrong:
+                continue
+            key = kind.key(source)
+            if key not in checked:
+                checked[key] = None
+                if isinstance(source, Path) and not source.is_file():
+                    checked[key] = "does not exist"
+                elif self.skip_bad:
+                    try:
+                        kind.open(source)
+                    except BadItemError as error:
+                        checked[key] = str(error)
+            if (message := checked[key]) is not None:
+                called = self.item_name(row, source, name)
+                self._refuse(row, f"{called} {message}", DatasetError, source)
+
+    def item_name(self, row: int, source: Any, name: str) -> str:
+        """Return what messages call an item of a side."""
+        which = f" {source}" if isinstance(source, Path) else ""
+        return f"{name}{which} in {self.names[row]}"
 
     def image_name(self, row: int, file: ImageFile) -> str:
         """Return what messages call an image."""

@@ -15,6 +15,7 @@ import pandas as pd
 
 from emap_core.datasets.base import plain_label
 from emap_core.environment import whole_number
+from emap_core.modalities import BadItemError, Modality
 from emap_core.options import option
 from emap_core.roots import image_roots_of_environment, lies_in
 from emap_core.types import Task
@@ -45,6 +46,14 @@ def read_text(value: Any, empty: bool = False) -> str:
     text = str(value)
     check_characters("text", text)
     return text
+
+
+def read_source(kind: Modality, value: Any, folder: Path) -> Any:
+    """Return what an item of a modality is opened from; a relative path starts at `folder`."""
+    try:
+        return kind.source(value, lambda what, path: read_path(what, path, folder))
+    except BadItemError as error:
+        raise BadValueError(str(error)) from error
 
 
 def id_reader() -> Callable[[Any], str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +15,14 @@ from emap_core import datasets, methods, models
 from emap_core.datasets.base import Cells, find_cells, fingerprint, fingerprint_of
 from emap_core.datasets.labels import label_classes
 from emap_core.datasets.sample import pick, without_unknown_labels
+from emap_core.datasets.sides import swapped
 from emap_core.decomposition.projection import example_shares
 from emap_core.engine.encoded_items import (
     EncodedItems,
-    UniqueImages,
+    UniqueItems,
     encoded_images,
     encoded_texts,
-    images_per_chunk,
+    items_per_chunk,
 )
 from emap_core.engine.evaluate import Evaluator, Targets
 from emap_core.engine.gate import check_data
@@ -30,11 +32,12 @@ from emap_core.engine.provenance import in_short, provenance, short_name
 from emap_core.engine.request import Request
 from emap_core.engine.settings import Settings
 from emap_core.engine.space import to_space
-from emap_core.errors import ModelError, SettingError
+from emap_core.errors import DatasetError, ModelError, SettingError
 from emap_core.methods.base import Method
+from emap_core.modalities import modality
 from emap_core.models.base import Scorer
 from emap_core.models.encodings import Encodings
-from emap_core.options import option_name
+from emap_core.options import option, option_name
 from emap_core.types import Index, Task
 
 
@@ -56,7 +59,9 @@ class Binding:
         Number of the text in each row of the plan.
     targets : Targets
         Where the examples are, in plan order.
-    images : UniqueImages
+    images : UniqueItems
+    rows : UniqueItems or None
+        Of the first side in plan order, where its items are not all in memory.
     model_name, dataset_name : str
         Short names for people and run ids.
     provenance : dict
@@ -87,7 +92,8 @@ class Binding:
     cells: Cells
     text_order: Index
     targets: Targets
-    images: UniqueImages
+    images: UniqueItems
+    rows: UniqueItems | None
     model_name: str
     dataset_name: str
     provenance: dict[str, Any]
@@ -99,6 +105,12 @@ class Binding:
     notes: list[str]
     columns: pd.DataFrame | None
     n_left_out: dict[str, int]
+
+    def close(self) -> None:
+        """Stop the threads that open items ahead."""
+        self.images.close()
+        if self.rows is not None:
+            self.rows.close()
 
     @property
     def task(self) -> Task:
@@ -179,27 +191,26 @@ def bind(request: Request) -> Binding:
         "data": n_given["data"] - len(dataset),
         "train": n_given["train"] - (0 if train is None else len(train)),
     }
+    dataset = arranged(dataset, scorer)
+    if train is not None:
+        train = arranged(train, scorer)
     whole = dataset
     dataset, drawn, subsamples = _drawn(whole, settings)
     cells = find_cells(dataset)
     order = order_texts(cells.texts)
-    images = UniqueImages(
-        dataset.images,
-        getattr(dataset, "image_inputs", None),
-        cells.image_examples,
-        images_per_chunk(dataset.images[int(cells.image_examples[0])]),
-        picture_bytes=settings.picture_budget // len(cells.image_examples),
-    )
+    images = unique_images(dataset, cells, settings.picture_budget)
+    texts, rows = encoded_rows(scorer, dataset, cells, order, settings.picture_budget)
+    first_side, second_side = (side.name for side in dataset.sides)
     task: Task = dataset.task
     evaluator = Evaluator(
         scorer=scorer,
-        texts=encoded_texts(scorer, [cells.texts[i] for i in order]),
+        texts=texts,
         images=encoded_images(scorer, images),
         batch_size=1,
         precision=settings.precision,
         convert=lambda values: to_space(values, scorer.output, settings.space, task),
         name_pair=lambda row, column: (
-            f"the text {_short(cells.texts[order[row]])} with the image of example "
+            f"the {first_side} {_short(cells.texts[order[row]])} with the {second_side} of example "
             f"{dataset.ids[int(cells.image_examples[column])]!r}"
         ),
     )
@@ -224,6 +235,7 @@ def bind(request: Request) -> Binding:
         text_order=order,
         targets=Targets(np.argsort(order)[cells.text_index], cells.image_index, p[order], q),
         images=images,
+        rows=rows,
         model_name=_model_name(request.model, scorer),
         dataset_name=short_name(request.dataset, "data", datasets.LOADERS),
         provenance=provenance(
@@ -244,12 +256,79 @@ def bind(request: Request) -> Binding:
         device=scorer.device,
         subsamples=subsamples,
         n_available=len(whole),
-        notes=[*scorer.notes(cells.texts), *too_large],
+        notes=[*scorer.notes(cells.texts, cells.image_words), *too_large],
         columns=columns,
         n_left_out=n_left_out,
     )
     images.wanted = binding.wanted_images
     return binding
+
+
+def unique_images(dataset: Any, cells: Cells, budget: int = 0) -> UniqueItems:
+    """Return the unique items of the second side; previews of all take `budget` bytes."""
+    kind, examples = modality(dataset.sides[1].modality), cells.image_examples
+    return UniqueItems(
+        kind,
+        dataset.images,
+        getattr(dataset, "image_inputs", None),
+        examples,
+        items_per_chunk(kind, dataset.images[int(examples[0])]),
+        picture_bytes=budget // len(examples),
+    )
+
+
+def encoded_rows(
+    scorer: Scorer, dataset: Any, cells: Cells, order: Index, budget: int = 0
+) -> tuple[EncodedItems, UniqueItems | None]:
+    """Return the encodings of the unique items of the first side, in an order.
+
+    Beside them stand the items themselves, None of texts, which are all in memory.
+    """
+    if dataset.sides[0].modality == "text":
+        return encoded_texts(scorer, [cells.texts[i] for i in order]), None
+    kind, examples = modality(dataset.sides[0].modality), cells.text_examples[order]
+    rows = UniqueItems(
+        kind,
+        dataset.texts,
+        None,
+        examples,
+        items_per_chunk(kind, dataset.texts[int(examples[0])]),
+        picture_bytes=budget // len(examples),
+    )
+    return encoded_images(scorer, rows, "texts"), rows
+
+
+def arranged(dataset: Any, scorer: Scorer) -> Any:
+    """Return the data with its sides in the order in which a model reads them.
+
+    Raises
+    ------
+    DatasetError
+        If the model reads other sides.
+    """
+    given = dataset.sides
+    names = tuple(side.name for side in given)
+    kinds = tuple(side.modality for side in given)
+    if scorer.sides is not None:
+        if names == scorer.sides:
+            return dataset
+        if names[::-1] == scorer.sides:
+            return swapped(dataset)
+        if scorer.modalities is None:
+            raise _other_sides(scorer.sides, names)
+    if scorer.modalities in (None, kinds):
+        return dataset
+    if scorer.modalities == kinds[::-1]:
+        return swapped(dataset)
+    called = [f"{name} ({kind})" for name, kind in zip(names, kinds, strict=True)]
+    raise _other_sides(scorer.modalities or (), called)
+
+
+def _other_sides(wanted: Sequence[str], given: Sequence[str]) -> DatasetError:
+    return DatasetError(
+        f"the model reads {' and '.join(wanted)}, and the data has {' and '.join(given)}; name "
+        f"columns that hold what it reads with {option('side', 'NAME=COLUMN')}, once for each side"
+    )
 
 
 def _model_for(dataset: Any, request: Request) -> Any:

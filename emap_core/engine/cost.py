@@ -17,7 +17,6 @@ from emap_core.engine.problem import Problem
 from emap_core.engine.request import Request
 from emap_core.engine.settings import Settings
 from emap_core.engine.workers import LocalWorker, Workers
-from emap_core.modalities.kept_images import thumbnail_and_picture
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def estimate(
         problem, warm_up = measured(binding, workers)
         return estimated(problem, warm_up, workers, n_previews, time.monotonic() - began)
     finally:
-        binding.images.close()
+        binding.close()
 
 
 def estimated(
@@ -122,14 +121,14 @@ def estimated(
         problem, problem.targets.row_index[first], problem.targets.column_index[first]
     )
     kept = [
-        thumbnail_and_picture(problem.dataset.images[int(i)], problem.images.picture_bytes)
+        problem.images.kind.preview(problem.dataset.images[int(i)], problem.images.picture_bytes)
         for i in first
     ]
     previews = [
         {
             "id": str(problem.dataset.ids[i]),
-            "text": problem.dataset.texts[i],
-            "image": b64encode(kept[place][0]).decode(),
+            "text": problem.cells.texts[problem.cells.text_index[i]],
+            "image": b64encode(kept[place].poster).decode(),
             "label": inference.label_names(problem.labels, problem.classes, problem.task, i),
             "prediction": _prediction(problem, scores[place : place + 1]),
         }
@@ -145,7 +144,7 @@ def estimated(
         n_pairs=n_pairs,
         seconds=n_pairs / warm_up.pairs_per_second + overhead,
         grid_bytes=problem.grid_bytes,
-        picture_bytes=n_images * sum(len(one) for _, one in kept) // max(len(kept), 1),
+        picture_bytes=n_images * sum(len(one.content) for one in kept) // max(len(kept), 1),
         keep=problem.keep,
         device=problem.device
         if isinstance(workers, LocalWorker)

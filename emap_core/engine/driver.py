@@ -246,7 +246,7 @@ def _bind_and_compute(
         try:
             return _compute(binding, workers, out, queue, callbacks)
         finally:
-            binding.images.close()
+            binding.close()
 
 
 def _workers(request: Request) -> contextlib.AbstractContextManager[Workers]:
@@ -346,6 +346,8 @@ def _evaluate(
         device=problem.device,
     )
     problem.images.keep(folder.images)
+    if problem.rows is not None:
+        problem.rows.keep(folder.rows)
     if problem.scorer.staged:
         workers.encode(problem, evaluation.images, folder, progress)
     if problem.train is not None and not folder.linear_probes.exists():
@@ -358,6 +360,8 @@ def _evaluate(
     result = evaluation.run(progress, workers)
     n_pairs = evaluation.n_pairs
     problem.images.complete()
+    if problem.rows is not None:
+        problem.rows.complete()
     manifest = folder.manifest()
     manifest["seconds"] = manifest.get("seconds", 0.0) + time.monotonic() - began
     if result is None:

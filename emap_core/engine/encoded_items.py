@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from emap_core.errors import ModelError
-from emap_core.modalities.kept_images import thumbnail_and_picture
+from emap_core.modalities import Modality, Preview
 from emap_core.models import encodings as trees
 from emap_core.models.base import Scorer
 from emap_core.models.encodings import Encodings
@@ -248,11 +248,13 @@ class EncodedItems:
 
 
 @dataclass
-class UniqueImages:
-    """The unique images of a dataset, decoded ahead on threads, each once.
+class UniqueItems:
+    """The unique items of a side, opened ahead on threads, each once.
 
     Parameters
     ----------
+    kind : Modality
+        Of the items.
     images : sequence
         What people see.
     inputs : sequence or None
@@ -266,6 +268,7 @@ class UniqueImages:
         Disk that the picture of each may take, beside its thumbnail.
     """
 
+    kind: Modality
     images: Sequence[Any]
     inputs: Sequence[Any] | None
     examples: np.ndarray[Any, np.dtype[np.intp]]
@@ -275,7 +278,7 @@ class UniqueImages:
     folder: Path | None = None
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2))
     _ahead: dict[int, list[Future[Any]]] = field(default_factory=dict)
-    _made: dict[int, list[tuple[bytes, bytes]]] = field(default_factory=dict)
+    _made: dict[int, list[Preview | None]] = field(default_factory=dict)
 
     def load(self, number: int) -> list[Any]:
         """Return what the model sees of one chunk, and begin to decode the next."""
@@ -292,10 +295,14 @@ class UniqueImages:
         """Write thumbnails and pictures to `folder` from now on, those made already included."""
         self.folder = folder
         for number in list(self._made):
-            thumbnails, pictures = zip(*self._made.pop(number), strict=True)
+            made = [one for one in self._made.pop(number) if one is not None]
+            if not made:
+                continue
+            pictures = [one.content for one in made]
             if any(pictures):
                 # Each is read by itself, and a JPEG cannot be made smaller.
                 _write(self._file("pictures", number), "picture", pictures, "none", 1)
+            thumbnails = [one.poster for one in made]
             _write(self._file("part", number), "thumbnail", thumbnails, "snappy", None)
 
     def complete(self) -> None:
@@ -323,11 +330,13 @@ class UniqueImages:
     def _start(self, number: int) -> list[Future[Any]]:
         first = number * self.per_chunk
         examples = self.examples[first : first + self.per_chunk]
-        return [self._pool.submit(self._open, int(example)) for example in examples]
+        # A plain callable's items of the first side are opened again for each part of the second.
+        kept = self.folder is not None and self._file("part", number).exists()
+        return [self._pool.submit(self._open, int(example), kept) for example in examples]
 
-    def _open(self, example: int) -> tuple[Any, tuple[bytes, bytes]]:
+    def _open(self, example: int, kept: bool) -> tuple[Any, Preview | None]:
         image = self.images[example]
-        made = thumbnail_and_picture(image, self.picture_bytes)
+        made = None if kept else self.kind.preview(image, self.picture_bytes)
         return (image if self.inputs is None else self.inputs[example]), made
 
 
@@ -346,10 +355,9 @@ def _write(
         )
 
 
-def images_per_chunk(image: Any) -> int:
-    """Return how many images are decoded at a time, from the size of the first."""
-    width, height = getattr(image, "size", (512, 512))
-    return int(min(max(_DECODED_BYTES // max(3 * width * height, 1), 1), 64))
+def items_per_chunk(kind: Modality, item: Any) -> int:
+    """Return how many items of a modality are opened at a time, from the size of the first."""
+    return int(min(max(_DECODED_BYTES // max(kind.n_bytes(item), 1), 1), 64))
 
 
 def encoded_texts(scorer: Scorer, texts: list[str]) -> EncodedItems:
@@ -370,14 +378,20 @@ def encoded_texts(scorer: Scorer, texts: list[str]) -> EncodedItems:
     )
 
 
-def encoded_images(scorer: Scorer, images: UniqueImages) -> EncodedItems:
-    """Return the encodings of unique images."""
+def encoded_images(
+    scorer: Scorer, images: UniqueItems, name: Literal["texts", "images"] = "images"
+) -> EncodedItems:
+    """Return the encodings of unique items that are opened when they are needed.
+
+    They are those of the second side, or with the name ``"texts"`` those of the first.
+    """
+    encoder = scorer.encode_images if name == "images" else scorer.encode_texts
 
     def encode(number: int) -> Encodings:
-        return scorer.encode_images(images.load(number))
+        return encoder(images.load(number))
 
     return EncodedItems(
-        "images",
+        name,
         len(images.examples),
         images.per_chunk,
         encode,

@@ -17,6 +17,7 @@ from emap_core.datasets.base import has_answers
 from emap_core.engine.evaluate import WarmUp
 from emap_core.engine.settings import Settings
 from emap_core.errors import DatasetError, LabelError, ModelError, SettingError
+from emap_core.modalities import plural
 from emap_core.models.base import OUTPUTS
 from emap_core.models.modules import left_in_training, rounding
 from emap_core.options import option
@@ -116,17 +117,18 @@ def noise(problem: Problem, warm_up: WarmUp) -> dict[str, Any] | None:
 
 
 def _something_to_recombine(problem: Problem) -> None:
-    for side, n in zip(("text", "image"), problem.cells.shape, strict=True):
+    first, second = problem.dataset.sides
+    for side, n in zip((first, second), problem.cells.shape, strict=True):
         if n == 1:
             raise DatasetError(
-                f"all {len(problem.dataset):,} examples have the same {side}: nothing can be "
+                f"all {len(problem.dataset):,} examples have the same {side.name}: nothing can be "
                 "recombined, so nothing can be measured; choose data with at least 2 different "
-                "texts and 2 different images"
+                f"{plural(first)} and 2 different {plural(second)}"
             )
     for number, examples in enumerate(problem.subsamples, start=1):
         for side, index in (
-            ("text", problem.cells.text_index),
-            ("image", problem.cells.image_index),
+            (first.name, problem.cells.text_index),
+            (second.name, problem.cells.image_index),
         ):
             if len(np.unique(index[examples])) == 1:
                 raise SettingError(

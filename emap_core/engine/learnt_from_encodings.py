@@ -8,12 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.datasets.base import find_cells
-from emap_core.engine.encoded_items import (
-    UniqueImages,
-    encoded_images,
-    encoded_texts,
-    images_per_chunk,
-)
+from emap_core.engine.binding import encoded_rows, unique_images
+from emap_core.engine.encoded_items import encoded_images
 from emap_core.engine.problem import Problem
 from emap_core.engine.space import to_space
 from emap_core.errors import DatasetError
@@ -75,17 +71,16 @@ def _linear_probes(problem: Problem, train: Any) -> dict[str, NDArray[np.float64
         raise DatasetError("the training data has no labels")
     if problem.task == "multiclass" and labels.ndim == 2:
         labels = labels.argmax(axis=1)
-    images = UniqueImages(
-        train.images,
-        getattr(train, "image_inputs", None),
-        cells.image_examples,
-        images_per_chunk(train.images[int(cells.image_examples[0])]),
-    )
+    images = unique_images(train, cells)
+    order = np.arange(len(cells.texts))
+    texts, rows = encoded_rows(problem.scorer, train, cells, order)
     try:
-        train_text = encoded_texts(problem.scorer, cells.texts).vectors()[cells.text_index]
+        train_text = texts.vectors()[cells.text_index]
         train_image = encoded_images(problem.scorer, images).vectors()[cells.image_index]
     finally:
         images.close()
+        if rows is not None:
+            rows.close()
     test_text = problem.evaluator.texts.vectors()[problem.targets.row_index]
     test_image = problem.evaluator.images.vectors()[problem.targets.column_index]
     sides = {

@@ -145,6 +145,8 @@ def write_tables(folder: RunFolder, problem: Problem) -> None:
             }
         ),
     }
+    if problem.cells.image_words is not None:
+        tables[folder.words] = pd.DataFrame({"words": problem.cells.image_words})
     if problem.columns is not None:
         tables[folder.columns] = problem.columns
     for path, table in tables.items():
@@ -206,7 +208,9 @@ def new_manifest(problem: Problem, warm_up: WarmUp) -> dict[str, Any]:
         "n_images": n_images,
         "n_classes": problem.n_classes,
         "n_pairs_evaluated": 0,
+        "sides": [asdict(side) for side in problem.dataset.sides],
         "images_per_part": problem.images.per_chunk,
+        "texts_per_part": None if problem.rows is None else problem.rows.per_chunk,
         "versions": {
             "python": platform.python_version(),
             **_versions(),

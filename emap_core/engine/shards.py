@@ -56,11 +56,17 @@ def merge_shards(shards: Sequence[str | Path], out: str | Path) -> Run:
     targets, text_order = _targets(folders[0])
 
     first = folders[0]
-    for path in (first.texts, first.examples, first.columns, first.path / "labels.npy"):
+    for path in (
+        *(first.texts, first.words, first.examples, first.columns),
+        first.path / "labels.npy",
+    ):
         if path.exists():
             _copy(path, whole.path / path.name)
     for path in _images(folders):
         _copy(path, whole.images / path.name)
+    for path in first.rows.glob("*.parquet"):
+        # Every shard scores all items of the first side.
+        _copy(path, whole.rows / path.name)
     sums = GridSums(targets, plan.n_classes)
     for tile, holder in zip(tiles, holders, strict=True):
         stored = TileSums.load(tile_file(holder, tile))

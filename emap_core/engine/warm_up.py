@@ -109,7 +109,12 @@ def _encode(binding: Binding, rows: Index, columns: Index) -> tuple[Encodings, E
         # They are their own encodings.
         return _in_order(evaluator.texts.at(rows)), _in_order(evaluator.images.at(columns))
     # What was encoded before may hold noise that scoring does not show.
-    texts = [binding.cells.texts[binding.text_order[row]] for row in rows]
+    of_rows = binding.rows
+    texts = (
+        [binding.cells.texts[binding.text_order[row]] for row in rows]
+        if of_rows is None
+        else [of_rows.seen(int(row)) for row in rows]
+    )
     images = [binding.images.seen(int(column)) for column in columns]
     return scorer.encode_texts(texts), scorer.encode_images(images)
 

@@ -30,6 +30,8 @@ class Chart:
     alt: str
     table: pd.DataFrame
     least_width: int = 0
+    worded: bool = False
+    """Whether it calls the sides of its run by their names."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "alt", visible(self.alt))

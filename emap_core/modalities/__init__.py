@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ __all__ = [
     "Side",
     "guessed",
     "modality",
+    "plural",
+    "sides_of",
 ]
 
 
@@ -50,21 +52,46 @@ def modality(name: str) -> Modality:
     return _BY_NAME[name]
 
 
+def sides_of(manifest: Mapping[str, Any]) -> tuple[Side, Side]:
+    """Return the sides of the run that a manifest describes; of older runs a text and an image."""
+    stated = manifest.get("sides")
+    if not stated:
+        return TEXT_AND_IMAGE
+    first, second = (Side(one["name"], one["modality"]) for one in stated)
+    return first, second
+
+
+def plural(side: Side) -> str:
+    """Return what several items of a side are called: texts, premises, left images."""
+    kind = modality(side.modality)
+    if side.name == kind.name:
+        return kind.plural
+    if side.name.endswith("is"):
+        return f"{side.name[:-2]}es"
+    return f"{side.name}es" if side.name.endswith(("s", "x", "ch", "sh")) else f"{side.name}s"
+
+
 def guessed(column: str, cells: Sequence[Any]) -> str:
     """Return the modality of a column that nobody named one for.
 
     Files tell by the ends of their names, then the column by its own; other strings are texts.
     """
-    first = next((cell for cell in cells if cell is not None and cell == cell), None)
+    first = next((cell for cell in cells if not _is_missing(cell)), None)
     path = first.get("path") if isinstance(first, dict) else first
-    if isinstance(path, (str, Path)):
-        end = Path(str(path).strip()).suffix.lower() if len(str(path)) < 4_096 else ""
+    if isinstance(path, (str, Path)) and " " not in str(path).strip() and len(str(path)) < 4_096:
+        end = Path(str(path).strip()).suffix.lower()
         for one in _ALL:
-            if end and end in one.suffixes and not (isinstance(path, str) and " " in path.strip()):
+            if end in one.suffixes:
                 return one.name
-    if isinstance(first, dict) and not {"bytes", "path", "array"} & first.keys():
-        return "table"
+    # An array of small whole numbers is an image or a video before it is any other.
     for one in _ALL:
-        if column.lower() in one.usual_names:
+        if one.is_at_hand(first):
             return one.name
-    return "text" if isinstance(first, str) else "array" if isinstance(first, list) else "image"
+    for one in _ALL:
+        if column.lower() in one.usual_names and (one.name == "text" or not isinstance(first, str)):
+            return one.name
+    return "text" if isinstance(first, str) else "image"
+
+
+def _is_missing(cell: Any) -> bool:
+    return cell is None or (isinstance(cell, float) and cell != cell)

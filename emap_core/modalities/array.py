@@ -41,6 +41,10 @@ class NumberArray(Modality):
     suffixes: ClassVar[tuple[str, ...]] = (".npy",)
     unit: ClassVar[str] = "stretches"
 
+    def is_at_hand(self, cell: Any) -> bool:
+        """Say whether a cell is clearly an item of this kind, by its type alone."""
+        return isinstance(cell, list) or hasattr(cell, "dtype")
+
     def source(self, cell: Any, find: FindFile) -> Path | bytes | Numbers:
         """Return a .npy file, its content, or the numbers themselves, also as a list."""
         if isinstance(cell, str) and cell.lstrip().startswith("["):
@@ -80,6 +84,10 @@ class NumberArray(Modality):
             shape = " × ".join(map(str, source.shape))
             return f"{shape} numbers: {first}{', …' if source.size > 4 else ''}"
         return file_name(source, "an array")
+
+    def n_bytes(self, item: Numbers) -> int:
+        """Return how much memory it takes."""
+        return int(item.nbytes)
 
     def preview(self, item: Numbers, most_bytes: int) -> Preview:
         """Return a line: the numbers in order, of several channels their mean."""

@@ -85,6 +85,10 @@ class Audio(Modality):
     unit: ClassVar[str] = "stretches"
     media_type: ClassVar[str] = "audio/wav"
 
+    def is_at_hand(self, cell: Any) -> bool:
+        """Say whether a cell is clearly an item of this kind, by its type alone."""
+        return isinstance(cell, (Sound, tuple)) or (isinstance(cell, dict) and "array" in cell)
+
     def source(self, cell: Any, find: FindFile) -> Path | bytes | Sound:
         """Return a file, its content, or the sound itself, also as a rate and its samples."""
         if isinstance(cell, Sound):
@@ -121,6 +125,10 @@ class Audio(Modality):
         if isinstance(source, Sound):
             return f"a sound of {source.seconds:.1f} s"
         return file_name(source, "a sound")
+
+    def n_bytes(self, item: Sound) -> int:
+        """Return how much memory it takes."""
+        return int(item.samples.nbytes)
 
     def preview(self, item: Sound, most_bytes: int) -> Preview:
         """Return the curve of the sound, and the sound at as many samples a second as fit."""

@@ -86,6 +86,10 @@ class Modality(ABC):
     media_type: ClassVar[str] = ""
     read_at_once: ClassVar[bool] = False
 
+    def is_at_hand(self, cell: Any) -> bool:
+        """Say whether a cell is clearly an item of this kind, by its type alone."""
+        return False
+
     @abstractmethod
     def source(self, cell: Any, find: FindFile) -> Any:
         """Return what an item is opened from, by what stands in a cell.
@@ -113,6 +117,10 @@ class Modality(ABC):
     @abstractmethod
     def words(self, source: Any) -> str:
         """Return a few words that tell the item from others, without opening it."""
+
+    def n_bytes(self, item: Any) -> int:
+        """Return how much memory an item takes, about."""
+        return 1024
 
     @abstractmethod
     def preview(self, item: Any, most_bytes: int) -> Preview:

@@ -46,6 +46,12 @@ class Picture(Modality):
     unit: ClassVar[str] = "regions"
     media_type: ClassVar[str] = "image/jpeg"
 
+    def is_at_hand(self, cell: Any) -> bool:
+        """Say whether a cell is clearly an item of this kind, by its type alone."""
+        return isinstance(cell, Image.Image) or (
+            is_array(cell) and str(cell.dtype).endswith("uint8") and cell.ndim in (2, 3)
+        )
+
     def source(self, cell: Any, find: FindFile) -> Path | bytes | Image.Image:
         """Return a file, its content, or the image itself."""
         if isinstance(cell, Image.Image):
@@ -71,6 +77,11 @@ class Picture(Modality):
     def words(self, source: Path | bytes | Image.Image) -> str:
         """Return the name of the file."""
         return file_name(source, "an image")
+
+    def n_bytes(self, item: Image.Image) -> int:
+        """Return how much memory its pixels take; those of features in its place are unknown."""
+        width, height = getattr(item, "size", (512, 512))
+        return int(3 * width * height)
 
     def preview(self, item: Image.Image, most_bytes: int) -> Preview:
         """Return a thumbnail, and a larger picture where that shows more."""

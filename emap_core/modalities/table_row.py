@@ -24,6 +24,10 @@ class TableRow(Modality):
     unit: ClassVar[str] = "columns"
     read_at_once: ClassVar[bool] = True
 
+    def is_at_hand(self, cell: Any) -> bool:
+        """Say whether a cell is clearly an item of this kind, by its type alone."""
+        return isinstance(cell, dict) and not {"bytes", "path", "array"} & cell.keys()
+
     def source(self, cell: Any, find: FindFile) -> Row:
         """Return the row itself, which may be written as JSON."""
         if isinstance(cell, str):

@@ -65,6 +65,12 @@ class Video(Modality):
     unit: ClassVar[str] = "frames"
     media_type: ClassVar[str] = "image/gif"
 
+    def is_at_hand(self, cell: Any) -> bool:
+        """Say whether a cell is clearly an item of this kind, by its type alone."""
+        return isinstance(cell, Clip) or (
+            isinstance(cell, np.ndarray) and cell.dtype == np.uint8 and cell.ndim == 4
+        )
+
     def source(self, cell: Any, find: FindFile) -> Path | bytes | Clip:
         """Return a file, its content, or frames as an array of shape (n, height, width, 3)."""
         if isinstance(cell, Clip):
@@ -106,6 +112,10 @@ class Video(Modality):
         if isinstance(source, Clip):
             return f"a video of {len(source.frames)} frames"
         return file_name(source, "a video")
+
+    def n_bytes(self, item: Clip) -> int:
+        """Return how much memory it takes."""
+        return int(item.frames.nbytes)
 
     def preview(self, item: Clip, most_bytes: int) -> Preview:
         """Return the frame in the middle, and a few of all as they follow each other."""

@@ -1,7 +1,11 @@
-"""The model contract: anything that scores pairs of a text and an image.
+"""The model contract: anything that scores pairs of a text and an image, or of two other sides.
 
 The smallest model is a callable ``model(texts, images) -> (B, C)``. A model that can share work
-has ``encode_texts``, ``encode_images`` and ``score`` instead, and may have ``score_grid``.
+has ``encode_texts``, ``encode_images`` and ``score`` instead, and may have ``score_grid``. One of
+other sides says which in ``sides``, two names in order, and has ``encoders``, a mapping of each to
+what encodes its items, in place of ``encode_texts`` and ``encode_images``. ``modalities`` says of
+what kind the sides are; with it alone, they may have any names. A callable that says neither takes
+the sides of the data in their order.
 """
 
 from __future__ import annotations
@@ -38,8 +42,8 @@ class StagedModel(Protocol):
     product of the encodings), ``has_threshold`` (False where a logit ranks pairs and 0 decides
     nothing; a similarity has none unless it says so), ``description`` (a dict of what the model
     is, for the record of a run), ``notes(texts) -> list of str`` (what a reader has to know about
-    how it reads these texts, one sentence each), ``reads(text) -> list of str`` (what it is, and
-    the prompts that it makes of a text) and
+    how it reads these texts, one sentence each; of two texts ``notes(first, second)``),
+    ``reads(text) -> list of str`` (what it is, and the prompts that it makes of a text) and
     ``score_grid(text_encodings, image_encodings) -> (A, B, C)``.
 
     A model that is not computed here, staged or not, may also have ``pairs_at_once`` and
@@ -98,12 +102,17 @@ class Scorer:
     """
 
     def __init__(self, model: Any, device: str = "auto", output: Output | None = None) -> None:
-        self.staged = all(hasattr(model, m) for m in ("encode_texts", "encode_images", "score"))
+        self.sides = _two_names(model, "sides")
+        self.modalities = _two_names(model, "modalities")
+        self._encoders = _encoders_of(model, self.sides)
+        self.staged = bool(self._encoders) and hasattr(model, "score")
         if not self.staged and not callable(model):
             raise ModelError(
                 f"{type(model).__name__} is not a valid model: it needs encode_texts, "
                 "encode_images and score, or to be a callable (texts, images) -> array"
             )
+        if self.staged and self.sides is None and not hasattr(model, "grid_for"):
+            self.modalities = self.modalities or ("text", "image")
         self.model = model
         stated = output or getattr(model, "output", None)
         self.output: Output = stated or "logits"
@@ -136,10 +145,16 @@ class Scorer:
             "output": self.output,
         }
 
-    def notes(self, texts: list[str]) -> list[str]:
-        """Return what a reader has to know about how the model reads these texts."""
+    def notes(self, texts: list[str], second: list[str] | None = None) -> list[str]:
+        """Return what a reader has to know about how the model reads these texts.
+
+        A model of two texts is asked about those of both sides.
+        """
         said = getattr(self.model, "notes", None)
-        return [] if not callable(said) else [str(note) for note in said(texts)]
+        if not callable(said):
+            return []
+        both = self.modalities == ("text", "text")
+        return [str(note) for note in (said(texts, second) if both else said(texts))]
 
     def reads(self, text: str) -> list[str]:
         """Return what the model is and the prompts that it makes of a text, if it says so."""
@@ -178,11 +193,11 @@ class Scorer:
 
     def encode_texts(self, texts: list[str]) -> Encodings:
         """Return the encodings of unique texts; a plain callable's are the texts themselves."""
-        return self._encode("encode_texts", texts)
+        return self._encode(0, texts)
 
     def encode_images(self, images: list[Any]) -> Encodings:
         """Return the encodings of unique images; a plain callable's are the images themselves."""
-        return self._encode("encode_images", images)
+        return self._encode(1, images)
 
     def score_tile(
         self, text_encodings: Encodings, image_encodings: Encodings, batch_size: int
@@ -233,12 +248,13 @@ class Scorer:
             )
             return Outputs(values).numpy()[:, 0]
 
-    def _encode(self, method: str, items: list[Any]) -> Encodings:
+    def _encode(self, place: int, items: list[Any]) -> Encodings:
         if not self.staged:
             return list(items)
+        method, encode = self._encoders[place]
         seen = items if method == "encode_images" else []
         with torch.inference_mode(), _regions_named(seen):
-            encoded = getattr(self.model, method)(items)
+            encoded = encode(items)
         sizes = {len(leaf) for leaf in trees.leaves(encoded)}
         if sizes != {len(items)}:
             raise ModelError(
@@ -335,6 +351,41 @@ class Scorer:
         except (RuntimeError, AssertionError) as error:
             raise ModelError(f"device {chosen!r} cannot be used: {error}") from error
         return str(getattr(self.model, "device", chosen))
+
+
+def _two_names(model: Any, attribute: str) -> tuple[str, str] | None:
+    """Return the two strings that a model states under a name, None where it states none."""
+    stated = getattr(model, attribute, None)
+    if stated is None:
+        return None
+    names = tuple(map(str, stated)) if not isinstance(stated, str) else (stated,)
+    if len(names) != 2 or (attribute == "sides" and names[0] == names[1]):
+        raise ModelError(
+            f"model.{attribute} is {stated!r}; a run has two sides: give two different names"
+            if attribute == "sides"
+            else f"model.{attribute} is {stated!r}; give the modalities of two sides"
+        )
+    return names[0], names[1]
+
+
+def _encoders_of(
+    model: Any, sides: tuple[str, str] | None
+) -> tuple[tuple[str, Callable[[list[Any]], Encodings]], ...]:
+    """Return the names of a model's encoders, for messages, and the encoders; none of others."""
+    encoders = getattr(model, "encoders", None)
+    if isinstance(encoders, Mapping):
+        order = sides or tuple(encoders)
+        missing = [side for side in order if side not in encoders]
+        if missing or len(order) != 2:
+            raise ModelError(
+                f"model.encoders has {', '.join(map(str, encoders))}; give one for each of two "
+                f"sides{': ' + ', '.join(order) if sides else ''}"
+            )
+        return tuple((f"encoders[{side!r}]", encoders[side]) for side in order)
+    methods = ("encode_texts", "encode_images")
+    if not all(hasattr(model, method) for method in methods):
+        return ()
+    return tuple((method, getattr(model, method)) for method in methods)
 
 
 @contextlib.contextmanager

@@ -54,6 +54,22 @@ class Tokens:
             texts, padding=padding, truncation=True, max_length=self.limit, return_tensors="pt"
         )
 
+    def read_pairs(self, first: list[str], second: list[str]) -> Any:
+        """Return pairs of texts in one sequence each, the longer text of a long pair cut."""
+        return self._call(
+            first,
+            text_pair=second,
+            padding=True,
+            truncation=True,
+            max_length=self.limit,
+            return_tensors="pt",
+        )
+
+    @property
+    def special_of_pair(self) -> int:
+        """How many tokens stand around and between the two texts of a pair."""
+        return int(self._tokenizer.num_special_tokens_to_add(pair=True))
+
     def numbers(self, texts: list[str], *, special: bool = False) -> list[list[int]]:
         """Return the numbers of all tokens, however many there are."""
         numbers: list[list[int]] = self._call(texts, add_special_tokens=special, verbose=False)[

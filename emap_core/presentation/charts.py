@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -38,6 +38,7 @@ from emap_core.inference import metric
 from emap_core.inference.other_measures.measures import MEASURES
 from emap_core.inference.other_measures.partial_information import Target
 from emap_core.inference.predictions.scores import one_score, unit_of
+from emap_core.presentation.worded_charts import worded_chart
 from emap_core.probes.attribution import attributed_examples
 from emap_core.probes.words_over_examples import words_over_examples
 from emap_core.runs import Run
@@ -81,9 +82,20 @@ class RunFigure:
     on_overview: bool = True
     in_report: Callable[[Run], Mapping[str, Choice]] | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "draw", _in_the_words_of_its_run(self.draw))
+
     def choices(self, run: Run) -> Mapping[str, Choice]:
         """Return the choices that a run's report shows, by the name of a file."""
         return {self.name: {}} if self.in_report is None else self.in_report(run)
+
+
+def _in_the_words_of_its_run(draw: Callable[..., Chart]) -> Callable[..., Chart]:
+    @wraps(draw)
+    def drawn(run: Run, *more: Any, **choice: Any) -> Chart:
+        return worded_chart(run.sides, draw(run, *more, **choice))
+
+    return drawn
 
 
 def figures_of(run: Run) -> list[RunFigure]:

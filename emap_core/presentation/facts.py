@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from emap_core.inference import metric
 from emap_core.inference.predictions.scores import in_words
+from emap_core.modalities.words_of_sides import worded
 from emap_core.presentation.run_titles import made_from
 from emap_core.presentation.tables import tested
 from emap_core.runs import Run
@@ -30,11 +31,11 @@ def facts(run: Run) -> dict[str, str]:
         "Task": run.task,
         "Examples": f"{manifest['n_examples']:,}"
         + (f"; {run.skipped_note}, see below" if run.skipped else ""),
-        "Different texts": f"{manifest['n_texts']:,}",
-        "Different images": f"{manifest['n_images']:,}",
+        worded(run.sides, "Different texts"): f"{manifest['n_texts']:,}",
+        worded(run.sides, "Different images"): f"{manifest['n_images']:,}",
         "Pairs evaluated": f"{manifest['n_pairs_evaluated']:,}",
         "Kept": _kept(run),
-        "Resamples": run.statistics.resamples(found),
+        "Resamples": worded(run.sides, run.statistics.resamples(found)),
         "Seed": str(found.seed),
         "Device": str(manifest.get("device", "not known")),
         "Time": duration(manifest["seconds"]) if manifest.get("seconds") else "not known",
@@ -44,7 +45,7 @@ def facts(run: Run) -> dict[str, str]:
     for name in run.metrics:
         gap = run.gap(name)
         test = f"; {tested(run, name)}" if gap.p_value == gap.p_value else ""
-        told[f"Interval of the gap in {metric(name).label}"] = gap.method + test
+        told[f"Interval of the gap in {metric(name).label}"] = worded(run.sides, gap.method) + test
     if manifest.get("name"):
         told["Name"] = manifest["name"]
     return told | made_from(manifest)

@@ -12,6 +12,8 @@ from plotly.offline import get_plotlyjs
 from emap_core.figures import LIGHT, Chart, Theme
 from emap_core.inference import Verdict
 from emap_core.inference.digits import percent
+from emap_core.modalities import plural
+from emap_core.modalities.words_of_sides import worded
 from emap_core.presentation.charts import (
     MOST_POINTS,
     RunFigure,
@@ -48,7 +50,7 @@ _QUIET = {"light": "#57606A", "dark": "#A9B2BD"}
 # The file may run what it holds and show what it holds; it can fetch nothing.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
-    "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    "img-src data: blob:; media-src data:; base-uri 'none'; form-action 'none'"
 )
 
 _STYLE = """
@@ -172,8 +174,9 @@ def _head(run: Run, title: str, verdict: Verdict) -> str:
     return (
         f"<h1>{escape(title)}</h1>"
         f'<p class="verdict">{escape(verdict.sentence)}</p>{details}'
-        f'<p class="about">{about["n_examples"]:,} examples · {about["n_texts"]:,} texts × '
-        f"{about['n_images']:,} images</p>{_quiet(*run.notes)}{_skipped(run)}"
+        f'<p class="about">{about["n_examples"]:,} examples · {about["n_texts"]:,} '
+        f"{escape(plural(run.sides[0]))} × {about['n_images']:,} {escape(plural(run.sides[1]))}"
+        f"</p>{_quiet(*run.notes)}{_skipped(run)}"
     )
 
 
@@ -283,8 +286,9 @@ def _modes(run: Run, figure: RunFigure, theme: Theme) -> str:
     what = escape(quantity(run, mode_class(run)))
     return (
         f"<h2>{escape(figure.title)}: {what}</h2>"
-        f"<p>Mode 1 explains {percent(modes.shares[0])} of the interaction. Texts and images of "
-        f"the same side raise {what} together; from opposite sides they lower it.</p>"
+        f"<p>Mode 1 explains {percent(modes.shares[0])} of the interaction. "
+        + escape(worded(run.sides, "Texts and images of the same side raise "))
+        + f"{what} together; from opposite sides they lower it.</p>"
         f'<div class="sides">{"".join(sides)}</div>' + _figure(figure.draw(run, theme), figure.name)
     )
 
@@ -309,8 +313,8 @@ def _example(run: Run, row: dict[str, Any], chart: Chart, name: str) -> str:
         if row[column] is not None
     ]
     return (
-        f'<div class="example"><div class="pair">{_image(run, int(row["image_index"]))}'
-        f'<div><p class="text" dir="auto">{escape(or_no_text(row["text"]))}</p>'
+        f'<div class="example"><div class="pair">{_item(run, 1, int(row["image_index"]))}'
+        f"<div>{_item(run, 0, int(row['text_index']))}"
         f"<p>{' · '.join(said)}</p>"
         f'<p class="about">example {escape(row["id"])}</p></div></div>'
         f"{_figure(chart, name, caption=False)}</div>"
@@ -346,9 +350,15 @@ def _reading(run: Run) -> str:
         else ""
     )
     return (
-        "<h2>How to read this</h2><p>EMAP is the best copy of the model that only adds what the "
-        "text says to what the image says. The model scores every text with every image, and the "
-        "copy is fitted to all these scores. Where the copy does as well as the model, "
+        "<h2>How to read this</h2><p>"
+        + escape(
+            worded(
+                run.sides,
+                "EMAP is the best copy of the model that only adds what the text says to what the "
+                "image says. The model scores every text with every image",
+            )
+        )
+        + ", and the copy is fitted to all these scores. Where the copy does as well as the model, "
         "interactions do not matter on this data. Leave-one-out EMAP keeps each example’s own "
         "score out of its copy; the verdict goes by it. Intervals hold 95%. Variance shares are "
         f"over all recombinations.{softmax}</p>"
@@ -399,5 +409,47 @@ def _cell(value: object) -> str:
 
 
 def _image(run: Run, image: int) -> str:
-    data = base64.b64encode(run.thumbnail(image)).decode()
-    return f'<img alt="image {image + 1}" src="data:image/jpeg;base64,{data}">'
+    return _poster(run, 1, image)
+
+
+def _item(run: Run, place: int, item: int) -> str:
+    """Return an item of either side as people take it in: read, looked at or listened to."""
+    return _SHOWN.get(run.sides[place].modality, _poster_with_words)(run, place, item)
+
+
+def _text(run: Run, place: int, item: int) -> str:
+    words = run.words(place, item)
+    return f'<p class="text" dir="auto">{escape(or_no_text(words))}</p>'
+
+
+def _poster(run: Run, place: int, item: int) -> str:
+    data = base64.b64encode(run.poster(place, item)).decode()
+    alt = escape(f"{run.sides[place].name} {item + 1}")
+    return f'<img alt="{alt}" src="data:image/jpeg;base64,{data}">'
+
+
+def _poster_with_words(run: Run, place: int, item: int) -> str:
+    return f"<div>{_poster(run, place, item)}{_text(run, place, item)}</div>"
+
+
+def _player(run: Run, place: int, item: int) -> str:
+    content = run.content(place, item)
+    if not content:
+        return _poster_with_words(run, place, item)
+    data = base64.b64encode(content).decode()
+    return (
+        f"<div>{_poster_with_words(run, place, item)}"
+        f'<audio controls src="data:audio/wav;base64,{data}"></audio></div>'
+    )
+
+
+def _moving(run: Run, place: int, item: int) -> str:
+    content = run.content(place, item)
+    if not content:
+        return _poster_with_words(run, place, item)
+    data = base64.b64encode(content).decode()
+    alt = escape(run.words(place, item))
+    return f'<img alt="{alt}" src="data:image/gif;base64,{data}">'
+
+
+_SHOWN = {"text": _text, "image": _poster, "audio": _player, "video": _moving}

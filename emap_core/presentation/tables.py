@@ -23,6 +23,7 @@ from emap_core.inference.other_measures.group_scores import ROWS_OF_ANSWERS, Gro
 from emap_core.inference.other_measures.measures import MEASURES, Measures
 from emap_core.inference.other_measures.partial_information import ATOMS, PartialInformation
 from emap_core.inference.predictions.scores import in_words
+from emap_core.modalities.words_of_sides import worded
 from emap_core.probes.blind_rows import ROWS as BLIND_ROWS
 from emap_core.probes.blind_rows import Blinded
 from emap_core.runs import Run
@@ -46,7 +47,7 @@ def score_table(run: Run, *, intervals: bool = True) -> Table:
     Without `intervals` there is nothing to wait for.
     """
     table = run.table(intervals)
-    words: Table = {"Predictor": [ROWS[row].label for row in table.index]}
+    words: Table = {"Predictor": [worded(run.sides, ROWS[row].label) for row in table.index]}
     for name in run.metrics:
         which = metric(name)
         values = table[name]
@@ -67,7 +68,7 @@ def score_notes(run: Run) -> list[str]:
     )
     if run.shared_by_all is None:
         first += f" {inference.self_term_note(run.decomposition)}"
-    return [first, *found.notes]
+    return [worded(run.sides, note) for note in (first, *found.notes)]
 
 
 def gap_sentences(run: Run) -> dict[str, str]:
@@ -78,7 +79,7 @@ def gap_sentences(run: Run) -> dict[str, str]:
         if gap.difference == gap.difference:
             found[f"Gap in {which.label}"] = (
                 f"{change(gap.difference, which.unit)} {bracket(gap.low, gap.high, which.unit)}, "
-                f"{gap.population}; {tested(run, name)}"
+                f"{worded(run.sides, gap.population)}; {tested(run, name)}"
             )
     return found
 
@@ -96,7 +97,7 @@ def spread_table(run: Run) -> Table | None:
     spread = run.spread
     if spread is None or not spread.deviations:
         return None
-    names = {name: row.label for name, row in ROWS.items()}
+    names = {name: worded(run.sides, row.label) for name, row in ROWS.items()}
     names |= {"gap": "Gap, EMAP as published", "gap_leave_one_out": "Gap, EMAP leave-one-out"}
     first = next(iter(spread.deviations.values()))
     over = f"Standard deviation over {spread.n_repeats} {spread.of}"
@@ -124,10 +125,11 @@ def share_sentence(run: Run) -> str:
     limits = f" {bracket(share.low, share.high, 'points')}" if has_limits else ""
     speaks = f" (95% interval, {found.population})" if has_limits else ""
     text, image = (percent(found.pooled_shares[side].value) for side in ("text", "image"))
-    return (
+    return worded(
+        run.sides,
         f"Interactions carry {percent(share.value)}{limits} of the variance of the "
         f"{in_words(run.space, run.task)} over all recombinations, the text {text} and the image "
-        f"{image}{speaks}."
+        f"{image}{speaks}.",
     )
 
 
@@ -138,13 +140,13 @@ def kind_table(run: Run) -> Table | None:
         return None
     counts = Counter(() if run.kinds is None else run.kinds.tolist())
     return {
-        "Kind": [capitalised(kind) for kind in shares],
+        "Kind": [worded(run.sides, capitalised(kind)) for kind in shares],
         "Share": [
             f"{percent(one.value)} {bracket(one.low, one.high, 'points')}"
             for one in shares.values()
         ],
         "Examples": [f"{counts[kind]:,}" for kind in shares],
-        "What it means": [KIND_WORDS[kind] for kind in shares],
+        "What it means": [worded(run.sides, KIND_WORDS[kind]) for kind in shares],
     }
 
 

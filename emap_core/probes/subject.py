@@ -59,6 +59,12 @@ class Subject:
     @property
     def why_not(self) -> str | None:
         """Why the model or the data cannot be loaded again, None if loading can be tried."""
+        first, second = self.run.sides
+        if (first.modality, second.modality) != ("text", "image"):
+            return (
+                f"it is about a text and an image, and this run has a {first.name} "
+                f"({first.modality}) and a {second.name} ({second.modality})"
+            )
         made = self.run.manifest["provenance"]
         for side, what in (("model", "model"), ("data", "data set")):
             if self._given[side] is not None:
@@ -141,9 +147,11 @@ class Subject:
 
     def encoded_images(self, images: Sequence[Any]) -> EncodedItems:
         """Return the encodings of images, made and encoded a few at a time."""
-        from emap_core.engine.encoded_items import EncodedItems, encodings_budget, images_per_chunk
+        from emap_core.engine.encoded_items import EncodedItems, encodings_budget, items_per_chunk
+        from emap_core.modalities import modality
 
-        scorer, per_chunk = self.scorer, images_per_chunk(images[0])
+        kind = modality(self.run.sides[1].modality)
+        scorer, per_chunk = self.scorer, items_per_chunk(kind, images[0])
 
         def encode(number: int) -> Any:
             chosen = range(number * per_chunk, min((number + 1) * per_chunk, len(images)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -26,6 +27,7 @@ from emap_core.inference.robustness.calibration import calibrated_gaps
 from emap_core.inference.robustness.unlikely_pairs import UnlikelyPairs, unlikely_pairs
 from emap_core.installed import program
 from emap_core.methods.statistics import Spread, Statistics
+from emap_core.modalities.words_of_sides import worded
 from emap_core.runs import whole_groups
 from emap_core.runs.reader import RunReader
 from emap_core.runs.sealed import read_sealed, write_sealed
@@ -417,6 +419,15 @@ class CachedInference(RunReader):
         RunError
             If the run has no such metric.
         """
+        found = self._verdict(equivalence_margin, metric)
+        return replace(
+            found,
+            sentence=worded(self.sides, found.sentence),
+            details=tuple(worded(self.sides, one) for one in found.details),
+            warnings=tuple(worded(self.sides, one) for one in found.warnings),
+        )
+
+    def _verdict(self, equivalence_margin: float | None, metric: str | None) -> Verdict:
         share = float(self.shares.pooled_shares[2])
         shared = self.shared_by_all
         if not self.metrics or shared is not None:
@@ -452,7 +463,8 @@ class CachedInference(RunReader):
         """Where the numbers of any metric lean on few examples, in sentences."""
         if self.shared_by_all is not None:
             return ()
-        return tuple(dict.fromkeys(one for name in self.metrics for one in self._cautions[name]))
+        found = dict.fromkeys(one for name in self.metrics for one in self._cautions[name])
+        return tuple(worded(self.sides, one) for one in found)
 
     @cached_property
     def _cautions(self) -> dict[str, tuple[str, ...]]:

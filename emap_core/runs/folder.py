@@ -94,6 +94,16 @@ class RunFolder:
         return self.path / "images"
 
     @property
+    def rows(self) -> Path:
+        """Folder of the same for the first side, in plan order, where that is not text."""
+        return self.path / "rows"
+
+    @property
+    def words(self) -> Path:
+        """Table of the words of the second side's unique items, where they are no images."""
+        return self.path / "words.parquet"
+
+    @property
     def tiles(self) -> Path:
         """Folder of finished tiles' partial sums."""
         return self.path / "tiles"

@@ -23,6 +23,7 @@ from emap_core import methods
 from emap_core.errors import RunError, SettingError
 from emap_core.inference import metric
 from emap_core.inference.resamples.population import LEAST_RESAMPLES, MOST_RESAMPLES
+from emap_core.modalities import NAMES as MODALITIES
 from emap_core.options import UNKNOWN_LABELS
 from emap_core.runs.name import checked_name
 from emap_core.types import Cluster, Space, Task
@@ -239,6 +240,11 @@ KEYS: dict[str, Key] = {
         ),
         None,
     ),
+    # Of runs before they had names: a text and an image.
+    "sides": Key(
+        list_of(record({"name": Key(NAME), "modality": Key(one_of(*MODALITIES))})),
+        [{"name": "text", "modality": "text"}, {"name": "image", "modality": "image"}],
+    ),
     "n_examples": Key(whole(1)),
     "n_available": Key(none_or(whole(1)), None),
     "n_texts": Key(whole(1)),
@@ -246,6 +252,7 @@ KEYS: dict[str, Key] = {
     "n_classes": Key(whole(1)),
     "n_pairs_evaluated": Key(whole(0)),
     "images_per_part": Key(whole(1)),
+    "texts_per_part": Key(none_or(whole(1)), None),
     "seconds": Key(AMOUNT, 0.0),
     "versions": Key(OBJECT, {}),
     "threads": Key(whole(0), 0),
@@ -331,6 +338,8 @@ def _at_odds(found: Mapping[str, Any]) -> Iterator[_Misfit]:
         yield _Misfit("n_classes", n_classes, f"{n_names:,}, as many as classes has names")
     if found["task"] == "binary" and (n_names, n_classes) != (2, 1):
         yield _Misfit("classes", found["classes"], "two names and one output for a binary task")
+    if len({side["name"] for side in found["sides"]}) != 2:
+        yield _Misfit("sides", found["sides"], "two sides of different names")
     kept = found["kept_classes"]
     if found["keep"] == "classes" and not kept:
         yield _Misfit("kept_classes", kept, "the numbers of the classes that were kept")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import cached_property
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -17,6 +18,7 @@ from emap_core.errors import RunError, SettingError
 from emap_core.inference.predictions.answers import n_answers, recombine_grid
 from emap_core.methods import method
 from emap_core.methods.base import Method, Result
+from emap_core.modalities import Side, modality, sides_of
 from emap_core.runs.folder import RunFolder
 from emap_core.runs.grid import Grid, Reading, n_channels
 from emap_core.runs.schema import DENSITY_ARRAYS, LINEAR_PROBE_ARRAYS
@@ -52,7 +54,7 @@ class RunReader:
             }
             | {"K": n_answers(manifest["task"], manifest["n_classes"]) or manifest["n_classes"]},
         )
-        self._thumbnails: dict[int, list[bytes]] = {}
+        self._posters: dict[tuple[int, int], list[bytes]] = {}
 
     @property
     def classes(self) -> list[str]:
@@ -158,10 +160,16 @@ class RunReader:
         """Whether scores decide for one class of several, as those of many labels do not."""
         return self.decides and n_answers(self.task, self.manifest["n_classes"]) is not None
 
+    @cached_property
+    def sides(self) -> tuple[Side, Side]:
+        """What the model read: a text and an image, or two sides of other names and kinds."""
+        return sides_of(self.manifest)
+
     @property
     def shared_by_all(self) -> str | None:
         """What all examples share one of, so that nothing can be recombined; else None."""
-        single = [side for side in ("text", "image") if self.manifest[f"n_{side}s"] < 2]
+        sizes = zip(self.sides, (self.manifest["n_texts"], self.manifest["n_images"]), strict=True)
+        single = [side.name for side, size in sizes if size < 2]
         return " and one ".join(single) or None
 
     @cached_property
@@ -182,8 +190,23 @@ class RunReader:
 
     @cached_property
     def texts(self) -> list[str]:
-        """The unique texts, in order of first appearance."""
+        """The unique texts, in order of first appearance; of another first side its words."""
         return self._stored.column(self._folder.texts, "text", "text", self.manifest["n_texts"])
+
+    @cached_property
+    def second_words(self) -> list[str] | None:
+        """Words of the unique items of the second side, None of images, which have none."""
+        if self.sides[1].modality == "image":
+            return None
+        n_items = self.manifest["n_images"]
+        return self._stored.column(self._folder.words, "words", "text", n_items)
+
+    def words(self, place: int, item: int) -> str:
+        """Return what tells a unique item of the first side, 0, or the second, 1, from others."""
+        if place == 0:
+            return self.texts[item]
+        words = self.second_words
+        return f"{self.sides[1].name} {item + 1}" if words is None else words[item]
 
     @cached_property
     def grid(self) -> Grid | None:
@@ -260,12 +283,33 @@ class RunReader:
         RunError
             If the run holds no such image.
         """
-        number, row, n_rows = self._place_of(image)
-        if number not in self._thumbnails:
-            self._thumbnails[number] = self._stored.thumbnails(
-                self._folder.images / f"part-{number:06d}.parquet", n_rows
+        return self.poster(1, image)
+
+    def poster(self, place: int, item: int) -> bytes:
+        """Return the small JPEG of a unique item of the first side, 0, or of the second, 1.
+
+        Raises
+        ------
+        RunError
+            If the run holds no such item, or keeps no pictures of the side: of texts that come
+            first there are none.
+        """
+        number, row, n_rows = self._place_of(place, item)
+        if (place, number) not in self._posters:
+            self._posters[place, number] = self._stored.thumbnails(
+                self._previews(place) / f"part-{number:06d}.parquet", n_rows
             )
-        return self._thumbnails[number][row]
+        return self._posters[place, number][row]
+
+    def content(self, place: int, item: int) -> bytes:
+        """Return what a unique item is looked at or listened to by, of its modality's media type.
+
+        Empty where nothing but the poster was kept; raises as `poster` does.
+        """
+        number, row, n_rows = self._place_of(place, item)
+        path = self._previews(place) / f"pictures-{number:06d}.parquet"
+        kind = modality(self.sides[place].modality)
+        return self._stored.content(path, n_rows, row, kind.media_type)
 
     def picture(self, image: int) -> bytes:
         """Return a JPEG of a unique image to look at closely; its thumbnail where none was kept.
@@ -275,17 +319,23 @@ class RunReader:
         RunError
             If the run holds no such image.
         """
-        number, row, n_rows = self._place_of(image)
-        path = self._folder.images / f"pictures-{number:06d}.parquet"
-        return self._stored.picture(path, n_rows, row) or self.thumbnail(image)
+        kind = self.sides[1].modality
+        return (self.content(1, image) if kind == "image" else b"") or self.thumbnail(image)
 
-    def _place_of(self, image: int) -> tuple[int, int, int]:
-        """Return the number of an image's file, its row there, and how many rows that has."""
-        per_chunk, n_images = self.manifest["images_per_part"], self.manifest["n_images"]
-        if not 0 <= image < n_images:
-            raise RunError(f"run {self.id!r} has no image {image}")
-        number = int(image) // per_chunk
-        return number, int(image % per_chunk), min(per_chunk, n_images - number * per_chunk)
+    def _previews(self, place: int) -> Path:
+        return self._folder.images if place else self._folder.rows
+
+    def _place_of(self, place: int, item: int) -> tuple[int, int, int]:
+        """Return the number of an item's file, its row there, and how many rows that has."""
+        per_chunk = self.manifest["images_per_part" if place else "texts_per_part"]
+        size = self.manifest["n_images" if place else "n_texts"]
+        if not 0 <= item < size or per_chunk is None:
+            raise RunError(f"run {self.id!r} has no {self.sides[place].name} {item}")
+        if place == 0:
+            # Files are in the order in which tiles were scored.
+            item = int(np.flatnonzero(self._arrays["text_order"] == item)[0])
+        number = int(item) // per_chunk
+        return number, int(item % per_chunk), min(per_chunk, size - number * per_chunk)
 
     @cached_property
     def linear_probes(self) -> dict[str, Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,6 +73,8 @@ def record_of(run: Run, equivalence_margin: float | None = None) -> dict[str, An
             for place, name in enumerate(run.metrics)
         },
         "run": run.id,
+        # Names of the entries that are called after a text and an image, in order.
+        "sides": [asdict(side) for side in run.sides],
         "model": manifest["model"],
         "dataset": manifest["dataset"],
         "name": manifest.get("name"),

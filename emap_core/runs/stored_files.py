@@ -128,8 +128,8 @@ class Stored:
                     raise ValueError(f"image {number} of it is not a JPEG of at most 256 pixels")
         return found
 
-    def picture(self, path: Path, n_rows: int, row: int) -> bytes:
-        """Return the picture of one image of a chunk, nothing where there is none.
+    def content(self, path: Path, n_rows: int, row: int, media_type: str) -> bytes:
+        """Return what is kept of one item of a chunk to look at closely, nothing if none is.
 
         Raises
         ------
@@ -146,7 +146,10 @@ class Stored:
                 if table.num_row_groups != n_rows:
                     raise ValueError("its pictures do not stand one by one")
                 content = table.read_row_group(row, ["picture"]).column(0)[0].as_py()
-            if content and not _is_jpeg(content, _PICTURE_SIDE):
+            begins = _BEGINNINGS.get(media_type, b"")
+            if content and not content.startswith(begins):
+                raise ValueError(f"item {row} of it is not of the type {media_type}")
+            if content and media_type == "image/jpeg" and not _is_jpeg(content, _PICTURE_SIDE):
                 raise ValueError(f"image {row} of it is not a JPEG of at most 4,096 pixels")
             return content or b""
 
@@ -238,6 +241,8 @@ class _Header:
         return len(self.shape)
 
 
+_BEGINNINGS = {"image/gif": b"GIF8", "audio/wav": b"RIFF"}
+"""What files of a media type begin with."""
 _TEXTS = (pa.string(), pa.large_string())
 _BYTES = (pa.binary(), pa.large_binary())
 

@@ -27,6 +27,7 @@ from pages.shared.layout import (
     section,
     subsection,
 )
+from pages.shared.own_words import in_own_words
 from pages.shared.pointer import Marks, pointing
 from pages.shared.progress import at_work, headline, newest, progress, say_what_runs, title_of_job
 from pages.shared.run_menu import run_menu
@@ -62,7 +63,7 @@ from pages.shared.selection import (
     view,
     view_key,
 )
-from pages.shared.show import drawn, picture, selected_ids, show, text, theme
+from pages.shared.show import drawn, item, picture, selected_ids, show, text, theme
 
 __all__ = [
     "Marks",
@@ -89,7 +90,9 @@ __all__ = [
     "go_to",
     "header",
     "headline",
+    "in_own_words",
     "is_stranger",
+    "item",
     "known_verdict",
     "limit_uploads",
     "link",

@@ -14,7 +14,7 @@ from emap_core.runs.slices import correct_without, prediction_without
 from emap_core.text import shortened
 from pages.shared.escape import escaped
 from pages.shared.runs import run_key
-from pages.shared.show import picture, show, text, theme
+from pages.shared.show import item, show, theme
 
 FLIP_WORDS = {
     "helped": "interactions made it right",
@@ -42,14 +42,17 @@ def _examples(key: tuple[str, str], _run: Run) -> pd.DataFrame:
 
 
 def show_image(run: Run, position: int) -> None:
-    """Show the image of an example."""
+    """Show the image of an example, or its item of the second side."""
     row = examples_of(run).iloc[position]
-    picture(run, int(row.image_index), alt=f"Image of example {row.id}")
+    name = run.sides[1].name
+    item(run, 1, int(row.image_index), alt=f"{name.capitalize()} of example {row.id}")
 
 
 def show_text(run: Run, position: int) -> None:
-    """Show the text of an example."""
-    text(examples_of(run)["text"].iloc[position], size="1.125rem")
+    """Show the text of an example, or its item of the first side."""
+    row = examples_of(run).iloc[position]
+    name = run.sides[0].name
+    item(run, 0, int(row.text_index), alt=f"{name.capitalize()} of example {row.id}")
 
 
 def show_answers(run: Run, position: int) -> None:

@@ -122,8 +122,8 @@ def grid_is_there(run: Run, question: str, what: str) -> bool:
         return True
     shared.header(question, run.method.why_no_grid, run)
     shared.empty(
-        f"{what} the model’s output for every text with every image. Run it again "
-        f"with the {methods.DEFAULT} method and keep the grid.",
+        f"{what} {shared.in_own_words('the model’s output for every text with every image')}. "
+        f"Run it again with the {methods.DEFAULT} method and keep the grid.",
         "pages/run.py",
         "Run it again with its grid",
     )

@@ -8,10 +8,12 @@ from typing import Any
 
 import streamlit as st
 
+from emap_core.modalities import TEXT_AND_IMAGE, plural, sides_of
 from emap_core.runs import Run
 from emap_core.visible import visible
 from pages.shared.entry import inside_app
 from pages.shared.escape import escaped, plain
+from pages.shared.own_words import in_own_words, speak_of
 from pages.shared.runs import damaged_runs, run_titles, title_of
 from pages.shared.selection import select, selection
 
@@ -89,6 +91,8 @@ def header(question: str, answer: str = "", run: Run | None = None) -> None:
     runs. The answer may hold names from data; it is shown as plain text.
     """
     inside_app()
+    speak_of(run)
+    question = in_own_words(question)
     if run is None:
         st.title(question, anchor=False)
     else:
@@ -124,13 +128,13 @@ def attend_to_figures() -> None:
 def section(title: str) -> None:
     """Draw the heading of a part of the page, which `contents` then links to."""
     anchor = re.sub(r"\W+", "-", title.casefold()).strip("-")
-    st.header(title, anchor=anchor)
+    st.header(in_own_words(title), anchor=anchor)
     st.session_state.setdefault(_SECTIONS, {})[anchor] = title
 
 
 def subsection(title: str) -> None:
     """Draw the heading of something within a part of the page."""
-    st.subheader(title, anchor=False)
+    st.subheader(in_own_words(title), anchor=False)
 
 
 def contents() -> None:
@@ -152,12 +156,13 @@ def say(sentence: str) -> None:
 def about(manifest: Mapping[str, Any], title: str) -> str:
     """Return what a run is about in one line: its title, numbers of examples, texts, images."""
     skipped = len(manifest.get("skipped") or [])
+    first, second = map(plural, sides_of(manifest))
     return (
         f"{title} · "
         f"{manifest.get('n_examples', 0):,} examples"
         + (f" ({skipped:,} left out)" if skipped else "")
         + " · "
-        f"{manifest.get('n_texts', 0):,} texts × {manifest.get('n_images', 0):,} images"
+        f"{manifest.get('n_texts', 0):,} {first} × {manifest.get('n_images', 0):,} {second}"
     )
 
 
@@ -170,7 +175,7 @@ def made_as(manifest: Mapping[str, Any], run_id: str) -> str:
 def next_step(page: str, label: str, **changes: str | None) -> None:
     """Link to the page that comes next, with the URL's keys and `changes` on top."""
     st.space("small")
-    link(page, label, icon=":material/arrow_forward:", **changes)
+    link(page, in_own_words(label), icon=":material/arrow_forward:", **changes)
 
 
 def link(page: str, label: str, *, icon: str | None = "", **changes: str | None) -> None:
@@ -189,6 +194,9 @@ def _name_run(run: Run) -> None:
     """Say which run this is, with a choice of others where there are any."""
     words = f"{about(run.manifest, title_of(run))} · {made_as(run.manifest, run.id)}"
     names = run_titles() | {info.id: visible(f"{info.id}, damaged") for info in damaged_runs()}
+    if run.sides != TEXT_AND_IMAGE:
+        first, second = (f"{side.name} ({side.modality})" for side in run.sides)
+        words += f" · a {first} and a {second} in place of a text and an image"
     if run.id not in names or len(names) < 2:
         st.caption(plain(words))
         return

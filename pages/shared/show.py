@@ -16,6 +16,7 @@ from emap_core.text import or_no_text
 from emap_core.visible import visible, visible_table
 from pages.shared.escape import escaped
 from pages.shared.figure_tools import figure_tools
+from pages.shared.own_words import with_own_words
 from pages.shared.runs import file_of, run_key, run_titles
 from pages.shared.selection import selected
 
@@ -98,6 +99,7 @@ def show(
     -------
     Selection event, see `selected_ids`; nothing of use where selections are ignored.
     """
+    chart = with_own_words(chart)
     if chart.least_width:
         st.html(_SCROLLING.replace("KEY", key).replace("WIDTH", f"{chart.least_width}px"))
     event: Any = st.plotly_chart(
@@ -146,6 +148,57 @@ def selected_ids(event: Any) -> list[str]:
         if name is not None:
             found.append(str(name))
     return list(dict.fromkeys(found))
+
+
+def item(run: Run, place: int, number: int, *, alt: str, size: str = "1.125rem") -> None:
+    """Show a unique item of a run as people take it in: a text, a picture, a player.
+
+    Parameters
+    ----------
+    run : Run
+    place : int
+        0 of the first side, 1 of the second.
+    number : int
+        Which of its unique items.
+    alt : str
+        What it stands for.
+    size : str
+        Of a text.
+    """
+    kind = run.sides[place].modality
+    if kind == "text":
+        text(run.words(place, number), size=size)
+    else:
+        _SHOWN.get(kind, _poster)(run, place, number, alt)
+
+
+def _looked_at(run: Run, place: int, number: int, alt: str) -> None:
+    if place == 1:
+        picture(run, number, alt=alt)
+    else:
+        content = run.content(place, number) or run.poster(place, number)
+        st.image(content, width="stretch", alt=visible(alt))
+
+
+def _poster(run: Run, place: int, number: int, alt: str) -> None:
+    st.image(run.poster(place, number), alt=visible(alt))
+    text(run.words(place, number))
+
+
+def _played(run: Run, place: int, number: int, alt: str) -> None:
+    _poster(run, place, number, alt)
+    if content := run.content(place, number):
+        st.audio(content, format="audio/wav")
+
+
+def _moving(run: Run, place: int, number: int, alt: str) -> None:
+    if content := run.content(place, number):
+        st.image(content, alt=visible(alt))
+    else:
+        _poster(run, place, number, alt)
+
+
+_SHOWN = {"image": _looked_at, "audio": _played, "video": _moving}
 
 
 def picture(run: Run, image: int, *, alt: str) -> None:

@@ -28,12 +28,15 @@ class Family:
         tokenizer, and needs no processor.
     name : str
         That of its file.
+    processor : tuple of str
+        The parts that its processor needs to have; the tokenizer alone needs no processor.
     """
 
     architectures: tuple[str, ...]
     make: Callable[..., Any]
     reads_regions: bool = False
     name: str = ""
+    processor: tuple[str, ...] = ("tokenizer", "image_processor")
 
 
 @functools.cache

@@ -166,10 +166,10 @@ def _loaded(
     check_weights(folder, spec.partition(":")[2], architecture_of(folder), revision)
     # The cache of the hub keeps what a revision links to beside all revisions.
     files = files_of(folder, folder if revision is None else folder.parents[1], with_code)
-    if family.reads_regions:
+    if family.reads_regions or family.processor == ("tokenizer",):
         processor = load_tokenizer(folder)
     else:
-        processor = load_processor(folder, with_code)
+        processor = load_processor(folder, with_code, family.processor)
     # Wrong keyword arguments are found before gigabytes are read.
     check_arguments(f"model {spec!r}", family.make, (None,), settings)
     place, of_adapter = (None, None) if adapter is None else find_folder(adapter)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,8 +26,20 @@ def load_tokenizer(folder: Path) -> Any:
         return read(folder, local_files_only=True, trust_remote_code=False)
 
 
-def load_processor(folder: Path, with_code: bool = False) -> Any:
+def load_processor(
+    folder: Path,
+    with_code: bool = False,
+    parts: Sequence[str] = ("tokenizer", "image_processor"),
+) -> Any:
     """Return the processor of a checkpoint, without its part for videos if it has one.
+
+    Parameters
+    ----------
+    folder : Path
+    with_code : bool
+        Whether code that comes with the checkpoint may run.
+    parts : sequence of str
+        What it needs to have.
 
     Raises
     ------
@@ -51,7 +63,7 @@ def load_processor(folder: Path, with_code: bool = False) -> Any:
             raise
         said = str(error.__cause__).strip().splitlines()[0]
         raise MissingExtraError(f"the processor of {folder} needs more: {said}") from error
-    for part in ("tokenizer", "image_processor"):
+    for part in parts:
         if getattr(processor, part, None) is None:
             raise SpecError(f"the processor of {folder} has no {part.replace('_', ' ')}")
     return processor

@@ -1,0 +1,194 @@
+"""Sides of other kinds than a text and an image: items of any modality, opened when indexed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from emap_core.datasets.base import Examples
+from emap_core.errors import DatasetError, SettingError
+from emap_core.modalities import NAMES, BadItemError, Modality, Side, guessed, modality
+from emap_core.options import option, option_name
+
+
+class Items(Sequence[Any]):
+    """Items of a modality, each opened when it is indexed, never all at once.
+
+    Parameters
+    ----------
+    kind : Modality
+    sources : sequence
+        What each is opened from, see `Modality.source`.
+    names : sequence of str
+        What messages call each.
+    """
+
+    def __init__(self, kind: Modality, sources: Sequence[Any], names: Sequence[str]) -> None:
+        self.kind = kind
+        self.sources = list(sources)
+        self.names = list(names)
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return Items(self.kind, self.sources[index], self.names[index])
+        try:
+            return self.kind.open(self.sources[index])
+        except BadItemError as error:
+            raise DatasetError(f"{self.names[index]} {error}") from error
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A side that somebody named: what it is called, and where it stands.
+
+    Attributes
+    ----------
+    name, column : str
+    modality : str or None
+        None to go by what stands there.
+    """
+
+    name: str
+    column: str
+    modality: str | None = None
+
+    def side(self, cells: Sequence[Any]) -> Side:
+        """Return the side, its modality guessed from the cells of its column if need be."""
+        return Side(self.name, self.modality or guessed(self.column, cells))
+
+
+def wanted_sides(given: str | Sequence[str] | Mapping[str, str]) -> tuple[Wanted, Wanted]:
+    """Return the sides that are named as ``NAME=COLUMN`` or ``NAME=COLUMN:MODALITY``.
+
+    Parameters
+    ----------
+    given : str, sequence of str or mapping
+        Two of them, in the order in which the model reads them; as one string with a space
+        between them, or as a mapping of names to columns.
+
+    Raises
+    ------
+    SettingError
+        If there are not two, of two names, or one is written in another way.
+    """
+    if isinstance(given, Mapping):
+        given = [f"{name}={column}" for name, column in given.items()]
+    found = [_wanted(one) for one in (given.split() if isinstance(given, str) else given)]
+    if len(found) != 2 or found[0].name == found[1].name:
+        raise SettingError(
+            f"{option_name('side', 'data')} names {', '.join(repr(one.name) for one in found)}; "
+            "a run has two sides of different names: give it twice"
+        )
+    return found[0], found[1]
+
+
+def _wanted(written: str) -> Wanted:
+    name, equals, column = written.partition("=")
+    before, colon, kind = column.rpartition(":")
+    if colon and kind in NAMES:
+        column = before
+    else:
+        # A column may be called audio, or have a colon in its name.
+        kind = ""
+    if not (name.strip() and equals and column):
+        raise SettingError(
+            f"{option_name('side', 'data')} is {written!r}; write it as NAME=COLUMN, such as "
+            f"{option('side', 'premise=sentence1')}, or NAME=COLUMN:MODALITY, with one of "
+            f"{', '.join(NAMES)}"
+        )
+    return Wanted(name.strip(), column, kind or None)
+
+
+def examples_of_sides(
+    sides: Mapping[str, Sequence[Any]],
+    modalities: Mapping[str, str] | None = None,
+    **further: Any,
+) -> Examples:
+    """Return a dataset from a sequence of items for each of two sides.
+
+    Parameters
+    ----------
+    sides : mapping of str to sequence
+        In the order in which the model reads them. Items are strings, PIL images, paths, content
+        of files, arrays, or what else their modality reads.
+    modalities : mapping of str to str, optional
+        Of sides for which it can't be told from the first item.
+    **further
+        As `Examples` takes them.
+
+    Raises
+    ------
+    DatasetError
+        If there are not two sides, or an item is not what its side holds.
+    """
+    if len(sides) != 2:
+        raise DatasetError(
+            f"the data has {len(sides)} sides; a run has two (emap.decompose takes a grid of any "
+            "number)"
+        )
+    found = []
+    for name, values in sides.items():
+        cells = list(values)
+        side = Side(name, (modalities or {}).get(name) or guessed(name, cells))
+        kind, sources = modality(side.modality), []
+        for row, cell in enumerate(cells):
+            try:
+                sources.append(kind.source(cell, lambda _, path: Path(path)))
+            except BadItemError as error:
+                raise DatasetError(f"{name} {row}: {error}") from error
+        found.append(side_of(side, sources, [f"{name} {row}" for row in range(len(cells))]))
+    first, second = found
+    return Examples(
+        **first.fields("text"),
+        **second.fields("image"),
+        sides=(first.side, second.side),
+        **further,
+    )
+
+
+@dataclass(frozen=True)
+class SideItems:
+    """The items of a side, one an example, with what tells them apart and what names them."""
+
+    side: Side
+    items: Sequence[Any]
+    keys: list[str]
+    words: list[str]
+
+    def fields(self, place: str) -> dict[str, Any]:
+        """Return the fields of `Examples` that hold them: those of texts, or those of images."""
+        return {f"{place}s": self.items, f"{place}_keys": self.keys, f"{place}_words": self.words}
+
+
+def side_of(side: Side, sources: Sequence[Any], names: Sequence[str]) -> SideItems:
+    """Return the items of a side from what they are opened from."""
+    kind = modality(side.modality)
+    items = list(sources) if kind.read_at_once else Items(kind, sources, names)
+    keys, words = [], []
+    for source in sources:
+        keys.append(kind.key(source))
+        words.append(kind.words(source))
+    return SideItems(side, items, keys, words)
+
+
+def swapped(data: Examples) -> Examples:
+    """Return a dataset with its second side as the first."""
+    if data.image_inputs is not None:
+        raise DatasetError(
+            "the data has other inputs in place of its second side, which cannot become its first"
+        )
+    return replace(
+        data,
+        sides=data.sides[::-1],
+        texts=data.images,
+        text_keys=data.image_keys,
+        text_words=data.image_words,
+        images=data.texts,
+        image_keys=data.text_keys,
+        image_words=data.text_words,
+    )

@@ -1,0 +1,39 @@
+"""Charts of runs of other sides than a text and an image, in the words of these."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+from emap_core.figures import Chart
+from emap_core.modalities import TEXT_AND_IMAGE
+from emap_core.modalities.words_of_sides import Sides, worded
+
+_OURS = ("title", "xaxis", "yaxis", "legend", "annotations")
+"""Parts of a layout whose words are ours."""
+
+
+def worded_chart(sides: Sides, chart: Chart) -> Chart:
+    """Return a chart whose titles, axes, legend, notes and columns call the sides by name."""
+    if sides == TEXT_AND_IMAGE or chart.worded:
+        return chart
+    figure = deepcopy(chart.figure)
+    for name, value in figure.layout.to_plotly_json().items():
+        if name.startswith(_OURS):
+            figure.layout[name] = _renamed(sides, value)
+    for trace in figure.data:
+        for name in ("name", "hovertemplate"):
+            if isinstance(value := getattr(trace, name, None), str):
+                trace[name] = worded(sides, value)
+    table = chart.table.rename(columns=lambda name: worded(sides, str(name)))
+    alt = worded(sides, chart.alt)
+    return replace(chart, figure=figure, alt=alt, table=table, worded=True)
+
+
+def _renamed(sides: Sides, node: Any) -> Any:
+    if isinstance(node, str):
+        return worded(sides, node)
+    if isinstance(node, dict):
+        return {key: _renamed(sides, value) for key, value in node.items()}
+    return [_renamed(sides, one) for one in node] if isinstance(node, (list, tuple)) else node
