@@ -12,5 +12,7 @@ RUN useradd --create-home visitor && mkdir /runs && chown visitor /runs
 USER visitor
 ENV EMAP_RUNS=/runs
 EXPOSE 8501
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD \
+    ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"]
 # Beyond this computer the dashboard shows finished runs only; EMAP_MODE=full says otherwise.
 CMD ["streamlit", "run", "app.py", "--server.address=0.0.0.0", "--server.headless=true"]

@@ -26,6 +26,7 @@ from emap_core.presentation.comparison import (
     seeds_together,
     shared_metrics,
 )
+from emap_core.presentation.facts import changed
 from emap_core.presentation.over_training import checkpoints
 from emap_core.runs import Run
 from emap_core.runs.slices import safe_csv
@@ -67,6 +68,7 @@ def _page() -> None:
             shared.choose("Metric", {name: metric(name).label for name in metrics}, "metric")
         place = _show_scores(runs, names, table, chosen)
     if len(runs) == 2:
+        _show_what_changed(runs[0], runs[1], names)
         _show_differences(runs[0], runs[1], (names[0], names[1]), metrics)
     elif metrics:
         st.caption("Choose just two runs to see the examples where they differ.")
@@ -286,6 +288,23 @@ def _gap_differences(
     keys: tuple[tuple[str, str], ...], name: str, _runs: list[Run]
 ) -> pd.DataFrame:
     return gap_differences(_runs, name)
+
+
+def _show_what_changed(first: Run, second: Run, names: list[str]) -> None:
+    sides = changed(first, second)
+    with st.expander("What changed between these two runs"):
+        if not sides:
+            st.write("Nothing that a run records of how it was computed and what from.")
+            return
+        table = {
+            "": list(sides),
+            **{n: [s[i] for s in sides.values()] for i, n in enumerate(names)},
+        }
+        st.table(
+            {shared.plain(name): list(map(shared.plain, cells)) for name, cells in table.items()},
+            border="horizontal",
+            hide_index=True,
+        )
 
 
 def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: list[str]) -> None:

@@ -51,6 +51,39 @@ def facts(run: Run) -> dict[str, str]:
     return told | made_from(manifest)
 
 
+_SAYS_NOTHING = ("Run", "Computed", "Time", "Name")
+"""Facts in which any two runs differ."""
+
+
+def changed(first: Run, second: Run) -> dict[str, tuple[str, str]]:
+    """Return what two runs differ in, of how they were computed and what from; results are none.
+
+    Returns
+    -------
+    dict of str to (str, str)
+        What each run says, by what it is about; a dash where one says nothing. A model whose
+        weights are not told, and the data, are told by the start of their fingerprints.
+    """
+    told = [facts(run) for run in (first, second)]
+    for run, one in zip((first, second), told, strict=True):
+        one |= _fingerprints(run, "Model, weights" in one)
+    names = [name for name in dict.fromkeys([*told[0], *told[1]]) if name not in _SAYS_NOTHING]
+    found = {name: (told[0].get(name, "–"), told[1].get(name, "–")) for name in names}
+    return {
+        name: sides
+        for name, sides in found.items()
+        if sides[0] != sides[1] and not name.startswith("Interval of the gap")
+    }
+
+
+def _fingerprints(run: Run, weights_are_told: bool) -> dict[str, str]:
+    prints = run.manifest["fingerprints"]
+    sides = [("data", "Data, fingerprint")]
+    if not weights_are_told:
+        sides.append(("model", "Model, fingerprint"))
+    return {words: str(prints[key])[:8] for key, words in sides if prints.get(key)}
+
+
 def _kept(run: Run) -> str:
     if run.manifest["keep"] == "grid":
         return "the whole grid"

@@ -15,7 +15,7 @@ from emap_core.presentation.comparison import (
     same_data,
     shared_metrics,
 )
-from emap_core.presentation.facts import PROBABILITIES_NOTE, facts
+from emap_core.presentation.facts import PROBABILITIES_NOTE, changed, facts
 from emap_core.presentation.questions import further_questions
 from emap_core.presentation.tables import (
     SPREAD_NOTE,
@@ -136,6 +136,10 @@ def comparison(runs: Sequence[Run]) -> str:
         for name in metrics[:1]:
             found = readable_differences(gap_differences(runs, name), by_id, name)
             parts.append(lines(found.to_dict("list")))
+    if len(runs) == 2 and (sides := changed(runs[0], runs[1])):
+        table = {"what changed": list(sides)}
+        table |= {name: [one[i] for one in sides.values()] for i, name in enumerate(names)}
+        parts.append(lines(table))
     return "\n\n".join(parts)
 
 

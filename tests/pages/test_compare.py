@@ -46,6 +46,9 @@ def test_runs_on_the_same_data_stand_side_by_side(open_page, words, runs_with_tw
     assert f"additive on easy-vqa: {IN_WORDS['equivalent']}" in said
     assert f"concat on easy-vqa: {IN_WORDS[concat.verdict().kind]}" in said
     assert "Where the two differ" in said
+    (changed,) = (table.value for table in app.table if "Model" in list(table.value.iloc[:, 0]))
+    assert r"demo\:additive" in changed.to_string()
+    assert "Model, fingerprint" not in changed.to_string(), "its weights are told"
     assert f"Of {len(concat.ids)} examples" in said
 
 
