@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from emap_core.datasets.base import Examples
     from emap_core.decomposition import Decomposition, decompose
     from emap_core.engine import compute, compute_shard, estimate, merge_shards
+    from emap_core.engine.pairs_to_score import pairs_to_score
     from emap_core.errors import EmapError
     from emap_core.inference import Gap
     from emap_core.models import load_model
@@ -36,6 +37,7 @@ _HOME = {
     "load_model": "emap_core.models",
     "load_run": "emap_core.runs",
     "merge_shards": "emap_core.engine",
+    "pairs_to_score": "emap_core.engine.pairs_to_score",
     "rename_run": "emap_core.runs.changes",
 }
 
@@ -55,6 +57,7 @@ __all__ = [
     "load_model",
     "load_run",
     "merge_shards",
+    "pairs_to_score",
     "rename_run",
 ]
 

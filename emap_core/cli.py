@@ -82,6 +82,12 @@ _TABLE_SETTINGS: dict[str, dict[str, Any]] = {
         "help": "take examples without a text as they are, those without an image with a white one",
     },
 }
+_KEYWORD: dict[str, Any] = {
+    "action": "append",
+    "default": [],
+    "metavar": "K=V",
+    "help": "keyword argument of its loader; may be given many times",
+}
 _RUN_SETTINGS: dict[str, dict[str, Any]] = {
     "--method": {"choices": methods.NAMES, "help": f"{methods.DEFAULT} by default"},
     **{
@@ -233,6 +239,16 @@ def _parser() -> argparse.ArgumentParser:
         "--images", action="store_true", help="with small pictures of the first examples, in base64"
     )
     plan.set_defaults(command=_plan)
+
+    pairs = commands.add_parser(
+        "pairs", help="list the pairs that a sampled run scores, to score them elsewhere"
+    )
+    _add_data(pairs)
+    pairs.add_argument("--data-arg", **_KEYWORD)
+    pairs.add_argument("--images-per-text", type=int, required=True, metavar="K")
+    pairs.add_argument("--seed", type=int, default=0)
+    pairs.add_argument("--out", required=True, metavar="FILE", help="a .parquet file")
+    pairs.set_defaults(command=_pairs)
 
     show = commands.add_parser("show", help="print the table of a run")
     show.add_argument("run", metavar="DIR", help="run folder or id")
@@ -423,28 +439,9 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", required=True, metavar="SPEC", help="demo:concat, module:factory, …"
     )
-    parser.add_argument("--data", required=True, metavar="SPEC", help="demo:easy-vqa, csv:FILE, …")
-    parser.add_argument("--limit", type=int, metavar="N", help="a seeded sample of the examples")
-    for what, meaning in _COLUMNS.items():
-        parser.add_argument(f"--{what}-column", metavar="NAME", help=f"{meaning}, if not the usual")
-    for flag, options in _TABLE_SETTINGS.items():
-        parser.add_argument(flag, **options)
-    parser.add_argument(
-        "--skip-bad", action="store_true", help="leave out bad rows of a table, and list them"
-    )
-    parser.add_argument(
-        "--labels-as",
-        choices=LABELS_AS,
-        help="what whole numbers in a table's labels are, where they could be both",
-    )
+    _add_data(parser)
     for side in ("model", "data", "train"):
-        parser.add_argument(
-            f"--{side}-arg",
-            action="append",
-            default=[],
-            metavar="K=V",
-            help="keyword argument of its loader; may be given many times",
-        )
+        parser.add_argument(f"--{side}-arg", **_KEYWORD)
     parser.add_argument(
         "--train-data",
         metavar="SPEC",
@@ -461,21 +458,25 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(flag, **options)
 
 
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", required=True, metavar="SPEC", help="demo:easy-vqa, csv:FILE, …")
+    parser.add_argument("--limit", type=int, metavar="N", help="a seeded sample of the examples")
+    for what, meaning in _COLUMNS.items():
+        parser.add_argument(f"--{what}-column", metavar="NAME", help=f"{meaning}, if not the usual")
+    for flag, options in _TABLE_SETTINGS.items():
+        parser.add_argument(flag, **options)
+    parser.add_argument(
+        "--skip-bad", action="store_true", help="leave out bad rows of a table, and list them"
+    )
+    parser.add_argument(
+        "--labels-as",
+        choices=LABELS_AS,
+        help="what whole numbers in a table's labels are, where they could be both",
+    )
+
+
 def _work(arguments: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
-    data_args = typed_arguments(arguments.data_arg, "--data-arg")
-    for what in _COLUMNS:
-        if (name := getattr(arguments, f"{what}_column")) is not None:
-            data_args[f"{what}_column"] = name
-    for flag in _TABLE_SETTINGS:
-        if value := getattr(arguments, (name := _argument(flag))):
-            data_args[name] = value
-    if arguments.skip_bad:
-        data_args["skip_bad"] = True
-    if arguments.labels_as:
-        data_args["labels_as"] = arguments.labels_as
-    if arguments.limit is not None:
-        data_args["limit"] = arguments.limit
-        data_args["seed"] = arguments.seed or 0
+    data_args = _data_args(arguments)
     settings = {
         name: value
         for flag in _RUN_SETTINGS
@@ -491,6 +492,44 @@ def _work(arguments: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
         settings["train_args"] = typed_arguments(arguments.train_arg, "--train-arg")
     settings["model_args"] = typed_arguments(arguments.model_arg, "--model-arg")
     return arguments.model, arguments.data, settings
+
+
+def _data_args(arguments: argparse.Namespace) -> dict[str, Any]:
+    data_args = typed_arguments(arguments.data_arg, "--data-arg")
+    for what in _COLUMNS:
+        if (name := getattr(arguments, f"{what}_column")) is not None:
+            data_args[f"{what}_column"] = name
+    for flag in _TABLE_SETTINGS:
+        if value := getattr(arguments, (name := _argument(flag))):
+            data_args[name] = value
+    if arguments.skip_bad:
+        data_args["skip_bad"] = True
+    if arguments.labels_as:
+        data_args["labels_as"] = arguments.labels_as
+    if arguments.limit is not None:
+        data_args["limit"] = arguments.limit
+        data_args["seed"] = arguments.seed or 0
+    return data_args
+
+
+def _pairs(arguments: argparse.Namespace) -> None:
+    from emap_core.engine.pairs_to_score import pairs_to_score
+    from emap_core.runs.store import replacing
+    from emap_core.runs.target import check_file_target
+
+    out = Path(arguments.out)
+    if out.suffix != ".parquet":
+        raise SettingError(f"--out is {arguments.out!r}; expected a .parquet file")
+    check_file_target(out, "list of pairs")
+    found = pairs_to_score(
+        arguments.data,
+        arguments.images_per_text,
+        seed=arguments.seed,
+        data_args=_data_args(arguments),
+    )
+    with replacing(out) as temporary:
+        found.to_parquet(temporary, index=False)
+    print(f"{len(found):,} pairs: {out}")
 
 
 def _argument(flag: str) -> str:

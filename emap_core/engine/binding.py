@@ -27,6 +27,7 @@ from emap_core.engine.encoded_items import (
 from emap_core.engine.evaluate import Evaluator, Targets
 from emap_core.engine.gate import check_data
 from emap_core.engine.kept_columns import kept_columns
+from emap_core.engine.pairs_to_score import sample_of
 from emap_core.engine.plan import Plan, Tile, order_texts, tile_shape
 from emap_core.engine.provenance import in_short, provenance, short_name
 from emap_core.engine.request import Request
@@ -146,6 +147,11 @@ class Binding:
         return isinstance(self.scorer.model, _GridLookup)
 
     @property
+    def lacks_pairs(self) -> bool:
+        """Whether outputs are read from a grid that holds a part of the pairs."""
+        return self.is_lookup and bool(self.scorer.model.partial)
+
+    @property
     def fingerprint(self) -> str | None:
         """Hash of all that changes the result, None if the model states no fingerprint."""
         if self.fingerprints["model"] is None:
@@ -218,6 +224,8 @@ def bind(request: Request) -> Binding:
     if hasattr(scorer.model, "grid_for"):
         has_encoders = False
         grid = _grid_of(scorer.model, whole, drawn, cells, request)
+        if getattr(scorer.model, "partial", False):
+            _check_known(grid, cells, settings)
         _look_up(evaluator, grid, order, scorer)
     if train is not None and not has_encoders:
         raise SettingError(
@@ -409,6 +417,30 @@ def _grid_of(model: Any, whole: Any, drawn: Index | None, cells: Cells, request:
     return grid[np.ix_(rows, columns)]
 
 
+def _check_known(grid: Any, cells: Cells, settings: Settings) -> None:
+    """Raise a ModelError where a grid computed elsewhere lacks pairs that the method reads."""
+    known = ~np.isnan(grid).any(axis=2)
+    if known.all():
+        return
+    method = methods.method(settings.method).on_grid(settings, cells.shape)
+    n_there, how = int(known.sum()), option("method", "sampled", "run")
+    if method.scores_all_pairs or settings.images_per_text is None:
+        raise ModelError(
+            f"the grid has {n_there:,} of the {known.size:,} pairs of these data; compute the "
+            f"others, or those that the command pairs lists, and choose {how} with "
+            f"{option('images_per_text', of='run')}"
+        )
+    wanted = sample_of(cells, settings.images_per_text, settings.seed)
+    missing = np.flatnonzero(~known[wanted.texts, wanted.images])
+    if len(missing):
+        text, image = int(wanted.texts[missing[0]]), int(wanted.images[missing[0]])
+        raise ModelError(
+            f"the grid lacks {len(missing):,} of the {len(wanted):,} pairs of this sample, first "
+            f"the text {_short(cells.texts[text])} with image number {image}; compute those that "
+            "the command pairs lists for the same data, images per text and seed"
+        )
+
+
 def _all_examples(request: Request) -> Any:
     """Return the data before a sample was taken of it, or examples were left out."""
     settings = {
@@ -422,8 +454,9 @@ def _all_examples(request: Request) -> Any:
 class _GridLookup:
     """A grid computed elsewhere, in the form of a staged model whose encodings are numbers."""
 
-    def __init__(self, grid: Any) -> None:
+    def __init__(self, grid: Any, partial: bool) -> None:
         self._grid = grid
+        self.partial = partial
 
     def score_grid(self, rows: torch.Tensor, columns: torch.Tensor) -> Any:
         return np.asarray(self._grid[rows.numpy()][:, columns.numpy()])
@@ -433,7 +466,8 @@ class _GridLookup:
 
 
 def _look_up(evaluator: Evaluator, grid: Any, order: Index, scorer: Scorer) -> None:
-    scorer.model, scorer.has_grid, scorer.staged = _GridLookup(grid), True, True
+    partial = bool(getattr(scorer.model, "partial", False)) and bool(np.isnan(grid).any())
+    scorer.model, scorer.has_grid, scorer.staged = _GridLookup(grid, partial), True, True
     per_chunk = 4096
 
     def numbers(index: Index) -> Any:

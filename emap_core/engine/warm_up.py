@@ -22,6 +22,8 @@ from emap_core.types import Index
 
 TILE_MEMORY = 128 * 2**20
 """Bytes that a tile may take while it is reduced."""
+_LOOKED_UP = 2**16
+"""Pairs at a time, and in a second, where nothing is computed."""
 _CORNER = 16
 """Pairs that are evaluated first, at most, where batches are of a size given by hand."""
 
@@ -43,6 +45,8 @@ def score_warm_up(binding: Binding, timed: bool = True) -> WarmUp:
         If the outputs are not what a model returns.
     """
     evaluator, by_hand = binding.evaluator, binding.settings.batch_size
+    if binding.lacks_pairs:
+        return _of_examples(binding)
     area = warm_up_area(binding)
     evaluator.batch_size = by_hand or 2**30
     if binding.scorer.stated_speed is not None:
@@ -61,6 +65,26 @@ def score_warm_up(binding: Binding, timed: bool = True) -> WarmUp:
         warm_up = replace(warm_up, batch_size=at_once, pairs_per_second=per_second)
     evaluator.batch_size = by_hand or warm_up.batch_size
     return warm_up
+
+
+def _of_examples(binding: Binding) -> WarmUp:
+    """Return the cells of the first examples, of a grid that may have no corner."""
+    evaluator, targets = binding.evaluator, binding.targets
+    raw = np.concatenate(
+        [
+            evaluator.raw(slice(row, row + 1), slice(column, column + 1))
+            for row, column in zip(
+                targets.row_index[:_CORNER].tolist(),
+                targets.column_index[:_CORNER].tolist(),
+                strict=True,
+            )
+        ],
+        axis=1,
+    )
+    evaluator.batch_size = binding.settings.batch_size or _LOOKED_UP
+    return WarmUp(
+        evaluator.convert(raw), raw, float(_LOOKED_UP), _LOOKED_UP, raw.dtype.name, raw.dtype.name
+    )
 
 
 def warm_up_area(binding: Binding) -> tuple[slice, slice]:

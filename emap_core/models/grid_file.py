@@ -20,6 +20,10 @@ from emap_core.options import option
 
 PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt")
 """Endings of files that are never read."""
+_MOST_MISSING = 1_000
+"""A grid of a part of the pairs has at least one in so many."""
+_MOST_NUMBERS = 2**27
+"""Numbers that a grid of a part of the pairs may have room for: 1 GiB."""
 _GRID_NAMES = ("grid", "logits")
 _NUMBERED = re.compile(
     r"(logits?|scores?|outputs?|prob\w*?|class)[_ -]?([0-9]{1,6})", re.IGNORECASE
@@ -49,6 +53,8 @@ class GridModel:
         `text_id_column` and `image_id_column`, else among its ids, texts and names of image files;
         the grid may hold more texts and images than the data.
     text_id_column, image_id_column : str
+    partial : bool
+        Whether some pairs are not there, and have no numbers.
 
     Raises
     ------
@@ -69,6 +75,7 @@ class GridModel:
         image_ids: Sequence[str] | None = None,
         text_id_column: str = "text_id",
         image_id_column: str = "image_id",
+        partial: bool = False,
     ) -> None:
         if output is not None and output not in OUTPUTS:
             raise SettingError(f"output is {output!r}; expected one of {', '.join(OUTPUTS)}")
@@ -86,6 +93,7 @@ class GridModel:
         if classes is not None and len(classes) not in ({1, 2} if n_classes == 1 else {n_classes}):
             raise ModelError(f"there are {len(classes)} class names for {n_classes} classes")
         self.grid: NDArray[Any] = values
+        self.partial = partial
         self.text_index = _index("text_index", text_index, values.shape[0])
         self.image_index = _index("image_index", image_index, values.shape[1])
         self.classes = None if classes is None else [str(name) for name in classes]
@@ -190,7 +198,7 @@ def load(
     and may hold ``text_index``, ``image_index`` and ``classes``. A .parquet file has a row a
     pair, with the columns ``text_id`` and ``image_id``, numbered from 0 or called as the data call
     texts and images, and one column a class, called as the class is, or ``logit_0``, ``logit_1``,
-    … for classes without names.
+    … for classes without names. It may lack pairs that the method does not read.
 
     Parameters
     ----------
@@ -256,6 +264,7 @@ def load(
             image_ids=arrays.get("image_ids"),
             text_id_column=text_id_column or "text_id",
             image_id_column=image_id_column or "image_id",
+            partial=bool(arrays.get("partial")),
         )
     except ModelError as error:
         raise ModelError(f"grid {path}: {error}") from error
@@ -323,9 +332,17 @@ def _read_parquet(
         raise SpecError(
             f"grid {file}: text_id and image_id must be whole numbers from 0; they {found}"
         )
-    values, classes = _of_classes(table.drop(columns=["text_id", "image_id"]), file)
+    told = [
+        name
+        for name in ("text", "image_of")
+        if name in table and not pd.api.types.is_numeric_dtype(table[name])
+    ]
+    values, classes = _of_classes(table.drop(columns=["text_id", "image_id", *told]), file)
     n_texts, n_images = (int(most) + 1 for most in ids.max())
-    if n_texts * n_images > 2 * len(ids):
+    n_numbers = n_texts * n_images * values.shape[1]
+    if n_texts * n_images > _MOST_MISSING * len(ids) or (
+        n_numbers > _MOST_NUMBERS and n_texts * n_images > 2 * len(ids)
+    ):
         # Two numbers in a small file must not ask for more memory than there is.
         raise SpecError(
             f"grid {file} has {len(ids):,} rows for {n_texts:,} texts × {n_images:,} images; "
@@ -333,15 +350,15 @@ def _read_parquet(
         )
     counts = np.zeros((n_texts, n_images), dtype=np.int64)
     np.add.at(counts, (ids["text_id"].to_numpy(), ids["image_id"].to_numpy()), 1)
-    if (counts != 1).any():
-        text, image = np.argwhere(counts != 1)[0]
+    if (counts > 1).any():
+        text, image = np.argwhere(counts > 1)[0]
         raise SpecError(
             f"grid {file} has {counts[text, image]} rows for text {text} with image {image}; "
             "expected one for every pair"
         )
-    grid = np.empty((n_texts, n_images, values.shape[1]), dtype=np.float64)
+    grid = np.full((n_texts, n_images, values.shape[1]), np.nan)
     grid[ids["text_id"], ids["image_id"]] = values.to_numpy(dtype=np.float64)
-    return {"grid": grid, "classes": classes, **names}
+    return {"grid": grid, "classes": classes, "partial": not counts.all(), **names}
 
 
 def _whole(ids: pd.Series[Any], name: str, file: Path) -> pd.Series[Any]:

@@ -10,7 +10,7 @@ import torch
 import zarr
 from PIL import Image
 from safetensors.torch import save_file
-from samples import Staged, make_examples
+from samples import Staged, make_examples, score_pair
 
 import emap_core as emap
 from emap_core.cli import main
@@ -271,18 +271,87 @@ def test_files_that_hold_no_grid_are_refused(tmp_path, grid):
     np.savez(tmp_path / "two.npz", first=grid, second=grid)
     (tmp_path / "torn.npz").write_bytes(b"PK\x03\x04 not really")
     (tmp_path / "grid.csv").write_text("1,2\n")
-    pairs = pd.DataFrame({"text_id": [0, 0, 1], "image_id": [0, 1, 0], "score": 0.5})
-    pairs.to_parquet(tmp_path / "missing.parquet")
+    pairs = pd.DataFrame({"text_id": [0, 0, 0], "image_id": [0, 1, 0], "score": 0.5})
+    pairs.to_parquet(tmp_path / "twice.parquet")
     pairs.rename(columns={"text_id": "text"}).to_parquet(tmp_path / "column.parquet")
     for name, words in {
         "nowhere.npy": ["there is no grid"],
         "two.npz": ["first, second", "'grid'"],
         "torn.npz": ["cannot be read"],
         "grid.csv": [".npy", ".zarr"],
-        "missing.parquet": ["0 rows for text 1 with image 1"],
+        "twice.parquet": ["2 rows for text 0 with image 0"],
         "column.parquet": ["no column 'text_id'", "text, image_id, score"],
     }.items():
         with pytest.raises((SpecError, EmapError)) as caught:
             load_model(f"logits:{tmp_path / name}")
         message = str(caught.value)
         assert name in message and all(word in message for word in words), message
+
+
+class PairByPair:
+    """`samples.score_pair` as a plain callable."""
+
+    classes = ("zero", "one", "two")
+
+    def __call__(self, texts, images):
+        return np.stack([score_pair(t, v) for t, v in zip(texts, images, strict=True)])
+
+
+def scored_elsewhere(pairs, data):
+    """Add the logits of `samples.score_pair` to a list of pairs, by what it says of them."""
+    shown = dict(zip(data.ids, data.images, strict=True))
+    logits = [
+        score_pair(text, shown[one])
+        for text, one in zip(pairs["text"], pairs["image_of"], strict=True)
+    ]
+    return pairs.assign(**dict(zip(("zero", "one", "two"), np.transpose(logits), strict=True)))
+
+
+def test_a_part_of_the_pairs_gives_the_sampled_run_of_the_model_itself(tmp_path):
+    data = make_examples(80, 20, 40)
+    pairs = emap.pairs_to_score(data, 6, seed=3)
+    assert len(pairs) < 20 * 40 / 3
+    scored = scored_elsewhere(pairs, data)
+    # Whatever the order, and with more pairs than are asked for.
+    scored.sample(frac=1, random_state=0).to_parquet(tmp_path / "part.parquet")
+    settings = {"method": "sampled", "images_per_text": 6, "seed": 3}
+    spec = f"logits:{tmp_path / 'part.parquet'}"
+    run = emap.compute(spec, data, out=tmp_path / "part", **settings)
+
+    model = PairByPair()
+    own = emap.compute(model, data, out=tmp_path / "own", fingerprint="x", **settings)
+    for name in ("logits", "emap", "emap_leave_one_out", "sums_of_squares"):
+        ours, theirs = (getattr(one.decomposition, name) for one in (run, own))
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    assert run.manifest["n_pairs_evaluated"] == len(pairs)
+    assert emap.estimate(spec, data, **settings).n_pairs >= len(pairs)
+
+
+def test_pairs_that_a_method_reads_and_a_grid_lacks_are_told(tmp_path, capsys):
+    data = make_examples(80, 20, 40)
+    scored = scored_elsewhere(emap.pairs_to_score(data, 6), data)
+    scored.to_parquet(tmp_path / "part.parquet")
+    spec = f"logits:{tmp_path / 'part.parquet'}"
+    with pytest.raises(ModelError, match=rf"has {len(scored)} of the 800 pairs .*method='sampled'"):
+        emap.compute(spec, data)
+    with pytest.raises(ModelError, match=r"lacks [0-9]+ of the [0-9]+ pairs of this sample"):
+        emap.compute(spec, data, method="sampled", images_per_text=6, seed=1)
+    with pytest.raises(ModelError, match="with images_per_text="):
+        emap.compute(spec, data, method="sampled", until=0.1)
+    pd.concat([scored, scored[:1]]).to_parquet(tmp_path / "twice.parquet")
+    with pytest.raises(SpecError, match="has 2 rows for text"):
+        load_model(f"logits:{tmp_path / 'twice.parquet'}")
+
+
+def test_pairs_are_listed_from_the_command_line(tmp_path, capsys):
+    out = tmp_path / "pairs.parquet"
+    asked = ["pairs", "--data=demo:easy-vqa-yes-no", "--limit=30", "--images-per-text=4"]
+    assert main([*asked, f"--out={out}"]) == 0
+    listed = pd.read_parquet(out)
+    assert f"{len(listed):,} pairs: {out}" in capsys.readouterr().out
+    pd.testing.assert_frame_equal(
+        listed,
+        emap.pairs_to_score("demo:easy-vqa-yes-no", 4, data_args={"limit": 30, "seed": 0}),
+    )
+    assert main([*asked, "--out=pairs.csv"]) == 2
+    assert "expected a .parquet file" in capsys.readouterr().err
