@@ -117,7 +117,8 @@ def contributions(
     axis = {"zeroline": True, "domain": [0, top]}
     across, upwards = _range(text), _range(image)
     figure.update_layout(
-        xaxis={**axis, "range": across, "title": f"what the text adds to {quantity}, {unit}"},
+        # In two lines a phone shows all of it.
+        xaxis={**axis, "range": across, "title": f"what the text adds to<br>{quantity}, {unit}"},
         yaxis={
             **axis,
             "range": upwards,
@@ -135,7 +136,7 @@ def contributions(
                 "len": top,
                 "x": 0,
                 "xanchor": "left",
-                "y": -0.16,
+                "y": -0.2,
                 "yanchor": "top",
                 **({} if named else _ticks(limit)),
             },

@@ -33,6 +33,8 @@ def test_colours_are_centred_at_zero_and_axes_are_equal():
     layout = _chart()[0].figure.layout
     assert layout.coloraxis.cmin == -layout.coloraxis.cmax < 0
     assert layout.yaxis.scaleanchor == "x"
+    # Half as long as in one line, for phones.
+    assert layout.xaxis.title.text == "what the text adds to<br>the logit, logits"
 
 
 def test_very_many_points_are_sent_small_with_colours_that_read_the_same():
