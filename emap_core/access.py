@@ -154,14 +154,14 @@ class Policy:
         prefix, _, name = spec.partition(":")
         if prefix == "demo":
             return
-        if prefix == "openai":
-            self._check_asking()
-            return
         if not self.allow_code and (prefix not in loaders or prefix in RUNS_CODE):
             raise AccessError(
                 f"{kind} {spec!r} is code, which a browser may not start here; use the command "
                 "line, or set EMAP_ALLOW_CODE=1 where the server is started"
             )
+        if prefix == "openai" and prefix in loaders:
+            self._check_asking()
+            return
         if prefix not in loaders or self.roots is None:
             return
         allowed = (*self.roots, uploads()) if prefix in UPLOADABLE else self.roots

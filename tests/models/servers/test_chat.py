@@ -316,3 +316,7 @@ def test_a_browsers_job_asks_no_server_of_this_network(served, monkeypatch):
     with pytest.raises(AccessError, match="starts no new ones"):
         Policy(viewer=True).check_model(spec)
     Policy(roots=()).check_model(spec)
+    # Of data this is no prefix, but the name of a module.
+    for policy in (Policy(), Policy(roots=())):
+        with pytest.raises(AccessError, match="is code, which a browser may not start here"):
+            policy.check_data("openai:factory")
