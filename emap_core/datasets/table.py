@@ -95,6 +95,7 @@ def dataset_in(records: Records, settings: Mapping[str, Any]) -> Examples:
         for name, value in records.columns.items()
         if name.replace("pattern", "column") not in settings
         and name.replace("column", "pattern") not in settings
+        and not (settings.get("side") and name.partition("_")[0] in ("text", "image"))
     }
     settings = {**usual, **settings}
     check_arguments(f"dataset {records.source!r}", load_table, (records,), settings)
@@ -197,16 +198,16 @@ def load_table(
     sides = TEXT_AND_IMAGE
     if side is not None:
         elsewhere = {
-            "text_column": text_column,
-            "image_column": image_column,
-            "text_pattern": text_pattern,
-            "image_pattern": image_pattern,
+            option_name("text_column", "data"): text_column,
+            option_name("image_column", "data"): image_column,
+            option_name("text_pattern", "data"): text_pattern,
+            option_name("image_pattern", "data"): image_pattern,
         }
-        for name, given in elsewhere.items():
+        for called, given in elsewhere.items():
             if given:
                 raise SettingError(
-                    f"{option_name('side', 'data')} and {option_name(name, 'data')} both say where "
-                    "the sides are; leave one out"
+                    f"{option_name('side', 'data')} and {called} both say where the sides are; "
+                    "leave one out"
                 )
         wanted = wanted_sides(side)
         named |= {"text": wanted[0].column, "image": wanted[1].column, "regions": ""}

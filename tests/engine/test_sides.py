@@ -246,6 +246,17 @@ def test_a_missing_sound_names_its_row_and_can_be_left_out(folder):
     assert len(sample) == 4 and isinstance(sample.texts[0], Sound)
 
 
+def test_a_folder_of_sounds_has_its_captions_in_a_table_beside_them(folder):
+    metadata = pd.DataFrame({"file_name": [f"{k}.wav" for k in range(4)], "caption": TEXTS})
+    metadata.to_csv(folder / "metadata.csv", index=False)
+    side = ["sound=file_name", "caption=caption"]
+    data = emap.load_dataset(f"imagefolder:{folder}", side=side)
+    assert data.sides == (Side("sound", "audio"), Side("caption", "text"))
+    assert all(isinstance(one, Sound) for one in data.texts) and data.images == TEXTS
+    with pytest.raises(SettingError, match="side and text_column both say where the sides are"):
+        emap.load_dataset(f"imagefolder:{folder}", side=side, text_column="caption")
+
+
 def test_an_unknown_encoder_is_told():
     class Wrong:
         sides = ("a", "b")
