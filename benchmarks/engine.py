@@ -135,8 +135,8 @@ def floor() -> str:
     rows = []
     for name, model, n in (
         ("demo:self-attention, score_grid", emap.load_model("demo:self-attention"), 0),
-        ("two-tower head, score", ByPairs(TwoTower(n_classes=10)), 1000),
-        ("two-tower head, score_grid", TwoTower(n_classes=10), 2000),
+        ("two-tower head, score", ByPairs(TwoTower(n_classes=10)), 3000),
+        ("two-tower head, score_grid", TwoTower(n_classes=10), 4000),
     ):
         data = distinct_examples(n, 10) if n else emap.load_dataset("demo:easy-vqa", limit=1500)
         ratios = []
@@ -170,7 +170,8 @@ def floor() -> str:
                         rows, columns = np.divmod(np.arange(start, stop), n_images)
                         model.score(take(t, rows), take(v, columns)).numpy()
                     return
-                rows, columns = plan["tile_texts"], plan["tile_images"]
+                columns = min(plan["tile_images"], plan["batch_size"])
+                rows = max(1, plan["batch_size"] // columns)
                 for b in range(0, plan["n_images"], columns):
                     for a in range(0, plan["n_texts"], rows):
                         model.score_grid(

@@ -192,8 +192,6 @@ class Problem(Binding):
             if self.scorer.stated_speed is not None:
                 n_pairs = max(n_pairs, batch_size)
             rows, columns = tile_shape(n_texts, n_images, n_pairs, warm_up.shape)
-            if self.scorer.has_grid:
-                batch_size = max(batch_size, rows * columns)
         kept = warm_up.shape
         begins_at_first = all(side.start == 0 for side in warm_up_area(self))
         if not begins_at_first or kept[0] > rows or kept[1] > columns:
