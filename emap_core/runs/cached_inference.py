@@ -252,11 +252,12 @@ class CachedInference(RunReader):
         if self.why_no_measures is not None:
             raise RunError(f"run {self.id!r} has no measures: {self.why_no_measures}")
         with self._folder.inference_lock():
-            kept = self._kept_of_resampling("measures")
+            # Earlier versions kept others, by one-sided answers that stayed, under ``measures``.
+            kept = self._kept_of_resampling("other_measures")
             if kept is not None:
                 return Measures.from_json(kept)
             found = self._new_measures()
-            self._keep("measures", {**self._resampling, "measures": found.to_json()})
+            self._keep("other_measures", {**self._resampling, "other_measures": found.to_json()})
             return found
 
     def _new_measures(self) -> Measures:

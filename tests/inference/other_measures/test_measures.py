@@ -159,9 +159,12 @@ def test_a_resample_is_worth_what_its_examples_are_when_they_are_written_out(som
     weights = np.bincount(drawn, minlength=80).astype(float)
     (again,) = sample._reweighted(lambda: [(np.arange(7), grid)], weights[None])
     found = sample.values(again, weights)
-    # The projections of text only and image only stay as they are, and with them SHAPE.
     expected = measured(grid, labels[drawn], texts[drawn], images[drawn]).values
-    for name in expected.keys() & found.keys() - {"shape_cooperation", "shape_text", "shape_image"}:
+    # One-sided answers are read anew from the grid.
+    ((_, values),) = sample.one_sided(lambda: [(np.arange(7), grid)], weights[None])
+    found |= {name: float(weights @ one[0] / 80) for name, one in values.items()}
+    assert found.keys() >= {"shape_text", "mmoe_unique"}
+    for name in expected.keys() & found.keys():
         assert found[name] == pytest.approx(expected[name].value, abs=1e-5), name
 
 
@@ -208,6 +211,36 @@ def test_limits_hold_what_shuffling_costs_in_the_population():
         ).values["perceptual_image"]
         covered += found.low <= 3 / 16 <= found.high
     assert 52 <= covered <= 60
+
+
+def _drawn(seed, n=60):
+    """Examples of new texts and new images, whose answers need both in part."""
+    rng, fixed = np.random.default_rng(seed), np.random.default_rng(99)
+    text, image = rng.normal(size=(2, n, 2))
+    together, of_text, of_image = fixed.normal(size=(2, 2, 3)), *fixed.normal(size=(2, 2, 3))
+    grid = np.einsum("ua,abc,wb->uwc", text, together, image)
+    grid += (text @ of_text)[:, None] + image @ of_image
+    each = np.arange(n)
+    labels = np.where(rng.random(n) < 0.8, grid[each, each].argmax(-1), rng.integers(0, 3, n))
+    return grid, labels, each, each
+
+
+@pytest.mark.slow
+def test_limits_hold_what_one_sided_answers_come_to_in_the_population():
+    names = ("shape_cooperation", "shape_text", "mmoe_unique")
+    samples = []
+    for seed in range(1_000, 1_500):
+        grid, labels, *indices = _drawn(seed)
+        sample = _Sample(emap.decompose(grid, *indices), labels, "multiclass", "logits")
+        samples.append([sample.as_they_are[name].mean() for name in names])
+    covered = np.zeros(len(names))
+    for seed in range(50):
+        found = measured(*_drawn(seed), n_resamples=150).values
+        covered += [
+            found[name].low <= truth <= found[name].high
+            for name, truth in zip(names, np.mean(samples, axis=0), strict=True)
+        ]
+    assert (covered >= 44).all(), covered
 
 
 def test_what_is_missing_is_said(some):
