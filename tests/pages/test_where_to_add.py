@@ -76,7 +76,7 @@ def test_an_invented_figure_is_a_function_and_an_entry(
     assert message in [chart.proto.alt for chart in app.get("plotly_chart")]
     report = report_html(run)
     assert "<h2>How long the texts are</h2>" in report and message in report
-    monkeypatch.setattr("emap_core.figures.export.picture", lambda chart, form: chart.alt.encode())
+    monkeypatch.setattr("emap_core.figures.export.picture", lambda chart, *_: chart.alt.encode())
     assert main(["figures", str(run.path), "--out", str(tmp_path / "figures")]) == 0
     assert (tmp_path / "figures" / "text-lengths.svg").read_text() == message
     assert max(run.figure("text-lengths", longest=9).data[0].x) == 9
