@@ -8,9 +8,13 @@ from typing import Any
 import plotly.graph_objects as go
 
 from emap_core.decomposition import Decomposition
+from emap_core.figures import Chart, gap_dumbbell
 from emap_core.inference import ROWS, Gap, metric
 from emap_core.inference.digits import bracket, change, measured, p_value, percent
 from emap_core.presentation.charts import overview_figures, run_figure
+from emap_core.presentation.compared import Comparison
+from emap_core.presentation.comparison import readable_table, run_names
+from emap_core.presentation.paper import table_caption
 from emap_core.presentation.report import table_html
 from emap_core.presentation.run_titles import run_title
 from emap_core.presentation.tables import score_notes, score_table, share_sentence
@@ -41,9 +45,7 @@ def _(run: Run) -> str:
         parts += [table_html(score_table(run)), *map(_paragraph, score_notes(run))]
     parts.append(_paragraph(share_sentence(run)))
     if "gap" in {one.name for one in overview_figures(run)}:
-        chart = run_figure(run, "gap")
-        drawn = chart.figure.to_html(full_html=False, include_plotlyjs="cdn")
-        parts.append(f'<figure role="group" aria-label="{escape(chart.alt)}">{drawn}</figure>')
+        parts.append(_drawn(run_figure(run, "gap")))
     return "\n".join(filter(None, parts))
 
 
@@ -84,6 +86,26 @@ def _(found: Decomposition) -> str:
         "softmax see class_centred()."
     )
     return _paragraph(size, 1.15) + table_html(shares) + _paragraph(note)
+
+
+@html.register
+def _(compared: Comparison) -> str:
+    """Return runs side by side: the table, what it says, and a dumbbell by the first metric."""
+    runs, first = compared.runs, compared.metrics[0]
+    shown = readable_table(compared.table, run_names(runs))
+    gaps = {name: run.gap(first) for name, run in zip(run_names(runs), runs, strict=True)}
+    return "\n".join(
+        [
+            table_html({str(name): list(shown[name]) for name in shown}),
+            _paragraph(table_caption(runs)),
+            _drawn(gap_dumbbell(gaps, title=metric(first).label)),
+        ]
+    )
+
+
+def _drawn(chart: Chart) -> str:
+    drawn = chart.figure.to_html(full_html=False, include_plotlyjs="cdn")
+    return f'<figure role="group" aria-label="{escape(chart.alt)}">{drawn}</figure>'
 
 
 def _paragraph(sentence: str, size: float = 1.0) -> str:

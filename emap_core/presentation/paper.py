@@ -160,6 +160,24 @@ def bibtex(run: Run) -> str:
     return "\n\n".join(entries) + "\n"
 
 
+def chosen_metrics(runs: Sequence[Run], metrics: Sequence[str]) -> list[str]:
+    """Return the metrics by which runs are compared: those that were asked for, or all shared.
+
+    Raises
+    ------
+    SettingError
+        If the runs do not all have such a metric.
+    """
+    shared = shared_metrics(runs)
+    chosen = [metric(name).name for name in metrics] or shared
+    for name in chosen:
+        if name not in shared:
+            raise SettingError(
+                f"metric {name!r} is not one of all runs; choose one of {', '.join(shared)}"
+            )
+    return chosen
+
+
 def paper_table(runs: Sequence[Run], form: Form, metrics: Sequence[str] = ()) -> str:
     """Return the comparison of runs as a paper's table, with what has to be said below it.
 
@@ -177,14 +195,7 @@ def paper_table(runs: Sequence[Run], form: Form, metrics: Sequence[str] = ()) ->
     SettingError
         If the runs do not all have such a metric.
     """
-    shared = shared_metrics(runs)
-    chosen = [metric(name).name for name in metrics] or shared
-    for name in chosen:
-        if name not in shared:
-            raise SettingError(
-                f"metric {name!r} is not one of all runs; choose one of {', '.join(shared)}"
-            )
-    table = comparison_table(runs, chosen)
+    table = comparison_table(runs, chosen_metrics(runs, metrics))
     if form == "csv":
         return safe_csv(table)
     shown = readable_table(table, run_names(runs))

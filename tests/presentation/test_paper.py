@@ -95,3 +95,15 @@ def test_a_table_for_a_paper_says_n_method_and_population(runs, capsys):
     assert main(["compare", *paths, "--latex", "--metric", "auroc"]) == 2
     assert main(["compare", *paths, "--metric", "accuracy"]) == 2
     assert "--metric is for the table of --latex" in capsys.readouterr().err
+
+
+def test_a_comparison_shows_itself_in_a_notebook(runs):
+    compared = emap.compare(*runs, metrics=["accuracy"])
+    shown = compared._repr_html_()
+    for run in runs:
+        assert measured(run.gap("accuracy").projected, "points") in shown
+    assert "log loss" not in shown and "method: exact" in shown
+    assert shown.count("Plotly.newPlot(") == 1
+    assert r"\toprule" in compared.latex() and compared.markdown().startswith("| model |")
+    with pytest.raises(emap.EmapError, match="1 run is given; name at least two"):
+        emap.compare(runs[0])
