@@ -127,8 +127,9 @@ def attend_to_figures() -> None:
 
 def section(title: str) -> None:
     """Draw the heading of a part of the page, which `contents` then links to."""
+    title = in_own_words(title)
     anchor = re.sub(r"\W+", "-", title.casefold()).strip("-")
-    st.header(in_own_words(title), anchor=anchor)
+    st.header(title, anchor=anchor)
     st.session_state.setdefault(_SECTIONS, {})[anchor] = title
 
 
