@@ -81,7 +81,7 @@ def test_what_an_adapter_needs_is_told_without_the_library(checkpoint, tmp_path,
     whole, model, _ = checkpoint(clip)
     saved(tmp_path / "adapter", model)
     monkeypatch.setitem(__import__("sys").modules, "peft", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'emap-lens\[lora\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install '.\[lora\]'"):
         load_model(f"hf:{whole}", adapter=str(tmp_path / "adapter"))
     with pytest.raises(SpecError, match=r"has an adapter.*hf:org/llava, with adapter='"):
         load_model(f"hf:{tmp_path / 'adapter'}")
