@@ -50,7 +50,7 @@ class NumberArray(Modality):
         if isinstance(cell, str) and cell.lstrip().startswith("["):
             try:
                 cell = json.loads(cell)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise BadItemError(f"the array is not valid JSON: {error}") from error
         if hasattr(cell, "detach"):
             cell = cell.detach().cpu().numpy()
@@ -109,8 +109,12 @@ class NumberArray(Modality):
 
 def _numbers(values: Any) -> Numbers:
     try:
-        found = np.atleast_1d(np.asarray(values, dtype=np.float64))
-    except (TypeError, ValueError) as error:
+        given = np.asarray(values)
+        if given.dtype.kind in "cmM":
+            # Each would become a number silently, without its imaginary part or its unit.
+            raise TypeError(given.dtype)
+        found = np.atleast_1d(given.astype(np.float64))
+    except (TypeError, ValueError, OverflowError) as error:
         raise BadItemError("the array does not hold numbers in rows of one length") from error
     if not found.size or not np.isfinite(found).all():
         raise BadItemError("the array is empty or holds what is not a number")

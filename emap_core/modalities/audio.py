@@ -31,6 +31,9 @@ from emap_core.types import Mask
 
 MOST_SAMPLES = 200_000_000
 """Longer sounds are refused before they are decoded: an hour of 48,000 a second."""
+RATES = (1_000, 768_000)
+"""Samples a second, at least and at most. To give a sound another rate, memory is taken that grows
+with both rates, and what a file says of its own can be any number."""
 _COLOUR = "#009E73"
 
 
@@ -96,7 +99,13 @@ class Audio(Modality):
         if isinstance(cell, dict) and "array" in cell:
             cell = (cell.get("sampling_rate"), cell["array"])
         if isinstance(cell, tuple) and len(cell) == 2:
-            return _sound(np.asarray(cell[1], dtype=np.float64).T, int(cell[0] or 0))
+            try:
+                return _sound(np.asarray(cell[1], dtype=np.float64).T, int(cell[0] or 0))
+            except (TypeError, ValueError, OverflowError) as error:
+                raise BadItemError(
+                    "the sound is something else than samples and how many make a second; give "
+                    "both as numbers"
+                ) from error
         return file_source("sound", cell, find)
 
     def open(self, source: Path | bytes | Sound) -> Sound:
@@ -111,7 +120,7 @@ class Audio(Modality):
                 # Of fractions, or compressed.
                 return _by_soundfile(content)
             except (EOFError, ValueError) as error:
-                raise BadItemError(f"cannot be read: {error or 'it is cut off'}") from error
+                raise BadItemError(f"cannot be read: {str(error) or 'it is cut off'}") from error
         return _by_soundfile(content)
 
     def key(self, source: Path | bytes | Sound) -> str:
@@ -158,6 +167,8 @@ def _of_wav(content: bytes) -> Sound:
         n_channels, width, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
         if file.getnframes() * n_channels > MOST_SAMPLES:
             raise BadItemError(f"has {file.getnframes():,} samples; at most {MOST_SAMPLES:,} fit")
+        if width > 4:
+            raise BadItemError(f"has samples of {8 * width} bits; save it with 16, 24 or 32")
         data = file.readframes(file.getnframes())
     data = data[: len(data) // (width * n_channels) * width * n_channels]
     if width == 1:
@@ -189,8 +200,12 @@ def _by_soundfile(content: bytes) -> Sound:
 
 def _sound(values: NDArray[Any], rate: int) -> Sound:
     """Return the mean of channels, shape (n, channels) or (n,), as a sound."""
-    if rate <= 0 or not values.size:
-        raise BadItemError(f"has {values.size} samples at {rate} a second; give a sound")
+    least, most = RATES
+    if not values.size or values.ndim not in (1, 2) or not least <= rate <= most:
+        raise BadItemError(
+            f"has {values.size} samples at {rate} a second; give channels of samples, {least:,} to "
+            f"{most:,} a second"
+        )
     mixed = values.mean(axis=1) if values.ndim == 2 else values
     return Sound(mixed.astype(np.float32), rate)
 

@@ -33,7 +33,7 @@ class TableRow(Modality):
         if isinstance(cell, str):
             try:
                 cell = json.loads(cell)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise BadItemError(f"the row is not valid JSON: {error}") from error
         if not isinstance(cell, dict) or not cell:
             raise BadItemError("the row is not an object with names and values; write it as JSON")

@@ -173,3 +173,39 @@ def test_the_modality_of_a_column_is_guessed(column, cell, expected):
 def test_an_unknown_modality_lists_those_that_there_are():
     with pytest.raises(SettingError, match="'smell' is unknown; expected one of text, image"):
         modality("smell")
+
+
+def damaged_wav(width=2, rate=8000):
+    """Return the content of a WAV file that says of itself what we like."""
+    header = struct.pack("<IHHIIHH", 16, 1, 1, rate, 0, width, 8 * width)
+    data = bytes(width * 100)
+    return b"".join(
+        [
+            *(b"RIFF", struct.pack("<I", 36 + len(data)), b"WAVEfmt ", header),
+            *(b"data", struct.pack("<I", len(data)), data),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "words"),
+    [
+        ("audio", damaged_wav(width=5), "samples of 40 bits"),
+        # At another rate it would take 640 GB.
+        ("audio", damaged_wav(rate=2**32 - 1), "100 samples at 4294967295 a second"),
+        ("audio", damaged_wav()[:30], "it is cut off"),
+        ("audio", {"array": ["x"], "sampling_rate": 8000}, "give both as numbers"),
+        ("audio", {"array": [0.5], "sampling_rate": "x"}, "give both as numbers"),
+        ("audio", {"array": None, "sampling_rate": 8000}, "give channels of samples"),
+        ("audio", {"array": np.zeros((2, 2, 2)), "sampling_rate": 8000}, "give channels"),
+        ("array", "[" * 100_000, "not valid JSON"),
+        ("array", [10**400], "does not hold numbers"),
+        ("array", np.array([1 + 2j]), "does not hold numbers"),
+        ("array", np.array(["2020-01-01"], dtype="M8[D]"), "does not hold numbers"),
+        ("table", '{"a":' * 100_000, "not valid JSON"),
+    ],
+)
+def test_what_is_no_item_is_one_line(name, cell, words):
+    kind = modality(name)
+    with pytest.raises(BadItemError, match=words):
+        kind.open(kind.source(cell, find))
