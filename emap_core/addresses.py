@@ -21,6 +21,14 @@ MAY_FETCH = ("any", "public", "none")
 PASSING = (408, 425, 429, 500, 502, 503, 504)
 """Answers of a server that may be another one a moment later."""
 
+_IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+_CARRIES_IPV4 = tuple(
+    # Compatible and mapped (RFC 4291), translated (RFC 2765), of the well-known gateway (RFC 6052).
+    map(ipaddress.IPv6Network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96"))
+)
+_LOCAL_TRANSLATION = ipaddress.IPv6Network("64:ff9b:1::/48")
+"""Gateways of a network's own (RFC 8215), which Python takes for global up to 3.12."""
+
 
 class RefusedError(OSError):
     """What nobody may ask for here, or what is too large; to try again would not help."""
@@ -91,12 +99,29 @@ def opener(whom: str, follows: bool = True) -> urllib.request.OpenerDirector:
 def check_public(host: str, address: str) -> None:
     """Raise a RefusedError if an address is of this machine or its network."""
     found = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None)
-    if not (mapped or found).is_global or found.is_multicast:
+    if not all(map(_is_public, (found, *_carried(found)))):
         raise RefusedError(
             f"{host} is {address}, an address of this machine or its network, which is not asked "
             "for a browser's user (EMAP_FETCH=any allows it)"
         )
+
+
+def _is_public(address: _IPAddress) -> bool:
+    local = address.version == 6 and (address.is_site_local or address in _LOCAL_TRANSLATION)
+    return address.is_global and not address.is_multicast and not local
+
+
+def _carried(address: _IPAddress) -> list[ipaddress.IPv4Address]:
+    """Return the IPv4 address that a network may take an IPv6 address to, if there is one."""
+    if address.version == 4:
+        return []
+    if address.sixtofour is not None:
+        return [address.sixtofour]
+    return [
+        ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+        for network in _CARRIES_IPV4
+        if address in network
+    ]
 
 
 class _PublicConnection(http.client.HTTPConnection):

@@ -32,6 +32,8 @@ class Served:
 
     def __init__(self, answer, models=("tiny",), key=None):
         self.answer, self.models, self.key = answer, list(models), key
+        self.list_of_models = None
+        """What to answer in place of the list of models."""
         self.url = ""
         self.asked = Counter()
         self.bodies = []
@@ -45,7 +47,8 @@ class Served:
             given = headers.get("Authorization")
             return 401, {}, {"error": {"message": f"no such key: {given}", "code": "wrong_key"}}
         if path == "/v1/models":
-            return 200, {}, {"data": [{"id": name} for name in self.models]}
+            listed = {"data": [{"id": name} for name in self.models]}
+            return 200, {}, self.list_of_models or listed
         if path != "/v1/chat/completions":
             return 404, {}, {"detail": "nothing is here"}
         with self.lock:

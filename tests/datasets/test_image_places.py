@@ -268,6 +268,15 @@ def test_whom_may_be_asked_is_the_operators_word(folder, web, monkeypatch):
         ("100.64.0.1", False),
         ("0.0.0.0", False),  # noqa: S104 - nothing listens here
         ("224.0.0.1", False),
+        ("::ffff:224.0.0.1", False),
+        ("::ffff:93.184.216.34", True),
+        # A gateway between both kinds of networks takes these to 169.254.169.254 and 10.0.0.7.
+        ("64:ff9b::a9fe:a9fe", False),
+        ("64:ff9b:1::a00:7", False),
+        ("2002:a00:7::1", False),
+        ("::10.0.0.7", False),
+        ("64:ff9b::5db8:d822", True),
+        ("fec0::1", False),
     ],
 )
 def test_addresses_of_a_network_are_not_public(address, public):

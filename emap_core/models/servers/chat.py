@@ -37,6 +37,7 @@ _PROMPTS = {
 _N_LISTED = 20
 """First tokens that are asked for: no server of the protocol lists fewer when asked."""
 _MOST_AT_ONCE = 256
+_MOST_TOKENS = 10**9
 _WAVES = 16
 """Requests in a row that a call has at least, so that its last ones do not leave others idle."""
 _SCORING = "1"
@@ -390,11 +391,13 @@ def _read(answer: Mapping[str, Any], seconds: float, name: str) -> Answer:
         tokens = [(str(one["token"]), float(one["logprob"])) for one in listed]
         if not tokens or any(value != value or value > 1e-3 for _, value in tokens):
             raise ValueError("no log-probabilities")
-    except (LookupError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise ModelError(
             f"the server {name} has answered without log-probabilities (logprobs and top_logprobs "
             "of the chat-completions protocol); vLLM, SGLang and llama.cpp give them"
         ) from error
     usage = answer.get("usage")
     n_read = usage.get("prompt_tokens") if isinstance(usage, Mapping) else None
-    return Answer(tokens, n_read if isinstance(n_read, int) else None, seconds)
+    # What is none must not cost the answer, which has been paid for.
+    counted = isinstance(n_read, int) and 0 <= n_read < _MOST_TOKENS
+    return Answer(tokens, n_read if counted else None, seconds)

@@ -74,7 +74,9 @@ class Server:
         except (OSError, http.client.HTTPException) as error:
             raise self._failed(self._reason(error)) from error
         listed = found.get("data") if isinstance(found, dict) else None
-        return [str(one["id"]) for one in listed or [] if isinstance(one, dict) and "id" in one]
+        if not isinstance(listed, list):
+            return []
+        return [str(one["id"]) for one in listed if isinstance(one, dict) and "id" in one]
 
     def completion(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return the answer to a request, asked for again while the server is busy or away.
@@ -174,8 +176,10 @@ def _parts(url: str) -> SplitResult:
     except ValueError:
         right = False
     if not right:
+        # A password that cuts the address short must not be told either.
+        told = "…" if set("@?#").intersection(url) else url
         raise SpecError(
-            f"model 'openai:{url}' has no address of a server; write openai:http://HOST:PORT/v1"
+            f"model 'openai:{told}' has no address of a server; write openai:http://HOST:PORT/v1"
         )
     if parts.username or parts.password or parts.query or parts.fragment:
         raise SpecError(

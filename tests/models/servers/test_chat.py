@@ -66,6 +66,10 @@ class FakeThreading:
         )
 
 
+def choice_of(*tokens):
+    return {"choices": [{"logprobs": {"content": [{"top_logprobs": list(tokens)}]}}]}
+
+
 def small(**changes):
     labels = [NAMES[i % 3] for i in range(12)]
     return make_examples(12, 4, 6, **({"labels": labels} | changes))
@@ -211,6 +215,7 @@ def test_a_server_that_leads_elsewhere_is_not_followed(served, monkeypatch):
         ({"choices": [{"logprobs": None}]}, "without log-probabilities.*vLLM, SGLang"),
         ({"choices": []}, "without log-probabilities"),
         ([], "something else than an object"),
+        (choice_of({"token": "x", "logprob": -(10**400)}), "without log-probabilities"),
     ],
 )
 def test_an_answer_that_is_none_is_one_line(answer, words, served):
@@ -218,6 +223,18 @@ def test_an_answer_that_is_none_is_one_line(answer, words, served):
     served.faults = [(200, {}, answer)]
     with pytest.raises(ModelError, match=words):
         model(["red 1"], [picture(0)])
+
+
+def test_what_a_server_says_beside_its_answer_may_be_anything(served):
+    listed = [{"token": name, "logprob": -1.0 - k} for k, name in enumerate(NAMES)]
+    for n_read in (2**70, -1, "many", None):
+        model = load_model(f"openai:{served.url}", classes=NAMES)
+        served.faults = [(200, {}, choice_of(*listed) | {"usage": {"prompt_tokens": n_read}})]
+        np.testing.assert_array_equal(model([f"red {n_read}"], [picture(0)]), [[-1, -2, -3]])
+        assert model.cost(1)
+    for data in (5, None, "tiny", {"id": "tiny"}, [5, {"name": "tiny"}]):
+        served.list_of_models = {"data": data}
+        assert load_model(f"openai:{served.url}", model="tiny", classes=NAMES)
 
 
 def test_a_model_that_answers_otherwise_is_told_with_what_it_says():
@@ -268,6 +285,8 @@ def test_the_model_is_named_where_there_are_several():
         ("file:///etc/passwd", "has no address of a server"),
         ("http://user:secret@host/v1", "more in its address than a host"),
         ("http://host/v1?key=secret", "more in its address than a host"),
+        ("http://user:secret#1@host/v1", "has no address of a server"),
+        ("http://user:secret@host:port/v1", "has no address of a server"),
     ],
 )
 def test_what_is_no_address_is_refused_and_a_secret_in_it_not_repeated(url, words):
