@@ -47,8 +47,8 @@ class Served:
             given = headers.get("Authorization")
             return 401, {}, {"error": {"message": f"no such key: {given}", "code": "wrong_key"}}
         if path == "/v1/models":
-            listed = {"data": [{"id": name} for name in self.models]}
-            return 200, {}, self.list_of_models or listed
+            models = {"data": [{"id": name} for name in self.models]}
+            return 200, {}, self.list_of_models or models
         if path != "/v1/chat/completions":
             return 404, {}, {"detail": "nothing is here"}
         with self.lock:

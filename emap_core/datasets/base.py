@@ -439,12 +439,16 @@ def _first_of_each(index: Index) -> Index:
 
 def _told_apart(words: list[str]) -> list[str]:
     """Return words of different items, numbered where several have the same."""
-    found: list[str] = []
-    seen: dict[str, int] = {}
+    found: dict[str, None] = {}
+    numbers: dict[str, int] = {}
     for one in words:
-        seen[one] = seen.get(one, 0) + 1
-        found.append(one if seen[one] == 1 else f"{one} ({seen[one]})")
-    return found
+        name = one
+        # Another item's own words may end in the same number.
+        while name in found:
+            numbers[one] = numbers.get(one, 1) + 1
+            name = f"{one} ({numbers[one]})"
+        found[name] = None
+    return list(found)
 
 
 def has_answers(dataset: Any) -> bool:

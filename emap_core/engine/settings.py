@@ -45,6 +45,8 @@ _MOST = {
     # What every generator of random numbers takes, scikit-learn's included.
     "seed": 2**32 - 1,
     "n_resamples": MOST_RESAMPLES,
+    # What trackers and figures take.
+    "step": 2**63 - 1,
 }
 
 
@@ -91,7 +93,7 @@ class Settings:
                 found = whole_number(name, value, least, _WHY.get(name, ""))
                 object.__setattr__(self, name, found)
         for name, most in _MOST.items():
-            if (value := getattr(self, name)) > most:
+            if (value := getattr(self, name)) is not None and value > most:
                 raise SettingError(
                     f"{option_name(name)} is {value}; expected a whole number from "
                     f"{_LEAST[name]} to {most}"

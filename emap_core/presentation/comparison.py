@@ -242,11 +242,16 @@ def measures_of_runs(runs: Sequence[Run], names: Sequence[str]) -> pd.DataFrame:
     return shown
 
 
+def _in_one_line(cell: object) -> str:
+    """Return a cell without line feeds, behind which something else than the table would begin."""
+    return " ".join(str(cell).split())
+
+
 def as_markdown(shown: pd.DataFrame) -> str:
     """Return a table of texts as Markdown."""
 
     def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+        return "| " + " | ".join(_in_one_line(cell).replace("|", "\\|") for cell in cells) + " |"
 
     rule = ["---", *["---:"] * (len(shown.columns) - 1)]
     rows = [line(list(row)) for row in shown.itertuples(index=False)]
@@ -257,7 +262,9 @@ def as_latex(shown: pd.DataFrame) -> str:
     """Return a table of texts as a LaTeX tabular; it needs the package booktabs."""
 
     def line(cells: Sequence[str]) -> str:
-        return " & ".join(latex(str(cell)) for cell in cells) + r" \\"
+        # A bracket or a star would belong to the command that ends the line before.
+        begin = "{}" if _in_one_line(cells[0]).startswith(("[", "*")) else ""
+        return begin + " & ".join(latex(_in_one_line(cell)) for cell in cells) + r" \\"
 
     rows = [line(list(row)) for row in shown.itertuples(index=False)]
     columns = "l" + "r" * (len(shown.columns) - 1)

@@ -100,7 +100,9 @@ def probes_named(
         examples = [example]
     if not examples:
         raise SettingError(f"{option_name('examples')} names no example; name at least one")
-    return [probe_named(name, example=one, **choices) for one in examples]
+    asked = [probe_named(name, example=one, **choices) for one in examples]
+    # Whoever names an example twice, by its id and its position, asks about it once.
+    return list({probe.key(run): probe for probe in asked}.values())
 
 
 def with_largest_interaction(run: Run, count: int, among: Mask | None = None) -> list[str]:

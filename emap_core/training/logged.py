@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
 
-from emap_core.errors import MissingExtraError, SettingError
+from emap_core.errors import EmapError, MissingExtraError, SettingError
 from emap_core.installed import with_extra
 from emap_core.presentation.facts import facts
 from emap_core.presentation.run_titles import run_title
@@ -14,6 +15,9 @@ from emap_core.runs import Run
 from emap_core.visible import visible
 
 Numbers = dict[str, float]
+
+_USER_OF_ADDRESS = re.compile(r"//[^/\s]*@")
+_LAST_STEP = 2**63 - 1
 
 
 def numbers_of(run: Run) -> Numbers:
@@ -57,7 +61,7 @@ def log_run(run: Run, to: str, *, step: int | None = None, folder: Path | None =
     Raises
     ------
     SettingError
-        If there is no such tracker, or it takes no folder.
+        If there is no such tracker, it takes no folder or not this step, or it does not answer.
     MissingExtraError
         If its library is not installed.
     """
@@ -67,7 +71,24 @@ def log_run(run: Run, to: str, *, step: int | None = None, folder: Path | None =
         raise SettingError("--out is for the files of TensorBoard; leave it out")
     if step is None:
         step = run.manifest["settings"].get("step") or 0
-    return TRACKERS[to](run, step, folder)
+    if not 0 <= step <= _LAST_STEP:
+        raise SettingError(
+            f"--step is {step}; expected a whole number from 0 to {_LAST_STEP:,}, the last that "
+            "all trackers take"
+        )
+    try:
+        return without_password(TRACKERS[to](run, step, folder))
+    except EmapError:
+        raise
+    except Exception as error:
+        # Each library has its own errors of a server that is away or wants a login.
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise SettingError(f"{to} has not taken the run: {without_password(said)}") from error
+
+
+def without_password(said: str) -> str:
+    """Return a sentence in which addresses name no user and no password."""
+    return _USER_OF_ADDRESS.sub("//…@", said)
 
 
 def _missing(name: str, library: str) -> MissingExtraError:

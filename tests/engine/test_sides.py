@@ -11,6 +11,8 @@ from PIL import Image
 
 import emap_core as emap
 from emap_core import cli
+from emap_core.datasets import load_dataset
+from emap_core.datasets.base import find_cells
 from emap_core.errors import DatasetError, ModelError, SettingError
 from emap_core.modalities import Side
 from emap_core.modalities.audio import Sound
@@ -276,3 +278,9 @@ def test_plans_of_other_sides_show_their_words(capsys, folder, monkeypatch):
     plan = json.loads(capsys.readouterr().out)
     assert plan["previews"][0]["text"].endswith(".wav")
     assert "sound from 'sound'" in " ".join(plan["columns"])
+
+
+def test_words_of_different_items_never_become_those_of_another():
+    cells = [{"c": 1}, {"c": "1"}, {"c": "1 (2)"}, {"c": 1.0}]
+    data = load_dataset({"sides": {"row": cells, "other": cells}, "labels": list("pqpq")})
+    assert len(set(find_cells(data).texts)) == 4

@@ -113,6 +113,11 @@ def test_names_that_mean_something_to_latex_or_markdown_stay_names(runs):
     shown = readable_table(comparison_table(runs, ["accuracy"]), ["a_b & 50%", "c|d"])
     assert r"a\_b \& 50\%" in as_latex(shown)
     assert r"c\|d" in as_markdown(shown)
+    lines = readable_table(comparison_table(runs, ["accuracy"]), ["a\n\n# b", "c\r\nd"])
+    assert "| a # b |" in as_markdown(lines) and "\nc d &" in as_latex(lines)
+    ends = readable_table(comparison_table(runs, ["accuracy"]), ["[2cm] a", "*b"])
+    # Behind the end of a line, LaTeX takes these for a distance and a star of its command.
+    assert "\n{}[2cm] a &" in as_latex(ends) and "\n{}*b &" in as_latex(ends)
 
 
 def test_csv_gives_back_every_number(runs):

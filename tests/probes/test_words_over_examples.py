@@ -89,7 +89,8 @@ def test_many_examples_are_asked_about_at_once(tmp_path):
     table = run.examples().sort_values("interaction_size", ascending=False)
     of_largest = run.probe("attribution", largest=2, model=Staged(), dataset=data)
     assert [one.example for one in of_largest.examples] == table.id.head(2).tolist()
-    named = run.probe("attribution", examples=[0, run.ids[4]], model=Staged(), dataset=data)
+    twice = [0, run.ids[4], run.ids[0], 4]
+    named = run.probe("attribution", examples=twice, model=Staged(), dataset=data)
     assert [one.example for one in named.examples] == [run.ids[0], run.ids[4]]
     by_hand = words_over_examples(
         [run.probe("attribution", example=one.example) for one in named.examples]

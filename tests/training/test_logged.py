@@ -66,6 +66,39 @@ def test_numbers_go_to_wandb(run, monkeypatch, capsys):
     assert done == [(numbers_of(run), 7), "finished"]
 
 
+def test_a_tracker_that_refuses_is_one_line_without_its_password(run, monkeypatch, capsys):
+    where = "postgresql://me:pass@word@host/db"
+
+    def refused(**_):
+        raise RuntimeError(f"no login at {where}\nTraceback")
+
+    monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace(start_run=refused))
+    assert main(["log", str(run.path), "--to", "mlflow"]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line == "error: mlflow has not taken the run: no login at postgresql://…@host/db"
+
+    class Begun:
+        info = SimpleNamespace(run_id="1a")
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return None
+
+    library = SimpleNamespace(
+        start_run=lambda **_: Begun(),
+        log_metrics=lambda *_, **__: None,
+        set_tags=lambda _: None,
+        get_tracking_uri=lambda: where,
+    )
+    monkeypatch.setitem(sys.modules, "mlflow", library)
+    assert main(["log", str(run.path), "--to", "mlflow"]) == 0
+    assert capsys.readouterr().out.strip() == "run 1a of postgresql://…@host/db"
+    assert main(["log", str(run.path), "--to", "mlflow", "--step", str(2**63)]) == 2
+    assert "expected a whole number from 0 to" in capsys.readouterr().err
+
+
 def test_what_is_missing_or_unused_is_told(run, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "mlflow", None)
     assert main(["log", str(run.path), "--to", "mlflow"]) == 2
