@@ -30,7 +30,7 @@ from emap_core.engine.settings import Settings
 from emap_core.engine.warm_up import score_warm_up
 from emap_core.inference import Gap
 from emap_core.inference.intervals.extrapolation import sampled_gap
-from emap_core.inference.intervals.repeats import subsample_intervals, subsample_scores
+from emap_core.inference.intervals.subsamples import subsample_intervals, subsample_scores
 
 Array = NDArray[Any]
 PROJECTION = "emap_leave_one_out"

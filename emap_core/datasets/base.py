@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from emap_core.classes import class_names
+from emap_core.class_names import class_names
 from emap_core.errors import DatasetError
 from emap_core.modalities import TEXT_AND_IMAGE, BadItemError, Side
 from emap_core.modalities.image import beside, image_of_array, is_array, opened, pixel_key, upright

@@ -27,12 +27,12 @@ from emap_core.engine.encoded_items import (
 from emap_core.engine.evaluate import Evaluator, Targets
 from emap_core.engine.gate import check_data
 from emap_core.engine.kept_columns import kept_columns
+from emap_core.engine.output_space import to_space
 from emap_core.engine.pairs_to_score import sample_of
 from emap_core.engine.plan import Plan, Tile, order_texts, tile_shape
 from emap_core.engine.provenance import in_short, provenance, short_name
 from emap_core.engine.request import Request
 from emap_core.engine.settings import Settings
-from emap_core.engine.space import to_space
 from emap_core.errors import DatasetError, ModelError, SettingError
 from emap_core.methods.base import Method
 from emap_core.modalities import modality

@@ -23,7 +23,7 @@ from emap_core.errors import ModelError, SettingError
 from emap_core.models import encodings as trees
 from emap_core.models.base import Outputs, Scorer
 from emap_core.models.encodings import Encodings
-from emap_core.models.modules import computed_dtype
+from emap_core.models.torch_modules import computed_dtype
 from emap_core.runs.store import replacing
 from emap_core.types import Array, Index
 

@@ -19,7 +19,7 @@ from emap_core.engine.settings import Settings
 from emap_core.errors import DatasetError, LabelError, ModelError, SettingError
 from emap_core.modalities import plural
 from emap_core.models.base import OUTPUTS
-from emap_core.models.modules import left_in_training, rounding
+from emap_core.models.torch_modules import left_in_training, rounding
 from emap_core.options import option
 
 if TYPE_CHECKING:

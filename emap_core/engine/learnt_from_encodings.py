@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from emap_core.datasets.base import find_cells
 from emap_core.engine.binding import encoded_rows, unique_images
 from emap_core.engine.encoded_items import encoded_images
+from emap_core.engine.output_space import to_space
 from emap_core.engine.problem import Problem
-from emap_core.engine.space import to_space
 from emap_core.errors import DatasetError
 from emap_core.inference.robustness.density_ratio import density_ratio
 from emap_core.inference.table.linear_probe import linear_probe

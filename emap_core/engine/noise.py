@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from emap_core.engine.evaluate import Again, Evaluator, WarmUp
 from emap_core.models.encodings import Encodings
-from emap_core.models.modules import rounding
+from emap_core.models.torch_modules import rounding
 from emap_core.types import Index
 
 FEW = 4

@@ -20,7 +20,7 @@ from emap_core.decomposition.subsets import (
 )
 from emap_core.errors import SettingError
 from emap_core.inference import Intervals
-from emap_core.inference.intervals.repeats import (
+from emap_core.inference.intervals.subsamples import (
     Scores,
     spread,
     subsample_intervals,

@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from emap_core.classes import class_names
+from emap_core.class_names import class_names
 from emap_core.errors import ModelError
 from emap_core.models import encodings as trees
 from emap_core.models.encodings import Encodings

@@ -246,7 +246,7 @@ class _Asked:
         )
 
     def _tile(self, name: str, pairs: AttentionOfPairs, n: int, **asked: Any) -> Array:
-        from emap_core.engine.space import to_space
+        from emap_core.engine.output_space import to_space
 
         run, scorer = self._subject.run, self._subject.scorer
 

@@ -170,7 +170,7 @@ class Subject:
     def evaluator(self, texts: EncodedItems, images: EncodedItems) -> Evaluator:
         """Return an evaluator that scores texts with images as the run did, in its space."""
         from emap_core.engine.evaluate import Evaluator
-        from emap_core.engine.space import to_space
+        from emap_core.engine.output_space import to_space
 
         run, scorer = self.run, self.scorer
         return Evaluator(

@@ -219,7 +219,7 @@ def _at_rest(model: Any) -> Iterator[None]:
     # Here, so that finished runs are logged where torch is not installed.
     import torch
 
-    from emap_core.models.modules import modules_of
+    from emap_core.models.torch_modules import modules_of
 
     parts = [part for module in modules_of(model) for part in module.modules()]
     modes = [part.training for part in parts]

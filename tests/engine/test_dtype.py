@@ -65,7 +65,7 @@ def test_the_dtype_of_outputs_and_of_what_they_were_computed_in(
 
 
 def test_modules_are_found_behind_functions_methods_and_partials():
-    from emap_core.models.modules import modules_of
+    from emap_core.models.torch_modules import modules_of
 
     module = nn.Linear(2, 2)
 

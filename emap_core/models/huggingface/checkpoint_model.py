@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import torch
 
-from emap_core.classes import names_of_classes
+from emap_core.class_names import names_of_classes
 from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
 from emap_core.models.huggingface.checkpoint import Checkpoint

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 import torch
 from PIL import Image
 
-from emap_core.classes import names_of_classes
+from emap_core.class_names import names_of_classes
 from emap_core.errors import ModelError, SettingError
 from emap_core.models.huggingface.checkpoint import Checkpoint
 from emap_core.models.huggingface.checkpoint_model import (

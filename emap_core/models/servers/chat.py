@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from emap_core.addresses import cache_folder
-from emap_core.classes import names_of_classes
+from emap_core.class_names import names_of_classes
 from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
 from emap_core.models.pictures import in_colours

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from emap_core.classes import names_of_classes
+from emap_core.class_names import names_of_classes
 from emap_core.errors import ModelError, SettingError
 from emap_core.models.attention import AttentionSite
 from emap_core.models.huggingface.checkpoint import Checkpoint

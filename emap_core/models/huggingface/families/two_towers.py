@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from emap_core.classes import names_of_classes
+from emap_core.class_names import names_of_classes
 from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
 from emap_core.models.files import digest

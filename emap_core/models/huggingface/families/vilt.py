@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from emap_core.classes import names_of_classes
+from emap_core.class_names import names_of_classes
 from emap_core.models.attention import AttentionSite
 from emap_core.models.huggingface.checkpoint import Checkpoint
 from emap_core.models.huggingface.checkpoint_model import (
