@@ -33,6 +33,9 @@ MOST_FRAMES = 32
 MOST_PIXELS = 80_000_000
 """Of one frame; larger ones are refused before they are decoded."""
 _SECONDS_A_FRAME = 0.2
+_NOTHING_ELSE = {"format_whitelist": "mov,matroska,webm,avi", "protocol_whitelist": "data"}
+"""What libavformat may read. By its content a file may also be a list of others, or a stream to
+listen for, whatever its name: these would be opened wherever they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +144,7 @@ class Video(Modality):
 
 
 def _decoded(av: Any, content: bytes) -> Clip:
-    with av.open(io.BytesIO(content)) as file:
+    with av.open(io.BytesIO(content), options=_NOTHING_ELSE) as file:
         stream = file.streams.video[0]
         if stream.width * stream.height > MOST_PIXELS:
             raise BadItemError(f"has frames of {stream.width:,} × {stream.height:,} pixels")

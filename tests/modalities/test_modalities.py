@@ -209,3 +209,31 @@ def test_what_is_no_item_is_one_line(name, cell, words):
     kind = modality(name)
     with pytest.raises(BadItemError, match=words):
         kind.open(kind.source(cell, find))
+
+
+def clip_file(form, codec="mpeg4"):
+    """Return the content of a file of five frames."""
+    av = pytest.importorskip("av")
+    written = io.BytesIO()
+    with av.open(written, "w", format=form) as file:
+        stream = file.add_stream(codec, rate=5)
+        stream.width = stream.height = 32
+        stream.pix_fmt = "yuv420p"
+        for i in range(5):
+            frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), 40 * i, np.uint8), "rgb24")
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    return written.getvalue()
+
+
+@pytest.mark.parametrize("form", ["mp4", "mov", "avi", "matroska"])
+def test_a_video_is_read_by_its_content(form):
+    assert modality("video").open(clip_file(form)).frames.shape == (5, 32, 32, 3)
+
+
+@pytest.mark.parametrize("line", ["file secret.mp4", "file 'file:secret.mp4'"])
+def test_a_video_that_is_a_list_of_other_files_opens_none_of_them(line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret.mp4").write_bytes(clip_file("mp4"))
+    with pytest.raises(BadItemError, match="not a video of a known format"):
+        modality("video").open(f"ffconcat version 1.0\n{line}\n".encode())
