@@ -181,9 +181,8 @@ def _window(n_texts: int, n_images: int) -> Window | None:
 
 def _numbers(text: str, count: int) -> tuple[int, ...]:
     parts = text.split(",")
-    if len(parts) != count or not all(part.isdecimal() for part in parts):
-        return ()
-    return tuple(map(int, parts))
+    found = tuple(one for part in parts if (one := shared.whole_number(part)) is not None)
+    return found if len(found) == len(parts) == count else ()
 
 
 def _show_pair(run: Run, u: int, w: int) -> None:

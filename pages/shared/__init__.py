@@ -62,6 +62,7 @@ from pages.shared.selection import (
     set_view,
     view,
     view_key,
+    whole_number,
 )
 from pages.shared.show import drawn, item, picture, selected_ids, show, text, theme
 
@@ -136,4 +137,5 @@ __all__ = [
     "verdict_of",
     "view",
     "view_key",
+    "whole_number",
 ]

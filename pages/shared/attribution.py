@@ -24,7 +24,7 @@ from pages.shared.escape import plain
 from pages.shared.layout import section
 from pages.shared.offer import offer
 from pages.shared.progress import progress
-from pages.shared.selection import choose, set_view, view
+from pages.shared.selection import choose, set_view, view, whole_number
 from pages.shared.show import selected_ids, show, theme
 
 _CHART = "attribution-map"
@@ -74,7 +74,8 @@ def _class(run: Run, example: int) -> str | None:
     # The predicted one first, and of it nothing in the link.
     order = [predicted, *(c for c in range(len(names)) if c != predicted)]
     given, _, chosen = view("of").partition(":")
-    current = int(chosen) if given == str(example) and chosen.isdecimal() else predicted
+    named = whole_number(chosen) if given == str(example) else None
+    current = predicted if named is None else named
     _choice(
         st.selectbox,
         "The class whose output is taken apart",
@@ -160,8 +161,7 @@ def _offer_many(run: Run, listed: Mask, known: Collection[str]) -> None:
     most = min(_MOST, int(listed.sum()))
     if most < 2:
         return
-    given = view("many")
-    count = min(max(int(given) if given.isdecimal() else _MANY, 2), most)
+    count = min(max(whole_number(view("many")) or _MANY, 2), most)
     st.session_state["attribution-many"] = count
     st.number_input(
         "Examples with the largest interaction",
@@ -188,7 +188,8 @@ def _offer_many(run: Run, listed: Mask, known: Collection[str]) -> None:
 
 def _pair(example: int, found: Attributed) -> tuple[int, int]:
     """Return the word and the region of the link, the strongest where it is of another example."""
-    given = [int(part) for part in view("pair").split(":") if part.isdecimal()]
+    numbers = map(whole_number, view("pair").split(":"))
+    given = [one for one in numbers if one is not None]
     if len(given) == 3 and given[0] == example:
         word, region = given[1:]
         if word < len(found.words) and region < len(found.regions):

@@ -17,6 +17,9 @@ KEYS = ("run", "example", "class", "slice", "view")
 _LONGEST = 20_000
 """Characters of a key that somebody may have typed, and every page reads."""
 
+_MOST_DIGITS = 15
+"""Of a number that somebody may have typed: of thousands Python makes none."""
+
 _REMEMBERED = "_selection"
 
 # Streamlit's own ways to change an address make an entry of the browser's history each.
@@ -103,6 +106,12 @@ def selected(key: str) -> str | None:
 def view(name: str, default: str = "") -> str:
     """Return one setting of the current view: a filter, a colour, a side."""
     return _read_view(selected("view")).get(name, default)
+
+
+def whole_number(typed: str) -> int | None:
+    """Return a number that stands in the URL, None for what is none of items or classes."""
+    short = typed.isascii() and typed.isdecimal() and len(typed) <= _MOST_DIGITS
+    return int(typed) if short else None
 
 
 def set_view(**changes: str | None) -> None:

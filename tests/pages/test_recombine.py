@@ -32,7 +32,10 @@ def test_another_text_and_another_image_are_taken_into_the_url(open_page, words,
     assert f"“{run.texts[5]}” with image 8" in words(app)
 
 
-@pytest.mark.parametrize("view", ["pair.9999,0", "pair.x", "window.5,2,0,1", "order.no"])
+@pytest.mark.parametrize(
+    "view",
+    ["pair.9999,0", "pair.x", f"pair.{'9' * 5_000},0", "pair.1,x", "window.5,2,0,1", "order.no"],
+)
 def test_a_link_that_fits_no_longer_shows_the_page_all_the_same(
     open_page, words, runs_with_one, view
 ):
