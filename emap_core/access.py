@@ -21,6 +21,7 @@ from emap_core.datasets import with_prefix
 from emap_core.datasets.vqa2 import vqa2_files
 from emap_core.datasets.webdataset import shard_patterns
 from emap_core.errors import AccessError, SettingError
+from emap_core.hub import OF_THE_HUB
 from emap_core.models import LOADERS as MODEL_LOADERS
 from emap_core.roots import (
     check_path,
@@ -165,10 +166,7 @@ class Policy:
         if prefix not in loaders or self.roots is None:
             return
         allowed = (*self.roots, uploads()) if prefix in UPLOADABLE else self.roots
-        if (
-            prefix in ("hf", "hf-any", "naturalbench", "winoground")
-            and path_or_hub_id(name, self.roots) is None
-        ):
+        if prefix in OF_THE_HUB and path_or_hub_id(name, self.roots) is None:
             return
         for path in _named(prefix, name):
             check_path(kind, path, allowed)

@@ -11,6 +11,8 @@ from emap_core.errors import MissingExtraError, SpecError
 
 _LOG_IN = "log in with “hf auth login” or HF_TOKEN"
 
+OF_THE_HUB = ("hf", "hf-any", "naturalbench", "winoground")
+"""What may stand before the id of a repository."""
 _commits: dict[tuple[str, str], str] = {}
 """What was loaded in this process, by kind and name, and at which commit."""
 
@@ -102,7 +104,7 @@ def files_listed(hub_id: str, kind: Literal["model", "dataset"], commit: str) ->
 def pinned(spec: str, kind: Literal["model", "dataset"]) -> str:
     """Return a spec with the commit that it was loaded at, if it was one of the hub's."""
     prefix, _, name = spec.partition(":")
-    commit = _commits.get((kind, name)) if prefix in ("hf", "hf-any") else None
+    commit = _commits.get((kind, name)) if prefix in OF_THE_HUB else None
     return spec if commit is None else f"{prefix}:{name.partition('@')[0]}@{commit}"
 
 

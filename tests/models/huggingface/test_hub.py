@@ -150,3 +150,10 @@ def test_data_are_of_the_split_that_is_named(hub):
         load_dataset("hf:org/pets")
     found = load_dataset("hf:org/pets@main", split="train")
     assert found.texts[:3] == [TEXTS[0]] * 3
+
+
+@pytest.mark.parametrize("prefix", ["hf", "winoground", "naturalbench"])
+def test_whatever_reads_a_dataset_of_the_hub_is_pinned(prefix, hub):
+    load_dataset("hf:org/pets", split="test")
+    assert hub_module.pinned(f"{prefix}:org/pets", "dataset") == f"{prefix}:org/pets@{COMMIT}"
+    assert hub_module.pinned("csv:org/pets", "dataset") == "csv:org/pets"
