@@ -30,8 +30,8 @@ from emap_core.types import Mask
 
 MOST_FRAMES = 32
 """As many of a clip are kept, evenly spaced."""
-MOST_PIXELS = 80_000_000
-"""Of one frame; larger ones are refused before they are decoded."""
+MOST_PIXELS = 320_000_000
+"""Of the frames that are kept together; more are refused before they are decoded."""
 _SECONDS_A_FRAME = 0.2
 _NOTHING_ELSE = {"format_whitelist": "mov,matroska,webm,avi", "protocol_whitelist": "data"}
 """What libavformat may read. By its content a file may also be a list of others, or a stream to
@@ -146,8 +146,10 @@ class Video(Modality):
 def _decoded(av: Any, content: bytes) -> Clip:
     with av.open(io.BytesIO(content), options=_NOTHING_ELSE) as file:
         stream = file.streams.video[0]
-        if stream.width * stream.height > MOST_PIXELS:
-            raise BadItemError(f"has frames of {stream.width:,} × {stream.height:,} pixels")
+        if stream.width * stream.height * MOST_FRAMES > MOST_PIXELS:
+            raise BadItemError(
+                f"has frames of {stream.width:,} × {stream.height:,} pixels, too many for memory"
+            )
         expected = stream.frames or 0
         # Without a count in the file all frames have to be looked at to know it.
         if not expected:

@@ -88,8 +88,8 @@ class GroupScores:
             said.append(
                 f"Single answers: {percent(one.full)} right with interactions, "
                 f"{percent(one.projected)} without. Whole groups: {percent(whole.full)} with, "
-                f"{percent(whole.projected)} without; guessing gives "
-                f"{percent(self.chance['group_accuracy'])}."
+                f"{percent(whole.projected)} without; guessing among all "
+                f"classes gives {percent(self.chance['group_accuracy'])}."
             )
         if "group_score" in self.gaps:
             text, image, both = (
