@@ -172,9 +172,9 @@ class ChatModel:
         if not self._n_unlisted:
             return []
         return [
-            f"In {self._n_unlisted:,} of the {self._n_scored:,} pairs that were scored last without "
-            f"a break, an answer was not among the {_N_LISTED} likeliest first tokens; it was given "
-            "what it has at most."
+            f"In {self._n_unlisted:,} of the {self._n_scored:,} pairs that were scored last "
+            f"without a break, an answer was not among the {_N_LISTED} likeliest first tokens; "
+            "it was given what it has at most."
         ]
 
     @contextlib.contextmanager
