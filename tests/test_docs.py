@@ -44,6 +44,8 @@ def test_the_ten_lines_of_a_model_run_as_they_stand(tmp_path, monkeypatch, capsy
     (tmp_path / "my_model.py").write_text(model)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
+    # Another test may have imported a module of this name.
+    monkeypatch.delitem(sys.modules, "my_model", raising=False)
     monkeypatch.setattr("plotly.graph_objects.Figure.show", lambda self: print(type(self)))
     # As it stands but for the number of examples, which is what takes the time.
     exec(compute.replace("500", "20"), {})  # noqa: S102 - our own page
@@ -56,6 +58,7 @@ def test_the_table_of_a_factory_is_read_as_it_stands(tmp_path, monkeypatch):
     (code,) = (one for one in snippets() if "glob" in one)
     (tmp_path / "my_data.py").write_text(code)
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "my_data", raising=False)
     (tmp_path / "photos").mkdir()
     for place, name in enumerate(("2020_cat", "2021_dog", "2022_cat_on_dog")):
         Image.new("RGB", (8, 8), (place, 0, 0)).save(tmp_path / "photos" / f"{name}.jpg")
