@@ -8,6 +8,7 @@ import json
 import threading
 from collections import Counter
 
+from local_server import answering
 from PIL import Image
 
 
@@ -99,11 +100,6 @@ def serving(served):
         def log_message(self, *_):
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    served.url = f"http://127.0.0.1:{server.server_port}/v1"
-    try:
+    with answering(Handler) as url:
+        served.url = f"{url}/v1"
         yield served
-    finally:
-        server.shutdown()
-        server.server_close()

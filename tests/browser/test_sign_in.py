@@ -7,12 +7,12 @@ import hashlib
 import json
 import re
 import secrets
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlencode, urlparse
 
 import pytest
+from local_server import answering
 
 import emap_core as emap
 
@@ -111,12 +111,8 @@ def provider():
         def log_message(self, *said):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
-    issuer = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield issuer, gone
-    server.shutdown()
-    server.server_close()
+    with answering(Provider) as issuer:
+        yield issuer, gone
 
 
 def test_who_is_on_the_list_signs_in_and_out_and_nobody_else_sees_a_run(

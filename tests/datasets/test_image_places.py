@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import http.server
 import io
-import threading
 from collections import Counter
 
 import numpy as np
 import pandas as pd
 import pytest
+from local_server import answering
 from PIL import Image
 
 from emap_core.access import Policy
@@ -176,12 +176,8 @@ def web():
         def log_message(self, *_):
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", asked
-    server.shutdown()
-    server.server_close()
+    with answering(Handler) as url:
+        yield url, asked
 
 
 def named(web, *names):

@@ -6,11 +6,11 @@ import functools
 import http.server
 import json
 import shlex
-import threading
 from pathlib import Path
 
 import pytest
 from datasets_in_their_layouts import LAYOUTS, page
+from local_server import answering
 
 from emap_core.cli import main
 from emap_core.runs import Run
@@ -22,11 +22,8 @@ HOUSE = Path(__file__).parents[2]
 def server(tmp_path):
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path / "served")
     handler.log_message = lambda *_: None  # type: ignore[attr-defined]
-    found = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=found.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{found.server_port}"
-    found.shutdown()
-    found.server_close()
+    with answering(handler) as url:
+        yield url
 
 
 @pytest.fixture
