@@ -16,6 +16,7 @@ from emap_core.modalities.base import (
     Modality,
     Preview,
     content_of,
+    file_key,
     file_name,
     file_source,
     left_out,
@@ -75,7 +76,7 @@ class NumberArray(Modality):
         """Return the path, or a hash of the content."""
         if isinstance(source, np.ndarray):
             return fingerprint_of(source.tobytes(), repr(source.shape))
-        return str(source) if isinstance(source, Path) else fingerprint_of(source)
+        return file_key(source)
 
     def words(self, source: Path | bytes | Numbers) -> str:
         """Return the name of the file, or the shape and the first numbers."""

@@ -20,6 +20,7 @@ from emap_core.modalities.base import (
     Modality,
     Preview,
     content_of,
+    file_key,
     file_name,
     file_source,
     left_out,
@@ -127,7 +128,7 @@ class Audio(Modality):
         """Return the path, or a hash of the content."""
         if isinstance(source, Sound):
             return fingerprint_of(source.samples.tobytes(), str(source.rate))
-        return str(source) if isinstance(source, Path) else fingerprint_of(source)
+        return file_key(source)
 
     def words(self, source: Path | bytes | Sound) -> str:
         """Return the name of the file, or how long the sound is."""

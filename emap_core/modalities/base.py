@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from emap_core.errors import DatasetError
+from emap_core.modalities.keys import fingerprint_of
 from emap_core.types import Mask
 
 FindFile = Callable[[str, Any], Path]
@@ -141,6 +142,11 @@ class Modality(ABC):
 def file_name(source: Any, plain: str) -> str:
     """Return the name of a source that is a path, else `plain`."""
     return source.name if isinstance(source, Path) else plain
+
+
+def file_key(source: Path | bytes) -> str:
+    """Return what is the same for the same file: its path, or a hash of its content."""
+    return str(source) if isinstance(source, Path) else fingerprint_of(source)
 
 
 def content_of(source: Path | bytes) -> bytes:

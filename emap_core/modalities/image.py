@@ -18,6 +18,7 @@ from emap_core.modalities.base import (
     FindFile,
     Modality,
     Preview,
+    file_key,
     file_name,
     file_source,
 )
@@ -72,7 +73,7 @@ class Picture(Modality):
         """Return the path, or a hash of content or pixels."""
         if isinstance(source, Image.Image):
             return pixel_key(source)
-        return str(source) if isinstance(source, Path) else fingerprint_of(source)
+        return file_key(source)
 
     def words(self, source: Path | bytes | Image.Image) -> str:
         """Return the name of the file."""

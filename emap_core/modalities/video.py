@@ -19,6 +19,7 @@ from emap_core.modalities.base import (
     Modality,
     Preview,
     content_of,
+    file_key,
     file_name,
     file_source,
     left_out,
@@ -108,7 +109,7 @@ class Video(Modality):
         """Return the path, or a hash of the content."""
         if isinstance(source, Clip):
             return fingerprint_of(source.frames.tobytes(), repr(source.frames.shape))
-        return str(source) if isinstance(source, Path) else fingerprint_of(source)
+        return file_key(source)
 
     def words(self, source: Path | bytes | Clip) -> str:
         """Return the name of the file, or how many frames there are."""
