@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from tiny_checkpoints import TEXTS, clap, text_pairs
+from tiny_checkpoints import TEXTS, clap, text_pairs, xclip
 
+import emap_core as emap
 from emap_core import cli
 from emap_core.modalities import Side
 from emap_core.models import load_model
@@ -71,6 +72,28 @@ def test_sounds_and_captions_run_with_one_command_in_either_order(
     found = run.decomposition.logits.reshape(3, 3)
     np.testing.assert_allclose(found, expected, atol=2e-2 * np.abs(expected).max())
     assert run.content(1, 0)[:4] == b"RIFF"
+
+
+def test_questions_and_videos_run_on_an_x_clip_checkpoint(checkpoint, own_grid, tmp_path):
+    tiny = xclip.TINY[0]
+    folder, model, processor = checkpoint(tiny.build)
+    clips = xclip.clips()
+    expected = own_grid(tiny, model, processor, TEXTS, clips)[:, :, 0]
+    pairs = [(a, b) for a in range(3) for b in range(3)]
+    data = {
+        "sides": {
+            "video": [clips[b].frames for _, b in pairs],
+            "question": [TEXTS[a] for a, _ in pairs],
+        },
+        "labels": [int(a == b) for a, b in pairs],
+        "task": "binary",
+    }
+    run = emap.compute(f"hf:{folder}", data, out=tmp_path / "run", device="cpu")
+    assert run.sides == (Side("question", "text"), Side("video", "video"))
+    np.testing.assert_allclose(run.decomposition.logits.reshape(3, 3), expected, atol=1e-4)
+    # The text is read by what the video shows: more than a dot product of two encodings.
+    assert run.decomposition.variance_shares[2, 0] > 0.01
+    assert run.content(1, 0)[:3] == b"GIF"
 
 
 def test_pairs_that_are_cut_are_counted(checkpoint):
