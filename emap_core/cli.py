@@ -55,7 +55,8 @@ _TABLE_SETTINGS: dict[str, dict[str, Any]] = {
         "action": "append",
         "metavar": "NAME=COLUMN",
         "help": "in place of text and image: a side of the data, NAME=COLUMN:MODALITY where that "
-        "cannot be told; given twice, in the order in which the model reads them",
+        "cannot be told, a pattern of columns in place of COLUMN; given twice, in the order in "
+        "which the model reads them",
     },
     "--image-root": {"metavar": "FOLDER", "help": "where images lie, if not beside the table"},
     "--image-pattern": {

@@ -35,11 +35,11 @@ class Layout:
     shape : (int, int, int)
         Examples, unique texts and unique images that are to be read.
     text : str
-        The first text that is to be read.
+        The first text that is to be read; of other sides, the words of the first item.
     labels : list of str
         The first two labels that are to be read, as names of classes.
     told : str
-        What is to be said before the run.
+        What is to be said before the run, beside what the text is taken from.
     outputs : tuple of str
         The model's, where the data have no classes or it gives one number.
     """
@@ -64,12 +64,13 @@ class Anything:
     def with_classes(self, classes):
         return Anything(list(classes))
 
-    def __call__(self, texts, images):
-        numbers = [
-            len(text) + np.asarray(image).mean() / 9
-            for text, image in zip(texts, images, strict=True)
-        ]
+    def __call__(self, firsts, seconds):
+        numbers = [a + b / 9 for a, b in zip(map(sized, firsts), map(sized, seconds), strict=True)]
         return np.sin(np.outer(numbers, np.arange(1, 1 + len(self.classes or "x"))))
+
+
+def sized(item: str | Image.Image) -> float:
+    return len(item) if isinstance(item, str) else float(np.asarray(item).mean())
 
 
 def picture(number: int, kind: str = "JPEG") -> bytes:
@@ -720,6 +721,16 @@ LAYOUTS = [
         ("False", "True"),
     ),
     Layout(
+        "NLVR2, its two images as two sides",
+        nlvr2,
+        "--data jsonl:nlvr2/data/dev.json --image-root dev "
+        '--side "left={identifier[:-2]}-img0.png" --side "right={identifier[:-2]}-img1.png"',
+        (N, N, N),
+        "dev-850-0-img0.png",
+        ("False", "True"),
+        told="Taken: left from '{identifier[:-2]}-img0.png' (a pattern, image)",
+    ),
+    Layout(
         "Winoground, as pairs",
         winoground,
         "--data winoground:winoground/data/test-00000-of-00001.parquet",
@@ -727,6 +738,17 @@ LAYOUTS = [
         "old person 0 kisses young person",
         ("yes", "no"),
         outputs=("match",),
+    ),
+    Layout(
+        "Winoground, its two images as two sides",
+        winoground,
+        "--data parquet:winoground/data/test-00000-of-00001.parquet "
+        "--side first=image_0 --side second=image_1",
+        (3, 3, 3),
+        "an image",
+        (),
+        told="Taken: first from 'image_0' (named, image); second from 'image_1' (named, image)",
+        outputs=("a", "b"),
     ),
     Layout(
         "NaturalBench, each question with each image",

@@ -141,16 +141,22 @@ def _listed(table: pd.DataFrame) -> str:
     return shown + (", …" if len(table.columns) > 40 else "")
 
 
-def with_pattern(table: pd.DataFrame, what: str, pattern: str) -> pd.DataFrame:
+def with_pattern(table: pd.DataFrame, setting: str, pattern: str) -> pd.DataFrame:
     """Return a table with a column more, which is called as the pattern that it is made by.
 
-    A pattern of images may be several with commas between them, of images next to each other.
+    Parameters
+    ----------
+    table : DataFrame
+    setting : {"text_pattern", "image_pattern", "side"}
+        What it was given as. One of images may be several with commas between them, of images next
+        to each other.
+    pattern : str
     """
     names = [str(column) for column in table.columns]
-    parts = pattern.split(",") if what == "image" else [pattern]
+    parts = pattern.split(",") if setting == "image_pattern" else [pattern]
     if not all("{" in part for part in parts):
         parts = [pattern]
-    made = [Pattern(what, part, names) for part in parts]
+    made = [Pattern(setting, part, names) for part in parts]
     needed = dict.fromkeys(column for one in made for column in one.columns)
     cells: list[Any] = []
     for values in zip(*(table[column].tolist() for column in needed), strict=True):
@@ -163,6 +169,21 @@ def with_pattern(table: pd.DataFrame, what: str, pattern: str) -> pd.DataFrame:
         except BadValueError as error:
             cells.append(error)
     return table.assign(**{pattern: pd.Series(cells, index=table.index, dtype=object)})
+
+
+def with_side(source: str, table: pd.DataFrame, name: str, column: str) -> pd.DataFrame:
+    """Return a table that has the column of a side, which may be a pattern of others.
+
+    Raises
+    ------
+    DatasetError
+        If there is no such column.
+    """
+    if column in table:
+        return table
+    if "{" in column:
+        return with_pattern(table, "side", column)
+    raise DatasetError(f"{source} has no column {column!r} for the {name}; it has {_listed(table)}")
 
 
 def with_images_beside(table: pd.DataFrame, column: str | None) -> pd.DataFrame:

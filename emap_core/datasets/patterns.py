@@ -30,8 +30,8 @@ class Pattern:
 
     Parameters
     ----------
-    what : {"text", "image"}
-        What is made by it.
+    setting : {"text_pattern", "image_pattern", "side"}
+        What it was given as, for messages.
     pattern : str
     columns : sequence of str
         Those of the table.
@@ -44,10 +44,10 @@ class Pattern:
         If there is no such column.
     """
 
-    def __init__(self, what: str, pattern: str, columns: Sequence[str]) -> None:
+    def __init__(self, setting: str, pattern: str, columns: Sequence[str]) -> None:
         self.columns: list[str] = []
         self._parts: list[tuple[str, Callable[[dict[str, Any]], str] | None]] = []
-        called = option_name(f"{what}_pattern", "data")
+        called = option_name(setting, "data")
         try:
             parsed = list(string.Formatter().parse(pattern))
         except ValueError as error:

@@ -33,6 +33,7 @@ from emap_core.datasets.columns import (
     find_columns,
     with_images_beside,
     with_pattern,
+    with_side,
 )
 from emap_core.datasets.image_cells import ImageCells, blank_image
 from emap_core.datasets.labels import named_labels
@@ -148,7 +149,8 @@ def load_table(
         The text of each row, likewise.
     side : str, sequence of str or mapping, optional
         Two sides in place of text and image, ``NAME=COLUMN`` or ``NAME=COLUMN:MODALITY`` each, in
-        the order in which the model reads them; see `emap_core.modalities` for what they may be.
+        the order in which the model reads them, see `emap_core.modalities` for what they may be.
+        A pattern may stand in place of a column.
     fetch_images : bool
         Download images that are named by addresses, each once, see `emap_core.datasets.fetch`.
     keep_empty : {"text", "image", "both"}, optional
@@ -210,6 +212,8 @@ def load_table(
                     "leave one out"
                 )
         wanted = wanted_sides(side)
+        for one in wanted:
+            table = with_side(source, table, one.name, one.column)
         named |= {"text": wanted[0].column, "image": wanted[1].column, "regions": ""}
     for what, pattern in (("text", text_pattern), ("image", image_pattern)):
         if pattern is not None:
@@ -218,7 +222,7 @@ def load_table(
                     f"{what}_column and {what}_pattern both say where the {what}s are; leave one "
                     "out"
                 )
-            table, named[what] = with_pattern(table, what, pattern), pattern
+            table, named[what] = with_pattern(table, f"{what}_pattern", pattern), pattern
     table = with_images_beside(table, image_column)
     rows = Rows(source, table, image_folder, skip_bad)
     columns, reading = find_columns(source, table, named)

@@ -229,7 +229,8 @@ def test_wrong_sides_are_told(data, kind, message, tmp_path):
     [
         (["premise=sentence1"], "a run has two sides of different names"),
         (["premise", "b=sentence2"], "write it as NAME=COLUMN"),
-        (["a=sentence1", "b=nothing"], "has no column 'nothing'"),
+        (["a=sentence1", "b=nothing"], "has no column 'nothing' for the b"),
+        (["a=sentence1", "b={nothing}.png"], "side names the column 'nothing', and there is none"),
     ],
 )
 def test_sides_of_a_table_that_cannot_be_are_told(side, message, folder):
