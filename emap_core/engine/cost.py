@@ -15,7 +15,6 @@ from emap_core.engine.evaluate import WarmUp
 from emap_core.engine.opening import measured
 from emap_core.engine.problem import Problem
 from emap_core.engine.request import Request
-from emap_core.engine.settings import Settings
 from emap_core.engine.workers import LocalWorker, Workers
 
 
@@ -86,7 +85,15 @@ def estimate(
     """Return what `compute` would cost with the same arguments, from a few measured pairs."""
     began = time.monotonic()
     binding = bind(
-        Request(model, dataset, Settings.of(settings), model_args, data_args, train, train_args)
+        Request.of(
+            model,
+            dataset,
+            settings,
+            model_args=model_args,
+            data_args=data_args,
+            train=train,
+            train_args=train_args,
+        )
     )
     try:
         workers = LocalWorker()

@@ -34,7 +34,6 @@ from emap_core.engine.problem import Problem, align
 from emap_core.engine.progress import Listener, Progress
 from emap_core.engine.progress_bar import in_a_notebook, showing_progress
 from emap_core.engine.request import Callbacks, Request
-from emap_core.engine.settings import Settings
 from emap_core.engine.tiles import TileEvaluation
 from emap_core.engine.workers import LocalWorker, Workers
 from emap_core.errors import Cancelled, EmapError, RunError
@@ -90,6 +89,9 @@ def compute(
         A training split: linear probes of its encoded texts, images and both join the table.
     model_args, data_args, train_args : dict, optional
         Keyword arguments of the loaders.
+    text_column, image_root, limit, …
+        Of `data_args`, those that have a flag on the terminal need not stand in it:
+        `emap_core.options.DATA_FLAGS`.
     queue : bool
         Wait until no other queued run uses the device.
     progress : bool, optional
@@ -165,8 +167,14 @@ def compute(
         If something is wrong with model, data or settings, or the run is cancelled; tiles that
         were finished are kept.
     """
-    request = Request(
-        model, dataset, Settings.of(settings), model_args, data_args, train, train_args
+    request = Request.of(
+        model,
+        dataset,
+        settings,
+        model_args=model_args,
+        data_args=data_args,
+        train=train,
+        train_args=train_args,
     )
     shown = (in_a_notebook() and listener is None) if progress is None else progress
     with (
@@ -229,8 +237,9 @@ def compute_shard(
     EmapError
         As `compute` does.
     """
-    wanted = Settings.of({**settings, "shard": shard})
-    request = Request(model, dataset, wanted, model_args, data_args)
+    request = Request.of(
+        model, dataset, {**settings, "shard": shard}, model_args=model_args, data_args=data_args
+    )
     callbacks = Callbacks(listener, preview, cancelled)
     return _bind_and_compute(request, out, queue, callbacks).path
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from samples import Staged, WithGrid, as_callable, make_examples, numbers_of_text, score_pair
 
 import emap_core as emap
@@ -261,6 +262,8 @@ def test_one_example_cannot_be_recombined(tmp_path):
         ({"keep": "sums", "keep_classes": 2}, "choose one of the two"),
         ({"keep_classes": "one,four"}, "names 'four', which is not a class of the model; its clas"),
         ({"keep_classes": ","}, "is ','; expected a whole number, or names of classes"),
+        ({"limit": 5, "data_args": {"limit": 6}}, "limit is given twice, here and in data_args"),
+        ({"image_root": "img"}, "image_root is for a loader, and the data is a Examples"),
     ],
 )
 def test_settings_are_checked(settings, message, examples, tmp_path):
@@ -436,6 +439,30 @@ def test_estimate_says_what_a_run_would_cost(examples):
     assert found.previews[0]["text"] == examples.texts[0]
     # Labels were made by the model itself.
     assert all(one["label"] == one["prediction"] for one in found.previews)
+
+
+def test_options_of_the_data_need_no_dict_of_their_own(tmp_path):
+    table = {"text": ["a", "b"] * 6, "image": [], "label": ["0", "1", "2"] * 4}
+    (tmp_path / "img").mkdir()
+    for number in range(12):
+        Image.new("RGB", (8, 8), (20 * number, 0, 0)).save(tmp_path / "img" / f"{number}.png")
+        table["image"].append(f"{number}.png")
+    root = str(tmp_path / "img")
+    short = emap.compute(Colour(), table, out=None, image_root=root, limit=9, seed=3)
+    long = emap.compute(
+        Colour(), table, out=None, seed=3, data_args={"image_root": root, "limit": 9, "seed": 3}
+    )
+    assert short.manifest["n_examples"] == 9 and short.ids == long.ids
+    assert short.manifest["provenance"]["data"] == long.manifest["provenance"]["data"]
+    assert emap.estimate(Colour(), table, image_root=root, limit=9).n_examples == 9
+
+
+class Colour:
+    classes = ("0", "1", "2")
+
+    def __call__(self, texts, images):
+        red = np.array([np.asarray(image)[0, 0, 0] for image in images]) / 255
+        return np.stack([red, 1 - red, red * [len(text) for text in texts]], axis=1)
 
 
 def test_probabilities_are_projected_where_asked(examples, tmp_path):
