@@ -42,11 +42,20 @@ IMPAIRMENTS = {
 """What each impairment is called, by the names of `emap_core.models.attention`."""
 
 _REACHED = (
-    *("Blip", "Gemma3", "Idefics3", "InternVL", "Llava", "Lxmert", "PaliGemma", "Qwen", "SmolVLM"),
-    *("Vilt", "VisualBert"),
+    *("Blip", "BridgeTower", "Flava", "Gemma3", "Idefics3", "InternVL", "Llava", "Lxmert"),
+    *("PaliGemma", "Qwen", "SmolVLM", "Vilt", "VisualBert"),
 )
 """Beginnings of the architectures whose families say where words and picture are."""
 _DEMOS = ("demo:self-attention", "demo:cross-attention")
+_TWO_TOWERS = "two towers"
+_NOT_REACHED = {
+    **dict.fromkeys(
+        ("hf-any", "onnx", "torchscript", "export"),
+        "the model is run as a whole, so that its attention cannot be reached",
+    ),
+    "openai": "a server sends answers, and nothing of the attention behind them",
+}
+"""Why, by the prefix of a spec."""
 _MOST_LAYERS = 12
 _PAIRS = 16
 
@@ -165,15 +174,15 @@ class Attention:
 
 def _without_attention(made: Mapping[str, Any]) -> str | None:
     """Return why a model has no attention to impair, as far as what a run keeps of it tells."""
-    spec = str(made.get("spec", ""))
-    architecture = str((made.get("description") or {}).get("architecture", ""))
-    if spec.startswith("demo:") and spec not in _DEMOS:
+    spec, about = str(made.get("spec", "")), made.get("description") or {}
+    prefix, architecture = spec.partition(":")[0], str(about.get("architecture", ""))
+    if prefix == "demo" and spec not in _DEMOS:
         return f"{spec} has no attention between text and image"
-    if spec.startswith("hf:") and architecture and not architecture.startswith(_REACHED):
+    if prefix == "hf" and about.get("family") == _TWO_TOWERS:
+        return f"{architecture} compares two vectors, so that text and image meet in no attention"
+    if prefix == "hf" and architecture and not architecture.startswith(_REACHED):
         return f"where {architecture} has words, and where the picture, is not known"
-    if spec.startswith(("hf-any:", "onnx:")):
-        return "the model is run as a whole, so that its attention cannot be reached"
-    return None
+    return _NOT_REACHED.get(prefix)
 
 
 class _Asked:

@@ -18,6 +18,7 @@ from emap_core.models.attention import (
 )
 from emap_core.models.attention_of_pairs import AttentionOfPairs
 from emap_core.models.base import Scorer
+from emap_core.probes.attention import _without_attention
 
 QUESTIONS = ["what shape is in the image", "is there a red circle"]
 
@@ -115,6 +116,19 @@ def test_attention_that_cannot_be_reached_is_refused():
     pairs = AttentionOfPairs(Scorer(Fused(), "cpu"), ["red 1"], [make_examples().images[0]])
     with pytest.raises(ModelError, match="eager attention"):
         pairs.scores()
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ("demo:additive", "demo:additive has no attention"),
+        *((f"{prefix}:one", "run as a whole") for prefix in ("hf-any", "onnx", "torchscript")),
+        ("export:one", "run as a whole"),
+        ("openai:http://localhost", "a server sends answers"),
+    ],
+)
+def test_what_runs_as_a_whole_is_told_so_before_it_is_loaded(spec, why):
+    assert why in str(_without_attention({"spec": spec, "description": None}))
 
 
 def test_the_probe_keeps_what_it_found(tmp_path):

@@ -11,8 +11,12 @@ from emap_core.models import load_model
 from emap_core.models.attention import IMPAIRMENTS, ReachableAttention, averaged
 from emap_core.models.attention_of_pairs import AttentionOfPairs
 from emap_core.models.base import Scorer
+from emap_core.models.huggingface.family import families_by_architecture
+from emap_core.probes.attention import _without_attention
 
-FAMILIES = ("blip", "decoders", "lxmert", "paligemma", "vilt", "visualbert")
+FAMILIES = (
+    *("blip", "bridgetower", "decoders", "flava", "lxmert", "paligemma", "vilt", "visualbert"),
+)
 REACHED = [tiny for name in FAMILIES for tiny in tiny_checkpoints()[name]]
 
 
@@ -69,3 +73,15 @@ def test_what_is_averaged_changes_what_is_said(tiny, pairs_of):
     layers = [pairs.scores("crossmodal", {layer}) for layer in range(pairs.n_layers)]
     assert any(np.abs(one - whole).max() > 1e-6 for one in layers)
     np.testing.assert_allclose(pairs.scores("crossmodal", set()), whole, atol=1e-4)
+
+
+def test_the_probe_knows_beforehand_which_families_have_attention_to_reach():
+    refused = {}
+    for architecture, family in families_by_architecture().items():
+        about = {"family": family.name, "architecture": architecture}
+        why = _without_attention({"spec": "hf:somewhere", "description": about})
+        reached = family.name in (name.replace("_", " ") for name in FAMILIES)
+        assert (why is None) == reached, architecture
+        if why is not None:
+            refused[family.name] = why
+    assert "compares two vectors" in refused["two towers"] and len(refused) == 3

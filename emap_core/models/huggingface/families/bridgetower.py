@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from emap_core.models.attention import AttentionSite
 from emap_core.models.huggingface.checkpoint_model import Matching
 from emap_core.models.huggingface.family import Family
 
@@ -66,6 +67,24 @@ class BridgeTower(Matching):
                 of_patches(patches, words, encoder_attention_mask=mask)[0],
             )
         return self._margin(self.model.itm_score(tower.get_cls_features(words, patches)))
+
+    def attention_sites(self) -> list[AttentionSite]:
+        """Return the cross-modal layers: within each side, then from it to the other."""
+        tower, sites = self.model.bridgetower, []
+        for side, other, layers in (
+            ("text", "image", tower.cross_modal_text_layers),
+            ("image", "text", tower.cross_modal_image_layers),
+        ):
+            for number, layer in enumerate(layers):
+                sites += [
+                    AttentionSite(layer.attention.self, number, ((side, side),)),
+                    AttentionSite(layer.crossattention.self, number, ((side, other),)),
+                ]
+        return sites
+
+    def image_positions(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
+        """Return nothing of interest: no sequence has words and patches, shape (1, 0)."""
+        return torch.zeros(1, 0, dtype=torch.bool, device=self.device)
 
     def _mask(self, read: torch.Tensor, attention_mask: torch.Tensor) -> Any:
         from transformers.masking_utils import create_bidirectional_mask

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from emap_core.models.attention import AttentionSite
 from emap_core.models.huggingface.checkpoint_model import Matching
 from emap_core.models.huggingface.family import Family
 
@@ -44,6 +45,25 @@ class Flava(Matching):
             attention_mask=torch.cat([mask.new_ones(len(mask), length), mask], 1),
         )
         return self._margin(self.model.itm_head(read[0]))
+
+    def attention_sites(self) -> list[AttentionSite]:
+        """Return the layers of the multimodal encoder."""
+        layers = self.model.flava.multimodal_model.encoder.layer
+        return [
+            AttentionSite(layer.attention.attention, number) for number, layer in enumerate(layers)
+        ]
+
+    def image_positions(self, text_encodings: Any, image_encodings: torch.Tensor) -> torch.Tensor:
+        """Return where the patches stand, shape (1, length).
+
+        They come before the words. The token that the head reads comes before both, and counts as
+        a word, as in models whose text begins with it.
+        """
+        first = int(self.model.flava.multimodal_model.use_cls_token)
+        n_patches, n_words = image_encodings.shape[1], text_encodings["words"].shape[1]
+        place = torch.arange(first + n_patches + n_words, device=self.device)[None]
+        read: torch.Tensor = (place >= first) & (place < first + n_patches)
+        return read
 
 
 FAMILY = Family(("FlavaForPreTraining",), Flava)
