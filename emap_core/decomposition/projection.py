@@ -7,7 +7,7 @@ section 3. The paper has two sides, text and image; with more, it is the sum of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Self, TypeVar
@@ -22,6 +22,9 @@ from emap_core.decomposition.sets_of_sides import (
     mean_square,
     means_of_grid,
     order_weights,
+    own_weights,
+    product,
+    projection_weights,
     subsets,
     term,
 )
@@ -191,7 +194,7 @@ class Decomposition(ShownInNotebooks):
         """
         return self.projection(1, leave_one_out=True)
 
-    def projection(self, order: int, *, leave_one_out: bool = False) -> Array:
+    def projection(self, order: int, *, leave_one_out: bool | Collection[str] = False) -> Array:
         """Return the projection onto sums of functions of up to `order` sides, shape (N, C).
 
         Order 1 is additive; order 2 lets every two sides interact, and so on; order M is the model.
@@ -200,15 +203,19 @@ class Decomposition(ShownInNotebooks):
         ----------
         order : int
             1 to M.
-        leave_one_out : bool
+        leave_one_out : bool or collection of str
             Whether each example's own cell has no part in its projection. The cell weighs
             `own_weights` in the plain one, a least squares fit, so that no further fit is needed.
-            NaN where nothing else is left.
+            Or the sides whose own item has no part, where those of the others are all that there
+            are: see `emap_core.decomposition.sets_of_sides.projection_weights`. NaN where nothing
+            else is left.
         """
         if not 1 <= order <= len(self.sides):
             raise DatasetError(
                 f"order is {order}; expected 1 to {len(self.sides)}, the number of sides"
             )
+        if not isinstance(leave_one_out, bool):
+            return self.settled(self._without_items(order, leave_one_out))
         projected = self._projected(order)
         if leave_one_out:
             own = self.own_weights(self.index, order)[:, None]
@@ -230,6 +237,15 @@ class Decomposition(ShownInNotebooks):
                 )
         return found + self.mean
 
+    def _without_items(self, order: int, sides: Collection[str]) -> Array:
+        own = [share[index] for share, index in zip(self.shares, self.index, strict=True)]
+        weights = projection_weights(own, order, {self._place(side) for side in sides})
+        found = np.zeros_like(self.logits)
+        for some, weight in weights.items():
+            mean = self._mean_at_examples(tuple(self.sides[k] for k in some))
+            found += weight[:, None] * (mean - self.mean)
+        return found + self.mean
+
     def only(self, side: str) -> Array:
         """Mean of each example's item of a side over all cells but its own, shape (N, C).
 
@@ -240,10 +256,15 @@ class Decomposition(ShownInNotebooks):
             for name, share, index in zip(self.sides, self.shares, self.index, strict=True)
             if name != side
         ]
-        own = _product(others)[:, None]
+        own = product(others)[:, None]
         place = self._place(side)
         mean = self.side_means[place][self.index[place]]
         return self.settled(_leave_out(mean - own * self.logits, 1.0 - own))
+
+    @cached_property
+    def one_sided(self) -> dict[str, Array]:
+        """What `only` is of every side, each of shape (N, C)."""
+        return {side: self.only(side) for side in self.sides}
 
     def contribution(self, *sides: str) -> Array:
         """Return what the items of some sides add together to each prediction, shape (N, C).
@@ -298,7 +319,7 @@ class Decomposition(ShownInNotebooks):
         """Return the same of a projection of these examples alone, by their numbers."""
         shares = [np.bincount(index[examples]) / len(examples) for index in self.index]
         weights = [share[index[examples]] for share, index in zip(shares, self.index, strict=True)]
-        return float(_own_weights(weights, 1).mean())
+        return float(own_weights(weights, 1).mean())
 
     def own_weights(self, index: Sequence[Index], order: int = 1) -> Array:
         """Return the weight of each cell in its own plain projection of an order, shape (N,).
@@ -310,7 +331,7 @@ class Decomposition(ShownInNotebooks):
         order : int
         """
         pairs = zip(self.shares, index, strict=True)
-        return _own_weights([share[numbers] for share, numbers in pairs], order)
+        return own_weights([share[numbers] for share, numbers in pairs], order)
 
     def settled(self, projected: Array) -> Array:
         """Return projected scores, shape (..., N, C), in which no decision hangs on a rounding."""
@@ -437,15 +458,15 @@ class Decomposition(ShownInNotebooks):
         """What the image of each example adds to the mean, shape (N, C)."""
         return self.effects[self.sides[1]]
 
-    @cached_property
+    @property
     def text_only(self) -> Array:
         """Mean of each example's text over all images but its own, shape (N, C)."""
-        return self.only(self.sides[0])
+        return self.one_sided[self.sides[0]]
 
-    @cached_property
+    @property
     def image_only(self) -> Array:
         """Mean of each example's image over all texts but its own, shape (N, C)."""
-        return self.only(self.sides[1])
+        return self.one_sided[self.sides[1]]
 
 
 def decompose(
@@ -661,27 +682,6 @@ def _checked_index(index: Mapping[str, ArrayLike], shape: tuple[int, ...]) -> di
 def _axes(sides: Sides) -> Sides:
     """Return what the axes of a grid are called in messages."""
     return ("texts", "images") if sides == TEXT_AND_IMAGE else sides
-
-
-def _own_weights(weights: Sequence[Array], order: int) -> Array:
-    """Return what cells weigh in their own projection, given what their items weigh on each side.
-
-    A mean over all sides but those of a set holds the cell with the product of the weights on
-    the sides that it averages over.
-    """
-    n_sides = len(weights)
-    by_size = order_weights(n_sides, order)
-    names = tuple(map(str, range(n_sides)))
-    found = np.zeros_like(weights[0])
-    for some in reversed([(), *all_sets(names)]):
-        if len(some) <= order:
-            others = [weights[k] for k in range(n_sides) if str(k) not in some]
-            found = found + by_size[len(some)] * _product(others)
-    return found
-
-
-def _product(factors: Sequence[Array]) -> Array:
-    return np.asarray(np.prod(factors, axis=0)) if factors else np.ones(1)
 
 
 def _centre(values: Array) -> Array:

@@ -9,7 +9,7 @@ is the mean plus the terms of up to k sides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import combinations
 from math import comb
 from string import ascii_letters
@@ -20,6 +20,9 @@ from emap_core.types import Array
 
 Sides = tuple[str, ...]
 """Names of some sides, in the order of the grid's axes."""
+
+# Shares are quotients, so that an item that every example uses may miss 1 by a few roundings.
+_NOTHING_LEFT = 1e-12
 
 
 def all_sets(sides: Sides) -> list[Sides]:
@@ -42,6 +45,79 @@ def order_weights(n_sides: int, order: int) -> list[int]:
     return [
         (-1) ** (order - size) * comb(n_sides - size - 1, order - size) for size in range(order + 1)
     ]
+
+
+def own_weights(weights: Sequence[Array], order: int) -> Array:
+    """Return what cells weigh in their own projection, given what their items weigh on each side.
+
+    A mean over all sides but those of a set holds the cell with the product of the weights on
+    the sides that it averages over.
+    """
+    n_sides = len(weights)
+    by_size = order_weights(n_sides, order)
+    found = np.zeros_like(weights[0])
+    for some in reversed(_sets_of(range(n_sides), order)):
+        others = [weights[k] for k in range(n_sides) if k not in some]
+        found = found + by_size[len(some)] * product(others)
+    return found
+
+
+def projection_weights(
+    weights: Sequence[Array], order: int, left_out: Collection[int]
+) -> dict[tuple[int, ...], Array]:
+    """Return what the mean of each set of sides weighs in a projection without own items.
+
+    Sides whose items are all that there are keep theirs: there a mean over the items holds the own
+    one by right, and what the others say of it may be the opposite (that a sum is even, where
+    questions ask for even and for odd ones alike). Over these sides the model splits into the mean
+    and terms, exactly; each is then projected onto sums of functions of as many of the other sides
+    as the order leaves to it, by least squares on all cells of those sides but the own.
+
+    Parameters
+    ----------
+    weights : sequence of ndarray, all of one shape
+        What each example's item weighs on each side.
+    order : int
+        1 to the number of sides.
+    left_out : collection of int
+        Numbers of the sides whose own item has no part: all of them for the fit to all cells but
+        the own one, none for the plain projection.
+
+    Returns
+    -------
+    dict
+        By numbers of sides, the empty set and that of all among them. For each example they sum to
+        1; NaN where nothing is left to project from.
+    """
+    sides = range(len(weights))
+    drawn = [k for k in sides if k in left_out]
+    kept = [k for k in sides if k not in left_out]
+    found = {some: np.zeros_like(weights[0]) for some in _sets_of(sides, len(sides))}
+    for term_of in _sets_of(kept, order):
+        least = min(order - len(term_of), len(drawn))
+        whole = least == len(drawn)
+        own = np.zeros(1) if whole else own_weights([weights[k] for k in drawn], least)
+        left = 1.0 - own
+        rest = np.where(left > _NOTHING_LEFT, left, np.nan)
+        by_size = order_weights(len(drawn), least)
+        for part in _sets_of(term_of, len(term_of)):
+            sign = (-1.0) ** (len(term_of) - len(part))
+            for some in _sets_of(drawn, least):
+                found[tuple(sorted((*some, *part)))] += sign * by_size[len(some)] / rest
+            found[tuple(sorted((*drawn, *part)))] -= sign * own / rest
+    return found
+
+
+def _sets_of(sides: Iterable[int], largest: int) -> list[tuple[int, ...]]:
+    """Return every set of up to so many sides: the empty one, single ones in order, and so on."""
+    each = tuple(sides)
+    sizes = range(min(largest, len(each)) + 1)
+    return [some for size in sizes for some in combinations(each, size)]
+
+
+def product(factors: Sequence[Array]) -> Array:
+    """Return the product of some arrays, 1 of none."""
+    return np.asarray(np.prod(factors, axis=0)) if factors else np.ones(1)
 
 
 def means_of_grid(cells: Array, sides: Sides, shares: Sequence[Array]) -> dict[Sides, Array]:

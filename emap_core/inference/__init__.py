@@ -23,7 +23,14 @@ from emap_core.inference.metrics import (
 from emap_core.inference.predictions.names import label_names, prediction_names
 from emap_core.inference.predictions.scores import predict, probabilities
 from emap_core.inference.robustness.cautions import cautions
-from emap_core.inference.table.rows import LINEAR_PROBES, PROJECTIONS, ROWS, Row
+from emap_core.inference.table.rows import (
+    LINEAR_PROBES,
+    PROJECTIONS,
+    ROWS,
+    Row,
+    projections_of,
+    rows_of,
+)
 from emap_core.inference.table.score_table import projections, score_table
 from emap_core.inference.verdict import (
     SHARE_THAT_MATTERS,
@@ -69,7 +76,9 @@ __all__ = [
     "prediction_names",
     "probabilities",
     "projections",
+    "projections_of",
     "proportions",
+    "rows_of",
     "score_table",
     "self_term_note",
     "verdict",

@@ -75,7 +75,7 @@ class CachedInference(RunReader):
             kept |= {name: _without_nan(points[name].to_dict()) for name in missing}
             self._keep("points", kept)
         columns: dict[str, list[Any]] = {}
-        index = [*inference.PROJECTIONS, *self.linear_probes]
+        index = [*inference.projections_of(self.decomposition.sides), *self.linear_probes]
         for name in self.metrics:
             columns[name] = [kept[name][row] for row in index]
             if intervals:

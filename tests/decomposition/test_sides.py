@@ -74,6 +74,65 @@ def test_projections_of_every_order_are_least_squares_fits(n_sides):
     np.testing.assert_allclose(found.projection(n_sides), found.logits, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("n_sides", "order", "kept"),
+    [(3, 2, (0,)), (3, 2, (1, 2)), (3, 1, (2,)), (4, 2, (0,)), (4, 3, (0, 2)), (4, 2, (1, 3))],
+)
+def test_own_items_are_left_out_of_some_sides_alone(n_sides, order, kept):
+    grid, index, weights = made(n_sides, n=7)
+    found = decompose(grid, weights=weights, index=index)
+    shares = shares_of(index, SHAPE, weights)
+    drawn = [k for k in range(n_sides) if k not in kept]
+    names, shape = list(index), [SHAPE[k] for k in drawn]
+    expected = np.zeros((7, 2))
+    for size in range(order + 1):
+        for some in combinations(kept, size):
+            # What the kept sides of a set add together, as a function of the others.
+            part = grid
+            for k in kept:
+                mean = np.apply_along_axis(lambda v, k=k: shares[k] @ v, k, part)
+                mean = np.broadcast_to(np.expand_dims(mean, k), part.shape)
+                part = part - mean if k in some else mean
+            for i in range(7):
+                at = tuple(index[names[k]][i] if k in kept else slice(None) for k in range(n_sides))
+                own = {names[k]: index[names[k]][i : i + 1] for k in drawn}
+                if order - size >= len(drawn):
+                    expected[i] += part[at][tuple(v[0] for v in own.values())]
+                    continue
+                layout = spelled_out_fit(part[at], own, shape, [shares[k] for k in drawn])
+                expected[i] += layout(order - size)
+    given = found.projection(order, leave_one_out=[names[k] for k in drawn])
+    linked = np.isfinite(given).all(axis=1) & (weights > 0)
+    assert linked.sum() >= 4
+    np.testing.assert_allclose(given[linked], expected[linked], atol=1e-9)
+
+
+def spelled_out_fit(part, own, shape, shares):
+    def of_order(order):
+        if order == 0:
+            every = shares[0].copy()
+            for share in shares[1:]:
+                every = np.multiply.outer(every, share)
+            every[tuple(v[0] for v in own.values())] = 0.0
+            left = every.sum()
+            return np.tensordot(every, part, every.ndim) / left if left > 0 else np.nan
+        return least_squares(part, own, shape, shares, order)[1][0]
+
+    return of_order
+
+
+def test_left_out_on_all_sides_or_none_are_the_two_usual_projections():
+    grid, index, weights = made(4)
+    found = decompose(grid, weights=weights, index=index)
+    for order in (1, 2, 3):
+        for given, same in ((found.sides, True), ((), False)):
+            np.testing.assert_allclose(
+                found.projection(order, leave_one_out=given),
+                found.projection(order, leave_one_out=same),
+                atol=1e-10,
+            )
+
+
 @pytest.mark.parametrize("n_sides", [2, 3, 4])
 def test_one_sided_rows_average_over_all_cells_but_the_own(n_sides):
     grid, index, weights = made(n_sides)

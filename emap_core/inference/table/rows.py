@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from emap_core.decomposition.sets_of_sides import Sides
+
 
 @dataclass(frozen=True)
 class Row:
@@ -51,7 +53,59 @@ ROWS = {
 """Rows by name, from the whole model down to no input at all, then other additive fits."""
 
 PROJECTIONS = ("full", "emap", "emap_leave_one_out", "text_only", "image_only", "constant")
-"""Rows that every table has."""
+"""Rows that every table of two sides has, whatever the sides are called."""
 
 LINEAR_PROBES = ("linear_text", "linear_image", "linear_both")
 """Rows that join the table where there was a training split."""
+
+_SEVERAL = {2: ("pairs", "Pairs of sides"), 3: ("triples", "Three sides at a time")}
+
+
+def rows_of(sides: Sides) -> dict[str, Row]:
+    """Return the rows that a table of some sides may have, by name, the whole model first.
+
+    Of two sides they are `ROWS`. With more, projections of the orders between the model and EMAP
+    stand between these two, each one side is a row by its name (``question_only``), and nothing
+    else is.
+    """
+    if len(sides) == 2:
+        return ROWS
+    several = [_several(order) for order in order_rows(sides).values()]
+    one_sided = [
+        Row(row, f"{side[:1].upper()}{side[1:]} only", f"the model’s {side} side alone")
+        for row, side in one_sided_rows(sides).items()
+    ]
+    rows = [
+        ROWS["full"],
+        *several,
+        ROWS["emap"],
+        ROWS["emap_leave_one_out"],
+        *one_sided,
+        ROWS["constant"],
+    ]
+    return {row.name: row for row in rows}
+
+
+def projections_of(sides: Sides) -> tuple[str, ...]:
+    """Return the names of the rows that every table of some sides has, the whole model first."""
+    return PROJECTIONS if len(sides) == 2 else tuple(rows_of(sides))
+
+
+def order_rows(sides: Sides) -> dict[str, int]:
+    """Return orders of projections between the model and EMAP by their rows, highest first."""
+    return {_several(order).name: order for order in range(len(sides) - 1, 1, -1)}
+
+
+def one_sided_rows(sides: Sides) -> dict[str, str]:
+    """Return the sides by the rows of what each says on its own.
+
+    Two sides are text and image in the table, whatever they are called.
+    """
+    if len(sides) == 2:
+        return dict(zip(("text_only", "image_only"), sides, strict=True))
+    return {f"{side}_only": side for side in sides}
+
+
+def _several(order: int) -> Row:
+    name, label = _SEVERAL.get(order, (f"sets_of_{order}", f"{order} sides at a time"))
+    return Row(name, label)

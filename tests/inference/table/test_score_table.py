@@ -5,6 +5,7 @@ import pytest
 
 import emap_core as emap
 from emap_core.inference import PROJECTIONS, evaluate, projections, score_table
+from emap_core.inference.table.rows import ROWS, projections_of, rows_of
 
 RNG = np.random.default_rng(3)
 
@@ -70,3 +71,87 @@ def test_two_examples_are_enough_and_a_single_text_is_not_for_leaving_out():
     column = score_table(single, [1, 0, 1, 0], "binary", ["accuracy"])["accuracy"]
     assert column[["emap_leave_one_out", "image_only"]].isna().all()
     assert column[["full", "emap", "text_only", "constant"]].notna().all()
+
+
+def test_rows_of_three_sides_and_more_are_called_by_them():
+    sides = ("question", "written", "spoken")
+    assert projections_of(sides) == (
+        *("full", "pairs", "emap", "emap_leave_one_out"),
+        *("question_only", "written_only", "spoken_only", "constant"),
+    )
+    rows = rows_of(sides)
+    assert rows["question_only"].label == "Question only"
+    assert rows["question_only"].phrase == "the model’s question side alone"
+    assert rows["emap"] == ROWS["emap"]
+    five = projections_of(("a", "b", "c", "d", "e"))
+    assert five[:5] == ("full", "sets_of_4", "triples", "pairs", "emap")
+    assert rows_of(("premise", "hypothesis")) == ROWS
+    assert projections_of(("premise", "hypothesis")) == PROJECTIONS
+
+
+def test_each_row_of_four_sides_is_its_projection():
+    index = {name: RNG.integers(0, 3, 9) for name in "abcd"}
+    decomposition = emap.decompose(RNG.normal(size=(3, 3, 3, 3)), index=index)
+    rows = projections(decomposition, None, "binary")
+    assert tuple(rows) == projections_of(decomposition.sides)
+    np.testing.assert_array_equal(rows["triples"], decomposition.projection(3))
+    np.testing.assert_array_equal(rows["pairs"], decomposition.projection(2))
+    np.testing.assert_array_equal(rows["c_only"], decomposition.only("c"))
+
+
+def agreement(grid, index):
+    """Return how often the row of pairs, and both other ways to see it, have the model's sign."""
+    decomposition = emap.decompose(grid, index=index)
+    ways = (
+        projections(decomposition, None, "binary")["pairs"],
+        decomposition.projection(2),
+        decomposition.projection(2, leave_one_out=True),
+    )
+    return [float(np.mean((way > 0) == (decomposition.logits > 0))) for way in ways]
+
+
+def test_pairs_know_nothing_of_an_interaction_of_three_random_items():
+    rng = np.random.default_rng(0)
+    found = np.mean(
+        [
+            agreement(
+                rng.normal(size=(20, 20, 20)), {name: np.arange(400) % 20 for name in "a"}
+                | {name: rng.permutation(400) % 20 for name in "bc"}
+            )
+            for _ in range(40)
+        ],
+        axis=0,
+    )  # fmt: skip
+    assert found[0] == pytest.approx(0.5, abs=0.01)
+    # The plain projection contains the model's own prediction.
+    assert found[1] > 0.6
+
+
+def test_pairs_know_nothing_of_an_interaction_of_three_where_questions_are_all_there_are():
+    rng = np.random.default_rng(1)
+    found = []
+    for _ in range(60):
+        odd = (rng.integers(0, 10, (60, 1)) + rng.integers(0, 10, 40)) % 2 - 0.5
+        # Even, odd, and each of them once more, by another name.
+        grid = np.stack([-odd, odd, -odd, odd])
+        index = {
+            "question": np.arange(480) % 4,
+            "written": np.arange(480) // 4 % 60,
+            "spoken": rng.integers(0, 40, 480),
+        }
+        found.append(agreement(grid, index))
+    row, _, left_out = np.mean(found, axis=0)
+    assert row == pytest.approx(0.5, abs=0.06)
+    # The other questions ask for the opposite more often than not.
+    assert left_out < 0.15
+
+
+def test_pairs_know_all_of_what_pairs_make():
+    rng = np.random.default_rng(2)
+    shapes = ((6, 25, 1), (6, 1, 30), (1, 25, 30))
+    grid = sum(rng.normal(size=shape) for shape in shapes)
+    index = {k: rng.integers(0, n, 200) for k, n in zip("abc", (6, 25, 30), strict=True)}
+    decomposition = emap.decompose(grid, index=index)
+    rows = projections(decomposition, None, "binary")
+    np.testing.assert_allclose(rows["pairs"], decomposition.logits, atol=1e-12)
+    assert np.mean((rows["emap"] > 0) == (decomposition.logits > 0)) < 0.9
