@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
+from numbers import Real
 from statistics import NormalDist
 from typing import Any, Literal
 
@@ -149,11 +150,13 @@ def checked_margin(given: float, which: Metric) -> float:
     """
     lowest, highest = which.range
     largest = highest - lowest
-    if not (0 < given < largest and isfinite(given)):
+    is_number = isinstance(given, Real)
+    if not (is_number and 0 < given < largest and isfinite(given)):
+        said = f"{given:g}" if is_number else repr(given)
         hint = "; 0.01 is 1 point" if which.unit == "points" else ""
         below = f" and below {largest:g}" if isfinite(largest) else ""
         raise SettingError(
-            f"the equivalence margin is {given:g}; expected a number above 0{below}, in "
+            f"the equivalence margin is {said}; expected a number above 0{below}, in "
             f"units of {which.label}{hint}"
         )
     return float(given)

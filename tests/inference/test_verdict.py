@@ -182,6 +182,8 @@ def test_the_equivalence_margin_is_the_users_and_always_printed():
     for given in (0.0, -0.01, 1.0, 5.0, float("nan"), float("inf")):
         with pytest.raises(SettingError, match="is 1 point"):
             verdict(gap, equivalence_margin=given)
+    with pytest.raises(SettingError, match="the equivalence margin is 'accuracy'; expected"):
+        verdict(gap, equivalence_margin="accuracy")
 
 
 def test_where_a_metric_has_units_the_verdict_does_not_depend_on_them():
