@@ -11,7 +11,7 @@ from emap_core.errors import MissingExtraError, SpecError
 
 _LOG_IN = "log in with “hf auth login” or HF_TOKEN"
 
-OF_THE_HUB = ("hf", "hf-any", "naturalbench", "winoground")
+OF_THE_HUB = ("hf", "hf-any", "openclip", "naturalbench", "winoground")
 """What may stand before the id of a repository."""
 _commits: dict[tuple[str, str], str] = {}
 """What was loaded in this process, by kind and name, and at which commit."""

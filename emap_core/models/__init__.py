@@ -10,6 +10,7 @@ LOADERS = {
     "demo": "emap_core.models.demo:load",
     "hf": "emap_core.models.huggingface.loader:load",
     "hf-any": "emap_core.models.huggingface.loader:load_any",
+    "openclip": "emap_core.models.openclip:load",
     "torchscript": "emap_core.models.exported:load_torchscript",
     "export": "emap_core.models.exported:load_export",
     "onnx": "emap_core.models.exported:load_onnx",

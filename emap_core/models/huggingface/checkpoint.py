@@ -29,7 +29,7 @@ _FILES = (
 """What transformers may read of a folder, and what is fetched from the hub."""
 _CODE = ("*.py",)
 """What else is read where a checkpoint's own code may run."""
-_PICKLES = (".bin", ".pt", ".pth", ".ckpt")
+PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 A_FACTORY = "as the README shows under “Your own model”, and name it: my_model:load"
 
 
@@ -104,8 +104,8 @@ def architecture_of(folder: Path) -> str:
     if not (folder / "config.json").is_file():
         if (folder / "open_clip_config.json").is_file():
             raise SpecError(
-                f"folder {folder} has an OpenCLIP model, which transformers cannot read; write a "
-                f"factory that loads it with the package open_clip_torch, {A_FACTORY}"
+                f"folder {folder} has an OpenCLIP model, which transformers cannot read; name it "
+                f"openclip:{folder}"
             )
         raise SpecError(
             f"folder {folder} is not a valid checkpoint: it has no config.json; name the folder "
@@ -140,7 +140,7 @@ def check_weights(folder: Path, name: str, architecture: str, revision: str | No
     files = [file.name for file in folder.iterdir()]
     if revision is not None:
         files += files_listed(hub_id, "model", revision)
-    pickled = next((one for one in sorted(files) if one.endswith(_PICKLES)), None)
+    pickled = next((one for one in sorted(files) if one.endswith(PICKLES)), None)
     if pickled is None:
         raise SpecError(f"checkpoint {name} has no weights; expected model.safetensors")
     source, target = (hub_id, Path(hub_id).name) if revision else (str(folder), str(folder))

@@ -410,7 +410,7 @@ def test_weights_that_are_cut_off_are_one_line(checkpoint, tmp_path):
     ("name", "words"),
     [
         ("adapter_config.json", ["has an adapter", "hf:path/to/checkpoint", "adapter="]),
-        ("open_clip_config.json", ["OpenCLIP", "open_clip_torch", "my_model:load"]),
+        ("open_clip_config.json", ["OpenCLIP", "name it openclip:"]),
     ],
 )
 def test_folders_of_other_libraries_are_told_what_to_do(name, words, tmp_path):
