@@ -18,5 +18,6 @@ Task = Literal["multiclass", "binary", "multilabel", "regression"]
 Space = Literal["logits", "log_probabilities", "probabilities"]
 """What is projected."""
 SPACES: tuple[Space, ...] = get_args(Space)
-Cluster = Literal["auto", "none", "image", "text", "both"]
-"""What is drawn whole in resamples."""
+Cluster = str
+"""What is drawn whole in resamples: auto, none, all or both, a side's name or some joined by +; see
+`emap_core.inference.resamples.population`."""

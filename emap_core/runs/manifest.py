@@ -22,11 +22,15 @@ from typing import Any, get_args
 from emap_core import methods
 from emap_core.errors import RunError, SettingError
 from emap_core.inference import metric
-from emap_core.inference.resamples.population import LEAST_RESAMPLES, MOST_RESAMPLES
+from emap_core.inference.resamples.population import (
+    CLUSTERS,
+    LEAST_RESAMPLES,
+    MOST_RESAMPLES,
+)
 from emap_core.modalities import NAMES as MODALITIES
 from emap_core.options import UNKNOWN_LABELS
 from emap_core.runs.name import checked_name
-from emap_core.types import Cluster, Space, Task
+from emap_core.types import Space, Task
 
 FORMAT = 1
 """Version of the folder: its files, the keys below, the names of stored arrays (`runs/schema.py`).
@@ -202,7 +206,7 @@ KEYS: dict[str, Key] = {
     "resampling": Key(
         record(
             {
-                "cluster": Key(one_of(*get_args(Cluster)), "auto"),
+                "cluster": Key(one_of(*CLUSTERS), "auto"),
                 "n_resamples": Key(whole(1, MOST_RESAMPLES), 1000),
                 "seed": Key(whole(0), 0),
             },

@@ -157,9 +157,10 @@ def gap_difference(
     SettingError
         If the two are not about the same examples and classes, or a setting is unknown.
     """
-    if first.logits.shape != second.logits.shape or not all(
-        np.array_equal(getattr(first, index), getattr(second, index))
-        for index in ("text_index", "image_index")
+    if (
+        first.logits.shape != second.logits.shape
+        or len(first.sides) != len(second.sides)
+        or not all(map(np.array_equal, first.index, second.index))
     ):
         raise SettingError("gaps can only be compared on the same examples and the same classes")
     which = metric(name)

@@ -142,11 +142,9 @@ def _correlation(
                 )
         values = np.nan_to_num([np.concatenate(kept) for kept in replicates])
         covariances.append(np.atleast_2d(np.cov(values)))
-    joint = covariances[0]
-    if len(covariances) == 3:
-        texts, images, pairs = covariances
-        joint = texts + images - pairs
-        np.fill_diagonal(joint, np.max([np.diag(c) for c in (joint, texts, images)], axis=0))
+    joint = np.array(population.together(covariances))
+    alone = population.alone(covariances)
+    np.fill_diagonal(joint, np.max([np.diag(c) for c in (joint, *alone)], axis=0))
     deviation = np.sqrt(np.diag(joint))
     scale = np.where(deviation > 0, deviation, 1.0)
     found = np.clip(joint / np.outer(scale, scale), -1.0, 1.0)

@@ -11,7 +11,7 @@ from emap_core.inference.gap import Gap, Projection
 from emap_core.inference.metrics import check, evaluate_scored, metric
 from emap_core.inference.predictions.scores import Scored
 from emap_core.inference.resamples.limits import CONFIDENCE, ValueWithLimits
-from emap_core.inference.resamples.population import N_RESAMPLES, population_of_items
+from emap_core.inference.resamples.population import N_RESAMPLES, population_of_sides
 from emap_core.inference.table.score_table import projections
 from emap_core.types import Cluster, Space, Task
 
@@ -58,9 +58,8 @@ def slice_gap(
     scores = projections(decomposition, np.asarray(labels), task, space)
     full, other = (Scored(truth, scores[row][mask], task, space) for row in ("full", projection))
     check(chosen, full)
-    population = population_of_items(
-        decomposition.text_index[mask], decomposition.image_index[mask], cluster
-    )
+    index = zip(decomposition.sides, decomposition.index, strict=True)
+    population = population_of_sides({side: items[mask] for side, items in index}, cluster)
     nan = float("nan")
     whole, projected = (
         float(evaluate_scored(chosen, scored, np.ones((1, size)))[0]) if size else nan

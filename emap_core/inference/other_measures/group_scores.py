@@ -249,7 +249,7 @@ class _Question:
     @property
     def population(self) -> Population:
         units = SamplingUnits("groups", np.arange(self.n_groups), self.n_groups)
-        return Population("none", (units,), self.n_groups, "groups", "for new groups")
+        return Population("none", (units,), (1,), self.n_groups, "groups", "for new groups")
 
     @cached_property
     def firsts(self) -> Index:

@@ -5,21 +5,26 @@ that are drawn are then whole texts, whole images, or both. For both, the varian
 clusters is put together from three one-way ones: that of drawing texts, plus that of drawing
 images, minus that of drawing pairs, which the first two both contain (Cameron, Gelbach & Miller,
 Journal of Business & Economic Statistics 29, 2011). It is never below either of the first two.
+With more sides, the variances of drawing combinations of an odd number of them are added, those of
+an even number taken off (equation 2.13 there).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.decomposition import Decomposition
+from emap_core.decomposition.sets_of_sides import Sides, all_sets
 from emap_core.errors import SettingError
-from emap_core.types import Array, Cluster
+from emap_core.types import Array, Cluster, Index
 
 CLUSTERS = ("auto", "none", "image", "text", "both")
+"""What may be drawn where there are two sides, whatever they are called."""
 
 N_RESAMPLES = 400
 """In all, shared out where there are several ways to draw: a variance needs no thousands."""
@@ -30,6 +35,8 @@ MOST_RESAMPLES = 1_000_000
 
 _ELEMENTS_OF_WEIGHTS = 2**23
 
+_Number = TypeVar("_Number", float, Array)
+
 
 @dataclass(frozen=True, eq=False)
 class SamplingUnits:
@@ -38,16 +45,19 @@ class SamplingUnits:
     Attributes
     ----------
     name : str
-        ``examples``, ``images``, ``texts`` or ``pairs``.
+        ``examples``, ``images``, ``texts`` or ``pairs``; of more sides ``items of audio``, say.
     groups : ndarray of int, shape (N,)
         The number of each example's unit.
     size : int
         How many units there are.
+    sides : tuple of str
+        The sides on which examples of a unit have the same items; none for single examples.
     """
 
     name: str
     groups: NDArray[np.intp]
     size: int
+    sides: Sides = ()
 
     def draw(self, n_resamples: int, rng: np.random.Generator) -> Array:
         """Return how often each example is drawn, shape (n_resamples, N), in whole units."""
@@ -71,19 +81,24 @@ class Population:
     Attributes
     ----------
     cluster : str
-        ``none`` (examples), ``image``, ``text`` or ``both``.
+        ``none`` (examples), ``image``, ``text`` or ``both``; of more than two sides the names of
+        those that are drawn, joined by ``+``.
     draws : tuple of SamplingUnits
-        One way to draw, or three for ``both``: texts, images, and their pairs.
+        One way to draw, or one for each side that is drawn and for their combinations: of two
+        sides texts, images and pairs.
+    signs : tuple of int
+        How often the variance of each draw counts.
     n_units : int
-        How many units there are; for ``both`` the fewer of texts and images.
+        How many units there are; of several sides those of the one with the fewest.
     unit : str
-        What they are called: ``examples``, ``texts`` or ``images``.
+        What they are called: ``examples``, ``texts``, ``images``, ``items of audio``.
     words : str
         A phrase to put after a number: "for new texts and new images".
     """
 
     cluster: Cluster
     draws: tuple[SamplingUnits, ...]
+    signs: tuple[int, ...]
     n_units: int
     unit: str
     words: str
@@ -96,84 +111,182 @@ class Population:
     @property
     def drawn_words(self) -> str:
         """What is drawn, in words: "whole texts"."""
-        if len(self.draws) > 1:
+        if self.cluster == "both":
             return "whole texts, as many of whole images and of their pairs"
+        if len(self.draws) > 1:
+            *first, last = self._drawn_alone
+            names = [units.name for units in first]
+            return (
+                f"whole {names[0]}, as many of {_listed([*names[1:], last.name])} and of their "
+                "combinations"
+            )
         return "examples" if self.cluster == "none" else f"whole {self.unit}"
 
     def share_out(self, n_resamples: int) -> int:
         """Return how many of so many resamples each way to draw takes."""
         return -(-n_resamples // len(self.draws))
 
+    def together(self, of_draws: Sequence[_Number]) -> _Number:
+        """Return what the variances, or other moments, of `draws` in their order come to."""
+        first, *others = zip(self.signs, of_draws, strict=True)
+        found = first[0] * first[1]
+        for sign, one in others:
+            found = found + sign * one
+        return found
+
+    def alone(self, of_draws: Sequence[_Number]) -> list[_Number]:
+        """Return those of drawing a single side, or examples, of what `draws` have."""
+        pairs = zip(self.draws, of_draws, strict=True)
+        return [one for units, one in pairs if len(units.sides) <= 1]
+
     def variance(self, of_draws: Sequence[float]) -> float:
         """Return the variance that those of `draws`, in their order, come to."""
-        if len(of_draws) == 1:
-            return of_draws[0]
-        texts, images, pairs = of_draws
-        return max(texts + images - pairs, texts, images)
+        return max(self.together(of_draws), *self.alone(of_draws))
 
     def third_moment(self, of_draws: Sequence[float]) -> float:
         """Return the third central moment that those of `draws`, in their order, come to."""
-        if len(of_draws) == 1:
-            return of_draws[0]
-        texts, images, pairs = of_draws
-        return texts + images - pairs
+        return self.together(of_draws)
 
     def fewest(self, chosen: NDArray[np.bool_]) -> int:
-        """Return in how many units the chosen examples are; for ``both``, the fewer."""
-        return min(len(np.unique(d.groups[chosen])) for d in self.draws if d.name != "pairs")
+        """Return in how many units the chosen examples are; of several sides, the fewest."""
+        return min(len(np.unique(d.groups[chosen])) for d in self._drawn_alone)
+
+    @property
+    def _drawn_alone(self) -> list[SamplingUnits]:
+        return [units for units in self.draws if len(units.sides) <= 1]
 
 
 def population_of(decomposition: Decomposition, cluster: Cluster = "auto") -> Population:
-    """Return what is drawn from the examples of a decomposition; see `population_of_items`."""
-    return population_of_items(decomposition.text_index, decomposition.image_index, cluster)
+    """Return what is drawn from the examples of a decomposition; see `population_of_sides`."""
+    index = dict(zip(decomposition.sides, decomposition.index, strict=True))
+    return population_of_sides(index, cluster)
 
 
 def population_of_items(
-    text_index: NDArray[np.intp], image_index: NDArray[np.intp], cluster: Cluster = "auto"
+    text_index: Index, image_index: Index, cluster: Cluster = "auto"
 ) -> Population:
-    """Return what is drawn from examples with these texts and images.
+    """Return what is drawn from examples with these texts and images; see `population_of_sides`."""
+    return population_of_sides({"text": text_index, "image": image_index}, cluster)
+
+
+def population_of_sides(index: Mapping[str, Index], cluster: Cluster = "auto") -> Population:
+    """Return what is drawn from examples with these items.
 
     ``auto`` draws every side of which an item serves several examples. A side with a single item
     cannot be drawn. Where each text has images of its own, drawing texts draws these too, and the
-    other way round; ``both`` comes down to that.
+    other way round; then the side with fewer items is drawn alone.
 
     Parameters
     ----------
-    text_index, image_index : ndarray of int, shape (N,)
-    cluster : {"auto", "none", "image", "text", "both"}
+    index : mapping of str to ndarray of int, shape (N,)
+        The number of each example's item, by side.
+    cluster : str
+        ``auto`` or ``all`` (``both``), ``none``, or a side's name; of two sides the first is
+        ``text`` and the second ``image``, too. Of more than two, some are joined by ``+``.
 
     Raises
     ------
     SettingError
         If `cluster` is unknown.
     """
-    if cluster not in CLUSTERS:
-        raise SettingError(f"cluster is {cluster!r}; expected one of {', '.join(CLUSTERS)}")
-    texts, images = (
-        SamplingUnits(name, *_numbered(index))
-        for name, index in (("texts", text_index), ("images", image_index))
-    )
-    pairs = SamplingUnits("pairs", *_numbered(texts.groups * images.size + images.groups))
-    examples = SamplingUnits("examples", np.arange(len(text_index)), len(text_index))
-    chosen = _cluster(texts.size, images.size, pairs.size, examples.size, cluster)
-    draws = {
-        "none": (examples,),
-        "text": (texts,),
-        "image": (images,),
-        "both": (texts, images, pairs),
-    }[chosen]
-    fewest = min((d for d in draws if d is not pairs), key=lambda d: d.size)
-    # A side is drawn anew, too, where every unit that is drawn has items of its own.
-    of_own = {"image": pairs.size, "text": pairs.size}.get(chosen, examples.size)
-    new_texts = chosen in ("text", "both") or texts.size == of_own
-    new_images = chosen in ("image", "both") or images.size == of_own
+    names = tuple(index)
+    asked = _asked(cluster, names)
+    items = {side: SamplingUnits("", *_numbered(index[side]), (side,)) for side in names}
+    n_examples = len(next(iter(index.values())))
+    chosen = asked if len(asked) == 1 else _repeating(items, asked, n_examples)
+    draws, signs = _draws(items, chosen)
+    if not draws:
+        draws, signs = [SamplingUnits("examples", np.arange(n_examples), n_examples)], [1]
+    alone = [units for units in draws if len(units.sides) <= 1]
+    fewest = min(alone, key=lambda units: units.size)
+    new = {
+        side: side in chosen or any(_within(units, drawn) for drawn in alone)
+        for side, units in items.items()
+    }
+    sizes = {side: units.size for side, units in items.items()}
     return Population(
-        cluster=chosen,
-        draws=draws,
+        cluster=_cluster(chosen, names),
+        draws=tuple(draws),
+        signs=tuple(signs),
         n_units=fewest.size,
         unit=fewest.name,
-        words=_words(chosen, texts.size, images.size, new_texts, new_images),
+        words=_words(chosen, sizes, new),
     )
+
+
+def _asked(cluster: Cluster, names: Sides) -> Sides:
+    """Return the sides that a setting names."""
+    if cluster in ("auto", "all", "both"):
+        return names
+    if cluster == "none":
+        return ()
+    usual = dict(zip(("text", "image"), names, strict=True)) if len(names) == 2 else {}
+    if cluster in usual and cluster not in names:
+        return (usual[cluster],)
+    given = cluster.split("+")
+    if not set(given) <= set(names):
+        known = ("auto", "none", *(("image", "text", "both") if usual else (*names, "all")))
+        joined = "" if usual else ", or some sides joined by +"
+        raise SettingError(f"cluster is {cluster!r}; expected one of {', '.join(known)}{joined}")
+    return tuple(side for side in names if side in given)
+
+
+def _repeating(items: Mapping[str, SamplingUnits], asked: Sides, n_examples: int) -> Sides:
+    """Return which of some sides are to be drawn: not those that others draw with them."""
+    left = [side for side in asked if 1 < items[side].size < n_examples]
+    # Of sides that say the same the last one stays.
+    for side in tuple(left):
+        if any(_within(items[side], items[other]) for other in left if other != side):
+            left.remove(side)
+    return tuple(left)
+
+
+def _within(units: SamplingUnits, others: SamplingUnits) -> bool:
+    """Return whether each unit is part of a single one of the others."""
+    return _together((units, others)).size == units.size
+
+
+def _together(some: Sequence[SamplingUnits]) -> SamplingUnits:
+    groups, size = some[0].groups, some[0].size
+    for units in some[1:]:
+        groups, size = _numbered(groups * units.size + units.groups)
+    return SamplingUnits("", groups, size, tuple(side for units in some for side in units.sides))
+
+
+def _draws(
+    items: Mapping[str, SamplingUnits], chosen: Sides
+) -> tuple[list[SamplingUnits], list[int]]:
+    """Return the ways to draw, and how often the variance of each counts."""
+    found: list[SamplingUnits] = []
+    signs: list[int] = []
+    for some in all_sets(chosen):
+        units = _together([items[side] for side in some])
+        sign = 1 if len(some) % 2 else -1
+        # Combinations of which each serves one example are examples, of whatever sides they are.
+        for k, other in enumerate(found):
+            if len(other.sides) > 1 and other.size == units.size and _within(units, other):
+                signs[k] += sign
+                break
+        else:
+            name = _name(some, tuple(items))
+            found.append(SamplingUnits(name, units.groups, units.size, some))
+            signs.append(sign)
+    counted = [(units, sign) for units, sign in zip(found, signs, strict=True) if sign]
+    return [units for units, _ in counted], [sign for _, sign in counted]
+
+
+def _name(some: Sides, names: Sides) -> str:
+    if len(names) == 2:
+        return "pairs" if len(some) == 2 else ("texts", "images")[names.index(some[0])]
+    return f"items of {some[0]}" if len(some) == 1 else f"combinations of {_listed(some)}"
+
+
+def _cluster(chosen: Sides, names: Sides) -> Cluster:
+    if not chosen:
+        return "none"
+    if len(names) > 2:
+        return "+".join(chosen)
+    return "both" if len(chosen) == 2 else ("text", "image")[names.index(chosen[0])]
 
 
 def _numbered(index: NDArray[np.intp]) -> tuple[NDArray[np.intp], int]:
@@ -181,29 +294,31 @@ def _numbered(index: NDArray[np.intp]) -> tuple[NDArray[np.intp], int]:
     return np.asarray(numbers), len(different)
 
 
-def _cluster(
-    n_texts: int, n_images: int, n_pairs: int, n_examples: int, cluster: Cluster
-) -> Cluster:
-    if cluster not in ("auto", "both"):
-        return cluster
-    if min(n_texts, n_images) == 1:
-        repeats = 1 < max(n_texts, n_images) < n_examples
-        return ("text" if n_images == 1 else "image") if repeats else "none"
-    if n_texts == n_pairs:
-        return "none" if n_images == n_examples else "image"
-    return "text" if n_images == n_pairs else "both"
-
-
-def _words(cluster: Cluster, n_texts: int, n_images: int, new_texts: bool, new_images: bool) -> str:
-    if cluster == "none" and new_texts and new_images:
+def _words(chosen: Sides, sizes: Mapping[str, int], new: Mapping[str, bool]) -> str:
+    if not chosen and all(new.values()):
         return "for new examples"
-    if new_texts and new_images:
-        return "for new texts and new images"
-    texts = "new texts" if new_texts else _these(n_texts, "text")
-    images = "new images" if new_images else _these(n_images, "image")
-    whole = "for " if new_texts or new_images else "for new examples of "
-    return f"{whole}{texts} and {images}"
+    start = "for " if any(new.values()) else "for new examples of "
+    if len(sizes) == 2:
+        kinds = zip(("text", "image"), sizes.items(), strict=True)
+        each = [
+            f"new {what}s" if new[side] else _these(size, what, f"{what}s")
+            for what, (side, size) in kinds
+        ]
+        return start + " and ".join(each)
+    each = [
+        _these(size, f"item of {side}", f"items of {side}")
+        for side, size in sizes.items()
+        if not new[side]
+    ]
+    if any(new.values()):
+        each.append(f"new items of {_listed([side for side in sizes if new[side]])}")
+    return start + _listed(each)
 
 
-def _these(n: int, what: str) -> str:
-    return f"this one {what}" if n == 1 else f"these {n:,} {what}s"
+def _these(n: int, one: str, several: str) -> str:
+    return f"this one {one}" if n == 1 else f"these {n:,} {several}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
