@@ -1,61 +1,86 @@
-"""EMAP Lens: the dashboard's pages."""
+"""EMAP Lens: the server of the dashboard, and what it draws for each visitor."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from threading import Thread
 
 import streamlit as st
 
-from emap_core.errors import EmapError
-from emap_core.options import speak
-from pages import PAGES, page_names, shared
-
 HOUSE = Path(__file__).parent
 
-speak("browser")
-st.set_page_config(
-    page_title="EMAP Lens",
-    page_icon=str(HOUSE / "assets" / "logo.svg"),
-    layout="wide",
-    initial_sidebar_state=220,
-)
-st.logo(str(HOUSE / "assets" / "logo.svg"), size="large")
 
-run = None if shared.is_stranger() else shared.current_run()
-sections: dict[str, list[st.Page]] = {}
-for one in PAGES:
-    sections.setdefault(one.section, []).append(
-        st.Page(
-            one.path,
-            title=one.title,
-            icon=f":material/{one.icon}:",
-            url_path=one.name,
-            default=one is PAGES[0],
-            visibility="visible" if run is None or one.applies(run) else "hidden",
+def draw() -> None:
+    """Draw the page that a visitor is on."""
+    from emap_core.errors import EmapError
+    from emap_core.options import speak
+    from pages import PAGES, page_names, shared
+
+    speak("browser")
+    st.set_page_config(
+        page_title="EMAP Lens",
+        page_icon=str(HOUSE / "assets" / "logo.svg"),
+        layout="wide",
+        initial_sidebar_state=220,
+    )
+    st.logo(str(HOUSE / "assets" / "logo.svg"), size="large")
+
+    run = None if shared.is_stranger() else shared.current_run()
+    sections: dict[str, list[st.Page]] = {}
+    for one in PAGES:
+        sections.setdefault(one.section, []).append(
+            st.Page(
+                one.path,
+                title=one.title,
+                icon=f":material/{one.icon}:",
+                url_path=one.name,
+                default=one is PAGES[0],
+                visibility="visible" if run is None or one.applies(run) else "hidden",
+            )
         )
-    )
-page = st.navigation(sections, position="hidden")
-shared.require_visitor()
-shared.list_pages(sections)
-shared.draw_again_when_connected()
-shared.attend_to_figures()
-shared.limit_uploads()
-shared.offer_sign_out()
-shared.go_on(page.url_path, page_names())
-shared.return_large_blocks()
-try:
-    shared.say_what_runs(page.url_path)
-    page.run()
-    shared.contents()
-    if page.url_path:
-        shared.complete_address()
-    shared.settle(page.url_path)
-except EmapError as error:
-    # A run that was damaged or deleted since it was opened; the other pages work on.
-    st.error(shared.plain(error), icon=":material/error:")
-except MemoryError:
-    st.error(
-        "This page needs more memory than the server has. Choose a smaller run, or open it on a "
-        "larger machine.",
-        icon=":material/error:",
-    )
+    page = st.navigation(sections, position="hidden")
+    shared.require_visitor()
+    shared.list_pages(sections)
+    shared.draw_again_when_connected()
+    shared.attend_to_figures()
+    shared.limit_uploads()
+    shared.offer_sign_out()
+    shared.go_on(page.url_path, page_names())
+    shared.return_large_blocks()
+    try:
+        shared.say_what_runs(page.url_path)
+        page.run()
+        shared.contents()
+        if page.url_path:
+            shared.complete_address()
+        shared.settle(page.url_path)
+    except EmapError as error:
+        # A run that was damaged or deleted since it was opened; the other pages work on.
+        st.error(shared.plain(error), icon=":material/error:")
+    except MemoryError:
+        st.error(
+            "This page needs more memory than the server has. Choose a smaller run, or open it on "
+            "a larger machine.",
+            icon=":material/error:",
+        )
+
+
+@asynccontextmanager
+async def imports_ahead(_: object) -> AsyncIterator[None]:
+    """Import what pages need while the first visitor's browser is still loading."""
+    Thread(target=import_pages, daemon=True).start()
+    yield
+
+
+def import_pages() -> None:
+    """Import what all pages share, with the libraries that it needs."""
+    from pages import shared  # noqa: F401
+
+
+# Streamlit serves `app` and runs this same file, as a script, for each visitor.
+if __name__ == "__main__":
+    draw()
+else:
+    app = st.App(HOUSE / "app.py", lifespan=imports_ahead)
