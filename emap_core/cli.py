@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from emap_core import __version__, methods
+from emap_core.downloads import listening_to_downloads
 from emap_core.errors import Cancelled, EmapError, MissingExtraError, RunError, SettingError
 from emap_core.installed import computing, program, with_extra
 from emap_core.methods.method_settings import SETTINGS
@@ -238,6 +239,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_work(plan)
     plan.add_argument(
         "--images", action="store_true", help="with small pictures of the first examples, in base64"
+    )
+    plan.add_argument(
+        "--progress",
+        choices=("none", "json"),
+        default="none",
+        help="json: also how far downloads are, a line each before the last",
     )
     plan.set_defaults(command=_plan)
 
@@ -550,7 +557,7 @@ def _run(arguments: argparse.Namespace) -> int:
     settings |= {"cancelled": _Stop.asked.is_set, "queue": arguments.queue}
     if arguments.out is not None:
         settings["out"] = arguments.out
-    with _listening(shown) as settings["listener"]:
+    with _hearing_of_downloads(shown), _listening(shown) as settings["listener"]:
         if arguments.shard is not None:
             print(compute_shard(model, dataset, _shard(arguments.shard), **settings))
             return 0
@@ -593,6 +600,11 @@ def _listening(shown: str) -> AbstractContextManager[Callable[[dict[str, Any]], 
     if shown == "bar":
         return showing_progress()
     return nullcontext(_print_json if shown == "json" else None)
+
+
+def _hearing_of_downloads(shown: str) -> AbstractContextManager[None]:
+    """Print how far downloads are where progress is printed as JSON; elsewhere bars show it."""
+    return listening_to_downloads(_print_json) if shown == "json" else nullcontext()
 
 
 def _probe(arguments: argparse.Namespace) -> None:
@@ -668,7 +680,8 @@ def _plan(arguments: argparse.Namespace) -> None:
     from emap_core.engine import estimate
 
     model, dataset, settings = _work(arguments)
-    found = dataclasses.asdict(estimate(model, dataset, **settings))
+    with _hearing_of_downloads(arguments.progress):
+        found = dataclasses.asdict(estimate(model, dataset, **settings))
     if not arguments.images:
         for one in found["previews"]:
             one["image"] = None

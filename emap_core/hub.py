@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from emap_core.downloads import Download, is_heard
 from emap_core.errors import MissingExtraError, SpecError
 
 _LOG_IN = "log in with “hf auth login” or HF_TOKEN"
@@ -23,7 +24,7 @@ def downloaded(
     """Return the folder of a repository's files at one commit, which is the folder's name.
 
     What is in the library's cache is not downloaded again, and what broke off is resumed; bars on
-    the terminal show how far it is.
+    the terminal show how far it is, or who listens is told, see `emap_core.downloads`.
 
     Parameters
     ----------
@@ -56,6 +57,7 @@ def downloaded(
             repo_type=kind,
             revision=revision or None,
             allow_patterns=list(patterns),
+            tqdm_class=_telling(hub_id) if is_heard() else None,
         )
     except errors.HFValidationError as error:
         raise SpecError(f"{why}, and the name is not a valid hub id") from error
@@ -90,6 +92,24 @@ def downloaded(
         raise SpecError(f"{why}, and the hub has no such {what}: {said}") from error
     _commits[kind, name] = Path(found).name
     return Path(found)
+
+
+def _telling(hub_id: str) -> Any:
+    """Return a class of bars that draws nothing, and tells how many bytes have come."""
+    from tqdm import tqdm
+
+    download = Download(hub_id, "B")
+
+    class Bar(tqdm):  # type: ignore[misc]
+        def display(self, *_: Any, **__: Any) -> bool:
+            return True
+
+        def update(self, n: float | None = 1) -> None:
+            super().update(n)
+            if self.unit == "B":
+                download.is_at(int(self.n), int(self.total or 0))
+
+    return Bar
 
 
 def files_listed(hub_id: str, kind: Literal["model", "dataset"], commit: str) -> list[str]:

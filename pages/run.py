@@ -499,9 +499,10 @@ def _cost(work: RunSpecification, plan: Job | None, started: Job | None) -> None
 
 @st.fragment(run_every=0.5)
 def _wait(plan: Job) -> None:
-    if not shared.newest(plan).alive:
+    now = shared.newest(plan)
+    if not now.alive:
         st.rerun()
-    st.progress(0.0, text="Loading model and data, scoring a first few pairs …")
+    st.progress(shared.done(now), text=shared.plain(shared.headline(now)))
     st.skeleton(height=280)
 
 

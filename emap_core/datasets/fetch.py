@@ -27,6 +27,7 @@ from emap_core.datasets.base import (
     has_address,
 )
 from emap_core.datasets.sample import Picked, pick
+from emap_core.downloads import Download
 from emap_core.environment import whole_number
 from emap_core.errors import DatasetError
 from emap_core.options import option
@@ -104,7 +105,8 @@ def with_images_fetched(data: Examples, skip_bad: bool = False) -> Examples:
 def fetch_all(urls: Sequence[str]) -> dict[str, Path | str]:
     """Return where each image lies in the cache now, or why it does not.
 
-    A bar on the terminal shows how far it is. What is in the cache is not fetched again.
+    A bar on the terminal shows how far it is, or who listens is told. What is in the cache is not
+    fetched again.
 
     Raises
     ------
@@ -125,8 +127,13 @@ def fetch_all(urls: Sequence[str]) -> dict[str, Path | str]:
         )
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         each = pool.map(lambda url: _path_or_reason(url, whom), urls)
+        found: dict[str, Path | str] = {}
+        download = Download("images", "images")
         # Where nobody looks at a terminal there is no bar.
-        return dict(zip(urls, tqdm(each, "Images", len(urls), disable=None), strict=True))
+        for url, path in zip(urls, tqdm(each, "Images", len(urls), disable=None), strict=True):
+            found[url] = path
+            download.is_at(len(found), len(urls))
+        return found
 
 
 def _path_or_reason(url: str, whom: str) -> Path | str:

@@ -69,7 +69,8 @@ class Job:
     run_id : str or None
         The run folder's name, as soon as it is known.
     event : dict
-        The newest progress event of a run; what a plan found, once it is finished.
+        The newest progress event, which may be of a download before a run is known; what a plan
+        found, once it is finished.
     error : str or None
         What was wrong, in one line.
     started : float
@@ -259,7 +260,7 @@ def _launch(
         (folder / leftover).unlink(missing_ok=True)
     asked = {"command": command, "work": asdict(work), "owner": owner, "started": time.time()}
     write_json(folder / "job.json", asked)
-    told = ["--images"] if command == "plan" else ["--progress=json", "--queue"]
+    told = ["--progress=json", "--images" if command == "plan" else "--queue"]
     arguments = [sys.executable, "-m", "emap_core", command, *told, *work.arguments()]
     paths = [str(_HOUSE), *filter(None, [os.environ.get("PYTHONPATH")])]
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
@@ -346,14 +347,14 @@ def _state(
     command: Command, alive: bool, last: dict[str, Any], folder: Path
 ) -> tuple[State, str | None]:
     event = last.get("event")
-    if event == "finished" or (command == "plan" and last):
+    if event == "finished" or (command == "plan" and last and event is None):
         return "finished", None
     if event in ("failed", "cancelled"):
         return event, last.get("message")
     if alive:
         if event == "queued":
             return "queued", None
-        return ("running" if last else "starting"), None
+        return ("running" if event not in (None, "download") else "starting"), None
     if (folder / "cancelled").exists():
         return "cancelled", None
     words = _last_line(folder / "stderr")

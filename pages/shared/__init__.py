@@ -29,7 +29,15 @@ from pages.shared.layout import (
 )
 from pages.shared.own_words import in_own_words
 from pages.shared.pointer import Marks, pointing
-from pages.shared.progress import at_work, headline, newest, progress, say_what_runs, title_of_job
+from pages.shared.progress import (
+    at_work,
+    done,
+    headline,
+    newest,
+    progress,
+    say_what_runs,
+    title_of_job,
+)
 from pages.shared.run_menu import run_menu
 from pages.shared.runs import (
     all_runs,
@@ -81,6 +89,7 @@ __all__ = [
     "current_example",
     "current_run",
     "damaged_runs",
+    "done",
     "draw_again_when_connected",
     "drawn",
     "empty",

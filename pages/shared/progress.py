@@ -12,7 +12,7 @@ from emap_core.datasets.upload import as_uploaded
 from emap_core.errors import RunError
 from emap_core.jobs import Job, RunSpecification
 from emap_core.presentation.run_titles import run_title
-from emap_core.text import duration
+from emap_core.text import duration, size
 from pages.shared.access import cancel, is_own, may_cancel, visitor
 from pages.shared.escape import plain
 from pages.shared.layout import link
@@ -122,17 +122,27 @@ def newest(job: Job) -> Job:
 
 
 def done(job: Job) -> float:
-    """Return the share of the pairs that are done."""
+    """Return the share of the pairs that are done, or before them of a download."""
     event = job.event
     if job.state == "finished":
         return 1.0
+    if event.get("event") == "download":
+        return min(float(event["done"] / event["total"]), 1.0)
     total = event.get("pairs_total") or 0
     return min(event.get("pairs_done", 0) / total, 1.0) if total else 0.0
+
+
+def _amount(event: dict[str, Any]) -> str:
+    if event["unit"] == "B":
+        return f"{size(event['done'])} of {size(event['total'])}"
+    return f"{event['done']:,} of {event['total']:,}"
 
 
 def headline(job: Job) -> str:
     """Return in a sentence what a job does just now."""
     event = job.event
+    if event.get("event") == "download" and event["done"] < event["total"]:
+        return f"Downloading {event['what']}: {_amount(event)}"
     if job.state == "starting":
         return "Loading model and data, scoring a first few pairs …"
     if job.state == "queued":

@@ -16,6 +16,7 @@ from emap_core.access import Policy
 from emap_core.addresses import check_public
 from emap_core.datasets import fetch, load_dataset
 from emap_core.datasets.base import find_cells
+from emap_core.downloads import listening_to_downloads
 from emap_core.errors import AccessError, DatasetError, SettingError, SpecError
 
 COLOURS = {7: "red", 42: "blue"}
@@ -190,7 +191,11 @@ def test_images_are_fetched_once_when_that_is_asked_for(folder, web, monkeypatch
     frame = named(web, "red", "blue", "red", "busy", "moved")
     with pytest.raises(DatasetError, match=r"is the address http.*; fetch_images=True downloads"):
         load_dataset(frame)
-    data = load_dataset(frame, fetch_images=True)
+    told = []
+    with listening_to_downloads(told.append):
+        data = load_dataset(frame, fetch_images=True)
+    last = {"event": "download", "what": "images", "unit": "images", "done": 4, "total": 4}
+    assert told[-1] == last
     assert colours(data) == ["red", "blue", "red", "blue", "red"]
     # What is busy is asked again, what is there twice is asked for once, links are followed.
     assert web[1] == {"/red": 2, "/blue": 1, "/busy": 2, "/moved": 1}

@@ -15,6 +15,7 @@ from emap_core import jobs
 from emap_core.errors import RunError
 from emap_core.jobs import job as job_module
 from emap_core.runs import Run
+from pages import shared
 
 pytestmark = pytest.mark.process
 warm = pytest.mark.usefixtures("warm_processes")
@@ -43,6 +44,14 @@ def data():
 def wrong_labels():
     return Examples(["a", "b"], [Image.new("L", (4, 4), i) for i in range(2)],
                     labels=["no", "perhaps"], fingerprint="two")
+
+def downloaded():
+    from pathlib import Path
+    from emap_core.downloads import Download
+    Download("org/pets", "B").is_at(5_000_000, 20_000_000)
+    while not Path("go on").exists():
+        time.sleep(0.05)
+    return data()
 
 def killed():
     import os, signal
@@ -87,6 +96,20 @@ def test_a_plan_tells_the_run_id_and_the_cost_that_the_run_then_has():
     assert jobs.find(done.run_id) == done
     again = wait(jobs.start(QUICK).id)
     assert (again.state, again.run_id) == ("finished", done.run_id)
+
+
+@warm
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_job_that_downloads_tells_how_far_that_is_before_it_has_a_run(slow, command):
+    job = jobs.start(jobs.RunSpecification(slow.model, "slow_model:downloaded"), command)
+    while (job := jobs.follow(job.id)).event.get("event") != "download":
+        assert job.alive, job
+        time.sleep(0.05)
+    assert (job.state, job.run_id) == ("starting", None)
+    assert shared.headline(job) == "Downloading org/pets: 5.0 MB of 20.0 MB"
+    assert shared.done(job) == 0.25
+    Path("go on").touch()
+    assert "n_pairs" in wait(job.id, "finished").event or command == "run"
 
 
 @warm

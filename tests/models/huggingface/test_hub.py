@@ -15,6 +15,7 @@ from tiny_checkpoints.two_towers import clip
 import emap_core as emap
 from emap_core import hub as hub_module
 from emap_core.datasets import load_dataset
+from emap_core.downloads import listening_to_downloads
 from emap_core.errors import SpecError
 from emap_core.models import load_model
 
@@ -106,6 +107,22 @@ def test_a_download_that_breaks_off_goes_on_where_it_stopped(hub, folders, monke
     assert hub.got(file.name) == [None, "bytes=5000-"]
     whole = load_model(f"hf:{folders['models/org/clip']}", classes="cat,dog")
     assert found.fingerprint == whole.fingerprint
+
+
+def test_whoever_listens_is_told_how_many_bytes_have_come(hub, folders, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1_000)
+    monkeypatch.setattr("emap_core.downloads._SECONDS_BETWEEN", 0.0)
+    told = []
+    with listening_to_downloads(told.append):
+        load_model("hf:org/clip", classes="cat,dog")
+    done = [event["done"] for event in told]
+    assert len(done) > 10 and done == sorted(done)
+    assert {event["what"] for event in told} == {"org/clip"}
+    read = [file for file in folders["models/org/clip"].iterdir() if file.is_file()]
+    assert told[-1]["done"] == told[-1]["total"] == sum(file.stat().st_size for file in read)
+    with listening_to_downloads(told.append):
+        load_model("hf:org/clip", classes="cat,dog")
+    assert len(told) == len(done), "what is there is not downloaded again"
 
 
 @pytest.mark.parametrize(

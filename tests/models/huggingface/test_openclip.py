@@ -35,7 +35,7 @@ OWN_WORDS = {
         **SIMPLE,
         "vocab_size": 40,
         "hf_tokenizer_name": "somebody/words",
-        "text_pool_type": "last",
+        "pool_type": "last",
         "tokenizer_kwargs": {"clean": "canonicalize"},
     },
     "custom_text": True,
