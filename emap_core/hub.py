@@ -123,9 +123,14 @@ def files_listed(hub_id: str, kind: Literal["model", "dataset"], commit: str) ->
 
 def pinned(spec: str, kind: Literal["model", "dataset"]) -> str:
     """Return a spec with the commit that it was loaded at, if it was one of the hub's."""
-    prefix, _, name = spec.partition(":")
-    commit = _commits.get((kind, name)) if prefix in OF_THE_HUB else None
-    return spec if commit is None else f"{prefix}:{name.partition('@')[0]}@{commit}"
+    prefix, colon, name = spec.partition(":")
+    return f"{prefix}{colon}{pinned_name(name, kind)}" if prefix in OF_THE_HUB else spec
+
+
+def pinned_name(name: str, kind: Literal["model", "dataset"]) -> str:
+    """Return the id of a repository with the commit that it was loaded at; else what is given."""
+    commit = _commits.get((kind, name))
+    return name if commit is None else f"{name.partition('@')[0]}@{commit}"
 
 
 def _missing(why: str, what: str) -> str:

@@ -302,6 +302,7 @@ def _compute(
         if finished_before(folder, binding):
             return _as_it_is(folder, progress)
         try:
+            problem.scorer.scores_for(binding.fingerprint or folder.id)
             evaluation = _begin(folder, problem, warm_up)
             progress.folder = folder
             with device_turn(problem.device, progress) if queue else contextlib.nullcontext():

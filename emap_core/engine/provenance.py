@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Literal
 
 from emap_core import __version__
-from emap_core.hub import pinned
+from emap_core.hub import pinned, pinned_name
 
 Json = dict[str, Any]
 
@@ -95,7 +95,10 @@ def _described(
     else:
         kind = thing if inspect.isfunction(thing) else type(thing)
         spec = f"{kind.__module__}.{kind.__qualname__}, an object"
-    return {"spec": spec, "arguments": _readable(arguments or {})}
+    arguments = dict(arguments or {})
+    if isinstance(arguments.get("adapter"), str):
+        arguments["adapter"] = pinned_name(arguments["adapter"], "model")
+    return {"spec": spec, "arguments": _readable(arguments)}
 
 
 def _readable(value: Any) -> Any:

@@ -49,8 +49,9 @@ class StagedModel(Protocol):
     A model that is not computed here, staged or not, may also have ``pairs_at_once`` and
     ``pairs_per_second`` (in place of what would be measured), ``cost(n_pairs) -> list of str``
     (what so many pairs take beside time; raises a `ModelError` if that is too much),
-    ``remarks() -> list of str`` (what is to be known once pairs are scored) and ``anew()``, a
-    context in which it keeps nothing of what it said before.
+    ``scores_for(run)`` (which run it scores from now on; the same string where a run that was cut
+    off goes on), ``remarks() -> list of str`` (what is to be known once pairs are scored) and
+    ``anew()``, a context in which it keeps nothing of what it said before.
     """
 
     def encode_texts(self, texts: list[str]) -> Encodings:
@@ -177,6 +178,12 @@ class Scorer:
         """
         said = getattr(self.model, "cost", None)
         return list(said(n_pairs)) if callable(said) else []
+
+    def scores_for(self, run: str) -> None:
+        """Tell the model which run it scores."""
+        told = getattr(self.model, "scores_for", None)
+        if callable(told):
+            told(run)
 
     def remarks(self) -> list[str]:
         """Return what is to be known once pairs are scored."""

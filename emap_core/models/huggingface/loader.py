@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from emap_core.errors import MissingExtraError, SettingError, SpecError
+from emap_core.hub import pinned_name
 from emap_core.models.base import best_device
 from emap_core.models.files import digest
 from emap_core.models.huggingface.adapter import adapter_files, merged
@@ -189,7 +190,9 @@ def _loaded(
     described = dict(settings)
     if place is not None:
         model = merged(model, place)
-        described["adapter"] = place.resolve().name if of_adapter is None else adapter
+        described["adapter"] = (
+            place.resolve().name if of_adapter is None else pinned_name(str(adapter), "model")
+        )
     model.eval().requires_grad_(False)
     name = spec.partition(":")[2]
     architecture = architecture_of(folder)

@@ -24,7 +24,7 @@ from emap_core.models.pictures import in_colours
 from emap_core.models.servers.first_tokens import FirstTokens
 from emap_core.models.servers.kept_answers import Answer, KeptAnswers
 from emap_core.models.servers.server import Server
-from emap_core.options import option
+from emap_core.options import option, option_name
 from emap_core.types import Array
 
 Answers = Literal["words", "letters"]
@@ -58,6 +58,8 @@ class ChatModel:
     at_once, max_requests : int
     extra : mapping
         What a request holds beside the usual.
+    max_image_side : int
+        Pixels; larger images are sent smaller.
     """
 
     output = "logits"
@@ -76,6 +78,7 @@ class ChatModel:
         at_once: int,
         max_requests: int,
         extra: Mapping[str, Any],
+        max_image_side: int,
     ) -> None:
         self._server = server
         self._served = served
@@ -85,12 +88,15 @@ class ChatModel:
         self._extra = dict(extra)
         self._at_once = at_once
         self._max_requests = max_requests
+        self._max_image_side = max_image_side
         place = hashlib.sha256(f"{server.url} {served}".encode()).hexdigest()[:12]
         name = re.sub(r"[^A-Za-z0-9.-]+", "-", f"{server.name}-{served}")[:60]
         self._kept = KeptAnswers(cache_folder() / "answers" / f"{name}-{place}.sqlite")
         self._pool = ThreadPoolExecutor(at_once, "asks")
         self._time = self._n_times = 0
-        self._n_scored = self._n_unlisted = 0
+        self._has_scored = False
+        self._run = ""
+        self._unlisted: dict[str, bool] = {}
         self._take_classes(classes)
 
     @property
@@ -113,7 +119,10 @@ class ChatModel:
     def fingerprint(self) -> str:
         """Hash of the address, the model's name, and whatever else a request holds."""
         return fingerprint_of(
-            _SCORING, json.dumps(self._body("", ""), sort_keys=True), *(self.classes or ())
+            _SCORING,
+            json.dumps(self._body("", ""), sort_keys=True),
+            str(self._max_image_side),
+            *(self.classes or ()),
         )
 
     @property
@@ -137,7 +146,9 @@ class ChatModel:
         return [
             f"A score is the log-probability with which {self._served} on {self._server.name} "
             f"begins its answer as the {'letter' if self._answers == 'letters' else 'class'} does. "
-            "What the server serves under that name may change without a trace here."
+            "What the server serves under that name may change without a trace here.",
+            f"Images are sent as PNG, those of more than {self._max_image_side:,} pixels a side "
+            f"smaller ({option_name('max_image_side', 'model')}).",
         ]
 
     def reads(self, text: str) -> list[str]:
@@ -167,14 +178,26 @@ class ChatModel:
             "answers of this model are kept, and no request is made that they answer."
         ]
 
+    def scores_for(self, run: str) -> None:
+        """Count what is scored from here on, and was since the model was loaded, to a run.
+
+        Parameters
+        ----------
+        run : str
+            The same where a run that was cut off goes on.
+        """
+        self._run = run
+        self._kept.put_scored(run, self._unlisted)
+        self._unlisted = {}
+
     def remarks(self) -> list[str]:
         """Return what is to be known once pairs are scored, one sentence each."""
-        if not self._n_unlisted:
+        n_scored, n_unlisted = self._kept.scored(self._run)
+        if not n_unlisted:
             return []
         return [
-            f"In {self._n_unlisted:,} of the {self._n_scored:,} pairs that were scored last "
-            f"without a break, an answer was not among the {_N_LISTED} likeliest first tokens; "
-            "it was given what it has at most."
+            f"In {n_unlisted:,} of {n_scored:,} pairs that were scored, an answer was not among "
+            f"the {_N_LISTED} likeliest first tokens; it was given what it has at most."
         ]
 
     @contextlib.contextmanager
@@ -201,20 +224,28 @@ class ChatModel:
         bodies = []
         for text, image in zip(texts, images, strict=True):
             if id(image) not in shown:
-                shown[id(image)] = _address_of(in_colours([image])[0])
+                shown[id(image)] = _address_of(in_colours([image])[0], self._max_image_side)
             bodies.append(self._body(text, shown[id(image)]))
         answers = self._answers_to(bodies)
         found = [self._reader.scores(answer.tokens) for answer in answers]
-        if not self._n_scored and not any(n for _, n in found):
+        if not self._has_scored and not any(n for _, n in found):
             begins = ", ".join(repr(token) for token, _ in answers[0].tokens[:3])
             raise ModelError(
                 f"{self._served} begins its answers with {begins}, and none of the answers; say in "
                 f"{option('prompt', of='model')} how to answer, or give "
                 f"{option('answers', 'letters', 'model')}"
             )
-        self._n_scored += len(found)
-        self._n_unlisted += sum(n < len(scores) for scores, n in found)
+        self._has_scored = True
+        self._count(bodies, [n < len(scores) for scores, n in found])
         return np.stack([scores for scores, _ in found])
+
+    def _count(self, bodies: list[dict[str, Any]], unlisted: list[bool]) -> None:
+        """Keep in how many pairs a class was not listed, a pair that is asked twice once."""
+        if self._time:
+            return
+        self._unlisted |= dict(zip(map(_hash_of, bodies), unlisted, strict=True))
+        if self._run:
+            self.scores_for(self._run)
 
     def _take_classes(self, classes: Sequence[str] | None) -> None:
         self.classes = None if classes is None else list(classes)
@@ -258,8 +289,7 @@ class ChatModel:
     def _answers_to(self, bodies: list[dict[str, Any]]) -> list[Answer]:
         """Return the answers to requests, those that are kept and, many at once, the others."""
         again = f" {self._time}" if self._time else ""
-        written = [json.dumps(body, sort_keys=True) + again for body in bodies]
-        names = [hashlib.sha256(one.encode()).hexdigest() for one in written]
+        names = [_hash_of(body, again) for body in bodies]
         found = {name: self._kept.get(name) for name in dict.fromkeys(names)}
         missing = {
             name: body for name, body in zip(names, bodies, strict=True) if found[name] is None
@@ -293,6 +323,7 @@ def load(
     at_once: int = 8,
     max_requests: int = 100_000,
     extra: Mapping[str, Any] | None = None,
+    max_image_side: int = 1_024,
 ) -> ChatModel:
     """Return a model behind a server of the chat-completions protocol with log-probabilities.
 
@@ -319,6 +350,8 @@ def load(
         More pairs are refused before the start.
     extra : mapping, optional
         What a request holds beside the usual, or in its place; None leaves out what is usual.
+    max_image_side : int
+        Pixels of the longer side; larger images are sent smaller, since large ones cost.
 
     Raises
     ------
@@ -338,6 +371,7 @@ def load(
     for name, value, most in (
         ("at_once", at_once, _MOST_AT_ONCE),
         ("max_requests", max_requests, 10**12),
+        ("max_image_side", max_image_side, 10**6),
     ):
         if type(value) is not int or not 1 <= value <= most:
             raise SettingError(f"{name} is {value!r}; expected a whole number from 1 to {most:,}")
@@ -354,6 +388,7 @@ def load(
         at_once=at_once,
         max_requests=max_requests,
         extra=extra or {},
+        max_image_side=max_image_side,
     )
 
 
@@ -378,9 +413,17 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
 
 
-def _address_of(image: Image.Image) -> str:
-    """Return an image within an address, to the last bit."""
+def _hash_of(body: Mapping[str, Any], again: str = "") -> str:
+    written = json.dumps(body, sort_keys=True) + again
+    return hashlib.sha256(written.encode()).hexdigest()
+
+
+def _address_of(image: Image.Image, max_side: int) -> str:
+    """Return an image within an address: to the last bit, if it is no larger than it may be."""
     written = io.BytesIO()
+    if max(image.size) > max_side:
+        image = image.copy()
+        image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     image.save(written, "PNG")
     return f"data:image/png;base64,{base64.b64encode(written.getvalue()).decode()}"
 

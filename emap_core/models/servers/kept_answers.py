@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from emap_core.errors import ModelError
 
-_TABLE = (
+_TABLES = (
     "CREATE TABLE IF NOT EXISTS answers "
-    "(request TEXT PRIMARY KEY, tokens TEXT, n_read INTEGER, seconds REAL)"
+    "(request TEXT PRIMARY KEY, tokens TEXT, n_read INTEGER, seconds REAL)",
+    "CREATE TABLE IF NOT EXISTS scored "
+    "(run TEXT, request TEXT, unlisted INTEGER, PRIMARY KEY (run, request)) WITHOUT ROWID",
 )
 
 
@@ -39,7 +42,8 @@ class Answer:
 class KeptAnswers:
     """Answers in one file, written one by one; several threads and processes may use it.
 
-    It holds hashes of requests and the tokens that came back, neither texts nor keys.
+    It holds hashes of requests and the tokens that came back, neither texts nor keys; and which
+    answers each run was made of, since a run that is cut off goes on in another process.
     """
 
     def __init__(self, file: Path) -> None:
@@ -49,7 +53,8 @@ class KeptAnswers:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._opened = sqlite3.connect(file, timeout=60.0, check_same_thread=False)
             with self._opened:
-                self._opened.execute(_TABLE)
+                for table in _TABLES:
+                    self._opened.execute(table)
         except (sqlite3.Error, OSError) as error:
             raise self._cannot("open", error) from error
 
@@ -63,9 +68,24 @@ class KeptAnswers:
     def put(self, request: str, answer: Answer) -> None:
         """Write an answer down at once."""
         values = (request, json.dumps(answer.tokens), answer.n_read, answer.seconds)
+        self._write("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", [values])
+
+    def put_scored(self, run: str, unlisted: Mapping[str, bool]) -> None:
+        """Write down for a run, by request, whether a class was not among an answer's tokens."""
+        rows = [(run, request, int(lacks)) for request, lacks in unlisted.items()]
+        self._write("INSERT OR REPLACE INTO scored VALUES (?, ?, ?)", rows)
+
+    def scored(self, run: str) -> tuple[int, int]:
+        """Return how many requests a run has scored, and in how many a class was unlisted."""
+        n, n_unlisted = self._one(
+            "SELECT COUNT(*), TOTAL(unlisted) FROM scored WHERE run = ?", (run,)
+        )
+        return n, int(n_unlisted)
+
+    def _write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         try:
             with self._lock, self._opened:
-                self._opened.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", values)
+                self._opened.executemany(statement, rows)
         except sqlite3.Error as error:
             raise self._cannot("write", error) from error
 

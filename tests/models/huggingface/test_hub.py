@@ -89,6 +89,22 @@ def test_a_run_from_an_empty_cache_has_its_revisions_and_is_that_of_the_folder(
     assert not hub.got(".safetensors") and not hub.got("config.json")
 
 
+def test_an_adapter_of_the_hub_is_pinned_in_the_run(hub, checkpoint, tmp_path):
+    peft = pytest.importorskip("peft")
+    whole = checkpoint(clip)[0]
+    config = peft.LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False)
+    model = peft.get_peft_model(type(checkpoint(clip)[1]).from_pretrained(whole), config)
+    model.save_pretrained(tmp_path / "lora")
+    hub.folders = hub.folders | {"models/org/lora": tmp_path / "lora"}
+    asked = {"adapter": "org/lora@v1", "template": "a photo of the {label} {text}"}
+    here = load_dataset("hf:org/pets", split="test")
+    run = emap.compute("hf:org/clip", here, out=tmp_path / "run", model_args=asked)
+    made = run.manifest["provenance"]["model"]
+    assert made["spec"] == f"hf:org/clip@{COMMIT}"
+    assert made["description"]["adapter"] == f"org/lora@{OTHER}"
+    assert made["arguments"] == asked | {"adapter": f"org/lora@{OTHER}"}
+
+
 def test_what_was_downloaded_is_found_without_the_hub(hub, monkeypatch):
     first = load_model("hf:org/clip", classes="cat,dog")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)

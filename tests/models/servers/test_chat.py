@@ -1,12 +1,14 @@
 """A model behind a server of the chat-completions protocol."""
 
+import contextlib
 import json
 import math
 import threading
 
 import numpy as np
 import pytest
-from chat_server import Served, serving
+from chat_server import Served, read, serving
+from PIL import Image
 from samples import make_examples, picture, score_pair
 
 import emap_core as emap
@@ -257,14 +259,49 @@ def test_answers_that_differ_each_time_are_found_out(tmp_path):
         assert any("Noise makes up" in note for note in run.notes)
 
 
-def test_pairs_with_an_answer_that_is_not_listed_are_counted(tmp_path):
+@pytest.mark.parametrize("cut_off", [False, True])
+def test_pairs_with_an_answer_that_is_not_listed_are_counted_in_the_whole_run(cut_off, tmp_path):
     def rare(text, image):
         return told(text, image)[: 2 if "red" in text else 3]
 
-    data = small()
+    data, calls = small(), []
+
+    def cancelled():
+        calls.append(1)
+        return cut_off and len(calls) > 2
+
+    work = {"out": tmp_path / "run", "batch_size": 4, "model_args": {"at_once": 1}}
     with serving(Served(rare)) as served:
-        run = emap.compute(f"openai:{served.url}", data, out=tmp_path / "run")
-    assert any("an answer was not among the 20 likeliest first tokens" in one for one in run.notes)
+        spec = f"openai:{served.url}"
+        with contextlib.suppress(emap.errors.Cancelled):
+            emap.compute(spec, data, cancelled=cancelled, **work)
+        asked = len(served.asked)
+        run = emap.compute(spec, data, **work)
+    assert (asked < 24) == cut_off
+    n_texts, n_images = len(set(data.texts)), len(set(data.image_keys))
+    n_red = sum("red" in text for text in set(data.texts)) * n_images
+    assert 0 < n_red < n_texts * n_images == 24
+    counted = f"In {n_red} of 24 pairs that were scored, an answer was not among the 20 likeliest"
+    assert any(counted in one for one in run.notes)
+    # Another run of the same server counts its own.
+    with serving(Served(told)) as served:
+        other = emap.compute(f"openai:{served.url}", data, out=tmp_path / "other")
+    assert not any("likeliest" in one for one in other.notes)
+
+
+def test_large_images_are_sent_smaller_and_others_to_the_last_bit(served):
+    rng = np.random.default_rng(0)
+    small_one = Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8))
+    model = load_model(f"openai:{served.url}", classes=NAMES)
+    model(["red 1", "red 1"], [small_one, picture(0).resize((3000, 1500))])
+    sent = sorted((read(body)[1] for body in served.bodies), key=lambda image: image.width)
+    assert sent[0].tobytes() == small_one.tobytes()
+    assert sent[1].size == (1024, 512)
+    assert any("more than 1,024 pixels a side smaller" in one for one in model.notes([]))
+    whole = load_model(f"openai:{served.url}", classes=NAMES, max_image_side=4000)
+    assert whole.fingerprint != model.fingerprint
+    whole(["red 1"], [picture(0).resize((3000, 1500))])
+    assert read(served.bodies[-1])[1].size == (3000, 1500)
 
 
 def test_the_model_is_named_where_there_are_several():
@@ -310,6 +347,7 @@ def test_settings_are_checked(served):
         ({"prompt": "hello"}, r"expected \{text\} in it"),
         ({"at_once": 0}, "at_once is 0"),
         ({"max_requests": "many"}, "max_requests is 'many'"),
+        ({"max_image_side": 0}, "max_image_side is 0"),
         ({"extra": "seed=0"}, "expected an object"),
         ({"key": "x"}, "it takes model, classes"),
     ):
