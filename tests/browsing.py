@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 
 from axe_playwright_python.sync_playwright import Axe
 
@@ -40,6 +41,15 @@ plot => {
     return { x: box.left + best.at[0], y: box.top + best.at[1], ids: best.ids }
 }
 """
+
+
+@contextmanager
+def new_page(browser):
+    """Open a page of 1280 by 900 pixels, of a visitor of its own."""
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as visitor:
+        page = visitor.new_page()
+        page.set_default_timeout(WAIT)
+        yield page
 
 
 def come_to_rest(page, plot=None):

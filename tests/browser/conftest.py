@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import served
-from browsing import WAIT
+from browsing import new_page
 
 HOUSE = Path(__file__).parents[2]
 
@@ -67,8 +67,6 @@ def browser(chromium):
 
 @pytest.fixture
 def browser_page(browser):
-    """A fresh page of 1280 by 900 pixels, of a visitor of its own."""
-    with browser.new_context(viewport={"width": 1280, "height": 900}) as visitor:
-        page = visitor.new_page()
-        page.set_default_timeout(WAIT)
+    """A fresh page of a visitor of its own."""
+    with new_page(browser) as page:
         yield page

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from urllib.parse import urlencode
 
 import pytest
-from browsing import come_to_rest, hard_to_read
+from browsing import come_to_rest, hard_to_read, new_page
 from samples import Staged, make_examples
 
 import emap_core as emap
@@ -77,6 +78,43 @@ BEYOND = """
 pytestmark = pytest.mark.browser
 
 
+@pytest.fixture(scope="module")
+def hostile(app_url):
+    """Return the address of an app with two runs of such names, and one of them."""
+    url, runs = app_url
+    run = hostile_run(runs / "hostile")
+    # Known before a page asks, and so in the other run, too.
+    run.record()
+    shutil.copytree(run.path, runs / "hostile-too")
+    return url, run
+
+
+@pytest.fixture(scope="module")
+def page(browser):
+    """A page that all tests of this file use, so that each file of the app is read once."""
+    with new_page(browser) as page:
+        yield page
+
+
+@pytest.fixture
+def loaded(page):
+    """A list of what the page asks for, and of dialogs that it opens."""
+    found = []
+
+    def note_request(request):
+        found.append(request.url)
+
+    def note_dialog(dialog):
+        found.append(f"javascript: {dialog.message}")
+        dialog.dismiss()
+
+    page.on("request", note_request)
+    page.on("dialog", note_dialog)
+    yield found
+    page.remove_listener("request", note_request)
+    page.remove_listener("dialog", note_dialog)
+
+
 def hostile_run(path):
     class Hostile(Staged):
         classes = CLASSES
@@ -111,19 +149,12 @@ def harm(page):
     return page.evaluate(RENDERED) + page.evaluate(TURNED) + ([] if ran is None else [ran])
 
 
-def test_no_name_or_text_is_more_than_text_on_any_page(app_url, browser_page, tmp_path):
-    from urllib.parse import urlencode
+def went_elsewhere(loaded):
+    return [url for url in loaded if re.search(r"evil|javascript|/x$", url)]
 
-    url, runs = app_url
-    page = browser_page
-    run = hostile_run(runs / "hostile")
-    # Known before a page asks, and so in the other run, too.
-    run.record()
-    shutil.copytree(run.path, runs / "hostile-too")
-    loaded = []
-    page.on("request", lambda request: loaded.append(request.url))
-    page.on("dialog", lambda dialog: loaded.append(f"javascript: {dialog.message}"))
-    keys = urlencode(
+
+def keys_of(run):
+    return urlencode(
         {
             "run": "hostile",
             "example": run.ids[7],
@@ -131,40 +162,51 @@ def test_no_name_or_text_is_more_than_text_on_any_page(app_url, browser_page, tm
             "view": view_key(words="<img", label=CLASSES[0], runs="hostile,hostile-too"),
         }
     )
-    said, wrong = {}, {}
-    for name in ("", "run", *PAGES):
-        page.goto(f"{url}/{name}?{keys}")
-        come_to_rest(page)
-        for plot in page.locator(".js-plotly-plot").all():
-            plot.hover(force=True)
-        wrong[name or "start"] = harm(page) + page.evaluate(SKIPPED) + hard_to_read(page)
-        said[name] = seen(page)
-        page.set_viewport_size({"width": 390, "height": 844})
-        page.emulate_media(color_scheme="dark")
-        come_to_rest(page)
-        small = f"{name or 'start'} on a phone in the dark"
-        wrong[small] = page.evaluate(BEYOND) + hard_to_read(page)
-        page.set_viewport_size({"width": 1280, "height": 900})
-        page.emulate_media(color_scheme="light")
-        assert "Error" not in said[name], said[name]
-    for name in ("", *PAGES):
-        assert f"model {HTML} **bold** $x^2$ :material/bomb:" in said[name], name
-        assert " UTC · hostile" in said[name], "which run it is: its title and its id"
-    for text in (HTML, MARKDOWN, COMMANDS):
-        assert text in said["examples"]
-    assert "[x](javascript:alert(1))" in said["overview"]
 
-    # An address that somebody was sent.
-    page.goto(f"{url}/overview?{urlencode({'run': f'{HTML} **bold** $x^2$ {ORDER}'})}")
+
+@pytest.mark.parametrize("name", ["", "run", *PAGES])
+def test_no_name_or_text_is_more_than_text_on_a_page(name, hostile, page, loaded):
+    url, run = hostile
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.emulate_media(color_scheme="light")
+    page.goto(f"{url}/{name}?{keys_of(run)}")
     come_to_rest(page)
-    wrong["no such run"] = harm(page)
-    assert f"there is no run '{HTML} **bold** $x^2$" in seen(page)
+    for plot in page.locator(".js-plotly-plot").all():
+        plot.hover(force=True)
+    said = seen(page)
+    assert not harm(page) + page.evaluate(SKIPPED) + hard_to_read(page)
+    assert "Error" not in said, said
+    if name != "run":
+        assert f"model {HTML} **bold** $x^2$ :material/bomb:" in said
+        assert " UTC · hostile" in said, "which run it is: its title and its id"
+    if name == "examples":
+        for text in (HTML, MARKDOWN, COMMANDS):
+            assert text in said
+    if name == "overview":
+        assert "[x](javascript:alert(1))" in said
 
-    write_report(run, tmp_path / "report.html")
+    # On a phone, in the dark.
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme="dark")
+    come_to_rest(page)
+    assert not page.evaluate(BEYOND) + hard_to_read(page)
+    assert not went_elsewhere(loaded)
+
+
+def test_an_address_that_somebody_was_sent_is_no_more_than_text(hostile, page, loaded):
+    page.goto(f"{hostile[0]}/overview?{urlencode({'run': f'{HTML} **bold** $x^2$ {ORDER}'})}")
+    come_to_rest(page)
+    assert not harm(page)
+    assert f"there is no run '{HTML} **bold** $x^2$" in seen(page)
+    assert not went_elsewhere(loaded)
+
+
+def test_no_name_or_text_is_more_than_text_in_a_report(hostile, page, loaded, tmp_path):
+    write_report(hostile[1], tmp_path / "report.html")
     page.goto((tmp_path / "report.html").as_uri())
     page.locator(".js-plotly-plot .main-svg").first.wait_for()
-    wrong["report file"] = harm(page)
+    assert not harm(page)
+    said = seen(page)
     for text in (HTML, MARKDOWN, COMMANDS, f"model {HTML} **bold** $x^2$ :material/bomb:"):
-        assert text in seen(page)
-    assert not {where: found for where, found in wrong.items() if found}
-    assert not [url for url in loaded if re.search(r"evil|javascript|/x$", url)]
+        assert text in said
+    assert not went_elsewhere(loaded)
