@@ -43,7 +43,7 @@ class Gap(ShownInNotebooks):
     ----------
     metric : str
     projection : str
-        ``"emap_leave_one_out"`` or ``"emap"``.
+        ``"emap_leave_one_out"`` or ``"emap"``; of more than two sides ``"pairs"`` and so on, too.
     full, projected : float
         The metric of the model and of its projection.
     difference : float
@@ -62,11 +62,12 @@ class Gap(ShownInNotebooks):
         Of the t distribution that the interval is from: one less than `n_units`, or fewer where a
         part of the pairs was scored.
     cluster : str
-        What was drawn: ``none`` (examples), ``image``, ``text`` or ``both``.
+        What was drawn: ``none`` (examples), ``image``, ``text`` or ``both``; of more than two
+        sides the names of those that were drawn, joined by ``+``.
     n_units : int
-        How many of them there are; for ``both`` the fewer of texts and images.
+        How many of them there are; of several sides those of the one with the fewest.
     unit : str
-        What they are called: ``examples``, ``texts`` or ``images``.
+        What they are called: ``examples``, ``texts``, ``images``, ``items of audio``.
     population : str
         Whom the interval speaks of, to put after a number: "for new texts and new images".
     standard_error_of_examples, standard_error_of_pairs : float
@@ -75,7 +76,7 @@ class Gap(ShownInNotebooks):
     """
 
     metric: str
-    projection: Projection
+    projection: str
     full: float
     projected: float
     difference: float
@@ -116,18 +117,26 @@ class Intervals:
     rows : dict
         For each metric, an `Interval` for each row of the table.
     gaps : dict
-        For each metric, a `Gap` for ``"emap_leave_one_out"`` and ``"emap"``.
+        For each metric, a `Gap` for ``"emap_leave_one_out"`` and ``"emap"``; with more than two
+        sides for ``"pairs"`` and so on, too.
     shares : dict
         For text, image and interaction, an `Interval` for each class; no limits without a grid.
+        With more than two sides for each set of them (``"audio"``, ``"text × audio"``), and for
+        ``"interaction"``, all sets of several together.
     pooled_shares : dict
         The same, pooled over classes.
     cluster : str
-        What was drawn: ``none`` (examples), ``image``, ``text`` or ``both``.
+        What was drawn, see `Gap`.
     population : str
         Whom the intervals speak of, to put after a number: "for new texts and new images".
     n_resamples, seed : int
     notes : list of str
         What a reader has to know: resamples that needed a fallback, limits that could not be had.
+    steps : dict
+        With more than two sides, for each metric, what each order of projections adds to the one
+        below, on the same resamples: a `Gap` by the upper row of the table, from
+        ``"emap_leave_one_out"`` (against the constant) over ``"pairs"`` to ``"full"``; its
+        `projection` names the lower row.
     """
 
     rows: dict[str, dict[str, Interval]]
@@ -139,10 +148,13 @@ class Intervals:
     n_resamples: int
     seed: int
     notes: list[str] = field(default_factory=list)
+    steps: dict[str, dict[str, Gap]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, None in place of NaN."""
         content: dict[str, Any] = _without_nan(asdict(self))
+        if not self.steps:
+            del content["steps"]
         return content
 
     @classmethod
@@ -153,10 +165,8 @@ class Intervals:
                 name: {row: Interval.from_json(i) for row, i in rows.items()}
                 for name, rows in content["rows"].items()
             },
-            gaps={
-                name: {row: Gap.from_json(gap) for row, gap in gaps.items()}
-                for name, gaps in content["gaps"].items()
-            },
+            gaps=_gaps_from_json(content["gaps"]),
+            steps=_gaps_from_json(content.get("steps", {})),
             shares={
                 part: [Interval.from_json(i) for i in each]
                 for part, each in content["shares"].items()
@@ -169,6 +179,13 @@ class Intervals:
                 for name in ("cluster", "population", "n_resamples", "seed", "notes")
             },
         )
+
+
+def _gaps_from_json(content: dict[str, Any]) -> dict[str, dict[str, Gap]]:
+    return {
+        name: {row: Gap.from_json(gap) for row, gap in gaps.items()}
+        for name, gaps in content.items()
+    }
 
 
 def _without_nan(content: Any) -> Any:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from emap_core.decomposition.projection import PARTS
-from emap_core.inference.gap import Gap, Interval, Intervals, Projection
-from emap_core.inference.intervals.resampled_table import ResampledTable
+from emap_core.decomposition.sets_of_sides import Sides, all_sets
+from emap_core.inference.gap import Gap, Interval, Intervals
+from emap_core.inference.intervals.resampled_table import ResampledTable, shares_of
 from emap_core.inference.metrics import Metric
 from emap_core.inference.resamples.limits import (
     ValueWithLimits,
@@ -15,9 +18,9 @@ from emap_core.inference.resamples.limits import (
     share_estimate,
     variance_of,
 )
+from emap_core.inference.table.rows import order_rows
 from emap_core.types import Array
 
-_PROJECTED: tuple[Projection, ...] = ("emap", "emap_leave_one_out")
 # A share of the variance that is rounding: the projection is the model, in every sample.
 _NO_INTERACTION = 1e-12
 
@@ -53,9 +56,18 @@ class Summary:
         """Return the intervals."""
         sample = self.sample
         shares, pooled = self._shares(centred)
+        orders = order_rows(sample.decomposition.sides)
+        projected = {"emap": 1, "emap_leave_one_out": 1, **orders}
         return Intervals(
             rows={m.name: {row: self._row(m, row) for row in sample.rows} for m in sample.metrics},
-            gaps={m.name: {row: self._gap(m, row) for row in _PROJECTED} for m in sample.metrics},
+            gaps={
+                m.name: {
+                    row: self._gap(m, "full", row, self._is_of_order(order))
+                    for row, order in projected.items()
+                }
+                for m in sample.metrics
+            },
+            steps={m.name: self._steps(m, orders) for m in sample.metrics if orders},
             shares=shares,
             pooled_shares=pooled,
             cluster=sample.population.cluster,
@@ -78,23 +90,38 @@ class Summary:
         thirds = [one.third_moment for one in replicates]
         return estimate(value, variances, population, thirds=thirds).interval(bounds)
 
-    def _gap(self, which: Metric, row: Projection) -> Gap:
+    def _steps(self, which: Metric, orders: Mapping[str, int]) -> dict[str, Gap]:
+        """Return what each order adds to the one below, from the constant up, by the upper row."""
+        # Highest first in the table.
+        several = list(orders.items())[::-1]
+        rows = [("constant", 0), ("emap_leave_one_out", 1), *several]
+        uppers = [*rows[1:], ("full", len(self.sample.decomposition.sides))]
+        return {
+            upper: self._gap(which, upper, lower, order > 0 and self._is_of_order(order))
+            for (lower, order), (upper, _) in zip(rows, uppers, strict=True)
+        }
+
+    def _gap(self, which: Metric, upper: str, lower: str, same: bool) -> Gap:
+        """Return by how much one row of the table does better than another.
+
+        `same` is whether they hardly differ, in any sample.
+        """
         sample, population = self.sample, self.sample.population
         sign = 1.0 if which.higher_is_better else -1.0
-        full, projected = sample.value(which, "full"), sample.value(which, row)
+        full, projected = sample.value(which, upper), sample.value(which, lower)
         gap = sign * (full - projected)
         replicates = [
-            table.of(which, row).below(table.of(which, "full"), sign) for table in self.tables
+            table.of(which, lower).below(table.of(which, upper), sign) for table in self.tables
         ]
         variances = [one.variance for one in replicates]
-        if self._is_additive():
+        if same:
             found = estimate(gap, variances, population)
         else:
-            sides = sample.scored["full"], sample.scored[row]
             found = paired_estimate(
                 which,
                 gap,
-                *sides,
+                sample.scored[upper],
+                sample.scored[lower],
                 variances,
                 population,
                 thirds=[one.third_moment for one in replicates],
@@ -102,7 +129,7 @@ class Summary:
         return found.gap(
             population,
             metric=which.name,
-            projection=row,
+            projection=lower,
             full=full,
             projected=projected,
             method=self._method(found),
@@ -126,32 +153,42 @@ class Summary:
             test = f"test of the same limits on {found.degrees_of_freedom:,} degrees of freedom"
         return f"{self.n_resamples:,} bootstrap resamples of {drawn}, {how}; {test}"
 
-    def _is_additive(self) -> bool:
+    def _is_of_order(self, order: int) -> bool:
+        """Return whether the model is its own projection of an order, but for rounding."""
         d = self.sample.decomposition
-        share = (d.class_centred() if self.sample.task == "multiclass" else d).pooled_shares[2]
+        sums = (d.class_centred() if self.sample.task == "multiclass" else d).sums_of_squares
+        higher = [len(some) > order for some in all_sets(d.sides)]
+        share = sums[higher].sum() / sums.sum() if sums.any() else np.nan
         return not share > _NO_INTERACTION
 
     def _shares(self, centred: bool) -> tuple[dict[str, list[Interval]], dict[str, Interval]]:
         d = self.sample.decomposition.class_centred() if centred else self.sample.decomposition
         each, together = zip(*(table.shares() for table in self.tables), strict=True)
+        sums = d.sums_of_squares[None]
+        value, pooled = shares_of(sums), shares_of(sums.sum(axis=2))
 
-        def share(value: float, of_draws: list[Array]) -> Interval:
+        def share(value: Array, of_draws: list[Array]) -> Interval:
             drawn = zip(self.tables, of_draws, strict=True)
             variances = [variance_of(values, table.units.size) for table, values in drawn]
-            return estimate(value, variances, self.sample.population).interval((0.0, 1.0))
+            return estimate(float(value[0]), variances, self.sample.population).interval((0.0, 1.0))
 
-        shares = {
-            part: [
-                share(float(d.variance_shares[k, c]), [values[:, k, c] for values in each])
-                for c in range(self.sample.n_classes)
-            ]
-            for k, part in enumerate(PARTS)
-        }
-        pooled = {
-            part: share(float(d.pooled_shares[k]), [values[:, k] for values in together])
-            for k, part in enumerate(PARTS)
-        }
-        return shares, pooled
+        def of_terms(terms: list[int], value: Array, of_draws: tuple[Array, ...]) -> Interval:
+            return share(
+                value[:, terms].sum(axis=1), [values[:, terms].sum(axis=1) for values in of_draws]
+            )
+
+        parts = _parts(d.sides)
+        classes = range(self.sample.n_classes)
+        return (
+            {
+                part: [
+                    of_terms(terms, value[:, :, c], tuple(values[:, :, c] for values in each))
+                    for c in classes
+                ]
+                for part, terms in parts.items()
+            },
+            {part: of_terms(terms, pooled, together) for part, terms in parts.items()},
+        )
 
     def _notes(self) -> list[str]:
         notes = []
@@ -163,8 +200,11 @@ class Summary:
             )
         n_degenerate = sum(table.n_degenerate for table in self.tables)
         if n_degenerate:
+            held = "a single text or image"
+            if len(self.sample.decomposition.sides) > 2:
+                held = "too few items to leave any out"
             notes.append(
-                f"{n_degenerate:,} of {drawn:,} resamples held a single text or image; "
+                f"{n_degenerate:,} of {drawn:,} resamples held {held}; "
                 "there the plain projection stands in for the leave-one-out one."
             )
         for which in self.sample.metrics:
@@ -177,3 +217,12 @@ class Summary:
                     "resamples, which hold one class only; its limits are those of the others."
                 )
         return notes
+
+
+def _parts(sides: Sides) -> dict[str, list[int]]:
+    """Return the parts that variance is split into, with the numbers of their terms."""
+    terms = all_sets(sides)
+    if len(sides) == 2:
+        return {part: [k] for k, part in enumerate(PARTS)}
+    each = {" × ".join(some): [k] for k, some in enumerate(terms)}
+    return each | {"interaction": [k for k, some in enumerate(terms) if len(some) > 1]}

@@ -10,15 +10,13 @@ import numpy as np
 from emap_core.decomposition import Decomposition
 from emap_core.inference.metrics import Metric, check, evaluate_scored, read_for
 from emap_core.inference.predictions.scores import Scored
+from emap_core.inference.resamples.many_sides import ReprojectionOfSides
 from emap_core.inference.resamples.population import SamplingUnits, population_of
 from emap_core.inference.resamples.replicates import Mixtures, Replicates
 from emap_core.inference.resamples.resampling import Reprojection
-from emap_core.inference.table.rows import PROJECTIONS
+from emap_core.inference.table.rows import projections_of
 from emap_core.inference.table.score_table import best_constant, projections
 from emap_core.types import Array, Cluster, Space, Task
-
-PROJECTED_ROWS = ("emap", "emap_leave_one_out", "text_only", "image_only")
-"""Rows of the table that are computed anew in every resample."""
 
 # So many tell their variance to a tenth, and it is a part of the whole.
 _MOST_MIXTURES = 250
@@ -38,7 +36,9 @@ class Sample:
         linear_probes: Mapping[str, Array],
     ) -> None:
         self.fixed = ("full", *linear_probes)
-        self.rows = (*PROJECTIONS, *linear_probes)
+        self.rows = (*projections_of(decomposition.sides), *linear_probes)
+        # Computed anew in every resample, of the projection.
+        self.projected = tuple(r for r in self.rows if r not in (*self.fixed, "constant"))
         self.decomposition = decomposition
         self.labels = labels
         self.task: Task = task
@@ -81,7 +81,7 @@ class ResampledTable:
     units : SamplingUnits
         What is drawn.
     n_degenerate : int
-        Resamples that held a single text or image.
+        Resamples that held a single text or image, or too few items of more sides.
     """
 
     def __init__(self, sample: Sample, units: SamplingUnits) -> None:
@@ -103,7 +103,12 @@ class ResampledTable:
                 self._evaluate(row, self.sample.scored[row], weights)
         self._evaluate_constant(weights)
 
-    def add(self, some: Reprojection, rng: np.random.Generator, pool: Executor) -> None:
+    def add(
+        self,
+        some: Reprojection | ReprojectionOfSides,
+        rng: np.random.Generator,
+        pool: Executor,
+    ) -> None:
         """Add resamples with their own projections."""
         self.n_degenerate += some.n_degenerate
         self._sums_of_squares.append(some.sums_of_squares)
@@ -128,19 +133,22 @@ class ResampledTable:
 
         if self.sample.metrics:
             each = some.read(read, pool)
-            list(pool.map(add_row, PROJECTED_ROWS))
+            list(pool.map(add_row, self.sample.projected))
 
     def of(self, which: Metric, row: str) -> Replicates:
         """Return what a metric of one row was."""
         return self._replicates[which.name, row]
 
     def shares(self) -> tuple[Array, Array]:
-        """Return shares of the variance, shape (B, 3, C), and pooled over classes, (B, 3)."""
+        """Return shares of the variance of the terms of all sets of sides, in their order.
+
+        Shape (B, 2^M - 1, C), and pooled over classes, (B, 2^M - 1).
+        """
         if not self._sums_of_squares:
-            n_classes = self.sample.n_classes
-            return np.full((1, 3, n_classes), np.nan), np.full((1, 3), np.nan)
+            missing = np.full((1, *self.sample.decomposition.sums_of_squares.shape), np.nan)
+            return missing, missing[:, :, 0]
         sums = np.concatenate(self._sums_of_squares)
-        return _shares_of(sums), _shares_of(sums.sum(axis=2))
+        return shares_of(sums), shares_of(sums.sum(axis=2))
 
     def _evaluate(self, row: str, scored: Scored, weights: Array) -> None:
         for which in self.sample.metrics:
@@ -151,7 +159,8 @@ class ResampledTable:
             self._evaluate("constant", *self.sample.constant(weights))
 
 
-def _shares_of(sums: Array) -> Array:
+def shares_of(sums: Array) -> Array:
+    """Return the shares of B sums of squares, NaN where nothing varies; parts on axis 1."""
     total = sums.sum(axis=1, keepdims=True)
     shares = np.divide(sums, total, out=np.full(sums.shape, np.nan), where=total > 0)
     return np.asarray(shares)

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from emap_core.decomposition import Decomposition
 from emap_core.inference.gap import Intervals
 from emap_core.inference.intervals.interval_summary import Summary
-from emap_core.inference.intervals.resampled_table import PROJECTED_ROWS, ResampledTable, Sample
+from emap_core.inference.intervals.resampled_table import ResampledTable, Sample
 from emap_core.inference.metrics import default_metrics, metric
 from emap_core.inference.resamples.population import N_RESAMPLES
 from emap_core.inference.resamples.resampling import reproject
@@ -55,11 +55,12 @@ def intervals(
     space : str
         What was projected.
     grid : ndarray of shape (U_t, U_v, C), or an object with ``strips()``, optional
-        See `reproject`.
+        See `reproject`; of more than two sides (U_1, …, U_M, C).
     centred : bool
         Whether shares are those of the logits minus their mean over classes.
-    cluster : {"auto", "none", "image", "text", "both"}
-        What is drawn; see `emap_core.inference.resamples.population.population_of_items`.
+    cluster : str
+        What is drawn: ``auto``, ``none``, ``image``, ``text`` or ``both``; of other sides see
+        `emap_core.inference.resamples.population.population_of_sides`.
     n_resamples : int
         In all; shared out where there are several ways to draw.
     seed : int
@@ -87,7 +88,7 @@ def intervals(
     rng = np.random.default_rng(seed)
     each = sample.population.share_out(n_resamples)
     tables = [ResampledTable(sample, units) for units in sample.population.draws]
-    with ThreadPoolExecutor(len(PROJECTED_ROWS)) as pool:
+    with ThreadPoolExecutor(len(sample.projected)) as pool:
         for table in tables:
             for weights in table.units.resamples(each, rng):
                 if grid is None:

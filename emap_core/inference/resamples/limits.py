@@ -31,7 +31,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from emap_core.inference.gap import Gap, Interval, Projection
+from emap_core.inference.gap import Gap, Interval
 from emap_core.inference.metrics import Metric
 from emap_core.inference.predictions.scores import Scored
 from emap_core.inference.resamples.population import Population
@@ -82,7 +82,7 @@ class ValueWithLimits:
         population: Population,
         *,
         metric: str,
-        projection: Projection,
+        projection: str,
         full: float,
         projected: float,
         method: str,

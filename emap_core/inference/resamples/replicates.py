@@ -54,7 +54,7 @@ class Replicates:
 
     size: int
     _values: list[Array] = field(default_factory=list)
-    _flips: list[float] = field(default_factory=list)
+    _mixed: list[Array] = field(default_factory=list)
 
     def add(self, values: Array) -> None:
         """Add the values in some resamples, shape (B,)."""
@@ -62,7 +62,7 @@ class Replicates:
 
     def add_mixed(self, values: Array) -> None:
         """Add the values in mixtures of some resamples, shape (B,)."""
-        self._flips.append(float(values.var(ddof=1)))
+        self._mixed.append(values)
 
     @property
     def values(self) -> Array:
@@ -72,7 +72,8 @@ class Replicates:
     @property
     def variance(self) -> float:
         """The variance of the number, without what the projection computed anew adds twice."""
-        flips = float(np.mean(self._flips)) if self._flips else 0.0
+        each = [float(values.var(ddof=1)) for values in self._mixed]
+        flips = float(np.mean(each)) if each else 0.0
         return variance_of(self.values, self.size, flips)
 
     @property
@@ -81,8 +82,12 @@ class Replicates:
         return third_moment_of(self.values)
 
     def below(self, other: Replicates, sign: float) -> Replicates:
-        """Return by how much this number, which depends on a projection, is below another.
+        """Return by how much this number is below another in the same resamples and mixtures.
 
         A negative `sign` turns the difference around.
         """
-        return Replicates(self.size, [sign * (other.values - self.values)], self._flips)
+        mixed = self._mixed or other._mixed
+        if self._mixed and other._mixed:
+            pairs = zip(self._mixed, other._mixed, strict=True)
+            mixed = [of_other - own for own, of_other in pairs]
+        return Replicates(self.size, [sign * (other.values - self.values)], mixed)

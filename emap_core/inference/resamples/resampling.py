@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.rounding import settle
+from emap_core.inference.resamples.many_sides import ReprojectionOfSides, reproject_sides
 from emap_core.types import Array
 
 _BYTES_OF_MEANS = 2**28
@@ -91,8 +92,10 @@ def reproject(
     weights: Array,
     *,
     centred: bool = False,
-) -> Iterator[Reprojection]:
+) -> Iterator[Reprojection | ReprojectionOfSides]:
     """Yield the projections under each of B weightings, a bounded number of them at a time.
+
+    Of more than two sides, see `reproject_sides`.
 
     Parameters
     ----------
@@ -105,6 +108,9 @@ def reproject(
     centred : bool
         Whether sums of squares are those of the logits minus their mean over classes.
     """
+    if len(decomposition.sides) != 2:
+        yield from reproject_sides(grid, decomposition, weights, centred=centred)
+        return
     n_texts, n_images = len(decomposition.text_share), len(decomposition.image_share)
     n_examples, n_classes = decomposition.logits.shape
     # Classes first, like the scores.
