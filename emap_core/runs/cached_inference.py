@@ -129,7 +129,9 @@ class CachedInference(RunReader):
     @property
     def has_intervals(self) -> bool:
         """Whether the intervals are there already, so that nobody has to wait for them."""
-        return self._intervals is not None or self._kept_intervals() is not None
+        if self._intervals is None:
+            self._intervals = self._kept_intervals()
+        return self._intervals is not None
 
     def _kept_intervals(self) -> Intervals | None:
         kept = self._kept_of_resampling("intervals")
@@ -428,7 +430,14 @@ class CachedInference(RunReader):
             warnings=tuple(worded(self.sides, one) for one in found.warnings),
         )
 
-    def _verdict(self, equivalence_margin: float | None, metric: str | None) -> Verdict:
+    @property
+    def verdict_sentence(self) -> str:
+        """The sentence of `verdict`, in a fraction of the time that its details take."""
+        return worded(self.sides, self._verdict(None, None, in_detail=False).sentence)
+
+    def _verdict(
+        self, equivalence_margin: float | None, metric: str | None, *, in_detail: bool = True
+    ) -> Verdict:
         share = float(self.shares.pooled_shares[2])
         shared = self.shared_by_all
         if not self.metrics or shared is not None:
@@ -436,7 +445,7 @@ class CachedInference(RunReader):
                 None, interaction_share=share, space=self.space, shared_by_all=shared
             )
         name = self.metrics[0] if metric is None else inference.metric(metric).name
-        gap, flips = self.gap(name), self.flips
+        gap, flips = self.gap(name), self.flips if in_detail else None
         return inference.verdict(
             gap,
             equivalence_margin=equivalence_margin,
@@ -448,7 +457,7 @@ class CachedInference(RunReader):
             why_undefined=None
             if self.labels is None
             else inference.why_undefined(name, self.labels, self.decomposition.logits, self.task),
-            warnings=self._cautions[name],
+            warnings=self._cautions[name] if in_detail else (),
         )
 
     def _weighted_scores(self, name: str) -> dict[str, float]:

@@ -295,11 +295,10 @@ class RunReader:
             first there are none.
         """
         number, row, n_rows = self._place_of(place, item)
+        path = self._previews(place) / f"part-{number:06d}.parquet"
         if (place, number) not in self._posters:
-            self._posters[place, number] = self._stored.thumbnails(
-                self._previews(place) / f"part-{number:06d}.parquet", n_rows
-            )
-        return self._posters[place, number][row]
+            self._posters[place, number] = self._stored.thumbnails(path, n_rows)
+        return self._stored.thumbnail(path, self._posters[place, number], row)
 
     def content(self, place: int, item: int) -> bytes:
         """Return what a unique item is looked at or listened to by, of its modality's media type.

@@ -114,19 +114,27 @@ class Stored:
             return labels
 
     def thumbnails(self, path: Path, n_rows: int) -> list[bytes]:
-        """Return the thumbnails of one chunk of the images.
+        """Return what stands for thumbnails in one chunk of the images; see `thumbnail`.
 
         Raises
         ------
         RunError
             If the file cannot be read, or holds something else.
         """
-        found: list[bytes] = self.column(path, "thumbnail", "bytes", n_rows)
+        return list(self.column(path, "thumbnail", "bytes", n_rows))
+
+    def thumbnail(self, path: Path, chunk: list[bytes], row: int) -> bytes:
+        """Return one of the `thumbnails` of a file.
+
+        Raises
+        ------
+        RunError
+            If it is not a small JPEG.
+        """
         with self._reading(path):
-            for number, content in enumerate(found):
-                if not _is_jpeg(content, _THUMBNAIL_SIDE):
-                    raise ValueError(f"image {number} of it is not a JPEG of at most 256 pixels")
-        return found
+            if not _is_jpeg(chunk[row], _THUMBNAIL_SIDE):
+                raise ValueError(f"image {row} of it is not a JPEG of at most 256 pixels")
+        return chunk[row]
 
     def content(self, path: Path, n_rows: int, row: int, media_type: str) -> bytes:
         """Return what is kept of one item of a chunk to look at closely, nothing if none is.

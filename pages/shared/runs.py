@@ -109,7 +109,7 @@ def run_key(run: Run) -> tuple[str, str]:
 
 def known_verdict(run: Run) -> str | None:
     """Return a run's verdict if its interval was computed before, None rather than to wait."""
-    return run.verdict().sentence if run.has_intervals else None
+    return run.verdict_sentence if run.has_intervals else None
 
 
 def verdict_of(run: Run) -> Verdict:

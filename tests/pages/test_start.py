@@ -104,3 +104,7 @@ def test_older_runs_are_drawn_once_somebody_unfolds_them(open_page, finished_run
     app.run()
     assert menus < {box.key for box in app.text_input}
     assert sum("60 examples" in link.label for link in app.get("page_link")) == 1
+
+
+def test_the_sentence_on_a_card_is_the_one_of_the_whole_verdict(finished_run):
+    assert finished_run.verdict_sentence == finished_run.verdict().sentence
