@@ -1,7 +1,8 @@
-"""The dataset contract: N examples in order, each an item of two sides and perhaps a label.
+"""The dataset contract: N examples in order, each an item of every side and perhaps a label.
 
 The sides are a text and an image unless `sides` says otherwise. The fields of texts hold the items
-of the first side then, whatever they are, and those of images the items of the second.
+of the first side then, whatever they are, those of images the items of the second, and `further`
+those of all others.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from math import prod
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -48,8 +50,8 @@ class Dataset(Protocol):
     ``labels_as`` (``"names"`` or ``"numbers"``, where whole numbers could be either), ``reading``
     (how a table's columns were taken), ``classes_guessed`` (whether the classes are the labels in
     alphabetical order). Everything after ``images`` may be missing. Sequences are read by position,
-    pandas objects too. A dataset of other sides has ``sides``, a mapping of two names to sequences,
-    in place of ``texts`` and ``images``, and perhaps ``modalities``.
+    pandas objects too. A dataset of other sides has ``sides``, a mapping of two names or more to
+    sequences, in place of ``texts`` and ``images``, and perhaps ``modalities``.
 
     The label of a multiclass example may be a list, the answers of several annotators.
     """
@@ -64,6 +66,34 @@ class Dataset(Protocol):
 
     def __len__(self) -> int:
         """Return N."""
+
+
+@dataclass(frozen=True)
+class SideItems:
+    """The items of a side, one an example, with what tells them apart and what names them.
+
+    Attributes
+    ----------
+    side : Side
+    items : sequence
+        Opened when they are indexed, where that takes a file.
+    keys : sequence of hashable or None
+        Which items are the same; None where strings or pixels say so.
+    words : sequence of str or None
+        A few words for each; None of texts and of images.
+    inputs : sequence or None
+        What goes to the model in place of the items, where that is something else.
+    """
+
+    side: Side
+    items: Sequence[Any]
+    keys: Sequence[Hashable] | None
+    words: Sequence[str] | None
+    inputs: Sequence[Any] | None = None
+
+    def fields(self, place: str) -> dict[str, Any]:
+        """Return the fields of `Examples` that hold them: those of texts, or those of images."""
+        return {f"{place}s": self.items, f"{place}_keys": self.keys, f"{place}_words": self.words}
 
 
 @dataclass
@@ -98,12 +128,14 @@ class Examples:
     reading: Reading | None = None
     classes_guessed: bool = False
     """Whether nobody named the classes, and they are the labels in alphabetical order."""
-    sides: tuple[Side, Side] = TEXT_AND_IMAGE
+    sides: tuple[Side, ...] = TEXT_AND_IMAGE
     text_keys: Sequence[Hashable] | None = None
     """Which items of the first side are the same, where they are no texts."""
     text_words: Sequence[str] | None = None
     image_words: Sequence[str] | None = None
     """A few words for each item, where they are neither texts nor images."""
+    further: tuple[SideItems, ...] = ()
+    """The third side, and all after it."""
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -122,6 +154,12 @@ class Examples:
                 raise DatasetError(
                     f"{name} has {len(values)} entries and texts has {len(self.texts)}; "
                     "each example needs one of each"
+                )
+        for one in self.further:
+            if len(one.items) != len(self.texts):
+                raise DatasetError(
+                    f"side {one.side.name!r} has {len(one.items)} entries and "
+                    f"{self.sides[0].name!r} has {len(self.texts)}; each example needs one of each"
                 )
         if self.columns is not None:
             if not isinstance(self.columns, pd.DataFrame) or len(self.columns) != len(self.texts):
@@ -147,6 +185,17 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    @property
+    def items_by_side(self) -> tuple[SideItems, ...]:
+        """The items of each side, in order."""
+        return (
+            SideItems(self.sides[0], self.texts, self.text_keys, self.text_words),
+            SideItems(
+                self.sides[1], self.images, self.image_keys, self.image_words, self.image_inputs
+            ),
+            *self.further,
+        )
 
     def _read_indicators(self) -> None:
         """Turn an array of 0 and 1, one column per class, into the classes of each example."""
@@ -245,12 +294,6 @@ def as_examples(given: Any) -> Examples:
     DatasetError
         If it is not a dataset.
     """
-    sides = getattr(given, "sides", None)
-    if isinstance(sides, Mapping) and len(sides) > 2:
-        raise DatasetError(
-            f"the data has {len(sides)} sides; a run has two (emap.decompose takes a grid of any "
-            "number)"
-        )
     for name in ("texts", "images"):
         if not hasattr(given, name):
             raise DatasetError(
@@ -351,82 +394,150 @@ class ImageFiles(Sequence[Image.Image]):
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
-    """Where the N examples sit on the grid of unique texts and unique images.
-
-    Of other sides, texts are the items of the first and images those of the second.
+class UniqueOfSide:
+    """The different items of a side, numbered in order of first appearance.
 
     Attributes
     ----------
-    texts : list of str
-        The U_t unique texts in order of first appearance; of other items their words.
-    text_examples, image_examples : ndarray of shape (U_t,) and (U_v,)
-        For each unique text and image, the first example that has it.
-    image_words : list of str or None
-        Words of the unique items of the second side, where they are no images.
-    text_index, image_index : ndarray of shape (N,)
-        The cell of each example.
+    index : ndarray of shape (N,)
+        Number of each example's item.
+    examples : ndarray of shape (U,)
+        For each item, the first example that has it.
+    words : list of str or None
+        A few words that tell each from the others; None of images, which have none.
     """
 
-    texts: list[str]
-    image_examples: Index
-    text_index: Index
-    image_index: Index
-    text_examples: Index
-    image_words: list[str] | None = None
+    index: Index
+    examples: Index
+    words: list[str] | None
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Where the N examples sit on the grid of the unique items of every side.
+
+    Rows of the grid are the items of the first side. Columns are those of the second, unless there
+    are more: then every combination of items of all other sides is a column, those of the last
+    side one by one.
+
+    Attributes
+    ----------
+    sides : tuple of UniqueOfSide
+        In order, two at least.
+    """
+
+    sides: tuple[UniqueOfSide, ...]
+
+    @property
+    def texts(self) -> list[str]:
+        """The U_t unique texts in order of first appearance; of other items their words."""
+        return self.sides[0].words or []
+
+    @property
+    def text_examples(self) -> Index:
+        """For each item of the first side, the first example that has it, shape (U_t,)."""
+        return self.sides[0].examples
+
+    @property
+    def image_examples(self) -> Index:
+        """The same of the second side, shape (U_v,)."""
+        return self.sides[1].examples
+
+    @property
+    def text_index(self) -> Index:
+        """Number of each example's item of the first side, shape (N,)."""
+        return self.sides[0].index
+
+    @property
+    def image_index(self) -> Index:
+        """Number of each example's item of the second side, shape (N,)."""
+        return self.sides[1].index
+
+    @property
+    def image_words(self) -> list[str] | None:
+        """Words of the unique items of the second side, None of images."""
+        return self.sides[1].words
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Unique items of each side."""
+        return tuple(map(len, self.sides))
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Unique texts and unique images."""
-        return len(self.texts), len(self.image_examples)
+        """Rows and columns of the grid: with two sides, unique texts and unique images."""
+        return self.sizes[0], prod(self.sizes[1:])
+
+    @property
+    def column_index(self) -> Index:
+        """Number of each example's column, shape (N,)."""
+        return column_numbers([one.index for one in self.sides[1:]], self.sizes[1:])
+
+
+def column_numbers(index: Sequence[Index], sizes: Sequence[int]) -> Index:
+    """Return the numbers of combinations of items of several sides, those of the last one by one.
+
+    Parameters
+    ----------
+    index : sequence of ndarray
+        Numbers of items, a side each.
+    sizes : sequence of int
+        How many items each side has.
+    """
+    if len(index) == 1:
+        return index[0]
+    return np.ravel_multi_index(tuple(index), tuple(sizes)).astype(np.intp)
 
 
 def find_cells(dataset: Dataset) -> Cells:
-    """Give unique texts and images numbers, in order of first appearance.
+    """Give the unique items of every side numbers, in order of first appearance.
 
-    Texts are the same when their strings are; images when their keys are, else their pixels.
+    Texts are the same when their strings are; other items when their keys are, images without keys
+    when their pixels are.
 
     Raises
     ------
     DatasetError
         If there are fewer than two examples, or a text is not a string.
     """
-    n, texts_given = len(dataset), _by_position(dataset.texts)
-    images, keys = _by_position(dataset.images), _by_position(getattr(dataset, "image_keys", None))
+    n = len(dataset)
     if n < 2:
         raise DatasetError(
             f"the dataset has {n} example{'' if n == 1 else 's'}; "
             "recombining texts and images needs at least 2"
         )
-    first, second = getattr(dataset, "sides", TEXT_AND_IMAGE)
-    if first.modality == "text":
-        for row, text in enumerate(texts_given):
-            if not isinstance(text, str):
-                raise DatasetError(
-                    f"the {first.name} of example {_by_position(dataset.ids)[row]!r} is "
-                    f"{type(text).__name__}; expected a string"
-                )
-        text_index, texts = pd.factorize(np.array(list(texts_given), dtype=object))
-        text_examples = _first_of_each(text_index)
-    else:
-        text_index = _numbered(_keys(texts_given, getattr(dataset, "text_keys", None)))
-        text_examples = _first_of_each(text_index)
-        words = getattr(dataset, "text_words", None)
-        # Words that several items share stay apart, since they are looked up by them.
-        texts = _told_apart([words[i] if words else "" for i in text_examples])
-    image_index = _numbered(_keys(images, keys))
-    image_examples = _first_of_each(image_index)
-    words = getattr(dataset, "image_words", None)
-    return Cells(
-        [str(t) for t in texts],
-        image_examples,
-        text_index.astype(np.intp),
-        image_index,
-        text_examples,
-        None
-        if second.modality == "image" or words is None
-        else _told_apart([words[i] for i in image_examples]),
-    )
+    whole = dataset if isinstance(dataset, Examples) else as_examples(dataset)
+    first, *others = whole.items_by_side
+    return Cells((_unique_rows(first, whole), *map(_unique_columns, others)))
+
+
+def _unique_rows(first: SideItems, dataset: Examples) -> UniqueOfSide:
+    if first.side.modality != "text":
+        words = [""] * len(first.items) if first.words is None else first.words
+        return _unique(first, words)
+    for row, text in enumerate(first.items):
+        if not isinstance(text, str):
+            raise DatasetError(
+                f"the {first.side.name} of example {dataset.ids[row]!r} is "
+                f"{type(text).__name__}; expected a string"
+            )
+    index, texts = pd.factorize(np.array(list(first.items), dtype=object))
+    return UniqueOfSide(index.astype(np.intp), _first_of_each(index), [str(t) for t in texts])
+
+
+def _unique_columns(of: SideItems) -> UniqueOfSide:
+    return _unique(of, None if of.side.modality == "image" else of.words)
+
+
+def _unique(of: SideItems, words: Sequence[str] | None) -> UniqueOfSide:
+    index = _numbered(_keys(of.items, of.keys))
+    examples = _first_of_each(index)
+    # Words that several items share stay apart, since they are looked up by them.
+    told_apart = None if words is None else _told_apart([words[i] for i in examples])
+    return UniqueOfSide(index, examples, told_apart)
 
 
 def _keys(items: Sequence[Any], keys: Sequence[Hashable] | None) -> Sequence[Hashable]:
@@ -513,7 +624,15 @@ def fingerprint(dataset: Any, cells: Cells) -> str:
         json.dumps([texts, labels, list(dataset.ids), images]),
         cells.text_index.tobytes(),
         cells.image_index.tobytes(),
+        *_of_further(getattr(dataset, "further", ()), cells),
     )
+
+
+def _of_further(further: Sequence[SideItems], cells: Cells) -> Iterator[str | bytes]:
+    for one, unique in zip(further, cells.sides[2:], strict=True):
+        keys = _keys(one.items, one.keys)
+        yield json.dumps([one.side.name, [str(keys[int(i)]) for i in unique.examples]])
+        yield unique.index.tobytes()
 
 
 def _stated(given: Any, name: str) -> bool:

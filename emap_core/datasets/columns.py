@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,9 +57,22 @@ def guess_columns(table: pd.DataFrame) -> dict[str, str | None]:
 
 
 def find_columns(
-    source: str, table: pd.DataFrame, named: dict[str, str | None]
+    source: str,
+    table: pd.DataFrame,
+    named: dict[str, str | None],
+    further: Sequence[tuple[str, str]] = (),
 ) -> tuple[Columns, Reading]:
     """Return where everything stands in a table, and why.
+
+    Parameters
+    ----------
+    source : str
+        What messages call the table.
+    table : DataFrame
+    named : dict
+        Columns that somebody named for ``text``, ``image``, ``label``, ``id`` and ``regions``.
+    further : sequence of (str, str)
+        Sides after the second, and the column of each.
 
     Raises
     ------
@@ -99,6 +113,9 @@ def find_columns(
                     else ""
                 )
             )
+    columns = Columns(**taken)  # type: ignore[arg-type]
+    for side, named_column in further:
+        taken[side], reasons[side] = _find(source, table, side, named_column), "named"
     used = {column for column in taken.values() if column is not None}
     like = tuple(name for name in spelled if name not in used and looks_like_labels(table, name))
     if taken["label"] is None and named["label"] is None and like:
@@ -109,7 +126,7 @@ def find_columns(
             f"with {option('label_column', like[0])}, or none with {option('label_column', '')}"
         )
     told = tuple(table.attrs.get("told", ()))
-    return Columns(**taken), Reading(tuple(spelled), taken, reasons, like, told)  # type: ignore[arg-type]
+    return columns, Reading(tuple(spelled), taken, reasons, like, told)
 
 
 def looks_like_labels(table: pd.DataFrame, column: str) -> bool:

@@ -80,6 +80,10 @@ def pick(dataset: Dataset, rows: Index, fingerprint: str | None) -> Examples:
         image_inputs=unopened(whole.image_inputs),
         columns=None if whole.columns is None else whole.columns.iloc[rows],
         label_cells=chosen(whole.label_cells),
+        further=tuple(
+            replace(one, items=unopened(one.items), keys=chosen(one.keys), words=chosen(one.words))
+            for one in whole.further
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from emap_core.datasets.base import Examples
+from emap_core.datasets.base import Examples, SideItems
 from emap_core.errors import DatasetError, SettingError
 from emap_core.modalities import NAMES, BadItemError, Modality, Side, guessed, modality
 from emap_core.options import option, option_name
@@ -62,29 +62,29 @@ class Wanted:
         return Side(self.name, self.modality or guessed(self.column, cells))
 
 
-def wanted_sides(given: str | Sequence[str] | Mapping[str, str]) -> tuple[Wanted, Wanted]:
+def wanted_sides(given: str | Sequence[str] | Mapping[str, str]) -> tuple[Wanted, ...]:
     """Return the sides that are named as ``NAME=COLUMN`` or ``NAME=COLUMN:MODALITY``.
 
     Parameters
     ----------
     given : str, sequence of str or mapping
-        Two of them, in the order in which the model reads them; as one string with a space
+        Two of them or more, in the order in which the model reads them; as one string with a space
         between them, or as a mapping of names to columns.
 
     Raises
     ------
     SettingError
-        If there are not two, of two names, or one is written in another way.
+        If there are fewer than two, two have one name, or one is written in another way.
     """
     if isinstance(given, Mapping):
         given = [f"{name}={column}" for name, column in given.items()]
     found = [_wanted(one) for one in (given.split() if isinstance(given, str) else given)]
-    if len(found) != 2 or found[0].name == found[1].name:
+    if len(found) < 2 or len({one.name for one in found}) < len(found):
         raise SettingError(
             f"{option_name('side', 'data')} names {', '.join(repr(one.name) for one in found)}; "
-            "a run has two sides of different names: give it twice"
+            "a run has two sides or more, of different names: give it once for each"
         )
-    return found[0], found[1]
+    return tuple(found)
 
 
 def _wanted(written: str) -> Wanted:
@@ -109,7 +109,7 @@ def examples_of_sides(
     modalities: Mapping[str, str] | None = None,
     **further: Any,
 ) -> Examples:
-    """Return a dataset from a sequence of items for each of two sides.
+    """Return a dataset from a sequence of items for each of two sides or more.
 
     Parameters
     ----------
@@ -124,13 +124,10 @@ def examples_of_sides(
     Raises
     ------
     DatasetError
-        If there are not two sides, or an item is not what its side holds.
+        If there are fewer than two sides, or an item is not what its side holds.
     """
-    if len(sides) != 2:
-        raise DatasetError(
-            f"the data has {len(sides)} sides; a run has two (emap.decompose takes a grid of any "
-            "number)"
-        )
+    if len(sides) < 2:
+        raise DatasetError(f"the data has {len(sides)} sides; give two or more, by name")
     found = []
     for name, values in sides.items():
         cells = list(values)
@@ -142,27 +139,18 @@ def examples_of_sides(
             except BadItemError as error:
                 raise DatasetError(f"{name} {row}: {error}") from error
         found.append(side_of(side, sources, [f"{name} {row}" for row in range(len(cells))]))
-    first, second = found
-    return Examples(
+    return Examples(**fields_of(found), **further)
+
+
+def fields_of(sides: Sequence[SideItems]) -> dict[str, Any]:
+    """Return the fields of `Examples` that hold the items of two sides or more."""
+    first, second, *further = sides
+    return {
         **first.fields("text"),
         **second.fields("image"),
-        sides=(first.side, second.side),
-        **further,
-    )
-
-
-@dataclass(frozen=True)
-class SideItems:
-    """The items of a side, one an example, with what tells them apart and what names them."""
-
-    side: Side
-    items: Sequence[Any]
-    keys: list[str]
-    words: list[str]
-
-    def fields(self, place: str) -> dict[str, Any]:
-        """Return the fields of `Examples` that hold them: those of texts, or those of images."""
-        return {f"{place}s": self.items, f"{place}_keys": self.keys, f"{place}_words": self.words}
+        "further": tuple(further),
+        "sides": tuple(one.side for one in sides),
+    }
 
 
 def side_of(side: Side, sources: Sequence[Any], names: Sequence[str]) -> SideItems:
@@ -176,19 +164,20 @@ def side_of(side: Side, sources: Sequence[Any], names: Sequence[str]) -> SideIte
     return SideItems(side, items, keys, words)
 
 
-def swapped(data: Examples) -> Examples:
-    """Return a dataset with its second side as the first."""
+def in_order(data: Examples, order: Sequence[int]) -> Examples:
+    """Return a dataset with its sides in another order.
+
+    Parameters
+    ----------
+    data : Examples
+    order : sequence of int
+        The present place of each side.
+    """
+    if list(order) == sorted(order):
+        return data
     if data.image_inputs is not None:
         raise DatasetError(
             "the data has other inputs in place of its second side, which cannot become its first"
         )
-    return replace(
-        data,
-        sides=data.sides[::-1],
-        texts=data.images,
-        text_keys=data.image_keys,
-        text_words=data.image_words,
-        images=data.texts,
-        image_keys=data.text_keys,
-        image_words=data.text_words,
-    )
+    sides = data.items_by_side
+    return replace(data, **fields_of([sides[place] for place in order]))

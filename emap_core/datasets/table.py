@@ -17,6 +17,7 @@ from emap_core.datasets.base import (
     ImageFile,
     ImageFiles,
     Reading,
+    SideItems,
     fingerprint_of,
     image_key,
 )
@@ -42,7 +43,7 @@ from emap_core.datasets.regions import (
     key_of_regions,
     regions_reader,
 )
-from emap_core.datasets.sides import SideItems, side_of, wanted_sides
+from emap_core.datasets.sides import Wanted, fields_of, side_of, wanted_sides
 from emap_core.datasets.spellings import merged, read_classes, spellings_told
 from emap_core.datasets.table_rows import Rows
 from emap_core.datasets.table_values import (
@@ -148,9 +149,9 @@ def load_table(
     text_pattern : str, optional
         The text of each row, likewise.
     side : str, sequence of str or mapping, optional
-        Two sides in place of text and image, ``NAME=COLUMN`` or ``NAME=COLUMN:MODALITY`` each, in
-        the order in which the model reads them, see `emap_core.modalities` for what they may be.
-        A pattern may stand in place of a column.
+        Two sides or more in place of text and image, ``NAME=COLUMN`` or ``NAME=COLUMN:MODALITY``
+        each, in the order in which the model reads them; see `emap_core.modalities` for what they
+        may be. A pattern may stand in place of a column.
     fetch_images : bool
         Download images that are named by addresses, each once, see `emap_core.datasets.fetch`.
     keep_empty : {"text", "image", "both"}, optional
@@ -197,7 +198,8 @@ def load_table(
         "regions": regions_column,
     }
     original = [str(column) for column in table.columns]
-    sides = TEXT_AND_IMAGE
+    sides: tuple[Side, ...] = TEXT_AND_IMAGE
+    wanted: tuple[Wanted, ...] = ()
     if side is not None:
         elsewhere = {
             option_name("text_column", "data"): text_column,
@@ -225,14 +227,11 @@ def load_table(
             table, named[what] = with_pattern(table, f"{what}_pattern", pattern), pattern
     table = with_images_beside(table, image_column)
     rows = Rows(source, table, image_folder, skip_bad)
-    columns, reading = find_columns(source, table, named)
+    further = [(one.name, one.column) for one in wanted[2:]]
+    columns, reading = find_columns(source, table, named, further)
     reading = replace(reading, columns=tuple(original))
     if side is not None:
-        first, second = (
-            one.side(table[column].tolist())
-            for one, column in zip(wanted, (columns.text, columns.image), strict=True)
-        )
-        sides = (first, second)
+        sides = tuple(one.side(table[one.column].tolist()) for one in wanted)
         reading = replace(reading, **_called(reading, sides))
     empty = {"text": keep_empty in ("text", "both"), "image": keep_empty in ("image", "both")}
     cells_of_images = ImageCells(image_folder, fetched=fetch_images, blank=empty["image"])
@@ -256,6 +255,9 @@ def load_table(
 
     texts = read_side(columns.text, sides[0], empty["text"])
     files = read_side(columns.image, sides[1], False)
+    others = [
+        read_side(one.column, of, False) for one, of in zip(wanted[2:], sides[2:], strict=True)
+    ]
     labels, written, options = None, None, None
     if choices_column is not None:
         options = rows.read(choices_column, read_choices, cells_of(source, table, choices_column))
@@ -280,7 +282,7 @@ def load_table(
     if columns.regions is not None:
         regions = rows.read(columns.regions, regions_reader(folder, whole=skip_bad), paths=True)
         cells = [rows.cell_name(row, columns.regions) for row in range(len(table))]
-    for some, of in ((texts, sides[0]), (files, sides[1])):
+    for some, of in zip((texts, files, *others), sides, strict=True):
         if of.modality == "image":
             rows.check_images(some)
         elif not modality(of.modality).read_at_once:
@@ -301,13 +303,18 @@ def load_table(
         told += spellings_told(kept_labels)
     reading = replace(reading, told=(*reading.told, *told))
     if side is not None:
-        both = [
+        sources = (texts, files, *others)
+        named_items = [
             _items_of(one, chosen(some), [rows.item_name(row, some[row], one.name) for row in kept])
-            for one, some in zip(sides, (texts, files), strict=True)
+            for one, some in zip(sides, sources, strict=True)
         ]
-        keys, states = both[1].keys, _states(chosen(texts), both[0].keys)
-        states += _states(chosen(files), keys)
-        fields = both[0].fields("text") | both[1].fields("image") | {"sides": sides}
+        states = [
+            state
+            for one, some in zip(named_items, sources, strict=True)
+            for state in _states(chosen(some), list(map(str, one.keys or ())))
+        ]
+        fields = fields_of(named_items)
+        keys = fields["image_keys"]
     else:
         keys = [image_key(file) for file in chosen(files)]
         states = _states(chosen(files), keys)
@@ -333,7 +340,7 @@ def load_table(
         task=task or "multiclass",
         fingerprint=fingerprint_of(json.dumps([*content, task, labels_as], default=str), *states),
         image_inputs=inputs,
-        columns=_other_columns(table, columns, original, kept),
+        columns=_other_columns(table, columns, original, kept, [one.column for one in wanted]),
         skipped=[rows.wrong[row] for row in sorted(rows.wrong)],
         label_cells=None
         if columns.label is None
@@ -348,13 +355,15 @@ def load_table(
 
 def _called(reading: Reading, sides: Sequence[Side]) -> dict[str, Any]:
     """Return what a reading says of its columns with its sides called by their names."""
-    names = dict(zip(("text", "image"), (side.name for side in sides), strict=True))
+    places = {"text": sides[0], "image": sides[1], **{side.name: side for side in sides[2:]}}
+
+    def name(what: str) -> str:
+        return places[what].name if what in places else what
+
     return {
-        "taken": {names.get(what, what): column for what, column in reading.taken.items()},
+        "taken": {name(what): column for what, column in reading.taken.items()},
         "reasons": {
-            names.get(what, what): f"{why}, {dict(zip(names, sides, strict=True))[what].modality}"
-            if what in names
-            else why
+            name(what): f"{why}, {places[what].modality}" if what in places else why
             for what, why in reading.reasons.items()
         },
     }
@@ -387,10 +396,14 @@ def split_names(names: str | Sequence[str] | None) -> list[str] | None:
 
 
 def _other_columns(
-    table: pd.DataFrame, columns: Columns, original: list[str], kept: list[int]
+    table: pd.DataFrame,
+    columns: Columns,
+    original: list[str],
+    kept: list[int],
+    of_sides: Sequence[str],
 ) -> pd.DataFrame | None:
     """Return the columns that are taken for nothing and hold words or numbers."""
-    used = {columns.text, columns.image, columns.label, columns.id, columns.regions}
+    used = {columns.text, columns.image, columns.label, columns.id, columns.regions, *of_sides}
     plain = [
         column
         for column in table.columns

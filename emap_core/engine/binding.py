@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,20 +13,20 @@ import pandas as pd
 import torch
 
 from emap_core import datasets, methods, models
-from emap_core.datasets.base import Cells, find_cells, fingerprint, fingerprint_of
+from emap_core.datasets.base import Cells, SideItems, find_cells, fingerprint, fingerprint_of
 from emap_core.datasets.labels import label_classes
 from emap_core.datasets.sample import pick, without_unknown_labels
-from emap_core.datasets.sides import swapped
-from emap_core.decomposition.projection import example_shares
+from emap_core.datasets.sides import in_order
 from emap_core.engine.encoded_items import (
     EncodedItems,
     UniqueItems,
-    encoded_images,
+    encoded_columns,
+    encoded_side,
     encoded_texts,
     items_per_chunk,
 )
 from emap_core.engine.evaluate import Evaluator, Targets
-from emap_core.engine.gate import check_data
+from emap_core.engine.gate import check_data, check_sides
 from emap_core.engine.kept_columns import kept_columns
 from emap_core.engine.output_space import to_space
 from emap_core.engine.pairs_to_score import sample_of
@@ -37,7 +38,7 @@ from emap_core.errors import DatasetError, ModelError, SettingError
 from emap_core.methods.base import Method
 from emap_core.modalities import modality
 from emap_core.models.base import Scorer
-from emap_core.models.encodings import Encodings
+from emap_core.models.encodings import Encodings, Product
 from emap_core.options import option, option_name
 from emap_core.types import Index, Task
 
@@ -60,7 +61,8 @@ class Binding:
         Number of the text in each row of the plan.
     targets : Targets
         Where the examples are, in plan order.
-    images : UniqueItems
+    others : tuple of UniqueItems
+        Of every side but the first.
     rows : UniqueItems or None
         Of the first side in plan order, where its items are not all in memory.
     model_name, dataset_name : str
@@ -93,7 +95,7 @@ class Binding:
     cells: Cells
     text_order: Index
     targets: Targets
-    images: UniqueItems
+    others: tuple[UniqueItems, ...]
     rows: UniqueItems | None
     model_name: str
     dataset_name: str
@@ -109,9 +111,24 @@ class Binding:
 
     def close(self) -> None:
         """Stop the threads that open items ahead."""
-        self.images.close()
-        if self.rows is not None:
-            self.rows.close()
+        for items in self.opened.values():
+            items.close()
+
+    @property
+    def opened(self) -> dict[int, UniqueItems]:
+        """The items that are opened when they are needed, by the place of their side."""
+        first = {} if self.rows is None else {0: self.rows}
+        return first | dict(enumerate(self.others, start=1))
+
+    @property
+    def n_sides(self) -> int:
+        """How many sides the data has."""
+        return len(self.cells.sides)
+
+    @property
+    def images(self) -> UniqueItems:
+        """The items of the second side."""
+        return self.others[0]
 
     @property
     def task(self) -> Task:
@@ -181,10 +198,13 @@ def bind(request: Request) -> Binding:
     settings = request.settings
     dataset: Any = datasets.load_dataset(request.dataset, **(request.data_args or {}))
     check_data(dataset, settings)
+    check_sides(dataset, settings, trains=request.train is not None)
     scorer = Scorer(_model_for(dataset, request), settings.device, settings.output)
+    dataset = arranged(dataset, scorer)
     train: Any = None
     if request.train is not None:
         train = datasets.load_dataset(request.train, **(request.train_args or {}))
+        train = arranged(train, scorer)
     n_given = {"data": len(dataset), "train": 0 if train is None else len(train)}
     if settings.unknown_labels != "error":
         n_classes = _n_numbered_classes(scorer, dataset)
@@ -197,28 +217,21 @@ def bind(request: Request) -> Binding:
         "data": n_given["data"] - len(dataset),
         "train": n_given["train"] - (0 if train is None else len(train)),
     }
-    dataset = arranged(dataset, scorer)
-    if train is not None:
-        train = arranged(train, scorer)
     whole = dataset
     dataset, drawn, subsamples = _drawn(whole, settings)
     cells = find_cells(dataset)
     order = order_texts(cells.texts)
-    images = unique_images(dataset, cells, settings.picture_budget)
+    others = unique_others(dataset, cells, settings.picture_budget)
     texts, rows = encoded_rows(scorer, dataset, cells, order, settings.picture_budget)
-    first_side, second_side = (side.name for side in dataset.sides)
     task: Task = dataset.task
     evaluator = Evaluator(
         scorer=scorer,
         texts=texts,
-        images=encoded_images(scorer, images),
+        images=encoded_columns(scorer, others),
         batch_size=1,
         precision=settings.precision,
         convert=lambda values: to_space(values, scorer.output, settings.space, task),
-        name_pair=lambda row, column: (
-            f"the {first_side} {_short(cells.texts[order[row]])} with the {second_side} of example "
-            f"{dataset.ids[int(cells.image_examples[column])]!r}"
-        ),
+        name_pair=partial(_name_of_pair, dataset, cells, order),
     )
     has_encoders = scorer.staged
     if hasattr(scorer.model, "grid_for"):
@@ -232,7 +245,6 @@ def bind(request: Request) -> Binding:
             f"{option_name('train')} needs a model with encoders: linear probes are "
             "trained on the encodings"
         )
-    p, q = example_shares(cells.text_index, cells.image_index, *cells.shape)
     columns, too_large = kept_columns(dataset)
     binding = Binding(
         dataset=dataset,
@@ -241,8 +253,13 @@ def bind(request: Request) -> Binding:
         evaluator=evaluator,
         cells=cells,
         text_order=order,
-        targets=Targets(np.argsort(order)[cells.text_index], cells.image_index, p[order], q),
-        images=images,
+        targets=Targets.of(
+            [one.index for one in cells.sides],
+            cells.sizes,
+            order,
+            tuple(side.name for side in dataset.sides),
+        ),
+        others=others,
         rows=rows,
         model_name=_model_name(request.model, scorer),
         dataset_name=short_name(request.dataset, "data", datasets.LOADERS),
@@ -268,21 +285,35 @@ def bind(request: Request) -> Binding:
         columns=columns,
         n_left_out=n_left_out,
     )
-    images.wanted = binding.wanted_images
+    needed = evaluator.images.needed(binding.wanted_images)
+    for items, (_, wanted) in zip(others, needed, strict=True):
+        items.wanted = wanted
     return binding
 
 
-def unique_images(dataset: Any, cells: Cells, budget: int = 0) -> UniqueItems:
-    """Return the unique items of the second side; previews of all take `budget` bytes."""
-    kind, examples = modality(dataset.sides[1].modality), cells.image_examples
-    return UniqueItems(
-        kind,
-        dataset.images,
-        getattr(dataset, "image_inputs", None),
-        examples,
-        items_per_chunk(kind, dataset.images[int(examples[0])]),
-        picture_bytes=budget // len(examples),
+def unique_others(dataset: Any, cells: Cells, budget: int = 0) -> tuple[UniqueItems, ...]:
+    """Return the unique items of all sides but the first; previews of each take `budget` bytes."""
+    return tuple(
+        _unique_items(of, unique.examples, budget)
+        for of, unique in zip(dataset.items_by_side[1:], cells.sides[1:], strict=True)
     )
+
+
+def _unique_items(of: SideItems, examples: Index, budget: int) -> UniqueItems:
+    kind = modality(of.side.modality)
+    per_chunk = items_per_chunk(kind, of.items[int(examples[0])])
+    return UniqueItems(
+        kind, of.items, of.inputs, examples, per_chunk, picture_bytes=budget // len(examples)
+    )
+
+
+def _name_of_pair(dataset: Any, cells: Cells, order: Index, row: int, column: int) -> str:
+    first, *others = dataset.sides
+    numbers = np.unravel_index(column, cells.sizes[1:])
+    named = [f"the {first.name} {_short(cells.texts[order[row]])}"]
+    for side, unique, number in zip(others, cells.sides[1:], numbers, strict=True):
+        named.append(f"the {side.name} of example {dataset.ids[int(unique.examples[number])]!r}")
+    return " with ".join(named)
 
 
 def encoded_rows(
@@ -294,16 +325,8 @@ def encoded_rows(
     """
     if dataset.sides[0].modality == "text":
         return encoded_texts(scorer, [cells.texts[i] for i in order]), None
-    kind, examples = modality(dataset.sides[0].modality), cells.text_examples[order]
-    rows = UniqueItems(
-        kind,
-        dataset.texts,
-        None,
-        examples,
-        items_per_chunk(kind, dataset.texts[int(examples[0])]),
-        picture_bytes=budget // len(examples),
-    )
-    return encoded_images(scorer, rows, "texts"), rows
+    rows = _unique_items(dataset.items_by_side[0], cells.text_examples[order], budget)
+    return encoded_side(scorer, rows, 0), rows
 
 
 def arranged(dataset: Any, scorer: Scorer) -> Any:
@@ -314,29 +337,48 @@ def arranged(dataset: Any, scorer: Scorer) -> Any:
     DatasetError
         If the model reads other sides.
     """
-    given = dataset.sides
-    names = tuple(side.name for side in given)
-    kinds = tuple(side.modality for side in given)
-    if scorer.sides is not None:
-        if names == scorer.sides:
-            return dataset
-        if names[::-1] == scorer.sides:
-            return swapped(dataset)
-        if scorer.modalities is None:
-            raise _other_sides(scorer.sides, names)
-    if scorer.modalities in (None, kinds):
-        return dataset
-    if scorer.modalities == kinds[::-1]:
-        return swapped(dataset)
-    called = [f"{name} ({kind})" for name, kind in zip(names, kinds, strict=True)]
-    raise _other_sides(scorer.modalities or (), called)
+    names = [side.name for side in dataset.sides]
+    kinds = [side.modality for side in dataset.sides]
+    wanted = None if scorer.sides is None else _places(scorer.sides, names)
+    if scorer.sides is not None and wanted is None and scorer.modalities is None:
+        raise _other_sides(scorer.sides, names)
+    if wanted is None and scorer.modalities is not None:
+        wanted = _places(scorer.modalities, kinds)
+        if wanted is None:
+            called = [f"{name} ({kind})" for name, kind in zip(names, kinds, strict=True)]
+            raise _other_sides(scorer.modalities, called)
+    found = dataset if wanted is None else in_order(dataset, wanted)
+    if len(names) > 2 and hasattr(scorer.model, "grid_for"):
+        raise ModelError(
+            f"a grid of outputs is of two sides, and the data has {len(names)}: "
+            f"{_listed(names)}; project it with emap.decompose(grid, index=…)"
+        )
+    scorer.check_sides([side.name for side in found.sides])
+    return found
+
+
+def _places(wanted: Sequence[str], given: Sequence[str]) -> list[int] | None:
+    """Return where each of some words is, those that are alike in their order; None if it isn't."""
+    if sorted(wanted) != sorted(given):
+        return None
+    left = list(range(len(given)))
+    found = []
+    for word in wanted:
+        place = next(place for place in left if given[place] == word)
+        left.remove(place)
+        found.append(place)
+    return found
 
 
 def _other_sides(wanted: Sequence[str], given: Sequence[str]) -> DatasetError:
     return DatasetError(
-        f"the model reads {' and '.join(wanted)}, and the data has {' and '.join(given)}; name "
+        f"the model reads {_listed(wanted)}, and the data has {_listed(given)}; name "
         f"columns that hold what it reads with {option('side', 'NAME=COLUMN')}, once for each side"
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]])
 
 
 def _model_for(dataset: Any, request: Request) -> Any:
@@ -368,10 +410,12 @@ def _n_numbered_classes(scorer: Scorer, dataset: Any) -> int | None:
         return None
     if hasattr(scorer.model, "grid_for"):
         return None
-    inputs = getattr(dataset, "image_inputs", None)
-    image = (dataset.images if inputs is None else inputs)[0]
-    encodings = scorer.encode_texts([dataset.texts[0]]), scorer.encode_images([image])
-    n_outputs = int(scorer.score_tile(*encodings, 1).shape[2])
+    first, *others = (
+        scorer.encode(place, [(of.items if of.inputs is None else of.inputs)[0]])
+        for place, of in enumerate(dataset.items_by_side)
+    )
+    columns = others[0] if len(others) == 1 else Product(tuple(others))
+    n_outputs = int(scorer.score_tile(first, columns, 1).shape[2])
     return n_outputs if n_outputs > 1 else None
 
 

@@ -39,8 +39,8 @@ def in_closed_form(
     """
     if not problem.may_be_closed_form:
         return None
-    texts, images = (_width(items) for items in (problem.evaluator.texts, problem.evaluator.images))
-    if texts is None or texts != images:
+    texts, images = _encoded(problem)
+    if _width(texts) is None or _width(texts) != _width(images):
         return None
     head = _head(problem, workers, computed_dtype)
     if head is None:
@@ -55,8 +55,8 @@ def in_closed_form(
         some = order[start : start + _PAIRS_AT_A_TIME]
         logits[some] = workers.score(problem, targets.row_index[some], targets.column_index[some])
     found = decompose_dot_products(
-        lambda: _vectors(problem.evaluator.texts, progress),
-        lambda: _vectors(problem.evaluator.images, progress),
+        lambda: _vectors(texts, progress),
+        lambda: _vectors(images, progress),
         targets.row_index,
         targets.column_index,
         scale=head[0],
@@ -64,6 +64,11 @@ def in_closed_form(
         logits=logits,
     )
     return found.in_order("text", problem.text_order)
+
+
+def _encoded(problem: Problem) -> tuple[EncodedItems, EncodedItems]:
+    (texts, _), (images, _) = problem.evaluator.needed(slice(0, problem.cells.shape[1]))
+    return texts, images
 
 
 def _vectors(items: EncodedItems, progress: Progress) -> Iterator[NDArray[np.floating]]:
@@ -87,8 +92,8 @@ def _head(problem: Problem, workers: Workers, computed_dtype: str) -> tuple[floa
     n_texts, n_images = problem.cells.shape
     rows, columns = (np.sort(rng.integers(0, n, _PAIRS_TO_CHECK)) for n in (n_texts, n_images))
     columns = rng.permutation(columns)
-    evaluator = problem.evaluator
-    products = np.einsum("nd,nd->n", _rows(evaluator.texts, rows), _rows(evaluator.images, columns))
+    texts, images = _encoded(problem)
+    products = np.einsum("nd,nd->n", _rows(texts, rows), _rows(images, columns))
     scores = workers.score(problem, rows, columns).astype(np.float64)
     design = np.stack([products, np.ones(len(products))], axis=1)
     (scale, bias), *_ = np.linalg.lstsq(design, scores[:, 0], rcond=None)

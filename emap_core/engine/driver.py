@@ -355,9 +355,8 @@ def _evaluate(
         kept_classes=[problem.classes[c] for c in problem.kept_classes or []],
         device=problem.device,
     )
-    problem.images.keep(folder.images)
-    if problem.rows is not None:
-        problem.rows.keep(folder.rows)
+    for place, items in problem.opened.items():
+        items.keep(folder.previews(place))
     if problem.scorer.staged:
         workers.encode(problem, evaluation.images, folder, progress)
     if problem.train is not None and not folder.linear_probes.exists():
@@ -369,9 +368,8 @@ def _evaluate(
         keep_linear_probes(folder, problem)
     result = evaluation.run(progress, workers)
     n_pairs = evaluation.n_pairs
-    problem.images.complete()
-    if problem.rows is not None:
-        problem.rows.complete()
+    for items in problem.opened.values():
+        items.complete()
     manifest = folder.manifest()
     manifest["seconds"] = manifest.get("seconds", 0.0) + time.monotonic() - began
     if result is None:

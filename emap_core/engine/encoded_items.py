@@ -1,15 +1,16 @@
-"""Encodings of a run's texts and images: each encoder runs once, and what it made is kept."""
+"""Encodings of a run's items: each encoder runs once an item, and what it made is kept."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,21 +24,22 @@ from emap_core.errors import ModelError
 from emap_core.modalities import Modality, Preview
 from emap_core.models import encodings as trees
 from emap_core.models.base import Scorer
-from emap_core.models.encodings import Encodings
+from emap_core.models.encodings import Encodings, Product, boxes
 from emap_core.runs.store import on_disk, replacing
 from emap_core.types import Index
 
 TEXTS_PER_CHUNK = 64
 _DECODED_BYTES = 256 * 2**20
+_CHUNKS_AT_HAND = 4
 
 
 class EncodedItems:
-    """Encodings of unique texts or images, chunk by chunk, and on disk once there is a folder.
+    """Encodings of a side's unique items, chunk by chunk, and on disk once there is a folder.
 
     Parameters
     ----------
     name : str
-        ``"texts"`` or ``"images"``.
+        See `name_of_items`.
     n_items : int
     per_chunk : int
     encode : callable
@@ -74,6 +76,8 @@ class EncodedItems:
         self._copies: torch.cuda.Stream | None = None
         if device.startswith("cuda"):
             self._copies = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # as torch
+        self.held = persistent
+        """Whether what was asked for once is at hand from then on."""
         self._chunks: dict[int, Encodings] = {}
         self._folder: Path | None = None
         self._last: tuple[slice, list[tuple[slice, Encodings]]] | None = None
@@ -238,13 +242,93 @@ class EncodedItems:
 
     def forget_before(self, item: int) -> None:
         """Release a plain callable's items before this one."""
-        if not self._persistent:
+        if not self.held:
             first = item // self.per_chunk
             self._chunks = {k: v for k, v in self._chunks.items() if k >= first}
+
+    def needed(self, items: slice) -> list[tuple[EncodedItems, slice]]:
+        """Return the encodings that a range asks for, and the range that it asks of them."""
+        return [(self, items)]
 
     def _file(self, number: int) -> Path:
         assert self._folder is not None  # noqa: S101 - both callers have just looked
         return self._folder / f"{self.name}-{number:06d}.safetensors"
+
+
+class EncodedProduct:
+    """Encodings of every combination of the items of several sides, each item encoded once.
+
+    Combinations are numbered as `emap_core.datasets.base.column_numbers` does it.
+
+    Parameters
+    ----------
+    sides : sequence of EncodedItems
+    """
+
+    def __init__(self, sides: Sequence[EncodedItems]) -> None:
+        self.sides = tuple(sides)
+        self.sizes = tuple(one.n_items for one in sides)
+        self.n_items = prod(self.sizes)
+        self._last: tuple[slice, list[tuple[slice, Product]]] | None = None
+
+    def get(self, items: slice) -> list[tuple[slice, Product]]:
+        """Return the encodings of a range, in as few products as it has and shapes allow."""
+        if self._last is None or self._last[0] != items:
+            self._last = None
+            self._last = (items, list(self._products(items)))
+        return self._last[1]
+
+    def _products(self, items: slice) -> Iterator[tuple[slice, Product]]:
+        start = items.start
+        for box in boxes(items.start, items.stop, self.sizes):
+            pieces = [
+                [encodings for _, encodings in side.get(part)]
+                for side, part in zip(self.sides, box, strict=True)
+            ]
+            for one in _in_turn(pieces):
+                product = Product(one)
+                yield slice(start, start + len(product)), product
+                start += len(product)
+
+    def at(self, items: Index) -> list[tuple[Index, tuple[Encodings, ...]]]:
+        """Return the encodings of single combinations by shape, with their positions in `items`."""
+        groups: list[tuple[Index, tuple[Encodings, ...]]] = [(np.arange(len(items)), ())]
+        for side, numbers in zip(self.sides, np.unravel_index(items, self.sizes), strict=True):
+            groups = [
+                (places[among], (*(trees.take(one, among) for one in before), encodings))
+                for places, before in groups
+                for among, encodings in side.at(numbers[places])
+            ]
+        return groups
+
+    def forget_before(self, item: int) -> None:
+        """Release nothing: items of all sides but the first come up again."""
+
+    def needed(self, items: slice) -> list[tuple[EncodedItems, slice]]:
+        """Return the encodings that a range asks for, and the range that it asks of them."""
+        first, *others = self.sides
+        inner = prod(self.sizes[1:])
+        of_first = slice(items.start // inner, -(-items.stop // inner))
+        return [(first, of_first), *((one, slice(0, one.n_items)) for one in others)]
+
+
+def _in_turn(pieces: Sequence[Sequence[Encodings]]) -> Iterator[tuple[Encodings, ...]]:
+    """Yield products of the pieces of each side, so that combinations stay in their order."""
+    first, *rest = pieces
+    tails = list(_in_turn(rest)) if rest else [()]
+    for one in first:
+        if len(tails) == 1:
+            yield (one, *tails[0])
+            continue
+        for place in range(trees.count(one)):
+            item = trees.take(one, slice(place, place + 1))
+            for tail in tails:
+                yield (item, *tail)
+
+
+def name_of_items(place: int) -> str:
+    """Return what the encodings of a side are called on disk, by its place from 0."""
+    return ("texts", "images")[place] if place < 2 else f"side-{place}"
 
 
 @dataclass
@@ -378,27 +462,32 @@ def encoded_texts(scorer: Scorer, texts: list[str]) -> EncodedItems:
     )
 
 
-def encoded_images(
-    scorer: Scorer, images: UniqueItems, name: Literal["texts", "images"] = "images"
-) -> EncodedItems:
-    """Return the encodings of unique items that are opened when they are needed.
-
-    They are those of the second side, or with the name ``"texts"`` those of the first.
-    """
-    encoder = scorer.encode_images if name == "images" else scorer.encode_texts
+def encoded_side(scorer: Scorer, items: UniqueItems, place: int) -> EncodedItems:
+    """Return the encodings of a side's unique items, which are opened when they are needed."""
 
     def encode(number: int) -> Encodings:
-        return encoder(images.load(number))
+        return scorer.encode(place, items.load(number))
 
     return EncodedItems(
-        name,
-        len(images.examples),
-        images.per_chunk,
+        name_of_items(place),
+        len(items.examples),
+        items.per_chunk,
         encode,
         scorer.staged,
         scorer.device,
         encodings_budget(scorer.device),
     )
+
+
+def encoded_columns(scorer: Scorer, sides: Sequence[UniqueItems]) -> EncodedItems | EncodedProduct:
+    """Return the encodings of the grid's columns: items of the second side, or combinations."""
+    encoded = [encoded_side(scorer, one, place) for place, one in enumerate(sides, start=1)]
+    if len(encoded) == 1:
+        return encoded[0]
+    for one in encoded[1:]:
+        # Opened again for every item of the side before it, unless there are many of them.
+        one.held = one.held or one.n_chunks <= _CHUNKS_AT_HAND
+    return EncodedProduct(encoded)
 
 
 def encodings_budget(device: str) -> int | None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, reduce
+from itertools import combinations
+from math import prod
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -14,15 +17,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emap_core.datasets.base import LARGEST_NUMBER
+from emap_core.datasets.base import LARGEST_NUMBER, column_numbers
 from emap_core.decomposition import Decomposition, Moments, decompose_sums, sum_tile
+from emap_core.decomposition.projection import TEXT_AND_IMAGE, item_shares
 from emap_core.decomposition.recombined import Recombined
-from emap_core.engine.encoded_items import EncodedItems
+from emap_core.decomposition.sets_of_sides import Sides, means_of_grid
+from emap_core.engine.encoded_items import EncodedItems, EncodedProduct
 from emap_core.engine.plan import Tile
 from emap_core.errors import ModelError, SettingError
+from emap_core.methods.base import Projected
 from emap_core.models import encodings as trees
 from emap_core.models.base import Outputs, Scorer
-from emap_core.models.encodings import Encodings
+from emap_core.models.encodings import Encodings, Product
 from emap_core.models.torch_modules import computed_dtype
 from emap_core.runs.store import replacing
 from emap_core.types import Array, Index
@@ -45,7 +51,8 @@ class Evaluator:
     ----------
     scorer : Scorer
     texts, images : EncodedItems
-        Texts in plan order, images in order of first appearance.
+        Texts in plan order, images in order of first appearance; with more sides than two, the
+        columns are the combinations of all but the first.
     batch_size : int
         Pairs that go through the model at a time; halved for good when memory runs out.
     precision : str
@@ -58,7 +65,7 @@ class Evaluator:
 
     scorer: Scorer
     texts: EncodedItems
-    images: EncodedItems
+    images: EncodedItems | EncodedProduct
     batch_size: int
     precision: str
     convert: Callable[[NDArray[Any]], NDArray[Any]]
@@ -121,9 +128,24 @@ class Evaluator:
         """Return the model's own outputs for aligned pairs of encodings, shape (B, C)."""
         return self._score(self.scorer.score_pairs, text_encodings, image_encodings)
 
-    def raw_tile(self, text_encodings: Encodings, image_encodings: Encodings) -> NDArray[Any]:
-        """Return the outputs of A texts with B images as the model gives them, (A, B, C)."""
-        return self._score(self.scorer.start_tile, text_encodings, image_encodings).numpy()
+    def raw_of_grid(self, text_encodings: Encodings, image_encodings: Encodings) -> NDArray[Any]:
+        """Return the outputs of `raw_pairs` from the grid of all recombinations of the pairs."""
+        pairs = np.arange(trees.count(text_encodings))
+        columns = pairs
+        if self.scorer.n_sides > 2:
+            image_encodings = Product(image_encodings)
+            sizes = image_encodings.sizes
+            columns = column_numbers([pairs] * len(sizes), sizes)
+        grid = self._score(self.scorer.start_tile, text_encodings, image_encodings).numpy()
+        return np.asarray(grid[pairs, columns])
+
+    def needed(self, columns: slice) -> list[tuple[EncodedItems, slice]]:
+        """Return the encodings of all rows and some columns, and the range of items of each."""
+        return [(self.texts, slice(0, self.texts.n_items)), *self.images.needed(columns)]
+
+    def vectors(self) -> list[NDArray[np.float32]]:
+        """Return one vector for each item of each side, texts in plan order."""
+        return [items.vectors() for items, _ in self.needed(slice(0, self.images.n_items))]
 
     def _arrived(self, started: Started) -> NDArray[Any]:
         bands = []
@@ -214,14 +236,87 @@ class Targets:
     ----------
     row_index, column_index : ndarray of shape (N,)
         The cell of each example.
-    row_share, column_share : ndarray of shape (U_t,) and (U_v,)
-        Shares of the examples that use each text and image.
+    row_share : ndarray of shape (U_t,)
+        Shares of the examples that use each text.
+    other_shares : tuple of ndarray
+        The same of every other side, of shape (U_v,) for images.
+    sides : tuple of str
+        What the sides are called in the decomposition.
     """
 
     row_index: Index
     column_index: Index
     row_share: Array
-    column_share: Array
+    other_shares: tuple[Array, ...]
+    sides: Sides = TEXT_AND_IMAGE
+
+    @classmethod
+    def of(
+        cls, index: Sequence[Index], sizes: Sequence[int], order: Index, sides: Sides
+    ) -> Targets:
+        """Return where examples are whose items are numbered in order of first appearance.
+
+        Parameters
+        ----------
+        index : sequence of ndarray of shape (N,)
+            Number of each example's item, a side each.
+        sizes : sequence of int
+            Unique items of each side.
+        order : ndarray of shape (U_t,)
+            Number of the text in each row of the plan.
+        sides : tuple of str
+            Names of the sides; two of them go by others in a decomposition.
+        """
+        first, *others = item_shares(tuple(index), sizes)
+        return cls(
+            np.argsort(order)[index[0]],
+            column_numbers(index[1:], sizes[1:]),
+            first[order],
+            tuple(others),
+            TEXT_AND_IMAGE if len(sides) == 2 else sides,
+        )
+
+    @cached_property
+    def column_share(self) -> Array:
+        """What each column weighs, shape (columns,): the product of what its items weigh."""
+        return np.asarray(reduce(np.multiply.outer, self.other_shares)).ravel()
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Unique items of each side but the first."""
+        return tuple(map(len, self.other_shares))
+
+    @property
+    def joint_sets(self) -> list[tuple[int, ...]]:
+        """Sets of some but not all sides that are columns, by their places among these.
+
+        Together with the first side they are what the sums of rows and columns do not tell.
+        """
+        places = range(len(self.sizes))
+        return [some for size in places[1:] for some in combinations(places, size)]
+
+    def numbers_in(self, some: tuple[int, ...], columns: slice) -> tuple[Index, Array]:
+        """Return which combination of items of a set each column has, and what the others weigh.
+
+        Parameters
+        ----------
+        some : tuple of int
+            Places of the sides among the columns'.
+        columns : slice
+
+        Returns
+        -------
+        (ndarray of shape (B,), ndarray of shape (B,))
+            Numbers as `column_numbers` gives them, and the product of the shares of the items of
+            all sides but those of the set, and but the first.
+        """
+        items = np.unravel_index(np.arange(columns.start, columns.stop), self.sizes)
+        weight = np.ones(columns.stop - columns.start)
+        for place, (share, numbers) in enumerate(zip(self.other_shares, items, strict=True)):
+            if place not in some:
+                weight *= share[numbers]
+        chosen = [np.asarray(items[place], dtype=np.intp) for place in some]
+        return column_numbers(chosen, [self.sizes[place] for place in some]), weight
 
     def in_tile(self, tile: Tile) -> Index:
         """Return the numbers of the examples whose cell lies in the tile."""
@@ -252,6 +347,9 @@ class TileSums:
         The model's outputs for them.
     recombined : Recombined or None
         The sums of the tile's answers, where these are read.
+    joint : mapping of tuple of int to ndarray of shape (A, K, C)
+        With more sides than two, sums over the items of the sides that are not in a set, for each
+        of `Targets.joint_sets`; K combinations of items of the set are in the tile.
     """
 
     rows: Array
@@ -261,6 +359,7 @@ class TileSums:
     examples: Index
     matched: Array
     recombined: Recombined | None = None
+    joint: Mapping[tuple[int, ...], Array] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -284,8 +383,9 @@ class TileSums:
             targets.column_index[examples] - tile.columns.start,
         ]
         recombined = None if recombine is None else recombine(cells, *shares)
+        joint = {some: _joint_sums(cells, tile, targets, some) for some in targets.joint_sets}
         return cls(
-            rows, columns, moments, centred, examples, matched.astype(np.float64), recombined
+            rows, columns, moments, centred, examples, matched.astype(np.float64), recombined, joint
         )
 
     def save(self, path: Path) -> None:
@@ -303,6 +403,7 @@ class TileSums:
                 examples=self.examples,
                 matched=self.matched,
                 **({} if self.recombined is None else self.recombined.arrays()),  # type: ignore[arg-type]  # names
+                **{_joint_name(some): sums for some, sums in self.joint.items()},  # type: ignore[arg-type]  # names
             )
 
     @classmethod
@@ -319,9 +420,36 @@ class TileSums:
                     examples=stored["examples"],
                     matched=stored["matched"],
                     recombined=Recombined.from_arrays(stored),
+                    joint=dict(_stored_joint(stored)),
                 )
         except (FileNotFoundError, zipfile.BadZipFile, ValueError, KeyError, EOFError):
             return None
+
+
+def _joint_sums(cells: NDArray[Any], tile: Tile, targets: Targets, some: tuple[int, ...]) -> Array:
+    # Two sides do without it.
+    from scipy import sparse
+
+    numbers, weight = targets.numbers_in(some, tile.columns)
+    there, places = np.unique(numbers, return_inverse=True)
+    # Each column adds to one combination, so that nearly all of these weights are 0.
+    weights = sparse.csr_array(
+        (weight, (places, np.arange(len(places)))), shape=(len(there), len(places))
+    )
+    return np.stack([weights @ row.astype(np.float64, copy=False) for row in cells])
+
+
+_JOINT = "joint_"
+
+
+def _joint_name(some: tuple[int, ...]) -> str:
+    return _JOINT + "_".join(map(str, some))
+
+
+def _stored_joint(stored: Mapping[str, Any]) -> Iterator[tuple[tuple[int, ...], Array]]:
+    for name in stored:
+        if name.startswith(_JOINT):
+            yield tuple(map(int, name.removeprefix(_JOINT).split("_"))), stored[name]
 
 
 class GridSums:
@@ -338,6 +466,12 @@ class GridSums:
         self._all_read = True
         self._columns_done = 0
         self._until_then = (self._rows, self._moments.mean)
+        self._joint = {
+            some: np.zeros(
+                (len(self._rows), prod(targets.sizes[place] for place in some), n_classes)
+            )
+            for some in targets.joint_sets
+        }
 
     def add(self, tile: Tile, sums: TileSums) -> None:
         """Take in one tile."""
@@ -347,13 +481,25 @@ class GridSums:
         self._centred = self._centred.merge(sums.centred)
         self._logits[sums.examples] = sums.matched
         self._add_answers(tile, sums.recombined)
+        for some, joint in self._joint.items():
+            numbers, _ = self._targets.numbers_in(some, tile.columns)
+            joint[tile.rows, np.unique(numbers)] += sums.joint[some]
         if tile.rows.stop == len(self._rows):
             self._columns_done = tile.columns.stop
             # Later tiles add to the sums of some texts before those of all.
             self._until_then = (self._rows.copy(), self._moments.mean)
 
-    def decomposition(self, text_order: Index) -> Decomposition:
-        """Return the decomposition, texts back in order of first appearance."""
+    def projected(self, text_order: Index) -> Projected:
+        """Return the projection, texts back in order of first appearance."""
+        if len(self._targets.sides) == 2:
+            return Projected(self._of_two_sides(text_order), self._answers(text_order))
+        means = self.means(text_order)
+        of_two: dict[Sides, Array] = {
+            some: found for some, found in means.items() if len(some) == 2
+        }
+        return Projected(self._of_all_sides(means, text_order), means_of_two=of_two)
+
+    def _of_two_sides(self, text_order: Index) -> Decomposition:
         text_mean = np.empty_like(self._rows)
         text_mean[text_order] = self._rows
         return decompose_sums(
@@ -367,7 +513,38 @@ class GridSums:
             image_index=self._targets.column_index,
         )
 
-    def recombined(self, text_order: Index) -> Recombined | None:
+    def means(self, text_order: Index) -> dict[Sides, Array]:
+        """Return the mean of every set of sides but that of all, texts in order of appearance.
+
+        Each has the axes of its sides and classes last, as `Decomposition.from_means` takes them.
+        """
+        first, *others = sides = self._targets.sides
+        sizes, n_classes = self._targets.sizes, self._rows.shape[1]
+        place = np.argsort(text_order)
+        columns = self._columns.reshape(*sizes, n_classes)
+        found = means_of_grid(columns, sides[1:], self._targets.other_shares)
+        found |= {(): self._moments.mean, (first,): self._rows[place], sides[1:]: columns}
+        for some, joint in self._joint.items():
+            names = (first, *(others[k] for k in some))
+            found[names] = joint[place].reshape(len(place), *(sizes[k] for k in some), n_classes)
+        return found
+
+    def _of_all_sides(self, means: Mapping[Sides, Array], text_order: Index) -> Decomposition:
+        targets = self._targets
+        first, *others = targets.sides
+        items = np.unravel_index(targets.column_index, targets.sizes)
+        index = {first: text_order[targets.row_index]}
+        index |= {side: one.astype(np.intp) for side, one in zip(others, items, strict=True)}
+        return Decomposition.from_means(
+            means,
+            logits=self._logits,
+            index=index,
+            shares=(targets.row_share[np.argsort(text_order)], *targets.other_shares),
+            variance=self._moments.squares,
+            centred_variance=self._centred.squares,
+        )
+
+    def _answers(self, text_order: Index) -> Recombined | None:
         """Return the answers over all recombinations, None where tiles hold none."""
         if self._recombined is None or not self._all_read:
             return None
@@ -387,8 +564,10 @@ class GridSums:
         """Return examples whose image has met every text, their logits and estimated projection.
 
         The means of the texts are taken over the images so far; None before the first range of
-        images is done.
+        images is done, and of more sides than two, of which columns are combinations.
         """
+        if len(self._targets.sides) > 2:
+            return None
         done = np.flatnonzero(self._targets.column_index < self._columns_done)
         weight = self._targets.column_share[: self._columns_done].sum()
         if len(done) == 0 or weight == 0.0:

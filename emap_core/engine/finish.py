@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from emap_core import methods
 from emap_core.decomposition.rounding import noise_of_logits
-from emap_core.methods.base import Result
+from emap_core.methods.arrays import means_of_two_on_disk
+from emap_core.methods.base import Projected, Result
 from emap_core.runs import Run
 from emap_core.runs.folder import Json, RunFolder
 from emap_core.runs.store import replacing
@@ -40,5 +41,9 @@ def finish_run(
     arrays["noise"] = np.maximum(noise, arrays["noise"])
     with replacing(folder.sums) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
+    if isinstance(result, Projected) and result.means_of_two:
+        means = means_of_two_on_disk(result.means_of_two, result.decomposition.sides)
+        with replacing(folder.means_of_two) as temporary, temporary.open("wb") as file:
+            np.savez(file, **means)  # type: ignore[arg-type]  # names
     folder.write_manifest({**manifest, "status": "finished"})
     Run.load(folder.path).table()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emap_core import inference
+from emap_core import inference, methods
 from emap_core.datasets.base import has_answers
 from emap_core.engine.evaluate import WarmUp
 from emap_core.engine.settings import Settings
@@ -20,7 +20,7 @@ from emap_core.errors import DatasetError, LabelError, ModelError, SettingError
 from emap_core.modalities import plural
 from emap_core.models.base import OUTPUTS
 from emap_core.models.torch_modules import left_in_training, rounding
-from emap_core.options import option
+from emap_core.options import option, option_name
 
 if TYPE_CHECKING:
     from emap_core.engine.problem import Problem
@@ -57,6 +57,33 @@ def check_data(dataset: Any, settings: Settings) -> None:
             f"{option('until', None, 'run')} waits for the interval of a gap, and the data has no "
             f"labels; choose {option('images_per_text', None, 'run')} instead"
         )
+
+
+def check_sides(dataset: Any, settings: Settings, *, trains: bool) -> None:
+    """Refuse what is defined for two sides alone where the data has more.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    settings : Settings
+    trains : bool
+        Whether there is a training split.
+    """
+    n = len(dataset.sides)
+    if n == 2:
+        return
+    has = f"the data has {n} sides ({', '.join(side.name for side in dataset.sides)})"
+    if not methods.method(settings.method).any_number_of_sides:
+        raise SettingError(
+            f"{option('method', settings.method, 'run')} scores pairs of two sides, and {has}; "
+            f"choose {option('method', methods.DEFAULT, 'run')}"
+        )
+    for wanted, called in (
+        (settings.density != "off", option("density", of="run")),
+        (trains, option_name("train")),
+    ):
+        if wanted:
+            raise SettingError(f"{called} is for two sides, and {has}; leave it out")
 
 
 def check(problem: Problem, warm_up: WarmUp | None) -> list[str]:
@@ -117,23 +144,21 @@ def noise(problem: Problem, warm_up: WarmUp) -> dict[str, Any] | None:
 
 
 def _something_to_recombine(problem: Problem) -> None:
-    first, second = problem.dataset.sides
-    for side, n in zip((first, second), problem.cells.shape, strict=True):
+    sides = problem.dataset.sides
+    for side, n in zip(sides, problem.cells.sizes, strict=True):
         if n == 1:
+            several = [f"2 different {plural(one)}" for one in sides]
             raise DatasetError(
                 f"all {len(problem.dataset):,} examples have the same {side.name}: nothing can be "
-                "recombined, so nothing can be measured; choose data with at least 2 different "
-                f"{plural(first)} and 2 different {plural(second)}"
+                "recombined, so nothing can be measured; choose data with at least "
+                f"{', '.join(several[:-1])} and {several[-1]}"
             )
     for number, examples in enumerate(problem.subsamples, start=1):
-        for side, index in (
-            (first.name, problem.cells.text_index),
-            (second.name, problem.cells.image_index),
-        ):
-            if len(np.unique(index[examples])) == 1:
+        for side, unique in zip(sides, problem.cells.sides, strict=True):
+            if len(np.unique(unique.index[examples])) == 1:
                 raise SettingError(
-                    f"sub-sample {number} has a single {side}: nothing can be recombined in it; "
-                    "choose larger sub-samples than "
+                    f"sub-sample {number} has a single {side.name}: nothing can be recombined in "
+                    "it; choose larger sub-samples than "
                     f"{option('subsample_size', str(problem.settings.subsample_size), 'run')}"
                 )
 

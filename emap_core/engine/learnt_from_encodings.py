@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.datasets.base import find_cells
-from emap_core.engine.binding import encoded_rows, unique_images
-from emap_core.engine.encoded_items import encoded_images
+from emap_core.engine.binding import encoded_rows, unique_others
+from emap_core.engine.encoded_items import encoded_side
 from emap_core.engine.output_space import to_space
 from emap_core.engine.problem import Problem
 from emap_core.errors import DatasetError
@@ -51,9 +51,10 @@ def keep_density(folder: RunFolder, problem: Problem) -> None:
         Its texts and images are encoded.
     """
     row_of_text = np.argsort(problem.text_order)
+    texts, images = problem.evaluator.vectors()
     found = density_ratio(
-        problem.evaluator.texts.vectors()[row_of_text],
-        problem.evaluator.images.vectors(),
+        texts[row_of_text],
+        images,
         problem.cells.text_index,
         problem.cells.image_index,
         seed=problem.settings.seed,
@@ -71,18 +72,19 @@ def _linear_probes(problem: Problem, train: Any) -> dict[str, NDArray[np.float64
         raise DatasetError("the training data has no labels")
     if problem.task == "multiclass" and labels.ndim == 2:
         labels = labels.argmax(axis=1)
-    images = unique_images(train, cells)
+    (images,) = unique_others(train, cells)
     order = np.arange(len(cells.texts))
     texts, rows = encoded_rows(problem.scorer, train, cells, order)
     try:
         train_text = texts.vectors()[cells.text_index]
-        train_image = encoded_images(problem.scorer, images).vectors()[cells.image_index]
+        train_image = encoded_side(problem.scorer, images, 1).vectors()[cells.image_index]
     finally:
         images.close()
         if rows is not None:
             rows.close()
-    test_text = problem.evaluator.texts.vectors()[problem.targets.row_index]
-    test_image = problem.evaluator.images.vectors()[problem.targets.column_index]
+    of_texts, of_images = problem.evaluator.vectors()
+    test_text = of_texts[problem.targets.row_index]
+    test_image = of_images[problem.targets.column_index]
     sides = {
         "linear_text": (train_text, test_text),
         "linear_image": (train_image, test_image),

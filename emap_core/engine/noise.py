@@ -67,11 +67,8 @@ def score_again(
         third = evaluator.raw_pairs(*encodings())
     if differ(second, third):
         return Again(first, second, "random")
-    if evaluator.scorer.has_grid:
-        whole = evaluator.raw_tile(*encoded)
-        diagonal = whole[np.arange(len(rows)), np.arange(len(rows))]
-        if differ(diagonal, second):
-            return Again(first, second, "grid")
+    if evaluator.scorer.has_grid and differ(evaluator.raw_of_grid(*encoded), second):
+        return Again(first, second, "grid")
     return Again(first, second, "batch")
 
 

@@ -23,7 +23,7 @@ from emap_core.errors import RunError
 from emap_core.options import option
 from emap_core.runs import usable_metrics
 from emap_core.runs.check import renew_manifest_checksum
-from emap_core.runs.folder import RunFolder, runs_root
+from emap_core.runs.folder import RunFolder, index_column, runs_root
 from emap_core.runs.manifest import check_new_manifest
 from emap_core.runs.store import is_passing, location, replacing
 
@@ -135,18 +135,17 @@ def _difference(manifest: dict[str, Any], binding: Binding) -> str:
 
 def write_tables(folder: RunFolder, problem: Problem) -> None:
     """Write texts, examples with the columns that are kept, and labels."""
+    sides = problem.cells.sides
     tables = {
         folder.texts: pd.DataFrame({"text": problem.cells.texts}),
         folder.examples: pd.DataFrame(
-            {
-                "id": [str(i) for i in problem.dataset.ids],
-                "text_index": problem.cells.text_index,
-                "image_index": problem.cells.image_index,
-            }
+            {"id": [str(i) for i in problem.dataset.ids]}
+            | {index_column(place): one.index for place, one in enumerate(sides)}
         ),
     }
-    if problem.cells.image_words is not None:
-        tables[folder.words] = pd.DataFrame({"words": problem.cells.image_words})
+    for place, one in enumerate(sides[1:], start=1):
+        if one.words is not None:
+            tables[folder.words(place)] = pd.DataFrame({"words": one.words})
     if problem.columns is not None:
         tables[folder.columns] = problem.columns
     for path, table in tables.items():
@@ -157,6 +156,19 @@ def write_tables(folder: RunFolder, problem: Problem) -> None:
             np.save(file, problem.labels)
 
 
+def _sides(problem: Problem) -> list[dict[str, Any]]:
+    """Return what the sides are; of more than two also how many items there are, and in a file."""
+    sides = [asdict(side) for side in problem.dataset.sides]
+    if problem.n_sides == 2:
+        return sides
+    opened = problem.opened
+    return [
+        side
+        | {"n_items": size, "items_per_part": opened[place].per_chunk if place in opened else None}
+        for place, (side, size) in enumerate(zip(sides, problem.cells.sizes, strict=True))
+    ]
+
+
 @functools.cache
 def _versions() -> dict[str, str]:
     """Return the versions of the packages that compute; to look them up takes a moment."""
@@ -165,7 +177,7 @@ def _versions() -> dict[str, str]:
 
 def new_manifest(problem: Problem, warm_up: WarmUp) -> dict[str, Any]:
     """Return what describes a run that begins."""
-    n_texts, n_images = problem.cells.shape
+    n_texts, n_images, *_ = problem.cells.sizes
     return {
         "status": "running",
         "error": None,
@@ -208,7 +220,7 @@ def new_manifest(problem: Problem, warm_up: WarmUp) -> dict[str, Any]:
         "n_images": n_images,
         "n_classes": problem.n_classes,
         "n_pairs_evaluated": 0,
-        "sides": [asdict(side) for side in problem.dataset.sides],
+        "sides": _sides(problem),
         "images_per_part": problem.images.per_chunk,
         "texts_per_part": None if problem.rows is None else problem.rows.per_chunk,
         "versions": {

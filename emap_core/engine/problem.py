@@ -110,6 +110,7 @@ class Problem(Binding):
             and self.method.scores_all_pairs
             and self.keep == "sums"
             and self.n_classes == 1
+            and self.n_sides == 2
             and self.settings.space == self.scorer.output
             and self.settings.shard is None
             and self.settings.engine == "local"
@@ -119,9 +120,10 @@ class Problem(Binding):
     def recombine(self) -> Recombine | None:
         """What reads the answers of a tile, None where no single class is decided for.
 
-        Nor where the whole grid is kept, from which they can be read whenever they are asked for.
+        Nor where the whole grid is kept, from which they can be read whenever they are asked for,
+        nor of more sides than two.
         """
-        if not self.reads_answers or self.keep == "grid":
+        if not self.reads_answers or self.keep == "grid" or self.n_sides > 2:
             return None
         return partial(answers.recombine, task=self.task, space=self.settings.space)
 
@@ -137,7 +139,7 @@ class Problem(Binding):
         return Pairs(
             shape=self.cells.shape,
             text_index=self.cells.text_index,
-            image_index=self.cells.image_index,
+            image_index=self.cells.column_index,
             text_rows=np.argsort(self.text_order),
             images_per_chunk=self.images.per_chunk,
             subsamples=self.subsamples,
@@ -154,7 +156,7 @@ class Problem(Binding):
         if not self.scorer.staged:
             return None
         try:
-            texts, images = self.evaluator.texts.vectors(), self.evaluator.images.vectors()
+            texts, images = self.evaluator.vectors()
         except ModelError:
             # Numbers of the rows of a grid, say, from which nothing can be learnt.
             return None
@@ -191,7 +193,12 @@ class Problem(Binding):
             )
             if self.scorer.stated_speed is not None:
                 n_pairs = max(n_pairs, batch_size)
-            rows, columns = tile_shape(n_texts, n_images, n_pairs, warm_up.shape)
+            n_rows, n_columns = warm_up.shape
+            # Many items of the second side with all of the others, else sums of sets take as much
+            # as the tile.
+            of_one = n_images // self.cells.sizes[1]
+            n_columns = max(n_columns, min(8 * of_one, n_pairs)) if of_one > 1 else n_columns
+            rows, columns = tile_shape(n_texts, n_images, n_pairs, (n_rows, n_columns))
         kept = warm_up.shape
         begins_at_first = all(side.start == 0 for side in warm_up_area(self))
         if not begins_at_first or kept[0] > rows or kept[1] > columns:

@@ -116,14 +116,10 @@ class RayWorkers:
     ) -> None:
         """Share the encoders' chunks out; encodings stay in Ray's object store for all workers."""
         self._start()
-        texts = slice(0, problem.evaluator.texts.n_items)
         self._encodings = self._ray.put(
             {
                 items.name: self._encode_side(items, items.chunks(wanted), folder, progress)
-                for items, wanted in (
-                    (problem.evaluator.texts, texts),
-                    (problem.evaluator.images, images),
-                )
+                for items, wanted in problem.evaluator.needed(images)
             }
         )
 
@@ -353,7 +349,7 @@ class _Worker:
         return FinishedCellTile.of(self._with(of_run, encodings), tile)
 
     def _items(self) -> dict[str, EncodedItems]:
-        return {i.name: i for i in (self._evaluator.texts, self._evaluator.images)}
+        return {items.name: items for items, _ in self._evaluator.needed(slice(0, 1))}
 
     def _with(
         self, of_run: tuple[int, int], encodings: dict[str, dict[int, Any]] | None

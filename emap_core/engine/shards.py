@@ -11,17 +11,15 @@ import numpy as np
 import pandas as pd
 
 from emap_core import methods
-from emap_core.decomposition.projection import example_shares
 from emap_core.engine.evaluate import GridSums, Targets, TileSums
 from emap_core.engine.finish import finish_run
 from emap_core.engine.plan import Plan, Tile, order_texts
 from emap_core.engine.tiles import tile_file
 from emap_core.errors import RunError
-from emap_core.methods.base import Projected
 from emap_core.options import option, option_name
 from emap_core.runs import Run, usable_metrics
 from emap_core.runs.check import write_checksums
-from emap_core.runs.folder import Json, RunFolder, find_run
+from emap_core.runs.folder import Json, RunFolder, find_run, index_column
 from emap_core.runs.grid import create_grid, n_channels, open_grid
 from emap_core.runs.store import location, replacing
 
@@ -53,20 +51,19 @@ def merge_shards(shards: Sequence[str | Path], out: str | Path) -> Run:
         raise RunError(f"{whole.path} is already a run; choose another {option('out', of='run')}")
     tiles = list(plan.tiles())
     holders = _holders(folders, tiles)
-    targets, text_order = _targets(folders[0])
+    targets, text_order = _targets(folders[0], manifest)
 
     first = folders[0]
     for path in (
-        *(first.texts, first.words, first.examples, first.columns),
+        *(first.texts, first.examples, first.columns),
+        *(first.words(place) for place in range(1, len(manifest["sides"]))),
         first.path / "labels.npy",
     ):
         if path.exists():
             _copy(path, whole.path / path.name)
-    for path in _images(folders):
-        _copy(path, whole.images / path.name)
-    for path in first.rows.glob("*.parquet"):
-        # Every shard scores all items of the first side.
-        _copy(path, whole.rows / path.name)
+    for place in range(len(manifest["sides"])):
+        for path in _previews(folders, place):
+            _copy(path, whole.previews(place) / path.name)
     sums = GridSums(targets, plan.n_classes)
     for tile, holder in zip(tiles, holders, strict=True):
         stored = TileSums.load(tile_file(holder, tile))
@@ -87,7 +84,7 @@ def merge_shards(shards: Sequence[str | Path], out: str | Path) -> Run:
             "seconds": sum(folder.manifest().get("seconds", 0.0) for folder in folders),
             "n_pairs_evaluated": plan.n_texts * plan.n_images,
         },
-        Projected(sums.decomposition(text_order), sums.recombined(text_order)),
+        sums.projected(text_order),
         text_order,
     )
     write_checksums(whole)
@@ -179,20 +176,22 @@ def _holders(folders: list[RunFolder], tiles: list[Tile]) -> list[RunFolder]:
     return [holder for holder in found if holder is not None]
 
 
-def _targets(folder: RunFolder) -> tuple[Targets, Any]:
+def _targets(folder: RunFolder, manifest: Json) -> tuple[Targets, Any]:
     """Return where the examples are, and the order of the texts, as the run's tables tell."""
     texts = [str(text) for text in _table(folder.texts)["text"]]
     examples = _table(folder.examples)
-    text_index = examples["text_index"].to_numpy(np.intp)
-    image_index = examples["image_index"].to_numpy(np.intp)
+    names = tuple(side["name"] for side in manifest["sides"])
+    index = [examples[index_column(place)].to_numpy(np.intp) for place in range(len(names))]
     order = order_texts(texts)
-    p, q = example_shares(text_index, image_index, len(texts), int(image_index.max()) + 1)
-    return Targets(np.argsort(order)[text_index], image_index, p[order], q), order
+    sizes = [len(texts), *(int(one.max()) + 1 for one in index[1:])]
+    return Targets.of(index, sizes, order, names), order
 
 
-def _images(folders: list[RunFolder]) -> list[Path]:
-    """Return each file of images once; a shard has those of the images that it scored."""
-    found = {path.name: path for folder in folders for path in folder.images.glob("*.parquet")}
+def _previews(folders: list[RunFolder], place: int) -> list[Path]:
+    """Return each file of pictures of a side once; a shard has those of what it scored."""
+    found = {
+        path.name: path for folder in folders for path in folder.previews(place).glob("*.parquet")
+    }
     return [found[name] for name in sorted(found)]
 
 

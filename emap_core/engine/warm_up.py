@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -131,7 +132,13 @@ def _encode(binding: Binding, rows: Index, columns: Index) -> tuple[Encodings, E
     scorer, evaluator = binding.scorer, binding.evaluator
     if not scorer.staged:
         # They are their own encodings.
-        return _in_order(evaluator.texts.at(rows)), _in_order(evaluator.images.at(columns))
+        first, groups = _in_order(evaluator.texts.at(rows)), evaluator.images.at(columns)
+        if binding.n_sides == 2:
+            return first, _in_order(groups)
+        return first, tuple(
+            _in_order([(places, items[side]) for places, items in groups])
+            for side in range(binding.n_sides - 1)
+        )
     # What was encoded before may hold noise that scoring does not show.
     of_rows = binding.rows
     texts = (
@@ -139,11 +146,15 @@ def _encode(binding: Binding, rows: Index, columns: Index) -> tuple[Encodings, E
         if of_rows is None
         else [of_rows.seen(int(row)) for row in rows]
     )
-    images = [binding.images.seen(int(column)) for column in columns]
-    return scorer.encode_texts(texts), scorer.encode_images(images)
+    numbers = np.unravel_index(columns, binding.cells.sizes[1:])
+    encoded = tuple(
+        scorer.encode(place, [items.seen(int(number)) for number in numbers[place - 1]])
+        for place, items in enumerate(binding.others, start=1)
+    )
+    return scorer.encode(0, texts), encoded if len(encoded) > 1 else encoded[0]
 
 
-def _in_order(groups: list[tuple[Index, Encodings]]) -> list[Any]:
+def _in_order(groups: Sequence[tuple[Index, Encodings]]) -> list[Any]:
     """Return a plain callable's items in the order in which they were asked for."""
     found = {
         int(place): item

@@ -137,8 +137,7 @@ class LocalWorker:
         self, problem: Problem, images: slice, folder: RunFolder, progress: Progress
     ) -> None:
         """Encode chunk by chunk."""
-        texts = slice(0, problem.evaluator.texts.n_items)
-        for items, wanted in ((problem.evaluator.texts, texts), (problem.evaluator.images, images)):
+        for items, wanted in problem.evaluator.needed(images):
             items.keep_in(folder.encodings)
             chunks = items.chunks(wanted)
             for done, number in enumerate(chunks, start=1):

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emap_core.decomposition.projection import PARTS, TEXT_AND_IMAGE, Kind
+from emap_core.decomposition.projection import PARTS, TEXT_AND_IMAGE, Decomposition, Kind
 from emap_core.decomposition.recombined import Recombined
+from emap_core.decomposition.sets_of_sides import Sides, all_sets
+from emap_core.types import Array
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -27,7 +29,7 @@ class Layout:
     ----------
     axes : str or tuple
         One letter or number per axis; a letter is a size of the run, or of whatever array is the
-        first to have it. N examples, C classes, T texts, V images.
+        first to have it. N examples, C classes, T texts, V images, U0, U1, … items of sides.
     counts : str
         The letter of what its whole numbers count, from 0; none of floating-point numbers.
     finite : bool
@@ -112,6 +114,105 @@ def decomposition_of(arrays: Arrays, kind: type[Kind], further: Mapping[str, str
         },
         **fields_of(arrays, further),
     )
+
+
+_OF_ALL_SIDES = ("logits", "mean", "sums_of_squares", "centred_variance", "noise")
+
+
+def layouts_of_sides(n_sides: int) -> dict[str, Layout]:
+    """Return the arrays of a decomposition of more sides than two; sides are numbered from 0."""
+    found = {
+        "text_order": Layout((size_of_side(0),), counts=size_of_side(0)),
+        "logits": Layout("NC"),
+        "mean": Layout("C"),
+        "sums_of_squares": Layout((2**n_sides - 1, "C")),
+        "centred_variance": Layout("C"),
+        "noise": Layout("C"),
+    }
+    for side in range(n_sides):
+        size = size_of_side(side)
+        found |= {
+            f"side_{side}_index": Layout("N", counts=size),
+            f"side_{side}_mean": Layout((size, "C")),
+            f"side_{side}_share": Layout((size,)),
+        }
+    for name in _joint_names(tuple(map(str, range(n_sides)))).values():
+        found |= {f"{name}_mean": Layout("NC"), f"{name}_centred_squares": Layout("C")}
+    return found
+
+
+def size_of_side(place: int) -> str:
+    """Return what layouts call the number of items of a side, by its place from 0."""
+    return f"U{place}"
+
+
+def arrays_of_sides(decomposition: Decomposition) -> dict[str, NDArray[Any]]:
+    """Return a decomposition of more sides than two by names on disk."""
+    found = {name: np.asarray(getattr(decomposition, name)) for name in _OF_ALL_SIDES}
+    for side in range(len(decomposition.sides)):
+        found |= {
+            f"side_{side}_index": decomposition.index[side],
+            f"side_{side}_mean": decomposition.side_means[side],
+            f"side_{side}_share": decomposition.shares[side],
+        }
+    for some, name in _joint_names(decomposition.sides).items():
+        found[f"{name}_mean"] = decomposition.joint_means[some]
+        found[f"{name}_centred_squares"] = decomposition.centred_joint_squares[some]
+    return found
+
+
+MOST_BYTES_OF_MEANS = 2**28
+"""Larger means of two sides are not kept; they may take as much as the grid."""
+
+
+def means_of_two_on_disk(means: Mapping[Sides, Array], sides: Sides) -> dict[str, Array]:
+    """Return the means of every two sides over the others by names on disk; none if too large."""
+    if sum(one.nbytes for one in means.values()) > MOST_BYTES_OF_MEANS:
+        return {}
+    return {
+        name_of_means(sides.index(first), sides.index(second)): found
+        for (first, second), found in means.items()
+    }
+
+
+def name_of_means(first: int, second: int) -> str:
+    """Return what the means of two sides over the others are called on disk, by their places."""
+    return f"means_{first}_{second}"
+
+
+def layout_of_means(first: int, second: int) -> Layout:
+    """Return what the means of two sides over the others have to be, by their places."""
+    return Layout((size_of_side(first), size_of_side(second), "C"), optional=True)
+
+
+def decomposition_of_sides(arrays: Arrays, sides: Sides) -> Decomposition:
+    """Return the decomposition that `arrays_of_sides` took arrays from."""
+    joint = _joint_names(sides)
+
+    def by_side(what: str) -> tuple[NDArray[Any], ...]:
+        return tuple(arrays[f"side_{side}_{what}"] for side in range(len(sides)))
+
+    return Decomposition(
+        sides=sides,
+        index=by_side("index"),
+        shares=by_side("share"),
+        side_means=by_side("mean"),
+        joint_means={some: arrays[f"{name}_mean"] for some, name in joint.items()},
+        centred_joint_squares={
+            some: arrays[f"{name}_centred_squares"] for some, name in joint.items()
+        },
+        **{name: arrays[name] for name in _OF_ALL_SIDES},
+    )
+
+
+def _joint_names(sides: Sides) -> dict[Sides, str]:
+    """Return what the sets of more than one side and fewer than all are called on disk."""
+    places = {side: str(place) for place, side in enumerate(sides)}
+    return {
+        some: "joint_" + "_".join(places[side] for side in some)
+        for some in all_sets(sides)[:-1]
+        if len(some) > 1
+    }
 
 
 def recombined_arrays(recombined: Recombined | None) -> dict[str, NDArray[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.predicted_interactions import EncodingVectors
+from emap_core.decomposition.projection import TEXT_AND_IMAGE
 from emap_core.decomposition.recombined import Recombined
+from emap_core.decomposition.sets_of_sides import Sides
 from emap_core.methods.arrays import DECOMPOSITION, Arrays, Layout
 from emap_core.methods.method_settings import MethodSettings
 from emap_core.methods.statistics import KeptNumbers, ScoredRun, Statistics
-from emap_core.types import Index, Space, Task
+from emap_core.types import Array, Index, Space, Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +28,8 @@ class Pairs:
     Attributes
     ----------
     shape : (int, int)
-        Unique texts and unique images, both numbered in order of first appearance.
+        Unique texts and unique images, both numbered in order of first appearance; with more sides
+        than two, combinations of all but the first are in the place of images.
     text_index, image_index : ndarray of shape (N,)
         The cell of each example.
     text_rows : ndarray of shape (U_t,)
@@ -93,10 +96,15 @@ class Result(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Projected:
-    """A decomposition, and what the model answers over all recombinations if that was read."""
+    """A decomposition, and what the model answers over all recombinations if that was read.
+
+    Of more sides than two there are also the means of every two of them over all others, by their
+    names, each of shape (U, V, C).
+    """
 
     decomposition: Decomposition
     recombined: Recombined | None = None
+    means_of_two: Mapping[Sides, Array] = field(default_factory=dict)
 
 
 Rounds = Generator[Sequence[CellList], Callable[[CellList], NDArray[Any]], Result]
@@ -116,6 +124,8 @@ class Method(ABC):
     scores_all_pairs : bool
         Whether it scores the whole grid, which can then be kept, cut into shards that are merged,
         resampled with that of another run, and weighted.
+    any_number_of_sides : bool
+        Whether it takes more sides than two.
     draws_examples : bool
         Whether it takes samples of the examples, which a limit on their number would do as well.
     identity : frozenset of str
@@ -129,12 +139,13 @@ class Method(ABC):
     term : (str, str) or None
         What the glossary says of it: a word and what it means.
     layouts : mapping
-        The arrays of its result on disk.
+        The arrays of its result on disk, of two sides.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     scores_all_pairs: ClassVar[bool] = False
+    any_number_of_sides: ClassVar[bool] = False
     draws_examples: ClassVar[bool] = False
     identity: ClassVar[frozenset[str]] = frozenset()
     record_entry: ClassVar[str | None] = None
@@ -167,13 +178,17 @@ class Method(ABC):
     def n_pairs(self, settings: MethodSettings, pairs: Pairs) -> int:
         """Return how many pairs are scored, about."""
 
+    def layouts_of(self, n_sides: int) -> Mapping[str, Layout]:
+        """Return the arrays of its result on disk, of so many sides."""
+        return self.layouts
+
     @abstractmethod
     def arrays(self, result: Result) -> dict[str, NDArray[Any]]:
         """Return what is kept of a result, by name on disk."""
 
     @abstractmethod
-    def result(self, arrays: Arrays) -> Result:
-        """Return the result that `arrays` kept."""
+    def result(self, arrays: Arrays, sides: Sides = TEXT_AND_IMAGE) -> Result:
+        """Return the result that `arrays` kept, of sides of these names."""
 
     def statistics(self, run: ScoredRun, kept: KeptNumbers) -> Statistics:
         """Return what the scores of a finished run say."""

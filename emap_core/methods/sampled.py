@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from emap_core import inference
 from emap_core.decomposition.design import Design, design
 from emap_core.decomposition.incomplete import SampledDecomposition, SampledFit, fit
+from emap_core.decomposition.projection import TEXT_AND_IMAGE
 from emap_core.decomposition.recombined import Recombined
+from emap_core.decomposition.sets_of_sides import Sides
 from emap_core.errors import SettingError
 from emap_core.inference import Gap, Intervals, PairError
 from emap_core.inference.intervals.extrapolation import next_images_per_text, sampled_gap
@@ -163,7 +165,7 @@ class Sampled(CellMethod):
         )
         return kept | recombined_arrays(result.recombined)
 
-    def result(self, arrays: Arrays) -> SampledFit:
+    def result(self, arrays: Arrays, sides: Sides = TEXT_AND_IMAGE) -> SampledFit:
         """Return the fit to a part of the grid."""
         fitted = fields_of(arrays, _FIT_FIELDS)
         return SampledFit(

@@ -127,7 +127,8 @@ class Statistics:
             run.task,
             run.metrics,
             space=run.space,
-            grid=run.grid,
+            # Resamples of the grid are drawn of two sides alone.
+            grid=run.grid if len(run.result.decomposition.sides) == 2 else None,
             centred=run.softmax,
             linear_probes=run.linear_probes,
             **run.manifest["resampling"],

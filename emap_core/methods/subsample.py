@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from emap_core.decomposition import decompose
-from emap_core.decomposition.projection import PARTS, Decomposition
+from emap_core.decomposition.projection import PARTS, TEXT_AND_IMAGE, Decomposition
+from emap_core.decomposition.sets_of_sides import Sides
 from emap_core.decomposition.subsets import (
     SUBSAMPLE_ROWS,
     SubsampledDecomposition,
@@ -118,7 +119,7 @@ class Subsample(CellMethod):
         """Return the decomposition's arrays, and those of each sub-sample."""
         return arrays_of(result.decomposition, DECOMPOSITION_FIELDS | _FURTHER_FIELDS)
 
-    def result(self, arrays: Arrays) -> Projected:
+    def result(self, arrays: Arrays, sides: Sides = TEXT_AND_IMAGE) -> Projected:
         """Return what the sub-samples say of their examples."""
         return Projected(decomposition_of(arrays, SubsampledDecomposition, _FURTHER_FIELDS))
 

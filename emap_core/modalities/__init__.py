@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emap_core.errors import SettingError
+from emap_core.errors import RunError, SettingError
 from emap_core.modalities import array, audio, image, table_row, text, video
 from emap_core.modalities.base import BadItemError, Modality, Preview, Side
 
@@ -36,6 +36,8 @@ __all__ = [
     "modality",
     "plural",
     "sides_of",
+    "two_sides",
+    "why_not_two",
 ]
 
 
@@ -52,12 +54,48 @@ def modality(name: str) -> Modality:
     return _BY_NAME[name]
 
 
-def sides_of(manifest: Mapping[str, Any]) -> tuple[Side, Side]:
+def sides_of(manifest: Mapping[str, Any]) -> tuple[Side, ...]:
     """Return the sides of the run that a manifest describes; of older runs a text and an image."""
     stated = manifest.get("sides")
     if not stated:
         return TEXT_AND_IMAGE
-    first, second = (Side(one["name"], one["modality"]) for one in stated)
+    return tuple(Side(one["name"], one["modality"]) for one in stated)
+
+
+def why_not_two(sides: Sequence[Side], what: str) -> str | None:
+    """Return why something that is about two sides is not there for these, None if it is.
+
+    Parameters
+    ----------
+    sides : sequence of Side
+        Of a run.
+    what : str
+        What is about two sides, at the beginning of a sentence: "this figure".
+    """
+    if len(sides) == 2:
+        return None
+    names = ", ".join(side.name for side in sides)
+    return f"{what} is about two sides, and the run has {len(sides)}: {names}"
+
+
+def two_sides(sides: Sequence[Side], what: str) -> tuple[Side, Side]:
+    """Return the two sides of a run.
+
+    Parameters
+    ----------
+    sides : sequence of Side
+    what : str
+        What is about two sides, see `why_not_two`.
+
+    Raises
+    ------
+    RunError
+        If the run has more.
+    """
+    why = why_not_two(sides, what)
+    if why is not None:
+        raise RunError(why)
+    first, second = sides
     return first, second
 
 

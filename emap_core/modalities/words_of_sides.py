@@ -12,7 +12,7 @@ from functools import cache
 
 from emap_core.modalities import TEXT_AND_IMAGE, Side, plural
 
-Sides = tuple[Side, Side]
+Sides = tuple[Side, ...]
 
 _PATTERN = re.compile(
     r"(?<![\w./:=\"'-])(?:[Tt]exts?|[Ii]mages?|[Pp]ictures?)(?![\w/=]|[.:]\w|-(?!led\b|only\b))"
@@ -25,7 +25,8 @@ def worded(sides: Sides, sentence: str) -> str:
     Parts of names, paths and flags stay: text-led becomes premise-led, but text_only and
     texts.csv are what they are.
     """
-    if sides == TEXT_AND_IMAGE or not sentence:
+    # A text and an image are no words for three sides.
+    if sides == TEXT_AND_IMAGE or len(sides) > 2 or not sentence:
         return sentence
     table = _words(sides)
     return _PATTERN.sub(lambda found: table[found[0]], sentence)

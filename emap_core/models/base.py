@@ -1,16 +1,22 @@
-"""The model contract: anything that scores pairs of a text and an image, or of two other sides.
+"""The model contract: anything that scores a text with an image, or an item of each of M sides.
 
 The smallest model is a callable ``model(texts, images) -> (B, C)``. A model that can share work
 has ``encode_texts``, ``encode_images`` and ``score`` instead, and may have ``score_grid``. One of
-other sides says which in ``sides``, two names in order, and has ``encoders``, a mapping of each to
-what encodes its items, in place of ``encode_texts`` and ``encode_images``. ``modalities`` says of
-what kind the sides are; with it alone, they may have any names. A callable that says neither takes
-the sides of the data in their order.
+other sides, two or more, says which in ``sides``, their names in order, and has ``encoders``, a
+mapping of each to what encodes its items, in place of ``encode_texts`` and ``encode_images``.
+``modalities`` says of what kind the sides are; with it alone, they may have any names. A callable
+that says neither takes the sides of the data in their order.
+
+A model of M sides has ``score(*encodings) -> (B, C)`` and perhaps ``score_grid(*encodings) ->
+(A_1, …, A_M, C)``; a callable takes M lists. Here, the first side is the one of texts, and the
+encodings of all others stand in the place of those of images: a tuple of them where they are
+aligned, a `Product` where all combinations are meant.
 """
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -22,7 +28,7 @@ from numpy.typing import NDArray
 from emap_core.class_names import class_names
 from emap_core.errors import ModelError
 from emap_core.models import encodings as trees
-from emap_core.models.encodings import Encodings
+from emap_core.models.encodings import Encodings, Product
 from emap_core.options import option
 from emap_core.types import SPACES, Space
 
@@ -103,8 +109,8 @@ class Scorer:
     """
 
     def __init__(self, model: Any, device: str = "auto", output: Output | None = None) -> None:
-        self.sides = _two_names(model, "sides")
-        self.modalities = _two_names(model, "modalities")
+        self.sides = _names(model, "sides")
+        self.modalities = _names(model, "modalities")
         self._encoders = _encoders_of(model, self.sides)
         self.staged = bool(self._encoders) and hasattr(model, "score")
         if not self.staged and not callable(model):
@@ -113,7 +119,12 @@ class Scorer:
                 "encode_images and score, or to be a callable (texts, images) -> array"
             )
         if self.staged and self.sides is None and not hasattr(model, "grid_for"):
-            self.modalities = self.modalities or ("text", "image")
+            if len(self._encoders) > 2 and self.modalities is None:
+                self.sides = tuple(model.encoders)
+            else:
+                self.modalities = self.modalities or ("text", "image")
+        self.n_sides = len(self.sides or self.modalities or ("text", "image"))
+        """How many sides are scored together; of a callable that says none, those of the data."""
         self.model = model
         stated = output or getattr(model, "output", None)
         self.output: Output = stated or "logits"
@@ -198,13 +209,35 @@ class Scorer:
         )
         return entered
 
+    def check_sides(self, names: Sequence[str]) -> None:
+        """Refuse data of another number of sides than a callable that names none has arguments.
+
+        Parameters
+        ----------
+        names : sequence of str
+            What the data calls its sides.
+        """
+        self.n_sides = len(names)
+        if self.staged or self.n_sides == 2:
+            return
+        try:
+            inspect.signature(self.model).bind(*names)
+        except ValueError:
+            # Of a few builtins nobody knows what they take.
+            return
+        except TypeError as error:
+            raise ModelError(
+                f"the data has {len(names)} sides, {', '.join(names)}, and the model cannot be "
+                f"called with a list of each ({error}); write it with {len(names)} arguments"
+            ) from error
+
     def encode_texts(self, texts: list[str]) -> Encodings:
         """Return the encodings of unique texts; a plain callable's are the texts themselves."""
-        return self._encode(0, texts)
+        return self.encode(0, texts)
 
     def encode_images(self, images: list[Any]) -> Encodings:
         """Return the encodings of unique images; a plain callable's are the images themselves."""
-        return self._encode(1, images)
+        return self.encode(1, images)
 
     def score_tile(
         self, text_encodings: Encodings, image_encodings: Encodings, batch_size: int
@@ -219,19 +252,21 @@ class Scorer:
         self, text_encodings: Encodings, image_encodings: Encodings, batch_size: int
     ) -> Outputs:
         """Begin to score a tile as `score_tile` does, without waiting for the device."""
-        n_texts, n_images = trees.count(text_encodings), trees.count(image_encodings)
+        n_texts, n_images = trees.count(text_encodings), _n_columns(image_encodings)
         score = self._score_block if self.has_grid else self._score_pairs
         columns = min(n_images, max(batch_size, 1))
+        if isinstance(image_encodings, Product):
+            blocks = image_encodings.blocks(columns)
+            columns = max(map(len, blocks))
+        else:
+            blocks = [
+                _part(image_encodings, b, b + columns, n_images)
+                for b in range(0, n_images, columns)
+            ]
         rows = min(n_texts, max(batch_size // columns, 1))
         with torch.inference_mode():
             bands = [
-                [
-                    score(
-                        _part(text_encodings, a, a + rows, n_texts),
-                        _part(image_encodings, b, b + columns, n_images),
-                    )
-                    for b in range(0, n_images, columns)
-                ]
+                [score(_part(text_encodings, a, a + rows, n_texts), block) for block in blocks]
                 for a in range(0, n_texts, rows)
             ]
             return Outputs(_joined(bands))
@@ -255,7 +290,8 @@ class Scorer:
             )
             return Outputs(values).numpy()[:, 0]
 
-    def _encode(self, place: int, items: list[Any]) -> Encodings:
+    def encode(self, place: int, items: list[Any]) -> Encodings:
+        """Return the encodings of unique items of a side; a plain callable's are the items."""
         if not self.staged:
             return list(items)
         method, encode = self._encoders[place]
@@ -272,19 +308,26 @@ class Scorer:
         return encoded
 
     def _score_block(self, text_encodings: Encodings, image_encodings: Encodings) -> Any:
-        expected = (trees.count(text_encodings), trees.count(image_encodings))
+        product = isinstance(image_encodings, Product)
+        others = image_encodings.sides if product else (image_encodings,)
+        expected = (trees.count(text_encodings), *map(trees.count, others))
         scores = self._numbers(
-            "model.score_grid", self.model.score_grid(text_encodings, image_encodings), expected
+            "model.score_grid", self.model.score_grid(text_encodings, *others), expected
         )
         shape = tuple(scores.shape)
-        if len(shape) != 3 or shape[:2] != expected:
+        if len(shape) != len(expected) + 1 or shape[:-1] != expected:
+            items = "items" if product else f"{expected[0]} texts and {expected[1]} images"
+            if product:
+                items = f"{' × '.join(map(str, expected))} {items}"
             raise ModelError(
-                f"model.score_grid returned shape {shape} for {expected[0]} texts and "
-                f"{expected[1]} images; expected {(*expected, 'C')}".replace("'", "")
+                f"model.score_grid returned shape {shape} for {items}; expected "
+                f"{(*expected, 'C')}".replace("'", "")
             )
-        return scores
+        return scores.reshape(expected[0], -1, shape[-1]) if product else scores
 
     def _score_pairs(self, text_encodings: Encodings, image_encodings: Encodings) -> Any:
+        if isinstance(image_encodings, Product):
+            image_encodings = image_encodings.aligned()
         n_texts, n_images = trees.count(text_encodings), trees.count(image_encodings)
         rows = np.repeat(np.arange(n_texts), n_images)
         columns = np.tile(np.arange(n_images), n_texts)
@@ -294,12 +337,13 @@ class Scorer:
         return scores.reshape(n_texts, n_images, scores.shape[1])
 
     def _score_aligned(self, text_encodings: Encodings, image_encodings: Encodings) -> Any:
+        others = image_encodings if self.n_sides > 2 else (image_encodings,)
         if self.staged:
-            name, returned = "model.score", self.model.score(text_encodings, image_encodings)
+            name, returned = "model.score", self.model.score(text_encodings, *others)
         else:
             name = "the model"
-            with _regions_named(image_encodings):
-                returned = self.model(text_encodings, image_encodings)
+            with _regions_named(image_encodings if self.n_sides == 2 else ()):
+                returned = self.model(text_encodings, *others)
         n_pairs = trees.count(text_encodings)
         scores = self._numbers(name, returned, (n_pairs,))
         shape = tuple(scores.shape)
@@ -360,33 +404,35 @@ class Scorer:
         return str(getattr(self.model, "device", chosen))
 
 
-def _two_names(model: Any, attribute: str) -> tuple[str, str] | None:
-    """Return the two strings that a model states under a name, None where it states none."""
+def _names(model: Any, attribute: str) -> tuple[str, ...] | None:
+    """Return the strings, one a side, that a model states under a name; None without any."""
     stated = getattr(model, attribute, None)
     if stated is None:
         return None
     names = tuple(map(str, stated)) if not isinstance(stated, str) else (stated,)
-    if len(names) != 2 or (attribute == "sides" and names[0] == names[1]):
+    if len(names) < 2 or (attribute == "sides" and len(set(names)) < len(names)):
         raise ModelError(
-            f"model.{attribute} is {stated!r}; a run has two sides: give two different names"
+            f"model.{attribute} is {stated!r}; give two names or more, all of them different"
             if attribute == "sides"
-            else f"model.{attribute} is {stated!r}; give the modalities of two sides"
+            else f"model.{attribute} is {stated!r}; give the modalities of two sides or more"
         )
-    return names[0], names[1]
+    return names
 
 
 def _encoders_of(
-    model: Any, sides: tuple[str, str] | None
+    model: Any, sides: tuple[str, ...] | None
 ) -> tuple[tuple[str, Callable[[list[Any]], Encodings]], ...]:
     """Return the names of a model's encoders, for messages, and the encoders; none of others."""
     encoders = getattr(model, "encoders", None)
     if isinstance(encoders, Mapping):
         order = sides or tuple(encoders)
         missing = [side for side in order if side not in encoders]
-        if missing or len(order) != 2:
+        if missing or len(order) < 2:
+            which = (
+                f"each of its sides: {', '.join(order)}" if sides else "each of two sides or more"
+            )
             raise ModelError(
-                f"model.encoders has {', '.join(map(str, encoders))}; give one for each of two "
-                f"sides{': ' + ', '.join(order) if sides else ''}"
+                f"model.encoders has {', '.join(map(str, encoders))}; give one for {which}"
             )
         return tuple((f"encoders[{side!r}]", encoders[side]) for side in order)
     methods = ("encode_texts", "encode_images")
@@ -455,6 +501,10 @@ def _dtype_of(model: Any) -> str | None:
         weights = (w.dtype for w in model.parameters() if w.is_floating_point())
         dtype = next(weights, None)
     return None if dtype is None else str(dtype).removeprefix("torch.")
+
+
+def _n_columns(encodings: Encodings) -> int:
+    return len(encodings) if isinstance(encodings, Product) else trees.count(encodings)
 
 
 def _part(encodings: Encodings, start: int, stop: int, size: int) -> Encodings:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,85 @@ def leaves(encodings: Encodings) -> list[Any]:
 def count(encodings: Encodings) -> int:
     """Return the number of items on the first axis."""
     return len(leaves(encodings)[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """Every combination of the items of several sides, those of the last side one by one.
+
+    Attributes
+    ----------
+    sides : tuple of encodings
+        Of some items of each side; there are as many combinations as the product of their numbers.
+    """
+
+    sides: tuple[Encodings, ...]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of items of each side."""
+        return tuple(map(count, self.sides))
+
+    def __len__(self) -> int:
+        return prod(self.sizes)
+
+    def aligned(self) -> tuple[Encodings, ...]:
+        """Return the encodings of each side, an item for each combination."""
+        places = np.unravel_index(np.arange(len(self)), self.sizes)
+        return tuple(take(one, index) for one, index in zip(self.sides, places, strict=True))
+
+    def blocks(self, most: int) -> list[Product]:
+        """Return products of at most `most` combinations each that are all of them, in order."""
+        return [
+            Product(tuple(take(one, part) for one, part in zip(self.sides, parts, strict=True)))
+            for parts in _blocks(self.sizes, most)
+        ]
+
+
+def boxes(start: int, stop: int, sizes: Sequence[int]) -> list[tuple[slice, ...]]:
+    """Return the whole products that a range of combinations is made of, in order.
+
+    Parameters
+    ----------
+    start, stop : int
+        Among all combinations of so many items of each side, those of the last side one by one.
+    sizes : sequence of int
+
+    Examples
+    --------
+    >>> [[(part.start, part.stop) for part in box] for box in boxes(2, 7, (3, 3))]
+    [[(0, 1), (2, 3)], [(1, 2), (0, 3)], [(2, 3), (0, 1)]]
+    """
+    if len(sizes) == 1:
+        return [(slice(start, stop),)] if start < stop else []
+    rest = sizes[1:]
+    inner = prod(rest)
+    first, last = -(-start // inner), stop // inner
+    if first > last:
+        # Within one item of the first side.
+        within = boxes(start - last * inner, stop - last * inner, rest)
+        return [(slice(last, first), *one) for one in within]
+    before = boxes(start - (first - 1) * inner, inner, rest) if first * inner > start else []
+    after = boxes(0, stop - last * inner, rest)
+    whole = [(slice(first, last), *(slice(0, n) for n in rest))] if first < last else []
+    return [
+        *((slice(first - 1, first), *one) for one in before),
+        *whole,
+        *((slice(last, last + 1), *one) for one in after),
+    ]
+
+
+def _blocks(sizes: Sequence[int], most: int) -> list[tuple[slice, ...]]:
+    rest = sizes[1:]
+    inner = prod(rest)
+    if inner <= most:
+        step = max(most // inner, 1)
+        return [
+            (slice(start, min(start + step, sizes[0])), *(slice(0, n) for n in rest))
+            for start in range(0, sizes[0], step)
+        ]
+    within = _blocks(rest, most)
+    return [(slice(k, k + 1), *one) for k in range(sizes[0]) for one in within]
 
 
 def take(encodings: Encodings, index: Sequence[int] | NDArray[np.intp] | slice) -> Encodings:

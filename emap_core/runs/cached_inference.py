@@ -27,6 +27,7 @@ from emap_core.inference.robustness.calibration import calibrated_gaps
 from emap_core.inference.robustness.unlikely_pairs import UnlikelyPairs, unlikely_pairs
 from emap_core.installed import program
 from emap_core.methods.statistics import Spread, Statistics
+from emap_core.modalities import why_not_two
 from emap_core.modalities.words_of_sides import worded
 from emap_core.runs import whole_groups
 from emap_core.runs.reader import RunReader
@@ -234,6 +235,8 @@ class CachedInference(RunReader):
         """Why other papers' measures do not apply to this run, in a sentence; None if they do."""
         if self.shared_by_all is not None:
             return f"All examples share one {self.shared_by_all}, so nothing can be recombined."
+        if (why := why_not_two(self.sides, "Each of these measures")) is not None:
+            return f"{why}."
         if not self.chooses_one:
             return "These measures are about models that choose one of several classes."
         if self.method.draws_examples:

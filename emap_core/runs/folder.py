@@ -26,6 +26,11 @@ Json = dict[str, Any]
 _LARGEST_JSON = 2**28
 
 
+def index_column(place: int) -> str:
+    """Return the column of `RunFolder.examples` that has the numbers of a side's items."""
+    return ("text_index", "image_index")[place] if place < 2 else f"side_{place}_index"
+
+
 def runs_root() -> Path:
     """Return what holds the runs: the folder or URL in ``EMAP_RUNS``, or ``runs`` where we are."""
     return location(os.environ.get("EMAP_RUNS", "runs"))
@@ -88,20 +93,19 @@ class RunFolder:
         """Table of the unique texts."""
         return self.path / "texts.parquet"
 
-    @property
-    def images(self) -> Path:
-        """Folder of tables with the unique images' thumbnails and pictures."""
-        return self.path / "images"
+    def previews(self, place: int) -> Path:
+        """Return the folder of tables with small and large pictures of a side's unique items.
 
-    @property
-    def rows(self) -> Path:
-        """Folder of the same for the first side, in plan order, where that is not text."""
-        return self.path / "rows"
+        Those of the first side, 0, are in plan order; where that is text there are none.
+        """
+        return self.path / (("rows", "images")[place] if place < 2 else f"side-{place}")
 
-    @property
-    def words(self) -> Path:
-        """Table of the words of the second side's unique items, where they are no images."""
-        return self.path / "words.parquet"
+    def words(self, place: int) -> Path:
+        """Return the table of the words of a side's unique items, where they are no images.
+
+        The first side, 0, has `texts`.
+        """
+        return self.path / ("words.parquet" if place == 1 else f"words-{place}.parquet")
 
     @property
     def tiles(self) -> Path:
@@ -132,6 +136,11 @@ class RunFolder:
     def sums(self) -> Path:
         """Row, column, total and matched values: all that a decomposition needs."""
         return self.path / "sums.npz"
+
+    @property
+    def means_of_two(self) -> Path:
+        """Means of every two sides over the others, of more sides than two, unless too large."""
+        return self.path / "means.npz"
 
     @property
     def linear_probes(self) -> Path:

@@ -8,6 +8,7 @@ centred over classes and as a probability.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -86,6 +87,9 @@ def _check(store: zarr.Array[Any], path: Path, shape: tuple[int, ...]) -> None:
 class Grid:
     """Read access to a kept grid; texts and images are numbered in order of first appearance.
 
+    With more sides than two it has an axis for each. On disk, combinations of all but the first are
+    in the place of images.
+
     Parameters
     ----------
     path : Path
@@ -95,7 +99,7 @@ class Grid:
     kept : list of int, optional
         The classes that are kept, all by default.
     shape : tuple of int, optional
-        Of texts, images and channels, where it is known what they have to be.
+        Of the items of each side, and channels, where it is known what they have to be.
     """
 
     def __init__(
@@ -103,7 +107,7 @@ class Grid:
         path: Path,
         text_order: Index,
         kept: list[int] | None = None,
-        shape: tuple[int, int, int] | None = None,
+        shape: tuple[int, ...] | None = None,
     ) -> None:
         import zarr
 
@@ -112,7 +116,9 @@ class Grid:
             if is_local(path) and not all(entry.is_file() for entry in entries(path)):
                 raise ValueError("it holds what is not a file")
             self._store = zarr.open_array(store=array_store(path), mode="r", zarr_format=3)
-            _check(self._store, path, shape or (len(text_order), *self._store.shape[1:]))
+            self._shape = shape or (len(text_order), *self._store.shape[1:])
+            n_rows, *others, n_numbers = self._shape
+            _check(self._store, path, (n_rows, prod(others), n_numbers))
         except Exception as error:
             # zarr raises whatever it runs into in metadata that were damaged.
             raise RunError(
@@ -123,26 +129,28 @@ class Grid:
         self._row_of = np.argsort(text_order)
 
     @property
-    def shape(self) -> tuple[int, int, int]:
+    def shape(self) -> tuple[int, ...]:
         """Unique texts, unique images, classes (and two channels where only some are kept)."""
-        n_texts, n_images, n_classes = self._store.shape
-        return n_texts, n_images, n_classes
+        return self._shape
 
-    def cell(self, text: int, image: int) -> Cells:
+    def cell(self, text: int, *others: int) -> Cells:
         """Return the model's output for one text with one image, shape (C,)."""
-        return self._read((int(self._row_of[text]), image))
+        return self._read((int(self._row_of[text]), self._column(others)))
 
     def row(self, text: int) -> Cells:
         """Return one text with every image, shape (U_v, C)."""
-        return self._read((int(self._row_of[text]),))
+        return self._read((int(self._row_of[text]),)).reshape(self._shape[1:])
 
-    def column(self, image: int) -> Cells:
+    def column(self, *others: int) -> Cells:
         """Return every text with one image, shape (U_t, C)."""
-        return self._read((slice(None), image))[self._row_of]
+        return self._read((slice(None), self._column(others)))[self._row_of]
 
     def load(self) -> Cells:
         """Return the whole grid, shape (U_t, U_v, C)."""
-        return self._read(())[self._row_of]
+        return self._read(())[self._row_of].reshape(self._shape)
+
+    def _column(self, others: tuple[int, ...]) -> int:
+        return int(np.ravel_multi_index(others, self._shape[1:-1]))
 
     def load_class(self, c: int, reading: Reading = "logits") -> Cells:
         """Return the grid of one class, shape (U_t, U_v); one band of it is in memory at a time.
@@ -154,27 +162,28 @@ class Grid:
         """
         if self.kept is not None and c not in self.kept:
             raise RunError(f"class {c} is not among the {len(self.kept)} whose grid was kept")
-        chosen = np.empty(self.shape[:2], dtype=np.float32)
+        chosen = np.empty(self.shape[:-1], dtype=np.float32)
         for texts, cells in self.strips():
             chosen[texts] = self._reading(cells, c, reading)
         return chosen
 
     def _reading(self, cells: Cells, c: int, reading: Reading) -> NDArray[Any]:
-        one = cells[:, :, c if self.kept is None else self.kept.index(c)]
+        one = cells[..., c if self.kept is None else self.kept.index(c)]
         if reading == "centred":
             whole = self.kept is None
-            return one - (cells.mean(axis=2, dtype=np.float64) if whole else cells[:, :, -2])
+            return one - (cells.mean(axis=-1, dtype=np.float64) if whole else cells[..., -2])
         if reading == "probabilities":
             if self.kept is None:
-                return np.asarray(scipy.special.softmax(cells.astype(np.float64), axis=2)[:, :, c])
-            return np.asarray(np.exp(one - cells[:, :, -1]))
+                return np.asarray(scipy.special.softmax(cells.astype(np.float64), axis=-1)[..., c])
+            return np.asarray(np.exp(one - cells[..., -1]))
         return one
 
     def strips(self) -> Iterator[tuple[Index, Cells]]:
         """Yield the grid in bands of whole rows: numbers of the texts, cells (A, U_v, C)."""
         step = self._store.chunks[0]
         for start in range(0, self.shape[0], step):
-            yield self._order[start : start + step], self._read((slice(start, start + step),))
+            cells = self._read((slice(start, start + step),))
+            yield self._order[start : start + step], cells.reshape(len(cells), *self._shape[1:])
 
     def _read(self, selection: tuple[Any, ...]) -> Cells:
         try:

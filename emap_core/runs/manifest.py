@@ -246,7 +246,17 @@ KEYS: dict[str, Key] = {
     ),
     # Of runs before they had names: a text and an image.
     "sides": Key(
-        list_of(record({"name": Key(NAME), "modality": Key(one_of(*MODALITIES))})),
+        list_of(
+            record(
+                {
+                    "name": Key(NAME),
+                    "modality": Key(one_of(*MODALITIES)),
+                    # Of more sides than two; n_texts, images_per_part and the like say it of two.
+                    "n_items": Key(none_or(whole(1)), None),
+                    "items_per_part": Key(none_or(whole(1)), None),
+                }
+            )
+        ),
         [{"name": "text", "modality": "text"}, {"name": "image", "modality": "image"}],
     ),
     "n_examples": Key(whole(1)),
@@ -342,8 +352,16 @@ def _at_odds(found: Mapping[str, Any]) -> Iterator[_Misfit]:
         yield _Misfit("n_classes", n_classes, f"{n_names:,}, as many as classes has names")
     if found["task"] == "binary" and (n_names, n_classes) != (2, 1):
         yield _Misfit("classes", found["classes"], "two names and one output for a binary task")
-    if len({side["name"] for side in found["sides"]}) != 2:
-        yield _Misfit("sides", found["sides"], "two sides of different names")
+    names = [side["name"] for side in found["sides"]]
+    if len(names) < 2 or len(set(names)) < len(names):
+        yield _Misfit("sides", found["sides"], "two sides or more, of different names")
+    for place, side in enumerate(found["sides"] if len(names) > 2 else ()):
+        n_items = side["n_items"]
+        if n_items is None or n_items > found["n_examples"]:
+            at_most = f"a whole number, at most {found['n_examples']:,}, as n_examples says"
+            yield _Misfit(f"sides[{place}].n_items", n_items, at_most)
+        if place > 0 and side["items_per_part"] is None:
+            yield _Misfit(f"sides[{place}].items_per_part", None, "a whole number")
     kept = found["kept_classes"]
     if found["keep"] == "classes" and not kept:
         yield _Misfit("kept_classes", kept, "the numbers of the classes that were kept")

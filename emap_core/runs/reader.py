@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from functools import cached_property
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -13,12 +12,14 @@ from numpy.typing import NDArray
 
 from emap_core import inference
 from emap_core.decomposition import Decomposition
+from emap_core.decomposition.projection import TEXT_AND_IMAGE
 from emap_core.decomposition.recombined import Recombined
 from emap_core.errors import RunError, SettingError
 from emap_core.inference.predictions.answers import n_answers, recombine_grid
 from emap_core.methods import method
+from emap_core.methods.arrays import layout_of_means, name_of_means, size_of_side
 from emap_core.methods.base import Method, Result
-from emap_core.modalities import Side, modality, sides_of
+from emap_core.modalities import Side, modality, sides_of, two_sides
 from emap_core.runs.folder import RunFolder
 from emap_core.runs.grid import Grid, Reading, n_channels
 from emap_core.runs.schema import DENSITY_ARRAYS, LINEAR_PROBE_ARRAYS
@@ -52,9 +53,11 @@ class RunReader:
                     ("V", "n_images"),
                 )
             }
+            | {size_of_side(place): size for place, size in enumerate(self.sizes)}
             | {"K": n_answers(manifest["task"], manifest["n_classes"]) or manifest["n_classes"]},
         )
         self._posters: dict[tuple[int, int], list[bytes]] = {}
+        self._words: dict[int, list[str]] = {}
 
     @property
     def classes(self) -> list[str]:
@@ -93,7 +96,8 @@ class RunReader:
     @cached_property
     def result(self) -> Result:
         """What the method made of the scores."""
-        return self.method.result(self._arrays)
+        names = tuple(side.name for side in self.sides)
+        return self.method.result(self._arrays, TEXT_AND_IMAGE if len(names) == 2 else names)
 
     @property
     def decomposition(self) -> Decomposition:
@@ -106,7 +110,7 @@ class RunReader:
 
         Read from the whole grid where it was kept, else what the run added up while it had it.
         """
-        if self.grid is None or not self.chooses_one:
+        if self.grid is None or not self.chooses_one or len(self.sides) > 2:
             return self.result.recombined
         d = self.decomposition
         return recombine_grid(
@@ -161,15 +165,31 @@ class RunReader:
         return self.decides and n_answers(self.task, self.manifest["n_classes"]) is not None
 
     @cached_property
-    def sides(self) -> tuple[Side, Side]:
-        """What the model read: a text and an image, or two sides of other names and kinds."""
+    def sides(self) -> tuple[Side, ...]:
+        """What the model read: a text and an image, or sides of other names and kinds."""
         return sides_of(self.manifest)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many unique items each side has."""
+        if len(self.sides) == 2:
+            return self.manifest["n_texts"], self.manifest["n_images"]
+        return tuple(side["n_items"] for side in self.manifest["sides"])
+
+    def two_sides(self, what: str) -> tuple[Side, Side]:
+        """Return the sides for something that is about two of them, such as "this figure".
+
+        Raises
+        ------
+        RunError
+            If the run has more.
+        """
+        return two_sides(self.sides, what)
 
     @property
     def shared_by_all(self) -> str | None:
         """What all examples share one of, so that nothing can be recombined; else None."""
-        sizes = zip(self.sides, (self.manifest["n_texts"], self.manifest["n_images"]), strict=True)
-        single = [side.name for side, size in sizes if size < 2]
+        single = [side.name for side, n in zip(self.sides, self.sizes, strict=True) if n < 2]
         return " and one ".join(single) or None
 
     @cached_property
@@ -193,20 +213,29 @@ class RunReader:
         """The unique texts, in order of first appearance; of another first side its words."""
         return self._stored.column(self._folder.texts, "text", "text", self.manifest["n_texts"])
 
-    @cached_property
+    @property
     def second_words(self) -> list[str] | None:
         """Words of the unique items of the second side, None of images, which have none."""
-        if self.sides[1].modality == "image":
+        return self.words_of_side(1)
+
+    def words_of_side(self, place: int) -> list[str] | None:
+        """Return the words of a side's unique items, by its place from 0.
+
+        None of images, which have none, unless they are the first side.
+        """
+        if place == 0:
+            return self.texts
+        if self.sides[place].modality == "image":
             return None
-        n_items = self.manifest["n_images"]
-        return self._stored.column(self._folder.words, "words", "text", n_items)
+        if place not in self._words:
+            path = self._folder.words(place)
+            self._words[place] = self._stored.column(path, "words", "text", self.sizes[place])
+        return self._words[place]
 
     def words(self, place: int, item: int) -> str:
-        """Return what tells a unique item of the first side, 0, or the second, 1, from others."""
-        if place == 0:
-            return self.texts[item]
-        words = self.second_words
-        return f"{self.sides[1].name} {item + 1}" if words is None else words[item]
+        """Return what tells a unique item of a side from others, by its place from 0."""
+        words = self.words_of_side(place)
+        return f"{self.sides[place].name} {item + 1}" if words is None else words[item]
 
     @cached_property
     def grid(self) -> Grid | None:
@@ -222,6 +251,8 @@ class RunReader:
 
     def class_grid(self, c: int, reading: Reading = "logits") -> NDArray[np.float32]:
         """Return the model's output for one class on every pair, shape (U_t, U_v).
+
+        With more sides it has an axis for each.
 
         Parameters
         ----------
@@ -251,6 +282,7 @@ class RunReader:
         """
         if self._kept_grid is None:
             raise RunError(f"only sums were kept of run {self.id!r}, not its grid")
+        self.two_sides("a pair")
         cell = self._kept_grid.cell(text, image).astype(np.float64)
         logits = np.full(self.manifest["n_classes"], np.nan)
         if self._kept_grid.kept is None:
@@ -269,8 +301,7 @@ class RunReader:
             return None
         kept = self.manifest["kept_classes"] if self.manifest["keep"] == "classes" else None
         shape = (
-            self.manifest["n_texts"],
-            self.manifest["n_images"],
+            *self.sizes,
             n_channels(self.manifest["n_classes"], kept),
         )
         return Grid(self._folder.grid, self._arrays["text_order"], kept, shape)
@@ -286,7 +317,7 @@ class RunReader:
         return self.poster(1, image)
 
     def poster(self, place: int, item: int) -> bytes:
-        """Return the small JPEG of a unique item of the first side, 0, or of the second, 1.
+        """Return the small JPEG of a unique item of a side, by its place from 0.
 
         Raises
         ------
@@ -295,7 +326,7 @@ class RunReader:
             first there are none.
         """
         number, row, n_rows = self._place_of(place, item)
-        path = self._previews(place) / f"part-{number:06d}.parquet"
+        path = self._folder.previews(place) / f"part-{number:06d}.parquet"
         if (place, number) not in self._posters:
             self._posters[place, number] = self._stored.thumbnails(path, n_rows)
         return self._stored.thumbnail(path, self._posters[place, number], row)
@@ -306,7 +337,7 @@ class RunReader:
         Empty where nothing but the poster was kept; raises as `poster` does.
         """
         number, row, n_rows = self._place_of(place, item)
-        path = self._previews(place) / f"pictures-{number:06d}.parquet"
+        path = self._folder.previews(place) / f"pictures-{number:06d}.parquet"
         kind = modality(self.sides[place].modality)
         return self._stored.content(path, n_rows, row, kind.media_type)
 
@@ -321,13 +352,13 @@ class RunReader:
         kind = self.sides[1].modality
         return (self.content(1, image) if kind == "image" else b"") or self.thumbnail(image)
 
-    def _previews(self, place: int) -> Path:
-        return self._folder.images if place else self._folder.rows
-
     def _place_of(self, place: int, item: int) -> tuple[int, int, int]:
         """Return the number of an item's file, its row there, and how many rows that has."""
-        per_chunk = self.manifest["images_per_part" if place else "texts_per_part"]
-        size = self.manifest["n_images" if place else "n_texts"]
+        if len(self.sides) == 2:
+            per_chunk = self.manifest["images_per_part" if place else "texts_per_part"]
+        else:
+            per_chunk = self.manifest["sides"][place]["items_per_part"]
+        size = self.sizes[place]
         if not 0 <= item < size or per_chunk is None:
             raise RunError(f"run {self.id!r} has no {self.sides[place].name} {item}")
         if place == 0:
@@ -360,7 +391,40 @@ class RunReader:
 
     @cached_property
     def _arrays(self) -> dict[str, Any]:
-        return self._stored.arrays(self._folder.sums, self.method.layouts)
+        return self._stored.arrays(self._folder.sums, self.method.layouts_of(len(self.sides)))
+
+    def means_of_two(self, first: str, second: str) -> Array:
+        """Return the model's output for two sides' items, averaged over all other sides.
+
+        Parameters
+        ----------
+        first, second : str
+            Names of two sides of a run that has more.
+
+        Returns
+        -------
+        ndarray of shape (U, V, C)
+
+        Raises
+        ------
+        RunError
+            If there are no such sides, or the means were too large to be kept.
+        """
+        names = [side.name for side in self.sides]
+        if len(names) == 2 or first == second or first not in names or second not in names:
+            raise RunError(
+                f"run {self.id!r} has no means of {first!r} and {second!r} over other sides; its "
+                f"sides are {', '.join(names)}"
+            )
+        places = names.index(first), names.index(second)
+        low, high = sorted(places)
+        layouts = {name_of_means(low, high): layout_of_means(low, high)}
+        file = self._folder.means_of_two
+        found = self._stored.arrays(file, layouts) if file.exists() else {}
+        if not found:
+            raise RunError(f"the means of two sides of run {self.id!r} were too large to be kept")
+        (means,) = found.values()
+        return means if places == (low, high) else means.swapaxes(0, 1)
 
 
 def usable_metrics(manifest: dict[str, Any]) -> list[str]:

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from emap_core.datasets import demo, load_dataset
+from emap_core.datasets import load_dataset
 from emap_core.datasets.demo_digits import FOLDER, QUESTIONS, load
-from emap_core.errors import DatasetError, SettingError, SpecError
+from emap_core.errors import SettingError, SpecError
 from emap_core.modalities import modality
 
 
@@ -95,10 +95,20 @@ def test_sides_are_the_items_of_each_example(splits):
     np.testing.assert_array_equal(data.sides["spoken"][9].samples, spoken.samples)
 
 
-def test_a_run_says_that_it_takes_two_sides(splits):
-    assert len(demo.load("digits")) == 600
-    with pytest.raises(DatasetError, match="3 sides; a run has two"):
-        load_dataset("demo:digits")
+def test_a_run_has_the_same_examples(splits):
+    given, data = splits["test"], load_dataset("demo:digits")
+    assert [side.name for side in data.sides] == list(given.sides)
+    assert [side.modality for side in data.sides] == list(given.modalities.values())
+    for one in data.items_by_side:
+        unique = {key: number for number, key in enumerate(dict.fromkeys(one.keys or one.items))}
+        found = [unique[key] for key in one.keys or one.items]
+        # The same numbers, once they are in order of first appearance.
+        numbers = given.index[one.side.name]
+        first = {number: place for place, number in enumerate(dict.fromkeys(numbers.tolist()))}
+        assert found == [first[number] for number in numbers]
+    assert data.labels == given.labels and list(data.columns["voice"]) == list(
+        given.columns["voice"]
+    )
 
 
 def test_errors_name_what_is_missing(monkeypatch, tmp_path):

@@ -11,7 +11,7 @@ def test_the_estimate_on_the_way_is_that_of_the_finished_columns_alone():
     grid = rng.normal(size=(8, 12, 2)) + 5.0 * np.array([0.0, 1.0])
     rows, columns = rng.integers(0, 8, 40), np.arange(40) % 12
     p, q = np.bincount(rows, minlength=8) / 40, np.bincount(columns, minlength=12) / 40
-    targets = Targets(rows, columns, p, q)
+    targets = Targets(rows, columns, p, (q,))
     plan = Plan(8, 12, 2, 4, 6, 8, 8, (0, 0))
     sums = GridSums(targets, 2)
     for number, tile in enumerate(plan.tiles()):

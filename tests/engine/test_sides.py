@@ -213,7 +213,9 @@ def test_a_model_of_texts_and_images_refuses_other_sides(tmp_path):
 @pytest.mark.parametrize(
     ("data", "kind", "message"),
     [
-        ({"sides": {"a": TEXTS, "b": TEXTS, "c": TEXTS}}, DatasetError, "has 3 sides"),
+        ({"sides": {"a": TEXTS, "b": TEXTS, "c": TEXTS}}, ModelError, "has 3 sides"),
+        ({"sides": {"a": TEXTS}}, DatasetError, "has 1 sides; give two or more"),
+        ({"sides": {"a": TEXTS, "b": TEXTS, "c": TEXTS[:3]}}, DatasetError, "'c' has 3 entries"),
         ({"sides": {"a": TEXTS, "b": ["x.wav"] * 4}}, DatasetError, "b 0 does not exist"),
         ({"sides": {"a": TEXTS, "b": TEXTS[:2]}}, DatasetError, "has 2 entries"),
         ({"sides": {"a": TEXTS, "b": ["one"] * 4}}, DatasetError, "have the same b"),
@@ -227,7 +229,7 @@ def test_wrong_sides_are_told(data, kind, message, tmp_path):
 @pytest.mark.parametrize(
     ("side", "message"),
     [
-        (["premise=sentence1"], "a run has two sides of different names"),
+        (["premise=sentence1"], "a run has two sides or more, of different names"),
         (["premise", "b=sentence2"], "write it as NAME=COLUMN"),
         (["a=sentence1", "b=nothing"], "has no column 'nothing' for the b"),
         (["a=sentence1", "b={nothing}.png"], "side names the column 'nothing', and there is none"),
@@ -268,7 +270,7 @@ def test_an_unknown_encoder_is_told():
         def score(self, a, b):
             return a
 
-    with pytest.raises(ModelError, match="encoders has a; give one for each of two sides: a, b"):
+    with pytest.raises(ModelError, match="encoders has a; give one for each of its sides: a, b"):
         emap.compute(Wrong(), {"sides": {"a": TEXTS, "b": TEXTS}})
 
 

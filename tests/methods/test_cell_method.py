@@ -47,7 +47,7 @@ class ImageByImage(CellMethod):
     def arrays(self, result):
         return arrays_of(result.decomposition, DECOMPOSITION_FIELDS)
 
-    def result(self, arrays):
+    def result(self, arrays, sides=()):
         return Projected(decomposition_of(arrays, emap.Decomposition, {}))
 
 
