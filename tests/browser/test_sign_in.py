@@ -28,7 +28,7 @@ FORM = """<!doctype html><title>Provider</title><form action="/allow">
 <button>Continue</button></form>"""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def provider():
     """Serve a provider that lets anybody say who they are, and notes who went out."""
     from joserfc import jwt
@@ -115,78 +115,107 @@ def provider():
         yield issuer, gone
 
 
-def test_who_is_on_the_list_signs_in_and_out_and_nobody_else_sees_a_run(
-    provider, serve_app, browser_page, tmp_path
-):
-    from playwright.sync_api import expect
-
-    issuer, gone = provider
-    page = browser_page
-    (tmp_path / "secrets.toml").write_text(
+@pytest.fixture(scope="module")
+def guarded(provider, serve_app, tmp_path_factory):
+    """Serve an app with a run for those on a list of one; return its URL."""
+    secret = tmp_path_factory.mktemp("secrets") / "secrets.toml"
+    secret.write_text(
         f"""[auth]
 redirect_uri = "http://127.0.0.1:{{port}}/oauth2callback"
 cookie_secret = "{secrets.token_hex()}"
 client_id = "{CLIENT}"
 client_secret = "{SECRET}"
-server_metadata_url = "{issuer}/.well-known/openid-configuration"
+server_metadata_url = "{provider[0]}/.well-known/openid-configuration"
 """
     )
-
-    def sees_only(*buttons):
-        expect(page.get_by_test_id("stButton")).to_have_text([re.compile(b) for b in buttons])
-        expect(page.get_by_test_id("stSidebar")).to_have_count(0)
-        expect(page.get_by_text("examples")).to_have_count(0)
-
-    def sign_in(email):
-        page.get_by_role("button", name="Sign in").click()
-        page.get_by_label("Who are you").fill(email)
-        page.get_by_role("button", name="Continue").click()
-
-    options = f"--secrets.files={tmp_path / 'secrets.toml'}"
+    options = f"--secrets.files={secret}"
     with serve_app(options, EMAP_ALLOWED_EMAILS="ada@example.org") as (url, runs):
         emap.compute("demo:concat", "demo:easy-vqa", data_args={"limit": 40}, out=runs / "it")
-        page.goto(f"{url}/overview?run=it")
-        expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=WAIT)
-        sees_only("Sign in")
+        yield url
 
-        sign_in("eve@example.org")
-        refused = page.get_by_text(re.compile("^eve@.*is not on the list"))
-        expect(refused).to_be_visible(timeout=WAIT)
-        sees_only("Sign out")
-        page.goto(f"{url}/overview?run=it")
-        expect(refused).to_be_visible(timeout=WAIT)
-        sees_only("Sign out")
-        page.get_by_role("button", name="Sign out").click()
-        expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=WAIT)
 
-        sign_in("ada@example.org")
-        expect(page.get_by_text("40 examples").first).to_be_visible(timeout=WAIT)
-        expect(page.get_by_test_id("stSidebar").get_by_text(re.compile("^ada@"))).to_be_visible(
-            timeout=WAIT
-        )
-        page.goto(f"{url}/overview?run=it")
-        expect(page.get_by_text("Do interactions matter here?")).to_be_visible(timeout=WAIT)
-        page.get_by_role("button", name="Sign out").click()
-        expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=WAIT)
-        page.goto(f"{url}/overview?run=it")
-        expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=WAIT)
-        sees_only("Sign in")
-        # Who came by a link gets there, and later to the first page like everybody else.
-        page.wait_for_function("document.cookie.includes('emap-lens-page=overview')")
-        sign_in("ada@example.org")
-        expect(page.get_by_text("Do interactions matter here?")).to_be_visible(timeout=WAIT)
-        assert page.url == f"{url}/overview?run=it"
-        page.wait_for_function("!document.cookie.includes('emap-lens-page')")
-        page.goto(url)
-        expect(page.get_by_text("40 examples").first).to_be_visible(timeout=WAIT)
-        assert page.url == f"{url}/"
-        page.get_by_role("button", name="Sign out").click()
-        expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=WAIT)
-        assert gone == ["eve@example.org", "ada@example.org", "ada@example.org"]
+@pytest.fixture
+def gone(provider):
+    """A list of who went out, in this test."""
+    provider[1].clear()
+    return provider[1]
 
-        # A cookie that somebody wrote without the server's secret is nobody's.
-        forged = "eyJlbWFpbCI6ImFkYUBleGFtcGxlLm9yZyIsImlzX2xvZ2dlZF9pbiI6dHJ1ZX0.Zx.Zx"
-        page.context.add_cookies([{"name": "_streamlit_user", "value": forged, "url": url}])
-        page.goto(f"{url}/overview?run=it")
-        expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=WAIT)
-        sees_only("Sign in")
+
+def shows(page, words):
+    from playwright.sync_api import expect
+
+    expect(page.get_by_text(words).first).to_be_visible(timeout=WAIT)
+
+
+def sees_only(page, button):
+    from playwright.sync_api import expect
+
+    expect(page.get_by_role("button", name=button)).to_be_visible(timeout=WAIT)
+    expect(page.get_by_test_id("stButton")).to_have_text([re.compile(button)])
+    expect(page.get_by_test_id("stSidebar")).to_have_count(0)
+    expect(page.get_by_text("examples")).to_have_count(0)
+
+
+def sign_in(page, email):
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_label("Who are you").fill(email)
+    page.get_by_role("button", name="Continue").click()
+
+
+def sign_out(page):
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Sign in").wait_for(timeout=WAIT)
+
+
+def test_who_is_not_on_the_list_sees_no_run(guarded, gone, browser_page):
+    page = browser_page
+    page.goto(f"{guarded}/overview?run=it")
+    sees_only(page, "Sign in")
+    sign_in(page, "eve@example.org")
+    refused = re.compile("^eve@.*is not on the list")
+    shows(page, refused)
+    sees_only(page, "Sign out")
+    page.goto(f"{guarded}/overview?run=it")
+    shows(page, refused)
+    sees_only(page, "Sign out")
+    sign_out(page)
+    assert gone == ["eve@example.org"]
+
+
+def test_who_is_on_the_list_signs_in_and_out(guarded, gone, browser_page):
+    page = browser_page
+    page.goto(guarded)
+    sign_in(page, "ada@example.org")
+    shows(page, "40 examples")
+    assert page.url == f"{guarded}/"
+    page.get_by_test_id("stSidebar").get_by_text(re.compile("^ada@")).wait_for(timeout=WAIT)
+    page.goto(f"{guarded}/overview?run=it")
+    shows(page, "Do interactions matter here?")
+    sign_out(page)
+    page.goto(f"{guarded}/overview?run=it")
+    sees_only(page, "Sign in")
+    assert gone == ["ada@example.org"]
+
+
+def test_who_came_by_a_link_gets_there_and_later_to_the_first_page(guarded, gone, browser_page):
+    page = browser_page
+    page.goto(f"{guarded}/overview?run=it")
+    page.get_by_role("button", name="Sign in").wait_for(timeout=WAIT)
+    page.wait_for_function("document.cookie.includes('emap-lens-page=overview')")
+    sign_in(page, "ada@example.org")
+    shows(page, "Do interactions matter here?")
+    assert page.url == f"{guarded}/overview?run=it"
+    page.wait_for_function("!document.cookie.includes('emap-lens-page')")
+    page.goto(guarded)
+    shows(page, "40 examples")
+    assert page.url == f"{guarded}/"
+    sign_out(page)
+    assert gone == ["ada@example.org"]
+
+
+def test_a_cookie_written_without_the_server_s_secret_is_nobody_s(guarded, browser_page):
+    page = browser_page
+    forged = "eyJlbWFpbCI6ImFkYUBleGFtcGxlLm9yZyIsImlzX2xvZ2dlZF9pbiI6dHJ1ZX0.Zx.Zx"
+    page.context.add_cookies([{"name": "_streamlit_user", "value": forged, "url": guarded}])
+    page.goto(f"{guarded}/overview?run=it")
+    sees_only(page, "Sign in")

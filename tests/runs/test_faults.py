@@ -203,7 +203,8 @@ disk, run = Path(sys.argv[1]), Path(sys.argv[1]) / "it"
 
 def compute():
     model = Staged()
-    metrics = emap.compute(model, make_examples(), keep="grid", out=run, batch_size=23)
+    settings = {"keep": "grid", "batch_size": 23, "n_resamples": 100}
+    metrics = emap.compute(model, make_examples(), out=run, **settings)
     return model.pairs_scored, metrics.record()["metrics"]
 
 def resize(kilobytes):

@@ -86,7 +86,7 @@ def test_the_interval_of_a_mean_of_clusters_is_that_of_the_clusters():
 @pytest.mark.parametrize("name", ["accuracy", "log_loss", "roc_auc"])
 def test_interval_and_test_never_contradict_each_other(name):
     seen = set()
-    for seed in range(30):
+    for seed in range(15):
         grid, decomposition, labels = _sample(n_classes=2, strength=0.6, seed=seed)
         found = intervals(decomposition, labels, "multiclass", [name], grid=grid, n_resamples=60)
         gap = found.gaps[name]["emap_leave_one_out"]

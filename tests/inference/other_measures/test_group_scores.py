@@ -63,19 +63,19 @@ def test_an_additive_model_has_no_text_and_no_image_score(dtype, offset):
 
 def test_guessing_comes_to_the_chance_level():
     rng = np.random.default_rng(2)
-    _, texts, images, labels, groups = matching(3_000, rng, interaction=0.0)
+    _, texts, images, labels, groups = matching(1_500, rng, interaction=0.0)
     logits = rng.normal(size=len(texts))
     guessed = emap.decomposition.Decomposition(
         sides=("text", "image"),
         logits=logits[:, None],
         mean=np.zeros(1),
-        side_means=(np.zeros((6_000, 1)), np.zeros((6_000, 1))),
-        shares=(np.full(6_000, 1 / 6_000), np.full(6_000, 1 / 6_000)),
+        side_means=(np.zeros((3_000, 1)), np.zeros((3_000, 1))),
+        shares=(np.full(3_000, 1 / 3_000), np.full(3_000, 1 / 3_000)),
         index=(texts, images),
         sums_of_squares=np.zeros((3, 1)),
         centred_variance=np.zeros(1),
     )
-    found = group_scores(guessed, labels, groups, "binary", n_resamples=100)
+    found = group_scores(guessed, labels, groups, "binary", n_resamples=5)
     assert set(found.chance) == set(found.gaps) and len(found.gaps) == 7
     for name, chance in found.chance.items():
         assert found.rows[name]["full"].value == pytest.approx(chance, abs=0.03), name
@@ -143,13 +143,13 @@ def test_a_resample_is_worth_what_its_groups_are_when_they_are_written_out():
 @pytest.mark.slow
 def test_limits_hold_the_score_of_the_population():
     covered = 0
-    for seed in range(60):
+    for seed in range(40):
         rng = np.random.default_rng(seed)
         found = scored(*matching(40, rng, interaction=5.0))
         # Of scores that differ by interactions alone, in the long run.
         gap = found.gaps["text_score"]
         covered += gap.low <= TEXT_SCORE <= gap.high
-    assert 53 <= covered <= 60
+    assert 35 <= covered <= 40
 
 
 def _long_run():

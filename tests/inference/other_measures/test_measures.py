@@ -202,7 +202,7 @@ def test_limits_hold_what_shuffling_costs_in_the_population():
     # The image tells the answer of a quarter of the texts: shuffling costs 3/16 of four classes.
     covered, n = 0, 60
     rng = np.random.default_rng(5)
-    for _ in range(60):
+    for _ in range(40):
         asks, shown = rng.random(n) < 0.25, rng.integers(0, 4, n)
         grid = np.zeros((n, n, 4))
         grid[np.arange(n)[:, None], np.arange(n), np.where(asks[:, None], shown, 0)] = 1.0
@@ -210,7 +210,7 @@ def test_limits_hold_what_shuffling_costs_in_the_population():
             grid, np.where(asks, shown, 0), np.arange(n), np.arange(n), n_resamples=100, seed=n
         ).values["perceptual_image"]
         covered += found.low <= 3 / 16 <= found.high
-    assert 52 <= covered <= 60
+    assert 34 <= covered <= 40
 
 
 def _drawn(seed, n=60):
@@ -229,18 +229,18 @@ def _drawn(seed, n=60):
 def test_limits_hold_what_one_sided_answers_come_to_in_the_population():
     names = ("shape_cooperation", "shape_text", "mmoe_unique")
     samples = []
-    for seed in range(1_000, 1_500):
+    for seed in range(1_000, 1_250):
         grid, labels, *indices = _drawn(seed)
         sample = _Sample(emap.decompose(grid, *indices), labels, "multiclass", "logits")
         samples.append([sample.as_they_are[name].mean() for name in names])
     covered = np.zeros(len(names))
-    for seed in range(50):
-        found = measured(*_drawn(seed), n_resamples=150).values
+    for seed in range(40):
+        found = measured(*_drawn(seed)).values
         covered += [
             found[name].low <= truth <= found[name].high
             for name, truth in zip(names, np.mean(samples, axis=0), strict=True)
         ]
-    assert (covered >= 44).all(), covered
+    assert (covered >= 35).all(), covered
 
 
 def test_what_is_missing_is_said(some):

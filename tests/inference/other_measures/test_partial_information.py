@@ -96,12 +96,12 @@ def test_examples_of_a_gate_have_its_parts_within_their_limits():
 @pytest.mark.slow
 def test_answers_that_nothing_tells_have_nothing_to_share_out():
     within = 0
-    for seed in range(20):
+    for seed in range(12):
         found = asked(300, lambda a, b, rng: rng.integers(0, 3, len(a)), seed, n_classes=3)
         one = found.values["synergistic"]
         within += one.low <= 0 <= one.high
         assert abs(one.value) < 0.06
-    assert within >= 17
+    assert within >= 10
 
 
 def test_rare_answers_are_one_and_too_few_examples_are_refused():
