@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from emap_core.inference import Gap
     from emap_core.models import load_model
     from emap_core.runs import Run, load_run
-    from emap_core.runs.changes import delete_run, rename_run
+    from emap_core.runs.changes import annotate_run, archive_run, delete_run
 
 __version__ = "0.1.0"
 
@@ -28,6 +28,8 @@ _HOME = {
     "Examples": "emap_core.datasets.base",
     "Gap": "emap_core.inference",
     "Run": "emap_core.runs",
+    "annotate_run": "emap_core.runs.changes",
+    "archive_run": "emap_core.runs.changes",
     "compare": "emap_core.presentation.compared",
     "compute": "emap_core.engine",
     "compute_shard": "emap_core.engine",
@@ -39,7 +41,6 @@ _HOME = {
     "load_run": "emap_core.runs",
     "merge_shards": "emap_core.engine",
     "pairs_to_score": "emap_core.engine.pairs_to_score",
-    "rename_run": "emap_core.runs.changes",
 }
 
 __all__ = [
@@ -49,6 +50,8 @@ __all__ = [
     "Gap",
     "Run",
     "__version__",
+    "annotate_run",
+    "archive_run",
     "compare",
     "compute",
     "compute_shard",
@@ -60,7 +63,6 @@ __all__ = [
     "load_run",
     "merge_shards",
     "pairs_to_score",
-    "rename_run",
 ]
 
 

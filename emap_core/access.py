@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from emap_core.datasets import LOADERS as DATA_LOADERS
@@ -38,6 +38,9 @@ UPLOADABLE = ("csv", "json", "jsonl", "parquet", "imagefolder")
 """Prefixes of what may lie in the folder of uploads; the others follow paths in their files."""
 PATH_OPTIONS = ("head", "adapter")
 """Options of loaders that name a file; what opens it holds it against the roots, too."""
+Edit = Literal["annotate", "archive", "delete"]
+EDITS = ("none", "annotate", "archive", "delete")
+"""What visitors may do to finished runs, each with all that stands before it."""
 _WILD = re.compile(r"[*?\[]")
 
 
@@ -55,16 +58,19 @@ class Policy:
         Whether a browser may name Python code, or files that hold a program.
     emails : frozenset of str or None
         Who may come in, as addresses or ``@domain``; None for everybody who can sign in.
+    edits : str
+        The last of `EDITS` that visitors may do to finished runs; viewers may do none.
     """
 
     viewer: bool = False
     roots: tuple[Path, ...] | None = None
     allow_code: bool = False
     emails: frozenset[str] | None = None
+    edits: str = "delete"
 
     @classmethod
     def from_environment(cls, address: str | None) -> Policy:
-        """Return what ``EMAP_MODE``, ``_ROOTS``, ``_ALLOW_CODE`` and ``_ALLOWED_EMAILS`` say.
+        """Return what ``EMAP_MODE``, ``_ROOTS``, ``_ALLOW_CODE`` and the like say.
 
         Parameters
         ----------
@@ -84,6 +90,9 @@ class Policy:
         code = os.environ.get("EMAP_ALLOW_CODE", "")
         if code not in ("", "0", "1"):
             raise SettingError(f"EMAP_ALLOW_CODE is {code!r}; expected 1 or nothing")
+        edits = os.environ.get("EMAP_EDITS") or "delete"
+        if edits not in EDITS:
+            raise SettingError(f"EMAP_EDITS is {edits!r}; expected one of {', '.join(EDITS)}")
         emails = os.environ.get("EMAP_ALLOWED_EMAILS")
         roots = roots_of_environment()
         return cls(
@@ -91,6 +100,7 @@ class Policy:
             roots=() if roots is None and not here else roots,
             allow_code=code == "1",
             emails=None if emails is None else _listed(emails),
+            edits=edits,
         )
 
     def check_full(self) -> None:
@@ -99,6 +109,18 @@ class Policy:
             raise AccessError(
                 "this server shows finished runs and starts no new ones; whoever runs it decides "
                 "that with EMAP_MODE"
+            )
+
+    def may(self, edit: Edit) -> bool:
+        """Say whether visitors may do something to a finished run."""
+        return not self.viewer and EDITS.index(self.edits) >= EDITS.index(edit)
+
+    def check_edit(self, edit: Edit) -> None:
+        """Raise an AccessError unless visitors may do something to a finished run."""
+        if not self.may(edit):
+            setting = "EMAP_MODE" if self.viewer else "EMAP_EDITS"
+            raise AccessError(
+                f"this server lets nobody {edit} a run; whoever runs it decides that with {setting}"
             )
 
     def check_work(self, model: str, data: str, settings: Mapping[str, Any]) -> None:

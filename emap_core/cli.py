@@ -25,8 +25,9 @@ from emap_core.downloads import listening_to_downloads
 from emap_core.errors import Cancelled, EmapError, MissingExtraError, RunError, SettingError
 from emap_core.installed import computing, program, with_extra
 from emap_core.methods.method_settings import SETTINGS
-from emap_core.options import LABELS_AS, UNKNOWN_LABELS, place_told, speaking
+from emap_core.options import LABELS_AS, ORDERS, UNKNOWN_LABELS, place_told, speaking
 from emap_core.specs import typed_arguments
+from emap_core.text import counted
 from emap_core.visible import visible
 
 _COLUMNS = {
@@ -154,6 +155,7 @@ _RUN_SETTINGS: dict[str, dict[str, Any]] = {
         "help": "a name for a model without one, so that its run can resume",
     },
 }
+_TAG: dict[str, Any] = {"action": "append", "default": [], "metavar": "TAG"}
 _MARGIN: dict[str, Any] = {
     "type": float,
     "metavar": "X",
@@ -321,6 +323,44 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.set_defaults(command=_compare)
 
+    listed = commands.add_parser("list", help="list runs, or find some among many")
+    listed.add_argument(
+        "runs", nargs="?", metavar="RUNS", help="where runs are kept; EMAP_RUNS or runs by default"
+    )
+    listed.add_argument(
+        "--find",
+        default="",
+        metavar="WORDS",
+        help="only runs that have all these words in name, model, data, tags, comment, id or date",
+    )
+    listed.add_argument("--order", choices=tuple(ORDERS), default="newest", help="newest first")
+    listed.add_argument("--archived", action="store_true", help="the archived runs instead")
+    listed.set_defaults(command=_list)
+
+    annotate = commands.add_parser("annotate", help="give runs a name, tags or a comment")
+    annotate.add_argument("runs", nargs="+", metavar="DIR", help="run folders or ids")
+    annotate.add_argument("--name", help="what to call the run wherever runs are listed")
+    annotate.add_argument(
+        "--tag", **_TAG, help="a word to find the run by; may be given many times"
+    )
+    annotate.add_argument("--untag", **_TAG, help="a tag to take away; may be given many times")
+    annotate.add_argument(
+        "--comment",
+        metavar="TEXT",
+        help='what a reader should know; "" takes it away',
+    )
+    annotate.set_defaults(command=_annotate)
+
+    archive = commands.add_parser("archive", help="take runs out of the lists, losing nothing")
+    archive.add_argument("runs", nargs="+", metavar="DIR", help="run folders or ids")
+    archive.add_argument("--undo", action="store_true", help="list them again")
+    archive.set_defaults(command=_archive)
+
+    delete = commands.add_parser("delete", help="delete runs with all their files")
+    delete.add_argument("runs", nargs="+", metavar="DIR", help="run folders or ids")
+    delete.add_argument("--yes", action="store_true", help="do not ask")
+    delete.set_defaults(command=_delete)
+
     check = commands.add_parser("check", help="compare a run's files with their checksums")
     check.add_argument("run", metavar="DIR", help="run folder or id")
     check.set_defaults(command=_check)
@@ -456,6 +496,7 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
         help="a training split: linear probes on encoded texts, images and both",
     )
     parser.add_argument("--metric", action="append", default=[], metavar="NAME")
+    parser.add_argument("--tag", **_TAG, help="a word to find the run by; may be given many times")
     parser.add_argument(
         "--allow-noise",
         action="store_true",
@@ -494,6 +535,8 @@ def _work(arguments: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
         settings["allow_noise"] = True
     if arguments.metric:
         settings["metrics"] = tuple(arguments.metric)
+    if arguments.tag:
+        settings["tags"] = tuple(arguments.tag)
     settings["data_args"] = data_args
     if arguments.train_data:
         settings["train"] = arguments.train_data
@@ -776,6 +819,74 @@ def _compare(arguments: argparse.Namespace) -> None:
         print(comparison(runs))
     else:
         print(paper_table(runs, arguments.form, arguments.metric), end="")
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    from emap_core.presentation.run_list import in_order, matching
+    from emap_core.presentation.terminal import run_list
+    from emap_core.runs import list_runs, runs_root
+    from emap_core.runs.store import location
+
+    root = None if arguments.runs is None else location(arguments.runs)
+    runs = [one for one in list_runs(root) if one.is_archived == arguments.archived]
+    found = in_order(matching(runs, arguments.find), arguments.order)
+    if found:
+        print(run_list(found))
+        return
+    kind = "archived run" if arguments.archived else "run"
+    where = runs_root() if root is None else root
+    why = f"no {kind} in {where}" if not runs else f"none of {counted(len(runs), kind)} in {where}"
+    print(f"{why} has all these words" if runs else f"there is {why}", file=sys.stderr)
+
+
+def _annotate(arguments: argparse.Namespace) -> None:
+    from emap_core.presentation.facts import tags_and_comment
+    from emap_core.runs.changes import annotate_run
+    from emap_core.runs.folder import RunFolder, find_run
+
+    folders = [RunFolder(find_run(run)) for run in arguments.runs]
+    for folder in folders:
+        tags = None
+        if arguments.tag or arguments.untag:
+            there = folder.manifest()["tags"]
+            absent = [tag for tag in arguments.untag if tag not in there]
+            if absent:
+                has = ", ".join(there) or "none"
+                raise SettingError(f"run {folder.id!r} has no tag {absent[0]!r}; it has {has}")
+            tags = [tag for tag in [*there, *arguments.tag] if tag not in arguments.untag]
+        annotate_run(folder.path, name=arguments.name, comment=arguments.comment, tags=tags)
+        manifest = folder.manifest()
+        told = {"Name": manifest["name"], **tags_and_comment(manifest)}
+        lines = [f"  {what}: {words}" for what, words in told.items() if words]
+        print(visible("\n".join([f"{folder.path}", *lines])))
+
+
+def _archive(arguments: argparse.Namespace) -> None:
+    from emap_core.runs.changes import archive_run
+    from emap_core.runs.folder import find_run
+
+    for path in [find_run(run) for run in arguments.runs]:
+        archive_run(path, not arguments.undo)
+        print(f"{path} is {'listed again' if arguments.undo else 'archived'}")
+
+
+def _delete(arguments: argparse.Namespace) -> None:
+    from emap_core.runs.changes import delete_run
+    from emap_core.runs.folder import find_run
+
+    paths = list(dict.fromkeys(find_run(run) for run in arguments.runs))
+    if not arguments.yes:
+        if not sys.stdin.isatty():
+            raise SettingError("delete asks first, and nobody is here to answer; give --yes")
+        for path in paths:
+            print(path)
+        asked = "Delete this run" if len(paths) == 1 else f"Delete these {len(paths)} runs"
+        if input(f"{asked} with all files? Type yes: ").strip().casefold() not in ("y", "yes"):
+            print("Nothing is deleted.")
+            return
+    for path in paths:
+        delete_run(path)
+        print(f"{path} is deleted")
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -110,9 +110,19 @@ CHOICES: dict[str, dict[str | None, str]] = {
 }
 """What the choices of some boxes are called."""
 
+ORDERS = {
+    "newest": "newest first",
+    "oldest": "oldest first",
+    "name": "by name",
+    "model": "by model",
+    "data": "by data",
+    "gap": "largest gap first",
+}
+"""What runs can be listed by."""
+
 TYPED = {"data": "Options of the data", "model": "Options of the model"}
 
-_FLAGS = {"metrics": "metric", "train": "train-data", "examples": "example"}
+_FLAGS = {"metrics": "metric", "train": "train-data", "examples": "example", "tags": "tag"}
 """Flags that are not called as the argument is."""
 _SWITCHES = ("skip_bad", "allow_noise", "fetch_images", "merge_labels")
 

@@ -26,7 +26,7 @@ from emap_core.presentation.comparison import (
     seeds_together,
     shared_metrics,
 )
-from emap_core.presentation.facts import changed
+from emap_core.presentation.facts import annotated, changed
 from emap_core.presentation.over_training import checkpoints
 from emap_core.runs import Run
 from emap_core.runs.slices import safe_csv
@@ -67,6 +67,8 @@ def _page() -> None:
         if len(metrics) > 1:
             shared.choose("Metric", {name: metric(name).label for name in metrics}, "metric")
         place = _show_scores(runs, names, table, chosen)
+    for said in annotated(runs, names):
+        st.caption(shared.plain(said))
     if len(runs) == 2:
         _show_what_changed(runs[0], runs[1], names)
         _show_differences(runs[0], runs[1], (names[0], names[1]), metrics)

@@ -25,7 +25,7 @@ from emap_core.models.demo import NAMES as DEMO_MODELS
 from emap_core.models.nearby import checkpoint_folders
 from emap_core.options import BOXES, CHOICES, TABLE_BOXES, TYPED
 from emap_core.presentation.run_titles import run_title
-from emap_core.runs.name import LONGEST_NAME
+from emap_core.runs.annotations import LONGEST_NAME
 from emap_core.specs import typed_arguments
 from emap_core.text import duration, size
 from emap_core.types import SPACES

@@ -6,12 +6,16 @@ import streamlit as st
 
 from emap_core import jobs
 from emap_core.errors import EmapError, reason
+from emap_core.options import ORDERS
+from emap_core.presentation.run_list import gap_in_words, in_order, matching
 from emap_core.runs import RunInfo
 from emap_core.text import counted
 from pages import shared
 
 DEMO = jobs.RunSpecification("demo:concat", "demo:easy-vqa")
 SHOWN = 12
+# Runs among which people look for one.
+SEARCHED_FROM = 10
 
 PICTURE = """
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 700 112" width="700" height="112"
@@ -57,22 +61,24 @@ def main() -> None:
         _offer_demo()
     if runs:
         shared.section("Finished runs")
-        for info in runs[:SHOWN]:
+        found = _searched(runs) if len(runs) >= SEARCHED_FROM else runs
+        for info in found[:SHOWN]:
             _run_card(info)
-        if len(runs) > SHOWN:
-            words = f"{len(runs) - SHOWN} older runs"
-            unfolded = st.expander(words, key="older-runs", on_change="rerun")
-            # Only who unfolds them waits for hundreds of menus.
-            if unfolded.open:
-                with unfolded:
-                    for info in runs[SHOWN:]:
-                        _run_line(info)
+        if len(found) > SHOWN:
+            _run_lines(counted(len(found) - SHOWN, "more run"), "more-runs", found[SHOWN:])
+    archived = shared.archived_runs()
+    if archived:
+        _run_lines(counted(len(archived), "archived run"), "archived-runs", archived)
     damaged = shared.damaged_runs()
     if damaged:
         with st.expander(counted(len(damaged), "damaged run")):
             for info in damaged:
                 shared.text(f"{info.id}: {info.error}")
-    unfinished = [info for info in shared.all_runs() if info.status not in ("finished", "damaged")]
+    unfinished = [
+        info
+        for info in shared.all_runs()
+        if info.status not in ("finished", "damaged") and not info.is_archived
+    ]
     if unfinished:
         with st.expander(counted(len(unfinished), "unfinished run")):
             for info in unfinished:
@@ -114,6 +120,35 @@ def _follow_demo(job: jobs.Job) -> None:
     _offer_demo()
 
 
+def _searched(runs: list[RunInfo]) -> list[RunInfo]:
+    """Draw how to find runs among many, which the link keeps, and return those found."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        words = shared.type_in(
+            "Find runs",
+            "find",
+            placeholder="A part of name, tag, model, data, date or comment",
+            icon=":material/search:",
+        )
+        by = shared.choose("Order", ORDERS, "order", width=200)
+        shared.copy_link()
+    found = matching(runs, words)
+    if not found:
+        st.caption(shared.plain(f"None of {len(runs):,} runs has all these words: {words}"))
+    elif len(found) < len(runs):
+        st.caption(f"{len(found):,} of {len(runs):,} runs")
+    return in_order(found, by, shared.gap_of)
+
+
+def _run_lines(words: str, key: str, runs: list[RunInfo]) -> None:
+    """Fold runs behind some words, a line each."""
+    unfolded = st.expander(words, key=key, on_change="rerun")
+    # Only who unfolds them waits for hundreds of menus.
+    if unfolded.open:
+        with unfolded:
+            for info in runs:
+                _run_line(info)
+
+
 def _run_card(info: RunInfo) -> None:
     try:
         run = shared.open_run(info.id)
@@ -130,14 +165,20 @@ def _run_card(info: RunInfo) -> None:
             st.markdown(f"**{shared.plain(shared.about(info.manifest, shared.title_of(run)))}**")
             if sentence:
                 shared.text(sentence)
+            shared.said_of(info)
             st.caption(shared.plain(shared.made_as(info.manifest, info.id)))
         shared.link("pages/overview.py", "Open", icon=":material/arrow_forward:", run=info.id)
         shared.run_menu(info)
 
 
 def _run_line(info: RunInfo) -> None:
-    title = shared.run_titles().get(info.id, info.id)
-    words = f"{shared.about(info.manifest, title)} · {shared.made_as(info.manifest, info.id)}"
+    gap = shared.gap_of(info) if shared.view("order") == "gap" else None
+    words = shared.about(info.manifest, shared.title_of(info))
+    if gap is not None:
+        words += f" · {gap_in_words(gap)}"
+    words += f" · {shared.made_as(info.manifest, info.id)}"
+    if tags := ", ".join(info.manifest["tags"]):
+        words += f" · {tags}"
     with st.container(horizontal=True, vertical_alignment="center"):
         shared.link("pages/overview.py", words, run=info.id)
         shared.run_menu(info)

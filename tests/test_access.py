@@ -12,7 +12,7 @@ from emap_core.datasets.preview import preview_elsewhere, preview_table
 from emap_core.errors import AccessError, DatasetError, SettingError, SpecError
 from emap_core.models import load_model
 
-NAMES = ("EMAP_MODE", "EMAP_ROOTS", "EMAP_ALLOW_CODE", "EMAP_ALLOWED_EMAILS")
+NAMES = ("EMAP_MODE", "EMAP_ROOTS", "EMAP_ALLOW_CODE", "EMAP_ALLOWED_EMAILS", "EMAP_EDITS")
 
 
 @pytest.fixture(autouse=True)
@@ -65,11 +65,37 @@ def test_a_server_of_this_computer_alone_goes_by_no_other_name(monkeypatch):
     check_host("127.0.0.1", "lens.example.org")
 
 
-@pytest.mark.parametrize(("name", "value"), [("EMAP_MODE", "open"), ("EMAP_ALLOW_CODE", "yes")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("EMAP_MODE", "open"), ("EMAP_ALLOW_CODE", "yes"), ("EMAP_EDITS", "all")]
+)
 def test_a_setting_that_is_mistyped_is_no_permission(name, value, monkeypatch):
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingError, match=f"{name} is {value!r}; expected"):
         Policy.from_environment("127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("mode", "edits", "allowed"),
+    [
+        ("full", "", ["annotate", "archive", "delete"]),
+        ("full", "archive", ["annotate", "archive"]),
+        ("full", "annotate", ["annotate"]),
+        ("full", "none", []),
+        ("viewer", "delete", []),
+    ],
+)
+def test_the_operator_says_what_visitors_do_to_runs(mode, edits, allowed, monkeypatch):
+    monkeypatch.setenv("EMAP_MODE", mode)
+    monkeypatch.setenv("EMAP_EDITS", edits)
+    policy = Policy.from_environment("127.0.0.1")
+    for edit in ("annotate", "archive", "delete"):
+        assert policy.may(edit) is (edit in allowed)
+        if edit in allowed:
+            policy.check_edit(edit)
+        else:
+            by = "EMAP_MODE" if mode == "viewer" else "EMAP_EDITS"
+            with pytest.raises(AccessError, match=f"lets nobody {edit} a run; .* with {by}"):
+                policy.check_edit(edit)
 
 
 def test_a_viewer_can_start_nothing():

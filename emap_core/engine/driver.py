@@ -153,7 +153,9 @@ def compute(
     fingerprint : str, optional
         A name for a model without one, so that its run can resume.
     name : str, optional
-        What to call the run wherever runs are listed; `emap_core.runs.changes` renames it later.
+        What to call the run wherever runs are listed; `emap_core.annotate_run` renames it later.
+    tags : list of str, optional
+        Words to find the run by; `emap_core.annotate_run` changes them later, and adds a comment.
     step : int, optional
         The training step of these weights: Compare draws runs that name one over their steps.
 

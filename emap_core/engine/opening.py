@@ -22,6 +22,7 @@ from emap_core.engine.workers import Workers
 from emap_core.errors import RunError
 from emap_core.options import option
 from emap_core.runs import usable_metrics
+from emap_core.runs.annotations import checked_tags
 from emap_core.runs.check import renew_manifest_checksum
 from emap_core.runs.folder import RunFolder, index_column, runs_root
 from emap_core.runs.manifest import check_new_manifest
@@ -120,6 +121,7 @@ def wishes_of(manifest: dict[str, Any], binding: Binding) -> dict[str, Any]:
         "metrics": [*kept, *(name for name in binding.settings.metrics if name not in kept)],
         "resampling": binding.settings.resampling,
         "name": binding.settings.name or manifest["name"],
+        "tags": checked_tags([*manifest["tags"], *binding.settings.tags]),
     }
 
 
@@ -184,6 +186,7 @@ def new_manifest(problem: Problem, warm_up: WarmUp) -> dict[str, Any]:
         "model": problem.model_name,
         "dataset": problem.dataset_name,
         "name": problem.settings.name,
+        "tags": list(problem.settings.tags),
         "provenance": problem.provenance,
         # Caches tell a run from one computed in its place by this.
         "created": datetime.now(UTC).isoformat(timespec="microseconds"),
@@ -192,7 +195,7 @@ def new_manifest(problem: Problem, warm_up: WarmUp) -> dict[str, Any]:
         "settings": {
             _STORED_AS.get(key, key): value
             for key, value in asdict(problem.settings).items()
-            if key not in ("metrics", "fingerprint", "address", "name")
+            if key not in ("metrics", "fingerprint", "address", "name", "tags")
         },
         "metrics": problem.metrics,
         "has_threshold": problem.scorer.has_threshold,

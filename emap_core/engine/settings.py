@@ -21,7 +21,7 @@ from emap_core.inference.resamples.population import (
 )
 from emap_core.models.base import OUTPUTS, Output
 from emap_core.options import UNKNOWN_LABELS, UnknownLabels, option, option_name
-from emap_core.runs.name import checked_name
+from emap_core.runs.annotations import checked_name, checked_tags
 from emap_core.types import SPACES, Cluster
 
 KEEPS = ("auto", "grid", "sums")
@@ -81,6 +81,7 @@ class Settings:
     fingerprint: str | None = None
     unknown_labels: UnknownLabels = "error"
     name: str | None = None
+    tags: tuple[str, ...] = ()
     step: int | None = None
 
     def __post_init__(self) -> None:
@@ -119,6 +120,7 @@ class Settings:
                 f"{', '.join(OUTPUTS)}, what the model returns"
             )
         object.__setattr__(self, "name", checked_name(self.name))
+        object.__setattr__(self, "tags", tuple(checked_tags(self.tags)))
         if self.shard is not None:
             object.__setattr__(self, "shard", _shard(self.shard, self.method, self.batch_size))
         if self.keep_classes is not None and self.keep == "sums":

@@ -29,7 +29,8 @@ class RunSpecification:
     def key(self) -> str:
         """Eight hexadecimal digits that are the same for the same work, whatever it is called."""
         work = asdict(self)
-        work["settings"].pop("name", None)
+        for name in ("name", "tag"):
+            work["settings"].pop(name, None)
         return _digits(work)
 
     def arguments(self) -> list[str]:

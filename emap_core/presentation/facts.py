@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from emap_core.inference import metric
 from emap_core.inference.predictions.scores import in_words
 from emap_core.modalities.words_of_sides import worded
@@ -48,11 +51,29 @@ def facts(run: Run) -> dict[str, str]:
         told[f"Interval of the gap in {metric(name).label}"] = worded(run.sides, gap.method) + test
     if manifest.get("name"):
         told["Name"] = manifest["name"]
-    return told | made_from(manifest)
+    return told | tags_and_comment(manifest) | made_from(manifest)
 
 
-_SAYS_NOTHING = ("Run", "Computed", "Time", "Name")
-"""Facts in which any two runs differ."""
+def tags_and_comment(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags and the comment of a run, on a line each; what it has not is left out."""
+    told = {"Tags": ", ".join(manifest["tags"]), "Comment": manifest["comment"] or ""}
+    return {what: " ".join(words.split()) for what, words in told.items() if words}
+
+
+def annotated(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
+    """Return a line for each of several runs that has tags or a comment, by what it is called."""
+    found = []
+    for run, name in zip(runs, names, strict=True):
+        said = (
+            f"{what.lower()}: {words}" for what, words in tags_and_comment(run.manifest).items()
+        )
+        if line := "; ".join(said):
+            found.append(f"{name}: {line}")
+    return found
+
+
+_SAYS_NOTHING = ("Run", "Computed", "Time", "Name", "Tags", "Comment")
+"""Facts in which any two runs differ, or that say nothing of how they were computed."""
 
 
 def changed(first: Run, second: Run) -> dict[str, tuple[str, str]]:

@@ -176,8 +176,15 @@ def _head(run: Run, title: str, verdict: Verdict) -> str:
         f'<p class="verdict">{escape(verdict.sentence)}</p>{details}'
         f'<p class="about">{about["n_examples"]:,} examples · {about["n_texts"]:,} '
         f"{escape(plural(run.sides[0]))} × {about['n_images']:,} {escape(plural(run.sides[1]))}"
-        f"</p>{_quiet(*run.notes)}{_skipped(run)}"
+        f"</p>{_annotations(run)}{_quiet(*run.notes)}{_skipped(run)}"
     )
+
+
+def _annotations(run: Run) -> str:
+    """Show tags and comment as their authors wrote them, lines and all."""
+    tags, comment = ", ".join(run.manifest["tags"]), run.manifest["comment"]
+    said = f'<p class="text">{escape(comment)}</p>' if comment else ""
+    return _quiet(f"Tags: {tags}" if tags else "") + said
 
 
 def _quiet(*sentences: str) -> str:

@@ -15,8 +15,10 @@ from emap_core.presentation.comparison import (
     same_data,
     shared_metrics,
 )
-from emap_core.presentation.facts import PROBABILITIES_NOTE, changed, facts
+from emap_core.presentation.facts import PROBABILITIES_NOTE, annotated, changed, facts
 from emap_core.presentation.questions import further_questions
+from emap_core.presentation.run_list import gap_in_words, known_gap
+from emap_core.presentation.run_titles import run_titles
 from emap_core.presentation.tables import (
     SPREAD_NOTE,
     Table,
@@ -34,7 +36,7 @@ from emap_core.presentation.tables import (
     whole_groups_notes,
     whole_groups_table,
 )
-from emap_core.runs import Run
+from emap_core.runs import Run, RunInfo
 from emap_core.visible import visible
 
 _MOST_SKIPPED = 20
@@ -75,6 +77,24 @@ def summary(
             for one in further_questions(run, equivalence_margin)
         ]
     return visible("\n\n".join("\n".join(filter(None, part)) for part in parts if any(part)))
+
+
+def run_list(runs: Sequence[RunInfo]) -> str:
+    """Return runs a line each, as lines for a terminal: what each is called, and its gap."""
+    titles = run_titles({one.id: one.manifest for one in runs if one.manifest})
+    table: Table = {"run": [], "what": [], "gap": [], "tags": [], "computed": []}
+    for one in runs:
+        gap = known_gap(one)
+        cells = (
+            one.id,
+            titles.get(one.id, one.error or ""),
+            one.status if gap is None else gap_in_words(gap),
+            ", ".join(one.manifest.get("tags") or ()),
+            str(one.manifest.get("created", ""))[:16].replace("T", " "),
+        )
+        for column, cell in zip(table.values(), cells, strict=True):
+            column.append(cell)
+    return lines(table)
 
 
 def measures(run: Run) -> str:
@@ -121,6 +141,7 @@ def comparison(runs: Sequence[Run]) -> str:
     """Return several runs side by side, and whose gap is larger, as lines for a terminal."""
     names, metrics = run_names(runs), shared_metrics(runs)
     parts = [lines(readable_table(comparison_table(runs, metrics), names).to_dict("list"))]
+    parts.append("\n".join(annotated(runs, names)))
     populations = " or ".join(dict.fromkeys(run.intervals().population for run in runs))
     parts.append(
         f"EMAP leaves each example’s own pair out. 95% intervals in brackets, {populations}; "
@@ -140,7 +161,7 @@ def comparison(runs: Sequence[Run]) -> str:
         table = {"what changed": list(sides)}
         table |= {name: [one[i] for one in sides.values()] for i, name in enumerate(names)}
         parts.append(lines(table))
-    return "\n\n".join(parts)
+    return visible("\n\n".join(filter(None, parts)))
 
 
 def compared_measures(runs: Sequence[Run]) -> str:

@@ -134,6 +134,15 @@ class CachedInference(RunReader):
             self._intervals = self._kept_intervals()
         return self._intervals is not None
 
+    @property
+    def known_gap(self) -> Gap | None:
+        """The leave-one-out gap of the first metric, None where somebody would have to wait."""
+        found = self._intervals or self._kept_intervals()
+        if found is None or not self.metrics:
+            return None
+        gap = found.gaps.get(self.metrics[0], {}).get("emap_leave_one_out")
+        return None if gap is None or np.isnan(gap.difference) else gap
+
     def _kept_intervals(self) -> Intervals | None:
         kept = self._kept_of_resampling("intervals")
         return None if kept is None else inference.Intervals.from_json(kept)

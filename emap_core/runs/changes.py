@@ -1,31 +1,68 @@
-"""Rename a run, or delete it."""
+"""What people change of a run that is there: what they say of it, whether it is listed, its end."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from emap_core.errors import RunError
+from emap_core.runs.annotations import checked_comment, checked_name, checked_tags
 from emap_core.runs.check import renew_manifest_checksum
 from emap_core.runs.folder import RunFolder, find_run
-from emap_core.runs.name import checked_name
 from emap_core.runs.store import remove_folder
 
 
-def rename_run(run: str | Path, name: str | None) -> None:
-    """Give a run another name, or with None its own again; its folder and id stay.
+def annotate_run(
+    run: str | Path,
+    *,
+    name: str | None = None,
+    comment: str | None = None,
+    tags: Iterable[str] | None = None,
+) -> None:
+    """Say what a run is called and what it is about; its folder, its id and its numbers stay.
+
+    Parameters
+    ----------
+    run : str or Path
+        Id or folder.
+    name, comment : str, optional
+        An empty one takes away what is there; None leaves it.
+    tags : iterable of str, optional
+        All tags of the run from now on; None leaves those that it has.
 
     Raises
     ------
     RunError, SettingError
-        If there is no such run, it cannot be written, or the name is not valid.
+        If there is no such run, it cannot be written, or one of them is not valid.
     """
     folder = RunFolder(find_run(run))
-    chosen = checked_name(name)
-    try:
-        folder.update_manifest(name=chosen)
-        renew_manifest_checksum(folder)
-    except OSError as error:
-        raise RunError(f"run {folder.id!r} cannot be written: {error.strerror or error}") from error
+    changes: dict[str, Any] = {}
+    if name is not None:
+        changes["name"] = checked_name(name)
+    if comment is not None:
+        changes["comment"] = checked_comment(comment)
+    if tags is not None:
+        changes["tags"] = checked_tags(tags)
+    _change(folder, **changes)
+
+
+def archive_run(run: str | Path, archived: bool = True) -> None:
+    """Take a run out of the lists, or bring it back; nothing of it is lost.
+
+    Parameters
+    ----------
+    run : str or Path
+        Id or folder.
+    archived : bool
+        False lists the run again.
+
+    Raises
+    ------
+    RunError
+        If there is no such run, or it cannot be written.
+    """
+    _change(RunFolder(find_run(run)), archived=bool(archived))
 
 
 def delete_run(run: str | Path) -> None:
@@ -42,3 +79,11 @@ def delete_run(run: str | Path) -> None:
     remove_folder(folder.path)
     if folder.path.exists():
         raise RunError(f"run {folder.id!r} cannot be removed; check who owns its folder")
+
+
+def _change(folder: RunFolder, **changes: Any) -> None:
+    try:
+        folder.update_manifest(**changes)
+        renew_manifest_checksum(folder)
+    except OSError as error:
+        raise RunError(f"run {folder.id!r} cannot be written: {error.strerror or error}") from error

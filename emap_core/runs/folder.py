@@ -252,6 +252,11 @@ class RunInfo:
     error: str | None
 
     @property
+    def is_archived(self) -> bool:
+        """Whether lists leave the run out, as somebody wished."""
+        return bool(self.manifest.get("archived"))
+
+    @property
     def progress(self) -> Json | None:
         """The newest progress event, read when it is asked for; most lists show none."""
         return RunFolder(self.path).progress()

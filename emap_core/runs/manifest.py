@@ -29,7 +29,7 @@ from emap_core.inference.resamples.population import (
 )
 from emap_core.modalities import NAMES as MODALITIES
 from emap_core.options import UNKNOWN_LABELS
-from emap_core.runs.name import checked_name
+from emap_core.runs.annotations import checked_comment, checked_name, checked_tags
 from emap_core.types import Space, Task
 
 FORMAT = 1
@@ -82,6 +82,20 @@ def _is_name(value: Any) -> bool:
     try:
         return _is_text(value) and checked_name(value) == value
     except SettingError:
+        return False
+
+
+def _is_comment(value: Any) -> bool:
+    try:
+        return _is_text(value) and checked_comment(value) == value
+    except SettingError:
+        return False
+
+
+def _are_tags(value: Any) -> bool:
+    try:
+        return isinstance(value, list) and checked_tags(value) == value
+    except (SettingError, TypeError):
         return False
 
 
@@ -164,6 +178,8 @@ AMOUNT = _kind(
 METRIC = _kind("the name of a metric", _is_metric)
 OBJECT = record({})
 NAME = _kind("a name of one line", _is_name)
+COMMENT = _kind("a comment", _is_comment)
+TAGS = _kind("a list of tags", _are_tags)
 _SOURCE = {"spec": Key(TEXT), "arguments": Key(OBJECT, {})}
 
 KEYS: dict[str, Key] = {
@@ -173,6 +189,10 @@ KEYS: dict[str, Key] = {
     "model": Key(TEXT),
     "dataset": Key(TEXT),
     "name": Key(none_or(NAME), None),
+    "comment": Key(none_or(COMMENT), None),
+    "tags": Key(TAGS, []),
+    # Whether lists leave the run out.
+    "archived": Key(FLAG, False),
     "provenance": Key(
         none_or(
             record(

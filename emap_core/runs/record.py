@@ -77,7 +77,7 @@ def record_of(run: Run, equivalence_margin: float | None = None) -> dict[str, An
         "sides": [asdict(side) for side in run.sides],
         "model": manifest["model"],
         "dataset": manifest["dataset"],
-        "name": manifest.get("name"),
+        **{said: manifest[said] for said in ("name", "tags", "comment", "archived")},
         "provenance": manifest.get("provenance"),
     }
 

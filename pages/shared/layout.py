@@ -14,7 +14,8 @@ from emap_core.visible import visible
 from pages.shared.entry import inside_app
 from pages.shared.escape import escaped, plain
 from pages.shared.own_words import in_own_words, speak_of
-from pages.shared.runs import damaged_runs, run_titles, title_of
+from pages.shared.run_menu import run_menu, said_of
+from pages.shared.runs import all_runs, damaged_runs, run_titles, title_of
 from pages.shared.selection import select, selection
 
 _COPY = st.components.v2.component(
@@ -98,11 +99,16 @@ def header(question: str, answer: str = "", run: Run | None = None) -> None:
     else:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.title(question, anchor=False, width="stretch")
-            _COPY(key="copy-link", width="content")
+            copy_link()
     if answer:
         say(answer)
     if run is not None:
         _name_run(run)
+
+
+def copy_link() -> None:
+    """Draw a button that copies a link to exactly this view."""
+    _COPY(key="copy-link", width="content")
 
 
 def list_pages(sections: Mapping[str, Sequence[Any]]) -> None:
@@ -198,13 +204,19 @@ def _name_run(run: Run) -> None:
     if run.sides != TEXT_AND_IMAGE:
         first, second = (f"{side.name} ({side.modality})" for side in run.sides)
         words += f" · a {first} and a {second} in place of a text and an image"
-    if run.id not in names or len(names) < 2:
-        st.caption(plain(words))
-        return
+    info = next((one for one in all_runs() if one.id == run.id), None)
+    if info is not None and info.is_archived:
+        # Who came by a link is told why no list has it.
+        names, words = {run.id: title_of(run)} | names, f"{words} · archived"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(plain(words), width="content")
-        with st.popover("Change run", icon=":material/swap_horiz:", type="tertiary"):
-            _run_choice(run, names)
+        if run.id in names and len(names) > 1:
+            with st.popover("Change run", icon=":material/swap_horiz:", type="tertiary"):
+                _run_choice(run, names)
+        if info is not None:
+            run_menu(info)
+    if info is not None:
+        said_of(info)
 
 
 def _run_choice(run: Run, names: dict[str, str]) -> None:

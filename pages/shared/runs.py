@@ -10,7 +10,8 @@ from typing import NoReturn
 import streamlit as st
 
 from emap_core.errors import RunError, SettingError
-from emap_core.inference import Verdict
+from emap_core.inference import Gap, Verdict
+from emap_core.presentation.run_list import known_gap
 from emap_core.presentation.run_titles import file_name, run_title
 from emap_core.presentation.run_titles import run_titles as titles_of
 from emap_core.runs import Run, RunInfo, list_runs
@@ -23,8 +24,30 @@ from pages.shared.selection import assume, select, selected, view
 
 
 def finished_runs() -> list[RunInfo]:
-    """Return the finished runs, the newest first."""
-    return [run for run in all_runs() if run.status == "finished"]
+    """Return the finished runs that lists show, the newest first."""
+    return [run for run in all_runs() if run.status == "finished" and not run.is_archived]
+
+
+def archived_runs() -> list[RunInfo]:
+    """Return the runs that lists hide, the newest first."""
+    return [run for run in all_runs() if run.is_archived]
+
+
+def gap_of(info: RunInfo) -> Gap | None:
+    """Return the gap of a run's first metric, None where its interval was never computed."""
+    try:
+        return _known_gap(run_key(info), info)
+    except LookupError:
+        return None
+
+
+@st.cache_resource(max_entries=2000, show_spinner=False)
+def _known_gap(key: tuple[str, str], _info: RunInfo) -> Gap:
+    gap = known_gap(_info)
+    if gap is None:
+        # Nothing is kept of that: the next look may find one.
+        raise LookupError
+    return gap
 
 
 def damaged_runs() -> list[RunInfo]:
@@ -33,16 +56,18 @@ def damaged_runs() -> list[RunInfo]:
 
 
 def run_titles() -> dict[str, str]:
-    """Return the ids of the finished runs, newest first, each with a name of its own.
+    """Return the ids of the finished runs that lists show, each with a name of its own.
 
     Streamlit tells the options of a choice apart by their labels alone.
     """
-    return _listed(address(runs_root())).titles
+    titles = _listed(address(runs_root())).titles
+    return {info.id: titles[info.id] for info in finished_runs()}
 
 
-def title_of(run: Run) -> str:
+def title_of(run: Run | RunInfo) -> str:
     """Return what a run is called wherever pages name it."""
-    return run_titles().get(run.id) or visible(run_title(run.manifest))
+    titles = _listed(address(runs_root())).titles
+    return titles.get(run.id) or visible(run_title(run.manifest))
 
 
 def file_of(run: Run, what: str) -> str:
@@ -56,7 +81,7 @@ def all_runs() -> list[RunInfo]:
 
 
 def forget_lists() -> None:
-    """Read the list of runs anew: one of them was renamed or deleted."""
+    """Read the list of runs anew: something about one of them was changed."""
     _listed.clear()
 
 
@@ -98,7 +123,7 @@ def open_run(run_id: str) -> Run:
     return _load(address(info.path), json.dumps(info.manifest))
 
 
-def run_key(run: Run) -> tuple[str, str]:
+def run_key(run: Run | RunInfo) -> tuple[str, str]:
     """Return what tells a run from all others in caches, and from one computed in its place.
 
     A finished run can be asked for other metrics and other resamples at any time.

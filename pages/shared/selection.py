@@ -17,6 +17,9 @@ KEYS = ("run", "example", "class", "slice", "view")
 _LONGEST = 20_000
 """Characters of a key that somebody may have typed, and every page reads."""
 
+_LONGEST_WORDS = 200
+"""Characters of what somebody looks for."""
+
 _MOST_DIGITS = 15
 """Of a number that somebody may have typed: of thousands Python makes none."""
 
@@ -172,6 +175,29 @@ def choose(
         **settings,
     )
     return st.session_state[key] or first
+
+
+def type_in(label: str, name: str, **settings: Any) -> str:
+    """Draw a field whose words are a setting of the view, and return them.
+
+    Parameters
+    ----------
+    label : str
+    name : str
+        Setting of the view.
+    **settings
+        Of ``st.text_input``.
+    """
+    key = f"view-{name}"
+    st.session_state[key] = view(name)
+    st.text_input(
+        label,
+        key=key,
+        max_chars=_LONGEST_WORDS,
+        on_change=lambda: set_view(**{name: st.session_state[key].strip()}),
+        **settings,
+    )
+    return view(name)
 
 
 def _with(changes: dict[str, str | None]) -> dict[str, str]:

@@ -6,7 +6,6 @@ import time
 
 from emap_core import jobs
 from emap_core.runs.folder import RunFolder
-from pages.shared.runs import forget_lists
 
 
 def test_with_no_run_one_button_runs_the_demo_and_shows_how_far_it_is(open_page, words, no_runs):
@@ -72,37 +71,109 @@ def test_what_pages_import_is_kept_out_of_the_collections_after_clicks(open_page
     assert gc.get_freeze_count() > 10_000
 
 
-def test_a_run_can_be_renamed_and_deleted_where_visitors_may_do_more_than_look(
-    open_page, words, runs_with_one, monkeypatch
+def open_menu(app, folder):
+    app.session_state[f"menu-{folder.name}-{RunFolder(folder).manifest()['created']}"] = True
+    return app.run()
+
+
+def field(widgets, name):
+    return next(widget for widget in widgets if (widget.key or "").startswith(name))
+
+
+def test_what_people_say_of_a_run_is_changed_beside_it_and_shown(
+    open_page, words, finished_run, no_runs
 ):
-    copy = runs_with_one.path.parent / "copy"
-    shutil.copytree(runs_with_one.path, copy)
-    forget_lists()
-    try:
-        app = open_page("start")
-        box = next(b for b in app.text_input if "copy" in b.key)
-        box.set_value("late fusion").run()
-        assert "late fusion · 60 examples" in words(app)
-        next(b for b in app.checkbox if "copy" in b.key).check().run()
-        next(b for b in app.button if "copy" in (b.key or "")).click().run()
-        assert not copy.exists() and runs_with_one.path.exists()
-        assert "late fusion" not in words(app)
-    finally:
-        shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(finished_run.path, no_runs / "one")
+    app = open_menu(open_page("start"), no_runs / "one")
+    field(app.text_input, "name-one").set_value("late fusion").run()
+    field(app.text_area, "comment-one").set_value("of *May*").run()
+    field(app.multiselect, "tags-one").set_value(["paper", "[x](y)"]).run()
+    manifest = RunFolder(no_runs / "one").manifest()
+    assert (manifest["name"], manifest["comment"]) == ("late fusion", "of *May*")
+    assert manifest["tags"] == ["paper", "[x](y)"]
+    for page in ("start", "overview", "examples"):
+        said = words(open_page(page))
+        assert "late fusion · 60 examples" in said and "of *May*" in said
+        assert ":gray-badge[paper] :gray-badge[[x](y)]" in said
+    field(app.text_input, "name-one").set_value("a\x07").run()
+    assert RunFolder(no_runs / "one").manifest()["name"] == "late fusion"
+
+
+def test_an_archived_run_is_in_no_list_until_it_is_listed_again(
+    open_page, words, finished_run, no_runs
+):
+    shutil.copytree(finished_run.path, no_runs / "one")
+    shutil.copytree(finished_run.path, no_runs / "two")
+    app = open_menu(open_page("start"), no_runs / "one")
+    field(app.button, "archive-one").click().run()
+    assert "1 archived run" in {block.label for block in app.expander}
+    assert "· one" not in words(app) and "· two" in words(app)
+    assert "archived" in words(open_page("overview", run="one"))
+    app.session_state["archived-runs"] = True
+    app = open_menu(app.run(), no_runs / "one")
+    field(app.button, "archive-one").click().run()
+    assert "· one" in words(app) and not app.expander
+
+
+def test_a_run_is_deleted_by_who_is_sure_where_visitors_may(
+    open_page, words, finished_run, no_runs, monkeypatch
+):
+    shutil.copytree(finished_run.path, no_runs / "one")
+    shutil.copytree(finished_run.path, no_runs / "two")
+    app = open_menu(open_page("start"), no_runs / "one")
+    assert field(app.button, "delete-one").disabled
+    field(app.checkbox, "sure-one").check().run()
+    monkeypatch.setenv("EMAP_EDITS", "archive")
+    field(app.button, "delete-one").click().run()
+    assert (no_runs / "one").exists(), "what was drawn before the operator changed it"
+    monkeypatch.delenv("EMAP_EDITS")
+    app = open_menu(open_page("start"), no_runs / "one")
+    field(app.checkbox, "sure-one").check().run()
+    field(app.button, "delete-one").click().run()
+    assert not (no_runs / "one").exists() and (no_runs / "two").exists()
+    for name, value, there in (
+        ("EMAP_EDITS", "archive", {"archive-two"}),
+        ("EMAP_EDITS", "annotate", set()),
+    ):
+        monkeypatch.setenv(name, value)
+        app = open_menu(open_page("start"), no_runs / "two")
+        keys = {"-".join(button.key.split("-")[:2]) for button in app.button if button.key}
+        assert there == {key for key in keys if key.endswith("-two")}
     monkeypatch.setenv("EMAP_MODE", "viewer")
+    assert not open_page("start").get("popover")
+
+
+def test_runs_are_found_and_ordered_from_ten_on_and_the_link_keeps_it(
+    open_page, words, finished_run, no_runs
+):
+    for number in range(9):
+        shutil.copytree(finished_run.path, no_runs / f"copy-{number}")
+    assert not open_page("start").text_input
+    shutil.copytree(finished_run.path, no_runs / "last")
+    RunFolder(no_runs / "last").update_manifest(name="Zebra", tags=["paper"])
+    RunFolder(no_runs / "copy-3").update_manifest(name="Ape", tags=["paper"])
     app = open_page("start")
-    assert not app.text_input and not app.checkbox
+    field(app.text_input, "view-find").set_value("paper").run()
+    assert "2 of 10 runs" in words(app)
+    field(app.selectbox, "view-order").set_value("name").run()
+    view = app.query_params["view"]
+    said = words(open_page("start", view=view))
+    assert said.index("Ape ·") < said.index("Zebra ·") and "copy-4" not in said
+    assert "None of 10 runs has all these words: *x*" in words(
+        open_page("start", view="find.%2Ax%2A")
+    )
+    app = open_page("start", view="order.gap~find.e")
+    assert field(app.selectbox, "view-order").value == "gap" and "Zebra" in words(app)
 
 
-def test_older_runs_are_drawn_once_somebody_unfolds_them(open_page, finished_run, no_runs):
+def test_more_runs_are_drawn_once_somebody_unfolds_them(open_page, finished_run, no_runs):
     for number in range(13):
         shutil.copytree(finished_run.path, no_runs / f"copy-{number:02d}")
     app = open_page("start")
-    menus = {box.key for box in app.text_input}
-    assert len(menus) == 12
-    app.session_state["older-runs"] = True
+    assert len(app.get("popover")) == 12
+    app.session_state["more-runs"] = True
     app.run()
-    assert menus < {box.key for box in app.text_input}
+    assert len(app.get("popover")) == 13
     assert sum("60 examples" in link.label for link in app.get("page_link")) == 1
 
 

@@ -71,7 +71,7 @@ def test_what_a_figure_has_not_is_refused(run, name, choice, message):
 
 def test_a_run_is_renamed_and_deleted_from_python(tmp_path):
     run = emap.compute(Staged(), make_examples(), out=tmp_path / "run", n_resamples=100)
-    emap.rename_run(run.path, "late fusion")
+    emap.annotate_run(run.path, name="late fusion")
     assert emap.load_run(run.path).manifest["name"] == "late fusion"
     emap.delete_run(run.path)
     assert not run.path.exists()

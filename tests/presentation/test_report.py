@@ -54,6 +54,15 @@ def test_the_page_says_the_verdict_and_the_numbers_of_the_table(run, page):
     assert "60 examples · 11 texts × 23 images" in text
 
 
+def test_tags_and_comment_stand_in_report_and_comparison_as_text(tmp_path, capsys):
+    run = emap.compute(Staged(), make_examples(), out=tmp_path / "run", n_resamples=100)
+    emap.annotate_run(run.path, tags=["<b>May</b>"], comment="one\n<i>two</i>")
+    page = _outside_scripts(report_html(emap.load_run(run.path)))
+    assert "Tags: &lt;b&gt;May&lt;/b&gt;" in page and "one\n&lt;i&gt;two&lt;/i&gt;" in page
+    assert main(["compare", str(run.path), str(run.path)]) == 0
+    assert "tags: <b>May</b>; comment: one <i>two</i>" in capsys.readouterr().out
+
+
 def test_nothing_is_fetched_from_anywhere(page):
     tags = _Tags(_outside_scripts(page)).found
     for tag, attributes in tags:

@@ -71,10 +71,10 @@ def test_a_report_has_the_label_that_the_run_has_among_others(tmp_path):
     run = emap.compute(Staged(), data, out=tmp_path / "a", n_resamples=100)
     assert f"<h1>{title_beside_others(run)}</h1>" in report_html(run)
     shutil.copytree(run.path, tmp_path / "b")
-    emap.rename_run(tmp_path / "b", "late fusion")
+    emap.annotate_run(tmp_path / "b", name="late fusion")
     assert title_beside_others(emap.Run.load(tmp_path / "b")) == "late fusion"
     shutil.copytree(run.path, tmp_path / "c")
-    emap.rename_run(tmp_path / "c", "late fusion")
+    emap.annotate_run(tmp_path / "c", name="late fusion")
     label = title_beside_others(emap.Run.load(tmp_path / "c"))
     assert label == "late fusion · c"
     assert label in report_html(emap.Run.load(tmp_path / "c"))
