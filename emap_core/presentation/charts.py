@@ -35,7 +35,7 @@ from emap_core.figures import (
 )
 from emap_core.figures.information_bars import information_bars
 from emap_core.inference import metric
-from emap_core.inference.other_measures.measures import MEASURES
+from emap_core.inference.other_measures.known_measures import MEASURES
 from emap_core.inference.other_measures.partial_information import Target
 from emap_core.inference.predictions.scores import one_score, unit_of
 from emap_core.presentation.worded_charts import worded_chart

@@ -18,7 +18,7 @@ from emap_core.inference.comparisons.seeds import SeedsGap, seeds_gap
 from emap_core.inference.digits import bracket, change, measured, p_cell
 from emap_core.inference.gap import Projection
 from emap_core.inference.kinds import variance_of_mean
-from emap_core.inference.other_measures.measures import MEASURES
+from emap_core.inference.other_measures.known_measures import MEASURES
 from emap_core.inference.predictions.scores import Scored
 from emap_core.inference.resamples.population import population_of
 from emap_core.presentation.run_titles import run_titles

@@ -20,7 +20,8 @@ from emap_core.inference.digits import (
     with_interval,
 )
 from emap_core.inference.other_measures.group_scores import ROWS_OF_ANSWERS, GroupScores
-from emap_core.inference.other_measures.measures import MEASURES, Measures
+from emap_core.inference.other_measures.known_measures import MEASURES
+from emap_core.inference.other_measures.measures import Measures
 from emap_core.inference.other_measures.partial_information import ATOMS, PartialInformation
 from emap_core.inference.predictions.scores import in_words
 from emap_core.modalities.words_of_sides import worded
@@ -152,13 +153,17 @@ def kind_table(run: Run) -> Table | None:
 
 def measures_table(found: Measures) -> Table:
     """Return what other papers measure, with limits; a measure a row."""
-    words: Table = {"Measure": [], "Value": [], "What it counts": [], "Beside EMAP": []}
+    words: Table = {
+        **{"Measure": [], "Value": [], "What it counts": [], "Counted over": []},
+        "Why it is not EMAP": [],
+    }
     for name, one in found.values.items():
         measure = MEASURES[name]
         words["Measure"].append(measure.title)
         words["Value"].append(measured_with_interval(one, measure.unit))
         words["What it counts"].append(measure.counts)
-        words["Beside EMAP"].append(measure.differs)
+        words["Counted over"].append(measure.over)
+        words["Why it is not EMAP"].append(measure.differs)
     return words
 
 
@@ -244,6 +249,7 @@ def information_notes(found: PartialInformation) -> list[str]:
         "can be below 0.",
         "The two sources are the one-sided predictions, text only and image only, and not text "
         "and image themselves.",
+        *found.notes,
     ]
 
 

@@ -101,8 +101,8 @@ def measures(run: Run) -> str:
     """Return what other papers measure, as lines for a terminal."""
     found = run.measures()
     table = measures_table(found)
-    # The same sentence for every row is for the page and the docs.
-    del table["Beside EMAP"]
+    # What is the same in many rows is for the page and the docs.
+    del table["Counted over"], table["Why it is not EMAP"]
     return visible("\n".join([found.sentence, "", lines(table), "", *measures_notes(found)]))
 
 

@@ -17,6 +17,7 @@ from emap_core.inference import Gap, Interval, Verdict
 from emap_core.inference.gap import RECORD_VERSION
 from emap_core.inference.other_measures.group_scores import GroupScores, group_scores
 from emap_core.inference.other_measures.measures import Measures, measures, options_differ
+from emap_core.inference.other_measures.one_sided import one_sided_answers
 from emap_core.inference.other_measures.partial_information import (
     PartialInformation,
     Target,
@@ -320,11 +321,13 @@ class CachedInference(RunReader):
                 f"run {self.id!r} has no single true label of each example; ask about the "
                 "prediction"
             )
-        entry = f"information-{target}"
+        # Earlier versions kept others, by one-sided answers that stayed, under ``information-…``.
+        entry = f"partial-information-{target}"
         with self._folder.inference_lock():
             kept = self._kept_of_resampling(entry)
             if kept is not None:
                 return PartialInformation.from_json(kept)
+            grid = self.grid
             text, image, full = (
                 np.asarray(inference.predict(self.scores(row), self.task, self.space))
                 for row in ("text_only", "image_only", "full")
@@ -336,6 +339,11 @@ class CachedInference(RunReader):
                 self.classes if len(self.classes) > 1 else ["no", "yes"],
                 self.population,
                 target=target,
+                anew=None
+                if grid is None
+                else lambda weights: one_sided_answers(
+                    grid.strips, self.decomposition, self.task, self.space, weights
+                ),
                 seed=self.manifest["resampling"]["seed"],
             )
             self._keep(entry, {**self._resampling, entry: found.to_json()})
@@ -376,7 +384,8 @@ class CachedInference(RunReader):
             )
         chosen = self.groupings[0] if by is None else by
         names = whole_groups.names_of_groups(self, chosen)
-        entry = f"groups-{hashlib.sha256(chosen.encode()).hexdigest()[:12]}"
+        # Earlier versions kept others, that guessed among all classes, under ``groups-…``.
+        entry = f"whole-groups-{hashlib.sha256(chosen.encode()).hexdigest()[:12]}"
         with self._folder.inference_lock():
             kept = self._kept_of_resampling(entry)
             if kept is not None:

@@ -9,7 +9,7 @@ from samples import Staged, WithGrid, make_examples
 import emap_core as emap
 from emap_core.cli import main
 from emap_core.errors import Cancelled, RunError, SettingError
-from emap_core.inference.other_measures.measures import MEASURES
+from emap_core.inference.other_measures.known_measures import MEASURES
 from emap_core.presentation.charts import figures_of, report_charts
 
 

@@ -42,6 +42,8 @@ ROWS_OF_ORDER = ("full", "emap")
 """Rows whose scores are one function of all pairs, so that their order in a group says something;
 those that leave the own pair out are another function for each."""
 
+# Of four scores in random order both own ones come first in 2! 2! of 4! ways. That is not 1/16,
+# which four answers of yes or no would have.
 _GUESSED_ORDER = {"text_score": 1 / 4, "image_score": 1 / 4, "group_score": 1 / 6}
 _PAIRS = 4
 
@@ -60,7 +62,10 @@ class GroupScores:
         By metric: what is lost without interactions. Of answers, against the leave-one-out
         projection; of order, against the plain one.
     chance : dict of float
-        What guessing comes to, by metric.
+        What guessing comes to, by metric: among the answers that the same text has in the data,
+        where it has several, else among all classes. Of order, that of random scores.
+    chance_among_all : dict of float
+        The same, of guessing among all classes whatever the text.
     n_groups : dict of int
         Groups that each metric is about.
     n_examples : int
@@ -74,6 +79,7 @@ class GroupScores:
     rows: dict[str, dict[str, Interval]]
     gaps: dict[str, Gap]
     chance: dict[str, float]
+    chance_among_all: dict[str, float]
     n_groups: dict[str, int]
     n_examples: int
     population: str
@@ -88,8 +94,8 @@ class GroupScores:
             said.append(
                 f"Single answers: {percent(one.full)} right with interactions, "
                 f"{percent(one.projected)} without. Whole groups: {percent(whole.full)} with, "
-                f"{percent(whole.projected)} without; guessing among all "
-                f"classes gives {percent(self.chance['group_accuracy'])}."
+                f"{percent(whole.projected)} without; guessing gives "
+                f"{percent(self.chance['group_accuracy'])}."
             )
         if "group_score" in self.gaps:
             text, image, both = (
@@ -210,6 +216,7 @@ def group_scores(
         rows,
         gaps,
         {name: question.chance for name, question in kept.questions.items()},
+        {name: question.chance_among_all for name, question in kept.questions.items()},
         {name: question.n_groups for name, question in kept.questions.items()},
         kept.n_examples,
         "for new groups",
@@ -237,6 +244,7 @@ class _Question:
     starts: Index
     owners: Index
     chance: float
+    chance_among_all: float
 
     @property
     def of_answers(self) -> bool:
@@ -311,6 +319,11 @@ class _Kept:
                 "example": np.arange(len(labels)),
             }
         )
+        self._n_classes = n_answers(task, decomposition.logits.shape[1]) or 2
+        # Yes and no to one question, letters to another: what a text has been answered with.
+        known = table[table["label"] >= 0].groupby("text")["label"].nunique()
+        options = table["text"].map(known).fillna(0).to_numpy(dtype=float)
+        self._options = np.where(options > 1, options, float(self._n_classes))
         sizes = table.groupby("group")["example"].transform("size")
         table = table[sizes > 1]
         self.n_examples = len(table)
@@ -319,10 +332,34 @@ class _Kept:
             self.questions |= self._about_answers(table)
         if decomposition.logits.shape[1] == 1 and task == "binary":
             self.questions |= self._about_order(table)
-        self.notes = _notes(table)
+        self.notes = [*_notes(table), *self._about_guessing()]
+
+    def _about_guessing(self) -> list[str]:
+        said, whole = [], self.questions.get("group_accuracy")
+        if whole is not None:
+            single = self.questions["answers_in_groups"]
+            said.append(
+                "Guessing is among the answers that the same text has in the data, and among all "
+                f"{self._n_classes:,} classes where it has one alone; among all classes "
+                f"everywhere it gives {percent(single.chance_among_all)} of single answers and "
+                f"{percent(whole.chance_among_all)} of groups."
+            )
+        if "group_score" in self.questions:
+            said.append(
+                "Of order, guessing is that of random scores, one a pair: both texts are in order "
+                "in 1 of 4, and both sides in 1 of 6."
+            )
+        return said
+
+    def _guessed(self, options: Array, examples: Index, starts: Index, whole: bool) -> Array:
+        """Return how likely guesses are right of each part, or how many of its answers are."""
+        each = 1.0 / options[examples]
+        if whole:
+            return np.asarray(np.multiply.reduceat(each, starts))
+        return np.asarray(np.add.reduceat(each, starts) / np.diff([*starts, len(examples)]))
 
     def _about_answers(self, table: pd.DataFrame) -> dict[str, _Question]:
-        n_classes = n_answers(self._task, self._decomposition.logits.shape[1]) or 2
+        among_all = np.full(len(self._options), float(self._n_classes))
         found = {}
         for name, within, across in (
             ("answers_in_groups", ["group"], None),
@@ -343,12 +380,15 @@ class _Kept:
             keys = parts[within].to_numpy()
             starts = np.flatnonzero((np.diff(keys, axis=0, prepend=-1) != 0).any(axis=1))
             owners = keys[starts, 0]
-            sizes = np.diff([*starts, len(parts)])
-            together = np.ones(len(sizes)) if name == "answers_in_groups" else sizes
-            guessed = pd.Series(np.power(float(n_classes), -together)).groupby(owners).mean()
             examples = parts["example"].to_numpy()
-            chance = float(guessed.mean())
-            found[name] = _Question(name, np.unique(owners), examples, starts, owners, chance)
+            chances = [
+                float(pd.Series(guessed).groupby(owners).mean().mean())
+                for guessed in (
+                    self._guessed(options, examples, starts, name != "answers_in_groups")
+                    for options in (self._options, among_all)
+                )
+            ]
+            found[name] = _Question(name, np.unique(owners), examples, starts, owners, *chances)
         return found
 
     def _about_order(self, table: pd.DataFrame) -> dict[str, _Question]:
@@ -364,7 +404,7 @@ class _Kept:
         examples, numbers = np.concatenate(quads), np.array(owners)
         starts = _PAIRS * np.arange(len(owners))
         return {
-            name: _Question(name, numbers, examples, starts, numbers, chance)
+            name: _Question(name, numbers, examples, starts, numbers, chance, chance)
             for name, chance in _GUESSED_ORDER.items()
         }
 

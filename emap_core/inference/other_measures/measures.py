@@ -1,17 +1,15 @@
 """What other papers measure, from the answers that a run has read over all recombinations.
 
-Sources: shuffled accuracy and the perceptual score (Gat, Schwartz & Schwing 2021, arXiv
-2110.14375); InterSHAP (Wenderoth et al. 2024, arXiv 2412.14063); SHAPE (Hu, Li & Zhou 2022, arXiv
-2205.00302); the interaction types of MMoE (Yu et al. 2023, arXiv 2311.09580). Names say what is
-computed where it differs from a paper's own estimator.
+`known_measures` has the list of them with their sources. Names say what is computed where it
+differs from a paper's own estimator.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +20,8 @@ from emap_core.decomposition.recombined import Recombined
 from emap_core.inference.digits import points
 from emap_core.inference.gap import Interval
 from emap_core.inference.kinds import earned, proportions
+from emap_core.inference.other_measures.known_measures import MEASURES
+from emap_core.inference.other_measures.one_sided import Strips, one_sided_answers
 from emap_core.inference.predictions.answers import n_answers, read_answers
 from emap_core.inference.predictions.scores import predict
 from emap_core.inference.resamples.limits import (
@@ -32,216 +32,21 @@ from emap_core.inference.resamples.limits import (
 )
 from emap_core.inference.resamples.population import Population
 from emap_core.inference.resamples.replicates import Mixtures, Replicates
-from emap_core.inference.resamples.resampling import reproject
 from emap_core.inference.table.score_table import best_constant, projections
-from emap_core.types import AnyArray, Array, Index, Space, Task
-
-Strips = Callable[[], Iterable[tuple[Index, NDArray[Any]]]]
+from emap_core.types import AnyArray, Array, Space, Task
 
 _BYTES_OF_SUMS = 2**28
 # What is left of a difference of two roundings.
 _NOTHING = 1e-9
 
 
-@dataclass(frozen=True)
-class Measure:
-    """A number that a paper reports, and what it is.
-
-    Attributes
-    ----------
-    name : str
-        In records.
-    title : str
-        For people.
-    counts : str
-        What it counts, in a few words.
-    differs : str
-        Why it is not what EMAP says.
-    unit : {"points", "share", "bits"}
-        A difference in points, which are hundredths; a share of 1; or bits.
-    needs : {"labels", "grid", "both"}
-        What it is computed from beside the predictions: labels, the answers of the whole grid.
-    drawn : bool
-        Whether it stands on the scale from 0 to 1 that the figure draws.
-    range : (float, float)
-        The lowest and the highest value that it can have.
-    """
-
-    name: str
-    title: str
-    counts: str
-    differs: str
-    unit: Literal["points", "share", "bits"] = "points"
-    needs: Literal["labels", "grid", "both"] = "both"
-    drawn: bool = True
-    range: tuple[float, float] = (0.0, 1.0)
-
-
-_SHUFFLED = (
-    "Shuffling also takes away what a side says by itself, which EMAP keeps: a model that only "
-    "adds loses by it, too."
-)
-_SHAPLEY = (
-    "Decisions of one-sided means in place of the additive fit, so that what both sides say twice "
-    "counts as the opposite of cooperation."
-)
-_TYPES = "Goes by whether one-sided decisions agree, whatever the model itself decides."
-_BITS = (
-    "Of the answers, not of the logits: a softmax combines the sides of logits that only add, so "
-    "that a model without interactions can have some."
-)
-
-MEASURES = {
-    one.name: one
-    for one in (
-        Measure(
-            "perceptual_text",
-            "Perceptual score of the text",
-            "accuracy lost when texts are shuffled",
-            _SHUFFLED,
-            range=(-1.0, 1.0),
-        ),
-        Measure(
-            "perceptual_image",
-            "Perceptual score of the image",
-            "accuracy lost when images are shuffled",
-            _SHUFFLED,
-            range=(-1.0, 1.0),
-        ),
-        Measure(
-            "intershap_local",
-            "InterSHAP, local",
-            "interaction’s share of each prediction",
-            "Sizes of probabilities in place of decisions; an absent side is averaged over all "
-            "others.",
-            unit="share",
-            needs="grid",
-        ),
-        Measure(
-            "intershap_global",
-            "InterSHAP, global",
-            "the same, of effects averaged first",
-            "Interactions that raise some examples and lower others cancel in it.",
-            unit="share",
-            needs="grid",
-        ),
-        Measure(
-            "shape_cooperation",
-            "SHAPE cooperation, by averaging",
-            "accuracy beyond that of each side alone",
-            _SHAPLEY,
-            needs="labels",
-            range=(-2.0, 2.0),
-        ),
-        Measure(
-            "shape_text",
-            "SHAPE, the text’s part of accuracy",
-            "Shapley value of the text in accuracy",
-            _SHAPLEY,
-            needs="labels",
-            range=(-1.0, 1.0),
-        ),
-        Measure(
-            "shape_image",
-            "SHAPE, the image’s part of accuracy",
-            "Shapley value of the image in accuracy",
-            _SHAPLEY,
-            needs="labels",
-            range=(-1.0, 1.0),
-        ),
-        Measure(
-            "mmoe_synergistic",
-            "MMoE type: synergistic",
-            "one-sided answers agree and are wrong",
-            _TYPES,
-            unit="share",
-            needs="labels",
-        ),
-        Measure(
-            "mmoe_unique",
-            "MMoE type: unique",
-            "one-sided answers differ",
-            _TYPES,
-            unit="share",
-            needs="labels",
-        ),
-        Measure(
-            "mmoe_redundant",
-            "MMoE type: redundant",
-            "one-sided answers agree and are right",
-            _TYPES,
-            unit="share",
-            needs="labels",
-        ),
-        Measure(
-            "bits_together_share",
-            "Bits from both together, share",
-            "information that neither side gives alone",
-            _BITS,
-            unit="share",
-            needs="grid",
-        ),
-        *(
-            Measure(name, title, counts, _BITS, "bits", "grid", drawn=False, range=(0.0, np.inf))
-            for name, title, counts in (
-                ("bits_both", "Bits of both", "what text and image tell about the answer"),
-                ("bits_text", "Bits of the text", "what the text alone tells about the answer"),
-                ("bits_image", "Bits of the image", "what the image alone tells about the answer"),
-                (
-                    "bits_together",
-                    "Bits from both together",
-                    "what both tell beyond the two of them",
-                ),
-                ("bits_answers", "Bits in the answers", "entropy of the answers over all pairs"),
-            )
-        ),
-        *(
-            Measure(name, title, counts, _SHUFFLED, "share", drawn=False, range=(-1.0, 1.0))
-            for name, title, counts in (
-                (
-                    "accuracy_texts_shuffled",
-                    "Accuracy, texts shuffled",
-                    "mean over all permutations",
-                ),
-                (
-                    "accuracy_images_shuffled",
-                    "Accuracy, images shuffled",
-                    "mean over all permutations",
-                ),
-                (
-                    "accuracy_both_shuffled",
-                    "Accuracy, both shuffled",
-                    "mean over all recombinations",
-                ),
-                (
-                    "accuracy_texts_replaced",
-                    "Accuracy, texts replaced",
-                    "the same without the example’s own text",
-                ),
-                (
-                    "accuracy_images_replaced",
-                    "Accuracy, images replaced",
-                    "the same without the example’s own image",
-                ),
-                (
-                    "perceptual_text_relative",
-                    "Perceptual score of the text, of accuracy",
-                    "divided by the accuracy of the model",
-                ),
-                (
-                    "perceptual_image_relative",
-                    "Perceptual score of the image, of accuracy",
-                    "divided by the accuracy of the model",
-                ),
-            )
-        ),
-    )
-}
-"""Measures by name, those that are drawn first."""
-
 # So many tell their variance to a tenth, and it is a part of the whole.
 _MOST_MIXTURES = 250
 _MMOE = ("mmoe_synergistic", "mmoe_unique", "mmoe_redundant")
+_EXAMPLES_ALONE = (
+    "Limits are from the examples alone, since the grid was not kept: what a side averages over "
+    "stays as it is, which makes limits a little too narrow."
+)
 _NO_LABELS = "the data has no labels"
 _OF_SHUFFLING = tuple(n for n in MEASURES if n.startswith(("accuracy", "perceptual")))
 
@@ -370,10 +175,8 @@ def measures(
     elif labels is not None and strips is not None:
         found |= _reprojected(sample, strips, population, n_resamples, seed)
     notes = []
-    if recombined is not None and strips is None:
-        notes.append(
-            "Limits are from the examples alone, since the grid was not kept; bits have none."
-        )
+    if strips is None:
+        notes.append(_EXAMPLES_ALONE + ("" if recombined is None else " Bits have none."))
     if recombined is not None and a_part:
         notes.append(
             "Means over a part of the pairs are noisy: local InterSHAP and the bits of one side "
@@ -426,13 +229,6 @@ def _reprojected(
             value = float(as_they_are[name].mean())
             result[name] = estimate(value, of_draws, population).interval(MEASURES[name].range)
     return result
-
-
-class _Grid:
-    """Strips of a grid, as `reproject` reads them."""
-
-    def __init__(self, strips: Strips) -> None:
-        self.strips = strips
 
 
 def _interval(
@@ -501,24 +297,17 @@ class _Sample:
         if labels is None:
             raise ValueError("what answers earn is told by labels")
 
-        def decided(scores: Array) -> Array:
-            return np.asarray(predict(scores, self.task, self.space))
-
-        def read(scores: dict[str, Array]) -> tuple[Array, Array]:
-            return decided(scores["text_only"]), decided(scores["image_only"])
-
-        for some in reproject(_Grid(strips), d, weights):
-            parts = zip(*some.read(read), strict=True)
-            text, image = (np.concatenate(part) for part in parts)
-            best = best_constant(labels, some.weights, self.n_outputs, self.task, self.space)
-            constant = np.broadcast_to(decided(best[:, None]), text.shape)
+        task, space = self.task, self.space
+        for some, text, image in one_sided_answers(strips, d, task, space, weights):
+            best = best_constant(labels, some, self.n_outputs, task, space)
+            constant = np.broadcast_to(predict(best[:, None], task, space), text.shape)
             rows = {
                 "full": np.broadcast_to(self.earned["full"], text.shape),
                 "text_only": _earned_each(text, labels),
                 "image_only": _earned_each(image, labels),
                 "constant": _earned_each(constant, labels),
             }
-            yield some.weights, _one_sided_values(rows, text == image)
+            yield some, _one_sided_values(rows, text == image)
 
     def values(self, recombined: Recombined | None, weights: Array) -> dict[str, float]:
         """Return what each measure comes to under weights of the examples, shape (N,)."""

@@ -8,7 +8,7 @@ say least has no synergy. It is found as a conic program with exponential cones,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -37,6 +37,12 @@ MOST_CLASSES = 5
 LEAST_PER_CELL = 5
 """Examples for each cell of the table of both sides and the answer."""
 
+AnswersAnew = Callable[[Array], Iterable[tuple[Array, NDArray[np.integer], NDArray[np.integer]]]]
+
+_EXAMPLES_ALONE = (
+    "Limits are from the examples alone, since the grid was not kept: the one-sided predictions "
+    "stay what they are, which makes limits a little too narrow."
+)
 _RESAMPLES = 120
 _PERMUTATIONS = 30
 _SOLVED = ("Solved", "AlmostSolved")
@@ -62,6 +68,8 @@ class PartialInformation:
         Those that are told apart; the last one may stand for the rest.
     n_examples : int
     population : str
+    notes : list of str
+        What a reader has to know about the limits.
     """
 
     target: Target
@@ -72,6 +80,7 @@ class PartialInformation:
     classes: list[str]
     n_examples: int
     population: str
+    notes: list[str]
 
     @property
     def sentence(self) -> str:
@@ -141,6 +150,7 @@ def partial_information(
     population: Population,
     *,
     target: Target = "label",
+    anew: AnswersAnew | None = None,
     seed: int = 0,
     progress: Callable[[], None] = lambda: None,
 ) -> PartialInformation:
@@ -157,6 +167,10 @@ def partial_information(
         What is drawn for the intervals.
     target : {"label", "prediction"}
         What the answer is.
+    anew : callable, optional
+        From weights of the examples in B resamples, shape (B, N), to some of them at a time with
+        what text and image answer in each, all of shape (b, N). Without it, limits are those of
+        the examples alone.
     seed : int
     progress : callable
         Called now and then; what it raises ends the work.
@@ -176,12 +190,27 @@ def partial_information(
     if kept[-1] >= 0:
         place[kept[-1]] = len(kept) - 1
     k = len(kept)
-    sides = place[np.maximum(text, 0)] * k + place[np.maximum(image, 0)]
     answers = place[np.maximum(answer, 0)]
 
-    def table(weights: Array, of_answers: NDArray[np.integer] = answers) -> Array:
+    def sides_of(text: NDArray[np.integer], image: NDArray[np.integer]) -> NDArray[np.intp]:
+        return np.asarray(place[np.maximum(text, 0)] * k + place[np.maximum(image, 0)])
+
+    as_they_are = sides_of(text, image)
+
+    def table(
+        weights: Array,
+        of_answers: NDArray[np.integer] = answers,
+        sides: NDArray[np.intp] = as_they_are,
+    ) -> Array:
         counted = np.bincount(sides * k + of_answers, weights * known, k**3)
         return np.asarray(counted, dtype=np.float64).reshape(k, k, k)
+
+    def resampled(weights: Array) -> Iterable[tuple[Array, NDArray[np.intp]]]:
+        if anew is None:
+            yield from ((one, as_they_are) for one in weights)
+            return
+        for some, texts, images in anew(weights):
+            yield from zip(some, sides_of(texts, images), strict=True)
 
     ones, rng = np.ones(len(answer)), np.random.default_rng(seed)
     observed = broja(table(ones))
@@ -197,9 +226,9 @@ def partial_information(
     for units in population.draws:
         found = []
         for weights in units.resamples(each, rng):
-            for one in weights:
+            for one, sides in resampled(weights):
                 progress()
-                found.append(broja(table(one)))
+                found.append(broja(table(one, sides=sides)))
         drawn.append(found)
     values = {}
     for name in ATOMS:
@@ -219,6 +248,7 @@ def partial_information(
         names,
         n_examples,
         population.words,
+        [] if anew is not None else [_EXAMPLES_ALONE],
     )
 
 

@@ -116,7 +116,27 @@ def test_whole_groups_are_those_of_brute_force():
     assert found.chance["group_accuracy"] == pytest.approx(np.mean([4.0**-n for n in sizes]))
     assert found.n_examples == sum(sizes)
     assert "texts stand in several groups" in found.notes[0]
+    assert "among all 4 classes" in found.notes[1]
     assert GroupScores.from_json(found.to_json()).to_json() == found.to_json()
+
+
+def test_guessing_goes_by_what_each_question_has_been_answered_with():
+    # NaturalBench: two questions about two images, yes or no for some groups, A or B for others.
+    n = 30
+    texts = np.repeat(np.arange(2 * n), 2)
+    images = np.array([2 * (t // 2) + v for t in range(2 * n) for v in (0, 1)])
+    first = np.tile([0, 1, 1, 0], n)
+    labels = np.where(texts % 4 < 2, first, first + 2)
+    grid = np.random.default_rng(0).normal(size=(2 * n, 2 * n, 4))
+    groups = [f"g{t // 2}" for t in texts]
+    found = scored(grid, texts, images, labels, groups, "multiclass", n_resamples=100)
+    published = {"group_accuracy": 1 / 16, "image_with_all_texts": 1 / 4}
+    published |= {"text_with_all_images": 1 / 4, "answers_in_groups": 1 / 2}
+    assert found.chance == pytest.approx(published)
+    assert found.chance_among_all["group_accuracy"] == pytest.approx(4.0**-4)
+    # Of one answer alone nothing is known of what else there is to choose.
+    one = scored(grid, texts, images, 0 * labels, groups, "multiclass", n_resamples=100)
+    assert one.chance["answers_in_groups"] == pytest.approx(1 / 4)
 
 
 def test_a_resample_is_worth_what_its_groups_are_when_they_are_written_out():

@@ -7,8 +7,8 @@ import pytest
 import scipy
 
 import emap_core as emap
+from emap_core.inference.other_measures.known_measures import MEASURES
 from emap_core.inference.other_measures.measures import (
-    MEASURES,
     Measures,
     _Sample,
     measures,

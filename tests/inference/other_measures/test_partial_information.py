@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import scipy.optimize
 
+import emap_core as emap
 from emap_core.errors import MissingExtraError, SettingError
+from emap_core.inference.other_measures.one_sided import one_sided_answers
 from emap_core.inference.other_measures.partial_information import (
     PartialInformation,
     broja,
     partial_information,
 )
-from emap_core.inference.resamples.population import population_of_items
+from emap_core.inference.resamples.population import population_of, population_of_items
 
 pytest.importorskip("clarabel")
 
@@ -74,6 +76,28 @@ def test_the_least_information_is_that_of_brute_force():
     assert sum(broja(p).values()) == pytest.approx(_information(p))
 
 
+@pytest.mark.parametrize("name", [*GATES, (2, 2, 2), (2, 2, 3), (3, 2, 2)], ids=str)
+def test_the_parts_are_those_of_another_library(name):
+    dit = pytest.importorskip("dit")
+    from dit.pid import PID_BROJA
+
+    if name in GATES:
+        p = GATES[name][0] / GATES[name][0].sum()
+    else:
+        p = np.random.default_rng(1).dirichlet(np.full(np.prod(name), 0.5)).reshape(name)
+    cells = [values for values in np.ndindex(p.shape) if p[values] > 0]
+    names = [tuple(map(str, values)) for values in cells]
+    joint = dit.Distribution(names, [float(p[values]) for values in cells])
+    # Its general search starts at random and may end before the least, and never below it.
+    searched = [PID_BROJA(joint, ((0,), (1,)), (2,)) for _ in range(5)]
+    found, theirs = broja(p), max(searched, key=lambda one: one.get_pi(((0, 1),)))
+    assert found["synergistic"] > theirs.get_pi(((0, 1),)) - 1e-4
+    if name in GATES:
+        atoms = {"redundant": ((0,), (1,)), "text": ((0,),), "image": ((1,),)}
+        expected = {part: theirs.get_pi(atom) for part, atom in atoms.items()}
+        assert {part: found[part] for part in atoms} == pytest.approx(expected, abs=1e-4)
+
+
 def asked(n, answer_of, seed=0, n_classes=2, **settings):
     rng = np.random.default_rng(seed)
     text, image = rng.integers(0, n_classes, n), rng.integers(0, n_classes, n)
@@ -102,6 +126,33 @@ def test_answers_that_nothing_tells_have_nothing_to_share_out():
         within += one.low <= 0 <= one.high
         assert abs(one.value) < 0.06
     assert within >= 10
+
+
+def test_one_sided_predictions_are_read_anew_where_the_grid_was_kept():
+    rng = np.random.default_rng(3)
+    grid = rng.normal(size=(12, 15, 2))
+    texts, images = rng.integers(0, 12, 90), rng.integers(0, 15, 90)
+    texts[:12], images[:15] = np.arange(12), np.arange(15)
+    d = emap.decompose(grid, texts, images)
+
+    def anew(weights):
+        strips = [(np.arange(12), grid)]
+        return one_sided_answers(lambda: strips, d, "multiclass", "logits", weights)
+
+    weights = rng.multinomial(90, np.full(90, 1 / 90), size=3).astype(float)
+    read = [part for parts in anew(weights) for part in zip(*parts, strict=True)]
+    for one, of_text, of_image in read:
+        rows = np.repeat(np.arange(90), one.astype(int))
+        again = emap.decompose(grid, texts[rows], images[rows])
+        np.testing.assert_array_equal(of_text[rows], again.text_only.argmax(-1))
+        np.testing.assert_array_equal(of_image[rows], again.image_only.argmax(-1))
+    assert [one.tolist() for one, *_ in read] == weights.tolist()
+    sides = d.text_only.argmax(-1), d.image_only.argmax(-1), d.logits.argmax(-1)
+    about = (*sides, ["a", "b"], population_of(d))
+    found, alone = partial_information(*about, anew=anew), partial_information(*about)
+    assert found.values["text"].value == alone.values["text"].value and not found.notes
+    assert found.values["text"].low != alone.values["text"].low
+    assert "the grid was not kept" in alone.notes[0]
 
 
 def test_rare_answers_are_one_and_too_few_examples_are_refused():
