@@ -32,7 +32,8 @@ def load(name: str, split: Split = "test") -> Examples | demo_digits.Digits:
         ``easy-vqa``: questions about a coloured shape, 13 answers, by Victor Zhou (MIT licence);
         ``easy-vqa-yes-no``: those answered by yes or no; ``emoji-groups``: which of nine groups
         an emoji is in, from its name and picture; ``emoji-match``: whether name and picture are
-        of the same emoji, in pairs of which half are (pictures by Twitter, CC-BY 4.0);
+        of the same emoji, in pairs of which half are, two names with two pictures a group
+        (pictures by Twitter, CC-BY 4.0);
         ``digits``: a question about a written and a spoken digit, three sides, see
         `emap_core.datasets.demo_digits.load`.
     split : {"test", "train"}
@@ -104,10 +105,16 @@ def _emoji(name: str, split: Split) -> Examples:
             columns=table[["subgroup"]],
             fingerprint=fingerprint_of(content, name, split),
         )
-    # Every name and every picture stands in one pair that matches and in one that does not.
+    # Every name and every picture stands in one pair that matches and in one that does not: two
+    # names with two pictures make a group, and of an odd number the last three make none.
     others = np.random.default_rng(0).permutation(len(table))
-    strangers = np.empty_like(others)
-    strangers[others] = np.roll(others, 1)
+    strangers, groups = np.empty_like(others), [""] * len(table)
+    n_grouped = len(others) - (3 if len(others) % 2 else 0)
+    for couple in others[:n_grouped].reshape(-1, 2):
+        strangers[couple] = couple[::-1]
+        for one in couple:
+            groups[one] = " ".join(ids[other] for other in couple)
+    strangers[others[n_grouped:]] = np.roll(others[n_grouped:], 1)
     pairs = [pair for i in range(len(table)) for pair in ((i, i), (i, int(strangers[i])))]
     pictures = table["image"].tolist()
     return Examples(
@@ -121,7 +128,8 @@ def _emoji(name: str, split: Split) -> Examples:
         classes=["no", "yes"],
         task="binary",
         image_keys=[ids[image] for _, image in pairs],
-        fingerprint=fingerprint_of(content, name, split),
+        columns=pd.DataFrame({"group": [groups[text] for text, _ in pairs]}),
+        fingerprint=fingerprint_of(content, name, split, "in groups"),
     )
 
 

@@ -340,6 +340,8 @@ class EmojiMatching(DemoModel):
     """Do they belong together? The cosine of a text's and an image's vector, one logit."""
 
     size: ClassVar[int] = 64
+    similarity: ClassVar[bool] = True
+    has_threshold: ClassVar[bool] = True
 
     def __init__(self, words: Sequence[str], classes: Sequence[str]) -> None:
         super().__init__(words, classes)

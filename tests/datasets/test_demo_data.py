@@ -74,6 +74,13 @@ def test_emoji_pairs_are_balanced_for_every_name_and_picture():
         answers.setdefault(("image", image), []).append(label)
     assert {tuple(sorted(labels)) for labels in answers.values()} == {("no", "yes")}
     assert match_labels(data, data.classes, 1).mean() == 0.5
+    # Two names with two pictures, in all four ways.
+    groups = {}
+    for group, text, image in zip(data.columns["group"], data.texts, data.image_keys, strict=True):
+        if group:
+            groups.setdefault(group, set()).add((text, image))
+    assert len(groups) == 283 and {len(pairs) for pairs in groups.values()} == {4}
+    assert {len({text for text, _ in pairs}) for pairs in groups.values()} == {2}
 
 
 @pytest.mark.slow
