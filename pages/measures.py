@@ -156,6 +156,9 @@ def _show_probe(run: Run, probe: Probe, how: str) -> bool:
         return True
     shared.text(found.sentence)
     shared.show(found.chart(shared.theme()), f"measures-{probe.name}")
+    if hasattr(found, "table"):
+        with st.expander("All numbers"):
+            st.table(found.table, border="horizontal", hide_index=True)
     for note in getattr(found, "details", ()):
         st.caption(shared.plain(note))
     return True

@@ -25,8 +25,7 @@ from emap_core.inference.other_measures.measures import Measures
 from emap_core.inference.other_measures.partial_information import ATOMS, PartialInformation
 from emap_core.inference.predictions.scores import in_words
 from emap_core.modalities.words_of_sides import worded
-from emap_core.probes.blind_rows import ROWS as BLIND_ROWS
-from emap_core.probes.blind_rows import Blinded
+from emap_core.probes.blind_rows import BLIND, Blinded
 from emap_core.runs import Run
 from emap_core.runs.groups import gaps_by
 from emap_core.text import capitalised
@@ -220,12 +219,11 @@ def whole_groups_notes(found: GroupScores) -> list[str]:
 
 def blind_table(found: Blinded) -> Table:
     """Return the rows of blind pictures and texts, which lie outside the data."""
-    rows = [row for row, (_, made_of) in BLIND_ROWS.items() if "outside the data" in made_of]
-    ends = {row: found.rows[row] for row in rows}
+    ends = [found.rows[row] for row in BLIND]
     return {
-        "Outside the data": [capitalised(BLIND_ROWS[row][0]) for row in rows],
+        "Outside the data": [name for name, _ in BLIND.values()],
         capitalised(metric(found.metric).label): [
-            with_interval(one.value, one.low, one.high, "points") for one in ends.values()
+            with_interval(one.value, one.low, one.high, "points") for one in ends
         ],
     }
 

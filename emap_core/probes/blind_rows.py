@@ -22,9 +22,9 @@ from emap_core.inference.digits import percent, with_interval
 from emap_core.inference.metrics import evaluate, evaluate_resamples
 from emap_core.inference.predictions.scores import Scored
 from emap_core.inference.resamples.limits import estimate, share_estimate, variance_of
+from emap_core.inference.table.rows import ROWS
 from emap_core.probes.base import Cost
 from emap_core.runs import Run
-from emap_core.text import capitalised
 from emap_core.types import Array
 
 if TYPE_CHECKING:
@@ -35,15 +35,21 @@ if TYPE_CHECKING:
 _MOST_PICTURES = 100
 _CELLS_PER_PART = 2048
 
-ROWS = {
-    "full": ("the model as it is", "texts with their images"),
-    "text_only": ("averaged over other pictures", "the row text only"),
-    "blank_image": ("picture of one colour", "the mean colour of the data, outside the data"),
-    "noise_image": ("picture of noise", "of the data's mean and spread, outside the data"),
-    "image_only": ("averaged over other texts", "the row image only"),
-    "empty_text": ("empty text", "outside the data"),
+BLIND = {
+    "blank_image": ("Picture of one colour", "the mean colour of the data, outside the data"),
+    "noise_image": ("Picture of noise", "of the data’s mean and spread, outside the data"),
+    "empty_text": ("Empty text", "outside the data"),
 }
-"""What each row is, and what it is made of."""
+"""What each row outside the data is, and what it is made of."""
+
+_OF_TABLE = {
+    "full": "texts with their images",
+    "text_only": "averaged over other pictures",
+    "image_only": "averaged over other texts",
+}
+"""Rows of the table beside them, and what these are made of."""
+
+_ORDER = ("full", "text_only", "blank_image", "noise_image", "image_only", "empty_text")
 
 
 @dataclass(frozen=True)
@@ -116,7 +122,7 @@ class BlindRows:
             {
                 # What the table has already is told as there.
                 row: run.intervals().rows[name].get(row) or _interval(run, name, scores[row])
-                for row in ROWS
+                for row in _ORDER
             },
             run.population.words,
             len(run.ids),
@@ -167,7 +173,7 @@ class Blinded:
     ----------
     metric : str
     rows : dict of Interval
-        By the names of `ROWS`.
+        By the names of `BLIND`, and of the rows of the table beside them.
     population : str
     n_examples : int
     """
@@ -187,13 +193,21 @@ class Blinded:
             f"{value['empty_text']}; averaged over other texts {value['image_only']}."
         )
 
+    @property
+    def details(self) -> list[str]:
+        """What a reader has to know beside the picture."""
+        return [
+            f"95% intervals in brackets, {self.population}, N = {self.n_examples:,}. Rows outside "
+            "the data are no part of EMAP, which averages over the texts and images of the data: "
+            "the model may never have seen a picture of one colour or an empty text."
+        ]
+
     def chart(self, theme: Theme = LIGHT) -> Chart:
         """Return a dot a row, those within the data beside those outside of it."""
         table = pd.DataFrame(
             [
                 {
-                    "measure": capitalised(ROWS[row][0]),
-                    "counts": ROWS[row][1],
+                    **dict(zip(("measure", "counts"), _told(row), strict=True)),
                     "unit": "share",
                     **{"value": one.value, "low": one.low, "high": one.high},
                     "emap": row in ("text_only", "image_only"),
@@ -205,12 +219,10 @@ class Blinded:
 
     def __str__(self) -> str:
         lines = [
-            f"{ROWS[row][0]:30}{with_interval(one.value, one.low, one.high, 'points'):22}"
-            f"{ROWS[row][1]}"
-            for row, one in self.rows.items()
+            f"{name:30}{with_interval(one.value, one.low, one.high, 'points'):22}{made_of}"
+            for one, (name, made_of) in zip(self.rows.values(), map(_told, self.rows), strict=True)
         ]
-        told = f"95% intervals in brackets, {self.population}, N = {self.n_examples:,}."
-        return "\n".join([self.sentence, "", *lines, "", told])
+        return "\n".join([self.sentence, "", *lines, "", *self.details])
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, None in place of NaN."""
@@ -232,7 +244,7 @@ class Blinded:
             If it is something else.
         """
         try:
-            rows = {row: Interval.from_json(content["rows"][row]) for row in ROWS}
+            rows = {row: Interval.from_json(content["rows"][row]) for row in _ORDER}
             metric(content["metric"])
             return cls(
                 str(content["metric"]),
@@ -242,6 +254,11 @@ class Blinded:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"what the probe blind-rows found cannot be read: {error}") from error
+
+
+def _told(row: str) -> tuple[str, str]:
+    """Return what a row is called, and what it is made of."""
+    return BLIND[row] if row in BLIND else (ROWS[row].label, _OF_TABLE[row])
 
 
 def _pictures(some: list[Any], seed: int) -> tuple[Image.Image, Image.Image]:

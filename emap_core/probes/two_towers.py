@@ -11,10 +11,12 @@ import numpy as np
 from emap_core.errors import ModelError, RunError
 from emap_core.figures import LIGHT, Chart, Theme
 from emap_core.figures.two_clouds import two_clouds
-from emap_core.inference.digits import number, percent
+from emap_core.inference import Interval
+from emap_core.inference.digits import bracket, number, percent
 from emap_core.inference.other_measures.modality_gap import (
     ModalityGap,
     Shift,
+    gap_intervals,
     modality_gap,
     unit_rows,
 )
@@ -28,6 +30,20 @@ if TYPE_CHECKING:
     from emap_core.probes.subject import Subject
 
 _MOST_POINTS = 400
+_NAMES = {
+    "gap": "gap",
+    "text_cone": "mean cosine of two texts",
+    "image_cone": "mean cosine of two images",
+    "matched": "mean cosine of matched pairs",
+    "relative_gap": "relative gap (RMG)",
+    "offset_share": "share of the offset",
+    "separability": "accuracy of telling sides apart",
+    "centred_texts_found": "recall at 1 of texts, centred",
+    "centred_images_found": "recall at 1 of images, centred",
+}
+"""Numbers of `ModalityGap` for people."""
+_AT_REST = {"texts_found": "recall at 1 of texts", "images_found": "recall at 1 of images"}
+"""Those of the shift by nothing."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +102,7 @@ class TwoTowers:
                 f"{images.shape[1]}; the towers lie in different spaces"
             )
         found = modality_gap(texts, images, d.text_index, d.image_index, seed=self.seed)
+        limits = gap_intervals(texts, images, d.text_index, d.image_index, run.population)
         rows = np.arange(len(run.ids))
         if len(rows) > _MOST_POINTS:
             draws = np.random.default_rng(self.seed)
@@ -94,7 +111,8 @@ class TwoTowers:
         centred = both - both.mean(axis=0)
         _, _, axes = np.linalg.svd(centred, full_matrices=False)
         points = centred @ axes[:2].T
-        return Towers(found, points[: len(rows)], points[len(rows) :])
+        whom = run.population.words
+        return Towers(found, points[: len(rows)], points[len(rows) :], limits, whom, len(run.ids))
 
     def read(self, content: Mapping[str, Any]) -> Towers:
         """Return a result from what `Towers.to_json` gave."""
@@ -110,11 +128,20 @@ class Towers:
     geometry : ModalityGap
     texts, images : ndarray of shape (n, 2)
         Leading principal components of both clouds together, matched pairs in one row.
+    limits : dict of Interval
+        Of those numbers that follow from means of the vectors, by their names in `geometry`; none
+        where an earlier version measured them.
+    population : str
+        Whom the limits speak of.
+    n_examples : int
     """
 
     geometry: ModalityGap
     texts: Array
     images: Array
+    limits: dict[str, Interval]
+    population: str
+    n_examples: int
 
     @property
     def sentence(self) -> str:
@@ -139,21 +166,50 @@ class Towers:
         """Return the picture of both clouds, and what becomes of the pairs along the gap."""
         return two_clouds(self.texts, self.images, self.geometry, theme=theme)
 
-    def __str__(self) -> str:
+    @property
+    def table(self) -> dict[str, list[str]]:
+        """The numbers, with limits where there are any."""
         g = self.geometry
-        rows = {
-            "gap": g.gap,
-            "mean cosine of two texts": g.text_cone,
-            "mean cosine of two images": g.image_cone,
-            "mean cosine of matched pairs": g.matched,
-            "relative gap (RMG)": g.relative_gap,
-            "share of the offset": g.offset_share,
-            "accuracy of telling sides apart": g.separability,
-            "recall at 1 of texts, centred": g.centred_texts_found,
-            "recall at 1 of images, centred": g.centred_images_found,
+        at_rest = next(one for one in g.shifts if one.shift == 0)
+        values = {
+            **{name: getattr(g, name) for name in _NAMES},
+            **{"texts_found": at_rest.texts_found, "images_found": at_rest.images_found},
         }
-        lines = [f"{name:33}{number(value)}" for name, value in rows.items()]
-        return "\n".join([self.sentence, "", *lines])
+        return {
+            "Number": list(_NAMES.values()) + list(_AT_REST.values()),
+            "Value": [
+                f"{number(value)} {bracket(one.low, one.high)}"
+                if (one := self.limits.get(name))
+                else number(value)
+                for name, value in values.items()
+            ],
+        }
+
+    @property
+    def details(self) -> list[str]:
+        """What a reader has to know beside the picture."""
+        n_pairs = self.geometry.n_pairs
+        whom = (
+            [f"95% intervals in brackets, {self.population}, N = {self.n_examples:,}."]
+            if self.limits
+            else []
+        )
+        return [
+            " ".join(
+                [
+                    *whom,
+                    f"Recall, loss and the classifier are those of {n_pairs:,} examples, ranked "
+                    "against each other, and have no interval.",
+                ]
+            ),
+            "None of it is EMAP: a gap moves the additive parts of a score alone, and the "
+            "interaction is the same at any gap.",
+        ]
+
+    def __str__(self) -> str:
+        rows = zip(*self.table.values(), strict=True)
+        lines = [f"{name:36}{value}" for name, value in rows]
+        return "\n".join([self.sentence, "", *lines, "", *self.details])
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it as JSON keeps it."""
@@ -162,6 +218,9 @@ class Towers:
             "geometry": {k: v if v == v else None for k, v in asdict(self.geometry).items()},
             "texts": self.texts.tolist(),
             "images": self.images.tolist(),
+            "limits": {name: one.to_json() for name, one in self.limits.items()},
+            "population": self.population,
+            "n_examples": self.n_examples,
             "sentence": self.sentence,
         }
 
@@ -184,6 +243,16 @@ class Towers:
             texts, images = (np.array(content[side], dtype=float) for side in ("texts", "images"))
             if texts.shape != images.shape or texts.ndim != 2 or texts.shape[1] > 2:
                 raise ValueError(f"points have shapes {texts.shape} and {images.shape}")
-            return cls(ModalityGap(**geometry, shifts=shifts), texts, images)
-        except (KeyError, TypeError, ValueError) as error:
+            limits = {
+                name: Interval.from_json(one) for name, one in content.get("limits", {}).items()
+            }
+            return cls(
+                ModalityGap(**geometry, shifts=shifts),
+                texts,
+                images,
+                limits,
+                str(content.get("population", "")),
+                int(content.get("n_examples", len(texts))),
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RunError(f"what the probe two-towers found cannot be read: {error}") from error

@@ -56,12 +56,17 @@ def test_the_probe_measures_the_encodings_and_keeps_what_it_found(run, capsys):
         texts.astype(np.float32), images.astype(np.float32), d.text_index, d.image_index
     )
     assert found.geometry == expected
+    assert found.limits["gap"].low < expected.gap < found.limits["gap"].high
+    assert found.population in str(found) and "N = " in found.details[0]
     assert found.texts.shape == found.images.shape == (60, 2)
     chart = found.chart()
     assert list(chart.table["distance"]) == [one.distance for one in expected.shifts]
     # The model is not needed for what is kept.
     assert main(["probe", str(run.path), "two-towers", "--json"]) == 0
     kept = json.loads(capsys.readouterr().out)
+    # Results of earlier versions have no limits.
+    old = Towers.from_json({k: v for k, v in kept.items() if k not in ("limits", "population")})
+    assert old.geometry == expected and not old.limits and "95%" not in str(old)
     assert Towers.from_json(kept).geometry == expected and kept["sentence"] == found.sentence
     assert main(["probe", str(run.path), "two-towers", "--example", "example-1"]) == 2
     assert "about the whole run" in capsys.readouterr().err

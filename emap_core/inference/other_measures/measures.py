@@ -476,7 +476,7 @@ def _one_sided_values(earned: Mapping[str, Array], agree: NDArray[np.bool_]) -> 
     }
 
 
-def _earned_each(decided: Array, labels: AnyArray) -> Array:
+def _earned_each(decided: AnyArray, labels: AnyArray) -> Array:
     """Return what decisions of shape (B, N) earn."""
     if labels.ndim == 1:
         return np.asarray((decided == labels) & (labels >= 0), dtype=np.float64)

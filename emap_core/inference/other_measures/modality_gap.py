@@ -15,6 +15,9 @@ import scipy
 from numpy.typing import NDArray
 
 from emap_core.errors import DatasetError
+from emap_core.inference.gap import Interval
+from emap_core.inference.resamples.limits import estimate, variance_of
+from emap_core.inference.resamples.population import Population
 from emap_core.types import Array, Index
 
 SHIFTS = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0)
@@ -23,6 +26,15 @@ MOST_PAIRS = 2_000
 SCALE = 100.0
 """Of the contrastive loss, as in the paper; it is that of CLIP."""
 
+_OF_MEANS = {
+    "gap": (0.0, 2.0),
+    "text_cone": (-1.0, 1.0),
+    "image_cone": (-1.0, 1.0),
+    "matched": (-1.0, 1.0),
+    "relative_gap": (0.0, 1.0),
+    "offset_share": (0.0, 1.0),
+}
+"""What follows from means of the vectors, and the lowest and highest value of each."""
 _FOLDS = 5
 _LEAST = 1e-12
 
@@ -163,6 +175,61 @@ def modality_gap(
         centred_texts_found=centred[0],
         centred_images_found=centred[1],
     )
+
+
+def gap_intervals(
+    texts: NDArray[Any],
+    images: NDArray[Any],
+    text_index: Index,
+    image_index: Index,
+    population: Population,
+    *,
+    n_resamples: int = 200,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Return what follows from means of the vectors, with 95% limits, by names of `ModalityGap`.
+
+    Parameters
+    ----------
+    texts, images, text_index, image_index
+        As for `modality_gap`.
+    population : Population
+        What is drawn.
+    n_resamples, seed : int
+        As for `intervals`.
+    """
+    t, v = unit_rows(texts)[text_index], unit_rows(images)[image_index]
+    cosines = np.einsum("nd,nd->n", t, v)
+
+    def under(weights: Array) -> Array:
+        """Return the numbers of each of B weightings of the examples, shape (6, B)."""
+        total, squares = weights.sum(axis=1), np.square(weights).sum(axis=1)
+        centres = [weights @ side / total[:, None] for side in (t, v)]
+        # Of two different examples: a copy that a resample holds of one is not another.
+        text_cone, image_cone = (
+            (total**2 * np.square(centre).sum(axis=1) - squares)
+            / np.maximum(total**2 - squares, _LEAST)
+            for centre in centres
+        )
+        gap = np.linalg.norm(centres[1] - centres[0], axis=1)
+        matched = weights @ cosines / total
+        apart, within = 1.0 - matched, 1.0 - (text_cone + image_cone) / 2.0
+        share = gap**2 / np.maximum(2.0 * apart, _LEAST)
+        return np.stack([gap, text_cone, image_cone, matched, apart / (apart + within), share])
+
+    values = under(np.ones((1, len(t))))[:, 0]
+    rng = np.random.default_rng(seed)
+    each = population.share_out(n_resamples)
+    variances = []
+    for units in population.draws:
+        found = np.concatenate([under(one) for one in units.resamples(each, rng)], axis=1)
+        variances.append([variance_of(of_one, units.size) for of_one in found])
+    return {
+        name: estimate(float(value), of_draws, population).interval(limits)
+        for (name, limits), value, of_draws in zip(
+            _OF_MEANS.items(), values, zip(*variances, strict=True), strict=True
+        )
+    }
 
 
 def _cone(centre: Array, n: int) -> float:

@@ -7,7 +7,12 @@ import pytest
 
 from emap_core.decomposition.dot_products import decompose_dot_products
 from emap_core.errors import DatasetError
-from emap_core.inference.other_measures.modality_gap import modality_gap, unit_rows
+from emap_core.inference.other_measures.modality_gap import (
+    gap_intervals,
+    modality_gap,
+    unit_rows,
+)
+from emap_core.inference.resamples.population import population_of_items
 
 PLACE = Path("shared") / "reference" / "modality_gap"
 FOUND = [one / PLACE for one in Path(__file__).parents if (one / PLACE).is_dir()]
@@ -55,6 +60,32 @@ def test_published_vectors_share_out_their_scores(name, gap, cones, shares):
     assert (found.text_cone, found.image_cone) == pytest.approx(cones, abs=5e-5)
     split = decompose_dot_products(texts, images, each, each, scale=100.0)
     assert split.pooled_shares == pytest.approx(shares, abs=5e-5)
+
+
+def _drawn(n, seed):
+    """Return texts and images around two centres, whose matched pairs have something in common."""
+    rng = np.random.default_rng(seed)
+    common = rng.normal(size=(n, 6))
+    centres = np.array([(1, 1, 1, 1, 1, 1), (0, 0, 0, 2, 2, 2)])
+    texts, images = common + rng.normal(size=(2, n, 6)) + centres[:, None]
+    return texts, images
+
+
+def test_limits_hold_the_geometry_of_the_population():
+    names = ("gap", "text_cone", "image_cone", "matched", "relative_gap", "offset_share")
+    whole, covered, n = modality_gap(*_drawn(20_000, 999)), dict.fromkeys(names, 0), 120
+    each = np.arange(n)
+    for seed in range(60):
+        population = population_of_items(each, each)
+        texts, images = _drawn(n, seed)
+        found = gap_intervals(texts, images, each, each, population, n_resamples=100)
+        for name in names:
+            covered[name] += found[name].low <= getattr(whole, name) <= found[name].high
+    assert set(found) == set(names)
+    assert min(covered.values()) >= 53, covered
+    # Whatever is drawn, the values are those of the vectors.
+    here = modality_gap(*_drawn(n, 59))
+    assert [found[name].value for name in names] == pytest.approx([getattr(here, k) for k in names])
 
 
 def test_repeated_captions_count_as_found_and_what_does_not_fit_is_refused():
