@@ -47,11 +47,12 @@ class Dataset(Protocol):
     ``columns`` (a DataFrame of all other columns, one row per example, which the run keeps to
     group by), ``skipped`` (what
     was wrong with each row that was left out), ``label_cells`` (what messages call each label),
-    ``labels_as`` (``"names"`` or ``"numbers"``, where whole numbers could be either), ``reading``
-    (how a table's columns were taken), ``classes_guessed`` (whether the classes are the labels in
-    alphabetical order). Everything after ``images`` may be missing. Sequences are read by position,
-    pandas objects too. A dataset of other sides has ``sides``, a mapping of two names or more to
-    sequences, in place of ``texts`` and ``images``, and perhaps ``modalities``.
+    ``labels_as`` (``"names"`` or ``"numbers"``, where whole numbers could be either),
+    ``merges_labels`` (whether a label is a class that differs in capitals, space or a full stop
+    alone), ``reading`` (how a table's columns were taken), ``classes_guessed`` (whether the classes
+    are the labels in alphabetical order). Everything after ``images`` may be missing. Sequences are
+    read by position, pandas objects too. A dataset of other sides has ``sides``, a mapping of two
+    names or more to sequences, in place of ``texts`` and ``images``, and perhaps ``modalities``.
 
     The label of a multiclass example may be a list, the answers of several annotators.
     """
@@ -125,6 +126,7 @@ class Examples:
     skipped: list[str] = field(default_factory=list)
     label_cells: Sequence[str] | None = None
     labels_as: Literal["names", "numbers"] | None = None
+    merges_labels: bool = False
     reading: Reading | None = None
     classes_guessed: bool = False
     """Whether nobody named the classes, and they are the labels in alphabetical order."""

@@ -17,6 +17,7 @@ from emap_core.datasets.base import (
     label_number,
     plain_label,
 )
+from emap_core.datasets.spellings import folded
 from emap_core.errors import LabelError
 from emap_core.options import LabelsAs, UnknownLabels, option
 
@@ -334,6 +335,13 @@ class ClassAxis:
         if self.labels_as == "numbers" and label_number(label) == self._n_numbered:
             numbers = {label_number(one) for one in _each(self._dataset)}
             return "" if 0 in numbers else "; where labels count from 1, subtract 1 from each"
+        if (alike := self._alike(plain_label(label))) is not None and self.labels_as == "names":
+            merged = option("merge_labels", "true")
+            return f"; where it is {list(self.names)[alike]!r}, spelled otherwise, give {merged}"
+        own = [str(name) for name in self._dataset.classes or []]
+        if self._dataset.task == "binary" and len(own) == 2 and not set(own) & set(self.names):
+            names = option("classes", ",".join(self.names))
+            return f"; where {own[0]} and {own[1]} are these in this order, give {names}"
         if self._numbered(label) is None or getattr(self._dataset, "labels_as", None):
             return ""
         return f"; where it is the number of a class, say {option('labels_as', 'numbers')}"
@@ -394,7 +402,14 @@ class ClassAxis:
                 )
             if spelled in self.names:
                 return self.names[spelled]
-        return None
+        return self._alike(label) if getattr(self._dataset, "merges_labels", False) else None
+
+    def _alike(self, label: Any) -> int | None:
+        """Return the class that differs from a label in capitals, space or a full stop alone."""
+        if not isinstance(label, str):
+            return None
+        found = [i for name, i in self.names.items() if folded(name) == folded(label)]
+        return found[0] if len(found) == 1 else None
 
     def _numbered(self, label: Any) -> int | None:
         number = label_number(label)

@@ -63,12 +63,12 @@ def merged(labels: Sequence[Any], classes: Sequence[str] | None) -> list[Any]:
 
     They are called as a class is, where classes are named, else as most of them are.
     """
-    names = {_folded(name): name for name in classes or ()}
+    names = {folded(name): name for name in classes or ()}
     for key, group in _groups(labels).items():
         names.setdefault(key, group.most_common(1)[0][0])
 
     def one(label: Any) -> Any:
-        return names[_folded(label)] if isinstance(label, str) else label
+        return names[folded(label)] if isinstance(label, str) else label
 
     return [
         [one(each) for each in label] if isinstance(label, list) else one(label) for label in labels
@@ -80,9 +80,10 @@ def _groups(labels: Sequence[Any]) -> dict[str, Counter[str]]:
     for label in labels:
         for each in label if isinstance(label, list) else [label]:
             if isinstance(each, str):
-                groups.setdefault(_folded(each), Counter())[each] += 1
+                groups.setdefault(folded(each), Counter())[each] += 1
     return groups
 
 
-def _folded(label: str) -> str:
+def folded(label: str) -> str:
+    """Return what labels have in common that differ in capitals, space or a full stop alone."""
     return " ".join(label.split()).rstrip(".").rstrip().casefold() or label

@@ -328,10 +328,12 @@ def load_table(
         states += _states(inputs.stored, of_regions)
         # The same picture with other regions is another input.
         keys = [f"{image} {key}" for image, key in zip(keys, of_regions, strict=True)]
-    content = [
+    content: list[Any] = [
         chosen(texts) if side is None else [(one.name, one.modality) for one in sides],
         *(kept_labels, chosen(ids), names or coded),
     ]
+    if merge_labels:
+        content.append("merged labels")
     data = Examples(
         **{**fields, "image_keys": keys},
         labels=kept_labels,
@@ -346,6 +348,7 @@ def load_table(
         if columns.label is None
         else [rows.cell_name(row, columns.label) for row in kept],
         labels_as=labels_as if coded is None else "names",
+        merges_labels=merge_labels,
         reading=reading,
     )
     if data.labels is None or data.task == "regression" or not (names or coded):

@@ -449,3 +449,29 @@ def test_digits_that_are_taken_for_numbers_are_told_before_the_run_and_beside_it
     assert [note for note in seen if note.startswith(said)]
     assert [note for note in run.notes if note.startswith(said)]
     assert run.labels.tolist() == [0, 2, 1] * 20
+
+
+@pytest.mark.parametrize("label", ["Yes", "yes ", "YES."])
+def test_a_label_spelled_otherwise_than_the_class_is_told_and_merged_where_that_is_wanted(label):
+    images = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    table = {"text": ["a", "b"], "image": images, "label": [label, "no"]}
+    apart = load_dataset(table)
+    if label.strip() != "yes":
+        with pytest.raises(LabelError, match=r"where it is 'yes', spelled otherwise, give merge_l"):
+            match_labels(apart, ["yes", "no"], 2)
+    one = load_dataset(table, merge_labels=True)
+    assert match_labels(one, ["yes", "no"], 2).tolist() == [0, 1]
+    assert one.fingerprint != apart.fingerprint
+    # What could be either of two classes is neither.
+    either = load_dataset(table | {"label": ["yEs", "no"]}, merge_labels=True)
+    with pytest.raises(LabelError, match="not a class of the model"):
+        match_labels(either, ["YES", "yes", "no"], 3)
+
+
+def test_two_classes_of_other_names_than_the_models_are_told_with_what_makes_them_the_same():
+    images = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    table = {"text": ["a", "b"], "image": images, "label": [0, 1]}
+    data = load_dataset(table, task="binary", classes="false,true")
+    with pytest.raises(LabelError, match=r"false and true are these in this order, give classes="):
+        match_labels(data, ["no", "yes"], 1)
+    assert match_labels(load_dataset(table, task="binary", classes="no,yes"), ["no", "yes"], 1)[1]

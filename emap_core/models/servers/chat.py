@@ -230,10 +230,11 @@ class ChatModel:
         found = [self._reader.scores(answer.tokens) for answer in answers]
         if not self._has_scored and not any(n for _, n in found):
             begins = ", ".join(repr(token) for token, _ in answers[0].tokens[:3])
+            letters = f", or give {option('answers', 'letters', 'model')}"
             raise ModelError(
                 f"{self._served} begins its answers with {begins}, and none of the answers; say in "
-                f"{option('prompt', of='model')} how to answer, or give "
-                f"{option('answers', 'letters', 'model')}"
+                f"{option('prompt', of='model')} how to answer"
+                + (letters if self._answers == "words" else "")
             )
         self._has_scored = True
         self._count(bodies, [n < len(scores) for scores, n in found])

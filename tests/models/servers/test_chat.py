@@ -242,7 +242,10 @@ def test_what_a_server_says_beside_its_answer_may_be_anything(served):
 def test_a_model_that_answers_otherwise_is_told_with_what_it_says():
     with serving(Served(lambda *_: [("<think>", -0.1), ("The", -3.0)])) as served:
         model = load_model(f"openai:{served.url}", classes=NAMES)
-        with pytest.raises(ModelError, match="tiny begins its answers with '<think>', 'The'"):
+        with pytest.raises(ModelError, match=r"with '<think>', 'The'.*answers='letters'"):
+            model(["red 1"], [picture(0)])
+        model = load_model(f"openai:{served.url}", classes=NAMES, answers="letters")
+        with pytest.raises(ModelError, match=r"how to answer$"):
             model(["red 1"], [picture(0)])
 
 
