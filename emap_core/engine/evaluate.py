@@ -639,6 +639,11 @@ def bytes_per_pair(n_classes: int) -> int:
     return 6 * 8 * n_classes
 
 
+_TOO_SHORT_TO_TELL = 0.005
+"""Seconds; a scheduler may keep a process waiting for as long."""
+_PATIENCE = 4.0
+
+
 def measure(
     evaluator: Evaluator,
     memory: int,
@@ -659,7 +664,8 @@ def measure(
         The corner is the same each time, of no more pairs than this; others that are evaluated to
         learn the speed are not part of it. By default it is all that was evaluated.
     seconds : float
-        How long to measure, about; 0 not at all, where the corner does not depend on it.
+        How long to measure, about; 0 not at all, where the corner does not depend on it. Encoders
+        may take a few times as long, so that slow ones do not leave the speed of the rest unknown.
     """
     top, left = area[0].start, area[1].start
     n_texts, n_images = area[0].stop - top, area[1].stop - left
@@ -669,14 +675,15 @@ def measure(
     cells = evaluator.convert(raw)
     best = (rows * columns / max(time.perf_counter() - began, 1e-9), rows * columns)
     corner = raw, cells
-    deadline = time.perf_counter() + seconds
-    slower = 0
+    deadline = time.perf_counter() + _PATIENCE * seconds
+    slower, scoring = 0, 0.0
     while (rows, columns) != (n_texts, n_images):
         wider = columns < n_images and (columns <= rows or rows == n_texts)
         more_rows = rows if wider else min(2 * rows, n_texts)
         more_columns = min(2 * columns, n_images) if wider else columns
         needed = most is not None and more_rows * more_columns <= most
-        if not needed and (slower >= 2 or time.perf_counter() >= deadline):
+        over = scoring >= seconds or time.perf_counter() >= deadline
+        if not needed and (slower >= 2 or over):
             break
         strip = (
             (slice(top, top + rows), slice(left + columns, left + more_columns))
@@ -697,7 +704,9 @@ def measure(
             corner = raw, cells
         n_pairs = added.shape[0] * added.shape[1]
         speed = n_pairs / took
-        slower = 0 if speed > 1.05 * best[0] else slower + 1
+        scoring += took
+        # A moment in which the machine did something else is no sign that larger batches are slow.
+        slower = 0 if speed > 1.05 * best[0] or took < _TOO_SHORT_TO_TELL else slower + 1
         best = max(best, (speed, n_pairs))
         if needed:
             continue
