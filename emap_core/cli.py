@@ -127,8 +127,9 @@ _RUN_SETTINGS: dict[str, dict[str, Any]] = {
     "--address": {"help": "of a Ray cluster; a local one by default"},
     "--cpus-per-worker": {"type": int, "metavar": "N", "help": "ray: 1 by default"},
     "--cluster": {
-        "choices": ("auto", "none", "image", "text", "both"),
-        "help": "what is resampled for intervals; whole texts and images where they repeat",
+        "metavar": "NAME",
+        "help": "what is resampled for intervals: auto (default, whole items where they repeat), "
+        "none, text, image or both; of other sides their names, of more than two with + between",
     },
     "--n-resamples": {
         "type": int,
@@ -964,6 +965,9 @@ def _app(arguments: argparse.Namespace) -> None:
 
 def _print_preview(found: Any) -> None:
     """Show on stderr what is about to be computed: a wrong column or class is seen in time."""
+    from emap_core.modalities import Side
+    from emap_core.modalities.words_of_sides import cells_of, grid_of
+
     names = ", ".join(found.classes[:20]) + (", …" if len(found.classes) > 20 else "")
     lines = [
         f"The first of {found.n_examples:,} examples, {found.task}, "
@@ -974,10 +978,10 @@ def _print_preview(found: Any) -> None:
         text = textwrap.shorten(one["text"], 200, placeholder=" …")
         lines.append(f"  {one['id']}: “{text}”: {label}the model says {one['prediction']}")
     wait = "under a second" if found.seconds < 1 else f"about {found.seconds:,.0f} s"
-    lines.append(
-        f"{found.n_texts:,} texts × {found.n_images:,} images, {found.n_pairs:,} pairs to score, "
-        f"{wait} on {found.device}"
-    )
+    sides = tuple(Side(one["name"], one["modality"]) for one in found.sides)
+    grid = grid_of(sides, [one["n_items"] for one in found.sides])
+    cells = cells_of(sides)
+    lines.append(f"{grid}, {found.n_pairs:,} {cells} to score, {wait} on {found.device}")
     lines += [visible(textwrap.shorten(line, 300, placeholder=" …")) for line in found.reads]
     lines += [*found.columns, *(f"Note: {note}" for note in found.notes)]
     print("\n".join(lines), file=sys.stderr, flush=True)

@@ -20,6 +20,8 @@ from emap_core.errors import EmapError
 from emap_core.inference.predictions.scores import in_words
 from emap_core.jobs import Job, RunSpecification
 from emap_core.methods.method_settings import SETTINGS
+from emap_core.modalities import Side
+from emap_core.modalities.words_of_sides import grid_of
 from emap_core.models import LOADERS as MODEL_LOADERS
 from emap_core.models.demo import NAMES as DEMO_MODELS
 from emap_core.models.nearby import checkpoint_folders
@@ -457,7 +459,8 @@ def _cost(work: RunSpecification, plan: Job | None, started: Job | None) -> None
         _first_rows(plan.event)
         pairs, time, disk = st.columns(3)
         cost = plan.event
-        grid = f"{cost['n_texts']:,} texts × {cost['n_images']:,} images"
+        sides = tuple(Side(one["name"], one["modality"]) for one in cost["sides"])
+        grid = grid_of(sides, [one["n_items"] for one in cost["sides"]])
         pairs.metric("Pairs to score", f"{cost['n_pairs']:,}", grid, "off", delta_arrow="off")
         time.metric(
             "Time, about",

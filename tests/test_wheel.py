@@ -65,7 +65,6 @@ def test_a_wheel_holds_package_dashboard_and_demos_and_nothing_else(installed):
         if name.startswith("emap_core/dashboard/") and "/pages/" not in name
     }
     demos = {f"assets/demo_models/{name}.safetensors" for name in demo_models.NAMES}
-    demos |= {f"assets/demo_models/{name}.safetensors" for name in demo_models.OF_DIGITS}
     demos |= {str(file.relative_to(HOUSE)) for file in demo_digits.FOLDER.glob("*.wav")}
     assert "assets/demo_data/digits/digits.csv" in dashboard
     assert demos | {"app.py", ".streamlit/config.toml", "assets/logo.svg"} <= dashboard

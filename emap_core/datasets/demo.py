@@ -14,7 +14,7 @@ from emap_core.datasets import demo_digits
 from emap_core.datasets.base import Examples, ImageFiles, fingerprint_of
 from emap_core.errors import MissingExtraError, SettingError, SpecError
 
-NAMES = ("easy-vqa", "easy-vqa-yes-no", "emoji-groups", "emoji-match")
+NAMES = ("easy-vqa", "easy-vqa-yes-no", "emoji-groups", "emoji-match", "digits")
 """What can follow ``demo:``."""
 
 FOLDER = dashboard_folder() / "assets"

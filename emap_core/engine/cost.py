@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,9 @@ class Estimate:
     run_id : str
         Name of the run's folder.
     n_examples, n_texts, n_images, n_classes, n_pairs : int
+        Texts and images are the items of the first and of the second side.
+    sides : list of dict
+        The ``name``, ``modality`` and ``n_items`` of each side.
     seconds : float
         For the pairs, encoders included as far as they were measured.
     grid_bytes : int
@@ -56,6 +59,7 @@ class Estimate:
     n_images: int
     n_classes: int
     n_pairs: int
+    sides: list[dict[str, Any]]
     seconds: float
     grid_bytes: int
     picture_bytes: int
@@ -120,7 +124,7 @@ def estimated(
     overhead : float
         Seconds that it took to come here.
     """
-    n_texts, n_images = problem.cells.shape
+    n_texts, n_images, *_ = sizes = problem.cells.sizes
     columns, wanted = problem.targets.column_index, problem.wanted_images
     # A shard decodes no images but its own.
     first = np.flatnonzero((columns >= wanted.start) & (columns < wanted.stop))[:n_previews]
@@ -149,6 +153,10 @@ def estimated(
         n_images=n_images,
         n_classes=problem.n_classes,
         n_pairs=n_pairs,
+        sides=[
+            asdict(side) | {"n_items": size}
+            for side, size in zip(problem.dataset.sides, sizes, strict=True)
+        ],
         seconds=n_pairs / warm_up.pairs_per_second + overhead,
         grid_bytes=problem.grid_bytes,
         picture_bytes=n_images * sum(len(one.content) for one in kept) // max(len(kept), 1),

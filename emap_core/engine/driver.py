@@ -136,9 +136,10 @@ def compute(
         The latter two use autocast.
     metrics : list of str, optional
         Those of the task by default.
-    cluster : {"auto", "none", "image", "text", "both"}
+    cluster : str
         What is resampled for intervals: whole texts and whole images where they repeat, unless
-        told otherwise.
+        told otherwise: ``"none"``, ``"image"``, ``"text"``, ``"both"``; with more sides than two
+        names of some, joined by ``+``.
     n_resamples : int
         400 by default, shared out where both texts and images are drawn.
     density : {"off", "encodings"}

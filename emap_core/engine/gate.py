@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from emap_core import inference, methods
 from emap_core.datasets.base import has_answers
+from emap_core.decomposition.projection import TEXT_AND_IMAGE
 from emap_core.engine.evaluate import WarmUp
 from emap_core.engine.settings import Settings
 from emap_core.errors import DatasetError, LabelError, ModelError, SettingError
+from emap_core.inference.resamples.population import population_of_sides
 from emap_core.modalities import plural
 from emap_core.models.base import OUTPUTS
 from emap_core.models.torch_modules import left_in_training, rounding
@@ -70,6 +72,12 @@ def check_sides(dataset: Any, settings: Settings, *, trains: bool) -> None:
         Whether there is a training split.
     """
     n = len(dataset.sides)
+    names = TEXT_AND_IMAGE if n == 2 else tuple(side.name for side in dataset.sides)
+    try:
+        population_of_sides(dict.fromkeys(names, np.arange(2)), str(settings.cluster))
+    except SettingError as error:
+        said = str(error).removeprefix("cluster")
+        raise SettingError(f"{option_name('cluster')}{said}") from None
     if n == 2:
         return
     has = f"the data has {n} sides ({', '.join(side.name for side in dataset.sides)})"

@@ -14,7 +14,6 @@ from emap_core.engine.evaluate import PRECISIONS
 from emap_core.errors import SettingError
 from emap_core.inference.metrics import metric
 from emap_core.inference.resamples.population import (
-    CLUSTERS,
     LEAST_RESAMPLES,
     MOST_RESAMPLES,
     N_RESAMPLES,
@@ -105,7 +104,6 @@ class Settings:
             ("keep", KEEPS),
             ("precision", PRECISIONS),
             ("engine", ENGINES),
-            ("cluster", CLUSTERS),
             ("unknown_labels", UNKNOWN_LABELS),
             ("density", DENSITIES),
         ):

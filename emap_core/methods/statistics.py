@@ -127,8 +127,7 @@ class Statistics:
             run.task,
             run.metrics,
             space=run.space,
-            # Resamples of the grid are drawn of two sides alone.
-            grid=run.grid if len(run.result.decomposition.sides) == 2 else None,
+            grid=run.grid,
             centred=run.softmax,
             linear_probes=run.linear_probes,
             **run.manifest["resampling"],

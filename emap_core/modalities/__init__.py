@@ -36,6 +36,7 @@ __all__ = [
     "modality",
     "plural",
     "sides_of",
+    "sizes_of",
     "two_sides",
     "why_not_two",
 ]
@@ -60,6 +61,13 @@ def sides_of(manifest: Mapping[str, Any]) -> tuple[Side, ...]:
     if not stated:
         return TEXT_AND_IMAGE
     return tuple(Side(one["name"], one["modality"]) for one in stated)
+
+
+def sizes_of(manifest: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return how many unique items each side has of the run that a manifest describes."""
+    if len(sides_of(manifest)) == 2:
+        return manifest.get("n_texts", 0), manifest.get("n_images", 0)
+    return tuple(side["n_items"] for side in manifest["sides"])
 
 
 def why_not_two(sides: Sequence[Side], what: str) -> str | None:

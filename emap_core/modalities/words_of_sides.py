@@ -8,6 +8,7 @@ wrote, never what the data say.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 
 from emap_core.modalities import TEXT_AND_IMAGE, Side, plural
@@ -30,6 +31,25 @@ def worded(sides: Sides, sentence: str) -> str:
         return sentence
     table = _words(sides)
     return _PATTERN.sub(lambda found: table[found[0]], sentence)
+
+
+def items_of(side: Side, sides: Sides) -> str:
+    """Return what several items of one of some sides are called: premises, items of written."""
+    # Of three sides some are called by what tells them apart, and are no nouns.
+    return plural(side) if len(sides) == 2 else f"items of {side.name}"
+
+
+def grid_of(sides: Sides, sizes: Sequence[int]) -> str:
+    """Return how large a grid is: 6 texts × 100 images; 6 question × 100 written × 50 spoken."""
+    return " × ".join(
+        f"{size:,} {plural(side) if len(sides) == 2 else side.name}"
+        for side, size in zip(sides, sizes, strict=True)
+    )
+
+
+def cells_of(sides: Sides) -> str:
+    """Return what the cells of a grid are called: pairs of two sides, combinations of more."""
+    return "pairs" if len(sides) == 2 else "combinations"
 
 
 @cache

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from emap_core.models.demo_digits import DigitsModel
     from emap_core.models.demo_networks import DemoModel
 
+OF_DIGITS = ("digits-additive", "digits-pairs", "digits-joint")
+"""What can follow ``demo:`` for a question about two digits, three sides."""
+
 NAMES = (
     "text-only",
     "image-only",
@@ -24,11 +27,9 @@ NAMES = (
     "cross-attention",
     "emoji-groups",
     "emoji-match",
+    *OF_DIGITS,
 )
 """What can follow ``demo:``, without loading the library that the networks are made of."""
-
-OF_DIGITS = ("digits-additive", "digits-pairs", "digits-joint")
-"""The same, of models of three sides, which a run does not take yet; `load` does."""
 
 FOLDER = dashboard_folder() / "assets" / "demo_models"
 """Weights and their card."""
@@ -42,7 +43,7 @@ def load(name: str) -> DemoModel | DigitsModel:
     SpecError
         If there is no model of that name, or the weights are not there.
     """
-    if name not in (*NAMES, *OF_DIGITS):
+    if name not in NAMES:
         known = ", ".join(f"demo:{known}" for known in NAMES)
         raise SpecError(f"there is no model 'demo:{name}'; there are {known}")
     from emap_core.models import demo_digits, demo_networks

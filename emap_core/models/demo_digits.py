@@ -71,7 +71,7 @@ class DigitsModel(nn.Module):
         if len(items) != len(self.sides):
             raise ModelError(
                 f"the model reads {len(self.sides)} sides ({', '.join(self.sides)}) and was given "
-                f"{len(items)}; a run has two (emap.decompose takes a grid of any number)"
+                f"{len(items)}; give a list of each"
             )
         encoded = [self.encoders[side](one) for side, one in zip(self.sides, items, strict=True)]
         return self.score(*encoded)

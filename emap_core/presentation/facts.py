@@ -7,11 +7,11 @@ from typing import Any
 
 from emap_core.inference import metric
 from emap_core.inference.predictions.scores import in_words
-from emap_core.modalities.words_of_sides import worded
+from emap_core.modalities.words_of_sides import cells_of, items_of, worded
 from emap_core.presentation.run_titles import made_from
 from emap_core.presentation.tables import tested
 from emap_core.runs import Run
-from emap_core.text import duration
+from emap_core.text import capitalised, duration
 
 PROBABILITIES_NOTE = (
     "Projected probabilities can leave the range from 0 to 1. Metrics that need probabilities "
@@ -34,9 +34,11 @@ def facts(run: Run) -> dict[str, str]:
         "Task": run.task,
         "Examples": f"{manifest['n_examples']:,}"
         + (f"; {run.skipped_note}, see below" if run.skipped else ""),
-        worded(run.sides, "Different texts"): f"{manifest['n_texts']:,}",
-        worded(run.sides, "Different images"): f"{manifest['n_images']:,}",
-        "Pairs evaluated": f"{manifest['n_pairs_evaluated']:,}",
+        **{
+            f"Different {items_of(side, run.sides)}": f"{size:,}"
+            for side, size in zip(run.sides, run.sizes, strict=True)
+        },
+        f"{capitalised(cells_of(run.sides))} evaluated": f"{manifest['n_pairs_evaluated']:,}",
         "Kept": _kept(run),
         "Resamples": worded(run.sides, run.statistics.resamples(found)),
         "Seed": str(found.seed),

@@ -12,8 +12,7 @@ from plotly.offline import get_plotlyjs
 from emap_core.figures import LIGHT, Chart, Theme
 from emap_core.inference import Verdict
 from emap_core.inference.digits import percent
-from emap_core.modalities import plural
-from emap_core.modalities.words_of_sides import worded
+from emap_core.modalities.words_of_sides import grid_of, worded
 from emap_core.presentation.charts import (
     MOST_POINTS,
     RunFigure,
@@ -174,8 +173,8 @@ def _head(run: Run, title: str, verdict: Verdict) -> str:
     return (
         f"<h1>{escape(title)}</h1>"
         f'<p class="verdict">{escape(verdict.sentence)}</p>{details}'
-        f'<p class="about">{about["n_examples"]:,} examples · {about["n_texts"]:,} '
-        f"{escape(plural(run.sides[0]))} × {about['n_images']:,} {escape(plural(run.sides[1]))}"
+        f'<p class="about">{about["n_examples"]:,} examples · '
+        f"{escape(grid_of(run.sides, run.sizes))}"
         f"</p>{_annotations(run)}{_quiet(*run.notes)}{_skipped(run)}"
     )
 

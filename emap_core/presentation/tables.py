@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from emap_core import inference
-from emap_core.inference import ROWS, Interval, metric
+from emap_core.inference import ROWS, Interval, metric, rows_of
 from emap_core.inference.digits import (
     amount,
     bracket,
@@ -47,7 +47,8 @@ def score_table(run: Run, *, intervals: bool = True) -> Table:
     Without `intervals` there is nothing to wait for.
     """
     table = run.table(intervals)
-    words: Table = {"Predictor": [worded(run.sides, ROWS[row].label) for row in table.index]}
+    rows = rows_of(run.decomposition.sides)
+    words: Table = {"Predictor": [worded(run.sides, rows[row].label) for row in table.index]}
     for name in run.metrics:
         which = metric(name)
         values = table[name]
@@ -124,12 +125,14 @@ def share_sentence(run: Run) -> str:
     has_limits = share.low == share.low
     limits = f" {bracket(share.low, share.high, 'points')}" if has_limits else ""
     speaks = f" (95% interval, {found.population})" if has_limits else ""
-    text, image = (percent(found.pooled_shares[side].value) for side in ("text", "image"))
+    *most, last = (
+        f"the {side} {percent(found.pooled_shares[side].value)}" for side in run.decomposition.sides
+    )
     return worded(
         run.sides,
         f"Interactions carry {percent(share.value)}{limits} of the variance of the "
-        f"{in_words(run.space, run.task)} over all recombinations, the text {text} and the image "
-        f"{image}{speaks}.",
+        f"{in_words(run.space, run.task)} over all recombinations, {', '.join(most)} and "
+        f"{last}{speaks}.",
     )
 
 

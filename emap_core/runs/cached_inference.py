@@ -172,7 +172,11 @@ class CachedInference(RunReader):
         """
         if self.labels is None or not self.method.scores_all_pairs:
             return {}
-        gaps = self.intervals().gaps
+        # With more sides than two there are gaps to projections of other orders, too.
+        gaps = {
+            name: {row: of[row] for row in ("emap", "emap_leave_one_out")}
+            for name, of in self.intervals().gaps.items()
+        }
         with self._folder.inference_lock():
             kept = self._kept_of_resampling("calibrated")
             if kept is not None:
@@ -459,7 +463,7 @@ class CachedInference(RunReader):
     def _verdict(
         self, equivalence_margin: float | None, metric: str | None, *, in_detail: bool = True
     ) -> Verdict:
-        share = float(self.shares.pooled_shares[2])
+        share = float(self.shares.pooled_shares[-1])
         shared = self.shared_by_all
         if not self.metrics or shared is not None:
             return inference.verdict(
@@ -523,8 +527,11 @@ class CachedInference(RunReader):
 
     @cached_property
     def kinds(self) -> NDArray[np.str_] | None:
-        """Which side the decision of each example follows; None where nothing is decided."""
-        if not self.decides:
+        """Which side the decision of each example follows; None where nothing is decided.
+
+        Nor of more sides than two.
+        """
+        if not self.decides or len(self.sides) > 2:
             return None
         return inference.kinds(self.decomposition, self.task, self.space)
 

@@ -226,7 +226,7 @@ KEYS: dict[str, Key] = {
     "resampling": Key(
         record(
             {
-                "cluster": Key(one_of(*CLUSTERS), "auto"),
+                "cluster": Key(TEXT, "auto"),
                 "n_resamples": Key(whole(1, MOST_RESAMPLES), 1000),
                 "seed": Key(whole(0), 0),
             },
@@ -382,6 +382,10 @@ def _at_odds(found: Mapping[str, Any]) -> Iterator[_Misfit]:
             yield _Misfit(f"sides[{place}].n_items", n_items, at_most)
         if place > 0 and side["items_per_part"] is None:
             yield _Misfit(f"sides[{place}].items_per_part", None, "a whole number")
+    cluster = found["resampling"]["cluster"]
+    known = (*CLUSTERS, "all", *names)
+    if not all(name in known for name in cluster.split("+")):
+        yield _Misfit("resampling.cluster", cluster, f"one of {', '.join(known)}")
     kept = found["kept_classes"]
     if found["keep"] == "classes" and not kept:
         yield _Misfit("kept_classes", kept, "the numbers of the classes that were kept")

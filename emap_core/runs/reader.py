@@ -19,7 +19,7 @@ from emap_core.inference.predictions.answers import n_answers, recombine_grid
 from emap_core.methods import method
 from emap_core.methods.arrays import layout_of_means, name_of_means, size_of_side
 from emap_core.methods.base import Method, Result
-from emap_core.modalities import Side, modality, sides_of, two_sides
+from emap_core.modalities import Side, modality, sides_of, sizes_of, two_sides
 from emap_core.runs.folder import RunFolder
 from emap_core.runs.grid import Grid, Reading, n_channels
 from emap_core.runs.schema import DENSITY_ARRAYS, LINEAR_PROBE_ARRAYS
@@ -172,9 +172,7 @@ class RunReader:
     @property
     def sizes(self) -> tuple[int, ...]:
         """How many unique items each side has."""
-        if len(self.sides) == 2:
-            return self.manifest["n_texts"], self.manifest["n_images"]
-        return tuple(side["n_items"] for side in self.manifest["sides"])
+        return sizes_of(self.manifest)
 
     def two_sides(self, what: str) -> tuple[Side, Side]:
         """Return the sides for something that is about two of them, such as "this figure".

@@ -10,7 +10,7 @@ import pandas as pd
 
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.projection import PARTS
-from emap_core.inference import LINEAR_PROBES, Gap, Interval
+from emap_core.inference import LINEAR_PROBES, PROJECTIONS, Gap, Interval
 from emap_core.methods import methods
 
 if TYPE_CHECKING:
@@ -28,9 +28,11 @@ def record_of(run: Run, equivalence_margin: float | None = None) -> dict[str, An
     """
     verdict = run.verdict(equivalence_margin)
     points, found, unlikely = run.table(), run.intervals(), run.unlikely_pairs()
-    manifest = run.manifest
+    manifest, two = run.manifest, len(run.sides) == 2
     return {
-        **{name: manifest[name] for name in ("n_examples", "n_texts", "n_images")},
+        "n_examples": manifest["n_examples"],
+        "n_texts": manifest["n_texts"] if two else None,
+        "n_images": manifest["n_images"] if two else None,
         "n_pairs_evaluated": manifest["n_pairs_evaluated"],
         "method": manifest["method"],
         "space": run.space,
@@ -43,9 +45,9 @@ def record_of(run: Run, equivalence_margin: float | None = None) -> dict[str, An
         "variance_shares": _shares_record(run.shares),
         "variance_shares_raw": _shares_record(run.decomposition),
         "variance_shares_intervals": {
-            part: [_interval_record(one) for one in found.shares[part]] for part in PARTS
+            part: [_interval_record(one) for one in shares] for part, shares in found.shares.items()
         }
-        | {"pooled": {part: _interval_record(found.pooled_shares[part]) for part in PARTS}},
+        | {"pooled": {part: _interval_record(one) for part, one in found.pooled_shares.items()}},
         "kinds": {name: one.to_json() for name, one in run.proportions("kind").items()},
         "flips": {name: one.to_json() for name, one in run.proportions("flip").items()},
         "resampling": {
@@ -74,7 +76,10 @@ def record_of(run: Run, equivalence_margin: float | None = None) -> dict[str, An
         },
         "run": run.id,
         # Names of the entries that are called after a text and an image, in order.
-        "sides": [asdict(side) for side in run.sides],
+        "sides": [
+            asdict(side) | {"n_items": size}
+            for side, size in zip(run.sides, run.sizes, strict=True)
+        ],
         "model": manifest["model"],
         "dataset": manifest["dataset"],
         **{said: manifest[said] for said in ("name", "tags", "comment", "archived")},
@@ -87,7 +92,7 @@ def _metric_record(run: Run, name: str, points: pd.Series) -> dict[str, Any]:
     return _without_nan(
         {
             **_calibrated_record(run.calibrated_gaps.get(name, {})),
-            **dict.fromkeys(LINEAR_PROBES),
+            **dict.fromkeys((*PROJECTIONS, *LINEAR_PROBES)),
             **points.to_dict(),
             "gap": plain.difference,
             "gap_low": plain.low,
@@ -109,7 +114,26 @@ def _metric_record(run: Run, name: str, points: pd.Series) -> dict[str, Any]:
             "n_resamples": left_out.n_resamples,
             "seed": left_out.seed,
         }
-    )
+    ) | {"steps": _steps_record(run, name)}
+
+
+def _steps_record(run: Run, name: str) -> dict[str, Any] | None:
+    """Return what each order of projections adds to the one below it; None of two sides."""
+    steps = run.intervals().steps.get(name)
+    if steps is None:
+        return None
+    return {
+        upper: _without_nan(
+            {
+                "from": gap.projection,
+                "difference": gap.difference,
+                "low": gap.low,
+                "high": gap.high,
+                "p_value": gap.p_value,
+            }
+        )
+        for upper, gap in steps.items()
+    }
 
 
 def _of_method(run: Run) -> dict[str, Any]:
@@ -131,9 +155,18 @@ def _calibrated_record(gaps: dict[str, Gap]) -> dict[str, float | None]:
 
 def _shares_record(decomposition: Decomposition) -> dict[str, Any]:
     shares, pooled = decomposition.variance_shares, decomposition.pooled_shares
+    if len(decomposition.sides) == 2:
+        parts: list[str] = list(PARTS)
+    else:
+        # Every set of sides, then whatever takes more than one.
+        parts = [" × ".join(some) for some in decomposition.terms] + ["interaction"]
+        shares = np.vstack([*decomposition.terms.values(), shares[-1]])
+        of_sets = decomposition.sums_of_squares.sum(axis=1)
+        total = of_sets.sum()
+        pooled = np.append(of_sets / total if total > 0 else np.nan * of_sets, pooled[-1])
     return {
-        **{part: [_number(v) for v in shares[i]] for i, part in enumerate(PARTS)},
-        "pooled": {part: _number(pooled[i]) for i, part in enumerate(PARTS)},
+        **{part: [_number(v) for v in shares[i]] for i, part in enumerate(parts)},
+        "pooled": {part: _number(pooled[i]) for i, part in enumerate(parts)},
     }
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from emap_core.modalities import TEXT_AND_IMAGE, plural, sides_of
+from emap_core.modalities import TEXT_AND_IMAGE, sides_of, sizes_of
+from emap_core.modalities.words_of_sides import grid_of
 from emap_core.runs import Run
 from emap_core.visible import visible
 from pages.shared.entry import inside_app
@@ -163,13 +164,12 @@ def say(sentence: str) -> None:
 def about(manifest: Mapping[str, Any], title: str) -> str:
     """Return what a run is about in one line: its title, numbers of examples, texts, images."""
     skipped = len(manifest.get("skipped") or [])
-    first, second = map(plural, sides_of(manifest))
     return (
         f"{title} · "
         f"{manifest.get('n_examples', 0):,} examples"
         + (f" ({skipped:,} left out)" if skipped else "")
         + " · "
-        f"{manifest.get('n_texts', 0):,} {first} × {manifest.get('n_images', 0):,} {second}"
+        + grid_of(sides_of(manifest), sizes_of(manifest))
     )
 
 

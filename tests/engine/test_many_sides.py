@@ -1,6 +1,7 @@
 """Runs of three sides and more: the whole grid of combinations, held against brute force."""
 
 import io
+import json
 import wave
 
 import numpy as np
@@ -8,10 +9,13 @@ import pytest
 from PIL import Image
 
 import emap_core as emap
+from emap_core import cli
+from emap_core.datasets.demo_digits import load
 from emap_core.engine.noise import FEW
 from emap_core.errors import DatasetError, ModelError, RunError, SettingError
 from emap_core.modalities import Side
 from emap_core.modalities.audio import Sound
+from emap_core.runs import Run
 
 NAMES = ("question", "picture", "sound", "reading")
 SIZES = (5, 4, 3, 2)
@@ -317,3 +321,41 @@ def test_a_side_that_never_differs_is_told(tmp_path):
     data["sides"]["sound"] = [item("sound", 0)] * N
     with pytest.raises(DatasetError, match=r"the same sound: .* 2 different pictures and 2 diff"):
         emap.compute(Staged(3), data, out=tmp_path / "run")
+
+
+def test_one_command_takes_the_demo_of_three_sides_to_a_verdict(tmp_path, capsys):
+    out = tmp_path / "run"
+    asked = ["run", "--model", "demo:digits-joint", "--data", "demo:digits", "--out", str(out)]
+    assert cli.main([*asked, "--cluster", "written+spoken", "--progress", "none"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("This model relies on interactions: without them accuracy falls")
+    for words in ("Pairs of sides", "Written only", "Combinations evaluated: 30,000"):
+        assert words in told
+    assert cli.main(["show", str(out), "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert [side["n_items"] for side in record["sides"]] == [6, 100, 50]
+    assert record["n_texts"] is None and record["n_images"] is None
+    accuracy = record["metrics"]["accuracy"]
+    assert accuracy["text_only"] is None
+    assert accuracy["full"] > accuracy["pairs"] > accuracy["emap"]
+    steps = accuracy["steps"]
+    assert list(steps) == ["emap_leave_one_out", "pairs", "full"]
+    assert steps["full"]["difference"] == pytest.approx(accuracy["full"] - accuracy["pairs"])
+
+    # Of a single class there is nothing to be centred over, and decompose knows the truth.
+    run, data, model = Run.load(out), load(), emap.load_model("demo:digits-joint")
+    grid = model.score_grid(*(model.encoders[side](data.items[side]) for side in model.sides))
+    truth = emap.decompose(grid, index=data.index)
+    for some, share in truth.terms.items():
+        assert record["variance_shares"][" × ".join(some)] == pytest.approx(share, abs=1e-6)
+    assert record["variance_shares"]["pooled"]["interaction"] == pytest.approx(
+        truth.pooled_shares[-1], abs=1e-6
+    )
+    assert "about two sides, and the run has 3: question, written" in str(run.why_no_measures)
+
+
+def test_what_is_drawn_is_named_by_sides_and_refused_before_anything_is_loaded(tmp_path):
+    with pytest.raises(SettingError, match="cluster is 'image'; expected one of auto, none, quest"):
+        emap.compute(lambda a, b, c: None, data_of(3), cluster="image", out=tmp_path / "run")
+    run = emap.compute(Staged(3), data_of(3), cluster="picture+sound", out=tmp_path / "run")
+    assert run.intervals().cluster == "picture+sound"

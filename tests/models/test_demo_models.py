@@ -12,14 +12,14 @@ from emap_core.datasets import load_dataset
 from emap_core.datasets.base import find_cells
 from emap_core.datasets.labels import match_labels
 from emap_core.errors import SettingError, SpecError
-from emap_core.models import load_model
+from emap_core.models import demo_digits, load_model
 from emap_core.models.base import Scorer
-from emap_core.models.demo import NAMES
+from emap_core.models.demo import NAMES, OF_DIGITS
 from emap_core.models.demo_networks import ARCHITECTURES
 from emap_core.models.encodings import take
 
 EMOJI = ["emoji-groups", "emoji-match"]
-EASY_VQA = [name for name in NAMES if name not in EMOJI]
+EASY_VQA = [name for name in NAMES if name not in (*EMOJI, *OF_DIGITS)]
 
 
 @functools.cache
@@ -28,7 +28,7 @@ def model_of(name):
 
 
 def test_every_architecture_is_offered():
-    assert tuple(ARCHITECTURES) == NAMES
+    assert (*ARCHITECTURES, *demo_digits.ARCHITECTURES) == NAMES
 
 
 @functools.cache
