@@ -252,12 +252,20 @@ def _parser() -> argparse.ArgumentParser:
     plan.set_defaults(command=_plan)
 
     pairs = commands.add_parser(
-        "pairs", help="list the pairs that a sampled run scores, to score them elsewhere"
+        "pairs", help="list the pairs that a run scores, to score them elsewhere"
     )
     _add_data(pairs)
     pairs.add_argument("--data-arg", **_KEYWORD)
-    pairs.add_argument("--images-per-text", type=int, required=True, metavar="K")
+    pairs.add_argument(
+        "--images-per-text", type=int, metavar="K", help="those of a sampled run; else all"
+    )
     pairs.add_argument("--seed", type=int, default=0)
+    pairs.add_argument(
+        "--there",
+        metavar="FILE",
+        help="a .parquet file of pairs that are scored already: list only others, to add to it",
+    )
+    pairs.add_argument("--there-arg", **_KEYWORD)
     pairs.add_argument("--out", required=True, metavar="FILE", help="a .parquet file")
     pairs.set_defaults(command=_pairs)
 
@@ -578,6 +586,8 @@ def _pairs(arguments: argparse.Namespace) -> None:
         arguments.images_per_text,
         seed=arguments.seed,
         data_args=_data_args(arguments),
+        there=arguments.there,
+        there_args=typed_arguments(arguments.there_arg, "--there-arg"),
     )
     with replacing(out) as temporary:
         found.to_parquet(temporary, index=False)

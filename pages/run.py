@@ -24,7 +24,7 @@ from emap_core.modalities import Side
 from emap_core.modalities.words_of_sides import grid_of
 from emap_core.models import LOADERS as MODEL_LOADERS
 from emap_core.models.demo import NAMES as DEMO_MODELS
-from emap_core.models.nearby import checkpoint_folders
+from emap_core.models.nearby import checkpoints_nearby
 from emap_core.options import BOXES, CHOICES, TABLE_BOXES, TYPED
 from emap_core.presentation.run_titles import run_title
 from emap_core.runs.annotations import LONGEST_NAME
@@ -166,7 +166,7 @@ def _form() -> RunSpecification:
     left, right = st.columns(2)
     with left:
         models = [f"demo:{name}" for name in DEMO_MODELS]
-        models += [f"hf:{folder}" for folder in _checkpoints(shared.policy().roots)]
+        models += _checkpoints(shared.policy().roots)
         model = _spec("Model", models, "model", MODEL_LOADERS)
     with right:
         data = _spec("Data", [f"demo:{name}" for name in DEMO_DATA], "data", DATA_LOADERS)
@@ -183,7 +183,7 @@ def _form() -> RunSpecification:
 
 @st.cache_data(max_entries=5, ttl=30, show_spinner=False)
 def _checkpoints(roots: tuple[Path, ...] | None) -> list[str]:
-    return checkpoint_folders([Path()] if roots is None else roots)
+    return checkpoints_nearby([Path()] if roots is None else roots)
 
 
 def _uploaded() -> str | None:

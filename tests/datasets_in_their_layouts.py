@@ -64,8 +64,9 @@ class Anything:
     def with_classes(self, classes):
         return Anything(list(classes))
 
-    def __call__(self, firsts, seconds):
-        numbers = [a + b / 9 for a, b in zip(map(sized, firsts), map(sized, seconds), strict=True)]
+    def __call__(self, *sides):
+        weights = 9.0 ** -np.arange(len(sides))
+        numbers = [weights @ [sized(item) for item in items] for items in zip(*sides, strict=True)]
         return np.sin(np.outer(numbers, np.arange(1, 1 + len(self.classes or "x"))))
 
 

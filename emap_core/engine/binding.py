@@ -471,7 +471,8 @@ def _check_known(grid: Any, cells: Cells, settings: Settings) -> None:
     if method.scores_all_pairs or settings.images_per_text is None:
         raise ModelError(
             f"the grid has {n_there:,} of the {known.size:,} pairs of these data; compute the "
-            f"others, or those that the command pairs lists, and choose {how} with "
+            "others, which the command pairs lists (with --there and the file), or those of a "
+            f"sample (with --images-per-text, too), and choose {how} with "
             f"{option('images_per_text', of='run')}"
         )
     wanted = sample_of(cells, settings.images_per_text, settings.seed)
@@ -481,7 +482,8 @@ def _check_known(grid: Any, cells: Cells, settings: Settings) -> None:
         raise ModelError(
             f"the grid lacks {len(missing):,} of the {len(wanted):,} pairs of this sample, first "
             f"the text {_short(cells.texts[text])} with image number {image}; compute those that "
-            "the command pairs lists for the same data, images per text and seed"
+            "the command pairs lists for the same data, images per text and seed, with --there and "
+            "the file, and add them to it"
         )
 
 

@@ -7,21 +7,25 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from emap_core import datasets
 from emap_core.datasets import with_prefix
 from emap_core.datasets.base import Cells, find_cells
 from emap_core.decomposition.design import Design, design
+from emap_core.models import load_model
 
 
 def pairs_to_score(
     dataset: Any,
-    images_per_text: int,
+    images_per_text: int | None = None,
     *,
     seed: int = 0,
     data_args: dict[str, Any] | None = None,
+    there: str | Path | None = None,
+    there_args: dict[str, Any] | None = None,
 ) -> pd.DataFrame:
-    """Return the pairs of texts and images that the sampled method scores, one per row.
+    """Return the pairs of texts and images that a run scores, one per row.
 
     With a column for each class added, saved as .parquet, ``logits:FILE`` reads them for a run of
     the same data with ``method="sampled"``, the same `images_per_text` and `seed`.
@@ -30,9 +34,16 @@ def pairs_to_score(
     ----------
     dataset : Dataset or str
         As for `compute`.
-    images_per_text, seed : int
+    images_per_text : int, optional
+        Of a sampled run; by default the pairs of an exact one, which are all.
+    seed : int
     data_args : dict, optional
-        Keyword arguments of its loader.
+        Keyword arguments of the loader of the data.
+    there : str or Path, optional
+        A .parquet file of pairs that are scored already, whichever they are: only others are
+        returned, called as that file calls them, to be added to it.
+    there_args : dict, optional
+        What ``logits:`` takes for it: ``text_id_column``, ``image_id_column``.
 
     Returns
     -------
@@ -43,20 +54,36 @@ def pairs_to_score(
     Raises
     ------
     EmapError
-        If the data cannot be loaded, or `images_per_text` is too small.
+        If the data or the file cannot be loaded, or `images_per_text` is too small.
     """
     if isinstance(dataset, str | Path):
         dataset = with_prefix(str(dataset))
     loaded: Any = datasets.load_dataset(dataset, **(data_args or {}))
     cells = find_cells(loaded)
-    chosen = sample_of(cells, images_per_text, seed)
+    rows: NDArray[Any]
+    columns: NDArray[Any]
+    if images_per_text is None:
+        rows, columns = (index.ravel() for index in np.indices(cells.shape))
+    else:
+        chosen = sample_of(cells, images_per_text, seed)
+        rows, columns = chosen.texts, chosen.images
+    called: dict[str, NDArray[Any]] = {
+        "text_id": np.arange(cells.shape[0]),
+        "image_id": np.arange(cells.shape[1]),
+    }
+    if there is not None:
+        model = load_model(f"logits:{there}", **(there_args or {}))
+        missing = np.isnan(model.grid_for(cells, loaded)).any(axis=2)[rows, columns]
+        rows, columns = rows[missing], columns[missing]
+        called = model.names_for(cells, loaded) or called
+    (text_id, texts), (image_id, images) = called.items()
     shown = [str(loaded.ids[int(i)]) for i in cells.image_examples]
     return pd.DataFrame(
         {
-            "text_id": chosen.texts,
-            "image_id": chosen.images,
-            "text": np.array(cells.texts, dtype=object)[chosen.texts],
-            "image_of": np.array(shown, dtype=object)[chosen.images],
+            text_id: texts[rows],
+            image_id: images[columns],
+            "text": np.array(cells.texts, dtype=object)[rows],
+            "image_of": np.array(shown, dtype=object)[columns],
         }
     )
 

@@ -152,6 +152,21 @@ class GridModel:
             f"{n} examples: expected {sizes}, or index arrays"
         )
 
+    def names_for(self, cells: Cells, dataset: Any) -> dict[str, NDArray[Any]] | None:
+        """Return what the grid calls a dataset's unique texts and images, by column of its file.
+
+        None if it numbers them.
+        """
+        if self._ids["text"] is None:
+            return None
+        firsts = {"text": cells.text_examples, "image": cells.image_examples}
+        return {
+            self._columns[side]: np.array(self._ids[side], dtype=object)[
+                self._places(side, dataset)[first]
+            ]
+            for side, first in firsts.items()
+        }
+
     def _places(self, side: str, dataset: Any) -> NDArray[np.intp]:
         """Return the row or column of each example, by what the data call its text or image."""
         places = {name: place for place, name in enumerate(self._ids[side] or ())}

@@ -11,8 +11,12 @@ _MOST_FOLDERS = 2_000
 _MOST_FOUND = 50
 
 
-def checkpoint_folders(roots: Sequence[Path]) -> list[str]:
-    """Return folders with a configuration and weights in .safetensors, up to two levels down.
+_CONFIGS = {"config.json": "hf", "open_clip_config.json": "openclip"}
+"""What tells a folder of transformers, before one of OpenCLIP, with the prefix that reads it."""
+
+
+def checkpoints_nearby(roots: Sequence[Path]) -> list[str]:
+    """Return specs of folders with a configuration and .safetensors, up to two levels down.
 
     Hidden folders and links are passed over; of very many folders the first are looked at.
     """
@@ -24,8 +28,9 @@ def checkpoint_folders(roots: Sequence[Path]) -> list[str]:
             names = {entry.name for entry in os.scandir(folder)}
         except OSError:
             continue
-        if "config.json" in names and any(name.endswith(".safetensors") for name in names):
-            found.append(str(folder))
+        prefix = next((prefix for config, prefix in _CONFIGS.items() if config in names), None)
+        if prefix and any(name.endswith(".safetensors") for name in names):
+            found.append(f"{prefix}:{folder}")
     return sorted(found)
 
 

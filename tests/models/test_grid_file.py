@@ -343,6 +343,38 @@ def test_pairs_that_a_method_reads_and_a_grid_lacks_are_told(tmp_path, capsys):
         load_model(f"logits:{tmp_path / 'twice.parquet'}")
 
 
+@pytest.mark.parametrize("sampled", [{}, {"method": "sampled", "images_per_text": 6}])
+@pytest.mark.parametrize("named", [False, True])
+def test_any_part_of_the_pairs_is_completed_by_those_that_it_lacks(sampled, named, tmp_path):
+    data = make_examples(80, 20, 40)
+    data.columns = pd.DataFrame({"question": [f"q {text}" for text in data.texts]})
+    everything = scored_elsewhere(emap.pairs_to_score(data), data)
+    assert len(everything) == 800
+    names = {"text_id_column": "question", "image_id_column": "image"} if named else {}
+    if named:
+        texts, keys = (list(dict.fromkeys(one)) for one in (data.texts, data.image_keys))
+        everything["question"] = [f"q {texts[number]}" for number in everything.pop("text_id")]
+        numbers = everything.pop("image_id")
+        data.columns["image"] = [str(key) for key in data.image_keys]
+        everything["image"] = [str(keys[number]) for number in numbers]
+    part = everything.sample(frac=0.4, random_state=0)
+    part.to_parquet(tmp_path / "part.parquet")
+    k = sampled.get("images_per_text")
+    missing = emap.pairs_to_score(data, k, there=tmp_path / "part.parquet", there_args=names)
+    keys = list(missing.columns[:2])
+    added = missing.merge(everything.drop(columns=["text", "image_of"]), on=keys)
+    assert len(added) == len(missing) > 0
+    assert not set(map(tuple, part[keys].values)) & set(map(tuple, added[keys].values))
+    pd.concat([part, added]).to_parquet(tmp_path / "whole.parquet")
+    work = {"device": "cpu", "model_args": names, **sampled}
+    with pytest.raises(ModelError, match="with --there and the file"):
+        emap.compute(f"logits:{tmp_path / 'part.parquet'}", data, out=tmp_path / "no", **work)
+    run = emap.compute(f"logits:{tmp_path / 'whole.parquet'}", data, out=tmp_path / "run", **work)
+    own = emap.compute(PairByPair(), data, out=tmp_path / "own", fingerprint="x", **sampled)
+    np.testing.assert_allclose(run.decomposition.logits, own.decomposition.logits, atol=1e-5)
+    np.testing.assert_allclose(run.decomposition.emap, own.decomposition.emap, atol=1e-5)
+
+
 def test_pairs_are_listed_from_the_command_line(tmp_path, capsys):
     out = tmp_path / "pairs.parquet"
     asked = ["pairs", "--data=demo:easy-vqa-yes-no", "--limit=30", "--images-per-text=4"]
@@ -353,5 +385,10 @@ def test_pairs_are_listed_from_the_command_line(tmp_path, capsys):
         listed,
         emap.pairs_to_score("demo:easy-vqa-yes-no", 4, data_args={"limit": 30, "seed": 0}),
     )
+    there, rest = tmp_path / "there.parquet", tmp_path / "rest.parquet"
+    listed.sample(n=90, random_state=0).assign(no=0.0, yes=1.0).to_parquet(there)
+    assert main([*asked, f"--there={there}", f"--out={rest}"]) == 0
+    both = pd.concat([pd.read_parquet(there), pd.read_parquet(rest)])[listed.columns]
+    assert sorted(map(tuple, both.values)) == sorted(map(tuple, listed.values))
     assert main([*asked, "--out=pairs.csv"]) == 2
     assert "expected a .parquet file" in capsys.readouterr().err

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from emap_core.models.nearby import checkpoint_folders
+from emap_core.models.nearby import checkpoints_nearby
 
 
-def checkpoint(folder, weights="model.safetensors"):
+def checkpoint(folder, weights="model.safetensors", config="config.json"):
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text("{}")
+    (folder / config).write_text("{}")
     (folder / weights).write_text("")
 
 
@@ -20,6 +20,8 @@ def test_checkpoints_are_found_two_levels_down_and_no_links_or_hidden_ones(tmp_p
     checkpoint(tmp_path / "elsewhere")
     (tmp_path / "root" / "link").symlink_to(tmp_path / "elsewhere")
     root = tmp_path / "root"
-    assert checkpoint_folders([root]) == [str(root / "clip"), str(root / "org" / "llava")]
-    assert checkpoint_folders([tmp_path / "none"]) == []
-    assert checkpoint_folders([]) == []
+    checkpoint(root / "open", "open_clip_model.safetensors", "open_clip_config.json")
+    found = [f"hf:{root / 'clip'}", f"hf:{root / 'org' / 'llava'}", f"openclip:{root / 'open'}"]
+    assert checkpoints_nearby([root]) == found
+    assert checkpoints_nearby([tmp_path / "none"]) == []
+    assert checkpoints_nearby([]) == []
