@@ -88,7 +88,7 @@ def find_columns(
     for what in ("text", "image", "label", "id", "regions"):
         taken[what] = _find(source, table, what, named[what])
         if named[what]:
-            reasons[what] = "a pattern" if "{" in str(named[what]) else "named"
+            reasons[what] = _how(str(named[what]))
         elif named[what] == "":
             reasons[what] = "none is wanted"
         elif taken[what] is not None:
@@ -115,7 +115,8 @@ def find_columns(
             )
     columns = Columns(**taken)  # type: ignore[arg-type]
     for side, named_column in further:
-        taken[side], reasons[side] = _find(source, table, side, named_column), "named"
+        taken[side] = _find(source, table, side, named_column)
+        reasons[side] = _how(named_column)
     used = {column for column in taken.values() if column is not None}
     like = tuple(name for name in spelled if name not in used and looks_like_labels(table, name))
     if taken["label"] is None and named["label"] is None and like:
@@ -127,6 +128,10 @@ def find_columns(
         )
     told = tuple(table.attrs.get("told", ()))
     return columns, Reading(tuple(spelled), taken, reasons, like, told)
+
+
+def _how(named: str) -> str:
+    return "a pattern" if "{" in named else "named"
 
 
 def looks_like_labels(table: pd.DataFrame, column: str) -> bool:
