@@ -14,7 +14,7 @@ from emap_core.datasets.patterns import EmptyCellError, Pattern
 from emap_core.datasets.regions import look_like_regions
 from emap_core.datasets.table_values import BadValueError
 from emap_core.errors import DatasetError
-from emap_core.options import option
+from emap_core.options import option, option_name
 
 USUAL_NAMES = {
     "text": ("text", "caption", "question", "sentence", "prompt", "title"),
@@ -163,22 +163,25 @@ def _listed(table: pd.DataFrame) -> str:
     return shown + (", …" if len(table.columns) > 40 else "")
 
 
-def with_pattern(table: pd.DataFrame, setting: str, pattern: str) -> pd.DataFrame:
+def with_pattern(
+    table: pd.DataFrame, pattern: str, called: str, *, several: bool = False
+) -> pd.DataFrame:
     """Return a table with a column more, which is called as the pattern that it is made by.
 
     Parameters
     ----------
     table : DataFrame
-    setting : {"text_pattern", "image_pattern", "side"}
-        What it was given as. One of images may be several with commas between them, of images next
-        to each other.
     pattern : str
+    called : str
+        What messages call the option that it was given as.
+    several : bool
+        Whether it may be several with commas between them, of images next to each other.
     """
     names = [str(column) for column in table.columns]
-    parts = pattern.split(",") if setting == "image_pattern" else [pattern]
+    parts = pattern.split(",") if several else [pattern]
     if not all("{" in part for part in parts):
         parts = [pattern]
-    made = [Pattern(setting, part, names) for part in parts]
+    made = [Pattern(part, names, called) for part in parts]
     needed = dict.fromkeys(column for one in made for column in one.columns)
     cells: list[Any] = []
     for values in zip(*(table[column].tolist() for column in needed), strict=True):
@@ -204,7 +207,7 @@ def with_side(source: str, table: pd.DataFrame, name: str, column: str) -> pd.Da
     if column in table:
         return table
     if "{" in column:
-        return with_pattern(table, "side", column)
+        return with_pattern(table, column, option_name("side", "data"))
     raise DatasetError(f"{source} has no column {column!r} for the {name}; it has {_listed(table)}")
 
 

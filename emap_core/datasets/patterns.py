@@ -10,7 +10,6 @@ from typing import Any
 from emap_core.datasets.base import label_number, plain_label
 from emap_core.datasets.table_values import BadValueError, is_missing, written_list
 from emap_core.errors import DatasetError, SettingError
-from emap_core.options import option_name
 
 _PARTS = re.compile(r"(.+?)((?:\[[^\[\]]*\])*)")
 _SPEC = re.compile(r"[<>^=]?[+ -]?0?[0-9]{0,3}(\.[0-9]{1,3})?[dsfegxX]?")
@@ -30,11 +29,11 @@ class Pattern:
 
     Parameters
     ----------
-    setting : {"text_pattern", "image_pattern", "side"}
-        What it was given as, for messages.
     pattern : str
     columns : sequence of str
         Those of the table.
+    called : str
+        What messages call the option that it was given as.
 
     Raises
     ------
@@ -44,10 +43,9 @@ class Pattern:
         If there is no such column.
     """
 
-    def __init__(self, setting: str, pattern: str, columns: Sequence[str]) -> None:
+    def __init__(self, pattern: str, columns: Sequence[str], called: str) -> None:
         self.columns: list[str] = []
         self._parts: list[tuple[str, Callable[[dict[str, Any]], str] | None]] = []
-        called = option_name(setting, "data")
         try:
             parsed = list(string.Formatter().parse(pattern))
         except ValueError as error:

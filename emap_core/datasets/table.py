@@ -224,7 +224,9 @@ def load_table(
                     f"{what}_column and {what}_pattern both say where the {what}s are; leave one "
                     "out"
                 )
-            table, named[what] = with_pattern(table, f"{what}_pattern", pattern), pattern
+            called = option_name(f"{what}_pattern", "data")
+            table = with_pattern(table, pattern, called, several=what == "image")
+            named[what] = pattern
     table = with_images_beside(table, image_column)
     rows = Rows(source, table, image_folder, skip_bad)
     further = [(one.name, one.column) for one in wanted[2:]]
