@@ -29,12 +29,14 @@ FLIPS = ("helped", "hurt", "changed", "same")
 def kinds(
     decomposition: Decomposition, task: Task, space: Space = "logits"
 ) -> NDArray[np.str_] | None:
-    """Return the kind of each example, shape (N,), one of `KINDS`; None for a regression.
+    """Return the kind of each example, shape (N,), one of `KINDS`.
+
+    None for a regression, and with more than two sides, which have further kinds.
 
     Text only and image only are the model's own one-sided means without the example itself. In a
     multilabel task the prediction is the set of classes.
     """
-    if task == "regression":
+    if task == "regression" or len(decomposition.sides) > 2:
         return None
     full, text, image = (
         predict(scores, task, space)

@@ -12,12 +12,14 @@ from typing import Any, Literal
 import scipy
 
 from emap_core.decomposition import Decomposition
+from emap_core.decomposition.projection import TEXT_AND_IMAGE
+from emap_core.decomposition.sets_of_sides import Sides
 from emap_core.errors import SettingError
 from emap_core.inference.digits import amount, bracket, limit, measured, number, p_value, whole
 from emap_core.inference.gap import Gap
 from emap_core.inference.metrics import Metric, metric
 from emap_core.inference.predictions.scores import in_words
-from emap_core.inference.table.rows import ROWS
+from emap_core.inference.table.rows import order_rows, rows_of
 from emap_core.text import capitalised
 from emap_core.types import Space
 
@@ -174,6 +176,8 @@ def verdict(
     shared_by_all: str | None = None,
     why_undefined: str | None = None,
     warnings: tuple[str, ...] = (),
+    sides: Sides = TEXT_AND_IMAGE,
+    steps: Mapping[str, Gap] | None = None,
 ) -> Verdict:
     """Return what a gap and its interval say about interactions.
 
@@ -195,11 +199,16 @@ def verdict(
     pairs : PairError, optional
         Where a part of the pairs was scored: what that adds to the interval.
     shared_by_all : str, optional
-        ``"text"`` or ``"image"`` where all examples share one, so that nothing can be recombined.
+        What all examples share one of, ``"text"`` say, so that nothing can be recombined.
     why_undefined : str, optional
         Why the gap is NaN, if it is.
     warnings : tuple of str
         To hand on.
+    sides : tuple of str
+        What the sides are called. Two are a text and an image in sentences, whatever their names.
+    steps : mapping of str to Gap, optional
+        Of more than two sides, what each order of projections adds to the one below, by the upper
+        row; see `Intervals`.
 
     Raises
     ------
@@ -211,8 +220,9 @@ def verdict(
             "not_measurable",
             f"Not measurable: all examples share one {shared_by_all}.",
             (
-                "Interactions show where texts and images can be recombined, which takes at least "
-                "two of each. That the projection equals the model here says nothing about them.",
+                f"Interactions show where {_recombined(sides)} can be recombined, which takes at "
+                "least two of each. That the projection equals the model here says nothing about "
+                "them.",
             ),
         )
     if gap is None:
@@ -230,14 +240,14 @@ def verdict(
     if interaction_share is not None and not isfinite(interaction_share):
         return said(
             "undefined",
-            "No text and no image changes what the model says: there is nothing to split into "
-            "parts.",
+            f"{_nothing(sides)} changes what the model says: there is nothing to split into parts.",
         )
     if not isfinite(gap.difference):
         reason = why_undefined or "too little is left to compute it from"
         return said("undefined", f"{capitalised(which.label)} is undefined here: {reason}.")
     about = (
-        *_other_fits(gap, which, margin, given),
+        *_steps(steps or {}, which, sides),
+        *_other_fits(gap, which, margin, given, sides),
         *_disagreement(interaction_share, decisions_changed, gap.n_examples, space),
     )
     measured_as = _measured(gap, which, margin, given.get("constant"))
@@ -245,13 +255,12 @@ def verdict(
         sentence = f"Undecided: {_of(gap.difference, which)}, with no interval."
         return said("undecided", sentence, *about, measured_as)
 
-    shown = _Shown(gap, which, margin)
+    shown = _Shown(gap, which, margin, _without(sides, steps or {}, which))
     if -margin < gap.low and gap.high < margin:
         return said("equivalent", shown.equivalent, *about, shown.equivalence, measured_as)
     if gap.low >= margin:
-        return said(
-            "relies", f"This model relies on interactions: {shown.fall}.", *about, measured_as
-        )
+        relies = "relies on interactions" if len(sides) == 2 else "needs its sides together"
+        return said("relies", f"This model {relies}: {shown.fall}.", *about, measured_as)
     if gap.low > 0:
         sentence = f"Interactions help; by how much is open: {shown.difference}."
         return said("helps", sentence, *about, measured_as)
@@ -263,6 +272,54 @@ def verdict(
     return said("undecided", sentence, *about, _CHANCE, measured_as)
 
 
+def _recombined(sides: Sides) -> str:
+    return "texts and images" if len(sides) == 2 else "items of two sides"
+
+
+def _nothing(sides: Sides) -> str:
+    return "No text and no image" if len(sides) == 2 else "No item of any side"
+
+
+def _without(sides: Sides, steps: Mapping[str, Gap], which: Metric) -> tuple[str, str]:
+    """Return what the model goes without in a sentence, and what projections between make of it."""
+    if len(sides) == 2:
+        return "without them", ""
+    # Highest first in the table.
+    between = [
+        f"; with {_several(row, sides)} it is {measured(steps[row].full, which.unit)}"
+        for row in reversed(order_rows(sides))
+        if row in steps
+    ]
+    return "with one side at a time", "".join(between)
+
+
+def _several(row: str, sides: Sides) -> str:
+    label = rows_of(sides)[row].label
+    return label[:1].lower() + label[1:]
+
+
+def _steps(steps: Mapping[str, Gap], which: Metric, sides: Sides) -> tuple[str, ...]:
+    """Return what each order of projections gains over the one below, in a sentence."""
+    above = [(row, gap) for row, gap in steps.items() if row != "emap_leave_one_out"]
+    differences = [gap.difference for _, gap in above]
+    if not any(differences) or not all(map(isfinite, differences)):
+        return ()
+    several = order_rows(sides)
+    added: list[str] = []
+    for row, gap in above:
+        together = f"only all {_COUNTED.get(len(sides), len(sides))} together"
+        what = _several(row, sides) if row in several else together
+        much = f"{_of(gap.difference, which)} {bracket(gap.low, gap.high, which.unit)}"
+        if added:
+            added.append(f"{what} another {much}")
+        else:
+            added.append(f"{what} gain {much} over one side at a time")
+    *most, last = added
+    return (f"{capitalised(', '.join(most))}, and {last}.",)
+
+
+_COUNTED = {3: "three", 4: "four", 5: "five"}
+
 _CHANCE = (
     "That number would settle it with a chance of 80%, if the gap is as estimated and the new "
     "examples are like these."
@@ -272,8 +329,9 @@ _CHANCE = (
 class _Shown:
     """The numbers of a gap in words, with as many digits as the verdict needs."""
 
-    def __init__(self, gap: Gap, which: Metric, margin: float) -> None:
+    def __init__(self, gap: Gap, which: Metric, margin: float, without: tuple[str, str]) -> None:
         self._gap, self._which, self._margin = gap, which, margin
+        self._without, self._between = without
         # A limit must not seem to lie where another verdict begins.
         self._lines = (-margin, 0.0, margin)
         self.difference = self._interval(gap.difference, gap.low, gap.high)
@@ -287,10 +345,10 @@ class _Shown:
         verb = "falls" if gap.projected < gap.full else "rises"
         low, high = (gap.low, gap.high) if gap.difference >= 0 else (-gap.high, -gap.low)
         return (
-            f"without them {which.label} {verb} from {measured(gap.full, which.unit)} to "
+            f"{self._without} {which.label} {verb} from {measured(gap.full, which.unit)} to "
             f"{measured(gap.projected, which.unit)}, by "
             f"{amount(abs(gap.difference), which.unit)} "
-            f"{bracket(low, high, which.unit, self._lines)}"
+            f"{bracket(low, high, which.unit, self._lines)}{self._between}"
         )
 
     @property
@@ -478,6 +536,8 @@ def _units(needed: float, gap: Gap) -> str:
     if gap.cluster == "both":
         other = "images" if gap.unit == "texts" else "texts"
         return f"{count}, and {other} in proportion,"
+    if "+" in gap.cluster:
+        return f"{count}, and those of the other sides in proportion,"
     return count if gap.cluster == "none" else f"{count}, with as many examples each,"
 
 
@@ -486,7 +546,7 @@ def _about(needed: float, at_least: int) -> int:
 
 
 def _other_fits(
-    gap: Gap, which: Metric, margin: float, scores: Mapping[str, float]
+    gap: Gap, which: Metric, margin: float, scores: Mapping[str, float], sides: Sides
 ) -> tuple[str, ...]:
     """Return where another rule without interactions does as well as the projection or better.
 
@@ -499,9 +559,10 @@ def _other_fits(
     found = []
     constant = known.get("constant")
     if constant is not None and sign * (gap.projected - constant) <= 0:
-        found.append(_no_better_than_constant(gap, which, margin, constant))
-    rows = [name for name, row in ROWS.items() if row.phrase and name in known]
-    best = max(rows, key=lambda row: sign * known[row], default=None)
+        found.append(_no_better_than_constant(gap, which, margin, constant, sides))
+    rows = rows_of(sides)
+    additive = [name for name, row in rows.items() if row.phrase and name in known]
+    best = max(additive, key=lambda row: sign * known[row], default=None)
     if best is None or sign * (known[best] - gap.projected) < margin:
         return tuple(found)
     if constant is not None and sign * (known[best] - constant) <= 0:
@@ -514,13 +575,15 @@ def _other_fits(
         else "the model itself does no better, so that nothing here needs interactions"
     )
     found.append(
-        f"Another rule without interactions does better than the projection: {ROWS[best].phrase} "
+        f"Another rule without interactions does better than the projection: {rows[best].phrase} "
         f"reaches {measured(known[best], which.unit)}, and {needs}."
     )
     return tuple(found)
 
 
-def _no_better_than_constant(gap: Gap, which: Metric, margin: float, constant: float) -> str:
+def _no_better_than_constant(
+    gap: Gap, which: Metric, margin: float, constant: float, sides: Sides
+) -> str:
     sign = 1.0 if which.higher_is_better else -1.0
     shown = measured(constant, which.unit)
     left = sign * (gap.full - constant)
@@ -530,9 +593,10 @@ def _no_better_than_constant(gap: Gap, which: Metric, margin: float, constant: f
             "the gap says little about what the model knows."
         )
     if sign * (constant - gap.projected) < margin:
+        together = "text and image" if len(sides) == 2 else "several sides"
         return (
             f"The projection does no better than the best constant, {shown}: all that the model "
-            "knows beyond it takes text and image together."
+            f"knows beyond it takes {together} together."
         )
     return (
         f"The projection, {measured(gap.projected, which.unit)}, does worse than the best "

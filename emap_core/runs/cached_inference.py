@@ -464,10 +464,14 @@ class CachedInference(RunReader):
         self, equivalence_margin: float | None, metric: str | None, *, in_detail: bool = True
     ) -> Verdict:
         share = float(self.shares.pooled_shares[-1])
-        shared = self.shared_by_all
+        shared, sides = self.shared_by_all, self.decomposition.sides
         if not self.metrics or shared is not None:
             return inference.verdict(
-                None, interaction_share=share, space=self.space, shared_by_all=shared
+                None,
+                interaction_share=share,
+                space=self.space,
+                shared_by_all=shared,
+                sides=sides,
             )
         name = self.metrics[0] if metric is None else inference.metric(metric).name
         gap, flips = self.gap(name), self.flips if in_detail else None
@@ -483,6 +487,8 @@ class CachedInference(RunReader):
             if self.labels is None
             else inference.why_undefined(name, self.labels, self.decomposition.logits, self.task),
             warnings=self._cautions[name] if in_detail else (),
+            sides=sides,
+            steps=self.intervals().steps.get(name),
         )
 
     def _weighted_scores(self, name: str) -> dict[str, float]:

@@ -188,7 +188,8 @@ class RunReader:
     def shared_by_all(self) -> str | None:
         """What all examples share one of, so that nothing can be recombined; else None."""
         single = [side.name for side, n in zip(self.sides, self.sizes, strict=True) if n < 2]
-        return " and one ".join(single) or None
+        # Interactions show as long as the items of two sides can be recombined.
+        return " and one ".join(single) if len(single) > len(self.sides) - 2 else None
 
     @cached_property
     def ids(self) -> list[str]:

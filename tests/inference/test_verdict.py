@@ -364,3 +364,63 @@ def test_records_survive_json():
 def test_a_gain_that_cannot_be_is_not_said_to_be_excluded():
     found = verdict(_gap(0.5, 0.5, -1.0, 1.0, n=2))
     assert found.kind == "undecided" and "no gain is excluded" in found.sentence
+
+
+SIDES = ("question", "written", "spoken")
+STEPS = {
+    "emap_leave_one_out": _gap(0.628, 0.503, 0.074, 0.176, projection="constant"),
+    "pairs": _gap(0.758, 0.628, 0.074, 0.186),
+    "full": _gap(0.988, 0.758, 0.181, 0.284, projection="pairs"),
+}
+
+
+def _of_three(gap, **given):
+    return verdict(gap, sides=SIDES, steps=STEPS, **given)
+
+
+def test_a_verdict_of_three_sides_splits_the_gap():
+    found = _of_three(_gap(0.988, 0.628, 0.316, 0.405), scores={"question_only": 0.657})
+    assert found.kind == "relies"
+    assert found.sentence == (
+        "This model needs its sides together: with one side at a time accuracy falls from 98.8% to "
+        "62.8%, by 36.0 points [31.6, 40.5]; with pairs of sides it is 75.8%."
+    )
+    assert found.details[0] == (
+        "Pairs of sides gain 13.0 points [7.4, 18.6] over one side at a time, and only all three "
+        "together another 23.0 points [18.1, 28.4]."
+    )
+    assert "the model’s question side alone reaches 65.7%" in found.details[1]
+
+
+def test_a_verdict_of_four_sides_goes_up_in_three_steps():
+    steps = STEPS | {"triples": _gap(0.9, 0.758, 0.1, 0.2), "full": _gap(0.988, 0.9, 0.05, 0.1)}
+    steps = {row: steps[row] for row in ("emap_leave_one_out", "pairs", "triples", "full")}
+    found = verdict(_gap(0.988, 0.628, 0.316, 0.405), sides=(*SIDES, "room"), steps=steps)
+    assert found.sentence.endswith(
+        "; with pairs of sides it is 75.8%; with three sides at a time it is 90.0%."
+    )
+    assert found.details[0].startswith("Pairs of sides gain 13.0 points [7.4, 18.6] over one side")
+    assert "three sides at a time another 14.2 points [10.0, 20.0], and only all four" in str(found)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        _of_three(_gap(0.988, 0.628, 0.316, 0.405), scores={"constant": 0.63}),
+        _of_three(_gap(0.9, 0.6, -0.1, 0.7, cluster="question+spoken", unit="items of spoken")),
+        _of_three(_gap(0.9, 0.6, 0.1, 0.5), interaction_share=float("nan")),
+        _of_three(_gap(0.9, 0.95, -0.08, -0.02)),
+        _of_three(_gap(0.9, 0.9, -0.004, 0.004)),
+        verdict(None, sides=SIDES, shared_by_all="written and one spoken"),
+        verdict(None, sides=SIDES, interaction_share=0.7),
+    ],
+)
+def test_no_verdict_of_three_sides_speaks_of_texts_and_images(found):
+    assert not re.search(r"\b(texts?|images?|both)\b", " ".join((str(found), *found.warnings)))
+
+
+def test_several_sides_are_to_grow_together():
+    found = _of_three(_gap(0.9, 0.85, -0.1, 0.2, cluster="written+spoken", unit="items of spoken"))
+    assert "items of spoken, and those of the other sides in proportion, would settle it" in str(
+        found
+    )

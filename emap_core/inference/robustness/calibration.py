@@ -21,6 +21,7 @@ from emap_core.inference.gap import Gap
 from emap_core.inference.metrics import metric
 from emap_core.inference.predictions.scores import SMALLEST_PROBABILITY, probabilities
 from emap_core.inference.resamples.population import Population
+from emap_core.inference.table.score_table import projections
 from emap_core.types import Array, Index, Space, Task
 
 N_FOLDS = 5
@@ -98,14 +99,15 @@ def calibrated_gaps(
     if not chosen:
         return {}
     d, truth = decomposition, np.asarray(labels)
+    scores = projections(d, None, task, space)
     full = calibrated(d.logits, truth, task, space)
     projected = {
-        row: calibrated(getattr(d, row), truth, task, space)
+        row: calibrated(scores[row], truth, task, space)
         for row in sorted({row for of in chosen.values() for row in of})
     }
 
     def on_best_scale(row: str, gap: Gap) -> Gap:
-        before = ScorePair(d.logits, getattr(d, row), space)
+        before = ScorePair(d.logits, scores[row], space)
         after = ScorePair(full, projected[row], "logits")
         how = "both sides after a cross-fitted temperature and offsets"
         return KnownGap(gap, before, truth, task, population).of(after, how)
