@@ -53,7 +53,7 @@ def load(name: str, **settings: Any) -> Any:
         If a link in the folder leads to where no file may be opened on this server.
     """
     folder, revision = find_folder(name)
-    architecture = _check_config(folder)
+    architecture = _check_config(folder, name)
     files = files_of(folder, folder if revision is None else folder.parents[1])
     weights = _weights(folder, name, revision)
     check_arguments(f"model 'openclip:{name}'", two_towers.make, (None,), settings)
@@ -71,13 +71,13 @@ def load(name: str, **settings: Any) -> Any:
     return two_towers.make(checkpoint, **settings)
 
 
-def _check_config(folder: Path) -> str:
+def _check_config(folder: Path, name: str) -> str:
     """Return what a folder's model is called, once it names nothing that lies elsewhere."""
     file = folder / CONFIG
     if not file.is_file():
         raise SpecError(
-            f"folder {folder} has no {CONFIG}; name the folder of an OpenCLIP model, or, if it has "
-            f"a config.json, hf:{folder}"
+            f"openclip:{name} has no {CONFIG}; name an OpenCLIP model, or, where there is a "
+            f"config.json, hf:{name}"
         )
     try:
         described = json.loads(file.read_text(encoding="utf-8"))["model_cfg"]

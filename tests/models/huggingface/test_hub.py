@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
+import sys
 
 import numpy as np
+import openclip_stand_in
 import pandas as pd
 import pytest
+import safetensors.torch
 from hub_server import COMMIT, OTHER, Hub, serving
 from tiny_checkpoints import TEXTS, pictures
 from tiny_checkpoints.two_towers import clip
@@ -103,6 +107,25 @@ def test_an_adapter_of_the_hub_is_pinned_in_the_run(hub, checkpoint, tmp_path):
     assert made["spec"] == f"hf:org/clip@{COMMIT}"
     assert made["description"]["adapter"] == f"org/lora@{OTHER}"
     assert made["arguments"] == asked | {"adapter": f"org/lora@{OTHER}"}
+
+
+def test_two_towers_of_openclip_come_from_the_hub_too(hub, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "open_clip", openclip_stand_in.module())
+    config = {"embed_dim": 4, "vision_cfg": {"image_size": 8}, "text_cfg": {}}
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open" / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))
+    towers = openclip_stand_in.Towers(config)
+    safetensors.torch.save_model(towers, str(tmp_path / "open" / "open_clip_model.safetensors"))
+    hub.folders = hub.folders | {"models/org/open": tmp_path / "open"}
+    model = load_model("openclip:org/open@v1")
+    assert model.description["checkpoint"] == "org/open"
+    assert hub_module.pinned("openclip:org/open@v1", "model") == f"openclip:org/open@{OTHER}"
+    with pytest.raises(SpecError, match=r"org/clip has no open_clip_config\.json.*hf:org/c"):
+        load_model("openclip:org/clip")
+    (tmp_path / "open" / "open_clip_model.safetensors").rename(tmp_path / "open" / "x.bin")
+    hub.revisions = {"main": "c" * 40}
+    with pytest.raises(SpecError, match="with hf download org/open --local-dir open, then python"):
+        load_model("openclip:org/open")
 
 
 def test_what_was_downloaded_is_found_without_the_hub(hub, monkeypatch):
