@@ -808,7 +808,7 @@ LAYOUTS = [
     Layout(
         "Products with addresses of images",
         products,
-        "--data csv:products.csv --image-column image_url --fetch-images",
+        "--data csv:products.csv --fetch-images",
         (N, N, N),
         "Steel kettle 0",
         ("garden", "kitchen"),

@@ -23,6 +23,7 @@ USUAL_NAMES = {
         "images",
         "image_filename",
         "image_name",
+        "image_url",
     ),
     "label": ("label", "labels", "answer", "class", "category", "target"),
     "regions": ("regions", "region_features", "features"),
