@@ -5,6 +5,7 @@ import json
 import wave
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -359,3 +360,62 @@ def test_what_is_drawn_is_named_by_sides_and_refused_before_anything_is_loaded(t
         emap.compute(lambda a, b, c: None, data_of(3), cluster="image", out=tmp_path / "run")
     run = emap.compute(Staged(3), data_of(3), cluster="picture+sound", out=tmp_path / "run")
     assert run.intervals().cluster == "picture+sound"
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Return a csv file of three sides, with sounds and pictures as files."""
+    index = index_of(3)
+    for number in range(SIZES[1]):
+        item("picture", number).save(tmp_path / f"{number}.png")
+    for number in range(SIZES[2]):
+        (tmp_path / f"{number}.wav").write_bytes(item("sound", number).wav())
+    frame = pd.DataFrame(
+        {
+            "asked": [item("question", number) for number in index["question"]],
+            "png": [f"{number}.png" for number in index["picture"]],
+            "heard": [f"{number}.wav" for number in index["sound"]],
+            "label": data_of(3)["labels"],
+            "voice": "a",
+        }
+    )
+    frame.to_csv(tmp_path / "data.csv", index=False)
+    return tmp_path / "data.csv"
+
+
+SIDE = ["question=asked", "picture=png", "sound=heard"]
+
+
+@pytest.mark.parametrize("side", [SIDE, " ".join(SIDE), [*SIDE[:2], "sound={heard}:audio"]])
+def test_three_columns_of_a_table_are_three_sides(side, table, tmp_path):
+    run = emap.compute(Staged(3), f"csv:{table}", data_args={"side": side}, out=tmp_path / "run")
+    truth = expected(3)
+    # Sounds come from 16 bits.
+    np.testing.assert_allclose(run.decomposition.logits, truth.logits, atol=1e-10)
+    np.testing.assert_allclose(run.decomposition.sums_of_squares, truth.sums_of_squares, atol=1e-10)
+    assert run.words(2, 0).endswith(".wav")
+    assert "voice" in run.columns and "asked" not in run.columns
+
+
+def test_what_is_wrong_with_a_third_column_is_told(table):
+    with pytest.raises(DatasetError, match="has no column 'none' for the sound"):
+        emap.load_dataset(f"csv:{table}", side=[*SIDE[:2], "sound=none"])
+    with pytest.raises(SettingError, match="two sides or more, of different names"):
+        emap.load_dataset(f"csv:{table}", side=[*SIDE, "picture=heard"])
+    (table.parent / "1.wav").unlink()
+    with pytest.raises(DatasetError, match=r"sound .*1\.wav in row \d+ of .* does not exist"):
+        emap.load_dataset(f"csv:{table}", side=SIDE)
+    data = emap.load_dataset(f"csv:{table}", side=SIDE, skip_bad=True, limit=6)
+    assert len(data) == 6
+    assert {len(one.items) for one in data.items_by_side} == {6}
+    assert data.further[0].items[0].rate == 8_000
+
+
+def test_data_with_another_sound_are_other_data(table):
+    def fingerprint():
+        return emap.load_dataset(f"csv:{table}", side=SIDE).fingerprint
+
+    before = fingerprint()
+    assert fingerprint() == before
+    (table.parent / "2.wav").write_bytes(item("sound", 7).wav())
+    assert fingerprint() != before
