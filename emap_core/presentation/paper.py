@@ -10,6 +10,7 @@ from emap_core.inference import metric
 from emap_core.inference.digits import bracket, change, measured, p_value, percent
 from emap_core.inference.predictions.scores import in_words
 from emap_core.inference.table.rows import ROWS
+from emap_core.modalities.words_of_sides import items_of
 from emap_core.presentation.comparison import (
     Form,
     as_latex,
@@ -73,8 +74,7 @@ def methods_paragraph(run: Run) -> str:
     sentences = [
         f"We computed the empirical multimodally-additive projection (EMAP; Hessel and Lee, 2020) "
         f"of {model} on {counted(manifest['n_examples'], 'example')} of {data}, with "
-        f"{counted(manifest['n_texts'], 'different text')} and "
-        f"{counted(manifest['n_images'], 'different image')}.",
+        f"{_items(run)}.",
         f"{_scored(run)} The {in_words(run.space, run.task)} were projected.",
     ]
     if run.metrics and run.shared_by_all is None:
@@ -97,6 +97,17 @@ def methods_paragraph(run: Run) -> str:
     return " ".join(sentences)
 
 
+def _items(run: Run) -> str:
+    if len(run.sides) == 2:
+        n_texts, n_images = run.sizes
+        return f"{counted(n_texts, 'different text')} and {counted(n_images, 'different image')}"
+    *most, last = (
+        f"{size:,} different {items_of(side, run.sides)}"
+        for side, size in zip(run.sides, run.sizes, strict=True)
+    )
+    return f"{', '.join(most)} and {last}"
+
+
 def _scored(run: Run) -> str:
     manifest = run.manifest
     n_pairs, n_texts, n_images = (
@@ -105,7 +116,8 @@ def _scored(run: Run) -> str:
     if manifest["closed_form"]:
         return "All recombinations follow in closed form from the encodings."
     if run.method.scores_all_pairs:
-        return f"All {n_pairs:,} recombinations of a text with an image were scored."
+        of = "a text with an image" if len(run.sides) == 2 else "an item of each side"
+        return f"All {n_pairs:,} recombinations of {of} were scored."
     if run.method.draws_examples:
         settings = manifest["settings"]
         return (

@@ -59,12 +59,10 @@ class Subject:
     @property
     def why_not(self) -> str | None:
         """Why the model or the data cannot be loaded again, None if loading can be tried."""
-        first, second = self.run.sides
-        if (first.modality, second.modality) != ("text", "image"):
-            return (
-                f"it is about a text and an image, and this run has a {first.name} "
-                f"({first.modality}) and a {second.name} ({second.modality})"
-            )
+        sides = self.run.sides
+        if [side.modality for side in sides] != ["text", "image"]:
+            *most, last = (f"a {side.name} ({side.modality})" for side in sides)
+            return f"it is about a text and an image, and this run has {', '.join(most)} and {last}"
         made = self.run.manifest["provenance"]
         for side, what in (("model", "model"), ("data", "data set")):
             if self._given[side] is not None:

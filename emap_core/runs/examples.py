@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from emap_core import inference
 from emap_core.runs.cached_inference import CachedInference
+from emap_core.runs.folder import index_column
 from emap_core.runs.slices import OF_DATA
 from emap_core.types import Array
 
@@ -42,6 +43,8 @@ def examples_of(run: CachedInference) -> pd.DataFrame:
     table["interaction_size"] = np.linalg.norm(run.shares.interaction, axis=1)
     table["text_index"] = d.text_index
     table["image_index"] = d.image_index
+    for place in range(2, len(run.sides)):
+        table[index_column(place)] = d.index[place]
     if run.labels is not None and run.labels.ndim == 1:
         table["label_index"] = run.labels
     return table.assign(**{f"{OF_DATA}{name}": run.columns[name] for name in run.columns})

@@ -98,15 +98,17 @@ def _names(run: Run, by: str | Sequence[str]) -> list[str]:
                 "one name for each"
             )
         return names
-    if by not in COLUMNS:
-        if by not in run.manifest["columns"]:
-            there = ", ".join([*COLUMNS, *run.manifest["columns"]])
-            raise SettingError(f"by is {by!r}; choose one of {there:.800}")
+    of_data = run.manifest["columns"]
+    column = run.examples()[by] if by in COLUMNS else None
+    if column is not None and not column.isna().all():
+        return [str(name) for name in column.fillna("none")]
+    if by in of_data:
+        # Where the run says nothing under this name, the data may: of three sides, their own kinds.
         return _of_few([value or "none" for value in run.columns[by]], by)
-    column = run.examples()[by]
-    if column.isna().all():
+    if column is not None:
         raise SettingError(f"the examples of run {run.id!r} have no {by}; choose another column")
-    return [str(name) for name in column.fillna("none")]
+    there = ", ".join(dict.fromkeys([*COLUMNS, *of_data]))
+    raise SettingError(f"by is {by!r}; choose one of {there:.800}")
 
 
 def groupable(run: Run) -> list[str]:

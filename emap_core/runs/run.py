@@ -169,7 +169,8 @@ class Run(CachedInference, ShownInNotebooks):
         ``interaction_size`` is the length of the interaction vector over all classes, class-centred
         under a softmax, in units of the projected space; the interaction of one class is that of
         `decomposition`. ``flip`` and ``kind`` hold the model against its leave-one-out projection.
-        ``data.X`` is the column X of the data.
+        ``data.X`` is the column X of the data. Of more sides than two, ``text_index`` and
+        ``image_index`` are the items of the first two, and ``side_2_index`` those of the third.
         """
         return self._examples.copy()
 

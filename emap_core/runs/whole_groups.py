@@ -9,6 +9,7 @@ import pandas as pd
 
 from emap_core import methods
 from emap_core.errors import SettingError
+from emap_core.modalities import why_not_two
 
 if TYPE_CHECKING:
     from emap_core.runs.cached_inference import CachedInference
@@ -24,6 +25,8 @@ _MOST_TOGETHER = 50
 
 def why_no_groups(run: CachedInference) -> str | None:
     """Return why no groups of a run can be right as a whole, in a sentence; None if some can."""
+    if (why := why_not_two(run.sides, "The score of a group")) is not None:
+        return f"{why}."
     if run.labels is None:
         return "The data has no labels, so that no group can be right."
     if run.labels.ndim != 1 or run.task not in ("multiclass", "binary"):

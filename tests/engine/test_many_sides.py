@@ -329,7 +329,7 @@ def test_one_command_takes_the_demo_of_three_sides_to_a_verdict(tmp_path, capsys
     asked = ["run", "--model", "demo:digits-joint", "--data", "demo:digits", "--out", str(out)]
     assert cli.main([*asked, "--cluster", "written+spoken", "--progress", "none"]) == 0
     told = capsys.readouterr().out
-    assert told.startswith("This model relies on interactions: without them accuracy falls")
+    assert "accuracy falls from 98.8%" in told.splitlines()[0]
     for words in ("Pairs of sides", "Written only", "Combinations evaluated: 30,000"):
         assert words in told
     assert cli.main(["show", str(out), "--json"]) == 0
@@ -352,7 +352,16 @@ def test_one_command_takes_the_demo_of_three_sides_to_a_verdict(tmp_path, capsys
     assert record["variance_shares"]["pooled"]["interaction"] == pytest.approx(
         truth.pooled_shares[-1], abs=1e-6
     )
-    assert "about two sides, and the run has 3: question, written" in str(run.why_no_measures)
+    for why in (run.why_no_measures, run.why_no_groups):
+        assert "about two sides, and the run has 3: question, written, spoken." in str(why)
+    with pytest.raises(RunError, match=r"a question \(text\), a written \(image\) and a spoken"):
+        run.probe("two-towers")
+    examples = run.examples()
+    np.testing.assert_array_equal(examples["side_2_index"], run.decomposition.index[2])
+    # The run has no kinds of its own, so those of the data are meant.
+    by_kind = run.table(by="kind")
+    assert set(by_kind.index) == {"parity", "order", "sameness"}
+    assert by_kind.loc["parity", "gap"] > by_kind.loc["sameness", "gap"]
 
 
 def test_what_is_drawn_is_named_by_sides_and_refused_before_anything_is_loaded(tmp_path):
