@@ -178,12 +178,18 @@ def partial_information(
     Raises
     ------
     SettingError
-        If there are too few examples.
+        If there are too few examples, or neither prediction varies.
     MissingExtraError
         If clarabel is not installed.
     """
     known = answer >= 0
     n_examples = int(known.sum())
+    if all(len(np.unique(side[known])) < 2 for side in (text, image)):
+        # No resample could say otherwise, so that limits would claim to know it exactly.
+        raise SettingError(
+            "each one-sided prediction is the same for all examples, so that text and image tell "
+            "nothing to share out; whether both together do is what the gap says"
+        )
     kept = _kept_classes(answer[known], n_examples)
     place = np.full(max(len(classes), int(answer.max()) + 1), len(kept) - 1)
     place[kept[:-1]] = np.arange(len(kept) - 1)

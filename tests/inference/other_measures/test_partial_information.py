@@ -168,6 +168,8 @@ def test_rare_answers_are_one_and_too_few_examples_are_refused():
         asked(39, lambda a, b, rng: a)
     with pytest.raises(SettingError, match="1 different answers"):
         asked(60, lambda a, b, rng: 0 * a)
+    with pytest.raises(SettingError, match="the same for all examples"):
+        asked(60, lambda a, b, rng: rng.integers(0, 2, len(a)), n_classes=1)
 
 
 def test_without_the_package_it_is_said_how_to_install_it(monkeypatch):
