@@ -33,7 +33,8 @@ class Layout:
     command : str
         What follows ``--model …`` on the command line.
     shape : (int, int, int)
-        Examples, unique texts and unique images that are to be read.
+        Examples, unique texts and unique images that are to be read; of other sides, items of the
+        first and of the second.
     text : str
         The first text that is to be read; of other sides, the words of the first item.
     labels : list of str
@@ -722,14 +723,14 @@ LAYOUTS = [
         ("False", "True"),
     ),
     Layout(
-        "NLVR2, its two images as two sides",
+        "NLVR2, a sentence and two images as three sides",
         nlvr2,
-        "--data jsonl:nlvr2/data/dev.json --image-root dev "
+        "--data jsonl:nlvr2/data/dev.json --image-root dev --side sentence=sentence "
         '--side "left={identifier[:-2]}-img0.png" --side "right={identifier[:-2]}-img1.png"',
         (N, N, N),
-        "dev-850-0-img0.png",
+        "There are 0 dogs.",
         ("False", "True"),
-        told="Taken: left from '{identifier[:-2]}-img0.png' (a pattern, image)",
+        told="left from '{identifier[:-2]}-img0.png' (a pattern, image)",
     ),
     Layout(
         "Winoground, as pairs",
