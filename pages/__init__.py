@@ -53,7 +53,8 @@ class Page:
 
 def _has_measures(run: Run) -> bool:
     # A single output may be the similarity of two towers, which the page can ask about.
-    return run.why_no_measures is None or run.manifest["n_classes"] == 1
+    asked = run.manifest["n_classes"] == 1 and len(run.sides) == 2
+    return run.why_no_measures is None or asked
 
 
 PAGES = [

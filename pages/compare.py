@@ -33,6 +33,7 @@ from emap_core.runs.slices import safe_csv
 from emap_core.text import counted
 from emap_core.visible import visible_table
 from pages import shared
+from pages.shared.example import show_read, show_seen
 
 QUESTION = "Which model uses both sides?"
 MOST_RUNS = 12
@@ -387,16 +388,10 @@ def _take_row(ids: list[str]) -> None:
 def _show_example(first: Run, second: Run, names: tuple[str, str], example: int) -> None:
     with st.container(border=True):
         picture, words = st.columns([1, 4])
-        image = int(first.decomposition.image_index[example])
         with picture:
-            shared.item(first, 1, image, alt=f"Image of example {first.ids[example]}")
+            show_seen(first, example)
         with words:
-            shared.item(
-                first,
-                0,
-                int(first.decomposition.text_index[example]),
-                alt=f"Text of example {first.ids[example]}",
-            )
+            show_read(first, example)
             st.caption(shared.plain(f"example {first.ids[example]}"))
             with st.container(horizontal=True):
                 for run, name in zip((first, second), names, strict=True):

@@ -17,6 +17,7 @@ from emap_core.decomposition.contrasts import (
 )
 from emap_core.figures import Chart, Theme, contributions, inside, rows_of_traces
 from emap_core.inference.predictions.scores import one_score
+from emap_core.presentation.chosen_sides import looks
 from emap_core.runs import Run
 from emap_core.runs.slices import ranked
 from emap_core.types import Index, Mask
@@ -24,12 +25,12 @@ from pages import shared
 from pages.shared.example import (
     examples_of,
     show_answers,
-    show_image,
-    show_text,
+    show_read,
+    show_seen,
     show_waterfall,
 )
 from pages.shared.glossary import explain
-from pages.shared.interactions import choose_class, quantity, unit
+from pages.shared.interactions import choose_axes, choose_class, quantity, unit
 from pages.shared.sides import sides
 from pages.shared.slices import (
     ask_filter,
@@ -51,6 +52,7 @@ def _page() -> None:
     top = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         parts, what = _choose_contrast(run)
+        axes = choose_axes(run)
         mouse = st.container(width="content")
     ask_filter(run)
     shown = filter_mask(run)
@@ -58,8 +60,8 @@ def _page() -> None:
     chart = shared.drawn(
         "contributions",
         run,
-        lambda theme: _chart(run, parts(), shown, what, theme),
-        *(what, *current_filter().settings().items()),
+        lambda theme: _chart(run, parts(), axes, shown, what, theme),
+        *(what, *axes, *current_filter().settings().items()),
     )
     with top:
         shared.header(QUESTION, _answer(chart), run)
@@ -70,7 +72,7 @@ def _page() -> None:
     with picture:
         shared.show(chart, CHART)
     with mouse:
-        _point(run, parts, shown, example)
+        _point(run, parts, axes, shown, example)
     with words:
         _show_example(run, example)
     _show_selection(run)
@@ -98,7 +100,8 @@ def _choose_contrast(run: Run) -> tuple[Callable[[], Contrast], str]:
     if several:
         options["margin"] = "margin over the runner-up"
     options["class"] = "one class"
-    chosen = shared.choose(shared.in_own_words("What text and image add to"), options, "of")
+    words = "What text and image add to" if len(run.sides) == 2 else "What the sides add to"
+    chosen = shared.choose(shared.in_own_words(words), options, "of")
     name = one_score(run.space, run.task)
     if chosen == "true" and truth is not None:
         return partial(label_contrast, d, truth), f"the {name} of the true class"
@@ -110,13 +113,18 @@ def _choose_contrast(run: Run) -> tuple[Callable[[], Contrast], str]:
     return partial(prediction_contrast, d), f"the {name} of the predicted class"
 
 
-def _chart(run: Run, contrast: Contrast, shown: Mask, what: str, theme: Theme) -> Chart:
+def _chart(
+    run: Run, contrast: Contrast, axes: tuple[int, int], shown: Mask, what: str, theme: Theme
+) -> Chart:
+    across, upwards = axes
+    names, of_sides = run.decomposition.sides, looks(run)
     return contributions(
-        contrast.text[shown],
-        contrast.image[shown],
+        contrast.effects[across][shown],
+        contrast.effects[upwards][shown],
         contrast.interaction[shown],
         _flips(run, shown),
         np.asarray(run.ids, dtype=object)[shown].tolist(),
+        looks={names[place]: of_sides[names[place]] for place in axes},
         quantity=what,
         unit=unit(run),
         theme=theme,
@@ -128,7 +136,13 @@ def _flips(run: Run, shown: Mask) -> np.ndarray | None:
     return None if (flips == None).any() else flips.astype(str)  # noqa: E711
 
 
-def _point(run: Run, parts: Callable[[], Contrast], shown: Mask, example: int | None) -> None:
+def _point(
+    run: Run,
+    parts: Callable[[], Contrast],
+    axes: tuple[int, int],
+    shown: Mask,
+    example: int | None,
+) -> None:
     """Let a click take an example, and a line around points take those within."""
 
     # Callbacks hold the run alone: Streamlit keeps them for as long as the session lasts.
@@ -139,7 +153,8 @@ def _point(run: Run, parts: Callable[[], Contrast], shown: Mask, example: int | 
 
     def take_within(outline: list[tuple[float, float]]) -> None:
         contrast = parts()
-        within = filter_mask(run) & inside(outline, contrast.text, contrast.image)
+        across, upwards = (contrast.effects[place] for place in axes)
+        within = filter_mask(run) & inside(outline, across, upwards)
         if within.any():
             choose_positions(run, np.flatnonzero(within))
 
@@ -176,9 +191,9 @@ def _show_example(run: Run, example: int | None) -> None:
         return
     image, words = st.columns([1, 2])
     with image:
-        show_image(run, example)
+        show_seen(run, example)
     with words:
-        show_text(run, example)
+        show_read(run, example)
         show_answers(run, example)
     show_waterfall(run, example, "contributions-waterfall", most=1)
     shared.link(

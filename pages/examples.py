@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -21,9 +23,10 @@ from pages.shared.escape import beside
 from pages.shared.example import (
     FLIP_WORDS,
     examples_of,
+    pictured,
     show_answers,
-    show_image,
-    show_text,
+    show_read,
+    show_seen,
     show_waterfall,
     spoken,
 )
@@ -64,7 +67,7 @@ def _page() -> None:
     )
     shared.next_step(
         "pages/recombine.py",
-        "Try any other text or image",
+        "Try any other text or image" if len(run.sides) == 2 else "See two sides, item by item",
         example=run.ids[example],
         view=None,
     )
@@ -143,7 +146,9 @@ def _show_row(run: Run, row_number: int, position: int, *, chosen: bool) -> None
     row = examples_of(run).iloc[position]
     with st.container(horizontal=True, vertical_alignment="center", gap="small", border=chosen):
         with st.container(width=52):
-            gallery(run, [int(row.image_index)], height=44)
+            place = pictured(run)
+            item = int(run.decomposition.index[place][position])
+            gallery(run, [item], height=44, place=place)
         with st.container(gap=None, width="stretch"):
             st.button(
                 shared.plain(shortened(or_no_text(row.text), 32)),
@@ -170,9 +175,9 @@ def _show_example(run: Run, example: int) -> None:
     row = examples_of(run).iloc[example]
     image, words = st.columns([2, 3], gap="medium")
     with image:
-        show_image(run, example)
+        show_seen(run, example)
     with words:
-        show_text(run, example)
+        show_read(run, example)
         show_answers(run, example)
         said = [FLIP_WORDS[row.flip]] if row.flip in FLIP_WORDS else []
         said += [shared.in_own_words(f"kind: {row.kind}")] if row.kind else []
@@ -194,7 +199,10 @@ def _plain_differs(run: Run, example: int) -> bool:
 
 
 def _show_what_if(run: Run, example: int) -> None:
-    shared.section("What if the text or image were different?")
+    if len(run.sides) == 2:
+        shared.section("What if the text or image were different?")
+    else:
+        shared.section("What if one side were different?")
     if run.grid is None:
         shared.empty(
             f"Only {'the grid of some classes was' if run.kept_classes else 'sums were'} kept of "
@@ -204,7 +212,10 @@ def _show_what_if(run: Run, example: int) -> None:
         )
         return
     d = run.decomposition
-    u, w = int(d.text_index[example]), int(d.image_index[example])
+    items = tuple(int(index[example]) for index in d.index)
+    if len(items) > 2:
+        _show_other_items(run, items)
+        return
     st.caption(
         "The model’s real outputs for other pairs of the grid, the clearest changes first. Some "
         "pairs may make no sense."
@@ -212,47 +223,77 @@ def _show_what_if(run: Run, example: int) -> None:
     left, right = sides("what-if", [1, 1])
     with left:
         shared.subsection("The same text, other images")
-        images, answers, notes = _others(run, "images", u, w)
+        images, answers, notes = _others(run, 1, items)
         gallery(run, images, answers, notes, height=112)
         if not images:
             st.caption(shared.in_own_words("There is no other image."))
     with right:
         shared.subsection("The same image, other texts")
-        texts, answers, notes = _others(run, "texts", w, u)
-        rows = "".join(
-            f'<tr><td dir="auto" style="padding:.3rem .75rem .3rem 0;width:60%">'
-            f"{shared.escaped(shortened(or_no_text(run.texts[t]), 140))}</td>"
-            f'<td style="padding:.3rem 0;font-weight:600">{beside(answer, note)}</td>'
-            "</tr>"
-            for t, answer, note in zip(texts, answers, notes, strict=True)
-        )
-        st.html(
-            '<table style="border-collapse:collapse;width:100%;table-layout:fixed;'
-            f'overflow-wrap:anywhere">{rows}</table>'
-        )
+        texts, answers, notes = _others(run, 0, items)
+        _list_answers([run.texts[t] for t in texts], answers, notes)
         if not texts:
             st.caption(shared.in_own_words("There is no other text."))
 
 
+def _show_other_items(run: Run, items: tuple[int, ...]) -> None:
+    """Show what the model says with another item of one side, a column for each side."""
+    st.caption(
+        "The model’s real outputs for other combinations of the grid, the clearest changes first: "
+        "one side is replaced, the others stay. Some combinations may make no sense."
+    )
+    for column, (place, side) in zip(st.columns(len(items)), enumerate(run.sides), strict=True):
+        with column:
+            shared.subsection(f"Another {side.name}")
+            others, answers, notes = _others(run, place, items)
+            if side.modality == "text":
+                _list_answers([run.words(place, one) for one in others], answers, notes)
+            elif others:
+                gallery(run, others, answers, notes, height=72, place=place)
+            if not others:
+                st.caption(shared.plain(f"There is no other {side.name}."))
+
+
+def _list_answers(words: list[str], answers: list[str], notes: list[str]) -> None:
+    rows = "".join(
+        f'<tr><td dir="auto" style="padding:.3rem .75rem .3rem 0;width:60%">'
+        f"{shared.escaped(shortened(or_no_text(one), 140))}</td>"
+        f'<td style="padding:.3rem 0;font-weight:600">{beside(answer, note)}</td>'
+        "</tr>"
+        for one, answer, note in zip(words, answers, notes, strict=True)
+    )
+    st.html(
+        '<table style="border-collapse:collapse;width:100%;table-layout:fixed;'
+        f'overflow-wrap:anywhere">{rows}</table>'
+    )
+
+
 @st.cache_data(max_entries=500, show_spinner="Reading the grid …")
 def _read(
-    key: tuple[str, str], side: str, fixed: int, own: int, _run: Run
+    key: tuple[str, str], place: int, items: tuple[int, ...], _run: Run
 ) -> tuple[list[int], list[str], list[str]]:
-    """Return what changes the answer most on the other side, the answers, and how sure they are."""
+    """Return what changes the answer most on one side, the answers, and how sure they are."""
     grid = _run.grid
     assert grid is not None  # noqa: S101 - the page has said so where there is none
-    cells = (grid.row(fixed) if side == "images" else grid.column(fixed)).astype(float)
-    others = np.delete(np.arange(len(cells)), own)
-    if not len(others):
+    first, *others_of = items
+    if place == 0:
+        cells = grid.column(*others_of).astype(float)
+    else:
+        # An axis for each of the others; that of this side stays whole.
+        where: list[Any] = list(others_of)
+        where[place - 1] = slice(None)
+        cells = grid.row(first)[tuple(where)].astype(float)
+    own = items[place]
+    rest = np.delete(np.arange(len(cells)), own)
+    if not len(rest):
         return [], [], []
     decides = _run.decides and _run.task != "multilabel"
-    first = others[answers_changed(cells[others], cells[own], WHAT_IF, decides=decides)]
-    answers, notes = _in_words(_run, cells[first])
-    return [int(i) for i in first], answers, notes
+    chosen = rest[answers_changed(cells[rest], cells[own], WHAT_IF, decides=decides)]
+    answers, notes = _in_words(_run, cells[chosen])
+    return [int(i) for i in chosen], answers, notes
 
 
-def _others(run: Run, side: str, fixed: int, own: int) -> tuple[list[int], list[str], list[str]]:
-    return _read(shared.run_key(run), side, fixed, own, run)
+def _others(run: Run, place: int, items: tuple[int, ...]) -> tuple[list[int], list[str], list[str]]:
+    return _read(shared.run_key(run), place, items, run)
 
 
 def _in_words(run: Run, scores: NDArray[np.float64]) -> tuple[list[str], list[str]]:

@@ -45,7 +45,9 @@ def _page() -> None:
     else:
         shared.header(QUESTION, run.why_no_measures, run)
     grouped = _show_groups(run)
-    asked = [grouped, *(_show_probe(run, probe, how) for probe, how in PROBES)]
+    # Probes of a whole run are about two sides, as the sentence above says of the measures.
+    probes = PROBES if len(run.sides) == 2 else ()
+    asked = [grouped, *(_show_probe(run, probe, how) for probe, how in probes)]
     if run.why_no_measures is not None and not any(asked):
         shared.empty(
             "These measures do not apply to this run. Its overview does.",

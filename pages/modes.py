@@ -9,6 +9,7 @@ from emap_core.decomposition.modes import Modes
 from emap_core.figures import mode_ends, mode_scree
 from emap_core.inference.digits import number, percent, signed
 from emap_core.inference.predictions.scores import in_words
+from emap_core.presentation.chosen_sides import ChosenSides
 from emap_core.runs import Run
 from emap_core.runs.grid import Reading
 from emap_core.text import or_no_text, shortened
@@ -16,8 +17,10 @@ from pages import shared
 from pages.shared.gallery import gallery
 from pages.shared.interactions import (
     choose_class,
+    choose_sides,
     grid_is_there,
     modes_of,
+    names_of,
     own_reading,
     quantity,
     unit,
@@ -35,26 +38,34 @@ def _page() -> None:
     top = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         c = choose_class(run, kept=True)
+        two = choose_sides(run)
         reading = _choose_reading(run)
     what = quantity(run, c, reading)
-    modes = modes_of(run, c, reading)
+    modes = modes_of(two, c, reading)
     scree = shared.drawn(
-        "scree", run, lambda theme: mode_scree(modes, quantity=what, theme=theme), c, reading
+        "scree",
+        run,
+        lambda theme: mode_scree(modes, quantity=what, theme=theme),
+        c,
+        reading,
+        two.places,
     )
     with top:
         shared.header(QUESTION, scree.alt, run)
+        if two.note:
+            shared.text(two.note)
     if not len(modes):
         shared.empty(
-            shared.in_own_words(
+            two.worded(
                 "For this class the model adds what the text says to what the image says. Another "
-                "class may have interactions."
+                "class may have interactions.",
             ),
             "pages/overview.py",
             "See the shares of all classes",
         )
         return
     k = _choose_mode(modes)
-    _show_ends(run, modes, k, what, reading)
+    _show_ends(two, modes, k, what, reading)
 
     with st.container(horizontal=True, gap="medium"):
         # Side by side where there is room for both, else one below the other.
@@ -62,27 +73,28 @@ def _page() -> None:
             shared.section("How much each mode explains")
             shared.show(scree, "mode-scree")
         with st.container(width=FIGURE_WIDTH):
-            shared.section("The texts at both ends")
+            shared.section(two.worded("The texts at both ends"))
             ends = shared.drawn(
                 "ends",
                 run,
-                lambda theme: mode_ends(modes, k, run.texts, theme=theme),
+                lambda theme: mode_ends(modes, k, two.words(0), theme=theme),
                 c,
                 reading,
                 k,
+                two.places,
             )
-            shared.show(ends, "mode-ends")
-    _show_examples(run, modes, k, what)
+            shared.show(two.worded_chart(ends), "mode-ends")
+    _show_examples(two, modes, k, what)
     shared.next_step(
         "pages/recombine.py",
-        "See every text with every image, ordered by this mode",
+        two.worded("See every text with every image, ordered by this mode"),
         **{"class": run.classes[c]},
-        view=shared.view_key(order=f"mode{k + 1}"),
+        view=shared.view_key(order=f"mode{k + 1}", **names_of(two)),
     )
 
 
 def _choose_reading(run: Run) -> Reading:
-    if not run.softmax:
+    if not run.softmax or len(run.sides) > 2:
         return own_reading(run)
     chosen = shared.choose(
         "Read from",
@@ -101,11 +113,11 @@ def _choose_mode(modes: Modes) -> int:
     return int(shared.choose("Mode", options, "mode")) - 1
 
 
-def _show_ends(run: Run, modes: Modes, k: int, what: str, reading: Reading) -> None:
+def _show_ends(two: ChosenSides, modes: Modes, k: int, what: str, reading: Reading) -> None:
     shared.section("The two sides of this mode")
     text_ends, image_ends = modes.ends(k, TEXTS), modes.image_ends(k, IMAGES)
     st.markdown(
-        f"{shared.in_own_words('Texts and images')} of the **same side** raise "
+        f"{shared.plain(two.worded('Texts and images'))} of the **same side** raise "
         f"{shared.plain(what)} together. "
         "From **opposite sides** they lower it."
     )
@@ -116,44 +128,45 @@ def _show_ends(run: Run, modes: Modes, k: int, what: str, reading: Reading) -> N
         with column, st.container(border=True, height="stretch"):
             shared.subsection(name)
             lines = "".join(
-                f'<li dir="auto">{shared.escaped(_in_short(run, u))}</li>' for u in texts
+                f'<li dir="auto">{shared.escaped(_in_short(two, u))}</li>' for u in texts
             )
             st.html(
                 '<ul style="margin:0;padding:0;line-height:1.6;list-style-position:inside">'
                 f"{lines or '<li>no text on this side</li>'}</ul>"
             )
-            gallery(run, [int(w) for w in images])
-    shared.say(_example_sentence(run, modes, k, what, reading))
+            gallery(two.run, [int(w) for w in images], place=two.places[1])
+    shared.say(_example_sentence(two, modes, k, what, reading))
 
 
-def _in_short(run: Run, text: int) -> str:
-    return shortened(or_no_text(run.texts[text]), 80)
+def _in_short(two: ChosenSides, text: int) -> str:
+    return shortened(or_no_text(two.run.words(two.places[0], text)), 80)
 
 
-def _example_sentence(run: Run, modes: Modes, k: int, what: str, reading: Reading) -> str:
+def _example_sentence(two: ChosenSides, modes: Modes, k: int, what: str, reading: Reading) -> str:
     (texts, _), (same, other) = modes.ends(k, 1), modes.image_ends(k, 1)
     if not (len(texts) and len(same) and len(other)):
         return ""
     raised = modes.interaction(k, int(texts[0]), int(same[0]))
     lowered = modes.interaction(k, int(texts[0]), int(other[0]))
     return (
-        f"In this mode “{_in_short(run, texts[0])}” raises {what} by {number(raised)} "
-        f"with the first {run.sides[1].name} of its side, and lowers it by {number(-lowered)} "
-        f"with the first of the other ({unit(run, reading)})."
+        f"In this mode “{_in_short(two, texts[0])}” raises {what} by {number(raised)} "
+        f"with the first {two.sides[1].name} of its side, and lowers it by {number(-lowered)} "
+        f"with the first of the other ({unit(two.run, reading)})."
     )
 
 
-def _show_examples(run: Run, modes: Modes, k: int, what: str) -> None:
+def _show_examples(two: ChosenSides, modes: Modes, k: int, what: str) -> None:
     shared.section("Examples that this mode moves most")
-    d = run.decomposition
-    moved = modes.of_examples(k, d.text_index, d.image_index)
+    run, (texts, images) = two.run, two.index
+    moved = modes.of_examples(k, texts, images)
     order = np.argsort(-np.abs(moved), kind="stable")
     # The same text again and again would say little: the first example of each.
-    _, first = np.unique(d.text_index[order], return_index=True)
+    _, first = np.unique(texts[order], return_index=True)
     for column, i in zip(st.columns(EXAMPLES), order[np.sort(first)][:EXAMPLES], strict=False):
         with column:
-            gallery(run, [int(d.image_index[i])], [what], [signed(moved[i])], height=120)
-            shared.text(_in_short(run, d.text_index[i]))
+            words, place = [signed(moved[i])], two.places[1]
+            gallery(run, [int(images[i])], [what], words, height=120, place=place)
+            shared.text(_in_short(two, int(texts[i])))
             shared.link("pages/examples.py", "Open it", example=run.ids[i])
 
 

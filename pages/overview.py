@@ -21,6 +21,7 @@ from emap_core.presentation.tables import (
     score_table,
     share_sentence,
     spread_table,
+    step_sentence,
 )
 from emap_core.probes.ask import finished
 from emap_core.probes.blind_rows import Blinded, BlindRows
@@ -59,6 +60,9 @@ def _page() -> None:
     if run.metrics:
         if verdict.equivalence_margin is not None:
             _ask_margin(run, verdict.equivalence_margin)
+        if len(run.sides) > 2 and "shares" in figures:
+            # What only all of them carry is the first thing to ask of many sides.
+            _show_shares(run, figures.pop("shares"))
         _show_answer(run, figures.pop("gap", None))
         _show_next_step(run)
         _show_further_questions(run, verdict.equivalence_margin)
@@ -70,7 +74,7 @@ def _page() -> None:
         _show_next_step(run)
     for figure in figures.values():
         _SHOWN.get(figure.name, _show_figure)(run, figure)
-    if "decisions" not in figures and run.shared_by_all is None and run.decides:
+    if "decisions" not in figures and run.shared_by_all is None and run.kinds is not None:
         _show_kinds(run)
     _show_answers(run)
     _show_details(run)
@@ -137,6 +141,8 @@ def _show_answer(run: Run, figure: RunFigure | None) -> None:
     with picture:
         shared.section(figure.title)
         shared.show(_chart(run, figure), "overview-gap")
+        if sentence := step_sentence(run):
+            shared.text(sentence)
     with scores:
         _show_scores(run)
 
@@ -195,6 +201,10 @@ def _show_shares(run: Run, figure: RunFigure) -> None:
 
 
 def _show_decisions(run: Run, figure: RunFigure) -> None:
+    if run.kinds is None:
+        shared.section(figure.title)
+        _show_cells(run, _chart(run, figure))
+        return
     left, right = sides("decisions", [1, 1])
     with left:
         shared.section(figure.title)

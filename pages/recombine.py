@@ -25,6 +25,7 @@ from emap_core.inference.digits import signed
 from emap_core.inference.predictions.scores import one_score
 from emap_core.modalities import TEXT_AND_IMAGE
 from emap_core.presentation.charts import score_names
+from emap_core.presentation.chosen_sides import ChosenSides, looks
 from emap_core.runs import Run
 from emap_core.text import or_no_text, shortened
 from emap_core.visible import visible, visible_table
@@ -32,8 +33,10 @@ from pages import shared
 from pages.shared.interactions import (
     blocks_of,
     choose_class,
+    choose_sides,
     grid_is_there,
     modes_of,
+    names_of,
     own_reading,
     quantity,
     unit,
@@ -53,31 +56,34 @@ def _page() -> None:
     top = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         c = choose_class(run, kept=True)
-        order, text_order, image_order = _choose_order(run, c)
-    u, w = _pair(run)
-    cell = run.pair(u, w)
+        two = choose_sides(run)
+        order, text_order, image_order = _choose_order(two, c)
+    u, w = _pair(two)
+    cell = two.pair(u, w)
+    question = two.worded(QUESTION) if two.others else QUESTION
     with top:
-        shared.header(QUESTION, _answer(run, u, w, c, cell), run)
-    _show_heatmap(run, c, order, text_order, image_order, (u, w))
-    _show_pair(run, u, w)
-    _show_numbers(run, cell)
+        shared.header(question, _answer(two, u, w, c, cell), run)
+        if two.note:
+            shared.text(two.note)
+    _show_heatmap(two, c, order, text_order, image_order, (u, w))
+    _show_pair(two, u, w)
+    _show_numbers(two, cell)
     _show_new_pair(run)
-    shared.next_step("pages/modes.py", "What interacts with what, in a few modes", view=None)
+    view = shared.view_key(**names_of(two)) if two.others else None
+    shared.next_step("pages/modes.py", "What interacts with what, in a few modes", view=view)
 
 
-def _choose_order(run: Run, c: int) -> tuple[str, NDArray[np.intp], NDArray[np.intp]]:
-    modes = modes_of(run, c, own_reading(run))
+def _choose_order(two: ChosenSides, c: int) -> tuple[str, NDArray[np.intp], NDArray[np.intp]]:
+    modes = modes_of(two, c, own_reading(two.run))
     options = {f"mode{k + 1}": f"mode {k + 1}" for k in range(min(3, len(modes)))}
     options |= {"effect": "effect of each side", "data": "first appearance"}
     chosen = shared.choose(
         "Rows and columns in the order of",
         options,
         "order",
-        help=shared.in_own_words(
-            "Ordered by a mode, texts and images that act alike lie side by side."
-        ),
+        help=two.worded("Ordered by a mode, texts and images that act alike lie side by side."),
     )
-    d = run.shares
+    d = two.shares
     if chosen.startswith("mode"):
         k = int(chosen[4:]) - 1
         keys = modes.text_scores[:, k], modes.image_scores[:, k]
@@ -88,25 +94,34 @@ def _choose_order(run: Run, c: int) -> tuple[str, NDArray[np.intp], NDArray[np.i
     return chosen, np.argsort(-keys[0], kind="stable"), np.argsort(-keys[1], kind="stable")
 
 
-def _pair(run: Run) -> tuple[int, int]:
-    d = run.decomposition
+def _pair(two: ChosenSides) -> tuple[int, int]:
+    d = two.shares
     found = _numbers(shared.view("pair"), 2)
     if found and found[0] < len(d.text_share) and found[1] < len(d.image_share):
         return found[0], found[1]
-    example = shared.current_example(run) or 0
-    return int(d.text_index[example]), int(d.image_index[example])
+    example = shared.current_example(two.run) or 0
+    first, second = two.index
+    return int(first[example]), int(second[example])
 
 
-def _answer(run: Run, u: int, w: int, c: int, cell: Decomposition) -> str:
-    text = shortened(or_no_text(run.texts[u]), 80)
+def _answer(two: ChosenSides, u: int, w: int, c: int, cell: Decomposition) -> str:
+    run, (texts, images) = two.run, two.index
+    text, other = (
+        shortened(or_no_text(run.words(place, item)), 80)
+        for place, item in zip(two.places, (u, w), strict=True)
+    )
     names = column_names(run.classes, len(cell.mean))
-    asked = bool(((run.decomposition.text_index == u) & (run.decomposition.image_index == w)).any())
-    other = shortened(run.words(1, w), 80)
+    asked = bool(((texts == u) & (images == w)).any())
     start = "“{}” with {} ({}): ".format(
         text,
-        other if run.second_words is None else f"“{other}”",
+        other if run.words_of_side(two.places[1]) is None else f"“{other}”",
         "in the data" if asked else "never in the data",
     )
+    if two.others:
+        return (
+            f"{start}on average over {' and '.join(two.others)}, what they do together adds "
+            f"{signed(cell.interaction[0, c])} to {quantity(run, c)}."
+        )
     if len(names) > 1 and run.task == "multiclass" and run.grid is not None:
         full, additive = names[cell.logits[0].argmax()], names[cell.emap[0].argmax()]
         if full == additive:
@@ -116,7 +131,7 @@ def _answer(run: Run, u: int, w: int, c: int, cell: Decomposition) -> str:
 
 
 def _show_heatmap(
-    run: Run,
+    two: ChosenSides,
     c: int,
     order: str,
     text_order: NDArray[np.intp],
@@ -128,17 +143,18 @@ def _show_heatmap(
         mouse = st.container(width="content")
         if window is not None:
             st.button("Show the whole grid", on_click=lambda: shared.set_view(window=None))
-    blocks = blocks_of(run, c, order, text_order, image_order, window)
+    run = two.run
+    blocks = blocks_of(two, c, order, text_order, image_order, window)
     chart = interaction_heatmap(
         blocks,
-        run.texts,
+        two.words(0),
         chosen=pair,
         quantity=quantity(run, c),
         unit=unit(run),
         theme=shared.theme(),
     )
 
-    shared.show(chart, CHART)
+    shared.show(two.worded_chart(chart), CHART)
     with mouse:
         _point(blocks)
 
@@ -185,20 +201,22 @@ def _numbers(text: str, count: int) -> tuple[int, ...]:
     return found if len(found) == len(parts) == count else ()
 
 
-def _show_pair(run: Run, u: int, w: int) -> None:
+def _show_pair(two: ChosenSides, u: int, w: int) -> None:
+    run, (first, second) = two.run, two.places
+    one, other = two.sides
     shared.section("Selected pair")
     picture, words = st.columns([1, 3], gap="medium")
     with picture:
-        shared.item(run, 1, w, alt=f"{run.sides[1].name.capitalize()} {w + 1} of the data")
+        shared.item(run, second, w, alt=f"{other.name.capitalize()} {w + 1} of the data")
     with words:
         shared.item(
-            run, 0, u, alt=f"{run.sides[0].name.capitalize()} {u + 1} of the data", size="1.25rem"
+            run, first, u, alt=f"{one.name.capitalize()} {u + 1} of the data", size="1.25rem"
         )
-        _choose_text(run, u, w)
-        n_images = len(run.decomposition.image_share)
+        _choose_text(two, u, w)
+        n_images = run.sizes[second]
         st.session_state["pair-image"] = w + 1
         st.number_input(
-            shared.in_own_words(f"Another image (1 to {n_images:,})"),
+            two.worded(f"Another image (1 to {n_images:,})"),
             1,
             n_images,
             key="pair-image",
@@ -206,23 +224,28 @@ def _show_pair(run: Run, u: int, w: int) -> None:
         )
 
 
-def _show_numbers(run: Run, cell: Decomposition) -> None:
-    shared.subsection("How its prediction builds up")
+def _show_numbers(two: ChosenSides, cell: Decomposition) -> None:
+    run = two.run
+    shared.subsection(
+        "How its prediction builds up" if not two.others else "How its mean builds up"
+    )
     names = column_names(run.classes, len(cell.mean))
-    if run.grid is not None:
+    of_sides = looks(run)
+    if two.others or run.grid is not None:
         chart = waterfall(
             cell,
             0,
             score_names(run),
             score=one_score(run.space, run.task),
             unit=unit(run),
+            looks={side: of_sides[side] for side in cell.sides},
             theme=shared.theme(),
         )
         shared.show(chart, "pair-waterfall")
         title = f"All {len(names)} outputs" if len(names) > 1 else "The numbers"
     else:
         title = f"The {len(run.kept_classes):,} classes whose grid was kept"
-    with st.expander(title, expanded=run.grid is None):
+    with st.expander(title, expanded=run.grid is None and not two.others):
         table = pd.DataFrame(
             {
                 "class": names,
@@ -237,18 +260,19 @@ def _show_numbers(run: Run, cell: Decomposition) -> None:
             st.caption("Minus the mean over classes, which the softmax does not see.")
 
 
-def _choose_text(run: Run, u: int, w: int) -> None:
-    options = list(range(len(run.texts)))
+def _choose_text(two: ChosenSides, u: int, w: int) -> None:
+    texts = two.words(0)
+    options = list(range(len(texts)))
     if len(options) > MANY_TEXTS:
         # A list of thousands is slow to send and of no use to read: it is searched instead.
         wanted = st.text_input("Find a text", key="pair-search").casefold()
-        matching = [i for i in options if wanted in run.texts[i].casefold()]
+        matching = [i for i in options if wanted in texts[i].casefold()]
         options = list(dict.fromkeys([u, *matching[:MANY_TEXTS]]))
     st.session_state["pair-text"] = u
     st.selectbox(
-        shared.in_own_words(f"Another text ({len(run.texts):,} in the data)"),
+        two.worded(f"Another text ({len(texts):,} in the data)"),
         options,
-        format_func=lambda u: visible(or_no_text(run.texts[u])),
+        format_func=lambda u: visible(or_no_text(texts[u])),
         key="pair-text",
         on_change=lambda: shared.set_view(pair=f"{st.session_state['pair-text']},{w}"),
     )

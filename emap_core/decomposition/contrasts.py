@@ -2,12 +2,11 @@
 
 Every contrast is a linear function of the logits, with weights that depend on the example: the
 logit of a class, of the true or the predicted one, or the predicted one's lead over the next.
-Being linear, it splits into mean, text, image and interaction as the logits do.
+Being linear, it splits into mean, sides and interaction as the logits do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,15 +24,27 @@ class Contrast:
     Attributes
     ----------
     value : ndarray
-        What the model says; equals ``mean + text + image + interaction``.
-    mean, text, image, interaction : ndarray
+        What the model says; equals ``mean + sum(effects) + interaction``.
+    mean : ndarray
+    effects : tuple of ndarray
+        Of each side; of text and image also by their names.
+    interaction : ndarray
     """
 
     value: Array
     mean: Array
-    text: Array
-    image: Array
+    effects: tuple[Array, ...]
     interaction: Array
+
+    @property
+    def text(self) -> Array:
+        """What the text, or the item of the first side, adds."""
+        return self.effects[0]
+
+    @property
+    def image(self) -> Array:
+        """What the image, or the item of the second side, adds."""
+        return self.effects[1]
 
 
 def class_contrast(decomposition: Decomposition, column: int) -> Contrast:
@@ -71,13 +82,20 @@ def prediction_contrast(decomposition: Decomposition) -> Contrast:
 def margin_contrast(decomposition: Decomposition) -> Contrast:
     """Return the lead of the predicted class over the runner-up, never below 0.
 
-    Where text, image and mean alone add up to less than 0, the interaction decides.
+    Where the sides and the mean alone add up to less than 0, the interaction decides.
     """
     if decomposition.logits.shape[1] == 1:
         return prediction_contrast(decomposition)
     order = np.argsort(-decomposition.logits, axis=1, kind="stable")
     first, second = _pick(decomposition, order[:, 0]), _pick(decomposition, order[:, 1])
-    return Contrast(*(getattr(first, part) - getattr(second, part) for part in _PARTS))
+    return Contrast(
+        value=first.value - second.value,
+        mean=first.mean - second.mean,
+        effects=tuple(
+            one - other for one, other in zip(first.effects, second.effects, strict=True)
+        ),
+        interaction=first.interaction - second.interaction,
+    )
 
 
 def answers_changed(
@@ -115,9 +133,6 @@ def answers_changed(
     return np.asarray(order[np.lexsort((lead[order], turn, same))][:count], dtype=np.intp)
 
 
-_PARTS: Sequence[str] = tuple(Contrast.__dataclass_fields__)
-
-
 def _turns(answers: Index) -> Index:
     """Return how often each answer was there before, shape (M,)."""
     order = np.argsort(answers, kind="stable")
@@ -134,12 +149,16 @@ def _pick(decomposition: Decomposition, columns: Index) -> Contrast:
     return Contrast(
         value=decomposition.logits[rows, columns],
         mean=decomposition.mean[columns],
-        text=decomposition.text_effect[rows, columns],
-        image=decomposition.image_effect[rows, columns],
+        effects=tuple(effect[rows, columns] for effect in decomposition.effects.values()),
         interaction=decomposition.interaction[rows, columns],
     )
 
 
 def _signed(decomposition: Decomposition, sign: Array) -> Contrast:
     plain = _pick(decomposition, np.zeros(len(sign), dtype=np.intp))
-    return Contrast(*(sign * getattr(plain, part) for part in _PARTS))
+    return Contrast(
+        value=sign * plain.value,
+        mean=sign * plain.mean,
+        effects=tuple(sign * effect for effect in plain.effects),
+        interaction=sign * plain.interaction,
+    )

@@ -369,6 +369,15 @@ class Decomposition(ShownInNotebooks):
         return dict(zip(all_sets(self.sides), _shares(self.sums_of_squares), strict=True))
 
     @cached_property
+    def pooled_terms(self) -> dict[Sides, float]:
+        """Shares of the variance summed over classes that each set of sides carries.
+
+        NaN without any variance.
+        """
+        shares = _shares(self.sums_of_squares.sum(axis=1))
+        return dict(zip(all_sets(self.sides), shares.tolist(), strict=True))
+
+    @cached_property
     def order_shares(self) -> Array:
         """Shares of the variance that terms of 1, 2, …, M sides carry, shape (M, C)."""
         shares = np.zeros((len(self.sides), len(self.mean)))

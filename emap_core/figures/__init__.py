@@ -16,7 +16,8 @@ from emap_core.figures.measure_dots import measure_dots
 from emap_core.figures.mode_ends import mode_ends
 from emap_core.figures.mode_scree import mode_scree
 from emap_core.figures.polygon import inside
-from emap_core.figures.style import DARK, LIGHT, Theme, column_names, theme_named
+from emap_core.figures.shares_of_sets import shares_of_sets
+from emap_core.figures.style import DARK, LIGHT, Look, Theme, column_names, looks_of, theme_named
 from emap_core.figures.variance_shares import variance_shares
 from emap_core.figures.waterfall import top_classes, waterfall
 
@@ -24,6 +25,7 @@ __all__ = [
     "DARK",
     "LIGHT",
     "Chart",
+    "Look",
     "Theme",
     "attribution_map",
     "column_names",
@@ -34,11 +36,13 @@ __all__ = [
     "inside",
     "interaction_heatmap",
     "interaction_sizes",
+    "looks_of",
     "marked_window",
     "measure_dots",
     "mode_ends",
     "mode_scree",
     "rows_of_traces",
+    "shares_of_sets",
     "theme_named",
     "top_classes",
     "variance_shares",

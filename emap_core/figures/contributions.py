@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 from emap_core.figures.chart import Chart
 from emap_core.figures.style import (
     FONT_SIZE,
-    IMAGE,
     LIGHT,
-    TEXT,
+    TEXT_AND_IMAGE,
+    Look,
     Theme,
+    hatching,
     in_hover,
     new_figure,
     outline,
-    pattern,
     signed_scale,
+    words,
 )
 from emap_core.inference import FLIPS
 from emap_core.inference.digits import number, signed
@@ -51,6 +52,7 @@ def contributions(
     flips: NDArray[np.str_] | None,
     ids: Sequence[str],
     *,
+    looks: Mapping[str, Look] = TEXT_AND_IMAGE,
     quantity: str = "the logit",
     unit: str = "logits",
     margins: bool = True,
@@ -61,19 +63,23 @@ def contributions(
     Parameters
     ----------
     text, image, interaction : ndarray of shape (N,)
-        Parts of each example's prediction, of one class or of a margin.
+        Parts of each example's prediction, of one class or of a margin: what two of its sides add,
+        and what all sets of several sides do.
     flips : ndarray of str, shape (N,), or None
         What the interaction did to each prediction, one of `inference.FLIPS`; None where
         predictions cannot flip.
     ids : sequence of str
         Shown where the mouse rests, as long as there are not too many; `rows_of_traces` says which
         example a point is.
+    looks : mapping of str to Look
+        Of both sides by their names, see `emap_core.figures.style.looks_of`.
     quantity : str
         What the parts add up to ("the logit of circle", say), for axes and words.
     margins : bool
         Draw histograms of both contributions at the edges.
     """
     names = [str(name) for name in ids]
+    across_name, upwards_name = map(words, looks)
     kinds = np.full(len(names), "same") if flips is None else np.asarray(flips)
     limit = _limit(interaction)
     many = len(names) > _MANY
@@ -101,7 +107,7 @@ def contributions(
                     "opacity": 0.9,
                 },
                 hovertemplate=("%{hovertext}<br>" if told else "%{customdata}<br>" if named else "")
-                + "text %{x:.3g}, image %{y:.3g}"
+                + f"{across_name} %{{x:.3g}}, {upwards_name} %{{y:.3g}}"
                 + (", interaction %{marker.color:.3g}" if named else "")
                 + "<extra></extra>",
                 legendgroup=kind,
@@ -112,17 +118,21 @@ def contributions(
         _legend(figure, kinds, theme)
     _guides(figure, text, image, theme)
     if margins:
-        _add_margins(figure, text, image, theme)
+        _add_margins(figure, text, image, looks, theme)
     top = 0.86 if margins else 1.0
     axis = {"zeroline": True, "domain": [0, top]}
     across, upwards = _range(text), _range(image)
     figure.update_layout(
         # In two lines a phone shows all of it.
-        xaxis={**axis, "range": across, "title": f"what the text adds to<br>{quantity}, {unit}"},
+        xaxis={
+            **axis,
+            "range": across,
+            "title": f"what the {across_name} adds to<br>{quantity}, {unit}",
+        },
         yaxis={
             **axis,
             "range": upwards,
-            "title": f"what the image adds to {quantity}, {unit}",
+            "title": f"what the {upwards_name} adds to {quantity}, {unit}",
             "scaleanchor": "x",
         },
         coloraxis={
@@ -143,10 +153,12 @@ def contributions(
         },
         legend={"y": 1.02},
     )
+    first, second = looks
     table = pd.DataFrame(
-        {"id": names, "text": text, "image": image, "interaction": interaction, "flip": kinds}
+        {"id": names, first: text, second: image, "interaction": interaction, "flip": kinds}
     )
-    return Chart(figure, _message(table, quantity, flippable=flips is not None), table)
+    said = _message(table, (first, second), quantity, flippable=flips is not None)
+    return Chart(figure, said, table)
 
 
 def rows_of_traces(flips: NDArray[np.str_] | None, n: int) -> list[Index]:
@@ -234,11 +246,10 @@ def _guides(figure: go.Figure, text: Array, image: Array, theme: Theme) -> None:
         )
 
 
-def _add_margins(figure: go.Figure, text: Array, image: Array, theme: Theme) -> None:
-    for values, part, colour, upright in (
-        (text, "text", TEXT, True),
-        (image, "image", IMAGE, False),
-    ):
+def _add_margins(
+    figure: go.Figure, text: Array, image: Array, looks: Mapping[str, Look], theme: Theme
+) -> None:
+    for values, look, upright in zip((text, image), looks.values(), (True, False), strict=True):
         counts, edges = np.histogram(values, bins=40)
         middles = (edges[:-1] + edges[1:]) / 2
         figure.add_trace(
@@ -250,9 +261,9 @@ def _add_margins(figure: go.Figure, text: Array, image: Array, theme: Theme) -> 
                 xaxis="x" if upright else "x2",
                 yaxis="y2" if upright else "y",
                 marker={
-                    "color": colour,
+                    "color": look.colour,
                     "line": outline(theme, 0.5),
-                    "pattern": pattern(part, theme),
+                    "pattern": hatching(look.hatch, theme),
                 },
                 showlegend=False,
                 hovertemplate="%{y:,} examples<extra></extra>"
@@ -268,13 +279,14 @@ def _add_margins(figure: go.Figure, text: Array, image: Array, theme: Theme) -> 
     )
 
 
-def _message(table: pd.DataFrame, quantity: str, *, flippable: bool) -> str:
+def _message(table: pd.DataFrame, sides: tuple[str, str], quantity: str, *, flippable: bool) -> str:
     if table.empty:
         return "No example is in this selection."
-    spread = {part: float(table[part].std(ddof=0)) for part in ("text", "image", "interaction")}
-    lead, other = ("text", "image") if spread["text"] >= spread["image"] else ("image", "text")
+    first, second = sides
+    spread = {part: float(table[part].std(ddof=0)) for part in (*sides, "interaction")}
+    lead, other = (first, second) if spread[first] >= spread[second] else (second, first)
     message = (
-        f"Contributions of text and image to {quantity} for {len(table):,} examples. "
+        f"Contributions of {first} and {second} to {quantity} for {len(table):,} examples. "
         f"The {lead} moves {quantity} more: its contributions spread by {number(spread[lead])}, "
         f"those of the {other} by {number(spread[other])}, "
         f"those of the interaction by {number(spread['interaction'])}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -20,6 +20,16 @@ INTERACTION = "#CC79A7"
 CONSTANT = "#7F7F7F"
 PART_COLOURS = {"text": TEXT, "image": IMAGE, "interaction": INTERACTION}
 PART_HATCHES = {"text": "-", "image": "/", "interaction": ""}
+_OF_MODALITIES = {
+    "text": (TEXT, "-"),
+    "image": (IMAGE, "/"),
+    "audio": ("#009E73", "\\"),
+    "video": ("#D55E00", "x"),
+    "table": ("#56B4E9", "+"),
+    "array": ("#F0E442", "."),
+}
+_PALER = 0.45
+"""How far each further side of a modality is from the one before it to white."""
 FONT = '"Source Sans 3", "Source Sans Pro", "Source Sans", system-ui, sans-serif'
 FONT_SIZE = 14
 
@@ -77,6 +87,45 @@ DARK = Theme(
 )
 
 
+@dataclass(frozen=True)
+class Look:
+    """How a side is drawn.
+
+    Attributes
+    ----------
+    colour : str
+    hatch : str
+        A pattern of Plotly's.
+    """
+
+    colour: str
+    hatch: str
+
+
+def looks_of(modalities: Mapping[str, str]) -> dict[str, Look]:
+    """Return how sides are drawn, by their names, from the modality of each.
+
+    Several sides of one modality have its hatching and its colour, each paler than the one before.
+    """
+    found: dict[str, Look] = {}
+    seen: list[str] = []
+    for side, modality in modalities.items():
+        colour, hatch = _OF_MODALITIES[modality]
+        white = 1.0 - (1.0 - _PALER) ** seen.count(modality)
+        found[side] = Look(_paler(colour, white), hatch)
+        seen.append(modality)
+    return found
+
+
+def _paler(colour: str, white: float) -> str:
+    parts = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    return "#" + "".join(f"{round(part + white * (255 - part)):02X}" for part in parts)
+
+
+TEXT_AND_IMAGE = looks_of({"text": "text", "image": "image"})
+"""How the sides of most runs are drawn."""
+
+
 def theme_named(name: str | None) -> Theme:
     """Return the theme called `name`; anything but ``"dark"`` is light."""
     return DARK if name == "dark" else LIGHT
@@ -102,8 +151,13 @@ def outline(theme: Theme, width: float = 1.0) -> dict[str, Any]:
 
 def pattern(part: str, theme: Theme) -> dict[str, Any]:
     """Return the hatching of ``"text"``, ``"image"`` or ``"interaction"``."""
+    return hatching(PART_HATCHES[part], theme)
+
+
+def hatching(shape: str, theme: Theme) -> dict[str, Any]:
+    """Return a hatching of one of Plotly's shapes."""
     return {
-        "shape": PART_HATCHES[part],
+        "shape": shape,
         "fillmode": "overlay",
         "fgcolor": theme.ink,
         "fgopacity": 0.45,

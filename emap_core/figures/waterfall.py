@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -13,13 +15,16 @@ from emap_core.decomposition import Decomposition
 from emap_core.figures.chart import Chart
 from emap_core.figures.style import (
     CONSTANT,
+    INTERACTION,
     LIGHT,
-    PART_COLOURS,
+    TEXT_AND_IMAGE,
+    Look,
     Theme,
     column_names,
+    hatching,
     new_figure,
     outline,
-    pattern,
+    words,
     words_apart,
 )
 from emap_core.inference.digits import number, signed
@@ -27,8 +32,27 @@ from emap_core.inference.digits import number, signed
 _BETWEEN = 0.04
 """Of the width, between two panels."""
 
-STEPS = ("mean", "text", "image", "EMAP", "interaction", "score")
-"""What is drawn, from the top; the last one is called what the score is."""
+_STEPS_OF_TWO = 6
+
+_REST = {2: "interaction", 3: "all three"}
+"""What only more than two sides, or only all two, add; by how many sides there are."""
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A bar: what a part adds, or what the parts come to up to here.
+
+    Attributes
+    ----------
+    name : str
+    value : float
+    look : Look or None
+        Of a part; None of a sum.
+    """
+
+    name: str
+    value: float
+    look: Look | None = None
 
 
 def top_classes(
@@ -58,9 +82,13 @@ def waterfall(
     true_class: int | None = None,
     score: str = "logit",
     unit: str = "logits",
+    looks: Mapping[str, Look] = TEXT_AND_IMAGE,
     theme: Theme = LIGHT,
 ) -> Chart:
     """Draw how an example's logit builds up from its parts, one panel per class.
+
+    They are the mean, each side, and the interaction; of more than two sides what each pair adds,
+    and then the rest.
 
     Parameters
     ----------
@@ -77,13 +105,16 @@ def waterfall(
         What the model gives for a class.
     unit : str
         What the numbers are, for the axis.
+    looks : mapping of str to Look
+        Of each side, see `emap_core.figures.style.looks_of`.
     """
     if shown is None:
         known = [] if true_class is None else [true_class]
         shown = top_classes(decomposition, example, always=known)
     names = column_names(classes, len(decomposition.mean))
-    rows = [_steps(decomposition, example, c) for c in shown]
-    table = pd.DataFrame(rows, columns=STEPS)
+    rows = _steps(decomposition, example, shown, score, looks)
+    table = pd.DataFrame([[step.value for step in row] for row in rows])
+    table.columns = [step.name for step in rows[0]]
     table.insert(0, "class", [names[c] for c in shown])
 
     predicted = int(np.argmax(decomposition.logits[example])) if len(names) > 1 else None
@@ -93,17 +124,17 @@ def waterfall(
         _title(name, c, true_class, predicted, additive)
         for name, c in zip(short, shown, strict=True)
     ]
-    low, high = _reach(table)
+    low, high = _reach(rows)
     # Numbers stand beside the bars: room for them on both sides.
     room = (0.1 + 0.16 * len(shown)) * (high - low)
     figure = new_figure(
         theme,
-        height=330,
+        height=330 + 34 * (len(rows[0]) - _STEPS_OF_TWO),
         showlegend=False,
         bargap=0.35,
         dragmode=False,
         margin={"t": 64 if any("<br>" in title for title in titles) else 40},
-        **_panels(titles, [low - room, high + room], score, unit),
+        **_panels(titles, [low - room, high + room], rows[0], unit),
     )
     figure.add_traces(
         [
@@ -113,11 +144,12 @@ def waterfall(
         ]
     )
     least_width = 120 + 150 * len(rows)
-    named = table.rename(columns={STEPS[-1]: score})
-    return Chart(figure, _message(table, score), named, least_width)
+    return Chart(figure, _message(rows, table["class"].tolist()), table, least_width)
 
 
-def _panels(titles: list[str], reach: list[float], score: str, unit: str) -> dict[str, Any]:
+def _panels(
+    titles: list[str], reach: list[float], steps: Sequence[_Step], unit: str
+) -> dict[str, Any]:
     """Return a layout of panels side by side; in one piece it is several times as fast."""
     layout: dict[str, Any] = {"annotations": []}
     width = (1.0 + _BETWEEN) / len(titles)
@@ -136,11 +168,11 @@ def _panels(titles: list[str], reach: list[float], score: str, unit: str) -> dic
             "anchor": f"x{name}",
             "matches": "y" if panel else None,
             "showticklabels": panel == 0,
-            "tickvals": list(range(len(STEPS))),
-            "ticktext": [*STEPS[:-1], score],
+            "tickvals": list(range(len(steps))),
+            "ticktext": [words(step.name) for step in steps],
             # In narrow panels a number may need more room than there is.
             "ticklabelstandoff": 8 * len(titles),
-            "range": [5.6, -0.6],
+            "range": [len(steps) - 0.4, -0.6],
             "showgrid": False,
         }
         layout["annotations"].append(
@@ -168,67 +200,88 @@ def _in(panel: int) -> dict[str, str]:
     return {"xaxis": f"x{_axis(panel)}", "yaxis": f"y{_axis(panel)}"}
 
 
-def _steps(decomposition: Decomposition, example: int, column: int) -> tuple[float, ...]:
-    return (
-        float(decomposition.mean[column]),
-        float(decomposition.text_effect[example, column]),
-        float(decomposition.image_effect[example, column]),
-        float(decomposition.emap[example, column]),
-        float(decomposition.interaction[example, column]),
-        float(decomposition.logits[example, column]),
-    )
+def _steps(
+    decomposition: Decomposition,
+    example: int,
+    columns: Sequence[int],
+    score: str,
+    looks: Mapping[str, Look],
+) -> list[list[_Step]]:
+    """Return the bars of each class, from the top."""
+    sides = decomposition.sides
+    emap, logits = decomposition.emap[example], decomposition.logits[example]
+    together = {
+        " × ".join(pair): decomposition.contribution(*pair)[example]
+        for pair in (combinations(sides, 2) if len(sides) > 2 else ())
+    }
+    rest = decomposition.interaction[example] - sum(together.values())
+    joint = Look(INTERACTION, "")
+    return [
+        [
+            _Step("mean", float(decomposition.mean[c])),
+            *(
+                _Step(side, float(decomposition.effects[side][example, c]), looks[side])
+                for side in sides
+            ),
+            _Step("EMAP", float(emap[c])),
+            *(_Step(pair, float(added[c]), joint) for pair, added in together.items()),
+            _Step(_REST.get(len(sides), "the rest"), float(rest[c]), joint),
+            _Step(score, float(logits[c])),
+        ]
+        for c in columns
+    ]
 
 
-def _starts(values: tuple[float, ...]) -> list[float]:
-    mean, text, _, emap, _, _ = values
-    return [0.0, mean, mean + text, 0.0, emap, 0.0]
+def _starts(steps: Sequence[_Step]) -> list[float]:
+    starts, reached = [], 0.0
+    for step in steps:
+        starts.append(0.0 if step.look is None else reached)
+        reached = starts[-1] + step.value
+    return starts
 
 
-def _bars(values: tuple[float, ...], theme: Theme, panel: int) -> go.Bar:
-    markers = [_marker(step, theme) for step in STEPS]
-    outlines = [marker["line"] for marker in markers]
-    patterns = [marker.get("pattern", pattern("interaction", theme)) for marker in markers]
+def _bars(steps: Sequence[_Step], theme: Theme, panel: int) -> go.Bar:
+    last = len(steps) - 1
+    colours = [
+        step.look.colour
+        if step.look
+        else CONSTANT
+        if place == 0
+        else theme.ink
+        if place == last
+        else "rgba(0,0,0,0)"
+        for place, step in enumerate(steps)
+    ]
+    shapes = [step.look.hatch if step.look else "" for step in steps]
+    # What is hollow is drawn by its outline alone.
+    widths = [2 if colour.startswith("rgba") else 1 for colour in colours]
     return go.Bar(
         **_in(panel),
-        y=list(range(len(STEPS))),
-        x=values,
-        base=_starts(values),
+        y=list(range(len(steps))),
+        x=[step.value for step in steps],
+        base=_starts(steps),
         orientation="h",
         marker={
-            "color": [marker["color"] for marker in markers],
-            "line": {name: [line[name] for line in outlines] for name in ("color", "width")},
-            "pattern": patterns[0] | {"shape": [each["shape"] for each in patterns]},
+            "color": colours,
+            "line": {"color": [outline(theme)["color"]] * len(steps), "width": widths},
+            "pattern": hatching("", theme) | {"shape": shapes},
         },
-        hovertext=[
-            f"{step}: {_shown(step, value)}" for step, value in zip(STEPS, values, strict=True)
-        ],
+        hovertext=[f"{words(step.name)}: {_shown(step)}" for step in steps],
         hoverinfo="text",
     )
 
 
-def _marker(step: str, theme: Theme) -> dict[str, Any]:
-    if step in PART_COLOURS:
-        return {
-            "color": PART_COLOURS[step],
-            "line": outline(theme),
-            "pattern": pattern(step, theme),
-        }
-    if step == "EMAP":
-        return {"color": "rgba(0,0,0,0)", "line": outline(theme, 2)}
-    return {"color": theme.ink if step == STEPS[-1] else CONSTANT, "line": outline(theme)}
-
-
-def _numbers(values: tuple[float, ...], theme: Theme, panel: int) -> go.Scatter:
+def _numbers(steps: Sequence[_Step], theme: Theme, panel: int) -> go.Scatter:
     # Beside a bar on the side away from zero, where no number meets the zero line.
     places = [
         (max(start, end), "middle right") if end >= 0 else (min(start, end), "middle left")
-        for start, end in zip(_starts(values), _ends(values), strict=True)
+        for start, end in zip(_starts(steps), _ends(steps), strict=True)
     ]
     return go.Scatter(
         **_in(panel),
-        y=list(range(len(STEPS))),
+        y=list(range(len(steps))),
         x=[outer for outer, _ in places],
-        text=[f"\u00a0{_shown(*each)}\u00a0" for each in zip(STEPS, values, strict=True)],
+        text=[f"\u00a0{_shown(step)}\u00a0" for step in steps],
         mode="text",
         textposition=[side for _, side in places],
         textfont={"shadow": _halo(theme)},
@@ -242,13 +295,13 @@ def _halo(theme: Theme) -> str:
     return ", ".join(f"{x}px {y}px 1px {theme.paper}" for x in (-2, 0, 2) for y in (-1, 1))
 
 
-def _shown(step: str, value: float) -> str:
-    return signed(value) if step in PART_COLOURS else number(value)
+def _shown(step: _Step) -> str:
+    return number(step.value) if step.look is None else signed(step.value)
 
 
-def _guides(values: tuple[float, ...], theme: Theme, panel: int) -> go.Scatter:
+def _guides(steps: Sequence[_Step], theme: Theme, panel: int) -> go.Scatter:
     """Return the dotted lines that lead from the end of each bar to the next."""
-    ends = _ends(values)[:-1]
+    ends = _ends(steps)[:-1]
     return go.Scatter(
         **_in(panel),
         x=[x for end in ends for x in (end, end, None)],
@@ -259,14 +312,14 @@ def _guides(values: tuple[float, ...], theme: Theme, panel: int) -> go.Scatter:
     )
 
 
-def _ends(values: tuple[float, ...]) -> list[float]:
-    return [start + value for start, value in zip(_starts(values), values, strict=True)]
+def _ends(steps: Sequence[_Step]) -> list[float]:
+    return [start + step.value for start, step in zip(_starts(steps), steps, strict=True)]
 
 
-def _reach(table: pd.DataFrame) -> tuple[float, float]:
+def _reach(rows: Sequence[Sequence[_Step]]) -> tuple[float, float]:
     points = [0.0]
-    for row in table[list(STEPS)].to_numpy():
-        points += _ends(tuple(row))
+    for steps in rows:
+        points += _ends(steps)
     low, high = min(points), max(points)
     return (low, high) if high > low else (-1.0, 1.0)
 
@@ -282,11 +335,13 @@ def _title(
     return f"<b>{name}</b>" + (f"<br>{', '.join(roles)}" if roles else "")
 
 
-def _message(table: pd.DataFrame, score: str) -> str:
-    sentences = [
-        f"{row['class']}: mean {number(row['mean'])}, text {signed(row.text)}, "
-        f"image {signed(row.image)}, which makes EMAP {number(row.EMAP)}; "
-        f"interaction {signed(row.interaction)}, which makes the {score} {number(row.score)}."
-        for _, row in table.iterrows()
-    ]
+def _message(rows: Sequence[Sequence[_Step]], classes: Sequence[str]) -> str:
+    sentences = []
+    for name, steps in zip(classes, rows, strict=True):
+        said = [f"{step.name} {_shown(step)}" for step in steps]
+        emap = next(k for k, step in enumerate(steps) if k and step.look is None)
+        sentences.append(
+            f"{name}: {', '.join(said[:emap])}, which makes {said[emap]}; "
+            f"{', '.join(said[emap + 1 : -1])}, which makes the {said[-1]}."
+        )
     return "How the prediction builds up. " + " ".join(sentences)

@@ -20,8 +20,10 @@ _PATTERN = re.compile(
 )
 
 
-def worded(sides: Sides, sentence: str) -> str:
+def worded(sides: Sides, sentence: str, *, of_more: bool = False) -> str:
     """Return a sentence of ours with the sides called by their names.
+
+    With `of_more`, these are two sides of more, whose names are often no nouns: "spoken items".
 
     Parts of names, paths and flags stay: text-led becomes premise-led, but text_only and
     texts.csv are what they are.
@@ -29,7 +31,7 @@ def worded(sides: Sides, sentence: str) -> str:
     # A text and an image are no words for three sides.
     if sides == TEXT_AND_IMAGE or len(sides) > 2 or not sentence:
         return sentence
-    table = _words(sides)
+    table = _words(sides, of_more)
     return _PATTERN.sub(lambda found: table[found[0]], sentence)
 
 
@@ -53,14 +55,15 @@ def cells_of(sides: Sides) -> str:
 
 
 @cache
-def _words(sides: Sides) -> dict[str, str]:
+def _words(sides: Sides, of_more: bool) -> dict[str, str]:
     first, second = sides
+    firsts, seconds = (f"{side.name} items" if of_more else plural(side) for side in sides)
     table = {
         "text": first.name,
-        "texts": plural(first),
+        "texts": firsts,
         "image": second.name,
-        "images": plural(second),
+        "images": seconds,
         "picture": second.name,
-        "pictures": plural(second),
+        "pictures": seconds,
     }
     return table | {word.capitalize(): own[:1].upper() + own[1:] for word, own in table.items()}

@@ -30,6 +30,7 @@ from emap_core.figures import (
     measure_dots,
     mode_ends,
     mode_scree,
+    shares_of_sets,
     variance_shares,
     waterfall,
 )
@@ -38,6 +39,13 @@ from emap_core.inference import metric
 from emap_core.inference.other_measures.known_measures import MEASURES
 from emap_core.inference.other_measures.partial_information import Target
 from emap_core.inference.predictions.scores import one_score, unit_of
+from emap_core.presentation.chosen_sides import (
+    ChosenSides,
+    chosen_sides,
+    has_pairs,
+    looks,
+    two_largest,
+)
 from emap_core.presentation.worded_charts import worded_chart
 from emap_core.probes.attribution import attributed_examples
 from emap_core.probes.words_over_examples import words_over_examples
@@ -45,13 +53,13 @@ from emap_core.runs import Run
 from emap_core.runs.slices import correct_without, prediction_without
 from emap_core.runs.whole_groups import USUAL_NAMES
 from emap_core.text import capitalised
-from emap_core.types import Space
+from emap_core.types import Array, Space
 
 MOST_POINTS = 10_000
 EXAMPLES = 6
 
 Choice = Mapping[str, Any]
-_MODES: WeakKeyDictionary[Run, dict[int, Modes]] = WeakKeyDictionary()
+_MODES: WeakKeyDictionary[Run, dict[tuple[int, tuple[int, int]], Modes]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -160,40 +168,62 @@ def decisions_chart(run: Run, theme: Theme = LIGHT) -> Chart:
 
 
 def shares_chart(run: Run, theme: Theme = LIGHT) -> Chart:
-    """Draw the parts' shares of the variance, one row per class."""
+    """Draw the parts' shares of the variance, one row per class; of many sides a bar a set."""
+    if len(run.sides) > 2:
+        return shares_of_sets(run.shares, looks(run), theme=theme)
     return variance_shares(run.shares, score_names(run), theme=theme)
 
 
-def contributions_chart(run: Run, theme: Theme = LIGHT, class_name: str | None = None) -> Chart:
-    """Draw what text and image add to a class, by default that with the most interaction."""
+def contributions_chart(
+    run: Run, theme: Theme = LIGHT, class_name: str | None = None, sides: str | None = None
+) -> Chart:
+    """Draw what two sides add to a class, by default that with the most interaction.
+
+    `sides` are two of more, their names with a comma between them; by default those that carry
+    the most on their own.
+    """
     c, rows = main_class(run) if class_name is None else column(run, class_name), sampled_rows(run)
     d = run.shares
+    first, second = d.sides if len(d.sides) == 2 else two_largest(run)
+    if sides is not None:
+        first, second = (side.name for side in chosen_sides(run, *_two_names(sides)).sides)
+    of_sides = looks(run)
     return contributions(
-        d.text_effect[rows, c],
-        d.image_effect[rows, c],
+        d.effects[first][rows, c],
+        d.effects[second][rows, c],
         d.interaction[rows, c],
         run.examples().flip.to_numpy()[rows] if run.decides else None,
         [run.ids[row] for row in rows],
+        looks={first: of_sides[first], second: of_sides[second]},
         quantity=quantity(run, c),
         unit=unit_of(run.space, run.task),
         theme=theme,
     )
 
 
-def modes_chart(run: Run, theme: Theme = LIGHT, class_name: str | None = None) -> Chart:
+def modes_chart(
+    run: Run, theme: Theme = LIGHT, class_name: str | None = None, sides: str | None = None
+) -> Chart:
     """Draw how much of the interaction in a class each mode explains; see `mode_class`."""
     c = mode_class(run) if class_name is None else column(run, class_name)
-    return mode_scree(class_modes(run, c), quantity=quantity(run, c), theme=theme)
+    modes = class_modes(run, c, _chosen(run, sides))
+    return mode_scree(modes, quantity=quantity(run, c), theme=theme)
 
 
 def mode_ends_chart(
-    run: Run, theme: Theme = LIGHT, mode: int = 1, class_name: str | None = None
+    run: Run,
+    theme: Theme = LIGHT,
+    mode: int = 1,
+    class_name: str | None = None,
+    sides: str | None = None,
 ) -> Chart:
     """Draw the texts at both ends of a mode, counted from 1, of a class; see `mode_class`."""
-    modes = class_modes(run, mode_class(run) if class_name is None else column(run, class_name))
+    two = _chosen(run, sides)
+    c = mode_class(run) if class_name is None else column(run, class_name)
+    modes = class_modes(run, c, two)
     if not 1 <= mode <= len(modes):
         raise SettingError(f"mode is {mode}; choose one of 1 to {len(modes)}")
-    return mode_ends(modes, mode - 1, run.texts, theme=theme)
+    return two.worded_chart(mode_ends(modes, mode - 1, two.words(0), theme=theme))
 
 
 def waterfall_chart(run: Run, theme: Theme = LIGHT, example: str | None = None) -> Chart:
@@ -213,6 +243,7 @@ def waterfall_chart(run: Run, theme: Theme = LIGHT, example: str | None = None) 
         true_class=true,
         score=one_score(run.space, run.task),
         unit=unit_of(run.space, run.task),
+        looks=looks(run),
         theme=theme,
     )
 
@@ -300,33 +331,52 @@ def column(run: Run, class_name: str) -> int:
 
 def main_class(run: Run) -> int:
     """Return the column with the most interaction."""
-    return int(np.argmax(run.shares.sums_of_squares[2]))
+    return int(np.argmax(sums_of_interactions(run)))
 
 
 def mode_class(run: Run) -> int:
     """Return the column with the most interaction of those whose grid was kept."""
-    return int(max(run.kept_classes, key=run.shares.sums_of_squares[2].__getitem__))
+    known = chosen_sides(run).classes
+    return int(max(known, key=sums_of_interactions(run).__getitem__))
 
 
-def class_modes(run: Run, c: int) -> Modes:
-    """Return the interaction modes of a class, which are found once.
+def sums_of_interactions(run: Run) -> Array:
+    """Return the variance of each column that all interactions carry, shape (C,)."""
+    return np.asarray(run.shares.sums_of_squares[len(run.sides) :].sum(axis=0))
+
+
+def class_modes(run: Run, c: int, two: ChosenSides | None = None) -> Modes:
+    """Return the interaction modes of a class and two sides, which are found once.
 
     Raises
     ------
     SettingError
         If the grid of this class was not kept.
     """
+    two = two or chosen_sides(run)
     found = _MODES.setdefault(run, {})
-    if c not in found:
-        if c not in run.kept_classes:
+    key = (c, two.places)
+    if key not in found:
+        if c not in two.classes:
             name = run.classes[c]
             raise SettingError(f"the grid of class {name!r} was not kept; choose another class")
-        d = run.shares
-        cells = run.class_grid(c, "centred" if run.softmax else "logits")
-        found[c] = interaction_modes(
+        d = two.shares
+        cells = two.cells(c, "centred" if run.softmax else "logits")
+        found[key] = interaction_modes(
             cells, d.text_share, d.image_share, overwrite=True, noise=float(d.noise[c])
         )
-    return found[c]
+    return found[key]
+
+
+def _chosen(run: Run, sides: str | None) -> ChosenSides:
+    return chosen_sides(run, *(() if sides is None else _two_names(sides)))
+
+
+def _two_names(sides: str) -> tuple[str, str]:
+    first, comma, second = sides.partition(",")
+    if not comma:
+        raise SettingError(f"sides is {sides!r}; give two names with a comma between them")
+    return first.strip(), second.strip()
 
 
 def telling_examples(run: Run) -> pd.DataFrame:
@@ -376,7 +426,7 @@ def _has_decisions(run: Run) -> bool:
 
 
 def _has_modes(run: Run) -> bool:
-    return bool(run.kept_classes) and len(class_modes(run, mode_class(run))) > 0
+    return has_pairs(run) and len(class_modes(run, mode_class(run))) > 0
 
 
 def _has_groups(run: Run) -> bool:

@@ -23,6 +23,7 @@ from emap_core.presentation.charts import (
     quantity,
     telling_examples,
 )
+from emap_core.presentation.chosen_sides import chosen_sides, seen_and_read
 from emap_core.presentation.facts import PROBABILITIES_NOTE, facts
 from emap_core.presentation.questions import Question, further_questions
 from emap_core.presentation.run_titles import file_name, title_beside_others
@@ -34,6 +35,7 @@ from emap_core.presentation.tables import (
     score_table,
     share_sentence,
     spread_table,
+    step_sentence,
 )
 from emap_core.runs import Run
 from emap_core.runs.store import replacing
@@ -205,7 +207,7 @@ def _scores(run: Run, equivalence_margin: float | None) -> str:
     spread = spread_table(run)
     return (
         f"<h2>The model and its baselines</h2>{table_html(score_table(run))}"
-        + _quiet(*score_notes(run))
+        + _quiet(step_sentence(run), *score_notes(run))
         + ("" if spread is None else _folded("How much sub-samples differ", spread, SPREAD_NOTE))
         + "".join(map(_question, further_questions(run, equivalence_margin)))
     )
@@ -273,7 +275,10 @@ def _contributions(run: Run, figure: RunFigure, theme: Theme) -> str:
 
 
 def _modes(run: Run, figure: RunFigure, theme: Theme) -> str:
-    modes = class_modes(run, mode_class(run))
+    two = chosen_sides(run)
+    modes = class_modes(run, mode_class(run), two)
+    texts_of_side = two.words(0)
+    place = two.places[1]
     sides = []
     for name, texts, images in zip(
         ("One side", "The other side"),
@@ -282,9 +287,10 @@ def _modes(run: Run, figure: RunFigure, theme: Theme) -> str:
         strict=True,
     ):
         lines = "".join(
-            f'<li dir="auto">{escape(shortened(or_no_text(run.texts[u]), 80))}</li>' for u in texts
+            f'<li dir="auto">{escape(shortened(or_no_text(texts_of_side[u]), 80))}</li>'
+            for u in texts
         )
-        pictures = "".join(_image(run, int(w)) for w in images)
+        pictures = "".join(_poster(run, place, int(w)) for w in images)
         sides.append(
             f'<div class="side"><h3>{name}</h3><ul>{lines}</ul>'
             f'<div class="images">{pictures}</div></div>'
@@ -293,7 +299,8 @@ def _modes(run: Run, figure: RunFigure, theme: Theme) -> str:
     return (
         f"<h2>{escape(figure.title)}: {what}</h2>"
         f"<p>Mode 1 explains {percent(modes.shares[0])} of the interaction. "
-        + escape(worded(run.sides, "Texts and images of the same side raise "))
+        + escape(two.note and f"{two.note} ")
+        + escape(two.worded("Texts and images of the same side raise "))
         + f"{what} together; from opposite sides they lower it.</p>"
         f'<div class="sides">{"".join(sides)}</div>' + _figure(figure.draw(run, theme), figure.name)
     )
@@ -318,10 +325,15 @@ def _example(run: Run, row: dict[str, Any], chart: Chart, name: str) -> str:
         )
         if row[column] is not None
     ]
+    index = run.decomposition.index
+    position = run.ids.index(row["id"])
+    seen, read = seen_and_read(run.sides)
     return (
-        f'<div class="example"><div class="pair">{_item(run, 1, int(row["image_index"]))}'
-        f"<div>{_item(run, 0, int(row['text_index']))}"
-        f"<p>{' · '.join(said)}</p>"
+        '<div class="example"><div class="pair">'
+        + "".join(_named_item(run, place, int(index[place][position])) for place in seen)
+        + "<div>"
+        + "".join(_named_item(run, place, int(index[place][position])) for place in read)
+        + f"<p>{' · '.join(said)}</p>"
         f'<p class="about">example {escape(row["id"])}</p></div></div>'
         f"{_figure(chart, name, caption=False)}</div>"
     )
@@ -361,7 +373,10 @@ def _reading(run: Run) -> str:
             worded(
                 run.sides,
                 "EMAP is the best copy of the model that only adds what the text says to what the "
-                "image says. The model scores every text with every image",
+                "image says. The model scores every text with every image"
+                if len(run.sides) == 2
+                else "EMAP is the best copy of the model that only adds what each side says on its "
+                "own. The model scores every combination of items",
             )
         )
         + ", and the copy is fitted to all these scores. Where the copy does as well as the model, "
@@ -414,13 +429,17 @@ def _cell(value: object) -> str:
     return f"{value:.4g}".replace("-", "−") if isinstance(value, float) else str(value)
 
 
-def _image(run: Run, image: int) -> str:
-    return _poster(run, 1, image)
-
-
 def _item(run: Run, place: int, item: int) -> str:
     """Return an item of either side as people take it in: read, looked at or listened to."""
     return _SHOWN.get(run.sides[place].modality, _poster_with_words)(run, place, item)
+
+
+def _named_item(run: Run, place: int, item: int) -> str:
+    shown = _item(run, place, item)
+    if len(run.sides) == 2:
+        return shown
+    name = escape(run.sides[place].name)
+    return f'<div class="item"><p class="about">{name}</p>{shown}</div>'
 
 
 def _text(run: Run, place: int, item: int) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 
 from emap_core import inference
+from emap_core.figures.shares_of_sets import order_name, set_name
 from emap_core.inference import ROWS, Interval, metric, rows_of
 from emap_core.inference.digits import (
     amount,
@@ -119,12 +120,14 @@ SPREAD_NOTE = (
 def share_sentence(run: Run) -> str:
     """Return which share of the variance interactions carry; empty where nothing varies."""
     found = run.intervals()
-    share = found.pooled_shares["interaction"]
+    share = found.pooled_shares["interaction" if len(run.sides) == 2 else set_name(_names(run))]
     if share.value != share.value or run.shared_by_all is not None:
         return ""
     has_limits = share.low == share.low
     limits = f" {bracket(share.low, share.high, 'points')}" if has_limits else ""
     speaks = f" (95% interval, {found.population})" if has_limits else ""
+    if len(run.sides) > 2:
+        return _share_of_all(run, f"{percent(share.value)}{limits}", speaks)
     *most, last = (
         f"the {side} {percent(found.pooled_shares[side].value)}" for side in run.decomposition.sides
     )
@@ -133,6 +136,45 @@ def share_sentence(run: Run) -> str:
         f"Interactions carry {percent(share.value)}{limits} of the variance of the "
         f"{in_words(run.space, run.task)} over all recombinations, {', '.join(most)} and "
         f"{last}{speaks}.",
+    )
+
+
+def _share_of_all(run: Run, share: str, speaks: str) -> str:
+    """Return what only all of more than two sides carry, and what fewer of them do."""
+    m = len(run.sides)
+    orders = [0.0] * m
+    for some, value in run.shares.pooled_terms.items():
+        orders[len(some) - 1] += value
+    fewer = [f"{order_name(k, m)} carry {percent(orders[k - 1])}" for k in range(m - 1, 0, -1)]
+    return (
+        f"{share} of the variance of the {in_words(run.space, run.task)} over all recombinations "
+        f"needs {order_name(m, m)}; {', '.join(fewer)}{speaks}."
+    )
+
+
+def _names(run: Run) -> tuple[str, ...]:
+    return tuple(side.name for side in run.sides)
+
+
+def step_sentence(run: Run) -> str:
+    """Return what each order of interactions is worth, by the first metric, bottom up.
+
+    Empty with two sides, where the gap says it, and without labels.
+    """
+    steps = run.intervals().steps.get(run.metrics[0], {}) if run.metrics else {}
+    if len(run.sides) == 2 or not steps or run.shared_by_all is not None:
+        return ""
+    first, *others = steps.values()
+    which = metric(run.metrics[0])
+    said = [
+        f"{order_name(order, len(run.sides))} add {change(gap.difference, which.unit)} "
+        f"{bracket(gap.low, gap.high, which.unit)}"
+        for order, gap in enumerate(others, start=2)
+    ]
+    return (
+        f"{capitalised(which.label)}, step by step: single sides reach "
+        f"{measured(first.full, which.unit)}; {'; '.join(said)} "
+        f"(95% intervals, {first.population})."
     )
 
 

@@ -14,26 +14,28 @@ _OURS = ("title", "xaxis", "yaxis", "legend", "annotations")
 """Parts of a layout whose words are ours."""
 
 
-def worded_chart(sides: Sides, chart: Chart) -> Chart:
+def worded_chart(sides: Sides, chart: Chart, *, of_more: bool = False) -> Chart:
     """Return a chart whose titles, axes, legend, notes and columns call the sides by name."""
     if sides == TEXT_AND_IMAGE or chart.worded:
         return chart
     figure = deepcopy(chart.figure)
     for name, value in figure.layout.to_plotly_json().items():
         if name.startswith(_OURS):
-            figure.layout[name] = _renamed(sides, value)
+            figure.layout[name] = _renamed(sides, value, of_more)
     for trace in figure.data:
         for name in ("name", "hovertemplate"):
             if isinstance(value := getattr(trace, name, None), str):
-                trace[name] = worded(sides, value)
-    table = chart.table.rename(columns=lambda name: worded(sides, str(name)))
-    alt = worded(sides, chart.alt)
+                trace[name] = worded(sides, value, of_more=of_more)
+    table = chart.table.rename(columns=lambda name: worded(sides, str(name), of_more=of_more))
+    alt = worded(sides, chart.alt, of_more=of_more)
     return replace(chart, figure=figure, alt=alt, table=table, worded=True)
 
 
-def _renamed(sides: Sides, node: Any) -> Any:
+def _renamed(sides: Sides, node: Any, of_more: bool) -> Any:
     if isinstance(node, str):
-        return worded(sides, node)
+        return worded(sides, node, of_more=of_more)
     if isinstance(node, dict):
-        return {key: _renamed(sides, value) for key, value in node.items()}
-    return [_renamed(sides, one) for one in node] if isinstance(node, (list, tuple)) else node
+        return {key: _renamed(sides, value, of_more) for key, value in node.items()}
+    return (
+        [_renamed(sides, one, of_more) for one in node] if isinstance(node, (list, tuple)) else node
+    )

@@ -241,7 +241,7 @@ class _Asked:
             ]
             d = decompose(np.stack(cells))
             d = d.class_centred() if self._subject.run.softmax else d
-            found[name] = float(d.pooled_shares[2])
+            found[name] = float(d.pooled_shares[-1])
         return found
 
     def _pairs(self, chosen: list[int]) -> AttentionOfPairs:

@@ -29,6 +29,8 @@ def why_no_groups(run: CachedInference) -> str | None:
         return f"{why}."
     if run.labels is None:
         return "The data has no labels, so that no group can be right."
+    if (why := why_not_two(run.sides, "A group that is right as a whole")) is not None:
+        return f"{why}."
     if run.labels.ndim != 1 or run.task not in ("multiclass", "binary"):
         return "Groups are right or wrong where each example has one right answer."
     if not run.method.scores_all_pairs or run.method.draws_examples:

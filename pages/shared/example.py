@@ -9,10 +9,11 @@ from emap_core.figures import top_classes, waterfall
 from emap_core.inference.digits import number
 from emap_core.inference.predictions.scores import one_score, unit_of
 from emap_core.presentation.charts import score_names
+from emap_core.presentation.chosen_sides import looks, seen_and_read
 from emap_core.runs import Run
 from emap_core.runs.slices import correct_without, prediction_without
 from emap_core.text import shortened
-from pages.shared.escape import escaped
+from pages.shared.escape import escaped, plain
 from pages.shared.runs import run_key
 from pages.shared.show import item, show, theme
 
@@ -41,18 +42,30 @@ def _examples(key: tuple[str, str], _run: Run) -> pd.DataFrame:
     return table
 
 
-def show_image(run: Run, position: int) -> None:
-    """Show the image of an example, or its item of the second side."""
-    row = examples_of(run).iloc[position]
-    name = run.sides[1].name
-    item(run, 1, int(row.image_index), alt=f"{name.capitalize()} of example {row.id}")
+def show_seen(run: Run, position: int) -> None:
+    """Show the image of an example; of more sides than two, all but texts and sounds."""
+    _show_items(run, position, seen_and_read(run.sides)[0])
 
 
-def show_text(run: Run, position: int) -> None:
-    """Show the text of an example, or its item of the first side."""
-    row = examples_of(run).iloc[position]
-    name = run.sides[0].name
-    item(run, 0, int(row.text_index), alt=f"{name.capitalize()} of example {row.id}")
+def show_read(run: Run, position: int) -> None:
+    """Show the text of an example; of more sides than two, all texts and sounds."""
+    _show_items(run, position, seen_and_read(run.sides)[1])
+
+
+def _show_items(run: Run, position: int, places: list[int]) -> None:
+    for place in places:
+        name = run.sides[place].name
+        if len(run.sides) > 2:
+            st.caption(plain(name))
+        number_of_item = int(run.decomposition.index[place][position])
+        alt = f"{name.capitalize()} of example {run.ids[position]}"
+        item(run, place, number_of_item, alt=alt)
+
+
+def pictured(run: Run) -> int:
+    """Return the place of the side whose pictures stand for examples in lists."""
+    seen, _ = seen_and_read(run.sides)
+    return seen[0] if seen else 1
 
 
 def show_answers(run: Run, position: int) -> None:
@@ -107,6 +120,7 @@ def show_waterfall(run: Run, position: int, key: str, *, most: int = 3) -> None:
         true_class=true,
         score=one_score(run.space, run.task),
         unit=unit_of(run.space, run.task),
+        looks=looks(run),
         theme=theme(),
     )
     show(chart, key)

@@ -18,8 +18,9 @@ def gallery(
     notes: Sequence[str] | None = None,
     *,
     height: int = 96,
+    place: int = 1,
 ) -> None:
-    """Show unique images of a run in lines that wrap.
+    """Show unique images of a run, or pictures of another side's items, in lines that wrap.
 
     Parameters
     ----------
@@ -32,18 +33,22 @@ def gallery(
         What to add to each caption in brackets, whatever direction its script has.
     height : int
         Of each picture, in pixels.
+    place : int
+        Of the side, from 0.
     """
     # However long a caption or wide a picture, two stand side by side.
     widest = f"min({'calc(50% - 5px)' if len(images) > 1 else '100%'},{2 * height}px)"
     figures = []
-    for place, image in enumerate(images):
-        caption = "" if captions is None else captions[place]
-        note = "" if notes is None else notes[place]
-        alt = escaped(f"image {image + 1} {caption} {note}".strip())
+    for k, image in enumerate(images):
+        caption = "" if captions is None else captions[k]
+        note = "" if notes is None else notes[k]
+        # Pictures of two sides are images, whatever they are called.
+        name = "image" if len(run.sides) == 2 else run.sides[place].name
+        alt = escaped(f"{name} {image + 1} {caption} {note}".strip())
         below = f"<figcaption>{beside(caption, note)}</figcaption>" if caption else ""
         figures.append(
             '<figure style="margin:0;font-size:.875rem;text-align:center;overflow-wrap:anywhere;'
-            f'max-width:{widest}"><img alt="{alt}" src="{data_uri(run, image)}" '
+            f'max-width:{widest}"><img alt="{alt}" src="{data_uri(run, image, place)}" '
             f'style="height:{height}px;max-width:100%;object-fit:contain;'
             'border-radius:4px;border:1px solid rgba(127,127,127,.5)">'
             f"{below}</figure>"
@@ -52,6 +57,6 @@ def gallery(
     st.html(f'<div style="{row}">{"".join(figures)}</div>')
 
 
-def data_uri(run: Run, image: int) -> str:
-    """Return the thumbnail of a unique image as text that a page can hold."""
-    return "data:image/jpeg;base64," + base64.b64encode(run.thumbnail(image)).decode()
+def data_uri(run: Run, image: int, place: int = 1) -> str:
+    """Return the thumbnail of a unique item as text that a page can hold."""
+    return "data:image/jpeg;base64," + base64.b64encode(run.poster(place, image)).decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,19 @@ from numpy.typing import NDArray
 from emap_core import methods
 from emap_core.decomposition.blocks import Blocks, Window, interaction_blocks
 from emap_core.decomposition.modes import Modes, interaction_modes
+from emap_core.errors import SettingError
 from emap_core.figures import column_names
 from emap_core.inference.predictions.scores import unit_of
 from emap_core.presentation.charts import quantity as quantity_of
+from emap_core.presentation.charts import sums_of_interactions
+from emap_core.presentation.chosen_sides import ChosenSides, chosen_sides, has_pairs, two_largest
 from emap_core.runs import Run
 from emap_core.runs.grid import Reading
 from emap_core.types import Space
 from emap_core.visible import visible
 from pages import shared
 from pages.shared.runs import current_class, run_key, select_class
+from pages.shared.selection import set_view, view
 
 
 def choose_class(run: Run, *, kept: bool = False) -> int:
@@ -31,10 +36,10 @@ def choose_class(run: Run, *, kept: bool = False) -> int:
     names = column_names(run.classes, len(run.shares.mean))
     if len(names) == 1:
         return 0
-    offered = run.kept_classes if kept else list(range(len(names)))
+    offered = chosen_sides(run).classes if kept else list(range(len(names)))
     current = current_class(run)
     if current not in offered:
-        current = max(offered, key=run.shares.sums_of_squares[2].__getitem__)
+        current = max(offered, key=sums_of_interactions(run).__getitem__)
     st.session_state["class-choice"] = current
     st.selectbox(
         "Class",
@@ -66,13 +71,66 @@ def _space(run: Run, reading: Reading) -> Space:
     return "probabilities" if reading == "probabilities" else run.space
 
 
-def modes_of(run: Run, c: int, reading: Reading) -> Modes:
-    """Return the leading modes of the interaction of one class."""
-    return _modes(run_key(run), c, reading, run)
+def choose_sides(run: Run) -> ChosenSides:
+    """Draw the choice of two sides, kept in the URL, where a run has more; return them."""
+    names = [side.name for side in run.sides]
+    two = chosen_sides(run)
+    if len(names) == 2:
+        return two
+    # A link may name what the run does not have.
+    with contextlib.suppress(SettingError):
+        two = chosen_sides(run, view("first"), view("second"))
+    own = [side.name for side in two.sides]
+    for words, key, now, other in (
+        ("Rows", "first", own[0], own[1]),
+        ("Columns", "second", own[1], own[0]),
+    ):
+        _choose_side(words, key, names, now, other)
+    return two
+
+
+def names_of(two: ChosenSides) -> dict[str, str]:
+    """Return what a link says of two sides that were chosen of more."""
+    first, second = (side.name for side in two.sides)
+    return {"first": first, "second": second} if two.others else {}
+
+
+def choose_axes(run: Run) -> tuple[int, int]:
+    """Draw the choice of the sides across and upwards, kept in the URL; return their places."""
+    names = [side.name for side in run.sides]
+    if len(names) == 2:
+        return 0, 1
+    across, upwards = two_largest(run)
+    given = view("first"), view("second")
+    if set(given) <= set(names) and given[0] != given[1]:
+        across, upwards = given
+    _choose_side("Across", "first", names, across, upwards)
+    _choose_side("Upwards", "second", names, upwards, across)
+    return names.index(across), names.index(upwards)
+
+
+def _choose_side(words: str, key: str, names: list[str], now: str, other: str) -> None:
+    """Draw the choice of one of two sides; chosen for both, they change places."""
+    box = f"side-{key}"
+    st.session_state[box] = now
+
+    def changed() -> None:
+        new = st.session_state[box]
+        rest = now if new == other else other
+        first, second = (new, rest) if key == "first" else (rest, new)
+        # What a number of an item, or an order, was about is gone with its side.
+        set_view(first=first, second=second, pair=None, window=None, mode=None, order=None)
+
+    st.selectbox(words, names, format_func=visible, key=box, on_change=changed)
+
+
+def modes_of(two: ChosenSides, c: int, reading: Reading) -> Modes:
+    """Return the leading modes of the interaction of one class and two sides."""
+    return _modes(run_key(two.run), two.places, c, reading, two)
 
 
 def blocks_of(
-    run: Run,
+    two: ChosenSides,
     c: int,
     order: str,
     text_order: NDArray[np.intp],
@@ -80,7 +138,8 @@ def blocks_of(
     window: Window | None,
 ) -> Blocks:
     """Return the interaction of one class in blocks; `order` names the two orders for the cache."""
-    return _blocks(run_key(run), c, order, window, text_order, image_order, run)
+    key = run_key(two.run)
+    return _blocks(key, two.places, c, order, window, text_order, image_order, two)
 
 
 def own_reading(run: Run) -> Reading:
@@ -89,37 +148,51 @@ def own_reading(run: Run) -> Reading:
 
 
 @st.cache_resource(max_entries=3, show_spinner="Reading the grid …")
-def _cells(key: tuple[str, str], c: int, reading: Reading, _run: Run) -> NDArray[Any]:
-    return _run.class_grid(c, reading)
+def _cells(
+    key: tuple[str, str], places: tuple[int, int], c: int, reading: Reading, _two: ChosenSides
+) -> NDArray[Any]:
+    return _two.cells(c, reading)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Drawing the grid …")
 def _blocks(
     key: tuple[str, str],
+    places: tuple[int, int],
     c: int,
     order: str,
     window: Window | None,
     _text_order: NDArray[np.intp],
     _image_order: NDArray[np.intp],
-    _run: Run,
+    _two: ChosenSides,
 ) -> Blocks:
-    cells = _cells(key, c, own_reading(_run), _run)
-    return interaction_blocks(cells, _run.shares, c, _text_order, _image_order, window=window)
+    cells = _cells(key, places, c, own_reading(_two.run), _two)
+    return interaction_blocks(cells, _two.shares, c, _text_order, _image_order, window=window)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Looking for modes …")
-def _modes(key: tuple[str, str], c: int, reading: Reading, _run: Run) -> Modes:
-    shares = _run.shares
-    cells = _cells(key, c, reading, _run)
+def _modes(
+    key: tuple[str, str], places: tuple[int, int], c: int, reading: Reading, _two: ChosenSides
+) -> Modes:
+    shares = _two.shares
+    cells = _cells(key, places, c, reading, _two)
     # Rounding is known of the logits as they are projected; probabilities have their own.
-    noise = float(shares.noise[c]) if reading == own_reading(_run) else None
+    noise = float(shares.noise[c]) if reading == own_reading(_two.run) else None
     return interaction_modes(cells, shares.text_share, shares.image_share, noise=noise)
 
 
 def grid_is_there(run: Run, question: str, what: str) -> bool:
     """Return whether the run kept its grid; say beneath the question what to do if it did not."""
-    if run.kept_classes:
+    if has_pairs(run):
         return True
+    if len(run.sides) > 2:
+        shared.header(question, "The means of two sides were too large to be kept.", run)
+        shared.empty(
+            f"{what} the model’s mean output for every two items of two sides, which takes too "
+            "much room here. Run it again on fewer items.",
+            "pages/run.py",
+            "Run it again on fewer items",
+        )
+        return False
     shared.header(question, run.method.why_no_grid, run)
     shared.empty(
         f"{what} {shared.in_own_words('the model’s output for every text with every image')}. "

@@ -202,8 +202,8 @@ def _name_run(run: Run) -> None:
     words = f"{about(run.manifest, title_of(run))} · {made_as(run.manifest, run.id)}"
     names = run_titles() | {info.id: visible(f"{info.id}, damaged") for info in damaged_runs()}
     if run.sides != TEXT_AND_IMAGE:
-        first, second = (f"{side.name} ({side.modality})" for side in run.sides)
-        words += f" · a {first} and a {second} in place of a text and an image"
+        *most, last = (f"a {side.name} ({side.modality})" for side in run.sides)
+        words += f" · {', '.join(most)} and {last} in place of a text and an image"
     info = next((one for one in all_runs() if one.id == run.id), None)
     if info is not None and info.is_archived:
         # Who came by a link is told why no list has it.

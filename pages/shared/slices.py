@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from emap_core.errors import EmapError
@@ -147,6 +148,8 @@ def list_table(run: Run, positions: np.ndarray, key: str) -> None:
     listed = positions[:_MOST_ROWS].copy()
     table = examples_of(run).iloc[listed][list(columns)].rename(columns=columns)
     table["text"] = table["text"].map(or_no_text)
+    if len(run.sides) > 2:
+        table = _with_each_side(run, table, listed)
     for column in ("the model", "without interactions"):
         table[column] = [spoken(run, value) for value in table[column]]
     table["true"] = [spoken_label(run, value) for value in table["true"]]
@@ -178,6 +181,15 @@ def list_table(run: Run, positions: np.ndarray, key: str) -> None:
             f"The first {_MOST_ROWS:,} of {len(positions):,}, which is what the table’s own search "
             "sees. The box above searches all. The CSV has them all."
         )
+
+
+def _with_each_side(run: Run, table: pd.DataFrame, listed: np.ndarray) -> pd.DataFrame:
+    """Return a table of examples with a column for each of more than two sides."""
+    table = table.rename(columns={"text": run.sides[0].name})
+    for place, side in enumerate(run.sides[1:], start=1):
+        items = run.decomposition.index[place][listed]
+        table.insert(1 + place, side.name, [run.words(place, int(item)) for item in items])
+    return table
 
 
 def slices(run: Run) -> None:

@@ -1,0 +1,215 @@
+"""How much of the variance each set of sides carries: a bar a set, dots below it for its sides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import groupby
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from emap_core.decomposition import Decomposition
+from emap_core.decomposition.sets_of_sides import Sides, all_sets
+from emap_core.figures.chart import Chart
+from emap_core.figures.style import (
+    INTERACTION,
+    LIGHT,
+    Look,
+    Theme,
+    hatching,
+    new_figure,
+    outline,
+    words,
+    words_apart,
+)
+from emap_core.inference.digits import percent
+
+_ROOM = 1.16
+"""Height of the axis, by the highest bar: the number above it and the words above that."""
+
+_MOST_SETS = 31
+"""Bars that can be told apart: those of five sides."""
+
+
+def shares_of_sets(
+    decomposition: Decomposition, looks: Mapping[str, Look], *, theme: Theme = LIGHT
+) -> Chart:
+    """Draw a bar for each set of sides, single ones first, all of them together last.
+
+    Below the bars, each side has a row of dots: filled and joined where the set holds it, as in
+    Lex, Gehlenborg, Strobelt, Vuillemot & Pfister, "UpSet: Visualization of Intersecting Sets",
+    IEEE TVCG 20 (2014). Above them stands what sets of one, two and more sides carry together.
+
+    Parameters
+    ----------
+    decomposition : Decomposition
+        Class-centred for softmax tasks. Shares are of all classes together; the table has each.
+    looks : mapping of str to Look
+        Of each side, see `emap_core.figures.style.looks_of`.
+    """
+    sides = decomposition.sides
+    sets = all_sets(sides)
+    shares = decomposition.pooled_terms
+    drawn = sets[:_MOST_SETS] if len(sets) <= _MOST_SETS else _largest(sets, shares)
+    heights = [0.0 if np.isnan(shares[some]) else 100 * shares[some] for some in drawn]
+    places = list(range(len(drawn)))
+    figure = new_figure(
+        theme, height=300 + 34 * len(sides), showlegend=False, dragmode=False, bargap=0.35
+    )
+    joint = Look(INTERACTION, "")
+    of_bars = [looks[some[0]] if len(some) == 1 else joint for some in drawn]
+    figure.add_trace(
+        go.Bar(
+            x=places,
+            y=heights,
+            marker={
+                "color": [look.colour for look in of_bars],
+                "line": outline(theme),
+                "pattern": hatching("", theme) | {"shape": [look.hatch for look in of_bars]},
+            },
+            text=[percent(shares[some]) for some in drawn],
+            textposition="outside",
+            textfont={"color": theme.ink},
+            cliponaxis=False,
+            hovertext=[f"{words(set_name(some))}: {percent(shares[some])}" for some in drawn],
+            hoverinfo="text",
+        )
+    )
+    _add_dots(figure, drawn, sides, looks, theme)
+    top = _ROOM * max(*heights, 1.0)
+    _add_orders(figure, drawn, shares, len(sides), top)
+    figure.update_layout(
+        xaxis={"range": [-0.6, len(drawn) - 0.4], "visible": False, "anchor": "y2"},
+        yaxis={
+            "range": [0, top],
+            "domain": [0.1 + 0.09 * len(sides), 0.9],
+            "title": "share of the variance, %",
+            "nticks": 5,
+            "zeroline": True,
+        },
+        yaxis2={
+            "range": [len(sides) - 0.5, -0.5],
+            "domain": [0, 0.04 + 0.09 * len(sides)],
+            "tickvals": list(range(len(sides))),
+            "ticktext": words_apart(sides, 22),
+            "showgrid": False,
+        },
+    )
+    each = decomposition.terms
+    table = pd.DataFrame(
+        {
+            "sides": [set_name(some) for some in sets],
+            "share of the variance": [shares[some] for some in sets],
+        }
+        | {
+            f"largest in a class of {len(decomposition.mean)}": [each[some].max() for some in sets]
+            for _ in range(len(decomposition.mean) > 1)
+        }
+    )
+    return Chart(figure, _message(shares, sides), table, 120 + 60 * len(drawn))
+
+
+def set_name(some: Sides) -> str:
+    """Return what a set of sides is called: question × written."""
+    return " × ".join(some)
+
+
+def order_name(order: int, n_sides: int) -> str:
+    """Return what sets of so many of the sides are called, in the plural where they are several."""
+    if order == n_sides:
+        return f"all {_COUNT.get(n_sides, n_sides)} together"
+    return _ORDERS.get(order) or f"{_COUNT.get(order, order)} sides together"
+
+
+_COUNT = {3: "three", 4: "four", 5: "five", 6: "six"}
+_ORDERS = {1: "single sides", 2: "pairs of sides"}
+
+
+def _largest(sets: list[Sides], shares: Mapping[Sides, float]) -> list[Sides]:
+    chosen = sorted(sets, key=lambda some: -shares[some])[:_MOST_SETS]
+    return [some for some in sets if some in chosen]
+
+
+def _add_dots(
+    figure: go.Figure, drawn: list[Sides], sides: Sides, looks: Mapping[str, Look], theme: Theme
+) -> None:
+    for some in drawn:
+        place = drawn.index(some)
+        rows = [sides.index(side) for side in some]
+        if len(rows) > 1:
+            figure.add_trace(
+                go.Scatter(
+                    x=[place, place],
+                    y=[min(rows), max(rows)],
+                    mode="lines",
+                    line={"color": theme.ink, "width": 2},
+                    hoverinfo="skip",
+                    yaxis="y2",
+                )
+            )
+    cells = [(place, row) for place in range(len(drawn)) for row in range(len(sides))]
+    held = [sides[row] in drawn[place] for place, row in cells]
+    figure.add_trace(
+        go.Scatter(
+            x=[place for place, _ in cells],
+            y=[row for _, row in cells],
+            mode="markers",
+            marker={
+                "size": 14,
+                "color": [
+                    looks[sides[row]].colour if there else theme.paper
+                    for (_, row), there in zip(cells, held, strict=True)
+                ],
+                "line": {
+                    "color": [theme.ink if there else theme.faint for there in held],
+                    "width": 1.5,
+                },
+            },
+            cliponaxis=False,
+            hoverinfo="skip",
+            yaxis="y2",
+        )
+    )
+
+
+def _add_orders(
+    figure: go.Figure,
+    drawn: list[Sides],
+    shares: Mapping[Sides, float],
+    n_sides: int,
+    top: float,
+) -> None:
+    """Say above the bars what sets of one, two and more sides carry together."""
+    for order, group in groupby(enumerate(drawn), key=lambda found: len(found[1])):
+        places = [place for place, _ in group]
+        total = sum(share for some, share in shares.items() if len(some) == order)
+        one = order == n_sides
+        figure.add_annotation(
+            # The words of the last bar, wider than it, end where it does.
+            x=places[0] + 0.5 if one else (places[0] + places[-1]) / 2,
+            y=top,
+            text=f"<b>{percent(total)}</b><br>{order_name(order, n_sides)}",
+            showarrow=False,
+            yanchor="bottom",
+            xanchor="right" if one else "center",
+        )
+        if places[0]:
+            figure.add_shape(
+                type="line",
+                x0=places[0] - 0.5,
+                x1=places[0] - 0.5,
+                y0=0,
+                y1=1,
+                yref="paper",
+                line={"color": figure.layout.template.layout.xaxis.gridcolor, "width": 1},
+                layer="below",
+            )
+
+
+def _message(shares: Mapping[Sides, float], sides: Sides) -> str:
+    if any(np.isnan(share) for share in shares.values()):
+        return "Variance shares: the outputs never vary, so there is nothing to share out."
+    return "Variance shares over all recombinations: " + (
+        ", ".join(f"{set_name(some)} {percent(share)}" for some, share in shares.items()) + "."
+    )

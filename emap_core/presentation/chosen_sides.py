@@ -1,0 +1,181 @@
+"""Two sides of a run: all that it has, or two that are chosen of more, the others averaged out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emap_core.decomposition import Decomposition, decompose
+from emap_core.errors import RunError, SettingError
+from emap_core.figures import Chart, Look, looks_of
+from emap_core.modalities import Side
+from emap_core.modalities.words_of_sides import worded
+from emap_core.presentation.worded_charts import worded_chart
+from emap_core.runs import Run
+from emap_core.runs.grid import Reading
+
+
+@dataclass(frozen=True, eq=False)
+class ChosenSides:
+    """Two sides of a run, and what the model says of each pair of their items.
+
+    Attributes
+    ----------
+    run : Run
+    places : tuple of int
+        Of both, in the order of the run.
+    """
+
+    run: Run
+    places: tuple[int, int]
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """The two sides."""
+        first, second = self.places
+        return self.run.sides[first], self.run.sides[second]
+
+    @property
+    def others(self) -> list[str]:
+        """Names of the sides that are averaged out."""
+        return [side.name for k, side in enumerate(self.run.sides) if k not in self.places]
+
+    @property
+    def note(self) -> str:
+        """What is averaged out, in a sentence; empty where nothing is."""
+        if not self.others:
+            return ""
+        first, second = (side.name for side in self.sides)
+        return (
+            f"Each number is a mean over all items of {' and '.join(self.others)}, so that this "
+            f"is what {first} and {second} do together whatever the rest."
+        )
+
+    @property
+    def classes(self) -> list[int]:
+        """Numbers of the classes whose pairs are known."""
+        return list(range(len(self.run.shares.mean))) if self.others else self.run.kept_classes
+
+    @cached_property
+    def shares(self) -> Decomposition:
+        """The decomposition of the two sides; centred over classes under a softmax.
+
+        Raises
+        ------
+        RunError
+            If the means over the other sides are not known.
+        """
+        if not self.others:
+            return self.run.shares
+        names = [side.name for side in self.sides]
+        index = dict(zip(names, self.index, strict=True))
+        found = decompose(self.run.means_of_two(*names), index=index)
+        return found.class_centred() if self.run.softmax else found
+
+    @property
+    def index(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Numbers of each example's items, (N,) each."""
+        first, second = self.places
+        index = self.run.decomposition.index
+        return index[first], index[second]
+
+    def cells(self, c: int, reading: Reading = "logits") -> NDArray[Any]:
+        """Return the output for one class on every pair of items, shape (U, V).
+
+        Averages are of what was projected: they have no probabilities.
+        """
+        if not self.others:
+            return self.run.class_grid(c, reading)
+        means = self.run.means_of_two(*(side.name for side in self.sides))
+        return means[..., c] - (means.mean(axis=-1) if reading == "centred" else 0.0)
+
+    def pair(self, first: int, second: int) -> Decomposition:
+        """Return one pair as the only example of a decomposition, see `Run.pair`."""
+        if not self.others:
+            return self.run.pair(first, second)
+        cell = self.run.means_of_two(*(side.name for side in self.sides))[first, second]
+        logits = cell - (cell.mean() if self.run.softmax else 0.0)
+        index = (np.array([first]), np.array([second]))
+        return replace(self.shares, logits=logits[None], index=index)
+
+    def worded(self, sentence: str) -> str:
+        """Return a sentence of ours with both sides called by their names."""
+        return worded(self.sides, sentence, of_more=bool(self.others))
+
+    def worded_chart(self, chart: Chart) -> Chart:
+        """Return a chart with both sides called by their names."""
+        return worded_chart(self.sides, chart, of_more=bool(self.others))
+
+    def words(self, k: int) -> list[str]:
+        """Return words for each item of the first (0) or second side (1)."""
+        place = self.places[k]
+        return [self.run.words(place, item) for item in range(self.run.sizes[place])]
+
+
+def chosen_sides(run: Run, first: str = "", second: str = "") -> ChosenSides:
+    """Return two sides by their names, in the order of the run.
+
+    By default the two that carry the largest share of the variance that pairs do.
+
+    Raises
+    ------
+    SettingError
+        If the run has no such sides, or they are the same.
+    """
+    names = [side.name for side in run.sides]
+    if len(names) == 2:
+        return ChosenSides(run, (0, 1))
+    if not (first or second):
+        shares = run.shares.pooled_terms
+        first, second = max(combinations(names, 2), key=lambda pair: shares[pair])
+    if first == second or first not in names or second not in names:
+        raise SettingError(
+            f"sides are {first!r} and {second!r}; choose two of {', '.join(map(repr, names))}"
+        )
+    low, high = sorted((names.index(first), names.index(second)))
+    return ChosenSides(run, (low, high))
+
+
+def two_largest(run: Run) -> tuple[str, str]:
+    """Return the names of the two sides that carry the most on their own, the largest first."""
+    shares = dict(zip(run.decomposition.sides, run.shares.pooled_shares, strict=False))
+    first, second = sorted(shares, key=lambda side: -np.nan_to_num(shares[side]))[:2]
+    return first, second
+
+
+def seen_and_read(sides: Sequence[Side]) -> tuple[list[int], list[int]]:
+    """Return the places of the sides that stand as pictures, and of those that stand as words.
+
+    Of two sides the second is the picture; of more, texts and sounds stand together.
+    """
+    if len(sides) == 2:
+        return [1], [0]
+    words = [k for k, side in enumerate(sides) if side.modality in ("text", "audio")]
+    return [k for k in range(len(sides)) if k not in words], words
+
+
+def has_pairs(run: Run) -> bool:
+    """Whether the output is known for each pair of two sides' items."""
+    if len(run.sides) == 2:
+        return bool(run.kept_classes)
+    try:
+        return chosen_sides(run).shares is not None
+    except RunError:
+        return False
+
+
+def looks(run: Run) -> dict[str, Look]:
+    """Return how each side is drawn, by what the decomposition calls it.
+
+    Two sides have the colours of text and image, whatever they are.
+    """
+    names = run.decomposition.sides
+    if len(names) == 2:
+        return looks_of(dict(zip(names, ("text", "image"), strict=True)))
+    return looks_of({side.name: side.modality for side in run.sides})
