@@ -189,7 +189,8 @@ class Run(CachedInference, ShownInNotebooks):
             ``waterfall``.
         **choice
             ``class_name`` of contributions, modes and mode-ends; ``mode`` of mode-ends, counted
-            from 1; ``example``, an id, of the waterfall.
+            from 1; ``example``, an id, of the waterfall. Of runs with more than two sides,
+            ``sides`` of contributions, modes and mode-ends: ``"question,spoken"``.
 
         Raises
         ------
