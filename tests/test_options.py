@@ -6,6 +6,7 @@ import ast
 import inspect
 import re
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,9 @@ def in_messages() -> set[tuple[str, str, str | None]]:
     """Return whose option, its name and its value for every option that a message may hold."""
     found = set()
     for file in (HOUSE / "emap_core").rglob("*.py"):
-        for call in ast.walk(ast.parse(file.read_text())):
+        if not re.search(r"\boption(_name)?\(", source := file.read_text()):
+            continue
+        for call in ast.walk(ast.parse(source)):
             called = getattr(getattr(call, "func", None), "id", None)
             if called not in ("option", "option_name"):
                 continue
@@ -65,6 +68,7 @@ def in_messages() -> set[tuple[str, str, str | None]]:
 NAMED = sorted(in_messages(), key=str)
 
 
+@cache
 def arguments_of(of: str) -> set[str]:
     if of == "run":
         functions = [Settings, compute, compute_shard, probes_named]
@@ -75,6 +79,7 @@ def arguments_of(of: str) -> set[str]:
     return {name for one in functions for name in inspect.signature(one).parameters}
 
 
+@cache
 def flags() -> set[str]:
     commands = next(action for action in _parser()._actions if action.choices)
     return {
@@ -82,6 +87,7 @@ def flags() -> set[str]:
     }
 
 
+@cache
 def boxes() -> set[str]:
     """Return the arguments whose box the Run page draws."""
     page = (HOUSE / "pages" / "run.py").read_text()

@@ -21,6 +21,7 @@ def _grid_of_modes(strengths, n_texts=8, n_images=16):
     return (texts[:, :k] * strengths) @ images[:, :k].T, texts[:, :k], images[:, :k]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strengths", [[3.0], [3.0, 1.0], [5.0, 3.0, 1.0]])
 def test_a_sum_of_products_gives_back_its_factors(strengths):
     interaction, texts, images = _grid_of_modes(np.array(strengths))

@@ -193,6 +193,7 @@ def test_terms_of_a_product_are_products_of_variances(n_sides):
         np.testing.assert_allclose(found.projection(order)[:, 0], fitted, rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_sobols_g_function():
     # Sobol' (1993): the product of (|4 x − 2| + a) / (1 + a), with x uniform on the unit cube.
     n, a = 200, (0.0, 1.0, 4.5)

@@ -45,6 +45,7 @@ def test_an_additive_model_with_ties_loses_nothing(name, seed):
     np.testing.assert_array_equal(d.interaction, 0.0)
 
 
+@pytest.mark.slow
 def test_neither_do_its_resamples():
     grid = votes(np.random.default_rng(2), 1 / 3)
     d = emap.decompose(grid)

@@ -84,6 +84,7 @@ def data():
     return examples
 
 
+@pytest.mark.slow
 def test_the_engine_takes_it_where_only_sums_are_kept_and_says_so(tmp_path):
     kept = emap.compute(Towers(), data(), out=tmp_path / "kept")
     model = Towers()

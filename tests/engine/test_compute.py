@@ -83,6 +83,7 @@ def test_kept_grid_holds_the_models_outputs(examples, store):
     assert emap.compute(Staged(), examples, out=store / "sums", keep="sums").grid is None
 
 
+@pytest.mark.slow
 def test_the_grid_of_the_most_used_classes_alone_can_be_kept(examples, store):
     used = np.bincount(examples.labels, minlength=3)
     kept = sorted(np.argsort(-used, kind="stable")[:2].tolist())
@@ -333,6 +334,7 @@ def test_an_interrupted_run_goes_on_with_what_is_asked_for_now(examples, store):
     assert run.manifest["resampling"]["cluster"] == run.intervals().cluster == "text"
 
 
+@pytest.mark.slow
 def test_damaged_tile_is_computed_again(examples, store):
     whole = emap.compute(Staged(), examples, out=store / "whole", batch_size=23)
     with pytest.raises(ZeroDivisionError):

@@ -10,6 +10,7 @@ HOUSE = Path(__file__).parents[2]
 NUMBER = re.compile(r"\d+\.\d+")
 
 
+@pytest.mark.slow
 def test_the_page_shows_what_the_example_prints(capsys):
     runpy.run_path(str(HOUSE / "examples" / "three_sides.py"), run_name="__main__")
     printed = capsys.readouterr().out.splitlines()

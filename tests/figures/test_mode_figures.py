@@ -15,6 +15,7 @@ def _modes(cells, count=2):
     return interaction_modes(cells, *shares, count=count)
 
 
+@pytest.mark.slow
 def test_the_scree_adds_up_to_the_whole_interaction():
     modes = _modes(np.random.default_rng(0).normal(size=(6, 7)))
     chart = mode_scree(modes, quantity="the logit of circle")

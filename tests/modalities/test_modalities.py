@@ -88,6 +88,7 @@ def test_wav_files_of_every_width_need_no_extra(content, expected):
     assert sound.rate == 8000
 
 
+@pytest.mark.slow
 def test_a_sound_comes_back_from_its_wav_file_and_at_another_rate(tmp_path):
     (tmp_path / "tone.wav").write_bytes(tone().wav())
     audio = modality("audio")

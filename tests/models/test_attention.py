@@ -131,6 +131,7 @@ def test_what_runs_as_a_whole_is_told_so_before_it_is_loaded(spec, why):
     assert why in str(_without_attention({"spec": spec, "description": None}))
 
 
+@pytest.mark.slow
 def test_the_probe_keeps_what_it_found(tmp_path):
     few = {"limit": 40}
     run = emap.compute("demo:cross-attention", "demo:easy-vqa", data_args=few, out=tmp_path / "run")

@@ -151,6 +151,7 @@ def test_texts_and_images_may_be_called_as_the_data_call_them(tmp_path):
     np.testing.assert_array_equal(model.grid_for(cells, bare), grid)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{"limit": 25}, {"limit": 25, "seed": 4}])
 def test_a_sample_of_the_data_takes_its_part_of_a_grid_of_all(settings, tmp_path):
     data = make_examples()
@@ -307,6 +308,7 @@ def scored_elsewhere(pairs, data):
     return pairs.assign(**dict(zip(("zero", "one", "two"), np.transpose(logits), strict=True)))
 
 
+@pytest.mark.slow
 def test_a_part_of_the_pairs_gives_the_sampled_run_of_the_model_itself(tmp_path):
     data = make_examples(80, 20, 40)
     pairs = emap.pairs_to_score(data, 6, seed=3)

@@ -20,6 +20,7 @@ def runs(tmp_path_factory):
     ]
 
 
+@pytest.mark.slow
 def test_what_changed_is_told_and_nothing_else(runs, capsys):
     first, again, other = runs
     assert changed(first, again) == {}

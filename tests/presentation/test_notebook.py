@@ -39,6 +39,7 @@ def test_names_from_data_are_shown_as_they_are(tmp_path):
     assert "Plotly" not in shown, "without labels there is no gap to draw"
 
 
+@pytest.mark.slow
 def test_every_figure_of_a_run_can_be_asked_for_by_name(run):
     for figure in figures_of(run):
         assert isinstance(run.figure(figure.name), go.Figure)

@@ -42,6 +42,7 @@ def test_the_paragraph_has_the_runs_own_numbers(runs, capsys):
     assert capsys.readouterr().out.strip() == said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

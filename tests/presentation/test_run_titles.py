@@ -66,6 +66,7 @@ def test_a_fact_that_tells_no_more_runs_apart_stands_in_no_label():
     }
 
 
+@pytest.mark.slow
 def test_a_report_has_the_label_that_the_run_has_among_others(tmp_path):
     data = make_examples(24, 6, 8)
     run = emap.compute(Staged(), data, out=tmp_path / "a", n_resamples=100)

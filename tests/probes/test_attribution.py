@@ -260,6 +260,7 @@ def test_slow_models_are_looked_at_less_finely(demo, monkeypatch):
     assert probe.cost(slow).passes < fine / 3
 
 
+@pytest.mark.slow
 def test_the_chart_carries_words_and_regions_to_click_and_all_numbers(demo):
     found = demo.probe("attribution", example=0)
     w, p = found.strongest(1)[0]

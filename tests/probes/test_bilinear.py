@@ -134,6 +134,7 @@ def test_too_few_masks_to_hold_any_out_are_said_to_be():
     assert np.isinf(fit_bilinear(grid, rows, columns).interaction_errors).all()
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_interactions_of_all_masks():
     n_rows, n_columns = 9, 8
     game = any_game(n_rows, n_columns, seed=9)

@@ -46,6 +46,7 @@ def run(tmp_path_factory):
     return emap.compute(Two(), data(), out=tmp_path_factory.mktemp("runs") / "two")
 
 
+@pytest.mark.slow
 def test_the_probe_measures_the_encodings_and_keeps_what_it_found(run, capsys):
     found = run.probe("two-towers", model=Two(), dataset=data())
     d, examples = run.decomposition, data()

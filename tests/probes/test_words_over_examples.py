@@ -137,6 +137,7 @@ def test_examples_without_words_are_not_asked_about(run):
     assert with_largest_interaction(run, 2) == []
 
 
+@pytest.mark.slow
 def test_report_and_notebook_show_what_was_asked(run):
     assert len(run.figure("attribution", example=run.ids[3]).data) > 0
     with pytest.raises(emap.EmapError, match="about which nobody asked"):

@@ -50,6 +50,7 @@ def test_a_run_that_was_cut_off_adds_up_to_the_same_bits(examples, tmp_path):
         np.testing.assert_array_equal(run.recombined.arrays()[name], found)
 
 
+@pytest.mark.slow
 def test_a_sample_estimates_what_all_pairs_say(kept, tmp_path):
     run = emap.compute(
         Staged(),
@@ -80,6 +81,7 @@ def test_a_run_of_before_says_what_is_missing_and_what_to_type(kept, monkeypatch
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "choices", "why"),
     [
@@ -112,6 +114,7 @@ def test_command_line_figure_and_comparison_tell_the_same(kept, capsys):
     assert main(["show", str(kept.path), "--measures", "--by", "label"]) == 2
 
 
+@pytest.mark.slow
 def test_information_is_shared_out_once_for_a_run(tmp_path, capsys):
     pytest.importorskip("clarabel")
     run = emap.compute(Staged(), make_examples(n=60), out=tmp_path / "run")

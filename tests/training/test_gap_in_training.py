@@ -34,6 +34,7 @@ def data():
     return make_examples(n=20, n_texts=9, n_images=10)
 
 
+@pytest.mark.slow
 def test_numbers_are_those_of_a_run_of_the_network_as_it_is(data):
     network = Network()
     told = train(network, watching(data))

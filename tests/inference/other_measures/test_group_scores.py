@@ -61,6 +61,7 @@ def test_an_additive_model_has_no_text_and_no_image_score(dtype, offset):
         assert found.rows[name]["full"].value == 0.0 == found.rows[name]["emap"].value
 
 
+@pytest.mark.slow
 def test_guessing_comes_to_the_chance_level():
     rng = np.random.default_rng(2)
     _, texts, images, labels, groups = matching(1_500, rng, interaction=0.0)

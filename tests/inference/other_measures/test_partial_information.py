@@ -155,6 +155,7 @@ def test_one_sided_predictions_are_read_anew_where_the_grid_was_kept():
     assert "the grid was not kept" in alone.notes[0]
 
 
+@pytest.mark.slow
 def test_rare_answers_are_one_and_too_few_examples_are_refused():
     def rare(a, b, rng):
         answer = np.where(a == b, a, 0)

@@ -47,6 +47,7 @@ def test_repeated_texts_and_images_count_by_how_often_they_are_used():
     assert np.corrcoef(np.log(found.ratio).ravel(), likely.ravel())[0, 1] > 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encodings", ["names", "noise"])
 def test_what_is_only_memorised_makes_no_pair_likely(encodings):
     # Names tell each item apart, so a classifier that had seen a pair would know it again.
