@@ -58,6 +58,10 @@ def in_messages() -> set[tuple[str, str, str | None]]:
                 ending = name.values[-1].value  # type: ignore[attr-defined]
                 sides = COLUMNS if ending == "_column" else COLUMNS[:2]
                 names = [f"{what}{ending}" for what in sides]
+            elif of == "data":
+                # Patterns of a table.
+                given_to = inspect.signature(load_table).parameters
+                names = [one for one in given_to if one.endswith("_pattern")]
             else:
                 # Settings of a run, of which each is looked at by its name.
                 names = [field.name for field in fields(Settings)]
