@@ -354,7 +354,7 @@ def test_one_command_takes_the_demo_of_three_sides_to_a_verdict(tmp_path, capsys
     )
     for why in (run.why_no_measures, run.why_no_groups):
         assert "about two sides, and the run has 3: question, written, spoken." in str(why)
-    with pytest.raises(RunError, match=r"a question \(text\), a written \(image\) and a spoken"):
+    with pytest.raises(SettingError, match=r"a question \(text\), a written \(image\) and a "):
         run.probe("two-towers")
     examples = run.examples()
     np.testing.assert_array_equal(examples["side_2_index"], run.decomposition.index[2])
