@@ -131,10 +131,11 @@ def estimated(
     scores = workers.score(
         problem, problem.targets.row_index[first], problem.targets.column_index[first]
     )
-    kept = [
-        problem.images.kind.preview(problem.dataset.images[int(i)], problem.images.picture_bytes)
-        for i in first
+    of_sides = [
+        [items.kind.preview(items.images[int(i)], items.picture_bytes) for i in first]
+        for items in problem.others
     ]
+    kept = of_sides[0]
     previews = [
         {
             "id": str(problem.dataset.ids[i]),
@@ -159,7 +160,10 @@ def estimated(
         ],
         seconds=n_pairs / warm_up.pairs_per_second + overhead,
         grid_bytes=problem.grid_bytes,
-        picture_bytes=n_images * sum(len(one.content) for one in kept) // max(len(kept), 1),
+        picture_bytes=sum(
+            size * sum(len(one.content) for one in some) // max(len(some), 1)
+            for size, some in zip(sizes[1:], of_sides, strict=True)
+        ),
         keep=problem.keep,
         device=problem.device
         if isinstance(workers, LocalWorker)

@@ -7,6 +7,7 @@ before anything is written. What is not wrong but has to be known is returned as
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,9 +21,11 @@ from emap_core.engine.settings import Settings
 from emap_core.errors import DatasetError, LabelError, ModelError, SettingError
 from emap_core.inference.resamples.population import population_of_sides
 from emap_core.modalities import plural
+from emap_core.modalities.words_of_sides import grid_of
 from emap_core.models.base import OUTPUTS
 from emap_core.models.torch_modules import left_in_training, rounding
 from emap_core.options import option, option_name
+from emap_core.text import size
 
 if TYPE_CHECKING:
     from emap_core.engine.problem import Problem
@@ -35,6 +38,8 @@ _LIMITS = {
 _PERCENT = "divide them by 100 and "
 MOST_WEIGHTED_PAIRS = 20_000_000
 """Largest grid that is projected with unequal weights: half a minute, half a gigabyte."""
+MOST_BYTES_OF_SUMS = 2**30
+"""Of the sums of every set of sides, where there are more than two; a few copies are in memory."""
 _ENOUGH = 8
 """Pairs whose outputs all lie in [0, 1] by more than chance, where a pair has a single output."""
 
@@ -213,6 +218,23 @@ def _density(problem: Problem) -> None:
         raise SettingError(
             f"{asked} fits up to {MOST_WEIGHTED_PAIRS:,} pairs, and this grid has "
             f"{n_texts * n_images:,}; choose a sample of the examples, or leave it out"
+        )
+
+
+def _sums_of_sets(problem: Problem) -> None:
+    """Refuse sums of every set of sides that would not fit in memory."""
+    if problem.n_sides == 2:
+        return
+    n_rows, n_columns = problem.cells.shape
+    others = problem.targets.sizes
+    joint = sum(prod(others[place] for place in some) for some in problem.targets.joint_sets)
+    n_bytes = 8 * problem.n_classes * (n_columns + n_rows * joint)
+    if n_bytes > MOST_BYTES_OF_SUMS:
+        sides = grid_of(problem.dataset.sides, problem.cells.sizes)
+        raise SettingError(
+            f"the sums of every set of sides take {size(n_bytes)} ({sides}), and at most "
+            f"{size(MOST_BYTES_OF_SUMS)} are held; choose a sample of the examples with "
+            f"{option('limit', None, 'data')}"
         )
 
 
@@ -414,6 +436,7 @@ def _guessed_order(problem: Problem, _: WarmUp) -> str | None:
 _OF_PROBLEM: tuple[Callable[[Problem], None], ...] = (
     _wanted_metrics,
     _density,
+    _sums_of_sets,
     _something_to_recombine,
     _something_to_get_wrong,
     _metrics_for_so_many_classes,

@@ -317,6 +317,15 @@ def test_what_is_defined_for_two_sides_is_refused_at_once(model, settings, kind,
     assert not (tmp_path / "run").exists()
 
 
+def test_sums_that_do_not_fit_in_memory_are_refused(tmp_path, monkeypatch):
+    # 12 columns, and 5 rows with 4 and with 3 items, each of 2 numbers of 8 bytes.
+    monkeypatch.setattr("emap_core.engine.gate.MOST_BYTES_OF_SUMS", 16 * (12 + 5 * (4 + 3)))
+    emap.compute(Staged(3), data_of(3), out=tmp_path / "run")
+    monkeypatch.setattr("emap_core.engine.gate.MOST_BYTES_OF_SUMS", 16 * (12 + 5 * (4 + 3)) - 1)
+    with pytest.raises(SettingError, match=r"5 question × 4 picture × 3 sound.* limit"):
+        emap.compute(Staged(3), data_of(3), out=tmp_path / "other")
+
+
 def test_a_side_that_never_differs_is_told(tmp_path):
     data = data_of(3)
     data["sides"]["sound"] = [item("sound", 0)] * N
