@@ -1,11 +1,10 @@
 # The dashboard and the command line, for CPUs. Not built where it was written.
 FROM python:3.11-slim
 WORKDIR /app
-COPY requirements.txt requirements.lock .
-# The lock has every package but torch, whose builds differ by machine: that one is pinned by its
-# version alone, and brings along what its build needs.
-RUN pip install --no-cache-dir --require-hashes --no-deps -r requirements.lock \
- && pip install --no-cache-dir -r requirements.txt
+COPY requirements.lock .
+# Every file by its hash, torch for CPUs included, which comes from PyTorch's own index.
+RUN pip install --no-cache-dir --require-hashes --extra-index-url https://download.pytorch.org/whl/cpu \
+    -r requirements.lock
 # .dockerignore lets in what the app is made of, and nothing else.
 COPY . .
 RUN useradd --create-home visitor && mkdir /runs && chown visitor /runs
