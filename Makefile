@@ -3,13 +3,14 @@
 # make quick  the tests without browsers, processes and model libraries, in a minute
 # make check  formatting, lint, types, and which room may import which
 # make docs   the pages of docs/ and the API reference, in build/docs
+# make links  whether the external links of README and docs lead somewhere (asks the network)
 # make audit  rules against unsafe code, and known holes of what is installed (asks the network)
 # make benchmark, make screenshots: what the README shows
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: app test quick check docs audit benchmark screenshots
+.PHONY: app test quick check docs links audit benchmark screenshots
 
 app: .venv/app
 	$(BIN)/streamlit run app.py
@@ -28,6 +29,9 @@ check: .venv/dev
 
 docs: .venv/dev
 	$(BIN)/mkdocs build --strict
+
+links:
+	$(PYTHON) docs/external_links.py
 
 audit: .venv/dev
 	$(BIN)/ruff check --select S .

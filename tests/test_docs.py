@@ -1,5 +1,6 @@
 """README and docs: links lead somewhere, and what is to be copied runs."""
 
+import importlib.util
 import re
 import sys
 from pathlib import Path
@@ -32,6 +33,21 @@ def test_links_to_files_and_headings_lead_there(page):
         assert there.exists(), f"{page.name} links to {target}"
         if heading and there.suffix == ".md":
             assert heading in anchors(there), f"{page.name} links to {target}"
+
+
+def test_the_command_that_asks_external_links_finds_them_all_and_tells_which_lead_nowhere(tmp_path):
+    spec = importlib.util.spec_from_file_location("links", HOUSE / "docs" / "external_links.py")
+    asked = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(asked)
+    found = asked.external_links(HOUSE)
+    assert "README.md" in found["https://github.com/vzhou842/easy-VQA"]
+    written = {
+        link for page in PAGES for link in re.findall(r"\]\((http[^)]+)\)", page.read_text())
+    }
+    assert written <= found.keys()
+    (tmp_path / "there.txt").write_text("here")
+    assert asked.what_is_wrong((tmp_path / "there.txt").as_uri()) is None
+    assert "No such file" in asked.what_is_wrong((tmp_path / "gone.txt").as_uri())
 
 
 def snippets():
