@@ -21,7 +21,6 @@ from emap_core.presentation.tables import (
     score_table,
     share_sentence,
     spread_table,
-    step_sentence,
 )
 from emap_core.probes.ask import finished
 from emap_core.probes.blind_rows import Blinded, BlindRows
@@ -141,8 +140,6 @@ def _show_answer(run: Run, figure: RunFigure | None) -> None:
     with picture:
         shared.section(figure.title)
         shared.show(_chart(run, figure), "overview-gap")
-        if sentence := step_sentence(run):
-            shared.text(sentence)
     with scores:
         _show_scores(run)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import streamlit as st
 
 from emap_core import jobs
@@ -12,7 +14,42 @@ from emap_core.runs import RunInfo
 from emap_core.text import counted
 from pages import shared
 
-DEMO = jobs.RunSpecification("demo:concat", "demo:easy-vqa")
+
+@dataclass(frozen=True)
+class Demo:
+    """A run to try, which needs nothing but this page.
+
+    Attributes
+    ----------
+    title, about : str
+        What it is, in a line and in a few sentences.
+    button : str
+    work : RunSpecification
+    """
+
+    title: str
+    about: str
+    button: str
+    work: jobs.RunSpecification
+
+
+DEMOS = (
+    Demo(
+        "Try it on a small model that answers questions about shapes",
+        "9,673 questions about 1,000 images, and a network trained on similar ones. The demo "
+        "takes about ten seconds on a laptop.",
+        "Run the demo",
+        jobs.RunSpecification("demo:concat", "demo:easy-vqa"),
+    ),
+    Demo(
+        "Or on one that reads a question, a written and a spoken digit",
+        "“Is the sum even?” takes all three of them. 600 such examples, six questions, and a "
+        "network trained on others; about ten seconds on a laptop, too.",
+        "Try three sides",
+        # There are no other questions than these six.
+        jobs.RunSpecification("demo:digits-joint", "demo:digits", {"cluster": "written+spoken"}),
+    ),
+)
 SHOWN = 12
 # Runs among which people look for one.
 SEARCHED_FROM = 10
@@ -58,7 +95,7 @@ def main() -> None:
     elif not runs and shared.policy().viewer:
         shared.empty("There is nothing to see yet. This server shows finished runs.")
     elif not runs:
-        _offer_demo()
+        _offer_demos()
     if runs:
         shared.section("Finished runs")
         found = _searched(runs) if len(runs) >= SEARCHED_FROM else runs
@@ -87,21 +124,24 @@ def main() -> None:
     shared.link("pages/run.py", "Run a model on your data", icon=":material/play_circle:", run=None)
 
 
-def _offer_demo() -> None:
-    with st.container(border=True):
-        shared.section("Try it on a small model that answers questions about shapes")
-        st.write(
-            "9,673 questions about 1,000 images, and a network trained on similar ones. The demo "
-            "takes about ten seconds on a laptop."
-        )
-        st.button(
-            "Run the demo", type="primary", icon=":material/play_arrow:", on_click=_start_demo
-        )
+def _offer_demos() -> None:
+    for number, (place, demo) in enumerate(zip(st.columns(len(DEMOS)), DEMOS, strict=True)):
+        with place, st.container(border=True, height="stretch"):
+            shared.section(demo.title)
+            st.write(demo.about)
+            st.button(
+                demo.button,
+                # One of them is what to begin with.
+                type="secondary" if number else "primary",
+                icon=":material/play_arrow:",
+                on_click=_start_demo,
+                args=(number,),
+            )
 
 
-def _start_demo() -> None:
+def _start_demo(number: int) -> None:
     try:
-        st.session_state["demo-job"] = shared.start(DEMO).id
+        st.session_state["demo-job"] = shared.start(DEMOS[number].work).id
     except EmapError as error:
         st.error(shared.plain(error))
 
@@ -117,7 +157,7 @@ def _follow_demo(job: jobs.Job) -> None:
         shared.go_to("overview", run=job.run_id)
     why = f": {job.error}" if job.error else "."
     st.error(shared.plain(f"The demo was {job.state}{why}"), icon=":material/error:")
-    _offer_demo()
+    _offer_demos()
 
 
 def _searched(runs: list[RunInfo]) -> list[RunInfo]:

@@ -171,9 +171,7 @@ def _signs(scores: Array) -> Array:
 
 def _ends(scores: Array, count: int) -> tuple[Index, Index]:
     order = np.argsort(-scores, kind="stable")
-    high = order[:count]
-    low = order[::-1][: min(count, len(order) - len(high))]
-    return high[scores[high] > 0], low[scores[low] < 0]
+    return order[scores[order] > 0][:count], order[scores[order] < 0][::-1][:count]
 
 
 def _no_modes(shape: tuple[int, ...], variance: float) -> Modes:

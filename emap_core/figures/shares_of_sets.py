@@ -68,7 +68,8 @@ def shares_of_sets(
                 "line": outline(theme),
                 "pattern": hatching("", theme) | {"shape": [look.hatch for look in of_bars]},
             },
-            text=[percent(shares[some]) for some in drawn],
+            # The axis has their unit; with it they would not fit beside each other on a phone.
+            text=[percent(shares[some]).removesuffix("%") for some in drawn],
             textposition="outside",
             textfont={"color": theme.ink},
             cliponaxis=False,
@@ -107,7 +108,7 @@ def shares_of_sets(
             for _ in range(len(decomposition.mean) > 1)
         }
     )
-    return Chart(figure, _message(shares, sides), table, 120 + 60 * len(drawn))
+    return Chart(figure, _message(shares, sides), table, 70 + 34 * len(drawn))
 
 
 def set_name(some: Sides) -> str:
@@ -189,7 +190,7 @@ def _add_orders(
             # The words of the last bar, wider than it, end where it does.
             x=places[0] + 0.5 if one else (places[0] + places[-1]) / 2,
             y=top,
-            text=f"<b>{percent(total)}</b><br>{order_name(order, n_sides)}",
+            text=f"<b>{percent(total)}</b><br>{_heading(order, n_sides)}",
             showarrow=False,
             yanchor="bottom",
             xanchor="right" if one else "center",
@@ -205,6 +206,13 @@ def _add_orders(
                 line={"color": figure.layout.template.layout.xaxis.gridcolor, "width": 1},
                 layer="below",
             )
+
+
+def _heading(order: int, n_sides: int) -> str:
+    count = _COUNT.get(order, order)
+    if order == n_sides:
+        return f"all {count}"
+    return {1: "single sides", 2: "pairs"}.get(order, f"in {count}s")
 
 
 def _message(shares: Mapping[Sides, float], sides: Sides) -> str:

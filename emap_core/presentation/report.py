@@ -35,7 +35,6 @@ from emap_core.presentation.tables import (
     score_table,
     share_sentence,
     spread_table,
-    step_sentence,
 )
 from emap_core.runs import Run
 from emap_core.runs.store import replacing
@@ -207,7 +206,7 @@ def _scores(run: Run, equivalence_margin: float | None) -> str:
     spread = spread_table(run)
     return (
         f"<h2>The model and its baselines</h2>{table_html(score_table(run))}"
-        + _quiet(step_sentence(run), *score_notes(run))
+        + _quiet(*score_notes(run))
         + ("" if spread is None else _folded("How much sub-samples differ", spread, SPREAD_NOTE))
         + "".join(map(_question, further_questions(run, equivalence_margin)))
     )

@@ -156,28 +156,6 @@ def _names(run: Run) -> tuple[str, ...]:
     return tuple(side.name for side in run.sides)
 
 
-def step_sentence(run: Run) -> str:
-    """Return what each order of interactions is worth, by the first metric, bottom up.
-
-    Empty with two sides, where the gap says it, and without labels.
-    """
-    steps = run.intervals().steps.get(run.metrics[0], {}) if run.metrics else {}
-    if len(run.sides) == 2 or not steps or run.shared_by_all is not None:
-        return ""
-    first, *others = steps.values()
-    which = metric(run.metrics[0])
-    said = [
-        f"{order_name(order, len(run.sides))} add {change(gap.difference, which.unit)} "
-        f"{bracket(gap.low, gap.high, which.unit)}"
-        for order, gap in enumerate(others, start=2)
-    ]
-    return (
-        f"{capitalised(which.label)}, step by step: single sides reach "
-        f"{measured(first.full, which.unit)}; {'; '.join(said)} "
-        f"(95% intervals, {first.population})."
-    )
-
-
 def kind_table(run: Run) -> Table | None:
     """Return how many examples are of each kind; None where predictions are not classes."""
     shares = {} if run.shared_by_all is not None else run.proportions("kind")

@@ -33,7 +33,6 @@ from emap_core.presentation.tables import (
     score_table,
     share_sentence,
     spread_table,
-    step_sentence,
     whole_groups_notes,
     whole_groups_table,
 )
@@ -66,7 +65,6 @@ def summary(
         [lines(score_table(run)), *score_notes(run)] if run.metrics else run.intervals().notes,
         [f"{what}: {sentence}" for what, sentence in gap_sentences(run).items()],
         _table_with(spread_table(run), SPREAD_NOTE),
-        [step_sentence(run)],
         [share_sentence(run)],
         _table_with(kind_table(run)),
         [f"{what}: {value}" for what, value in facts(run).items()],

@@ -46,6 +46,7 @@ def gallery(
         name = "image" if len(run.sides) == 2 else run.sides[place].name
         alt = escaped(f"{name} {image + 1} {caption} {note}".strip())
         below = f"<figcaption>{beside(caption, note)}</figcaption>" if caption else ""
+        below = _player(run, image, place) + below
         figures.append(
             '<figure style="margin:0;font-size:.875rem;text-align:center;overflow-wrap:anywhere;'
             f'max-width:{widest}"><img alt="{alt}" src="{data_uri(run, image, place)}" '
@@ -55,6 +56,17 @@ def gallery(
         )
     row = "display:flex;flex-wrap:wrap;gap:10px"
     st.html(f'<div style="{row}">{"".join(figures)}</div>')
+
+
+def _player(run: Run, item: int, place: int) -> str:
+    """Return what plays a sound; empty for what can be seen."""
+    content = run.content(place, item) if run.sides[place].modality == "audio" else b""
+    if not content:
+        return ""
+    data = base64.b64encode(content).decode()
+    # No narrower, or the button that plays it is gone.
+    style = "display:block;width:100%;min-width:96px;height:32px"
+    return f'<audio controls src="data:audio/wav;base64,{data}" style="{style}"></audio>'
 
 
 def data_uri(run: Run, image: int, place: int = 1) -> str:

@@ -31,9 +31,10 @@ def test_each_set_of_sides_has_the_bar_of_its_share():
     said = [note.text for note in chart.figure.layout.annotations]
     assert said == [
         "<b>31.0%</b><br>single sides",
-        "<b>13.8%</b><br>pairs of sides",
-        "<b>55.2%</b><br>all three together",
+        "<b>13.8%</b><br>pairs",
+        "<b>55.2%</b><br>all three",
     ]
+    assert list(bars(chart).text) == ["31.0", "0.0", "0.0", "0.0", "13.8", "0.0", "55.2"]
     assert "one × two × three 55.2%" in chart.alt
 
 

@@ -10,8 +10,9 @@ from emap_core.runs.folder import RunFolder
 
 def test_with_no_run_one_button_runs_the_demo_and_shows_how_far_it_is(open_page, words, no_runs):
     app = open_page("start")
-    (button,) = app.button
+    button, other = app.button
     assert button.label == "Run the demo"
+    assert other.label == "Try three sides"
     button.click().run()
     (job,) = jobs.list_jobs()
     try:

@@ -1,0 +1,73 @@
+"""From nothing to what only a question, a written and a spoken digit answer together."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+from browsing import WAIT, come_to_rest, new_page
+
+from emap_core.runs import Run
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def walked(app_url, browser):
+    """The page of a visitor whose click on the start page made the run, and the run."""
+    url, runs = app_url
+    with new_page(browser) as page:
+        page.goto(url)
+        page.get_by_role("button", name="Try three sides").click()
+        page.wait_for_url(re.compile(r"/overview\?run="))
+        (run,) = parse_qs(urlparse(page.url).query)["run"]
+        yield page, Run.load(runs / run)
+
+
+def goes_to(page, name):
+    page.get_by_test_id("stSidebar").get_by_role("link", name=name, exact=True).click()
+    page.wait_for_url(re.compile(f"/{name.lower()}"))
+    come_to_rest(page)
+
+
+def test_the_demo_of_three_says_what_takes_all_of_them(walked):
+    from playwright.sync_api import expect
+
+    page, run = walked
+    share = run.shares.pooled_terms["question", "written", "spoken"]
+    said = re.compile(rf"^{100 * share:.1f}% \[.*needs all three together")
+    expect(page.get_by_text(said)).to_be_visible(timeout=WAIT)
+    bars = page.locator(".st-key-overview-shares .js-plotly-plot")
+    expect(bars.get_by_text("all three")).to_be_visible(timeout=WAIT)
+    for row in ("Pairs of sides", "Question only", "Written only", "Spoken only"):
+        expect(page.get_by_role("cell", name=row)).to_be_visible()
+    expect(page.get_by_role("link", name="Measures")).to_have_count(0)
+
+
+def test_an_example_is_read_seen_and_heard_and_built_up_from_every_set(walked):
+    from playwright.sync_api import expect
+
+    page, _ = walked
+    goes_to(page, "Examples")
+    expect(page.locator("audio")).to_have_count(1, timeout=WAIT)
+    alt = re.compile("^Written of example ")
+    expect(page.get_by_role("img", name=alt).first).to_be_visible()
+    waterfall = page.locator(".st-key-examples-waterfall .js-plotly-plot")
+    for bar in ("question", "written", "spoken", "question × spoken", "all three"):
+        expect(waterfall.get_by_text(bar, exact=True)).to_be_visible()
+
+
+def test_two_boxes_choose_the_sides_of_scatter_and_heatmap(walked):
+    from playwright.sync_api import expect
+
+    page, _ = walked
+    goes_to(page, "Contributions")
+    scatter = page.locator(".st-key-contributions-chart .js-plotly-plot")
+    expect(scatter.get_by_text("what the question adds to")).to_be_visible(timeout=WAIT)
+    page.get_by_role("combobox", name="Across").click()
+    page.get_by_role("option", name="spoken").click()
+    page.wait_for_url(re.compile(r"first\.spoken"))
+    expect(scatter.get_by_text("what the spoken adds to")).to_be_visible(timeout=WAIT)
+    goes_to(page, "Recombine")
+    expect(page.get_by_text("Each number is a mean over all items of")).to_be_visible(timeout=WAIT)
