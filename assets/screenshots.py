@@ -1,6 +1,6 @@
 """Make the README's screenshots: compute the demo, serve the app, walk through its pages.
 
-    python assets/screenshots.py               four pictures into assets/screenshots/
+    python assets/screenshots.py               the pictures of README and gallery
     python assets/screenshots.py --all FOLDER  every page, light and dark, wide and narrow
 
 Needs Debian's package ``chromium`` and the package ``playwright``.
@@ -28,7 +28,9 @@ sys.path.insert(0, str(HOUSE))
 
 from pages import page_names  # noqa: E402 — found once the folder above is on the path
 
-README = ("overview", "contributions", "examples", "modes")
+README = ("overview", "contributions", "examples", "modes", "compare", "measures")
+TOPS = ("compare",)
+"""Of these the first screen tells the story."""
 MODELS = ("demo:additive", "demo:cross-attention", "demo:concat")
 WIDTHS = (1280, 820)
 
@@ -50,7 +52,8 @@ def main() -> None:
             )
             if arguments.all is None:
                 for page in README:
-                    take(browser, f"{url}/{page}", HOUSE / f"assets/screenshots/{page}.png")
+                    path = HOUSE / f"assets/screenshots/{page}.png"
+                    take(browser, f"{url}/{page}", path, whole=page not in TOPS)
                 return
             for page in arguments.pages:
                 for theme in ("light", "dark"):
@@ -97,8 +100,15 @@ def serve(runs: Path) -> Iterator[str]:
         server.wait()
 
 
-def take(browser: Browser, url: str, path: Path, theme: str = "light", width: int = 1280) -> None:
-    """Save one page as it looks when it has come to rest, from its top to its end."""
+def take(
+    browser: Browser,
+    url: str,
+    path: Path,
+    theme: str = "light",
+    width: int = 1280,
+    whole: bool = True,
+) -> None:
+    """Save one page as it looks when it has come to rest: its first screen, or the whole of it."""
     context = browser.new_context(
         viewport={"width": width, "height": 900},
         color_scheme="dark" if theme == "dark" else "light",
@@ -107,9 +117,10 @@ def take(browser: Browser, url: str, path: Path, theme: str = "light", width: in
     page.goto(url)
     page.locator("h1").first.wait_for(timeout=180_000)
     rest(page)
-    height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
-    page.set_viewport_size({"width": width, "height": min(max(height, 900), 4000)})
-    rest(page)
+    if whole:
+        height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+        page.set_viewport_size({"width": width, "height": min(max(height, 900), 4000)})
+        rest(page)
     path.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=path)
     context.close()
