@@ -1,7 +1,7 @@
 """How often intervals of three sides hold the truth, and how often their tests are wrong.
 
 ``python -m benchmarks.three_sides_coverage`` prints the table and writes
-benchmarks/three_sides_coverage.md; it takes about twenty minutes on one core. ``--data-sets 20`` is
+benchmarks/three_sides_coverage.md; it takes about half an hour on one core. ``--data-sets 20`` is
 quicker, and writes nothing; ``--layouts`` chooses some.
 
 Items of the sides are independent standard normal vectors x, y and z, and the logit is
