@@ -107,8 +107,8 @@ class Policy:
         """Raise an AccessError in viewer mode."""
         if self.viewer:
             raise AccessError(
-                "this server shows finished runs and starts no new ones; whoever runs it decides "
-                "that with EMAP_MODE"
+                "this server shows finished runs and starts no new ones; its operator sets this "
+                "with EMAP_MODE"
             )
 
     def may(self, edit: Edit) -> bool:
@@ -120,7 +120,8 @@ class Policy:
         if not self.may(edit):
             setting = "EMAP_MODE" if self.viewer else "EMAP_EDITS"
             raise AccessError(
-                f"this server lets nobody {edit} a run; whoever runs it decides that with {setting}"
+                f"visitors of this server may not {edit} a run; its operator sets this with "
+                f"{setting}"
             )
 
     def check_work(self, model: str, data: str, settings: Mapping[str, Any]) -> None:
@@ -196,9 +197,7 @@ class Policy:
     def _check_asking(self) -> None:
         """Raise an AccessError where no server may be asked; a job asks public ones at most."""
         if self.environment()["EMAP_FETCH"] == "none":
-            raise AccessError(
-                "no server is asked from here, as whoever runs this one decides with EMAP_FETCH"
-            )
+            raise AccessError("asking other servers is turned off here with EMAP_FETCH")
 
     def _check_argument(self, argument: str) -> None:
         name, _, given = argument.partition("=")

@@ -113,8 +113,8 @@ def check_path(what: str, path: str | Path, roots: Iterable[Path]) -> None:
     if not lies_in(path, roots):
         # One message for what is there and what is not, so that nobody can ask what there is.
         raise AccessError(
-            f"{what} {str(path)!r} is outside of the folders that may be opened here; whoever runs "
-            "the server names them with EMAP_ROOTS"
+            f"{what} {str(path)!r} is outside of the folders that may be opened here; the "
+            "operator of the server names them with EMAP_ROOTS"
         )
 
 

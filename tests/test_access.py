@@ -94,7 +94,7 @@ def test_the_operator_says_what_visitors_do_to_runs(mode, edits, allowed, monkey
             policy.check_edit(edit)
         else:
             by = "EMAP_MODE" if mode == "viewer" else "EMAP_EDITS"
-            with pytest.raises(AccessError, match=f"lets nobody {edit} a run; .* with {by}"):
+            with pytest.raises(AccessError, match=f"may not {edit} a run; .* with {by}"):
                 policy.check_edit(edit)
 
 

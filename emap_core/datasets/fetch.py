@@ -116,8 +116,7 @@ def fetch_all(urls: Sequence[str]) -> dict[str, Path | str]:
         If there are too many.
     """
     whom = whom_to_ask(
-        "images are not fetched from addresses here, as whoever runs the server decides with "
-        "EMAP_FETCH; download them first"
+        "fetching images from addresses is turned off here with EMAP_FETCH; download them first"
     )
     most = whole_number("EMAP_MAX_FETCHED_IMAGES", MAX_ADDRESSES)
     if len(urls) > most:

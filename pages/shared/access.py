@@ -184,7 +184,7 @@ def cancel(job: Job) -> None:
         If they may not.
     """
     if not may_cancel(job):
-        raise AccessError("only whoever started a job may cancel it")
+        raise AccessError("only the person who started a job may cancel it")
     jobs.cancel(job)
 
 

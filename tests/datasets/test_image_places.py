@@ -242,7 +242,7 @@ def test_whom_may_be_asked_is_the_operators_word(folder, web, monkeypatch):
     assert colours(load_dataset(frame, fetch_images=True)) == ["red", "blue"]
     viewer = Policy(viewer=True).environment("csv:x.csv")["EMAP_FETCH"]
     for value, error, words in (
-        (viewer, AccessError, "images are not fetched from addresses here"),
+        (viewer, AccessError, "fetching images from addresses is turned off here"),
         ("all", SettingError, "EMAP_FETCH is 'all'; expected any, public, none"),
     ):
         monkeypatch.setenv("EMAP_FETCH", value)

@@ -175,7 +175,7 @@ def test_a_job_is_cancelled_by_who_started_it_alone(no_runs, with_sign_in, visit
     job = jobs.Job("run-1", "run", None, "running", None, {}, None, 0.0, owner="ada@example.org")
     visitor(is_logged_in=True, email="eve@example.org")
     assert not shared.may_cancel(job)
-    with pytest.raises(Exception, match="only whoever started a job may cancel it"):
+    with pytest.raises(Exception, match="only the person who started a job may cancel it"):
         shared.cancel(job)
     visitor(is_logged_in=True, email="ada@example.org")
     assert shared.may_cancel(job)

@@ -44,8 +44,8 @@ class Server:
         self.url = url.rstrip("/")
         self._parts = _parts(url)
         whom = whom_to_ask(
-            "no server is asked from here, as whoever runs this one decides with EMAP_FETCH; "
-            "name a checkpoint's folder, as in hf:FOLDER"
+            "asking other servers is turned off here with EMAP_FETCH; name a checkpoint's folder, "
+            "as in hf:FOLDER"
         )
         # Whoever is led on to must not get the key.
         self._opener = opener(whom, follows=False)
