@@ -4,7 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
+import sysconfig
+import venv
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,11 @@ pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """Build the wheel from a copy, which keeps what a build leaves behind, and unpack it."""
-    source, site = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
+    """Build the wheel from a copy, which keeps what a build leaves behind, and install it.
+
+    Into an environment with nothing in it but what the tests have installed beside it.
+    """
+    source, made = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("made")
     for name in PARTS:
         shutil.copy(HOUSE / name, source)
     for name in FOLDERS:
@@ -36,16 +40,22 @@ def installed(tmp_path_factory):
     subprocess.run([sys.executable, "-c", code], cwd=source, check=True, capture_output=True)
     (wheel,) = source.glob("emap_lens-*.whl")
     assert emap.__version__ in wheel.name
-    zipfile.ZipFile(wheel).extractall(site)
+    venv.create(made, symlinks=True)
+    pip = [sys.executable, "-m", "pip", "--python", made / "bin" / "python", "install"]
+    how = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-index"]
+    subprocess.run([*pip, *how, wheel], check=True, capture_output=True)
+    (site,) = made.glob("lib/python*/site-packages")
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
     return site
 
 
 def run_outside(installed, folder, *arguments, **more):
-    """Return how a command is started that finds the unpacked wheel, and no checkout."""
+    """Return how the installed command is started in a folder that is no checkout."""
     environment = {name: value for name, value in os.environ.items() if "EMAP_" not in name}
-    environment |= {"PYTHONPATH": str(installed), "HOME": str(folder), **more}
+    environment |= {"HOME": str(folder), **more}
+    environment.pop("PYTHONPATH", None)
     return {
-        "args": [sys.executable, "-m", "emap_core", *arguments],
+        "args": [installed.parents[2] / "bin" / "emap-lens", *arguments],
         "cwd": folder,
         "env": environment,
     }
@@ -53,7 +63,8 @@ def run_outside(installed, folder, *arguments, **more):
 
 def test_a_wheel_holds_package_dashboard_and_demos_and_nothing_else(installed):
     found = {str(path.relative_to(installed)) for path in installed.rglob("*") if path.is_file()}
-    own = {name for name in found if not name.startswith("emap_lens-")}
+    own = {name for name in found if not name.startswith(("emap_lens-", "dependencies"))}
+    own = {name for name in own if "__pycache__" not in name}
     assert all(name.startswith("emap_core/") for name in own)
     for folder in ("emap_core", "pages"):
         written = {str(path.relative_to(HOUSE)) for path in (HOUSE / folder).rglob("*.py")}
