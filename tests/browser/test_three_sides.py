@@ -50,7 +50,7 @@ def test_an_example_is_read_seen_and_heard_and_built_up_from_every_set(walked):
 
     page, _ = walked
     goes_to(page, "Examples")
-    expect(page.locator("audio")).to_have_count(1, timeout=WAIT)
+    expect(page.get_by_test_id("stAudio")).to_have_count(1, timeout=WAIT)
     alt = re.compile("^Written of example ")
     expect(page.get_by_role("img", name=alt).first).to_be_visible()
     waterfall = page.locator(".st-key-examples-waterfall .js-plotly-plot")
