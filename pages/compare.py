@@ -36,6 +36,7 @@ from pages import shared
 from pages.shared.example import show_read, show_seen
 
 QUESTION = "Which model uses both sides?"
+QUESTION_OF_SEVERAL = "Which model uses its sides together?"
 MOST_RUNS = 12
 MOST_PAIRED = 4
 ROWS = 200
@@ -46,8 +47,10 @@ def _page() -> None:
     runs = _choose_runs(current)
     names = [shared.title_of(run) for run in runs]
     metrics = shared_metrics(runs) if all(run.labels is not None for run in runs) else []
+    several = any(len(run.sides) > 2 for run in runs)
+    question = QUESTION_OF_SEVERAL if several else QUESTION
     if len(runs) < 2:
-        shared.header(QUESTION, "Select at least one more run to compare.", current)
+        shared.header(question, "Select at least one more run to compare.", current)
         _run_widget(runs)
         shared.empty(
             "Choose another run above, or run a second model on the same data.",
@@ -56,14 +59,14 @@ def _page() -> None:
         )
         return
     if not metrics:
-        shared.header(QUESTION, "These runs have no labelled metric in common.", current)
+        shared.header(question, "These runs have no labelled metric in common.", current)
         _run_widget(runs)
     else:
         with st.spinner("Working out intervals …"):
             table = comparison_table(runs, metrics)
         chosen = shared.view("metric", metrics[0])
         chosen = chosen if chosen in metrics else metrics[0]
-        shared.header(QUESTION, _answer(table, names, chosen), current)
+        shared.header(question, _answer(table, names, chosen, several=several), current)
         _run_widget(runs)
         if len(metrics) > 1:
             shared.choose("Metric", {name: metric(name).label for name in metrics}, "metric")
@@ -120,7 +123,7 @@ def _run_widget(runs: list[Run]) -> None:
     )
 
 
-def _answer(table: pd.DataFrame, names: list[str], name: str) -> str:
+def _answer(table: pd.DataFrame, names: list[str], name: str, *, several: bool) -> str:
     which = metric(name)
     table = table.assign(name=names).sort_values(f"{name}_gap", ascending=False)
     table = table[table[f"{name}_verdict"] != "not_measurable"]
@@ -128,15 +131,17 @@ def _answer(table: pd.DataFrame, names: list[str], name: str) -> str:
         return "Not measurable: in each run, all examples share one text or one image."
     sure = table[table[f"{name}_measurable"]]
     if sure.empty:
-        return f"No run uses both sides measurably, by {which.label}."
+        used = "its sides together" if several else "both sides"
+        return f"No run uses {used} measurably, by {which.label}."
     gains = [
         f"{row['name']} by {change(row[f'{name}_gap'], which.unit)}"
         for row in sure.head(3).to_dict("records")
     ]
     more = ", and others" if len(sure) > 3 else ""
-    use = "uses" if len(sure) == 1 else "use"
+    use, whose = ("uses", "its") if len(sure) == 1 else ("use", "their")
+    used = f"{whose} sides together" if several else "both sides"
     return (
-        f"{len(sure)} of {counted(len(table), 'run')} {use} both sides measurably, by "
+        f"{len(sure)} of {counted(len(table), 'run')} {use} {used} measurably, by "
         f"{which.label}: {', '.join(gains)}{more}."
     )
 
@@ -181,7 +186,8 @@ def _show_scores(
     )
     if same_data(runs):
         _show_seeds(runs, name)
-    _show_measures(runs, names)
+    if all(len(run.sides) == 2 for run in runs):
+        _show_measures(runs, names)
     place = _place_of_gaps(runs, name) if _are_paired(runs) else st.container()
     with st.container(horizontal=True):
         for label, text, file, mime in (
@@ -358,6 +364,7 @@ def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: 
         visible_table(listed[columns]),
         hide_index=True,
         column_config={
+            **({"text": first.sides[0].name} if len(first.sides) > 2 else {}),
             "prediction_first": names[0],
             "prediction_second": names[1],
             "difference": st.column_config.NumberColumn(

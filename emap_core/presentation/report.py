@@ -246,7 +246,8 @@ def _section(run: Run, figure: RunFigure, theme: Theme) -> str:
         _figure(figure.draw(run, theme, **choice), file)
         for file, choice in figure.choices(run).items()
     )
-    return f"<h2>{escape(figure.title)}</h2>{drawn}"
+    title = chosen_sides(run).worded(figure.title)
+    return f"<h2>{escape(title)}</h2>{drawn}"
 
 
 def _shares(run: Run, figure: RunFigure, theme: Theme) -> str:
