@@ -818,7 +818,7 @@ LAYOUTS = [
 
 HEAD = """# Data sets in their own layouts
 
-Each line is the rest of a command after `python -m emap_core run --model …`, typed where the
+Each line is the rest of a command after `emap-lens run --model …`, typed where the
 data set lies as it is distributed. `tests/datasets/test_layouts.py` builds each of them small and
 runs its line. What a column is taken for, and what was made of it, is said before anything is
 computed.

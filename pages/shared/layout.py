@@ -10,7 +10,7 @@ import streamlit as st
 
 from emap_core.modalities import TEXT_AND_IMAGE, sides_of, sizes_of
 from emap_core.modalities.words_of_sides import grid_of
-from emap_core.runs import Run
+from emap_core.runs import Run, RunInfo
 from emap_core.visible import visible
 from pages.shared.entry import inside_app
 from pages.shared.escape import escaped, plain
@@ -89,22 +89,26 @@ _WIDTH_OF_CHOICE = 640
 def header(question: str, answer: str = "", run: Run | None = None) -> None:
     """Draw the top of a page: the question as its title, the answer in a sentence, the run.
 
-    With a run there is a button that copies a link to exactly this view, and a choice of other
-    runs. The answer may hold names from data; it is shown as plain text.
+    With a run there is a button that copies a link to exactly this view, its menu, and a choice of
+    other runs. The answer may hold names from data; it is shown as plain text.
     """
     inside_app()
     speak_of(run)
     question = in_own_words(question)
     if run is None:
         st.title(question, anchor=False)
-    else:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.title(question, anchor=False, width="stretch")
-            copy_link()
+        if answer:
+            say(answer)
+        return
+    info = next((one for one in all_runs() if one.id == run.id), None)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.title(question, anchor=False, width="stretch")
+        copy_link()
+        if info is not None:
+            run_menu(info)
     if answer:
         say(answer)
-    if run is not None:
-        _name_run(run)
+    _name_run(run, info)
 
 
 def copy_link() -> None:
@@ -197,24 +201,23 @@ def empty(message: str, page: str | None = None, label: str = "") -> None:
         link(page, label, icon=":material/arrow_forward:")
 
 
-def _name_run(run: Run) -> None:
+def _name_run(run: Run, info: RunInfo | None) -> None:
     """Say which run this is, with a choice of others where there are any."""
     words = f"{about(run.manifest, title_of(run))} · {made_as(run.manifest, run.id)}"
     names = run_titles() | {info.id: visible(f"{info.id}, damaged") for info in damaged_runs()}
     if run.sides != TEXT_AND_IMAGE:
         *most, last = (f"a {side.name} ({side.modality})" for side in run.sides)
         words += f" · {', '.join(most)} and {last} in place of a text and an image"
-    info = next((one for one in all_runs() if one.id == run.id), None)
     if info is not None and info.is_archived:
         # Who came by a link is told why no list has it.
         names, words = {run.id: title_of(run)} | names, f"{words} · archived"
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(plain(words), width="content")
-        if run.id in names and len(names) > 1:
+    if run.id not in names or len(names) < 2:
+        st.caption(plain(words))
+    else:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(plain(words), width="content")
             with st.popover("Change run", icon=":material/swap_horiz:", type="tertiary"):
                 _run_choice(run, names)
-        if info is not None:
-            run_menu(info)
     if info is not None:
         said_of(info)
 
