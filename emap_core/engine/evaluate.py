@@ -705,7 +705,7 @@ def measure(
         n_pairs = added.shape[0] * added.shape[1]
         speed = n_pairs / took
         scoring += took
-        # A moment in which the machine did something else is no sign that larger batches are slow.
+        # One slow moment of a busy machine does not mean that larger batches are slow.
         slower = 0 if speed > 1.05 * best[0] or took < _TOO_SHORT_TO_TELL else slower + 1
         best = max(best, (speed, n_pairs))
         if needed:

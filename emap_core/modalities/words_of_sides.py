@@ -28,7 +28,7 @@ def worded(sides: Sides, sentence: str, *, of_more: bool = False) -> str:
     Parts of names, paths and flags stay: text-led becomes premise-led, but text_only and
     texts.csv are what they are.
     """
-    # A text and an image are no words for three sides.
+    # The words text and image cannot name three sides.
     if sides == TEXT_AND_IMAGE or len(sides) > 2 or not sentence:
         return sentence
     table = _words(sides, of_more)
