@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 import plotly.graph_objects as go
 
 from emap_core.figures.chart import Chart
 from emap_core.figures.style import (
     CONSTANT,
+    JOINT,
     LIGHT,
-    PART_COLOURS,
+    TEXT_AND_IMAGE,
+    Look,
     Theme,
+    hatching,
     new_figure,
     outline,
-    pattern,
 )
 from emap_core.inference.digits import bracket, number
 from emap_core.inference.other_measures.partial_information import ATOMS, PartialInformation
 from emap_core.text import capitalised
 
-_PARTS = {"text": "text", "image": "image", "synergistic": "interaction"}
 _ROW = 100
 
 
-def information_bars(found: PartialInformation, *, theme: Theme = LIGHT) -> Chart:
-    """Draw a bar for each part of the information, with its interval, in bits."""
+def information_bars(
+    found: PartialInformation,
+    *,
+    looks: Mapping[str, Look] = TEXT_AND_IMAGE,
+    theme: Theme = LIGHT,
+) -> Chart:
+    """Draw a bar for each part of the information, with its interval, in bits.
+
+    Parameters
+    ----------
+    found : PartialInformation
+    looks : mapping of str to Look
+        Of both sides, see `emap_core.figures.style.looks_of`.
+    """
+    of_atoms = {**looks, "synergistic": JOINT}
     table = pd.DataFrame(
         [
             {
@@ -41,17 +57,16 @@ def information_bars(found: PartialInformation, *, theme: Theme = LIGHT) -> Char
         theme, height=80 + _ROW * len(table), showlegend=False, dragmode=False, bargap=0.72
     )
     for place, (name, one) in enumerate(found.values.items()):
-        part = _PARTS.get(name)
-        hatched = {} if part is None else {"pattern": pattern(part, theme)}
+        look = of_atoms.get(name, Look(CONSTANT, ""))
         figure.add_trace(
             go.Bar(
                 x=[one.value],
                 y=[place],
                 orientation="h",
                 marker={
-                    "color": PART_COLOURS[part] if part else CONSTANT,
+                    "color": look.colour,
                     "line": outline(theme),
-                    **hatched,
+                    "pattern": hatching(look.hatch, theme),
                 },
                 hovertemplate=f"{capitalised(ATOMS[name])}: %{{x:.4f}} bits<extra></extra>",
             )

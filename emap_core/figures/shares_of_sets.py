@@ -13,7 +13,7 @@ from emap_core.decomposition import Decomposition
 from emap_core.decomposition.sets_of_sides import Sides, all_sets
 from emap_core.figures.chart import Chart
 from emap_core.figures.style import (
-    INTERACTION,
+    JOINT,
     LIGHT,
     Look,
     Theme,
@@ -57,8 +57,7 @@ def shares_of_sets(
     figure = new_figure(
         theme, height=300 + 34 * len(sides), showlegend=False, dragmode=False, bargap=0.35
     )
-    joint = Look(INTERACTION, "")
-    of_bars = [looks[some[0]] if len(some) == 1 else joint for some in drawn]
+    of_bars = [looks[some[0]] if len(some) == 1 else JOINT for some in drawn]
     figure.add_trace(
         go.Bar(
             x=places,

@@ -18,8 +18,6 @@ TEXT = "#0072B2"
 IMAGE = "#E69F00"
 INTERACTION = "#CC79A7"
 CONSTANT = "#7F7F7F"
-PART_COLOURS = {"text": TEXT, "image": IMAGE, "interaction": INTERACTION}
-PART_HATCHES = {"text": "-", "image": "/", "interaction": ""}
 _OF_MODALITIES = {
     "text": (TEXT, "-"),
     "image": (IMAGE, "/"),
@@ -125,6 +123,9 @@ def _paler(colour: str, white: float) -> str:
 TEXT_AND_IMAGE = looks_of({"text": "text", "image": "image"})
 """How the sides of most runs are drawn."""
 
+JOINT = Look(INTERACTION, "")
+"""How what several sides do together is drawn."""
+
 
 def theme_named(name: str | None) -> Theme:
     """Return the theme called `name`; anything but ``"dark"`` is light."""
@@ -147,11 +148,6 @@ def apply_style(figure: go.Figure, theme: Theme, *, height: int, **layout: Any) 
 def outline(theme: Theme, width: float = 1.0) -> dict[str, Any]:
     """Return the ink line that keeps a light colour visible on a light ground."""
     return {"color": theme.ink, "width": width}
-
-
-def pattern(part: str, theme: Theme) -> dict[str, Any]:
-    """Return the hatching of ``"text"``, ``"image"`` or ``"interaction"``."""
-    return hatching(PART_HATCHES[part], theme)
 
 
 def hatching(shape: str, theme: Theme) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 import plotly.graph_objects as go
 
 from emap_core.figures.chart import Chart
-from emap_core.figures.style import IMAGE, LIGHT, TEXT, Theme, new_figure, outline
+from emap_core.figures.style import LIGHT, TEXT_AND_IMAGE, Look, Theme, new_figure, outline
 from emap_core.inference.digits import number, percent
 from emap_core.inference.other_measures.modality_gap import ModalityGap
 from emap_core.types import Array
@@ -15,7 +17,12 @@ _MOST_LINES = 40
 
 
 def two_clouds(
-    texts: Array, images: Array, geometry: ModalityGap, *, theme: Theme = LIGHT
+    texts: Array,
+    images: Array,
+    geometry: ModalityGap,
+    *,
+    looks: Mapping[str, Look] = TEXT_AND_IMAGE,
+    theme: Theme = LIGHT,
 ) -> Chart:
     """Draw both clouds, lines between some matched pairs, and recall at 1 against the gap.
 
@@ -24,7 +31,10 @@ def two_clouds(
     texts, images : ndarray of shape (n, 2)
         Matched pairs in one row; of vectors with a single number, shape (n, 1).
     geometry : ModalityGap
+    looks : mapping of str to Look
+        Of both sides, see `emap_core.figures.style.looks_of`.
     """
+    first, second = looks.values()
     figure = new_figure(theme, height=720, dragmode=False)
     step = max(1, len(texts) // _MOST_LINES)
     some = texts[::step], images[::step]
@@ -40,8 +50,8 @@ def two_clouds(
         )
     )
     for name, points, colour, symbol in (
-        ("texts", texts, TEXT, "circle"),
-        ("images", images, IMAGE, "diamond"),
+        ("texts", texts, first.colour, "circle"),
+        ("images", images, second.colour, "diamond"),
     ):
         figure.add_trace(
             go.Scatter(

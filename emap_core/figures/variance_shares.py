@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,13 +12,15 @@ from emap_core.decomposition import Decomposition
 from emap_core.decomposition.projection import PARTS
 from emap_core.figures.chart import Chart
 from emap_core.figures.style import (
+    JOINT,
     LIGHT,
-    PART_COLOURS,
+    TEXT_AND_IMAGE,
+    Look,
     Theme,
     column_names,
+    hatching,
     new_figure,
     outline,
-    pattern,
     words,
     words_apart,
 )
@@ -26,7 +28,12 @@ from emap_core.inference.digits import percent
 
 
 def variance_shares(
-    decomposition: Decomposition, classes: Sequence[str], *, most: int = 30, theme: Theme = LIGHT
+    decomposition: Decomposition,
+    classes: Sequence[str],
+    *,
+    most: int = 30,
+    looks: Mapping[str, Look] = TEXT_AND_IMAGE,
+    theme: Theme = LIGHT,
 ) -> Chart:
     """Draw a stacked bar per class, the largest interaction on top, all classes pooled first.
 
@@ -39,6 +46,8 @@ def variance_shares(
     most : int
         With more classes than this, the ones with the largest interaction are drawn; the table
         has all of them.
+    looks : mapping of str to Look
+        Of each side, see `emap_core.figures.style.looks_of`.
     """
     shares, pooled = decomposition.variance_shares, decomposition.pooled_shares
     order = np.argsort(-np.nan_to_num(shares[2], nan=-1.0), kind="stable")
@@ -51,6 +60,7 @@ def variance_shares(
     figure = new_figure(theme, height=120 + 34 * len(drawn), barmode="stack", bargap=0.3)
     places = list(range(len(drawn)))
     for number, part in enumerate(PARTS):
+        look = looks.get(part, JOINT)
         figure.add_trace(
             go.Bar(
                 name=part,
@@ -58,9 +68,9 @@ def variance_shares(
                 x=[100 * values[number] for _, values in drawn],
                 orientation="h",
                 marker={
-                    "color": PART_COLOURS[part],
+                    "color": look.colour,
                     "line": outline(theme),
-                    "pattern": pattern(part, theme),
+                    "pattern": hatching(look.hatch, theme),
                 },
                 customdata=[words(name) for name, _ in drawn],
                 hovertemplate="%{customdata}: " + part + " %{x:.1f}%<extra></extra>",

@@ -15,7 +15,7 @@ from emap_core.decomposition import Decomposition
 from emap_core.figures.chart import Chart
 from emap_core.figures.style import (
     CONSTANT,
-    INTERACTION,
+    JOINT,
     LIGHT,
     TEXT_AND_IMAGE,
     Look,
@@ -215,7 +215,6 @@ def _steps(
         for pair in (combinations(sides, 2) if len(sides) > 2 else ())
     }
     rest = decomposition.interaction[example] - sum(together.values())
-    joint = Look(INTERACTION, "")
     return [
         [
             _Step("mean", float(decomposition.mean[c])),
@@ -224,8 +223,8 @@ def _steps(
                 for side in sides
             ),
             _Step("EMAP", float(emap[c])),
-            *(_Step(pair, float(added[c]), joint) for pair, added in together.items()),
-            _Step(_REST.get(len(sides), "the rest"), float(rest[c]), joint),
+            *(_Step(pair, float(added[c]), JOINT) for pair, added in together.items()),
+            _Step(_REST.get(len(sides), "the rest"), float(rest[c]), JOINT),
             _Step(score, float(logits[c])),
         ]
         for c in columns

@@ -171,7 +171,7 @@ def shares_chart(run: Run, theme: Theme = LIGHT) -> Chart:
     """Draw the parts' shares of the variance, one row per class; of many sides a bar a set."""
     if len(run.sides) > 2:
         return shares_of_sets(run.shares, looks(run), theme=theme)
-    return variance_shares(run.shares, score_names(run), theme=theme)
+    return variance_shares(run.shares, score_names(run), looks=looks(run), theme=theme)
 
 
 def contributions_chart(
@@ -289,7 +289,7 @@ def groups_chart(run: Run, theme: Theme = LIGHT, by: str | None = None) -> Chart
 
 def information_chart(run: Run, theme: Theme = LIGHT, target: Target = "label") -> Chart:
     """Draw what text and image tell alike, alone and only together, in bits."""
-    return information_bars(run.partial_information(target), theme=theme)
+    return information_bars(run.partial_information(target), looks=looks(run), theme=theme)
 
 
 def score_names(run: Run) -> list[str]:

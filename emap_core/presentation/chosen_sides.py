@@ -171,11 +171,6 @@ def has_pairs(run: Run) -> bool:
 
 
 def looks(run: Run) -> dict[str, Look]:
-    """Return how each side is drawn, by what the decomposition calls it.
-
-    Two sides have the colours of text and image, whatever they are.
-    """
-    names = run.decomposition.sides
-    if len(names) == 2:
-        return looks_of(dict(zip(names, ("text", "image"), strict=True)))
-    return looks_of({side.name: side.modality for side in run.sides})
+    """Return how each side is drawn, by what the decomposition calls it."""
+    modalities = (side.modality for side in run.sides)
+    return looks_of(dict(zip(run.decomposition.sides, modalities, strict=True)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from emap_core.errors import ModelError, RunError
-from emap_core.figures import LIGHT, Chart, Theme
+from emap_core.figures import LIGHT, Chart, Theme, looks_of
 from emap_core.figures.two_clouds import two_clouds
 from emap_core.inference import Interval
 from emap_core.inference.digits import bracket, number, percent
@@ -112,7 +112,10 @@ class TwoTowers:
         _, _, axes = np.linalg.svd(centred, full_matrices=False)
         points = centred @ axes[:2].T
         whom = run.population.words
-        return Towers(found, points[: len(rows)], points[len(rows) :], limits, whom, len(run.ids))
+        modalities = tuple(side.modality for side in run.sides)
+        return Towers(
+            found, points[: len(rows)], points[len(rows) :], limits, whom, len(run.ids), modalities
+        )
 
     def read(self, content: Mapping[str, Any]) -> Towers:
         """Return a result from what `Towers.to_json` gave."""
@@ -134,6 +137,8 @@ class Towers:
     population : str
         Whom the limits speak of.
     n_examples : int
+    modalities : tuple of str
+        Of both sides, which decide their colours.
     """
 
     geometry: ModalityGap
@@ -142,6 +147,7 @@ class Towers:
     limits: dict[str, Interval]
     population: str
     n_examples: int
+    modalities: tuple[str, ...] = ("text", "image")
 
     @property
     def sentence(self) -> str:
@@ -164,7 +170,8 @@ class Towers:
 
     def chart(self, theme: Theme = LIGHT) -> Chart:
         """Return the picture of both clouds, and what becomes of the pairs along the gap."""
-        return two_clouds(self.texts, self.images, self.geometry, theme=theme)
+        looks = looks_of(dict(zip(("text", "image"), self.modalities, strict=True)))
+        return two_clouds(self.texts, self.images, self.geometry, looks=looks, theme=theme)
 
     @property
     def table(self) -> dict[str, list[str]]:
@@ -221,6 +228,7 @@ class Towers:
             "limits": {name: one.to_json() for name, one in self.limits.items()},
             "population": self.population,
             "n_examples": self.n_examples,
+            "modalities": self.modalities,
             "sentence": self.sentence,
         }
 
@@ -253,6 +261,7 @@ class Towers:
                 limits,
                 str(content.get("population", "")),
                 int(content.get("n_examples", len(texts))),
+                tuple(map(str, content.get("modalities", ("text", "image")))),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RunError(f"what the probe two-towers found cannot be read: {error}") from error

@@ -5,6 +5,7 @@ import pytest
 
 from emap_core.decomposition import decompose
 from emap_core.figures import LIGHT, looks_of, shares_of_sets, waterfall
+from emap_core.modalities import NAMES
 
 SIDES = ("one", "two", "three")
 BITS = np.indices((2, 2, 2))
@@ -84,3 +85,7 @@ def test_sides_of_one_modality_differ_by_lightness_and_those_of_others_by_colour
     assert looks["premise"].colour != looks["hypothesis"].colour
     assert len({look.colour for look in looks.values()}) == 7
     assert len({look.hatch for look in looks.values()}) == 6
+
+
+def test_there_is_a_look_for_every_modality():
+    assert len(looks_of({name: name for name in NAMES})) == len(NAMES)

@@ -4,6 +4,7 @@ import importlib.util
 import sys
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from samples import Staged, make_examples
 
@@ -32,6 +33,26 @@ def test_without_labels_and_grid_there_are_fewer(tmp_path):
     run = emap.compute(Staged(), data, out=tmp_path / "run", fingerprint="b", keep="sums")
     names = [name for name in report_charts(run) if not name.startswith("example")]
     assert names == ["shares", "contributions", "measures"]
+
+
+def test_two_sides_of_other_modalities_have_their_own_colours(tmp_path):
+    numbers = np.random.default_rng(0).normal(size=(12, 2, 3))
+    sounds = [{"array": np.full(8, abs(one[0, 0]) / 4), "sampling_rate": 8_000} for one in numbers]
+    rows = [{"height": float(height)} for height in numbers[:, 1, 0]]
+
+    def model(sounds, rows):
+        first = np.array([sound.samples.mean() for sound in sounds])
+        second = np.array([row["height"] for row in rows])
+        return np.stack([first, first * second], axis=1)
+
+    sides = {"sound": sounds, "body": rows}
+    data = {"sides": sides, "labels": ["a", "b"] * 6, "classes": ["a", "b"]}
+    run = emap.compute(model, data, out=tmp_path / "run", n_resamples=100, fingerprint="c")
+    green, sky, blue, orange = "#009E73", "#56B4E9", "#0072B2", "#E69F00"
+    drawn = {name: str(draw().figure.data) for name, draw in report_charts(run).items()}
+    assert not [name for name, seen in drawn.items() if blue in seen or orange in seen]
+    for name in ("shares", "contributions", "example-1"):
+        assert green in drawn[name] and sky in drawn[name]
 
 
 def test_without_kaleido_the_command_says_what_to_install(run, tmp_path, monkeypatch, capsys):
