@@ -737,8 +737,8 @@ def _plan(arguments: argparse.Namespace) -> None:
     with _hearing_of_downloads(arguments.progress):
         found = dataclasses.asdict(estimate(model, dataset, **settings))
     if not arguments.images:
-        for one in found["previews"]:
-            one["image"] = None
+        for item in (item for one in found["previews"] for item in one["items"]):
+            item["image"] = None
     print(json.dumps(found))
 
 
@@ -985,8 +985,9 @@ def _print_preview(found: Any) -> None:
     ]
     for one in found.previews:
         label = "" if one["label"] is None else f"label {one['label']}, "
-        text = textwrap.shorten(one["text"], 200, placeholder=" …")
-        lines.append(f"  {one['id']}: “{text}”: {label}the model says {one['prediction']}")
+        words = (textwrap.shorten(item["words"], 200, placeholder=" …") for item in one["items"])
+        said = " with ".join(f"“{some}”" for some in words if some)
+        lines.append(f"  {one['id']}: {said}: {label}the model says {one['prediction']}")
     wait = "under a second" if found.seconds < 1 else f"about {found.seconds:,.0f} s"
     sides = tuple(Side(one["name"], one["modality"]) for one in found.sides)
     grid = grid_of(sides, [one["n_items"] for one in found.sides])

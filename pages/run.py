@@ -15,13 +15,15 @@ from emap_core.datasets import LOADERS as DATA_LOADERS
 from emap_core.datasets import with_prefix
 from emap_core.datasets.demo import NAMES as DEMO_DATA
 from emap_core.datasets.preview import Preview, preview_elsewhere
+from emap_core.datasets.sides import wanted_sides
 from emap_core.datasets.upload import KINDS, as_uploaded, receive
-from emap_core.errors import EmapError
+from emap_core.errors import EmapError, SettingError
 from emap_core.inference.predictions.scores import in_words
 from emap_core.jobs import Job, RunSpecification
 from emap_core.methods.method_settings import SETTINGS
-from emap_core.modalities import Side
-from emap_core.modalities.words_of_sides import grid_of
+from emap_core.modalities import NAMES as MODALITIES
+from emap_core.modalities import Side, guessed
+from emap_core.modalities.words_of_sides import cells_of, grid_of
 from emap_core.models import LOADERS as MODEL_LOADERS
 from emap_core.models.demo import NAMES as DEMO_MODELS
 from emap_core.models.nearby import checkpoints_nearby
@@ -272,7 +274,14 @@ def _columns(data: str, given: list[str]) -> list[str]:
             ),
             icon=":material/help:",
         )
-    boxes = [(what, names) for what, names in found.offered.items() if names]
+    sides = _sides(data, found)
+    if sides:
+        # As JSON, so that a name may hold a space.
+        arguments.append(f"side={json.dumps(sides)}")
+    not_asked = ("text", "image", "regions") if sides else ()
+    boxes = [
+        (what, names) for what, names in found.offered.items() if names and what not in not_asked
+    ]
     for side, (what, names) in zip(st.columns(len(boxes)), boxes, strict=True):
         taken, none = found.taken[what], NONE.get(what)
         start = taken or (None if what == "label" and found.like_labels else none)
@@ -295,6 +304,51 @@ def _columns(data: str, given: list[str]) -> list[str]:
     ):
         arguments.append("skip_bad=true")
     return arguments
+
+
+def _sides(data: str, found: Preview) -> list[str]:
+    """Draw what the sides are where they are others than a text and an image, or more than two.
+
+    Returns
+    -------
+    Each as ``NAME=COLUMN:MODALITY``, in the order in which the model reads them; none where the
+    sides are a text and an image.
+    """
+    columns = st.multiselect(
+        BOXES["side"],
+        list(found.modalities),
+        key=f"run-sides-{data}",
+        accept_new_options=True,
+        persist_state="session",
+        placeholder="two columns or more, in the order in which the model reads them",
+        help="For a model of a premise and a hypothesis, of a question, a picture and a sound. "
+        "A pattern of columns in braces, such as {id}.wav, may stand in place of a column.",
+    )
+    if not columns:
+        return []
+    sides = []
+    for number, (place, column) in enumerate(zip(st.columns(len(columns)), columns, strict=True)):
+        key = f"{number}-{column}-{data}"
+        name = place.text_input(
+            f"Name of side {number + 1}",
+            value=column,
+            key=f"run-side-name-{key}",
+            persist_state="session",
+        )
+        guess = found.modalities.get(column) or guessed(column, [column])
+        kind = place.selectbox(
+            f"Kind of side {number + 1}",
+            MODALITIES,
+            MODALITIES.index(guess),
+            key=f"run-side-kind-{key}",
+            persist_state="session",
+        )
+        sides.append(f"{name.strip() or column}={column}:{kind}")
+    try:
+        wanted_sides(sides)
+    except SettingError as error:
+        st.error(shared.plain(error), icon=":material/error:")
+    return sides
 
 
 @st.cache_data(max_entries=20, ttl=60, show_spinner="Reading the table …")
@@ -386,10 +440,11 @@ def _settings() -> dict[str, Any]:
     cluster = second.selectbox(
         BOXES["cluster"],
         list(CHOICES["cluster"]),
-        format_func=CHOICES["cluster"].__getitem__,
+        format_func=lambda one: CHOICES["cluster"].get(one, one),
         key="run-cluster",
+        accept_new_options=True,
         help="Decides for whom the intervals hold. Examples that share a text or an image are not "
-        "independent.",
+        "independent. Of more sides than two, type the names of those to draw with + between them.",
         **kept,
     )
     settings["cluster"] = None if cluster == "auto" else cluster
@@ -461,7 +516,13 @@ def _cost(work: RunSpecification, plan: Job | None, started: Job | None) -> None
         cost = plan.event
         sides = tuple(Side(one["name"], one["modality"]) for one in cost["sides"])
         grid = grid_of(sides, [one["n_items"] for one in cost["sides"]])
-        pairs.metric("Pairs to score", f"{cost['n_pairs']:,}", grid, "off", delta_arrow="off")
+        pairs.metric(
+            f"{cells_of(sides).capitalize()} to score",
+            f"{cost['n_pairs']:,}",
+            grid,
+            "off",
+            delta_arrow="off",
+        )
         time.metric(
             "Time, about",
             duration(cost["seconds"]),
@@ -530,8 +591,12 @@ def _first_rows(plan: dict[str, Any]) -> None:
     previews = plan["previews"]
     for column, preview in zip(st.columns(len(previews)), previews, strict=True):
         with column, st.container(border=True):
-            st.image(base64.b64decode(preview["image"]), width=160, alt="")
-            shared.text(preview["text"])
+            # As everywhere, a picture stands above what is read.
+            for item in sorted(preview["items"], key=lambda item: item["image"] is None):
+                if item["image"] is not None:
+                    st.image(base64.b64decode(item["image"]), width=160, alt="")
+                if item["words"]:
+                    shared.text(item["words"])
             if preview["label"] is not None:
                 st.caption(f"label: {shared.plain(preview['label'])}")
             st.caption(f"the model says: {shared.plain(preview['prediction'])}")

@@ -318,9 +318,10 @@ def test_a_plan_prints_pictures_only_where_they_are_asked_for(capsys):
     work = ["plan", "--model", "demo:concat", "--data", "demo:easy-vqa", "--limit", "20"]
     assert main(work) == 0
     plain = json.loads(capsys.readouterr().out)
-    assert [one["image"] for one in plain["previews"]] == [None] * 4
+    assert [one["items"][1]["image"] for one in plain["previews"]] == [None] * 4
     assert main([*work, "--images"]) == 0
-    assert all(one["image"] for one in json.loads(capsys.readouterr().out)["previews"])
+    shown = json.loads(capsys.readouterr().out)
+    assert all(one["items"][1]["image"] for one in shown["previews"])
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from emap_core.datasets.limited import limited
 from emap_core.datasets.loaders import READERS, read_records
 from emap_core.datasets.regions import look_like_regions
 from emap_core.errors import DatasetError
+from emap_core.modalities import guessed
 from emap_core.roots import for_a_child, path_or_hub_id, roots_of_environment
 
 _MOST_COLUMNS = 1_000
@@ -38,6 +39,8 @@ class Preview:
         Columns that look like labels, where none is taken for them.
     splits : list of str
         Of a saved dataset, the first of which is shown where none was chosen.
+    modalities : dict
+        For each column that of its items, as it is guessed where nobody says it.
     """
 
     rows: pd.DataFrame
@@ -46,6 +49,7 @@ class Preview:
     offered: dict[str, list[str]]
     like_labels: list[str]
     splits: list[str]
+    modalities: dict[str, str]
 
 
 def preview_elsewhere(
@@ -87,7 +91,7 @@ def preview_as_json(spec: str, settings: dict[str, Any]) -> dict[str, Any] | Non
     found = preview_table(spec, settings=settings)
     if found is None:
         return None
-    names = ("n_rows", "taken", "offered", "like_labels", "splits")
+    names = ("n_rows", "taken", "offered", "like_labels", "splits", "modalities")
     return {
         "columns": [str(name) for name in found.rows.columns],
         "cells": found.rows.to_numpy().tolist(),
@@ -136,10 +140,13 @@ def preview_table(
     offered = dict.fromkeys(("text", "image", "label"), names)
     offered["regions"] = [name for name in names if look_like_regions(table[name].tolist())]
     like = [name for name in names if looks_like_labels(table, name)] if not taken["label"] else []
+    modalities = {
+        name: guessed(name, table[column].tolist())
+        for name, column in zip(names, table.columns, strict=True)
+    }
     rows = table.head(n_rows).astype(object).map(_in_words)
-    return Preview(
-        rows, None if prefix == "webdataset" else len(table), taken, offered, like, splits
-    )
+    n_all = None if prefix == "webdataset" else len(table)
+    return Preview(rows, n_all, taken, offered, like, splits, modalities)
 
 
 def _in_words(value: Any) -> str:

@@ -44,7 +44,8 @@ class Estimate:
     metrics : list of str
         Those of the table; none without labels.
     previews : list of dict
-        The first examples: id, text, image (a JPEG in base64), label, prediction.
+        The first examples: id, label, prediction, and as ``items`` the words of each side and its
+        image (a JPEG in base64; None of a text).
     reads : list of str
         What the model is, and the prompts that it makes of the first text, as far as it says so.
     notes : list of str
@@ -131,16 +132,23 @@ def estimated(
     scores = workers.score(
         problem, problem.targets.row_index[first], problem.targets.column_index[first]
     )
-    of_sides = [
-        [items.kind.preview(items.images[int(i)], items.picture_bytes) for i in first]
-        for items in problem.others
-    ]
-    kept = of_sides[0]
+    shown = {
+        side: [items.kind.preview(items.images[int(i)], items.picture_bytes) for i in first]
+        for side, items in problem.opened.items()
+        if items.kind.name != "text"
+    }
     previews = [
         {
             "id": str(problem.dataset.ids[i]),
-            "text": problem.cells.texts[problem.cells.text_index[i]],
-            "image": b64encode(kept[place].poster).decode(),
+            "items": [
+                {
+                    "words": "" if unique.words is None else unique.words[unique.index[i]],
+                    "image": b64encode(shown[side][place].poster).decode()
+                    if side in shown
+                    else None,
+                }
+                for side, unique in enumerate(problem.cells.sides)
+            ],
             "label": inference.label_names(problem.labels, problem.classes, problem.task, i),
             "prediction": _prediction(problem, scores[place : place + 1]),
         }
@@ -161,8 +169,8 @@ def estimated(
         seconds=n_pairs / warm_up.pairs_per_second + overhead,
         grid_bytes=problem.grid_bytes,
         picture_bytes=sum(
-            size * sum(len(one.content) for one in some) // max(len(some), 1)
-            for size, some in zip(sizes[1:], of_sides, strict=True)
+            sizes[side] * sum(len(one.content) for one in some) // max(len(some), 1)
+            for side, some in shown.items()
         ),
         keep=problem.keep,
         device=problem.device

@@ -438,7 +438,7 @@ def test_estimate_says_what_a_run_would_cost(examples):
     assert found.n_pairs == 11 * 23
     assert found.grid_bytes == 11 * 23 * 3 * 4
     assert found.seconds > 0
-    assert found.previews[0]["text"] == examples.texts[0]
+    assert found.previews[0]["items"][0]["words"] == examples.texts[0]
     # Labels were made by the model itself.
     assert all(one["label"] == one["prediction"] for one in found.previews)
 

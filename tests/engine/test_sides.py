@@ -279,7 +279,7 @@ def test_plans_of_other_sides_show_their_words(capsys, folder, monkeypatch):
     asked = ["plan", "--model", "pair_model:make", "--data", f"csv:{folder / 'pairs.csv'}"]
     assert cli.main([*asked, "--side", "sound=sound", "--side", "text=sentence2"]) == 0
     plan = json.loads(capsys.readouterr().out)
-    assert plan["previews"][0]["text"].endswith(".wav")
+    assert plan["previews"][0]["items"][0]["words"].endswith(".wav")
     assert "sound from 'sound'" in " ".join(plan["columns"])
 
 

@@ -15,6 +15,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1.element_tree import Selectbox
 
 from emap_core import jobs
+from emap_core.modalities.audio import Sound
 from emap_core.runs import Run
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("warm_processes")]
@@ -254,6 +255,76 @@ def test_a_checkpoint_that_reads_regions_is_tried_on_the_first_examples(
     said = [line.removeprefix("the model says: ") for line in shown.splitlines()]
     assert [line for line in said if line in answers] == expected[:4]
     assert len(app.get("image")) == 4
+
+
+@pytest.fixture
+def three_columns(tmp_path, monkeypatch):
+    """A csv file of a question, a picture and a sound, and a model of them; its spec."""
+    (tmp_path / "three_sides_model.py").write_text(
+        "import numpy as np\n"
+        "def load():\n"
+        "    def score(asked, pictures, sounds):\n"
+        "        a = np.array([len(one) for one in asked]) - 10\n"
+        "        b = np.array([np.asarray(one)[0, 0, 0] / 100 - 1 for one in pictures])\n"
+        "        c = np.array([len(one.samples) / 100 - 1 for one in sounds])\n"
+        "        return np.stack([a * b * c, a + c], axis=1)\n"
+        "    score.classes, score.fingerprint = ('no', 'yes'), 'three'\n"
+        "    return score\n"
+    )
+    for i in range(3):
+        picture(i).save(tmp_path / f"{i}.png")
+        sound = Sound(np.full(80 * (i + 1), 0.25, np.float32), 8_000)
+        (tmp_path / f"{i}.wav").write_bytes(sound.wav())
+    rows = [
+        ("is it so" + "?" * (i % 4), f"{i % 3}.png", f"{i // 2 % 3}", ["no", "yes"][i % 2])
+        for i in range(12)
+    ]
+    table = pd.DataFrame(rows, columns=["asked", "png", "voice", "label"])
+    table.to_csv(tmp_path / "clips.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EMAP_ALLOW_CODE", "1")
+    return "three_sides_model:load", f"csv:{tmp_path / 'clips.csv'}"
+
+
+def test_columns_become_sides_that_have_a_name_and_a_kind(
+    open_page, words, no_runs, three_columns, typed_specs
+):
+    model, data = three_columns
+    app = open_page("run")
+    app.selectbox(key="run-model").set_value(model)
+    app.selectbox(key="run-data").set_value(data).run()
+    assert {"Text", "Image"} < {box.label for box in app.selectbox}
+    (sides,) = app.multiselect
+    assert sides.options == ["asked", "png", "voice", "label"]
+    sides.select("asked").run()
+    assert "“Sides in place of text and image” names 'asked'; a run has two" in app.error[0].value
+    (sides,) = app.multiselect
+    sides.set_value(["asked", "png", "{voice}.wav"]).run()
+    assert not {"Text", "Image"} & {box.label for box in app.selectbox} and not app.error
+    kinds = [box for box in app.selectbox if box.label.startswith("Kind of side")]
+    assert [kind.value for kind in kinds] == ["text", "image", "audio"]
+    names = [box for box in app.text_input if box.label.startswith("Name of side")]
+    assert [name.value for name in names] == ["asked", "png", "{voice}.wav"]
+    names[0].set_value("question")
+    names[2].set_value("spoken word")
+    app.selectbox(key="run-cluster").set_value("question+png").run()
+    button(app, "See what it costs").click().run()
+    until(app, lambda app: app.error or has_button("Start")(app))
+    assert app.metric[0].label == "Combinations to score" and app.metric[0].value == "36"
+    assert app.metric[0].delta == "4 question × 3 png × 3 spoken word"
+    # A picture and a waveform for each of the first four examples, and the words of the question.
+    assert len(app.get("image")) == 8
+    assert "is it so???" in words(app)
+    button(app, "Start").click().run()
+    until(app, lambda app: "This run is finished" in words(app))
+    (found,) = no_runs.glob("*/run.json")
+    run = Run.load(found.parent)
+    assert [(side.name, side.modality) for side in run.sides] == [
+        ("question", "text"),
+        ("png", "image"),
+        ("spoken word", "audio"),
+    ]
+    assert run.intervals().cluster == "question+png"
 
 
 def test_where_a_table_keeps_its_things_is_typed_and_stays(
