@@ -109,7 +109,7 @@ def null_labels(
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Return labels that the model and a projection, `other`, get right equally often."""
-    text, image = decomposition.text_index, decomposition.image_index
+    text, image = decomposition.row_index, decomposition.column_index
     full = decomposition.logits
     coins = {
         "independent": rng.random(len(text)),

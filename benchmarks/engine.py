@@ -378,7 +378,7 @@ def kills() -> str:
 
 
 def _first(run: Any) -> np.ndarray:
-    return np.unique(run.decomposition.image_index, return_index=True)[1]
+    return np.unique(run.decomposition.column_index, return_index=True)[1]
 
 
 TABLES = (end_to_end, reduction, floor, plain, memory, easy_vqa, kills)

@@ -89,7 +89,7 @@ def error(n_designs: int) -> str:
                 accuracy = accuracy_of(labels)
                 truth = accuracy(exact.logits) - accuracy(getattr(exact, PROJECTION))
             chosen = design(n, n, np.arange(n), np.arange(n), k, seed=r)
-            found = sampled_gap(fit(chosen, grid[chosen.texts, chosen.images]), accuracy)
+            found = sampled_gap(fit(chosen, grid[chosen.rows, chosen.columns]), accuracy)
             errors.setdefault("uncorrected", []).append(found.uncorrected - truth)
             errors.setdefault("corrected", []).append(found.difference - truth)
             errors.setdefault("holds", []).append(found.low <= truth <= found.high)
@@ -164,7 +164,7 @@ def coverage(
                 exact, accuracy = decompose(grid), accuracy_of(labels)
                 truth = accuracy(exact.logits) - accuracy(getattr(exact, PROJECTION))
                 chosen = design(n, n, np.arange(n), np.arange(n), k, seed=seed + r)
-                found = sampled_gap(fit(chosen, grid[chosen.texts, chosen.images]), accuracy)
+                found = sampled_gap(fit(chosen, grid[chosen.rows, chosen.columns]), accuracy)
                 holds.append(found.low <= truth <= found.high)
                 errors.append((found.difference - truth, found.uncorrected - truth))
                 found_all.append(found)
@@ -226,7 +226,7 @@ def controls(n_designs: int) -> str:
             seconds = dict.fromkeys(ways, 0.0)
             for seed in range(n_designs):
                 chosen = design(*grid.shape[:2], texts, images, k, seed)  # type: ignore[call-arg]
-                values = grid[chosen.texts, chosen.images]
+                values = grid[chosen.rows, chosen.columns]
                 for way, options in ways.items():
                     start = time.process_time()
                     found = fit(chosen, values, **options, seed=seed).decomposition
@@ -256,14 +256,14 @@ def _demo_grid(model: str, limit: int) -> tuple[Array, EncodingVectors, Array, A
     bound = bind(Request(model, "demo:easy-vqa", settings, data_args={"limit": limit}))
     try:
         score_warm_up(bound)
-        place = np.argsort(bound.text_order)
-        sides = bound.evaluator.texts, bound.evaluator.images
+        place = np.argsort(bound.row_order)
+        sides = bound.evaluator.row_items, bound.evaluator.column_items
         grid = bound.evaluator.cells(*(slice(0, side.n_items) for side in sides))
         texts, images = (side.vectors() for side in sides)
-        index = bound.cells.text_index, bound.cells.image_index
+        index = bound.cells.row_index, bound.cells.column_index
         return grid[place].astype(float), EncodingVectors(texts[place], images), *index
     finally:
-        bound.images.close()
+        bound.close()
 
 
 def _network_grid(n: int) -> tuple[Array, EncodingVectors, Array, Array]:
@@ -292,16 +292,16 @@ def shared(n_designs: int, kinds: Sequence[str] = tuple(INTERACTIONS), seed: int
                 exact = decompose(grid, texts, images)
                 truth = accuracy(exact.logits) - accuracy(getattr(exact, PROJECTION))
                 chosen = design(*shape, texts, images, k, seed=seed + r)
-                fitted = fit(chosen, grid[chosen.texts, chosen.images])
+                fitted = fit(chosen, grid[chosen.rows, chosen.columns])
                 gap = sampled_gap(fitted, accuracy)
-                off = fitted.decomposition.image_mean - exact.image_mean
+                off = fitted.decomposition.column_mean - exact.column_mean
                 found.append(
                     (
                         gap.low <= truth <= gap.high,
                         gap.difference - truth,
                         gap.standard_error**2,
                         np.mean(off**2),
-                        np.mean(fitted.image_standard_error**2),
+                        np.mean(fitted.column_standard_error**2),
                     )
                 )
             holds, errors, squares, off_squares, image_squares = np.array(found, dtype=float).T
@@ -415,7 +415,7 @@ def size(_: int) -> str:
     values = np.empty((len(chosen), n_classes), dtype=np.float32)
     for begin in range(0, len(chosen), 2**16):
         part = slice(begin, begin + 2**16)
-        t, v = texts[chosen.texts[part]], images[chosen.images[part]]
+        t, v = texts[chosen.rows[part]], images[chosen.columns[part]]
         for c in range(n_classes):
             values[part, c] = np.einsum("md,md->m", t @ heads[c], v)
         values[part] += t @ sides[0] + v @ sides[1]

@@ -115,7 +115,7 @@ def _choose_mode(modes: Modes) -> int:
 
 def _show_ends(two: ChosenSides, modes: Modes, k: int, what: str, reading: Reading) -> None:
     shared.section("The two sides of this mode")
-    text_ends, image_ends = modes.ends(k, TEXTS), modes.image_ends(k, IMAGES)
+    text_ends, image_ends = modes.row_ends(k, TEXTS), modes.column_ends(k, IMAGES)
     st.markdown(
         f"{shared.plain(two.worded('Texts and images'))} of the **same side** raise "
         f"{shared.plain(what)} together. "
@@ -143,7 +143,7 @@ def _in_short(two: ChosenSides, text: int) -> str:
 
 
 def _example_sentence(two: ChosenSides, modes: Modes, k: int, what: str, reading: Reading) -> str:
-    (texts, _), (same, other) = modes.ends(k, 1), modes.image_ends(k, 1)
+    (texts, _), (same, other) = modes.row_ends(k, 1), modes.column_ends(k, 1)
     if not (len(texts) and len(same) and len(other)):
         return ""
     raised = modes.interaction(k, int(texts[0]), int(same[0]))

@@ -86,18 +86,18 @@ def _choose_order(two: ChosenSides, c: int) -> tuple[str, NDArray[np.intp], NDAr
     d = two.shares
     if chosen.startswith("mode"):
         k = int(chosen[4:]) - 1
-        keys = modes.text_scores[:, k], modes.image_scores[:, k]
+        keys = modes.row_scores[:, k], modes.column_scores[:, k]
     elif chosen == "effect":
-        keys = d.text_mean[:, c], d.image_mean[:, c]
+        keys = d.row_mean[:, c], d.column_mean[:, c]
     else:
-        return chosen, np.arange(len(d.text_share)), np.arange(len(d.image_share))
+        return chosen, np.arange(len(d.row_share)), np.arange(len(d.column_share))
     return chosen, np.argsort(-keys[0], kind="stable"), np.argsort(-keys[1], kind="stable")
 
 
 def _pair(two: ChosenSides) -> tuple[int, int]:
     d = two.shares
     found = _numbers(shared.view("pair"), 2)
-    if found and found[0] < len(d.text_share) and found[1] < len(d.image_share):
+    if found and found[0] < len(d.row_share) and found[1] < len(d.column_share):
         return found[0], found[1]
     example = shared.current_example(two.run) or 0
     first, second = two.index
@@ -168,8 +168,8 @@ def _point(blocks: Blocks) -> None:
             return
         top, bottom, left, right = window
         first_row, _, first_column, _ = blocks.window
-        u = blocks.texts[(top + bottom - 1) // 2 - first_row]
-        w = blocks.images[(left + right - 1) // 2 - first_column]
+        u = blocks.rows[(top + bottom - 1) // 2 - first_row]
+        w = blocks.columns[(left + right - 1) // 2 - first_column]
         shared.set_view(pair=f"{u},{w}")
 
     def zoom(outline: list[tuple[float, float]]) -> None:

@@ -62,19 +62,19 @@ def train(name: str) -> dict[str, float]:
     torch.manual_seed(SEED)
     data = load_dataset("demo:easy-vqa", split="train")
     cells = find_cells(data)
-    words = sorted({word for text in cells.texts for word in words_of(text)})
+    words = sorted({word for text in cells.row_words for word in words_of(text)})
     model = ARCHITECTURES[name](words, data.classes)
 
-    numbers = model.word_numbers(cells.texts)
-    pixels = pixels_of([data.images[i] for i in cells.image_examples])
-    text_index = torch.from_numpy(cells.text_index)
-    image_index = torch.from_numpy(cells.image_index)
+    numbers = model.word_numbers(cells.row_words)
+    pixels = pixels_of([data.images[i] for i in cells.sides[1].examples])
+    text_index = torch.from_numpy(cells.row_index)
+    image_index = torch.from_numpy(cells.column_index)
     labels = torch.from_numpy(match_labels(data, data.classes, len(data.classes)))
     questions = [
         torch.from_numpy(group)
         for group in np.split(
-            np.argsort(cells.image_index, kind="stable"),
-            np.cumsum(np.bincount(cells.image_index))[:-1],
+            np.argsort(cells.column_index, kind="stable"),
+            np.cumsum(np.bincount(cells.column_index))[:-1],
         )
     ]
 
@@ -122,15 +122,15 @@ def measure(name: str) -> dict[str, float]:
     data = load_dataset(f"demo:{name}" if name.startswith("emoji") else "demo:easy-vqa")
     cells = find_cells(data)
     with torch.inference_mode():
-        texts = model.encode_texts(cells.texts)
-        images = model.encode_images([data.images[i] for i in cells.image_examples])
+        texts = model.encode_texts(cells.row_words)
+        images = model.encode_images([data.images[i] for i in cells.sides[1].examples])
         grid = np.concatenate(
             [
                 model.score_grid(take(texts, slice(u, u + 4)), images).numpy()
-                for u in range(0, len(cells.texts), 4)
+                for u in range(0, len(cells.row_words), 4)
             ]
         )
-    result = decompose(grid, cells.text_index, cells.image_index)
+    result = decompose(grid, cells.row_index, cells.column_index)
     n_classes = result.logits.shape[1]
     labels = match_labels(data, model.classes, n_classes)
     shares = (result.class_centred() if n_classes > 1 else result).pooled_shares

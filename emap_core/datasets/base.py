@@ -434,34 +434,14 @@ class Cells:
     sides: tuple[UniqueOfSide, ...]
 
     @property
-    def texts(self) -> list[str]:
-        """The U_t unique texts in order of first appearance; of other items their words."""
+    def row_words(self) -> list[str]:
+        """The unique texts of the first side; of other items their words."""
         return self.sides[0].words or []
 
     @property
-    def text_examples(self) -> Index:
-        """For each item of the first side, the first example that has it, shape (U_t,)."""
-        return self.sides[0].examples
-
-    @property
-    def image_examples(self) -> Index:
-        """The same of the second side, shape (U_v,)."""
-        return self.sides[1].examples
-
-    @property
-    def text_index(self) -> Index:
-        """Number of each example's item of the first side, shape (N,)."""
+    def row_index(self) -> Index:
+        """Number of each example's row, shape (N,)."""
         return self.sides[0].index
-
-    @property
-    def image_index(self) -> Index:
-        """Number of each example's item of the second side, shape (N,)."""
-        return self.sides[1].index
-
-    @property
-    def image_words(self) -> list[str] | None:
-        """Words of the unique items of the second side, None of images."""
-        return self.sides[1].words
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -615,17 +595,17 @@ def fingerprint(dataset: Any, cells: Cells) -> str:
         if keys is not None
         else [
             fingerprint_of(np.asarray(dataset.images[int(i)]).tobytes())
-            for i in cells.image_examples
+            for i in cells.sides[1].examples
         ]
     )
-    texts = cells.texts
+    texts = cells.row_words
     if sides[0].modality != "text":
         of_items = _keys(dataset.texts, getattr(dataset, "text_keys", None))
-        texts = [str(of_items[int(i)]) for i in cells.text_examples]
+        texts = [str(of_items[int(i)]) for i in cells.sides[0].examples]
     return fingerprint_of(
         json.dumps([texts, labels, list(dataset.ids), images]),
-        cells.text_index.tobytes(),
-        cells.image_index.tobytes(),
+        cells.sides[0].index.tobytes(),
+        cells.sides[1].index.tobytes(),
         *_of_further(getattr(dataset, "further", ()), cells),
     )
 

@@ -16,23 +16,23 @@ Window = tuple[int, int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """Means of the interaction over blocks of neighbouring texts and images.
+    """Means of the interaction over blocks of neighbouring rows and columns.
 
     Attributes
     ----------
     values : ndarray of shape (R, K)
         Mean interaction of each block, 0 where it is no more than rounding.
     row_edges, column_edges : ndarray of shape (R + 1,) and (K + 1,)
-        Where blocks begin and end, in the order of texts and images.
-    texts, images : ndarray of int
-        Numbers of the texts and images of the window, in order.
+        Where blocks begin and end, in the order of rows and columns.
+    rows, columns : ndarray of int
+        Numbers of the rows and columns of the window, in order.
     """
 
     values: Array
     row_edges: Index
     column_edges: Index
-    texts: Index
-    images: Index
+    rows: Index
+    columns: Index
 
     @property
     def window(self) -> Window:
@@ -42,50 +42,50 @@ class Blocks:
 
     @property
     def single(self) -> bool:
-        """Whether every block is one text with one image."""
-        return self.values.shape == (len(self.texts), len(self.images))
+        """Whether every block is one row with one column."""
+        return self.values.shape == (len(self.rows), len(self.columns))
 
     @property
-    def first_texts(self) -> Index:
-        """Number of the first text of each row of blocks, shape (R,)."""
-        return np.asarray(self.texts[self.row_edges[:-1] - self.row_edges[0]])
+    def first_rows(self) -> Index:
+        """Number of the first row of each band of blocks, shape (R,)."""
+        return np.asarray(self.rows[self.row_edges[:-1] - self.row_edges[0]])
 
 
 def interaction_blocks(
     cells: NDArray[np.floating],
     decomposition: Decomposition,
     c: int,
-    text_order: Index,
-    image_order: Index,
+    row_order: Index,
+    column_order: Index,
     *,
     window: Window | None = None,
     most: int = 200,
 ) -> Blocks:
-    """Return the interaction of one class, texts and images in a given order, in blocks.
+    """Return the interaction of one class, rows and columns in a given order, in blocks.
 
     Parameters
     ----------
-    cells : ndarray of shape (U_t, U_v)
+    cells : ndarray of shape (U_1, U_2)
         Logits of class `c`, centred over classes where `decomposition` is.
     decomposition : Decomposition
     c : int
         Column of the class.
-    text_order, image_order : ndarray of int
-        Numbers of the texts from top to bottom and of the images from left to right.
+    row_order, column_order : ndarray of int
+        Numbers of the rows from top to bottom and of the columns from left to right.
     window : tuple of int, optional
         The part of the ordered rows and columns; all of it by default.
     most : int
-        Rows and columns of blocks at most; with fewer texts and images each has its own.
+        Blocks down and across at most; with fewer rows and columns each has its own.
     """
-    top, bottom, left, right = window or (0, len(text_order), 0, len(image_order))
-    rows, columns = _edges(top, bottom, most), _edges(left, right, most)
-    texts, images = text_order[top:bottom], image_order[left:right]
-    sums = _sums(cells, texts, images, rows - top, columns - left)
-    values = sums / np.outer(np.diff(rows), np.diff(columns)) + decomposition.mean[c]
-    values -= _means(decomposition.text_mean[texts, c], rows - top)[:, None]
-    values -= _means(decomposition.image_mean[images, c], columns - left)
+    top, bottom, left, right = window or (0, len(row_order), 0, len(column_order))
+    row_edges, column_edges = _edges(top, bottom, most), _edges(left, right, most)
+    rows, columns = row_order[top:bottom], column_order[left:right]
+    sums = _sums(cells, rows, columns, row_edges - top, column_edges - left)
+    values = sums / np.outer(np.diff(row_edges), np.diff(column_edges)) + decomposition.mean[c]
+    values -= _means(decomposition.row_mean[rows, c], row_edges - top)[:, None]
+    values -= _means(decomposition.column_mean[columns, c], column_edges - left)
     values[np.abs(values) <= decomposition.noise[c]] = 0.0
-    return Blocks(values, rows, columns, texts, images)
+    return Blocks(values, row_edges, column_edges, rows, columns)
 
 
 def _edges(start: int, stop: int, most: int) -> Index:
@@ -94,13 +94,17 @@ def _edges(start: int, stop: int, most: int) -> Index:
 
 
 def _sums(
-    cells: NDArray[np.floating], texts: Index, images: Index, rows: Index, columns: Index
+    cells: NDArray[np.floating],
+    rows: Index,
+    columns: Index,
+    row_edges: Index,
+    column_edges: Index,
 ) -> Array:
-    sums = np.empty((len(rows) - 1, len(columns) - 1))
-    for block in range(len(rows) - 1):
-        part = cells[texts[rows[block] : rows[block + 1]]]
+    sums = np.empty((len(row_edges) - 1, len(column_edges) - 1))
+    for block in range(len(row_edges) - 1):
+        part = cells[rows[row_edges[block] : row_edges[block + 1]]]
         across = part.sum(axis=0, dtype=np.float64)
-        sums[block] = np.add.reduceat(across[images], columns[:-1])
+        sums[block] = np.add.reduceat(across[columns], column_edges[:-1])
     return sums
 
 

@@ -27,7 +27,7 @@ class Contrast:
         What the model says; equals ``mean + sum(effects) + interaction``.
     mean : ndarray
     effects : tuple of ndarray
-        Of each side; of text and image also by their names.
+        What the item of each side adds.
     interaction : ndarray
     """
 
@@ -35,16 +35,6 @@ class Contrast:
     mean: Array
     effects: tuple[Array, ...]
     interaction: Array
-
-    @property
-    def text(self) -> Array:
-        """What the text, or the item of the first side, adds."""
-        return self.effects[0]
-
-    @property
-    def image(self) -> Array:
-        """What the image, or the item of the second side, adds."""
-        return self.effects[1]
 
 
 def class_contrast(decomposition: Decomposition, column: int) -> Contrast:

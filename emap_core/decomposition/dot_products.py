@@ -1,7 +1,7 @@
 """The projection of a score that is a scaled dot product of two vectors, without its grid.
 
-The score is s t·v + b. Its means over images and texts are scores of the mean vectors, and the
-variance of its interaction is s² tr(Σ_t Σ_v), so that N texts and images of D numbers take N D²
+The score is s t·v + b. Its means over rows and columns are scores of the mean vectors, and the
+variance of its interaction is s² tr(Σ_1 Σ_2), so that N rows and columns of D numbers take N D²
 operations in place of N² D.
 """
 
@@ -53,22 +53,22 @@ class _Side:
 
 
 def decompose_dot_products(
-    texts: NDArray[Any] | Chunks,
-    images: NDArray[Any] | Chunks,
-    text_index: Index,
-    image_index: Index,
+    rows: NDArray[Any] | Chunks,
+    columns: NDArray[Any] | Chunks,
+    row_index: Index,
+    column_index: Index,
     *,
     scale: float = 1.0,
     bias: float = 0.0,
     logits: Array | None = None,
 ) -> Decomposition:
-    """Project the scores s t·v + b of all texts with all images.
+    """Project the scores s t·v + b of all rows with all columns.
 
     Parameters
     ----------
-    texts, images : ndarray of shape (U_t, D) and (U_v, D), or callables
-        The vectors of unique texts and images; a callable returns them some at a time.
-    text_index, image_index : ndarray of shape (N,)
+    rows, columns : ndarray of shape (U_1, D) and (U_2, D), or callables
+        The vectors of rows and columns; a callable returns them some at a time.
+    row_index, column_index : ndarray of shape (N,)
         The cell of each example.
     scale, bias : float
         s and b.
@@ -81,34 +81,34 @@ def decompose_dot_products(
         If the vectors of both sides differ in length.
     """
     if logits is None:
-        if callable(texts) or callable(images):
+        if callable(rows) or callable(columns):
             raise DatasetError("logits are missing; give those of the examples with callables")
-        logits = scale * _matched(texts, images, text_index, image_index)[:, None] + bias
-    n_texts, n_images = int(text_index.max()) + 1, int(image_index.max()) + 1
-    p, q = example_shares(text_index, image_index, n_texts, n_images)
-    text, image = (_Side.of(_chunks(side), w) for side, w in ((texts, p), (images, q)))
-    if text.mean.shape != image.mean.shape:
+        logits = scale * _matched(rows, columns, row_index, column_index)[:, None] + bias
+    n_rows, n_columns = int(row_index.max()) + 1, int(column_index.max()) + 1
+    p, q = example_shares(row_index, column_index, n_rows, n_columns)
+    row, column = (_Side.of(_chunks(side), w) for side, w in ((rows, p), (columns, q)))
+    if row.mean.shape != column.mean.shape:
         raise DatasetError(
-            f"vectors of texts have {len(text.mean)} numbers and those of images "
-            f"{len(image.mean)}; give vectors of one length"
+            f"vectors of the first side have {len(row.mean)} numbers and those of the second "
+            f"{len(column.mean)}; give vectors of one length"
         )
-    mean = scale * float(text.mean @ image.mean) + bias
+    mean = scale * float(row.mean @ column.mean) + bias
     # Effects rather than means, which lose digits to a large common score.
-    of_texts, of_images = (
-        scale * side.scores(other.mean)[:, None] for side, other in ((text, image), (image, text))
+    of_rows, of_columns = (
+        scale * side.scores(other.mean)[:, None] for side, other in ((row, column), (column, row))
     )
-    interaction = scale**2 * float((text.covariance * image.covariance).sum())
-    variance = p @ of_texts**2 + q @ of_images**2 + interaction
+    interaction = scale**2 * float((row.covariance * column.covariance).sum())
+    variance = p @ of_rows**2 + q @ of_columns**2 + interaction
     return decompose_sums(
         logits=logits,
         mean=np.array([mean]),
-        text_mean=mean + of_texts,
-        image_mean=mean + of_images,
+        row_mean=mean + of_rows,
+        column_mean=mean + of_columns,
         variance=variance,
         # The one output less the mean over outputs.
         centred_variance=np.zeros(1),
-        text_index=text_index,
-        image_index=image_index,
+        row_index=row_index,
+        column_index=column_index,
     )
 
 
@@ -126,11 +126,11 @@ def _weighted(chunks: Chunks, share: Array) -> Iterator[tuple[NDArray[Any], Arra
 
 
 def _matched(
-    texts: NDArray[Any], images: NDArray[Any], text_index: Index, image_index: Index
+    rows: NDArray[Any], columns: NDArray[Any], row_index: Index, column_index: Index
 ) -> Array:
-    found = np.empty(len(text_index))
-    for start in range(0, len(text_index), _ROWS):
+    found = np.empty(len(row_index))
+    for start in range(0, len(row_index), _ROWS):
         some = slice(start, start + _ROWS)
-        pairs = texts[text_index[some]], images[image_index[some]]
+        pairs = rows[row_index[some]], columns[column_index[some]]
         found[some] = np.einsum("nd,nd->n", *(side.astype(np.float64) for side in pairs))
     return found

@@ -1,6 +1,6 @@
 """The projection of a large grid from a part of its cells, with the error that this leaves.
 
-Least squares of a(text) + b(image) on an incomplete two-way layout, each cell weighted by what it
+Least squares of a(row) + b(column) on an incomplete two-way layout, each cell weighted by what it
 stands for (Horvitz & Thompson, JASA 1952). What other cells predict is taken off first: control
 variates, cross-fitted. Draws of the error come from splitting
 the residuals at random into two halves, which is the wild bootstrap (Liu, Annals of Statistics
@@ -34,7 +34,7 @@ _WORTH = 0.05
 _LEAST_LEFT = 0.1
 _ROUNDS = 3
 _FOLDS = 5
-# With fewer, a text's or an image's scores can't be told from noise.
+# With fewer, a row's or a column's scores can't be told from noise.
 _FEWEST_PARTNERS = 24
 
 
@@ -45,7 +45,7 @@ class SampledDecomposition(Decomposition):
     Attributes
     ----------
     noise_variance, centred_noise_variance : ndarray of shape (2, C)
-        What the errors of the text means and of the image means add to the sums of squares, of
+        What the errors of the row means and of the column means add to the sums of squares, of
         the logits and of the logits minus their mean over classes.
     """
 
@@ -68,11 +68,11 @@ class SampledFit:
     ----------
     decomposition : Decomposition
         A `SampledDecomposition`; of the whole grid it is the exact one.
-    text_noise : ndarray of shape (B, U_t, C), float32
-        Draws of the error of `text_mean` if cells were drawn with replacement: what one half of
+    row_noise : ndarray of shape (B, U_1, C), float32
+        Draws of the error of `row_mean` if cells were drawn with replacement: what one half of
         the cells, split at random, differs by from all of them.
-    image_noise : ndarray of shape (B, U_v, C), float32
-        The same draws for `image_mean`.
+    column_noise : ndarray of shape (B, U_2, C), float32
+        The same draws for `column_mean`.
     fraction : float
         Share of the grid that was evaluated.
     explained : ndarray of shape (C,)
@@ -82,21 +82,21 @@ class SampledFit:
     """
 
     decomposition: Decomposition
-    text_noise: NDArray[np.float32]
-    image_noise: NDArray[np.float32]
+    row_noise: NDArray[np.float32]
+    column_noise: NDArray[np.float32]
     fraction: float
     explained: Array
     recombined: Recombined | None = None
 
     @property
-    def text_standard_error(self) -> Array:
-        """Standard error of `text_mean` from the choice of pairs, shape (U_t, C)."""
-        return _spread(self.text_noise, self.fraction)
+    def row_standard_error(self) -> Array:
+        """Standard error of `row_mean` from the choice of pairs, shape (U_1, C)."""
+        return _spread(self.row_noise, self.fraction)
 
     @property
-    def image_standard_error(self) -> Array:
-        """Standard error of `image_mean` from the choice of pairs, shape (U_v, C)."""
-        return _spread(self.image_noise, self.fraction)
+    def column_standard_error(self) -> Array:
+        """Standard error of `column_mean` from the choice of pairs, shape (U_2, C)."""
+        return _spread(self.column_noise, self.fraction)
 
 
 def fit(
@@ -115,10 +115,10 @@ def fit(
     values : array of shape (M, C)
         The model's output for each cell of the design, in its order; it may be a memory map.
     encodings : EncodingVectors, optional
-        Of the unique texts and images. A bilinear form of their components is taken off before
+        Of the rows and columns. A bilinear form of their components is taken off before
         the additive fit, where it predicts cells that it was not fitted to.
     low_rank : bool
-        Whether products of free text and image scores are taken off likewise, where either side
+        Whether products of free row and column scores are taken off likewise, where either side
         meets at least 24 of the other.
     seed : int
         Of the draws of the error.
@@ -143,29 +143,29 @@ def fit(
         _fit_classes(design, layout, cells[:, c : c + step], controls, seed)
         for c in range(0, cells.shape[1], step)
     ]
-    text_mean, image_mean, text_noise, image_noise, explained = (
+    row_mean, column_mean, row_noise, column_noise, explained = (
         np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)
     )
-    mean = design.text_share @ text_mean
+    mean = design.row_share @ row_mean
     variance, centred_variance = _variances(layout.weights, cells, mean)
     rest = 1.0 - design.fraction
-    noise = _noise_variance(design, text_noise, image_noise) * rest
-    centred = _noise_variance(design, _centre(text_noise), _centre(image_noise)) * rest
+    noise = _noise_variance(design, row_noise, column_noise) * rest
+    centred = _noise_variance(design, _centre(row_noise), _centre(column_noise)) * rest
     effects = np.stack(
         [
-            design.text_share @ (text_mean - mean) ** 2,
-            design.image_share @ (image_mean - mean) ** 2,
+            design.row_share @ (row_mean - mean) ** 2,
+            design.column_share @ (column_mean - mean) ** 2,
         ]
     )
     raw = decompose_sums(
         logits=np.asarray(cells[design.example_cells], dtype=np.float64),
         mean=mean,
-        text_mean=text_mean,
-        image_mean=image_mean,
+        row_mean=row_mean,
+        column_mean=column_mean,
         variance=variance,
         centred_variance=centred_variance,
-        text_index=design.text_index,
-        image_index=design.image_index,
+        row_index=design.row_index,
+        column_index=design.column_index,
     )
     decomposition = raw.as_kind(
         SampledDecomposition,
@@ -173,7 +173,7 @@ def fit(
         noise_variance=noise,
         centred_noise_variance=centred,
     )
-    return SampledFit(decomposition, text_noise, image_noise, design.fraction, explained)
+    return SampledFit(decomposition, row_noise, column_noise, design.fraction, explained)
 
 
 def _fit_classes(
@@ -188,8 +188,8 @@ def _fit_classes(
     if not np.isfinite(centred).all():
         m = int(np.argwhere(~np.isfinite(centred))[0][0])
         raise DatasetError(
-            f"values hold a number that is not finite for text {design.texts[m]} "
-            f"with image {design.images[m]}"
+            f"values hold a number that is not finite for row {design.rows[m]} "
+            f"with column {design.columns[m]}"
         )
     means = layout.project(centred)
     drawn = design.rounds != MATCHED
@@ -199,19 +199,19 @@ def _fit_classes(
         products, explained = _products(design, centred, residuals, controls, seed)
         centred -= products
         means = layout.project(centred)
-    text_noise, image_noise = (
+    row_noise, column_noise = (
         np.zeros((_DRAWS, size, centred.shape[1]), dtype=np.float32) for size in design.shape
     )
     if controls is not None:
         centred -= layout.at(means)
         # Residuals are smaller than errors by what a cell's own value does to its fit, which is
-        # much where a text or an image meets few others.
+        # much where a row or a column meets few others.
         centred *= (drawn / np.sqrt(np.maximum(1.0 - layout.leverage, _LEAST_LEFT)))[:, None]
         rng = np.random.default_rng(seed)
         for b in range(_DRAWS):
             signs = 2.0 * rng.integers(0, 2, (len(design), 1)) - 1.0
-            text_noise[b], image_noise[b], _ = layout.project(centred * signs, 1e-3)
-    return means[0] + offset, means[1] + offset, text_noise, image_noise, explained
+            row_noise[b], column_noise[b], _ = layout.project(centred * signs, 1e-3)
+    return means[0] + offset, means[1] + offset, row_noise, column_noise, explained
 
 
 def _products(
@@ -254,10 +254,10 @@ class _Controls:
         self._sides: tuple[Array, Array] | None = None
         self._bilinear: list[EncodingProducts] = []
         if encodings is not None:
-            texts = leading_components(encodings.texts, design.text_share, len(design))
-            images = leading_components(encodings.images, design.image_share, len(design))
-            self._sides = texts, images
-            self._bilinear = [EncodingProducts(one, texts, images) for one in self._layouts]
+            rows = leading_components(encodings.rows, design.row_share, len(design))
+            columns = leading_components(encodings.columns, design.column_share, len(design))
+            self._sides = rows, columns
+            self._bilinear = [EncodingProducts(one, rows, columns) for one in self._layouts]
 
     def predict(self, design: Design, values: Array, seed: int) -> list[Array]:
         """Return what each control predicts at each cell, of shape (M, C)."""
@@ -267,8 +267,8 @@ class _Controls:
         for f, (own, layout) in enumerate(zip(self._own, self._layouts, strict=True)):
             rest, fits = values, []
             if self._sides is not None:
-                x, images = self._bilinear[f].fit(values), self._sides[1]
-                y = np.broadcast_to(images[:, None], (len(images), n_classes, images.shape[1]))
+                x, columns = self._bilinear[f].fit(values), self._sides[1]
+                y = np.broadcast_to(columns[:, None], (len(columns), n_classes, columns.shape[1]))
                 fits.append((x, y))
                 if self._low_rank:
                     rest = values - _at_cells(design, x, y, slice(None))
@@ -282,40 +282,40 @@ class _Controls:
 
 def _meets_enough(design: Design) -> bool:
     """Whether one side meets enough of the other for scores that nothing else is known of."""
-    partners = max(design.images_per_text, len(design) / design.shape[1])
+    partners = max(design.columns_per_row, len(design) / design.shape[1])
     return partners >= _FEWEST_PARTNERS
 
 
 def _low_rank_fit(
     design: Design, layout: TwoWayLayout, values: Array, seed: int
 ) -> tuple[Array, Array]:
-    """Return text and image scores fitted to the cells with weight, and to nothing but these.
+    """Return row and column scores fitted to the cells with weight, and to nothing but these.
 
     Means that the other cells had a part in would carry their errors into the fit, and the fit
-    back to them, where no draw of the error shows it: the standard errors of images that meet few
-    texts would be a sixth too small. Means and products are therefore fitted in turns.
+    back to them, where no draw of the error shows it: the standard errors of columns that meet few
+    rows would be a sixth too small. Means and products are therefore fitted in turns.
     """
     fold = layout.weights > 0
     products = np.zeros_like(values)
     for _ in range(_ROUNDS):
         means = layout.project(values - products, 1e-6)
         left = (values - layout.at(means))[fold]
-        x, y = fit_products(design.texts[fold], design.images[fold], left, design.shape, seed)
+        x, y = fit_products(design.rows[fold], design.columns[fold], left, design.shape, seed)
         products[fold] = _at_cells(design, x, y, fold)
-    x -= np.einsum("u,uck->ck", design.text_share, x)
-    y -= np.einsum("w,wck->ck", design.image_share, y)
+    x -= np.einsum("u,uck->ck", design.row_share, x)
+    y -= np.einsum("w,wck->ck", design.column_share, y)
     return x, y
 
 
 def _at_cells(design: Design, x: Array, y: Array, cells: NDArray[np.bool_] | slice) -> Array:
-    texts, images = design.texts[cells], design.images[cells]
-    found = np.empty((len(texts), x.shape[1]))
+    rows, columns = design.rows[cells], design.columns[cells]
+    found = np.empty((len(rows), x.shape[1]))
     for c in range(x.shape[1]):
-        of_texts, of_images = (np.ascontiguousarray(side[:, c]) for side in (x, y))
+        of_rows, of_columns = (np.ascontiguousarray(side[:, c]) for side in (x, y))
         # A few at a time, so that what was gathered is still at hand when it is multiplied.
-        for start in range(0, len(texts), _CELLS):
+        for start in range(0, len(rows), _CELLS):
             part = slice(start, start + _CELLS)
-            gathered = of_texts.take(texts[part], axis=0), of_images.take(images[part], axis=0)
+            gathered = of_rows.take(rows[part], axis=0), of_columns.take(columns[part], axis=0)
             found[part, c] = np.einsum("mk,mk->m", *gathered)
     return found
 
@@ -333,14 +333,14 @@ def _variances(weights: Array, cells: NDArray[np.floating], mean: Array) -> tupl
 
 
 def _noise_variance(
-    design: Design, text_noise: NDArray[np.float32], image_noise: NDArray[np.float32]
+    design: Design, row_noise: NDArray[np.float32], column_noise: NDArray[np.float32]
 ) -> Array:
     return np.stack(
         [
             np.mean([share @ np.square(draw, dtype=np.float64) for draw in noise], axis=0)
             for share, noise in (
-                (design.text_share, text_noise),
-                (design.image_share, image_noise),
+                (design.row_share, row_noise),
+                (design.column_share, column_noise),
             )
         ]
     )

@@ -1,4 +1,4 @@
-"""A few products of a text score and an image score, fitted to the evaluated cells of a grid.
+"""A few products of a row score and a column score, fitted to the evaluated cells of a grid.
 
 Source: variational Bayes for matrix factorisation, Lim & Teh, "Variational Bayesian approach to
 movie rating prediction", KDD Cup and Workshop 2007. Its priors shrink scores that few cells
@@ -19,23 +19,23 @@ _TOLERANCE = 3e-3
 
 
 def fit_products(
-    texts: NDArray[np.int32],
-    images: NDArray[np.int32],
+    rows: NDArray[np.int32],
+    columns: NDArray[np.int32],
     residuals: Array,
     shape: tuple[int, int],
     seed: int = 0,
 ) -> tuple[Array, Array]:
-    """Return text scores, shape (U_t, C, R), and image scores, (U_v, C, R), of every class.
+    """Return row scores, shape (U_1, C, R), and column scores, (U_2, C, R), of every class.
 
     Their product summed over R predicts what is left in a cell beyond the additive fit.
 
     Parameters
     ----------
-    texts, images : ndarray of shape (M,)
-        The cells, sorted by text.
+    rows, columns : ndarray of shape (M,)
+        The cells, sorted by row.
     residuals : ndarray of shape (M, C)
     shape : tuple of int
-        Unique texts and images.
+        Rows and columns.
     seed : int
         Of the start.
     """
@@ -44,13 +44,13 @@ def fit_products(
     size[size == 0] = 1.0
     residuals = residuals / size
     rank = min(RANK, min(shape) - 1)
-    place = np.concatenate([[0], np.cumsum(np.bincount(texts, minlength=shape[0]))])
+    place = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=shape[0]))])
     place = place.astype(np.int32)
 
     def on_cells(values: Array) -> scipy.sparse.csr_matrix:
-        return scipy.sparse.csr_matrix((values, images, place), shape=shape)
+        return scipy.sparse.csr_matrix((values, columns, place), shape=shape)
 
-    met = on_cells(np.ones(len(texts)))
+    met = on_cells(np.ones(len(rows)))
     met_transposed = met.T.tocsr()
     by_class = [on_cells(np.ascontiguousarray(residuals[:, c])) for c in range(n_classes)]
     transposed = [m.T.tocsr() for m in by_class]
@@ -59,7 +59,7 @@ def fit_products(
     x = [m @ scores / n_partners for m, scores in zip(by_class, y, strict=True)]
     y_products = [_with_spread(scores, 0.0) for scores in y]
     scale = np.ones((n_classes, rank))
-    total = np.full(n_classes, float(len(texts)))
+    total = np.full(n_classes, float(len(rows)))
     noise, left, before = np.ones(n_classes), np.empty(n_classes), total
     for _ in range(_SWEEPS):
         # Classes have nothing in common but when to stop.
@@ -71,7 +71,7 @@ def fit_products(
             y[c], y_products[c] = _posterior(gram, pull, noise[c], np.ones(rank))
             explained = 2 * np.einsum("wk,wk->", y[c], pull) - _inner(y_products[c], gram, rank)
             left[c] = max(total[c] - explained, 1e-9 * total[c])
-        noise = left / len(texts)
+        noise = left / len(rows)
         if (np.abs(left - before) <= _TOLERANCE * left).all():
             break
         before = left.copy()

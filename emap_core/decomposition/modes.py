@@ -1,4 +1,4 @@
-"""What interacts with what: the leading products of a text score and an image score.
+"""What interacts with what: the leading products of a row score and a column score.
 
 Source: the additive main effects and multiplicative interaction (AMMI) model and its biplot,
 Gauch, "Model selection and validation for yield trials with interaction", Biometrics 44 (1988).
@@ -24,8 +24,8 @@ _CHUNK = 4_000_000
 class Modes:
     """The leading modes of the interaction of one class, largest first.
 
-    The interaction of text u with image w is approximately the sum over modes k of
-    ``singular_values[k] * text_scores[u, k] * image_scores[w, k]``: a text and an image at the
+    The interaction of row u with column w is approximately the sum over modes k of
+    ``singular_values[k] * row_scores[u, k] * column_scores[w, k]``: a row and a column at the
     same end of a mode raise the logit together, at opposite ends they lower it.
 
     Attributes
@@ -34,49 +34,49 @@ class Modes:
         Root mean square, over all recombinations, of what each mode adds; in units of the logits.
     shares : ndarray of shape (K,)
         Share of the interaction's variance over all recombinations that each mode explains.
-    text_scores : ndarray of shape (U_t, K)
-        Mean 0 and variance 1, weighted by how often each text is used.
-    image_scores : ndarray of shape (U_v, K)
-        The same for images.
+    row_scores : ndarray of shape (U_1, K)
+        Mean 0 and variance 1, weighted by how often each row is used.
+    column_scores : ndarray of shape (U_2, K)
+        The same for columns.
     variance : float
         Variance of the interaction over all recombinations.
     """
 
     singular_values: Array
     shares: Array
-    text_scores: Array
-    image_scores: Array
+    row_scores: Array
+    column_scores: Array
     variance: float
 
     def __len__(self) -> int:
         return len(self.singular_values)
 
-    def interaction(self, k: int, text: int, image: int) -> float:
-        """Return what mode `k` adds to the logit of a text with an image."""
-        product = self.text_scores[text, k] * self.image_scores[image, k]
+    def interaction(self, k: int, row: int, column: int) -> float:
+        """Return what mode `k` adds to the logit of a row with a column."""
+        product = self.row_scores[row, k] * self.column_scores[column, k]
         return float(self.singular_values[k] * product)
 
-    def of_examples(self, k: int, text_index: Index, image_index: Index) -> Array:
+    def of_examples(self, k: int, row_index: Index, column_index: Index) -> Array:
         """Return what mode `k` adds to the logit of each example, shape (N,)."""
-        products = self.text_scores[text_index, k] * self.image_scores[image_index, k]
+        products = self.row_scores[row_index, k] * self.column_scores[column_index, k]
         return np.asarray(self.singular_values[k] * products)
 
-    def ends(self, k: int, count: int = 5) -> tuple[Index, Index]:
-        """Return the texts with the highest scores of mode `k` and those with the lowest.
+    def row_ends(self, k: int, count: int = 5) -> tuple[Index, Index]:
+        """Return the rows with the highest scores of mode `k` and those with the lowest.
 
         At most `count` of each, the most extreme first, none at both ends.
         """
-        return _ends(self.text_scores[:, k], count)
+        return _ends(self.row_scores[:, k], count)
 
-    def image_ends(self, k: int, count: int = 5) -> tuple[Index, Index]:
-        """Return the images with the highest scores of mode `k` and those with the lowest."""
-        return _ends(self.image_scores[:, k], count)
+    def column_ends(self, k: int, count: int = 5) -> tuple[Index, Index]:
+        """Return the columns with the highest scores of mode `k` and those with the lowest."""
+        return _ends(self.column_scores[:, k], count)
 
 
 def interaction_modes(
     cells: NDArray[Any],
-    text_share: Array,
-    image_share: Array,
+    row_share: Array,
+    column_share: Array,
     *,
     count: int = 6,
     seed: int = 0,
@@ -85,15 +85,15 @@ def interaction_modes(
 ) -> Modes:
     """Return the leading modes of the interaction in one class's grid of logits.
 
-    The interaction is weighted by the square roots of the shares of its text and image before
+    The interaction is weighted by the square roots of the shares of its row and column before
     its singular value decomposition, so that variances are over all recombinations.
 
     Parameters
     ----------
-    cells : ndarray of shape (U_t, U_v)
+    cells : ndarray of shape (U_1, U_2)
         Logits of one class; for softmax tasks minus their mean over classes.
-    text_share, image_share : ndarray of shape (U_t,) and (U_v,)
-        Shares of the examples that use each text and each image.
+    row_share, column_share : ndarray of shape (U_1,) and (U_2,)
+        Shares of the examples that use each row and each column.
     count : int
         Modes wanted; fewer come back where the interaction has fewer, none where there is no
         interaction beyond the rounding of the logits.
@@ -105,21 +105,21 @@ def interaction_modes(
         Size below which the interaction of a cell is rounding, see `Decomposition.noise`; that of
         float32 logits unless given.
     """
-    p, q = np.asarray(text_share, dtype=np.float64), np.asarray(image_share, dtype=np.float64)
+    p, q = np.asarray(row_share, dtype=np.float64), np.asarray(column_share, dtype=np.float64)
     if noise is None:
         noise = float(noise_of_logits(cells.reshape(-1, 1)).item())
     # Modes are root mean squares, and the noise is the most that one cell is off by.
     noise /= 2
 
-    text_mean, image_mean = np.empty(len(p)), np.zeros(len(q))
+    row_mean, column_mean = np.empty(len(p)), np.zeros(len(q))
     for rows, part in _chunks(cells):
-        text_mean[rows] = part @ q
-        image_mean += p[rows] @ part
+        row_mean[rows] = part @ q
+        column_mean += p[rows] @ part
     weighted = cells if overwrite else np.empty(cells.shape, _working_type(cells))
     variance = 0.0
     for rows, part in _chunks(cells):
-        part -= text_mean[rows, None]
-        part -= image_mean - p @ text_mean
+        part -= row_mean[rows, None]
+        part -= column_mean - p @ row_mean
         part *= np.sqrt(np.outer(p[rows], q))
         variance += float(np.square(part).sum())
         weighted[rows] = part
@@ -135,13 +135,13 @@ def interaction_modes(
     )
     kept = values > noise
     values = values[kept].astype(np.float64)
-    text_scores = _unweighted(left[:, kept], p)
-    image_scores = _unweighted(right[kept].T, q)
+    row_scores = _unweighted(left[:, kept], p)
+    column_scores = _unweighted(right[kept].T, q)
     return Modes(
         singular_values=values,
         shares=np.minimum(values**2 / variance, 1.0),
-        text_scores=text_scores * (signs := _signs(text_scores)),
-        image_scores=image_scores * signs,
+        row_scores=row_scores * (signs := _signs(row_scores)),
+        column_scores=column_scores * signs,
         variance=variance,
     )
 
@@ -158,13 +158,13 @@ def _working_type(cells: NDArray[Any]) -> Any:
 
 
 def _unweighted(vectors: NDArray[Any], shares: Array) -> Array:
-    # A text that no example uses has no weight in the decomposition, and no score.
+    # A row that no example uses has no weight in the decomposition, and no score.
     scale = np.sqrt(np.where(shares > 0, shares, np.inf))
     return np.asarray(vectors, dtype=np.float64) / scale[:, None]
 
 
 def _signs(scores: Array) -> Array:
-    # The sign of a singular vector is free; the most extreme text is put at the positive end.
+    # The sign of a singular vector is free; the most extreme row is put at the positive end.
     extreme = np.abs(scores).argmax(axis=0)
     return np.where(scores[extreme, np.arange(scores.shape[1])] < 0, -1.0, 1.0)
 

@@ -50,7 +50,7 @@ class Moments:
 
 
 def sum_tile(
-    cells: NDArray[np.floating], text_share: Array, image_share: Array
+    cells: NDArray[np.floating], row_share: Array, column_share: Array
 ) -> tuple[Array, Array, Moments, Moments]:
     """Return all that the projection needs of a tile, in one pass through the cache.
 
@@ -58,56 +58,56 @@ def sum_tile(
     ----------
     cells : ndarray of shape (A, B, C)
         Any floating type; sums are float64.
-    text_share : ndarray of shape (A,)
-    image_share : ndarray of shape (B,)
+    row_share : ndarray of shape (A,)
+    column_share : ndarray of shape (B,)
 
     Returns
     -------
     rows : ndarray of shape (A, C)
-        Sum over images, weighted by their shares.
+        Sum over columns, weighted by their shares.
     columns : ndarray of shape (B, C)
-        Sum over texts, weighted by their shares.
+        Sum over rows, weighted by their shares.
     moments, centred : Moments
         Of the cells, and of the cells minus their mean over classes.
     """
-    n_texts, n_images, n_classes = cells.shape
-    rows = np.empty((n_texts, n_classes))
-    columns = np.zeros(n_images * n_classes)
-    squares, centred_squares = np.zeros((2, n_images * n_classes))
-    step = max(_BLOCK_BYTES // (8 * n_images * n_classes), 1)
+    n_rows, n_columns, n_classes = cells.shape
+    rows = np.empty((n_rows, n_classes))
+    columns = np.zeros(n_columns * n_classes)
+    squares, centred_squares = np.zeros((2, n_columns * n_classes))
+    step = max(_BLOCK_BYTES // (8 * n_columns * n_classes), 1)
     # Squares are taken around a value near the mean, for the reason that `Moments` gives.
     offset = cells[:step].mean(axis=(0, 1), dtype=np.float64)
     # A long inner axis is several times faster than one of a few classes.
-    flat_offset = np.tile(offset, n_images)
-    buffer = np.empty((min(step, n_texts), n_images, n_classes))
+    flat_offset = np.tile(offset, n_columns)
+    buffer = np.empty((min(step, n_rows), n_columns, n_classes))
     squared = np.empty_like(buffer)
     average = np.full(n_classes, 1.0 / n_classes)
-    for start in range(0, n_texts, step):
-        part = slice(start, min(start + step, n_texts))
+    for start in range(0, n_rows, step):
+        part = slice(start, min(start + step, n_rows))
         values = buffer[: part.stop - start]
         values[...] = cells[part]
         flat, flat_squared = (b.reshape(len(b), -1)[: part.stop - start] for b in (buffer, squared))
         flat -= flat_offset
-        rows[part] = image_share @ values
-        columns += text_share[part] @ flat
+        rows[part] = column_share @ values
+        columns += row_share[part] @ flat
         np.square(flat, out=flat_squared)
-        squares += text_share[part] @ flat_squared
+        squares += row_share[part] @ flat_squared
         if n_classes > 1:
             values -= (values @ average)[:, :, None]
             np.square(flat, out=flat_squared)
-            centred_squares += text_share[part] @ flat_squared
-    by_image = columns.reshape(n_images, n_classes)
-    text_weight, image_weight = float(text_share.sum()), float(image_share.sum())
-    weight = text_weight * image_weight
-    shifted = image_share @ by_image
-    moments = _around(offset, weight, shifted, image_share @ squares.reshape(n_images, n_classes))
+            centred_squares += row_share[part] @ flat_squared
+    by_column = columns.reshape(n_columns, n_classes)
+    row_weight, column_weight = float(row_share.sum()), float(column_share.sum())
+    weight = row_weight * column_weight
+    shifted = column_share @ by_column
+    moments = _around(offset, weight, shifted, column_share @ squares.reshape(n_columns, n_classes))
     centred = _around(
         offset - offset.mean(),
         weight,
         shifted - shifted.mean(),
-        image_share @ centred_squares.reshape(n_images, n_classes),
+        column_share @ centred_squares.reshape(n_columns, n_classes),
     )
-    return rows + image_weight * offset, by_image + text_weight * offset, moments, centred
+    return rows + column_weight * offset, by_column + row_weight * offset, moments, centred
 
 
 def _around(offset: Array, weight: float, shifted: Array, squares: Array) -> Moments:

@@ -1,4 +1,4 @@
-"""Interactions predicted from encoded texts and images, to be taken off before an additive fit.
+"""Interactions predicted from encoded rows and columns, to be taken off before an additive fit.
 
 A bilinear form of leading principal components (Hotelling 1933) of both sides, its coefficients
 under one normal prior a class. The prior's width maximises the marginal likelihood (MacKay,
@@ -30,16 +30,16 @@ _TOLERANCE = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class EncodingVectors:
-    """What a model's encoders make of each unique text and image, one vector each.
+    """What a model's encoders make of each row and column, one vector each.
 
     Attributes
     ----------
-    texts : ndarray of shape (U_t, D_t)
-    images : ndarray of shape (U_v, D_v)
+    rows : ndarray of shape (U_1, D_1)
+    columns : ndarray of shape (U_2, D_2)
     """
 
-    texts: NDArray[np.floating]
-    images: NDArray[np.floating]
+    rows: NDArray[np.floating]
+    columns: NDArray[np.floating]
 
 
 def leading_components(encodings: NDArray[np.floating], share: Array, n_cells: int) -> Array:
@@ -84,20 +84,20 @@ class EncodingProducts:
     ----------
     layout : TwoWayLayout
         The cells that it is fitted to, those without weight left out.
-    texts, images : ndarray of shape (U_t, k) and (U_v, l)
+    rows, columns : ndarray of shape (U_1, k) and (U_2, l)
         Centred components of both sides.
     """
 
-    def __init__(self, layout: TwoWayLayout, texts: Array, images: Array) -> None:
+    def __init__(self, layout: TwoWayLayout, rows: Array, columns: Array) -> None:
         self._layout = layout
-        self._texts, self._images = texts, images
+        self._rows, self._columns = rows, columns
         gram = self._gram() - self._gram_of_additive_part()
         eigenvalues, self._vectors = np.linalg.eigh((gram + gram.T) / 2.0)
         self._eigenvalues = np.maximum(eigenvalues, 0.0)
-        self._freedom = int((layout.weights > 0).sum()) - len(texts) - len(images) + 1
+        self._freedom = int((layout.weights > 0).sum()) - len(rows) - len(columns) + 1
 
     def fit(self, values: Array) -> Array:
-        """Return text scores of shape (U_t, C, l), whose products with `images` predict values.
+        """Return row scores of shape (U_1, C, l), whose products with `columns` predict values.
 
         Parameters
         ----------
@@ -105,7 +105,7 @@ class EncodingProducts:
             Of every cell of the design; those without weight do not count.
         """
         n_classes = values.shape[1]
-        scores = np.zeros((len(self._texts), n_classes, self._images.shape[1]))
+        scores = np.zeros((len(self._rows), n_classes, self._columns.shape[1]))
         top = self._eigenvalues.max(initial=0.0)
         if self._freedom < 1 or top <= 0.0:
             return scores
@@ -114,7 +114,7 @@ class EncodingProducts:
         weighted = layout.weights[:, None] * left
         pull = np.stack(
             [
-                (self._texts.T @ (layout.on_cells(weighted[:, c]) @ self._images)).ravel()
+                (self._rows.T @ (layout.on_cells(weighted[:, c]) @ self._columns)).ravel()
                 for c in range(n_classes)
             ],
             axis=1,
@@ -128,41 +128,41 @@ class EncodingProducts:
         evidence = -n * np.log(rest / n) - np.log(shrunk / penalties).sum(axis=0)
         best = penalties[evidence.argmax(axis=1)]
         coefficients = self._vectors @ (pull / (self._eigenvalues[:, None] + best))
-        shape = (self._texts.shape[1], self._images.shape[1], n_classes)
+        shape = (self._rows.shape[1], self._columns.shape[1], n_classes)
         form = coefficients.reshape(shape)
-        return np.asarray(np.einsum("uk,klc->ucl", self._texts, form, optimize=True))
+        return np.asarray(np.einsum("uk,klc->ucl", self._rows, form, optimize=True))
 
     def _gram(self) -> Array:
         """Return the weighted sums of squares of all products of components."""
-        x, y = self._texts, self._images
+        x, y = self._rows, self._columns
         k, width = x.shape[1], y.shape[1]
         both = (y[:, :, None] * y[:, None, :]).reshape(len(y), -1)
         gram = np.zeros((k * k, width * width))
         step = max(1, _ELEMENTS // max(k * k, width * width))
         for start in range(0, len(x), step):
             part = slice(start, start + step)
-            of_texts = (x[part, :, None] * x[part, None, :]).reshape(-1, k * k)
-            gram += of_texts.T @ (self._layout.cells[part] @ both)
+            of_rows = (x[part, :, None] * x[part, None, :]).reshape(-1, k * k)
+            gram += of_rows.T @ (self._layout.cells[part] @ both)
         gram = gram.reshape(k, k, width, width).transpose(0, 2, 1, 3)
         return np.asarray(gram.reshape(k * width, k * width))
 
     def _gram_of_additive_part(self) -> Array:
         """Return the weighted sums of squares of what additive effects explain of the products."""
-        layout, x, y = self._layout, self._texts, self._images
-        met_images, met_texts = layout.cells @ y, layout.cells_transposed @ x
+        layout, x, y = self._layout, self._rows, self._columns
+        met_columns, met_rows = layout.cells @ y, layout.cells_transposed @ x
         k, width = x.shape[1], y.shape[1]
         gram = np.zeros((k * width, k * width))
         n = len(x) + len(y)
-        of_texts, of_images = (
+        of_rows, of_columns = (
             (one[:, :, None] * other[:, None, :]).reshape(len(one), -1)
-            for one, other in ((x, met_images), (met_texts, y))
+            for one, other in ((x, met_columns), (met_rows, y))
         )
         step = max(1, _ELEMENTS // n)
         for start in range(0, k * width, step):
             part = slice(start, start + step)
-            a = of_texts[:, part] / layout.text_weight
-            right = of_images[:, part] - layout.cells_transposed @ a
+            a = of_rows[:, part] / layout.row_weight
+            right = of_columns[:, part] - layout.cells_transposed @ a
             b = layout.solve(right, _TOLERANCE)
-            a -= (layout.cells @ b) / layout.text_weight
-            gram[:, part] = of_texts.T @ a + of_images.T @ b
+            a -= (layout.cells @ b) / layout.row_weight
+            gram[:, part] = of_rows.T @ a + of_columns.T @ b
         return gram

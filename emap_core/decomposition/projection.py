@@ -425,37 +425,39 @@ class Decomposition(ShownInNotebooks):
             noise=np.full_like(self.noise, self.noise.max()),
         )
 
-    # The first two sides by the names that they have in most runs, and in the arrays of all.
+    # The first two sides as rows and columns of a two-way grid.
 
     @property
-    def text_index(self) -> Index:
-        """Number of each example's text, or item of the first side, shape (N,)."""
+    def row_index(self) -> Index:
+        """Number of each example's item of the first side, shape (N,)."""
         return self.index[0]
 
     @property
-    def image_index(self) -> Index:
-        """Number of each example's image, or item of the second side, shape (N,)."""
+    def column_index(self) -> Index:
+        """Number of each example's item of the second side, shape (N,)."""
         return self.index[1]
 
     @property
-    def text_mean(self) -> Array:
-        """Mean of each unique text over all images (r in the formulas), shape (U_t, C)."""
+    def row_mean(self) -> Array:
+        """Mean of each item of the first side (r in the formulas), shape (U_1, C)."""
         return self.side_means[0]
 
     @property
-    def image_mean(self) -> Array:
-        """Mean of each unique image over all texts (c in the formulas), shape (U_v, C)."""
+    def column_mean(self) -> Array:
+        """Mean of each item of the second side (c in the formulas), shape (U_2, C)."""
         return self.side_means[1]
 
     @property
-    def text_share(self) -> Array:
-        """Shares of the examples that use each text (p), shape (U_t,)."""
+    def row_share(self) -> Array:
+        """Shares of the examples that use each item of the first side (p), shape (U_1,)."""
         return self.shares[0]
 
     @property
-    def image_share(self) -> Array:
-        """Shares of the examples that use each image (q), shape (U_v,)."""
+    def column_share(self) -> Array:
+        """Shares of the examples that use each item of the second side (q), shape (U_2,)."""
         return self.shares[1]
+
+    # The shorthand of a text and an image, as the paper's pairs have them.
 
     @property
     def text_effect(self) -> Array:
@@ -490,7 +492,7 @@ def decompose(
 
     Parameters
     ----------
-    grid : array or tensor of shape (U_t, U_v, C) or (U_t, U_v)
+    grid : array or tensor of shape (U_1, U_2, C) or (U_1, U_2)
         The model's output for every unique text (rows) with every unique image (columns); with
         `index`, for every item of its first side with every item of the others, shape
         (U_1, …, U_M, C) or (U_1, …, U_M). Its type, float16 say, tells how much of it is rounding.
@@ -580,24 +582,25 @@ def decompose_sums(
     *,
     logits: Array,
     mean: Array,
-    text_mean: Array,
-    image_mean: Array,
+    row_mean: Array,
+    column_mean: Array,
     variance: Array,
     centred_variance: Array,
-    text_index: Index,
-    image_index: Index,
+    row_index: Index,
+    column_index: Index,
 ) -> Decomposition:
     """Return the decomposition from row, column, total and matched values alone.
 
-    The grid itself is not needed: the interaction carries the variance that text and image leave,
+    The grid itself is not needed: the interaction carries the variance that rows and columns leave,
     clipped at 0. `variance` and `centred_variance` have shape (C,). See `Decomposition.from_means`
     for other sides, and for more than two.
     """
-    p, q = example_shares(text_index, image_index, len(text_mean), len(image_mean))
+    p, q = example_shares(row_index, column_index, len(row_mean), len(column_mean))
+    first, second = TEXT_AND_IMAGE
     return Decomposition.from_means(
-        {(): mean, ("text",): text_mean, ("image",): image_mean},
+        {(): mean, (first,): row_mean, (second,): column_mean},
         logits=logits,
-        index={"text": text_index, "image": image_index},
+        index={first: row_index, second: column_index},
         shares=(p, q),
         variance=variance,
         centred_variance=centred_variance,
@@ -605,14 +608,14 @@ def decompose_sums(
 
 
 def example_shares(
-    text_index: Index,
-    image_index: Index,
-    n_texts: int,
-    n_images: int,
+    row_index: Index,
+    column_index: Index,
+    n_rows: int,
+    n_columns: int,
     weights: ArrayLike | None = None,
 ) -> tuple[Array, Array]:
-    """Return the shares of the examples that use each text, shape (U_t,), and image, (U_v,)."""
-    p, q = item_shares((text_index, image_index), (n_texts, n_images), weights)
+    """Return the shares of the examples that use each row, shape (U_1,), and column, (U_2,)."""
+    p, q = item_shares((row_index, column_index), (n_rows, n_columns), weights)
     return p, q
 
 

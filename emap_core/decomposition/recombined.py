@@ -7,7 +7,7 @@ from the outputs of a cell; their means over the grid cannot be had from the mea
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,33 +22,33 @@ class Recombined:
 
     Attributes
     ----------
-    text_decisions : ndarray of shape (U_t, K)
-        Share of the images, weighted by their shares, with which a text gets each class.
-    image_decisions : ndarray of shape (U_v, K)
-        Share of the texts with which an image gets each class.
-    text_probabilities : ndarray of shape (U_t, K)
-        Mean probability of each class over all images.
-    image_probabilities : ndarray of shape (U_v, K)
-        Mean probability of each class over all texts.
+    row_decisions : ndarray of shape (U_1, K)
+        Share of the columns, weighted by their shares, with which a row gets each class.
+    column_decisions : ndarray of shape (U_2, K)
+        Share of the rows with which a column gets each class.
+    row_probabilities : ndarray of shape (U_1, K)
+        Mean probability of each class over all columns.
+    column_probabilities : ndarray of shape (U_2, K)
+        Mean probability of each class over all rows.
     entropy : ndarray of shape ()
         Mean entropy of a cell's probabilities over all recombinations, in bits.
     """
 
-    text_decisions: Array
-    image_decisions: Array
-    text_probabilities: Array
-    image_probabilities: Array
+    row_decisions: Array
+    column_decisions: Array
+    row_probabilities: Array
+    column_probabilities: Array
     entropy: Array
 
     @classmethod
-    def zero(cls, n_texts: int, n_images: int, n_classes: int) -> Recombined:
+    def zero(cls, n_rows: int, n_columns: int, n_classes: int) -> Recombined:
         """Return the sums of no cells at all, to `add` to."""
-        of_texts, of_images = (n_texts, n_classes), (n_images, n_classes)
+        of_rows, of_columns = (n_rows, n_classes), (n_columns, n_classes)
         return cls(
-            np.zeros(of_texts),
-            np.zeros(of_images),
-            np.zeros(of_texts),
-            np.zeros(of_images),
+            np.zeros(of_rows),
+            np.zeros(of_columns),
+            np.zeros(of_rows),
+            np.zeros(of_columns),
             np.zeros(()),
         )
 
@@ -58,10 +58,10 @@ class Recombined:
         decisions: NDArray[np.integer],
         probabilities: NDArray[np.floating],
         entropies: NDArray[np.floating],
-        text_share: Array,
-        image_share: Array,
+        row_share: Array,
+        column_share: Array,
     ) -> Recombined:
-        """Return the sums of A × B cells, each weighing the shares of its text and its image.
+        """Return the sums of A × B cells, each weighing the shares of its row and its column.
 
         Parameters
         ----------
@@ -70,52 +70,62 @@ class Recombined:
         probabilities : ndarray of shape (K, A, B)
         entropies : ndarray of shape (A, B)
             In bits.
-        text_share : ndarray of shape (A,)
-        image_share : ndarray of shape (B,)
+        row_share : ndarray of shape (A,)
+        column_share : ndarray of shape (B,)
         """
-        n_classes, n_texts, n_images = probabilities.shape
-        text_weights, image_weights = np.broadcast_arrays(text_share[:, None], image_share)
-        by_text = decisions + n_classes * np.arange(n_texts)[:, None]
-        by_image = decisions + n_classes * np.arange(n_images)
+        n_classes, n_rows, n_columns = probabilities.shape
+        row_weights, column_weights = np.broadcast_arrays(row_share[:, None], column_share)
+        by_row = decisions + n_classes * np.arange(n_rows)[:, None]
+        by_column = decisions + n_classes * np.arange(n_columns)
         # In the type of the probabilities, which is several times faster than in float64.
-        p, q = (share.astype(probabilities.dtype) for share in (text_share, image_share))
+        p, q = (share.astype(probabilities.dtype) for share in (row_share, column_share))
         return cls(
-            _counted(by_text, image_weights, (n_texts, n_classes)),
-            _counted(by_image, text_weights, (n_images, n_classes)),
+            _counted(by_row, column_weights, (n_rows, n_classes)),
+            _counted(by_column, row_weights, (n_columns, n_classes)),
             (probabilities @ q).T.astype(np.float64),
             (p @ probabilities).T.astype(np.float64),
-            np.asarray(text_share @ entropies.astype(np.float64) @ image_share),
+            np.asarray(row_share @ entropies.astype(np.float64) @ column_share),
         )
 
-    def add(self, texts: slice | Index, images: slice | Index, part: Recombined) -> None:
-        """Take in the sums of some texts with some images."""
-        for rows, found in ((texts, "text"), (images, "image")):
-            for what in ("decisions", "probabilities"):
-                getattr(self, f"{found}_{what}")[rows] += getattr(part, f"{found}_{what}")
+    def add(self, rows: slice | Index, columns: slice | Index, part: Recombined) -> None:
+        """Take in the sums of some rows with some columns."""
+        self.row_decisions[rows] += part.row_decisions
+        self.row_probabilities[rows] += part.row_probabilities
+        self.column_decisions[columns] += part.column_decisions
+        self.column_probabilities[columns] += part.column_probabilities
         self.entropy[...] += part.entropy
 
-    def texts_in_order(self, order: Index) -> Recombined:
-        """Return the same with text i moved to row ``order[i]``."""
+    def rows_in_order(self, order: Index) -> Recombined:
+        """Return the same with row i moved to row ``order[i]``."""
         place = np.argsort(order)
         return Recombined(
-            self.text_decisions[place],
-            self.image_decisions,
-            self.text_probabilities[place],
-            self.image_probabilities,
+            self.row_decisions[place],
+            self.column_decisions,
+            self.row_probabilities[place],
+            self.column_probabilities,
             self.entropy,
         )
 
     def arrays(self) -> dict[str, Array]:
         """Return its arrays by the names under which runs keep them."""
-        return {f"recombined_{one.name}": getattr(self, one.name) for one in fields(self)}
+        return {name: getattr(self, field) for field, name in _IN_A_RUN.items()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Recombined | None:
         """Return what `arrays` gave, None where a run keeps none."""
-        names = {one.name: f"recombined_{one.name}" for one in fields(cls)}
-        if not all(name in arrays for name in names.values()):
+        if not all(name in arrays for name in _IN_A_RUN.values()):
             return None
-        return cls(**{field: arrays[name] for field, name in names.items()})
+        return cls(**{field: arrays[name] for field, name in _IN_A_RUN.items()})
+
+
+_IN_A_RUN = {
+    "row_decisions": "recombined_text_decisions",
+    "column_decisions": "recombined_image_decisions",
+    "row_probabilities": "recombined_text_probabilities",
+    "column_probabilities": "recombined_image_probabilities",
+    "entropy": "recombined_entropy",
+}
+"""Names under which runs keep the arrays: those of the two sides that all runs once had."""
 
 
 def _counted(

@@ -109,8 +109,8 @@ def draw_examples(n_examples: int, size: int, repeats: int = 10, seed: int = 0) 
 
 def subsamples(
     cells: Callable[[Index, Index], NDArray[np.floating]],
-    text_index: ArrayLike,
-    image_index: ArrayLike,
+    row_index: ArrayLike,
+    column_index: ArrayLike,
     size: int,
     repeats: int = 10,
     seed: int = 0,
@@ -122,22 +122,22 @@ def subsamples(
     Parameters
     ----------
     cells : callable
-        From numbers of unique texts, shape (A,), and of unique images, shape (B,), to the grid of
+        From numbers of rows, shape (A,), and of columns, shape (B,), to the grid of
         all their recombinations, shape (A, B, C).
-    text_index, image_index : array of shape (N,)
+    row_index, column_index : array of shape (N,)
         The cell of each example.
     size, repeats, seed : int
         See `draw_examples`, also for what is raised.
     """
-    texts, images = np.asarray(text_index, dtype=np.intp), np.asarray(image_index, dtype=np.intp)
-    for examples in draw_examples(len(texts), size, repeats, seed):
-        some_texts, text_place = np.unique(texts[examples], return_inverse=True)
-        some_images, image_place = np.unique(images[examples], return_inverse=True)
-        yield examples, decompose(cells(some_texts, some_images), text_place, image_place)
+    rows, columns = np.asarray(row_index, dtype=np.intp), np.asarray(column_index, dtype=np.intp)
+    for examples in draw_examples(len(rows), size, repeats, seed):
+        some_rows, row_place = np.unique(rows[examples], return_inverse=True)
+        some_columns, column_place = np.unique(columns[examples], return_inverse=True)
+        yield examples, decompose(cells(some_rows, some_columns), row_place, column_place)
 
 
 def combine(
-    subsamples: Sequence[tuple[Index, Decomposition]], text_index: Index, image_index: Index
+    subsamples: Sequence[tuple[Index, Decomposition]], row_index: Index, column_index: Index
 ) -> SubsampledDecomposition:
     """Return what the sub-samples say about all examples in them.
 
@@ -145,33 +145,33 @@ def combine(
     ----------
     subsamples : sequence of (examples, decomposition)
         As from `subsamples`; together they hold every example.
-    text_index, image_index : array of shape (N,)
+    row_index, column_index : array of shape (N,)
         The cell of each example.
     """
     drawn = np.array([examples for examples, _ in subsamples], dtype=np.intp)
     parts = [d for _, d in subsamples]
-    n_texts, n_images = int(text_index.max()) + 1, int(image_index.max()) + 1
+    n_rows, n_columns = int(row_index.max()) + 1, int(column_index.max()) + 1
     mean = np.mean([d.mean for d in parts], axis=0)
-    logits = np.empty((len(text_index), len(mean)))
-    text_mean, image_mean = np.zeros((n_texts, len(mean))), np.zeros((n_images, len(mean)))
-    text_count, image_count = np.zeros((n_texts, 1)), np.zeros((n_images, 1))
+    logits = np.empty((len(row_index), len(mean)))
+    row_mean, column_mean = np.zeros((n_rows, len(mean))), np.zeros((n_columns, len(mean)))
+    row_count, column_count = np.zeros((n_rows, 1)), np.zeros((n_columns, 1))
     for examples, d in subsamples:
         logits[examples] = d.logits
-        some_texts, some_images = np.unique(text_index[examples]), np.unique(image_index[examples])
-        text_mean[some_texts] += d.text_mean - d.mean
-        image_mean[some_images] += d.image_mean - d.mean
-        text_count[some_texts] += 1
-        image_count[some_images] += 1
+        some_rows, some_columns = np.unique(row_index[examples]), np.unique(column_index[examples])
+        row_mean[some_rows] += d.row_mean - d.mean
+        column_mean[some_columns] += d.column_mean - d.mean
+        row_count[some_rows] += 1
+        column_count[some_columns] += 1
     sums = np.array([d.sums_of_squares for d in parts])
     together = decompose_sums(
         logits=logits,
         mean=mean,
-        text_mean=mean + text_mean / text_count,
-        image_mean=mean + image_mean / image_count,
+        row_mean=mean + row_mean / row_count,
+        column_mean=mean + column_mean / column_count,
         variance=sums.mean(axis=0).sum(axis=0),
         centred_variance=np.mean([d.centred_variance for d in parts], axis=0),
-        text_index=text_index,
-        image_index=image_index,
+        row_index=row_index,
+        column_index=column_index,
     )
     return together.as_kind(
         SubsampledDecomposition,

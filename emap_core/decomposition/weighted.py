@@ -1,12 +1,12 @@
 """The additive projection with pairs weighted by how likely they are.
 
 The projection minimises Σ W (F − a(t) − b(v))² over the grid, with W = p q ρ: p and q are the
-shares of texts and images, ρ is how much more likely a pair is among the examples than among
+shares of rows and columns, ρ is how much more likely a pair is among the examples than among
 recombinations. ρ = 1 everywhere gives EMAP (Hessel & Lee, EMNLP 2020, section 3).
 
 The fit is that of a two-way layout with unequal weights: weighted least squares on the edges of
-a bipartite graph of texts and images. The weight of a cell in its own fitted value is W times
-the effective resistance between its text and its image (Spielman & Srivastava, "Graph
+a bipartite graph of rows and columns. The weight of a cell in its own fitted value is W times
+the effective resistance between its row and its column (Spielman & Srivastava, "Graph
 sparsification by effective resistances", STOC 2008, section 2), so the fit without a cell needs
 no further fit.
 """
@@ -39,8 +39,8 @@ class WeightedProjection:
     additive : ndarray of shape (N, C)
         a(t) + b(v) of each example.
     leave_one_out : ndarray of shape (N, C)
-        The same, fitted without the example's own cell. NaN where nothing else links its text
-        with its image.
+        The same, fitted without the example's own cell. NaN where nothing else links its row
+        with its column.
     own_weight : ndarray of shape (N,)
         Weight of each example's own cell in its fitted value, from 0 to 1.
     effective_share : float
@@ -57,16 +57,16 @@ class WeightedProjection:
 def weighted_projection(
     grid: Any, decomposition: Decomposition, density: ArrayLike
 ) -> WeightedProjection:
-    """Fit a(text) + b(image) to a grid whose pairs count in proportion to a density ratio.
+    """Fit a(row) + b(column) to a grid whose pairs count in proportion to a density ratio.
 
     Parameters
     ----------
-    grid : ndarray of shape (U_t, U_v, C), or an object with ``strips()``
-        ``strips()`` yields numbers of texts, shape (A,), and their rows, shape (A, U_v, C); a
+    grid : ndarray of shape (U_1, U_2, C), or an object with ``strips()``
+        ``strips()`` yields numbers of rows, shape (A,), and their rows, shape (A, U_2, C); a
         grid on disk is read once, and never whole.
     decomposition : Decomposition
         Of the same grid.
-    density : array of shape (U_t, U_v)
+    density : array of shape (U_1, U_2)
         How much more likely each pair is among the examples than among recombinations; only
         proportions matter. 0 leaves a pair out.
 
@@ -79,18 +79,18 @@ def weighted_projection(
     Notes
     -----
     The normal equations are solved directly, for the side with fewer items: the time grows with
-    min(U_t, U_v)² max(U_t, U_v), seconds for ten million pairs.
+    min(U_1, U_2)² max(U_1, U_2), seconds for ten million pairs.
     """
     d = decomposition
     ratio = _checked(density, d)
-    ratio = ratio / (d.text_share @ ratio @ d.image_share)
-    weights = d.text_share[:, None] * d.image_share * ratio
-    of_texts, of_images = _weighted_sums(grid, d, weights)
-    if len(d.text_share) <= len(d.image_share):
-        a, b, own = _fit(weights, of_texts, of_images, d.text_index, d.image_index)
+    ratio = ratio / (d.row_share @ ratio @ d.column_share)
+    weights = d.row_share[:, None] * d.column_share * ratio
+    of_rows, of_columns = _weighted_sums(grid, d, weights)
+    if len(d.row_share) <= len(d.column_share):
+        a, b, own = _fit(weights, of_rows, of_columns, d.row_index, d.column_index)
     else:
-        b, a, own = _fit(weights.T, of_images, of_texts, d.image_index, d.text_index)
-    centred = a[d.text_index] + b[d.image_index]
+        b, a, own = _fit(weights.T, of_columns, of_rows, d.column_index, d.row_index)
+    centred = a[d.row_index] + b[d.column_index]
     left = 1.0 - own[:, None]
     with np.errstate(invalid="ignore", divide="ignore"):
         without = (centred - own[:, None] * (d.logits - d.mean)) / left
@@ -104,7 +104,7 @@ def weighted_projection(
 
 def _checked(density: ArrayLike, decomposition: Decomposition) -> Array:
     ratio = np.asarray(density, dtype=np.float64)
-    expected = len(decomposition.text_share), len(decomposition.image_share)
+    expected = len(decomposition.row_share), len(decomposition.column_share)
     if ratio.shape != expected:
         raise DatasetError(
             f"the density ratio has shape {ratio.shape}; expected (texts, images), {expected}"
@@ -116,7 +116,7 @@ def _checked(density: ArrayLike, decomposition: Decomposition) -> Array:
             f"the density ratio of text {u} with image {w} is {ratio[u, w]}; expected a finite "
             "number, 0 or more"
         )
-    own = ratio[decomposition.text_index, decomposition.image_index]
+    own = ratio[decomposition.row_index, decomposition.column_index]
     if not (own > 0).all():
         i = int(np.argmin(own))
         raise DatasetError(
@@ -127,16 +127,16 @@ def _checked(density: ArrayLike, decomposition: Decomposition) -> Array:
 
 
 def _weighted_sums(grid: Any, decomposition: Decomposition, weights: Array) -> tuple[Array, Array]:
-    """Return Σ W (F − mean) over images, shape (U_t, C), and over texts, shape (U_v, C)."""
-    n_texts, n_images = weights.shape
+    """Return Σ W (F − mean) over columns, shape (U_1, C), and over rows, shape (U_2, C)."""
+    n_rows, n_columns = weights.shape
     n_classes = len(decomposition.mean)
-    of_texts, of_images = np.empty((n_texts, n_classes)), np.zeros((n_images, n_classes))
-    for texts, cells in _blocks(grid):
+    of_rows, of_columns = np.empty((n_rows, n_classes)), np.zeros((n_columns, n_classes))
+    for rows, cells in _blocks(grid):
         block = np.asarray(cells, dtype=np.float64) - decomposition.mean
-        block *= weights[texts][:, :, None]
-        of_texts[texts] = block.sum(axis=1)
-        of_images += block.sum(axis=0)
-    return of_texts, of_images
+        block *= weights[rows][:, :, None]
+        of_rows[rows] = block.sum(axis=1)
+        of_columns += block.sum(axis=0)
+    return of_rows, of_columns
 
 
 def _blocks(grid: Any) -> Iterator[tuple[Index, Array]]:

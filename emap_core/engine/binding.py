@@ -30,7 +30,7 @@ from emap_core.engine.gate import check_data, check_sides
 from emap_core.engine.kept_columns import kept_columns
 from emap_core.engine.output_space import to_space
 from emap_core.engine.pairs_to_score import sample_of
-from emap_core.engine.plan import Plan, Tile, order_texts, tile_shape
+from emap_core.engine.plan import Plan, Tile, order_rows, tile_shape
 from emap_core.engine.provenance import in_short, provenance, short_name
 from emap_core.engine.request import Request
 from emap_core.engine.settings import Settings
@@ -54,11 +54,11 @@ class Binding:
     settings : Settings
     scorer : Scorer
     evaluator : Evaluator
-        Texts in plan order (sorted by length), images in order of first appearance.
+        Rows in plan order (texts sorted by length), columns in order of first appearance.
     cells : Cells
         Both in order of first appearance.
-    text_order : ndarray of shape (U_t,)
-        Number of the text in each row of the plan.
+    row_order : ndarray of shape (U_1,)
+        Number of the item in each row of the plan.
     targets : Targets
         Where the examples are, in plan order.
     others : tuple of UniqueItems
@@ -93,7 +93,7 @@ class Binding:
     scorer: Scorer
     evaluator: Evaluator
     cells: Cells
-    text_order: Index
+    row_order: Index
     targets: Targets
     others: tuple[UniqueItems, ...]
     rows: UniqueItems | None
@@ -126,11 +126,6 @@ class Binding:
         return len(self.cells.sides)
 
     @property
-    def images(self) -> UniqueItems:
-        """The items of the second side."""
-        return self.others[0]
-
-    @property
     def task(self) -> Task:
         """The task of the dataset."""
         task: Task = self.dataset.task
@@ -146,13 +141,13 @@ class Binding:
         """The tiles of the shard that was asked for; none for a whole run."""
         if self.settings.shard is None:
             return []
-        n_texts, n_images = self.cells.shape
-        shape = tile_shape(n_texts, n_images, self.settings.batch_size or 1)
-        return Plan(n_texts, n_images, 1, *shape, 1, 1, (0, 0)).shard(*self.settings.shard)
+        n_rows, n_columns = self.cells.shape
+        shape = tile_shape(n_rows, n_columns, self.settings.batch_size or 1)
+        return Plan(n_rows, n_columns, 1, *shape, 1, 1, (0, 0)).shard(*self.settings.shard)
 
     @property
-    def wanted_images(self) -> slice:
-        """The unique images that are scored: all, or those of a shard."""
+    def wanted_columns(self) -> slice:
+        """The columns that are scored: all, or those of a shard."""
         tiles = self.tiles_of_shard
         if not tiles:
             return slice(0, self.cells.shape[1])
@@ -220,14 +215,14 @@ def bind(request: Request) -> Binding:
     whole = dataset
     dataset, drawn, subsamples = _drawn(whole, settings)
     cells = find_cells(dataset)
-    order = order_texts(cells.texts)
+    order = order_rows(cells.row_words)
     others = unique_others(dataset, cells, settings.picture_budget)
-    texts, rows = encoded_rows(scorer, dataset, cells, order, settings.picture_budget)
+    row_items, rows = encoded_rows(scorer, dataset, cells, order, settings.picture_budget)
     task: Task = dataset.task
     evaluator = Evaluator(
         scorer=scorer,
-        texts=texts,
-        images=encoded_columns(scorer, others),
+        row_items=row_items,
+        column_items=encoded_columns(scorer, others),
         batch_size=1,
         precision=settings.precision,
         convert=lambda values: to_space(values, scorer.output, settings.space, task),
@@ -252,7 +247,7 @@ def bind(request: Request) -> Binding:
         scorer=scorer,
         evaluator=evaluator,
         cells=cells,
-        text_order=order,
+        row_order=order,
         targets=Targets.of(
             [one.index for one in cells.sides],
             cells.sizes,
@@ -281,11 +276,11 @@ def bind(request: Request) -> Binding:
         device=scorer.device,
         subsamples=subsamples,
         n_available=len(whole),
-        notes=[*scorer.notes(cells.texts, cells.image_words), *too_large],
+        notes=[*scorer.notes(cells.row_words, cells.sides[1].words), *too_large],
         columns=columns,
         n_left_out=n_left_out,
     )
-    needed = evaluator.images.needed(binding.wanted_images)
+    needed = evaluator.column_items.needed(binding.wanted_columns)
     for items, (_, wanted) in zip(others, needed, strict=True):
         items.wanted = wanted
     return binding
@@ -310,7 +305,7 @@ def _unique_items(of: SideItems, examples: Index, budget: int) -> UniqueItems:
 def _name_of_pair(dataset: Any, cells: Cells, order: Index, row: int, column: int) -> str:
     first, *others = dataset.sides
     numbers = np.unravel_index(column, cells.sizes[1:])
-    named = [f"the {first.name} {_short(cells.texts[order[row]])}"]
+    named = [f"the {first.name} {_short(cells.row_words[order[row]])}"]
     for side, unique, number in zip(others, cells.sides[1:], numbers, strict=True):
         named.append(f"the {side.name} of example {dataset.ids[int(unique.examples[number])]!r}")
     return " with ".join(named)
@@ -324,8 +319,8 @@ def encoded_rows(
     Beside them stand the items themselves, None of texts, which are all in memory.
     """
     if dataset.sides[0].modality == "text":
-        return encoded_texts(scorer, [cells.texts[i] for i in order]), None
-    rows = _unique_items(dataset.items_by_side[0], cells.text_examples[order], budget)
+        return encoded_texts(scorer, [cells.row_words[i] for i in order]), None
+    rows = _unique_items(dataset.items_by_side[0], cells.sides[0].examples[order], budget)
     return encoded_side(scorer, rows, 0), rows
 
 
@@ -453,11 +448,11 @@ def _grid_of(model: Any, whole: Any, drawn: Index | None, cells: Cells, request:
             raise error from None
         places = np.array(found, dtype=np.intp)
     used = places if drawn is None else places[drawn]
-    if drawn is None and len(used) == len(of_whole.text_index):
+    if drawn is None and len(used) == len(of_whole.row_index):
         return grid
-    first_texts = np.unique(cells.text_index, return_index=True)[1]
-    rows = of_whole.text_index[used[first_texts]]
-    columns = of_whole.image_index[used[cells.image_examples]]
+    first_rows = np.unique(cells.row_index, return_index=True)[1]
+    rows = of_whole.row_index[used[first_rows]]
+    columns = of_whole.column_index[used[cells.sides[1].examples]]
     return grid[np.ix_(rows, columns)]
 
 
@@ -476,14 +471,14 @@ def _check_known(grid: Any, cells: Cells, settings: Settings) -> None:
             f"{option('images_per_text', of='run')}"
         )
     wanted = sample_of(cells, settings.images_per_text, settings.seed)
-    missing = np.flatnonzero(~known[wanted.texts, wanted.images])
+    missing = np.flatnonzero(~known[wanted.rows, wanted.columns])
     if len(missing):
-        text, image = int(wanted.texts[missing[0]]), int(wanted.images[missing[0]])
+        text, image = int(wanted.rows[missing[0]]), int(wanted.columns[missing[0]])
         raise ModelError(
             f"the grid lacks {len(missing):,} of the {len(wanted):,} pairs of this sample, first "
-            f"the text {_short(cells.texts[text])} with image number {image}; compute those that "
-            "the command pairs lists for the same data, images per text and seed, with --there and "
-            "the file, and add them to it"
+            f"the text {_short(cells.row_words[text])} with image number {image}; compute those "
+            "that the command pairs lists for the same data, images per text and seed, with "
+            "--there and the file, and add them to it"
         )
 
 
@@ -522,10 +517,10 @@ def _look_up(evaluator: Evaluator, grid: Any, order: Index, scorer: Scorer) -> N
 
         return encode
 
-    n_images = evaluator.images.n_items
-    evaluator.texts = EncodedItems("texts", len(order), per_chunk, numbers(order), False, "cpu")
-    evaluator.images = EncodedItems(
-        "images", n_images, per_chunk, numbers(np.arange(n_images)), False, "cpu"
+    n_columns = evaluator.column_items.n_items
+    evaluator.row_items = EncodedItems("texts", len(order), per_chunk, numbers(order), False, "cpu")
+    evaluator.column_items = EncodedItems(
+        "images", n_columns, per_chunk, numbers(np.arange(n_columns)), False, "cpu"
     )
 
 

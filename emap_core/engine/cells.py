@@ -73,7 +73,7 @@ class CellEvaluation:
         self._folder = folder
         self._problem = problem
         self._plan = plan
-        self._text_rows = problem.pairs.text_rows
+        self._row_places = problem.pairs.row_places
         self._event = method.name
         self._progress: Progress | None = None
         self._rounds = method.rounds(problem.pairs, plan.n_classes, plan.of_method, self._tell)
@@ -100,8 +100,8 @@ class CellEvaluation:
         return cls(folder, problem, CellPlan.load(folder.plan), method)
 
     @property
-    def images(self) -> slice:
-        """The images whose encodings are needed: all."""
+    def columns(self) -> slice:
+        """The columns whose encodings are needed: all."""
         return slice(0, self._problem.cells.shape[1])
 
     @property
@@ -140,8 +140,8 @@ class CellEvaluation:
 
         def tile(i: int) -> CellTile:
             cells, number = places[i]
-            texts, images = cells.cells(number * size, min((number + 1) * size, cells.n_pairs))
-            return CellTile(i, self._text_rows[texts], images)
+            rows, columns = cells.cells(number * size, min((number + 1) * size, cells.n_pairs))
+            return CellTile(i, self._row_places[rows], columns)
 
         done = self.n_pairs - sum(_tile_size(*places[i], size) for i in missing)
         progress.start_pairs(done, self.n_pairs)

@@ -31,7 +31,7 @@ def in_closed_form(
     Parameters
     ----------
     problem : Problem
-        Its texts and images are encoded.
+        Its items are encoded.
     workers : Workers
     progress : Progress
     computed_dtype : str
@@ -39,8 +39,8 @@ def in_closed_form(
     """
     if not problem.may_be_closed_form:
         return None
-    texts, images = _encoded(problem)
-    if _width(texts) is None or _width(texts) != _width(images):
+    first, second = _encoded(problem)
+    if _width(first) is None or _width(first) != _width(second):
         return None
     head = _head(problem, workers, computed_dtype)
     if head is None:
@@ -48,27 +48,27 @@ def in_closed_form(
     targets = problem.targets
     n = len(targets.row_index)
     logits = np.empty((n, 1))
-    # By image, so that each chunk of images is read once.
+    # By column, so that each chunk of columns is read once.
     order = np.argsort(targets.column_index, kind="stable")
     for start in range(0, n, _PAIRS_AT_A_TIME):
         progress.check()
         some = order[start : start + _PAIRS_AT_A_TIME]
         logits[some] = workers.score(problem, targets.row_index[some], targets.column_index[some])
     found = decompose_dot_products(
-        lambda: _vectors(texts, progress),
-        lambda: _vectors(images, progress),
+        lambda: _vectors(first, progress),
+        lambda: _vectors(second, progress),
         targets.row_index,
         targets.column_index,
         scale=head[0],
         bias=head[1],
         logits=logits,
     )
-    return found.in_order("text", problem.text_order)
+    return found.in_order(found.sides[0], problem.row_order)
 
 
 def _encoded(problem: Problem) -> tuple[EncodedItems, EncodedItems]:
-    (texts, _), (images, _) = problem.evaluator.needed(slice(0, problem.cells.shape[1]))
-    return texts, images
+    (first, _), (second, _) = problem.evaluator.needed(slice(0, problem.cells.shape[1]))
+    return first, second
 
 
 def _vectors(items: EncodedItems, progress: Progress) -> Iterator[NDArray[np.floating]]:
@@ -89,11 +89,11 @@ def _width(items: EncodedItems) -> int | None:
 def _head(problem: Problem, workers: Workers, computed_dtype: str) -> tuple[float, float] | None:
     """Return scale and bias of the score, None where it is not a scaled dot product."""
     rng = np.random.default_rng(0)
-    n_texts, n_images = problem.cells.shape
-    rows, columns = (np.sort(rng.integers(0, n, _PAIRS_TO_CHECK)) for n in (n_texts, n_images))
+    n_rows, n_columns = problem.cells.shape
+    rows, columns = (np.sort(rng.integers(0, n, _PAIRS_TO_CHECK)) for n in (n_rows, n_columns))
     columns = rng.permutation(columns)
-    texts, images = _encoded(problem)
-    products = np.einsum("nd,nd->n", _rows(texts, rows), _rows(images, columns))
+    first, second = _encoded(problem)
+    products = np.einsum("nd,nd->n", _rows(first, rows), _rows(second, columns))
     scores = workers.score(problem, rows, columns).astype(np.float64)
     design = np.stack([products, np.ones(len(products))], axis=1)
     (scale, bias), *_ = np.linalg.lstsq(design, scores[:, 0], rcond=None)

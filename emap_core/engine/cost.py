@@ -126,7 +126,7 @@ def estimated(
         Seconds that it took to come here.
     """
     n_texts, n_images, *_ = sizes = problem.cells.sizes
-    columns, wanted = problem.targets.column_index, problem.wanted_images
+    columns, wanted = problem.targets.column_index, problem.wanted_columns
     # A shard decodes no images but its own.
     first = np.flatnonzero((columns >= wanted.start) & (columns < wanted.stop))[:n_previews]
     scores = workers.score(

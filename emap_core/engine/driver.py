@@ -361,7 +361,7 @@ def _evaluate(
     for place, items in problem.opened.items():
         items.keep(folder.previews(place))
     if problem.scorer.staged:
-        workers.encode(problem, evaluation.images, folder, progress)
+        workers.encode(problem, evaluation.columns, folder, progress)
     if problem.train is not None and not folder.linear_probes.exists():
         # Before the pairs, so that whatever is wrong with the training data costs none of them.
         # scikit-learn takes a second to load, which few runs need.
@@ -385,7 +385,7 @@ def _evaluate(
         progress.tell("density", message="estimating from the encodings how likely pairs are")
         keep_density(folder, problem)
     manifest["notes"] = [*manifest["notes"], *problem.scorer.remarks()]
-    finish_run(folder, {**manifest, "n_pairs_evaluated": n_pairs}, result, problem.text_order)
+    finish_run(folder, {**manifest, "n_pairs_evaluated": n_pairs}, result, problem.row_order)
     for leftover in (folder.tiles, folder.encodings):
         remove_folder(leftover)
     folder.warm_up.unlink(missing_ok=True)

@@ -343,7 +343,7 @@ class UniqueItems:
         What people see.
     inputs : sequence or None
         What the model sees, where it is not the images themselves.
-    examples : ndarray of shape (U_v,)
+    examples : ndarray of shape (U_2,)
         For each unique image, an example that shows it.
     per_chunk : int
     wanted : slice or None

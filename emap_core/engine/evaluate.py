@@ -45,13 +45,13 @@ PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.floa
 
 @dataclass
 class Evaluator:
-    """A model with its encoded texts and images, which scores rectangles of the grid.
+    """A model with its encoded rows and columns, which scores rectangles of the grid.
 
     Parameters
     ----------
     scorer : Scorer
-    texts, images : EncodedItems
-        Texts in plan order, images in order of first appearance; with more sides than two, the
+    row_items, column_items : EncodedItems
+        Rows in plan order, columns in order of first appearance; with more sides than two, the
         columns are the combinations of all but the first.
     batch_size : int
         Pairs that go through the model at a time; halved for good when memory runs out.
@@ -64,8 +64,8 @@ class Evaluator:
     """
 
     scorer: Scorer
-    texts: EncodedItems
-    images: EncodedItems | EncodedProduct
+    row_items: EncodedItems
+    column_items: EncodedItems | EncodedProduct
     batch_size: int
     precision: str
     convert: Callable[[NDArray[Any]], NDArray[Any]]
@@ -104,16 +104,16 @@ class Evaluator:
 
     def start(self, rows: slice, columns: slice) -> Started:
         """Begin to evaluate a rectangle as `cells` does, without waiting for the device."""
-        image_pieces = self.images.get(columns)
+        column_pieces = self.column_items.get(columns)
         return [
             [
                 (
-                    (text_range.start, image_range.start),
-                    self._score(self.scorer.start_tile, text_encodings, image_encodings),
+                    (row_range.start, column_range.start),
+                    self._score(self.scorer.start_tile, row_encodings, column_encodings),
                 )
-                for image_range, image_encodings in image_pieces
+                for column_range, column_encodings in column_pieces
             ]
-            for text_range, text_encodings in self.texts.get(rows)
+            for row_range, row_encodings in self.row_items.get(rows)
         ]
 
     def collect(self, started: Started) -> NDArray[Any]:
@@ -124,28 +124,31 @@ class Evaluator:
         """Return the outputs for a rectangle as the model gives them; errors as for `cells`."""
         return self._arrived(self.start(rows, columns))
 
-    def raw_pairs(self, text_encodings: Encodings, image_encodings: Encodings) -> NDArray[Any]:
+    def raw_pairs(self, row_encodings: Encodings, column_encodings: Encodings) -> NDArray[Any]:
         """Return the model's own outputs for aligned pairs of encodings, shape (B, C)."""
-        return self._score(self.scorer.score_pairs, text_encodings, image_encodings)
+        return self._score(self.scorer.score_pairs, row_encodings, column_encodings)
 
-    def raw_of_grid(self, text_encodings: Encodings, image_encodings: Encodings) -> NDArray[Any]:
+    def raw_of_grid(self, row_encodings: Encodings, column_encodings: Encodings) -> NDArray[Any]:
         """Return the outputs of `raw_pairs` from the grid of all recombinations of the pairs."""
-        pairs = np.arange(trees.count(text_encodings))
+        pairs = np.arange(trees.count(row_encodings))
         columns = pairs
         if self.scorer.n_sides > 2:
-            image_encodings = Product(image_encodings)
-            sizes = image_encodings.sizes
+            column_encodings = Product(column_encodings)
+            sizes = column_encodings.sizes
             columns = column_numbers([pairs] * len(sizes), sizes)
-        grid = self._score(self.scorer.start_tile, text_encodings, image_encodings).numpy()
+        grid = self._score(self.scorer.start_tile, row_encodings, column_encodings).numpy()
         return np.asarray(grid[pairs, columns])
 
     def needed(self, columns: slice) -> list[tuple[EncodedItems, slice]]:
         """Return the encodings of all rows and some columns, and the range of items of each."""
-        return [(self.texts, slice(0, self.texts.n_items)), *self.images.needed(columns)]
+        return [
+            (self.row_items, slice(0, self.row_items.n_items)),
+            *self.column_items.needed(columns),
+        ]
 
     def vectors(self) -> list[NDArray[np.float32]]:
-        """Return one vector for each item of each side, texts in plan order."""
-        return [items.vectors() for items, _ in self.needed(slice(0, self.images.n_items))]
+        """Return one vector for each item of each side, rows in plan order."""
+        return [items.vectors() for items, _ in self.needed(slice(0, self.column_items.n_items))]
 
     def _arrived(self, started: Started) -> NDArray[Any]:
         bands = []
@@ -163,14 +166,14 @@ class Evaluator:
     def pairs(self, rows: Index, columns: Index) -> NDArray[Any]:
         """Return the outputs of single cells of the grid, shape (B, C); errors as for `cells`."""
         values: NDArray[Any] | None = None
-        for of_texts, text_encodings in self.texts.at(rows):
-            for of_images, image_encodings in self.images.at(columns[of_texts]):
-                places = of_texts[of_images]
+        for of_rows, row_encodings in self.row_items.at(rows):
+            for of_columns, column_encodings in self.column_items.at(columns[of_rows]):
+                places = of_rows[of_columns]
                 found = self._checked(
                     self._score(
                         self.scorer.score_pairs,
-                        trees.take(text_encodings, of_images),
-                        image_encodings,
+                        trees.take(row_encodings, of_columns),
+                        column_encodings,
                     ),
                     lambda pair, at=places: (rows[at[pair]], columns[at[pair]]),
                 )
@@ -180,12 +183,12 @@ class Evaluator:
         return self.convert(np.empty((0, 0)) if values is None else values)
 
     def _score(
-        self, score: Callable[[Any, Any, int], T], text_encodings: Any, image_encodings: Any
+        self, score: Callable[[Any, Any, int], T], row_encodings: Any, column_encodings: Any
     ) -> T:
         while True:
             try:
                 with self._autocast():
-                    return score(text_encodings, image_encodings, self.batch_size)
+                    return score(row_encodings, column_encodings, self.batch_size)
             except (MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise
@@ -236,10 +239,10 @@ class Targets:
     ----------
     row_index, column_index : ndarray of shape (N,)
         The cell of each example.
-    row_share : ndarray of shape (U_t,)
-        Shares of the examples that use each text.
+    row_share : ndarray of shape (U_1,)
+        Shares of the examples that use each row.
     other_shares : tuple of ndarray
-        The same of every other side, of shape (U_v,) for images.
+        The same of every other side, of shape (U_2,) for columns.
     sides : tuple of str
         What the sides are called in the decomposition.
     """
@@ -262,8 +265,8 @@ class Targets:
             Number of each example's item, a side each.
         sizes : sequence of int
             Unique items of each side.
-        order : ndarray of shape (U_t,)
-            Number of the text in each row of the plan.
+        order : ndarray of shape (U_1,)
+            Number of the item in each row of the plan.
         sides : tuple of str
             Names of the sides; two of them go by others in a decomposition.
         """
@@ -336,9 +339,9 @@ class TileSums:
     Attributes
     ----------
     rows : ndarray of shape (A, C)
-        Sum over the tile's images, weighted by their shares.
+        Sum over the tile's columns, weighted by their shares.
     columns : ndarray of shape (B, C)
-        Sum over the tile's texts, weighted by their shares.
+        Sum over the tile's rows, weighted by their shares.
     moments, centred : Moments
         Of the logits, and of the logits minus their mean over classes.
     examples : ndarray of shape (E,)
@@ -373,7 +376,7 @@ class TileSums:
         tile : Tile
         targets : Targets
         recombine : callable, optional
-            Takes cells and the shares of their texts and images; see `Problem.recombine`.
+            Takes cells and the shares of their rows and columns; see `Problem.recombine`.
         """
         shares = targets.row_share[tile.rows], targets.column_share[tile.columns]
         rows, columns, moments, centred = sum_tile(cells, *shares)
@@ -486,41 +489,41 @@ class GridSums:
             joint[tile.rows, np.unique(numbers)] += sums.joint[some]
         if tile.rows.stop == len(self._rows):
             self._columns_done = tile.columns.stop
-            # Later tiles add to the sums of some texts before those of all.
+            # Later tiles add to the sums of some rows before those of all.
             self._until_then = (self._rows.copy(), self._moments.mean)
 
-    def projected(self, text_order: Index) -> Projected:
-        """Return the projection, texts back in order of first appearance."""
+    def projected(self, row_order: Index) -> Projected:
+        """Return the projection, rows back in order of first appearance."""
         if len(self._targets.sides) == 2:
-            return Projected(self._of_two_sides(text_order), self._answers(text_order))
-        means = self.means(text_order)
+            return Projected(self._of_two_sides(row_order), self._answers(row_order))
+        means = self.means(row_order)
         of_two: dict[Sides, Array] = {
             some: found for some, found in means.items() if len(some) == 2
         }
-        return Projected(self._of_all_sides(means, text_order), means_of_two=of_two)
+        return Projected(self._of_all_sides(means, row_order), means_of_two=of_two)
 
-    def _of_two_sides(self, text_order: Index) -> Decomposition:
-        text_mean = np.empty_like(self._rows)
-        text_mean[text_order] = self._rows
+    def _of_two_sides(self, row_order: Index) -> Decomposition:
+        row_mean = np.empty_like(self._rows)
+        row_mean[row_order] = self._rows
         return decompose_sums(
             logits=self._logits,
             mean=self._moments.mean,
-            text_mean=text_mean,
-            image_mean=self._columns,
+            row_mean=row_mean,
+            column_mean=self._columns,
             variance=self._moments.squares,
             centred_variance=self._centred.squares,
-            text_index=text_order[self._targets.row_index],
-            image_index=self._targets.column_index,
+            row_index=row_order[self._targets.row_index],
+            column_index=self._targets.column_index,
         )
 
-    def means(self, text_order: Index) -> dict[Sides, Array]:
-        """Return the mean of every set of sides but that of all, texts in order of appearance.
+    def means(self, row_order: Index) -> dict[Sides, Array]:
+        """Return the mean of every set of sides but that of all, rows in order of appearance.
 
         Each has the axes of its sides and classes last, as `Decomposition.from_means` takes them.
         """
         first, *others = sides = self._targets.sides
         sizes, n_classes = self._targets.sizes, self._rows.shape[1]
-        place = np.argsort(text_order)
+        place = np.argsort(row_order)
         columns = self._columns.reshape(*sizes, n_classes)
         found = means_of_grid(columns, sides[1:], self._targets.other_shares)
         found |= {(): self._moments.mean, (first,): self._rows[place], sides[1:]: columns}
@@ -529,26 +532,26 @@ class GridSums:
             found[names] = joint[place].reshape(len(place), *(sizes[k] for k in some), n_classes)
         return found
 
-    def _of_all_sides(self, means: Mapping[Sides, Array], text_order: Index) -> Decomposition:
+    def _of_all_sides(self, means: Mapping[Sides, Array], row_order: Index) -> Decomposition:
         targets = self._targets
         first, *others = targets.sides
         items = np.unravel_index(targets.column_index, targets.sizes)
-        index = {first: text_order[targets.row_index]}
+        index = {first: row_order[targets.row_index]}
         index |= {side: one.astype(np.intp) for side, one in zip(others, items, strict=True)}
         return Decomposition.from_means(
             means,
             logits=self._logits,
             index=index,
-            shares=(targets.row_share[np.argsort(text_order)], *targets.other_shares),
+            shares=(targets.row_share[np.argsort(row_order)], *targets.other_shares),
             variance=self._moments.squares,
             centred_variance=self._centred.squares,
         )
 
-    def _answers(self, text_order: Index) -> Recombined | None:
+    def _answers(self, row_order: Index) -> Recombined | None:
         """Return the answers over all recombinations, None where tiles hold none."""
         if self._recombined is None or not self._all_read:
             return None
-        return self._recombined.texts_in_order(text_order)
+        return self._recombined.rows_in_order(row_order)
 
     def _add_answers(self, tile: Tile, part: Recombined | None) -> None:
         if part is None:
@@ -556,15 +559,15 @@ class GridSums:
             self._all_read = False
             return
         if self._recombined is None:
-            sizes = len(self._rows), len(self._columns), part.text_decisions.shape[1]
+            sizes = len(self._rows), len(self._columns), part.row_decisions.shape[1]
             self._recombined = Recombined.zero(*sizes)
         self._recombined.add(tile.rows, tile.columns, part)
 
     def estimate(self) -> tuple[Index, Array, Array] | None:
-        """Return examples whose image has met every text, their logits and estimated projection.
+        """Return examples whose column has met every row, their logits and estimated projection.
 
-        The means of the texts are taken over the images so far; None before the first range of
-        images is done, and of more sides than two, of which columns are combinations.
+        The means of the rows are taken over the columns so far; None before the first range of
+        columns is done, and of more sides than two, of which columns are combinations.
         """
         if len(self._targets.sides) > 2:
             return None
@@ -612,7 +615,7 @@ class WarmUp:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Texts and images."""
+        """Rows and columns."""
         return self.cells.shape[0], self.cells.shape[1]
 
 
@@ -668,8 +671,8 @@ def measure(
         may take a few times as long, so that slow ones do not leave the speed of the rest unknown.
     """
     top, left = area[0].start, area[1].start
-    n_texts, n_images = area[0].stop - top, area[1].stop - left
-    rows, columns = min(2, n_texts), min(2, n_images)
+    n_rows, n_columns = area[0].stop - top, area[1].stop - left
+    rows, columns = min(2, n_rows), min(2, n_columns)
     began = time.perf_counter()
     raw = evaluator.raw(slice(top, top + rows), slice(left, left + columns))
     cells = evaluator.convert(raw)
@@ -677,10 +680,10 @@ def measure(
     corner = raw, cells
     deadline = time.perf_counter() + _PATIENCE * seconds
     slower, scoring = 0, 0.0
-    while (rows, columns) != (n_texts, n_images):
-        wider = columns < n_images and (columns <= rows or rows == n_texts)
-        more_rows = rows if wider else min(2 * rows, n_texts)
-        more_columns = min(2 * columns, n_images) if wider else columns
+    while (rows, columns) != (n_rows, n_columns):
+        wider = columns < n_columns and (columns <= rows or rows == n_rows)
+        more_rows = rows if wider else min(2 * rows, n_rows)
+        more_columns = min(2 * columns, n_columns) if wider else columns
         needed = most is not None and more_rows * more_columns <= most
         over = scoring >= seconds or time.perf_counter() >= deadline
         if not needed and (slower >= 2 or over):
@@ -691,8 +694,8 @@ def measure(
             else (slice(top + rows, top + more_rows), slice(left, left + columns))
         )
         # The encoders' time is not the grid's.
-        evaluator.texts.get(strip[0])
-        evaluator.images.get(slice(left, left + more_columns))
+        evaluator.row_items.get(strip[0])
+        evaluator.column_items.get(slice(left, left + more_columns))
         began = time.perf_counter()
         more = evaluator.raw(*strip)
         added = evaluator.convert(more)

@@ -20,7 +20,7 @@ def finish_run(
     folder: RunFolder,
     manifest: Json,
     result: Result,
-    text_order: NDArray[np.intp],
+    row_order: NDArray[np.intp],
 ) -> None:
     """Write the result, then the manifest, which says that all is there, then the table.
 
@@ -31,10 +31,10 @@ def finish_run(
         Its status becomes ``"finished"``.
     result : Result
         What the method of the manifest made of the scores.
-    text_order : ndarray of shape (U_t,)
-        Number of the text in each row of the plan.
+    row_order : ndarray of shape (U_1,)
+        Number of the item in each row of the plan.
     """
-    arrays: dict[str, Any] = {"text_order": text_order}
+    arrays: dict[str, Any] = {"text_order": row_order}
     arrays |= methods.method(manifest["method"]).arrays(result)
     # What a model computed in 16 bits is rounded more than its stored logits tell.
     noise = noise_of_logits(arrays["logits"], manifest["computed_dtype"])

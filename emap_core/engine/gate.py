@@ -203,7 +203,7 @@ def _metrics_for_so_many_classes(problem: Problem) -> None:
 def _density(problem: Problem) -> None:
     if problem.settings.density == "off":
         return
-    n_texts, n_images = problem.cells.shape
+    n_rows, n_columns = problem.cells.shape
     asked = option("density", of="run")
     if not problem.scorer.staged or problem.is_lookup:
         raise SettingError(f"{asked} needs a model with encoders, whose encodings it reads")
@@ -214,10 +214,10 @@ def _density(problem: Problem) -> None:
             f"{asked} reads the grid, which takes {problem.grid_bytes:,} bytes and is not kept; "
             f"choose {option('keep', 'grid', of='run')}, or leave it out"
         )
-    if n_texts * n_images > MOST_WEIGHTED_PAIRS:
+    if n_rows * n_columns > MOST_WEIGHTED_PAIRS:
         raise SettingError(
             f"{asked} fits up to {MOST_WEIGHTED_PAIRS:,} pairs, and this grid has "
-            f"{n_texts * n_images:,}; choose a sample of the examples, or leave it out"
+            f"{n_rows * n_columns:,}; choose a sample of the examples, or leave it out"
         )
 
 

@@ -50,13 +50,13 @@ def keep_density(folder: RunFolder, problem: Problem) -> None:
     problem : Problem
         Its texts and images are encoded.
     """
-    row_of_text = np.argsort(problem.text_order)
-    texts, images = problem.evaluator.vectors()
+    plan_row = np.argsort(problem.row_order)
+    first, second = problem.evaluator.vectors()
     found = density_ratio(
-        texts[row_of_text],
-        images,
-        problem.cells.text_index,
-        problem.cells.image_index,
+        first[plan_row],
+        second,
+        problem.cells.row_index,
+        problem.cells.column_index,
         seed=problem.settings.seed,
     )
     with replacing(folder.density) as temporary, temporary.open("wb") as file:
@@ -72,25 +72,25 @@ def _linear_probes(problem: Problem, train: Any) -> dict[str, NDArray[np.float64
         raise DatasetError("the training data has no labels")
     if problem.task == "multiclass" and labels.ndim == 2:
         labels = labels.argmax(axis=1)
-    (images,) = unique_others(train, cells)
-    order = np.arange(len(cells.texts))
-    texts, rows = encoded_rows(problem.scorer, train, cells, order)
+    (others,) = unique_others(train, cells)
+    order = np.arange(len(cells.row_words))
+    first, rows = encoded_rows(problem.scorer, train, cells, order)
     try:
-        train_text = texts.vectors()[cells.text_index]
-        train_image = encoded_side(problem.scorer, images, 1).vectors()[cells.image_index]
+        train_first = first.vectors()[cells.row_index]
+        train_second = encoded_side(problem.scorer, others, 1).vectors()[cells.column_index]
     finally:
-        images.close()
+        others.close()
         if rows is not None:
             rows.close()
-    of_texts, of_images = problem.evaluator.vectors()
-    test_text = of_texts[problem.targets.row_index]
-    test_image = of_images[problem.targets.column_index]
+    of_rows, of_columns = problem.evaluator.vectors()
+    test_first = of_rows[problem.targets.row_index]
+    test_second = of_columns[problem.targets.column_index]
     sides = {
-        "linear_text": (train_text, test_text),
-        "linear_image": (train_image, test_image),
+        "linear_text": (train_first, test_first),
+        "linear_image": (train_second, test_second),
         "linear_both": (
-            np.concatenate([train_text, train_image], axis=1),
-            np.concatenate([test_text, test_image], axis=1),
+            np.concatenate([train_first, train_second], axis=1),
+            np.concatenate([test_first, test_second], axis=1),
         ),
     }
     return {
@@ -102,7 +102,7 @@ def _linear_probes(problem: Problem, train: Any) -> dict[str, NDArray[np.float64
                 problem.task,
                 problem.n_classes,
                 # Examples of one image are not independent.
-                groups=cells.image_index,
+                groups=cells.column_index,
                 seed=problem.settings.seed,
             ),
             "logits",

@@ -139,7 +139,7 @@ def write_tables(folder: RunFolder, problem: Problem) -> None:
     """Write texts, examples with the columns that are kept, and labels."""
     sides = problem.cells.sides
     tables = {
-        folder.texts: pd.DataFrame({"text": problem.cells.texts}),
+        folder.texts: pd.DataFrame({"text": problem.cells.row_words}),
         folder.examples: pd.DataFrame(
             {"id": [str(i) for i in problem.dataset.ids]}
             | {index_column(place): one.index for place, one in enumerate(sides)}
@@ -179,7 +179,7 @@ def _versions() -> dict[str, str]:
 
 def new_manifest(problem: Problem, warm_up: WarmUp) -> dict[str, Any]:
     """Return what describes a run that begins."""
-    n_texts, n_images, *_ = problem.cells.sizes
+    n_rows, n_columns, *_ = problem.cells.sizes
     return {
         "status": "running",
         "error": None,
@@ -219,12 +219,12 @@ def new_manifest(problem: Problem, warm_up: WarmUp) -> dict[str, Any]:
         "unknown_labels": problem.unknown_labels,
         "n_examples": len(problem.dataset),
         "n_available": problem.n_available,
-        "n_texts": n_texts,
-        "n_images": n_images,
+        "n_texts": n_rows,
+        "n_images": n_columns,
         "n_classes": problem.n_classes,
         "n_pairs_evaluated": 0,
         "sides": _sides(problem),
-        "images_per_part": problem.images.per_chunk,
+        "images_per_part": problem.others[0].per_chunk,
         "texts_per_part": None if problem.rows is None else problem.rows.per_chunk,
         "versions": {
             "python": platform.python_version(),

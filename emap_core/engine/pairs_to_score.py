@@ -66,7 +66,7 @@ def pairs_to_score(
         rows, columns = (index.ravel() for index in np.indices(cells.shape))
     else:
         chosen = sample_of(cells, images_per_text, seed)
-        rows, columns = chosen.texts, chosen.images
+        rows, columns = chosen.rows, chosen.columns
     called: dict[str, NDArray[Any]] = {
         "text_id": np.arange(cells.shape[0]),
         "image_id": np.arange(cells.shape[1]),
@@ -77,12 +77,12 @@ def pairs_to_score(
         rows, columns = rows[missing], columns[missing]
         called = model.names_for(cells, loaded) or called
     (text_id, texts), (image_id, images) = called.items()
-    shown = [str(loaded.ids[int(i)]) for i in cells.image_examples]
+    shown = [str(loaded.ids[int(i)]) for i in cells.sides[1].examples]
     return pd.DataFrame(
         {
             text_id: texts[rows],
             image_id: images[columns],
-            "text": np.array(cells.texts, dtype=object)[rows],
+            "text": np.array(cells.row_words, dtype=object)[rows],
             "image_of": np.array(shown, dtype=object)[columns],
         }
     )
@@ -90,4 +90,4 @@ def pairs_to_score(
 
 def sample_of(cells: Cells, images_per_text: int, seed: int) -> Design:
     """Return the pairs of a sampled run."""
-    return design(*cells.shape, cells.text_index, cells.image_index, images_per_text, seed)
+    return design(*cells.shape, cells.row_index, cells.column_index, images_per_text, seed)

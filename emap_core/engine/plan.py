@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ SECONDS_PER_TILE = 0.2
 
 @dataclass(frozen=True)
 class Tile:
-    """A rectangle of the grid, in plan order: rows are texts sorted by length."""
+    """A rectangle of the grid, in plan order: texts are sorted by length."""
 
     number: int
     rows: slice
@@ -29,53 +29,53 @@ class Tile:
 
     @property
     def n_pairs(self) -> int:
-        """Texts times images."""
-        n_texts, n_images = self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
-        return int(n_texts * n_images)
+        """Rows times columns."""
+        n_rows, n_columns = self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
+        return int(n_rows * n_columns)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a grid of `n_texts` by `n_images` is evaluated.
+    """How a grid of `n_rows` by `n_columns` is evaluated.
 
     Attributes
     ----------
-    tile_texts, tile_images : int
+    tile_rows, tile_columns : int
         Size of a tile; those at the lower and right edge are smaller.
     batch_size : int
         Pairs that go through the model at a time.
-    images_per_chunk : int
-        Images that are decoded and encoded together.
+    columns_per_chunk : int
+        Items of the second side that are decoded and encoded together.
     warm_up : tuple of int
-        Texts and images of the first tile whose pairs were evaluated to measure the speed.
+        Rows and columns of the first tile whose pairs were evaluated to measure the speed.
     """
 
-    n_texts: int
-    n_images: int
+    n_rows: int
+    n_columns: int
     n_classes: int
-    tile_texts: int
-    tile_images: int
+    tile_rows: int
+    tile_columns: int
     batch_size: int
-    images_per_chunk: int
+    columns_per_chunk: int
     warm_up: tuple[int, int]
 
     @property
     def n_tiles(self) -> int:
         """Number of tiles."""
-        return math.ceil(self.n_texts / self.tile_texts) * math.ceil(
-            self.n_images / self.tile_images
+        return math.ceil(self.n_rows / self.tile_rows) * math.ceil(
+            self.n_columns / self.tile_columns
         )
 
     def tiles(self) -> Iterator[Tile]:
-        """Yield the tiles, all texts for one range of images before the next range.
+        """Yield the tiles, all rows for one range of columns before the next range.
 
-        Each range of images is thus decoded, or brought to the device, once.
+        Each range of columns is thus decoded, or brought to the device, once.
         """
         number = 0
-        for column in range(0, self.n_images, self.tile_images):
-            columns = slice(column, min(column + self.tile_images, self.n_images))
-            for row in range(0, self.n_texts, self.tile_texts):
-                yield Tile(number, slice(row, min(row + self.tile_texts, self.n_texts)), columns)
+        for column in range(0, self.n_columns, self.tile_columns):
+            columns = slice(column, min(column + self.tile_columns, self.n_columns))
+            for row in range(0, self.n_rows, self.tile_rows):
+                yield Tile(number, slice(row, min(row + self.tile_rows, self.n_rows)), columns)
                 number += 1
 
     def shard(self, number: int, of: int) -> list[Tile]:
@@ -91,7 +91,7 @@ class Plan:
             n = len(tiles)
             raise SettingError(
                 f"shard {number} of {of} cannot be made: {option_name('batch_size')} cuts the "
-                f"grid of {self.n_texts:,} texts × {self.n_images:,} images into {n:,} "
+                f"grid of {self.n_rows:,} rows × {self.n_columns:,} columns into {n:,} "
                 f"tile{'' if n == 1 else 's'}, so there {'is' if n == 1 else 'are'} at most {n:,} "
                 f"shard{'' if n == 1 else 's'}; "
                 f"choose fewer shards or a smaller {option_name('batch_size')}"
@@ -109,33 +109,42 @@ class Plan:
 
     def save(self, path: Path) -> None:
         """Write the plan in one step."""
-        content = asdict(self)
-        # The name on disk is older.
-        write_json(path, {"probe": content.pop("warm_up"), **content})
+        write_json(path, {_IN_A_RUN.get(name, name): v for name, v in asdict(self).items()})
 
     @classmethod
     def load(cls, path: Path) -> Plan:
         """Return a stored plan."""
         content: dict[str, Any] = read_json(path) or {}
-        warm_up = tuple(content.pop("probe"))
-        return cls(**content, warm_up=warm_up)
+        given = {one.name: content[_IN_A_RUN.get(one.name, one.name)] for one in fields(cls)}
+        return cls(**given | {"warm_up": tuple(given["warm_up"])})
 
 
-def order_texts(texts: list[str]) -> Index:
-    """Return the numbers of the texts sorted by length, so that like lengths share tiles."""
+_IN_A_RUN = {
+    "n_rows": "n_texts",
+    "n_columns": "n_images",
+    "tile_rows": "tile_texts",
+    "tile_columns": "tile_images",
+    "columns_per_chunk": "images_per_chunk",
+    "warm_up": "probe",
+}
+"""Names under which runs keep what has another name here: those of earlier versions."""
+
+
+def order_rows(texts: list[str]) -> Index:
+    """Return the order of the rows: texts sorted by length, so that like lengths share tiles."""
     return np.argsort([len(text) for text in texts], kind="stable")
 
 
 def tile_shape(
-    n_texts: int, n_images: int, n_pairs: int, at_least: tuple[int, int] = (1, 1)
+    n_rows: int, n_columns: int, n_pairs: int, at_least: tuple[int, int] = (1, 1)
 ) -> tuple[int, int]:
-    """Return texts and images of a tile of about `n_pairs`, near square: its sums are smallest."""
-    least = min(at_least[0], n_texts), min(at_least[1], n_images)
+    """Return rows and columns of a tile of about `n_pairs`, near square: its sums are smallest."""
+    least = min(at_least[0], n_rows), min(at_least[1], n_columns)
     side = math.isqrt(max(n_pairs, 1))
-    rows = min(n_texts, max(least[0], side))
-    columns = min(n_images, max(least[1], n_pairs // rows, 1))
-    rows = min(n_texts, max(least[0], n_pairs // columns, 1))
-    return max(_even(n_texts, rows), least[0]), max(_even(n_images, columns), least[1])
+    rows = min(n_rows, max(least[0], side))
+    columns = min(n_columns, max(least[1], n_pairs // rows, 1))
+    rows = min(n_rows, max(least[0], n_pairs // columns, 1))
+    return max(_even(n_rows, rows), least[0]), max(_even(n_columns, columns), least[1])
 
 
 def _even(size: int, step: int) -> int:

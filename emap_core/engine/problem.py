@@ -138,10 +138,10 @@ class Problem(Binding):
         """What the method chooses from."""
         return Pairs(
             shape=self.cells.shape,
-            text_index=self.cells.text_index,
-            image_index=self.cells.column_index,
-            text_rows=np.argsort(self.text_order),
-            images_per_chunk=self.images.per_chunk,
+            row_index=self.cells.row_index,
+            column_index=self.cells.column_index,
+            row_places=np.argsort(self.row_order),
+            columns_per_chunk=self.others[0].per_chunk,
             subsamples=self.subsamples,
             labels=self.labels,
             task=self.task,
@@ -152,21 +152,21 @@ class Problem(Binding):
         )
 
     def _encodings(self) -> EncodingVectors | None:
-        """Return what the encoders made of texts and images; None of a model without encoders."""
+        """Return what the encoders made of rows and columns; None of a model without encoders."""
         if not self.scorer.staged:
             return None
         try:
-            texts, images = self.evaluator.vectors()
+            rows, columns = self.evaluator.vectors()
         except ModelError:
             # Numbers of the rows of a grid, say, from which nothing can be learnt.
             return None
-        return EncodingVectors(texts[np.argsort(self.text_order)], images)
+        return EncodingVectors(rows[np.argsort(self.row_order)], columns)
 
     @property
     def grid_bytes(self) -> int:
         """Disk that the kept grid takes."""
-        n_texts, n_images = self.cells.shape
-        return 4 * n_texts * n_images * n_channels(self.n_classes, self.kept_classes)
+        n_rows, n_columns = self.cells.shape
+        return 4 * n_rows * n_columns * n_channels(self.n_classes, self.kept_classes)
 
     @property
     def keep(self) -> Literal["grid", "classes", "sums"]:
@@ -179,10 +179,10 @@ class Problem(Binding):
 
     def plan(self, warm_up: WarmUp) -> Plan:
         """Return the tiles, their size from the measured speed unless it was given by hand."""
-        n_texts, n_images = self.cells.shape
+        n_rows, n_columns = self.cells.shape
         if self.settings.batch_size is not None:
             batch_size = n_pairs = self.settings.batch_size
-            rows, columns = tile_shape(n_texts, n_images, n_pairs)
+            rows, columns = tile_shape(n_rows, n_columns, n_pairs)
         else:
             batch_size = warm_up.batch_size
             n_pairs = int(
@@ -193,24 +193,25 @@ class Problem(Binding):
             )
             if self.scorer.stated_speed is not None:
                 n_pairs = max(n_pairs, batch_size)
-            n_rows, n_columns = warm_up.shape
+            least_rows, least_columns = warm_up.shape
             # Many items of the second side with all of the others, else sums of sets take as much
             # as the tile.
-            of_one = n_images // self.cells.sizes[1]
-            n_columns = max(n_columns, min(8 * of_one, n_pairs)) if of_one > 1 else n_columns
-            rows, columns = tile_shape(n_texts, n_images, n_pairs, (n_rows, n_columns))
+            of_one = n_columns // self.cells.sizes[1]
+            if of_one > 1:
+                least_columns = max(least_columns, min(8 * of_one, n_pairs))
+            rows, columns = tile_shape(n_rows, n_columns, n_pairs, (least_rows, least_columns))
         kept = warm_up.shape
         begins_at_first = all(side.start == 0 for side in warm_up_area(self))
         if not begins_at_first or kept[0] > rows or kept[1] > columns:
             kept = (0, 0)
         return Plan(
-            n_texts,
-            n_images,
+            n_rows,
+            n_columns,
             self.n_classes,
             rows,
             columns,
             batch_size,
-            self.images.per_chunk,
+            self.others[0].per_chunk,
             kept,
         )
 

@@ -13,7 +13,7 @@ import pandas as pd
 from emap_core import methods
 from emap_core.engine.evaluate import GridSums, Targets, TileSums
 from emap_core.engine.finish import finish_run
-from emap_core.engine.plan import Plan, Tile, order_texts
+from emap_core.engine.plan import Plan, Tile, order_rows
 from emap_core.engine.tiles import tile_file
 from emap_core.errors import RunError
 from emap_core.options import option, option_name
@@ -51,7 +51,7 @@ def merge_shards(shards: Sequence[str | Path], out: str | Path) -> Run:
         raise RunError(f"{whole.path} is already a run; choose another {option('out', of='run')}")
     tiles = list(plan.tiles())
     holders = _holders(folders, tiles)
-    targets, text_order = _targets(folders[0], manifest)
+    targets, row_order = _targets(folders[0], manifest)
 
     first = folders[0]
     for path in (
@@ -82,10 +82,10 @@ def merge_shards(shards: Sequence[str | Path], out: str | Path) -> Run:
             "created": datetime.now(UTC).isoformat(timespec="microseconds"),
             "error": None,
             "seconds": sum(folder.manifest().get("seconds", 0.0) for folder in folders),
-            "n_pairs_evaluated": plan.n_texts * plan.n_images,
+            "n_pairs_evaluated": plan.n_rows * plan.n_columns,
         },
-        sums.projected(text_order),
-        text_order,
+        sums.projected(row_order),
+        row_order,
     )
     write_checksums(whole)
     return Run.load(whole.path)
@@ -182,7 +182,7 @@ def _targets(folder: RunFolder, manifest: Json) -> tuple[Targets, Any]:
     examples = _table(folder.examples)
     names = tuple(side["name"] for side in manifest["sides"])
     index = [examples[index_column(place)].to_numpy(np.intp) for place in range(len(names))]
-    order = order_texts(texts)
+    order = order_rows(texts)
     sizes = [len(texts), *(int(one.max()) + 1 for one in index[1:])]
     return Targets.of(index, sizes, order, names), order
 
@@ -214,8 +214,8 @@ def _copy_grid(
 ) -> None:
     grid = create_grid(
         whole.grid,
-        (plan.n_texts, plan.n_images, n_channels(plan.n_classes, kept)),
-        (plan.tile_texts, plan.tile_images),
+        (plan.n_rows, plan.n_columns, n_channels(plan.n_classes, kept)),
+        (plan.tile_rows, plan.tile_columns),
     )
     stores = {holder.path: open_grid(holder.grid) for holder in set(holders)}
     for tile, holder in zip(tiles, holders, strict=True):

@@ -56,8 +56,8 @@ class TileEvaluation:
         if problem.keep != "sums":
             create_grid(
                 folder.grid,
-                (plan.n_texts, plan.n_images, n_channels(plan.n_classes, problem.kept_classes)),
-                (plan.tile_texts, plan.tile_images),
+                (plan.n_rows, plan.n_columns, n_channels(plan.n_classes, problem.kept_classes)),
+                (plan.tile_rows, plan.tile_columns),
             )
         plan.save(folder.plan)
         return cls(folder, problem, plan, corner)
@@ -81,8 +81,8 @@ class TileEvaluation:
         return sum(tile.n_pairs for tile in self._tiles)
 
     @property
-    def images(self) -> slice:
-        """The images whose encodings are needed."""
+    def columns(self) -> slice:
+        """The columns whose encodings are needed."""
         return slice(self._tiles[0].columns.start, self._tiles[-1].columns.stop)
 
     @property
@@ -115,7 +115,7 @@ class TileEvaluation:
                     f"tile {tile.number} of run {self._folder.id!r} is damaged; start it again"
                 )
             sums.add(tile, stored)
-        return sums.projected(self._problem.text_order)
+        return sums.projected(self._problem.row_order)
 
     def _evaluate(self, progress: Progress, workers: Workers) -> None:
         problem = self._problem

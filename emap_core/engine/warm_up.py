@@ -90,15 +90,15 @@ def _of_examples(binding: Binding) -> WarmUp:
 
 def warm_up_area(binding: Binding) -> tuple[slice, slice]:
     """Return where the warm-up tile lies: of a shard, or a batch given by hand, a tile."""
-    n_texts, n_images = binding.cells.shape
+    n_rows, n_columns = binding.cells.shape
     settings = binding.settings
     if settings.batch_size is None or not binding.method.scores_all_pairs:
-        return slice(0, n_texts), slice(0, n_images)
+        return slice(0, n_rows), slice(0, n_columns)
     if tiles := binding.tiles_of_shard:
         return tiles[0].rows, tiles[0].columns
-    rows, columns = tile_shape(n_texts, n_images, settings.batch_size)
+    rows, columns = tile_shape(n_rows, n_columns, settings.batch_size)
     # Shapes are checked with two of each at least.
-    return slice(0, min(max(rows, 2), n_texts)), slice(0, min(max(columns, 2), n_images))
+    return slice(0, min(max(rows, 2), n_rows)), slice(0, min(max(columns, 2), n_columns))
 
 
 def _again(binding: Binding, warm_up: WarmUp) -> Again:
@@ -117,10 +117,10 @@ def _again(binding: Binding, warm_up: WarmUp) -> Again:
 def _noise(binding: Binding) -> tuple[NDArray[Any], NDArray[Any]]:
     """Score pairs from anywhere at two times."""
     draws = np.random.default_rng(binding.settings.seed)
-    wanted = binding.wanted_images
-    n_texts = binding.cells.shape[0]
-    n = min(MANY, n_texts * (wanted.stop - wanted.start))
-    rows = draws.integers(0, n_texts, n)
+    wanted = binding.wanted_columns
+    n_rows = binding.cells.shape[0]
+    n = min(MANY, n_rows * (wanted.stop - wanted.start))
+    rows = draws.integers(0, n_rows, n)
     columns = draws.integers(wanted.start, wanted.stop, n)
     return scored_at_two_times(
         binding.evaluator, n, lambda pairs: _encode(binding, rows[pairs], columns[pairs])
@@ -132,7 +132,7 @@ def _encode(binding: Binding, rows: Index, columns: Index) -> tuple[Encodings, E
     scorer, evaluator = binding.scorer, binding.evaluator
     if not scorer.staged:
         # They are their own encodings.
-        first, groups = _in_order(evaluator.texts.at(rows)), evaluator.images.at(columns)
+        first, groups = _in_order(evaluator.row_items.at(rows)), evaluator.column_items.at(columns)
         if binding.n_sides == 2:
             return first, _in_order(groups)
         return first, tuple(
@@ -142,7 +142,7 @@ def _encode(binding: Binding, rows: Index, columns: Index) -> tuple[Encodings, E
     # What was encoded before may hold noise that scoring does not show.
     of_rows = binding.rows
     texts = (
-        [binding.cells.texts[binding.text_order[row]] for row in rows]
+        [binding.cells.row_words[binding.row_order[row]] for row in rows]
         if of_rows is None
         else [of_rows.seen(int(row)) for row in rows]
     )

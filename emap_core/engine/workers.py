@@ -69,7 +69,7 @@ class FinishedCellTile:
     @classmethod
     def of(cls, problem: Problem, tile: CellTile) -> FinishedCellTile:
         """Evaluate a tile's cells."""
-        problem.evaluator.images.forget_before(int(tile.columns.min()))
+        problem.evaluator.column_items.forget_before(int(tile.columns.min()))
         values = problem.evaluator.pairs(tile.rows, tile.columns)
         return cls(values, problem.evaluator.batch_size)
 

@@ -75,7 +75,7 @@ def interaction_heatmap(
     figure.update_yaxes(
         range=[bottom - 0.5, top - 0.5],
         tickvals=y[labelled],
-        ticktext=words_apart([or_no_text(texts[blocks.first_texts[i]]) for i in labelled], 26),
+        ticktext=words_apart([or_no_text(texts[blocks.first_rows[i]]) for i in labelled], 26),
         showgrid=False,
         fixedrange=True,
     )
@@ -153,7 +153,7 @@ def _numbers(blocks: Blocks) -> NDArray[np.unsignedinteger]:
     """Return what each mark stands for, counted from 1: text and image, or a block's edges."""
     height, width = blocks.values.shape
     if blocks.single:
-        sides = [(blocks.texts + 1)[:, None], (blocks.images + 1)[:, None]]
+        sides = [(blocks.rows + 1)[:, None], (blocks.columns + 1)[:, None]]
     else:
         sides = [
             np.stack([edges[:-1] + 1, edges[1:]], axis=1)
@@ -166,13 +166,13 @@ def _numbers(blocks: Blocks) -> NDArray[np.unsignedinteger]:
 
 
 def _frame(figure: go.Figure, chosen: tuple[int, int] | None, blocks: Blocks, theme: Theme) -> None:
-    if chosen is None or chosen[0] not in blocks.texts or chosen[1] not in blocks.images:
+    if chosen is None or chosen[0] not in blocks.rows or chosen[1] not in blocks.columns:
         return
     top, _, left, _ = blocks.window
     figure.add_trace(
         go.Scatter(
-            x=[left + int(np.flatnonzero(blocks.images == chosen[1])[0])],
-            y=[top + int(np.flatnonzero(blocks.texts == chosen[0])[0])],
+            x=[left + int(np.flatnonzero(blocks.columns == chosen[1])[0])],
+            y=[top + int(np.flatnonzero(blocks.rows == chosen[0])[0])],
             mode="markers",
             marker={"symbol": "square-open", "size": 18, "color": theme.ink, "line": {"width": 3}},
             cliponaxis=False,
@@ -197,14 +197,14 @@ def _strongest(blocks: Blocks, texts: Sequence[str], most: int = 200) -> pd.Data
     return pd.DataFrame(
         {
             **where,
-            "text": [texts[u] for u in blocks.first_texts[rows]],
+            "text": [texts[u] for u in blocks.first_rows[rows]],
             "interaction": flat[order],
         }
     )
 
 
 def _message(table: pd.DataFrame, blocks: Blocks, quantity: str) -> str:
-    shape = f"{len(blocks.texts):,} texts with {len(blocks.images):,} images"
+    shape = f"{len(blocks.rows):,} texts with {len(blocks.columns):,} images"
     how = "" if blocks.single else ", drawn as means of blocks"
     if not table.interaction.abs().max() > 0:
         return f"Interaction in {quantity} of {shape}{how}: none anywhere."

@@ -30,9 +30,9 @@ def mode_ends(
     count : int
         Texts at each end.
     """
-    high, low = modes.ends(k, count)
+    high, low = modes.row_ends(k, count)
     shown = np.concatenate([high, low[::-1]])
-    scores = modes.text_scores[shown, k]
+    scores = modes.row_scores[shown, k]
     table = pd.DataFrame({"text": [or_no_text(texts[u]) for u in shown], "score": scores})
     figure = new_figure(theme, height=70 + 30 * len(shown), showlegend=False, dragmode=False)
     figure.add_trace(

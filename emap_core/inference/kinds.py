@@ -42,8 +42,10 @@ def kinds(
         predict(scores, task, space)
         for scores in (
             decomposition.logits,
-            _or_else(decomposition.text_only, decomposition.text_mean[decomposition.text_index]),
-            _or_else(decomposition.image_only, decomposition.image_mean[decomposition.image_index]),
+            _or_else(decomposition.text_only, decomposition.row_mean[decomposition.row_index]),
+            _or_else(
+                decomposition.image_only, decomposition.column_mean[decomposition.column_index]
+            ),
         )
     )
     follows_text, follows_image = _agree(full, text), _agree(full, image)

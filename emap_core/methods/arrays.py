@@ -65,12 +65,12 @@ DECOMPOSITION = {
 DECOMPOSITION_FIELDS = {
     "logits": "logits",
     "mean": "mean",
-    "text_mean": "text_mean",
-    "image_mean": "image_mean",
-    "text_share": "text_share",
-    "image_share": "image_share",
-    "text_index": "text_index",
-    "image_index": "image_index",
+    "text_mean": "row_mean",
+    "image_mean": "column_mean",
+    "text_share": "row_share",
+    "image_share": "column_share",
+    "text_index": "row_index",
+    "image_index": "column_index",
     "sums_of_squares": "sums_of_squares",
     "centred_variance": "centred_variance",
     "noise": "noise",
@@ -101,7 +101,7 @@ def decomposition_of(arrays: Arrays, kind: type[Kind], further: Mapping[str, str
     kept = fields_of(arrays, DECOMPOSITION_FIELDS)
 
     def sides(what: str) -> tuple[NDArray[Any], ...]:
-        return tuple(kept[f"{side}_{what}"] for side in TEXT_AND_IMAGE)
+        return tuple(kept[f"{axis}_{what}"] for axis in ("row", "column"))
 
     return kind(
         sides=TEXT_AND_IMAGE,

@@ -28,14 +28,14 @@ class Pairs:
     Attributes
     ----------
     shape : (int, int)
-        Unique texts and unique images, both numbered in order of first appearance; with more sides
-        than two, combinations of all but the first are in the place of images.
-    text_index, image_index : ndarray of shape (N,)
+        Rows and columns, both numbered in order of first appearance; with more sides
+        than two, combinations of all but the first are in the place of columns.
+    row_index, column_index : ndarray of shape (N,)
         The cell of each example.
-    text_rows : ndarray of shape (U_t,)
-        Place of each text among all of them sorted by length.
-    images_per_chunk : int
-        Images that are decoded and encoded together.
+    row_places : ndarray of shape (U_1,)
+        Place of each row among all of them sorted by length.
+    columns_per_chunk : int
+        Columns that are decoded and encoded together.
     subsamples : ndarray of shape (R, n)
         What the method drew of the examples, see `Method.draw`.
     labels : ndarray or None
@@ -44,14 +44,14 @@ class Pairs:
     reads_answers : bool
         Whether a cell's outputs decide for one of several classes.
     encodings : callable
-        Returns what the encoders made of texts and images; None of a model without encoders.
+        Returns what the encoders made of rows and columns; None of a model without encoders.
     """
 
     shape: tuple[int, int]
-    text_index: Index
-    image_index: Index
-    text_rows: Index
-    images_per_chunk: int
+    row_index: Index
+    column_index: Index
+    row_places: Index
+    columns_per_chunk: int
     subsamples: Index
     labels: NDArray[Any] | None
     task: Task
@@ -71,7 +71,7 @@ class CellList:
         Tells it from others; the files of its cells begin with it.
     n_pairs : int
     cells : callable
-        Returns the numbers of the texts and of the images from one place in the order to another.
+        Returns the numbers of the rows and of the columns from one place in the order to another.
     name : str
         What a message adds to "tile 3", such as " of sub-sample 1".
     """
@@ -171,7 +171,7 @@ class Method(ABC):
         return np.empty((0, 0), dtype=np.intp)
 
     def on_grid(self, settings: MethodSettings, shape: tuple[int, int]) -> Method:
-        """Return the method that these settings come to on a grid of so many texts and images."""
+        """Return the method that these settings come to on a grid of so many rows and columns."""
         return self
 
     @abstractmethod

@@ -18,7 +18,7 @@ from emap_core.decomposition.recombined import Recombined
 from emap_core.decomposition.sets_of_sides import Sides
 from emap_core.errors import SettingError
 from emap_core.inference import Gap, Intervals, PairError
-from emap_core.inference.intervals.extrapolation import next_images_per_text, sampled_gap
+from emap_core.inference.intervals.extrapolation import next_columns_per_row, sampled_gap
 from emap_core.inference.intervals.pair_sampling import (
     PairSampling,
     from_json,
@@ -49,8 +49,8 @@ FIRST_IMAGES_PER_TEXT = 16
 """Where a run that samples until it knows enough begins."""
 
 _FIT_FIELDS = {
-    "text_noise": "text_noise",
-    "image_noise": "image_noise",
+    "text_noise": "row_noise",
+    "image_noise": "column_noise",
     "fraction": "fraction",
     "explained": "explained",
 }
@@ -61,7 +61,7 @@ _FURTHER_FIELDS = {
 
 
 class Sampled(CellMethod):
-    """Every text meets a few images, and the projection is fitted to these pairs."""
+    """Every row meets a few columns, and the projection is fitted to these pairs."""
 
     name = "sampled"
     summary = "estimates from a part of the pairs, for data too large for that"
@@ -97,16 +97,16 @@ class Sampled(CellMethod):
             )
 
     def on_grid(self, settings: MethodSettings, shape: tuple[int, int]) -> Method:
-        """Return the exact method for a sample in which every text meets every image."""
+        """Return the exact method for a sample in which every row meets every column."""
         k = settings.images_per_text
         return exact.METHOD if k is not None and k >= shape[1] else self
 
     def n_pairs(self, settings: MethodSettings, pairs: Pairs) -> int:
         """Return how many pairs the first design has at most."""
-        n_texts, n_images = pairs.shape
+        n_rows, n_columns = pairs.shape
         k = settings.images_per_text or FIRST_IMAGES_PER_TEXT
-        # Cells of the examples come on top of the images that each text meets.
-        return min(n_texts * k + len(pairs.text_index), n_texts * n_images)
+        # Cells of the examples come on top of the columns that each row meets.
+        return min(n_rows * k + len(pairs.row_index), n_rows * n_columns)
 
     def plan(self, settings: MethodSettings) -> dict[str, Any]:
         """Return the first design and when to stop."""
@@ -131,9 +131,9 @@ class Sampled(CellMethod):
         encodings = None
         while images_per_text is not None:
             chosen = design(
-                *pairs.shape, pairs.text_index, pairs.image_index, images_per_text, seed
+                *pairs.shape, pairs.row_index, pairs.column_index, images_per_text, seed
             )
-            keys = chosen.texts.astype(np.int64) * chosen.shape[1] + chosen.images
+            keys = chosen.rows.astype(np.int64) * chosen.shape[1] + chosen.columns
             new = ~np.isin(keys, before)
             wanted = _new_cells(pairs, chosen, np.flatnonzero(new))
             read = yield [wanted.cells]
@@ -149,8 +149,8 @@ class Sampled(CellMethod):
             return found
         recombined = recombine_sample(
             values,
-            chosen.texts,
-            chosen.images,
+            chosen.rows,
+            chosen.columns,
             chosen.weights,
             pairs.shape,
             pairs.task,
@@ -246,22 +246,22 @@ class _NewCells:
 
     def __init__(self, chosen: Design, places: Index) -> None:
         self.places = places
-        self.cells = CellList(chosen.images_per_text, len(places), self._cells)
+        self.cells = CellList(chosen.columns_per_row, len(places), self._cells)
         self._chosen = chosen
 
     def _cells(self, start: int, stop: int) -> tuple[Index, Index]:
         some = self.places[start:stop]
-        images = np.asarray(self._chosen.images[some], dtype=np.intp)
-        return np.asarray(self._chosen.texts[some], dtype=np.intp), images
+        columns = np.asarray(self._chosen.columns[some], dtype=np.intp)
+        return np.asarray(self._chosen.rows[some], dtype=np.intp), columns
 
 
 def _new_cells(pairs: Pairs, chosen: Design, new: Index) -> _NewCells:
-    """Return the new cells by chunk of images, then by length of text.
+    """Return the new cells by chunk of columns, then by length of row.
 
-    Each chunk of images is thus decoded once, and texts of like length meet.
+    Each chunk of columns is thus decoded once, and rows of like length meet.
     """
-    chunk = chosen.images[new] // pairs.images_per_chunk
-    return _NewCells(chosen, new[np.lexsort((pairs.text_rows[chosen.texts[new]], chunk))])
+    chunk = chosen.columns[new] // pairs.columns_per_chunk
+    return _NewCells(chosen, new[np.lexsort((pairs.row_places[chosen.rows[new]], chunk))])
 
 
 def _more(
@@ -271,7 +271,7 @@ def _more(
     until: float | None,
     tell: Callable[..., None],
 ) -> int | None:
-    """Return how many images each text should meet next, None where the gap is known."""
+    """Return how many columns each row should meet next, None where the gap is known."""
     if until is None or chosen.fraction >= 1:
         return None
     if pairs.labels is None:
@@ -286,11 +286,11 @@ def _more(
     gap = sampled_gap(found, score)
     higher_is_better = inference.metric(name).higher_is_better
     tell(
-        images_per_text=chosen.images_per_text,
+        images_per_text=chosen.columns_per_row,
         gap=gap.difference if higher_is_better else -gap.difference,
         reach=(gap.high - gap.low) / 2,
         bias=gap.bias if higher_is_better else -gap.bias,
         bias_standard_error=gap.bias_standard_error,
         until=until,
     )
-    return next_images_per_text(chosen, gap, until)
+    return next_columns_per_row(chosen, gap, until)

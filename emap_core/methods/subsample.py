@@ -113,7 +113,7 @@ class Subsample(CellMethod):
             (examples, grid.decomposition(read(cells), pairs, examples))
             for examples, grid, cells in zip(pairs.subsamples, grids, lists, strict=True)
         ]
-        return Projected(combine(subsamples, pairs.text_index, pairs.image_index))
+        return Projected(combine(subsamples, pairs.row_index, pairs.column_index))
 
     def arrays(self, result: Result) -> dict[str, NDArray[Any]]:
         """Return the decomposition's arrays, and those of each sub-sample."""
@@ -198,30 +198,30 @@ class SubsampleStatistics(Statistics):
 
 
 class _Grid:
-    """The cells of one sub-sample: all its texts for one image before the next image."""
+    """The cells of one sub-sample: all its rows for one column before the next column."""
 
-    def __init__(self, texts: Index, images: Index) -> None:
-        self.n_pairs = len(texts) * len(images)
-        self._texts = texts
-        self._images = images
+    def __init__(self, rows: Index, columns: Index) -> None:
+        self.n_pairs = len(rows) * len(columns)
+        self._rows = rows
+        self._columns = columns
 
     def cells(self, start: int, stop: int) -> tuple[Index, Index]:
-        """Return the texts and images of some cells."""
+        """Return the rows and columns of some cells."""
         numbers = np.arange(start, stop)
-        return self._texts[numbers % len(self._texts)], self._images[numbers // len(self._texts)]
+        return self._rows[numbers % len(self._rows)], self._columns[numbers // len(self._rows)]
 
     def decomposition(self, values: NDArray[Any], pairs: Pairs, examples: Index) -> Decomposition:
         """Project the grid, of which all cells are given in their order."""
-        grid = values.reshape(len(self._images), len(self._texts), -1).swapaxes(0, 1)
+        grid = values.reshape(len(self._columns), len(self._rows), -1).swapaxes(0, 1)
         return decompose(
             grid,
-            np.searchsorted(self._texts, pairs.text_index[examples]),
-            np.searchsorted(self._images, pairs.image_index[examples]),
+            np.searchsorted(self._rows, pairs.row_index[examples]),
+            np.searchsorted(self._columns, pairs.column_index[examples]),
         )
 
 
 def _grids(pairs: Pairs) -> list[_Grid]:
     return [
-        _Grid(np.unique(pairs.text_index[examples]), np.unique(pairs.image_index[examples]))
+        _Grid(np.unique(pairs.row_index[examples]), np.unique(pairs.column_index[examples]))
         for examples in pairs.subsamples
     ]

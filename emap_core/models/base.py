@@ -50,7 +50,7 @@ class StagedModel(Protocol):
     is, for the record of a run), ``notes(texts) -> list of str`` (what a reader has to know about
     how it reads these texts, one sentence each; of two texts ``notes(first, second)``),
     ``reads(text) -> list of str`` (what it is, and the prompts that it makes of a text) and
-    ``score_grid(text_encodings, image_encodings) -> (A, B, C)``.
+    ``score_grid(row_encodings, column_encodings) -> (A, B, C)``.
 
     A model that is not computed here, staged or not, may also have ``pairs_at_once`` and
     ``pairs_per_second`` (in place of what would be measured), ``cost(n_pairs) -> list of str``
@@ -66,7 +66,7 @@ class StagedModel(Protocol):
     def encode_images(self, images: list[Any]) -> Encodings:
         """Return encodings with one item per image."""
 
-    def score(self, text_encodings: Encodings, image_encodings: Encodings) -> Any:
+    def score(self, row_encodings: Encodings, column_encodings: Encodings) -> Any:
         """Return the outputs of B aligned pairs, shape (B, C)."""
 
 
@@ -240,49 +240,49 @@ class Scorer:
         return self.encode(1, images)
 
     def score_tile(
-        self, text_encodings: Encodings, image_encodings: Encodings, batch_size: int
+        self, row_encodings: Encodings, column_encodings: Encodings, batch_size: int
     ) -> NDArray[np.float32] | NDArray[np.float64]:
         """Return the outputs of A texts with B images, shape (A, B, C).
 
         At most `batch_size` pairs (but at least one) go through the model at a time.
         """
-        return self.start_tile(text_encodings, image_encodings, batch_size).numpy()
+        return self.start_tile(row_encodings, column_encodings, batch_size).numpy()
 
     def start_tile(
-        self, text_encodings: Encodings, image_encodings: Encodings, batch_size: int
+        self, row_encodings: Encodings, column_encodings: Encodings, batch_size: int
     ) -> Outputs:
         """Begin to score a tile as `score_tile` does, without waiting for the device."""
-        n_texts, n_images = trees.count(text_encodings), _n_columns(image_encodings)
+        n_rows, n_columns = trees.count(row_encodings), _n_columns(column_encodings)
         score = self._score_block if self.has_grid else self._score_pairs
-        columns = min(n_images, max(batch_size, 1))
-        if isinstance(image_encodings, Product):
-            blocks = image_encodings.blocks(columns)
+        columns = min(n_columns, max(batch_size, 1))
+        if isinstance(column_encodings, Product):
+            blocks = column_encodings.blocks(columns)
             columns = max(map(len, blocks))
         else:
             blocks = [
-                _part(image_encodings, b, b + columns, n_images)
-                for b in range(0, n_images, columns)
+                _part(column_encodings, b, b + columns, n_columns)
+                for b in range(0, n_columns, columns)
             ]
-        rows = min(n_texts, max(batch_size // columns, 1))
+        rows = min(n_rows, max(batch_size // columns, 1))
         with torch.inference_mode():
             bands = [
-                [score(_part(text_encodings, a, a + rows, n_texts), block) for block in blocks]
-                for a in range(0, n_texts, rows)
+                [score(_part(row_encodings, a, a + rows, n_rows), block) for block in blocks]
+                for a in range(0, n_rows, rows)
             ]
             return Outputs(_joined(bands))
 
     def score_pairs(
-        self, text_encodings: Encodings, image_encodings: Encodings, batch_size: int
+        self, row_encodings: Encodings, column_encodings: Encodings, batch_size: int
     ) -> NDArray[np.float32] | NDArray[np.float64]:
         """Return the outputs of B aligned pairs, shape (B, C), at most `batch_size` at a time."""
-        n_pairs = trees.count(text_encodings)
+        n_pairs = trees.count(row_encodings)
         with torch.inference_mode():
             values = _joined(
                 [
                     [
                         self._score_aligned(
-                            _part(text_encodings, start, start + batch_size, n_pairs),
-                            _part(image_encodings, start, start + batch_size, n_pairs),
+                            _part(row_encodings, start, start + batch_size, n_pairs),
+                            _part(column_encodings, start, start + batch_size, n_pairs),
                         )[:, None]
                     ]
                     for start in range(0, n_pairs, batch_size)
@@ -307,12 +307,12 @@ class Scorer:
             )
         return encoded
 
-    def _score_block(self, text_encodings: Encodings, image_encodings: Encodings) -> Any:
-        product = isinstance(image_encodings, Product)
-        others = image_encodings.sides if product else (image_encodings,)
-        expected = (trees.count(text_encodings), *map(trees.count, others))
+    def _score_block(self, row_encodings: Encodings, column_encodings: Encodings) -> Any:
+        product = isinstance(column_encodings, Product)
+        others = column_encodings.sides if product else (column_encodings,)
+        expected = (trees.count(row_encodings), *map(trees.count, others))
         scores = self._numbers(
-            "model.score_grid", self.model.score_grid(text_encodings, *others), expected
+            "model.score_grid", self.model.score_grid(row_encodings, *others), expected
         )
         shape = tuple(scores.shape)
         if len(shape) != len(expected) + 1 or shape[:-1] != expected:
@@ -325,26 +325,26 @@ class Scorer:
             )
         return scores.reshape(expected[0], -1, shape[-1]) if product else scores
 
-    def _score_pairs(self, text_encodings: Encodings, image_encodings: Encodings) -> Any:
-        if isinstance(image_encodings, Product):
-            image_encodings = image_encodings.aligned()
-        n_texts, n_images = trees.count(text_encodings), trees.count(image_encodings)
-        rows = np.repeat(np.arange(n_texts), n_images)
-        columns = np.tile(np.arange(n_images), n_texts)
+    def _score_pairs(self, row_encodings: Encodings, column_encodings: Encodings) -> Any:
+        if isinstance(column_encodings, Product):
+            column_encodings = column_encodings.aligned()
+        n_rows, n_columns = trees.count(row_encodings), trees.count(column_encodings)
+        rows = np.repeat(np.arange(n_rows), n_columns)
+        columns = np.tile(np.arange(n_columns), n_rows)
         scores = self._score_aligned(
-            trees.take(text_encodings, rows), trees.take(image_encodings, columns)
+            trees.take(row_encodings, rows), trees.take(column_encodings, columns)
         )
-        return scores.reshape(n_texts, n_images, scores.shape[1])
+        return scores.reshape(n_rows, n_columns, scores.shape[1])
 
-    def _score_aligned(self, text_encodings: Encodings, image_encodings: Encodings) -> Any:
-        others = image_encodings if self.n_sides > 2 else (image_encodings,)
+    def _score_aligned(self, row_encodings: Encodings, column_encodings: Encodings) -> Any:
+        others = column_encodings if self.n_sides > 2 else (column_encodings,)
         if self.staged:
-            name, returned = "model.score", self.model.score(text_encodings, *others)
+            name, returned = "model.score", self.model.score(row_encodings, *others)
         else:
             name = "the model"
-            with _regions_named(image_encodings if self.n_sides == 2 else ()):
-                returned = self.model(text_encodings, *others)
-        n_pairs = trees.count(text_encodings)
+            with _regions_named(column_encodings if self.n_sides == 2 else ()):
+                returned = self.model(row_encodings, *others)
+        n_pairs = trees.count(row_encodings)
         scores = self._numbers(name, returned, (n_pairs,))
         shape = tuple(scores.shape)
         if len(shape) != 2 or shape[0] != n_pairs:

@@ -108,7 +108,7 @@ class GridModel:
         raise ModelError("a grid is not a model: pairs outside of it cannot be scored")
 
     def grid_for(self, cells: Cells, dataset: Any = None) -> NDArray[Any]:
-        """Return the outputs on a dataset's unique texts and images, shape (U_t, U_v, C).
+        """Return the outputs on a dataset's unique texts and images, shape (U_1, U_2, C).
 
         Parameters
         ----------
@@ -122,28 +122,28 @@ class GridModel:
         ModelError
             If grid and dataset are of different sizes, or an index contradicts the dataset.
         """
-        n = len(cells.text_index)
-        first_texts = np.unique(cells.text_index, return_index=True)[1]
+        n = len(cells.row_index)
+        first_texts = np.unique(cells.row_index, return_index=True)[1]
         if self._ids["text"] is not None:
             rows, columns = (self._places(side, dataset) for side in ("text", "image"))
-            _check_same(self._called, "text", rows, cells.text_index)
-            _check_same(self._called, "image", columns, cells.image_index)
-            return self._rows_and_columns(rows[first_texts], columns[cells.image_examples])
+            _check_same(self._called, "text", rows, cells.row_index)
+            _check_same(self._called, "image", columns, cells.column_index)
+            return self._rows_and_columns(rows[first_texts], columns[cells.sides[1].examples])
         if self.text_index is not None and self.image_index is not None:
             if len(self.text_index) != n or len(self.image_index) != n:
                 raise ModelError(
                     f"{self._called}: its indices are of {len(self.text_index)} and "
                     f"{len(self.image_index)} examples; the dataset has {n}"
                 )
-            _check_same(self._called, "text", self.text_index, cells.text_index)
-            _check_same(self._called, "image", self.image_index, cells.image_index)
+            _check_same(self._called, "text", self.text_index, cells.row_index)
+            _check_same(self._called, "image", self.image_index, cells.column_index)
             return self._rows_and_columns(
-                self.text_index[first_texts], self.image_index[cells.image_examples]
+                self.text_index[first_texts], self.image_index[cells.sides[1].examples]
             )
         if self.grid.shape[:2] == cells.shape:
             return self.grid
         if self.grid.shape[:2] == (n, n):
-            return self._rows_and_columns(first_texts, cells.image_examples)
+            return self._rows_and_columns(first_texts, cells.sides[1].examples)
         fitting = dict.fromkeys((cells.shape, (n, n)))
         sizes = " or ".join(f"{texts} × {images}" for texts, images in fitting)
         raise ModelError(
@@ -159,7 +159,7 @@ class GridModel:
         """
         if self._ids["text"] is None:
             return None
-        firsts = {"text": cells.text_examples, "image": cells.image_examples}
+        firsts = {"text": cells.sides[0].examples, "image": cells.sides[1].examples}
         return {
             self._columns[side]: np.array(self._ids[side], dtype=object)[
                 self._places(side, dataset)[first]

@@ -307,7 +307,7 @@ def attribution_chart(run: Run, theme: Theme = LIGHT, example: str | None = None
             f"example is {name!r}, about which nobody asked; run.probe('attribution', "
             "example=...) asks"
         )
-    image = run.thumbnail(int(run.decomposition.image_index[run.ids.index(name)]))
+    image = run.thumbnail(int(run.decomposition.column_index[run.ids.index(name)]))
     return known[name].chart(theme, picture=image)
 
 
@@ -363,7 +363,7 @@ def class_modes(run: Run, c: int, two: ChosenSides | None = None) -> Modes:
         d = two.shares
         cells = two.cells(c, "centred" if run.softmax else "logits")
         found[key] = interaction_modes(
-            cells, d.text_share, d.image_share, overwrite=True, noise=float(d.noise[c])
+            cells, d.row_share, d.column_share, overwrite=True, noise=float(d.noise[c])
         )
     return found[key]
 

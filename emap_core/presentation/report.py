@@ -282,8 +282,8 @@ def _modes(run: Run, figure: RunFigure, theme: Theme) -> str:
     sides = []
     for name, texts, images in zip(
         ("One side", "The other side"),
-        modes.ends(0, 5),
-        modes.image_ends(0, MODE_IMAGES),
+        modes.row_ends(0, 5),
+        modes.column_ends(0, MODE_IMAGES),
         strict=True,
     ):
         lines = "".join(

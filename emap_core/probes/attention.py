@@ -138,7 +138,7 @@ class Attention:
         task, space = run.task, run.space
         resampling = run.manifest["resampling"]
         population = population_of_items(
-            d.text_index[chosen], d.image_index[chosen], resampling["cluster"]
+            d.row_index[chosen], d.column_index[chosen], resampling["cluster"]
         )
         impaired = {}
         for which in IMPAIRMENTS:

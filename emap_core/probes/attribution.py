@@ -116,7 +116,7 @@ class Attribution:
     def cost(self, run: Run) -> Cost:
         """Return how many pairs are scored, and about how long that takes."""
         size, speed = size_for(run), _speed(run)
-        text = run.texts[int(run.decomposition.text_index[self._position(run)])]
+        text = run.texts[int(run.decomposition.row_index[self._position(run)])]
         n_words = max(1, len(Words(text, size.words).names))
         rows, columns, again = masks_for(n_words, size.side**2, size, self.seed)
         n_passes = _n_passes(rows, columns, again, min(size.partners, len(run.ids)))

@@ -100,7 +100,7 @@ class BlindRows:
         subject.check(0)
         stated = subject.fingerprint
         folder.resume(None if stated is None else {"model": stated, "seed": self.seed})
-        _, first = np.unique(d.image_index, return_index=True)
+        _, first = np.unique(d.column_index, return_index=True)
         images = [subject.image(int(i)) for i in first]
         blank, noise = _pictures(images[:: max(1, len(images) // _MOST_PICTURES)], self.seed)
         n_passes = self.cost(run).passes
@@ -111,10 +111,10 @@ class BlindRows:
         scores = {
             "full": run.scores("full"),
             "text_only": run.scores("text_only"),
-            "blank_image": of_texts[d.text_index, 0],
-            "noise_image": of_texts[d.text_index, 1],
+            "blank_image": of_texts[d.row_index, 0],
+            "noise_image": of_texts[d.row_index, 1],
             "image_only": run.scores("image_only"),
-            "empty_text": of_images[0, d.image_index],
+            "empty_text": of_images[0, d.column_index],
         }
         name = self._metric(run)
         return Blinded(

@@ -126,7 +126,7 @@ class Subject:
 
     def text(self, example: int) -> str:
         """Return the text of the example at a position."""
-        return self.run.texts[int(self.run.decomposition.text_index[example])]
+        return self.run.texts[int(self.run.decomposition.row_index[example])]
 
     def image(self, example: int) -> Any:
         """Return what the model sees of an example's image."""
@@ -173,8 +173,8 @@ class Subject:
         run, scorer = self.run, self.scorer
         return Evaluator(
             scorer=scorer,
-            texts=texts,
-            images=images,
+            row_items=texts,
+            column_items=images,
             batch_size=self._batch_size,
             precision=str(run.manifest["settings"].get("precision", "float32")),
             convert=lambda values: to_space(values, scorer.output, run.space, run.task),

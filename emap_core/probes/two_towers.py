@@ -92,7 +92,7 @@ class TwoTowers:
         progress.tell("checking")
         subject.check(0)
         d = run.decomposition
-        _, first = np.unique(d.image_index, return_index=True)
+        _, first = np.unique(d.column_index, return_index=True)
         texts = subject.encoded_texts(run.texts).vectors()
         progress.check()
         images = subject.encoded_images([subject.image(int(i)) for i in first]).vectors()
@@ -101,13 +101,13 @@ class TwoTowers:
                 f"encodings of texts have {texts.shape[1]} numbers and those of images "
                 f"{images.shape[1]}; the towers lie in different spaces"
             )
-        found = modality_gap(texts, images, d.text_index, d.image_index, seed=self.seed)
-        limits = gap_intervals(texts, images, d.text_index, d.image_index, run.population)
+        found = modality_gap(texts, images, d.row_index, d.column_index, seed=self.seed)
+        limits = gap_intervals(texts, images, d.row_index, d.column_index, run.population)
         rows = np.arange(len(run.ids))
         if len(rows) > _MOST_POINTS:
             draws = np.random.default_rng(self.seed)
             rows = np.sort(draws.choice(rows, _MOST_POINTS, replace=False))
-        both = unit_rows(np.concatenate([texts[d.text_index[rows]], images[d.image_index[rows]]]))
+        both = unit_rows(np.concatenate([texts[d.row_index[rows]], images[d.column_index[rows]]]))
         centred = both - both.mean(axis=0)
         _, _, axes = np.linalg.svd(centred, full_matrices=False)
         points = centred @ axes[:2].T

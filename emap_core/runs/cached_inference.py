@@ -203,7 +203,7 @@ class CachedInference(RunReader):
 
         Parameters
         ----------
-        density : array of shape (U_t, U_v), optional
+        density : array of shape (U_1, U_2), optional
             How much more likely each pair is among the examples than among recombinations, texts
             and images in the run's order; by default `density`, None where there is none.
 

@@ -21,7 +21,7 @@ def examples_of(run: CachedInference) -> pd.DataFrame:
     table = pd.DataFrame(
         {
             "id": run.ids,
-            "text": [run.texts[u] for u in d.text_index],
+            "text": [run.texts[u] for u in d.row_index],
             "label": inference.label_names(run.labels, run.classes, run.task)
             or [None] * len(run.ids),
         }
@@ -41,8 +41,8 @@ def examples_of(run: CachedInference) -> pd.DataFrame:
     table["flip"] = run.flips
     table["kind"] = run.kinds
     table["interaction_size"] = np.linalg.norm(run.shares.interaction, axis=1)
-    table["text_index"] = d.text_index
-    table["image_index"] = d.image_index
+    table["text_index"] = d.row_index
+    table["image_index"] = d.column_index
     for place in range(2, len(run.sides)):
         table[index_column(place)] = d.index[place]
     if run.labels is not None and run.labels.ndim == 1:

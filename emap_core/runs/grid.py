@@ -34,7 +34,7 @@ Reading = Literal["logits", "centred", "probabilities"]
 
 
 def create_grid(path: Path, shape: tuple[int, int, int], chunk: tuple[int, int]) -> zarr.Array[Any]:
-    """Create the store for a grid of `shape` (U_t, U_v, C) in chunks of (texts, images)."""
+    """Create the store for a grid of `shape` (U_1, U_2, C) in chunks of (rows, columns)."""
     import zarr
     from zarr.codecs import Crc32cCodec
 
@@ -85,17 +85,17 @@ def _check(store: zarr.Array[Any], path: Path, shape: tuple[int, ...]) -> None:
 
 
 class Grid:
-    """Read access to a kept grid; texts and images are numbered in order of first appearance.
+    """Read access to a kept grid; rows and columns are numbered in order of first appearance.
 
-    With more sides than two it has an axis for each. On disk, combinations of all but the first are
-    in the place of images.
+    With more sides than two it has an axis for each. On disk, columns are
+    combinations of items of all sides but the first.
 
     Parameters
     ----------
     path : Path
         The zarr store.
-    text_order : ndarray of shape (U_t,)
-        Number of the text in each stored row; texts of like length are stored side by side.
+    row_order : ndarray of shape (U_1,)
+        Number of the item in each stored row; texts of like length are stored side by side.
     kept : list of int, optional
         The classes that are kept, all by default.
     shape : tuple of int, optional
@@ -105,7 +105,7 @@ class Grid:
     def __init__(
         self,
         path: Path,
-        text_order: Index,
+        row_order: Index,
         kept: list[int] | None = None,
         shape: tuple[int, ...] | None = None,
     ) -> None:
@@ -116,7 +116,7 @@ class Grid:
             if is_local(path) and not all(entry.is_file() for entry in entries(path)):
                 raise ValueError("it holds what is not a file")
             self._store = zarr.open_array(store=array_store(path), mode="r", zarr_format=3)
-            self._shape = shape or (len(text_order), *self._store.shape[1:])
+            self._shape = shape or (len(row_order), *self._store.shape[1:])
             n_rows, *others, n_numbers = self._shape
             _check(self._store, path, (n_rows, prod(others), n_numbers))
         except Exception as error:
@@ -125,35 +125,35 @@ class Grid:
                 f"the grid of run {path.parent.name!r} cannot be opened: {reason(error)}"
             ) from error
         self.kept = kept
-        self._order = text_order
-        self._row_of = np.argsort(text_order)
+        self._order = row_order
+        self._row_of = np.argsort(row_order)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Unique texts, unique images, classes (and two channels where only some are kept)."""
+        """Rows, columns, classes (and two channels where only some are kept)."""
         return self._shape
 
-    def cell(self, text: int, *others: int) -> Cells:
-        """Return the model's output for one text with one image, shape (C,)."""
-        return self._read((int(self._row_of[text]), self._column(others)))
+    def cell(self, row: int, *others: int) -> Cells:
+        """Return the model's output for one row with one column, shape (C,)."""
+        return self._read((int(self._row_of[row]), self._column(others)))
 
-    def row(self, text: int) -> Cells:
-        """Return one text with every image, shape (U_v, C)."""
-        return self._read((int(self._row_of[text]),)).reshape(self._shape[1:])
+    def row(self, row: int) -> Cells:
+        """Return one row with every column, shape (U_2, C)."""
+        return self._read((int(self._row_of[row]),)).reshape(self._shape[1:])
 
     def column(self, *others: int) -> Cells:
-        """Return every text with one image, shape (U_t, C)."""
+        """Return every row with one column, shape (U_1, C)."""
         return self._read((slice(None), self._column(others)))[self._row_of]
 
     def load(self) -> Cells:
-        """Return the whole grid, shape (U_t, U_v, C)."""
+        """Return the whole grid, shape (U_1, U_2, C)."""
         return self._read(())[self._row_of].reshape(self._shape)
 
     def _column(self, others: tuple[int, ...]) -> int:
         return int(np.ravel_multi_index(others, self._shape[1:-1]))
 
     def load_class(self, c: int, reading: Reading = "logits") -> Cells:
-        """Return the grid of one class, shape (U_t, U_v); one band of it is in memory at a time.
+        """Return the grid of one class, shape (U_1, U_2); one band of it is in memory at a time.
 
         Raises
         ------
@@ -163,8 +163,8 @@ class Grid:
         if self.kept is not None and c not in self.kept:
             raise RunError(f"class {c} is not among the {len(self.kept)} whose grid was kept")
         chosen = np.empty(self.shape[:-1], dtype=np.float32)
-        for texts, cells in self.strips():
-            chosen[texts] = self._reading(cells, c, reading)
+        for rows, cells in self.strips():
+            chosen[rows] = self._reading(cells, c, reading)
         return chosen
 
     def _reading(self, cells: Cells, c: int, reading: Reading) -> NDArray[Any]:
@@ -179,7 +179,7 @@ class Grid:
         return one
 
     def strips(self) -> Iterator[tuple[Index, Cells]]:
-        """Yield the grid in bands of whole rows: numbers of the texts, cells (A, U_v, C)."""
+        """Yield the grid in bands of whole rows: numbers of the rows, cells (A, U_2, C)."""
         step = self._store.chunks[0]
         for start in range(0, self.shape[0], step):
             cells = self._read((slice(start, start + step),))

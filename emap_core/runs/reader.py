@@ -115,8 +115,8 @@ class RunReader:
         d = self.decomposition
         return recombine_grid(
             self.grid.strips(),
-            d.text_share,
-            d.image_share,
+            d.row_share,
+            d.column_share,
             self.task,
             self.space,
             self.manifest["n_classes"],
@@ -249,7 +249,7 @@ class RunReader:
         return list(range(self.manifest["n_classes"])) if self.manifest["keep"] == "grid" else []
 
     def class_grid(self, c: int, reading: Reading = "logits") -> NDArray[np.float32]:
-        """Return the model's output for one class on every pair, shape (U_t, U_v).
+        """Return the model's output for one class on every pair, shape (U_1, U_2).
 
         With more sides it has an axis for each.
 
@@ -377,7 +377,7 @@ class RunReader:
     def density(self) -> Array | None:
         """How much more likely each pair is among the examples than among recombinations.
 
-        Shape (U_t, U_v), where ``density="encodings"`` was asked for; else None.
+        Shape (U_1, U_2), where ``density="encodings"`` was asked for; else None.
         """
         if not self._folder.density.exists():
             return None

@@ -48,7 +48,7 @@ def groupings(run: CachedInference) -> list[str]:
     columns = run.columns
     found = [str(name) for name in columns if _is_grouping(columns[name])]
     d = run.decomposition
-    for side, index in (("image", d.image_index), ("text", d.text_index)):
+    for side, index in (("image", d.column_index), ("text", d.row_index)):
         if side not in columns and _is_grouping(pd.Series(index.astype(str))):
             found.append(side)
     usual = [name for word in USUAL_NAMES for name in found if name.lower() == word]
@@ -69,7 +69,7 @@ def names_of_groups(run: CachedInference, by: str) -> list[str]:
         there = ", ".join([*run.manifest["columns"], *SIDES])
         raise SettingError(f"groups are by {by!r}; choose one of {there:.800}")
     d = run.decomposition
-    return [str(item) for item in (d.image_index if by == "image" else d.text_index)]
+    return [str(item) for item in (d.column_index if by == "image" else d.row_index)]
 
 
 def _is_grouping(values: pd.Series) -> bool:

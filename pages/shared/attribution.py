@@ -104,7 +104,7 @@ def _show_found(run: Run, example: int, found: Attributed) -> None:
         theme(),
         pair=pair,
         show=part,
-        picture=run.thumbnail(int(run.decomposition.image_index[example])),
+        picture=run.thumbnail(int(run.decomposition.column_index[example])),
     )
     show(
         chart,

@@ -177,7 +177,7 @@ def _modes(
     cells = _cells(key, places, c, reading, _two)
     # Rounding is known of the logits as they are projected; probabilities have their own.
     noise = float(shares.noise[c]) if reading == own_reading(_two.run) else None
-    return interaction_modes(cells, shares.text_share, shares.image_share, noise=noise)
+    return interaction_modes(cells, shares.row_share, shares.column_share, noise=noise)
 
 
 def grid_is_there(run: Run, question: str, what: str) -> bool:

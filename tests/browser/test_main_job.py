@@ -124,7 +124,7 @@ def test_the_demo_button_leads_to_a_verdict_and_the_examples_behind_it(
     page.keyboard.press("ArrowRight")
     sees(page, re.compile(f"^2 of {count} "))
     example = run.ids.index(key_of(page, "example"))
-    text = run.texts[run.decomposition.text_index[example]]
+    text = run.texts[run.decomposition.row_index[example]]
     answer = run.classes[run.labels[example]]
     sees(page, re.compile(f"The model answers “{answer}”, which is right. Without interactions"))
     sees(page, text, exact=True)
@@ -141,8 +141,8 @@ def test_an_example_leads_to_any_other_pair_and_to_what_interacts(small_runs, br
     url, run = small_runs
     page = browser_page
     page.goto(f"{url}/examples?run={run.path.name}&example={run.ids[7]}")
-    text = run.texts[run.decomposition.text_index[7]]
-    image = int(run.decomposition.image_index[7])
+    text = run.texts[run.decomposition.row_index[7]]
+    image = int(run.decomposition.column_index[7])
     sees(page, text, exact=True)
     saves_picture(page, run, image)
 
@@ -181,7 +181,7 @@ def test_a_point_is_an_example_and_a_lasso_or_a_search_are_many(small_runs, brow
     assert not re.search(r"(^|[\s,])-[\d.]", told), "numbers have one minus sign"
     chosen = key_of(page, "example")
     assert chosen in ids
-    text = run.texts[run.decomposition.text_index[run.ids.index(chosen)]]
+    text = run.texts[run.decomposition.row_index[run.ids.index(chosen)]]
     sees(page, text, exact=True)
     inside = zooms_in_and_draws_a_lasso(page, plot, run)
     page.reload()
@@ -216,7 +216,7 @@ def test_words_are_asked_for_their_regions_and_a_link_shows_the_same(small_runs,
     page = browser_page
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     chosen = run.ids[7]
-    text = run.texts[run.decomposition.text_index[7]]
+    text = run.texts[run.decomposition.row_index[7]]
     view = view_key(words="circle")
     page.goto(
         f"{url}/examples?{urlencode({'run': run.path.name, 'example': chosen, 'view': view})}"
@@ -311,7 +311,7 @@ def zooms_in_and_draws_a_lasso(page, plot, run):
     come_to_rest(page)
     assert plot.evaluate(AXES)["ranges"] == axes["ranges"], "it is still zoomed in"
     parts = prediction_contrast(run.shares)
-    sides = zip((parts.text, parts.image), axes["ranges"], strict=True)
+    sides = zip(parts.effects, axes["ranges"], strict=True)
     across, upwards = ((values - low) / (high - low) for values, (low, high) in sides)
 
     def within(pixels):
@@ -337,7 +337,7 @@ def saves_picture(page, run, image):
 
 def is_on_the_shape(run, example, box):
     """Say whether a region of an example's image holds some of its one shape."""
-    image = run.thumbnail(int(run.decomposition.image_index[run.ids.index(example)]))
+    image = run.thumbnail(int(run.decomposition.column_index[run.ids.index(example)]))
     pixels = np.asarray(Image.open(io.BytesIO(image)), dtype=int)
     shape = np.abs(pixels - pixels[0, 0]).sum(axis=2) > 60
     left, top, right, lower = (len(pixels) * box).round().astype(int)

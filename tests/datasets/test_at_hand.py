@@ -71,8 +71,8 @@ def test_every_sequence_of_a_shuffled_or_filtered_frame_is_read_by_position(kind
     table = dict(zip(part["ids"], part["texts"], strict=True))
     assert fewer.texts == [table[name] for name in fewer.ids]
     cells = find_cells(given)
-    assert [cells.texts[u] for u in cells.text_index] == part["texts"].tolist()
-    assert cells.image_examples.max() < len(part)
+    assert [cells.row_words[u] for u in cells.row_index] == part["texts"].tolist()
+    assert cells.sides[1].examples.max() < len(part)
 
 
 @pytest.mark.parametrize("kind", [Examples, Theirs])
@@ -108,7 +108,7 @@ def test_images_may_be_paths_content_or_arrays(tmp_path):
     for images in (files, list(map(str, files)), [f.read_bytes() for f in files], pixels):
         data = Examples(["a", "b", "c"], [images[1], images[0], images[1]])
         assert data.images[0].getpixel((0, 0)) == (0, 0, 255)
-        assert find_cells(data).image_index.tolist() == [0, 1, 0]
+        assert find_cells(data).column_index.tolist() == [0, 1, 0]
     with pytest.raises(DatasetError, match=r"none\.png does not exist"):
         Examples(["a"], [str(tmp_path / "none.png")]).images[0]
     with pytest.raises(DatasetError, match="array of float64 of shape"):

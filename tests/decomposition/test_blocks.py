@@ -12,7 +12,7 @@ def grid():
     rng = np.random.default_rng(0)
     cells = rng.normal(size=(17, 23, 2))
     d = decompose(cells, rng.integers(0, 17, 200), rng.integers(0, 23, 200))
-    residual = cells - d.text_mean[:, None] - d.image_mean[None] + d.mean
+    residual = cells - d.row_mean[:, None] - d.column_mean[None] + d.mean
     return cells, d, residual, rng.permutation(17), rng.permutation(23)
 
 
@@ -37,4 +37,4 @@ def test_blocks_are_means_of_neighbours_and_cover_the_window_once(grid, window):
                 blocks.column_edges[j] : blocks.column_edges[j + 1],
             ]
             assert blocks.values[i, j] == pytest.approx(part.mean())
-    assert list(blocks.first_texts) == [texts[row] for row in blocks.row_edges[:-1]]
+    assert list(blocks.first_rows) == [texts[row] for row in blocks.row_edges[:-1]]

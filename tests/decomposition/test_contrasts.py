@@ -20,9 +20,7 @@ def split():
 
 
 def adds_up(contrast):
-    return np.allclose(
-        contrast.mean + contrast.text + contrast.image + contrast.interaction, contrast.value
-    )
+    return np.allclose(contrast.mean + sum(contrast.effects) + contrast.interaction, contrast.value)
 
 
 def test_each_contrast_is_the_number_it_names_and_adds_up(split):
@@ -41,7 +39,7 @@ def test_each_contrast_is_the_number_it_names_and_adds_up(split):
 
 def test_margin_is_the_same_for_logits_that_differ_by_what_softmax_does_not_see(split):
     raw, centred = margin_contrast(split), margin_contrast(split.class_centred())
-    for part in ("value", "mean", "text", "image", "interaction"):
+    for part in ("value", "mean", "effects", "interaction"):
         assert np.allclose(getattr(raw, part), getattr(centred, part))
 
 

@@ -33,14 +33,14 @@ def test_every_text_meets_as_many_images_and_images_about_as_many_texts(shape):
     texts, images = _examples(n_texts, n_images, 20, np.random.default_rng(seed))
     d = design(n_texts, n_images, texts, images, k, seed)
     k = min(k, n_images)
-    cells = d.texts.astype(int) * n_images + d.images
+    cells = d.rows.astype(int) * n_images + d.columns
     assert (np.diff(cells) > 0).all()
-    np.testing.assert_array_equal(d.texts[d.example_cells], texts)
-    np.testing.assert_array_equal(d.images[d.example_cells], images)
+    np.testing.assert_array_equal(d.rows[d.example_cells], texts)
+    np.testing.assert_array_equal(d.columns[d.example_cells], images)
     assert (d.rounds[d.example_cells] == MATCHED).all()
     # Cells of examples can hide drawn ones: a round has at most one for each text.
     drawn = d.rounds != MATCHED
-    pairs = d.texts[drawn].astype(int) * k + d.rounds[drawn]
+    pairs = d.rows[drawn].astype(int) * k + d.rounds[drawn]
     assert len(np.unique(pairs)) == len(pairs)
     n_matched = len(np.unique(d.example_cells))
     assert n_texts * k - n_matched <= drawn.sum() <= n_texts * k
@@ -54,10 +54,10 @@ def test_images_meet_about_as_many_texts_as_each_other(n_texts, n_images, k, lea
     for seed in range(3):
         # One example outside the count keeps all other cells as they were drawn.
         d = design(n_texts, n_images, [0], [0], k, seed)
-        met = np.bincount(d.images, minlength=n_images)[1:]
+        met = np.bincount(d.columns, minlength=n_images)[1:]
         assert met.min() >= least - 1
         assert met.max() <= most + 1
-        assert (np.bincount(d.texts, minlength=n_texts)[1:] == k).all()
+        assert (np.bincount(d.rows, minlength=n_texts)[1:] == k).all()
 
 
 @settings(max_examples=40, deadline=None)
@@ -68,7 +68,7 @@ def test_both_halves_connect_all_texts_and_images(shape):
     d = design(n_texts, n_images, texts, images, k, seed)
     for half in (0, 1):
         cells = (d.rounds == MATCHED) | (d.rounds % 2 == half)
-        ends = (d.texts[cells], n_texts + d.images[cells])
+        ends = (d.rows[cells], n_texts + d.columns[cells])
         n = n_texts + n_images
         graph = sparse.coo_matrix((np.ones(cells.sum()), ends), (n, n))
         assert connected_components(graph, directed=False)[0] == 1
@@ -84,7 +84,7 @@ def test_more_rounds_add_cells_and_take_none_away(shape, more):
     assert (few.find(many) >= 0).all()
     place = many.find(few)
     assert (place >= 0).sum() == len(few)
-    np.testing.assert_array_equal(many.images[place >= 0], few.images[place[place >= 0]])
+    np.testing.assert_array_equal(many.columns[place >= 0], few.columns[place[place >= 0]])
 
 
 @pytest.mark.slow
@@ -92,7 +92,7 @@ def test_every_cell_has_the_chance_that_its_weight_says():
     met = np.zeros((7, 12))
     for seed in range(2000):
         d = design(7, 12, [0], [0], 5, seed)
-        met[d.texts, d.images] += 1
+        met[d.rows, d.columns] += 1
     rate = met / 2000
     assert rate[0, 0] == 1
     rate[0, 0] = 5 / 12
@@ -108,7 +108,7 @@ def test_too_few_images_per_text_are_refused():
 
 def _sampled(grid, texts, images, k, seed=0, **kwargs):
     d = design(*grid.shape[:2], texts, images, k, seed)  # type: ignore[call-arg]
-    return d, fit(d, grid[d.texts, d.images], **kwargs)
+    return d, fit(d, grid[d.rows, d.columns], **kwargs)
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e6])
@@ -118,7 +118,7 @@ def test_with_all_images_it_is_the_exact_decomposition(offset):
     texts, images = _examples(12, 30, 40, rng)
     exact = decompose(grid, texts, images)
     _, found = _sampled(grid, texts, images, 30)
-    for name in ("logits", "mean", "text_mean", "image_mean", "emap", "emap_leave_one_out"):
+    for name in ("logits", "mean", "row_mean", "column_mean", "emap", "emap_leave_one_out"):
         np.testing.assert_allclose(
             getattr(found.decomposition, name), getattr(exact, name), rtol=1e-12, atol=1e-9
         )
@@ -127,8 +127,8 @@ def test_with_all_images_it_is_the_exact_decomposition(offset):
         (found.decomposition.class_centred(), exact.class_centred()),
     ):
         np.testing.assert_allclose(one.variance_shares, other.variance_shares, atol=1e-9)
-    assert not found.text_standard_error.any()
-    assert not found.image_standard_error.any()
+    assert not found.row_standard_error.any()
+    assert not found.column_standard_error.any()
 
 
 @settings(max_examples=15, deadline=None)
@@ -140,10 +140,10 @@ def test_an_additive_grid_is_recovered_from_any_design(shape):
     texts, images = _examples(n_texts, n_images, 9, rng)
     exact = decompose(grid, texts, images)
     _, found = _sampled(grid, texts, images, k, seed)
-    np.testing.assert_allclose(found.decomposition.text_mean, exact.text_mean, atol=1e-8)
-    np.testing.assert_allclose(found.decomposition.image_mean, exact.image_mean, atol=1e-8)
+    np.testing.assert_allclose(found.decomposition.row_mean, exact.row_mean, atol=1e-8)
+    np.testing.assert_allclose(found.decomposition.column_mean, exact.column_mean, atol=1e-8)
     np.testing.assert_allclose(found.decomposition.emap, exact.logits, atol=1e-8)
-    assert np.abs(found.text_standard_error).max() < 1e-6
+    assert np.abs(found.row_standard_error).max() < 1e-6
 
 
 @settings(max_examples=15, deadline=None)
@@ -159,15 +159,15 @@ def test_effects_are_those_of_weighted_least_squares_on_dummy_columns(shape):
     q = np.bincount(images, minlength=n_images) / len(images)
     chance = np.full((n_texts, n_images), min(k, n_images) / n_images)
     chance[texts, images] = 1.0
-    weight = np.sqrt(np.outer(p, q) / chance)[d.texts, d.images]
+    weight = np.sqrt(np.outer(p, q) / chance)[d.rows, d.columns]
     columns = np.zeros((len(d), n_texts + n_images))
-    columns[np.arange(len(d)), d.texts] = weight
-    columns[np.arange(len(d)), n_texts + d.images] = weight
-    values = weight[:, None] * grid[d.texts, d.images]
+    columns[np.arange(len(d)), d.rows] = weight
+    columns[np.arange(len(d)), n_texts + d.columns] = weight
+    values = weight[:, None] * grid[d.rows, d.columns]
     effects = np.linalg.lstsq(columns, values, rcond=None)[0]
     a, b = effects[:n_texts], effects[n_texts:]
-    np.testing.assert_allclose(found.decomposition.text_mean, a + q @ b, atol=1e-8)
-    np.testing.assert_allclose(found.decomposition.image_mean, b + p @ a, atol=1e-8)
+    np.testing.assert_allclose(found.decomposition.row_mean, a + q @ b, atol=1e-8)
+    np.testing.assert_allclose(found.decomposition.column_mean, b + p @ a, atol=1e-8)
     np.testing.assert_allclose(found.decomposition.mean, p @ a + q @ b, atol=1e-8)
 
 
@@ -177,7 +177,7 @@ def test_values_that_do_not_fit_are_named():
         fit(d, np.zeros((3, 2)))
     values = np.zeros((len(d), 2))
     values[5, 1] = np.nan
-    with pytest.raises(DatasetError, match=f"text {d.texts[5]} with image {d.images[5]}"):
+    with pytest.raises(DatasetError, match=f"row {d.rows[5]} with column {d.columns[5]}"):
         fit(d, values)
 
 
@@ -190,8 +190,8 @@ def test_standard_errors_of_images_that_meet_few_texts_are_those_of_their_errors
         grid += rng.normal(size=(n_texts, 1)) + rng.normal(size=n_images)
         texts, images = rng.permutation(n_images) % n_texts, rng.permutation(n_images)
         chosen = design(n_texts, n_images, texts, images, 60, seed=seed)
-        found = fit(chosen, grid[chosen.texts, chosen.images])
+        found = fit(chosen, grid[chosen.rows, chosen.columns])
         exact = decompose(grid, texts, images)
-        squares.append(np.mean((found.decomposition.image_mean - exact.image_mean) ** 2))
-        expected.append(np.mean(found.image_standard_error**2))
+        squares.append(np.mean((found.decomposition.column_mean - exact.column_mean) ** 2))
+        expected.append(np.mean(found.column_standard_error**2))
     np.testing.assert_allclose(np.sqrt(np.mean(expected) / np.mean(squares)), 1, atol=0.12)

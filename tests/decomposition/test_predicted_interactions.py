@@ -55,14 +55,14 @@ def test_components_span_the_weighted_covariance_and_are_centred():
 def test_coefficients_are_those_of_ridge_regression_beside_dummy_columns():
     grid, encodings, texts, images = _data(1)
     d = _chosen(texts, images, 12)
-    x = leading_components(encodings.texts, d.text_share, len(d))
-    y = leading_components(encodings.images, d.image_share, len(d))
+    x = leading_components(encodings.rows, d.row_share, len(d))
+    y = leading_components(encodings.columns, d.column_share, len(d))
     weights = (d.rounds != 3).astype(float)
-    values = grid[d.texts, d.images]
+    values = grid[d.rows, d.columns]
     found = EncodingProducts(TwoWayLayout(d, weights), x, y).fit(values)
 
     cells = weights > 0
-    t, i = d.texts[cells], d.images[cells]
+    t, i = d.rows[cells], d.columns[cells]
     dummies = np.hstack([np.eye(N_TEXTS)[t], np.eye(N_IMAGES)[i]])
     products = np.einsum("mk,ml->mkl", x[t], y[i]).reshape(cells.sum(), -1)
 
@@ -93,7 +93,7 @@ def test_a_drawn_cells_own_value_never_enters_its_prediction(k, n_controls):
     grid, encodings, texts, images = _data(2)
     d = _chosen(texts, images, k)
     controls = _Controls(d, encodings, low_rank=True)
-    values = grid[d.texts, d.images]
+    values = grid[d.rows, d.columns]
     before = controls.predict(d, values, 0)
     assert len(before) == n_controls
     for cell in np.flatnonzero(d.rounds != MATCHED)[::97]:
@@ -112,7 +112,7 @@ def test_what_encodings_predict_cuts_the_error_where_few_images_meet_a_text():
             exact = decompose(grid, texts, images)
             d = _chosen(texts, images, k, seed)
             for i, given in enumerate((None, encodings)):
-                found = fit(d, grid[d.texts, d.images], given)
+                found = fit(d, grid[d.rows, d.columns], given)
                 squares[i] += np.mean((found.decomposition.emap - exact.emap) ** 2)
             assert found.explained.min() > 0.4
         assert np.sqrt(squares[1] / squares[0]) < at_most
@@ -125,9 +125,9 @@ def test_the_means_are_left_without_bias_and_standard_errors_are_right():
     errors, claimed = [], []
     for seed in range(24):
         d = _chosen(texts, images, 12, seed)
-        found = fit(d, grid[d.texts, d.images], encodings)
-        errors.append(found.decomposition.text_mean - exact.text_mean)
-        claimed.append(found.text_standard_error)
+        found = fit(d, grid[d.rows, d.columns], encodings)
+        errors.append(found.decomposition.row_mean - exact.row_mean)
+        claimed.append(found.row_standard_error)
     off = np.mean(errors, axis=0) / (np.std(errors, axis=0, ddof=1) / np.sqrt(len(errors)))
     # Squares of 80 t values: 1.1 on average, with a standard error of .18.
     assert np.mean(off**2) < 1.8
@@ -139,7 +139,7 @@ def test_encodings_that_say_nothing_of_the_interaction_change_nothing():
     grid, _, texts, images = _data(4)
     rng = np.random.default_rng(0)
     d = _chosen(texts, images, 12)
-    values = grid[d.texts, d.images]
+    values = grid[d.rows, d.columns]
     plain = fit(d, values).decomposition
     for noise in (
         EncodingVectors(rng.normal(size=(N_TEXTS, 9)), rng.normal(size=(N_IMAGES, 3))),

@@ -137,8 +137,8 @@ def test_residual_is_orthogonal_to_every_additive_function(layout, data):
     found = decompose(grid, texts, images)
     residual = (
         grid[np.ix_(texts, images)]
-        - found.text_mean[texts][:, None]
-        - found.image_mean[images][None]
+        - found.row_mean[texts][:, None]
+        - found.column_mean[images][None]
         + found.mean
     )
     numbers = hnp.arrays(float, n, elements=st.floats(-10, 10))
@@ -222,7 +222,7 @@ def test_sums_of_tiles_give_the_same(offset, n_classes):
     grid = rng.normal(size=(60, 70, n_classes)) + offset
     texts, images = rng.integers(0, 60, 200), rng.integers(0, 70, 200)
     direct = decompose(grid, texts, images)
-    p, q = direct.text_share, direct.image_share
+    p, q = direct.row_share, direct.column_share
     text_mean, image_mean = np.zeros((60, n_classes)), np.zeros((70, n_classes))
     moments = centred = Moments.zero(n_classes)
     for rows in (slice(0, 50), slice(50, 60)):
@@ -234,12 +234,12 @@ def test_sums_of_tiles_give_the_same(offset, n_classes):
     found = decompose_sums(
         logits=direct.logits,
         mean=moments.mean,
-        text_mean=text_mean,
-        image_mean=image_mean,
+        row_mean=text_mean,
+        column_mean=image_mean,
         variance=moments.squares,
         centred_variance=centred.squares,
-        text_index=texts,
-        image_index=images,
+        row_index=texts,
+        column_index=images,
     )
     np.testing.assert_allclose(found.emap, direct.emap, rtol=1e-13, atol=1e-12)
     np.testing.assert_allclose(found.variance_shares, direct.variance_shares, **EXACT)

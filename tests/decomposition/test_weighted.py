@@ -26,14 +26,14 @@ def least_squares(grid, weights):
 
 
 def pair_weights(decomposition, density):
-    return decomposition.text_share[:, None] * decomposition.image_share * density
+    return decomposition.row_share[:, None] * decomposition.column_share * density
 
 
 @pytest.mark.parametrize("shape", [(7, 5, 20), (5, 9, 30), (40, 40, 40), (3, 50, 60)])
 def test_where_all_pairs_count_alike_it_is_emap_with_its_leave_one_out(shape):
     grid, d = repeated(*shape)
     found = weighted_projection(grid, d, np.ones(grid.shape[:2]))
-    p, q = d.text_share[d.text_index], d.image_share[d.image_index]
+    p, q = d.row_share[d.row_index], d.column_share[d.column_index]
     np.testing.assert_allclose(found.own_weight, p + q - p * q, rtol=0, atol=1e-15)
     np.testing.assert_allclose(found.additive, d.emap, rtol=0, atol=1e-14)
     np.testing.assert_allclose(found.leave_one_out, d.emap_leave_one_out, rtol=0, atol=1e-14)
@@ -45,8 +45,8 @@ def test_weights_that_are_products_only_change_the_shares():
     rng = np.random.default_rng(1)
     by_text, by_image = rng.uniform(0.2, 3, 8), rng.uniform(0.2, 3, 6)
     found = weighted_projection(grid, d, by_text[:, None] * by_image)
-    p, q = d.text_share * by_text, d.image_share * by_image
-    p, q = (p / p.sum())[d.text_index], (q / q.sum())[d.image_index]
+    p, q = d.row_share * by_text, d.column_share * by_image
+    p, q = (p / p.sum())[d.row_index], (q / q.sum())[d.column_index]
     np.testing.assert_allclose(found.own_weight, p + q - p * q, rtol=0, atol=1e-15)
 
 
@@ -56,7 +56,7 @@ def test_it_is_the_least_squares_fit_refitted_without_each_examples_own_cell(sha
     density = np.exp(np.random.default_rng(4).normal(size=grid.shape[:2]))
     found = weighted_projection(grid, d, density)
     weights = pair_weights(d, density)
-    own = d.text_index, d.image_index
+    own = d.row_index, d.column_index
     np.testing.assert_allclose(found.additive, least_squares(grid, weights)[own], atol=1e-12)
     for i, (u, w) in enumerate(zip(*own, strict=True)):
         without = weights.copy()
@@ -69,11 +69,11 @@ def test_pairs_that_do_not_count_leave_islands_that_are_fitted_apart():
     grid, d = repeated(6, 8, 24, seed=5)
     density = np.zeros((6, 8))
     density[:3, :4] = density[3:, 4:] = 1.0
-    density[d.text_index, d.image_index] = 1.0
-    inside = (d.text_index < 3) == (d.image_index < 4)
-    density[d.text_index[~inside], d.image_index[~inside]] = 1e-3
+    density[d.row_index, d.column_index] = 1.0
+    inside = (d.row_index < 3) == (d.column_index < 4)
+    density[d.row_index[~inside], d.column_index[~inside]] = 1e-3
     found = weighted_projection(grid, d, density)
-    expected = least_squares(grid, pair_weights(d, density))[d.text_index, d.image_index]
+    expected = least_squares(grid, pair_weights(d, density))[d.row_index, d.column_index]
     np.testing.assert_allclose(found.additive, expected, atol=1e-10)
 
     # Two islands, no bridge: each is an additive fit of its own.
@@ -91,7 +91,7 @@ def test_pairs_that_do_not_count_leave_islands_that_are_fitted_apart():
 def test_without_another_link_between_text_and_image_nothing_is_left_to_fit():
     grid, d = repeated(4, 4, 4, seed=6)
     density = np.zeros((4, 4))
-    density[d.text_index, d.image_index] = 1.0
+    density[d.row_index, d.column_index] = 1.0
     found = weighted_projection(grid, d, density)
     np.testing.assert_allclose(found.additive, d.logits, atol=1e-14)
     assert np.isnan(found.leave_one_out).all()
@@ -109,7 +109,7 @@ def test_an_offset_costs_no_digits_and_a_grid_in_strips_is_read_alike():
             for rows in (np.array([3, 0, 5]), np.array([1, 2, 4, 6, 8, 7])):
                 yield rows, grid[rows] + 1e6
 
-    moved = decompose(grid + 1e6, d.text_index, d.image_index)
+    moved = decompose(grid + 1e6, d.row_index, d.column_index)
     there = weighted_projection(Far(), moved, density)
     np.testing.assert_allclose(there.leave_one_out - 1e6, here.leave_one_out, atol=2e-9)
 

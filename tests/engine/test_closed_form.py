@@ -9,7 +9,7 @@ import emap_core as emap
 from emap_core.decomposition.dot_products import decompose_dot_products
 from emap_core.presentation.facts import facts
 
-PARTS = ("logits", "mean", "text_mean", "image_mean", "emap", "emap_leave_one_out")
+PARTS = ("logits", "mean", "row_mean", "column_mean", "emap", "emap_leave_one_out")
 
 
 def vectors(n, d, seed, dtype=np.float32):

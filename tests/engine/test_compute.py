@@ -71,7 +71,7 @@ def test_kept_grid_holds_the_models_outputs(examples, store):
     run = emap.compute(Staged(), examples, out=store / "run", batch_size=17)
     d = run.decomposition
     whole = run.grid.load()
-    np.testing.assert_allclose(whole[d.text_index, d.image_index], d.logits, rtol=1e-6)
+    np.testing.assert_allclose(whole[d.row_index, d.column_index], d.logits, rtol=1e-6)
     np.testing.assert_array_equal(run.grid.row(3), whole[3])
     np.testing.assert_array_equal(run.grid.column(5), whole[:, 5])
     np.testing.assert_array_equal(run.grid.cell(3, 5), whole[3, 5])
@@ -160,10 +160,10 @@ def test_states_that_do_not_fit_on_the_device_are_brought_over_when_needed(
     run = emap.compute(WithGrid(), examples, out=tmp_path / "run", batch_size=20)
     assert moved
     whole = emap.decompose(
-        run.grid.load(), run.decomposition.text_index, run.decomposition.image_index
+        run.grid.load(), run.decomposition.row_index, run.decomposition.column_index
     )
     np.testing.assert_allclose(run.decomposition.emap, whole.emap, atol=1e-6)
-    texts = [run.texts[u] for u in run.decomposition.text_index]
+    texts = [run.texts[u] for u in run.decomposition.row_index]
     expected = [score_pair(t, v) for t, v in zip(texts, examples.images, strict=True)]
     np.testing.assert_allclose(run.decomposition.logits, expected, atol=1e-9)
 

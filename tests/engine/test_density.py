@@ -45,7 +45,7 @@ def test_the_ratio_is_that_of_the_encodings_in_the_order_of_the_run(run, data):
     texts = [numbers_of_text(text) for text in run.texts]
     d = run.decomposition
     expected = density_ratio(
-        np.float32(texts), np.float32(images), d.text_index, d.image_index, seed=0
+        np.float32(texts), np.float32(images), d.row_index, d.column_index, seed=0
     )
     np.testing.assert_allclose(run.density, expected.ratio, rtol=2e-3)
     assert run.unlikely_pairs().auc == pytest.approx(expected.auc)

@@ -20,7 +20,7 @@ class Machine:
 
     def __init__(self, held_up=(), encoding=0.0):
         self.now, self.calls, self.held_up, self.encoding = 0.0, 0, held_up, encoding
-        self.texts = self.images = SimpleNamespace(get=self._encode)
+        self.row_items = self.column_items = SimpleNamespace(get=self._encode)
 
     def raw(self, rows, columns):
         n_texts, n_images = rows.stop - rows.start, columns.stop - columns.start

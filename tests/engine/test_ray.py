@@ -152,8 +152,8 @@ def test_a_tile_that_kills_its_workers_is_named_and_the_rest_is_kept(
 ):
     # A worker takes seconds to start, so the tile has no third one.
     monkeypatch.setattr(ray_workers, "ATTEMPTS", 2)
-    deadly = alone.decomposition.image_index.max()
-    example = int(np.flatnonzero(alone.decomposition.image_index == deadly)[0])
+    deadly = alone.decomposition.column_index.max()
+    example = int(np.flatnonzero(alone.decomposition.column_index == deadly)[0])
     image = emap.load_dataset("fragile_model:data").images[example]
     (module / "deadly").write_text(repr(float(np.asarray(image).reshape(-1)[0] / 255)))
     shown = []
@@ -206,7 +206,7 @@ def test_samples_are_shared_out_too(module, tmp_path):
         "fragile_model:load", "fragile_model:data", out=tmp_path / "a", batch_size=20, **settings
     )
     there = with_ray(tmp_path / "b", cpus_per_worker=2, **settings)
-    for name in ("logits", "text_mean", "image_mean"):
+    for name in ("logits", "row_mean", "column_mean"):
         ours, theirs = getattr(here.decomposition, name), getattr(there.decomposition, name)
         np.testing.assert_array_equal(ours, theirs)
 

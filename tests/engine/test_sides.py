@@ -286,4 +286,4 @@ def test_plans_of_other_sides_show_their_words(capsys, folder, monkeypatch):
 def test_words_of_different_items_never_become_those_of_another():
     cells = [{"c": 1}, {"c": "1"}, {"c": "1 (2)"}, {"c": 1.0}]
     data = load_dataset({"sides": {"row": cells, "other": cells}, "labels": list("pqpq")})
-    assert len(set(find_cells(data).texts)) == 4
+    assert len(set(find_cells(data).row_words)) == 4

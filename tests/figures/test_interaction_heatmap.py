@@ -17,7 +17,7 @@ def _run(n_texts=6, n_images=9, seed=0):
 
 
 def _residual(cells, d, c):
-    return cells[:, :, c] - d.text_mean[:, None, c] - d.image_mean[None, :, c] + d.mean[c]
+    return cells[:, :, c] - d.row_mean[:, None, c] - d.column_mean[None, :, c] + d.mean[c]
 
 
 def _chart(

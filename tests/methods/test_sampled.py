@@ -51,9 +51,9 @@ def test_the_designs_cells_are_evaluated_and_fitted(model, batch_size, examples,
     )
     grid = unique_grid(examples)
     d = run.decomposition
-    chosen = design(11, 23, d.text_index, d.image_index, 6, 0)
+    chosen = design(11, 23, d.row_index, d.column_index, 6, 0)
     encodings = None if model is as_callable else encodings_of(examples)
-    fitted = fit(chosen, grid[chosen.texts, chosen.images], encodings)
+    fitted = fit(chosen, grid[chosen.rows, chosen.columns], encodings)
     expected = fitted.decomposition
     np.testing.assert_allclose(d.logits, expected.logits, atol=1e-9)
     np.testing.assert_allclose(d.emap, expected.emap, atol=1e-6)

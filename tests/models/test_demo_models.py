@@ -41,8 +41,8 @@ def examples():
 def grid_of(name):
     data, cells = examples()
     scorer = Scorer(model_of(name), "cpu")
-    texts = scorer.encode_texts(cells.texts)
-    images = scorer.encode_images([data.images[i] for i in cells.image_examples])
+    texts = scorer.encode_texts(cells.row_words)
+    images = scorer.encode_images([data.images[i] for i in cells.sides[1].examples])
     return scorer.score_tile(texts, images, 4_096)
 
 
@@ -50,8 +50,8 @@ def grid_of(name):
 @pytest.mark.parametrize("name", EASY_VQA)
 def test_grid_pairs_and_plain_calls_agree(name):
     model, (data, cells) = model_of(name), examples()
-    texts = cells.texts[:6]
-    images = [data.images[i] for i in cells.image_examples[:5]]
+    texts = cells.row_words[:6]
+    images = [data.images[i] for i in cells.sides[1].examples[:5]]
     text_encodings, image_encodings = model.encode_texts(texts), model.encode_images(images)
     grid = model.score_grid(text_encodings, image_encodings)
     assert grid.shape == (6, 5, 13)
@@ -77,7 +77,7 @@ def test_neither_padding_nor_order_nor_company_changes_a_logit(name):
 @pytest.mark.parametrize("name", ["concat", "self-attention", "cross-attention"])
 def test_a_fusion_answers_by_looking_at_both(name):
     data, cells = examples()
-    result = decompose(grid_of(name), cells.text_index, cells.image_index)
+    result = decompose(grid_of(name), cells.row_index, cells.column_index)
     labels = match_labels(data, model_of(name).classes, 13)
     full = (result.logits.argmax(axis=1) == labels).mean()
     projected = (result.emap_leave_one_out.argmax(axis=1) == labels).mean()
@@ -87,14 +87,14 @@ def test_a_fusion_answers_by_looking_at_both(name):
 
 def test_the_additive_model_is_its_own_projection():
     _, cells = examples()
-    result = decompose(grid_of("additive"), cells.text_index, cells.image_index)
+    result = decompose(grid_of("additive"), cells.row_index, cells.column_index)
     assert np.abs(result.interaction).max() < 1e-4
 
 
 @pytest.mark.parametrize(("name", "other_parts"), [("text-only", [1, 2]), ("image-only", [0, 2])])
 def test_a_one_sided_model_has_no_other_part(name, other_parts):
     _, cells = examples()
-    result = decompose(grid_of(name), cells.text_index, cells.image_index)
+    result = decompose(grid_of(name), cells.row_index, cells.column_index)
     assert (result.variance_shares[other_parts] < 1e-9).all()
 
 
@@ -118,13 +118,13 @@ def test_unknown_words_no_words_and_images_of_any_size_are_taken(name):
 def test_on_emoji_interactions_are_everything_or_nothing(name, relies_on_interactions):
     model, data = model_of(name), load_dataset(f"demo:{name}")
     cells = find_cells(data)
-    texts = model.encode_texts(cells.texts)
-    images = model.encode_images([data.images[i] for i in cells.image_examples])
+    texts = model.encode_texts(cells.row_words)
+    images = model.encode_images([data.images[i] for i in cells.sides[1].examples])
     grid = model.score_grid(texts, images).numpy()
     some = np.arange(20)
     pairs = model.score(take(texts, some), take(images, some))
     np.testing.assert_allclose(grid[some, some], pairs, atol=1e-5)
-    result = decompose(grid, cells.text_index, cells.image_index)
+    result = decompose(grid, cells.row_index, cells.column_index)
     labels = match_labels(data, model.classes, grid.shape[2])
 
     def accuracy(scores):

@@ -117,8 +117,8 @@ def test_texts_and_images_may_be_called_as_the_data_call_them(tmp_path):
     cells = find_cells(data)
     data.columns = pd.DataFrame(
         {
-            "question_id": [f"q{number}" for number in cells.text_index],
-            "image_id": [5_000 + number for number in cells.image_index],
+            "question_id": [f"q{number}" for number in cells.row_index],
+            "image_id": [5_000 + number for number in cells.column_index],
         }
     )
     grid = np.random.default_rng(2).normal(size=(*cells.shape, 2))
@@ -133,8 +133,8 @@ def test_texts_and_images_may_be_called_as_the_data_call_them(tmp_path):
     rows = np.arange(0, 60, 3)
     part = pick(data, rows, None)
     of_part = find_cells(part)
-    texts = cells.text_index[rows[np.unique(of_part.text_index, return_index=True)[1]]]
-    images = cells.image_index[rows[of_part.image_examples]]
+    texts = cells.row_index[rows[np.unique(of_part.row_index, return_index=True)[1]]]
+    images = cells.column_index[rows[of_part.sides[1].examples]]
     np.testing.assert_array_equal(model.grid_for(of_part, part), grid[np.ix_(texts, images)])
     data.columns["question_id"] = "q99"
     with pytest.raises(
@@ -142,9 +142,9 @@ def test_texts_and_images_may_be_called_as_the_data_call_them(tmp_path):
     ):
         model.grid_for(cells, data)
     # Texts themselves and files of images are names, too.
-    files = [f"{number}.png" for number in cells.image_index]
+    files = [f"{number}.png" for number in cells.column_index]
     bare = replace(data, columns=None, image_keys=[f"/srv/images/{file}" for file in files])
-    table["text_id"] = [cells.texts[u] for u in text.ravel()]
+    table["text_id"] = [cells.row_words[u] for u in text.ravel()]
     table["image_id"] = [str(w) for w in image.ravel()]
     table.drop(columns="question_id").to_parquet(tmp_path / "grid.parquet")
     model = load_model(f"logits:{tmp_path / 'grid.parquet'}")
@@ -166,7 +166,7 @@ def test_a_sample_of_the_data_takes_its_part_of_a_grid_of_all(settings, tmp_path
 
 
 def test_every_example_with_every_other_is_taken_too(cells, grid):
-    square = grid[np.ix_(cells.text_index, cells.image_index)]
+    square = grid[np.ix_(cells.row_index, cells.column_index)]
     assert square.shape == (N, N, 3)
     np.testing.assert_array_equal(GridModel(square).grid_for(cells), grid)
 
@@ -186,7 +186,7 @@ def test_a_run_s_grid_gives_the_same_table_without_its_model(
 ):
     grid, where = finished.grid.load(), finished.decomposition
     if square:
-        grid = grid[np.ix_(where.text_index, where.image_index)]
+        grid = grid[np.ix_(where.row_index, where.column_index)]
     WRITERS[suffix](tmp_path / f"grid.{suffix}", grid, finished.classes)
     work = ["--model", f"logits:{tmp_path / 'grid'}.{suffix}", "--data", "demo:easy-vqa"]
     work += ["--limit", "60", "--n-resamples", "100", "--out", str(tmp_path / "again")]
@@ -212,8 +212,8 @@ def test_index_arrays_say_which_row_and_column_is_whose(cells, grid, tmp_path):
     np.savez(
         path,
         grid=grid[text_order][:, image_order],
-        text_index=np.argsort(text_order)[cells.text_index],
-        image_index=np.argsort(image_order)[cells.image_index],
+        text_index=np.argsort(text_order)[cells.row_index],
+        image_index=np.argsort(image_order)[cells.column_index],
     )
     np.testing.assert_array_equal(load_model(f"logits:{path}").grid_for(cells), grid)
 

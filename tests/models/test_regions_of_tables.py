@@ -99,7 +99,7 @@ def all_pairs(checkpoint, texts, regions):
 
 def check(run, expected):
     where = run.decomposition
-    grid = run.grid.load()[where.text_index[:, None], where.image_index]
+    grid = run.grid.load()[where.row_index[:, None], where.column_index]
     np.testing.assert_allclose(grid, expected, atol=1e-4)
     np.testing.assert_allclose(where.emap, emap.decompose(expected).emap, atol=1e-4)
 

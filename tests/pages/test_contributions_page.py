@@ -93,10 +93,9 @@ def hand(monkeypatch):
 def test_a_line_around_points_chooses_them_and_a_click_takes_one(page, hand, runs_with_one):
     run = runs_with_one
     parts = prediction_contrast(run.shares)
-    low, high = np.median(parts.text), np.median(parts.image)
-    expected = {
-        run.ids[i] for i in np.flatnonzero((parts.text > low) & (parts.image < high)).tolist()
-    }
+    text, image = parts.effects
+    low, high = np.median(text), np.median(image)
+    expected = {run.ids[i] for i in np.flatnonzero((text > low) & (image < high)).tolist()}
     assert 5 < len(expected) < 55
     app = page()
     hand(app, "drawn", [[low, -1e3], [1e3, -1e3], [1e3, high], [low, high]])

@@ -70,7 +70,7 @@ def test_what_if_shows_real_answers_of_the_grid(open_page, words, runs_with_one)
     run = runs_with_one
     app = open_page("examples", run=run.id, example=run.ids[0])
     d = run.decomposition
-    u, w = d.text_index[0], d.image_index[0]
+    u, w = d.row_index[0], d.column_index[0]
     said = words(app)
     column = run.grid.column(w)
     shown = [text for i, text in enumerate(run.texts) if i != u and f">{text}</td>" in said]

@@ -6,7 +6,7 @@ from emap_core.decomposition.modes import interaction_modes
 
 def _modes(run, c, reading="centred"):
     d = run.shares
-    return interaction_modes(run.class_grid(c, reading), d.text_share, d.image_share)
+    return interaction_modes(run.class_grid(c, reading), d.row_share, d.column_share)
 
 
 def test_the_page_names_the_share_and_the_texts_of_the_first_mode(open_page, words, runs_with_one):
@@ -16,7 +16,7 @@ def test_the_page_names_the_share_and_the_texts_of_the_first_mode(open_page, wor
     said = words(open_page("modes", **{"run": run.id, "class": "yes"}))
     assert f"The first mode explains {100 * modes.shares[0]:.1f}% of the interaction" in said
     assert "the logit of yes" in said
-    for end in modes.ends(0, 5):
+    for end in modes.row_ends(0, 5):
         for u in end:
             assert run.texts[u] in said
     assert said.count("data:image/jpeg") >= 6

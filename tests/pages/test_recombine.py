@@ -48,7 +48,7 @@ def test_an_example_that_is_chosen_is_the_pair_to_start_from(open_page, words, r
     d = run.decomposition
     said = words(open_page("recombine", run=run.id, example=run.ids[20]))
     assert (
-        f"“{run.texts[d.text_index[20]]}” with image {d.image_index[20] + 1} (in the data)" in said
+        f"“{run.texts[d.row_index[20]]}” with image {d.column_index[20] + 1} (in the data)" in said
     )
 
 

@@ -264,7 +264,7 @@ def test_slow_models_are_looked_at_less_finely(demo, monkeypatch):
 def test_the_chart_carries_words_and_regions_to_click_and_all_numbers(demo):
     found = demo.probe("attribution", example=0)
     w, p = found.strongest(1)[0]
-    image = demo.thumbnail(int(demo.decomposition.image_index[0]))
+    image = demo.thumbnail(int(demo.decomposition.column_index[0]))
     chart = found.chart(picture=image)
     ids = [name for trace in chart.figure.data for name in trace.ids]
     assert {f"word-{w}", f"region-{p}", "region-48"} <= set(ids)

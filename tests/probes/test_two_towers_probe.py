@@ -51,10 +51,10 @@ def test_the_probe_measures_the_encodings_and_keeps_what_it_found(run, capsys):
     found = run.probe("two-towers", model=Two(), dataset=data())
     d, examples = run.decomposition, data()
     texts = np.stack([numbers_of_text(t) for t in run.texts])
-    pictures = {w: examples.images[i] for i, w in reversed(list(enumerate(d.image_index)))}
+    pictures = {w: examples.images[i] for i, w in reversed(list(enumerate(d.column_index)))}
     images = np.stack([numbers_of_image(pictures[w]) for w in range(len(pictures))])
     expected = modality_gap(
-        texts.astype(np.float32), images.astype(np.float32), d.text_index, d.image_index
+        texts.astype(np.float32), images.astype(np.float32), d.row_index, d.column_index
     )
     assert found.geometry == expected
     assert found.limits["gap"].low < expected.gap < found.limits["gap"].high

@@ -42,11 +42,12 @@ def test_what_is_stored_is_read_to_the_bit(stored):
     run = Run.load(path)
     run.verify()
     with np.load(path / "sums.npz") as arrays:
-        for name in (
-            *("logits", "mean", "text_mean", "image_mean", "text_share", "image_share"),
-            *("text_index", "image_index", "sums_of_squares", "centred_variance", "noise"),
-        ):
+        for name in ("logits", "mean", "sums_of_squares", "centred_variance", "noise"):
             np.testing.assert_array_equal(getattr(run.decomposition, name), arrays[name])
+        for axis, side in (("row", "text"), ("column", "image")):
+            for what in ("mean", "share", "index"):
+                found = getattr(run.decomposition, f"{axis}_{what}")
+                np.testing.assert_array_equal(found, arrays[f"{side}_{what}"])
         again = run.method.arrays(run.result)
         assert {"text_order", *again} == set(arrays.files)
         for name, array in again.items():
@@ -102,7 +103,7 @@ def test_a_kept_grid_holds_the_models_outputs(stored):
         return
     d = run.decomposition
     for c in run.kept_classes:
-        cells = run.class_grid(c)[d.text_index, d.image_index]
+        cells = run.class_grid(c)[d.row_index, d.column_index]
         np.testing.assert_allclose(cells, d.logits[:, c], rtol=1e-6)
 
 

@@ -81,7 +81,7 @@ def sampled_gap(
     if fit.fraction >= 1:
         gap = full - plain
         return SampledGap(full, plain, gap, gap, 0.0, gap, gap, 0.0, 0.0)
-    noise = [_scores_of_noise(fit, b, projection) for b in range(len(fit.text_noise))]
+    noise = [_scores_of_noise(fit, b, projection) for b in range(len(fit.row_noise))]
     rest = 1.0 - fit.fraction
     projected, spread = _without_error(metric, scores, noise, rest, seed)
     error, bias, bias_error = _simulated_error(metric, scores, noise, rest, spread, seed)
@@ -104,7 +104,7 @@ def sampled_gap(
 
 def degrees_of_freedom(fit: SampledFit) -> int:
     """Return those of the standard error: one less than there are draws of the error."""
-    return len(fit.text_noise) - 1
+    return len(fit.row_noise) - 1
 
 
 def t_reach(degrees_of_freedom: int) -> float:
@@ -112,32 +112,32 @@ def t_reach(degrees_of_freedom: int) -> float:
     return float(scipy.special.stdtrit(degrees_of_freedom, (1.0 + _LEVEL) / 2.0))
 
 
-def next_images_per_text(design: Design, gap: SampledGap, tolerance: float) -> int | None:
-    """Return how many images each text should meet next, None where the gap is known well enough.
+def next_columns_per_row(design: Design, gap: SampledGap, tolerance: float) -> int | None:
+    """Return how many columns each row should meet next, None where the gap is known well enough.
 
     It is when half the width of the interval, the bias included, is within `tolerance`. Rounds
     double; the whole grid follows at once where another doubling would reach it or where no
     smaller design is in sight that would do.
     """
     reach = (gap.high - gap.low) / 2.0
-    n_images = design.shape[1]
+    n_columns = design.shape[1]
     if design.fraction >= 1 or reach <= tolerance:
         return None
     if tolerance <= 0:
-        return n_images
-    needed = (reach / tolerance) ** 2 * design.images_per_text
-    doubled = 2 * design.images_per_text
-    return n_images if doubled >= n_images or needed >= 2 * n_images else doubled
+        return n_columns
+    needed = (reach / tolerance) ** 2 * design.columns_per_row
+    doubled = 2 * design.columns_per_row
+    return n_columns if doubled >= n_columns or needed >= 2 * n_columns else doubled
 
 
 def _scores_of_noise(fit: SampledFit, draw: int, projection: str) -> Array:
     # Projections are linear in logits and means, so that errors are projected like means.
-    text_noise = fit.text_noise[draw].astype(np.float64)
+    row_noise = fit.row_noise[draw].astype(np.float64)
     projected = replace(
         fit.decomposition,
         logits=np.zeros_like(fit.decomposition.logits),
-        mean=fit.decomposition.text_share @ text_noise,
-        side_means=(text_noise, fit.image_noise[draw].astype(np.float64)),
+        mean=fit.decomposition.row_share @ row_noise,
+        side_means=(row_noise, fit.column_noise[draw].astype(np.float64)),
     )
     return np.asarray(getattr(projected, projection))
 

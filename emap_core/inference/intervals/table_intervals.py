@@ -54,7 +54,7 @@ def intervals(
         `default_metrics` of the task unless given.
     space : str
         What was projected.
-    grid : ndarray of shape (U_t, U_v, C), or an object with ``strips()``, optional
+    grid : ndarray of shape (U_1, U_2, C), or an object with ``strips()``, optional
         See `reproject`; of more than two sides (U_1, …, U_M, C).
     centred : bool
         Whether shares are those of the logits minus their mean over classes.

@@ -283,9 +283,9 @@ class _Question:
         """Return whether each group is in order, shape (B, G), by scores of shape (B, N)."""
         quads = scores[:, self.examples].reshape(len(scores), -1, _PAIRS)
         # A text and its image, the other text with it, the text with the other image, the others.
-        own, other_text, other_image, others = np.moveaxis(quads, 2, 0)
-        text = (own - other_text > noise) & (others - other_image > noise)
-        image = (own - other_image > noise) & (others - other_text > noise)
+        own, other_row, other_column, others = np.moveaxis(quads, 2, 0)
+        text = (own - other_row > noise) & (others - other_column > noise)
+        image = (own - other_column > noise) & (others - other_row > noise)
         found = {"text_score": text, "image_score": image, "group_score": text & image}
         return found[self.name].astype(np.float64)
 
@@ -313,8 +313,8 @@ class _Kept:
         table = pd.DataFrame(
             {
                 "group": self._numbers,
-                "text": decomposition.text_index,
-                "image": decomposition.image_index,
+                "text": decomposition.row_index,
+                "image": decomposition.column_index,
                 "label": labels,
                 "example": np.arange(len(labels)),
             }
@@ -491,8 +491,8 @@ def _quad(pairs: pd.DataFrame) -> Index | None:
     matched = [pair for pair, row in by_pair.items() if row.label == 1]
     if len(by_pair) < _PAIRS or len(matched) != 2:
         return None
-    (text, image), (other_text, other_image) = matched
-    order = [(text, image), (other_text, image), (text, other_image), (other_text, other_image)]
+    (text, image), (other_row, other_column) = matched
+    order = [(text, image), (other_row, image), (text, other_column), (other_row, other_column)]
     if any(pair not in by_pair for pair in order):
         return None
     return np.array([by_pair[pair].example for pair in order])

@@ -266,8 +266,8 @@ class _Sample:
     def __init__(
         self, decomposition: Decomposition, labels: AnyArray | None, task: Task, space: Space
     ) -> None:
-        self.texts, self.images = decomposition.text_index, decomposition.image_index
-        self.shape = len(decomposition.text_share), len(decomposition.image_share)
+        self.texts, self.images = decomposition.row_index, decomposition.column_index
+        self.shape = len(decomposition.row_share), len(decomposition.column_share)
         self.n_examples, self.n_outputs = decomposition.logits.shape
         self.n_classes = n_answers(task, self.n_outputs) or self.n_outputs
         self.task, self.space = task, space
@@ -360,20 +360,20 @@ class _Sample:
         """Yield the answers under each of B weightings, from one reading of the grid."""
         shares = [example_shares(self.texts, self.images, *self.shape, one) for one in weights]
         p, q = (np.array(side, dtype=np.float32) for side in zip(*shares, strict=True))
-        (n_texts, n_images), k = self.shape, self.n_classes
-        of_texts = np.empty((2 * k, n_texts, len(weights)), dtype=np.float32)
-        of_images = np.zeros((2 * k, len(weights), n_images), dtype=np.float32)
+        (n_rows, n_columns), k = self.shape, self.n_classes
+        of_rows = np.empty((2 * k, n_rows, len(weights)), dtype=np.float32)
+        of_columns = np.zeros((2 * k, len(weights), n_columns), dtype=np.float32)
         entropy = np.zeros(len(weights))
         for texts, cells in strips():
             decisions, found, entropies = read_answers(cells, self.task, self.space)
             decided = decisions == np.arange(k)[:, None, None]
             both = np.concatenate([decided.astype(np.float32), found])
-            of_texts[:, texts] = both @ q.T
-            of_images += p[:, texts] @ both
+            of_rows[:, texts] = both @ q.T
+            of_columns += p[:, texts] @ both
             entropy += np.einsum("bw,bw->b", p[:, texts] @ entropies, q)
         for b in range(len(weights)):
-            rows = of_texts[:, :, b].T.astype(np.float64)
-            columns = of_images[:, b].T.astype(np.float64)
+            rows = of_rows[:, :, b].T.astype(np.float64)
+            columns = of_columns[:, b].T.astype(np.float64)
             yield Recombined(
                 rows[:, :k], columns[:, :k], rows[:, k:], columns[:, k:], np.asarray(entropy[b])
             )
@@ -382,22 +382,22 @@ class _Sample:
         self, recombined: Recombined, weights: Array, p: Array, q: Array
     ) -> dict[str, float]:
         right = self.earned["full"]
-        image_replaced = self._credit(recombined.text_decisions[self.texts])
-        text_replaced = self._credit(recombined.image_decisions[self.images])
-        neither = self._credit(p @ recombined.text_decisions)
-        self.differs.setdefault("perceptual_image", np.abs(right - image_replaced) > _NOTHING)
-        self.differs.setdefault("perceptual_text", np.abs(right - text_replaced) > _NOTHING)
-        own_text, own_image = p[self.texts], q[self.images]
+        column_replaced = self._credit(recombined.row_decisions[self.texts])
+        row_replaced = self._credit(recombined.column_decisions[self.images])
+        neither = self._credit(p @ recombined.row_decisions)
+        self.differs.setdefault("perceptual_image", np.abs(right - column_replaced) > _NOTHING)
+        self.differs.setdefault("perceptual_text", np.abs(right - row_replaced) > _NOTHING)
+        own_row, own_column = p[self.texts], q[self.images]
         with np.errstate(invalid="ignore", divide="ignore"):
-            other_images = (image_replaced - own_image * right) / (1.0 - own_image)
-            other_texts = (text_replaced - own_text * right) / (1.0 - own_text)
+            other_columns = (column_replaced - own_column * right) / (1.0 - own_column)
+            other_rows = (row_replaced - own_row * right) / (1.0 - own_row)
         means = {
             "accuracy": right,
-            "accuracy_images_shuffled": image_replaced,
-            "accuracy_texts_shuffled": text_replaced,
+            "accuracy_images_shuffled": column_replaced,
+            "accuracy_texts_shuffled": row_replaced,
             "accuracy_both_shuffled": neither,
-            "accuracy_images_replaced": other_images,
-            "accuracy_texts_replaced": other_texts,
+            "accuracy_images_replaced": other_columns,
+            "accuracy_texts_replaced": other_rows,
         }
         total = weights.sum()
         found = {name: _mean(values, weights, total) for name, values in means.items()}
@@ -436,12 +436,12 @@ class _Sample:
         }
 
     def _intershap(self, recombined: Recombined, weights: Array, p: Array) -> dict[str, float]:
-        mean = p @ recombined.text_probabilities
+        mean = p @ recombined.row_probabilities
         r, c = (
             np.take_along_axis(of_items[index], self.decisions[:, None], axis=1)[:, 0]
             for of_items, index in (
-                (recombined.text_probabilities, self.texts),
-                (recombined.image_probabilities, self.images),
+                (recombined.row_probabilities, self.texts),
+                (recombined.column_probabilities, self.images),
             )
         )
         mean = mean[self.decisions]
@@ -485,9 +485,9 @@ def _earned_each(decided: AnyArray, labels: AnyArray) -> Array:
 
 
 def _bits(recombined: Recombined, p: Array, q: Array) -> dict[str, float]:
-    answers = float(_entropy(p @ recombined.text_probabilities))
-    text = answers - float(p @ _entropy(recombined.text_probabilities))
-    image = answers - float(q @ _entropy(recombined.image_probabilities))
+    answers = float(_entropy(p @ recombined.row_probabilities))
+    text = answers - float(p @ _entropy(recombined.row_probabilities))
+    image = answers - float(q @ _entropy(recombined.column_probabilities))
     both = answers - float(recombined.entropy)
     together = max(both - text - image, 0.0)
     return {

@@ -129,7 +129,7 @@ def modality_gap(
 
     Parameters
     ----------
-    texts, images : ndarray of shape (U_t, D) and (U_v, D)
+    texts, images : ndarray of shape (U_1, D) and (U_2, D)
         Of any length above 0; they are normalised.
     text_index, image_index : ndarray of shape (N,), optional
         The text and the image of each example; without them, example i is row i of both. Several

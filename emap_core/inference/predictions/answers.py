@@ -62,32 +62,32 @@ def read_answers(
 
 
 def recombine(
-    cells: NDArray[Any], text_share: Array, image_share: Array, task: Task, space: Space
+    cells: NDArray[Any], row_share: Array, column_share: Array, task: Task, space: Space
 ) -> Recombined:
     """Return the sums of the answers of cells, shape (A, B, C), see `Recombined`.
 
     Parameters
     ----------
     cells : ndarray of shape (A, B, C)
-    text_share, image_share : ndarray of shape (A,) and (B,)
+    row_share, column_share : ndarray of shape (A,) and (B,)
     task, space : str
         The task is multiclass or binary.
     """
-    n_texts, n_images, n_outputs = cells.shape
-    found = Recombined.zero(n_texts, n_images, n_answers(task, n_outputs) or n_outputs)
+    n_rows, n_columns, n_outputs = cells.shape
+    found = Recombined.zero(n_rows, n_columns, n_answers(task, n_outputs) or n_outputs)
     # Small enough for the cache.
-    step = max(1, _BLOCK_BYTES // (4 * n_images * n_outputs))
-    for start in range(0, n_texts, step):
-        texts = slice(start, min(start + step, n_texts))
-        read = read_answers(cells[texts], task, space)
-        found.add(texts, slice(None), Recombined.of_cells(*read, text_share[texts], image_share))
+    step = max(1, _BLOCK_BYTES // (4 * n_columns * n_outputs))
+    for start in range(0, n_rows, step):
+        rows = slice(start, min(start + step, n_rows))
+        read = read_answers(cells[rows], task, space)
+        found.add(rows, slice(None), Recombined.of_cells(*read, row_share[rows], column_share))
     return found
 
 
 def recombine_grid(
     strips: Iterable[tuple[Index, NDArray[Any]]],
-    text_share: Array,
-    image_share: Array,
+    row_share: Array,
+    column_share: Array,
     task: Task,
     space: Space,
     n_outputs: int,
@@ -97,24 +97,24 @@ def recombine_grid(
     Parameters
     ----------
     strips : iterable of (ndarray, ndarray)
-        Numbers of the texts, and their cells, shape (A, U_v, C).
-    text_share, image_share : ndarray of shape (U_t,) and (U_v,)
+        Numbers of the rows, and their cells, shape (A, U_2, C).
+    row_share, column_share : ndarray of shape (U_1,) and (U_2,)
     task, space : str
     n_outputs : int
         Size of the last axis, C.
     """
     n_classes = n_answers(task, n_outputs) or n_outputs
-    found = Recombined.zero(len(text_share), len(image_share), n_classes)
-    for texts, cells in strips:
-        part = recombine(cells, text_share[texts], image_share, task, space)
-        found.add(texts, slice(None), part)
+    found = Recombined.zero(len(row_share), len(column_share), n_classes)
+    for rows, cells in strips:
+        part = recombine(cells, row_share[rows], column_share, task, space)
+        found.add(rows, slice(None), part)
     return found
 
 
 def recombine_sample(
     values: NDArray[Any],
-    texts: NDArray[np.integer],
-    images: NDArray[np.integer],
+    rows: NDArray[np.integer],
+    columns: NDArray[np.integer],
     weights: Array,
     shape: tuple[int, int],
     task: Task,
@@ -122,23 +122,23 @@ def recombine_sample(
 ) -> Recombined:
     """Return what answers of single cells say of the whole grid.
 
-    The mean of each text and each image is that of its cells, by their weights (Hájek's ratio).
+    The mean of each row and each column is that of its cells, by their weights (Hájek's ratio).
 
     Parameters
     ----------
     values : ndarray of shape (M, C)
-    texts, images : ndarray of shape (M,)
+    rows, columns : ndarray of shape (M,)
         The cells.
     weights : ndarray of shape (M,)
         What each cell stands for, its shares over the chance that it is drawn.
     shape : (int, int)
-        Unique texts and unique images.
+        Rows and columns.
     task, space : str
     """
     decisions, found, entropies = read_answers(values, task, space)
     n_classes = len(found)
     means = []
-    for index, size in zip((texts, images), shape, strict=True):
+    for index, size in zip((rows, columns), shape, strict=True):
         total = np.bincount(index, weights, size)[:, None]
         place = index.astype(np.intp) * n_classes + decisions
         decided = np.bincount(place, weights, size * n_classes).reshape(size, n_classes)
@@ -146,6 +146,6 @@ def recombine_sample(
             (weights, (index, np.arange(len(weights)))), (size, len(weights))
         )
         means.append((decided / total, by_item @ found.T / total))
-    (text_decisions, text_found), (image_decisions, image_found) = means
+    (row_decisions, row_found), (column_decisions, column_found) = means
     entropy = np.asarray(weights @ entropies.astype(np.float64) / weights.sum())
-    return Recombined(text_decisions, image_decisions, text_found, image_found, entropy)
+    return Recombined(row_decisions, column_decisions, row_found, column_found, entropy)

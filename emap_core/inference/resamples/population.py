@@ -163,10 +163,10 @@ def population_of(decomposition: Decomposition, cluster: Cluster = "auto") -> Po
 
 
 def population_of_items(
-    text_index: Index, image_index: Index, cluster: Cluster = "auto"
+    row_index: Index, column_index: Index, cluster: Cluster = "auto"
 ) -> Population:
     """Return what is drawn from examples with these texts and images; see `population_of_sides`."""
-    return population_of_sides({"text": text_index, "image": image_index}, cluster)
+    return population_of_sides({"text": row_index, "image": column_index}, cluster)
 
 
 def population_of_sides(index: Mapping[str, Index], cluster: Cluster = "auto") -> Population:

@@ -1,6 +1,6 @@
 """Resamples of a data set, with the projection computed anew for each of them.
 
-An example drawn twice weighs 2. Shares of texts and images follow from the weights, and with them
+An example drawn twice weighs 2. Shares of rows and columns follow from the weights, and with them
 every mean of the grid; all copies of an example sit in its cell, so that leaving the cell out
 leaves them all out.
 """
@@ -24,7 +24,7 @@ _BYTES_OF_MEANS = 2**28
 _ELEMENTS_OF_SCORES = 2**21
 # Of one class in some resamples: what is computed from one to the next stays in the cache.
 _ELEMENTS_OF_PLANE = 2**14
-# Shares are quotients, so that a text that every copy uses may miss 1 by a few roundings.
+# Shares are quotients, so that a row that every copy uses may miss 1 by a few roundings.
 _NOTHING_LEFT = 1e-12
 
 
@@ -41,9 +41,9 @@ class Reprojection:
     ----------
     weights : ndarray of shape (B, N)
     sums_of_squares : ndarray of shape (B, 3, C)
-        Variance that text, image and interaction carry.
+        Variance that row, column and interaction carry.
     n_degenerate : int
-        Resamples with a single text or image.
+        Resamples with a single row or column.
     """
 
     weights: Array
@@ -58,7 +58,7 @@ class Reprojection:
         """The scores of all resamples, each of shape (B, N, C).
 
         Under ``emap``, ``emap_leave_one_out``, ``text_only`` and ``image_only``. Where a resample
-        holds a single text or image there is nothing to leave out from: the plain means stand in.
+        holds a single row or column there is nothing to leave out from: the plain means stand in.
         """
         parts = self.read(lambda scores: scores)
         return {name: np.concatenate([part[name] for part in parts]) for name in _PROJECTIONS}
@@ -99,8 +99,8 @@ def reproject(
 
     Parameters
     ----------
-    grid : ndarray of shape (U_t, U_v, C), or an object with ``strips()``
-        ``strips()`` yields numbers of texts, shape (A,), and their rows, shape (A, U_v, C), so
+    grid : ndarray of shape (U_1, U_2, C), or an object with ``strips()``
+        ``strips()`` yields numbers of rows, shape (A,), and their rows, shape (A, U_2, C), so
         that a grid on disk is never read whole. It is read once for some hundreds of resamples.
     decomposition : Decomposition
         Of the same grid.
@@ -111,11 +111,11 @@ def reproject(
     if len(decomposition.sides) != 2:
         yield from reproject_sides(grid, decomposition, weights, centred=centred)
         return
-    n_texts, n_images = len(decomposition.text_share), len(decomposition.image_share)
+    n_rows, n_columns = len(decomposition.row_share), len(decomposition.column_share)
     n_examples, n_classes = decomposition.logits.shape
     # Classes first, like the scores.
     logits = np.ascontiguousarray((decomposition.logits - decomposition.mean).T)
-    outer = max(1, _BYTES_OF_MEANS // (8 * n_classes * (n_texts + n_images)))
+    outer = max(1, _BYTES_OF_MEANS // (8 * n_classes * (n_rows + n_columns)))
     # Several at a time even where one alone is large, so that they can be held side by side.
     inner = max(8, _ELEMENTS_OF_SCORES // (n_examples * n_classes))
     for start in range(0, len(weights), outer):
@@ -132,27 +132,27 @@ def _means(
 ) -> tuple[Array, Array, Array, Array, Array]:
     """Return shares, row and column means and sums of squares for each of B weightings."""
     n_resamples = len(weights)
-    n_texts, n_images = len(decomposition.text_share), len(decomposition.image_share)
+    n_rows, n_columns = len(decomposition.row_share), len(decomposition.column_share)
     n_classes = decomposition.logits.shape[1]
-    p = _summed(weights, decomposition.text_index, n_texts)
-    q = _summed(weights, decomposition.image_index, n_images)
-    text_mean = np.empty((n_resamples, n_texts, n_classes))
-    image_mean = np.zeros((n_resamples, n_images * n_classes))
+    p = _summed(weights, decomposition.row_index, n_rows)
+    q = _summed(weights, decomposition.column_index, n_columns)
+    row_mean = np.empty((n_resamples, n_rows, n_classes))
+    column_mean = np.zeros((n_resamples, n_columns * n_classes))
     squares = np.zeros((n_resamples, n_classes))
-    for texts, cells in _blocks(grid):
+    for rows, cells in _blocks(grid):
         # Deviations from the mean of all keep the sums of squares exact at any offset.
         block = np.asarray(cells, dtype=np.float64) - decomposition.mean
-        flat = block.reshape(len(texts), -1)
-        of_texts = q @ block.transpose(1, 0, 2).reshape(n_images, -1)
-        text_mean[:, texts] = of_texts.reshape(n_resamples, len(texts), n_classes)
-        image_mean += p[:, texts] @ flat
+        flat = block.reshape(len(rows), -1)
+        of_rows = q @ block.transpose(1, 0, 2).reshape(n_columns, -1)
+        row_mean[:, rows] = of_rows.reshape(n_resamples, len(rows), n_classes)
+        column_mean += p[:, rows] @ flat
         if centred:
             block -= block.mean(axis=2, keepdims=True)
         np.square(block, out=block)
-        rows = (p[:, texts] @ block.reshape(len(texts), -1)).reshape(n_resamples, n_images, -1)
-        squares += np.einsum("bw,bwc->bc", q, rows)
-    columns = image_mean.reshape(n_resamples, n_images, n_classes)
-    return p, q, text_mean, columns, _split(p, q, text_mean, columns, squares, centred)
+        weighed = (p[:, rows] @ block.reshape(len(rows), -1)).reshape(n_resamples, n_columns, -1)
+        squares += np.einsum("bw,bwc->bc", q, weighed)
+    columns = column_mean.reshape(n_resamples, n_columns, n_classes)
+    return p, q, row_mean, columns, _split(p, q, row_mean, columns, squares, centred)
 
 
 def _blocks(grid: Any) -> Iterable[tuple[NDArray[np.intp], Array]]:
@@ -173,16 +173,16 @@ def _summed(weights: Array, index: NDArray[np.intp], size: int) -> Array:
 
 
 def _split(
-    p: Array, q: Array, text_mean: Array, image_mean: Array, squares: Array, centred: bool
+    p: Array, q: Array, row_mean: Array, column_mean: Array, squares: Array, centred: bool
 ) -> Array:
     if centred:
-        text_mean = text_mean - text_mean.mean(axis=2, keepdims=True)
-        image_mean = image_mean - image_mean.mean(axis=2, keepdims=True)
-    mean = np.einsum("bu,buc->bc", p, text_mean)
-    text = np.einsum("bu,buc->bc", p, (text_mean - mean[:, None]) ** 2)
-    image = np.einsum("bw,bwc->bc", q, (image_mean - mean[:, None]) ** 2)
-    rest = np.maximum(squares - mean**2 - text - image, 0.0)
-    return np.stack([text, image, rest], axis=1)
+        row_mean = row_mean - row_mean.mean(axis=2, keepdims=True)
+        column_mean = column_mean - column_mean.mean(axis=2, keepdims=True)
+    mean = np.einsum("bu,buc->bc", p, row_mean)
+    row = np.einsum("bu,buc->bc", p, (row_mean - mean[:, None]) ** 2)
+    column = np.einsum("bw,bwc->bc", q, (column_mean - mean[:, None]) ** 2)
+    rest = np.maximum(squares - mean**2 - row - column, 0.0)
+    return np.stack([row, column, rest], axis=1)
 
 
 def _reprojection(
@@ -191,16 +191,16 @@ def _reprojection(
     weights: Array,
     p: Array,
     q: Array,
-    text_mean: Array,
-    image_mean: Array,
+    row_mean: Array,
+    column_mean: Array,
     sums_of_squares: Array,
 ) -> Reprojection:
     means = _Means(
         p,
         q,
-        np.ascontiguousarray(np.moveaxis(text_mean, 2, 0)),
-        np.ascontiguousarray(np.moveaxis(image_mean, 2, 0)),
-        np.einsum("bu,buc->cb", p, text_mean),
+        np.ascontiguousarray(np.moveaxis(row_mean, 2, 0)),
+        np.ascontiguousarray(np.moveaxis(column_mean, 2, 0)),
+        np.einsum("bu,buc->cb", p, row_mean),
     )
     single = (p.max(axis=1) > 1.0 - _NOTHING_LEFT) | (q.max(axis=1) > 1.0 - _NOTHING_LEFT)
     return Reprojection(weights, sums_of_squares, int(single.sum()), decomposition, logits, means)
@@ -208,21 +208,21 @@ def _reprojection(
 
 @dataclass(frozen=True, eq=False)
 class _Means:
-    """Shares and means of B resamples, classes first: (B, U_t), (C, B, U_t), (C, B) and so on."""
+    """Shares and means of B resamples, classes first: (B, U_1), (C, B, U_1), (C, B) and so on."""
 
-    text_share: Array
-    image_share: Array
-    text_mean: Array
-    image_mean: Array
+    row_share: Array
+    column_share: Array
+    row_mean: Array
+    column_mean: Array
     mean: Array
 
     def of(self, part: slice) -> _Means:
         """Return those of some resamples."""
         return _Means(
-            self.text_share[part],
-            self.image_share[part],
-            self.text_mean[:, part],
-            self.image_mean[:, part],
+            self.row_share[part],
+            self.column_share[part],
+            self.row_mean[:, part],
+            self.column_mean[:, part],
             self.mean[:, part],
         )
 
@@ -232,22 +232,22 @@ def _scores(decomposition: Decomposition, logits: Array, means: _Means) -> dict[
 
     `logits`, of shape (C, N), are less the mean over all recombinations, as the means are.
     """
-    texts, images = decomposition.text_index, decomposition.image_index
-    own_text = np.take(means.text_share, texts, axis=1)
-    own_image = np.take(means.image_share, images, axis=1)
-    of_text, of_image = _Share(own_text), _Share(own_image)
+    rows, columns = decomposition.row_index, decomposition.column_index
+    own_row = np.take(means.row_share, rows, axis=1)
+    own_column = np.take(means.column_share, columns, axis=1)
+    of_row, of_column = _Share(own_row), _Share(own_column)
     # r⁻ + c⁻ − μ⁻ comes down to the plain projection without its share of the own cell.
-    of_cell = _Share(own_text + own_image - own_text * own_image)
-    shape = (len(decomposition.mean), *own_text.shape)
+    of_cell = _Share(own_row + own_column - own_row * own_column)
+    shape = (len(decomposition.mean), *own_row.shape)
     planes = {name: np.empty(shape) for name in _PROJECTIONS}
     for c, offset in enumerate(decomposition.mean):
-        text = np.take(means.text_mean[c], texts, axis=1)
-        image = np.take(means.image_mean[c], images, axis=1)
-        plain = np.add(text, image, out=planes["emap"][c])
+        row = np.take(means.row_mean[c], rows, axis=1)
+        column = np.take(means.column_mean[c], columns, axis=1)
+        plain = np.add(row, column, out=planes["emap"][c])
         plain -= means.mean[c, :, None]
         of_cell.leave_out(plain, logits[c], planes["emap_leave_one_out"][c])
-        of_image.leave_out(text, logits[c], planes["text_only"][c])
-        of_text.leave_out(image, logits[c], planes["image_only"][c])
+        of_column.leave_out(row, logits[c], planes["text_only"][c])
+        of_row.leave_out(column, logits[c], planes["image_only"][c])
         for values in planes.values():
             values[c] += offset
     scores = {name: np.moveaxis(values, 0, 2) for name, values in planes.items()}

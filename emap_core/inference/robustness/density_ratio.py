@@ -46,12 +46,12 @@ class DensityRatio:
 
     Attributes
     ----------
-    ratio : ndarray of shape (U_t, U_v)
+    ratio : ndarray of shape (U_1, U_2)
         Its mean over all recombinations is 1.
     auc : float
-        How well matched pairs are told from shuffled ones by a classifier that has seen neither
-        their text nor their image: 1 is perfectly, .5 is not at all. In the latter case the
-        encodings show no pair to be unlikely, and the ratio is 1 for all.
+        How well a classifier that has seen neither item of a pair tells matched pairs from
+        shuffled ones: 1 is perfectly, .5 is not at all. In the latter case the encodings show
+        no pair to be unlikely, and the ratio is 1 for all.
     """
 
     ratio: Array
@@ -59,25 +59,25 @@ class DensityRatio:
 
 
 def density_ratio(
-    text_encodings: ArrayLike,
-    image_encodings: ArrayLike,
-    text_index: Index,
-    image_index: Index,
+    first_encodings: ArrayLike,
+    second_encodings: ArrayLike,
+    row_index: Index,
+    column_index: Index,
     *,
     seed: int = 0,
 ) -> DensityRatio:
-    """Estimate the density ratio of matched to recombined pairs from encoded texts and images.
+    """Estimate the density ratio of matched to recombined pairs from encoded items.
 
-    The classifier is a logistic regression on the directions in which matched texts and images
-    vary together most, their squares, and the products of those of the text with those of the
-    image. Texts and images are cut into folds; a pair is judged by the classifier that was
-    trained without its fold of texts and its fold of images.
+    The classifier is a logistic regression on the directions in which matched items
+    vary together most, their squares, and the products of those of the first with those of the
+    second. Items of both sides are cut into folds; a pair is judged by the classifier that was
+    trained without its fold of the first side and its fold of the second.
 
     Parameters
     ----------
-    text_encodings : array of shape (U_t, D_t)
-    image_encodings : array of shape (U_v, D_v)
-    text_index, image_index : ndarray of shape (N,)
+    first_encodings : array of shape (U_1, D_1)
+    second_encodings : array of shape (U_2, D_2)
+    row_index, column_index : ndarray of shape (N,)
         The cell of each example.
     seed : int
         Of folds and shuffles.
@@ -87,14 +87,14 @@ def density_ratio(
     DatasetError
         If encodings are not a table of finite numbers with one row per item.
     """
-    texts, images = _whitened(text_encodings, "text"), _whitened(image_encodings, "image")
-    p, q = example_shares(text_index, image_index, len(texts), len(images))
+    first, second = _whitened(first_encodings, "text"), _whitened(second_encodings, "image")
+    p, q = example_shares(row_index, column_index, len(first), len(second))
     rng = np.random.default_rng(seed)
-    judges = _Judges(texts, images, _Pairs.draw(text_index, image_index, rng), rng)
+    judges = _Judges(first, second, _Pairs.draw(row_index, column_index, rng), rng)
     penalty, loss = judges.best_penalty()
     # A classifier that does no better than chance has nothing to say about any pair.
     if not loss < np.log(2.0) - _LEAST_GAIN:
-        return DensityRatio(np.ones((len(texts), len(images))), 0.5)
+        return DensityRatio(np.ones((len(first), len(second))), 0.5)
     log_ratio, auc = judges.judge(penalty)
     most = np.log(LARGEST_RATIO)
     ratio = np.exp(np.clip(log_ratio, -most, most))
@@ -123,22 +123,22 @@ def _whitened(encodings: ArrayLike, side: str) -> Array:
 class _Pairs:
     """Matched pairs and shuffled ones, which weigh as much in all."""
 
-    texts: Index
-    images: Index
+    rows: Index
+    columns: Index
     matched: NDArray[np.bool_]
     weight: Array
 
     @classmethod
-    def draw(cls, text_index: Index, image_index: Index, rng: np.random.Generator) -> _Pairs:
-        if len(text_index) > MOST_PAIRS:
-            some = rng.choice(len(text_index), MOST_PAIRS, replace=False)
-            text_index, image_index = text_index[some], image_index[some]
-        n = len(text_index)
+    def draw(cls, row_index: Index, column_index: Index, rng: np.random.Generator) -> _Pairs:
+        if len(row_index) > MOST_PAIRS:
+            some = rng.choice(len(row_index), MOST_PAIRS, replace=False)
+            row_index, column_index = row_index[some], column_index[some]
+        n = len(row_index)
         n_shuffles = int(np.clip(-(-_FEWEST_SHUFFLED // n), 1, _MOST_SHUFFLES))
-        shuffled = [rng.permutation(image_index) for _ in range(n_shuffles)]
+        shuffled = [rng.permutation(column_index) for _ in range(n_shuffles)]
         return cls(
-            np.tile(text_index, 1 + n_shuffles),
-            np.concatenate([image_index, *shuffled]),
+            np.tile(row_index, 1 + n_shuffles),
+            np.concatenate([column_index, *shuffled]),
             np.arange(n * (1 + n_shuffles)) < n,
             np.repeat([1.0, 1.0 / n_shuffles], [n, n * n_shuffles]),
         )
@@ -156,39 +156,41 @@ class _Pairs:
 class _Judge:
     """Log odds that a pair is matched, as a bilinear form in what is read of either side."""
 
-    of_text: Array
-    of_image: Array
+    of_first: Array
+    of_second: Array
     form: Array
 
     @classmethod
     def trained(
-        cls, texts: Array, images: Array, matched: NDArray[np.bool_], weight: Array, penalty: float
+        cls, first: Array, second: Array, matched: NDArray[np.bool_], weight: Array, penalty: float
     ) -> _Judge:
         """Return a judge of pairs from the components of both sides, each of shape (n, K)."""
         n = int(matched.sum())
-        if n < _FEWEST_MATCHED or 0 in (texts.shape[1], images.shape[1]):
+        if n < _FEWEST_MATCHED or 0 in (first.shape[1], second.shape[1]):
             return cls(
-                np.zeros((texts.shape[1], 0)), np.zeros((images.shape[1], 0)), np.zeros((1, 1))
+                np.zeros((first.shape[1], 0)), np.zeros((second.shape[1], 0)), np.zeros((1, 1))
             )
-        left, _, right = np.linalg.svd(texts[matched].T @ images[matched] / n, full_matrices=False)
-        of_text, of_image = left[:, :MOST_DIRECTIONS], right[:MOST_DIRECTIONS].T
-        k = of_text.shape[1]
+        left, _, right = np.linalg.svd(first[matched].T @ second[matched] / n, full_matrices=False)
+        of_first, of_second = left[:, :MOST_DIRECTIONS], right[:MOST_DIRECTIONS].T
+        k = of_first.shape[1]
         # 1 goes with all that is read of the other side, directions with directions.
         used = np.zeros((1 + 2 * k, 1 + 2 * k), dtype=bool)
         used[0] = used[:, 0] = used[: 1 + k, : 1 + k] = True
         used[0, 0] = False
         rows, columns = np.nonzero(used)
-        features = _read(texts @ of_text)[:, rows] * _read(images @ of_image)[:, columns]
+        features = _read(first @ of_first)[:, rows] * _read(second @ of_second)[:, columns]
         model = LogisticRegression(C=1.0 / (penalty * weight.sum()), solver="newton-cholesky")
         model.fit(features, matched, sample_weight=weight)
         form = np.zeros(used.shape)
         form[rows, columns] = model.coef_[0]
         form[0, 0] = model.intercept_[0]
-        return cls(of_text, of_image, form)
+        return cls(of_first, of_second, form)
 
-    def grid(self, texts: Array, images: Array) -> Array:
+    def grid(self, first: Array, second: Array) -> Array:
         """Return the log odds of all pairs."""
-        return np.asarray(_read(texts @ self.of_text) @ self.form @ _read(images @ self.of_image).T)
+        return np.asarray(
+            _read(first @ self.of_first) @ self.form @ _read(second @ self.of_second).T
+        )
 
 
 def _read(directions: Array) -> Array:
@@ -197,44 +199,44 @@ def _read(directions: Array) -> Array:
 
 
 class _Judges:
-    """A classifier for each fold of texts with each fold of images, trained without either."""
+    """A classifier for each fold of rows with each fold of columns, trained without either."""
 
-    def __init__(self, texts: Array, images: Array, pairs: _Pairs, rng: np.random.Generator):
-        self._texts, self._images, self._pairs = texts, images, pairs
-        self._text_fold = rng.permutation(len(texts)) % N_FOLDS
-        self._image_fold = rng.permutation(len(images)) % N_FOLDS
+    def __init__(self, first: Array, second: Array, pairs: _Pairs, rng: np.random.Generator):
+        self._first, self._second, self._pairs = first, second, pairs
+        self._row_fold = rng.permutation(len(first)) % N_FOLDS
+        self._column_fold = rng.permutation(len(second)) % N_FOLDS
 
     def best_penalty(self) -> tuple[float, float]:
         """Return the penalty with the lowest loss on pairs that were left out, and that loss."""
         diagonal = [(k, k) for k in range(N_FOLDS)]
         losses = []
         for penalty in PENALTIES:
-            found = self._judged(diagonal, penalty)[self._pairs.texts, self._pairs.images]
+            found = self._judged(diagonal, penalty)[self._pairs.rows, self._pairs.columns]
             losses.append(self._pairs.loss(found))
         best = int(np.argmin(losses))
         return PENALTIES[best], losses[best]
 
     def judge(self, penalty: float) -> tuple[Array, float]:
-        """Return the log ratio of all pairs, shape (U_t, U_v), and the AUC on the drawn ones."""
+        """Return the log ratio of all pairs, shape (U_1, U_2), and the AUC on the drawn ones."""
         folds = range(N_FOLDS)
         log_ratio = self._judged([(i, k) for i in folds for k in folds], penalty)
         pairs = self._pairs
-        found = log_ratio[pairs.texts, pairs.images]
+        found = log_ratio[pairs.rows, pairs.columns]
         return log_ratio, float(roc_auc_score(pairs.matched, found, sample_weight=pairs.weight))
 
     def _judged(self, folds: list[tuple[int, int]], penalty: float) -> Array:
         """Return the log odds of all pairs, NaN outside of the folds."""
         pairs = self._pairs
-        found = np.full((len(self._texts), len(self._images)), np.nan)
+        found = np.full((len(self._first), len(self._second)), np.nan)
         for i, k in folds:
-            kept = (self._text_fold[pairs.texts] != i) & (self._image_fold[pairs.images] != k)
+            kept = (self._row_fold[pairs.rows] != i) & (self._column_fold[pairs.columns] != k)
             judge = _Judge.trained(
-                self._texts[pairs.texts[kept]],
-                self._images[pairs.images[kept]],
+                self._first[pairs.rows[kept]],
+                self._second[pairs.columns[kept]],
                 pairs.matched[kept],
                 pairs.weight[kept],
                 penalty,
             )
-            rows, columns = self._text_fold == i, self._image_fold == k
-            found[np.ix_(rows, columns)] = judge.grid(self._texts[rows], self._images[columns])
+            rows, columns = self._row_fold == i, self._column_fold == k
+            found[np.ix_(rows, columns)] = judge.grid(self._first[rows], self._second[columns])
         return found

@@ -10,7 +10,7 @@ from emap_core.decomposition.design import design
 from emap_core.decomposition.incomplete import fit
 from emap_core.decomposition.subsets import subsamples
 from emap_core.errors import SettingError
-from emap_core.inference.intervals.extrapolation import next_images_per_text, sampled_gap
+from emap_core.inference.intervals.extrapolation import next_columns_per_row, sampled_gap
 
 N = 120
 DIAGONAL = np.arange(N)
@@ -26,7 +26,7 @@ def _grid(rng, rank=None):
 
 def _fit(grid, k, seed=0, **kwargs):
     d = design(N, N, DIAGONAL, DIAGONAL, k, seed)
-    return d, fit(d, grid[d.texts, d.images], seed=seed, **kwargs)
+    return d, fit(d, grid[d.rows, d.columns], seed=seed, **kwargs)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_the_bias_that_no_straight_line_follows_is_stated(many):
 
 def test_standard_errors_are_as_large_as_the_errors(many):
     exact, fits = many
-    for name in ("text", "image"):
+    for name in ("row", "column"):
         mean = f"{name}_mean"
         errors = [getattr(f.decomposition, mean) - getattr(exact, mean) for f in fits]
         claimed = [getattr(f, f"{name}_standard_error") for f in fits]
@@ -108,11 +108,11 @@ def test_products_that_predict_unseen_cells_cut_the_error():
     _, plain = _fit(grid, 32, low_rank=False)
     _, better = _fit(grid, 32)
     error, better_error = (
-        np.abs(f.decomposition.text_mean - exact.text_mean).mean() for f in (plain, better)
+        np.abs(f.decomposition.row_mean - exact.row_mean).mean() for f in (plain, better)
     )
     assert better_error < 0.1 * error
     assert better.explained.min() > 0.8
-    assert better.text_standard_error.mean() < 0.1 * plain.text_standard_error.mean()
+    assert better.row_standard_error.mean() < 0.1 * plain.row_standard_error.mean()
 
 
 def test_products_that_predict_nothing_are_left_out():
@@ -139,7 +139,7 @@ def test_the_interval_narrows_with_rounds_and_ends_at_the_exact_gap():
         gap = sampled_gap(f, accuracy)
         assert gap.full - gap.projected == gap.difference
         widths.append(gap.high - gap.low)
-        k = next_images_per_text(d, gap, tolerance=1e-6 if len(widths) > 2 else 0.02)  # type: ignore[assignment]
+        k = next_columns_per_row(d, gap, tolerance=1e-6 if len(widths) > 2 else 0.02)  # type: ignore[assignment]
     assert widths[0] > widths[1] > widths[2]
     assert d.fraction == 1
     assert gap.low == gap.difference == gap.high == truth
@@ -149,12 +149,12 @@ def test_rounds_double_until_the_gap_is_known_well_enough():
     _, f = _fit(_grid(np.random.default_rng(4)), 8)
     gap = replace(sampled_gap(f, lambda scores: float(scores.mean())), low=0.0, high=0.04)
     d = design(N, N, DIAGONAL, DIAGONAL, 8)
-    assert next_images_per_text(d, gap, 0.02) is None
-    assert next_images_per_text(d, gap, 0.015) == 16
+    assert next_columns_per_row(d, gap, 0.02) is None
+    assert next_columns_per_row(d, gap, 0.015) == 16
     # A hundred times as many images per text as there are.
-    assert next_images_per_text(d, gap, 0.0002) == N
-    assert next_images_per_text(d, gap, 0.0) == N
-    assert next_images_per_text(design(N, N, DIAGONAL, DIAGONAL, 64), gap, 0.01) == N
+    assert next_columns_per_row(d, gap, 0.0002) == N
+    assert next_columns_per_row(d, gap, 0.0) == N
+    assert next_columns_per_row(design(N, N, DIAGONAL, DIAGONAL, 64), gap, 0.01) == N
 
 
 def test_a_subsample_of_all_examples_is_the_exact_decomposition():

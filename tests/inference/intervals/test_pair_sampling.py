@@ -69,7 +69,7 @@ def _joined(gap, sampling):
 def _fit(rng, k, n=20):
     grid = rng.normal(size=(n, n, 3))
     d = design(n, n, np.arange(n), np.arange(n), k)
-    return fit(d, grid[d.texts, d.images])
+    return fit(d, grid[d.rows, d.columns])
 
 
 def test_two_equal_errors_join_as_in_welchs_test():
@@ -135,7 +135,7 @@ def test_scores_near_the_end_of_a_metrics_range_stay_inside_it():
     texts, images = rng.normal(size=(2, n, 2)) * 3
     grid = texts[:, None] + images[None] + 0.3 * rng.normal(size=(n, n, 2))
     d = design(n, n, np.arange(n), np.arange(n), 4)
-    fitted = fit(d, grid[d.texts, d.images])
+    fitted = fit(d, grid[d.rows, d.columns])
     labels = fitted.decomposition.logits.argmax(axis=1)
     for name in ("f1_macro", "accuracy"):
         base = intervals(fitted.decomposition, labels, "multiclass", [name], n_resamples=200)

@@ -119,7 +119,7 @@ def test_both_sides_drawn_has_the_variance_of_a_crossed_design():
 
 def test_an_additive_model_has_no_gap_and_no_doubt():
     _, decomposition, labels = _sample(strength=0.0)
-    grid = decomposition.text_mean[:, None] + decomposition.image_mean[None] - decomposition.mean
+    grid = decomposition.row_mean[:, None] + decomposition.column_mean[None] - decomposition.mean
     found = intervals(decomposition, labels, "multiclass", ["accuracy"], grid=grid, n_resamples=40)
     gap = found.gaps["accuracy"]["emap_leave_one_out"]
     assert (gap.difference, gap.low, gap.high, gap.p_value) == (0.0, 0.0, 0.0, 1.0)

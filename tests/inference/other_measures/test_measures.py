@@ -22,7 +22,7 @@ SURE = 50.0
 
 def measured(grid, labels, texts, images, task="multiclass", **choices):
     d = emap.decompose(grid, texts, images)
-    sums = recombine(grid, d.text_share, d.image_share, task, "logits")
+    sums = recombine(grid, d.row_share, d.column_share, task, "logits")
     choices = {"strips": lambda: [(np.arange(len(grid)), grid)], "n_resamples": 100} | choices
     return measures(d, labels, task, "logits", sums, population_of(d), **choices)
 
@@ -171,13 +171,13 @@ def test_a_resample_is_worth_what_its_examples_are_when_they_are_written_out(som
 def test_strips_and_cells_come_to_the_same_as_the_whole_grid(some):
     grid, _, texts, images = some
     d = emap.decompose(grid, texts, images)
-    whole = recombine(grid, d.text_share, d.image_share, "multiclass", "logits")
+    whole = recombine(grid, d.row_share, d.column_share, "multiclass", "logits")
     strips = recombine_grid(
         ((rows, grid[rows]) for rows in (np.array([3, 0]), np.array([1, 2, 6, 5, 4]))),
-        *(d.text_share, d.image_share, "multiclass", "logits", 3),
+        *(d.row_share, d.column_share, "multiclass", "logits", 3),
     )
     rows, columns = (side.ravel() for side in np.indices((7, 12)))
-    weights = d.text_share[rows] * d.image_share[columns]
+    weights = d.row_share[rows] * d.column_share[columns]
     cells = recombine_sample(
         grid[rows, columns], rows, columns, weights, (7, 12), "multiclass", "logits"
     )
@@ -189,7 +189,7 @@ def test_strips_and_cells_come_to_the_same_as_the_whole_grid(some):
 def test_probabilities_are_read_as_logits_are(some):
     grid, _, texts, images = some
     d = emap.decompose(grid, texts, images)
-    shares = d.text_share, d.image_share, "multiclass"
+    shares = d.row_share, d.column_share, "multiclass"
     expected = recombine(grid, *shares, "logits").arrays()
     logs = scipy.special.log_softmax(grid, axis=-1)
     for space, cells in (("log_probabilities", logs), ("probabilities", np.exp(logs))):

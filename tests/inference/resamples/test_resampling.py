@@ -25,7 +25,7 @@ def _draws(decomposition, cluster, n_resamples, rng):
 def _spelled_out(grid, decomposition, weights):
     """Decompose the examples with their copies written out one by one."""
     copies = np.repeat(np.arange(len(weights)), weights.astype(int))
-    text, image = decomposition.text_index[copies], decomposition.image_index[copies]
+    text, image = decomposition.row_index[copies], decomposition.column_index[copies]
     return copies, emap.decompose(grid, text, image)
 
 
@@ -43,8 +43,8 @@ def test_every_resample_equals_the_copies_spelled_out(cluster, centred):
         copies, expected = _spelled_out(grid, decomposition, weight)
         for name, values in scores.items():
             plain = {
-                "text_only": expected.text_mean[expected.text_index],
-                "image_only": expected.image_mean[expected.image_index],
+                "text_only": expected.row_mean[expected.row_index],
+                "image_only": expected.column_mean[expected.column_index],
             }.get(name, expected.emap)
             wanted = getattr(expected, name)
             wanted = np.where(np.isnan(wanted), plain, wanted)
@@ -59,7 +59,7 @@ def test_weights_need_not_be_whole():
     found = next(reproject(grid, decomposition, weights))
     for b in range(3):
         expected = emap.decompose(
-            grid, decomposition.text_index, decomposition.image_index, weights[b]
+            grid, decomposition.row_index, decomposition.column_index, weights[b]
         )
         np.testing.assert_allclose(found.scores["emap"][b], expected.emap, atol=1e-9)
         np.testing.assert_allclose(
@@ -87,14 +87,14 @@ def test_a_grid_in_strips_and_small_chunks_change_nothing(monkeypatch):
             np.concatenate([part.scores[name] for part in whole]),
             atol=1e-9,
         )
-    flat = emap.decompose(grid[:, :, 0], decomposition.text_index, decomposition.image_index)
+    flat = emap.decompose(grid[:, :, 0], decomposition.row_index, decomposition.column_index)
     one = next(reproject(grid[:, :, 0], flat, weights))
     np.testing.assert_allclose(one.scores["emap"][0], whole[0].scores["emap"][0][:, :1], atol=1e-9)
 
 
 def test_a_resample_of_a_single_text_takes_the_plain_projection():
     grid, decomposition, _ = _sample()
-    weights = (decomposition.text_index == 2).astype(float)[None]
+    weights = (decomposition.row_index == 2).astype(float)[None]
     found = next(reproject(grid, decomposition, weights))
     assert found.n_degenerate == 1
     scored = weights[0] > 0
