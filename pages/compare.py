@@ -18,13 +18,16 @@ from emap_core.presentation.comparison import (
     comparison_table,
     differences_by_example,
     gap_differences,
+    left_out_of,
     measures_of_runs,
     paired_p_value,
+    populations,
     readable_differences,
     readable_table,
     same_data,
     seeds_together,
     shared_metrics,
+    why_not_matched,
 )
 from emap_core.presentation.facts import annotated, changed
 from emap_core.presentation.over_training import checkpoints
@@ -128,7 +131,8 @@ def _answer(table: pd.DataFrame, names: list[str], name: str, *, several: bool) 
     table = table.assign(name=names).sort_values(f"{name}_gap", ascending=False)
     table = table[table[f"{name}_verdict"] != "not_measurable"]
     if table.empty:
-        return "Not measurable: in each run, all examples share one text or one image."
+        shared_side = "an item of a side" if several else "one text or one image"
+        return f"Not measurable: in each run, all examples share {shared_side}."
     sure = table[table[f"{name}_measurable"]]
     if sure.empty:
         used = "its sides together" if several else "both sides"
@@ -162,18 +166,19 @@ def _show_scores(
     )
     shared.show(chart, "compare-dumbbell", table=False)
     _show_training(runs, name)
-    if not same_data(runs):
+    if (why := why_not_matched(runs)) is not None:
         st.caption(
-            "These runs are on different examples: compare each model with its own EMAP, "
-            "not models with each other."
+            shared.plain(
+                f"{why}: compare each model with its own EMAP, not models with each other."
+            )
         )
     shown = readable_table(table, names)
     st.dataframe(visible_table(shown), hide_index=True)
     st.caption(
-        "EMAP leaves each example’s own pair out. Brackets hold each run’s own 95% interval, "
-        f"{_populations(runs)}. The next column has limits that hold for all runs at once "
-        "(Bonferroni). p is adjusted for the number of runs (Holm). Measurably means that this p "
-        "is below 0.05."
+        f"{left_out_of(runs)} Brackets hold each run’s own 95% interval, "
+        f"{shared.plain(populations(runs))}. The next column has limits that hold for all runs at "
+        "once (Bonferroni). p is adjusted for the number of runs (Holm). Measurably means that "
+        "this p is below 0.05."
     )
     verdicts = (
         f"{label}: {IN_WORDS[kind]}"
@@ -227,7 +232,7 @@ def _show_measures(runs: list[Run], names: list[str]) -> None:
     with st.spinner("Computing the measures, once for each run …"):
         shown = measures_of_runs(runs, names)
     st.dataframe(visible_table(shown), hide_index=True)
-    st.caption(f"95% intervals in brackets, {_populations(runs)}.")
+    st.caption(f"95% intervals in brackets, {shared.plain(populations(runs))}.")
 
 
 def _show_seeds(runs: list[Run], name: str) -> None:
@@ -249,10 +254,6 @@ def _show_seeds(runs: list[Run], name: str) -> None:
         f"{bracket(found.low, found.high, which.unit)} {found.population}; standard deviation "
         f"between seeds {measured(found.spread, which.unit)}; {p_value(found.p_value)}."
     )
-
-
-def _populations(runs: list[Run]) -> str:
-    return " or ".join(dict.fromkeys(run.intervals().population for run in runs))
 
 
 def _are_paired(runs: list[Run]) -> bool:
@@ -318,8 +319,8 @@ def _show_what_changed(first: Run, second: Run, names: list[str]) -> None:
 
 def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: list[str]) -> None:
     shared.section("Where the two differ")
-    if not same_data([first, second]):
-        shared.empty("The two runs are on different examples. There is nothing to match.")
+    if (why := why_not_matched([first, second])) is not None:
+        shared.empty(f"{why}. There is nothing to match.")
         return
     if first.space != second.space:
         st.caption(
@@ -364,7 +365,7 @@ def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: 
         visible_table(listed[columns]),
         hide_index=True,
         column_config={
-            **({"text": first.sides[0].name} if len(first.sides) > 2 else {}),
+            "text": first.sides[0].name,
             "prediction_first": names[0],
             "prediction_second": names[1],
             "difference": st.column_config.NumberColumn(

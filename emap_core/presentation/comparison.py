@@ -21,6 +21,7 @@ from emap_core.inference.kinds import variance_of_mean
 from emap_core.inference.other_measures.known_measures import MEASURES
 from emap_core.inference.predictions.scores import Scored
 from emap_core.inference.resamples.population import population_of
+from emap_core.modalities.words_of_sides import worded
 from emap_core.presentation.run_titles import run_titles
 from emap_core.presentation.tables import measured_with_interval
 from emap_core.runs import Run
@@ -48,6 +49,27 @@ def same_data(runs: Sequence[Run]) -> bool:
     return len({run.manifest["fingerprints"]["data"] for run in runs}) == 1 and all(
         run.ids == runs[0].ids for run in runs
     )
+
+
+def why_not_matched(runs: Sequence[Run]) -> str | None:
+    """Return why the examples of runs cannot be matched, None where they can be."""
+    if same_data(runs):
+        return None
+    sides = dict.fromkeys(" and ".join(side.name for side in run.sides) for run in runs)
+    if len(sides) > 1:
+        return f"These runs have different sides ({'; '.join(sides)})"
+    return "These runs are on different examples"
+
+
+def populations(runs: Sequence[Run]) -> str:
+    """Return whom the intervals of runs speak of, each run in the words of its own sides."""
+    return " or ".join(dict.fromkeys(worded(run.sides, run.intervals().population) for run in runs))
+
+
+def left_out_of(runs: Sequence[Run]) -> str:
+    """Return in a sentence what the projections of runs leave out."""
+    own = "combination" if any(len(run.sides) > 2 for run in runs) else "pair"
+    return f"EMAP leaves each example’s own {own} out."
 
 
 def check_comparable(runs: Sequence[Run]) -> None:

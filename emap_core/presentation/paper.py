@@ -17,6 +17,7 @@ from emap_core.presentation.comparison import (
     as_markdown,
     comparison_table,
     latex,
+    populations,
     readable_table,
     run_names,
     shared_metrics,
@@ -231,10 +232,9 @@ def paper_table(runs: Sequence[Run], form: Form, metrics: Sequence[str] = ()) ->
 def table_caption(runs: Sequence[Run]) -> str:
     """Return what has to be said below a table of runs: method, population, tests."""
     methods = " or ".join(dict.fromkeys(run.manifest["method"] for run in runs))
-    populations = " or ".join(dict.fromkeys(run.intervals().population for run in runs))
     said = (
         "What interactions are worth: each model beside its additive projection (EMAP, "
-        f"leave-one-out; method: {methods}). Brackets hold 95% intervals, {populations}"
+        f"leave-one-out; method: {methods}). Brackets hold 95% intervals, {populations(runs)}"
     )
     if len(runs) > 1:
         said += (

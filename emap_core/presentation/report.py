@@ -261,7 +261,7 @@ def _kinds(run: Run) -> str:
     if kinds is None:
         return ""
     return f"<h2>What kinds of examples there are</h2>{table_html(kinds)}" + _quiet(
-        f"95% intervals in brackets, {run.intervals().population}."
+        worded(run.sides, f"95% intervals in brackets, {run.intervals().population}.")
     )
 
 

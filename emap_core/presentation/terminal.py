@@ -8,12 +8,14 @@ from emap_core.inference.other_measures.partial_information import Target
 from emap_core.presentation.comparison import (
     comparison_table,
     gap_differences,
+    left_out_of,
     measures_of_runs,
+    populations,
     readable_differences,
     readable_table,
     run_names,
-    same_data,
     shared_metrics,
+    why_not_matched,
 )
 from emap_core.presentation.facts import PROBABILITIES_NOTE, annotated, changed, facts
 from emap_core.presentation.questions import further_questions
@@ -119,7 +121,7 @@ def groups(run: Run, by: str, metric: str | None = None) -> str:
     n_groups = len(table["N"])
     return visible(
         f"{lines(table)}\nLimits and p-values hold for all {n_groups:,} groups at once, "
-        f"{run.intervals().population}."
+        f"{populations([run])}."
     )
 
 
@@ -142,16 +144,12 @@ def comparison(runs: Sequence[Run]) -> str:
     names, metrics = run_names(runs), shared_metrics(runs)
     parts = [lines(readable_table(comparison_table(runs, metrics), names).to_dict("list"))]
     parts.append("\n".join(annotated(runs, names)))
-    populations = " or ".join(dict.fromkeys(run.intervals().population for run in runs))
     parts.append(
-        f"EMAP leaves each example’s own pair out. 95% intervals in brackets, {populations}; "
+        f"{left_out_of(runs)} 95% intervals in brackets, {populations(runs)}; "
         "p of no difference is adjusted for the number of runs (Holm)."
     )
-    if not same_data(runs):
-        parts.append(
-            "These runs are on different examples: compare each model with its own EMAP, not "
-            "models with each other."
-        )
+    if (why := why_not_matched(runs)) is not None:
+        parts.append(f"{why}: compare each model with its own EMAP, not models with each other.")
     elif len(runs) > 1:
         by_id = {run.id: name for run, name in zip(runs, names, strict=True)}
         for name in metrics[:1]:

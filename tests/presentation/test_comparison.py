@@ -27,6 +27,7 @@ from emap_core.presentation.comparison import (
     seeds_together,
     shared_metrics,
 )
+from emap_core.presentation.terminal import comparison
 
 
 class Additive(Staged):
@@ -222,6 +223,33 @@ def test_seeds_of_one_model_are_put_together(runs):
     assert found.population == "for new seeds, new texts and new images"
     with pytest.raises(SettingError, match="is not a mean over examples"):
         seeds_together(runs, "f1_macro")
+
+
+def test_runs_of_two_and_of_three_sides_stand_side_by_side_and_are_not_matched(tmp_path):
+    values = np.random.default_rng(0).integers(-3, 4, (60, 3))
+    labels = ["no" if row.prod() <= 0 else "yes" for row in values]
+    rest = {"labels": labels, "classes": ["no", "yes"]}
+    sides = dict(
+        zip(("premise", "hypothesis", "context"), values.astype(str).T.tolist(), strict=True)
+    )
+
+    def model(*given):
+        product = np.prod([np.array(one, dtype=float) for one in given], axis=0)
+        return np.stack([-product, product + 0.1], axis=1)
+
+    three, other = (
+        emap.compute(model, {"sides": sides, **rest}, fingerprint=name, out=tmp_path / name)
+        for name in ("three", "other")
+    )
+    fewer = {name: sides[name] for name in ("premise", "hypothesis")}
+    two = emap.compute(model, {"sides": fewer, **rest}, fingerprint="two", out=tmp_path / "two")
+    assert not gap_differences([three, other], "accuracy")["difference"].any()
+    shown = readable_table(comparison_table([two, three]), run_names([two, three]))
+    assert not shown.isna().any().any() and len(shown) == 2
+    said = comparison([two, three])
+    assert "different sides (premise and hypothesis; premise and hypothesis and context)" in said
+    assert "own combination" in said and "new texts" not in said
+    assert "for new premises and new hypotheses or for new items of premise, hypo" in said
 
 
 def test_the_terminal_compares_runs_as_the_page_does(runs, capsys):
