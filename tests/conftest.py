@@ -1,3 +1,4 @@
+import gc
 import os
 import re
 import subprocess
@@ -42,6 +43,20 @@ def pytest_ignore_collect(collection_path, config):
     if config.getoption("quick") and path.suffix == ".py" and path.exists():
         return _COSTLY_FILE.search(path.read_text(encoding="utf-8")) is not None or None
     return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Import all tests without looking for garbage, and never look for it among what they import.
+
+    What a library defines stays until the end; looking through it takes a third of the import.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

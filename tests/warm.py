@@ -236,12 +236,14 @@ def _become(asked, files):
 
 
 def _load():
+    gc.disable()
     for name in LIBRARIES:
         # Where one is missing, who needs it says so.
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 if __name__ == "__main__":
