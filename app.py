@@ -1,4 +1,4 @@
-"""EMAP Lens: the server of the dashboard, and what it draws for each visitor."""
+"""EMAP Lens: the dashboard's server, and what it draws for each visitor."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HOUSE = Path(__file__).parent
 
 
 def draw() -> None:
-    """Draw the page that a visitor is on."""
+    """Draw the page the visitor is on."""
     from emap_core.errors import EmapError
     from emap_core.options import speak
     from pages import PAGES, page_names, shared
@@ -57,7 +57,7 @@ def draw() -> None:
             shared.complete_address()
         shared.settle(page.url_path)
     except EmapError as error:
-        # A run that was damaged or deleted since it was opened; the other pages work on.
+        # The run was damaged or deleted after it was opened; the other pages still work.
         st.error(shared.plain(error), icon=":material/error:")
     except MemoryError:
         st.error(
@@ -75,7 +75,7 @@ async def imports_ahead(_: object) -> AsyncIterator[None]:
 
 
 def import_pages() -> None:
-    """Import what all pages share, with the libraries that it needs."""
+    """Import what all pages share, with its libraries."""
     from pages import shared  # noqa: F401
 
 

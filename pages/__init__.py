@@ -1,4 +1,4 @@
-"""The pages, in the order of the navigation: a new one is a file beside this and a line here."""
+"""The pages, in navigation order: to add one, add a file beside this one and a line here."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class Page:
     Attributes
     ----------
     name : str
-        Of its file and in its address.
+        Name of its file, also in its address.
     title : str
-        In the navigation.
+        Its title in the navigation.
     icon : str
         A Material symbol.
     section : str
-        Of the navigation; pages of one section stand together.
+        Its section in the navigation; pages of one section stand together.
     folder : Path
         Where its file is.
     applies : callable
-        Whether it says something of a run; where not, the navigation does not offer it.
+        Whether the page says anything about a given run; if not, the navigation leaves it out.
     """
 
     name: str
@@ -69,9 +69,9 @@ PAGES = [
     Page("compare", "Compare", "stacked_bar_chart", "Share"),
     Page("report", "Report", "description", "Share"),
 ]
-"""The first one is where visitors arrive."""
+"""Visitors arrive at the first one."""
 
 
 def page_names(*, of_a_run: bool = False) -> list[str]:
-    """Return the names of the pages, or of those alone that show a finished run."""
+    """Return the names of all pages, or only of those that show a finished run."""
     return [page.name for page in PAGES if page.of_a_run or not of_a_run]

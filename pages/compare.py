@@ -62,7 +62,7 @@ def _page() -> None:
         )
         return
     if not metrics:
-        shared.header(question, "These runs have no labelled metric in common.", current)
+        shared.header(question, "These runs have no metric in common.", current)
         _run_widget(runs)
     else:
         with st.spinner("Working out intervals …"):
@@ -83,12 +83,12 @@ def _page() -> None:
         st.caption("Choose just two runs to see the examples where they differ.")
     shared.next_step("pages/report.py", "Share this result")
     if metrics and _are_paired(runs):
-        # On many examples this takes seconds: all else is shown by then.
+        # With many examples this takes seconds, so everything else is shown first.
         _show_whose_gap_is_larger(place, runs, names, chosen)
 
 
 def _choose_runs(current: Run) -> list[Run]:
-    """Return the runs of the view, else all those of the current run's data."""
+    """Return the runs of the view, or all runs on the current run's data."""
     wanted = [name for name in shared.view("runs").split(",") if name]
     if not wanted:
         data = current.manifest["fingerprints"]["data"]
@@ -102,7 +102,7 @@ def _choose_runs(current: Run) -> list[Run]:
         try:
             run = shared.open_run(name)
             run.verify()
-            # A part of the grid that is damaged is only found on the way.
+            # A damaged part of the grid only shows up here.
             with st.spinner("Working out intervals …"):
                 run.verdict()
         except RunError as error:
@@ -185,9 +185,7 @@ def _show_scores(
         for label, kind in zip(names, table[f"{name}_verdict"], strict=True)
     )
     st.caption(
-        shared.plain(
-            f"The verdict of each run alone, by {which.label}: " + "; ".join(verdicts) + "."
-        )
+        shared.plain(f"Verdict of each run alone, by {which.label}: " + "; ".join(verdicts) + ".")
     )
     if same_data(runs):
         _show_seeds(runs, name)
@@ -226,10 +224,10 @@ def _show_measures(runs: list[Run], names: list[str]) -> None:
     if not st.toggle(
         "By other papers’ measures, too",
         key="compare-measures",
-        help="Perceptual score, InterSHAP, SHAPE, the types of MMoE and bits, a column each.",
+        help="Perceptual score, InterSHAP, SHAPE, MMoE types and bits, one column each.",
     ):
         return
-    with st.spinner("Computing the measures, once for each run …"):
+    with st.spinner("Computing the measures, once per run …"):
         shown = measures_of_runs(runs, names)
     st.dataframe(visible_table(shown), hide_index=True)
     st.caption(f"95% intervals in brackets, {shared.plain(populations(runs))}.")
@@ -239,7 +237,7 @@ def _show_seeds(runs: list[Run], name: str) -> None:
     if not st.toggle(
         "These runs are seeds of one model",
         key="compare-seeds",
-        help="Trainings that differ only in their random seed. Their gaps become one, with an "
+        help="The same training with different random seeds. Their gaps are averaged, with an "
         "interval for new seeds and new examples.",
     ):
         return
@@ -261,7 +259,7 @@ def _are_paired(runs: list[Run]) -> bool:
 
 
 def _place_of_gaps(runs: list[Run], name: str) -> DeltaGenerator:
-    """Return where gaps will be compared; room is kept only while a visitor has to wait."""
+    """Return the place where gaps are compared; it keeps its room only while a visitor waits."""
     compared = st.session_state.setdefault("compare-gaps", set())
     wanted = (name, *map(shared.run_key, runs))
     if wanted in compared:
@@ -288,8 +286,8 @@ def _show_whose_gap_is_larger(
             hide_index=True,
         )
         st.caption(
-            "Whose gap is larger: each pair on the same examples, with 95% intervals; p of equal "
-            "gaps, adjusted for the number of pairs (Holm)."
+            "Whose gap is larger: each pair of runs on the same examples, with 95% intervals. p "
+            "tests equal gaps and is adjusted for the number of pairs (Holm)."
         )
 
 
@@ -304,7 +302,7 @@ def _show_what_changed(first: Run, second: Run, names: list[str]) -> None:
     sides = changed(first, second)
     with st.expander("What changed between these two runs"):
         if not sides:
-            st.write("Nothing that a run records of how it was computed and what from.")
+            st.write("Nothing in what the runs record about how they were computed and from what.")
             return
         table = {
             "": list(sides),
@@ -320,11 +318,11 @@ def _show_what_changed(first: Run, second: Run, names: list[str]) -> None:
 def _show_differences(first: Run, second: Run, names: tuple[str, str], metrics: list[str]) -> None:
     shared.section("Where the two differ")
     if (why := why_not_matched([first, second])) is not None:
-        shared.empty(f"{why}. There is nothing to match.")
+        shared.empty(f"{why}, so nothing can be matched.")
         return
     if first.space != second.space:
         st.caption(
-            f"Mind the units: {in_words(first.space, first.task)} in one run, "
+            f"The units differ: {in_words(first.space, first.task)} in one run, "
             f"{in_words(second.space, second.task)} in the other."
         )
     keys = shared.run_key(first), shared.run_key(second)
@@ -406,7 +404,7 @@ def _show_example(first: Run, second: Run, names: tuple[str, str], example: int)
                     shared.link("pages/examples.py", f"What happened in {name}", run=run.id)
 
 
-# Visitors share the table, which none changes: a copy for each is a megabyte per 10,000 examples.
+# Visitors share the table, and nobody changes it: a copy each would be 1 MB per 10,000 examples.
 @st.cache_resource(max_entries=16, show_spinner="Matching examples …")
 def _differences(
     keys: tuple[tuple[str, str], tuple[str, str]], _first: Run, _second: Run

@@ -81,13 +81,13 @@ def _page() -> None:
 
 
 def _answer(chart: Chart) -> str:
-    """Return what the picture shows without what it is, which its axes say."""
+    """Return the figure's title without the part that its axes already say."""
     first, _, rest = chart.alt.partition(". ")
     return rest or first
 
 
 def _choose_contrast(run: Run) -> tuple[Callable[[], Contrast], str]:
-    """Draw the choice of what is taken apart; return how to get its parts, and its name."""
+    """Draw the choice of what to take apart; return how to get its parts, and its name."""
     d = run.shares
     if run.task == "multilabel" or not run.decides:
         c = choose_class(run)
@@ -143,9 +143,9 @@ def _point(
     shown: Mask,
     example: int | None,
 ) -> None:
-    """Let a click take an example, and a line around points take those within."""
+    """Let a click select an example, and a line around points select those inside."""
 
-    # Callbacks hold the run alone: Streamlit keeps them for as long as the session lasts.
+    # Callbacks hold only the run: Streamlit keeps them for the whole session.
     def take(trace: int, point: int) -> None:
         traces = _traces(run, filter_mask(run))
         if trace < len(traces) and point < len(traces[trace]):
@@ -184,8 +184,8 @@ def _traces(run: Run, shown: Mask) -> list[Index]:
 def _show_example(run: Run, example: int | None) -> None:
     if example is None:
         st.info(
-            "Click a point to see its example here. Let the mouse draw a box or a lasso around "
-            "points to list them below, also after zooming in.",
+            "Click a point to see its example here. Draw a box or a lasso around points to list "
+            "them below; this works after zooming in, too.",
             icon=":material/touch_app:",
         )
         return
@@ -209,7 +209,7 @@ def _show_selection(run: Run) -> None:
     first = "flips first" if run.decides else "the largest interaction first"
     shared.section(f"These {len(order):,} examples, {first}")
     if not len(order):
-        shared.empty("None of the chosen examples passes the filter. “Show all” clears both.")
+        shared.empty("None of the selected examples passes the filter. “Show all” clears both.")
         return
     list_table(run, order, f"contributions-list-{hash((len(order), int(order[0])))}")
     slices(run)

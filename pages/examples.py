@@ -1,4 +1,4 @@
-"""Examples: what happened in this one."""
+"""Examples: what happened in one example."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _page() -> None:
     with one:
         _show_example(run, example)
     if run.sides == TEXT_AND_IMAGE:
-        # Words are left out of a text, and regions of an image.
+        # This question leaves words out of a text and regions out of an image.
         show_attribution(run, example, current_mask(run))
     _show_what_if(run, example)
     explain(
@@ -109,7 +109,7 @@ def _show_steps(run: Run, order: NDArray[np.intp], example: int) -> None:
 
 
 def _step(run: Run, steps: int) -> None:
-    """Go on by so many examples from where the visitor is by now."""
+    """Move on by a number of examples from where the visitor is now."""
     order = _order(run)
     example = shared.current_example(run)
     if example is None and len(order):
@@ -123,8 +123,8 @@ def _order(run: Run) -> NDArray[np.intp]:
 
 
 def _show_list(run: Run, order: NDArray[np.intp], example: int) -> None:
-    """Draw the list a page at a time; it follows the current example."""
-    # A new key for each example: the page turns with it, and else stays where the visitor is.
+    """Draw the list one page at a time; it follows the current example."""
+    # A new key for each example: the list turns to its page, and otherwise stays put.
     key = f"examples-page-{run.id}-{example}-{len(order)}"
     pages = max(1, -(-len(order) // PAGE))
     own_page = (_place(order, example) or 0) // PAGE + 1
@@ -136,7 +136,7 @@ def _show_list(run: Run, order: NDArray[np.intp], example: int) -> None:
 
 
 def _neighbour(order: NDArray[np.intp], example: int, step: int) -> int:
-    """Return the example so far before or after one, round and round; from outside, from an end."""
+    """Return the example some steps before or after one, wrapping around; from outside, an end."""
     place = _place(order, example)
     start = place if place is not None else (-1 if step > 0 else 0)
     return int(order[(start + step) % len(order)])
@@ -152,7 +152,7 @@ def _show_row(run: Run, row_number: int, position: int, *, chosen: bool) -> None
         with st.container(gap=None, width="stretch"):
             st.button(
                 shared.plain(shortened(or_no_text(row.text), 32)),
-                # The row's and not the example's: Streamlit forgets no key of a session.
+                # Keyed by row, not by example: Streamlit never forgets a key in a session.
                 key=f"row-{row_number}",
                 type="tertiary",
                 on_click=shared.select_example,
@@ -205,10 +205,10 @@ def _show_what_if(run: Run, example: int) -> None:
         shared.section("What if one side were different?")
     if run.grid is None:
         shared.empty(
-            f"Only {'the grid of some classes was' if run.kept_classes else 'sums were'} kept of "
-            "this run. Keep the whole grid to see the model’s answers to other pairs here.",
+            f"This run kept only {'the grid of some classes' if run.kept_classes else 'sums'}. "
+            "Keep the whole grid to see the model’s answers to other pairs here.",
             "pages/run.py",
-            "Run it again with its grid",
+            "Run it again and keep the grid",
         )
         return
     d = run.decomposition
@@ -217,7 +217,7 @@ def _show_what_if(run: Run, example: int) -> None:
         _show_other_items(run, items)
         return
     st.caption(
-        "The model’s real outputs for other pairs of the grid, the clearest changes first. Some "
+        "The model’s actual outputs for other pairs in the grid, clearest changes first. Some "
         "pairs may make no sense."
     )
     left, right = sides("what-if", [1, 1])
@@ -238,19 +238,19 @@ def _show_what_if(run: Run, example: int) -> None:
 def _show_other_items(run: Run, items: tuple[int, ...]) -> None:
     """Show what the model says with another item of one side, a column for each side."""
     st.caption(
-        "The model’s real outputs for other combinations of the grid, the clearest changes first: "
-        "one side is replaced, the others stay. Some combinations may make no sense."
+        "The model’s actual outputs for other combinations in the grid, clearest changes first. "
+        "One side is replaced; the others stay. Some combinations may make no sense."
     )
     for column, (place, side) in zip(st.columns(len(items)), enumerate(run.sides), strict=True):
         with column:
-            shared.subsection(f"Another {side.name}")
+            shared.subsection(f"Another {side.name} item")
             others, answers, notes = _others(run, place, items)
             if side.modality == "text":
                 _list_answers([run.words(place, one) for one in others], answers, notes)
             elif others:
                 gallery(run, others, answers, notes, height=72, place=place)
             if not others:
-                st.caption(shared.plain(f"There is no other {side.name}."))
+                st.caption(shared.plain(f"There is no other {side.name} item."))
 
 
 def _list_answers(words: list[str], answers: list[str], notes: list[str]) -> None:
@@ -278,7 +278,7 @@ def _read(
     if place == 0:
         cells = grid.column(*others_of).astype(float)
     else:
-        # An axis for each of the others; that of this side stays whole.
+        # Each other side is fixed at the example's item; this side's axis stays whole.
         where: list[Any] = list(others_of)
         where[place - 1] = slice(None)
         cells = grid.row(first)[tuple(where)].astype(float)

@@ -1,4 +1,4 @@
-"""Measures: what other papers would say of the same run."""
+"""Measures: what other papers would say about the same run."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _page() -> None:
     else:
         shared.header(QUESTION, run.why_no_measures, run)
     grouped = _show_groups(run)
-    # Probes of a whole run are about two sides, as the sentence above says of the measures.
+    # Probes of a whole run are about two sides, like the measures in the sentence above.
     probes = PROBES if len(run.sides) == 2 else ()
     asked = [grouped, *(_show_probe(run, probe, how) for probe, how in probes)]
     if run.why_no_measures is not None and not any(asked):
@@ -59,13 +59,13 @@ def _page() -> None:
 
 
 def _show_measures(run: Run) -> None:
-    with st.spinner("Computing the measures, once for this run …"):
+    with st.spinner("Computing the measures, once per run …"):
         found = run.measures()
     shared.header(QUESTION, found.sentence, run)
     shared.show(shared.drawn("measures", run, lambda theme: measures_chart(run, theme)), "measures")
     for note in measures_notes(found):
         st.caption(shared.plain(note))
-    with st.expander("All measures, what they count, and why they are not EMAP"):
+    with st.expander("All measures, what they count, and how they differ from EMAP"):
         st.table(measures_table(found), border="horizontal", hide_index=True)
     explain(
         "perceptual score",
@@ -73,29 +73,29 @@ def _show_measures(run: Run) -> None:
         "SHAPE cooperation",
         "MMoE types",
         "bits",
-        label="What the measures are, and are not",
+        label="What the measures are and are not",
     )
     _show_information(run)
 
 
 def _show_groups(run: Run) -> bool:
-    """Show how many groups are right as a whole, where it is asked for; say whether it applies."""
+    """Show, if asked for, how many groups are right as a whole; return whether this applies."""
     if run.why_no_groups is not None or not run.groupings:
         return False
     section("Are whole groups right?")
     offered = {name: f"by {visible(name)}" for name in run.groupings}
     if run.groupings[0].lower() not in USUAL_NAMES:
-        # Those that share an image are counted where somebody asks for them.
+        # Groups that share an image are counted only when somebody asks.
         offered = {"": "not grouped", **offered}
     by = shared.choose("Examples that belong together", offered, "together")
     if not by:
         st.caption(
-            "A group is right as a whole if all its examples are: one image with all its "
-            "questions, say."
+            "A group is right as a whole if all its examples are right: an image with all its "
+            "questions, for example."
         )
         return True
     try:
-        with st.spinner("Counting whole groups, once for this run …"):
+        with st.spinner("Counting whole groups, once per run …"):
             found = run.group_scores(by)
     except EmapError as error:
         st.caption(shared.plain(error))
@@ -107,13 +107,13 @@ def _show_groups(run: Run) -> bool:
         st.caption(shared.plain(note))
     with st.expander("All rows"):
         st.table(whole_groups_table(found), border="horizontal", hide_index=True)
-    explain("whole groups", "text, image and group score", label="What these are, and are not")
+    explain("whole groups", "text, image and group score", label="What these are and are not")
     return True
 
 
 def _show_information(run: Run) -> None:
-    """Show what text and image tell alike, alone and together, where it is asked for."""
-    section("What do text and image tell, alone and together?")
+    """Show, if asked for, what text and image tell alike, alone and together."""
+    section("What do text and image tell us, alone and together?")
     about = {"": "not asked", "label": "about the true label"}
     if run.labels is None or run.labels.ndim != 1:
         del about["label"]
@@ -122,12 +122,12 @@ def _show_information(run: Run) -> None:
     target = next((one for one in get_args(Target) if one == chosen), None)
     if target is None:
         st.caption(
-            "In bits: what both sides tell alike, what each tells alone, and what only both tell "
-            "together. Takes some seconds, once for this run."
+            "In bits: what both sides tell us, what only one of them does, and what only the two "
+            "together do. This takes a few seconds, once per run."
         )
         return
     try:
-        with st.spinner("Sharing out the information, once for this run …"):
+        with st.spinner("Splitting the information, once per run …"):
             found = run.partial_information(target)
     except EmapError as error:
         st.caption(shared.plain(error))
@@ -139,17 +139,17 @@ def _show_information(run: Run) -> None:
     shared.show(chart, "measures-information")
     for note in information_notes(found):
         st.caption(shared.plain(note))
-    explain("partial information", label="What this is, and is not")
+    explain("partial information", label="What this is and is not")
 
 
 def _show_probe(run: Run, probe: Probe, how: str) -> bool:
-    """Show what a probe of the whole run found, or offer to ask it; say whether it applies."""
+    """Show what a probe of the whole run found, or offer to ask it; return whether it applies."""
     try:
         found = finished(run, probe)
     except RunError as error:
         st.error(shared.plain(error), icon=":material/error:")
         return True
-    # A question about another kind of model is not worth a heading.
+    # A question about another kind of model does not deserve a heading.
     if found is None and probe.needs(Subject(run)) is not None:
         return False
     section(probe.question)

@@ -57,8 +57,8 @@ def _page() -> None:
     if not len(modes):
         shared.empty(
             two.worded(
-                "For this class the model adds what the text says to what the image says. Another "
-                "class may have interactions.",
+                "For this class the model only adds what the text says to what the image says. "
+                "Other classes may have interactions.",
             ),
             "pages/overview.py",
             "See the shares of all classes",
@@ -68,7 +68,7 @@ def _page() -> None:
     _show_ends(two, modes, k, what, reading)
 
     with st.container(horizontal=True, gap="medium"):
-        # Side by side where there is room for both, else one below the other.
+        # Side by side if both fit, one below the other if not.
         with st.container(width=FIGURE_WIDTH):
             shared.section("How much each mode explains")
             shared.show(scree, "mode-scree")
@@ -100,7 +100,7 @@ def _choose_reading(run: Run) -> Reading:
         "Read from",
         {"own": in_words(run.space, run.task), "probabilities": "probabilities"},
         "read",
-        help="Logits of implausible classes still move, and their interactions count here. "
+        help="Logits of implausible classes still move, so their interactions count here. "
         "Probabilities show only what can change an answer.",
     )
     return "probabilities" if chosen == "probabilities" else own_reading(run)
@@ -149,9 +149,9 @@ def _example_sentence(two: ChosenSides, modes: Modes, k: int, what: str, reading
     raised = modes.interaction(k, int(texts[0]), int(same[0]))
     lowered = modes.interaction(k, int(texts[0]), int(other[0]))
     return (
-        f"In this mode “{_in_short(two, texts[0])}” raises {what} by {number(raised)} "
-        f"with the first {two.sides[1].name} of its side, and lowers it by {number(-lowered)} "
-        f"with the first of the other ({unit(two.run, reading)})."
+        f"In this mode, “{_in_short(two, texts[0])}” raises {what} by {number(raised)} "
+        f"with the first {two.sides[1].name} of the same side and lowers it by {number(-lowered)} "
+        f"with the first of the opposite side ({unit(two.run, reading)})."
     )
 
 
@@ -160,7 +160,7 @@ def _show_examples(two: ChosenSides, modes: Modes, k: int, what: str) -> None:
     run, (texts, images) = two.run, two.index
     moved = modes.of_examples(k, texts, images)
     order = np.argsort(-np.abs(moved), kind="stable")
-    # The same text again and again would say little: the first example of each.
+    # The same text again and again would say little, so show the first example of each.
     _, first = np.unique(texts[order], return_index=True)
     for column, i in zip(st.columns(EXAMPLES), order[np.sort(first)][:EXAMPLES], strict=False):
         with column:

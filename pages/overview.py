@@ -34,7 +34,7 @@ from pages.shared.glossary import explain
 from pages.shared.sides import sides
 
 QUESTION = "Do interactions matter here?"
-# Beyond this a picture of all their gaps is too tall to read.
+# With more groups the figure of their gaps is too tall to read.
 MOST_ANSWERS = 40
 CELL_WORDS = {
     "both_right": "right either way",
@@ -60,14 +60,14 @@ def _page() -> None:
         if verdict.equivalence_margin is not None:
             _ask_margin(run, verdict.equivalence_margin)
         if len(run.sides) > 2 and "shares" in figures:
-            # What only all of them carry is the first thing to ask of many sides.
+            # With many sides, the first question is what only all of them together carry.
             _show_shares(run, figures.pop("shares"))
         _show_answer(run, figures.pop("gap", None))
         _show_next_step(run)
         _show_further_questions(run, verdict.equivalence_margin)
     else:
         shared.empty(
-            "The data has no labels. This page can show what the model’s outputs are made of, but "
+            "The data has no labels. This page can show what the model’s outputs consist of, but "
             "not what interactions are worth."
         )
         _show_next_step(run)
@@ -93,13 +93,13 @@ def _show_next_step(run: Run) -> None:
 
 
 def _compute_intervals(run: Run) -> None:
-    """Show the scores while their intervals are computed, once, then the page."""
-    shared.header(QUESTION, "Computing the intervals, once for this run …", run)
+    """Show the scores while their intervals are computed (once), then the page."""
+    shared.header(QUESTION, "Computing the intervals, once per run …", run)
     if run.metrics:
         shared.section("The model and its baselines")
         _show_table(score_table(run, intervals=False))
     with st.skeleton(height=420):
-        # The run keeps them, so the page finds them though no disk could.
+        # The run keeps them in memory, so the page finds them even if no disk could.
         run.intervals()
     st.rerun()
 
@@ -127,12 +127,12 @@ def _ask_margin(run: Run, margin: float) -> None:
             key="equivalence-margin",
             on_change=changed,
             help="The smallest gap that matters to you. The sentence above says whether the gap is "
-            "larger than this, smaller, or undecided.",
+            "larger or smaller than this, or undecided.",
         )
 
 
 def _show_answer(run: Run, figure: RunFigure | None) -> None:
-    """Show what the verdict goes by, on one screen: the gaps as a picture and the scores."""
+    """Show what the verdict is based on, on one screen: a figure of the gaps, and the scores."""
     if figure is None:
         _show_scores(run)
         return
@@ -153,14 +153,16 @@ def _show_scores(run: Run) -> None:
 
 
 def _show_blind_rows(run: Run) -> None:
-    """Show what the model answers with a side taken away, where the page Measures was asked."""
+    """Show what the model answers without one side, if somebody asked on the page Measures."""
     try:
         found = finished(run, BlindRows())
     except RunError:
-        # That page says what is damaged.
+        # The page Measures says what is damaged.
         return
     if isinstance(found, Blinded):
-        st.caption("Outside the data: a side taken away, which no example shows the model.")
+        st.caption(
+            "Outside the data: one side is taken away, which the model never meets in an example."
+        )
         _show_table(blind_table(found))
 
 
@@ -210,7 +212,7 @@ def _show_decisions(run: Run, figure: RunFigure) -> None:
         _show_kinds(run)
 
 
-# Figures that stand among other things here; each other one has a heading alone.
+# These figures have other things beside them; every other figure only has a heading.
 _SHOWN = {"shares": _show_shares, "decisions": _show_decisions}
 
 
@@ -262,7 +264,7 @@ def _link(words: str, **settings: str) -> None:
 
 
 def _show_answers(run: Run) -> None:
-    """Show for which answers, or values of a column, interactions matter, when it is asked for."""
+    """Show, if asked for, for which answers or values of a column interactions matter."""
     if not run.metrics or not run.method.scores_all_pairs:
         return
     offered = {"": "of all examples"}
@@ -286,7 +288,7 @@ def _show_answers(run: Run) -> None:
     )
     shared.show(chart, "overview-answers")
     st.caption(
-        f"95% limits that hold all {len(gaps)} gaps at once, "
+        f"95% limits that hold for all {len(gaps)} gaps at once, "
         f"{shared.in_own_words(run.intervals().population)}, from the scores alone."
     )
 

@@ -1,4 +1,4 @@
-"""Recombine: what if an example had another text or image."""
+"""Recombine: give an example another text or image."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from pages.shared.interactions import (
 QUESTION = "What if the text or image were different?"
 MANY_TEXTS = 500
 CHART = "recombine-heatmap"
-# The trace of the heatmap that can be chosen from; a string here would be drawn on the page.
+# The heatmap's trace that visitors click; as a string here, this note would show on the page.
 MARKS = 1
 
 
@@ -60,7 +60,9 @@ def _page() -> None:
         order, text_order, image_order = _choose_order(two, c)
     u, w = _pair(two)
     cell = two.pair(u, w)
-    question = two.worded(QUESTION) if two.others else QUESTION
+    question = QUESTION
+    if two.others:
+        question = f"What if the {two.sides[0].name} or {two.item_name(1)} were different?"
     with top:
         shared.header(question, _answer(two, u, w, c, cell), run)
         if two.note:
@@ -81,7 +83,7 @@ def _choose_order(two: ChosenSides, c: int) -> tuple[str, NDArray[np.intp], NDAr
         "Rows and columns in the order of",
         options,
         "order",
-        help=two.worded("Ordered by a mode, texts and images that act alike lie side by side."),
+        help=two.worded("Ordered by a mode, texts and images that act alike stand side by side."),
     )
     d = two.shares
     if chosen.startswith("mode"):
@@ -160,7 +162,7 @@ def _show_heatmap(
 
 
 def _point(blocks: Blocks) -> None:
-    """Let a click take the pair below it, or a block of pairs; a box is what to zoom into."""
+    """Let a click select the pair or block of pairs below it, and a box zoom in."""
 
     def take(trace: int, mark: int) -> None:
         window = marked_window([mark], blocks) if trace == MARKS else None
@@ -203,20 +205,23 @@ def _numbers(text: str, count: int) -> tuple[int, ...]:
 
 def _show_pair(two: ChosenSides, u: int, w: int) -> None:
     run, (first, second) = two.run, two.places
-    one, other = two.sides
     shared.section("Selected pair")
     picture, words = st.columns([1, 3], gap="medium")
     with picture:
-        shared.item(run, second, w, alt=f"{other.name.capitalize()} {w + 1} of the data")
+        shared.item(run, second, w, alt=f"{two.item_name(1).capitalize()} {w + 1} of the data")
     with words:
         shared.item(
-            run, first, u, alt=f"{one.name.capitalize()} {u + 1} of the data", size="1.25rem"
+            run,
+            first,
+            u,
+            alt=f"{two.item_name(0).capitalize()} {u + 1} of the data",
+            size="1.25rem",
         )
         _choose_text(two, u, w)
         n_images = run.sizes[second]
         st.session_state["pair-image"] = w + 1
         st.number_input(
-            two.worded(f"Another image (1 to {n_images:,})"),
+            f"Another {two.item_name(1)} (1 to {n_images:,})",
             1,
             n_images,
             key="pair-image",
@@ -257,20 +262,22 @@ def _show_numbers(two: ChosenSides, cell: Decomposition) -> None:
         table = table.dropna().sort_values("model", ascending=False)
         st.dataframe(visible_table(table), hide_index=True)
         if run.softmax:
-            st.caption("Minus the mean over classes, which the softmax does not see.")
+            st.caption(
+                "The mean over classes is subtracted: it makes no difference to the softmax."
+            )
 
 
 def _choose_text(two: ChosenSides, u: int, w: int) -> None:
     texts = two.words(0)
     options = list(range(len(texts)))
     if len(options) > MANY_TEXTS:
-        # A list of thousands is slow to send and of no use to read: it is searched instead.
+        # Thousands of options are slow to send and nobody reads them: visitors search instead.
         wanted = st.text_input("Find a text", key="pair-search").casefold()
         matching = [i for i in options if wanted in texts[i].casefold()]
         options = list(dict.fromkeys([u, *matching[:MANY_TEXTS]]))
     st.session_state["pair-text"] = u
     st.selectbox(
-        two.worded(f"Another text ({len(texts):,} in the data)"),
+        f"Another {two.item_name(0)} ({len(texts):,} in the data)",
         options,
         format_func=lambda u: visible(or_no_text(texts[u])),
         key="pair-text",
@@ -280,10 +287,10 @@ def _choose_text(two: ChosenSides, u: int, w: int) -> None:
 
 def _show_new_pair(run: Run) -> None:
     if run.sides != TEXT_AND_IMAGE:
-        # What is typed and chosen below is a text and an image.
+        # Visitors type a text and upload an image below.
         return
     unfolded = st.expander("Your own pair", key="own-pair", on_change="rerun")
-    # Only who unfolds it waits for the model, and for the libraries that it needs.
+    # Only visitors who unfold this wait for the model and its libraries.
     if not unfolded.open:
         return
     with unfolded:
@@ -295,7 +302,7 @@ def _show_new_pair(run: Run) -> None:
         model = _model_at_hand(run)
         if model is None:
             st.caption(
-                "The model is not available here, only its scores on the data. To score a pair of "
+                "Only the model’s scores are available here, not the model. To score a pair of "
                 "your own, call the model from Python."
             )
             return
@@ -324,7 +331,7 @@ def _load(spec: str) -> Any:
 
 
 def _model_at_hand(run: Run) -> Any | None:
-    """Return the demo model that made the run; no other is loaded on a visitor's word."""
+    """Return the demo model that made the run; visitors can make the server load no other."""
     try:
         model = _load(f"demo:{run.manifest['model']}")
     except EmapError:

@@ -26,7 +26,7 @@ def _page() -> None:
     shared.section("One file for a colleague")
     st.markdown(
         "The report is one HTML file with the verdict, interactive figures, images and examples. "
-        "It opens in any browser, offline, with nothing installed."
+        "It opens offline in any browser; nothing needs to be installed."
     )
     st.download_button(
         "Download the report",
@@ -66,8 +66,8 @@ def _page() -> None:
             "application/zip",
             icon=":material/folder_zip:",
             on_click="ignore",
-            help="Unpack it into the folder of runs on another machine. It opens there without "
-            "the model.",
+            help="Unpack it into the runs folder on another machine. It opens there without the "
+            "model.",
         )
 
     shared.section("Words for a paper")
@@ -76,15 +76,14 @@ def _page() -> None:
     with st.expander("What to cite, as BibTeX"):
         st.code(bibtex(run), language=None, wrap_lines=True)
     st.caption(
-        "What an editor will ask, and where each answer is: "
-        "docs/what_an_editor_will_ask.md of the program. From a terminal: show --methods and "
-        "show --bibtex."
+        "What an editor will ask, and where to find each answer: docs/what_an_editor_will_ask.md "
+        "in the source. From a terminal: show --methods and show --bibtex."
     )
 
     shared.section("Figures for a paper")
     st.markdown(
         "On every page and in the report, two buttons below each figure save it as PNG or SVG. "
-        "To have all figures of the report at once, from a terminal:"
+        "To save all figures of the report at once, from a terminal:"
     )
     st.code(
         f"{program()} figures {run.id} --out figures --form pdf --width column",

@@ -1,4 +1,4 @@
-"""Run a model: choose it and the data, see the cost, start, follow."""
+"""Run a model: choose it and its data, see the cost, start, and follow the run."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _was_started_here(job: Job) -> bool:
 
 
 def _why_not() -> str | None:
-    """Return why visitors may start nothing here, None where they may."""
+    """Return why visitors may not start anything here, or None if they may."""
     try:
         shared.policy().check_full()
     except EmapError as error:
@@ -84,7 +84,7 @@ def _followed() -> Job | None:
     if job_id is not None:
         job = jobs.follow(job_id)
         if job.run_id is not None:
-            # From here on the URL tells which run it is, and the page can be left and shared.
+            # From now on the URL names the run, so the visitor can leave the page or share it.
             del st.session_state["run-job"]
             shared.select(run=job.run_id)
         return job
@@ -140,7 +140,7 @@ def _other_job(job: Job) -> None:
 
 
 def _list_unfinished(followed: Job | None) -> None:
-    """List the newest runs that did not come to their end, each with a link to go on with it."""
+    """List the newest runs that did not finish, each with a link to resume it."""
     unfinished = [
         info
         for info in shared.all_runs()
@@ -160,7 +160,7 @@ def _list_unfinished(followed: Job | None) -> None:
 
 
 def _said(error: str) -> str:
-    """Return what a job's error says to somebody who clicks, safe inside Markdown."""
+    """Return a job's error in the words of the page, safe inside Markdown."""
     return shared.plain(as_uploaded(error, uploads()))
 
 
@@ -189,13 +189,13 @@ def _checkpoints(roots: tuple[Path, ...] | None) -> list[str]:
 
 
 def _uploaded() -> str | None:
-    """Draw the upload, and return the spec of what came."""
+    """Draw the upload, and return the spec of what was uploaded."""
     file = st.file_uploader(
-        "Or upload your own data, which replaces the choice above",
+        "Or upload your own data; it replaces the choice above",
         list(KINDS),
         key="run-upload",
-        help="A zip with a table (csv, json, jsonl or parquet) and the images that it names, or a "
-        "parquet file that holds both.",
+        help="A zip with a table (csv, json, jsonl or parquet) and the images it names, or a "
+        "parquet file with both.",
     )
     if file is None:
         return None
@@ -213,7 +213,7 @@ def _received(name: str, content: bytes) -> str:
 
 
 def _of_table(data: str) -> list[str]:
-    """Draw where a table's images and answers are; return arguments of the loader."""
+    """Draw fields for where a table's images and answers are; return loader arguments."""
     if data.startswith("demo:"):
         return []
     arguments = []
@@ -228,12 +228,12 @@ def _of_table(data: str) -> list[str]:
                 persist_state="session",
             )
             if typed.strip():
-                # As JSON, so that a number stays the text that it was typed as.
+                # As JSON, so that a number stays the text that was typed.
                 arguments.append(f"{name}={json.dumps(typed.strip())}")
         if columns[1].checkbox(
             BOXES["merge_labels"],
             key="run-merge-labels",
-            help="Labels that differ in capitals, space or a full stop alone.",
+            help="Merge labels that differ only in capitals, spaces or a full stop.",
             persist_state="session",
         ):
             arguments.append("merge_labels=true")
@@ -241,7 +241,7 @@ def _of_table(data: str) -> list[str]:
 
 
 def _columns(data: str, given: list[str]) -> list[str]:
-    """Draw the first rows of a table and what each column is; return arguments of the loader."""
+    """Draw the first rows of a table and what each column is; return loader arguments."""
     try:
         shared.policy().check_data(data)
         typed = st.session_state.get("run-data-options", "").splitlines()
@@ -299,7 +299,7 @@ def _columns(data: str, given: list[str]) -> list[str]:
     if st.checkbox(
         BOXES["skip_bad"],
         key="run-skip-bad",
-        help="The run lists them. Otherwise the first one stops the run.",
+        help="The run lists them. If this is off, the first one stops the run.",
         persist_state="session",
     ):
         arguments.append("skip_bad=true")
@@ -385,7 +385,7 @@ def _settings() -> dict[str, Any]:
         step=100,
         key="run-limit",
         placeholder="all",
-        help="A random sample, always the same one.",
+        help="A random sample, the same one every time.",
         **kept,
     )
     space = second.selectbox(
@@ -443,8 +443,8 @@ def _settings() -> dict[str, Any]:
         format_func=lambda one: CHOICES["cluster"].get(one, one),
         key="run-cluster",
         accept_new_options=True,
-        help="Decides for whom the intervals hold. Examples that share a text or an image are not "
-        "independent. Of more sides than two, type the names of those to draw with + between them.",
+        help="Decides whom the intervals speak of. Examples that share a text or an image are not "
+        "independent. With more than two sides, type the names of the sides to draw, joined by +.",
         **kept,
     )
     settings["cluster"] = None if cluster == "auto" else cluster
@@ -453,7 +453,7 @@ def _settings() -> dict[str, Any]:
         list(CHOICES["unknown_labels"]),
         format_func=CHOICES["unknown_labels"].__getitem__,
         key="run-unknown-labels",
-        help="For example, an answer that is not on the model’s list. The result says how many "
+        help="For example, an answer that is not in the model’s list. The result says how many "
         "there were.",
         **kept,
     )
@@ -463,13 +463,13 @@ def _settings() -> dict[str, Any]:
         list(CHOICES["output"]),
         format_func=CHOICES["output"].__getitem__,
         key="run-output",
-        help="Outputs that look like probabilities are refused until you say what they are.",
+        help="If outputs look like probabilities, the run stops until you say what they are.",
         **kept,
     )
     noisy = third.checkbox(
         BOXES["allow_noise"],
         key="run-allow-noise",
-        help="A noisy model scores the same pair differently each time. The noise counts as "
+        help="A noisy model scores the same pair differently each time, and the noise counts as "
         "interaction. The result gives its share.",
         **kept,
     )
@@ -480,7 +480,7 @@ def _settings() -> dict[str, Any]:
             key=f"run-{what}-options",
             placeholder="name=value, one per line",
             height=80,
-            help="Keyword arguments of its loader, such as classes=yes,no or template=…",
+            help="Keyword arguments for its loader, such as classes=yes,no or template=…",
             **kept,
         )
         settings[f"{what}_arg"] = [line.strip() for line in typed.splitlines() if line.strip()]
@@ -489,14 +489,14 @@ def _settings() -> dict[str, Any]:
         key="run-name",
         max_chars=LONGEST_NAME,
         placeholder="late fusion, seed 0",
-        help="The name of the run in every list. You can change it on the start page.",
+        help="The run’s name in every list. You can change it later on the start page.",
         **kept,
     ).strip()
     return {name: value for name, value in settings.items() if value not in (None, "", [])}
 
 
 def _plan_of(work: RunSpecification) -> Job | None:
-    """Return what this visitor asked to know of the cost of just this work."""
+    """Return the plan that this visitor asked for, if it is for exactly this work."""
     job_id = st.session_state.get("run-plan")
     if job_id != f"plan-{work.key}":
         return None
@@ -504,7 +504,7 @@ def _plan_of(work: RunSpecification) -> Job | None:
 
 
 def _cost(work: RunSpecification, plan: Job | None, started: Job | None) -> None:
-    """Draw what the work costs and the button that starts it, or how far it is in its place."""
+    """Draw what the work costs and the button that starts it, or how far the work is."""
     if plan is not None and plan.alive:
         _wait(plan)
         return
@@ -540,7 +540,7 @@ def _cost(work: RunSpecification, plan: Job | None, started: Job | None) -> None
             delta_arrow="off",
         )
     if started is not None:
-        # In view wherever the page is scrolled to, as the button need not have been at its top.
+        # A toast is visible wherever the page is scrolled to; the button need not be at the top.
         with st.bottom:
             _followed_job(started)
         if started.work is not None and started.work.key == work.key:
@@ -557,7 +557,7 @@ def _cost(work: RunSpecification, plan: Job | None, started: Job | None) -> None
             icon=":material/calculate:",
             on_click=_plan,
             args=(work,),
-            help="Loads model and data and scores a few pairs. Nothing is kept.",
+            help="Loads the model and the data and scores a few pairs. Nothing is kept.",
         )
 
 

@@ -1,4 +1,4 @@
-"""What is this, what can I do with it? A finished run to open, or the demo to start with."""
+"""What is this, and what can I do with it? Open a finished run, or start with the demo."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from pages import shared
 
 @dataclass(frozen=True)
 class Demo:
-    """A run to try, which needs nothing but this page.
+    """A run to try that needs nothing but this page.
 
     Attributes
     ----------
     title, about : str
-        What it is, in a line and in a few sentences.
+        What it is, in one line and in a few sentences.
     button : str
     work : RunSpecification
     """
@@ -44,14 +44,14 @@ DEMOS = (
     Demo(
         "Or on one that reads a question, a written and a spoken digit",
         "“Is the sum even?” takes all three of them. 600 such examples, six questions, and a "
-        "network trained on others; about ten seconds on a laptop, too.",
+        "network trained on other examples. This demo also takes about ten seconds on a laptop.",
         "Try three sides",
-        # There are no other questions than these six.
+        # There are only these six questions.
         jobs.RunSpecification("demo:digits-joint", "demo:digits", {"cluster": "written+spoken"}),
     ),
 )
 SHOWN = 12
-# Runs among which people look for one.
+# From this many runs on, people need a search.
 SEARCHED_FROM = 10
 
 PICTURE = """
@@ -85,7 +85,7 @@ def main() -> None:
     st.image(
         PICTURE.replace("INK", shared.theme().ink),
         width=700,
-        alt="A prediction is a text part, plus an image part, plus their interaction. EMAP is what "
+        alt="A prediction is a text part plus an image part plus their interaction. EMAP is what "
         "is left without the interaction.",
     )
     runs = shared.finished_runs()
@@ -93,7 +93,7 @@ def main() -> None:
     if demo is not None:
         _follow_demo(jobs.follow(demo))
     elif not runs and shared.policy().viewer:
-        shared.empty("There is nothing to see yet. This server shows finished runs.")
+        shared.empty("There is nothing to see yet. This server only shows finished runs.")
     elif not runs:
         _offer_demos()
     if runs:
@@ -131,7 +131,7 @@ def _offer_demos() -> None:
             st.write(demo.about)
             st.button(
                 demo.button,
-                # One of them is what to begin with.
+                # Begin with one of them.
                 type="secondary" if number else "primary",
                 icon=":material/play_arrow:",
                 on_click=_start_demo,
@@ -161,7 +161,7 @@ def _follow_demo(job: jobs.Job) -> None:
 
 
 def _searched(runs: list[RunInfo]) -> list[RunInfo]:
-    """Draw how to find runs among many, which the link keeps, and return those found."""
+    """Draw a search over the runs, kept in the link, and return those found."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         words = shared.type_in(
             "Find runs",
@@ -180,9 +180,9 @@ def _searched(runs: list[RunInfo]) -> list[RunInfo]:
 
 
 def _run_lines(words: str, key: str, runs: list[RunInfo]) -> None:
-    """Fold runs behind some words, a line each."""
+    """Fold runs behind a label, one line each."""
     unfolded = st.expander(words, key=key, on_change="rerun")
-    # Only who unfolds them waits for hundreds of menus.
+    # Only visitors who unfold them wait for hundreds of menus.
     if unfolded.open:
         with unfolded:
             for info in runs:
@@ -194,7 +194,7 @@ def _run_card(info: RunInfo) -> None:
         run = shared.open_run(info.id)
         picture, sentence = run.thumbnail(0), shared.known_verdict(run)
     except Exception as error:
-        # Whatever is wrong with one run, the others are still to be opened.
+        # Whatever is wrong with one run, the others still open.
         said = error if isinstance(error, EmapError) else f"run {info.id!r}: {reason(error)}"
         st.error(shared.plain(said), icon=":material/error:")
         return

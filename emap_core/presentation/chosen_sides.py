@@ -1,4 +1,4 @@
-"""Two sides of a run: all that it has, or two that are chosen of more, the others averaged out."""
+"""Two sides of a run: its only two, or two chosen from more, with the others averaged out."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from emap_core.runs.grid import Reading
 
 @dataclass(frozen=True, eq=False)
 class ChosenSides:
-    """Two sides of a run, and what the model says of each pair of their items.
+    """Two sides of a run, and the model's output for each pair of their items.
 
     Attributes
     ----------
     run : Run
     places : tuple of int
-        Of both, in the order of the run.
+        Places of both sides, in the order of the run.
     """
 
     run: Run
@@ -43,23 +43,23 @@ class ChosenSides:
 
     @property
     def others(self) -> list[str]:
-        """Names of the sides that are averaged out."""
+        """Names of the sides averaged out."""
         return [side.name for k, side in enumerate(self.run.sides) if k not in self.places]
 
     @property
     def note(self) -> str:
-        """What is averaged out, in a sentence; empty where nothing is."""
+        """A sentence on what is averaged out; empty if nothing is."""
         if not self.others:
             return ""
         first, second = (side.name for side in self.sides)
         return (
-            f"Each number is a mean over all items of {' and '.join(self.others)}, so that this "
-            f"is what {first} and {second} do together whatever the rest."
+            f"Each number is a mean over all items of {' and '.join(self.others)}, so it shows "
+            f"what {first} and {second} do together, whatever the rest is."
         )
 
     @property
     def classes(self) -> list[int]:
-        """Numbers of the classes whose pairs are known."""
+        """Columns of the classes whose pairs are known."""
         return list(range(len(self.run.shares.mean))) if self.others else self.run.kept_classes
 
     @cached_property
@@ -69,7 +69,7 @@ class ChosenSides:
         Raises
         ------
         RunError
-            If the means over the other sides are not known.
+            If the means over the other sides are unknown.
         """
         if not self.others:
             return self.run.shares
@@ -88,7 +88,7 @@ class ChosenSides:
     def cells(self, c: int, reading: Reading = "logits") -> NDArray[Any]:
         """Return the output for one class on every pair of items, shape (U, V).
 
-        Averages are of what was projected: they have no probabilities.
+        Averages are averages of what was projected: they have no probabilities.
         """
         if not self.others:
             return self.run.class_grid(c, reading)
@@ -105,23 +105,29 @@ class ChosenSides:
         return replace(self.shares, logits=logits[None], index=index)
 
     def worded(self, sentence: str) -> str:
-        """Return a sentence of ours with both sides called by their names."""
+        """Return one of our sentences with the names of both sides."""
         return worded(self.sides, sentence, of_more=bool(self.others))
 
     def worded_chart(self, chart: Chart) -> Chart:
-        """Return a chart with both sides called by their names."""
+        """Return a chart with the names of both sides."""
         return worded_chart(self.sides, chart, of_more=bool(self.others))
 
+    def item_name(self, k: int) -> str:
+        """Return what to call an item of the first (0) or second side (1): image, spoken item."""
+        name = self.sides[k].name
+        # Of more than two sides, many names are adjectives: question, written, spoken.
+        return f"{name} item" if self.others else name
+
     def words(self, k: int) -> list[str]:
-        """Return words for each item of the first (0) or second side (1)."""
+        """Return in words each item of the first (0) or second side (1)."""
         place = self.places[k]
         return [self.run.words(place, item) for item in range(self.run.sizes[place])]
 
 
 def chosen_sides(run: Run, first: str = "", second: str = "") -> ChosenSides:
-    """Return two sides by their names, in the order of the run.
+    """Return two sides by name, in the order of the run.
 
-    By default the two that carry the largest share of the variance that pairs do.
+    The default is the pair that carries the largest share of the variance among pairs.
 
     Raises
     ------
@@ -143,16 +149,16 @@ def chosen_sides(run: Run, first: str = "", second: str = "") -> ChosenSides:
 
 
 def two_largest(run: Run) -> tuple[str, str]:
-    """Return the names of the two sides that carry the most on their own, the largest first."""
+    """Return the names of the two sides that carry the most on their own, largest first."""
     shares = dict(zip(run.decomposition.sides, run.shares.pooled_shares, strict=False))
     first, second = sorted(shares, key=lambda side: -np.nan_to_num(shares[side]))[:2]
     return first, second
 
 
 def seen_and_read(sides: Sequence[Side]) -> tuple[list[int], list[int]]:
-    """Return the places of the sides that stand as pictures, and of those that stand as words.
+    """Return the places of the sides shown as pictures, and of those shown as words.
 
-    Of two sides the second is the picture; of more, texts and sounds stand together.
+    Of two sides, the second is the picture; of more, texts and sounds are words.
     """
     if len(sides) == 2:
         return [1], [0]
@@ -171,6 +177,6 @@ def has_pairs(run: Run) -> bool:
 
 
 def looks(run: Run) -> dict[str, Look]:
-    """Return how each side is drawn, by what the decomposition calls it."""
+    """Return how each side is drawn, by its name in the decomposition."""
     modalities = (side.modality for side in run.sides)
     return looks_of(dict(zip(run.decomposition.sides, modalities, strict=True)))

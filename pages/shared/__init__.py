@@ -1,4 +1,4 @@
-"""Pieces that several pages share; pages hold no arithmetic of their own."""
+"""Pieces that several pages share; pages do no arithmetic of their own."""
 
 from pages.shared.access import (
     cancel,

@@ -1,4 +1,4 @@
-"""Who is here, and what they may do; every job that a page starts or cancels goes through here."""
+"""Who the visitor is and what they may do; pages start and cancel all jobs through this file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def policy() -> Policy:
 
 
 def is_stranger() -> bool:
-    """Say whether this is somebody who has to sign in first, or may not come in at all."""
+    """Return whether this visitor still has to sign in, or may not come in at all."""
     try:
         rules = policy()
     except EmapError:
@@ -40,9 +40,9 @@ def is_stranger() -> bool:
 
 
 def require_visitor() -> None:
-    """Go on only for those who may come in; with sign-in set up, they sign in first.
+    """Stop the page for visitors who may not come in; with sign-in set up, ask them to sign in.
 
-    Whoever it is, the browser has to ask for this server by a name of its own.
+    In any case the browser has to ask for this server by one of the server's own names.
     """
     try:
         check_host(st.get_option("server.address"), st.context.headers.get("Host"))
@@ -53,14 +53,14 @@ def require_visitor() -> None:
         return
     if not _has_sign_in():
         _refuse(
-            "EMAP_ALLOWED_EMAILS is set, but no sign-in: add [auth] to secrets.toml, as "
-            "SECURITY.md says."
+            "EMAP_ALLOWED_EMAILS is set, but sign-in is not: add [auth] to secrets.toml, as "
+            "SECURITY.md explains."
         )
     if not st.user.get("is_logged_in"):
         st.title("EMAP Lens", anchor=False)
         if not _can_sign_in():
             _refuse(
-                "Signing in needs packages that are not installed here: "
+                "Sign-in needs packages that are not installed here: "
                 f"{with_extra('sign-in')}, then start the server again."
             )
         if _LEAVING in st.session_state:
@@ -79,9 +79,9 @@ def _upload_limit() -> int:
 
 
 def limit_uploads() -> None:
-    """Take no upload in viewer mode, whatever page it was made for.
+    """Refuse every upload in viewer mode, whichever page it is for.
 
-    Streamlit keeps what anybody with a session sends in memory before a page can say no.
+    Streamlit keeps whatever a session sends in memory before a page can say no.
     """
     as_configured = _upload_limit()
     wanted = 0 if policy().viewer else as_configured
@@ -90,7 +90,7 @@ def limit_uploads() -> None:
 
 
 def offer_sign_out() -> None:
-    """Show in the sidebar who is signed in, and the way out."""
+    """Show in the sidebar who is signed in, with a button to sign out."""
     if _has_sign_in():
         with st.sidebar:
             st.caption(plain(_address() or "signed in"))
@@ -98,13 +98,13 @@ def offer_sign_out() -> None:
 
 
 def go_on(here: str, names: Collection[str]) -> None:
-    """Take whoever has just signed in from the first page to the one they asked for."""
+    """Lead a visitor who has just signed in from the first page to the one they asked for."""
     if _has_sign_in():
         go_to_wanted_page(here, names)
 
 
 def visitor() -> str | None:
-    """Return the address of who is here, None where nobody signs in."""
+    """Return the visitor's e-mail address, or None without sign-in."""
     return _address() if _has_sign_in() else None
 
 
@@ -114,7 +114,7 @@ def start(work: RunSpecification, command: Literal["run", "plan"] = "run") -> Jo
     Raises
     ------
     EmapError
-        If they may not, or it cannot be started.
+        If they may not start it, or it cannot start.
     """
     rules = policy()
     rules.check_work(work.model, work.data, work.settings)
@@ -126,7 +126,7 @@ def start(work: RunSpecification, command: Literal["run", "plan"] = "run") -> Jo
 
 
 def is_own(job: Job) -> bool:
-    """Say whether the visitor started a job, in this session or under this address."""
+    """Return whether the visitor started a job, in this session or under this address."""
     own = job.owner is not None and job.owner == visitor()
     return own or job.id in st.session_state.get(_STARTED, ())
 
@@ -137,7 +137,7 @@ def ask(run: Run, probe: str, **choices: str | list[str] | None) -> Job:
     Raises
     ------
     EmapError
-        If they may not, or it cannot be started.
+        If they may not start it, or it cannot start.
     """
     rules = policy()
     rules.check_full()
@@ -153,9 +153,9 @@ def ask(run: Run, probe: str, **choices: str | list[str] | None) -> Job:
 
 
 def _made_from(run: Run) -> tuple[str, str, dict[str, list[str]]]:
-    """Return the specs that a run was made from, and further arguments of their loaders.
+    """Return the specs that a run was made from, and further arguments for their loaders.
 
-    The job that computed it knows folders of this machine, which the run itself does not.
+    The job that computed it knows folders of this machine; the run itself does not.
     """
     job = jobs.find(run.id)
     if job is not None and isinstance(job.work, RunSpecification):
@@ -171,7 +171,7 @@ def _made_from(run: Run) -> tuple[str, str, dict[str, list[str]]]:
 
 
 def may_cancel(job: Job) -> bool:
-    """Say whether the visitor may cancel a job: with sign-in, one of their own."""
+    """Return whether the visitor may cancel a job: with sign-in, only their own."""
     return not policy().viewer and (job.owner is None or job.owner == visitor())
 
 
@@ -189,8 +189,8 @@ def cancel(job: Job) -> None:
 
 
 def _sign_out() -> None:
-    # The browser stays signed in until it has been sent away and back: nothing says otherwise
-    # before, and whoever comes back does so in a new session.
+    # The browser stays signed in until it has been to the provider and back. Nothing says otherwise
+    # before, and it comes back with a new session.
     st.session_state[_LEAVING] = True
     st.logout()
 
@@ -206,7 +206,7 @@ def _has_sign_in() -> bool:
 
 def _can_sign_in() -> bool:
     try:
-        # What Streamlit imports only once somebody is on the way to the provider.
+        # Streamlit imports this only once somebody is on the way to the provider.
         from authlib.integrations import starlette_client  # noqa: F401
     except ImportError:
         return False
@@ -214,7 +214,7 @@ def _can_sign_in() -> bool:
 
 
 def _address() -> str | None:
-    # A provider that has not checked an address would let anybody give anyone's. Some send words.
+    # With an unchecked address, anybody could claim anyone's. Some providers send words.
     if str(st.user.get("email_verified")).casefold() == "false":
         return None
     email = st.user.get("email")

@@ -1,4 +1,4 @@
-"""Which words of an example meet which regions: what is known of it, or how to find it out."""
+"""Which words of an example interact with which regions: what is known, or how to find out."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ _PARTS = {
 _PAIRS = 5
 _HOW = "Words are left out and regions covered in many ways"
 _MANY, _MOST = 20, 200
-"""Examples that are asked about at a time, if nothing is said, and at most."""
+"""How many examples are asked about at a time: the default, and the most."""
 
 
 def show_attribution(run: Run, example: int, listed: Mask) -> None:
-    """Draw which words of an example meet which regions, or offer to find out.
+    """Draw which words of an example interact with which regions, or offer to find out.
 
     Parameters
     ----------
     run : Run
     example : int
     listed : ndarray of bool, shape (N,)
-        The examples of the page's list, of which many can be asked about at once.
+        The examples in the page's list; many can be asked about at once.
     """
     section(Attribution.question)
     class_name = _class(run, example)
@@ -66,12 +66,12 @@ def show_attribution(run: Run, example: int, listed: Mask) -> None:
 
 
 def _class(run: Run, example: int) -> str | None:
-    """Draw whose output is taken apart, and return it; None for the predicted class."""
+    """Draw the choice of whose output is taken apart; return it, None for the predicted class."""
     names = column_names(run.classes, len(run.shares.mean))
     if len(names) == 1:
         return None
     predicted = int(np.argmax(run.decomposition.logits[example]))
-    # The predicted one first, and of it nothing in the link.
+    # The predicted class comes first, and the link leaves it out.
     order = [predicted, *(c for c in range(len(names)) if c != predicted)]
     given, _, chosen = view("of").partition(":")
     named = whole_number(chosen) if given == str(example) else None
@@ -126,7 +126,7 @@ def _show_found(run: Run, example: int, found: Attributed) -> None:
 
 
 def _show_many(run: Run, listed: Mask) -> None:
-    """Draw what the words of all examples that were asked about meet, and offer to ask more."""
+    """Draw what the words of all examples asked about interact with, and offer to ask more."""
     known = attributed_examples(run)
     if len(known) < 2 and policy().viewer:
         return
@@ -142,9 +142,9 @@ def _show_words(words: WordsOverExamples) -> None:
     show(words.chart(theme()), "words-over-examples")
     st.caption(
         "How much a word and each part of the image change the predicted class together, up or "
-        f"down: summed over regions, in the mean of those of the {words.n_examples:,} examples "
-        "asked about that have the word, whose number stands beside it. Words with most in all "
-        "come first."
+        "down. The numbers are summed over regions and averaged over the examples that have the "
+        "word, of the {words.n_examples:,} asked about; how many that is stands beside the word. "
+        "Words with the largest total come first."
     )
 
 
@@ -169,25 +169,25 @@ def _offer_many(run: Run, listed: Mask, known: Collection[str]) -> None:
         max_value=most,
         key="attribution-many",
         on_change=lambda: set_view(many=str(st.session_state["attribution-many"])),
-        help="Of those in the list on this page: a filter there says of which.",
+        help="Taken from the list on this page; filter it to choose among fewer.",
         width=320,
     )
     ids = with_largest_interaction(run, count, listed)
     asked = [name for name in ids if name not in known]
     if not asked:
-        st.caption(f"These {len(ids):,} have been asked about: they are in the picture above.")
+        st.caption(f"These {len(ids):,} have been asked about; the figure above has them.")
         return
     offer(
         run,
         [Attribution(name) for name in asked],
-        f"{len(asked):,} of the {len(ids):,} have not been asked about. {_HOW}",
+        f"{len(asked):,} of these {len(ids):,} have not been asked about. {_HOW}",
         f"Ask about {len(asked):,} example{'' if len(asked) == 1 else 's'}",
         example=asked,
     )
 
 
 def _pair(example: int, found: Attributed) -> tuple[int, int]:
-    """Return the word and the region of the link, the strongest where it is of another example."""
+    """Return the link's word and region, or the strongest if the link is about another example."""
     numbers = map(whole_number, view("pair").split(":"))
     given = [one for one in numbers if one is not None]
     if len(given) == 3 and given[0] == example:

@@ -1,4 +1,4 @@
-"""How a page begins and ends: inside app.py, and leaving little to collect."""
+"""How a page begins and ends: it runs inside app.py and leaves little garbage to collect."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ _STYLE = """<style>
     h2, h3, h5 { break-after: avoid }
 }
 </style>"""
-"""Less empty margin on a small screen; small and chosen words with a contrast of 4.5 : 1.
+"""Less empty margin on a small screen; small and selected words have a contrast of 4.5 : 1.
 
-On paper there is the page alone.
+Printed, only the page itself remains.
 """
 
 
 def inside_app() -> None:
-    """Start a page in the app's style; start over through app.py if Streamlit ran it by itself.
+    """Start a page in the app's style; go through app.py if Streamlit ran the page by itself.
 
-    Until app.py has called ``st.navigation`` once, a server takes the folder ``pages`` for the
-    older kind of app and runs the page of a link's address alone, without settings or navigation.
-    Of two who come at once, the second may still be in such a page: it asks who they are, too.
+    Until app.py has called ``st.navigation`` once, a server takes the folder ``pages`` for an older
+    kind of app and runs the page in a link's address alone, without settings or navigation. If two
+    visitors come at once, the second may still be in such a page, so it also asks who they are.
     """
     if PagesManager.uses_pages_directory:
         PagesManager.uses_pages_directory = False
@@ -55,21 +55,21 @@ def inside_app() -> None:
 
 @functools.cache
 def return_large_blocks() -> None:
-    """Let the C library give a large block of memory back to the system once it is free.
+    """Let the C library return a large block of memory to the system as soon as it is free.
 
-    A chart is megabytes of JSON for a moment. Kept for later in the heaps of many threads, with
-    small blocks between, such memory adds up to a hundred megabytes in front of fifty visitors.
+    A chart is megabytes of JSON for a moment. Left in the heaps of many threads, with small blocks
+    in between, such memory adds up to a hundred megabytes with fifty visitors.
     """
     if sys.platform == "linux":
-        # GNU's M_MMAP_THRESHOLD, which else rises to the largest block that was ever freed.
+        # GNU's M_MMAP_THRESHOLD; unset, it rises to the largest block ever freed.
         getattr(ctypes.CDLL(None), "mallopt", lambda *_: 0)(-3, 256 * 1024)
 
 
 @st.cache_resource(show_spinner=False)
 def settle(page: str) -> None:
-    """Keep all that a page has imported out of garbage collections from now on.
+    """Keep everything that a page has imported out of garbage collection from now on.
 
-    A collection is quick when it need not look at every object of every library.
+    A collection is quick if it does not have to look at every object of every library.
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""One example as people read it: image, text, label, and what the model says of it."""
+"""One example as people read it: image, text, label, and what the model says."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ FLIP_WORDS = {
 
 
 def examples_of(run: Run) -> pd.DataFrame:
-    """Return the run's examples, shared by all visitors; not to be written to.
+    """Return the run's examples, shared by all visitors; do not write to them.
 
-    Beside the run's own columns there are ``without`` and ``correct_without``, the prediction
-    without interactions and whether it is right.
+    They have two more columns than the run's own: ``without`` and ``correct_without``, the
+    prediction without interactions and whether it is right.
     """
     return _examples(run_key(run), run)
 
@@ -43,12 +43,12 @@ def _examples(key: tuple[str, str], _run: Run) -> pd.DataFrame:
 
 
 def show_seen(run: Run, position: int) -> None:
-    """Show the image of an example; of more sides than two, all but texts and sounds."""
+    """Show the image of an example; with more than two sides, all but texts and sounds."""
     _show_items(run, position, seen_and_read(run.sides)[0])
 
 
 def show_read(run: Run, position: int) -> None:
-    """Show the text of an example; of more sides than two, all texts and sounds."""
+    """Show the text of an example; with more than two sides, all texts and sounds."""
     _show_items(run, position, seen_and_read(run.sides)[1])
 
 
@@ -69,7 +69,7 @@ def pictured(run: Run) -> int:
 
 
 def show_answers(run: Run, position: int) -> None:
-    """Show what is true and what the model says, with and without interactions."""
+    """Show the true answer and the model's, with and without interactions."""
     row = examples_of(run).iloc[position]
     lines = [] if row.label is None else [("true", spoken_label(run, row.label), None)]
     lines += [
@@ -89,25 +89,25 @@ def show_answers(run: Run, position: int) -> None:
 
 
 def spoken(run: Run, prediction: object) -> str | None:
-    """Return a label or prediction as people write it: a class as it is, a score as a number."""
+    """Return a label or prediction as people write it: a class by name, a score as a number."""
     if run.decides or prediction is None:
         return prediction if prediction is None else str(prediction)
     try:
         return number(float(str(prediction)))
     except ValueError:
-        # Of several scores there is a list.
+        # Several scores are a list.
         return str(prediction).replace("-", "−")
 
 
 def spoken_label(run: Run, label: object) -> object:
-    """Return a label as people write it; only that of a regression is a number."""
+    """Return a label as people write it; only a regression's label is a number."""
     return spoken(run, label) if run.task == "regression" else label
 
 
 def show_waterfall(run: Run, position: int, key: str, *, most: int = 3) -> None:
-    """Draw how an example's prediction builds up, the top classes first.
+    """Draw how an example's prediction builds up, top classes first.
 
-    The true class stands among them, and so do those predicted with and without interactions.
+    The classes always include the true one and those predicted with and without interactions.
     """
     true = _true_class(run, position)
     chart = waterfall(
@@ -133,7 +133,7 @@ def _true_class(run: Run, position: int) -> int | None:
 
 
 def _isolated(value: object) -> str:
-    # Its own direction, so that an Arabic name turns no mark behind it around.
+    # The name keeps its own direction, so that an Arabic name does not move the mark behind it.
     return f"<bdi>{escaped(_said(value))}</bdi>"
 
 

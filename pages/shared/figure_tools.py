@@ -1,4 +1,4 @@
-"""What a visitor can do with a figure beside looking at it: save it, print it."""
+"""What a visitor can do with a figure apart from looking at it: save it or print it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TOOLS = st.components.v2.component(
             const plot = () => document.querySelector(`.st-key-${data.key} .js-plotly-plot`)
 
             function save(format) {
-                // The camera in the figure's own bar draws the file; it reads what it is to draw
+                // The camera button in the figure's own bar draws the file; it reads what to draw
                 // at the moment of the click.
                 const figure = plot()
                 const camera = figure?.querySelector('.modebar-btn[data-title^="Download plot"]')
@@ -40,10 +40,10 @@ _TOOLS = st.components.v2.component(
                     // An SVG is sharp at any size.
                     scale: format === "svg" ? 1 : before.scale }
                 const { data, layout } = figure
-                // What lies on top of the figure, see pointer.py.
+                // Marks on top of the figure; see pointer.py.
                 figure.data = [...data, ...(figure.marks?.() ?? [])]
-                // A picture of its own knows no font of this page: words would be wider than the
-                // room that was measured for them.
+                // A standalone picture lacks this page's fonts: words would be wider than the
+                // room measured for them.
                 figure.layout = { ...layout, font: { ...layout.font, family: FONTS } }
                 camera.click()
                 Object.assign(figure, { data, layout })
@@ -74,8 +74,8 @@ _TOOLS = st.components.v2.component(
 
 
 def figure_tools(key: str) -> None:
-    """Draw the buttons that save the figure of the element `key` as a file; it fits paper, too.
+    """Draw the buttons that save the figure of element `key`, and make it fit on paper.
 
-    The files are called what the figure's camera calls them.
+    Files get the name that the figure's camera button gives them.
     """
     _TOOLS(key=f"{key}-tools", data={"key": key})

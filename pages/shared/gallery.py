@@ -1,4 +1,4 @@
-"""Several pictures side by side, small, each with its proportions and a word."""
+"""Several small pictures side by side, each with its proportions and a caption."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def gallery(
     height: int = 96,
     place: int = 1,
 ) -> None:
-    """Show unique images of a run, or pictures of another side's items, in lines that wrap.
+    """Show unique images of a run, or pictures of another side's items, in rows that wrap.
 
     Parameters
     ----------
@@ -30,19 +30,19 @@ def gallery(
     captions : sequence of str, optional
         What to write below each.
     notes : sequence of str, optional
-        What to add to each caption in brackets, whatever direction its script has.
+        What to add to each caption in brackets, whatever the direction of its script.
     height : int
-        Of each picture, in pixels.
+        Height of each picture, in pixels.
     place : int
-        Of the side, from 0.
+        Which side, counted from 0.
     """
-    # However long a caption or wide a picture, two stand side by side.
+    # Two always fit side by side, however long a caption or wide a picture.
     widest = f"min({'calc(50% - 5px)' if len(images) > 1 else '100%'},{2 * height}px)"
     figures = []
     for k, image in enumerate(images):
         caption = "" if captions is None else captions[k]
         note = "" if notes is None else notes[k]
-        # Pictures of two sides are images, whatever they are called.
+        # Two sides may show pictures: whatever their names, this one's are called image.
         name = "image" if len(run.sides) == 2 else run.sides[place].name
         alt = escaped(f"{name} {image + 1} {caption} {note}".strip())
         below = f"<figcaption>{beside(caption, note)}</figcaption>" if caption else ""
@@ -59,12 +59,12 @@ def gallery(
 
 
 def _player(run: Run, item: int, place: int) -> str:
-    """Return what plays a sound; empty for what can be seen."""
+    """Return a player for a sound; an empty text for anything that can be seen."""
     content = run.content(place, item) if run.sides[place].modality == "audio" else b""
     if not content:
         return ""
     data = base64.b64encode(content).decode()
-    # No narrower, or the button that plays it is gone.
+    # Any narrower and its play button disappears.
     style = "display:block;width:100%;min-width:96px;height:32px"
     return f'<audio controls src="data:audio/wav;base64,{data}" style="{style}"></audio>'
 

@@ -1,4 +1,4 @@
-"""One class of a run's kept grid, and its modes; worked out once for all visitors."""
+"""One class of a run's kept grid, and its modes; computed once for all visitors."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from pages.shared.selection import set_view, view
 def choose_class(run: Run, *, kept: bool = False) -> int:
     """Draw the choice of a class, kept in the URL, and return its column.
 
-    Without one in the URL it is the class with the most interaction. With `kept`, only classes
-    whose grid was kept are offered.
+    If the URL has none, it is the class with the most interaction. With `kept`, only classes whose
+    grid was kept are offered.
     """
     names = column_names(run.classes, len(run.shares.mean))
     if len(names) == 1:
@@ -47,7 +47,7 @@ def choose_class(run: Run, *, kept: bool = False) -> int:
         format_func=lambda c: visible(names[c]),
         key="class-choice",
         on_change=lambda: select_class(run, st.session_state["class-choice"]),
-        help="Each class has its own logit, and its own interactions."
+        help="Each class has its own logit and its own interactions."
         + (
             ""
             if len(offered) == len(names)
@@ -58,12 +58,12 @@ def choose_class(run: Run, *, kept: bool = False) -> int:
 
 
 def quantity(run: Run, c: int, reading: Reading = "logits") -> str:
-    """Return what is taken apart, in words: “the logit of circle”."""
+    """Return in words what is taken apart: “the logit of circle”."""
     return quantity_of(run, c, _space(run, reading))
 
 
 def unit(run: Run, reading: Reading = "logits") -> str:
-    """Return what the numbers are."""
+    """Return the unit of the numbers."""
     return unit_of(_space(run, reading), run.task)
 
 
@@ -72,12 +72,12 @@ def _space(run: Run, reading: Reading) -> Space:
 
 
 def choose_sides(run: Run) -> ChosenSides:
-    """Draw the choice of two sides, kept in the URL, where a run has more; return them."""
+    """Draw the choice of two sides if a run has more, kept in the URL; return them."""
     names = [side.name for side in run.sides]
     two = chosen_sides(run)
     if len(names) == 2:
         return two
-    # A link may name what the run does not have.
+    # A link may name sides that the run does not have.
     with contextlib.suppress(SettingError):
         two = chosen_sides(run, view("first"), view("second"))
     own = [side.name for side in two.sides]
@@ -90,13 +90,13 @@ def choose_sides(run: Run) -> ChosenSides:
 
 
 def names_of(two: ChosenSides) -> dict[str, str]:
-    """Return what a link says of two sides that were chosen of more."""
+    """Return the part of a link that names two sides chosen from more."""
     first, second = (side.name for side in two.sides)
     return {"first": first, "second": second} if two.others else {}
 
 
 def choose_axes(run: Run) -> tuple[int, int]:
-    """Draw the choice of the sides across and upwards, kept in the URL; return their places."""
+    """Draw the choice of the sides across and up, kept in the URL; return their places."""
     names = [side.name for side in run.sides]
     if len(names) == 2:
         return 0, 1
@@ -110,7 +110,7 @@ def choose_axes(run: Run) -> tuple[int, int]:
 
 
 def _choose_side(words: str, key: str, names: list[str], now: str, other: str) -> None:
-    """Draw the choice of one of two sides; chosen for both, they change places."""
+    """Draw the choice of one of two sides; choosing the other one swaps them."""
     box = f"side-{key}"
     st.session_state[box] = now
 
@@ -118,7 +118,7 @@ def _choose_side(words: str, key: str, names: list[str], now: str, other: str) -
         new = st.session_state[box]
         rest = now if new == other else other
         first, second = (new, rest) if key == "first" else (rest, new)
-        # What a number of an item, or an order, was about is gone with its side.
+        # An item's number or an order means nothing once its side is gone.
         set_view(first=first, second=second, pair=None, window=None, mode=None, order=None)
 
     st.selectbox(words, names, format_func=visible, key=box, on_change=changed)
@@ -137,7 +137,7 @@ def blocks_of(
     image_order: NDArray[np.intp],
     window: Window | None,
 ) -> Blocks:
-    """Return the interaction of one class in blocks; `order` names the two orders for the cache."""
+    """Return the interaction of one class in blocks; `order` names both orders for the cache."""
     key = run_key(two.run)
     return _blocks(key, two.places, c, order, window, text_order, image_order, two)
 
@@ -175,20 +175,20 @@ def _modes(
 ) -> Modes:
     shares = _two.shares
     cells = _cells(key, places, c, reading, _two)
-    # Rounding is known of the logits as they are projected; probabilities have their own.
+    # The rounding is that of the projected logits; probabilities have their own.
     noise = float(shares.noise[c]) if reading == own_reading(_two.run) else None
     return interaction_modes(cells, shares.row_share, shares.column_share, noise=noise)
 
 
 def grid_is_there(run: Run, question: str, what: str) -> bool:
-    """Return whether the run kept its grid; say beneath the question what to do if it did not."""
+    """Return whether the run kept its grid; if not, say below the question what to do."""
     if has_pairs(run):
         return True
     if len(run.sides) > 2:
-        shared.header(question, "The means of two sides were too large to be kept.", run)
+        shared.header(question, "The means over pairs of sides were too large to keep.", run)
         shared.empty(
-            f"{what} the model’s mean output for every two items of two sides, which takes too "
-            "much room here. Run it again on fewer items.",
+            f"{what} the model’s mean output for every pair of items from two sides, which takes "
+            "too much room here. Run it again on fewer items.",
             "pages/run.py",
             "Run it again on fewer items",
         )
@@ -198,6 +198,6 @@ def grid_is_there(run: Run, question: str, what: str) -> bool:
         f"{what} {shared.in_own_words('the model’s output for every text with every image')}. "
         f"Run it again with the {methods.DEFAULT} method and keep the grid.",
         "pages/run.py",
-        "Run it again with its grid",
+        "Run it again and keep the grid",
     )
     return False

@@ -1,4 +1,4 @@
-"""Steps by the arrow keys: each press counts, however fast they come."""
+"""Steps by arrow key: every press counts, however fast they come."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _KEYS = st.components.v2.component(
     "arrow_keys",
     html="<span></span>",
     js="""
-        // Where these have the focus, they use the arrow keys themselves.
+        // These use the arrow keys themselves while they have the focus.
         const others = "input, textarea, select, canvas, [contenteditable], [role=slider], "
             + "[role=radio], [role=tab], [role=listbox], [role=menu], [role=grid]"
         const pause = 150
-        // Beyond what the page draws anew: a count and not single presses, so that none is lost
-        // that comes while it does.
+        // Kept across redraws: a count rather than single presses, so that no press is lost
+        // that comes during a redraw.
         const kept = (window.arrowKeys ??= { listens: false, count: 0 })
         function tell() {
             if (kept.count === kept.sent) return
@@ -43,7 +43,7 @@ _KEYS = st.components.v2.component(
             if (!kept.listens) document.addEventListener("keydown", pressed)
             kept.listens = true
             tell()
-            // A page that is drawn anew may take this away and bring it back at once.
+            // A redraw may remove this and bring it back at once.
             return () => { kept.leaving = setTimeout(() => { kept.here = false }, 2000) }
         }
     """,
@@ -51,16 +51,16 @@ _KEYS = st.components.v2.component(
 
 
 def arrow_keys(key: str, on_steps: Callable[[int], None]) -> None:
-    """Call `on_steps` with the number of presses of the right arrow less those of the left one.
+    """Call `on_steps` with the number of right-arrow presses minus left-arrow presses.
 
     Parameters
     ----------
     key : str
-        Of the Streamlit element.
+        Key of the Streamlit element.
     on_steps : callable
         Takes the steps since it was last called, never 0.
     """
-    # A server that was started anew counts from 0, whatever the browser still remembers.
+    # A restarted server counts from 0, whatever the browser still remembers.
     session = st.session_state.setdefault(f"{key}-session", secrets.token_hex(8))
     counted = f"{key}-counted"
 

@@ -1,4 +1,4 @@
-"""What every page has: its question, the answer in a sentence, the run, a link, one next step."""
+"""What every page has: its question, a one-sentence answer, the run, a link, one next step."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ _COPY = st.components.v2.component(
     """,
 )
 
-# Tables and figures that are wider than a phone move sideways: a keyboard has to get there.
-# What the mouse is told of a point has the minus sign of all other numbers.
+# Tables and figures wider than a phone scroll sideways: a keyboard has to reach them.
+# Hover text gets the same minus sign as all other numbers.
 _ATTEND = """<script>
 window.attend ??= setInterval(() => {
     const wide = "[data-testid=stTable], [data-testid=stTable] div, .element-container"
@@ -79,18 +79,18 @@ window.attend ??= setInterval(() => {
 
 _SECTIONS = "_sections"
 _LONG_PAGE = 3
-"""Parts that make a page so long that it has a table of contents."""
+"""From this many parts on, a page has a table of contents."""
 
 
-# Of whole titles, arguments and all; a phone takes its own width.
+# Wide enough for whole titles, arguments and all; a phone uses its own width.
 _WIDTH_OF_CHOICE = 640
 
 
 def header(question: str, answer: str = "", run: Run | None = None) -> None:
-    """Draw the top of a page: the question as its title, the answer in a sentence, the run.
+    """Draw the top of a page: the question as its title, a one-sentence answer, the run.
 
-    With a run there is a button that copies a link to exactly this view, its menu, and a choice of
-    other runs. The answer may hold names from data; it is shown as plain text.
+    With a run come its menu, a choice of other runs, and a button that copies a link to exactly
+    this view. The answer may contain names from data, so it is shown as plain text.
     """
     inside_app()
     speak_of(run)
@@ -119,8 +119,8 @@ def copy_link() -> None:
 def list_pages(sections: Mapping[str, Sequence[Any]]) -> None:
     """List the pages in the sidebar, by section, each as a link that keeps the selection.
 
-    Streamlit's own list drops the URL's keys. Putting them back would be a step of its own for
-    whoever goes back.
+    Streamlit's own list drops the URL's keys. Putting them back would add a step to the browser's
+    history.
     """
     with st.sidebar.container(key="pages", gap="xxsmall"):
         for title, pages in sections.items():
@@ -132,12 +132,12 @@ def list_pages(sections: Mapping[str, Sequence[Any]]) -> None:
 
 
 def attend_to_figures() -> None:
-    """Let a keyboard move wide tables and figures; tell the mouse numbers with one minus sign."""
+    """Let a keyboard scroll wide tables and figures; give hover text the one minus sign."""
     st.sidebar.html(_ATTEND, unsafe_allow_javascript=True)
 
 
 def section(title: str) -> None:
-    """Draw the heading of a part of the page, which `contents` then links to."""
+    """Draw the heading of a part of the page; `contents` links to it."""
     title = in_own_words(title)
     anchor = re.sub(r"\W+", "-", title.casefold()).strip("-")
     st.header(title, anchor=anchor)
@@ -166,7 +166,7 @@ def say(sentence: str) -> None:
 
 
 def about(manifest: Mapping[str, Any], title: str) -> str:
-    """Return what a run is about in one line: its title, numbers of examples, texts, images."""
+    """Return in one line what a run is about: its title and numbers of examples, texts, images."""
     skipped = len(manifest.get("skipped") or [])
     return (
         f"{title} · "
@@ -178,7 +178,7 @@ def about(manifest: Mapping[str, Any], title: str) -> str:
 
 
 def made_as(manifest: Mapping[str, Any], run_id: str) -> str:
-    """Return when a run was made, and the id that commands and links know it by."""
+    """Return when a run was made, and its id in commands and links."""
     created = str(manifest.get("created", ""))[:16].replace("T", " ")
     return f"{created} UTC · {visible(run_id)}"
 
@@ -195,21 +195,21 @@ def link(page: str, label: str, *, icon: str | None = "", **changes: str | None)
 
 
 def empty(message: str, page: str | None = None, label: str = "") -> None:
-    """Say in place of a picture why there is nothing to see, and where to go instead."""
+    """Say in place of a figure why there is nothing to see, and where to go instead."""
     st.info(plain(message), icon=":material/info:")
     if page is not None:
         link(page, label, icon=":material/arrow_forward:")
 
 
 def _name_run(run: Run, info: RunInfo | None) -> None:
-    """Say which run this is, with a choice of others where there are any."""
+    """Say which run this is, and offer other runs if there are any."""
     words = f"{about(run.manifest, title_of(run))} · {made_as(run.manifest, run.id)}"
     names = run_titles() | {info.id: visible(f"{info.id}, damaged") for info in damaged_runs()}
     if run.sides != TEXT_AND_IMAGE:
         *most, last = (f"a {side.name} ({side.modality})" for side in run.sides)
         words += f" · {', '.join(most)} and {last} in place of a text and an image"
     if info is not None and info.is_archived:
-        # Who came by a link is told why no list has it.
+        # A visitor who followed a link learns why no list shows the run.
         names, words = {run.id: title_of(run)} | names, f"{words} · archived"
     if run.id not in names or len(names) < 2:
         st.caption(plain(words))
@@ -232,5 +232,5 @@ def _run_choice(run: Run, names: dict[str, str]) -> None:
         key=key,
         on_change=lambda: select(run=st.session_state[key]),
         width=_WIDTH_OF_CHOICE,
-        help="Type to find one by a part of its title.",
+        help="Type part of a title to find a run.",
     )

@@ -1,4 +1,4 @@
-"""A question that needs the model again: what it takes, a button to ask it, and how it goes."""
+"""A question that needs the model again: its cost, a button to ask it, and its progress."""
 
 from __future__ import annotations
 
@@ -26,26 +26,24 @@ def offer(
     button: str = "Find out",
     **choices: str | list[str] | None,
 ) -> None:
-    """Say what a probe would take, with a button that starts it; or how it goes, if it does.
+    """Show what a probe would cost and a button that starts it, or its progress once started.
 
     Parameters
     ----------
     run : Run
     probes : Probe or sequence of Probe
-        Of several, which one job asks, the costs are added.
+        One job asks several; their costs are added.
     how : str
         What is done, to put before the cost: "Words are left out and regions covered".
     button : str
         What the button says.
     **choices
-        What is asked of the probe, as its job takes it; None is what a job does not say.
+        Settings of the probe, as its job takes them; None leaves a setting out.
     """
     several = probes if isinstance(probes, Sequence) else [probes]
     probe = several[0]
     if policy().viewer:
-        st.caption(
-            "Nobody has asked this yet, and this server shows finished runs and starts nothing."
-        )
+        st.caption("Nobody has asked this yet, and this server only shows finished runs.")
         return
     reason = probe.needs(Subject(run))
     if reason is not None:
@@ -63,8 +61,8 @@ def offer(
     pairs = f"{n_passes:,} pairs to score" if n_passes else "no pairs to score"
     wait = f", about {duration(sum(seconds))} at this run’s speed" if seconds else ""
     st.caption(
-        f"{how}: {pairs}{wait}, after some seconds to load the model. What is found is kept with "
-        "the run."
+        f"{how}: {pairs}{wait}, plus a few seconds to load the model. The result is kept with the "
+        "run."
     )
     key = probe.name if probes is probe else f"{probe.name}-several"
     refused = f"{key}-refused"
@@ -88,7 +86,7 @@ def _start(run: Run, probe: Probe, choices: dict[str, Any], refused: str) -> Non
 
 
 def _job_of(run: Run, probe: Probe, choices: dict[str, Any]) -> Job | None:
-    """Return the newest job that asks this."""
+    """Return the newest job that asks this question."""
     for job in jobs.list_jobs("probe"):
         asked = job.work
         if (

@@ -1,4 +1,4 @@
-"""Sentences and charts of a page in the words of its run: premises and hypotheses, say."""
+"""Sentences and charts of a page in the words of its run, such as premises and hypotheses."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _SIDES = "_sides"
 
 
 def speak_of(run: Run | None) -> None:
-    """Call the sides as in this run for the rest of the page; as text and image without one."""
+    """Use this run's names of sides for the rest of the page; text and image if there is none."""
     st.session_state[_SIDES] = None if run is None else run.sides
 
 
 def in_own_words(sentence: str) -> str:
-    """Return a sentence of ours with the sides called as in the run that the page is about."""
+    """Return one of our sentences with the sides named as in the page's run."""
     return worded(st.session_state.get(_SIDES) or TEXT_AND_IMAGE, sentence)
 
 
 def with_own_words(chart: Chart) -> Chart:
-    """Return a chart with the sides called as in the run that the page is about."""
+    """Return a chart with the sides named as in the page's run."""
     return worded_chart(st.session_state.get(_SIDES) or TEXT_AND_IMAGE, chart)

@@ -1,7 +1,7 @@
-"""Point at what a figure shows: a click takes one point, a box or a lasso takes those within.
+"""Point at what a figure shows: a click selects a point, a box or a lasso those inside it.
 
-The figure itself never changes by it, so that it keeps its zoom and is not drawn anew, which takes
-the browser half a minute with 50,000 points. What is drawn around points lies on top.
+The figure itself never changes, so it keeps its zoom and is not redrawn, which takes the browser
+half a minute with 50,000 points. Marks around points are drawn on top.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ _POINTING = st.components.v2.component(
         @media print { fieldset { display: none } }
     """,
     js="""
-        const FAR = 3       // Pixels between two corners of a lasso, and what a hand shakes.
-        const MANY = 3000   // Points whose rings would hide one another.
+        const FAR = 3       // Pixels between two corners of a lasso; less is a shaky hand.
+        const MANY = 3000   // With more points, rings would hide one another.
         const FADED = 0.75
-        const MOST = 1000   // Corners that are sent of a lasso.
+        const MOST = 1000   // At most this many corners of a lasso are sent.
         const SVG = "http://www.w3.org/2000/svg"
 
         class Pointing {
@@ -67,7 +67,7 @@ _POINTING = st.components.v2.component(
                     [window, "keydown", event => event.key === "Escape" && this.drop()],
                 ]
                 for (const [on, name, act] of this.listeners) on.addEventListener(name, act)
-                // The figure may come later than this, and another in its place.
+                // The figure may appear later than this, or be replaced.
                 this.watch = setInterval(() => this.find(), 200)
             }
 
@@ -78,7 +78,7 @@ _POINTING = st.components.v2.component(
                 this.shape.remove()
             }
 
-            // The server has answered: other marks, and what was drawn is done with.
+            // The server has answered: draw its marks, and drop the outline.
             update(data, send) {
                 this.data = data
                 this.send = send
@@ -112,7 +112,7 @@ _POINTING = st.components.v2.component(
                         if (this.corners) event.stopPropagation()
                     }, true)
                 }
-                // Above the points, below what the mouse is told.
+                // Above the points, below the hover text.
                 const words = figure.querySelector(".svg-container > .main-svg:last-of-type")
                 if (words && this.canvas.parentNode !== words.parentNode) {
                     words.before(this.canvas, this.shape)
@@ -121,7 +121,7 @@ _POINTING = st.components.v2.component(
                 this.point()
             }
 
-            // Where the mouse is over what can be pointed at, it looks like what it does.
+            // The cursor over the plot shows what the mouse does there.
             point() {
                 const plot = this.figure?.querySelector(".nsewdrag")
                 if (!plot) return
@@ -143,7 +143,7 @@ _POINTING = st.components.v2.component(
 
             begin(event) {
                 if (this.mode === "move" || !event.target.closest(".nsewdrag")) return
-                // Else the figure would move, too.
+                // Otherwise the figure would move, too.
                 event.stopPropagation()
                 if (event.type !== "pointerdown" || event.button || this.corners) return
                 event.preventDefault()
@@ -194,7 +194,7 @@ _POINTING = st.components.v2.component(
                     this.send("taken", [point.curveNumber, point.pointNumber])
             }
 
-            // The points that the server names by a bit for each of a trace; or all the others.
+            // The points that the server marks, one bit per point of a trace; or all others.
             points(chosen) {
                 const found = []
                 this.data.chosen.forEach((bits, curve) => {
@@ -207,8 +207,8 @@ _POINTING = st.components.v2.component(
                 return found
             }
 
-            // What lies around which points. Rings around very many would hide one another: there
-            // it is the others that fade.
+            // What is drawn around which points. Very many rings would hide one another, so
+            // then the other points fade instead.
             layers() {
                 const { ink, paper, ring } = this.data
                 const chosen = this.points(true), many = chosen.length > MANY
@@ -243,7 +243,7 @@ _POINTING = st.components.v2.component(
                     pen.beginPath()
                     for (const [right, up] of points) {
                         const at = [x._offset + x.l2p(right), y._offset + y.l2p(up)]
-                        // Of points that lie on one another a single one is seen.
+                        // Where points overlap exactly, one is enough.
                         const pixel = Math.round(at[0]) * 65536 + Math.round(at[1])
                         if (drawn.has(pixel)) continue
                         drawn.add(pixel)
@@ -257,13 +257,13 @@ _POINTING = st.components.v2.component(
                 }
             }
 
-            // The same for a file: it holds what is seen.
+            // The same for a saved file: it shows what the screen shows.
             marks() {
                 return this.layers().map(({ name, points, size, width, stroke, fill }) => ({
                     type: "scattergl", mode: "markers", name,
                     x: points.map(at => at[0]), y: points.map(at => at[1]),
                     marker: { size, symbol: fill ? "circle" : "circle-open",
-                        // There each fades what is below it by itself.
+                        // In a file, each trace fades what is below it.
                         color: fill ?? stroke, opacity: fill ? FADED / 3 : 1, line: { width } },
                 }))
             }
@@ -289,7 +289,7 @@ class Marks(NamedTuple):
     Attributes
     ----------
     ring : (int, int) or None
-        The current one: its trace and its number there.
+        The current point: its trace and its number in it.
     chosen : sequence of ndarray of bool
         Which points of each trace are chosen.
     """
@@ -305,23 +305,23 @@ def pointing(
     on_outline: Callable[[list[tuple[float, float]]], None],
     marks: Marks,
 ) -> None:
-    """Draw the choice of what the mouse does in the figure of the element `key`.
+    """Draw the choice of what the mouse does in the figure of element `key`.
 
-    A click takes a point whatever the mouse does else. The figure is drawn with ``on_select`` left
-    as it is, for Streamlit would send and draw it again.
+    A click selects a point in every mode. Leave the figure's ``on_select`` at its default, or
+    Streamlit sends and draws the figure again.
 
     Parameters
     ----------
     key : str
-        Of the figure's Streamlit element.
+        Key of the figure's Streamlit element.
     modes : mapping of str to str
         What a drag does, in words: ``"move"`` (the first), ``"box"``, ``"lasso"``.
     on_point : callable
-        Takes the number of a trace, and that of a point in it.
+        Called with the number of a trace and the number of a point in it.
     on_outline : callable
-        Takes the corners of a box or a lasso, in the units of the axes.
+        Called with the corners of a box or a lasso, in the units of the axes.
     marks : Marks
-        What to draw around points; a file of the figure has it, too.
+        What to draw around points, on screen and in a saved file.
     """
     name = f"{key}-pointing"
 
@@ -356,7 +356,7 @@ def pointing(
 
 
 def _numbers(asked: Any) -> list[float]:
-    """Return what a browser sent as numbers, nothing where it is anything else."""
+    """Return what a browser sent as numbers, or nothing if it is anything else."""
     given = asked if isinstance(asked, list | tuple) else []
     plain = all(isinstance(one, int | float) and math.isfinite(one) for one in given)
     return list(given) if plain else []

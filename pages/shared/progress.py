@@ -1,4 +1,4 @@
-"""How far a job is, drawn anew every second while it is at work."""
+"""A job's progress, redrawn every second while it runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SECONDS_ON_OTHER_PAGES = 5.0
 
 
 def progress(job: Job) -> None:
-    """Draw a job that is at work, with a button that cancels it; the page follows its end."""
+    """Draw a running job with a button that cancels it; the page redraws when the job ends."""
 
     @st.fragment(run_every=_SECONDS, key=f"progress-{job.id}")
     def poll() -> None:
@@ -47,10 +47,10 @@ def progress(job: Job) -> None:
 
 
 def at_work() -> list[Job]:
-    """Return the runs at work: those started here, then those that others compute in the folder.
+    """Return the running jobs: those started here, then those of other processes in the folder.
 
-    Of a run that was started in a terminal, or by another server, only its folder is known. It is
-    at work where its manifest says so and some process holds its lock.
+    A run started in a terminal or by another server is known only by its folder. It is running if
+    its manifest says so and a process holds its lock.
     """
     here = jobs.list_jobs("run", alive=True)
     known = {job.run_id for job in here}
@@ -63,7 +63,7 @@ def at_work() -> list[Job]:
 
 
 def say_what_runs(page: str) -> None:
-    """Say on whatever page that a run is still at work, with a link to it, until it has ended."""
+    """Say on every page that a run is still running, with a link to it, until it ends."""
     told = [job for job in at_work() if _concerns(job, page)]
     if not told:
         return
@@ -98,14 +98,14 @@ def say_what_runs(page: str) -> None:
 
 
 def _concerns(job: Job, page: str) -> bool:
-    """Say whether a page tells of a job that it does not follow itself."""
+    """Return whether a page mentions a job that it does not follow itself."""
     if page == "run" or (not page and job.id == st.session_state.get("demo-job")):
         return False
     return visitor() is None or is_own(job)
 
 
 def title_of_job(job: Job) -> str:
-    """Return what a job computes: the name that its run was given, else its model on its data."""
+    """Return what a job computes: the name given to its run, or its model on its data."""
     if not isinstance(job.work, RunSpecification):
         info = run_info(job.run_id or "")
         return job.id if info is None else run_title(info.manifest)
@@ -114,7 +114,7 @@ def title_of_job(job: Job) -> str:
 
 
 def newest(job: Job) -> Job:
-    """Return the same job as it is now."""
+    """Return the current state of the same job."""
     try:
         return (jobs.follow(job.id) if job.id else jobs.find(job.run_id or "")) or job
     except RunError:
@@ -122,7 +122,7 @@ def newest(job: Job) -> Job:
 
 
 def done(job: Job) -> float:
-    """Return the share of the pairs that are done, or before them of a download."""
+    """Return the share of pairs that are done, or of a download that comes first."""
     event = job.event
     if job.state == "finished":
         return 1.0
@@ -139,12 +139,12 @@ def _amount(event: dict[str, Any]) -> str:
 
 
 def headline(job: Job) -> str:
-    """Return in a sentence what a job does just now."""
+    """Return in a sentence what a job is doing now."""
     event = job.event
     if event.get("event") == "download" and event["done"] < event["total"]:
         return f"Downloading {event['what']}: {_amount(event)}"
     if job.state == "starting":
-        return "Loading model and data, scoring a first few pairs …"
+        return "Loading the model and the data, scoring the first few pairs …"
     if job.state == "queued":
         return "Queued: another run is using the device."
     if event.get("event") == "encoding":
@@ -165,5 +165,5 @@ def details(event: dict[str, Any]) -> str:
     if event.get("pairs_per_second"):
         parts.append(f"{event['pairs_per_second']:,.0f} pairs a second")
     if event.get("gap") is not None:
-        parts.append(f"gap so far {event['gap']:.3f} (an estimate from a part of the pairs)")
+        parts.append(f"gap so far {event['gap']:.3f} (an estimate from some of the pairs)")
     return " · ".join(parts)

@@ -1,4 +1,4 @@
-"""What can be done with a run itself: say what it is, take it out of the lists, or delete it."""
+"""What visitors can do with a run itself: describe it, archive it, or delete it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from pages.shared.selection import select, selected
 
 
 def run_menu(info: RunInfo) -> None:
-    """Draw the menu of a run; nothing where visitors only look."""
+    """Draw the menu of a run; nothing if visitors may only look."""
     rules = policy()
     if not rules.may("annotate"):
         return
-    # Keys hold the created time: a run computed again under its id starts with its own name.
+    # Keys hold the creation time: a run computed again under the same id starts afresh.
     key = f"{info.id}-{info.manifest.get('created')}"
     menu = st.popover(
         "",
@@ -34,7 +34,7 @@ def run_menu(info: RunInfo) -> None:
         help="Name, tags, comment and more",
         on_change="rerun",
     )
-    # Hundreds of runs have a menu each, of which one is looked at.
+    # Each of hundreds of runs has a menu, and a visitor opens one.
     if not menu.open:
         return
     with menu:
@@ -46,7 +46,7 @@ def run_menu(info: RunInfo) -> None:
 
 
 def said_of(info: RunInfo) -> None:
-    """Show the tags and the comment of a run, where it has any."""
+    """Show the tags and the comment of a run, if it has any."""
     tags, comment = info.manifest.get("tags") or (), info.manifest.get("comment")
     if tags:
         st.markdown(" ".join(f":gray-badge[{plain(tag)}]" for tag in tags))
@@ -56,7 +56,7 @@ def said_of(info: RunInfo) -> None:
 
 def _annotations(info: RunInfo, key: str) -> None:
     said = info.manifest
-    # What the run says is the truth, whoever changed it.
+    # The run itself is the truth, whoever changed it.
     for field in ("name", "tags", "comment"):
         st.session_state[f"{field}-{key}"] = said.get(field) or ([] if field == "tags" else "")
 
@@ -128,7 +128,7 @@ def _deleted(run_id: str) -> None:
 
 
 def _do(edit: Edit, change: Callable[[], None]) -> bool:
-    """Change something about a run for the visitor, and say whether that went well."""
+    """Change something about a run for the visitor; return whether it worked."""
     try:
         policy().check_edit(edit)
         change()

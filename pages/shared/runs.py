@@ -34,7 +34,7 @@ def archived_runs() -> list[RunInfo]:
 
 
 def gap_of(info: RunInfo) -> Gap | None:
-    """Return the gap of a run's first metric, None where its interval was never computed."""
+    """Return the gap of a run's first metric, or None if its interval was never computed."""
     try:
         return _known_gap(run_key(info), info)
     except LookupError:
@@ -45,13 +45,13 @@ def gap_of(info: RunInfo) -> Gap | None:
 def _known_gap(key: tuple[str, str], _info: RunInfo) -> Gap:
     gap = known_gap(_info)
     if gap is None:
-        # Nothing is kept of that: the next look may find one.
+        # Nothing is cached in this case: the next look may find one.
         raise LookupError
     return gap
 
 
 def damaged_runs() -> list[RunInfo]:
-    """Return the runs whose folders cannot be read, each with why."""
+    """Return the runs whose folders cannot be read, each with the reason."""
     return [run for run in all_runs() if run.status == "damaged"]
 
 
@@ -65,29 +65,29 @@ def run_titles() -> dict[str, str]:
 
 
 def title_of(run: Run | RunInfo) -> str:
-    """Return what a run is called wherever pages name it."""
+    """Return the name of a run on pages."""
     titles = _listed(address(runs_root())).titles
     return titles.get(run.id) or visible(run_title(run.manifest))
 
 
 def file_of(run: Run, what: str) -> str:
-    """Return a name for a file of a run: what pages call the run, then what the file is."""
+    """Return a name for a file about a run: the run's name on pages, then what the file is."""
     return file_name(title_of(run), what)
 
 
 def all_runs() -> list[RunInfo]:
-    """Return the runs in whatever state, the newest first."""
+    """Return all runs in any state, newest first."""
     return _listed(address(runs_root())).runs
 
 
 def forget_lists() -> None:
-    """Read the list of runs anew: something about one of them was changed."""
+    """Read the list of runs again after one of them changed."""
     _listed.clear()
 
 
 @dataclass(frozen=True)
 class _Listing:
-    """The runs in whatever state, and the titles of the finished ones, by id."""
+    """All runs in any state, and the titles of the finished ones, by id."""
 
     runs: list[RunInfo]
     titles: dict[str, str]
@@ -101,8 +101,8 @@ def _listed(root: str) -> _Listing:
 
 
 def run_info(run_id: str) -> RunInfo | None:
-    """Return what is known of a run, None where there is no such run."""
-    # A link must never lead out of the folder of runs.
+    """Return what is known about a run, or None if there is no such run."""
+    # A link must never lead out of the runs folder.
     if not run_id or run_id != Path(run_id).name or run_id.startswith("."):
         return None
     path = runs_root() / run_id
@@ -124,21 +124,21 @@ def open_run(run_id: str) -> Run:
 
 
 def run_key(run: Run | RunInfo) -> tuple[str, str]:
-    """Return what tells a run from all others in caches, and from one computed in its place.
+    """Return what tells a run apart in caches, also from a run computed later in its place.
 
-    A finished run can be asked for other metrics and other resamples at any time.
+    A finished run can be asked for other metrics or resamples at any time.
     """
     wishes = (run.manifest[name] for name in ("created", "metrics", "resampling"))
     return str(run.path), json.dumps([*wishes])
 
 
 def known_verdict(run: Run) -> str | None:
-    """Return a run's verdict if its interval was computed before, None rather than to wait."""
+    """Return a run's verdict if its interval was computed before; None rather than wait."""
     return run.verdict_sentence if run.has_intervals else None
 
 
 def verdict_of(run: Run) -> Verdict:
-    """Return a run's verdict by the equivalence margin of the view, if it has one."""
+    """Return a run's verdict by the view's equivalence margin, if the view has one."""
     try:
         return run.verdict(float(view("smallest")))
     except (ValueError, SettingError):
@@ -146,7 +146,7 @@ def verdict_of(run: Run) -> Verdict:
 
 
 def current_run() -> Run | None:
-    """Return the run that the URL names, None where it names none or none that is finished."""
+    """Return the finished run that the URL names, or None."""
     try:
         return open_run(selected("run") or "")
     except RunError:
@@ -154,9 +154,9 @@ def current_run() -> Run | None:
 
 
 def require_run(question: str) -> Run:
-    """Return the run that the URL names, else the newest.
+    """Return the run that the URL names, or the newest.
 
-    With none, ask the page's question, say what to do and stop.
+    If there is none, show the page's question, say what to do and stop.
     """
     inside_app()
     run_id = selected("run")
@@ -192,23 +192,23 @@ def _newest_whole_run() -> str | None:
 
 
 def current_example(run: Run) -> int | None:
-    """Return the position of the example that the URL names, None where it names none of these."""
+    """Return the position of the example that the URL names, or None if it is not here."""
     return _positions(run).get(selected("example") or "")
 
 
 def select_example(run: Run, position: int | None) -> None:
-    """Make an example the current one on every page; None for none."""
+    """Make an example the current one on every page; None selects none."""
     select(example=None if position is None else run.ids[position])
 
 
 def current_class(run: Run) -> int | None:
-    """Return the column of the class that the URL names, None where it names none of these."""
+    """Return the column of the class that the URL names, or None if it is not here."""
     name = selected("class")
     return run.classes.index(name) if name in run.classes else None
 
 
 def select_class(run: Run, column: int | None) -> None:
-    """Make a class the current one on every page; None for none."""
+    """Make a class the current one on every page; None selects none."""
     select(**{"class": None if column is None else run.classes[column]})
 
 

@@ -12,27 +12,27 @@ from emap_core.visible import visible
 from pages.shared.escape import plain
 
 KEYS = ("run", "example", "class", "slice", "view")
-"""The keys of the URL; ids and names of things, never paths, modules or code."""
+"""The keys of the URL: ids and names of things, never paths, modules or code."""
 
 _LONGEST = 20_000
-"""Characters of a key that somebody may have typed, and every page reads."""
+"""Most characters of a key: somebody may have typed it, and every page reads it."""
 
 _LONGEST_WORDS = 200
-"""Characters of what somebody looks for."""
+"""Most characters of a search."""
 
 _MOST_DIGITS = 15
-"""Of a number that somebody may have typed: of thousands Python makes none."""
+"""Most digits of a typed number: Python refuses to read thousands of them."""
 
 _REMEMBERED = "_selection"
 
-# Streamlit's own ways to change an address make an entry of the browser's history each.
+# Each of Streamlit's own ways to change an address adds an entry to the browser's history.
 _COMPLETE = """<script>
 if (!location.search) {{
     const address = location.pathname + "?" + {query} + location.hash
     history.replaceState(history.state, "", address)
 }}
 </script>"""
-# In a block, as a name of a whole page is given once.
+# In a block, because a name can be declared only once per page.
 _GO = """<script>
 {{
     const address = location.pathname.replace(/[^/]*$/, "") + {page} + "?" + {query}
@@ -43,7 +43,7 @@ _GO = """<script>
 }}
 </script>"""
 
-# A server that was started anew knows no page until it has drawn it: it would lose the first click.
+# A restarted server does not know a page until it has drawn it and would lose the first click.
 _DRAW_AGAIN = """<script>
 if (!window.drawsAgain) {
     window.drawsAgain = true
@@ -65,9 +65,9 @@ def selection(**changes: str | None) -> dict[str, str]:
 
 
 def select(**changes: str | None) -> None:
-    """Put keys into the URL, or take them out of it (None); another run takes its own along.
+    """Put keys into the URL or take them out (None); the keys of a run go with that run.
 
-    However many they are, the browser's Back undoes them at once.
+    The browser's Back undoes all of them at once.
     """
     kept = _with(changes)
     if kept != _given():
@@ -77,12 +77,12 @@ def select(**changes: str | None) -> None:
 
 
 def assume(**changes: str | None) -> None:
-    """Select what nobody has chosen, such as the newest run; the browser's Back passes over it."""
+    """Select what nobody has chosen, such as the newest run; the browser's Back skips this."""
     st.session_state[_REMEMBERED] = _with(changes)
 
 
 def complete_address() -> None:
-    """Show in an address that came without keys what its page is about."""
+    """Put into an address without keys what its page is about."""
     if not _given() and (kept := _current()):
         st.sidebar.html(
             _COMPLETE.format(query=_quoted(urlencode(kept))), unsafe_allow_javascript=True
@@ -90,19 +90,19 @@ def complete_address() -> None:
 
 
 def draw_again_when_connected() -> None:
-    """Let the browser ask for the page again whenever it has lost the server and found it."""
+    """Let the browser ask for the page again whenever it reconnects to the server."""
     st.sidebar.html(_DRAW_AGAIN, unsafe_allow_javascript=True)
 
 
 def go_to(page: str, **changes: str | None) -> NoReturn:
-    """Lead to a page, given its name, as a link with these changes does: a step to go back by."""
+    """Go to a page by name, as a link with these changes does; Back returns from it."""
     query = urlencode(selection(**changes))
     st.html(_GO.format(page=_quoted(page), query=_quoted(query)), unsafe_allow_javascript=True)
     st.stop()
 
 
 def selected(key: str) -> str | None:
-    """Return one key of the URL, None where it is not there."""
+    """Return one key of the URL, or None if it is not there."""
     return _current().get(key)
 
 
@@ -112,19 +112,19 @@ def view(name: str, default: str = "") -> str:
 
 
 def whole_number(typed: str) -> int | None:
-    """Return a number that stands in the URL, None for what is none of items or classes."""
+    """Return a number from the URL, or None if it is not the number of an item or a class."""
     short = typed.isascii() and typed.isdecimal() and len(typed) <= _MOST_DIGITS
     return int(typed) if short else None
 
 
 def set_view(**changes: str | None) -> None:
-    """Change settings of the current view; None or an empty string takes one out."""
+    """Change settings of the current view; None or an empty string removes one."""
     kept = {k: v for k, v in {**_read_view(selected("view")), **changes}.items() if v}
     select(view=view_key(**kept))
 
 
 def view_key(**settings: str) -> str | None:
-    """Return a view as it stands in the URL, for links: ``show.flips~colour.interaction``."""
+    """Return a view as written in the URL, for links: ``show.flips~colour.interaction``."""
     parts = [f"{name}.{_escape(value)}" for name, value in sorted(settings.items()) if value]
     return "~".join(parts) or None
 
@@ -138,13 +138,13 @@ def choose(
     ----------
     label : str
     options : dict of str to str
-        Value in the URL to words on the page; the first is the default.
+        Maps a value in the URL to words on the page; the first is the default.
     name : str
-        Setting of the view.
+        Name of the setting in the view.
     default : str, optional
-        Another default.
+        Value to use instead of the first as the default.
     **settings
-        Of ``st.selectbox``, or of ``st.segmented_control`` for five options or fewer.
+        Passed to ``st.selectbox``, or to ``st.segmented_control`` for five options or fewer.
     """
     first = default or next(iter(options))
     current = view(name, first)
@@ -160,7 +160,7 @@ def choose(
     draw: Any = st.segmented_control if few else st.selectbox
 
     def words(value: str) -> str:
-        # Only the buttons read Markdown; only the box takes what is no option.
+        # Only the buttons read Markdown; only the box accepts a value that is not an option.
         return plain(options[value]) if few else visible(options.get(value, value))
 
     draw(
@@ -178,15 +178,15 @@ def choose(
 
 
 def type_in(label: str, name: str, **settings: Any) -> str:
-    """Draw a field whose words are a setting of the view, and return them.
+    """Draw a text field that is a setting of the view, and return its text.
 
     Parameters
     ----------
     label : str
     name : str
-        Setting of the view.
+        Name of the setting in the view.
     **settings
-        Of ``st.text_input``.
+        Passed to ``st.text_input``.
     """
     key = f"view-{name}"
     st.session_state[key] = view(name)
@@ -217,14 +217,14 @@ def _given() -> dict[str, str]:
 
 
 def _current() -> dict[str, str]:
-    # Whoever comes by an address without keys gets back what they had.
+    # A visitor who returns by an address without keys gets back what they had.
     if given := _given():
         st.session_state[_REMEMBERED] = given
     return dict(st.session_state.get(_REMEMBERED, {}))
 
 
 def _quoted(text: str) -> str:
-    # Nothing ends the script before its end.
+    # This does not stop the script early.
     return json.dumps(text).replace("<", "\\u003c")
 
 

@@ -28,13 +28,13 @@ _SCROLLING = """<style>@media (max-width: 640px) {
     .st-key-KEY { overflow-x: auto }
     .st-key-KEY > * { min-width: WIDTH }
 }</style>"""
-"""On a phone a figure is as wide as it has to be, and moves sideways."""
+"""On a phone a figure is as wide as it has to be, and scrolls sideways."""
 
 _SHARPNESS = 2
-"""Pixels of a saved picture for each on the screen."""
+"""Pixels of a saved picture per pixel on the screen."""
 
 _LONG_TEXT = 400
-"""Characters beyond which a text folds."""
+"""A longer text folds, in characters."""
 
 
 def theme() -> Theme:
@@ -48,17 +48,17 @@ def drawn(name: str, run: Run, draw: Callable[[Theme], Chart], *look: Hashable) 
     Parameters
     ----------
     name : str
-        Of the chart; no two draw the same run under one name.
+        Name of the chart; different charts of a run need different names.
     run : Run
     draw : callable
-        Theme to chart.
+        Takes a theme, returns a chart.
     *look : hashable
-        All that the chart depends on beside the run and the theme.
+        Everything that the chart depends on, apart from the run and the theme.
     """
     return _drawn(run_key(run), name, look, theme().name, draw)
 
 
-# A copy for each visitor: figures are not safe to be read by several threads at once.
+# A copy for each visitor: several threads cannot safely read a figure at once.
 @st.cache_data(max_entries=64, show_spinner=False)
 def _drawn(
     key: tuple[str, str],
@@ -67,8 +67,8 @@ def _drawn(
     ground: str,
     _draw: Callable[[Theme], Chart],
 ) -> Chart:
-    # Copies write their parts in another order than a figure that was just built: as one of them,
-    # the first is the same to the browser as those to come, which then keeps it with its zoom.
+    # A copy writes its parts in another order than a newly built figure. With the first figure a
+    # copy as well, the browser sees no difference to the next ones and keeps its zoom.
     return deepcopy(_draw(theme_named(ground)))
 
 
@@ -80,24 +80,24 @@ def show(
     selection_mode: SelectionMode | Sequence[SelectionMode] = "points",
     table: bool = True,
 ) -> Any:
-    """Draw a chart across the page, its message for screen readers, and its data as a table.
+    """Draw a chart across the page, with its message for screen readers and its data as a table.
 
-    It can be saved as PNG or SVG, in a file that is called after the run and `key`.
+    Visitors can save it as PNG or SVG, in a file named after the run and `key`.
 
     Parameters
     ----------
     chart : Chart
     key : str
-        Of the Streamlit element; in callbacks its event is ``st.session_state[key]``.
+        Key of the Streamlit element; in callbacks its event is ``st.session_state[key]``.
     on_select : {"ignore", "rerun"} or callable
     selection_mode : str or sequence of str
         ``"points"``, ``"box"``, ``"lasso"``.
     table : bool
-        Whether the data can be unfolded below.
+        Whether the data can be unfolded below the chart.
 
     Returns
     -------
-    Selection event, see `selected_ids`; nothing of use where selections are ignored.
+    Selection event, see `selected_ids`; of no use if selections are ignored.
     """
     chart = with_own_words(chart)
     if chart.least_width:
@@ -121,7 +121,7 @@ def show(
     figure_tools(key)
     if table:
         unfolded = st.expander("As a table", key=f"{key}-table", on_change="rerun")
-        # Only who unfolds it pays for it: a table of 10,000 rows is a megabyte.
+        # Only visitors who unfold it pay for it: a table of 10,000 rows is a megabyte.
         if unfolded.open:
             unfolded.dataframe(visible_table(chart.table), hide_index=True)
     return event
@@ -133,9 +133,9 @@ def _file_of_figure(key: str) -> str:
 
 
 def selected_ids(event: Any) -> list[str]:
-    """Return the ids of the points in a chart's selection event, in its order, each once.
+    """Return the ids of the points in a chart's selection event, in order, each once.
 
-    Streamlit gives a trace's ``ids`` back as ``"id"``, its ``customdata`` as a list or a dict.
+    Streamlit returns a trace's ``ids`` as ``"id"`` and its ``customdata`` as a list or a dict.
     """
     selection = (event or {}).get("selection") or {}
     found = []
@@ -151,7 +151,7 @@ def selected_ids(event: Any) -> list[str]:
 
 
 def item(run: Run, place: int, number: int, *, alt: str, size: str = "1.125rem") -> None:
-    """Show a unique item of a run as people take it in: a text, a picture, a player.
+    """Show a unique item of a run: a text, a picture, or a player for a sound.
 
     Parameters
     ----------
@@ -159,11 +159,11 @@ def item(run: Run, place: int, number: int, *, alt: str, size: str = "1.125rem")
     place : int
         0 of the first side, 1 of the second.
     number : int
-        Which of its unique items.
+        Which unique item of that side.
     alt : str
-        What it stands for.
+        What it stands for, in words.
     size : str
-        Of a text.
+        Font size of a text.
     """
     kind = run.sides[place].modality
     if kind == "text":
@@ -209,7 +209,7 @@ def picture(run: Run, image: int, *, alt: str) -> None:
     run : Run
     image : int
     alt : str
-        What it stands for.
+        What it stands for, in words.
     """
     with st.container(key=f"picture-{image}"):
         content = run.picture(image)
@@ -221,7 +221,7 @@ def picture(run: Run, image: int, *, alt: str) -> None:
 @st.dialog("The image at its full size", width="large")
 def _at_full_size(content: bytes, alt: str, name: str) -> None:
     source = "data:image/jpeg;base64," + base64.b64encode(content).decode()
-    # However small it is, it fills half of the screen; however large, it scrolls.
+    # A small image fills half of the screen; a large one scrolls.
     st.html(
         '<div tabindex="0" style="overflow:auto;max-height:70vh">'
         f'<img alt="{escaped(alt)}" src="{source}" '
@@ -238,7 +238,7 @@ def _at_full_size(content: bytes, alt: str, name: str) -> None:
 
 
 def text(words: str, *, size: str = "1rem") -> None:
-    """Show a text from data as it is: no Markdown, its own direction; a long one folds."""
+    """Show a text from data verbatim: no Markdown, its own direction; a long one folds."""
     words = or_no_text(words)
     style = f"font-size:{size};line-height:1.5;margin:0;white-space:pre-wrap;overflow-wrap:anywhere"
     if len(words) <= _LONG_TEXT:

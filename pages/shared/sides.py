@@ -1,4 +1,4 @@
-"""Two parts of a page side by side, one below the other where the screen is narrow."""
+"""Two parts of a page side by side, or one below the other on a narrow screen."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _NARROW = """<style>@media (max-width: 1000px) {
     [class*="st-key-sides-last"] > [data-testid="stLayoutWrapper"]
     > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"]:last-child { order: -1 }
 }</style>"""
-"""Streamlit's columns stack on phones alone; beside the sidebar a tablet is narrow, too."""
+"""Streamlit's columns stack only on phones, but a tablet with the sidebar is narrow, too."""
 
 
 def sides(key: str, widths: Sequence[float], *, last_first: bool = False) -> Sequence[Any]:
-    """Return two columns; on a narrow screen each takes a line of its own.
+    """Return two columns; on a narrow screen each takes the full width.
 
     Parameters
     ----------
     key : str
-        Not used twice on a page.
+        Different from every other key on the page.
     widths : sequence of float
         How the columns share the width.
     last_first : bool

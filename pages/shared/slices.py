@@ -47,7 +47,7 @@ def current_filter() -> Filter:
 
 
 def filter_mask(run: Run) -> Mask:
-    """Return which examples pass the filter of the current view, shape (N,)."""
+    """Return a mask of the examples that pass the current view's filter, shape (N,)."""
     return _filter_mask(run_key(run), current_filter(), run)
 
 
@@ -57,7 +57,7 @@ def _filter_mask(key: tuple[str, str], asked: Filter, _run: Run) -> Mask:
 
 
 def chosen_positions(run: Run) -> np.ndarray | None:
-    """Return the positions that were chosen by hand, None where none were."""
+    """Return the positions that were chosen by hand, or None."""
     code = _code()
     if code == _NOT_IN_LINKS:
         found = st.session_state.get("_chosen", {}).get(run.id)
@@ -69,7 +69,7 @@ def chosen_positions(run: Run) -> np.ndarray | None:
 
 
 def choose_positions(run: Run, positions: Any) -> None:
-    """Choose examples by hand, for this page and for links; none lifts the choice."""
+    """Choose examples by hand, for this page and for links; none clears the choice."""
     if not len(positions):
         select(slice=None)
         return
@@ -77,12 +77,12 @@ def choose_positions(run: Run, positions: Any) -> None:
 
 
 def _code() -> str:
-    """Return which examples the URL says were chosen by hand, an empty text for none."""
+    """Return the URL's word for the examples chosen by hand, an empty text for none."""
     return (selected("slice") or "").partition("~")[2]
 
 
 def _keep(run: Run, positions: np.ndarray) -> str:
-    """Keep what no link can hold in the run; for this session alone where that may not be."""
+    """Keep in the run what is too long for a link; only in this session if that is not allowed."""
     try:
         policy().check_full()
         key = keep_selection(run, positions)
@@ -99,19 +99,19 @@ def _kept_selection(key: tuple[str, str], name: str, _run: Run) -> np.ndarray | 
 
 
 def current_mask(run: Run) -> Mask:
-    """Return the examples of the current filter that were also chosen by hand, if any were."""
+    """Return the examples that pass the filter and, if any were chosen by hand, are among those."""
     return _with_choice(filter_mask(run), chosen_positions(run))
 
 
 def saved(run: Run) -> dict[str, dict[str, Any]]:
-    """Return the slices that this visitor has saved of a run: name to filter and positions."""
+    """Return the slices of a run that this visitor saved: name to filter and positions."""
     found: dict[str, dict[str, Any]]
     found = st.session_state.setdefault("_slices", {}).setdefault(run.id, {})
     return found
 
 
 def ask_filter(run: Run) -> None:
-    """Draw the filter, folded, with how many examples pass and a way to lift it."""
+    """Draw the filter, folded, with the number of examples that pass and a button to clear it."""
     examples, current = examples_of(run), current_filter()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.session_state["filter-words"] = view("words")
@@ -133,8 +133,8 @@ def ask_filter(run: Run) -> None:
             st.button("Show all", type="tertiary", icon=":material/close:", on_click=_lift)
     if _is_lost(run):
         st.warning(
-            "The examples that were chosen by hand are gone: they were too many for a link, and "
-            "this server did not keep them. Choose them again, or use a filter.",
+            "The examples chosen by hand are gone: there were too many for a link, and this server "
+            "did not keep them. Choose them again, or use a filter.",
             icon=":material/warning:",
         )
 
@@ -144,7 +144,7 @@ def list_table(run: Run, positions: np.ndarray, key: str) -> None:
     columns = {"id": "id", "text": "text", "label": "true", "prediction": "the model"}
     columns |= {"without": "without interactions", "flip": "what interactions did"}
     columns |= {"kind": "kind", "interaction_size": "size of interaction"}
-    # A copy: Streamlit keeps what a callback refers to for as long as the session lasts.
+    # A copy: Streamlit keeps whatever a callback refers to for the whole session.
     listed = positions[:_MOST_ROWS].copy()
     table = examples_of(run).iloc[listed][list(columns)].rename(columns=columns)
     table["text"] = table["text"].map(or_no_text)
@@ -171,20 +171,20 @@ def list_table(run: Run, positions: np.ndarray, key: str) -> None:
         column_config={
             "text": st.column_config.TextColumn(width="medium"),
             "size of interaction": st.column_config.NumberColumn(
-                format="%.3g", help="Length of the vector of the interaction over all classes."
+                format="%.3g", help="Length of the interaction vector over all classes."
             ),
         },
         alt=f"{len(table):,} examples, flips first, the largest interaction first",
     )
     if len(positions) > _MOST_ROWS:
         st.caption(
-            f"The first {_MOST_ROWS:,} of {len(positions):,}, which is what the table’s own search "
-            "sees. The box above searches all. The CSV has them all."
+            f"The first {_MOST_ROWS:,} of {len(positions):,}. The table’s own search covers only "
+            "these; the box above searches all, and the CSV has them all."
         )
 
 
 def _with_each_side(run: Run, table: pd.DataFrame, listed: np.ndarray) -> pd.DataFrame:
-    """Return a table of examples with a column for each of more than two sides."""
+    """Return a table of examples with one column per side, for more than two sides."""
     table = table.rename(columns={"text": run.sides[0].name})
     for place, side in enumerate(run.sides[1:], start=1):
         items = run.decomposition.index[place][listed]
@@ -193,7 +193,7 @@ def _with_each_side(run: Run, table: pd.DataFrame, listed: np.ndarray) -> pd.Dat
 
 
 def slices(run: Run) -> None:
-    """Draw what can be done with the current examples: save, compare, take along."""
+    """Draw what visitors can do with the current examples: save, compare, download."""
     mask = current_mask(run)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(
@@ -220,8 +220,8 @@ def slices(run: Run) -> None:
         )
     if _code() == _NOT_IN_LINKS and not _is_lost(run):
         st.caption(
-            "These are too many for a link, and this server keeps no selections. They are gone "
-            "once the page is loaded again. Use a filter to come back to them or to share them."
+            "There are too many for a link, and this server does not keep selections. They are "
+            "gone when the page reloads. Use a filter to come back to them or to share them."
         )
     _show_saved(run)
     if run.metrics:
@@ -229,7 +229,7 @@ def slices(run: Run) -> None:
 
 
 def _is_lost(run: Run) -> bool:
-    """Say whether examples were chosen by hand that are not known any more."""
+    """Return whether examples chosen by hand are no longer known."""
     code = _code()
     unknown = code == _NOT_IN_LINKS or code.startswith(_KEPT)
     return unknown and chosen_positions(run) is None
@@ -273,8 +273,8 @@ def _compare(run: Run, mask: Mask) -> None:
     }
     show(gap_dumbbell(gaps, title=f"{metric(which).label}, %", theme=theme()), "slices-compared")
     st.caption(
-        "Intervals of slices resample the scores alone. A slice that was chosen by its answers, "
-        "such as flips, has a gap by choice. Its gap is not evidence."
+        "Intervals of slices resample only the scores. A slice chosen by its answers, such as "
+        "flips, has a gap by construction. That gap is not evidence."
     )
 
 
@@ -362,14 +362,16 @@ def _ask_fields(run: Run) -> None:
 
 
 def _choose_among(words: str, names: dict[str, str], setting: str) -> None:
-    """Draw a choice among names that can be typed; of thousands, the first ones are listed."""
+    """Draw a choice of names that can also be typed; of thousands, it lists the first ones."""
     offered = dict(list(names.items())[:_MOST_OFFERED])
     if current := view(setting):
         offered.setdefault(current, names.get(current, current))
     typed: dict[str, Any] = {}
     if len(names) > _MOST_OFFERED:
         typed["accept_new_options"] = True
-        typed["help"] = f"The first {_MOST_OFFERED:,} of {len(names):,} are listed. Type any other."
+        typed["help"] = (
+            f"The list has the first {_MOST_OFFERED:,} of {len(names):,}. Type any other."
+        )
     choose(words, {"": "any", **offered}, setting, **typed)
 
 
@@ -414,7 +416,7 @@ def _names(run: Run, column: str) -> list[str]:
 
 
 def example_or_first(run: Run, order: np.ndarray) -> int | None:
-    """Return the current example, else the first of `order`, None where that is empty."""
+    """Return the current example, or the first of `order`, or None if that is empty."""
     current = current_example(run)
     if current is not None:
         return current

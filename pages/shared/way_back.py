@@ -1,6 +1,6 @@
-"""Whoever signs in on the way to a page comes to that page; Streamlit alone leads all to the first.
+"""Lead visitors to the page they asked for before signing in; Streamlit leads all to the first.
 
-What was asked for waits in a cookie, which says no more than the link that they came by.
+The page waits in a cookie, which holds no more than the link they followed.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _FOUND = "way-back"
 
 
 def keep_wanted_page() -> None:
-    """Keep which page was asked for, for ten minutes, in the visitor's own browser."""
+    """Keep the page asked for in the visitor's own browser, for ten minutes."""
     st.html(_KEEP, unsafe_allow_javascript=True)
 
 
 def go_to_wanted_page(here: str, names: Collection[str]) -> None:
-    """Go on from the first page to the one asked for before signing in, once, if in `names`."""
+    """Go from the first page to the one asked for before signing in, once, if in `names`."""
     wanted = st.context.cookies.get(_COOKIE)
     if wanted and _FOUND in st.session_state:
         st.sidebar.html(_FORGET, unsafe_allow_javascript=True)

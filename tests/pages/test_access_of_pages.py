@@ -39,14 +39,14 @@ def labels(app):
 def test_a_viewer_sees_runs_and_can_start_nothing(runs_with_one, open_page, words, monkeypatch):
     monkeypatch.setenv("EMAP_MODE", "viewer")
     app = open_page("run")
-    assert "this server shows finished runs and starts no new ones" in words(app)
+    assert "this server only shows finished runs" in words(app)
     assert labels(app) == [] and not app.selectbox and not app.get("file_uploader")
     for page in ("overview", "report"):
         assert "60 examples" in words(open_page(page, run="small-demo"))
     app = open_page("recombine", run="small-demo")
     app.session_state["own-pair"] = True
     app.run()
-    assert "starts no new ones" in words(app) and not app.get("file_uploader")
+    assert "only shows finished runs" in words(app) and not app.get("file_uploader")
 
 
 def test_a_viewer_is_not_offered_the_demo(no_runs, open_page, words, monkeypatch):
@@ -64,7 +64,7 @@ def test_a_server_for_others_shows_runs_only(no_runs, open_page, words, monkeypa
     monkeypatch.setattr(
         st, "get_option", lambda name: None if name == "server.address" else asked(name)
     )
-    assert "starts no new ones" in words(open_page("run"))
+    assert "only shows finished runs" in words(open_page("run"))
     monkeypatch.setenv("EMAP_MODE", "full")
     assert "New run" in words(open_page("run"))
 
@@ -74,8 +74,8 @@ def test_a_server_for_others_shows_runs_only(no_runs, open_page, words, monkeypa
     [
         ("os:getcwd", "demo:easy-vqa", "model 'os:getcwd' is code"),
         ("torchscript:a.pt", "demo:easy-vqa", "is code, which a browser may not start"),
-        ("demo:concat", "csv:/etc/passwd", "outside of the folders that may be opened here"),
-        ("onnx:/etc/passwd", "demo:easy-vqa", "outside of the folders that may be opened here"),
+        ("demo:concat", "csv:/etc/passwd", "outside the folders that may be opened here"),
+        ("onnx:/etc/passwd", "demo:easy-vqa", "outside the folders that may be opened here"),
     ],
 )
 def test_what_is_not_allowed_is_said_and_starts_no_process(
@@ -166,7 +166,7 @@ def test_nobody_is_told_that_they_are_out_before_the_browser_has_been_sent_away(
 
 def test_a_list_without_sign_in_lets_nobody_in(runs_with_one, open_page, words, monkeypatch):
     monkeypatch.setenv("EMAP_ALLOWED_EMAILS", "ada@example.org")
-    assert "no sign-in: add [auth]" in words(open_page("overview", run="small-demo"))
+    assert "sign-in is not: add [auth]" in words(open_page("overview", run="small-demo"))
 
 
 def test_a_job_is_cancelled_by_who_started_it_alone(no_runs, with_sign_in, visitor, monkeypatch):
@@ -246,4 +246,4 @@ def test_what_was_uploaded_may_name_its_own_images_alone(no_runs, warm_processes
     job = shared.start(jobs.RunSpecification("demo:concat", spec), "plan")
     while job.alive:
         job = jobs.follow(job.id)
-    assert "outside of the table's folder" in job.error
+    assert "outside the table's folder" in job.error

@@ -154,7 +154,7 @@ def test_a_viewer_sees_what_is_known_and_starts_nothing(open_page, words, runs_h
     said = words(open_page("examples", run=runs_here.id, example=runs_here.ids[1]))
     assert runs_here.probe("attribution", example=1).sentence in said
     app = open_page("examples", run=runs_here.id, example=runs_here.ids[3])
-    assert "starts nothing" in words(app)
+    assert "only shows finished runs" in words(app)
     assert [b for b in app.button if b.label == "Find out"] == []
 
 
@@ -171,7 +171,7 @@ def test_a_run_of_objects_says_that_it_cannot_be_asked(open_page, words, tmp_pat
     run = emap.compute(as_callable, make_examples(12), out=tmp_path / "objects")
     monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
     app = open_page("examples", run=run.id, example=run.ids[0])
-    assert "This run cannot be asked: the model was an object in Python" in words(app)
+    assert "This run cannot be asked: the model was a Python object" in words(app)
     assert [b for b in app.button if b.label == "Find out"] == []
 
 

@@ -168,7 +168,7 @@ def test_a_selection_too_large_for_a_link_is_kept_in_the_run_or_said_to_be_lost(
     kept = mode == "full"
     assert len(listed(again)) == (43 if kept else 60)
     assert [warning.value[:30] for warning in again.warning] == (
-        [] if kept else ["The examples that were chosen "]
+        [] if kept else ["The examples chosen by hand ar"]
     )
     assert (tmp_path / "small-demo" / "selections").exists() == kept
 

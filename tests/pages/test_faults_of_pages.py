@@ -45,7 +45,7 @@ def test_a_run_of_a_newer_version_is_told_and_left_alone(second_run, open_page, 
     (second_run / "run.json").write_text(json.dumps(manifest | {"format": 99}))
     before = (second_run / "run.json").read_bytes()
     app = open_page("overview", run="damaged")
-    assert "has format 99; this version reads up to 1: update EMAP Lens" in words(app)
+    assert "has format 99, but this version reads up to 1; update EMAP Lens" in words(app)
     assert "small-demo" not in words(app)
     assert "60 examples" in words(open_page("start"))
     assert (second_run / "run.json").read_bytes() == before

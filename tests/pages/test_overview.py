@@ -96,7 +96,7 @@ def test_labels_of_one_class_and_sums_alone_say_what_they_lack(open_page, words,
     assert "The grid was not kept" in words(app)
     assert "sums only" in tables(app)
     examples = open_page("examples", run=run.id)
-    assert "Only sums were kept" in words(examples)
+    assert "This run kept only sums" in words(examples)
 
 
 def test_one_output_and_one_image_still_make_a_page(
@@ -134,12 +134,12 @@ def test_a_run_of_the_sub_sampling_protocol_is_labelled_as_one(open_page, words,
 
 def test_the_gap_of_each_answer_is_shown_when_it_is_asked_for(open_page, words, runs_with_one):
     app = open_page("overview", run=runs_with_one.id)
-    assert "hold all" not in words(app)
+    assert "hold for all" not in words(app)
     app = open_page("overview", run=runs_with_one.id, view="by.label")
     n_answers = runs_with_one.examples().label.nunique()
-    assert f"limits that hold all {n_answers} gaps at once" in words(app)
+    assert f"limits that hold for all {n_answers} gaps at once" in words(app)
     app = open_page("overview", run=runs_with_one.id, view="by.answer_type")
-    assert "limits that hold all 3 gaps at once" in words(app)
+    assert "limits that hold for all 3 gaps at once" in words(app)
 
 
 def test_a_metric_with_units_has_an_equivalence_margin_in_them(open_page, words, run_of):

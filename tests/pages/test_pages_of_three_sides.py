@@ -29,8 +29,8 @@ def test_each_page_shows_its_part_or_says_why_not(name, digits, open_page, words
     expected = {
         "overview": "needs all three together",
         "contributions": "The question moves",
-        "examples": "Another spoken",
-        "recombine": "What if the question or spoken were different?",
+        "examples": "Another spoken item",
+        "recombine": "What if the question or spoken item were different?",
         "modes": "Question items and spoken items of the **same side**",
         "measures": why_not_two(digits.sides, "Each of these measures"),
         "compare": "2 of 2 runs use their sides together measurably",

@@ -71,7 +71,7 @@ def test_a_grid_of_some_classes_is_read_for_these_alone(open_page, words, tmp_pa
         words(app)
         assert app.selectbox(key="class-choice").options == names
     assert "the interaction adds" in words(open_page("recombine", run=run.id))
-    assert "Only the grid of some classes was kept" in words(open_page("examples", run=run.id))
+    assert "kept only the grid of some classes" in words(open_page("examples", run=run.id))
 
 
 def test_a_typed_text_with_an_uploaded_image_is_answered_by_the_model(open_page, runs_with_one):

@@ -55,7 +55,7 @@ def test_cost_first_then_start_then_the_way_to_the_overview(open_page, words, no
     app.selectbox(key="run-keep").select("classes").run()
     app.number_input(key="run-keep-classes").set_value(3).run()
     button(app, "See what it costs").click().run()
-    assert "Loading model and data" in words(app) or app.get("progress") or app.metric
+    assert "Loading the model and the data" in words(app) or app.get("progress") or app.metric
     until(app, has_button("Start"))
     assert "The first of 50 examples" in words(app)
     assert "the model says:" in words(app)
