@@ -1,6 +1,6 @@
-"""What a browser may ask of this server: its operator decides.
+"""What a browser may ask of this server; its operator decides.
 
-The command line and Python are not asked: whoever has these has the machine.
+These rules do not bind the command line or Python: anyone who has those has the machine.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from emap_core.roots import (
 from emap_core.runs.folder import runs_root
 
 RUNS_CODE = ("torchscript", "export")
-"""Prefixes of files that hold a program, or may hold one."""
+"""Prefixes of files that hold or may hold a program."""
 UPLOADABLE = ("csv", "json", "jsonl", "parquet", "imagefolder")
-"""Prefixes of what may lie in the folder of uploads; the others follow paths in their files."""
+"""Prefixes allowed in the uploads folder; other formats follow paths inside their files."""
 PATH_OPTIONS = ("head", "adapter")
-"""Options of loaders that name a file; what opens it holds it against the roots, too."""
+"""Loader options that name a file; the code that opens the file checks the roots, too."""
 Edit = Literal["annotate", "archive", "delete"]
 EDITS = ("none", "annotate", "archive", "delete")
-"""What visitors may do to finished runs, each with all that stands before it."""
+"""What visitors may do to finished runs; each includes all before it."""
 _WILD = re.compile(r"[*?\[]")
 
 
@@ -51,15 +51,15 @@ class Policy:
     Attributes
     ----------
     viewer : bool
-        Finished runs may be opened, explored and exported, and nothing else.
+        Visitors may open, explore and export finished runs, and nothing else.
     roots : tuple of Path or None
-        Folders that a path from a browser has to lead into; None for anywhere.
+        Folders that paths from a browser must lead into; None allows any.
     allow_code : bool
         Whether a browser may name Python code, or files that hold a program.
     emails : frozenset of str or None
-        Who may come in, as addresses or ``@domain``; None for everybody who can sign in.
+        Who may come in, as addresses or ``@domain``; None allows everybody who can sign in.
     edits : str
-        The last of `EDITS` that visitors may do to finished runs; viewers may do none.
+        The last of `EDITS` that visitors may do to finished runs; in viewer mode, none.
     """
 
     viewer: bool = False
@@ -70,18 +70,18 @@ class Policy:
 
     @classmethod
     def from_environment(cls, address: str | None) -> Policy:
-        """Return what ``EMAP_MODE``, ``_ROOTS``, ``_ALLOW_CODE`` and the like say.
+        """Return the rules that ``EMAP_MODE``, ``EMAP_ROOTS``, ``EMAP_ALLOW_CODE`` and others set.
 
         Parameters
         ----------
         address : str or None
-            Where the server listens, None for everywhere. Beyond this computer the mode is
-            viewer, and no path may be named, unless the environment says otherwise.
+            Where the server listens; None for everywhere. If other computers can reach it, it is in
+            viewer mode and accepts no paths, unless the environment says otherwise.
 
         Raises
         ------
         SettingError
-            If one of them has a value that it cannot have.
+            If one of them has an invalid value.
         """
         here = is_loopback(address)
         mode = os.environ.get("EMAP_MODE") or ("full" if here else "viewer")
@@ -107,12 +107,11 @@ class Policy:
         """Raise an AccessError in viewer mode."""
         if self.viewer:
             raise AccessError(
-                "this server shows finished runs and starts no new ones; its operator sets this "
-                "with EMAP_MODE"
+                "this server only shows finished runs; its operator can change this with EMAP_MODE"
             )
 
     def may(self, edit: Edit) -> bool:
-        """Say whether visitors may do something to a finished run."""
+        """Return whether visitors may do something to a finished run."""
         return not self.viewer and EDITS.index(self.edits) >= EDITS.index(edit)
 
     def check_edit(self, edit: Edit) -> None:
@@ -120,7 +119,7 @@ class Policy:
         if not self.may(edit):
             setting = "EMAP_MODE" if self.viewer else "EMAP_EDITS"
             raise AccessError(
-                f"visitors of this server may not {edit} a run; its operator sets this with "
+                f"visitors of this server may not {edit} a run; its operator can change this with "
                 f"{setting}"
             )
 
@@ -132,7 +131,7 @@ class Policy:
         model, data : str
             Specs.
         settings : mapping
-            As `emap_core.jobs.RunSpecification` has them.
+            As in `emap_core.jobs.RunSpecification`.
         """
         self.check_full()
         self.check_model(model)
@@ -154,10 +153,10 @@ class Policy:
         self._check_spec("dataset", with_prefix(spec), DATA_LOADERS)
 
     def environment(self, *data: str) -> dict[str, str]:
-        """Return the environment of a child process, which keeps these datasets within the roots.
+        """Return the environment that keeps a child process's data within the roots.
 
-        A table may name images in them, and in its own folder. What was uploaded may name no others
-        than the latter. Images are fetched from public addresses alone, unless the operator says
+        A table may name images in the roots and in its own folder; an uploaded table, only in its
+        own folder. Images are fetched only from public addresses, unless the operator says
         otherwise.
         """
         uploaded = any(lies_in(with_prefix(one).partition(":")[2], [uploads()]) for one in data)
@@ -168,7 +167,7 @@ class Policy:
         }
 
     def admits(self, email: str | None) -> bool:
-        """Say whether somebody who signed in may come in."""
+        """Return whether somebody who signed in may come in."""
         if self.emails is None:
             return True
         name, at, domain = (email or "").strip().casefold().rpartition("@")
@@ -181,7 +180,7 @@ class Policy:
         if not self.allow_code and (prefix not in loaders or prefix in RUNS_CODE):
             raise AccessError(
                 f"{kind} {spec!r} is code, which a browser may not start here; use the command "
-                "line, or set EMAP_ALLOW_CODE=1 where the server is started"
+                "line, or start the server with EMAP_ALLOW_CODE=1"
             )
         if prefix == "openai" and prefix in loaders:
             self._check_asking()
@@ -195,17 +194,16 @@ class Policy:
             check_path(kind, path, allowed)
 
     def _check_asking(self) -> None:
-        """Raise an AccessError where no server may be asked; a job asks public ones at most."""
+        """Raise an AccessError if no server may be asked; a job asks at most public ones."""
         if self.environment()["EMAP_FETCH"] == "none":
-            raise AccessError("asking other servers is turned off here with EMAP_FETCH")
+            raise AccessError("asking other servers is turned off here by EMAP_FETCH")
 
     def _check_argument(self, argument: str) -> None:
         name, _, given = argument.partition("=")
         if name == "custom_code" and not self.allow_code:
             raise AccessError(
-                "custom_code= runs Python code that comes with a checkpoint, which a browser may "
-                "not start here; use the command line, or set EMAP_ALLOW_CODE=1 where the server "
-                "is started"
+                "custom_code= runs Python code from a checkpoint, which a browser may not start "
+                "here; use the command line, or start the server with EMAP_ALLOW_CODE=1"
             )
         if self.roots is None:
             return
@@ -217,7 +215,7 @@ class Policy:
 
 
 def texts_in(given: str) -> list[str]:
-    """Return the texts in an option's value, which is JSON where it can be, as loaders get them."""
+    """Return the texts in an option's value as loaders get them: parsed as JSON if it is valid."""
     try:
         value = json.loads(given)
     except (ValueError, RecursionError):
@@ -235,7 +233,7 @@ def texts_in(given: str) -> list[str]:
 
 
 def is_loopback(address: str | None) -> bool:
-    """Say whether only this computer reaches a server that listens at an address."""
+    """Return whether only this computer can reach a server that listens at an address."""
     if address == "localhost":
         return True
     try:
@@ -245,17 +243,17 @@ def is_loopback(address: str | None) -> bool:
 
 
 def check_host(address: str | None, host: str | None) -> None:
-    """Raise an AccessError if a server for this computer alone is addressed by another name.
+    """Raise an AccessError if a server for this computer only is asked for by another name.
 
-    A name that somebody else made lead here lets their page speak to this server as if it were
-    its own. A proxy on this computer does the same on purpose; then ``EMAP_MODE`` is to be set.
+    If somebody else points a name here, their page can talk to this server as if it were theirs. A
+    proxy on this computer does the same on purpose; in that case, set ``EMAP_MODE``.
 
     Parameters
     ----------
     address : str or None
         Where the server listens.
     host : str or None
-        What the browser asked for, with or without a port; None if that is not known.
+        The name that the browser asked for, with or without a port; None if unknown.
     """
     if host is None or os.environ.get("EMAP_MODE") or not is_loopback(address):
         return
@@ -265,13 +263,13 @@ def check_host(address: str | None, host: str | None) -> None:
         name = None
     if not is_loopback(name):
         raise AccessError(
-            f"this server is for this computer alone, but was asked for as {name or host!r}; open "
-            "it as localhost, or, if a proxy leads here, set EMAP_MODE where it is started"
+            f"this server is only for this computer, but the browser asked for {name or host!r}; "
+            "open it as localhost, or, behind a proxy, start it with EMAP_MODE set"
         )
 
 
 def uploads() -> Path:
-    """Return the folder of what came through the browser."""
+    """Return the folder of files uploaded in the browser."""
     return runs_root() / ".uploads"
 
 
@@ -280,7 +278,7 @@ def _listed(emails: str) -> frozenset[str]:
 
 
 def _named(prefix: str, name: str) -> list[str]:
-    """Return the paths that a spec names: with a pattern, its folder and all that fits."""
+    """Return the paths that a spec names; for a pattern, its folder and all matches."""
     if prefix == "vqa2":
         return vqa2_files(name)
     if prefix != "webdataset":
@@ -291,7 +289,7 @@ def _named(prefix: str, name: str) -> list[str]:
     for one in shard_patterns(name):
         fixed = _WILD.split(one, maxsplit=1)[0]
         found.append(one if fixed == one else fixed.rpartition("/")[0] or ".")
-        # A link among the folders that fit a part of it must tell nothing of what it leads to.
+        # A link among the folders that match part of it must reveal nothing about its target.
         for part in (*map(str, Path(one).parents), one):
             if part == one or _WILD.search(part):
                 found += glob.glob(part)  # noqa: PTH207 - may be absolute

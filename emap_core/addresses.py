@@ -1,6 +1,6 @@
-"""Addresses of other machines: which may be asked, how, and where what they answered is kept.
+"""Addresses of other machines: which may be asked, how, and where their answers are kept.
 
-``EMAP_FETCH`` says which may be asked: ``any``, ``public`` ones (none of this machine or its
+``EMAP_FETCH`` says which may be asked: ``any``, only ``public`` ones (not this machine or its
 network, which a browser's user could otherwise look into), or ``none``.
 """
 
@@ -17,9 +17,9 @@ from typing import Any
 from emap_core.errors import AccessError, SettingError
 
 MAY_FETCH = ("any", "public", "none")
-"""What ``EMAP_FETCH`` may say."""
+"""Values of ``EMAP_FETCH``."""
 PASSING = (408, 425, 429, 500, 502, 503, 504)
-"""Answers of a server that may be another one a moment later."""
+"""HTTP statuses of a server that may answer differently a moment later."""
 
 _IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 _CARRIES_IPV4 = tuple(
@@ -27,27 +27,27 @@ _CARRIES_IPV4 = tuple(
     map(ipaddress.IPv6Network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96"))
 )
 _LOCAL_TRANSLATION = ipaddress.IPv6Network("64:ff9b:1::/48")
-"""Gateways of a network's own (RFC 8215), which Python takes for global up to 3.12."""
+"""A network's own gateways (RFC 8215), which Python up to 3.12 considers global."""
 
 
 class RefusedError(OSError):
-    """What nobody may ask for here, or what is too large; to try again would not help."""
+    """A forbidden address, or an answer that is too large; trying again would not help."""
 
 
 def whom_to_ask(refused: str) -> str:
-    """Return whom ``EMAP_FETCH`` allows to ask.
+    """Return which addresses ``EMAP_FETCH`` allows.
 
     Parameters
     ----------
     refused : str
-        What is said, after it what to do, where nobody may be asked.
+        The error message if none may be asked.
 
     Raises
     ------
     AccessError
-        If nobody.
+        If none.
     SettingError
-        If it is anything but one of `MAY_FETCH`.
+        If the variable is not one of `MAY_FETCH`.
     """
     whom = os.environ.get("EMAP_FETCH") or "any"
     if whom not in MAY_FETCH:
@@ -58,21 +58,20 @@ def whom_to_ask(refused: str) -> str:
 
 
 def cache_folder() -> Path:
-    """Return where answers are kept: ``EMAP_CACHE``, or the user's folder of caches."""
+    """Return where answers are kept: ``EMAP_CACHE``, or the user's cache folder."""
     if named := os.environ.get("EMAP_CACHE"):
         return Path(named)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emap-lens"
 
 
 def opener(whom: str, follows: bool = True) -> urllib.request.OpenerDirector:
-    """Return what opens addresses of http and https.
+    """Return an opener for http and https addresses.
 
     Parameters
     ----------
     whom : {"any", "public"}
     follows : bool
-        Whether it goes on to where an answer leads, which is asked as far as `whom` allows; where
-        a key is sent along, it must not.
+        Whether it follows redirects, as far as `whom` allows. It must not if a key is sent along.
     """
     found = urllib.request.OpenerDirector()
     handlers: list[Any] = [
@@ -83,7 +82,7 @@ def opener(whom: str, follows: bool = True) -> urllib.request.OpenerDirector:
     if follows:
         handlers.append(urllib.request.HTTPRedirectHandler())
     if whom == "public":
-        # Without a proxy, which could reach what this machine may not.
+        # No proxy: it could reach addresses that this machine may not.
         handlers += [_PublicHTTP(), _PublicHTTPS()]
     else:
         handlers += [
@@ -97,12 +96,12 @@ def opener(whom: str, follows: bool = True) -> urllib.request.OpenerDirector:
 
 
 def check_public(host: str, address: str) -> None:
-    """Raise a RefusedError if an address is of this machine or its network."""
+    """Raise a RefusedError if an address belongs to this machine or its network."""
     found = ipaddress.ip_address(address.partition("%")[0])
     if not all(map(_is_public, (found, *_carried(found)))):
         raise RefusedError(
-            f"{host} is {address}, an address of this machine or its network, which is not asked "
-            "for a browser's user (EMAP_FETCH=any allows it)"
+            f"{host} is {address}, an address of this machine or its network, which a browser's "
+            "user may not ask (EMAP_FETCH=any allows it)"
         )
 
 
@@ -112,7 +111,7 @@ def _is_public(address: _IPAddress) -> bool:
 
 
 def _carried(address: _IPAddress) -> list[ipaddress.IPv4Address]:
-    """Return the IPv4 address that a network may take an IPv6 address to, if there is one."""
+    """Return the IPv4 address that a network may translate an IPv6 address to, if any."""
     if address.version == 4:
         return []
     if address.sixtofour is not None:
@@ -125,10 +124,10 @@ def _carried(address: _IPAddress) -> list[ipaddress.IPv4Address]:
 
 
 class _PublicConnection(http.client.HTTPConnection):
-    """A connection to a public address alone."""
+    """A connection to a public address only."""
 
     def connect(self) -> None:
-        # Who answers is looked at before and after: a name may lead elsewhere the second time.
+        # Check the address before and after: a name may resolve differently the second time.
         for *_, place in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
             check_public(self.host, str(place[0]))
         super().connect()
@@ -136,7 +135,7 @@ class _PublicConnection(http.client.HTTPConnection):
 
 
 class _PublicSecureConnection(http.client.HTTPSConnection, _PublicConnection):
-    """The same, encrypted: the class before wraps the socket of the one after."""
+    """The same, encrypted: the first base class wraps the socket of the second."""
 
 
 class _PublicHTTP(urllib.request.HTTPHandler):

@@ -1,7 +1,7 @@
-"""The command line: the same engine with no browser.
+"""The command line: the same engine without a browser.
 
-Exit codes: 0 finished, 1 a gap is under --fail-under, or an internal error, 2 something is wrong
-with what was given, 130 or 143 stopped by SIGINT or SIGTERM (the same command resumes).
+Exit codes: 0 finished; 1 a gap is below --fail-under, or an internal error; 2 wrong input; 130 or
+143 stopped by SIGINT or SIGTERM (the same command resumes).
 """
 
 from __future__ import annotations
@@ -31,65 +31,69 @@ from emap_core.text import counted
 from emap_core.visible import visible
 
 _COLUMNS = {
-    "text": "the texts of a table",
-    "image": "the images of a table",
-    "label": "the labels of a table",
-    "id": "the ids of a table",
-    "regions": "the regions of a table's images, which the model reads in their place",
+    "text": "column of the texts",
+    "image": "column of the images",
+    "label": "column of the labels",
+    "id": "column of the ids",
+    "regions": "column of image regions, which the model reads instead of images",
 }
 _TABLE_SETTINGS: dict[str, dict[str, Any]] = {
-    "--records": {"metavar": "NAME", "help": "which value of a JSON file holds the examples"},
+    "--records": {
+        "metavar": "NAME",
+        "help": "name of the value in a JSON file that holds the examples",
+    },
     "--delimiter": {
         "metavar": "SIGN",
-        "help": "between the values of csv:FILE, if not a tab, comma, semicolon or bar",
+        "help": "character between the values of csv:FILE, if not a tab, comma, semicolon or bar",
     },
     "--column-names": {
         "metavar": "A,B,…",
-        "help": "of csv:FILE whose first line is an example",
+        "help": "for a csv:FILE whose first line is an example",
     },
     "--join": {
         "action": "append",
         "metavar": "FILE:KEY",
-        "help": "put the columns of another file beside those of the table, row by row with the "
-        "same KEY (KEY=OTHER where the file calls it OTHER); may be given many times",
+        "help": "add the columns of another file to rows with the same KEY (KEY=OTHER if the file "
+        "calls it OTHER); repeatable",
     },
     "--side": {
         "action": "append",
         "metavar": "NAME=COLUMN",
-        "help": "in place of text and image: a side of the data, NAME=COLUMN:MODALITY where that "
-        "cannot be told, a pattern of columns in place of COLUMN; given twice, in the order in "
-        "which the model reads them",
+        "help": "instead of text and image: a side of the data, NAME=COLUMN:MODALITY if the "
+        "modality is not clear, or a pattern of columns for COLUMN; repeat it in the order in "
+        "which the model reads the sides",
     },
-    "--image-root": {"metavar": "FOLDER", "help": "where images lie, if not beside the table"},
+    "--image-root": {"metavar": "FOLDER", "help": "folder of the images, if not beside the table"},
     "--image-pattern": {
         "metavar": "PATTERN",
-        "help": "where the image of a row is, with columns in braces: "
+        "help": "path of a row's image, with columns in braces: "
         "val2014/COCO_val2014_{image_id:012d}.jpg",
     },
-    "--text-pattern": {"metavar": "PATTERN", "help": "the text of a row, likewise"},
+    "--text-pattern": {"metavar": "PATTERN", "help": "text of a row, likewise"},
     "--fetch-images": {
         "action": "store_true",
-        "help": "download images that are named by addresses, each once",
+        "help": "download images given as addresses, each once",
     },
     "--choices-column": {
         "metavar": "NAME",
-        "help": "options to choose from, or A,B,…: written into the text, letters as classes",
+        "help": "column of the options to choose from, or A,B,…: the text lists them, and their "
+        "letters are the classes",
     },
     "--classes-file": {"metavar": "FILE", "help": "names of the classes, one per line, or JSON"},
     "--merge-labels": {
         "action": "store_true",
-        "help": "take labels for the same that differ in capitals, space or a full stop alone",
+        "help": "merge labels that differ only in capitals, spaces or a full stop",
     },
     "--keep-empty": {
         "choices": ("text", "image", "both"),
-        "help": "take examples without a text as they are, those without an image with a white one",
+        "help": "accept examples without a text, and give those without an image a white one",
     },
 }
 _KEYWORD: dict[str, Any] = {
     "action": "append",
     "default": [],
     "metavar": "K=V",
-    "help": "keyword argument of its loader; may be given many times",
+    "help": "keyword argument for its loader; repeatable",
 }
 _RUN_SETTINGS: dict[str, dict[str, Any]] = {
     "--method": {"choices": methods.NAMES, "help": f"{methods.DEFAULT} by default"},
@@ -101,68 +105,79 @@ _RUN_SETTINGS: dict[str, dict[str, Any]] = {
         }
         for setting in SETTINGS
     },
-    "--seed": {"type": int, "help": "of samples, resamples and --limit"},
+    "--seed": {"type": int, "help": "seed of samples, resamples and --limit"},
     "--output": {
         "choices": ("logits", "log_probabilities", "probabilities"),
-        "help": "what the model returns, where it does not say so itself",
+        "help": "what the model returns, if it does not say so itself",
     },
     "--space": {"help": "logits (default), log_probabilities or probabilities"},
-    "--keep": {"choices": ("auto", "grid", "sums"), "help": "auto keeps the grid while it fits"},
+    "--keep": {
+        "choices": ("auto", "grid", "sums"),
+        "help": "what to keep; auto keeps the grid if it fits",
+    },
     "--keep-classes": {
         "metavar": "N",
-        "help": "keep the grid of the N classes with most labels, or of classes named A,B,…; and "
-        "the sums of all",
+        "help": "keep the grid of the N most frequent classes, or of classes A,B,…, and the sums "
+        "of all",
     },
-    "--grid-budget": {"type": int, "metavar": "BYTES", "help": "for --keep auto; 2 GiB by default"},
+    "--grid-budget": {
+        "type": int,
+        "metavar": "BYTES",
+        "help": "size limit for --keep auto; 2 GiB by default",
+    },
     "--picture-budget": {
         "type": int,
         "metavar": "BYTES",
-        "help": "disk for pictures of about 1,024 pixels per side, each with the same share; "
-        "128 MB by default",
+        "help": "disk space for pictures of about 1,024 pixels per side, shared equally; 128 MB by "
+        "default",
     },
-    "--batch-size": {"type": int, "metavar": "PAIRS", "help": "measured by default"},
+    "--batch-size": {
+        "type": int,
+        "metavar": "PAIRS",
+        "help": "pairs per batch; measured by default",
+    },
     "--device": {"help": "auto (default), cpu, cuda, mps"},
     "--precision": {"help": "float32 (default), bfloat16 or float16"},
-    "--engine": {"choices": ("local", "ray"), "help": "ray: share the tiles out to workers"},
-    "--address": {"help": "of a Ray cluster; a local one by default"},
-    "--cpus-per-worker": {"type": int, "metavar": "N", "help": "ray: 1 by default"},
+    "--engine": {"choices": ("local", "ray"), "help": "ray shares the tiles out to workers"},
+    "--address": {"help": "address of a Ray cluster; a local one by default"},
+    "--cpus-per-worker": {"type": int, "metavar": "N", "help": "with ray; 1 by default"},
     "--cluster": {
         "metavar": "NAME",
-        "help": "what is resampled for intervals: auto (default, whole items where they repeat), "
-        "none, text, image or both; of other sides their names, of more than two with + between",
+        "help": "what intervals resample whole: auto (default, items that repeat), none, text, "
+        "image or both; other sides by name, joined by + if there are more than two",
     },
     "--n-resamples": {
         "type": int,
         "metavar": "B",
-        "help": "for intervals, in all; 400 by default",
+        "help": "resamples for intervals, in total; 400 by default",
     },
     "--unknown-labels": {
         "choices": UNKNOWN_LABELS,
         "help": "labels that are not classes of the model: error (default), wrong counts them as "
-        "not right, skip leaves the examples out; shown beside the result",
+        "wrong, skip leaves the examples out; the result says so",
     },
-    "--name": {"help": "what to call the run wherever runs are listed"},
+    "--name": {"help": "name of the run in every list"},
     "--step": {
         "type": int,
         "metavar": "N",
-        "help": "the training step of these weights, for the curve over training in Compare",
+        "help": "training step of these weights, for the curve over training in Compare",
     },
     "--density": {
         "choices": ("off", "encodings"),
-        "help": "encodings: also say what changes where unlikely pairs count for less",
+        "help": "encodings: also say what changes if unlikely pairs count less",
     },
     "--fingerprint": {
         "metavar": "NAME",
-        "help": "a name for a model without one, so that its run can resume",
+        "help": "a name for a model that has none, so that its run can resume",
     },
 }
 _TAG: dict[str, Any] = {"action": "append", "default": [], "metavar": "TAG"}
 _MARGIN: dict[str, Any] = {
     "type": float,
     "metavar": "X",
-    "help": "the equivalence margin: the smallest gap that matters, in units of the first "
-    "metric; by default 0.01, which is 1 point of accuracy, or 1%% of the best constant's score "
-    "where the metric has units",
+    "help": "equivalence margin: the smallest gap that matters, in units of the first metric; by "
+    "default 0.01, which is 1 point of accuracy, or 1%% of the best constant's score if the metric "
+    "has units",
 }
 
 
@@ -217,9 +232,12 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="compute a run, or resume one")
     _add_work(run)
-    run.add_argument("--out", help="run folder; by default named after the work, in EMAP_RUNS")
+    run.add_argument("--out", help="run folder; by default in EMAP_RUNS, named after the work")
     run.add_argument(
-        "--progress", choices=("auto", "bar", "json", "none"), default="auto", help="to show"
+        "--progress",
+        choices=("auto", "bar", "json", "none"),
+        default="auto",
+        help="how to show progress",
     )
     run.add_argument(
         "--queue", action="store_true", help="wait until no other queued run uses the device"
@@ -228,7 +246,7 @@ def _parser() -> argparse.ArgumentParser:
         "--shard",
         "--part",
         metavar="I/N",
-        help="the I-th of N shards of the tiles, for merge; needs --batch-size",
+        help="score the I-th of N shards of the tiles, for merge; needs --batch-size",
     )
     _add_requirement(run)
     run.set_defaults(command=_run)
@@ -238,16 +256,16 @@ def _parser() -> argparse.ArgumentParser:
     merge.add_argument("--out", required=True, metavar="DIR", help="folder of the whole run")
     merge.set_defaults(command=_merge)
 
-    plan = commands.add_parser("plan", help="say what a run would cost, as JSON")
+    plan = commands.add_parser("plan", help="estimate what a run would cost, as JSON")
     _add_work(plan)
     plan.add_argument(
-        "--images", action="store_true", help="with small pictures of the first examples, in base64"
+        "--images", action="store_true", help="add small pictures of the first examples, in base64"
     )
     plan.add_argument(
         "--progress",
         choices=("none", "json"),
         default="none",
-        help="json: also how far downloads are, a line each before the last",
+        help="json: also report downloads, one per line, before the last line",
     )
     plan.set_defaults(command=_plan)
 
@@ -257,13 +275,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_data(pairs)
     pairs.add_argument("--data-arg", **_KEYWORD)
     pairs.add_argument(
-        "--images-per-text", type=int, metavar="K", help="those of a sampled run; else all"
+        "--images-per-text", type=int, metavar="K", help="pairs of a sampled run; all by default"
     )
     pairs.add_argument("--seed", type=int, default=0)
     pairs.add_argument(
         "--there",
         metavar="FILE",
-        help="a .parquet file of pairs that are scored already: list only others, to add to it",
+        help="a .parquet file of pairs that are already scored: list only the missing ones",
     )
     pairs.add_argument("--there-arg", **_KEYWORD)
     pairs.add_argument("--out", required=True, metavar="FILE", help="a .parquet file")
@@ -278,34 +296,34 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument(
         "--by",
         metavar="COLUMN",
-        help="the gap in each group: by label, prediction, kind or a column of the data",
+        help="gap in each group: by label, prediction, kind or a column of the data",
     )
     form.add_argument("--methods", action="store_true", help="a paragraph on methods for a paper")
     form.add_argument("--bibtex", action="store_true", help="what to cite, as BibTeX")
     show.add_argument(
         "--measures",
         action="store_true",
-        help="what other papers measure: perceptual score, InterSHAP, SHAPE, MMoE, bits",
+        help="measures of other papers: perceptual score, InterSHAP, SHAPE, MMoE, bits",
     )
     show.add_argument(
         "--groups",
         nargs="?",
         const="",
         metavar="COLUMN",
-        help="how many groups are right as a whole: by a column that says which examples belong "
-        "together, by image or by text; by default what the data has of these",
+        help="how many groups are right as a whole: by image, by text, or by a column that says "
+        "which examples belong together; by default whichever of these the data has",
     )
     show.add_argument(
         "--information",
         nargs="?",
         const="label",
         choices=("label", "prediction"),
-        help="what text and image tell alike, alone and only together, in bits: about the true "
-        "label (default), or the model's own prediction",
+        help="what text and image tell alike, alone and only together, in bits, about the true "
+        "label (default) or the model's own prediction",
     )
     show.add_argument(
         "--metric",
-        help="of the verdict, --by or --fail-under; the first of the run by default",
+        help="metric of the verdict, --by or --fail-under; the run's first by default",
     )
     _add_requirement(show)
     show.set_defaults(command=_show)
@@ -314,7 +332,10 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("runs", nargs="+", metavar="DIR", help="run folders or ids")
     form = compare.add_mutually_exclusive_group()
     form.add_argument(
-        "--form", choices=("text", "markdown", "latex", "csv"), default="text", help="of the table"
+        "--form",
+        choices=("text", "markdown", "latex", "csv"),
+        default="text",
+        help="format of the table",
     )
     for name in ("latex", "markdown", "csv"):
         form.add_argument(
@@ -325,47 +346,50 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME",
-        help="of the table for a paper; may be given many times, all that are shared by default",
+        help="metric of the table for a paper; repeatable, all shared ones by default",
     )
     compare.add_argument(
-        "--measures", action="store_true", help="what other papers measure, side by side"
+        "--measures", action="store_true", help="measures of other papers, side by side"
     )
     compare.set_defaults(command=_compare)
 
-    listed = commands.add_parser("list", help="list runs, or find some among many")
+    listed = commands.add_parser("list", help="list runs, or search them")
     listed.add_argument(
-        "runs", nargs="?", metavar="RUNS", help="where runs are kept; EMAP_RUNS or runs by default"
+        "runs", nargs="?", metavar="RUNS", help="folder of the runs; EMAP_RUNS or runs by default"
     )
     listed.add_argument(
         "--find",
         default="",
         metavar="WORDS",
-        help="only runs that have all these words in name, model, data, tags, comment, id or date",
+        help="only runs with all these words in name, model, data, tags, comment, id or date",
     )
-    listed.add_argument("--order", choices=tuple(ORDERS), default="newest", help="newest first")
-    listed.add_argument("--archived", action="store_true", help="the archived runs instead")
+    listed.add_argument(
+        "--order",
+        choices=tuple(ORDERS),
+        default="newest",
+        help="order of the list; newest first by default",
+    )
+    listed.add_argument("--archived", action="store_true", help="list the archived runs instead")
     listed.set_defaults(command=_list)
 
     annotate = commands.add_parser("annotate", help="give runs a name, tags or a comment")
     annotate.add_argument("runs", nargs="+", metavar="DIR", help="run folders or ids")
-    annotate.add_argument("--name", help="what to call the run wherever runs are listed")
-    annotate.add_argument(
-        "--tag", **_TAG, help="a word to find the run by; may be given many times"
-    )
-    annotate.add_argument("--untag", **_TAG, help="a tag to take away; may be given many times")
+    annotate.add_argument("--name", help="name of the run in every list")
+    annotate.add_argument("--tag", **_TAG, help="a word to find the run by; repeatable")
+    annotate.add_argument("--untag", **_TAG, help="a tag to remove; repeatable")
     annotate.add_argument(
         "--comment",
         metavar="TEXT",
-        help='what a reader should know; "" takes it away',
+        help='what a reader should know; "" removes it',
     )
     annotate.set_defaults(command=_annotate)
 
-    archive = commands.add_parser("archive", help="take runs out of the lists, losing nothing")
+    archive = commands.add_parser("archive", help="hide runs from lists; nothing is lost")
     archive.add_argument("runs", nargs="+", metavar="DIR", help="run folders or ids")
     archive.add_argument("--undo", action="store_true", help="list them again")
     archive.set_defaults(command=_archive)
 
-    delete = commands.add_parser("delete", help="delete runs with all their files")
+    delete = commands.add_parser("delete", help="delete runs and all their files")
     delete.add_argument("runs", nargs="+", metavar="DIR", help="run folders or ids")
     delete.add_argument("--yes", action="store_true", help="do not ask")
     delete.set_defaults(command=_delete)
@@ -374,7 +398,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("run", metavar="DIR", help="run folder or id")
     check.set_defaults(command=_check)
 
-    probe = commands.add_parser("probe", help="ask the model of a run a further question")
+    probe = commands.add_parser("probe", help="ask a run's model another question")
     probe.add_argument("run", metavar="DIR", help="run folder or id")
     probe.add_argument(
         "name",
@@ -385,32 +409,38 @@ def _parser() -> argparse.ArgumentParser:
         "--example",
         metavar="ID",
         action="append",
-        help="the example that is asked about; may be given many times",
+        help="id of an example to ask about; repeatable",
     )
     probe.add_argument(
-        "--class", dest="class_name", metavar="NAME", help="by default the predicted one"
+        "--class",
+        dest="class_name",
+        metavar="NAME",
+        help="class to explain; the predicted one by default",
     )
     probe.add_argument(
         "--largest",
         type=int,
         metavar="N",
-        help="in place of --example: the N examples with the largest interaction",
+        help="instead of --example: the N examples with the largest interaction",
     )
-    probe.add_argument("--model", metavar="SPEC", help="where the run cannot say which")
-    probe.add_argument("--data", metavar="SPEC", help="where the run cannot say which")
+    probe.add_argument("--model", metavar="SPEC", help="if the run cannot say which")
+    probe.add_argument("--data", metavar="SPEC", help="if the run cannot say which")
     for side in ("model", "data"):
         probe.add_argument(
             f"--{side}-arg",
             action="append",
             default=[],
             metavar="K=V",
-            help="keyword argument of its loader; may be given many times",
+            help="keyword argument for its loader; repeatable",
         )
     probe.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps")
-    probe.add_argument("--cost", action="store_true", help="only say what it would take")
+    probe.add_argument("--cost", action="store_true", help="only estimate the cost")
     probe.add_argument("--json", action="store_true", help="one object on standard output")
     probe.add_argument(
-        "--progress", choices=("auto", "bar", "json", "none"), default="auto", help="to show"
+        "--progress",
+        choices=("auto", "bar", "json", "none"),
+        default="auto",
+        help="how to show progress",
     )
     probe.add_argument(
         "--queue", action="store_true", help="wait until no queued run uses the device"
@@ -431,25 +461,26 @@ def _parser() -> argparse.ArgumentParser:
     figures.add_argument(
         "--width",
         choices=("column", "page"),
-        help="as wide on paper as one of two columns (3.25 inches) or both (6.75), in type that "
-        "prints; by default 1,000 pixels",
+        help="column (3.25 inches) or page (6.75) for print; 1,000 pixels by default",
     )
     figures.set_defaults(command=_figures)
 
-    log = commands.add_parser("log", help="send a run's numbers to a tracker of training")
+    log = commands.add_parser("log", help="send a run's numbers to a training tracker")
     log.add_argument("run", metavar="DIR", help="run folder or id")
     log.add_argument("--to", required=True, choices=("mlflow", "tensorboard", "wandb"))
-    log.add_argument("--step", type=int, metavar="N", help="that of the run, else 0, by default")
     log.add_argument(
-        "--out", metavar="FOLDER", help="of TensorBoard's files; tensorboard/RUN by default"
+        "--step", type=int, metavar="N", help="training step; by default the run's, or 0"
+    )
+    log.add_argument(
+        "--out", metavar="FOLDER", help="folder of TensorBoard's files; tensorboard/RUN by default"
     )
     log.set_defaults(command=_log)
 
     app = commands.add_parser("app", help="open the dashboard in a browser")
     app.add_argument(
-        "runs", nargs="?", metavar="RUNS", help="where runs are kept; EMAP_RUNS or runs by default"
+        "runs", nargs="?", metavar="RUNS", help="folder of the runs; EMAP_RUNS or runs by default"
     )
-    app.add_argument("--port", type=int, metavar="N", help="8501 by default")
+    app.add_argument("--port", type=int, metavar="N", help="port of the server; 8501 by default")
     app.set_defaults(command=_app)
     return parser
 
@@ -460,7 +491,7 @@ def _add_requirement(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="X",
         help="exit with 1 unless the lower limit of the gap's 95%% interval (leave-one-out) is at "
-        "least X, in units of the first metric: 0.05 is 5 points of accuracy, and 0 asks that "
+        "least X, in units of the first metric: 0.05 is 5 points of accuracy; 0 requires that "
         "interactions help",
     )
     parser.add_argument(
@@ -474,12 +505,12 @@ def _check_requirement_options(arguments: argparse.Namespace) -> None:
     if arguments.junit is None:
         return
     if arguments.fail_under is None:
-        raise SettingError("--junit is for the outcome of --fail-under, which is missing; give it")
+        raise SettingError("--junit writes the outcome of --fail-under; give --fail-under, too")
     check_file_target(Path(arguments.junit), "JUnit file")
 
 
 def _required(run: Any, arguments: argparse.Namespace, metric: str | None = None) -> int:
-    """Say whether a run's gap is as large as required, and return the exit code."""
+    """Print whether a run's gap is as large as required, and return the exit code."""
     if arguments.fail_under is None:
         return 0
     from emap_core.presentation.required_gap import required_gap
@@ -502,15 +533,15 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--train-data",
         metavar="SPEC",
-        help="a training split: linear probes on encoded texts, images and both",
+        help="a training split, for linear probes on encoded texts, images and both",
     )
     parser.add_argument("--metric", action="append", default=[], metavar="NAME")
-    parser.add_argument("--tag", **_TAG, help="a word to find the run by; may be given many times")
+    parser.add_argument("--tag", **_TAG, help="a word to find the run by; repeatable")
     parser.add_argument(
         "--allow-noise",
         action="store_true",
-        help="accept a model whose output for a pair differs each time; the share of noise is "
-        "shown beside the result",
+        help="accept a model whose output for a pair differs each time; the result gives the share "
+        "of noise",
     )
     for flag, options in _RUN_SETTINGS.items():
         parser.add_argument(flag, **options)
@@ -518,18 +549,20 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="SPEC", help="demo:easy-vqa, csv:FILE, …")
-    parser.add_argument("--limit", type=int, metavar="N", help="a seeded sample of the examples")
+    parser.add_argument(
+        "--limit", type=int, metavar="N", help="use only a seeded sample of N examples"
+    )
     for what, meaning in _COLUMNS.items():
         parser.add_argument(f"--{what}-column", metavar="NAME", help=f"{meaning}, if not the usual")
     for flag, options in _TABLE_SETTINGS.items():
         parser.add_argument(flag, **options)
     parser.add_argument(
-        "--skip-bad", action="store_true", help="leave out bad rows of a table, and list them"
+        "--skip-bad", action="store_true", help="leave out bad rows of a table and list them"
     )
     parser.add_argument(
         "--labels-as",
         choices=LABELS_AS,
-        help="what whole numbers in a table's labels are, where they could be both",
+        help="what whole numbers as labels mean, if they could be either",
     )
 
 
@@ -603,7 +636,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     _check_requirement_options(arguments)
     if arguments.shard is not None and arguments.fail_under is not None:
-        raise SettingError("--fail-under is for whole runs; give it to show, after merge")
+        raise SettingError("--fail-under is for whole runs; merge first, then give it to show")
     _Stop.listen()
     model, dataset, settings = _work(arguments)
     settings["preview"] = _preview(arguments)
@@ -616,18 +649,18 @@ def _run(arguments: argparse.Namespace) -> int:
             print(compute_shard(model, dataset, _shard(arguments.shard), **settings))
             return 0
         run = compute(model, dataset, progress=False, **settings)
-    # Computed here, so that no page has to wait for them later.
+    # Compute them here, so that no page has to wait for them later.
     run.intervals()
     if shown != "json":
         from emap_core.presentation.terminal import summary
 
-        # Asked for, so answered at once; what nobody asked for waits until it is looked at.
+        # The user asked for it, so answer at once; anything else waits until somebody looks at it.
         print(summary(run, with_questions=run.density is not None))
     return _required(run, arguments)
 
 
 def _preview(arguments: argparse.Namespace) -> Callable[[Any], None] | None:
-    """Return what is done with the cost of a run before its pairs are scored, None for nothing."""
+    """Return what to do with a run's cost before its pairs are scored, or None."""
     printed = arguments.progress in ("auto", "bar")
     if arguments.fail_under is None:
         return _print_preview if printed else None
@@ -648,7 +681,7 @@ def _shown(progress: str) -> str:
 
 
 def _listening(shown: str) -> AbstractContextManager[Callable[[dict[str, Any]], None] | None]:
-    """Return a listener to progress events as they are to be shown: a bar, JSON, or none."""
+    """Return a listener that shows progress events: as a bar, as JSON, or not at all."""
     from emap_core.engine.progress_bar import showing_progress
 
     if shown == "bar":
@@ -657,7 +690,7 @@ def _listening(shown: str) -> AbstractContextManager[Callable[[dict[str, Any]], 
 
 
 def _hearing_of_downloads(shown: str) -> AbstractContextManager[None]:
-    """Print how far downloads are where progress is printed as JSON; elsewhere bars show it."""
+    """Print the progress of downloads if progress is JSON; otherwise bars show it."""
     return listening_to_downloads(_print_json) if shown == "json" else nullcontext()
 
 
@@ -758,7 +791,7 @@ def _show(arguments: argparse.Namespace) -> int:
     if arguments.csv:
         check_file_target(Path(arguments.csv), "table")
     _check_requirement_options(arguments)
-    # An option that changes nothing is a misunderstanding.
+    # An option without effect is a misunderstanding.
     unused = arguments.json or arguments.csv
     if arguments.metric and unused and arguments.fail_under is None:
         raise SettingError("--metric is for the verdict, --by and --fail-under; leave it out here")
@@ -772,7 +805,7 @@ def _show(arguments: argparse.Namespace) -> int:
     asked = [name for name, given in tables.items() if given]
     if asked and (len(asked) > 1 or arguments.csv or arguments.by):
         others = [name for name in ("--csv", "--by", *tables) if name != asked[0]]
-        raise SettingError(f"{asked[0]} is a table of its own; leave {', '.join(others)} out")
+        raise SettingError(f"{asked[0]} is a separate table; leave out {', '.join(others)}")
     run = Run.load(arguments.run)
     if arguments.measures:
         measured = run.measures()
@@ -803,9 +836,9 @@ def _for_a_paper(arguments: argparse.Namespace) -> int:
 
     for name in ("margin", "metric", "groups", "information", "fail_under", "junit"):
         if getattr(arguments, name) is not None:
-            raise SettingError(f"--{name.replace('_', '-')} changes nothing here; leave it out")
+            raise SettingError(f"--{name.replace('_', '-')} has no effect here; leave it out")
     if arguments.measures:
-        raise SettingError("--measures changes nothing here; leave it out")
+        raise SettingError("--measures has no effect here; leave it out")
     run = Run.load(arguments.run)
     print(methods_paragraph(run) if arguments.methods else bibtex(run).rstrip())
     return 0
@@ -888,12 +921,12 @@ def _delete(arguments: argparse.Namespace) -> None:
     paths = list(dict.fromkeys(find_run(run) for run in arguments.runs))
     if not arguments.yes:
         if not sys.stdin.isatty():
-            raise SettingError("delete asks first, and nobody is here to answer; give --yes")
+            raise SettingError("delete asks first, but nobody can answer here; give --yes")
         for path in paths:
             print(path)
         asked = "Delete this run" if len(paths) == 1 else f"Delete these {len(paths)} runs"
-        if input(f"{asked} with all files? Type yes: ").strip().casefold() not in ("y", "yes"):
-            print("Nothing is deleted.")
+        if input(f"{asked} and all files? Type yes: ").strip().casefold() not in ("y", "yes"):
+            print("Nothing was deleted.")
             return
     for path in paths:
         delete_run(path)
@@ -904,7 +937,7 @@ def _check(arguments: argparse.Namespace) -> None:
     from emap_core.runs.check import check_run
 
     found = check_run(arguments.run)
-    print("\n".join(found) or f"every file of {arguments.run} is as it was written")
+    print("\n".join(found) or f"all files of {arguments.run} match their checksums")
     if found:
         n = len(found)
         raise RunError(
@@ -942,7 +975,7 @@ def _figures(arguments: argparse.Namespace) -> None:
         print(path)
         if arguments.width and (points := type_size(chart, arguments.width)) < LEAST_TYPE:
             print(
-                f"Note: the type of {path.name} has {points:.1f} points; take --width page",
+                f"Note: the text in {path.name} has {points:.1f} points; use --width page",
                 file=sys.stderr,
             )
 
@@ -969,12 +1002,12 @@ def _app(arguments: argparse.Namespace) -> None:
     command = [sys.executable, "-m", "streamlit", "run", str(dashboard_folder() / "app.py")]
     if arguments.port is not None:
         command.append(f"--server.port={arguments.port}")
-    # The server takes the place of this process, and with it whatever stops it.
+    # The server replaces this process, so whatever stops this process stops the server.
     os.execve(command[0], command, environment)  # noqa: S606 - our own server, without a shell
 
 
 def _print_preview(found: Any) -> None:
-    """Show on stderr what is about to be computed: a wrong column or class is seen in time."""
+    """Show on stderr what is about to be computed, in time to notice a wrong column or class."""
     from emap_core.modalities import Side
     from emap_core.modalities.words_of_sides import cells_of, grid_of
 

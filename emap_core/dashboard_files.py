@@ -1,4 +1,4 @@
-"""Where the dashboard and the files of the demos lie: beside the package, or in it."""
+"""Where the files of the dashboard and the demos are: beside the package, or in it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PACKAGE = Path(__file__).resolve().parent
 def dashboard_folder() -> Path:
     """Return the folder of ``app.py``, ``pages`` and ``assets``.
 
-    In a checkout it is the one that holds the package; a wheel has it within the package.
+    In a checkout this is the folder that contains the package; in a wheel it is inside the package.
     """
     inside = _PACKAGE / "dashboard"
     return inside if inside.is_dir() else _PACKAGE.parent

@@ -1,6 +1,6 @@
-"""How far downloads are, for whoever listens in this process, such as the page that waits for it.
+"""Progress of downloads, for listeners in this process, such as a page that waits for one.
 
-On a terminal bars show it; a job has none, and tells its page here.
+On a terminal, bars show progress; a job has no bars and reports to its page through this file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _listeners: list[Listener] = []
 
 @contextmanager
 def listening_to_downloads(listener: Listener) -> Iterator[None]:
-    """Tell a listener of downloads within the block, whichever thread they are made in.
+    """Tell a listener about downloads within the block, whichever thread makes them.
 
     It gets ``event`` (download), ``what``, ``done`` and ``total``, in ``unit`` (B or images).
     """
@@ -31,12 +31,12 @@ def listening_to_downloads(listener: Listener) -> Iterator[None]:
 
 
 class Download:
-    """How far one download is.
+    """Progress of one download.
 
     Parameters
     ----------
     what : str
-        What people call it.
+        What to call it.
     unit : {"B", "images"}
     """
 
@@ -47,7 +47,7 @@ class Download:
         self._lock = threading.Lock()
 
     def is_at(self, done: int, total: int) -> None:
-        """Tell how far it is, a few times a second; never back."""
+        """Report progress a few times a second; it never goes backwards."""
         now = time.monotonic()
         with self._lock:
             soon = now - self._told < _SECONDS_BETWEEN and done < total
@@ -59,5 +59,5 @@ class Download:
 
 
 def is_heard() -> bool:
-    """Say whether anybody listens."""
+    """Return whether anybody listens."""
     return bool(_listeners)

@@ -8,7 +8,7 @@ from emap_core.errors import SettingError
 
 
 def whole_number(name: str, default: int) -> int:
-    """Return the whole number in an environment variable, `default` where it is not set.
+    """Return the whole number in an environment variable, or `default` if it is not set.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What can be wrong with a user's input, each with a message that says what would be right."""
+"""What can be wrong with a user's input; every message says what would be right."""
 
 from emap_core.options import with_options_named
 
@@ -9,7 +9,7 @@ class EmapError(Exception):
     """Base of every error that a user's input can cause; its message is one line for people."""
 
     def __str__(self) -> str:
-        # What is wrong may be quoted in it: line breaks, escapes for terminals, a whole novel.
+        # Messages quote input: it may hold line breaks, terminal escapes, a whole novel.
         words = with_options_named(super().__str__())
         if len(words) > 20 * _LONGEST:
             words = f"{words[: 10 * _LONGEST]} … {words[-10 * _LONGEST :]}"
@@ -21,7 +21,7 @@ class EmapError(Exception):
 
 
 def reason(error: Exception) -> str:
-    """Return what an error of a library says, its kind where it says nothing."""
+    """Return the message of a library's error, or its kind if it has no message."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -46,7 +46,7 @@ class LabelError(DatasetError):
 
 
 class SettingError(EmapError):
-    """A keyword argument or command-line flag has a value that it cannot have."""
+    """A keyword argument or command-line flag has an invalid value."""
 
 
 class RunError(EmapError):
@@ -54,12 +54,12 @@ class RunError(EmapError):
 
 
 class AccessError(EmapError):
-    """The operator of this server does not allow what was asked for."""
+    """The operator of this server does not allow this."""
 
 
 class MissingExtraError(EmapError):
-    """An optional dependency is needed that is not installed."""
+    """A needed optional dependency is not installed."""
 
 
 class Cancelled(EmapError):  # noqa: N818 - nothing went wrong
-    """A run was asked to stop; what it had finished is kept."""
+    """A run was asked to stop; finished work is kept."""

@@ -1,4 +1,4 @@
-"""The hub, or whoever speaks as it does at ``HF_ENDPOINT``: repositories, downloaded once."""
+"""The hub, or a server like it at ``HF_ENDPOINT``: repositories, downloaded once."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from emap_core.errors import MissingExtraError, SpecError
 _LOG_IN = "log in with “hf auth login” or HF_TOKEN"
 
 OF_THE_HUB = ("hf", "hf-any", "openclip", "naturalbench", "winoground")
-"""What may stand before the id of a repository."""
+"""Prefixes of specs that name a repository."""
 _commits: dict[tuple[str, str], str] = {}
-"""What was loaded in this process, by kind and name, and at which commit."""
+"""Commits of what this process has loaded, by kind and name."""
 
 
 def downloaded(
     name: str, kind: Literal["model", "dataset"], patterns: Sequence[str], why: str
 ) -> Path:
-    """Return the folder of a repository's files at one commit, which is the folder's name.
+    """Return the folder of a repository's files at one commit; the folder is named after it.
 
-    What is in the library's cache is not downloaded again, and what broke off is resumed; bars on
-    the terminal show how far it is, or who listens is told, see `emap_core.downloads`.
+    Files in the library's cache are not downloaded again, and interrupted downloads resume. Bars on
+    the terminal show progress, or listeners are told; see `emap_core.downloads`.
 
     Parameters
     ----------
@@ -34,20 +34,20 @@ def downloaded(
     patterns : sequence of str
         Which files are wanted.
     why : str
-        Why the hub is asked, for messages.
+        Why the hub is asked; messages begin with it.
 
     Raises
     ------
     MissingExtraError
         If the hub's library is not installed.
     SpecError
-        If there is no such repository or revision, it may not be read, or it cannot be reached.
+        If the repository or revision does not exist, may not be read, or cannot be reached.
     """
     try:
         from huggingface_hub import constants, errors, snapshot_download
     except ImportError as error:
         raise MissingExtraError(
-            f"{why}; a {kind} of the hub needs: pip install huggingface_hub"
+            f"{why}; to load a {kind} from the hub: pip install huggingface_hub"
         ) from error
     what = "checkpoint" if kind == "model" else "dataset"
     hub_id, _, revision = name.partition("@")
@@ -75,17 +75,17 @@ def downloaded(
         ) from error
     except errors.LocalEntryNotFoundError as error:
         where = (
-            "HF_HUB_OFFLINE forbids to download it"
+            "HF_HUB_OFFLINE forbids downloading it"
             if constants.HF_HUB_OFFLINE
             else f"{constants.ENDPOINT} cannot be reached; try again"
         )
-        raise SpecError(f"{why}, {hub_id} is not among what was downloaded, and {where}") from error
+        raise SpecError(f"{why}, {hub_id} has not been downloaded, and {where}") from error
     except errors.HfHubHTTPError as error:
         status = error.response.status_code
         if status in (401, 404):
             raise SpecError(_missing(why, what)) from error
         raise SpecError(
-            f"{why}, and the hub answers {status}; try again: what was downloaded is kept"
+            f"{why}, and the hub answers {status}; try again (downloaded files are kept)"
         ) from error
     except Exception as error:
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -95,7 +95,7 @@ def downloaded(
 
 
 def _telling(hub_id: str) -> Any:
-    """Return a class of bars that draws nothing, and tells how many bytes have come."""
+    """Return a class of progress bars that draw nothing and report the bytes received."""
     from tqdm import tqdm
 
     download = Download(hub_id, "B")
@@ -113,7 +113,7 @@ def _telling(hub_id: str) -> Any:
 
 
 def files_listed(hub_id: str, kind: Literal["model", "dataset"], commit: str) -> list[str]:
-    """Return the names of all files of a repository; none where the hub does not tell."""
+    """Return the names of all files in a repository; none if the hub does not say."""
     from huggingface_hub import HfApi
 
     with contextlib.suppress(Exception):
@@ -122,13 +122,13 @@ def files_listed(hub_id: str, kind: Literal["model", "dataset"], commit: str) ->
 
 
 def pinned(spec: str, kind: Literal["model", "dataset"]) -> str:
-    """Return a spec with the commit that it was loaded at, if it was one of the hub's."""
+    """Return a spec with the commit that was loaded, if the spec names a hub repository."""
     prefix, colon, name = spec.partition(":")
     return f"{prefix}{colon}{pinned_name(name, kind)}" if prefix in OF_THE_HUB else spec
 
 
 def pinned_name(name: str, kind: Literal["model", "dataset"]) -> str:
-    """Return the id of a repository with the commit that it was loaded at; else what is given."""
+    """Return the id of a repository with the commit that was loaded, or the name as given."""
     commit = _commits.get((kind, name))
     return name if commit is None else f"{name.partition('@')[0]}@{commit}"
 

@@ -1,4 +1,4 @@
-"""What a cell of a notebook shows of an object: its picture in words, not its fields."""
+"""What a notebook cell shows for an object: a summary and a figure, not its fields."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import importlib
 
 
 class ShownInNotebooks:
-    """Shown by `emap_core.presentation.notebook.html`, which knows how.
+    """Let `emap_core.presentation.notebook.html` show an object.
 
-    Whoever holds a gap should not have to know who shows it. It is looked up when it is asked for,
-    so that the rooms below presentation stand without it.
+    A gap does not have to know who shows it. The import happens on use, so that the rooms below
+    presentation do not depend on it.
     """
 
     def _repr_html_(self) -> str:

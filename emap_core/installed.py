@@ -1,4 +1,4 @@
-"""How this program was installed, for what people are told to type."""
+"""How this program was installed, so that messages name commands that work."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _HOUSE = Path(__file__).resolve().parents[1]
 
 
 def from_a_checkout() -> bool:
-    """Return whether the code lies in a checkout, where pip installs what is there."""
+    """Return whether the code is in a checkout, from which pip installs ``.``."""
     return (_HOUSE / "pyproject.toml").is_file() and (_HOUSE / "app.py").is_file()
 
 
 def program() -> str:
-    """Return how people start the program: ``emap-lens`` where pip installed it."""
+    """Return how to start the program: ``emap-lens`` if pip installed it."""
     called = Path(sys.argv[0]).stem
     if called == "emap-lens" or not from_a_checkout():
         return "emap-lens"
@@ -32,9 +32,9 @@ def with_extra(name: str) -> str:
 
 @contextmanager
 def computing() -> Iterator[None]:
-    """Say what to install where what is done in the block needs torch and it is missing.
+    """Say what to install if the block needs torch and it is missing.
 
-    Finished runs are read without it, and a small installation leaves it out.
+    Reading finished runs does not need torch, and a small installation leaves it out.
 
     Raises
     ------
@@ -46,5 +46,5 @@ def computing() -> Iterator[None]:
         if error.name != "torch":
             raise
         raise MissingExtraError(
-            f"to compute needs torch, which is not installed: {with_extra('compute')}"
+            f"computing needs torch, which is not installed: {with_extra('compute')}"
         ) from error

@@ -1,7 +1,7 @@
-"""Options as messages call them: arguments in Python, flags on a terminal, boxes in a browser.
+"""Names of options in messages: arguments in Python, flags on a terminal, boxes in a browser.
 
-A message holds ``option("label_column", "X")``. Whoever shows it says where the reader is, with
-`speaking`, and the option is called as it is there; Python is taken unless somebody says so.
+A message contains ``option("label_column", "X")``. Code that shows it says where the reader is,
+with `speaking`, and the option gets its name there. The default is Python.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ PLACES = ("python", "terminal", "browser")
 
 LabelsAs = Literal["names", "numbers"]
 LABELS_AS = ("names", "numbers")
-"""What labels that are whole numbers can be said to be."""
+"""What whole numbers as labels can be."""
 
 UnknownLabels = Literal["error", "wrong", "skip"]
 UNKNOWN_LABELS = ("error", "wrong", "skip")
-"""What can be done with examples whose label is not a class of the model: refuse the data, count
-them as not right, or leave them out."""
+"""What to do with examples whose label is not a class of the model.
+
+Refuse the data, count them as wrong, or leave them out.
+"""
 
 DATA_FLAGS = (
     *(f"{what}_column" for what in ("text", "image", "label", "id", "regions")),
@@ -35,7 +37,7 @@ DATA_FLAGS = (
     "skip_bad",
     "limit",
 )
-"""Arguments of a dataset that have a flag of their own; others go through ``--data-arg``."""
+"""Dataset arguments with their own flag; the others go through ``--data-arg``."""
 
 BOXES = {
     "text_column": "Text",
@@ -47,10 +49,10 @@ BOXES = {
     "image_pattern": "Pattern of the images",
     "join": "Second file, joined on a key",
     "records": "Where JSON holds the examples",
-    "delimiter": "Sign between values",
+    "delimiter": "Character between values",
     "choices_column": "Options to choose from",
     "classes_file": "File with the classes",
-    "merge_labels": "Take spellings of a label for one",
+    "merge_labels": "Merge spellings of a label",
     "skip_bad": "Leave out rows with something wrong",
     "unknown_labels": "Labels that are not classes of the model",
     "limit": "Maximum number of examples",
@@ -62,37 +64,40 @@ BOXES = {
     "subsample_size": "Examples in a sub-sample",
     "repeats": "Sub-samples",
     "cluster": "What is drawn for intervals",
-    "density": "Count unlikely pairs less, too",
+    "density": "Also count unlikely pairs less",
     "output": "What the model returns",
-    "allow_noise": "Go on with a noisy model",
+    "allow_noise": "Continue with a noisy model",
     "name": "Name of the run",
 }
-"""What boxes of the Run page are called.
+"""Labels of the boxes on the Run page.
 
-Other options of a loader are typed under `TYPED`; others of a run there are on a terminal alone.
+Other loader options are typed under `TYPED`; other run options exist only on a terminal.
 """
 
 TABLE_BOXES = {
-    "image_root": ("photos", "If they do not lie beside the table."),
+    "image_root": ("photos", "If they are not beside the table."),
     "image_pattern": ("val2014/{image_id:012d}.jpg", "With columns in braces."),
-    "join": ("answers.json:question_id", "FILE:KEY, a file and a column that both files have."),
-    "records": ("questions", "The name of a value within the file."),
+    "join": ("answers.json:question_id", "FILE:KEY, a file and a column that both files share."),
+    "records": ("questions", "The name of a value in the file."),
     "delimiter": (";", "If it is not a tab, comma, semicolon or bar."),
-    "choices_column": ("options", "A column, or A,B,…: written into the text, letters as classes."),
+    "choices_column": (
+        "options",
+        "A column, or A,B,…: the text lists them, and their letters are the classes.",
+    ),
     "classes_file": ("classes.txt", "Names of the classes, one per line, or JSON."),
 }
-"""What boxes for tables show while they are empty, and their help."""
+"""Placeholder and help of the boxes for tables."""
 
 CHOICES: dict[str, dict[str | None, str]] = {
     "keep": {
-        "auto": "The whole grid if it fits, else sums",
+        "auto": "The whole grid if it fits, otherwise sums",
         "grid": "The whole grid: what-if, recombine and modes need it",
-        "classes": "The grid of the most used classes: modes and heatmaps of these",
-        "sums": "Sums only: small, for the table and the scatter",
+        "classes": "The grid of the most frequent classes: for their modes and heatmaps",
+        "sums": "Sums only: small, enough for the table and the scatter plot",
     },
     "unknown_labels": {
         "error": "The run does not start",
-        "wrong": "They count as not right",
+        "wrong": "They count as wrong",
         "skip": "Their examples are left out",
     },
     "cluster": {
@@ -103,13 +108,13 @@ CHOICES: dict[str, dict[str | None, str]] = {
         "none": "single examples",
     },
     "output": {
-        None: "what it says itself, else logits",
+        None: "what the model states, logits if it states nothing",
         "logits": "logits",
         "log_probabilities": "log-probabilities",
         "probabilities": "probabilities",
     },
 }
-"""What the choices of some boxes are called."""
+"""Labels of the choices in some boxes."""
 
 ORDERS = {
     "newest": "newest first",
@@ -119,12 +124,12 @@ ORDERS = {
     "data": "by data",
     "gap": "largest gap first",
 }
-"""What runs can be listed by."""
+"""Orders of the list of runs."""
 
 TYPED = {"data": "Options of the data", "model": "Options of the model"}
 
 _FLAGS = {"metrics": "metric", "train": "train-data", "examples": "example", "tags": "tag"}
-"""Flags that are not called as the argument is."""
+"""Flags whose name differs from the argument's."""
 _SWITCHES = ("skip_bad", "allow_noise", "fetch_images", "merge_labels")
 
 _OPEN, _CLOSE, _BARE = "\ue000", "\ue001", "\ue002"
@@ -133,7 +138,7 @@ _VARIABLE = "EMAP_READER"
 
 
 def place_told(otherwise: Place) -> Place:
-    """Return where whoever started this process says that the reader is, if anybody does."""
+    """Return where the reader is, as the parent process says, if it does."""
     told = os.environ.get(_VARIABLE)
     return cast(Place, told) if told in PLACES else otherwise
 
@@ -145,12 +150,12 @@ _place: ContextVar[Place] = ContextVar("place", default=_STARTED_FOR)
 def option(
     name: str, value: str | None = None, of: Literal["data", "model", "run"] = "data"
 ) -> str:
-    """Return an option as a message holds it, with a value to give it or, by default, any.
+    """Return an option for a message, with a value to give it or, by default, any.
 
     Parameters
     ----------
     name : str
-        As an argument in Python.
+        Its name as a Python argument.
     value : str, optional
         An empty one says "none".
     of : {"data", "model", "run"}
@@ -160,13 +165,13 @@ def option(
 
 
 def option_name(name: str, of: Literal["data", "model", "run"] = "run") -> str:
-    """Return the name alone of an option as a message holds it, for what is said of its value."""
+    """Return an option for a message by name only, to say something about its value."""
     return f"{_OPEN}{of} {name}={_BARE}{_CLOSE}"
 
 
 @contextmanager
 def speaking(place: Place) -> Iterator[None]:
-    """Call options as they are in one place, for as long as the block lasts."""
+    """Within the block, name options as they are named where the reader is."""
     token = _place.set(place)
     try:
         yield
@@ -175,17 +180,17 @@ def speaking(place: Place) -> Iterator[None]:
 
 
 def for_a_child(place: Place | None = None) -> dict[str, str]:
-    """Return the environment that tells a child process where its reader is, by default as here."""
+    """Return the environment that tells a child process where its reader is, by default here."""
     return {_VARIABLE: place or _place.get()}
 
 
 def speak(place: Place) -> None:
-    """Call options as they are in one place from now on, in this thread."""
+    """From now on, in this thread, name options as they are named where the reader is."""
     _place.set(place)
 
 
 def with_options_named(message: str) -> str:
-    """Return a message in which every option is called as it is where the reader is."""
+    """Return a message with every option's name as it is where the reader is."""
     return _MARKED.sub(lambda found: _named(found[1], found[2], found[3]), message)
 
 

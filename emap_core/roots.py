@@ -1,4 +1,4 @@
-"""The folders in which paths from strangers have to lie; links are resolved first."""
+"""The folders that paths from strangers must stay in; links are resolved first."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(@(?!.*\.\.)[\w./-]+)?")
 
 
 def roots_of_environment() -> tuple[Path, ...] | None:
-    """Return the folders in ``EMAP_ROOTS``, separated as in PATH; None where it is not set."""
+    """Return the folders in ``EMAP_ROOTS``, separated as in PATH; None if it is not set."""
     return _folders(_ROOTS)
 
 
 def image_roots_of_environment() -> tuple[Path, ...] | None:
-    """Return the folders that tables may name images in, beside their own; None for anywhere.
+    """Return the folders besides their own in which tables may name images; None for anywhere.
 
-    The same as those for other paths, unless whoever started this process set closer limits.
+    The same as for other paths, unless the parent process set closer limits.
     """
     return roots_of_environment() if _IMAGE_ROOTS not in os.environ else _folders(_IMAGE_ROOTS)
 
 
 def for_a_child(roots: Sequence[Path] | None, image_roots: Sequence[Path] | None) -> dict[str, str]:
-    """Return the environment that confines a child process to these folders, None for anywhere."""
+    """Return the environment that confines a child process to these folders; None for anywhere."""
     given = {_ROOTS: roots, _IMAGE_ROOTS: image_roots}
     return {
         name: os.pathsep.join(map(str, folders))
@@ -46,10 +46,10 @@ def _folders(variable: str) -> tuple[Path, ...] | None:
 
 
 def path_or_hub_id(name: str, roots: Iterable[Path] | None) -> Path | None:
-    """Return the path that a name stands for, None where it can only be the id of a repository.
+    """Return the path that a name stands for, or None if it can only be a repository's id.
 
-    ``a/b`` may be both. Where paths have to lie in some folders, it is an id unless it lies in one
-    of them, whatever else there is on this machine: nobody can ask what there is.
+    ``a/b`` may be either. If paths are confined to some folders, it is an id unless it is in one of
+    them, whatever else this machine has: nobody can find out what is there.
     """
     if roots is None or lies_in(name, roots) or not _HUB_ID.fullmatch(name):
         return Path(name)
@@ -57,14 +57,14 @@ def path_or_hub_id(name: str, roots: Iterable[Path] | None) -> Path | None:
 
 
 def not_a_folder(name: str, path: Path | None) -> str:
-    """Return the beginning of a message that a name is neither a folder nor on the hub."""
+    """Return the beginning of a message about a name that is neither a folder nor on the hub."""
     if path is None:
-        return f"{name} is not in the folders of EMAP_ROOTS"
+        return f"{name} is not in a folder of EMAP_ROOTS"
     return f"folder {name} does not exist"
 
 
 def lies_in(path: str | Path, roots: Iterable[Path]) -> bool:
-    """Say whether a path leads into one of the folders, wherever its links go."""
+    """Return whether a path leads into one of the folders after its links are followed."""
     try:
         resolved = Path(path).resolve()
     except (OSError, RuntimeError, ValueError):
@@ -78,23 +78,23 @@ def beside(
     kind: Literal["file", "folder"],
     roots: Sequence[Path] | None,
 ) -> Path:
-    """Return where a file or folder is that an option names: here, else in a table's folder.
+    """Return where a file or folder named by an option is: here, or in a table's folder.
 
     Parameters
     ----------
     path : str
     folder : Path
-        That of the table.
+        The table's folder.
     kind : {"file", "folder"}
     roots : sequence of Path or None
-        Folders that it may lie in beside the table's; anywhere if None.
+        Folders besides the table's that it may be in; None for anywhere.
 
     Raises
     ------
     AccessError
-        If it may not be opened on this server, whether or not it is there.
+        If it may not be opened on this server, whether or not it exists.
     SpecError
-        If it is not there.
+        If it does not exist.
     """
     candidates = [Path(path), folder / path]
     if roots is not None:
@@ -111,20 +111,20 @@ def beside(
 def check_path(what: str, path: str | Path, roots: Iterable[Path]) -> None:
     """Raise an AccessError unless a path leads into one of the folders."""
     if not lies_in(path, roots):
-        # One message for what is there and what is not, so that nobody can ask what there is.
+        # One message whether or not it exists, so that nobody can find out what exists.
         raise AccessError(
-            f"{what} {str(path)!r} is outside of the folders that may be opened here; the "
-            "operator of the server names them with EMAP_ROOTS"
+            f"{what} {str(path)!r} is outside the folders that may be opened here; the server's "
+            "operator names them in EMAP_ROOTS"
         )
 
 
 def check_links(folder: Path, files: Iterable[Path]) -> None:
-    """Raise an AccessError if a link leads to where no file may be opened on this server.
+    """Raise an AccessError if a link leads out of the folders that may be opened on this server.
 
     Parameters
     ----------
     folder : Path
-        Where files may lie besides the folders of the server's operator.
+        A folder where files may be, besides those that the server's operator names.
     files : iterable of Path
     """
     roots = roots_of_environment()

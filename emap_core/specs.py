@@ -1,4 +1,4 @@
-"""Spec strings: one way to name a model or a dataset in the browser, in Python and on a shell."""
+"""Spec strings: one way to name a model or a dataset in the browser, in Python and in a shell."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def load(kind: str, spec: str, loaders: Mapping[str, str], settings: Mapping[str
     kind : str
         ``"model"`` or ``"dataset"``, for messages.
     spec : str
-        ``PREFIX:NAME`` with a prefix of `loaders`, else ``module[.sub]:factory``.
+        ``PREFIX:NAME`` with a prefix of `loaders`, or ``module[.sub]:factory``.
     loaders : mapping
-        Prefix to ``module:function``; the function gets what follows the prefix.
+        Maps a prefix to ``module:function``; the function gets what follows the prefix.
     settings : mapping
         Keyword arguments for the loader or factory.
 
@@ -39,7 +39,7 @@ def load(kind: str, spec: str, loaders: Mapping[str, str], settings: Mapping[str
     SpecError
         If the spec names no loader, or its factory cannot be imported or fails.
     SettingError
-        If the loader or factory does not take a keyword argument, or needs another.
+        If the loader or factory does not take an argument, or needs another one.
     """
     prefix, colon, name = spec.partition(":")
     known = ", ".join(f"{p}:" for p in loaders)
@@ -70,8 +70,8 @@ def load(kind: str, spec: str, loaders: Mapping[str, str], settings: Mapping[str
         raise SpecError(f"{kind} {spec!r}: {error}; known prefixes are {known}") from error
     if kind == "model" and _scores_pairs(factory, settings):
         raise SpecError(
-            f"model {spec!r} is a function of texts and images, not a factory; write one that "
-            f"returns it, def load(): return {name}, and name {prefix}:load"
+            f"model {spec!r} is a function of texts and images, not a factory; write a factory, "
+            f"def load(): return {name}, and name {prefix}:load"
         )
     made = _call(kind, spec, factory, (), settings)
     if made is None:
@@ -80,7 +80,7 @@ def load(kind: str, spec: str, loaders: Mapping[str, str], settings: Mapping[str
 
 
 def _scores_pairs(function: Any, settings: Mapping[str, Any]) -> bool:
-    """Say whether a function asks for two things that nobody named, as a model does."""
+    """Return whether a function needs two arguments that nobody gave, as a model does."""
     if inspect.isclass(function) or not callable(function):
         return False
     try:
@@ -98,12 +98,12 @@ def _scores_pairs(function: Any, settings: Mapping[str, Any]) -> bool:
 
 
 def typed_arguments(given: Iterable[str], flag: str) -> dict[str, Any]:
-    """Return keyword arguments that are typed as ``name=value``, values as JSON where they can be.
+    """Return keyword arguments typed as ``name=value``; values that are valid JSON are parsed.
 
     Raises
     ------
     SettingError
-        If one is not of this form; `flag` is what the message calls it.
+        If one does not have this form; the message calls it `flag`.
     """
     found: dict[str, Any] = {}
     for one in given:
@@ -120,7 +120,7 @@ def typed_arguments(given: Iterable[str], flag: str) -> dict[str, Any]:
 
 
 def import_name(target: str) -> Any:
-    """Import ``module[.sub]:name``, where modules of the working folder count too."""
+    """Import ``module[.sub]:name``; modules in the working folder count, too."""
     module_name, _, name = target.partition(":")
     here = str(Path.cwd())
     if here not in sys.path and "" not in sys.path:
@@ -156,7 +156,7 @@ def check_arguments(
     try:
         signature = inspect.signature(function)
     except ValueError:
-        # Some built-in functions do not say what they take.
+        # Some built-in functions do not say which arguments they take.
         return
     try:
         signature.bind(*positional, **settings)

@@ -1,4 +1,4 @@
-"""Cells that are the same text in a spreadsheet, and never a formula."""
+"""Cells that a spreadsheet shows as the same text and never runs as a formula."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\n")
 
 
 def harmless(cell: object) -> object:
-    """Return a text that no spreadsheet takes for a formula or for two rows; others as they are.
+    """Return a text that no spreadsheet takes for a formula or for two rows.
 
-    A number with a sign is a number, and stays.
+    Other texts stay as they are; a number with a sign is a number.
 
-    Source: OWASP, "CSV Injection". Python's csv module, and others, quote a cell for a line feed in
-    it and not for a carriage return, behind which a new row would begin.
+    Source: OWASP, "CSV Injection". Python's csv module, like others, quotes a cell that contains a
+    line feed but not one with a carriage return, which would start a new row.
     """
     if not isinstance(cell, str):
         return cell

@@ -1,4 +1,4 @@
-"""Words as people read them: shortened, with a capital, counted; times and sizes."""
+"""Words as people read them: shortened, capitalised, counted; times and sizes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 
 def shortened(words: object, width: int) -> str:
-    """Return words of at most `width` characters, with an ellipsis where they were cut."""
+    """Return words cut to at most `width` characters, with an ellipsis at the cut."""
     text = str(words)
     return text if len(text) <= width else f"{text[: width - 1].rstrip()}…"
 
 
 def shortened_apart(texts: Sequence[str], width: int) -> list[str]:
-    """Return each of several names shortened, so that those that differ still do.
+    """Return several names shortened so that different ones stay different.
 
-    Names that would be cut before they differ keep their beginning and where they differ:
+    Names that would be cut before they differ keep their beginning and the part that differs:
     ``a long na…first one`` and ``a long na…second one``.
     """
     cut = [shortened(text, width) for text in texts]
@@ -28,7 +28,7 @@ def _apart(text: str, own: str, texts: Sequence[str], cut: list[str], width: int
     if not alike:
         return own
     differs = max(_same_until(text, other) for other in alike)
-    # From the start of the word, unless that is far away.
+    # From the start of the word, unless it is far away.
     start = max(text.rfind(" ", 0, differs + 1) + 1, differs - width // 4)
     head = text[: width // 3].rstrip()
     return f"{head}…{shortened(text[start:], width - len(head) - 1)}"
@@ -40,12 +40,12 @@ def _same_until(one: str, other: str) -> int:
 
 
 def or_no_text(text: str) -> str:
-    """Return a text of the data, or the note that it is empty."""
+    """Return a text from the data, or a note that it is empty."""
     return text if text.strip() else "(no text)"
 
 
 def capitalised(words: str) -> str:
-    """Return words with a capital at the start; the others keep theirs."""
+    """Return words with a capital first letter; other letters stay as they are."""
     return words[:1].upper() + words[1:]
 
 

@@ -14,10 +14,10 @@ Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
 Task = Literal["multiclass", "binary", "multilabel", "regression"]
-"""What the labels are; binary has one logit, with the threshold 0."""
+"""What the labels are; binary has one logit, with threshold 0."""
 Space = Literal["logits", "log_probabilities", "probabilities"]
 """What is projected."""
 SPACES: tuple[Space, ...] = get_args(Space)
 Cluster = str
-"""What is drawn whole in resamples: auto, none, all or both, a side's name or some joined by +; see
+"""What is drawn whole in resamples: auto, none, all, both, or names of sides joined by +; see
 `emap_core.inference.resamples.population`."""

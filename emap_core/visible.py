@@ -1,4 +1,4 @@
-"""Texts from data in which every character can be seen and stays where it is."""
+"""Texts from data, with every character visible and in its place."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import pandas as pd
 from emap_core.spreadsheet import harmless
 
 _UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Controls, and what turns the letters around that follow, also those beside the text."""
+"""Control characters, and those that reverse the letters after them, even outside the text."""
 
 
 def visible(text: object) -> str:
-    """Return a text with U+FFFD for each control and each character that overrides direction."""
+    """Return a text with U+FFFD for each control character and each direction override."""
     return _UNSEEN.sub("\ufffd", str(text))
 
 
 def escape(text: object) -> str:
-    """Return a text as HTML that shows it as it is, see `visible`."""
+    """Return HTML that shows a text verbatim; see `visible`."""
     return html.escape(visible(text))
 
 
 def visible_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with `visible` names of columns and texts; other values stay as they are.
+    """Return a table whose column names and texts are `visible`; other values stay as they are.
 
-    Whoever sees a table can export it, so no cell is a formula to a spreadsheet.
+    Anyone who sees a table can export it, so no cell may be a formula in a spreadsheet.
     """
     shown = table.copy(deep=False)
     for at, kind in enumerate(shown.dtypes):

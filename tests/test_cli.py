@@ -414,7 +414,7 @@ def test_a_gap_that_cannot_be_measured_is_not_the_required_one(one_item_allowed,
         (["--fail-under", "5"], "0.05 is 5 points"),
         (["--fail-under", "nan"], "expected a number below 1"),
         (["--fail-under", "0", "--shard", "1/2", "--batch-size", "64"], "for whole runs"),
-        (["--junit", "gap.xml"], "--fail-under, which is missing"),
+        (["--junit", "gap.xml"], "give --fail-under, too"),
         (["--fail-under", "0", "--junit", "."], "cannot be written"),
     ],
 )
@@ -453,7 +453,7 @@ def test_probe_asks_a_run_and_says_what_it_found(tmp_path, capsys):
     assert main(["check", path]) == 0
     capsys.readouterr()
     for wrong, words in (
-        (["attribution"], "--example says which example is asked about, --largest how many"),
+        (["attribution"], "--example says which example to ask about, --largest how many"),
         (["attribution", "--example", "nobody"], "has no example 'nobody'"),
         (["attribution", "--largest", "0"], "--largest is 0"),
         (["colour", "--example", name], "there is no probe 'colour'"),

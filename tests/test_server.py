@@ -83,7 +83,7 @@ def test_a_name_that_was_made_to_lead_here_shows_nothing(port):
         host = "evil.example.org"
         _, said = visit(port, "", page, host, origin=f"http://{host}:{port}")
         shown = words(said)
-        assert "but was asked for as 'evil.example.org'" in shown.replace("\\", "")
+        assert "but the browser asked for 'evil.example.org'" in shown.replace("\\", "")
         assert "New run" not in shown and "Run the demo" not in shown
 
 

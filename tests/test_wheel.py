@@ -109,4 +109,4 @@ def test_the_app_of_a_wheel_is_served_with_its_settings(installed, tmp_path):
         server.terminate()
         server.wait(30)
     assert "Run the demo" in shown
-    assert f"URL: http://127.0.0.1:{port}" in log.read_text(), "this computer alone reaches it"
+    assert f"URL: http://127.0.0.1:{port}" in log.read_text(), "only this computer reaches it"

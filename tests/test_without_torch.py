@@ -44,7 +44,7 @@ COMPUTE = """
 import emap_core as emap
 from emap_core.cli import main
 
-told = "to compute needs torch, which is not installed: pip install '.[compute]'"
+told = "computing needs torch, which is not installed: pip install '.[compute]'"
 for asks in (
     lambda: emap.compute("demo:concat", "demo:easy-vqa"),
     lambda: emap.load_run("run").probe("two-towers"),
@@ -88,5 +88,5 @@ def test_whatever_computes_says_what_to_install(runs, monkeypatch):
     done = without_torch(COMPUTE, runs, monkeypatch)
     assert done.returncode == 2, done.stderr[-3000:]
     assert done.stderr.strip() == (
-        "error: to compute needs torch, which is not installed: pip install '.[compute]'"
+        "error: computing needs torch, which is not installed: pip install '.[compute]'"
     )

@@ -1,8 +1,8 @@
-"""A job is a child process of this machine with a folder of its own, ``<runs>/.jobs/<id>``.
+"""A job is a child process on this machine with its own folder, ``<runs>/.jobs/<id>``.
 
-The child holds the lock of its folder for as long as it lives, so whoever looks, this server, the
-next one or a terminal, sees whether it is alive; its standard output tells how far it is. There is
-nothing to keep in memory, and nothing to lose when the server ends.
+The child holds the lock of its folder as long as it lives, so this server, the next one or a
+terminal can see whether it is alive; its standard output reports progress. Nothing has to be kept
+in memory, and nothing is lost when the server ends.
 """
 
 from __future__ import annotations
@@ -54,29 +54,29 @@ _TAIL = 1 << 20
 
 @dataclass(frozen=True)
 class Job:
-    """How far a job is.
+    """The state of a job.
 
     Attributes
     ----------
     id : str
-        The same for the same command and work.
+        Equal commands and work have equal ids.
     command : {"plan", "run", "probe"}
     work : RunSpecification, ProbeSpecification or None
-        What was asked; None for a run that was started elsewhere.
+        What was asked; None for a run started elsewhere.
     state : str
         starting (model and data are being loaded), queued, running, finished, failed, cancelled,
-        interrupted (its process is gone without a word), or damaged (its folder cannot be read).
+        interrupted (its process ended without a word), or damaged (its folder cannot be read).
     run_id : str or None
         The run folder's name, as soon as it is known.
     event : dict
-        The newest progress event, which may be of a download before a run is known; what a plan
-        found, once it is finished.
+        The newest progress event, which may be a download's before the run is known; once a plan is
+        finished, what it found.
     error : str or None
         What was wrong, in one line.
     started : float
         Seconds since 1970.
     owner : str or None
-        Who started it, where people sign in.
+        Who started it, if visitors sign in.
     """
 
     id: str
@@ -91,7 +91,7 @@ class Job:
 
     @property
     def alive(self) -> bool:
-        """Whether its process is at work, or waits for its turn."""
+        """Whether its process is running or waiting for its turn."""
         return self.state in ("starting", "queued", "running")
 
 
@@ -101,17 +101,17 @@ def start(
     owner: str | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Job:
-    """Start a job, or return it as it is if the same work is already under way.
+    """Start a job, or return the existing one if the same work is already under way.
 
     Parameters
     ----------
     work : RunSpecification or ProbeSpecification
     command : {"run", "plan", "probe"}
-        Compute the run, only say what it would cost, or ask a finished one.
+        Compute a run, only estimate its cost, or probe a finished one.
     owner : str, optional
-        Who asks; a job that is in hand already stays that of who asked first.
+        Who asks; a job that is already under way stays with whoever asked first.
     environment : mapping, optional
-        What its process gets beside the environment of this one.
+        Variables for its process on top of this process's environment.
 
     Raises
     ------
@@ -129,14 +129,14 @@ def start(
             _wait_for(folder / "job.json")
     except OSError as error:
         raise RunError(
-            f"no job can be started in {runs_root()}: {error.strerror or error}"
+            f"a job cannot be started in {runs_root()}: {error.strerror or error}"
         ) from error
     _prune()
     return follow(job_id)
 
 
 def follow(job_id: str) -> Job:
-    """Return how far a job is.
+    """Return the state of a job.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def follow(job_id: str) -> Job:
         raise RunError(f"there is no job {job_id!r}")
     if not _fits(stored):
         raise RunError(f"job {job_id!r} is damaged; delete {folder}")
-    # Whether it lives is asked first: what it wrote before it ended is then there to be read.
+    # Check first whether it lives: if it has ended, everything it wrote can then be read.
     alive = _is_alive(folder)
     events = _events(folder / "stdout")
     last = events[-1] if events else {}
@@ -174,7 +174,7 @@ def follow(job_id: str) -> Job:
 
 
 def _fits(stored: dict[str, Any]) -> bool:
-    """Say whether what is stored of a job is what `start` writes."""
+    """Return whether a stored job looks like what `start` writes."""
     kinds: dict[str, Any] = {
         "command": str,
         "work": dict,
@@ -192,7 +192,7 @@ def _fits(stored: dict[str, Any]) -> bool:
 
 
 def find(run_id: str) -> Job | None:
-    """Return the newest job that computes or computed a run, wherever it was started."""
+    """Return the newest job that computes or computed a run, wherever it started."""
     for job in list_jobs("run"):
         if job.run_id == run_id:
             return job
@@ -213,7 +213,7 @@ def find(run_id: str) -> Job | None:
 
 
 def cancel(job: Job) -> None:
-    """Ask a job to stop; a run keeps the tiles that are finished. It stops within one tile."""
+    """Ask a job to stop; it stops within one tile and keeps finished tiles."""
     if job.run_id is not None and job.command == "run":
         request = RunFolder(runs_root() / job.run_id).cancel_request
         with contextlib.suppress(OSError):
@@ -226,14 +226,14 @@ def cancel(job: Job) -> None:
 
 
 def list_jobs(command: Command | None = None, *, alive: bool = False) -> list[Job]:
-    """Return the jobs of the runs folder, the newest first.
+    """Return the jobs of the runs folder, newest first.
 
     Parameters
     ----------
     command : {"plan", "run", "probe"}, optional
-        Only those of one command.
+        Only jobs of this command.
     alive : bool
-        Only those at work, for which nothing is read of the others.
+        Only running jobs; the files of the others are not read.
     """
     found = []
     for path in _jobs_root().glob(f"{command}-*/job.json" if command else "*/job.json"):
@@ -276,7 +276,7 @@ def _launch(
                 **for_a_child("browser"),
                 "PYTHONPATH": os.pathsep.join(paths),
             },
-            # The child keeps the lock open, and nothing that ends this process reaches it.
+            # The child keeps the lock open; signals that end this process do not reach it.
             pass_fds=[lock],
             start_new_session=True,
         )
@@ -285,7 +285,7 @@ def _launch(
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[int | None]:
-    """Hold the lock of a job's folder; None if its process, or another start, holds it."""
+    """Take the lock of a job's folder; None if its process or another start holds it."""
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         yield descriptor if _lock(descriptor) else None
@@ -294,7 +294,7 @@ def _locked(folder: Path) -> Iterator[int | None]:
 
 
 def _lock(descriptor: int) -> bool:
-    # Whoever only looks holds the lock for an instant; a living child holds it for good.
+    # A process that only looks holds the lock for an instant; a living child keeps holding it.
     for _ in range(5):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -306,7 +306,7 @@ def _lock(descriptor: int) -> bool:
 
 
 def _wait_for(path: Path) -> None:
-    # Whoever starts the same job just now has yet to write what it is.
+    # Another process is starting the same job and has not yet written its files.
     end = time.monotonic() + 5
     while not path.exists() and time.monotonic() < end:
         time.sleep(0.02)
@@ -362,7 +362,7 @@ def _state(
         return "failed", words.removeprefix("error: ")
     if words:
         return "failed", f"internal error: {words}"
-    return "interrupted", "its process was ended from outside, or ran out of memory"
+    return "interrupted", "its process was ended from outside or ran out of memory"
 
 
 def _last_line(path: Path) -> str:
@@ -376,7 +376,7 @@ def _last_line(path: Path) -> str:
 
 
 def _prune() -> None:
-    """Forget the oldest jobs that have ended; the runs themselves stay."""
+    """Delete the folders of the oldest ended jobs; the runs themselves stay."""
     for job in list_jobs()[_KEPT:]:
         if not job.alive:
             shutil.rmtree(_jobs_root() / job.id, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What a job is asked to do, as the command line takes it: a run, or a question about one."""
+"""What a job is asked to do, as the command line takes it: compute a run, or probe one."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class RunSpecification:
     model, data : str
         Specs.
     settings : dict
-        Flags of ``python -m emap_core run`` without their dashes: ``limit``, ``keep``, …;
-        None leaves one out, True gives it without a value, a list gives it several times.
+        Flags of ``emap-lens run`` without their dashes: ``limit``, ``keep``, …; None leaves one
+        out, True gives it without a value, a list gives it several times.
     """
 
     model: str
@@ -27,7 +27,7 @@ class RunSpecification:
 
     @property
     def key(self) -> str:
-        """Eight hexadecimal digits that are the same for the same work, whatever it is called."""
+        """Eight hexadecimal digits, equal for equal work, whatever the run's name."""
         work = asdict(self)
         for name in ("name", "tag"):
             work["settings"].pop(name, None)
@@ -49,7 +49,7 @@ class ProbeSpecification:
     probe : str
         The probe's name.
     settings : dict
-        Flags of ``python -m emap_core probe``, as those of `RunSpecification`.
+        Flags of ``emap-lens probe``, as in `RunSpecification`.
     """
 
     run: str
@@ -58,7 +58,7 @@ class ProbeSpecification:
 
     @property
     def key(self) -> str:
-        """Eight hexadecimal digits that are the same for the same question."""
+        """Eight hexadecimal digits, equal for equal questions."""
         return _digits(asdict(self))
 
     def arguments(self) -> list[str]:
@@ -72,7 +72,7 @@ def _digits(asked: dict[str, Any]) -> str:
 
 
 def _flags(settings: dict[str, Any]) -> list[str]:
-    # "--flag=value" keeps a value that starts with a dash from being taken for a flag.
+    # With "--flag=value", a value that starts with a dash is not mistaken for a flag.
     found = []
     for name, value in sorted(settings.items()):
         several = value if isinstance(value, list | tuple) else [value]
