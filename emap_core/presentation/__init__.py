@@ -1,1 +1,1 @@
-"""A run in words and pictures, the same for pages, report, terminal and notebook."""
+"""A run in words and figures, the same for pages, report, terminal and notebook."""

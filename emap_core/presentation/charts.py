@@ -1,4 +1,4 @@
-"""The figures of a run: which there are, when a run has them, and how each is drawn.
+"""The figures of a run: what exists, which runs have each one, and how it is drawn.
 
 A new figure is a file in `emap_core/figures/` and an entry of `FIGURES`. Overview, report, the
 command ``figures`` and `Run.figure` all read that list.
@@ -69,18 +69,18 @@ class RunFigure:
     Attributes
     ----------
     name : str
-        As `Run.figure` and the command line call it.
+        Its name for `Run.figure` and the command line.
     title : str
         The heading above it.
     draw : callable
-        Run, theme and choices by keyword to chart.
+        Takes a run, a theme and choices by keyword; returns a chart.
     had_by : callable
         Whether a run has it.
     on_overview : bool
-        Whether the overview shows it; if not, a page of its own does.
+        Whether the overview shows it; if not, another page does.
     in_report : callable
-        Run to the choices that its report shows, each by the name of its file; by default the
-        figure once, without any choice.
+        Takes a run, returns the choices in its report by file name; by default the figure once,
+        without a choice.
     """
 
     name: str
@@ -94,7 +94,7 @@ class RunFigure:
         object.__setattr__(self, "draw", _in_the_words_of_its_run(self.draw))
 
     def choices(self, run: Run) -> Mapping[str, Choice]:
-        """Return the choices that a run's report shows, by the name of a file."""
+        """Return the choices that a run's report shows, by file name."""
         return {self.name: {}} if self.in_report is None else self.in_report(run)
 
 
@@ -107,12 +107,12 @@ def _in_the_words_of_its_run(draw: Callable[..., Chart]) -> Callable[..., Chart]
 
 
 def figures_of(run: Run) -> list[RunFigure]:
-    """Return the figures that a run has, in their order."""
+    """Return the figures that a run has, in order."""
     return [figure for figure in FIGURES if figure.had_by(run)]
 
 
 def overview_figures(run: Run) -> list[RunFigure]:
-    """Return the figures that the overview of a run shows, none of which needs its grid."""
+    """Return the figures on the overview of a run; none of them needs its grid."""
     return [figure for figure in FIGURES if figure.on_overview and figure.had_by(run)]
 
 
@@ -123,16 +123,16 @@ def run_figure(run: Run, name: str, theme: Theme = LIGHT, **choice: Any) -> Char
     ----------
     run : Run
     name : str
-        Of one of `FIGURES`.
+        The name of one of `FIGURES`.
     theme : Theme
     **choice
-        What the figure lets one choose: ``class_name`` of contributions and modes, ``mode`` of
-        mode ends, ``example`` (an id) of the waterfall and of the attribution.
+        Choices of the figure: ``class_name`` for contributions and modes, ``mode`` for mode ends,
+        ``example`` (an id) for the waterfall and the attribution.
 
     Raises
     ------
     SettingError
-        If the run has no such figure, or there is no such choice.
+        If the run has no such figure, or the figure no such choice.
     """
     figure = {one.name: one for one in FIGURES}.get(name)
     if figure is None or not figure.had_by(run):
@@ -147,7 +147,7 @@ def run_figure(run: Run, name: str, theme: Theme = LIGHT, **choice: Any) -> Char
 
 
 def report_charts(run: Run, theme: Theme = LIGHT) -> dict[str, Callable[[], Chart]]:
-    """Return what draws each figure of a run's report, by the name of a file."""
+    """Return a drawing function for each figure of a run's report, by file name."""
     return {
         file: partial(figure.draw, run, theme, **choice)
         for figure in figures_of(run)
@@ -162,13 +162,13 @@ def gap_chart(run: Run, theme: Theme = LIGHT) -> Chart:
 
 
 def decisions_chart(run: Run, theme: Theme = LIGHT) -> Chart:
-    """Draw right and wrong with interactions and without, of a labelled run that decides."""
+    """Draw right and wrong with and without interactions, for a labelled run that decides."""
     examples = run.examples()
     return confusion_pair(examples.correct, correct_without(examples), theme=theme)
 
 
 def shares_chart(run: Run, theme: Theme = LIGHT) -> Chart:
-    """Draw the parts' shares of the variance, one row per class; of many sides a bar a set."""
+    """Draw each part's share of the variance, a row per class; for many sides, a bar per set."""
     if len(run.sides) > 2:
         return shares_of_sets(run.shares, looks(run), theme=theme)
     return variance_shares(run.shares, score_names(run), looks=looks(run), theme=theme)
@@ -177,9 +177,9 @@ def shares_chart(run: Run, theme: Theme = LIGHT) -> Chart:
 def contributions_chart(
     run: Run, theme: Theme = LIGHT, class_name: str | None = None, sides: str | None = None
 ) -> Chart:
-    """Draw what two sides add to a class, by default that with the most interaction.
+    """Draw what two sides add to a class, by default the one with the most interaction.
 
-    `sides` are two of more, their names with a comma between them; by default those that carry
+    `sides` names two of more than two sides, with a comma between; by default the two that carry
     the most on their own.
     """
     c, rows = main_class(run) if class_name is None else column(run, class_name), sampled_rows(run)
@@ -204,7 +204,7 @@ def contributions_chart(
 def modes_chart(
     run: Run, theme: Theme = LIGHT, class_name: str | None = None, sides: str | None = None
 ) -> Chart:
-    """Draw how much of the interaction in a class each mode explains; see `mode_class`."""
+    """Draw how much of a class's interaction each mode explains; see `mode_class`."""
     c = mode_class(run) if class_name is None else column(run, class_name)
     modes = class_modes(run, c, _chosen(run, sides))
     return mode_scree(modes, quantity=quantity(run, c), theme=theme)
@@ -217,7 +217,7 @@ def mode_ends_chart(
     class_name: str | None = None,
     sides: str | None = None,
 ) -> Chart:
-    """Draw the texts at both ends of a mode, counted from 1, of a class; see `mode_class`."""
+    """Draw the texts at both ends of a class's mode, counted from 1; see `mode_class`."""
     two = _chosen(run, sides)
     c = mode_class(run) if class_name is None else column(run, class_name)
     modes = class_modes(run, c, two)
@@ -227,7 +227,7 @@ def mode_ends_chart(
 
 
 def waterfall_chart(run: Run, theme: Theme = LIGHT, example: str | None = None) -> Chart:
-    """Draw how the prediction of an example builds up; by default of the most telling one."""
+    """Draw how an example's prediction builds up; by default, the most telling example's."""
     if example is None:
         i = int(telling_examples(run).index[0])
     elif str(example) in run.ids:
@@ -249,7 +249,7 @@ def waterfall_chart(run: Run, theme: Theme = LIGHT, example: str | None = None) 
 
 
 def measures_chart(run: Run, theme: Theme = LIGHT) -> Chart:
-    """Draw what other papers measure beside EMAP's own gap in accuracy, if the run has it."""
+    """Draw other papers' measures beside EMAP's own gap in accuracy, if the run has one."""
     found = run.measures()
     rows: list[dict[str, Any]] = []
     if "accuracy" in run.metrics:
@@ -257,7 +257,7 @@ def measures_chart(run: Run, theme: Theme = LIGHT) -> Chart:
         rows.append(
             {
                 "measure": "EMAP: gap in accuracy",
-                "counts": "accuracy that is lost without interactions",
+                "counts": "accuracy lost without interactions",
                 "unit": "points",
                 **{"value": gap.difference, "low": gap.low, "high": gap.high, "emap": True},
             }
@@ -276,7 +276,7 @@ def measures_chart(run: Run, theme: Theme = LIGHT) -> Chart:
 
 
 def groups_chart(run: Run, theme: Theme = LIGHT, by: str | None = None) -> Chart:
-    """Draw how many groups are right as a whole, with and without interactions, and by guessing."""
+    """Draw how many groups are right as a whole with and without interactions and by guessing."""
     found = run.group_scores(by)
     names = {name: capitalised(metric(name).label) for name in found.gaps}
     return gap_dumbbell(
@@ -293,13 +293,13 @@ def information_chart(run: Run, theme: Theme = LIGHT, target: Target = "label") 
 
 
 def score_names(run: Run) -> list[str]:
-    """Return what to call each score: its class; the one number of a regression has none."""
+    """Return a name for each score: its class, or "the prediction" for a regression."""
     alone = run.task == "regression" and len(run.shares.mean) == 1
     return ["the prediction"] if alone else run.classes
 
 
 def attribution_chart(run: Run, theme: Theme = LIGHT, example: str | None = None) -> Chart:
-    """Draw which words of an example meet which regions; by default of the first that was asked."""
+    """Draw which words of an example meet which regions; by default, the first one asked about."""
     known = {one.example: one for one in attributed_examples(run)}
     name = next(iter(known)) if example is None else str(example)
     if name not in known:
@@ -312,7 +312,7 @@ def attribution_chart(run: Run, theme: Theme = LIGHT, example: str | None = None
 
 
 def words_over_examples_chart(run: Run, theme: Theme = LIGHT) -> Chart:
-    """Draw which words meet which places of the image, over the examples that were asked about."""
+    """Draw which words meet which places in the image, over the examples asked about."""
     return words_over_examples(attributed_examples(run)).chart(theme)
 
 
@@ -335,18 +335,18 @@ def main_class(run: Run) -> int:
 
 
 def mode_class(run: Run) -> int:
-    """Return the column with the most interaction of those whose grid was kept."""
+    """Return the column with the most interaction among those whose grid was kept."""
     known = chosen_sides(run).classes
     return int(max(known, key=sums_of_interactions(run).__getitem__))
 
 
 def sums_of_interactions(run: Run) -> Array:
-    """Return the variance of each column that all interactions carry, shape (C,)."""
+    """Return the variance that all interactions carry in each column, shape (C,)."""
     return np.asarray(run.shares.sums_of_squares[len(run.sides) :].sum(axis=0))
 
 
 def class_modes(run: Run, c: int, two: ChosenSides | None = None) -> Modes:
-    """Return the interaction modes of a class and two sides, which are found once.
+    """Return the interaction modes of a class and two sides, computed once.
 
     Raises
     ------
@@ -380,9 +380,9 @@ def _two_names(sides: str) -> tuple[str, str]:
 
 
 def telling_examples(run: Run) -> pd.DataFrame:
-    """Return the examples with the largest interactions, flips first, no text or image twice.
+    """Return the examples with the largest interactions, flips first, each text or image once.
 
-    Beside the run's own columns there is ``prediction_without``, that without interactions.
+    The column ``prediction_without``, the prediction without interactions, is added.
     """
     examples = run.examples()
     examples["prediction_without"] = prediction_without(examples)
@@ -390,12 +390,12 @@ def telling_examples(run: Run) -> pd.DataFrame:
     ranked = examples.assign(flips=flips).sort_values(
         ["flips", "interaction_size"], ascending=False, kind="stable"
     )
-    # The same text or image again and again would say little.
+    # Seeing the same text or image again and again would say little.
     return ranked.drop_duplicates("text_index").drop_duplicates("image_index").head(EXAMPLES)
 
 
 def sampled_rows(run: Run) -> NDArray[np.intp]:
-    """Return the positions of the examples that are drawn as points, at most `MOST_POINTS`."""
+    """Return the positions of the examples drawn as points, at most `MOST_POINTS`."""
     rows = np.arange(len(run.ids))
     if len(rows) <= MOST_POINTS:
         return rows
@@ -403,9 +403,9 @@ def sampled_rows(run: Run) -> NDArray[np.intp]:
 
 
 def quantity(run: Run, c: int, space: Space | None = None) -> str:
-    """Return what the column `c` holds, in words: ``the logit of circle``, ``the prediction``.
+    """Return in words what column `c` holds: ``the logit of circle``, ``the prediction``.
 
-    In the space of the run, unless it is read in another one.
+    The space is the run's unless `space` names another one.
     """
     names = column_names(score_names(run), len(run.shares.mean))
     if names == ["the prediction"]:
@@ -434,7 +434,7 @@ def _has_groups(run: Run) -> bool:
 
 
 def _groups_of_data(run: Run) -> dict[str, Choice]:
-    # Those that share an image are looked at where somebody asks for them.
+    # Groups that share an image are shown only if somebody asks for them.
     by = next((name for name in run.groupings if name.lower() in USUAL_NAMES), None)
     return {} if by is None else {"groups": {"by": by}}
 
@@ -459,7 +459,7 @@ def _telling(run: Run) -> dict[str, Choice]:
 
 FIGURES = [
     RunFigure("gap", "What interactions are worth", gap_chart, _has_gaps),
-    RunFigure("shares", "What the outputs are made of", shares_chart, _can_be_recombined),
+    RunFigure("shares", "What the outputs consist of", shares_chart, _can_be_recombined),
     RunFigure(
         "decisions",
         "Right and wrong, with and without interactions",
@@ -502,7 +502,7 @@ FIGURES = [
         information_chart,
         _has_measures,
         on_overview=False,
-        # Its package is not always there.
+        # Its package is not always installed.
         in_report=lambda run: {},
     ),
     RunFigure(
@@ -528,4 +528,4 @@ FIGURES = [
         on_overview=False,
     ),
 ]
-"""The figures that runs can have, in the order of the report."""
+"""The figures that runs can have, in report order."""

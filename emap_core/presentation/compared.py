@@ -1,4 +1,4 @@
-"""Several runs side by side, for a notebook and a script."""
+"""Several runs side by side, for notebooks and scripts."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ class Comparison(ShownInNotebooks):
         return paper_table(self.runs, "latex", self.metrics)
 
     def markdown(self) -> str:
-        """Return the same as Markdown."""
+        """Return the same table as Markdown."""
         return paper_table(self.runs, "markdown", self.metrics)
 
 
 def compare(*runs: Run, metrics: Sequence[str] = ()) -> Comparison:
-    """Return runs side by side, which a notebook shows as a table and a dumbbell each.
+    """Return runs side by side; a notebook shows them as a table with a dumbbell per run.
 
     Parameters
     ----------
     *runs : Run
-        Two at least.
+        At least two.
     metrics : sequence of str
-        Those that all runs have by default.
+        By default, all metrics that every run has.
 
     Raises
     ------
     SettingError
-        If they cannot be compared, or do not all have such a metric.
+        If they cannot be compared, or a run lacks one of the metrics.
     """
     return Comparison(runs, metrics)

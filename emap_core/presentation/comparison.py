@@ -36,7 +36,7 @@ def shared_metrics(runs: Sequence[Run]) -> list[str]:
 
 
 def run_names(runs: Sequence[Run]) -> list[str]:
-    """Return a short name for each run: the one it was given, or its model where that will do."""
+    """Return a short name for each run: its given name, or its model if that is enough."""
     names = [str(run.manifest.get("name") or run.manifest["model"]) for run in runs]
     if len(set(names)) == len(names):
         return names
@@ -73,7 +73,7 @@ def left_out_of(runs: Sequence[Run]) -> str:
 
 
 def check_comparable(runs: Sequence[Run]) -> None:
-    """Raise where runs have nothing by which they can be compared.
+    """Raise an error if runs cannot be compared.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def check_comparable(runs: Sequence[Run]) -> None:
         If there are fewer than two, or they have no metric in common.
     """
     if len(runs) < 2:
-        raise SettingError(f"{len(runs)} run is given; name at least two")
+        raise SettingError(f"{len(runs)} run is not enough; name at least two")
     if not shared_metrics(runs):
         raise SettingError("these runs have no metric in common; name labelled runs of one task")
 
@@ -91,13 +91,13 @@ def comparison_table(
     metrics: Sequence[str] | None = None,
     projection: str = "emap_leave_one_out",
 ) -> pd.DataFrame:
-    """Return one row per run and, for each metric, its score, that of its projection and the gap.
+    """Return a row per run with each metric's score, its projection's score and the gap.
 
     Parameters
     ----------
     runs : sequence of Run
     metrics : sequence of str, optional
-        Those that all runs have by default.
+        By default, all metrics that every run has.
     projection : {"emap_leave_one_out", "emap"}
 
     Returns
@@ -105,7 +105,7 @@ def comparison_table(
     DataFrame
         Columns ``model``, ``dataset``, ``run``, ``n_examples`` and, for each metric M, ``M``,
         ``M_emap``, ``M_gap``, ``M_gap_low``, ``M_gap_high``, each run's own 95% limits;
-        ``M_gap_low_all`` and ``M_gap_high_all``, which hold the gaps of all runs at once;
+        ``M_gap_low_all`` and ``M_gap_high_all``, which hold for the gaps of all runs at once;
         ``M_p_value``, adjusted for the number of runs (Holm); ``M_verdict``, each run's own kind;
         and ``M_measurable``, whether the gap is above 0 when their number is taken into account.
     """
@@ -136,10 +136,10 @@ def comparison_table(
 
 
 def _limits_for_all(gaps: Sequence[Gap]) -> tuple[list[float], list[float]]:
-    """Return limits that hold all gaps at once, however they hang together (Bonferroni)."""
+    """Return limits that hold for all gaps at once, however dependent they are (Bonferroni)."""
     low, high = [], []
     for gap in gaps:
-        # Where no degrees of freedom are known, a normal distribution stands in.
+        # If the degrees of freedom are unknown, use a normal distribution.
         freedom = gap.degrees_of_freedom if gap.degrees_of_freedom >= 1 else 10**9
         own, wide = (scipy.special.stdtrit(freedom, 1 - 0.025 / n) for n in (1, len(gaps)))
         low.append(gap.difference - (gap.difference - gap.low) * float(wide / own))
@@ -155,7 +155,7 @@ def seeds_together(
     Parameters
     ----------
     runs : sequence of Run
-        One a seed, by the exact method.
+        One per seed, by the exact method.
     name : str
         A metric that is a mean over examples, such as accuracy.
     projection : {"emap_leave_one_out", "emap"}
@@ -163,7 +163,7 @@ def seeds_together(
     Raises
     ------
     RunError
-        If the runs are not about the same labelled examples, or scored a part of the pairs.
+        If the runs are not about the same labelled examples, or scored only some of the pairs.
     SettingError
         If the metric is not a mean over examples.
     """
@@ -172,7 +172,7 @@ def seeds_together(
         _common_labels(first, other)
     if not all(run.method.scores_all_pairs for run in runs) or first.labels is None:
         raise RunError(
-            "seeds can only be combined from runs that scored all pairs; choose other runs"
+            "seeds can only be combined if every run scored all pairs; choose other runs"
         )
     sign = 1.0 if which.higher_is_better else -1.0
     population = population_of(first.decomposition, first.manifest["resampling"]["cluster"])
@@ -198,9 +198,9 @@ def seeds_together(
 
 
 def _measurable(gaps: Sequence[Gap], adjusted: Array, low_for_all: Array) -> list[bool]:
-    """Return which gaps are above 0, at 5% for all of them together.
+    """Return which gaps are above 0, at a level of 5% for all of them together.
 
-    By the adjusted p-value; where nothing was tested, by the limits that hold all gaps at once.
+    Decided by the adjusted p-value, or, without a test, by the limits that hold for all gaps.
     """
     return [
         bool(gap.low > 0 and (p < 0.05 if p == p else low > 0))
@@ -215,7 +215,7 @@ def readable_table(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     ----------
     table : DataFrame
     names : sequence of str
-        What to call each run.
+        The name of each run.
     """
     shown = pd.DataFrame({"model": list(names), "N": [f"{n:,}" for n in table.n_examples]})
     for name in [c.removesuffix("_verdict") for c in table.columns if c.endswith("_verdict")]:
@@ -223,7 +223,7 @@ def readable_table(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
         shown[label] = [measured(value, unit) for value in table[name]]
         shown[f"{label}, EMAP"] = [measured(value, unit) for value in table[f"{name}_emap"]]
         shown[f"{label}, difference"] = [
-            # A cell that begins with a plus is a formula to a spreadsheet.
+            # A spreadsheet takes a cell that begins with a plus for a formula.
             f"{change(gap, unit).removeprefix('+')} {bracket(low, high, unit)}"
             for gap, low, high in zip(
                 table[f"{name}_gap"],
@@ -244,13 +244,13 @@ def readable_table(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 
 
 def measures_of_runs(runs: Sequence[Run], names: Sequence[str]) -> pd.DataFrame:
-    """Return what other papers measure in words: a row a run, a column a measure.
+    """Return other papers' measures in words: a row per run, a column per measure.
 
     Parameters
     ----------
     runs : sequence of Run
     names : sequence of str
-        What to call each run.
+        The name of each run.
     """
     found = [None if run.why_no_measures is not None else run.measures() for run in runs]
     shown = pd.DataFrame({"model": list(names)})
@@ -265,7 +265,7 @@ def measures_of_runs(runs: Sequence[Run], names: Sequence[str]) -> pd.DataFrame:
 
 
 def _in_one_line(cell: object) -> str:
-    """Return a cell without line feeds, behind which something else than the table would begin."""
+    """Return a cell without line feeds, which would end the table."""
     return " ".join(str(cell).split())
 
 
@@ -284,7 +284,7 @@ def as_latex(shown: pd.DataFrame) -> str:
     """Return a table of texts as a LaTeX tabular; it needs the package booktabs."""
 
     def line(cells: Sequence[str]) -> str:
-        # A bracket or a star would belong to the command that ends the line before.
+        # TeX would read a bracket or a star as part of the command that ends the previous line.
         begin = "{}" if _in_one_line(cells[0]).startswith(("[", "*")) else ""
         return begin + " & ".join(latex(_in_one_line(cell)) for cell in cells) + r" \\"
 
@@ -305,10 +305,10 @@ def as_latex(shown: pd.DataFrame) -> str:
 
 
 def paired_p_value(first: Run, second: Run, name: str) -> float:
-    """Return the p-value of the hypothesis that two models do equally well on the same examples.
+    """Return the p-value for two models doing equally well on the same examples.
 
-    It is that of the 95% interval of their difference, with whole texts and images drawn as for
-    the intervals of the runs.
+    It belongs to the 95% interval of their difference, with whole texts and images drawn as for the
+    runs' own intervals.
 
     Raises
     ------
@@ -331,11 +331,11 @@ def paired_p_value(first: Run, second: Run, name: str) -> float:
 def paired_gap(
     first: Run, second: Run, name: str, projection: Projection = "emap_leave_one_out"
 ) -> GapDifference:
-    """Return by how much the gap of a first run is larger than that of a second one.
+    """Return by how much the gap of the first run is larger than that of the second.
 
-    Interval and test are paired by example; both projections are computed anew in every resample
-    where both grids were kept. Of runs that scored a part of the pairs only the two gaps and their
-    difference are returned, without interval and test.
+    Interval and test are paired by example. If both grids were kept, every resample computes both
+    projections anew. If a run scored only some of the pairs, the result has the two gaps and their
+    difference, without interval or test.
 
     Raises
     ------
@@ -365,14 +365,14 @@ def paired_gap(
         low=float("nan"),
         high=float("nan"),
         p_value=float("nan"),
-        method="no interval and no test, since a run scored a part of the pairs",
+        method="no interval and no test, since a run scored only some of the pairs",
     )
 
 
 def gap_differences(
     runs: Sequence[Run], name: str, projection: Projection = "emap_leave_one_out"
 ) -> pd.DataFrame:
-    """Return a row for each pair of runs, the one with the larger gap first.
+    """Return a row for each pair of runs, with the larger gap first.
 
     Returns
     -------
@@ -401,7 +401,7 @@ def gap_differences(
 
 
 def readable_differences(table: pd.DataFrame, names: dict[str, str], name: str) -> pd.DataFrame:
-    """Return `gap_differences` in words; `names` says what to call each run id."""
+    """Return `gap_differences` in words; `names` maps each run id to a name."""
     unit = metric(name).unit
     return pd.DataFrame(
         {
@@ -417,7 +417,7 @@ def readable_differences(table: pd.DataFrame, names: dict[str, str], name: str) 
 
 
 def differences_by_example(first: Run, second: Run) -> pd.DataFrame:
-    """Return the examples of two runs, those whose interactions differ most in size on top.
+    """Return the examples of two runs, those whose interactions differ most in size first.
 
     Returns
     -------
@@ -438,7 +438,7 @@ def differences_by_example(first: Run, second: Run) -> pd.DataFrame:
 
 
 def _resampling(first: Run, second: Run) -> dict[str, Any]:
-    """Return how two runs are resampled together: as each alone, or the default way."""
+    """Return how two runs are resampled together: as each on its own, or the default way."""
     settings, others = first.manifest["resampling"], second.manifest["resampling"]
     same = settings["cluster"] == others["cluster"]
     return {**settings, "cluster": settings["cluster"] if same else "auto"}
@@ -466,5 +466,5 @@ _LATEX = {
 
 
 def latex(text: str) -> str:
-    """Return a text as LaTeX that shows it as it is."""
+    """Return LaTeX that shows a text verbatim."""
     return "".join(_LATEX.get(character, character) for character in text)

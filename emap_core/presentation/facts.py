@@ -1,4 +1,4 @@
-"""How a run was computed and what from: a fact a line, the same wherever a run is shown."""
+"""How a run was computed and from what: one fact per line, the same everywhere."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from emap_core.runs import Run
 from emap_core.text import capitalised, duration
 
 PROBABILITIES_NOTE = (
-    "Projected probabilities can leave the range from 0 to 1. Metrics that need probabilities "
-    "clip them to 1e-7 and more, and renormalise."
+    "Projected probabilities can leave the range from 0 to 1. Metrics that need "
+    "probabilities clip them to at least 1e-7 and renormalise."
 )
 
 
 _CLOSED_FORM = (
-    ", in closed form: the score is a scaled dot product, so that all recombinations follow from "
-    "the encodings"
+    ", in closed form: the score is a scaled dot product, so all recombinations follow "
+    "from the encodings"
 )
 
 
 def facts(run: Run) -> dict[str, str]:
-    """Return how a run was computed and what it was made from, by what each fact is about."""
+    """Return facts on how a run was computed and from what, by subject."""
     manifest, found = run.manifest, run.intervals()
     told = {
         "Method": manifest["method"] + (_CLOSED_FORM if manifest["closed_form"] else ""),
@@ -57,13 +57,13 @@ def facts(run: Run) -> dict[str, str]:
 
 
 def tags_and_comment(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Return the tags and the comment of a run, on a line each; what it has not is left out."""
+    """Return the tags and the comment of a run, one line each; leave out what it lacks."""
     told = {"Tags": ", ".join(manifest["tags"]), "Comment": manifest["comment"] or ""}
     return {what: " ".join(words.split()) for what, words in told.items() if words}
 
 
 def annotated(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
-    """Return a line for each of several runs that has tags or a comment, by what it is called."""
+    """Return a line for each run that has tags or a comment, by the run's name."""
     found = []
     for run, name in zip(runs, names, strict=True):
         said = (
@@ -75,17 +75,17 @@ def annotated(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
 
 
 _SAYS_NOTHING = ("Run", "Computed", "Time", "Name", "Tags", "Comment")
-"""Facts in which any two runs differ, or that say nothing of how they were computed."""
+"""Facts that differ between any two runs, or say nothing about how they were computed."""
 
 
 def changed(first: Run, second: Run) -> dict[str, tuple[str, str]]:
-    """Return what two runs differ in, of how they were computed and what from; results are none.
+    """Return how two runs differ in how they were computed and from what; results do not count.
 
     Returns
     -------
     dict of str to (str, str)
-        What each run says, by what it is about; a dash where one says nothing. A model whose
-        weights are not told, and the data, are told by the start of their fingerprints.
+        What each run says, by subject; a dash if a run says nothing. Data, and models whose weights
+        have no name, appear as the start of their fingerprints.
     """
     told = [facts(run) for run in (first, second)]
     for run, one in zip((first, second), told, strict=True):

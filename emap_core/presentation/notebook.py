@@ -30,7 +30,7 @@ def figure(run: Run, name: str, **choice: Any) -> go.Figure:
 
 @singledispatch
 def html(shown: Any) -> str:
-    """Return what a cell of a notebook shows of a run, a gap or a decomposition."""
+    """Return what a notebook cell shows for a run, a gap or a decomposition."""
     raise NotImplementedError(type(shown).__name__)
 
 
@@ -51,14 +51,14 @@ def _(run: Run) -> str:
 
 @html.register
 def _(gap: Gap) -> str:
-    """Return a gap in a sentence, and where it is from."""
+    """Return a gap in a sentence, with how it was computed."""
     which = metric(gap.metric)
     sentence = (
         f"Gap in {which.label}: {change(gap.difference, which.unit)} "
         f"{bracket(gap.low, gap.high, which.unit)} {gap.population}, {p_value(gap.p_value)}."
     )
     scores = (
-        f"{capitalised(which.label)} is {measured(gap.full, which.unit)} as it is and "
+        f"{capitalised(which.label)} is {measured(gap.full, which.unit)} with and "
         f"{measured(gap.projected, which.unit)} without interactions "
         f"({ROWS[gap.projection].label}), N = {gap.n_examples:,}. 95% interval: {gap.method}."
     )
@@ -67,7 +67,7 @@ def _(gap: Gap) -> str:
 
 @html.register
 def _(found: Decomposition) -> str:
-    """Return how large a decomposition is, and its shares."""
+    """Return the size of a decomposition, and its shares."""
     n_examples, n_classes = found.logits.shape
     items = " × ".join(
         f"{len(means):,} ({side})"
@@ -82,15 +82,15 @@ def _(found: Decomposition) -> str:
         "Share of the variance": list(map(percent, found.pooled_shares)),
     }
     note = (
-        "Over all recombinations, pooled over classes, as given: for scores that go through a "
-        "softmax see class_centred()."
+        "Over all recombinations, pooled over classes, as given. For scores that go through a "
+        "softmax, see class_centred()."
     )
     return _paragraph(size, 1.15) + table_html(shares) + _paragraph(note)
 
 
 @html.register
 def _(compared: Comparison) -> str:
-    """Return runs side by side: the table, what it says, and a dumbbell by the first metric."""
+    """Return runs side by side: the table, its notes, and a dumbbell of the first metric."""
     runs, first = compared.runs, compared.metrics[0]
     shown = readable_table(compared.table, run_names(runs))
     gaps = {name: run.gap(first) for name, run in zip(run_names(runs), runs, strict=True)}

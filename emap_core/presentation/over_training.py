@@ -1,4 +1,4 @@
-"""Runs of one training at several steps, as checkpoints to be drawn."""
+"""Runs of one training at several steps, as checkpoints to draw."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emap_core.runs import Run
 def checkpoints(runs: Sequence[Run], name: str) -> list[Checkpoint]:
     """Return the gaps of the runs that name a training step; none unless there are two steps.
 
-    Runs of one title, such as ``training``, are of one training.
+    Runs with one title, such as ``training``, belong to one training.
 
     Parameters
     ----------

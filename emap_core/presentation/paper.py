@@ -1,4 +1,4 @@
-"""A run as a paper tells it: the paragraph on methods, what to cite, the table of several runs."""
+"""A run for a paper: the paragraph on methods, what to cite, the table of several runs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _HESSEL = """@inproceedings{hessel-lee-2020-multimodal,
   author    = {Hessel, Jack and Lee, Lillian},
   booktitle = {Proceedings of the 2020 Conference on Empirical Methods in Natural Language Processing},
   year      = {2020}
-}"""  # noqa: E501 - as it is to be copied
+}"""  # noqa: E501 - to be copied verbatim
 _SOFTWARE = f"""@software{{emap-lens,
   title   = {{EMAP Lens}},
   author  = {{{{The EMAP Lens maintainers}}}},
@@ -147,18 +147,18 @@ def _results(run: Run) -> list[str]:
     if gap.p_value == gap.p_value:
         found[0] += f" ({p_value(gap.p_value)})"
     found[0] += "."
-    found.append(f"How interval and test came to be: {gap.method}.")
+    found.append(f"Interval and test: {gap.method}.")
     adjusted = run.adjusted_p_values[name]
     if len(run.metrics) > 1 and adjusted == adjusted:
         found.append(
-            f"Among the {len(run.metrics)} metrics that were tested, Holm’s correction gives "
+            f"Among the {len(run.metrics)} metrics tested, Holm’s correction gives "
             f"{p_value(adjusted)}."
         )
     return found
 
 
 def bibtex(run: Run) -> str:
-    """Return BibTeX of what a run used: the method, this software, libraries, data of a demo."""
+    """Return BibTeX for what a run used: the method, this software, libraries, a demo's data."""
     made = run.manifest.get("provenance") or {}
     model, data = ((made.get(side) or {}).get("spec", "") for side in ("model", "data"))
     entries = [_HESSEL, _SOFTWARE]
@@ -174,39 +174,39 @@ def bibtex(run: Run) -> str:
 
 
 def chosen_metrics(runs: Sequence[Run], metrics: Sequence[str]) -> list[str]:
-    """Return the metrics by which runs are compared: those that were asked for, or all shared.
+    """Return the metrics that runs are compared by: those asked for, or all shared ones.
 
     Raises
     ------
     SettingError
-        If the runs do not all have such a metric.
+        If a run lacks one of the metrics.
     """
     shared = shared_metrics(runs)
     chosen = [metric(name).name for name in metrics] or shared
     for name in chosen:
         if name not in shared:
             raise SettingError(
-                f"metric {name!r} is not one of all runs; choose one of {', '.join(shared)}"
+                f"metric {name!r} is not in all runs; choose one of {', '.join(shared)}"
             )
     return chosen
 
 
 def paper_table(runs: Sequence[Run], form: Form, metrics: Sequence[str] = ()) -> str:
-    """Return the comparison of runs as a paper's table, with what has to be said below it.
+    """Return the comparison of runs as a paper's table, with the notes that belong below it.
 
     Parameters
     ----------
     runs : sequence of Run
     form : {"markdown", "latex", "csv"}
-        LaTeX is a ``table`` with its caption and needs the package booktabs. CSV has plain
-        numbers, and nothing below them.
+        LaTeX is a ``table`` with its caption and needs the package booktabs. CSV has plain numbers
+        and no notes.
     metrics : sequence of str
-        Those that all runs have by default.
+        By default, all metrics that every run has.
 
     Raises
     ------
     SettingError
-        If the runs do not all have such a metric.
+        If a run lacks one of the metrics.
     """
     table = comparison_table(runs, chosen_metrics(runs, metrics))
     if form == "csv":
@@ -219,7 +219,7 @@ def paper_table(runs: Sequence[Run], form: Form, metrics: Sequence[str] = ()) ->
         [
             r"\begin{table}",
             r"\centering",
-            # A caption may hold no line that begins a paragraph.
+            # A caption must not contain a paragraph break.
             rf"\caption{{{latex(caption)}}}",
             r"\label{tab:emap}",
             as_latex(shown).rstrip(),
@@ -230,7 +230,7 @@ def paper_table(runs: Sequence[Run], form: Form, metrics: Sequence[str] = ()) ->
 
 
 def table_caption(runs: Sequence[Run]) -> str:
-    """Return what has to be said below a table of runs: method, population, tests."""
+    """Return the notes below a table of runs: method, population, tests."""
     methods = " or ".join(dict.fromkeys(run.manifest["method"] for run in runs))
     said = (
         "What interactions are worth: each model beside its additive projection (EMAP, "
@@ -238,7 +238,7 @@ def table_caption(runs: Sequence[Run]) -> str:
     )
     if len(runs) > 1:
         said += (
-            "; limits for all runs at once are after Bonferroni, p-values of no difference after "
-            "Holm"
+            "; limits for all runs at once are corrected after Bonferroni, p-values of no "
+            "difference after Holm"
         )
     return f"{said}."

@@ -1,4 +1,4 @@
-"""Questions that a run answers beside its table: each a sentence, a small table and a note.
+"""Questions that a run answers besides its table: each a sentence, a small table and a note.
 
 The terminal, the page and the report show the same ones.
 """
@@ -15,7 +15,7 @@ from emap_core.runs import Run
 from emap_core.text import capitalised
 
 _COUNT = {0.0: "like all others", 0.5: "less", 1.0: "as little as they occur"}
-# Where the density ratio is 1 for all pairs, but for rounding.
+# Where the density ratio is 1 for all pairs, up to rounding.
 _ALL_ALIKE = 1.0 - 1e-6
 
 
@@ -26,9 +26,9 @@ class Question:
     Attributes
     ----------
     question, answer, note : str
-        A sentence each; the note says what was computed.
+        One sentence each; the note says what was computed.
     columns : dict of list of str
-        A small table by column.
+        A small table, by column.
     """
 
     question: str
@@ -38,7 +38,7 @@ class Question:
 
 
 def further_questions(run: Run, equivalence_margin: float | None = None) -> list[Question]:
-    """Return what a run can answer beside its table, computed on first use.
+    """Return what a run can answer besides its table, computed on first use.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def _of_unlikely_pairs(run: Run, found: UnlikelyPairs, margin: float | None) -> 
         "Does the verdict depend on unlikely pairs?",
         _dependence(run, found, first, margin),
         columns,
-        "The additive fit is repeated. Each pair counts by how much likelier it is among the "
+        "The additive fit is repeated, and each pair counts by how much likelier it is among the "
         f"examples than among recombinations, {judged}. 95% intervals in brackets, "
         f"{run.intervals().population}.",
     )
@@ -84,7 +84,7 @@ def _of_unlikely_pairs(run: Run, found: UnlikelyPairs, margin: float | None) -> 
 def _dependence(run: Run, found: UnlikelyPairs, name: str, margin: float | None) -> str:
     which, gaps = metric(name), [row.gaps[name] for row in found.rows]
     if found.rows[-1].effective_share > _ALL_ALIKE:
-        return "No pair counts as unlikely here, so the verdict cannot depend on any."
+        return "No pair counts as unlikely here, so the verdict cannot depend on unlikely pairs."
     smallest = run.verdict(margin).equivalence_margin
     kinds = [verdict(gap, equivalence_margin=smallest).kind for gap in gaps]
     change = (
@@ -92,12 +92,12 @@ def _dependence(run: Run, found: UnlikelyPairs, name: str, margin: float | None)
     )
     if len(set(kinds)) == 1:
         return (
-            f"No, it is the same where unlikely pairs count less: the gap in {which.label} goes "
+            f"No, it is the same if unlikely pairs count less: the gap in {which.label} goes "
             f"from {change}."
         )
     then = next(k for k in reversed(kinds) if k != kinds[0])
     return (
-        f"Yes: “{IN_WORDS[kinds[0]]}” becomes “{IN_WORDS[then]}” where unlikely pairs count less; "
+        f"Yes: “{IN_WORDS[kinds[0]]}” becomes “{IN_WORDS[then]}” if unlikely pairs count less; "
         f"the gap in {which.label} goes from {change}."
     )
 
@@ -107,17 +107,17 @@ def _of_scale(run: Run) -> Question:
     name, gap = next(iter(calibrated.items()))
     which = metric(name)
     return Question(
-        "How much of the gap is interaction, how much only scale?",
-        f"With both sides on their best scale the gap in {which.label} is {_gap(gap, which)}. "
-        f"As the scores are, it is {_gap(run.gap(name), which)}.",
+        "How much of the gap is interaction, and how much only scale?",
+        f"With both on their best scale, the gap in {which.label} is {_gap(gap, which)}. Without "
+        f"rescaling, it is {_gap(run.gap(name), which)}.",
         {
             "Metric": [capitalised(metric(one).label) for one in calibrated],
             "Gap": [_gap(run.gap(one), metric(one)) for one in calibrated],
             "Gap on the best scale": [_gap(of, metric(one)) for one, of in calibrated.items()],
         },
-        "A projection’s scores are less spread out than the model’s, and such metrics punish "
-        "that. A temperature and offsets, fitted to other examples, put each side on its best "
-        "scale. The gap that remains does not come from spread.",
+        "A projection’s scores are less spread out than the model’s, and such metrics penalise "
+        "that. A temperature and offsets, fitted to other examples, put model and projection each "
+        "on its best scale. The gap that remains does not come from spread.",
     )
 
 

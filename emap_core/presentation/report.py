@@ -1,4 +1,4 @@
-"""A run's answer as one HTML file: interactive, no network, for who has nothing installed."""
+"""A run's answer as one HTML file: interactive, offline, for people with nothing installed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ MODE_IMAGES = 6
 _DIGIT = re.compile(r"\d|not defined|^–$|not tested")
 _QUIET = {"light": "#57606A", "dark": "#A9B2BD"}
 
-# The file may run what it holds and show what it holds; it can fetch nothing.
+# The file may run and show only what it contains; it cannot fetch anything.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
     "img-src data: blob:; media-src data:; base-uri 'none'; form-action 'none'"
@@ -97,16 +97,16 @@ addEventListener("click", ({ target }) => {
 def write_report(
     run: Run, path: Path, theme: Theme = LIGHT, equivalence_margin: float | None = None
 ) -> None:
-    """Write a run as one HTML file that needs no network and nothing installed.
+    """Write a run as one HTML file that works offline with nothing installed.
 
     Parameters
     ----------
     run : Run
     path : Path
-        Written in one step; a file that is there is replaced.
+        Written in one step; an existing file is replaced.
     theme : Theme
         `LIGHT` or `DARK`; figures are drawn for one of them, so the file does not follow its
-        reader's.
+        reader's theme.
     equivalence_margin : float, optional
         The smallest gap that matters, in units of the first metric; see `Run.verdict`.
     """
@@ -123,7 +123,7 @@ def report_html(
 ) -> str:
     """Return the report of a run as a self-contained HTML page, light or dark.
 
-    Its `title` is by default the run's title among those that lie beside it.
+    The default `title` is the run's title among the runs in its folder.
     """
     title = title or title_beside_others(run)
     verdict = run.verdict(equivalence_margin)
@@ -158,7 +158,7 @@ def report_html(
 
 
 def _ground(theme: Theme) -> str:
-    # The figures are drawn for one ground, so the page keeps to it in every browser.
+    # The figures are drawn for one background, so the page keeps it in every browser.
     return (
         f":root {{ color-scheme: only {theme.name}; --ink: {theme.ink}; --paper: {theme.paper}; "
         f"--faint: {theme.faint}; --quiet: {_QUIET[theme.name]}; }}"
@@ -181,7 +181,7 @@ def _head(run: Run, title: str, verdict: Verdict) -> str:
 
 
 def _annotations(run: Run) -> str:
-    """Show tags and comment as their authors wrote them, lines and all."""
+    """Show tags and comment as their authors wrote them, line breaks included."""
     tags, comment = ", ".join(run.manifest["tags"]), run.manifest["comment"]
     said = f'<p class="text">{escape(comment)}</p>' if comment else ""
     return _quiet(f"Tags: {tags}" if tags else "") + said
@@ -225,7 +225,7 @@ def _folded(title: str, table: Table, note: str, answer: str = "") -> str:
 
 
 def table_html(table: Table) -> str:
-    """Return a table of words as HTML; columns of numbers stand to the right."""
+    """Return a table of words as HTML; columns of numbers are aligned right."""
     kinds = [
         ' class="number"' if all(map(_DIGIT.search, cells)) else "" for cells in table.values()
     ]
@@ -345,7 +345,7 @@ _SECTIONS = {
     "modes": _modes,
     "waterfall": _examples,
 }
-"""Figures that stand in the report among other things; each other one has a heading alone."""
+"""Figures with other things beside them in the report; every other one only has a heading."""
 
 
 def _facts(run: Run) -> str:
@@ -379,10 +379,10 @@ def _reading(run: Run) -> str:
                 "own. The model scores every combination of items",
             )
         )
-        + ", and the copy is fitted to all these scores. Where the copy does as well as the model, "
+        + ", and the copy is fitted to all these scores. If the copy does as well as the model, "
         "interactions do not matter on this data. Leave-one-out EMAP keeps each example’s own "
-        "score out of its copy; the verdict goes by it. Intervals hold 95%. Variance shares are "
-        f"over all recombinations.{softmax}</p>"
+        "score out of its copy; the verdict is based on it. Intervals are at the 95% level. "
+        f"Variance shares are over all recombinations.{softmax}</p>"
         "<p>J. Hessel and L. Lee, “Does my multimodal model learn cross-modal interactions? "
         "It’s harder to tell than you might think!”, EMNLP 2020.</p>"
     )
@@ -397,7 +397,7 @@ def _figure(chart: Chart, name: str, *, table: bool = True, caption: bool = True
             "displaylogo": False,
             "responsive": True,
             "showTips": False,
-            # Its file is called when the whole page is there, see `_SCRIPT`.
+            # The page names the figure's file once it has loaded; see `_SCRIPT`.
             "toImageButtonOptions": {"scale": 2},
         },
     )
@@ -418,7 +418,7 @@ def _table(chart: Chart) -> str:
         for row in shown.itertuples(index=False)
     )
     rest = len(chart.table) - len(shown)
-    more = f"<p>{rest:,} further rows are not shown.</p>" if rest else ""
+    more = f"<p>{rest:,} more rows are not shown.</p>" if rest else ""
     return (
         '<details><summary>As a table</summary><div class="scroll">'
         f"<table><tr>{header}</tr>{rows}</table></div>{more}</details>"
@@ -430,7 +430,7 @@ def _cell(value: object) -> str:
 
 
 def _item(run: Run, place: int, item: int) -> str:
-    """Return an item of either side as people take it in: read, looked at or listened to."""
+    """Return an item of either side to read, look at or listen to."""
     return _SHOWN.get(run.sides[place].modality, _poster_with_words)(run, place, item)
 
 

@@ -1,4 +1,4 @@
-"""Whether a gap is as large as somebody requires, for checks that run without a reader."""
+"""Whether a gap is as large as required, for checks in continuous integration."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from emap_core.visible import visible
 
 @dataclass(frozen=True)
 class RequiredGap:
-    """A leave-one-out gap beside the smallest one that is accepted.
+    """A leave-one-out gap and the smallest accepted one.
 
     Attributes
     ----------
     of : str
         The title of the run.
     requirement : str
-        What has to hold, in words.
+        What is required, in words.
     holds : bool
-        Whether the lower limit of the 95% interval is at least what is required. A gap that has no
-        interval, or cannot be measured on these data, does not hold.
+        Whether the lower limit of the 95% interval is at least the required gap. A gap without an
+        interval, or one that cannot be measured on this data, does not hold.
     sentence : str
-        What was found, in one line.
+        The result, in one line.
     """
 
     of: str
@@ -40,7 +40,7 @@ class RequiredGap:
     sentence: str
 
     def write_junit(self, path: Path) -> None:
-        """Write the check as a JUnit file with one test, which continuous integration lists."""
+        """Write the check as a JUnit file with one test, for continuous integration to list."""
         told = {"tests": "1", "failures": str(int(not self.holds)), "errors": "0"}
         suites = ElementTree.Element("testsuites")
         suite = ElementTree.SubElement(suites, "testsuite", {"name": "emap-lens", **told})
@@ -54,24 +54,24 @@ class RequiredGap:
 
 
 def check_requirement(required: float, metrics: Sequence[str], metric: str | None = None) -> None:
-    """Check that a run with these metrics can be held against a requirement.
+    """Check that a run with these metrics can be checked against a requirement.
 
     Parameters
     ----------
     required : float
-        The smallest gap that is accepted, in units of the metric.
+        The smallest accepted gap, in units of the metric.
     metrics : sequence of str
-        Those of the run.
+        The run's metrics.
     metric : str, optional
-        Whose gap it is; the first by default.
+        The metric of the gap; the first by default.
 
     Raises
     ------
     SettingError
-        If there are no metrics, for want of labels, or no gap can be as large.
+        If there are no metrics because there are no labels, or no gap can be this large.
     """
     if not metrics:
-        raise SettingError("--fail-under needs labels, and these data have none; leave it out")
+        raise SettingError("--fail-under needs labels, and this data has none; leave it out")
     which = metric_named(metrics[0] if metric is None else metric)
     lowest, highest = which.range
     if not (isfinite(required) and abs(required) < highest - lowest):
@@ -90,7 +90,7 @@ def required_gap(run: Run, required: float, metric: str | None = None) -> Requir
     ----------
     run : Run
     required : float
-        The smallest gap that is accepted, in units of the metric; below 0 to accept some loss.
+        The smallest accepted gap, in units of the metric; below 0 to accept some loss.
     metric : str, optional
         One of the run's; the first by default.
 
@@ -115,7 +115,7 @@ def required_gap(run: Run, required: float, metric: str | None = None) -> Requir
         why = (
             f"it is {change(gap.difference, which.unit)} "
             f"{bracket(gap.low, gap.high, which.unit, (0.0, required))}, and the lower limit is "
-            f"{'not ' if holds else ''}under {least}"
+            f"{'not ' if holds else ''}below {least}"
         )
     return RequiredGap(
         of=visible(run_title(run.manifest)),

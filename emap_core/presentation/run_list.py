@@ -13,28 +13,28 @@ from emap_core.runs.folder import RunFolder
 
 
 def known_gap(run: RunInfo) -> Gap | None:
-    """Return the gap of a run's first metric, None where its interval was never computed."""
+    """Return the gap of a run's first metric, or None if its interval was never computed."""
     if run.status != "finished":
         return None
     return Run(RunFolder(run.path), run.manifest).known_gap
 
 
 def gap_in_words(gap: Gap) -> str:
-    """Return a gap as a list of runs has it: ``accuracy +16.0 points [13.1, 19.0]``."""
+    """Return a gap for a list of runs: ``accuracy +16.0 points [13.1, 19.0]``."""
     which = metric(gap.metric)
     limits = bracket(gap.low, gap.high, which.unit)
     return f"{which.label} {change(gap.difference, which.unit)} {limits}"
 
 
 def matching(runs: Sequence[RunInfo], words: str) -> list[RunInfo]:
-    """Return the runs that have all these words, in their order.
+    """Return the runs that have all these words, in the same order.
 
     Parameters
     ----------
     runs : sequence of RunInfo
     words : str
-        Each has to stand somewhere in the run's name, model, data, tags, comment, id or date,
-        however it is capitalised; a part of a word is enough.
+        Each must occur in the run's name, model, data, tags, comment, id or date; case does not
+        matter, and part of a word is enough.
     """
     wanted = words.casefold().split()
     return [run for run in runs if all(word in _searched(run) for word in wanted)]
@@ -43,18 +43,17 @@ def matching(runs: Sequence[RunInfo], words: str) -> list[RunInfo]:
 def in_order(
     runs: Sequence[RunInfo], by: str, gap_of: Callable[[RunInfo], Gap | None] = known_gap
 ) -> list[RunInfo]:
-    """Return the runs in an order; those alike stand in the order in which they came.
+    """Return the runs in an order; equal ones keep their order.
 
     Parameters
     ----------
     runs : sequence of RunInfo
-        The newest first.
+        Newest first.
     by : str
         One of `emap_core.options.ORDERS`.
     gap_of : callable
-        The gap of a run, None where it is not known; only asked for where gaps decide, which reads
-        a file of each run. Gaps of different metrics cannot be compared: those of the metric that
-        most runs have come first.
+        The gap of a run, or None if unknown; only called to order by gap, since it reads a file per
+        run. Gaps of different metrics cannot be compared, so the most common metric comes first.
     """
     if by == "newest":
         return list(runs)
@@ -73,7 +72,7 @@ def in_order(
 
 
 def tags_of(runs: Sequence[RunInfo]) -> dict[str, int]:
-    """Return the tags of runs, the most used first, each with how many have it."""
+    """Return the tags of runs, most used first, each with the number of runs."""
     counted: Mapping[str, int] = Counter(
         tag for run in runs for tag in run.manifest.get("tags") or ()
     )

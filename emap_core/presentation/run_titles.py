@@ -1,4 +1,4 @@
-"""What to call a run: the name that a person gave it, else one that says first what differs."""
+"""What to call a run: the name a person gave it, or one that starts with what differs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _LONGEST_FILE_NAME = 80
 
 
 def run_title(manifest: Json) -> str:
-    """Return the name that a run was given, else its model on its data."""
+    """Return a run's given name, or its model on its data."""
     return str(manifest.get("name") or f"{manifest.get('model')} on {manifest.get('dataset')}")
 
 
 def run_titles(manifests: Mapping[str, Json]) -> dict[str, str]:
-    """Return a label for each run, no two alike.
+    """Return a label for each run, all different.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ def run_titles(manifests: Mapping[str, Json]) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        The title; of runs of one title, first what tells them apart (arguments, weights, method,
-        number of examples, date), and where nothing does, the id.
+        The title. Runs with the same title start with what tells them apart (arguments, weights,
+        method, number of examples, date), or, if nothing does, the id.
     """
     alike = defaultdict(list)
     for run_id, manifest in manifests.items():
@@ -48,7 +48,7 @@ def run_titles(manifests: Mapping[str, Json]) -> dict[str, str]:
         told = dict.fromkeys(ids, "")
         for name in names:
             more = {i: _told(facts[i], [*differing, name]) for i in ids}
-            # What tells no more of them apart would only make all their titles longer.
+            # A detail that tells no more of them apart would only make the titles longer.
             if len(set(more.values())) > len(set(told.values())):
                 differing, told = [*differing, name], more
         for i in ids:
@@ -58,20 +58,20 @@ def run_titles(manifests: Mapping[str, Json]) -> dict[str, str]:
 
 
 def title_beside_others(run: Run) -> str:
-    """Return the title of a run among the finished runs that lie beside it."""
+    """Return the title of a run among the finished runs in its folder."""
     beside = list_runs(run.path.parent)
     finished = {info.id: info.manifest for info in beside if info.status == "finished"}
     return run_titles({**finished, run.id: run.manifest})[run.id]
 
 
 def file_name(title: str, what: str) -> str:
-    """Return a name for a file of a run that any disk can hold: its title, then what it is."""
+    """Return a name for a file about a run, safe on any disk: its title, then what the file is."""
     readable = re.sub(r"[^\w.,=+-]+", "-", title)[:_LONGEST_FILE_NAME].strip("-. ")
     return f"{readable or 'run'}-{what}"
 
 
 def made_from(manifest: Json) -> dict[str, str]:
-    """Return what a run was made from, in words: spec and arguments of model and data, the code."""
+    """Return in words what a run was made from: specs and arguments of model and data, the code."""
     made: Json = manifest.get("provenance") or {}
     found = {}
     for side, name in (("model", "Model"), ("data", "Data"), ("train", "Training data")):
@@ -82,7 +82,7 @@ def made_from(manifest: Json) -> dict[str, str]:
     for key, value in description.items():
         if value is not None:
             found[f"Model, {key.replace('_', ' ')}"] = str(value)
-    # What a server computes with it does not say.
+    # A server does not say what it computes with.
     if (types := _types(manifest)) and "server" not in description:
         found["Number types"] = types
     code = made.get("code") or {}
@@ -106,7 +106,7 @@ def _told(facts: Mapping[str, str], names: list[str]) -> str:
 
 
 def _facts(manifest: Json) -> dict[str, str]:
-    """Return what may tell a run from others of its title, in the order in which people ask."""
+    """Return what may tell runs with the same title apart, in the order in which people ask."""
     made: Json = manifest.get("provenance") or {}
     found = {}
     for side in ("model", "data", "train"):

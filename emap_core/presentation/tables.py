@@ -1,4 +1,4 @@
-"""A run's numbers in words: tables and sentences that page, report, terminal and notebook share."""
+"""A run's numbers in words: tables and sentences for page, report, terminal and notebook."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from emap_core.runs.groups import gaps_by
 from emap_core.text import capitalised
 
 Table = dict[str, list[str]]
-"""Cells by the heading of their column."""
+"""Cells by column heading."""
 
 KIND_WORDS = {
     "redundant": "text alone and image alone already give the model’s answer",
@@ -43,9 +43,9 @@ KIND_WORDS = {
 
 
 def score_table(run: Run, *, intervals: bool = True) -> Table:
-    """Return the scores of the model and of its baselines, one row each.
+    """Return the scores of the model and its baselines, one row each.
 
-    Without `intervals` there is nothing to wait for.
+    Without `intervals`, this does not compute anything.
     """
     table = run.table(intervals)
     rows = rows_of(run.decomposition.sides)
@@ -62,11 +62,11 @@ def score_table(run: Run, *, intervals: bool = True) -> Table:
 
 
 def score_notes(run: Run) -> list[str]:
-    """Return what has to be said below the `score_table`, a paragraph each."""
+    """Return the notes below the `score_table`, one paragraph each."""
     found = run.intervals()
     first = (
         f"95% intervals in brackets, {found.population}, N = {run.manifest['n_examples']:,}. "
-        "↑ more is better, ↓ less is better."
+        "↑ higher is better, ↓ lower is better."
     )
     if run.shared_by_all is None:
         first += f" {inference.self_term_note(run.decomposition)}"
@@ -74,7 +74,7 @@ def score_notes(run: Run) -> list[str]:
 
 
 def gap_sentences(run: Run) -> dict[str, str]:
-    """Return the leave-one-out gap of each metric with interval and test, by what it is."""
+    """Return each metric's leave-one-out gap with interval and test, by name."""
     found = {}
     for name in run.metrics:
         gap, which = run.gap(name), metric(name)
@@ -87,7 +87,7 @@ def gap_sentences(run: Run) -> dict[str, str]:
 
 
 def tested(run: Run, name: str) -> str:
-    """Return the p-value of a metric's gap, and that after Holm where there are several."""
+    """Return the p-value of a metric's gap, and the one after Holm if there are several."""
     words, adjusted = p_value(run.gap(name).p_value), run.adjusted_p_values[name]
     if len(run.metrics) > 1 and adjusted == adjusted:
         words += f", {p_value(adjusted)} for {len(run.metrics)} metrics (Holm)"
@@ -95,7 +95,7 @@ def tested(run: Run, name: str) -> str:
 
 
 def spread_table(run: Run) -> Table | None:
-    """Return the standard deviation over repeats of rows and gaps; None where there are none."""
+    """Return the standard deviation of rows and gaps over repeats; None without repeats."""
     spread = run.spread
     if spread is None or not spread.deviations:
         return None
@@ -112,13 +112,13 @@ def spread_table(run: Run) -> Table | None:
 
 
 SPREAD_NOTE = (
-    "Over random sub-samples of the same examples, as papers print it behind ±. It is not the "
-    "error of the average."
+    "Over random sub-samples of the same examples, as papers print it after ±. It is not "
+    "the error of the average."
 )
 
 
 def share_sentence(run: Run) -> str:
-    """Return which share of the variance interactions carry; empty where nothing varies."""
+    """Return the share of the variance that interactions carry; empty if nothing varies."""
     found = run.intervals()
     share = found.pooled_shares["interaction" if len(run.sides) == 2 else set_name(_names(run))]
     if share.value != share.value or run.shared_by_all is not None:
@@ -140,7 +140,7 @@ def share_sentence(run: Run) -> str:
 
 
 def _share_of_all(run: Run, share: str, speaks: str) -> str:
-    """Return what only all of more than two sides carry, and what fewer of them do."""
+    """Return what only all sides together carry, for more than two, and what fewer carry."""
     m = len(run.sides)
     orders = [0.0] * m
     for some, value in run.shares.pooled_terms.items():
@@ -157,7 +157,7 @@ def _names(run: Run) -> tuple[str, ...]:
 
 
 def kind_table(run: Run) -> Table | None:
-    """Return how many examples are of each kind; None where predictions are not classes."""
+    """Return how many examples are of each kind; None if predictions are not classes."""
     shares = {} if run.shared_by_all is not None else run.proportions("kind")
     if not shares:
         return None
@@ -174,10 +174,10 @@ def kind_table(run: Run) -> Table | None:
 
 
 def measures_table(found: Measures) -> Table:
-    """Return what other papers measure, with limits; a measure a row."""
+    """Return other papers' measures with limits, one per row."""
     words: Table = {
         **{"Measure": [], "Value": [], "What it counts": [], "Counted over": []},
-        "Why it is not EMAP": [],
+        "How it differs from EMAP": [],
     }
     for name, one in found.values.items():
         measure = MEASURES[name]
@@ -185,12 +185,12 @@ def measures_table(found: Measures) -> Table:
         words["Value"].append(measured_with_interval(one, measure.unit))
         words["What it counts"].append(measure.counts)
         words["Counted over"].append(measure.over)
-        words["Why it is not EMAP"].append(measure.differs)
+        words["How it differs from EMAP"].append(measure.differs)
     return words
 
 
 def measured_with_interval(one: Interval, unit: str) -> str:
-    """Return a measure with its limits if it has any: in points, in per cent or in bits."""
+    """Return a measure with its limits, if it has any: in points, per cent or bits."""
     if unit == "share":
         return with_interval(one.value, one.low, one.high, "points")
     value = f"{amount(one.value, unit)}{' bits' if unit == 'bits' else ''}"
@@ -198,7 +198,7 @@ def measured_with_interval(one: Interval, unit: str) -> str:
 
 
 def measures_notes(found: Measures) -> list[str]:
-    """Return what has to be said below the `measures_table`, a paragraph each."""
+    """Return the notes below the `measures_table`, one paragraph each."""
     missing: dict[str, list[str]] = {}
     for name, why in found.missing.items():
         missing.setdefault(why, []).append(MEASURES[name].title)
@@ -210,7 +210,7 @@ def measures_notes(found: Measures) -> list[str]:
 
 
 def whole_groups_table(found: GroupScores) -> Table:
-    """Return how many groups are right as a whole: a metric a row, a column a predictor."""
+    """Return how many groups are right as a whole: a row per metric, a column per predictor."""
     words: Table = {"Right as a whole": [capitalised(metric(name).label) for name in found.rows]}
     for row in ROWS_OF_ANSWERS:
         words[ROWS[row].label] = [
@@ -227,21 +227,21 @@ def whole_groups_table(found: GroupScores) -> Table:
 
 
 def whole_groups_notes(found: GroupScores) -> list[str]:
-    """Return what has to be said below the `whole_groups_table`, a paragraph each."""
+    """Return the notes below the `whole_groups_table`, one paragraph each."""
     first = (
         f"95% intervals in brackets, {found.population} by {found.by}, of {found.n_examples:,} "
-        "examples in groups of two or more; the projection is that of all examples. The gap of "
-        "answers is to the leave-one-out projection."
+        "examples in groups of two or more. The projection is computed on all examples. For "
+        "answers, the gap is to the leave-one-out projection."
     )
     of_order = (
-        "Scores of order have no gap to a projection that leaves the own pair out: it is another "
-        "function for each pair."
+        "Order scores have no gap to a projection that leaves the own pair out, because "
+        "that is another function for each pair."
     )
     return [first, *([of_order] if "group_score" in found.gaps else []), *found.notes]
 
 
 def blind_table(found: Blinded) -> Table:
-    """Return the rows of blind pictures and texts, which lie outside the data."""
+    """Return the rows of blind pictures and texts, which are outside the data."""
     ends = [found.rows[row] for row in BLIND]
     return {
         "Outside the data": [name for name, _ in BLIND.values()],
@@ -252,24 +252,24 @@ def blind_table(found: Blinded) -> Table:
 
 
 def information_table(found: PartialInformation) -> Table:
-    """Return the parts of the information, a part a row."""
+    """Return the parts of the information, one per row."""
     return {
         "Part": [capitalised(ATOMS[name]) for name in found.values],
         "Bits": [
             f"{number(one.value)} {bracket(one.low, one.high)}" for one in found.values.values()
         ],
-        "By chance, taken off": [number(found.by_chance[name]) for name in found.values],
+        "Subtracted for chance": [number(found.by_chance[name]) for name in found.values],
     }
 
 
 def information_notes(found: PartialInformation) -> list[str]:
-    """Return what has to be said below the `information_table`, a paragraph each."""
+    """Return the notes below the `information_table`, one paragraph each."""
     return [
-        f"95% intervals in brackets, {found.population}, N = {found.n_examples:,}. Told apart: "
-        f"{', '.join(found.classes)}. What permuted answers come to is taken off, so that a part "
+        f"95% intervals in brackets, {found.population}, N = {found.n_examples:,}. Classes: "
+        f"{', '.join(found.classes)}. The value for permuted answers is subtracted, so a part "
         "can be below 0.",
-        "The two sources are the one-sided predictions, text only and image only, and not text "
-        "and image themselves.",
+        "The two sources are the one-sided predictions, text only and image only, not text and "
+        "image themselves.",
         *found.notes,
     ]
 

@@ -51,7 +51,7 @@ def summary(
     *,
     with_questions: bool = False,
 ) -> str:
-    """Return what a run found, how, and what from, as lines for a terminal.
+    """Return a run's results and how they were computed, as lines for a terminal.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def summary(
     equivalence_margin, metric
         See `Run.verdict`.
     with_questions : bool
-        Whether to answer the questions beside the table, which can take a while.
+        Whether to answer the further questions, which can take a while.
     """
     verdict = run.verdict(equivalence_margin, metric)
     parts = [
@@ -82,7 +82,7 @@ def summary(
 
 
 def run_list(runs: Sequence[RunInfo]) -> str:
-    """Return runs a line each, as lines for a terminal: what each is called, and its gap."""
+    """Return runs as lines for a terminal: each run's name and its gap."""
     titles = run_titles({one.id: one.manifest for one in runs if one.manifest})
     table: Table = {"run": [], "what": [], "gap": [], "tags": [], "computed": []}
     for one in runs:
@@ -100,11 +100,11 @@ def run_list(runs: Sequence[RunInfo]) -> str:
 
 
 def measures(run: Run) -> str:
-    """Return what other papers measure, as lines for a terminal."""
+    """Return other papers' measures, as lines for a terminal."""
     found = run.measures()
     table = measures_table(found)
-    # What is the same in many rows is for the page and the docs.
-    del table["Counted over"], table["Why it is not EMAP"]
+    # Columns that repeat themselves are for the page and the docs.
+    del table["Counted over"], table["How it differs from EMAP"]
     return visible("\n".join([found.sentence, "", lines(table), "", *measures_notes(found)]))
 
 
@@ -163,7 +163,7 @@ def comparison(runs: Sequence[Run]) -> str:
 
 
 def compared_measures(runs: Sequence[Run]) -> str:
-    """Return what other papers measure of several runs, a run a line, for a terminal."""
+    """Return other papers' measures of several runs for a terminal, one run per line."""
     runs = list({run.path: run for run in runs}.values())
     table = measures_of_runs(runs, run_names(runs)).set_index("model").T
     return lines({"": list(table.index), **{str(name): list(table[name]) for name in table}})

@@ -1,4 +1,4 @@
-"""Charts of runs of other sides than a text and an image, in the words of these."""
+"""Charts of runs with other sides than text and image, in the words of those sides."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from emap_core.modalities import TEXT_AND_IMAGE
 from emap_core.modalities.words_of_sides import Sides, worded
 
 _OURS = ("title", "xaxis", "yaxis", "legend", "annotations")
-"""Parts of a layout whose words are ours."""
+"""Parts of a layout that contain our words."""
 
 
 def worded_chart(sides: Sides, chart: Chart, *, of_more: bool = False) -> Chart:
-    """Return a chart whose titles, axes, legend, notes and columns call the sides by name."""
+    """Return a chart whose titles, axes, legend, notes and columns name the sides."""
     if sides == TEXT_AND_IMAGE or chart.worded:
         return chart
     figure = deepcopy(chart.figure)

@@ -9,7 +9,7 @@ from emap_core.runs.run import Run
 
 
 def load_run(path: str | Path) -> Run:
-    """Open a finished run by its path or its id, see `Run.load`."""
+    """Open a finished run by its path or its id; see `Run.load`."""
     return Run.load(path)
 
 

@@ -1,4 +1,4 @@
-"""What people say of a run: a name, tags and a comment; the run itself does not depend on them."""
+"""What people say about a run: a name, tags and a comment; the run does not depend on them."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from typing import Any
 from emap_core.errors import SettingError
 
 LONGEST_NAME = 120
-"""Characters of a run's name at most."""
+"""Most characters of a run's name."""
 
 LONGEST_TAG = 40
-"""Characters of a tag at most."""
+"""Most characters of a tag."""
 
 MOST_TAGS = 20
-"""Tags of a run at most."""
+"""Most tags of a run."""
 
 LONGEST_COMMENT = 2_000
-"""Characters of a run's comment at most."""
+"""Most characters of a run's comment."""
 
 
 def checked_name(name: str | None) -> str | None:
-    """Return the name of a run without blanks around it, None for an empty one.
+    """Return the name of a run without blanks around it, or None if it is empty.
 
     Raises
     ------
     SettingError
-        If it is too long or holds what is not a character of one line.
+        If it is too long or contains a line break or control character.
     """
     return None if name is None else _checked("name", name, LONGEST_NAME) or None
 
 
 def checked_comment(comment: str | None) -> str | None:
-    """Return a comment, of any number of lines, without blanks around it; None for an empty one.
+    """Return a comment of any number of lines without blanks around it, or None if it is empty.
 
     Raises
     ------
     SettingError
-        If it is too long or holds a control character.
+        If it is too long or contains a control character.
     """
     if comment is None:
         return None
@@ -46,12 +46,12 @@ def checked_comment(comment: str | None) -> str | None:
 
 
 def checked_tags(tags: Iterable[str]) -> list[str]:
-    """Return tags, each once, in their order; empty ones are left out.
+    """Return tags, each once, in order; empty ones are left out.
 
     Raises
     ------
     SettingError
-        If one is too long or holds a comma or what is not a character of one line, or there are
+        If one is too long or contains a comma, a line break or a control character, or there are
         too many.
     """
     if isinstance(tags, str):
@@ -60,9 +60,9 @@ def checked_tags(tags: Iterable[str]) -> list[str]:
     found.pop("", None)
     for tag in found:
         if "," in tag:
-            raise SettingError(f"tag {tag!r} has a comma; give each tag by itself")
+            raise SettingError(f"tag {tag!r} has a comma; give each tag separately")
     if len(found) > MOST_TAGS:
-        raise SettingError(f"a run has {len(found)} tags; leave at most {MOST_TAGS}")
+        raise SettingError(f"a run has {len(found)} tags; give at most {MOST_TAGS}")
     return list(found)
 
 

@@ -1,4 +1,4 @@
-"""What a run's scores say: computed when it is asked for, and kept in the folder from then on."""
+"""What a run's scores say: computed on first use, then kept in the folder."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ if TYPE_CHECKING:
 class CachedInference(RunReader):
     """A run with its table, intervals, tests and verdicts, each computed once.
 
-    They depend on the run and on how it is resampled, and go into its folder with a seal: what is
-    damaged there, or of another version, is computed again.
+    They depend on the run and on how it is resampled, and are sealed in its folder. If a file is
+    damaged or from another version, it is computed again.
     """
 
     _intervals: Intervals | None = None
 
     @cached_property
     def population(self) -> Population:
-        """What is drawn at random for every interval of this run, and whom they speak of."""
+        """What every interval of this run draws at random, and whom the intervals speak of."""
         return population_of(self.decomposition, self.manifest["resampling"]["cluster"])
 
     def scores(self, projection: str) -> Array:
@@ -87,7 +87,7 @@ class CachedInference(RunReader):
         return pd.DataFrame(columns, index=pd.Index(index, name="projection"), dtype=float)
 
     def gap(self, metric: str, projection: str = "emap_leave_one_out") -> Gap:
-        """Return what a metric loses without interactions, with interval and test.
+        """Return what a metric loses without interactions, with an interval and a test.
 
         Parameters
         ----------
@@ -130,14 +130,14 @@ class CachedInference(RunReader):
 
     @property
     def has_intervals(self) -> bool:
-        """Whether the intervals are there already, so that nobody has to wait for them."""
+        """Whether the intervals already exist, so that nobody has to wait for them."""
         if self._intervals is None:
             self._intervals = self._kept_intervals()
         return self._intervals is not None
 
     @property
     def known_gap(self) -> Gap | None:
-        """The leave-one-out gap of the first metric, None where somebody would have to wait."""
+        """The leave-one-out gap of the first metric, or None if it would take time to compute."""
         found = self._intervals or self._kept_intervals()
         if found is None or not self.metrics:
             return None
@@ -155,24 +155,24 @@ class CachedInference(RunReader):
 
     @cached_property
     def statistics(self) -> Statistics:
-        """What the scores say, as the method tells it; nothing of it is kept here."""
+        """What the scores say according to the method; nothing is cached here."""
         return self.method.statistics(self, _KeptNumbers(self))
 
     @property
     def spread(self) -> Spread | None:
-        """How much the repeats of the method differ; None where it has none."""
+        """How much the method's repeats differ; None if it has none."""
         return self.statistics.spread()
 
     @cached_property
     def calibrated_gaps(self) -> dict[str, dict[str, Gap]]:
         """Gaps of metrics that read probabilities, both sides on their best scale.
 
-        For each such metric a `Gap` for ``"emap"`` and ``"emap_leave_one_out"``, computed on
-        first use. Only exact runs have them: other methods estimate scores, not predictions.
+        Each such metric has a `Gap` for ``"emap"`` and ``"emap_leave_one_out"``, computed on first
+        use. Only exact runs have them: other methods estimate scores, not predictions.
         """
         if self.labels is None or not self.method.scores_all_pairs:
             return {}
-        # With more sides than two there are gaps to projections of other orders, too.
+        # With more than two sides, there are also gaps to projections of other orders.
         gaps = {
             name: {row: of[row] for row in ("emap", "emap_leave_one_out")}
             for name, of in self.intervals().gaps.items()
@@ -204,15 +204,15 @@ class CachedInference(RunReader):
         Parameters
         ----------
         density : array of shape (U_1, U_2), optional
-            How much more likely each pair is among the examples than among recombinations, texts
-            and images in the run's order; by default `density`, None where there is none.
+            How much likelier each pair is among the examples than among recombinations, with rows
+            and columns in the run's order; by default the run's `density`.
 
         Raises
         ------
         RunError
             If the grid was not kept, or the data has no labels.
         DatasetError
-            If a density is not such an array.
+            If `density` is not such an array.
         """
         if density is not None:
             return self._new_unlikely_pairs(density, None)
@@ -231,7 +231,7 @@ class CachedInference(RunReader):
         if self.grid is None:
             raise RunError(f"the grid of run {self.id!r} was not kept; compute it with keep='grid'")
         if self.labels is None:
-            raise RunError(f"run {self.id!r} has no labels, so there are no gaps to compare")
+            raise RunError(f"run {self.id!r} has no labels, so it has no gaps to compare")
         return unlikely_pairs(
             self.grid,
             self.decomposition,
@@ -246,32 +246,33 @@ class CachedInference(RunReader):
 
     @property
     def why_no_measures(self) -> str | None:
-        """Why other papers' measures do not apply to this run, in a sentence; None if they do."""
+        """A sentence on why other papers' measures do not apply to this run; None if they do."""
         if self.shared_by_all is not None:
             return f"All examples share one {self.shared_by_all}, so nothing can be recombined."
         if (why := why_not_two(self.sides, "Each of these measures")) is not None:
             return f"{why}."
         if not self.chooses_one:
-            return "These measures are about models that choose one of several classes."
+            return "These measures are for models that choose one of several classes."
         if self.method.draws_examples:
             return "Sub-samples are projected one by one; compute the run with the exact method."
         return None
 
     def measures(self) -> Measures:
-        """Return what other papers measure, with intervals, computed on first use.
+        """Return other papers' measures with intervals, computed on first use.
 
-        Shuffled accuracy and perceptual score, InterSHAP, SHAPE, the types of MMoE, and bits; see
+        Shuffled accuracy and perceptual score, InterSHAP, SHAPE, MMoE types, and bits; see
         `emap_core.inference.other_measures.measures`.
 
         Raises
         ------
         RunError
-            If they do not apply, which `why_no_measures` says beforehand.
+            If they do not apply; `why_no_measures` says so beforehand.
         """
         if self.why_no_measures is not None:
             raise RunError(f"run {self.id!r} has no measures: {self.why_no_measures}")
         with self._folder.inference_lock():
-            # Earlier versions kept others, by one-sided answers that stayed, under ``measures``.
+            # Earlier versions kept other measures, from fixed one-sided answers, under
+            # ``measures``.
             kept = self._kept_of_resampling("other_measures")
             if kept is not None:
                 return Measures.from_json(kept)
@@ -302,16 +303,16 @@ class CachedInference(RunReader):
         Parameters
         ----------
         target : {"label", "prediction"}
-            What they tell it about: the true label, or the model's own answer.
+            What they tell about: the true label, or the model's own answer.
 
         Raises
         ------
         RunError
-            If one-sided answers are not defined, which `why_no_measures` says beforehand.
+            If one-sided answers are not defined; `why_no_measures` says so beforehand.
         SettingError
-            If there are too few examples, or no labels.
+            If there are too few examples or no labels.
         MissingExtraError
-            If the package for it is not installed.
+            If the package it needs is not installed.
         """
         if self.why_no_measures is not None:
             raise RunError(f"run {self.id!r} has no one-sided answers: {self.why_no_measures}")
@@ -322,10 +323,10 @@ class CachedInference(RunReader):
         labels = self.labels
         if target == "label" and (labels is None or labels.ndim != 1):
             raise SettingError(
-                f"run {self.id!r} has no single true label of each example; ask about the "
+                f"run {self.id!r} has no single true label for each example; ask about the "
                 "prediction"
             )
-        # Earlier versions kept others, by one-sided answers that stayed, under ``information-…``.
+        # Earlier versions kept other values, from fixed one-sided answers, under ``information-…``.
         entry = f"partial-information-{target}"
         with self._folder.inference_lock():
             kept = self._kept_of_resampling(entry)
@@ -355,12 +356,12 @@ class CachedInference(RunReader):
 
     @property
     def why_no_groups(self) -> str | None:
-        """Why no groups of examples can be right as a whole, in a sentence; None if some can."""
+        """A sentence on why no group of examples can be right as a whole; None if some can."""
         return whole_groups.why_no_groups(self)
 
     @cached_property
     def groupings(self) -> list[str]:
-        """By what examples can be grouped: columns of the data, their image or their text."""
+        """What examples can be grouped by: columns of the data, their image or their text."""
         return whole_groups.groupings(self)
 
     def group_scores(self, by: str | None = None) -> GroupScores:
@@ -369,13 +370,13 @@ class CachedInference(RunReader):
         Parameters
         ----------
         by : str, optional
-            A column of the data that says which examples belong together, or ``image`` or
-            ``text`` for those that share one; the first of `groupings` by default.
+            A column of the data that says which examples belong together, or ``image`` or ``text``
+            to group examples that share one; the first of `groupings` by default.
 
         Raises
         ------
         RunError
-            If no group can be right as a whole, which `why_no_groups` says beforehand.
+            If no group can be right as a whole; `why_no_groups` says so beforehand.
         SettingError
             If there are no such groups.
         """
@@ -388,7 +389,7 @@ class CachedInference(RunReader):
             )
         chosen = self.groupings[0] if by is None else by
         names = whole_groups.names_of_groups(self, chosen)
-        # Earlier versions kept others, that guessed among all classes, under ``groups-…``.
+        # Earlier versions kept other values, guessing among all classes, under ``groups-…``.
         entry = f"whole-groups-{hashlib.sha256(chosen.encode()).hexdigest()[:12]}"
         with self._folder.inference_lock():
             kept = self._kept_of_resampling(entry)
@@ -412,12 +413,12 @@ class CachedInference(RunReader):
 
     @property
     def again(self) -> str:
-        """How to compute the same run anew, in words: the command where it is known."""
+        """How to compute the same run again, in words: the command if it is known."""
         made = self.manifest["provenance"]
         if made is None or any(
             made[side]["spec"].endswith("an object") for side in ("model", "data")
         ):
-            return "compute the run anew"
+            return "compute the run again"
         given = {"model": made["model"], "data": made["data"]}
         words = [f"--{side} {one['spec']}" for side, one in given.items()]
         words += [
@@ -425,18 +426,18 @@ class CachedInference(RunReader):
             for side, one in given.items()
             for name, value in (one.get("arguments") or {}).items()
         ]
-        return f"compute the run anew: {program()} run {' '.join(words)} --out FOLDER"
+        return f"compute the run again: {program()} run {' '.join(words)} --out FOLDER"
 
     def verdict(
         self, equivalence_margin: float | None = None, metric: str | None = None
     ) -> Verdict:
-        """Return what a metric's leave-one-out gap says, in a sentence.
+        """Return in a sentence what a metric's leave-one-out gap says.
 
         Parameters
         ----------
         equivalence_margin : float, optional
             The smallest gap that matters, in units of the metric (0.01 of accuracy is 1 point); by
-            default 0.01, or 1% of the best constant's score where the metric has units.
+            default 0.01, or 1% of the best constant's score if the metric has units.
         metric : str, optional
             One of `metrics`; the first by default.
 
@@ -457,7 +458,7 @@ class CachedInference(RunReader):
 
     @property
     def verdict_sentence(self) -> str:
-        """The sentence of `verdict`, in a fraction of the time that its details take."""
+        """The sentence of `verdict`, without the time that its details take."""
         return worded(self.sides, self._verdict(None, None, in_detail=False).sentence)
 
     def _verdict(
@@ -492,7 +493,7 @@ class CachedInference(RunReader):
         )
 
     def _weighted_scores(self, name: str) -> dict[str, float]:
-        """Return a metric of additive fits in which unlikely pairs count less, if there are any."""
+        """Return one metric of the additive fits in which unlikely pairs count less, if any."""
         found = None if self.density is None or self.grid is None else self.unlikely_pairs()
         return {
             f"weighted_{row.power:g}": row.gaps[name].projected
@@ -501,7 +502,7 @@ class CachedInference(RunReader):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Where the numbers of any metric lean on few examples, in sentences."""
+        """Sentences on metrics whose numbers rest on few examples."""
         if self.shared_by_all is not None:
             return ()
         found = dict.fromkeys(one for name in self.metrics for one in self._cautions[name])
@@ -526,16 +527,16 @@ class CachedInference(RunReader):
 
     @cached_property
     def flips(self) -> NDArray[np.str_] | None:
-        """What interactions do to the decision of each example; None where nothing is decided."""
+        """What interactions do to each example's decision; None if the run decides nothing."""
         if not self.decides:
             return None
         return inference.flips(self.decomposition, self.labels, self.task, self.space)
 
     @cached_property
     def kinds(self) -> NDArray[np.str_] | None:
-        """Which side the decision of each example follows; None where nothing is decided.
+        """Which side each example's decision follows; None if the run decides nothing.
 
-        Nor of more sides than two.
+        Also None with more than two sides.
         """
         if not self.decides or len(self.sides) > 2:
             return None
@@ -544,7 +545,7 @@ class CachedInference(RunReader):
     def proportions(self, column: Literal["kind", "flip"]) -> dict[str, Interval]:
         """Return the share of examples of each ``kind`` or ``flip``, with its 95% interval.
 
-        Nothing for a regression, which has neither.
+        Empty for a regression, which has neither.
         """
         names, found = {
             "kind": (inference.KINDS, self.kinds),
@@ -552,7 +553,7 @@ class CachedInference(RunReader):
         }[column]
         if found is None:
             return {}
-        # The quantile in it takes a library that loads for longer than all else that is shown.
+        # Its quantile needs a library that takes longer to load than everything else shown.
         kept = self._kept_of_resampling(f"{column}_shares")
         if kept is None:
             shares = inference.proportions(found, names, self.population)
@@ -561,7 +562,7 @@ class CachedInference(RunReader):
         return {name: Interval.from_json(share) for name, share in kept.items()}
 
     def _kept_of_resampling(self, name: str) -> dict[str, Any] | None:
-        """Return what was kept under a name, None where it depends on other resamples."""
+        """Return what was kept under a name, or None if it depends on other resamples."""
         kept = self._kept(name)
         if kept is None or any(kept.get(k) != v for k, v in self._resampling.items()):
             return None
@@ -576,11 +577,11 @@ class CachedInference(RunReader):
         }
 
     def _kept(self, name: str) -> dict[str, Any] | None:
-        """Return what was kept under a name; None where it is to be computed, or computed again."""
+        """Return what was kept under a name, or None if it has to be computed (again)."""
         try:
             kept = read_sealed(self._folder.inference / f"{name}.json", self.manifest["created"])
         except RunError:
-            # What is damaged there is computed again.
+            # Damaged results are computed again.
             return None
         return kept if kept is not None and kept.pop("version", None) == RECORD_VERSION else None
 
@@ -590,12 +591,12 @@ class CachedInference(RunReader):
             content = {"version": RECORD_VERSION, **content}
             write_sealed(path, content, self.manifest["created"])
         except OSError:
-            # A run on a read-only disk can be read all the same; it is only computed again.
+            # A run on a read-only disk still works; it only computes this again each time.
             return
 
 
 class _KeptNumbers:
-    """What a method keeps beside a run."""
+    """What a method keeps with a run."""
 
     def __init__(self, run: CachedInference) -> None:
         self.read = run._kept

@@ -1,4 +1,4 @@
-"""What people change of a run that is there: what they say of it, whether it is listed, its end."""
+"""What people change about an existing run: its name and notes, whether it is listed, its end."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ def annotate_run(
     comment: str | None = None,
     tags: Iterable[str] | None = None,
 ) -> None:
-    """Say what a run is called and what it is about; its folder, its id and its numbers stay.
+    """Set a run's name, tags and comment; its folder, id and numbers stay the same.
 
     Parameters
     ----------
     run : str or Path
         Id or folder.
     name, comment : str, optional
-        An empty one takes away what is there; None leaves it.
+        An empty one removes the current one; None leaves it.
     tags : iterable of str, optional
-        All tags of the run from now on; None leaves those that it has.
+        All tags of the run from now on; None leaves its tags.
 
     Raises
     ------
     RunError, SettingError
-        If there is no such run, it cannot be written, or one of them is not valid.
+        If there is no such run, it cannot be written, or a value is not valid.
     """
     folder = RunFolder(find_run(run))
     changes: dict[str, Any] = {}
@@ -48,7 +48,7 @@ def annotate_run(
 
 
 def archive_run(run: str | Path, archived: bool = True) -> None:
-    """Take a run out of the lists, or bring it back; nothing of it is lost.
+    """Hide a run from lists, or bring it back; nothing is lost.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def archive_run(run: str | Path, archived: bool = True) -> None:
 
 
 def delete_run(run: str | Path) -> None:
-    """Remove a run with all that is in its folder.
+    """Delete a run and everything in its folder.
 
     Raises
     ------

@@ -19,15 +19,15 @@ _CHANGING = (CHECKSUMS, "progress.json", "cancel")
 def write_checksums(folder: RunFolder) -> None:
     """Keep the size and SHA-256 of every file of a finished run.
 
-    What comes later has a checksum of its own: intervals and the like, in ``inference/``, what was
-    asked further, in ``probes/``, and what visitors chose, in ``selections/``.
+    Files that come later carry their own checksums: intervals and the like in ``inference/``,
+    answers to probes in ``probes/``, and visitors' choices in ``selections/``.
     """
     found = {name: list(_state(path)) for name, path in _files(folder) if not is_link(path)}
     write_json(folder.path / CHECKSUMS, {"sha256": found})
 
 
 def renew_manifest_checksum(folder: RunFolder) -> None:
-    """Keep the checksum of a manifest that was changed on purpose, where there are checksums."""
+    """Update the checksum of a manifest that was changed on purpose, if there are checksums."""
     kept = read_json(folder.path / CHECKSUMS)
     if kept is not None:
         kept["sha256"]["run.json"] = list(_state(folder.path / "run.json"))
@@ -35,7 +35,7 @@ def renew_manifest_checksum(folder: RunFolder) -> None:
 
 
 def check_run(path: str | Path) -> list[str]:
-    """Return what is wrong with the files of a finished run, one per line; nothing if all is well.
+    """Return what is wrong with a finished run's files, one per line; empty if all is well.
 
     Parameters
     ----------
@@ -45,24 +45,24 @@ def check_run(path: str | Path) -> list[str]:
     Raises
     ------
     RunError
-        If there is no such run, it is not finished, of a newer format, or without checksums.
+        If there is no such run, it is unfinished, has a newer format, or has no checksums.
     """
     folder = RunFolder(find_run(path))
     manifest = folder.manifest()
     if manifest["status"] != "finished":
         raise RunError(
-            f"run {folder.id!r} is not finished but {folder.status()}; only finished runs have "
+            f"run {folder.id!r} is {folder.status()}, not finished; only finished runs have "
             "checksums"
         )
     kept = read_json(folder.path / CHECKSUMS)
     if kept is None:
         raise RunError(
-            f"run {folder.id!r} has no checksums: it was computed by an older version, or the disk "
-            "was full, so nothing shows whether it is complete"
+            f"run {folder.id!r} has no checksums: an older version computed it, or the disk was "
+            "full, so nothing shows whether it is complete"
         )
     expected, there = kept.get("sha256"), dict(_files(folder))
     if not isinstance(expected, dict) or not all(map(_is_state, expected.values())):
-        raise RunError(f"{CHECKSUMS} in run {folder.id!r} holds no checksums")
+        raise RunError(f"{CHECKSUMS} in run {folder.id!r} contains no checksums")
     found = []
     for name, (n_bytes, digest) in sorted(expected.items()):
         if name not in there:
@@ -81,19 +81,19 @@ def check_run(path: str | Path) -> list[str]:
             found.append(f"{name} has changed")
     found += [f"{name} does not belong there" for name in sorted(set(there) - set(expected))]
     links = sorted(str(name_within(p, folder.path)) for p in entries(folder.path) if is_link(p))
-    found += [f"{name} is a link, which was not followed" for name in links]
+    found += [f"{name} is a link and was not followed" for name in links]
     return found + list(_changed_later(folder, manifest["created"]))
 
 
 def _changed_later(folder: RunFolder, run: str) -> Iterator[str]:
-    """Yield what is wrong with what came after the run was finished."""
+    """Yield what is wrong with files that came after the run was finished."""
     for within, depth in _later(folder).items():
         for path in entries(within):
             name = name_within(path, folder.path)
             if is_link(path) or is_passing(path.name):
                 continue
             if within == folder.probes and name.parts[2:-1] == ("parts",):
-                # Of a probe that is not finished; each is looked at when it is resumed.
+                # These belong to an unfinished probe and are checked when it resumes.
                 continue
             if len(name.parts) != depth or path.suffix != ".json":
                 yield f"{name} does not belong there"
@@ -105,7 +105,7 @@ def _changed_later(folder: RunFolder, run: str) -> Iterator[str]:
 
 
 def _later(folder: RunFolder) -> dict[Path, int]:
-    """Return the folders of what comes after a run is finished, and how deep their files lie."""
+    """Return the folders of files that come after a run is finished, and how deep the files are."""
     return {folder.inference: 2, folder.probes: 3, folder.selections: 2}
 
 

@@ -1,4 +1,4 @@
-"""The examples of a run as a table: what the model says of each, and what it owes to both sides."""
+"""The examples of a run as a table: the model's answers, and what they owe to both sides."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from emap_core.types import Array
 
 
 def examples_of(run: CachedInference) -> pd.DataFrame:
-    """Return one row per example, see `Run.examples`."""
+    """Return one row per example; see `Run.examples`."""
     d = run.decomposition
     table = pd.DataFrame(
         {
@@ -54,7 +54,7 @@ def _right(run: CachedInference, scores: Array) -> NDArray[Any] | None:
     if run.labels is None or not run.decides:
         return None
     earned = inference.earned(inference.predict(scores, run.task, run.space), run.labels)
-    # Of several annotators, two of ten or more agree.
+    # With several annotators, at least two of ten agree.
     right = earned >= (run.labels.shape[1] if run.task == "multilabel" else 0.5)
     undefined = np.isnan(scores).any(axis=1)
     if not undefined.any():

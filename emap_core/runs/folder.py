@@ -1,4 +1,4 @@
-"""What lies in a run folder, and how it is written in single steps."""
+"""What is in a run folder, and how each file is written in one step."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _LARGEST_JSON = 2**28
 
 
 def index_column(place: int) -> str:
-    """Return the column of `RunFolder.examples` that has the numbers of a side's items."""
+    """Return the column of `RunFolder.examples` with the numbers of a side's items."""
     return ("text_index", "image_index")[place] if place < 2 else f"side_{place}_index"
 
 
 def runs_root() -> Path:
-    """Return what holds the runs: the folder or URL in ``EMAP_RUNS``, or ``runs`` where we are."""
+    """Return where runs are kept: the folder or URL in ``EMAP_RUNS``, or ``./runs``."""
     return location(os.environ.get("EMAP_RUNS", "runs"))
 
 
@@ -43,12 +43,12 @@ def write_json(path: Path, content: Json) -> None:
 
 
 def read_json(path: Path) -> Json | None:
-    """Return the object in a JSON file, None where there is no such file.
+    """Return the object in a JSON file, or None if there is no such file.
 
     Raises
     ------
     RunError
-        If the file holds no JSON object.
+        If the file does not contain a JSON object.
     """
     try:
         with opened(path) as file:
@@ -63,7 +63,7 @@ def read_json(path: Path) -> Json | None:
             f"{path.name} in run {path.parent.name!r} cannot be read: {error}"
         ) from error
     if not isinstance(content, dict):
-        raise RunError(f"{path.name} in run {path.parent.name!r} holds no JSON object")
+        raise RunError(f"{path.name} in run {path.parent.name!r} is not a JSON object")
     return content
 
 
@@ -85,7 +85,7 @@ class RunFolder:
 
     @property
     def columns(self) -> Path:
-        """Table of the data's other columns, as text, where there are any."""
+        """Table of the data's other columns, as text, if there are any."""
         return self.path / "columns.parquet"
 
     @property
@@ -96,14 +96,14 @@ class RunFolder:
     def previews(self, place: int) -> Path:
         """Return the folder of tables with small and large pictures of a side's unique items.
 
-        Those of the first side, 0, are in plan order; where that is text there are none.
+        Those of the first side, 0, are in plan order; a first side of texts has none.
         """
         return self.path / (("rows", "images")[place] if place < 2 else f"side-{place}")
 
     def words(self, place: int) -> Path:
-        """Return the table of the words of a side's unique items, where they are no images.
+        """Return the table with words for a side's unique items, unless they are images.
 
-        The first side, 0, has `texts`.
+        For the first side, 0, it is `texts`.
         """
         return self.path / ("words.parquet" if place == 1 else f"words-{place}.parquet")
 
@@ -114,12 +114,12 @@ class RunFolder:
 
     @property
     def encodings(self) -> Path:
-        """Folder of encoded texts and images, there until the run is finished."""
+        """Folder of encoded texts and images; it exists until the run is finished."""
         return self.path / "states"
 
     @property
     def grid(self) -> Path:
-        """Zarr store of the grid, where it is kept."""
+        """Zarr store of the grid, if it is kept."""
         return self.path / "grid.zarr"
 
     @property
@@ -129,27 +129,27 @@ class RunFolder:
 
     @property
     def warm_up(self) -> Path:
-        """The cells of the warm-up tile, there until the run is finished."""
+        """The cells of the warm-up tile; they exist until the run is finished."""
         return self.path / "probe.npy"
 
     @property
     def sums(self) -> Path:
-        """Row, column, total and matched values: all that a decomposition needs."""
+        """Row, column, total and matched values: everything a decomposition needs."""
         return self.path / "sums.npz"
 
     @property
     def means_of_two(self) -> Path:
-        """Means of every two sides over the others, of more sides than two, unless too large."""
+        """With more than two sides, means of every two over the others, unless too large."""
         return self.path / "means.npz"
 
     @property
     def linear_probes(self) -> Path:
-        """Scores of linear probes, where there was a training split; the name on disk is older."""
+        """Scores of linear probes, if there was a training split; the name on disk is older."""
         return self.path / "baselines.npz"
 
     @property
     def density(self) -> Path:
-        """How likely each pair is, where that was estimated."""
+        """How likely each pair is, if that was estimated."""
         return self.path / "density.npz"
 
     @property
@@ -164,7 +164,7 @@ class RunFolder:
 
     @property
     def selections(self) -> Path:
-        """Examples that visitors chose by hand, a file a selection, whenever they did."""
+        """Examples that visitors chose by hand, one file per selection."""
         return self.path / "selections"
 
     @property
@@ -173,12 +173,12 @@ class RunFolder:
         return self.path / "cancel"
 
     def manifest(self) -> Json:
-        """Return what the run is about, as `checked_manifest` does.
+        """Return the manifest, as `checked_manifest` does.
 
         Raises
         ------
         RunError
-            If there is no manifest, or one of a newer format, or one that does not fit.
+            If there is no manifest, or it has a newer format or does not fit.
         """
         content = read_json(self.path / "run.json")
         if content is None:
@@ -190,22 +190,22 @@ class RunFolder:
         write_json(self.path / "run.json", {"format": FORMAT, **content})
 
     def update_manifest(self, **changes: Any) -> None:
-        """Change single entries of the manifest."""
+        """Change some entries of the manifest."""
         self.write_manifest({**self.manifest(), **changes})
 
     def progress(self) -> Json | None:
-        """Return the newest progress event, None before the first and for a damaged one."""
+        """Return the newest progress event, or None before the first or for a damaged one."""
         try:
             return checked_event(read_json(self.path / "progress.json"))
         except RunError:
             return None
 
     def write_progress(self, event: Json) -> None:
-        """Keep the newest progress event for whoever watches."""
+        """Store the newest progress event for anybody who watches."""
         write_json(self.path / "progress.json", event)
 
     def lock(self) -> filelock.BaseFileLock | Lease:
-        """Return the lock that whoever computes the run holds."""
+        """Return the lock held by the process that computes the run."""
         self.path.mkdir(parents=True, exist_ok=True)
         return lock_at(self.path / ".lock")
 
@@ -217,7 +217,7 @@ class RunFolder:
             lock = lock_at(self.inference / ".lock")
             lock.acquire()
         except OSError:
-            # On a read-only disk nothing is kept, so there is nothing to wait for.
+            # A read-only disk keeps nothing, so there is nothing to wait for.
             yield
             return
         try:
@@ -226,15 +226,15 @@ class RunFolder:
             lock.release()
 
     def is_locked(self) -> bool:
-        """Whether some process computes the run just now."""
+        """Whether a process is computing the run now."""
         return is_held(self.path / ".lock")
 
     def status(self) -> Status:
-        """Return how far the run is; one that claims to run while nobody holds it was cut off."""
+        """Return the run's status; if it says running but is not locked, it was interrupted."""
         return self.status_in(self.manifest())
 
     def status_in(self, manifest: Json) -> Status:
-        """Return `status` where the manifest is read already."""
+        """Return `status`, given a manifest that was read before."""
         status = cast(Status, manifest["status"])
         if status in ("running", "queued") and not self.is_locked():
             return "interrupted"
@@ -243,7 +243,7 @@ class RunFolder:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """One line of the list of runs."""
+    """One line in the list of runs."""
 
     id: str
     path: Path
@@ -253,17 +253,17 @@ class RunInfo:
 
     @property
     def is_archived(self) -> bool:
-        """Whether lists leave the run out, as somebody wished."""
+        """Whether somebody has hidden the run from lists."""
         return bool(self.manifest.get("archived"))
 
     @property
     def progress(self) -> Json | None:
-        """The newest progress event, read when it is asked for; most lists show none."""
+        """The newest progress event, read on use; most lists do not show it."""
         return RunFolder(self.path).progress()
 
 
 def describe_run(path: Path) -> RunInfo:
-    """Return what is known of a run folder, finished or not; of a damaged one `error` says why."""
+    """Return what is known about a run folder, finished or not; `error` says why one is damaged."""
     folder = RunFolder(path)
     try:
         manifest = folder.manifest()
@@ -273,7 +273,7 @@ def describe_run(path: Path) -> RunInfo:
 
 
 def holds_run(path: Path) -> bool:
-    """Say whether a folder holds a run; one whose name no disk can hold does not."""
+    """Return whether a folder holds a run; a name that no disk allows does not."""
     try:
         return (path / "run.json").is_file()
     except (OSError, ValueError):
@@ -281,7 +281,7 @@ def holds_run(path: Path) -> bool:
 
 
 def list_runs(root: Path | None = None) -> list[RunInfo]:
-    """Return the runs in `root` (`runs_root` by default), the newest first."""
+    """Return the runs in `root` (`runs_root` by default), newest first."""
     root = runs_root() if root is None else root
     if not root.is_dir():
         return []
@@ -290,7 +290,7 @@ def list_runs(root: Path | None = None) -> list[RunInfo]:
 
 
 def find_run(name: str | Path) -> Path:
-    """Return the folder of a run given by its id or its path.
+    """Return the folder of a run, given its id or its path.
 
     Raises
     ------
@@ -298,7 +298,7 @@ def find_run(name: str | Path) -> Path:
         If there is no such run.
     """
     path = location(name)
-    # Behind a URL only a name can be looked for, and a URL lies in no other folder.
+    # Behind a URL we can only look for a name, and a URL is not inside another folder.
     candidates = [runs_root() / path] if is_local(path) else []
     for candidate in (*candidates, path):
         if holds_run(candidate):

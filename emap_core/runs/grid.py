@@ -1,8 +1,8 @@
-"""The kept grid of a run: a chunked store on disk, one chunk per tile.
+"""A run's kept grid: a chunked store on disk, one chunk per tile.
 
-Of a model with many classes only some may be kept. Two channels then stand behind them, the mean
-and the log of the summed exponentials over all classes, so that what is kept can still be read
-centred over classes and as a probability.
+If a model has many classes, only some may be kept. Two channels follow them, the mean and the log
+of the summed exponentials over all classes, so that the kept ones can still be read centred over
+classes and as probabilities.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from emap_core.types import Index
 if TYPE_CHECKING:
     import zarr
 
-# zarr is imported where a grid is opened: what else a run says is read without it.
+# Only opening a grid imports zarr; the rest of a run is read without it.
 
 Cells = NDArray[np.float32]
 
 _LARGEST_CHUNK = 2**28
 
 Reading = Literal["logits", "centred", "probabilities"]
-"""One class as it is; minus the mean over classes, which a softmax does not see; or after it."""
+"""One class as projected; minus the mean over classes; or after the softmax."""
 
 
 def create_grid(path: Path, shape: tuple[int, int, int], chunk: tuple[int, int]) -> zarr.Array[Any]:
@@ -43,7 +43,7 @@ def create_grid(path: Path, shape: tuple[int, int, int], chunk: tuple[int, int])
         shape=shape,
         chunks=(*chunk, shape[2]),
         dtype="float32",
-        # A torn chunk is noticed when it is read.
+        # A torn chunk shows up when it is read.
         compressors=[Crc32cCodec()],
         fill_value=float("nan"),
         overwrite=True,
@@ -56,7 +56,7 @@ def n_channels(n_classes: int, kept: list[int] | None) -> int:
 
 
 def channels(cells: NDArray[Any], kept: list[int] | None) -> Cells:
-    """Return what is stored of cells of shape (..., C): all classes, or `kept` and two channels."""
+    """Return what to store for cells of shape (..., C): all classes, or `kept` and two channels."""
     if kept is None:
         return cells.astype(np.float32, copy=False)
     mean = cells.mean(axis=-1, dtype=np.float64, keepdims=True)
@@ -65,19 +65,19 @@ def channels(cells: NDArray[Any], kept: list[int] | None) -> Cells:
 
 
 def open_grid(path: Path) -> zarr.Array[Any]:
-    """Open the store of a grid for writing further tiles."""
+    """Open a grid's store to write more tiles."""
     import zarr
 
     return zarr.open_array(store=array_store(path), mode="r+")
 
 
 def _check(store: zarr.Array[Any], path: Path, shape: tuple[int, ...]) -> None:
-    """Raise a ValueError for a store that `create_grid` does not make, before it is read."""
+    """Raise a ValueError, before reading, for a store that `create_grid` did not make."""
     from zarr.codecs import Crc32cCodec
 
     if store.ndim != 3 or store.shape != shape or store.dtype != np.float32:
         raise ValueError(f"it has the shape {store.shape} of {store.dtype}; expected {shape}")
-    # Others unpack, and a few bytes can unpack to all memory.
+    # Other codecs unpack, and a few bytes can unpack until memory is full.
     if any(not isinstance(codec, Crc32cCodec) for codec in store.compressors) or store.filters:
         raise ValueError("it is compressed")
     if store.chunks[-1] != shape[-1] or np.prod(store.chunks, dtype=float) > _LARGEST_CHUNK:
@@ -87,19 +87,19 @@ def _check(store: zarr.Array[Any], path: Path, shape: tuple[int, ...]) -> None:
 class Grid:
     """Read access to a kept grid; rows and columns are numbered in order of first appearance.
 
-    With more sides than two it has an axis for each. On disk, columns are
-    combinations of items of all sides but the first.
+    With more than two sides, it has an axis for each. On disk, columns are combinations of items
+    of all sides but the first.
 
     Parameters
     ----------
     path : Path
         The zarr store.
     row_order : ndarray of shape (U_1,)
-        Number of the item in each stored row; texts of like length are stored side by side.
+        Number of the item in each stored row; texts of similar length are stored side by side.
     kept : list of int, optional
-        The classes that are kept, all by default.
+        The kept classes, all by default.
     shape : tuple of int, optional
-        Of the items of each side, and channels, where it is known what they have to be.
+        Expected numbers of items per side, and of channels, if they are known.
     """
 
     def __init__(
@@ -112,15 +112,15 @@ class Grid:
         import zarr
 
         try:
-            # A pipe would be waited for.
+            # Reading a pipe would wait forever.
             if is_local(path) and not all(entry.is_file() for entry in entries(path)):
-                raise ValueError("it holds what is not a file")
+                raise ValueError("it contains something that is not a file")
             self._store = zarr.open_array(store=array_store(path), mode="r", zarr_format=3)
             self._shape = shape or (len(row_order), *self._store.shape[1:])
             n_rows, *others, n_numbers = self._shape
             _check(self._store, path, (n_rows, prod(others), n_numbers))
         except Exception as error:
-            # zarr raises whatever it runs into in metadata that were damaged.
+            # zarr raises all kinds of errors on damaged metadata.
             raise RunError(
                 f"the grid of run {path.parent.name!r} cannot be opened: {reason(error)}"
             ) from error
@@ -130,7 +130,7 @@ class Grid:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Rows, columns, classes (and two channels where only some are kept)."""
+        """Rows, columns, classes (and two channels if only some are kept)."""
         return self._shape
 
     def cell(self, row: int, *others: int) -> Cells:
@@ -158,7 +158,7 @@ class Grid:
         Raises
         ------
         RunError
-            If the class is not among those that were kept.
+            If the class was not kept.
         """
         if self.kept is not None and c not in self.kept:
             raise RunError(f"class {c} is not among the {len(self.kept)} whose grid was kept")
@@ -190,7 +190,7 @@ class Grid:
             cells = np.asarray(self._store[selection], dtype=np.float32)
         except Exception as error:
             raise RunError(f"the grid of this run is damaged: {reason(error)}") from error
-        # Of a file that is gone the store makes NaN, and no cell was NaN when it was written.
+        # The store reads a missing file as NaN, and no cell was NaN when it was written.
         if np.isnan(cells).any():
             raise RunError("the grid of this run is damaged: a part of it is missing")
         return cells

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 COLUMNS = ("label", "prediction", "kind")
 """Columns that every run with labels and decisions has."""
 MOST_GROUPS = 100
-"""More say little of each, and take long."""
+"""With more groups, each says little, and all together take long."""
 
 
 def gaps_by(run: Run, by: str | Sequence[str], metric: str | None = None) -> dict[str, Gap]:
-    """Return the leave-one-out gap in each group of a run's examples, the largest group first.
+    """Return the leave-one-out gap in each group of a run's examples, largest group first.
 
-    Limits hold the gaps of all groups at once. Groups by ``prediction`` or ``kind`` go by what the
-    model does: their gaps describe, and are not evidence that a kind of example needs interactions.
+    The limits hold for the gaps of all groups at once. Groups by ``prediction`` or ``kind`` depend
+    on what the model does: their gaps describe the model and are not evidence that a kind of
+    example needs interactions.
 
     Parameters
     ----------
@@ -33,7 +34,7 @@ def gaps_by(run: Run, by: str | Sequence[str], metric: str | None = None) -> dic
     by : str or sequence of str
         One of `COLUMNS`, a column of the data that the run keeps, or a name for each example.
     metric : str, optional
-        One of the run's metrics, the first by default.
+        One of the run's metrics; the first by default.
 
     Raises
     ------
@@ -46,7 +47,7 @@ def gaps_by(run: Run, by: str | Sequence[str], metric: str | None = None) -> dic
         raise RunError(f"run {run.id!r} has no labels, so no group has a gap")
     if not run.method.scores_all_pairs:
         raise RunError(
-            f"run {run.id!r} scored a part of the pairs, which is too few for single groups; "
+            f"run {run.id!r} scored only some of the pairs, too few for single groups; "
             f"compute it with the {methods.DEFAULT} method"
         )
     which = run.metrics[0] if metric is None else inference.metric(metric).name
@@ -71,7 +72,7 @@ def table_by(run: Run, by: str | Sequence[str], metric: str | None = None) -> pd
     Returns
     -------
     DataFrame
-        A row a group; columns ``n_examples``, ``full``, ``emap_leave_one_out``, ``gap``,
+        One row per group; columns ``n_examples``, ``full``, ``emap_leave_one_out``, ``gap``,
         ``gap_low``, ``gap_high`` and ``p_value``, the last three adjusted for the number of groups.
     """
     rows = {
@@ -94,8 +95,8 @@ def _names(run: Run, by: str | Sequence[str]) -> list[str]:
         names = [str(name) for name in by]
         if len(names) != len(run.ids):
             raise SettingError(
-                f"by has {len(names):,} names, and the run has {len(run.ids):,} examples; give "
-                "one name for each"
+                f"by has {len(names):,} names, but the run has {len(run.ids):,} examples; give one "
+                "name per example"
             )
         return names
     of_data = run.manifest["columns"]
@@ -103,7 +104,7 @@ def _names(run: Run, by: str | Sequence[str]) -> list[str]:
     if column is not None and not column.isna().all():
         return [str(name) for name in column.fillna("none")]
     if by in of_data:
-        # Where the run says nothing under this name, the data may: of three sides, their own kinds.
+        # If the run has nothing under this name, the data may: with three sides, its own kinds.
         return _of_few([value or "none" for value in run.columns[by]], by)
     if column is not None:
         raise SettingError(f"the examples of run {run.id!r} have no {by}; choose another column")
@@ -112,7 +113,7 @@ def _names(run: Run, by: str | Sequence[str]) -> list[str]:
 
 
 def groupable(run: Run) -> list[str]:
-    """Return the columns of the data with several values and not too many to group by."""
+    """Return the columns of the data with more than one value, but not too many to group by."""
     return [
         name for name in run.manifest["columns"] if 2 <= run.columns[name].nunique() <= MOST_GROUPS
     ]

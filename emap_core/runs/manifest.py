@@ -1,13 +1,13 @@
-"""The schema of ``run.json``: one table that every manifest is checked against when it is read.
+"""The schema of ``run.json``: one table that checks every manifest when it is read.
 
-A manifest is a file, and a file can be anything. Whatever reads a run goes by the names and the
-sizes in its manifest, so none of them is believed before it has passed `checked_manifest`: a value
-of another type, out of its range, or at odds with the others makes the run a damaged one.
+A manifest is a file, and a file can contain anything. Code that reads a run relies on the names and
+sizes in its manifest, so every manifest must first pass `checked_manifest`: a value of the wrong
+type, out of range, or inconsistent with the others means that the run is damaged.
 
-To add a key: write it where the run begins, and add a line to `KEYS` with what its value is and a
-default. The default is what a run means that was written before the key existed, so that older
-runs still open. A key without a default has to be there. Keys that are not in the table are kept
-and not looked at; so is a key that only a newer version knows.
+To add a key, write it where a run begins and add a line to `KEYS` with the kind of its value and a
+default. The default is what the key means for runs written before it existed, so older runs still
+open. A key without a default is required. Keys that are not in the table, such as those of newer
+versions, are kept and ignored.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from emap_core.types import Space, Task
 FORMAT = 1
 """Version of the folder: its files, the keys below, the names of stored arrays (`runs/schema.py`).
 
-A folder of a newer one is refused, not guessed at; of each one there are runs in the tests."""
+A newer version is refused, not guessed at; the tests have runs of every version."""
 
 WHAT_TO_DO = "restore the folder from a copy, or delete it and compute the run again"
 
@@ -46,7 +46,7 @@ _LARGEST = 2**53
 _MISSING: Any = object()
 
 Kind = Callable[[str, Any], Any]
-"""Takes where a value stands and the value; returns it with defaults, or raises `_Misfit`."""
+"""Takes the place of a value and the value; returns it with defaults, or raises `_Misfit`."""
 
 
 class _Misfit(Exception):  # noqa: N818 - it never leaves this module
@@ -58,7 +58,7 @@ class _Misfit(Exception):  # noqa: N818 - it never leaves this module
 
 @dataclass(frozen=True)
 class Key:
-    """One key: what its value is, and what it means where it is missing."""
+    """One key: the kind of its value, and what a missing key means."""
 
     kind: Kind
     default: Any = _MISSING
@@ -74,7 +74,7 @@ def _kind(expected: str, fits: Callable[[Any], bool]) -> Kind:
 
 
 def _is_text(value: Any) -> bool:
-    # Half of a surrogate pair is valid JSON, and cannot be sent to a browser.
+    # Half a surrogate pair is valid JSON but cannot be sent to a browser.
     return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)
 
 
@@ -114,28 +114,28 @@ def _is_metric(value: Any) -> bool:
 
 
 def whole(least: int, most: int = _LARGEST) -> Kind:
-    """Return the kind of whole numbers from `least` to `most`."""
+    """Return the kind "whole number from `least` to `most`"."""
     limits = f"from {least:,}" if most == _LARGEST else f"from {least:,} to {most:,}"
     return _kind(
         f"a whole number {limits}",
-        # True is a number to Python, and none of these.
+        # Python counts True as a number, but it is not one here.
         lambda value: type(value) is int and least <= value <= most,
     )
 
 
 def one_of(*known: str) -> Kind:
-    """Return the kind of names that are among `known`."""
+    """Return the kind "one of `known`"."""
     expected = f"one of {', '.join(known)}"
     return _kind(expected, lambda value: isinstance(value, str) and value in known)
 
 
 def none_or(kind: Kind) -> Kind:
-    """Return the kind of what is null or of `kind`."""
+    """Return the kind "null or `kind`"."""
     return lambda where, value: None if value is None else kind(where, value)
 
 
 def list_of(kind: Kind) -> Kind:
-    """Return the kind of lists of `kind`."""
+    """Return the kind "list of `kind`"."""
 
     def check(where: str, value: Any) -> Any:
         if not isinstance(value, list):
@@ -146,7 +146,7 @@ def list_of(kind: Kind) -> Kind:
 
 
 def record(keys: Mapping[str, Key], *, others: bool = True) -> Kind:
-    """Return the kind of objects with these keys; with `others`, further ones are allowed."""
+    """Return the kind "object with these keys"; `others` allows further keys."""
 
     def check(where: str, value: Any) -> Any:
         if not isinstance(value, dict):
@@ -191,7 +191,7 @@ KEYS: dict[str, Key] = {
     "name": Key(none_or(NAME), None),
     "comment": Key(none_or(COMMENT), None),
     "tags": Key(TAGS, []),
-    # Whether lists leave the run out.
+    # Whether the run is hidden from lists.
     "archived": Key(FLAG, False),
     "provenance": Key(
         none_or(
@@ -222,7 +222,7 @@ KEYS: dict[str, Key] = {
     ),
     "metrics": Key(list_of(METRIC)),
     "has_threshold": Key(FLAG, True),
-    # These are the arguments of `inference.intervals`, which takes no others.
+    # These are all the arguments of `inference.intervals`.
     "resampling": Key(
         record(
             {
@@ -241,7 +241,7 @@ KEYS: dict[str, Key] = {
     "computed_dtype": Key(none_or(TEXT), None),
     "task": Key(one_of(*get_args(Task))),
     "classes": Key(list_of(TEXT)),
-    # Whether means and shares follow from the encodings, so that no grid was scored.
+    # Whether means and shares follow from the encodings, so no grid was scored.
     "closed_form": Key(FLAG, False),
     "keep": Key(one_of(*KEEPS)),
     "kept_classes": Key(none_or(list_of(whole(0))), None),
@@ -264,14 +264,14 @@ KEYS: dict[str, Key] = {
         ),
         None,
     ),
-    # Of runs before they had names: a text and an image.
+    # Before sides had names, runs were of a text and an image.
     "sides": Key(
         list_of(
             record(
                 {
                     "name": Key(NAME),
                     "modality": Key(one_of(*MODALITIES)),
-                    # Of more sides than two; n_texts, images_per_part and the like say it of two.
+                    # For more than two sides; n_texts, images_per_part and the like are for two.
                     "n_items": Key(none_or(whole(1)), None),
                     "items_per_part": Key(none_or(whole(1)), None),
                 }
@@ -291,7 +291,7 @@ KEYS: dict[str, Key] = {
     "versions": Key(OBJECT, {}),
     "threads": Key(whole(0), 0),
 }
-"""Every key of ``run.json`` that is read somewhere."""
+"""Every key of ``run.json`` that the program reads."""
 
 _EVENT = record(
     {
@@ -305,7 +305,7 @@ _EVENT = record(
 
 
 def checked_manifest(content: Mapping[str, Any], run_id: str) -> dict[str, Any]:
-    """Return a manifest that holds what the table says, with defaults for what is missing.
+    """Return a manifest that fits the table, with defaults for missing keys.
 
     Parameters
     ----------
@@ -317,12 +317,12 @@ def checked_manifest(content: Mapping[str, Any], run_id: str) -> dict[str, Any]:
     Raises
     ------
     RunError
-        If the manifest is of a newer format, or does not fit.
+        If the manifest has a newer format, or does not fit.
     """
     version = content.get("format", FORMAT)
     if type(version) is int and version > FORMAT:
         raise RunError(
-            f"run {run_id!r} has format {version}; this version reads up to {FORMAT}: update "
+            f"run {run_id!r} has format {version}, but this version reads up to {FORMAT}; update "
             "EMAP Lens"
         )
     try:
@@ -332,9 +332,9 @@ def checked_manifest(content: Mapping[str, Any], run_id: str) -> dict[str, Any]:
 
 
 def check_new_manifest(content: Mapping[str, Any]) -> None:
-    """Raise a RunError where a manifest that is about to be written could not be read again."""
+    """Raise a RunError if a manifest, once written, could not be read again."""
     try:
-        # As it comes back: JSON has no tuples.
+        # Check it as JSON returns it: without tuples.
         _fitting(json.loads(json.dumps(content)))
     except _Misfit as misfit:
         raise RunError(
@@ -346,14 +346,14 @@ def _fitting(content: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = record(KEYS)("", dict(content))
     for misfit in _at_odds(found):
         raise misfit
-    # Older versions took fewer, from which chance makes whatever verdict it likes.
+    # Older versions allowed fewer, with which chance could produce any verdict.
     resampling = found["resampling"]
     resampling["n_resamples"] = max(resampling["n_resamples"], LEAST_RESAMPLES)
     return found
 
 
 def checked_event(content: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return a progress event, None for what is not one: the next one takes its place."""
+    """Return a progress event, or None if it is not one: the next one will replace it."""
     try:
         event: dict[str, Any] = _EVENT("", dict(content or {}))
         if event["event"] == "encoding":
@@ -365,16 +365,16 @@ def checked_event(content: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _at_odds(found: Mapping[str, Any]) -> Iterator[_Misfit]:
-    """Yield what keys say against each other."""
+    """Yield contradictions between keys."""
     n_classes, n_names = found["n_classes"], len(found["classes"])
-    # A single score may stand for two classes.
+    # A single score may represent two classes.
     if n_names != n_classes and (n_names, n_classes) != (2, 1):
         yield _Misfit("n_classes", n_classes, f"{n_names:,}, as many as classes has names")
     if found["task"] == "binary" and (n_names, n_classes) != (2, 1):
         yield _Misfit("classes", found["classes"], "two names and one output for a binary task")
     names = [side["name"] for side in found["sides"]]
     if len(names) < 2 or len(set(names)) < len(names):
-        yield _Misfit("sides", found["sides"], "two sides or more, of different names")
+        yield _Misfit("sides", found["sides"], "two or more sides with different names")
     for place, side in enumerate(found["sides"] if len(names) > 2 else ()):
         n_items = side["n_items"]
         if n_items is None or n_items > found["n_examples"]:

@@ -1,4 +1,4 @@
-"""What a reader has to know beside the numbers of a run, in sentences."""
+"""What a reader has to know besides a run's numbers, in sentences."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from emap_core.runs.reader import RunReader
 
 
 def notes_of(run: RunReader) -> list[str]:
-    """Return a sentence for each thing to know, those that were noted when it began first."""
+    """Return a sentence for each thing to know, starting with notes from the run's start."""
     told = (unknown_labels_note(run), _noise_note(run), _order_note(run))
     return [*(run.manifest.get("notes") or []), *(note for note in told if note)]
 
 
 def noise_share(run: RunReader) -> float | None:
-    """Return the share of the variance that is noise, of a model that was allowed to be noisy.
+    """Return the share of the variance that is noise, for a model that was allowed to be noisy.
 
-    Measured on pairs that were scored twice; it is counted as interaction. None where noise
-    was not asked for, or nothing varies.
+    It is measured on pairs that were scored twice, and counts as interaction. None if noise was not
+    allowed, or nothing varies.
     """
     noise = run.manifest["noise"]
     total = float(run.shares.sums_of_squares.sum())
-    # Measured on few pairs, it may come out as more than there is.
+    # Measured on few pairs, it may come out above 1.
     return None if noise is None or total == 0 else min(noise["variance"] / total, 1.0)
 
 
 def unknown_labels_note(run: RunReader) -> str:
-    """Return how many labels are not classes of the model, and what became of them."""
+    """Return how many labels are not classes of the model, and what the run did with them."""
     told = run.manifest["unknown_labels"] or {"rule": "error"}
     left_out = ("It was left out.", "They were left out.")
-    not_right = ("It counts as not right.", "They count as not right.")
+    not_right = ("It counts as wrong.", "They count as wrong.")
 
     def sentence(n: int, whose: str, done: tuple[str, str]) -> str:
         if n == 1:
@@ -51,12 +51,13 @@ def _noise_note(run: RunReader) -> str:
     n = run.manifest["noise"]["n_pairs"]
     return (
         f"The model was allowed to be noisy. Noise makes up about {share:.0%} of the variance "
-        f"of its outputs, by {n:,} pairs that were scored twice, and is counted as interaction."
+        f"of its outputs, measured on {n:,} pairs that were scored twice, and counts as "
+        "interaction."
     )
 
 
 def _order_note(run: RunReader) -> str:
-    """Return that outputs in another order fit far better; empty where they do not."""
+    """Return a note if outputs in another order fit far better; empty if they do not."""
     labels = run.true_classes
     if labels is None or not run.decides or run.task != "multiclass":
         return ""
@@ -68,17 +69,18 @@ def _order_note(run: RunReader) -> str:
     listed = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
     return (
         f"The model's outputs may be in another order than its classes: its accuracy is "
-        f"{before:.0%}, and {after:.0%} if they are {listed}, in this order."
+        f"{before:.0%}, but {after:.0%} if they are {listed}, in this order."
     )
 
 
 def _chance_note(run: RunReader, labels: NDArray[np.intp]) -> str:
-    """Return that a model is right less often than a constant; empty where it is not."""
+    """Return a note if a model is right less often than a constant; empty if it is not."""
     right = float((run.decomposition.logits.argmax(axis=1) == labels).mean())
     most = float(np.bincount(labels[labels >= 0], minlength=1).max() / len(labels))
     if right >= most:
         return ""
     return (
-        f"The model is right in {right:.0%} of the examples, and the most frequent label alone "
-        f"would be in {most:.0%}: see that its outputs are in the order of the labels' names."
+        f"The model is right in {right:.0%} of the examples, but the most frequent label alone "
+        f"would be right in {most:.0%}: check that its outputs are in the order of the labels' "
+        "names."
     )

@@ -1,4 +1,4 @@
-"""Read what a run's folder holds: arrays, texts, images, labels and the kept grid."""
+"""Read the contents of a run's folder: arrays, texts, images, labels and the kept grid."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from emap_core.types import Array, Space, Task
 
 
 class RunReader:
-    """What lies in the folder of a finished run, read when it is asked for.
+    """The contents of a finished run's folder, read on use.
 
     Parameters
     ----------
     folder : RunFolder
     manifest : dict
-        As `RunFolder.manifest` returns it.
+        As returned by `RunFolder.manifest`.
     """
 
     def __init__(self, folder: RunFolder, manifest: dict[str, Any]) -> None:
@@ -76,7 +76,7 @@ class RunReader:
 
     @property
     def softmax(self) -> bool:
-        """Whether a number added to all logits of an example changes nothing."""
+        """Whether adding a number to all logits of an example changes nothing."""
         return (
             self.task == "multiclass"
             and self.manifest["n_classes"] > 1
@@ -85,17 +85,17 @@ class RunReader:
 
     @property
     def metrics(self) -> list[str]:
-        """Names of the metrics in the table, those that fit the task; empty without labels."""
+        """Names of the metrics in the table, which fit the task; empty without labels."""
         return usable_metrics(self.manifest)
 
     @property
     def method(self) -> Method:
-        """How its pairs were chosen."""
+        """How the run's pairs were chosen."""
         return method(self.manifest["method"])
 
     @cached_property
     def result(self) -> Result:
-        """What the method made of the scores."""
+        """What the method estimated from the scores."""
         names = tuple(side.name for side in self.sides)
         return self.method.result(self._arrays, TEXT_AND_IMAGE if len(names) == 2 else names)
 
@@ -106,9 +106,9 @@ class RunReader:
 
     @cached_property
     def recombined(self) -> Recombined | None:
-        """The model's answers over all recombinations, None where the run tells nothing of them.
+        """The model's answers over all recombinations, or None if the run does not have them.
 
-        Read from the whole grid where it was kept, else what the run added up while it had it.
+        Read from the whole grid if it was kept, otherwise from what the run added up while scoring.
         """
         if self.grid is None or not self.chooses_one or len(self.sides) > 2:
             return self.result.recombined
@@ -124,22 +124,22 @@ class RunReader:
 
     @cached_property
     def shares(self) -> Decomposition:
-        """The decomposition that shares are read from: centred over classes under a softmax."""
+        """The decomposition for shares: centred over classes under a softmax."""
         return self.decomposition.class_centred() if self.softmax else self.decomposition
 
     @cached_property
     def labels(self) -> NDArray[Any] | None:
-        """Labels on the class axis, (N,); multilabel and regression (N, C); None without any.
+        """Labels on the class axis, (N,); multilabel and regression (N, C); None without labels.
 
-        With the answers of several annotators, the credit of each class, (N, C).
+        With several annotators' answers, the credit of each class, (N, C).
         """
         return self._stored.labels(self.path / "labels.npy", self.task, len(self.classes))
 
     @property
     def true_classes(self) -> NDArray[np.intp] | None:
-        """The one true class of each example, (N,), -1 where there is none; None of other tasks.
+        """The one true class of each example, (N,), -1 if it has none; None for other tasks.
 
-        Of several annotators' answers, that which most gave.
+        With several annotators, the most frequent answer.
         """
         if self.labels is None or self.task not in ("multiclass", "binary"):
             return None
@@ -149,9 +149,9 @@ class RunReader:
 
     @property
     def decides(self) -> bool:
-        """Whether scores decide for classes.
+        """Whether scores decide between classes.
 
-        Not those of a regression, without a threshold, or with a single class to choose from.
+        Scores of a regression do not, nor scores without a threshold or with only one class.
         """
         if self.task == "multiclass" and self.manifest["n_classes"] == 1:
             return False
@@ -161,12 +161,12 @@ class RunReader:
 
     @property
     def chooses_one(self) -> bool:
-        """Whether scores decide for one class of several, as those of many labels do not."""
+        """Whether scores choose one of several classes; multilabel scores do not."""
         return self.decides and n_answers(self.task, self.manifest["n_classes"]) is not None
 
     @cached_property
     def sides(self) -> tuple[Side, ...]:
-        """What the model read: a text and an image, or sides of other names and kinds."""
+        """What the model read: a text and an image, or sides with other names and modalities."""
         return sides_of(self.manifest)
 
     @property
@@ -175,7 +175,7 @@ class RunReader:
         return sizes_of(self.manifest)
 
     def two_sides(self, what: str) -> tuple[Side, Side]:
-        """Return the sides for something that is about two of them, such as "this figure".
+        """Return the sides for something that needs exactly two, such as "this figure".
 
         Raises
         ------
@@ -186,14 +186,14 @@ class RunReader:
 
     @property
     def shared_by_all(self) -> str | None:
-        """What all examples share one of, so that nothing can be recombined; else None."""
+        """The side on which all examples share one item, so nothing can be recombined, or None."""
         single = [side.name for side, n in zip(self.sides, self.sizes, strict=True) if n < 2]
-        # Interactions show as long as the items of two sides can be recombined.
+        # Interactions show as long as items of two sides can be recombined.
         return " and one ".join(single) if len(single) > len(self.sides) - 2 else None
 
     @cached_property
     def ids(self) -> list[str]:
-        """The examples' ids."""
+        """Ids of the examples."""
         return self._stored.column(self._folder.examples, "id", "text", self.manifest["n_examples"])
 
     @cached_property
@@ -209,18 +209,18 @@ class RunReader:
 
     @cached_property
     def texts(self) -> list[str]:
-        """The unique texts, in order of first appearance; of another first side its words."""
+        """The unique texts in order of first appearance, or the words of another first side."""
         return self._stored.column(self._folder.texts, "text", "text", self.manifest["n_texts"])
 
     @property
     def second_words(self) -> list[str] | None:
-        """Words of the unique items of the second side, None of images, which have none."""
+        """Words for the unique items of the second side; None for images, which have none."""
         return self.words_of_side(1)
 
     def words_of_side(self, place: int) -> list[str] | None:
-        """Return the words of a side's unique items, by its place from 0.
+        """Return words for a side's unique items, given its place from 0.
 
-        None of images, which have none, unless they are the first side.
+        None for images, which have none, unless they are the first side.
         """
         if place == 0:
             return self.texts
@@ -232,18 +232,18 @@ class RunReader:
         return self._words[place]
 
     def words(self, place: int, item: int) -> str:
-        """Return what tells a unique item of a side from others, by its place from 0."""
+        """Return words that tell a side's unique item from the others, given its place from 0."""
         words = self.words_of_side(place)
         return f"{self.sides[place].name} {item + 1}" if words is None else words[item]
 
     @cached_property
     def grid(self) -> Grid | None:
-        """The grid of all classes, None where it was not kept."""
+        """The grid of all classes, or None if it was not kept."""
         return self._kept_grid if self.manifest["keep"] == "grid" else None
 
     @property
     def kept_classes(self) -> list[int]:
-        """Numbers of the classes whose grid can be read; empty where only sums were kept."""
+        """Numbers of the classes whose grid can be read; empty if only sums were kept."""
         if self.manifest["keep"] == "classes":
             return list(self.manifest["kept_classes"])
         return list(range(self.manifest["n_classes"])) if self.manifest["keep"] == "grid" else []
@@ -251,14 +251,14 @@ class RunReader:
     def class_grid(self, c: int, reading: Reading = "logits") -> NDArray[np.float32]:
         """Return the model's output for one class on every pair, shape (U_1, U_2).
 
-        With more sides it has an axis for each.
+        With more sides, there is an axis for each.
 
         Parameters
         ----------
         c : int
             One of `kept_classes`.
         reading : {"logits", "centred", "probabilities"}
-            As projected; minus the mean over classes; or what the softmax makes of it.
+            As projected; minus the mean over classes; or after the softmax.
 
         Raises
         ------
@@ -272,7 +272,7 @@ class RunReader:
     def pair(self, text: int, image: int) -> Decomposition:
         """Return one cell of the kept grid as the only example of a decomposition.
 
-        Centred over classes under a softmax; NaN for classes that were not kept.
+        It is centred over classes under a softmax, and NaN for classes that were not kept.
 
         Raises
         ------
@@ -311,18 +311,18 @@ class RunReader:
         Raises
         ------
         RunError
-            If the run holds no such image.
+            If the run has no such image.
         """
         return self.poster(1, image)
 
     def poster(self, place: int, item: int) -> bytes:
-        """Return the small JPEG of a unique item of a side, by its place from 0.
+        """Return the small JPEG of a side's unique item, given the side's place from 0.
 
         Raises
         ------
         RunError
-            If the run holds no such item, or keeps no pictures of the side: of texts that come
-            first there are none.
+            If the run has no such item or keeps no pictures of the side, as for a first side of
+            texts.
         """
         number, row, n_rows = self._place_of(place, item)
         path = self._folder.previews(place) / f"part-{number:06d}.parquet"
@@ -331,9 +331,9 @@ class RunReader:
         return self._stored.thumbnail(path, self._posters[place, number], row)
 
     def content(self, place: int, item: int) -> bytes:
-        """Return what a unique item is looked at or listened to by, of its modality's media type.
+        """Return a unique item's preview to look at or listen to, in its modality's media type.
 
-        Empty where nothing but the poster was kept; raises as `poster` does.
+        Empty if only the poster was kept; raises the errors of `poster`.
         """
         number, row, n_rows = self._place_of(place, item)
         path = self._folder.previews(place) / f"pictures-{number:06d}.parquet"
@@ -341,12 +341,12 @@ class RunReader:
         return self._stored.content(path, n_rows, row, kind.media_type)
 
     def picture(self, image: int) -> bytes:
-        """Return a JPEG of a unique image to look at closely; its thumbnail where none was kept.
+        """Return a large JPEG of a unique image, or its thumbnail if none was kept.
 
         Raises
         ------
         RunError
-            If the run holds no such image.
+            If the run has no such image.
         """
         kind = self.sides[1].modality
         return (self.content(1, image) if kind == "image" else b"") or self.thumbnail(image)
@@ -375,9 +375,9 @@ class RunReader:
 
     @cached_property
     def density(self) -> Array | None:
-        """How much more likely each pair is among the examples than among recombinations.
+        """How much likelier each pair is among the examples than among recombinations.
 
-        Shape (U_1, U_2), where ``density="encodings"`` was asked for; else None.
+        Shape (U_1, U_2) if the run was asked for ``density="encodings"``; otherwise None.
         """
         if not self._folder.density.exists():
             return None
@@ -398,7 +398,7 @@ class RunReader:
         Parameters
         ----------
         first, second : str
-            Names of two sides of a run that has more.
+            Names of two sides; the run has more.
 
         Returns
         -------
@@ -407,7 +407,7 @@ class RunReader:
         Raises
         ------
         RunError
-            If there are no such sides, or the means were too large to be kept.
+            If there are no such sides, or the means were too large to keep.
         """
         names = [side.name for side in self.sides]
         if len(names) == 2 or first == second or first not in names or second not in names:
@@ -421,15 +421,17 @@ class RunReader:
         file = self._folder.means_of_two
         found = self._stored.arrays(file, layouts) if file.exists() else {}
         if not found:
-            raise RunError(f"the means of two sides of run {self.id!r} were too large to be kept")
+            raise RunError(
+                f"the means over pairs of sides of run {self.id!r} were too large to keep"
+            )
         (means,) = found.values()
         return means if places == (low, high) else means.swapaxes(0, 1)
 
 
 def usable_metrics(manifest: dict[str, Any]) -> list[str]:
-    """Return the metrics of a manifest that are for its task and its number of classes.
+    """Return the metrics of a manifest that fit its task and number of classes.
 
-    Each goes by its own name, where the manifest has another one for it.
+    If the manifest has another name for one, its own name is used.
     """
 
     def fits(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The numbers of a run as one JSON-able object: what ``show --json``, page and report have."""
+"""The numbers of a run as one JSON-able object, for ``show --json``, pages and report."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def record_of(run: Run, equivalence_margin: float | None = None) -> dict[str, Any]:
-    """Return the numbers of the run as one JSON-able object; what is not computed is None.
+    """Return the numbers of the run as one JSON-able object; values not computed are None.
 
     Parameters
     ----------
     run : Run
     equivalence_margin : float, optional
-        See `Run.verdict`; of the first metric.
+        See `Run.verdict`; for the first metric.
     """
     verdict = run.verdict(equivalence_margin)
     points, found, unlikely = run.table(), run.intervals(), run.unlikely_pairs()
@@ -67,7 +67,7 @@ def record_of(run: Run, equivalence_margin: float | None = None) -> dict[str, An
         "unknown_labels": run.manifest["unknown_labels"],
         "verdict": str(verdict),
         "verdict_kind": verdict.kind,
-        # The key is older than the name, and other programs read it.
+        # The key is older than today's name, and other programs read it.
         "smallest_gap": verdict.equivalence_margin,
         "warnings": list(run.warnings),
         "verdicts": {
@@ -75,7 +75,7 @@ def record_of(run: Run, equivalence_margin: float | None = None) -> dict[str, An
             for place, name in enumerate(run.metrics)
         },
         "run": run.id,
-        # Names of the entries that are called after a text and an image, in order.
+        # Entries named after text and image, in order.
         "sides": [
             asdict(side) | {"n_items": size}
             for side, size in zip(run.sides, run.sizes, strict=True)
@@ -118,7 +118,7 @@ def _metric_record(run: Run, name: str, points: pd.Series) -> dict[str, Any]:
 
 
 def _steps_record(run: Run, name: str) -> dict[str, Any] | None:
-    """Return what each order of projections adds to the one below it; None of two sides."""
+    """Return what each order of projections adds to the one below; None with two sides."""
     steps = run.intervals().steps.get(name)
     if steps is None:
         return None
@@ -137,7 +137,7 @@ def _steps_record(run: Run, name: str) -> dict[str, Any] | None:
 
 
 def _of_method(run: Run) -> dict[str, Any]:
-    """Return the entries that single methods have, None for those of other methods."""
+    """Return the entries that only some methods have; None for those of other methods."""
     entries = {one.record_entry: None for one in methods() if one.record_entry is not None}
     own = run.method.record_entry
     return entries if own is None else entries | {own: _plain(run.statistics.record())}
@@ -158,7 +158,7 @@ def _shares_record(decomposition: Decomposition) -> dict[str, Any]:
     if len(decomposition.sides) == 2:
         parts: list[str] = list(PARTS)
     else:
-        # Every set of sides, then whatever takes more than one.
+        # Every set of sides, then all interactions together.
         parts = [" × ".join(some) for some in decomposition.terms] + ["interaction"]
         shares = np.vstack([*decomposition.terms.values(), shares[-1]])
         of_sets = decomposition.sums_of_squares.sum(axis=1)
@@ -179,7 +179,7 @@ def _without_nan(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(content: Any) -> Any:
-    """Return a record with None for every number that is not finite."""
+    """Return a record with None for every non-finite number."""
     if isinstance(content, dict):
         return {name: _plain(value) for name, value in content.items()}
     return _number(content) if isinstance(content, float) else content

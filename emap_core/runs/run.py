@@ -1,4 +1,4 @@
-"""A finished run: everything the pages, the command line and a notebook read."""
+"""A finished run: everything that pages, the command line and notebooks read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Run(CachedInference, ShownInNotebooks):
-    """A finished run, read from its folder when asked.
+    """A finished run, read from its folder on use.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Run(CachedInference, ShownInNotebooks):
     id : str
         The folder's name.
     manifest : dict
-        What was computed, with which settings and versions.
+        What was computed, and with which settings and versions.
     """
 
     @classmethod
@@ -51,16 +51,16 @@ class Run(CachedInference, ShownInNotebooks):
         if manifest["status"] != "finished":
             status = folder.status()
             why = f": {manifest['error']}" if manifest["error"] else ""
-            raise RunError(f"run {folder.id!r} is not finished but {status}{why}")
+            raise RunError(f"run {folder.id!r} is {status}, not finished{why}")
         return cls(folder, manifest)
 
     def verify(self) -> None:
-        """Read all that a comparison with other runs reads.
+        """Read everything that a comparison with other runs needs.
 
         Raises
         ------
         RunError
-            If a part of it is damaged or gone.
+            If a part of it is damaged or missing.
         """
         for _ in (
             self.decomposition,
@@ -80,12 +80,12 @@ class Run(CachedInference, ShownInNotebooks):
 
     @cached_property
     def notes(self) -> list[str]:
-        """What a reader has to know beside the numbers, one sentence each."""
+        """What a reader has to know besides the numbers, one sentence each."""
         return notes.notes_of(self)
 
     @property
     def noise_share(self) -> float | None:
-        """Share of the outputs' variance that is noise, of a model that was allowed to be noisy."""
+        """Share of the outputs' variance that is noise, for a model allowed to be noisy."""
         return notes.noise_share(self)
 
     @property
@@ -96,15 +96,15 @@ class Run(CachedInference, ShownInNotebooks):
 
     @property
     def unknown_labels_note(self) -> str:
-        """How many labels are not classes of the model and what became of them; empty if none."""
+        """How many labels are not classes of the model, and how they count; empty if none."""
         return notes.unknown_labels_note(self)
 
     def table(self, intervals: bool = False, by: str | Sequence[str] | None = None) -> pd.DataFrame:
         """Return the scores: rows full, emap, …, constant, `LINEAR_PROBES`; one column per metric.
 
-        With `intervals` two more columns per metric, ``…_low`` and ``…_high``, computed on first
-        use. With `by`, a column of the examples or a name for each, the gap of the first metric in
-        each group instead, see `emap_core.runs.groups`.
+        With `intervals`, each metric has two more columns, ``…_low`` and ``…_high``, computed on
+        first use. With `by`, a column of the examples or a name for each, the table has the first
+        metric's gap in each group instead; see `emap_core.runs.groups`.
         """
         if by is None:
             return super().table(intervals)
@@ -123,30 +123,30 @@ class Run(CachedInference, ShownInNotebooks):
         device: str = "auto",
         **choices: Any,
     ) -> Any:
-        """Return what a probe finds: which words meet which regions, say.
+        """Return what a probe finds, such as which words interact with which regions.
 
-        What was found before is read from the run; else the model is loaded again and asked, and
-        what it says is kept.
+        Earlier results are read from the run. Otherwise the model is loaded again and asked, and
+        the result is kept.
 
         Parameters
         ----------
         name : str
             One of `emap_core.probes.ask.PROBES`.
         model, dataset : object or str, optional
-            In place of what the run recorded: objects have to be given again.
+            Instead of what the run recorded; objects have to be given again.
         model_args, data_args : dict, optional
-            Keyword arguments of their loaders, on top of those that the run recorded.
+            Keyword arguments for their loaders, on top of those that the run recorded.
         device : str
             As for `emap_core.compute`.
         **choices
-            Of the probe: ``example="test-3"`` of ``"attribution"``, or in its place
-            ``examples=[…]`` or ``largest=20``, those with the largest interaction; of several the
+            Settings of the probe. For ``"attribution"``: ``example="test-3"``, or ``examples=[…]``,
+            or ``largest=20`` for the examples with the largest interaction; with several, the
             answer is `emap_core.probes.words_over_examples.WordsOverExamples`.
 
         Raises
         ------
         EmapError
-            If there is no such probe, or this run cannot be asked it.
+            If there is no such probe, or it cannot ask this run.
         """
         from emap_core.probes.ask import ask_each, probes_named
         from emap_core.probes.subject import Subject
@@ -167,15 +167,15 @@ class Run(CachedInference, ShownInNotebooks):
         """Return one row per example: text, label, predictions, flip, kind, interaction size.
 
         ``interaction_size`` is the length of the interaction vector over all classes, class-centred
-        under a softmax, in units of the projected space; the interaction of one class is that of
-        `decomposition`. ``flip`` and ``kind`` hold the model against its leave-one-out projection.
-        ``data.X`` is the column X of the data. Of more sides than two, ``text_index`` and
+        under a softmax, in units of the projected space; `decomposition` has the interaction of
+        each class. ``flip`` and ``kind`` compare the model with its leave-one-out projection.
+        ``data.X`` is the column X of the data. With more than two sides, ``text_index`` and
         ``image_index`` are the items of the first two, and ``side_2_index`` those of the third.
         """
         return self._examples.copy()
 
     def write_examples(self, path: Path) -> None:
-        """Write the examples as CSV in which no cell is a formula to a spreadsheet."""
+        """Write the examples as CSV in which a spreadsheet finds no formula."""
         with replacing(path) as temporary:
             temporary.write_text(to_csv(self._examples, np.ones(len(self.ids), dtype=bool)))
 
@@ -188,17 +188,17 @@ class Run(CachedInference, ShownInNotebooks):
             ``gap``, ``shares``, ``decisions``, ``contributions``, ``modes``, ``mode-ends`` or
             ``waterfall``.
         **choice
-            ``class_name`` of contributions, modes and mode-ends; ``mode`` of mode-ends, counted
-            from 1; ``example``, an id, of the waterfall. Of runs with more than two sides,
-            ``sides`` of contributions, modes and mode-ends: ``"question,spoken"``.
+            ``class_name`` for contributions, modes and mode-ends; ``mode`` for mode-ends, counted
+            from 1; ``example``, an id, for the waterfall. With more than two sides, ``sides`` for
+            contributions, modes and mode-ends: ``"question,spoken"``.
 
         Raises
         ------
         SettingError
             If the run has no such figure, or the figure no such choice.
         """
-        # Only this method and `probe` look up to the rooms that show a run: whoever holds one in
-        # a notebook asks it for its picture, and nobody should have to know who draws it.
+        # Only this method and `probe` reach up to the rooms that show a run: in a notebook, people
+        # ask a run for its figure and should not have to know which room draws it.
         from emap_core.presentation import notebook
 
         return notebook.figure(self, name, **choice)
@@ -209,7 +209,7 @@ class Run(CachedInference, ShownInNotebooks):
         Parameters
         ----------
         equivalence_margin : float, optional
-            See `verdict`; of the first metric.
+            See `verdict`; for the first metric.
         """
         return record_of(self, equivalence_margin)
 

@@ -1,8 +1,8 @@
-"""The arrays beside a run's sums, by name on disk; those of the sums are each method's `layouts`.
+"""A run's arrays other than sums, by name on disk; each method's `layouts` has those of the sums.
 
-The version of all of them is `emap_core.runs.manifest.FORMAT`, which ``run.json`` holds. Whoever
-renames an array, or stores something else under a name, adds one to it, keeps what reads the
-older one, and adds runs of the new one to ``tests/runs/golden``.
+Their version is `emap_core.runs.manifest.FORMAT`, stored in ``run.json``. To rename an array, or to
+store something else under a name, add one to the version, keep the code that reads the older one,
+and add runs of the new one to ``tests/runs/golden``.
 """
 
 from __future__ import annotations
@@ -12,4 +12,4 @@ from emap_core.methods.arrays import Layout
 
 LINEAR_PROBE_ARRAYS = dict.fromkeys(LINEAR_PROBES, Layout("NC", optional=True))
 DENSITY_ARRAYS = {"log_ratio": Layout("TV"), "auc": Layout("")}
-"""Logarithm of how much likelier each pair is among the examples, and how well that is known."""
+"""Log of how much likelier each pair is among the examples, and how well that is known."""

@@ -1,7 +1,7 @@
-"""Results that are computed later and kept in a run; each file holds its own checksum.
+"""Results that are computed later and kept in a run; each file contains its own checksum.
 
-A file is believed only if it is, byte by byte, what `write_sealed` writes under this name for this
-run: what was changed, renamed or copied here from another run is computed again instead.
+A file is trusted only if it is, byte by byte, what `write_sealed` writes under this name for this
+run. A file that was changed, renamed or copied from another run is computed again instead.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ _SEAL = "sha256"
 
 
 def write_sealed(path: Path, content: dict[str, Any], run: str) -> None:
-    """Write an object as JSON in one step; `run` is what tells its run from all others."""
+    """Write an object as JSON in one step; `run` is what tells the run from all others."""
     with replacing(path) as temporary:
         temporary.write_text(_sealed(path.name, content, run))
 
 
 def read_sealed(path: Path, run: str) -> dict[str, Any] | None:
-    """Return what `write_sealed` wrote, None where there is no such file.
+    """Return what `write_sealed` wrote, or None if there is no such file.
 
     Raises
     ------
     RunError
-        If the file is not as it was written.
+        If the file was changed.
     """
     try:
         with opened(path) as file:
@@ -43,7 +43,7 @@ def read_sealed(path: Path, run: str) -> dict[str, Any] | None:
     if not isinstance(content, dict):
         raise RunError(f"{path.name} has changed")
     if content.pop(_SEAL, None) is None:
-        raise RunError(f"{path.name} has no checksum: delete it, and it is computed again")
+        raise RunError(f"{path.name} has no checksum; delete it to compute it again")
     try:
         whole = text == _sealed(path.name, content, run)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Examples that somebody chose by hand, too many for a link: kept in the run under a short key."""
+"""Examples chosen by hand, too many for a link: kept in the run under a short key."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from emap_core.runs.run import Run
 from emap_core.runs.sealed import read_sealed, write_sealed
 
 MOST_KEPT = 200
-"""Selections of a run; beyond, each new one takes the place of the oldest."""
+"""Most selections of a run; each further one replaces the oldest."""
 
 _KEY_LENGTH = 16
 
 
 def keep_selection(run: Run, positions: NDArray[np.intp]) -> str:
-    """Keep which examples were chosen, and return the key that finds them again.
+    """Keep the chosen examples, and return the key that finds them again.
 
     The same examples have the same key.
 
@@ -47,8 +47,8 @@ def keep_selection(run: Run, positions: NDArray[np.intp]) -> str:
 
 
 def kept_selection(run: Run, key: str) -> NDArray[np.intp] | None:
-    """Return the positions kept under a key, None where there are none or they are damaged."""
-    # A link may hold anything, and must not lead out of the folder.
+    """Return the positions kept under a key, or None if they are missing or damaged."""
+    # A link may contain anything; it must not lead out of the folder.
     if len(key) != _KEY_LENGTH or not set(key) <= set("0123456789abcdef"):
         return None
     path = RunFolder(run.path).selections / f"{key}.json"

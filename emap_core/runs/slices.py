@@ -26,10 +26,10 @@ SHOWN = {
     "right": "right",
     "wrong": "wrong",
 }
-"""What a filter can ask of right and wrong, with and without interactions; name to words."""
+"""What a filter can ask about right and wrong, with and without interactions: name to words."""
 
 OF_DATA = "data."
-"""What the names of the data's own columns begin with in the table of examples."""
+"""Prefix of the data's own columns in the table of examples."""
 
 _NEED_LABELS = ("helped", "hurt", "changed", "both_right", "both_wrong", "right", "wrong")
 _LONGEST_CODE = 2_000
@@ -37,18 +37,18 @@ _LONGEST_CODE = 2_000
 
 @dataclass(frozen=True)
 class Filter:
-    """What examples must be like; an empty field asks nothing.
+    """Conditions on examples; an empty field asks nothing.
 
     Attributes
     ----------
     show : str
         One of `SHOWN`.
     label, prediction, kind : str
-        Equal to this.
+        The value must equal this.
     where : str
-        ``COLUMN=VALUE``: a column of the data holds this.
+        ``COLUMN=VALUE``: a column of the data has this value.
     words : str
-        The id, the text or the label contains this, in capitals or not.
+        The id, the text or the label contains this; case does not matter.
     least, most : str
         Limits of the size of the interaction, as numbers.
     """
@@ -64,7 +64,7 @@ class Filter:
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, str]) -> Filter:
-        """Return the filter that settings of a view hold; others of them are ignored."""
+        """Return the filter in the settings of a view; other settings are ignored."""
         return cls(**{f.name: settings.get(f.name, "") for f in fields(cls)})
 
     def settings(self) -> dict[str, str]:
@@ -72,7 +72,7 @@ class Filter:
         return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name)}
 
     def mask(self, examples: pd.DataFrame) -> Mask:
-        """Return which of a run's examples pass, shape (N,)."""
+        """Return a mask of the run's examples that pass, shape (N,)."""
         passed = _shown(examples, self.show)
         for column in ("label", "prediction", "kind"):
             wanted = getattr(self, column)
@@ -114,7 +114,7 @@ class Filter:
 
 
 def possible(examples: pd.DataFrame) -> list[str]:
-    """Return the keys of `SHOWN` that can hold for these examples."""
+    """Return the keys of `SHOWN` that can apply to these examples."""
     if examples["flip"].isna().all():
         return []
     labelled = not examples["correct"].isna().all()
@@ -122,9 +122,9 @@ def possible(examples: pd.DataFrame) -> list[str]:
 
 
 def correct_without(examples: pd.DataFrame) -> pd.Series:
-    """Return whether each example is right without interactions, None without labels.
+    """Return whether each example is right without interactions, or None without labels.
 
-    By the leave-one-out projection, or by the plain one where that is undefined.
+    By the leave-one-out projection, or the plain one if that is undefined.
     """
     return examples["correct_emap_leave_one_out"].where(
         examples["prediction_emap_leave_one_out"].notna(), examples["correct_emap"]
@@ -132,12 +132,12 @@ def correct_without(examples: pd.DataFrame) -> pd.Series:
 
 
 def prediction_without(examples: pd.DataFrame) -> pd.Series:
-    """Return each example's prediction without interactions, see `correct_without`."""
+    """Return each example's prediction without interactions; see `correct_without`."""
     return examples["prediction_emap_leave_one_out"].fillna(examples["prediction_emap"])
 
 
 def ranked(examples: pd.DataFrame, mask: Mask) -> NDArray[np.intp]:
-    """Return the positions that pass, flips first, the largest interaction first in each."""
+    """Return the positions that pass: flips first, then by size of interaction."""
     positions = np.flatnonzero(mask)
     same = (examples["flip"] == "same").to_numpy()[positions]
     size = examples["interaction_size"].to_numpy()[positions]
@@ -145,7 +145,7 @@ def ranked(examples: pd.DataFrame, mask: Mask) -> NDArray[np.intp]:
 
 
 def encode_positions(positions: Sequence[int] | NDArray[np.intp]) -> str | None:
-    """Return positions as a short text for a link; None where it would not be short."""
+    """Return positions as a short text for a link, or None if it would not be short."""
     order = np.unique(np.asarray(positions, dtype=np.int64))
     steps = np.diff(order, prepend=-1)
     packed = zlib.compress(" ".join(map(str, steps)).encode(), 9)
@@ -154,12 +154,12 @@ def encode_positions(positions: Sequence[int] | NDArray[np.intp]) -> str | None:
 
 
 def decode_positions(code: str, n_examples: int) -> NDArray[np.intp]:
-    """Return the positions that a link holds; none where it is not a link of this kind."""
+    """Return the positions in a link; none if it is not a link of this kind."""
     if len(code) > _LONGEST_CODE:
         return np.empty(0, dtype=np.intp)
     try:
         packed = base64.urlsafe_b64decode(code + "=" * (-len(code) % 4))
-        # A forged link must not unpack to more than all positions take.
+        # A forged link must not unpack to more than all positions need.
         text = zlib.decompressobj().decompress(packed, 8 * n_examples + 1_000).decode()
         steps = np.array([int(step) for step in text.split()], dtype=np.int64)
     except (ValueError, binascii.Error, zlib.error, OverflowError):
@@ -169,7 +169,7 @@ def decode_positions(code: str, n_examples: int) -> NDArray[np.intp]:
 
 
 def to_csv(examples: pd.DataFrame, mask: Mask) -> str:
-    """Return the examples that pass as CSV in which no cell is a formula to a spreadsheet."""
+    """Return the examples that pass as CSV in which a spreadsheet finds no formula."""
     chosen = examples.loc[mask].drop(
         columns=["text_index", "image_index", "label_index"], errors="ignore"
     )
@@ -177,7 +177,7 @@ def to_csv(examples: pd.DataFrame, mask: Mask) -> str:
 
 
 def safe_csv(table: pd.DataFrame) -> str:
-    """Return a table as CSV in which no cell is a formula to a spreadsheet."""
+    """Return a table as CSV in which a spreadsheet finds no formula."""
     columns = {
         harmless(name): column
         if pd.api.types.is_numeric_dtype(column)
@@ -188,13 +188,13 @@ def safe_csv(table: pd.DataFrame) -> str:
 
 
 def _holding(examples: pd.DataFrame, where: str) -> Mask | None:
-    """Return where a column of the data holds what is asked; None if there is no such column."""
+    """Return a mask where a data column has the value, or None if there is no such column."""
     held = [
         (examples[name] == where[len(column) + 1 :]).to_numpy(dtype=bool)
         for name in map(str, examples.columns)
         if name.startswith(OF_DATA) and where.startswith(f"{(column := name[len(OF_DATA) :])}=")
     ]
-    # A sign of equality may stand in names and values, too.
+    # Names and values may also contain an equals sign.
     return np.any(held, axis=0) if held else None
 
 

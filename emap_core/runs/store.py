@@ -1,4 +1,4 @@
-"""Where a run lies: in a folder of this machine, or behind any URL that fsspec can open."""
+"""Where a run is: in a folder on this machine, or behind any URL that fsspec can open."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from emap_core.errors import RunError
 from emap_core.installed import with_extra
 
 LEASE_SECONDS = 60.0
-"""How long a lock behind a URL outlives whoever held it."""
+"""How long a lock behind a URL outlives its holder."""
 
 HOW_TO_INSTALL = with_extra("remote")
 
@@ -34,12 +34,12 @@ HOW_TO_INSTALL = with_extra("remote")
 def location(given: str | Path) -> Path:
     """Return a folder or a file, given as a path or as a URL (``s3:``, ``gs:``, ``memory:``, …).
 
-    What stands behind a URL is no `pathlib.Path` but has those of its methods that runs need.
+    A URL's path is not a `pathlib.Path`, but has the methods that runs need.
 
     Raises
     ------
     RunError
-        If what opens the URL is not installed.
+        If the package that opens the URL is not installed.
     """
     if not isinstance(given, str):
         return given
@@ -50,9 +50,9 @@ def location(given: str | Path) -> Path:
     try:
         from upath import UPath
 
-        # Others write there too: a remembered listing would hide what they have written.
+        # Others write there, too: a cached listing would hide their files.
         path = UPath(given, use_listings_cache=False)
-        # What opens it is only looked for now.
+        # Only now does fsspec look for the package that opens it.
         path.fs  # noqa: B018
     except (ImportError, ValueError) as error:
         raise RunError(f"{given} cannot be opened: {error} ({HOW_TO_INSTALL})") from error
@@ -60,17 +60,17 @@ def location(given: str | Path) -> Path:
 
 
 def is_local(path: Path) -> bool:
-    """Return whether a path is one of this machine's own."""
+    """Return whether a path is on this machine."""
     return isinstance(path, Path)
 
 
 def seconds_between_calls(path: Path) -> float:
-    """Return how long to wait between small calls, such as telling progress, to spare a network."""
+    """Return how long to wait between small writes, such as progress, to spare a network."""
     return 0.0 if is_local(path) or cast(Any, path).protocol == "memory" else 2.0
 
 
 def address(path: Path) -> str:
-    """Return the text that `location` makes the same path of, from whatever folder."""
+    """Return the text from which `location` makes the same path in any working folder."""
     return str(path.resolve()) if is_local(path) else str(path)
 
 
@@ -80,12 +80,12 @@ def name_within(path: Path, folder: Path) -> PurePosixPath:
 
 
 def opened(path: Path, *, follow: bool = True) -> BufferedReader:
-    """Open a regular file for reading; unless told to `follow`, none that is a link.
+    """Open a regular file for reading; refuse links unless told to `follow` them.
 
     Raises
     ------
     OSError
-        If there is none. A pipe, which would be waited for, a device or a folder is none.
+        If there is no regular file: a folder, a device, or a pipe, on which reading would wait.
     """
     if not is_local(path):
         return path.open("rb")
@@ -99,7 +99,7 @@ def opened(path: Path, *, follow: bool = True) -> BufferedReader:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path on a disk; its file takes the place of `path` if the block succeeds."""
+    """Give a temporary path on disk; its file replaces `path` if the block succeeds."""
     if is_local(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -113,12 +113,12 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary = Path(folder) / path.name
         yield temporary
         path.parent.mkdir(parents=True, exist_ok=True)
-        # An object takes its place whole, once all of it is there.
+        # An object store replaces an object as a whole, once it is complete.
         cast(Any, path).fs.put_file(str(temporary), cast(Any, path).path)
 
 
 def entries(folder: Path) -> Iterator[Path]:
-    """Return all that lies below a folder and is not a folder; no link is followed."""
+    """Return all files below a folder; links are not followed."""
     for path in sorted(folder.rglob("*"), key=str):
         if is_link(path) or not path.is_dir():
             yield path
@@ -132,7 +132,7 @@ def is_link(path: Path) -> bool:
 def zipped(folder: Path) -> bytes:
     """Return the run folder as a zip file whose one folder is the run's id.
 
-    Links are left out: what they lead to is not part of the run.
+    Links are left out: their targets are not part of the run.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -146,13 +146,13 @@ def zipped(folder: Path) -> bytes:
 
 
 def is_passing(name: str) -> bool:
-    """Say whether a file is a lock, or one that `replacing` could not put in its place."""
+    """Return whether a file is a lock, or a leftover of an interrupted `replacing`."""
     return name == ".lock" or (name.startswith(".") and name.endswith(".tmp"))
 
 
 @contextmanager
 def on_disk(path: Path) -> Iterator[Path]:
-    """Give a file as one on a disk, for libraries that open nothing else."""
+    """Give a file as a path on disk, for libraries that cannot open anything else."""
     if is_local(path):
         yield path
         return
@@ -163,7 +163,7 @@ def on_disk(path: Path) -> Iterator[Path]:
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder with all that is in it, as far as that is possible."""
+    """Remove a folder and its contents, as far as possible."""
     if is_local(path):
         shutil.rmtree(path, ignore_errors=True)
         return
@@ -172,7 +172,7 @@ def remove_folder(path: Path) -> None:
 
 
 def array_store(path: Path) -> Any:
-    """Return what zarr keeps an array in."""
+    """Return a zarr store for an array."""
     if is_local(path):
         return str(path)
     from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
@@ -186,7 +186,7 @@ def array_store(path: Path) -> Any:
 
 
 def folder_of_this_machine(runs: Path) -> Path:
-    """Return where jobs and locks of devices lie: with the runs, if those are on this machine."""
+    """Return where jobs and device locks are: with the runs, if those are on this machine."""
     if is_local(runs):
         return runs
     digest = hashlib.sha256(str(runs).encode()).hexdigest()[:8]
@@ -199,7 +199,7 @@ def lock_at(path: Path) -> filelock.BaseFileLock | Lease:
 
 
 def is_held(path: Path) -> bool:
-    """Return whether somebody holds the lock at a path just now; nothing is written."""
+    """Return whether somebody holds the lock at a path now; nothing is written."""
     if not is_local(path):
         return Lease(path).holder() is not None
     if not path.exists():
@@ -210,16 +210,16 @@ def is_held(path: Path) -> bool:
     except filelock.Timeout:
         return True
     except OSError:
-        # A read-only folder is one that nobody here computes.
+        # Nobody here computes in a read-only folder.
         return False
 
 
 class Lease:
-    """A lock where there are no locks: a file that names its holder and until when.
+    """A lock for stores without locks: a file that names its holder and when it expires.
 
-    The holder writes a new date every third of the time; whoever finds a date that is past takes
-    over. Of two that take over in the same instant the later one wins, which the other notices
-    when it reads its file back. The machines' clocks may differ by less than `LEASE_SECONDS`.
+    The holder renews the date every third of the time; a process that finds an expired date takes
+    over. If two take over at the same moment, the later one wins, and the other notices when it
+    reads its file back. The machines' clocks must differ by less than `LEASE_SECONDS`.
 
     Parameters
     ----------
@@ -236,7 +236,7 @@ class Lease:
         self._released = threading.Event()
 
     def holder(self) -> str | None:
-        """Return the name of who holds the lease now, None if nobody does."""
+        """Return the name of the lease's current holder, or None."""
         try:
             found = json.loads(self._path.read_text())
             return str(found["holder"]) if float(found["until"]) > time.time() else None
@@ -244,12 +244,12 @@ class Lease:
             return None
 
     def acquire(self, timeout: float = -1.0) -> Self:
-        """Wait until the lease is free, at most `timeout` seconds (for ever if below 0).
+        """Wait until the lease is free, at most `timeout` seconds (forever if below 0).
 
         Raises
         ------
         filelock.Timeout
-            If somebody else still holds it then.
+            If somebody else still holds it after that.
         """
         deadline = time.monotonic() + timeout
         while not self._taken():

@@ -1,7 +1,7 @@
-"""Read the arrays and tables of a run, each checked against the sizes in its manifest.
+"""Read the arrays and tables of a run, and check each against the sizes in its manifest.
 
-Headers are read before anything is: what has another shape, another type, numbers that lead
-nowhere, or is packed to be larger than its file, is refused without being read.
+Headers are read first. An array with another shape or type, indices out of range, or compressed
+data is refused without being read.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Stored:
     run_id : str
         For messages.
     sizes : mapping
-        Of the axes, by letter.
+        Sizes of the axes, by letter.
     """
 
     run_id: str
@@ -48,7 +48,7 @@ class Stored:
     _found: dict[str, int] = field(default_factory=dict)
 
     def arrays(self, path: Path, layouts: Mapping[str, Layout]) -> dict[str, AnyArray]:
-        """Return the arrays of an npz file by name; those that no layout names are not read.
+        """Return the arrays of an npz file by name; arrays that no layout names are not read.
 
         Parameters
         ----------
@@ -81,9 +81,9 @@ class Stored:
             return found
 
     def labels(self, path: Path, task: str, n_names: int) -> AnyArray | None:
-        """Return the labels of a run, None where it has none.
+        """Return the labels of a run, or None if it has none.
 
-        A label that is not a class of the model counts as wrong and stands as -1.
+        A label that is not a class of the model counts as wrong and is -1.
 
         Raises
         ------
@@ -110,11 +110,11 @@ class Stored:
             else:
                 least, most = (-1, n_names - 1) if one_each else (0, 1)
             if not (np.isfinite(labels) & (labels >= least) & (labels <= most)).all():
-                raise ValueError(f"it holds labels outside of {least} to {most}")
+                raise ValueError(f"it holds labels outside {least} to {most}")
             return labels
 
     def thumbnails(self, path: Path, n_rows: int) -> list[bytes]:
-        """Return what stands for thumbnails in one chunk of the images; see `thumbnail`.
+        """Return the stored thumbnails in one chunk of the images; see `thumbnail`.
 
         Raises
         ------
@@ -133,11 +133,11 @@ class Stored:
         """
         with self._reading(path):
             if not _is_jpeg(chunk[row], _THUMBNAIL_SIDE):
-                raise ValueError(f"image {row} of it is not a JPEG of at most 256 pixels")
+                raise ValueError(f"its image {row} is not a JPEG of at most 256 pixels")
         return chunk[row]
 
     def content(self, path: Path, n_rows: int, row: int, media_type: str) -> bytes:
-        """Return what is kept of one item of a chunk to look at closely, nothing if none is.
+        """Return the large preview of one item in a chunk, or nothing if none is kept.
 
         Raises
         ------
@@ -152,13 +152,13 @@ class Stored:
             with file:
                 table = self._table(file, path, "picture", _BYTES, n_rows)
                 if table.num_row_groups != n_rows:
-                    raise ValueError("its pictures do not stand one by one")
+                    raise ValueError("its pictures do not follow one another")
                 content = table.read_row_group(row, ["picture"]).column(0)[0].as_py()
             begins = _BEGINNINGS.get(media_type, b"")
             if content and not content.startswith(begins):
-                raise ValueError(f"item {row} of it is not of the type {media_type}")
+                raise ValueError(f"its item {row} is not of type {media_type}")
             if content and media_type == "image/jpeg" and not _is_jpeg(content, _PICTURE_SIDE):
-                raise ValueError(f"image {row} of it is not a JPEG of at most 4,096 pixels")
+                raise ValueError(f"its image {row} is not a JPEG of at most 4,096 pixels")
             return content or b""
 
     def column(
@@ -169,7 +169,7 @@ class Stored:
         Raises
         ------
         RunError
-            If the file cannot be read, or has no such column of this kind and length.
+            If the file cannot be read, or has no column of this name, kind and length.
         """
         with self._reading(path), opened(path) as file:
             table = self._table(file, path, name, _TEXTS if kind == "text" else _BYTES, n_rows)
@@ -181,7 +181,7 @@ class Stored:
     def _table(
         self, file: Any, path: Path, name: str, known: tuple[pa.DataType, ...], n_rows: int
     ) -> pq.ParquetFile:
-        """Return a file whose column is known to be of this kind and length, and no bomb."""
+        """Return a file after checking its column's kind, length and unpacked size."""
         table = pq.ParquetFile(file)
         if table.metadata.num_rows != n_rows:
             raise ValueError(f"it has {table.metadata.num_rows:,} rows; expected {n_rows:,}")
@@ -204,8 +204,8 @@ class Stored:
         try:
             yield
         except Exception as error:
-            # Decoders raise whatever they run into in a file that was damaged. NumPy takes what
-            # it does not know for a pickle, and would say how to load one.
+            # Decoders raise all kinds of errors on damaged files. NumPy takes what it does not know
+            # for a pickle, and would say how to load one.
             why = getattr(error, "strerror", None) or reason(error)
             why = "it is not a file of arrays" if "pickle" in why else why
             raise RunError(
@@ -229,9 +229,9 @@ class Stored:
         if layout.counts:
             limit = self._size(layout.counts, 0)
             if array.size and not (array.min() >= 0 and array.max() < limit):
-                raise ValueError(f"the array {name} holds numbers outside of 0 to {limit - 1:,}")
+                raise ValueError(f"the array {name} holds numbers outside 0 to {limit - 1:,}")
         elif layout.finite and not np.isfinite(array).all():
-            raise ValueError(f"the array {name} holds what is not a number")
+            raise ValueError(f"the array {name} holds NaN")
 
     def _size(self, axis: str, found: int) -> int:
         return self.sizes[axis] if axis in self.sizes else self._found.setdefault(axis, found)
@@ -250,7 +250,7 @@ class _Header:
 
 
 _BEGINNINGS = {"image/gif": b"GIF8", "audio/wav": b"RIFF"}
-"""What files of a media type begin with."""
+"""First bytes of files of a media type."""
 _TEXTS = (pa.string(), pa.large_string())
 _BYTES = (pa.binary(), pa.large_binary())
 
@@ -265,7 +265,7 @@ def _header(file: IO[bytes], n_bytes: int) -> _Header:
         (2, 0): np.lib.format.read_array_header_2_0,
     }.get(version)
     if read is None:
-        raise ValueError(f"it has version {version} of the format of arrays")
+        raise ValueError(f"it has version {version} of the array format")
     shape, _, dtype = read(file)
     if dtype.hasobject or dtype.names:
         raise ValueError(f"it holds {dtype}")
@@ -273,7 +273,7 @@ def _header(file: IO[bytes], n_bytes: int) -> _Header:
     for size in shape:
         n_elements *= size
     if n_elements * dtype.itemsize > n_bytes:
-        raise ValueError(f"it is cut off, an array of shape {shape} is larger than its file")
+        raise ValueError(f"it is cut off: an array of shape {shape} is larger than its file")
     return _Header(tuple(shape), dtype)
 
 
@@ -282,5 +282,5 @@ def _is_jpeg(content: bytes, longest_side: int) -> bool:
         with Image.open(io.BytesIO(content), formats=["JPEG"]) as image:
             return max(image.size) <= longest_side
     except Exception:
-        # Whatever a decoder finds wrong.
+        # Decoders raise all kinds of errors.
         return False

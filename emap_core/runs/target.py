@@ -1,4 +1,4 @@
-"""Check whether something can be written at a path, before anything is computed."""
+"""Check, before anything is computed, whether something can be written at a path."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from emap_core.runs.store import is_local
 
 
 def check_folder_target(path: Path, what: str) -> None:
-    """Raise a RunError where no folder can be made, or written to, at a path of this machine.
+    """Raise a RunError if a folder on this machine cannot be made or written to.
 
     Parameters
     ----------
     path : Path
-        What lies behind a URL is only known once it is written.
+        A URL is not checked: only writing shows whether it works.
     what : str
-        What messages call it.
+        What to call it in messages.
     """
     if not is_local(path):
         return
@@ -29,7 +29,7 @@ def check_folder_target(path: Path, what: str) -> None:
 
 
 def check_file_target(path: Path, what: str) -> None:
-    """Raise a RunError where no file can be written at a path of this machine."""
+    """Raise a RunError if a file on this machine cannot be written."""
     if not is_local(path):
         return
     if path.is_dir():

@@ -15,27 +15,27 @@ if TYPE_CHECKING:
     from emap_core.runs.cached_inference import CachedInference
 
 USUAL_NAMES = ("group", "group_id", "triplet_id", "quadruple_id", "pair_id", "set_id")
-"""What columns of groups are called, in order of preference and whatever the case."""
+"""Usual names of columns of groups, in order of preference; case does not matter."""
 SIDES = ("image", "text")
-"""Groups of the examples that share one, where the data has no column of this name."""
+"""Groups of examples that share one of these, if the data has no column of this name."""
 
 _MOST_TOGETHER = 50
-"""Groups that are larger on average are never right as a whole."""
+"""If groups are larger on average, they are never right as a whole."""
 
 
 def why_no_groups(run: CachedInference) -> str | None:
-    """Return why no groups of a run can be right as a whole, in a sentence; None if some can."""
+    """Return a sentence on why no group of a run can be right as a whole; None if some can."""
     if (why := why_not_two(run.sides, "The score of a group")) is not None:
         return f"{why}."
     if run.labels is None:
-        return "The data has no labels, so that no group can be right."
+        return "The data has no labels, so no group can be right."
     if (why := why_not_two(run.sides, "A group that is right as a whole")) is not None:
         return f"{why}."
     if run.labels.ndim != 1 or run.task not in ("multiclass", "binary"):
-        return "Groups are right or wrong where each example has one right answer."
+        return "Groups can only be right or wrong if each example has one right answer."
     if not run.method.scores_all_pairs or run.method.draws_examples:
         return (
-            "A part of the pairs was scored, which is too few for single groups; compute the run "
+            "Only some of the pairs were scored, too few for single groups; compute the run "
             f"with the {methods.DEFAULT} method."
         )
     if run.shared_by_all is not None:
@@ -44,7 +44,7 @@ def why_no_groups(run: CachedInference) -> str | None:
 
 
 def groupings(run: CachedInference) -> list[str]:
-    """Return by what examples can be grouped, that of a usual name first."""
+    """Return what examples can be grouped by, usual names first."""
     columns = run.columns
     found = [str(name) for name in columns if _is_grouping(columns[name])]
     d = run.decomposition
@@ -56,7 +56,7 @@ def groupings(run: CachedInference) -> list[str]:
 
 
 def names_of_groups(run: CachedInference, by: str) -> list[str]:
-    """Return the name of each example's group; empty where it is in none.
+    """Return the name of each example's group; empty if it is in none.
 
     Raises
     ------

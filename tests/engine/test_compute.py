@@ -264,7 +264,7 @@ def test_one_example_cannot_be_recombined(tmp_path):
         ({"keep_classes": "one,four"}, "names 'four', which is not a class of the model; its clas"),
         ({"keep_classes": ","}, "is ','; expected a whole number, or names of classes"),
         ({"limit": 5, "data_args": {"limit": 6}}, "limit is given twice, here and in data_args"),
-        ({"image_root": "img"}, "image_root is for a loader, and the data is a Examples"),
+        ({"image_root": "img"}, "image_root is for a loader, but the data is a Examples"),
     ],
 )
 def test_settings_are_checked(settings, message, examples, tmp_path):

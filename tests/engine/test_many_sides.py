@@ -362,7 +362,7 @@ def test_one_command_takes_the_demo_of_three_sides_to_a_verdict(tmp_path, capsys
         truth.pooled_shares[-1], abs=1e-6
     )
     for why in (run.why_no_measures, run.why_no_groups):
-        assert "about two sides, and the run has 3: question, written, spoken." in str(why)
+        assert "about two sides, but the run has 3: question, written, spoken." in str(why)
     with pytest.raises(SettingError, match=r"a question \(text\), a written \(image\) and a "):
         run.probe("two-towers")
     examples = run.examples()
@@ -418,7 +418,7 @@ def test_three_columns_of_a_table_are_three_sides(side, table, tmp_path):
 def test_what_is_wrong_with_a_third_column_is_told(table):
     with pytest.raises(DatasetError, match="has no column 'none' for the sound"):
         emap.load_dataset(f"csv:{table}", side=[*SIDE[:2], "sound=none"])
-    with pytest.raises(SettingError, match="two sides or more, of different names"):
+    with pytest.raises(SettingError, match="two or more sides with different names"):
         emap.load_dataset(f"csv:{table}", side=[*SIDE, "picture=heard"])
     (table.parent / "1.wav").unlink()
     with pytest.raises(DatasetError, match=r"sound .*1\.wav in row \d+ of .* does not exist"):

@@ -229,7 +229,7 @@ def test_wrong_sides_are_told(data, kind, message, tmp_path):
 @pytest.mark.parametrize(
     ("side", "message"),
     [
-        (["premise=sentence1"], "a run has two sides or more, of different names"),
+        (["premise=sentence1"], "a run needs two or more sides with different names"),
         (["premise", "b=sentence2"], "write it as NAME=COLUMN"),
         (["a=sentence1", "b=nothing"], "has no column 'nothing' for the b"),
         (["a=sentence1", "b={nothing}.png"], "side names the column 'nothing', and there is none"),

@@ -270,4 +270,4 @@ def test_the_terminal_compares_runs_as_the_page_does(runs, capsys):
     assert main(["compare", *paths, "--form", "markdown"]) == 0
     assert capsys.readouterr().out.startswith(as_markdown(shown))
     assert main(["compare", paths[0]]) == 2
-    assert "1 run is given; name at least two" in capsys.readouterr().err
+    assert "1 run is not enough; name at least two" in capsys.readouterr().err

@@ -34,7 +34,7 @@ def test_the_paragraph_has_the_runs_own_numbers(runs, capsys):
         f"{change(gap.difference, 'points')} with a 95% interval of "
         f"{bracket(gap.low, gap.high, 'points')} {gap.population} ({p_value(gap.p_value)})",
         gap.method,
-        "Among the 3 metrics that were tested",
+        "Among the 3 metrics tested",
         f"EMAP Lens {emap.__version__}",
     ):
         assert number in said
@@ -106,5 +106,5 @@ def test_a_comparison_shows_itself_in_a_notebook(runs):
     assert "log loss" not in shown and "method: exact" in shown
     assert shown.count("Plotly.newPlot(") == 1
     assert r"\toprule" in compared.latex() and compared.markdown().startswith("| model |")
-    with pytest.raises(emap.EmapError, match="1 run is given; name at least two"):
+    with pytest.raises(emap.EmapError, match="1 run is not enough; name at least two"):
         emap.compare(runs[0])

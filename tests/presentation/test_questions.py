@@ -13,7 +13,7 @@ from emap_core.runs import Run
 pytestmark = pytest.mark.slow
 
 UNLIKELY = "Does the verdict depend on unlikely pairs?"
-SCALE = "How much of the gap is interaction, how much only scale?"
+SCALE = "How much of the gap is interaction, and how much only scale?"
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def with_gaps(run, limits, share=0.4):
 def test_the_answer_goes_by_the_verdict_with_the_equivalence_margin(run):
     falling = with_gaps(run, [(0.10, 0.20), (0.05, 0.15), (-0.04, 0.06)])
     assert further_questions(falling)[0].answer == (
-        "Yes: “relies on interactions” becomes “undecided” where unlikely pairs count less; the "
+        "Yes: “relies on interactions” becomes “undecided” if unlikely pairs count less; the "
         "gap in accuracy goes from 15.0 points to 1.0 points."
     )
     staying = with_gaps(run, [(0.10, 0.20), (0.09, 0.19), (0.08, 0.18)])

@@ -101,10 +101,10 @@ def test_the_terminal_lists_finds_archives_and_deletes(runs, tmp_path, monkeypat
     said("archive", "a", "--undo")
     assert "Late fusion" in said("list")
     assert main(["delete", "a"]) == 2
-    assert "nobody is here to answer; give --yes" in capsys.readouterr().err
+    assert "nobody can answer here; give --yes" in capsys.readouterr().err
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("builtins.input", lambda question: "no")
-    assert "Nothing is deleted" in said("delete", "a")
+    assert "Nothing was deleted" in said("delete", "a")
     assert main(["delete", "a", "nothing", "--yes"]) == 2 and (tmp_path / "a").exists()
     monkeypatch.setattr("builtins.input", lambda question: "yes")
     said("delete", "a", "b")

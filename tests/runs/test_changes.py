@@ -35,7 +35,7 @@ def test_what_people_say_of_a_run_is_kept_with_it_and_changes_nothing_else(run):
         ({"tags": ["a\nb"]}, "tag has a control character"),
         ({"tags": ["a, b"]}, "tag 'a, b' has a comma"),
         ({"tags": "paper"}, "expected a list of strings"),
-        ({"tags": [str(i) for i in range(21)]}, "has 21 tags; leave at most 20"),
+        ({"tags": [str(i) for i in range(21)]}, "has 21 tags; give at most 20"),
     ],
 )
 def test_what_cannot_stand_in_a_list_is_refused(run, said, message):

@@ -32,7 +32,7 @@ def test_a_run_is_as_it_was_written_and_stays_so_while_it_is_read(run, capsys):
     emap.Run.load(run).intervals()
     assert check_run(run) == []
     assert main(["check", str(run)]) == 0
-    assert "every file of" in capsys.readouterr().out
+    assert "match their checksums" in capsys.readouterr().out
 
 
 def test_other_wishes_on_a_finished_run_are_no_damage(run):
@@ -57,7 +57,7 @@ def test_every_kind_of_damage_is_named(run, capsys):
         f"sums.npz is cut off: {size:,} bytes of {size + 100:,}",
         "texts.parquet is missing",
         "more.txt does not belong there",
-        "examples.parquet is a link, which was not followed",
+        "examples.parquet is a link and was not followed",
     ]
     assert main(["check", str(run)]) == 2
     said = capsys.readouterr()
@@ -131,9 +131,9 @@ def test_nothing_that_a_link_leads_to_is_read(run, tmp_path):
     assert check_run(run) == [
         "images/all does not belong there",
         "pipe does not belong there",
-        "images/all is a link, which was not followed",
-        "inference/key.json is a link, which was not followed",
-        "inference/more is a link, which was not followed",
+        "images/all is a link and was not followed",
+        "inference/key.json is a link and was not followed",
+        "inference/more is a link and was not followed",
         "inference/notes.txt does not belong there",
         "inference/pipe.json has changed",
     ]
@@ -164,11 +164,11 @@ def test_a_pipe_in_place_of_a_file_is_told_at_once(run):
 
 def test_what_has_no_checksums_is_said_and_not_called_whole(run):
     (run / CHECKSUMS).unlink()
-    with pytest.raises(RunError, match="has no checksums: it was computed by an older version"):
+    with pytest.raises(RunError, match="has no checksums: an older version computed it"):
         check_run(run)
     for content in ('{"sha256": 3}', '{"sha256": {"run.json": 1}}', "{}"):
         (run / CHECKSUMS).write_text(content)
-        with pytest.raises(RunError, match="holds no checksums"):
+        with pytest.raises(RunError, match="contains no checksums"):
             check_run(run)
     (run / CHECKSUMS).write_text("{")
     with pytest.raises(RunError, match=r"checksums.json .* cannot be read"):
@@ -179,10 +179,10 @@ def test_a_newer_format_and_an_unfinished_run_are_refused(run):
     folder = RunFolder(run)
     manifest = folder.manifest()
     folder.write_manifest({**manifest, "format": 99})
-    with pytest.raises(RunError, match="has format 99; this version reads up to 1: update"):
+    with pytest.raises(RunError, match="has format 99, but this version reads up to 1; update"):
         check_run(run)
     folder.write_manifest({**manifest, "status": "running"})
-    with pytest.raises(RunError, match="is not finished but interrupted"):
+    with pytest.raises(RunError, match="is interrupted, not finished"):
         check_run(run)
     with pytest.raises(RunError, match="there is no run"):
         check_run(run.parent / "none")

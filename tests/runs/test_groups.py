@@ -47,7 +47,7 @@ def test_the_gap_by_label_is_the_difference_of_the_scores_in_each_group(run):
 def test_groups_can_be_given_by_hand(run):
     names = np.where(np.arange(60) < 20, "first", "rest")
     assert run.table(by=names).n_examples.to_dict() == {"rest": 40, "first": 20}
-    with pytest.raises(SettingError, match="by has 3 names, and the run has 60 examples"):
+    with pytest.raises(SettingError, match="by has 3 names, but the run has 60 examples"):
         run.table(by=["a", "b", "c"])
     with pytest.raises(SettingError, match="by is 'colour'; choose one of label"):
         run.table(by="colour")

@@ -68,7 +68,7 @@ def test_a_manifest_without_what_every_run_has_is_refused(name):
         ({"resampling": {"threads": 2}}, "resampling.threads is 2; expected no such key"),
         ({"settings": {"part": [3, 2]}}, "settings.part is"),
         ({"method": "subsample"}, "settings.subsample_size is None"),
-        ({"format": 2}, "has format 2; this version reads up to 1: update EMAP Lens"),
+        ({"format": 2}, "has format 2, but this version reads up to 1; update EMAP Lens"),
     ],
 )
 def test_what_keys_say_against_each_other_is_refused(changes, words):

@@ -39,7 +39,7 @@ def test_the_command_and_the_figure_show_them(run, capsys):
     assert main(["show", str(run.path), "--groups", "image", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["by"] == "image"
     assert main(["show", str(run.path), "--groups", "--measures"]) == 2
-    assert "a table of its own" in capsys.readouterr().err
+    assert "a separate table" in capsys.readouterr().err
     table = run.figure("groups", by="image").data
     assert [trace.name for trace in table][-1] == "guessing"
 
