@@ -1,4 +1,4 @@
-"""Datasets: N examples in order, each a text, an image and perhaps a label, found by a spec."""
+"""Datasets: N examples in order, each a text, an image and perhaps a label, named by a spec."""
 
 from __future__ import annotations
 
@@ -49,21 +49,21 @@ def load_dataset(
     Parameters
     ----------
     spec : str, Path, table or Dataset
-        ``demo:NAME``, another prefix of `LOADERS`, a file that tells its kind, or
-        ``module[.sub]:factory``, which may return any of these; a table, see `records_at_hand`: a
-        DataFrame, a dict of columns, a list of dicts, a ``datasets.Dataset``; or any object, or
-        dict, with texts and images.
+        ``demo:NAME``, another prefix of `LOADERS`, a file whose name tells its kind, or
+        ``module[.sub]:factory``, which may return any of these; a table (a DataFrame, a dict of
+        columns, a list of dicts, a ``datasets.Dataset``; see `records_at_hand`); or any object or
+        dict with texts and images.
     limit : int, optional
-        Take a random sample of this many examples, in their order; all of them by default.
+        Take a random sample of this many examples, in their original order; by default all.
     seed : int
-        Which sample.
+        Seed of the sample.
     **settings
-        Keyword arguments of the loader or factory, of `load_table` for a table.
+        Keyword arguments for the loader or factory; for a table, those of `load_table`.
 
     Raises
     ------
     SpecError
-        If the spec names nothing known, or what it names cannot be loaded.
+        If the spec names nothing known, or cannot be loaded.
     SettingError
         If the loader does not take a keyword argument, or `limit` is less than 2.
     DatasetError
@@ -82,13 +82,13 @@ def load_dataset(
         found = dataset_in(records, settings)
     elif settings:
         raise SettingError(
-            f"{', '.join(settings)} {'is' if len(settings) == 1 else 'are'} for a loader, and the "
-            f"data is a {type(spec).__name__} that needs none; leave it out"
+            f"{', '.join(settings)} {'is' if len(settings) == 1 else 'are'} for a loader, but the "
+            f"data is a {type(spec).__name__}, which needs none; leave it out"
         )
     else:
         found = _dataset(spec)
     found = as_examples(sample(found, limit, seed))
-    # Only now: a sample needs few of all images.
+    # Fetch only now: a sample needs only a few of the images.
     return with_images_fetched(found, skip_bad=bool(settings.get("skip_bad")))
 
 
@@ -105,9 +105,9 @@ def _dataset(given: Any) -> Examples:
 
 
 def with_prefix(spec: str) -> str:
-    """Return a spec, with the prefix of its loader where it is the name of a file alone.
+    """Return a spec, with its loader's prefix if it is only the name of a file.
 
-    Whether there is such a file makes no difference: strangers may ask.
+    It makes no difference whether the file exists: strangers may ask.
     """
     prefix = _PREFIXES.get(PurePath(spec.removesuffix(".gz")).suffix.lower())
     named = spec.partition(":")[0] in LOADERS or "://" in spec

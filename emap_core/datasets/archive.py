@@ -1,4 +1,4 @@
-"""Unpack a zip or tar that came from somebody else: nothing in it is trusted."""
+"""Unpack a zip or tar from somebody else without trusting anything in it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from emap_core.errors import DatasetError, EmapError
 
 _CHUNK = 1 << 20
 _HARMLESS_BYTES = 10 << 20
-"""So much may come out of a file of whatever size: tables of few words compress well."""
+"""A file of any size may unpack to this many bytes: tables with few words compress well."""
 _COMPRESSED: dict[bytes, Callable[..., Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
@@ -37,9 +37,9 @@ class Limits:
     files : int
         50,000 by default.
     total_bytes : int
-        Of all files, unpacked: 4 GiB by default.
+        Unpacked size of all files: 4 GiB by default.
     ratio : int
-        Times that the unpacked size may exceed the packed one: 200 by default.
+        How many times larger the unpacked size may be: 200 by default.
     """
 
     files: int = 50_000
@@ -48,7 +48,7 @@ class Limits:
 
     @classmethod
     def from_environment(cls) -> Limits:
-        """Return the defaults, or what ``EMAP_MAX_FILES``, ``EMAP_MAX_UNPACKED_BYTES`` say."""
+        """Return the defaults, or the limits in ``EMAP_MAX_FILES``, ``EMAP_MAX_UNPACKED_BYTES``."""
         return cls(
             files=whole_number("EMAP_MAX_FILES", cls.files),
             total_bytes=whole_number("EMAP_MAX_UNPACKED_BYTES", cls.total_bytes),
@@ -62,15 +62,15 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> None:
     ----------
     archive : Path
     folder : Path
-        Does not exist yet.
+        The new folder; it must not exist.
     limits : Limits, optional
-        By default those of the environment.
+        By default, the limits in the environment.
 
     Raises
     ------
     DatasetError
-        If it is not an archive or a damaged one, a member leads out of the folder or is a link or a
-        device, or there is more in it than the limits allow.
+        If it is not an archive or is damaged, if a member leads out of the folder or is a link or a
+        device, or if it contains more than the limits allow.
     """
     limits = Limits.from_environment() if limits is None else limits
     folder.mkdir(parents=True)
@@ -84,13 +84,13 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, EmapError) or not isinstance(error, Exception):
             raise
-        # What the readers of these formats raise on bytes that were made to mislead is not told.
+        # The readers of these formats do not say what they raise on malicious bytes.
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DatasetError(f"{archive.name} cannot be unpacked: {' '.join(why.split())}") from error
 
 
 class _Target:
-    """The folder that members are written to, and what is left of the limits."""
+    """The folder that members are written to, and how much of the limits is left."""
 
     def __init__(self, archive: Path, folder: Path, limits: Limits) -> None:
         self.name = archive.name
@@ -117,12 +117,12 @@ class _Target:
         """Refuse more members than are allowed."""
         if n_files > self.limits.files:
             raise DatasetError(
-                f"{self.name} holds more than {self.limits.files:,} files and folders, the most "
-                "that are allowed (EMAP_MAX_FILES)"
+                f"{self.name} holds more than the {self.limits.files:,} files and folders that are "
+                "allowed (EMAP_MAX_FILES)"
             )
 
     def check_size(self, member: str, size: int, packed: int) -> None:
-        """Refuse a member by what it says of itself, before any of it is read."""
+        """Refuse a member by its header, before any of it is read."""
         self._check_total(member, self.n_bytes + size)
         if size > max(_HARMLESS_BYTES, self.limits.ratio * packed):
             raise self.refuse(
@@ -132,7 +132,7 @@ class _Target:
             )
 
     def write(self, member: str, path: Path, content: IO[bytes]) -> None:
-        """Write a member, counting what really comes out of it."""
+        """Write a member, counting the bytes that actually come out of it."""
         if path.exists():
             raise self.refuse(member, "which is there twice")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,7 +146,7 @@ class _Target:
         if total > self.limits.total_bytes:
             raise self.refuse(
                 member,
-                f"with which it grows beyond {self.limits.total_bytes:,} bytes, the most that are "
+                f"which makes it larger than {self.limits.total_bytes:,} bytes, the most that are "
                 "allowed (EMAP_MAX_UNPACKED_BYTES)",
             )
 
@@ -194,7 +194,7 @@ def _unpack_tar(archive: Path, target: _Target) -> None:
 
 @contextmanager
 def _plain(archive: Path) -> Iterator[IO[bytes]]:
-    """Open a tar without its compression."""
+    """Open a tar as an uncompressed stream."""
     with archive.open("rb") as file:
         begin = file.read(8)
     for magic, opened in _COMPRESSED.items():
@@ -207,9 +207,9 @@ def _plain(archive: Path) -> Iterator[IO[bytes]]:
 
 
 class _Headers:
-    """A file that gives no more than a chunk at a time.
+    """A file that returns at most a chunk at a time.
 
-    A header that says of itself that it is gigabytes long would else be read into memory.
+    Otherwise a header that claims to be gigabytes long would be read into memory.
     """
 
     def __init__(self, file: IO[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""Rows that are at hand in Python: a DataFrame, columns, dictionaries, or a table of a library."""
+"""Rows that already exist in Python: a DataFrame, columns, dictionaries, or a library's table."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _SEQUENCES = ("texts", "images")
 
 
 def records_at_hand(given: Any) -> Records | None:
-    """Return the rows of something at hand, None if it is not a table.
+    """Return the rows of a Python object, or None if it is not a table.
 
     Parameters
     ----------
     given : DataFrame, mapping, list of dict, Arrow table or datasets.Dataset
-        A mapping has a column under each name: a list, an array or a tensor, of images too.
+        A mapping has a column under each name: a list, an array or a tensor, also of images.
         Relative paths start in the working folder.
 
     Raises
     ------
     DatasetError
-        If columns have different lengths, or it is a data set with several splits.
+        If columns have different lengths, or it is a dataset with several splits.
     """
     table = _table(given)
     return None if table is None else Records(table, "the table", Path())
@@ -49,7 +49,9 @@ def _table(given: Any) -> pd.DataFrame | None:
         lengths = {name: len(values) for name, values in columns.items()}
         if len(set(lengths.values())) > 1:
             told = ", ".join(f"{name} {n:,}" for name, n in lengths.items())
-            raise DatasetError(f"the columns have different lengths ({told}); give each row each")
+            raise DatasetError(
+                f"the columns have different lengths ({told}); give every column one entry per row"
+            )
         return pd.DataFrame({n: pd.Series(v, dtype=object) for n, v in columns.items()})
     if isinstance(given, (list, tuple)) and given and all(isinstance(o, Mapping) for o in given):
         return pd.DataFrame.from_records([dict(one) for one in given]).astype(object)
@@ -57,7 +59,7 @@ def _table(given: Any) -> pd.DataFrame | None:
 
 
 def examples_of_sequences(given: Mapping[str, Any]) -> Examples:
-    """Return the dataset whose arguments a mapping with texts and images holds."""
+    """Return a dataset with the arguments in a mapping with texts and images."""
     try:
         return Examples(**given)
     except TypeError as error:
@@ -65,7 +67,7 @@ def examples_of_sequences(given: Mapping[str, Any]) -> Examples:
 
 
 def _entries(values: Any) -> list[Any]:
-    """Return the entries of a column; those of an array of images are images."""
+    """Return the entries of a column; an array of images gives images."""
     if isinstance(values, (str, bytes)) or not hasattr(values, "__len__"):
         raise DatasetError(
             f"a column is a {type(values).__name__}; give a list with one entry per example"
@@ -82,5 +84,5 @@ def _of_hugging_face(given: Any) -> pd.DataFrame:
     if not getattr(given, "num_rows", 0):
         raise DatasetError("the data is streamed or empty; give a datasets.Dataset with rows")
     stored = given.with_format("arrow")[:]
-    # What rows are taken says nothing of classes, which stand in the schema of all.
+    # A selection of rows does not list all classes; the schema does.
     return read_arrow(stored.replace_schema_metadata(given.features.arrow_schema.metadata))

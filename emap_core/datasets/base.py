@@ -1,8 +1,8 @@
-"""The dataset contract: N examples in order, each an item of every side and perhaps a label.
+"""The dataset contract: N examples in order, each an item per side and perhaps a label.
 
-The sides are a text and an image unless `sides` says otherwise. The fields of texts hold the items
-of the first side then, whatever they are, those of images the items of the second, and `further`
-those of all others.
+The sides are a text and an image unless `sides` says otherwise. In that case the fields of texts
+hold the items of the first side, whatever they are, those of images the items of the second, and
+`further` the rest.
 """
 
 from __future__ import annotations
@@ -31,30 +31,31 @@ from emap_core.types import Index, Task
 TASKS = ("multiclass", "binary", "multilabel", "regression")
 
 LARGEST_NUMBER = 1e15
-"""Of outputs and of the targets of a regression: the fourth power still fits a float64, and beside
-it a 1 is not lost in the last digit."""
+"""Largest output or regression target.
+
+Its fourth power fits a float64, and adding 1 to it is not lost in the last digit.
+"""
 
 
 DIGITS = re.compile(r"\s*([0-9]{1,18})(\.0+)?\s*")
-"""A whole number as files of text write it: tables that had an empty cell write 2 as 2.0."""
+"""A whole number in a text file: tables with an empty cell write 2 as 2.0."""
 
 
 class Dataset(Protocol):
     """N examples in order.
 
-    Optional attributes: ``image_inputs`` (goes to the model in place of ``images``, which then
-    serve display), ``image_keys`` (hashable: which images are the same, without decoding them),
-    ``columns`` (a DataFrame of all other columns, one row per example, which the run keeps to
-    group by), ``skipped`` (what
-    was wrong with each row that was left out), ``label_cells`` (what messages call each label),
-    ``labels_as`` (``"names"`` or ``"numbers"``, where whole numbers could be either),
-    ``merges_labels`` (whether a label is a class that differs in capitals, space or a full stop
-    alone), ``reading`` (how a table's columns were taken), ``classes_guessed`` (whether the classes
-    are the labels in alphabetical order). Everything after ``images`` may be missing. Sequences are
-    read by position, pandas objects too. A dataset of other sides has ``sides``, a mapping of two
-    names or more to sequences, in place of ``texts`` and ``images``, and perhaps ``modalities``.
-
-    The label of a multiclass example may be a list, the answers of several annotators.
+    Optional attributes: ``image_inputs`` (goes to the model instead of ``images``, which are then
+    only for display), ``image_keys`` (hashable: which images are the same, without decoding them),
+    ``columns`` (a DataFrame of all other columns, one row per example, which the run keeps to group
+    by), ``skipped`` (what was wrong with each row that was left out), ``label_cells`` (what
+    messages call each label), ``labels_as`` (``"names"`` or ``"numbers"``, if whole numbers could
+    be either), ``merges_labels`` (whether a label matches a class that differs only in capitals,
+    spaces or a full stop), ``reading`` (how a table's columns were assigned), ``classes_guessed``
+    (whether the classes are the labels in alphabetical order). Everything after ``images`` may be
+    missing. Sequences are read by position, also pandas objects. A dataset of other sides has
+    ``sides``, a mapping of two or more names to sequences, instead of ``texts`` and ``images``, and
+    perhaps ``modalities``. The label of a multiclass example may be a list: the answers of several
+    annotators.
     """
 
     texts: Sequence[str]
@@ -71,19 +72,19 @@ class Dataset(Protocol):
 
 @dataclass(frozen=True)
 class SideItems:
-    """The items of a side, one an example, with what tells them apart and what names them.
+    """The items of a side, one per example, with their keys and words.
 
     Attributes
     ----------
     side : Side
     items : sequence
-        Opened when they are indexed, where that takes a file.
+        Files are opened when indexed.
     keys : sequence of hashable or None
-        Which items are the same; None where strings or pixels say so.
+        Which items are the same; None if strings or pixels decide.
     words : sequence of str or None
-        A few words for each; None of texts and of images.
+        A few words for each item; None for texts and images.
     inputs : sequence or None
-        What goes to the model in place of the items, where that is something else.
+        What goes to the model instead of the items, if that is something else.
     """
 
     side: Side
@@ -93,17 +94,17 @@ class SideItems:
     inputs: Sequence[Any] | None = None
 
     def fields(self, place: str) -> dict[str, Any]:
-        """Return the fields of `Examples` that hold them: those of texts, or those of images."""
+        """Return the fields of `Examples` for these items: those of texts or those of images."""
         return {f"{place}s": self.items, f"{place}_keys": self.keys, f"{place}_words": self.words}
 
 
 @dataclass
 class Examples:
-    """A dataset from sequences at hand; images may be PIL images or a sequence that opens them.
+    """A dataset from sequences; images may be PIL images or a sequence that opens them.
 
-    Images may also be paths of files, the content of files, or arrays of whole numbers from 0 to
-    255. pandas objects are read by position, whatever their index says. The labels of a multilabel
-    task may be an array of 0 and 1, shape (N, C).
+    Images may also be file paths, file contents, or arrays of whole numbers from 0 to 255. pandas
+    objects are read by position, whatever their index. The labels of a multilabel task may be an
+    array of 0 and 1, shape (N, C).
 
     Examples
     --------
@@ -129,15 +130,15 @@ class Examples:
     merges_labels: bool = False
     reading: Reading | None = None
     classes_guessed: bool = False
-    """Whether nobody named the classes, and they are the labels in alphabetical order."""
+    """Whether nobody named the classes, so they are the labels in alphabetical order."""
     sides: tuple[Side, ...] = TEXT_AND_IMAGE
     text_keys: Sequence[Hashable] | None = None
-    """Which items of the first side are the same, where they are no texts."""
+    """Which items of the first side are the same, unless they are texts."""
     text_words: Sequence[str] | None = None
     image_words: Sequence[str] | None = None
-    """A few words for each item, where they are neither texts nor images."""
+    """A few words for each item, unless they are texts or images."""
     further: tuple[SideItems, ...] = ()
-    """The third side, and all after it."""
+    """The third side and all after it."""
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -154,13 +155,13 @@ class Examples:
             values = getattr(self, name)
             if values is not None and len(values) != len(self.texts):
                 raise DatasetError(
-                    f"{name} has {len(values)} entries and texts has {len(self.texts)}; "
-                    "each example needs one of each"
+                    f"{name} has {len(values)} entries, but texts has {len(self.texts)}; each "
+                    "example needs one of each"
                 )
         for one in self.further:
             if len(one.items) != len(self.texts):
                 raise DatasetError(
-                    f"side {one.side.name!r} has {len(one.items)} entries and "
+                    f"side {one.side.name!r} has {len(one.items)} entries, but "
                     f"{self.sides[0].name!r} has {len(self.texts)}; each example needs one of each"
                 )
         if self.columns is not None:
@@ -180,7 +181,7 @@ class Examples:
             labels = [plain_label(label) for several in each for label in several]
             names = {label for label in labels if isinstance(label, str)}
             if not all(label_number(name) is not None for name in names):
-                # Beside words, numbers are words too.
+                # Numbers among words are words, too.
                 names |= {str(label) for label in labels if type(label) is int}
                 self.classes = sorted(names)
                 self.classes_guessed = True
@@ -210,13 +211,13 @@ class Examples:
             return
         if not np.isin(self.labels, (0, 1)).all():
             raise DatasetError(
-                "labels is an array of numbers other than 0 and 1; give one column per class, or "
-                "the list of classes of each example"
+                "labels is an array of numbers other than 0 and 1; give one column of 0 and 1 per "
+                "class, or a list of classes per example"
             )
         if self.classes is not None and len(self.classes) != self.labels.shape[1]:
             raise DatasetError(
-                f"labels has {self.labels.shape[1]} columns and classes {len(self.classes)} names; "
-                "give a name for each column"
+                f"labels has {self.labels.shape[1]} columns, but classes has {len(self.classes)} "
+                "names; give one name per column"
             )
         names = self.classes
         self.labels = [
@@ -226,7 +227,7 @@ class Examples:
         self.labels_as = "numbers" if names is None else "names"
 
     def _open_images(self, images: list[Any]) -> None:
-        """Let paths and content of files be opened when they are asked for; make arrays images."""
+        """Open paths and file contents on use; turn arrays into images."""
         if images and all(isinstance(image, (str, Path, bytes)) for image in images):
             files = [Path(image) if isinstance(image, str) else image for image in images]
             self.images = ImageFiles(files)
@@ -246,20 +247,20 @@ _SEQUENCES = (
 
 @dataclass(frozen=True)
 class Reading:
-    """How the columns of a table were taken.
+    """How the columns of a table were assigned.
 
     Attributes
     ----------
     columns : tuple of str
-        All that there are.
+        All columns.
     taken : dict
-        For ``text``, ``image``, ``label``, ``id`` and ``regions`` the column, or None.
+        The column for ``text``, ``image``, ``label``, ``id`` and ``regions``, or None.
     reasons : dict
-        For each of these why it was taken, or why none was.
+        For each of these, why it was taken, or why none was.
     like_labels : tuple of str
         Columns that look like labels and were not taken.
     told : tuple of str
-        What else people should know of how the table was read, a sentence each.
+        What else people should know about how the table was read, one sentence each.
     """
 
     columns: tuple[str, ...]
@@ -270,7 +271,7 @@ class Reading:
 
     @property
     def lines(self) -> list[str]:
-        """What to tell people before anything is computed, one per line."""
+        """What to tell people before anything is computed, one item per line."""
         shown = ", ".join(self.columns[:20]) + (", …" if len(self.columns) > 20 else "")
         parts = [
             f"{what} from {column!r} ({self.reasons[what]})"
@@ -284,7 +285,7 @@ class Reading:
             )
         elif self.like_labels:
             others = ", ".join(self.like_labels[:8])
-            lines.append(f"Not taken, though they look like labels: {others}")
+            lines.append(f"Not used, although they look like labels: {others}")
         return [*lines, *map(with_options_named, self.told)]
 
 
@@ -310,7 +311,7 @@ def as_examples(given: Any) -> Examples:
 
 @dataclass(frozen=True)
 class Address:
-    """Where an image lies in the web, from where it has yet to be fetched."""
+    """The web address of an image that has not been fetched yet."""
 
     url: str
 
@@ -319,32 +320,32 @@ class Address:
 
 
 ImageFile = Path | bytes | Address | tuple[Path | bytes | Address, ...]
-"""Where an image is, the content of its file, or several of these that are one image together."""
+"""An image's place, its file's content, or several of these that form one image."""
 
 
 def image_key(file: ImageFile) -> str:
-    """Return what is the same for the same file or content."""
+    """Return a key that is equal for equal files or contents."""
     if isinstance(file, tuple):
         return json.dumps([image_key(one) for one in file])
     return fingerprint_of(file) if isinstance(file, bytes) else str(file)
 
 
 def has_address(file: ImageFile) -> bool:
-    """Say whether something of an image has yet to be fetched."""
+    """Return whether a part of an image has not been fetched yet."""
     return any(isinstance(part, Address) for part in (file if isinstance(file, tuple) else (file,)))
 
 
 class ImageFiles(Sequence[Image.Image]):
-    """PIL images opened from their files when indexed, never all at once: upright and in RGB.
+    """PIL images, opened from their files when indexed, never all at once: upright and in RGB.
 
-    Of several frames it is the first; what is transparent is white; of 16 bits the upper 8 count.
-    Several files that are one image together are shown next to each other, left to right, as high
-    as the highest of them.
+    Only the first of several frames counts, transparent areas become white, and 16 bits are cut to
+    the upper 8. Several files that form one image are placed side by side, left to right, scaled to
+    the tallest.
 
     Parameters
     ----------
     files : sequence of Path, bytes or tuple of these
-        Where each image is, or the content of its file.
+        The place of each image, or the content of its file.
     names : sequence of str, optional
         What messages call each image; its path by default.
     """
@@ -365,7 +366,7 @@ class ImageFiles(Sequence[Image.Image]):
             raise DatasetError(f"{self._name(index)} {error}") from error
 
     def check(self, index: int) -> None:
-        """Raise a DatasetError unless the file is there and begins like an image."""
+        """Raise a DatasetError unless the file exists and begins like an image."""
         for part in self._parts(index):
             with self._opened(index, part):
                 pass
@@ -406,7 +407,7 @@ class UniqueOfSide:
     examples : ndarray of shape (U,)
         For each item, the first example that has it.
     words : list of str or None
-        A few words that tell each from the others; None of images, which have none.
+        A few words that tell each item from the others; None for images, which have none.
     """
 
     index: Index
@@ -419,23 +420,23 @@ class UniqueOfSide:
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Where the N examples sit on the grid of the unique items of every side.
+    """The cells of the N examples in the grid of the unique items of every side.
 
-    Rows of the grid are the items of the first side. Columns are those of the second, unless there
-    are more: then every combination of items of all other sides is a column, those of the last
-    side one by one.
+    Rows of the grid are the items of the first side. Columns are the items of the second, or, with
+    more than two sides, every combination of items of all other sides; the last side varies
+    fastest.
 
     Attributes
     ----------
     sides : tuple of UniqueOfSide
-        In order, two at least.
+        In order; at least two.
     """
 
     sides: tuple[UniqueOfSide, ...]
 
     @property
     def row_words(self) -> list[str]:
-        """The unique texts of the first side; of other items their words."""
+        """The unique texts of the first side, or the words of other items."""
         return self.sides[0].words or []
 
     @property
@@ -445,7 +446,7 @@ class Cells:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Unique items of each side."""
+        """Number of unique items of each side."""
         return tuple(map(len, self.sides))
 
     @property
@@ -460,14 +461,14 @@ class Cells:
 
 
 def column_numbers(index: Sequence[Index], sizes: Sequence[int]) -> Index:
-    """Return the numbers of combinations of items of several sides, those of the last one by one.
+    """Return the numbers of combinations of items of several sides; the last side varies fastest.
 
     Parameters
     ----------
     index : sequence of ndarray
-        Numbers of items, a side each.
+        Numbers of items, one array per side.
     sizes : sequence of int
-        How many items each side has.
+        Number of items of each side.
     """
     if len(index) == 1:
         return index[0]
@@ -475,10 +476,10 @@ def column_numbers(index: Sequence[Index], sizes: Sequence[int]) -> Index:
 
 
 def find_cells(dataset: Dataset) -> Cells:
-    """Give the unique items of every side numbers, in order of first appearance.
+    """Give numbers to the unique items of every side, in order of first appearance.
 
-    Texts are the same when their strings are; other items when their keys are, images without keys
-    when their pixels are.
+    Texts are the same if their strings are equal, other items if their keys are, and images without
+    keys if their pixels are.
 
     Raises
     ------
@@ -517,7 +518,7 @@ def _unique_columns(of: SideItems) -> UniqueOfSide:
 def _unique(of: SideItems, words: Sequence[str] | None) -> UniqueOfSide:
     index = _numbered(_keys(of.items, of.keys))
     examples = _first_of_each(index)
-    # Words that several items share stay apart, since they are looked up by them.
+    # Items with the same words get different ones, since they are looked up by their words.
     told_apart = None if words is None else _told_apart([words[i] for i in examples])
     return UniqueOfSide(index, examples, told_apart)
 
@@ -531,12 +532,12 @@ def _first_of_each(index: Index) -> Index:
 
 
 def _told_apart(words: list[str]) -> list[str]:
-    """Return words of different items, numbered where several have the same."""
+    """Return the words of different items, numbered if several are the same."""
     found: dict[str, None] = {}
     numbers: dict[str, int] = {}
     for one in words:
         name = one
-        # Another item's own words may end in the same number.
+        # Another item's own words may already end in this number.
         while name in found:
             numbers[one] = numbers.get(one, 1) + 1
             name = f"{one} ({numbers[one]})"
@@ -545,7 +546,7 @@ def _told_apart(words: list[str]) -> list[str]:
 
 
 def has_answers(dataset: Any) -> bool:
-    """Say whether the labels are the answers of several annotators."""
+    """Return whether the labels are the answers of several annotators."""
     return (
         dataset.labels is not None
         and dataset.task == "multiclass"
@@ -555,12 +556,12 @@ def has_answers(dataset: Any) -> bool:
 
 
 def is_answers(label: Any) -> bool:
-    """Say whether the label of a multiclass example holds several annotators' answers."""
+    """Return whether a multiclass example's label holds several annotators' answers."""
     return isinstance(label, (list, tuple))
 
 
 def plain_label(label: Any) -> Any:
-    """Return a label as Python's own string, truth value or integer, where it is one of these."""
+    """Return a label as Python's own string, bool or integer if it is one of these."""
     if isinstance(label, str):
         return str(label)
     if isinstance(label, (bool, np.bool_)):
@@ -575,7 +576,7 @@ def plain_label(label: Any) -> Any:
 
 
 def label_number(label: Any) -> int | None:
-    """Return the whole number that a label is or spells, None for others."""
+    """Return the whole number that a label is or spells, or None."""
     if isinstance(label, int):
         return int(label)
     written = DIGITS.fullmatch(label) if isinstance(label, str) else None
@@ -583,7 +584,7 @@ def label_number(label: Any) -> int | None:
 
 
 def fingerprint(dataset: Any, cells: Cells) -> str:
-    """Return what a dataset states, else a hash of texts, labels, ids and images."""
+    """Return a dataset's own fingerprint, or a hash of texts, labels, ids and images."""
     stated = getattr(dataset, "fingerprint", None)
     if stated:
         return str(stated)
@@ -622,7 +623,7 @@ def _stated(given: Any, name: str) -> bool:
 
 
 def _is_rows_of_indicators(labels: Any) -> bool:
-    """Say whether every row has one 0 or 1 a class; a list of classes has no reason to."""
+    """Return whether every row has a 0 or 1 per class; a list of classes has no reason to."""
     if getattr(labels, "ndim", 1) > 1:
         return not isinstance(labels, np.ndarray)
     if labels is None or isinstance(labels, (str, Mapping)) or not len(labels):
@@ -638,7 +639,7 @@ def _is_rows_of_indicators(labels: Any) -> bool:
 
 
 def _by_position(values: Any) -> Any:
-    """Return what gives its entries by number alone: a Series looks numbers up in its index."""
+    """Return a sequence that is indexed by position: a Series looks numbers up in its index."""
     if isinstance(values, (pd.Series, pd.Index, pd.api.extensions.ExtensionArray)):
         return values.tolist()
     if hasattr(values, "to_pylist"):
@@ -647,7 +648,7 @@ def _by_position(values: Any) -> Any:
         return values.tolist()
     if isinstance(values, (Mapping, set, pd.DataFrame)):
         raise DatasetError(
-            f"a {type(values).__name__} has no order of examples to go by; give a list or a column"
+            f"a {type(values).__name__} has no order of examples; give a list or a column"
         )
     return values
 

@@ -1,4 +1,4 @@
-"""Questions whose answers are a choice: options written into the text, their letters as classes."""
+"""Multiple-choice questions: the text lists the options, and their letters are the classes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ LETTERS = string.ascii_uppercase
 
 
 def read_choices(value: Any) -> list[str]:
-    """Return the options of an example: a list, or one as JSON or Python writes it.
+    """Return the options of an example: a list, or one written as JSON or Python.
 
-    Of a tuple, which is a row of columns, what is empty is left out: some examples have fewer.
+    A tuple is a row of columns; empty cells are left out, since some examples have fewer options.
     """
     if isinstance(value, str):
         value = written_list(value)
@@ -39,33 +39,33 @@ def with_choices(text: str, choices: Sequence[str]) -> str:
 
 
 def choices_told(options: list[list[str]]) -> str:
-    """Return what was made of the choices of all examples."""
+    """Return a sentence on how the choices were used."""
     most = max(map(len, options))
     fewer = sum(len(one) < most for one in options)
     of_all = f"; {fewer:,} of {len(options):,} examples have fewer" if fewer else ""
     letters = f"{LETTERS[0]} to {LETTERS[most - 1]}"
-    return f"Choices: written into the text, {letters} are the classes{of_all}"
+    return f"Choices: the text lists them, and {letters} are the classes{of_all}"
 
 
 def as_letters(
     labels: Sequence[Any], choices: Sequence[Sequence[str] | None], labels_as: LabelsAs | None
 ) -> list[Any]:
-    """Return the letter of the right choice of each example, or what is wrong with its label.
+    """Return the letter of each example's right choice, or what is wrong with its label.
 
-    Labels are letters, numbers counted from 0, or the choices themselves, all of one kind.
+    Labels are letters, numbers counted from 0, or the choices themselves; all have the same kind.
 
     Parameters
     ----------
     labels : sequence
     choices : sequence
-        Those of each example, None where they could not be read.
+        The choices of each example, or None if they could not be read.
     labels_as : {"names", "numbers"}, optional
-        Which of the last two, where they could be both.
+        Which of the last two, if labels could be both.
 
     Raises
     ------
     LabelError
-        If they could be of two kinds that would mean different choices.
+        If labels could have two kinds that mean different choices.
     """
     kinds = {"letters": _by_letter, "numbers": _by_number, "names": _by_name}
     if labels_as is not None:
@@ -98,7 +98,7 @@ def _each(
         elif (place := read(plain_label(label), options)) is None:
             found.append(
                 BadValueError(
-                    f"the label {str(label)[:60]!r} is none of the {len(options)} choices: "
+                    f"the label {str(label)[:60]!r} is not one of the {len(options)} choices; "
                     "expected a letter, a number counted from 0, or the choice itself",
                     of_label=True,
                 )

@@ -1,4 +1,4 @@
-"""Which column of a table is what: named, made by a pattern, or found under a usual name."""
+"""What each column of a table is: named, made by a pattern, or found by its usual name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ USUAL_NAMES = {
     "regions": ("regions", "region_features", "features"),
     "id": ("id", "uid", "example_id", "question_id"),
 }
-"""What columns are called where nobody says it, in order of preference and whatever the case."""
+"""Usual names of columns, in order of preference; case does not matter."""
 
 _WORDS = re.compile(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])")
 _LIKE_LABELS = {
@@ -37,12 +37,12 @@ _LIKE_LABELS = {
     *("target", "targets", "match", "matches", "truth", "gold", "correct", "sentiment", "emotion"),
     *("genre", "genres", "hateful", "entailment", "verdict"),
 }
-"""Words in the name of a column that may hold labels; it is asked about, and never taken."""
+"""Words in the names of columns that may hold labels; we ask about these, and never guess."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Where texts, images, labels, ids and regions stand in a table."""
+    """The columns of texts, images, labels, ids and regions in a table."""
 
     text: str
     image: str
@@ -52,7 +52,7 @@ class Columns:
 
 
 def guess_columns(table: pd.DataFrame) -> dict[str, str | None]:
-    """Return the columns that are taken for each input and the label where nobody names them."""
+    """Return the default column for each input and the label."""
     needed = ("text", "image", "label", "regions")
     return {what: _find("the table", table, what, None) for what in needed}
 
@@ -63,22 +63,22 @@ def find_columns(
     named: dict[str, str | None],
     further: Sequence[tuple[str, str]] = (),
 ) -> tuple[Columns, Reading]:
-    """Return where everything stands in a table, and why.
+    """Return which column of a table is what, and why.
 
     Parameters
     ----------
     source : str
-        What messages call the table.
+        What to call the table in messages.
     table : DataFrame
     named : dict
-        Columns that somebody named for ``text``, ``image``, ``label``, ``id`` and ``regions``.
+        Columns that the user named for ``text``, ``image``, ``label``, ``id`` and ``regions``.
     further : sequence of (str, str)
-        Sides after the second, and the column of each.
+        Sides after the second, each with its column.
 
     Raises
     ------
     DatasetError
-        If a column is missing or there twice, or only its reader can tell which one is meant.
+        If a column is missing or occurs twice, or only the user can tell which one is meant.
     """
     spelled = [str(column) for column in table.columns]
     if len(set(spelled)) < len(spelled):
@@ -100,7 +100,7 @@ def find_columns(
     for what, column in taken.items():
         if column in table.attrs.get("repeated", ()) and not named[what]:
             raise DatasetError(
-                f"{source} has two columns {column!r}; name the one that is meant, "
+                f"{source} has two columns {column!r}; name the right one, "
                 f"{option(f'{what}_column', column)} or {option(f'{what}_column', f'{column}.1')}"
             )
     for what in ("text", "image"):
@@ -109,7 +109,7 @@ def find_columns(
                 f"{source} has no column for the {what} under a usual name; it has "
                 f"{_listed(table)}: name it with {option(f'{what}_column')}"
                 + (
-                    f", or, where these are an example, all with {option('column_names')}"
+                    f", or, if these are an example, name all columns with {option('column_names')}"
                     if table.attrs.get("header")
                     else ""
                 )
@@ -136,7 +136,7 @@ def _how(named: str) -> str:
 
 
 def looks_like_labels(table: pd.DataFrame, column: str) -> bool:
-    """Say whether a column may hold labels, by its name or by what the file notes of it."""
+    """Return whether a column may hold labels, by its name or a note in the file."""
     words = set(_WORDS.sub(" ", column).lower().split())
     return column in table.attrs.get("classes", {}) or (
         bool(words & _LIKE_LABELS) and "type" not in words
@@ -167,16 +167,16 @@ def _listed(table: pd.DataFrame) -> str:
 def with_pattern(
     table: pd.DataFrame, pattern: str, called: str, *, several: bool = False
 ) -> pd.DataFrame:
-    """Return a table with a column more, which is called as the pattern that it is made by.
+    """Return a table with one more column, named after the pattern that makes it.
 
     Parameters
     ----------
     table : DataFrame
     pattern : str
     called : str
-        What messages call the option that it was given as.
+        What to call its option in messages.
     several : bool
-        Whether it may be several with commas between them, of images next to each other.
+        Whether it may be several patterns with commas between, for images side by side.
     """
     names = [str(column) for column in table.columns]
     parts = pattern.split(",") if several else [pattern]
@@ -198,7 +198,7 @@ def with_pattern(
 
 
 def with_side(source: str, table: pd.DataFrame, name: str, column: str) -> pd.DataFrame:
-    """Return a table that has the column of a side, which may be a pattern of others.
+    """Return a table with the column of a side, which may be a pattern of other columns.
 
     Raises
     ------
@@ -213,7 +213,7 @@ def with_side(source: str, table: pd.DataFrame, name: str, column: str) -> pd.Da
 
 
 def with_images_beside(table: pd.DataFrame, column: str | None) -> pd.DataFrame:
-    """Return a table with a column of rows of images, if its name is those of several columns."""
+    """Return a table with a column of several images per row, if several columns are named."""
     parts = (column or "").split(",")
     if column in table or len(parts) < 2 or not all(part in table for part in parts):
         return table
@@ -222,7 +222,7 @@ def with_images_beside(table: pd.DataFrame, column: str | None) -> pd.DataFrame:
 
 
 def cells_of(source: str, table: pd.DataFrame, column: str) -> list[Any]:
-    """Return the cells of a column, or of several that are named with commas between them."""
+    """Return the cells of a column, or of several, named with commas between."""
     if column in table:
         return list(table[column].tolist())
     parts = column.split(",")

@@ -18,7 +18,7 @@ NAMES = ("easy-vqa", "easy-vqa-yes-no", "emoji-groups", "emoji-match", "digits")
 """What can follow ``demo:``."""
 
 FOLDER = dashboard_folder() / "assets"
-"""Where demo data lie that no package of its own carries."""
+"""Folder of demo data that no other package provides."""
 
 Split = Literal["test", "train"]
 
@@ -30,12 +30,11 @@ def load(name: str, split: Split = "test") -> Examples | demo_digits.Digits:
     ----------
     name : str
         ``easy-vqa``: questions about a coloured shape, 13 answers, by Victor Zhou (MIT licence);
-        ``easy-vqa-yes-no``: those answered by yes or no; ``emoji-groups``: which of nine groups
-        an emoji is in, from its name and picture; ``emoji-match``: whether name and picture are
-        of the same emoji, in pairs of which half are, two names with two pictures a group
-        (pictures by Twitter, CC-BY 4.0);
-        ``digits``: a question about a written and a spoken digit, three sides, see
-        `emap_core.datasets.demo_digits.load`.
+        ``easy-vqa-yes-no``: the yes-or-no questions among them; ``emoji-groups``: which of nine
+        groups an emoji belongs to, from its name and picture; ``emoji-match``: whether name and
+        picture show the same emoji, true for half of the pairs, with two names and two pictures per
+        group (pictures by Twitter, CC-BY 4.0); ``digits``: a question about a written and a spoken
+        digit, three sides; see `emap_core.datasets.demo_digits.load`.
     split : {"test", "train"}
         The demo models were trained on ``train``.
     """
@@ -89,7 +88,7 @@ def _emoji(name: str, split: Split) -> Examples:
     file = FOLDER / "emoji" / "emoji.parquet"
     if not file.is_file():
         raise SpecError(
-            f"the data of 'demo:{name}' are not in {FOLDER}; install emap-lens again, or clone its "
+            f"the data of 'demo:{name}' is not in {FOLDER}; install emap-lens again, or clone its "
             "repository"
         )
     table = pd.read_parquet(file, filters=[("split", "==", split)])
@@ -105,8 +104,8 @@ def _emoji(name: str, split: Split) -> Examples:
             columns=table[["subgroup"]],
             fingerprint=fingerprint_of(content, name, split),
         )
-    # Every name and every picture stands in one pair that matches and in one that does not: two
-    # names with two pictures make a group, and of an odd number the last three make none.
+    # Every name and every picture is in one pair that matches and in one that does not: two names
+    # with two pictures make a group; with an odd number, the last three make none.
     others = np.random.default_rng(0).permutation(len(table))
     strangers, groups = np.empty_like(others), [""] * len(table)
     n_grouped = len(others) - (3 if len(others) % 2 else 0)

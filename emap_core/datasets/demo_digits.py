@@ -1,9 +1,9 @@
-"""``demo:digits``: a question about a written and a spoken digit, data of three sides.
+"""``demo:digits``: a question about a written and a spoken digit, data with three sides.
 
-Each of three kinds of question is asked both ways, *even* and *odd* say, so that a model gains
-nothing on one from what it answers to the other. Whether the sum is even hangs on question,
-written and spoken digit all together; which digit is larger, mostly on pairs of them; whether they
-are the same, mostly on the question alone, since digits rarely are.
+Each of three kinds of question is asked both ways, such as *even* and *odd*, so that no answer
+and no digit pays by itself. Whether the sum is even depends on question, written and spoken digit
+all together; which digit is larger, mostly on pairs of them; whether they are the same, mostly on
+the question alone, since digits rarely are.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FOLDER = dashboard_folder() / "assets" / "demo_data" / "digits"
 """The spoken digits and their list."""
 
 SIDES = {"question": "text", "written": "image", "spoken": "audio"}
-"""What the sides are called, in order, and the modality of each."""
+"""Names of the sides, in order, and the modality of each."""
 
 _Answer = Callable[[Index, Index], NDArray[np.bool_]]
 
@@ -41,10 +41,10 @@ QUESTIONS: dict[str, tuple[str, _Answer]] = {
     "Are the digits the same?": ("sameness", lambda written, spoken: written == spoken),
     "Are the digits different?": ("sameness", lambda written, spoken: written != spoken),
 }
-"""The questions: of which kind each is, and whether the answer is yes for two arrays of digits."""
+"""The questions: the kind of each, and whether the answer is yes for two arrays of digits."""
 
 N_TEST_IMAGES = 10
-"""Of each digit; a model is trained on the others."""
+"""Test images of each digit; models are trained on the others."""
 
 Split = Literal["test", "train"]
 
@@ -60,12 +60,12 @@ class Digits:
     index : dict of str to ndarray of shape (N,)
         Number of each example's item, by side.
     keys : dict of str to list of str
-        What each of `items` is known by.
+        The key of each of `items`.
     labels : list of str
         ``yes`` or ``no``.
     ids : list of str
     columns : DataFrame
-        One row an example: kind of the question, both digits, voice.
+        One row per example: kind of question, both digits, voice.
     fingerprint : str
     """
 
@@ -98,7 +98,7 @@ def load(split: Split = "test") -> Digits:
     Parameters
     ----------
     split : {"test", "train"}
-        No image and no voice is in both. The demo models were trained on ``train``.
+        The two have no image and no voice in common. The demo models were trained on ``train``.
         ``test``: 6 questions, 100 images, 50 sounds, 600 examples; ``train``: the same questions,
         1,697 images, 100 sounds, 10,182 examples. Every question meets every image once.
     """
@@ -152,7 +152,7 @@ def load(split: Split = "test") -> Digits:
 
 
 def _written(split: Split) -> tuple[Index, list[Image.Image], list[str]]:
-    """Return which digits are written, their pictures of 64 × 64, dark on white, and their keys."""
+    """Return the written digits, their pictures of 64 × 64, dark on white, and their keys."""
     from sklearn.datasets import load_digits
 
     found = load_digits()
@@ -169,11 +169,11 @@ def _written(split: Split) -> tuple[Index, list[Image.Image], list[str]]:
 
 
 def _spoken(split: Split) -> tuple[Index, list[Path], list[str]]:
-    """Return which digits are spoken, the files of the sounds and the voices."""
+    """Return the spoken digits, their sound files and their voices."""
     listed = FOLDER / "digits.csv"
     if not listed.is_file():
         raise SpecError(
-            f"the data of 'demo:digits' are not in {FOLDER}; install emap-lens again, or clone its "
+            f"the data of 'demo:digits' is not in {FOLDER}; install emap-lens again, or clone its "
             "repository"
         )
     table = pd.read_csv(listed)

@@ -1,4 +1,4 @@
-"""Images that a table names by their addresses: downloaded once, into a cache."""
+"""Images that a table names by address: downloaded once, into a cache."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from emap_core.errors import DatasetError
 from emap_core.options import option
 
 MAX_BYTES = 32 * 2**20
-"""Larger images are not fetched, unless ``EMAP_MAX_FETCHED_BYTES`` is higher."""
+"""Larger images are not fetched unless ``EMAP_MAX_FETCHED_BYTES`` is higher."""
 MAX_ADDRESSES = 100_000
-"""More are not fetched for one data set, unless ``EMAP_MAX_FETCHED_IMAGES`` is higher."""
+"""More are not fetched for one dataset unless ``EMAP_MAX_FETCHED_IMAGES`` is higher."""
 
 _AT_ONCE = 16
 _TRIES = 3
@@ -57,7 +57,7 @@ def with_images_fetched(data: Examples, skip_bad: bool = False) -> Examples:
     Raises
     ------
     AccessError
-        If nothing may be fetched here.
+        If fetching is not allowed here.
     DatasetError
         If an image cannot be fetched, or there are too many.
     """
@@ -83,7 +83,7 @@ def with_images_fetched(data: Examples, skip_bad: bool = False) -> Examples:
                     wrong[row] = str(error)
     elif wrong:
         first = wrong[min(wrong)]
-        of_all = f"; so it is with {len(wrong):,} of {len(files):,}" if len(wrong) > 1 else ""
+        of_all = f"; the same goes for {len(wrong):,} of {len(files):,}" if len(wrong) > 1 else ""
         raise DatasetError(f"{first}{of_all} ({option('skip_bad', 'true')} leaves such rows out)")
     if len(wrong) == len(files):
         raise DatasetError(f"no image could be fetched; the first: {wrong[0]}")
@@ -103,32 +103,32 @@ def with_images_fetched(data: Examples, skip_bad: bool = False) -> Examples:
 
 
 def fetch_all(urls: Sequence[str]) -> dict[str, Path | str]:
-    """Return where each image lies in the cache now, or why it does not.
+    """Return where each image now is in the cache, or why it is not there.
 
-    A bar on the terminal shows how far it is, or who listens is told. What is in the cache is not
-    fetched again.
+    A bar on the terminal shows progress, or listeners are told. Images in the cache are not fetched
+    again.
 
     Raises
     ------
     AccessError
-        If nothing may be fetched here.
+        If fetching is not allowed here.
     DatasetError
         If there are too many.
     """
     whom = whom_to_ask(
-        "fetching images from addresses is turned off here with EMAP_FETCH; download them first"
+        "fetching images from addresses is turned off here by EMAP_FETCH; download them first"
     )
     most = whole_number("EMAP_MAX_FETCHED_IMAGES", MAX_ADDRESSES)
     if len(urls) > most:
         raise DatasetError(
-            f"the data name {len(urls):,} addresses of images, more than the {most:,} that are "
+            f"the data has {len(urls):,} image addresses, more than the {most:,} that may be "
             f"fetched (EMAP_MAX_FETCHED_IMAGES); take a sample with {option('limit')}"
         )
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         each = pool.map(lambda url: _path_or_reason(url, whom), urls)
         found: dict[str, Path | str] = {}
         download = Download("images", "images")
-        # Where nobody looks at a terminal there is no bar.
+        # Without a terminal there is no bar.
         for url, path in zip(urls, tqdm(each, "Images", len(urls), disable=None), strict=True):
             found[url] = path
             download.is_at(len(found), len(urls))
@@ -160,14 +160,14 @@ def _path_or_reason(url: str, whom: str) -> Path | str:
     else:
         return f"{why}, {_TRIES} times"
     try:
-        # A page that says sorry is not kept in place of an image.
+        # A page that says sorry must not be kept as an image.
         ImageFiles([content], ["what it shows"]).check(0)
     except DatasetError as error:
         return str(error)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
         file.write(content)
-    # Only what is there as a whole takes its place.
+    # Only a complete file takes its place.
     Path(file.name).replace(path)
     return path
 
@@ -175,7 +175,7 @@ def _path_or_reason(url: str, whom: str) -> Path | str:
 def _content(url: str, whom: str) -> bytes:
     most = whole_number("EMAP_MAX_FETCHED_BYTES", MAX_BYTES)
     until = time.monotonic() + _SECONDS_IN_ALL
-    request = urllib.request.Request(url, headers=_HEADERS)  # noqa: S310 - http and https alone
+    request = urllib.request.Request(url, headers=_HEADERS)  # noqa: S310 - only http and https
     with opener(whom).open(request, timeout=_SECONDS_TO_ANSWER) as answer:
         parts, size = [], 0
         while part := answer.read(_CHUNK):
@@ -213,7 +213,7 @@ def _addresses(file: ImageFile) -> Iterator[Address]:
 
 
 def _fetched(file: ImageFile, found: dict[str, Path | str]) -> ImageFile:
-    """Return a file with the place of each address in its stead, as far as it could be fetched."""
+    """Return a file with each address replaced by its place, if it could be fetched."""
 
     def place(part: Any) -> Any:
         there = found[part.url] if isinstance(part, Address) else None

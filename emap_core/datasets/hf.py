@@ -1,4 +1,4 @@
-"""``hf:FOLDER`` or ``hf:HUB_ID[@revision]``: a dataset that Hugging Face's library saved."""
+"""``hf:FOLDER`` or ``hf:HUB_ID[@revision]``: a dataset saved by Hugging Face's library."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _SPLITS_FILE = "dataset_dict.json"
 
 
 def read_hf(name: str, split: str | None = None) -> Records:
-    """Return what a folder of ``save_to_disk`` holds, or the parquet files of a hub id.
+    """Return the contents of a ``save_to_disk`` folder, or the parquet files of a hub id.
 
     Parameters
     ----------
     name : str
     split : str, optional
-        Needed where there are several.
+        Needed if there are several.
 
     Raises
     ------
     SpecError
         If there is no such dataset.
     DatasetError
-        If the split is not there.
+        If there is no such split.
     """
     folder = path_or_hub_id(name, roots_of_environment())
     if folder is None or not folder.is_dir():
@@ -46,12 +46,12 @@ def read_hf(name: str, split: str | None = None) -> Records:
 
 
 def saved_splits(folder: Path) -> list[str]:
-    """Return the names of the splits in a folder of ``save_to_disk``, none for a single dataset.
+    """Return the names of the splits in a ``save_to_disk`` folder, none for a single dataset.
 
     Raises
     ------
     DatasetError
-        If what names them cannot be read.
+        If the file with the names cannot be read.
     """
     file = folder / _SPLITS_FILE
     if not file.is_file():
@@ -63,7 +63,7 @@ def saved_splits(folder: Path) -> list[str]:
 
 
 def _read_saved(folder: Path) -> pd.DataFrame:
-    """Return the table in the folder of a single dataset that ``save_to_disk`` wrote."""
+    """Return the table in the ``save_to_disk`` folder of a single dataset."""
     state_file = folder / _DATA_FILE
     if not state_file.is_file():
         raise SpecError(
@@ -83,7 +83,7 @@ def _read_saved(folder: Path) -> pd.DataFrame:
             with pa.memory_map(str(file)) as opened:
                 parts.append(pa.ipc.open_stream(opened).read_all())
         except FileNotFoundError as error:
-            raise DatasetError(f"{file} does not exist, which {_DATA_FILE} names") from error
+            raise DatasetError(f"{_DATA_FILE} names {file}, which does not exist") from error
         except (pa.ArrowException, OSError, ValueError) as error:
             raise DatasetError(f"{file} cannot be read: {error}") from error
     return _joined(parts, folder)
@@ -99,7 +99,7 @@ def _joined(parts: list[pa.Table], source: str | Path) -> pd.DataFrame:
     try:
         return read_arrow(pa.concat_tables(parts))
     except Exception as error:
-        # Arrow raises whatever it runs into where what is stored contradicts itself.
+        # Arrow raises all kinds of errors if stored files contradict each other.
         raise DatasetError(f"the tables of {source} cannot be read: {error}") from error
 
 
@@ -113,7 +113,7 @@ def _listed(file: Path, described: dict[str, Any], key: str) -> list[Any]:
 
 
 def _within(file: Path, name: Any) -> str:
-    """Return a name that a description gives, which must not lead out of its folder."""
+    """Return a file name from a description; it must not lead out of the folder."""
     if not isinstance(name, str) or "\0" in name or name in ("", ".", "..") or "/" in name:
         raise DatasetError(f"{file} names {name!r:.80}; expected the name of a file beside it")
     return name

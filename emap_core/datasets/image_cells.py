@@ -1,4 +1,4 @@
-"""What stands in the cells of images: where each image is, or the content of its file."""
+"""Cells of images: the place of each image, or the content of its file."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class ImageCells:
     Parameters
     ----------
     folder : Path
-        Where relative paths start.
+        Folder in which relative paths start.
     fetched : bool
-        Whether an address in a cell is a place to fetch the image from.
+        Whether to fetch images from addresses in cells.
     blank : bool
-        Whether an example without an image gets a white one.
+        Whether examples without an image get a white one.
     """
 
     def __init__(self, folder: Path, *, fetched: bool = False, blank: bool = False) -> None:
@@ -43,15 +43,15 @@ class ImageCells:
     def read(self, value: Any) -> ImageFile:
         """Return where an image is, or the content of its file.
 
-        It may stand alone in a list, and its content may be written in base64, also as a ``data:``
-        address. A tuple holds several images that are shown next to each other.
+        It may be the only entry of a list, and its content may be base64, also in a ``data:``
+        address. A tuple holds several images, shown side by side.
         """
         if isinstance(value, tuple):
             return tuple(self.read_one(one) for one in value)
         return self.read_one(value)
 
     def read_one(self, value: Any) -> Path | bytes | Address:
-        """Return what `read` returns of a single image."""
+        """Return what `read` returns, for a single image."""
         if is_array(value) and value.ndim > 1:
             try:
                 return _as_file(image_of_array(value))
@@ -60,7 +60,7 @@ class ImageCells:
         if isinstance(value, (list, np.ndarray)):
             if len(value) > 1:
                 raise BadValueError(
-                    f"there are {len(value)} images; give each example one, or take one of them "
+                    f"there are {len(value)} images; give each example one, or choose one of them "
                     f"with {option('image_pattern')}"
                 )
             value = value[0] if len(value) else None
@@ -92,12 +92,12 @@ class ImageCells:
 
 @functools.cache
 def blank_image() -> bytes:
-    """Return the white image of an example that has none."""
+    """Return the white image for an example without an image."""
     return _as_file(Image.new("RGB", (224, 224), "white"))
 
 
 def _as_file(image: Image.Image) -> bytes:
-    """Return a picture that is open already as the content of a file that loses nothing of it."""
+    """Return an opened picture as the content of a lossless file."""
     content = BytesIO()
     try:
         image.save(content, format="PNG")
@@ -109,16 +109,16 @@ def _as_file(image: Image.Image) -> bytes:
 
 
 def _written_image(value: str) -> bytes | None:
-    """Return the content of an image that is written in base64, None for any other string."""
+    """Return the content of an image in base64, or None for any other string."""
     head, comma, rest = value.partition(",") if value[:5].lower() == "data:" else ("", "", value)
     if comma and not head.lower().endswith(";base64"):
-        raise BadValueError("the image is a data: address without base64; write it in base64")
+        raise BadValueError("the image is a data: address that is not base64; encode it in base64")
     if not comma and not (len(value) > _SHORTEST_PICTURE and value.startswith(_PICTURES)):
         return None
     try:
         return base64.b64decode("".join(rest.split()), validate=True)
     except ValueError as error:
         if not comma:
-            # A long path may begin like a picture.
+            # A long path may begin like an encoded picture.
             return None
         raise BadValueError(f"the image is not valid base64: {error}") from error

@@ -1,4 +1,4 @@
-"""Two files of one data set, such as questions and their answers, joined row by row on a key."""
+"""Two files of one dataset, such as questions and answers, joined row by row on a key."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from emap_core.roots import beside, roots_of_environment
 
 
 def joined(records: Records, joins: str | Sequence[str]) -> Records:
-    """Return records with the columns of other files beside them.
+    """Return records with the columns of other files added.
 
     Parameters
     ----------
     records : Records
     joins : str or sequence of str
-        ``FILE:KEY`` each: the row of the file with the same value in the column KEY, which both
-        have. ``FILE:KEY=OTHER`` where the file calls the column OTHER.
+        ``FILE:KEY`` each: the file's row with the same value in column KEY, which both have.
+        ``FILE:KEY=OTHER`` if the file calls the column OTHER.
 
     Raises
     ------
     SettingError
-        If it is not of this form.
+        If it does not have this form.
     DatasetError
         If the file cannot be read, a column is missing, or the file has a key twice.
     """
@@ -49,10 +49,10 @@ def joined(records: Records, joins: str | Sequence[str]) -> Records:
 
 
 def join_on(records: Records, others: Records, key: str, other_key: str) -> Records:
-    """Return records with the columns of the one row of the others that has the same key.
+    """Return records with the columns of the other file's one row with the same key.
 
-    A column that both have stays as it is where the two agree; where they do not, that of the
-    others gets the name of its file and a point before its own. A row without its like is wrong.
+    A column that both have stays as it is if the two agree. If not, the other file's column gets
+    the file's name and a point before its own. A row without a match is wrong.
     """
     left, right = records.table, others.table
     for table, source, column in (
@@ -71,8 +71,8 @@ def join_on(records: Records, others: Records, key: str, other_key: str) -> Reco
             continue
         if places.setdefault(_key(value), row) != row:
             raise DatasetError(
-                f"{others.source} has {other_key} {_key(value)!r:.80} twice; a key that files are "
-                "joined on has to stand in one row"
+                f"{others.source} has {other_key} {_key(value)!r:.80} twice; a key to join on must "
+                "be in only one row"
             )
     keys = ["" if is_missing(value) else _key(value) for value in left[key].tolist()]
     matched = [places.get(one) for one in keys]
@@ -106,7 +106,7 @@ def join_on(records: Records, others: Records, key: str, other_key: str) -> Reco
 
 
 def _key(value: Any) -> str:
-    """Return a key as text: one file may write numbers as such and the other as words."""
+    """Return a key as text: one file may store numbers as numbers, the other as text."""
     return str(plain_label(value)).strip()
 
 

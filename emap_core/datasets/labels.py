@@ -1,4 +1,4 @@
-"""Labels on the class axis of a model: by name, by number, or refused where both could be meant."""
+"""Labels on a model's class axis: by name, by number, or refused if either could be meant."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from emap_core.errors import LabelError
 from emap_core.options import LabelsAs, UnknownLabels, option
 
 UNKNOWN = -1
-"""The label of an example that counts as not right: no class has this number."""
+"""The label of an example that counts as wrong: no class has this number."""
 
 
 def match_labels(
@@ -31,18 +31,18 @@ def match_labels(
     n_classes: int,
     unknown: UnknownLabels = "error",
 ) -> NDArray[Any] | None:
-    """Return the labels of a dataset on the model's class axis, or None if it has none.
+    """Return the labels of a dataset on the model's class axis, or None if there are none.
 
     Parameters
     ----------
     dataset : Dataset
     classes : list of str or None
-        Names of the model's outputs; label names are matched to them by name.
+        Names of the model's outputs; label names are matched to them.
     n_classes : int
         Size of the model's last axis.
     unknown : {"error", "wrong", "skip"}
-        With ``"wrong"``, a label that is not a class becomes `UNKNOWN`. Otherwise it is an error:
-        `without_unknown_labels` leaves examples out before.
+        With ``"wrong"``, a label that is not a class becomes `UNKNOWN`. Otherwise it is an error;
+        for ``"skip"``, `without_unknown_labels` has left such examples out before.
 
     Returns
     -------
@@ -53,8 +53,8 @@ def match_labels(
     Raises
     ------
     LabelError
-        If a label names no class, is outside the axis, could be both the name and the number of
-        different classes, or does not fit the task.
+        If a label does not name a class, is outside the axis, could be the name of one class and
+        the number of another, or does not fit the task.
     """
     if dataset.labels is None:
         return None
@@ -67,9 +67,9 @@ def match_labels(
     if dataset.task == "multiclass" and n_classes == 1 and len({str(one) for one in labels}) > 1:
         known = f" ({axis.listed})" if axis.names else ""
         raise LabelError(
-            "the model gives one number for a pair, and a multiclass task needs one for each class"
-            f"{known}; where there are two, choose {option('task', 'binary')} and "
-            f"{option('classes', 'no,yes')}, the one below the threshold first"
+            "the model gives one number per pair, but a multiclass task needs one per class"
+            f"{known}; if there are two, choose {option('task', 'binary')} and "
+            f"{option('classes', 'no,yes')}, with the one below the threshold first"
         )
     if dataset.task == "multilabel":
         _refuse_what_is_not_a_list(dataset)
@@ -94,13 +94,13 @@ def match_answers(
     n_classes: int,
     unknown: UnknownLabels = "error",
 ) -> list[list[int]]:
-    """Return several annotators' answers as class numbers, `UNKNOWN` for what is not a class.
+    """Return several annotators' answers as class numbers, `UNKNOWN` for other answers.
 
     Raises
     ------
     LabelError
-        If no answer of any example is a class of the model, or, unless `unknown` is ``"wrong"``,
-        no answer of some example is.
+        If no answer to any example is a class of the model, or, unless `unknown` is ``"wrong"``, if
+        none of an example's answers is.
     """
     axis = ClassAxis(dataset, classes, n_classes)
     given = list(dataset.labels or ())
@@ -121,8 +121,8 @@ def unknown_labels(
 ) -> dict[int, str]:
     """Return the examples whose label is not a class of the model, each with the reason.
 
-    `n_classes` is for a model that names none. Of several annotators' answers, one that is a class
-    is enough; of the labels of a multilabel task, all have to be.
+    `n_classes` is for a model without class names. With several annotators, one answer that is a
+    class is enough; in a multilabel task, all labels must be classes.
     """
     n_classes = len(classes) if classes else n_classes
     if dataset.labels is None or n_classes is None or dataset.task == "regression":
@@ -143,9 +143,9 @@ def unknown_labels(
 
 
 def label_classes(dataset: Dataset) -> list[str] | None:
-    """Return the names of classes that a dataset states or its labels spell, None without any.
+    """Return the class names that a dataset states or its labels spell, or None.
 
-    Digits are names here: it is for models that take whatever classes the data has.
+    Digits are names here: this is for models that accept whatever classes the data has.
     """
     if dataset.classes or dataset.labels is None or dataset.task == "regression":
         return dataset.classes
@@ -154,14 +154,14 @@ def label_classes(dataset: Dataset) -> list[str] | None:
 
 
 def named_labels(dataset: Dataset) -> list[Any]:
-    """Return the labels of a dataset as names of its own classes, which a model may reorder.
+    """Return the labels of a dataset as names of its own classes.
 
-    A label that is not one of them stays as it is written.
+    A model may order these differently. A label that is not one of them stays as it is.
 
     Raises
     ------
     LabelError
-        If labels could be both names and numbers of different classes.
+        If a label could be the name of one class and the number of another.
     """
     axis = ClassAxis(dataset, None, len(dataset.classes or []))
     names = list(axis.names)
@@ -177,15 +177,15 @@ def named_labels(dataset: Dataset) -> list[Any]:
 
 
 def names_of_outputs(dataset: Any, classes: list[str] | None, n_classes: int) -> list[str]:
-    """Return a name for each of a model's outputs; for a binary task the two labels.
+    """Return a name for each of a model's outputs; for a binary task, the two labels.
 
     Parameters
     ----------
     dataset : Dataset
     classes : list of str or None
-        Those of the model.
+        The model's class names.
     n_classes : int
-        Numbers that it returns for a pair.
+        How many numbers it returns per pair.
     """
     if dataset.task == "binary":
         pairs = [list(names) for names in (classes, dataset.classes) if names and len(names) == 2]
@@ -197,33 +197,32 @@ def names_of_outputs(dataset: Any, classes: list[str] | None, n_classes: int) ->
 
 
 def labels_note(dataset: Dataset, classes: list[str] | None, n_classes: int) -> str:
-    """Return a note if digits are read as the numbers of named classes, else nothing."""
+    """Return a note if digits are read as numbers of named classes, or nothing."""
     if dataset.labels is None or dataset.task == "regression":
         return ""
     axis = ClassAxis(dataset, classes, n_classes)
     if getattr(dataset, "labels_as", None) or axis.labels_as == "names" or not axis.names:
         return ""
     if not any(isinstance(label, str) for label in _each(dataset)):
-        # That integers are numbers is not a guess.
+        # Reading integers as numbers is not a guess.
         return ""
     some = ", ".join(f"{i} is {name}" for i, name in enumerate(axis.numbered[:4]))
     more = ", …" if len(axis.numbered) > 4 else ""
-    return f"labels are numbers and are read as those of classes, counted from 0: {some}{more}"
+    return f"labels are numbers and are read as class numbers, counted from 0: {some}{more}"
 
 
 class ClassAxis:
-    """The class axis of a model, and how the labels of one dataset are read on it.
+    """The class axis of a model, and how one dataset's labels are read on it.
 
-    All labels are read one way. Words are names. Whole numbers are names where they are written as
-    strings and the model has classes of such names, and numbers of classes where it has none. Where
-    integers could be both and would mean different classes, nobody can tell, and the data has to
-    say it with ``labels_as``.
+    All labels are read in one way. Words are names. Whole numbers written as strings are names if
+    the model has classes with such names, and class numbers if it has none. If integers could be
+    both and would mean different classes, the data has to decide with ``labels_as``.
 
     Parameters
     ----------
     dataset : Dataset
     classes : list of str or None
-        The model's; those of the data count where it names none.
+        The model's class names; if it has none, those of the data count.
     n_classes : int
         Size of the model's last axis.
     """
@@ -261,7 +260,7 @@ class ClassAxis:
         if stated is not None:
             return stated
         distinct = {(type(label), label): label for label in _each(self._dataset)}
-        # What is neither is refused where it stands.
+        # A label that is neither is refused individually.
         labels = [label for label in distinct.values() if isinstance(label, (str, int))]
         if not all(label_number(label) is not None for label in labels):
             return "names"
@@ -291,7 +290,7 @@ class ClassAxis:
         Raises
         ------
         LabelError
-            If the label is not a class, unless `unknown` is ``"wrong"``; or nothing can be read.
+            If the label is not a class and `unknown` is not ``"wrong"``, or it cannot be read.
         """
         found = self._find(row, label)
         if found is not None:
@@ -301,7 +300,7 @@ class ClassAxis:
         raise LabelError(f"{self.why(row, label)}{self._hint(label)}{_HINT}")
 
     def why(self, row: int, label: Any) -> str | None:
-        """Return why a label is not a class of the model, None if it is one."""
+        """Return why a label is not a class of the model, or None if it is."""
         if self._find(row, label) is not None:
             return None
         where, label = self._cell(row), plain_label(label)
@@ -319,9 +318,9 @@ class ClassAxis:
         )
 
     def _numbering_of_data(self) -> list[str] | None:
-        """Return the names that the data numbers, None where the model's numbers are meant.
+        """Return the names that the data's numbers refer to, or None for the model's numbers.
 
-        Where both name classes and share some names, numbers in the data are those of its own.
+        If both name classes and share some names, numbers in the data refer to its own classes.
         """
         own = self._dataset.classes
         if not own or getattr(self._dataset, "classes_guessed", False):
@@ -334,20 +333,20 @@ class ClassAxis:
     def _hint(self, label: Any) -> str:
         if self.labels_as == "numbers" and label_number(label) == self._n_numbered:
             numbers = {label_number(one) for one in _each(self._dataset)}
-            return "" if 0 in numbers else "; where labels count from 1, subtract 1 from each"
+            return "" if 0 in numbers else "; if labels count from 1, subtract 1 from each"
         if (alike := self._alike(plain_label(label))) is not None and self.labels_as == "names":
             merged = option("merge_labels", "true")
-            return f"; where it is {list(self.names)[alike]!r}, spelled otherwise, give {merged}"
+            return f"; if it is {list(self.names)[alike]!r} in another spelling, give {merged}"
         own = [str(name) for name in self._dataset.classes or []]
         if self._dataset.task == "binary" and len(own) == 2 and not set(own) & set(self.names):
             names = option("classes", ",".join(self.names))
-            return f"; where {own[0]} and {own[1]} are these in this order, give {names}"
+            return f"; if {own[0]} and {own[1]} are these in this order, give {names}"
         if self._numbered(label) is None or getattr(self._dataset, "labels_as", None):
             return ""
-        return f"; where it is the number of a class, say {option('labels_as', 'numbers')}"
+        return f"; if it is the number of a class, give {option('labels_as', 'numbers')}"
 
     def why_answers(self, row: int) -> str:
-        """Say why none of an example's answers is a class of the model."""
+        """Return why none of an example's answers is a class of the model."""
         given = list(self._dataset.labels or ())[row]
         said = ", ".join(repr(plain_label(one)) for one in dict.fromkeys(given)) or "none"
         return (
@@ -356,17 +355,17 @@ class ClassAxis:
         )
 
     def refuse_wrong(self) -> None:
-        """Refuse to count examples of a multilabel task as not right, if there are any to count."""
+        """Refuse to count multilabel examples as wrong, if there are any to count."""
         for row, several in enumerate(self._dataset.labels or ()):
             for label in several:
                 if self._find(row, label) is None:
                     raise LabelError(
-                        f"{self.why(row, label)}; an example of a multilabel task is not right or "
-                        f"wrong as a whole: choose {option('unknown_labels', 'skip', 'run')}"
+                        f"{self.why(row, label)}; a multilabel example is not right or wrong as a "
+                        f"whole: choose {option('unknown_labels', 'skip', 'run')}"
                     )
 
     def _find(self, row: int, label: Any) -> int | None:
-        """Return the number of a label's class, None if it is none of the model's."""
+        """Return the number of a label's class, or None if the model does not have it."""
         label = plain_label(label)
         if not isinstance(label, (str, int)):
             raise LabelError(
@@ -381,15 +380,15 @@ class ClassAxis:
             return self._numbered(label)
         if not self.names:
             raise LabelError(
-                f"{self._cell(row)} has the label {label!r}, and neither the model nor the data "
-                f"names its classes; give {option('classes')}, those of the model in order"
+                f"{self._cell(row)} has the label {label!r}, but neither the model nor the data "
+                f"names the classes; give {option('classes')}, the model's classes in order"
             )
         found = self._named(label)
         if found is not None and found >= self.size:
             raise LabelError(
                 f"{self._cell(row)} has the label {label!r}, one of {len(self.names)} classes "
-                f"({self.listed}); the model has {self.size}: give {option('classes')}, those of "
-                "the model in order"
+                f"({self.listed}); the model has {self.size}: give {option('classes')}, the "
+                "model's classes in order"
             )
         return found
 
@@ -398,14 +397,14 @@ class ClassAxis:
             if spelled in self._repeated:
                 raise LabelError(
                     f"the label {spelled!r} is the name of more than one class of the model; give "
-                    "each class a name of its own, or the labels as numbers of classes"
+                    "each class its own name, or give labels as class numbers"
                 )
             if spelled in self.names:
                 return self.names[spelled]
         return self._alike(label) if getattr(self._dataset, "merges_labels", False) else None
 
     def _alike(self, label: Any) -> int | None:
-        """Return the class that differs from a label in capitals, space or a full stop alone."""
+        """Return the class that differs from a label only in capitals, spaces or a full stop."""
         if not isinstance(label, str):
             return None
         found = [i for name, i in self.names.items() if folded(name) == folded(label)]
@@ -421,9 +420,9 @@ class ClassAxis:
         truth = [label for label in labels if isinstance(label, bool)]
         if truth and not any(self._named(label) is not None for label in truth):
             raise LabelError(
-                f"the labels are True and False, and the classes are {self.listed}; name them in "
-                f"the data, or say {option('labels_as', 'numbers')}: False is then the first one "
-                "and True the second"
+                f"the labels are True and False, but the classes are {self.listed}; name them in "
+                f"the data, or give {option('labels_as', 'numbers')}: then False is the first "
+                "class and True the second"
             )
 
     @property
@@ -431,7 +430,7 @@ class ClassAxis:
         return self.size if self._own is None else len(self._own)
 
     def _refuse_counted_from_one(self, labels: list[Any]) -> None:
-        """Refuse numbers that fit the classes counted from 0 and counted from 1."""
+        """Refuse numbers that fit the classes both counted from 0 and counted from 1."""
         numbers = {label_number(label) for label in labels}
         last = len(numbers)
         if self._dataset.task == "binary" or not 2 <= last < self._n_numbered:
@@ -450,31 +449,31 @@ class ClassAxis:
             else f"{option('classes', names)} and {option('labels_as', 'names')}"
         )
         raise LabelError(
-            f"the labels 1 to {last} can be read in two ways: counted from 0 the label 1 is "
-            f"{second}, counted from 1 it is {first}; choose with "
-            f"{option('labels_as', 'numbers')}, which counts from 0, or {otherwise}"
+            f"the labels 1 to {last} can be read in two ways: counted from 0, the label 1 is "
+            f"{second}; counted from 1, it is {first}; choose {option('labels_as', 'numbers')}, "
+            f"which counts from 0, or {otherwise}"
         )
 
     def _refuse_answers_that_are_not_classes(self, labels: list[Any]) -> None:
-        """Refuse digits of which the model has none as a class, unless they number each of them."""
+        """Refuse digits if none is a class name of the model, unless they number every class."""
         numbers = {label_number(label) for label in labels}
         if not self.names or self._dataset.task == "binary":
             return
         if numbers == set(range(self._n_numbered)) or not numbers <= set(range(self._n_numbered)):
-            # What does not number a class either is refused where it stands.
+            # A label that is not a class number either is refused individually.
             return
         some = labels[0]
         raise LabelError(
             f"the label {some!r} can be read in two ways: as a name it is not a class of the model "
             f"({self.listed}), as a number it is {self.numbered[label_number(some) or 0]!r}; "
-            f"choose with {option('labels_as', 'names')} or {option('labels_as', 'numbers')}"
+            f"choose {option('labels_as', 'names')} or {option('labels_as', 'numbers')}"
         )
 
     def _two_readings(self, label: Any, others: list[Any]) -> str:
         names, numbered = list(self.names), self._numbered(label)
         named = self.names[next(name for name in _spellings(label) if name in self.names)]
         if numbered is None:
-            rest = f"others, such as {others[0][0]}, are numbers of classes alone"
+            rest = f"others, such as {others[0][0]}, can only be class numbers"
         elif numbered < len(names):
             rest = f"as a number it is the class {names[numbered]!r}"
         else:
@@ -492,12 +491,12 @@ class ClassAxis:
 
 _HINT = (
     f"; {option('unknown_labels', 'skip', 'run')} leaves such examples out, "
-    f"{option('unknown_labels', 'wrong', 'run')} counts them as not right"
+    f"{option('unknown_labels', 'wrong', 'run')} counts them as wrong"
 )
 
 
 def _refuse_what_is_not_a_list(dataset: Dataset) -> None:
-    """Refuse labels of a multilabel task that would be read letter by letter or key by key."""
+    """Refuse multilabel labels that would be read letter by letter or key by key."""
     for row, several in enumerate(dataset.labels or ()):
         if not isinstance(several, (list, tuple, set, frozenset, np.ndarray)):
             raise LabelError(
@@ -507,7 +506,7 @@ def _refuse_what_is_not_a_list(dataset: Dataset) -> None:
 
 
 def _each(dataset: Dataset) -> Iterator[Any]:
-    """Yield every label, those within lists one by one, as Python's own strings and numbers."""
+    """Yield every label, also those within lists, as Python's own strings and numbers."""
     for label in dataset.labels if dataset.labels is not None else ():
         if dataset.task == "multilabel" or is_answers(label):
             yield from (_hashable(plain_label(one)) for one in label)
@@ -520,11 +519,11 @@ def _hashable(label: Any) -> Any:
 
 
 def _spellings(label: Any) -> tuple[str, ...]:
-    """Return how the name of a class may be spelled that a label is."""
+    """Return the spellings of class names that a label may match."""
     if isinstance(label, bool):
         return str(label), str(label).lower()
     if isinstance(label, str):
-        # Tables that had an empty cell write 2 as 2.0.
+        # Tables with an empty cell write 2 as 2.0.
         written = DIGITS.fullmatch(label)
         return (label, label.strip()) + ((str(int(written[1])),) if written and written[2] else ())
     return (str(label),)
@@ -546,6 +545,6 @@ def _numbers(dataset: Dataset, labels: list[Any], n_classes: int) -> NDArray[Any
         )
     if values.shape[1] != n_classes:
         raise LabelError(
-            f"labels have {values.shape[1]} numbers per example, and the model returns {n_classes}"
+            f"labels have {values.shape[1]} numbers per example, but the model returns {n_classes}"
         )
     return values

@@ -1,8 +1,7 @@
-"""Read what somebody else sent in a separate process, with limits on memory and time.
+"""Read files from somebody else in a separate process, with limits on memory and time.
 
-A file of a few kilobytes can unpack to gigabytes, and decoders are written in C. In a process of
-its own neither takes the server with it: memory and time have limits, and all that comes back is
-JSON.
+A file of a few kilobytes can unpack to gigabytes, and decoders are written in C. In a separate
+process, neither can take the server down: memory and time are limited, and only JSON comes back.
 """
 
 from __future__ import annotations
@@ -30,32 +29,31 @@ _LARGEST_ANSWER = 8 << 20
 def limited(
     function: str, *arguments: Any, doing: str, environment: Mapping[str, str] | None = None
 ) -> Any:
-    """Return what a function of this package returns, called in a process with limits.
+    """Call a function of this package in a process with limits, and return its result.
 
-    ``EMAP_MAX_UPLOAD_SECONDS`` (60) and ``EMAP_MAX_UPLOAD_MEMORY`` (2 GiB) say how much it may
-    take.
+    ``EMAP_MAX_UPLOAD_SECONDS`` (60) and ``EMAP_MAX_UPLOAD_MEMORY`` (2 GiB) are the limits.
 
     Parameters
     ----------
     function : str
-        ``module:name``, of a function that takes and returns what JSON can hold.
+        ``module:name`` of a function that takes and returns JSON values.
     *arguments
     doing : str
-        What it does, for messages: "data.zip cannot be unpacked", say.
+        What went wrong if it fails, for messages, such as "data.zip cannot be unpacked".
     environment : mapping, optional
-        What the process gets beside the environment of this one.
+        Variables for the process on top of this process's environment.
 
     Raises
     ------
     DatasetError
-        If the function raises an EmapError, with its words, or if it takes too much or breaks down.
+        If the function raises an EmapError (with its message), exceeds a limit or crashes.
     """
     seconds = whole_number("EMAP_MAX_UPLOAD_SECONDS", _SECONDS)
     n_bytes = whole_number("EMAP_MAX_UPLOAD_MEMORY", _BYTES)
     asked = {"function": function, "arguments": arguments, "seconds": seconds, "bytes": n_bytes}
     paths = [str(_HOUSE), *filter(None, [os.environ.get("PYTHONPATH")])]
     try:
-        done = subprocess.run(  # noqa: S603 - our own module, what is given goes through its input
+        done = subprocess.run(  # noqa: S603 - our own module; arguments go through its input
             [sys.executable, "-m", __spec__.name],
             input=json.dumps(asked).encode(),
             stdout=subprocess.PIPE,
@@ -68,25 +66,25 @@ def limited(
                 "PYTHONPATH": os.pathsep.join(paths),
                 "OMP_NUM_THREADS": "1",
                 **for_a_child(),
-                # The others reserve far more than they use.
+                # Other systems reserve far more than they use.
                 "ARROW_DEFAULT_MEMORY_POOL": "system",
                 "MALLOC_ARENA_MAX": "2",
             },
         )
     except subprocess.TimeoutExpired:
         raise DatasetError(
-            f"{doing}: it takes more than {seconds} seconds; give a smaller file, or raise "
-            "EMAP_MAX_UPLOAD_SECONDS where the server is started"
+            f"{doing}: it takes more than {seconds} seconds; give a smaller file, or start the "
+            "server with a higher EMAP_MAX_UPLOAD_SECONDS"
         ) from None
     try:
         answer = json.loads(done.stdout)
     except ValueError:
-        # It was killed, or a library ended it, which most do for want of memory.
+        # It was killed, or a library ended it, usually because memory ran out.
         answer = {"memory": True}
     if "memory" in answer:
         raise DatasetError(
             f"{doing}: it takes more than {n_bytes >> 20:,} MiB of memory, or is damaged; give a "
-            "smaller file, or raise EMAP_MAX_UPLOAD_MEMORY where the server is started"
+            "smaller file, or start the server with a higher EMAP_MAX_UPLOAD_MEMORY"
         )
     if "error" in answer:
         raise DatasetError(answer["error"])
@@ -103,9 +101,7 @@ def _child() -> None:
         found = getattr(importlib.import_module(module), name)(*asked["arguments"])
         answer = json.dumps({"result": found})
         if len(answer) > _LARGEST_ANSWER:
-            answer = json.dumps(
-                {"error": "there is too much in it to be shown; give a smaller one"}
-            )
+            answer = json.dumps({"error": "it is too large to show; give a smaller one"})
     except EmapError as error:
         memory = isinstance(error.__cause__, MemoryError)
         answer = json.dumps({"memory": True} if memory else {"error": str(error)})

@@ -13,7 +13,7 @@ from emap_core.errors import DatasetError, SettingError
 
 _PARTS = re.compile(r"(.+?)((?:\[[^\[\]]*\])*)")
 _SPEC = re.compile(r"[<>^=]?[+ -]?0?[0-9]{0,3}(\.[0-9]{1,3})?[dsfegxX]?")
-"""Of all that Python's format can do, what names of files need, and no width that fills memory."""
+"""The part of Python's format that file names need, with widths too small to fill memory."""
 
 
 class EmptyCellError(BadValueError):
@@ -24,21 +24,21 @@ class Pattern:
     """A text with columns in braces, filled row by row.
 
     ``{name}`` is the cell of a column; ``{name:012d}`` writes a number with twelve digits;
-    ``{name[0]}`` takes the first of a list, ``{name[key]}`` the value of an object, ``{name[:-2]}``
-    all but the last two characters of a text; ``{{`` is a brace.
+    ``{name[0]}`` is the first entry of a list, ``{name[key]}`` a value of an object,
+    ``{name[:-2]}`` all but the last two characters of a text; ``{{`` is a brace.
 
     Parameters
     ----------
     pattern : str
     columns : sequence of str
-        Those of the table.
+        The columns of the table.
     called : str
-        What messages call the option that it was given as.
+        What to call its option in messages.
 
     Raises
     ------
     SettingError
-        If it is not such a text, or names no column.
+        If it is not such a text, or does not name a column.
     DatasetError
         If there is no such column.
     """
@@ -56,21 +56,21 @@ class Pattern:
                 continue
             if conversion or not _SPEC.fullmatch(spec or ""):
                 raise SettingError(
-                    f"{called} has {{{field}:{spec}}}; expected a column and how a number is "
-                    "written, such as {image_id:012d}"
+                    f"{called} has {{{field}:{spec}}}; expected a column and a number format, such "
+                    "as {image_id:012d}"
                 )
             column, steps = _column_and_steps(field, columns)
             if column not in columns:
                 raise DatasetError(
-                    f"{called} names the column {column!r}, and there is none; there are "
+                    f"{called} names the column {column!r}, which does not exist; there are "
                     f"{', '.join(columns[:40])}"
                 )
             self.columns.append(column)
             self._parts.append((words, _filler(column, steps, spec or "")))
         if not self.columns:
             raise SettingError(
-                f"{called} is {pattern!r:.200}, which names no column; put one in braces, as in "
-                f"{{{columns[0]}}}"
+                f"{called} is {pattern!r:.200}, which does not name a column; put one in braces, "
+                f"as in {{{columns[0]}}}"
             )
 
     def fill(self, row: dict[str, Any]) -> str:
@@ -81,7 +81,7 @@ class Pattern:
         EmptyCellError
             If a cell is empty.
         BadValueError
-            If one does not fit.
+            If a cell does not fit.
         """
         return "".join(
             words if filled is None else words + filled(row) for words, filled in self._parts
@@ -110,7 +110,7 @@ def _filler(column: str, steps: list[str], spec: str) -> Callable[[dict[str, Any
                 f"{column} is a {type(value).__name__}; take a part of it, as in {{{column}[0]}}"
             )
         if spec[-1:] in ("d", "x", "X"):
-            # Tables hold numbers as text, and whole ones as fractions.
+            # Tables may store numbers as text, and whole numbers as floats.
             value = value if (number := label_number(value)) is None else number
         try:
             return format(value, spec)

@@ -1,4 +1,4 @@
-"""The first rows of a table, so that people can say which column is what before a long job."""
+"""The first rows of a table, so that people can assign columns before a long job."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ class Preview:
     Attributes
     ----------
     rows : DataFrame
-        The first rows, every value as words; images within the table are named by their size.
+        The first rows, every value as words; images inside the table appear as their size.
     n_rows : int or None
-        Rows in all, where they are counted without reading all.
+        Total number of rows, if it is known without reading them all.
     taken : dict
-        For ``text``, ``image``, ``label`` and ``regions`` the column that is taken for it, or None.
+        The column used for ``text``, ``image``, ``label`` and ``regions``, or None.
     offered : dict
-        For each of these the columns that it may be.
+        For each of these, the columns to choose from.
     like_labels : list of str
-        Columns that look like labels, where none is taken for them.
+        Columns that look like labels, if no column is used for labels.
     splits : list of str
-        Of a saved dataset, the first of which is shown where none was chosen.
+        Splits of a saved dataset; the first one is shown if none was chosen.
     modalities : dict
-        For each column that of its items, as it is guessed where nobody says it.
+        The guessed modality of each column's items.
     """
 
     rows: pd.DataFrame
@@ -55,29 +55,29 @@ class Preview:
 def preview_elsewhere(
     spec: str, settings: Mapping[str, Any] | None = None, roots: Sequence[Path] | None = None
 ) -> Preview | None:
-    """Return what `preview_table` returns, read in a process with limits on memory and time.
+    """Return the result of `preview_table`, called in a process with limits on memory and time.
 
     Parameters
     ----------
     spec : str
     settings : mapping, optional
-        Arguments of the loader; those that decide what is read count.
+        Arguments for the loader; only those that decide what is read count.
     roots : sequence of Path, optional
-        Folders that files may be read in; anywhere by default.
+        Folders in which files may be read; anywhere by default.
 
     Raises
     ------
     EmapError
-        If there is no such file, it cannot be read, or that takes too much.
+        If there is no such file, it cannot be read, or reading exceeds a limit.
     """
     if not _names_a_table(spec, roots):
-        # A process costs a second, which no page has to wait for.
+        # A process costs a second, and pages should not have to wait for it.
         return None
     name = Path(spec.partition(":")[2]).name
     found = limited(
         f"{__name__}:preview_as_json",
         *(spec, dict(settings or {})),
-        doing=f"{name} cannot be looked into",
+        doing=f"{name} cannot be previewed",
         environment=for_a_child(roots, roots),
     )
     if found is None:
@@ -87,7 +87,7 @@ def preview_elsewhere(
 
 
 def preview_as_json(spec: str, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """Return a preview as JSON values, None if there is none."""
+    """Return a preview as JSON values, or None."""
     found = preview_table(spec, settings=settings)
     if found is None:
         return None
@@ -110,7 +110,7 @@ def _names_a_table(spec: str, roots: Sequence[Path] | None) -> bool:
 def preview_table(
     spec: str, n_rows: int = 5, settings: Mapping[str, Any] | None = None
 ) -> Preview | None:
-    """Return the first rows of what a spec names; None where it names no table of this machine.
+    """Return the first rows of a spec's table, or None if it does not name one on this machine.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Regions of images, which a detector found: their features and, for some models, their boxes."""
+"""Image regions from a detector: their features and, for some models, their boxes."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from emap_core.environment import whole_number
 from emap_core.errors import DatasetError, EmapError, reason
 
 NAMES = ("features", "boxes")
-"""What the arrays of regions are called."""
+"""Names of the arrays of regions."""
 
 MAX_REGION_BYTES = 64 * 2**20
-"""More for one image are refused before they are read, unless ``EMAP_MAX_REGION_BYTES`` is."""
+"""More bytes for one image are refused unread, unless ``EMAP_MAX_REGION_BYTES`` is higher."""
 
 Regions = dict[str, NDArray[np.float32]]
-"""``features``, shape (regions, F), and where there are any ``boxes``, shape (regions, 4)."""
+"""``features``, shape (regions, F), and perhaps ``boxes``, shape (regions, 4)."""
 
 Stored = Path | bytes | Mapping[str, Any]
-"""Regions in an .npz file, its content, or as arrays or nested lists under the same names."""
+"""Regions as an .npz file, its content, or arrays or nested lists under the same names."""
 
 _EXPECTED = "expected numbers, features of shape (regions, F) and boxes of shape (regions, 4)"
 _HEADERS = {
@@ -37,13 +37,13 @@ _HEADERS = {
 
 
 class RegionFiles(Sequence[Regions]):
-    """Regions read from where they are stored when indexed, never all at once.
+    """Regions, read from where they are stored when indexed, never all at once.
 
     Parameters
     ----------
     stored : sequence of Path, bytes or mapping
     names : sequence of str
-        What messages call the regions of each image.
+        What to call the regions of each image in messages.
     """
 
     def __init__(self, stored: Sequence[Stored], names: Sequence[str]) -> None:
@@ -68,7 +68,7 @@ def load_regions(stored: Stored) -> Regions:
     Raises
     ------
     BadValueError
-        If they are not there, or are not numbers of fitting shapes.
+        If they do not exist, or are not numbers with fitting shapes.
     """
     if isinstance(stored, Mapping):
         found = {n: stored[n] for n in NAMES if stored.get(n) is not None}
@@ -88,12 +88,12 @@ def load_regions(stored: Stored) -> Regions:
 
 
 def check_region_file(stored: Path | bytes) -> int:
-    """Return how many features a region has by the headers of a file, without reading it all.
+    """Return the number of features per region from the headers of a file, without reading it all.
 
     Raises
     ------
     BadValueError
-        If it is not there, is not a valid .npz file, is too large or holds arrays of other shapes.
+        If it does not exist, is not a valid .npz file, is too large or has arrays of other shapes.
     """
     shapes = {}
     with _opened(stored) as archive:
@@ -102,13 +102,13 @@ def check_region_file(stored: Path | bytes) -> int:
             member = archive.getinfo(f"{name}.npy")
             if member.file_size > most:
                 raise BadValueError(
-                    f"the regions' {name} take {member.file_size:,} bytes, more than the {most:,} "
+                    f"the regions' {name} have {member.file_size:,} bytes, more than the {most:,} "
                     "that are allowed (EMAP_MAX_REGION_BYTES)"
                 )
             with archive.open(member) as opened:
                 shape, _, kind = _HEADERS[np.lib.format.read_magic(opened)](opened)
             if kind.kind not in "biuf":
-                raise BadValueError(f"the regions' {name} are of type {kind}; {_EXPECTED}")
+                raise BadValueError(f"the regions' {name} have type {kind}; {_EXPECTED}")
             if member.file_size < kind.itemsize * int(np.prod(shape, dtype=object)):
                 raise BadValueError(f"the regions' {name} end before they are complete")
             shapes[name] = shape
@@ -116,9 +116,9 @@ def check_region_file(stored: Path | bytes) -> int:
 
 
 def regions_reader(folder: Path, whole: bool = False) -> Callable[[Any], Stored]:
-    """Return a function that reads a column of regions; all need the same number of features.
+    """Return a function that reads a column of regions, which must have equally many features.
 
-    Of files only the headers are read, unless `whole` is true.
+    Only the headers of files are read unless `whole` is true.
     """
     checked: dict[Any, Stored] = {}
     widths: list[int] = []
@@ -135,7 +135,7 @@ def regions_reader(folder: Path, whole: bool = False) -> Callable[[Any], Stored]
                 width = stored["features"].shape[1]
             if width != (widths or [width])[0]:
                 raise BadValueError(
-                    f"the regions have {width:,} features; those above have {widths[0]:,}"
+                    f"the regions have {width:,} features, but those above have {widths[0]:,}"
                 )
             widths.append(width)
             checked[key] = stored
@@ -158,7 +158,7 @@ def _stored(value: Any, folder: Path) -> Stored:
 
 
 def look_like_regions(values: Sequence[Any]) -> bool:
-    """Say whether all cells of a column that are not empty hold .npz paths or ``features``."""
+    """Return whether all non-empty cells of a column hold .npz paths or ``features``."""
     held = [value for value in values if not is_missing(value)]
     return bool(held) and all(
         "features" in value
@@ -169,7 +169,7 @@ def look_like_regions(values: Sequence[Any]) -> bool:
 
 
 def key_of_regions(stored: Stored) -> str:
-    """Return a string that tells regions apart: the path, or a hash of the content."""
+    """Return a string that identifies regions: the path, or a hash of the content."""
     if isinstance(stored, Path):
         return str(stored)
     if isinstance(stored, bytes):
@@ -201,7 +201,7 @@ def _opened(stored: Path | bytes) -> Iterator[zipfile.ZipFile]:
     except zipfile.BadZipFile as error:
         raise BadValueError(f"{what} cannot be read: it is not a valid .npz file") from error
     except Exception as error:
-        # Files that were made to mislead raise whatever the readers run into.
+        # Malicious files raise all kinds of errors in the readers.
         raise BadValueError(f"{what} cannot be read: {reason(error)}") from error
 
 
@@ -218,9 +218,9 @@ def _check_shapes(shapes: Mapping[str, tuple[int, ...]]) -> int:
         raise BadValueError(f"the regions have no 'features'; {_EXPECTED}")
     features, boxes = shapes["features"], shapes.get("boxes")
     if len(features) != 2 or not all(features):
-        raise BadValueError(f"the regions' features are of shape {features}; {_EXPECTED}")
+        raise BadValueError(f"the regions' features have shape {features}; {_EXPECTED}")
     if boxes is not None and (len(boxes) != 2 or boxes[0] != features[0]):
         raise BadValueError(
-            f"the regions' boxes are of shape {boxes}, their features of {features}; {_EXPECTED}"
+            f"the regions' boxes have shape {boxes}, their features {features}; {_EXPECTED}"
         )
     return features[1]

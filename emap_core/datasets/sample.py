@@ -16,7 +16,7 @@ from emap_core.types import Index
 
 
 class Picked(Sequence[Any]):
-    """Some entries of a sequence, each taken only when it is asked for."""
+    """Some entries of a sequence, each taken only on use."""
 
     def __init__(self, entries: Sequence[Any], rows: Index) -> None:
         self.entries = entries
@@ -32,7 +32,7 @@ class Picked(Sequence[Any]):
 
 
 def sample(dataset: Dataset, limit: int | None, seed: int = 0) -> Dataset:
-    """Return `limit` random examples of a dataset in their order, or all if it has no more.
+    """Return `limit` random examples of a dataset in their original order, or all if it has fewer.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def sample(dataset: Dataset, limit: int | None, seed: int = 0) -> Dataset:
 
 
 def pick(dataset: Dataset, rows: Index, fingerprint: str | None) -> Examples:
-    """Return the examples at `rows`; images stay unopened until they are asked for."""
+    """Return the examples at `rows`; images stay closed until they are used."""
     whole = as_examples(dataset)
 
     def chosen(values: Sequence[Any] | None) -> Any:
@@ -73,7 +73,7 @@ def pick(dataset: Dataset, rows: Index, fingerprint: str | None) -> Examples:
         images=unopened(whole.images),
         labels=chosen(whole.labels),
         ids=chosen(whole.ids),
-        # Names that labels spell are those of all labels.
+        # The class names that labels spell are those of all labels.
         classes=whole.classes,
         fingerprint=fingerprint,
         image_keys=chosen(whole.image_keys),
@@ -90,20 +90,20 @@ def pick(dataset: Dataset, rows: Index, fingerprint: str | None) -> Examples:
 def without_unknown_labels(
     dataset: Dataset, classes: list[str] | None, n_classes: int | None = None
 ) -> Dataset:
-    """Return the examples whose labels a model has classes for; the others are listed as skipped.
+    """Return the examples whose labels are classes of a model; list the others as skipped.
 
     Parameters
     ----------
     dataset : Dataset
     classes : list of str or None
-        The model's.
+        The model's class names.
     n_classes : int, optional
-        How many there are, if it names none.
+        Number of classes, if the model does not name them.
 
     Raises
     ------
     LabelError
-        If none is left.
+        If no example is left.
     """
     wrong = unknown_labels(dataset, classes, n_classes)
     if not wrong:

@@ -1,4 +1,4 @@
-"""Sides of other kinds than a text and an image: items of any modality, opened when indexed."""
+"""Sides other than text and image: items of any modality, opened when indexed."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Items(Sequence[Any]):
     ----------
     kind : Modality
     sources : sequence
-        What each is opened from, see `Modality.source`.
+        What each item is opened from; see `Modality.source`.
     names : sequence of str
-        What messages call each.
+        What to call each item in messages.
     """
 
     def __init__(self, kind: Modality, sources: Sequence[Any], names: Sequence[str]) -> None:
@@ -44,13 +44,13 @@ class Items(Sequence[Any]):
 
 @dataclass(frozen=True)
 class Wanted:
-    """A side that somebody named: what it is called, and where it stands.
+    """A side as the user gave it: its name and its column.
 
     Attributes
     ----------
     name, column : str
     modality : str or None
-        None to go by what stands there.
+        None to guess from the cells.
     """
 
     name: str
@@ -58,23 +58,23 @@ class Wanted:
     modality: str | None = None
 
     def side(self, cells: Sequence[Any]) -> Side:
-        """Return the side, its modality guessed from the cells of its column if need be."""
+        """Return the side; guess its modality from the cells of its column if it is not given."""
         return Side(self.name, self.modality or guessed(self.column, cells))
 
 
 def wanted_sides(given: str | Sequence[str] | Mapping[str, str]) -> tuple[Wanted, ...]:
-    """Return the sides that are named as ``NAME=COLUMN`` or ``NAME=COLUMN:MODALITY``.
+    """Return the sides given as ``NAME=COLUMN`` or ``NAME=COLUMN:MODALITY``.
 
     Parameters
     ----------
     given : str, sequence of str or mapping
-        Two of them or more, in the order in which the model reads them; as one string with a space
-        between them, or as a mapping of names to columns.
+        Two or more, in the order in which the model reads them; also as one string with spaces
+        between, or as a mapping of names to columns.
 
     Raises
     ------
     SettingError
-        If there are fewer than two, two have one name, or one is written in another way.
+        If there are fewer than two, two have the same name, or one has another form.
     """
     if isinstance(given, Mapping):
         given = [f"{name}={column}" for name, column in given.items()]
@@ -82,7 +82,7 @@ def wanted_sides(given: str | Sequence[str] | Mapping[str, str]) -> tuple[Wanted
     if len(found) < 2 or len({one.name for one in found}) < len(found):
         raise SettingError(
             f"{option_name('side', 'data')} names {', '.join(repr(one.name) for one in found)}; "
-            "a run has two sides or more, of different names: give it once for each"
+            "a run needs two or more sides with different names: give the option once for each"
         )
     return tuple(found)
 
@@ -93,7 +93,7 @@ def _wanted(written: str) -> Wanted:
     if colon and kind in NAMES:
         column = before
     else:
-        # A column may be called audio, or have a colon in its name.
+        # A column may be named audio, or have a colon in its name.
         kind = ""
     if not (name.strip() and equals and column):
         raise SettingError(
@@ -109,22 +109,22 @@ def examples_of_sides(
     modalities: Mapping[str, str] | None = None,
     **further: Any,
 ) -> Examples:
-    """Return a dataset from a sequence of items for each of two sides or more.
+    """Return a dataset from a sequence of items for each of two or more sides.
 
     Parameters
     ----------
     sides : mapping of str to sequence
-        In the order in which the model reads them. Items are strings, PIL images, paths, content
-        of files, arrays, or what else their modality reads.
+        In the order in which the model reads them. Items are strings, PIL images, paths, file
+        contents, arrays, or whatever else their modality reads.
     modalities : mapping of str to str, optional
-        Of sides for which it can't be told from the first item.
+        For sides whose modality is not clear from the first item.
     **further
-        As `Examples` takes them.
+        Further arguments of `Examples`.
 
     Raises
     ------
     DatasetError
-        If there are fewer than two sides, or an item is not what its side holds.
+        If there are fewer than two sides, or an item does not fit its side.
     """
     if len(sides) < 2:
         raise DatasetError(f"the data has {len(sides)} sides; give two or more, by name")
@@ -143,7 +143,7 @@ def examples_of_sides(
 
 
 def fields_of(sides: Sequence[SideItems]) -> dict[str, Any]:
-    """Return the fields of `Examples` that hold the items of two sides or more."""
+    """Return the fields of `Examples` for the items of two or more sides."""
     first, second, *further = sides
     return {
         **first.fields("text"),
@@ -154,7 +154,7 @@ def fields_of(sides: Sequence[SideItems]) -> dict[str, Any]:
 
 
 def side_of(side: Side, sources: Sequence[Any], names: Sequence[str]) -> SideItems:
-    """Return the items of a side from what they are opened from."""
+    """Return the items of a side from their sources."""
     kind = modality(side.modality)
     items = list(sources) if kind.read_at_once else Items(kind, sources, names)
     keys, words = [], []
@@ -171,13 +171,13 @@ def in_order(data: Examples, order: Sequence[int]) -> Examples:
     ----------
     data : Examples
     order : sequence of int
-        The present place of each side.
+        The current place of each side.
     """
     if list(order) == sorted(order):
         return data
     if data.image_inputs is not None:
         raise DatasetError(
-            "the data has other inputs in place of its second side, which cannot become its first"
+            "the second side has separate inputs for the model, so it cannot become the first"
         )
     sides = data.items_by_side
     return replace(data, **fields_of([sides[place] for place in order]))

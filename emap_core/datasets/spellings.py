@@ -1,4 +1,4 @@
-"""How classes are spelled: in a file of names, and as labels ``Yes``, ``yes`` and ``yes.``."""
+"""Spellings of classes: in a file of names, and as labels ``Yes``, ``yes`` and ``yes.``."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def read_classes(file: Path) -> list[str]:
         held = [numbered[number] for number in range(len(held))]
     names = [str(name).strip() for name in held if str(name).strip()]
     if not names:
-        raise DatasetError(f"{file} names no classes; expected one name per line")
+        raise DatasetError(f"{file} has no class names; expected one name per line")
     return names
 
 
 def spellings_told(labels: Sequence[Any]) -> list[str]:
-    """Return a sentence on labels that differ in capitals, space or a full stop, if some do."""
+    """Return a sentence on labels that differ only in capitals, spaces or a full stop, if any."""
     groups = [group for group in _groups(labels).values() if len(group) > 1]
     if not groups:
         return []
@@ -53,15 +53,15 @@ def spellings_told(labels: Sequence[Any]) -> list[str]:
     )
     more = f", and {len(groups) - 3:,} more" if len(groups) > 3 else ""
     return [
-        f"Labels that differ in capitals, space or a full stop are different classes: {some}"
-        f"{more}; {option('merge_labels', 'true')} makes one of them"
+        "Labels that differ only in capitals, spaces or a full stop are different classes: "
+        f"{some}{more}; {option('merge_labels', 'true')} merges them"
     ]
 
 
 def merged(labels: Sequence[Any], classes: Sequence[str] | None) -> list[Any]:
-    """Return labels of which those that differ in capitals, space or a full stop are one.
+    """Return labels after merging those that differ only in capitals, spaces or a full stop.
 
-    They are called as a class is, where classes are named, else as most of them are.
+    The merged label is the class's name if classes are named, otherwise the most frequent spelling.
     """
     names = {folded(name): name for name in classes or ()}
     for key, group in _groups(labels).items():
@@ -85,5 +85,5 @@ def _groups(labels: Sequence[Any]) -> dict[str, Counter[str]]:
 
 
 def folded(label: str) -> str:
-    """Return what labels have in common that differ in capitals, space or a full stop alone."""
+    """Return a key shared by labels that differ only in capitals, spaces or a full stop."""
     return " ".join(label.split()).rstrip(".").rstrip().casefold() or label

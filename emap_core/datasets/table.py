@@ -1,4 +1,4 @@
-"""A dataset from a table: one row per example, its image in a file or in the table itself."""
+"""A dataset from a table: one row per example, with its image in a file or in the table."""
 
 from __future__ import annotations
 
@@ -65,23 +65,23 @@ KEEP_EMPTY = ("text", "image", "both")
 
 @dataclass(frozen=True)
 class Records:
-    """Rows of named cells, as a file of whatever kind holds them.
+    """Rows of named cells, from a file of any kind.
 
     Attributes
     ----------
     table : DataFrame
-        A row an example. Its ``attrs`` may have ``classes`` (the names that numbers in a column
+        One row per example. Its ``attrs`` may have ``classes`` (the names that numbers in a column
         stand for), ``rows`` (what messages call each row), ``wrong`` (what is wrong with a row),
-        ``told`` (what people should know of how it was read), ``repeated`` (names that several
-        columns had), ``header`` (whether its first line was taken for the columns' names),
-        ``names`` (whether the column ``key`` has the names of objects in a file) and ``stated``
-        (what a file says beside its rows).
+        ``told`` (what people should know about how it was read), ``repeated`` (names that several
+        columns had), ``header`` (whether its first line was read as column names), ``names``
+        (whether the column ``key`` has the names of objects in a file) and ``stated`` (what a file
+        says besides its rows).
     source : str
-        What messages call the table; its rows are counted from 1.
+        What to call the table in messages; its rows are counted from 1.
     folder : Path
-        Where relative paths of images start.
+        Folder in which relative image paths start.
     columns : mapping
-        Arguments of `load_table` that hold where nobody says otherwise.
+        Default arguments of `load_table` for these records.
     """
 
     table: pd.DataFrame
@@ -91,7 +91,7 @@ class Records:
 
 
 def dataset_in(records: Records, settings: Mapping[str, Any]) -> Examples:
-    """Return the dataset in records, once the settings hold nothing that `load_table` has not."""
+    """Return the dataset in records, after checking that `load_table` takes all settings."""
     usual = {
         name: value
         for name, value in records.columns.items()
@@ -126,59 +126,60 @@ def load_table(
     merge_labels: bool = False,
     skip_bad: bool = False,
 ) -> Examples:
-    """Return the dataset in a table; columns that are not used are kept to group by.
+    """Return the dataset in a table; unused columns are kept to group by.
 
     Parameters
     ----------
     records : Records
         Images are paths, bytes of image files, or ``{"bytes": …, "path": …}``.
     text_column, image_column, label_column, id_column : str, optional
-        Columns that are not named are looked for under their `USUAL_NAMES`; an empty
-        `label_column` says that there are no labels.
+        Columns without a name here are looked for under their `USUAL_NAMES`; an empty
+        `label_column` means that there are no labels.
     regions_column : str, optional
-        Regions that go to the model in place of the image: paths of .npz files, their content, or
-        ``{"features": …, "boxes": …}``. A column of a usual name is taken if it holds paths or the
-        latter; an empty name takes none.
+        Regions that go to the model instead of the image: paths of .npz files, their content, or
+        ``{"features": …, "boxes": …}``. A column with a usual name is used if it holds paths or the
+        latter; an empty name means no regions.
     image_root : str, optional
-        The folder in which relative paths of images start, by default the table's; looked for in
+        The folder in which relative image paths start, by default the table's. It is looked for in
         the working folder, then in the table's.
     image_pattern : str, optional
-        Where the image of each row is, with columns in braces, see `Pattern`; in place of
-        `image_column`. Two columns of images with a comma between them, as `image_column`, are
-        shown next to each other.
+        The path of each row's image, with columns in braces; see `Pattern`. It replaces
+        `image_column`. Two columns of images, with a comma between them in `image_column`, are
+        shown side by side.
     text_pattern : str, optional
         The text of each row, likewise.
     side : str, sequence of str or mapping, optional
-        Two sides or more in place of text and image, ``NAME=COLUMN`` or ``NAME=COLUMN:MODALITY``
-        each, in the order in which the model reads them; see `emap_core.modalities` for what they
-        may be. A pattern may stand in place of a column.
+        Two or more sides instead of text and image, ``NAME=COLUMN`` or ``NAME=COLUMN:MODALITY``
+        each, in the order in which the model reads them; `emap_core.modalities` lists the
+        modalities. A pattern can replace a column.
     fetch_images : bool
-        Download images that are named by addresses, each once, see `emap_core.datasets.fetch`.
+        Download images given as addresses, each once; see `emap_core.datasets.fetch`.
     keep_empty : {"text", "image", "both"}, optional
-        Take examples without a text as they are, and examples without an image with a white one;
-        by default they are errors.
+        Accept examples without a text, and give examples without an image a white one; by default
+        both are errors.
     task : str, optional
-        By default multilabel where labels are lists, else multiclass.
+        By default multilabel if labels are lists, otherwise multiclass.
     choices_column : str, optional
-        Options to choose from, as a list, or several columns of one each with commas between their
-        names. They are written into the text, their letters are the classes, and labels are
-        letters, numbers counted from 0 or the options themselves.
+        Options to choose from: a column of lists, or several columns of one option each, with
+        commas between their names. The text lists them, and their letters are the classes. Labels
+        are letters, numbers counted from 0 or the options themselves.
     classes : str or sequence of str, optional
         Names of the classes, as a list or with commas.
     classes_file : str, optional
-        The same in a file: one name per line, or in JSON a list, or names with numbers either way.
+        The same in a file: one name per line, or JSON with a list or with a mapping between names
+        and numbers in either direction.
     labels_as : {"names", "numbers"}, optional
-        What whole numbers in the labels are; needed only where they could be both.
+        What whole numbers as labels are; needed only if they could be both.
     merge_labels : bool
-        Take labels for the same that differ in capitals, space or a full stop alone.
+        Merge labels that differ only in capitals, spaces or a full stop.
     skip_bad : bool
-        Leave out rows with something wrong and list them in ``skipped``, without folders of this
-        machine; every image is decoded once for that. By default the first such row is an error.
+        Leave out bad rows and list them in ``skipped``, without folders of this machine; for that,
+        every image is decoded once. By default the first bad row is an error.
 
     Raises
     ------
     DatasetError
-        If a column is missing, or a row has something wrong with it.
+        If a column is missing or a row is bad.
     """
     table, source, folder = records.table, records.source, records.folder
     if not len(table):
@@ -244,7 +245,7 @@ def load_table(
             raise SettingError("classes and classes_file both name the classes; leave one out")
         names = read_classes(beside(classes_file, folder, "file", image_roots_of_environment()))
     if coded is not None and names is not None and not set(names) & set(coded):
-        # What is called otherwise here than in the file.
+        # Columns with another name here than in the file.
         coded = names
 
     def read_side(column: str, of: Side, empty_text: bool) -> list[Any]:
@@ -328,7 +329,7 @@ def load_table(
     if inputs is not None:
         of_regions = [key_of_regions(one) for one in inputs.stored]
         states += _states(inputs.stored, of_regions)
-        # The same picture with other regions is another input.
+        # The same picture with other regions is a different input.
         keys = [f"{image} {key}" for image, key in zip(keys, of_regions, strict=True)]
     content: list[Any] = [
         chosen(texts) if side is None else [(one.name, one.modality) for one in sides],
@@ -359,7 +360,7 @@ def load_table(
 
 
 def _called(reading: Reading, sides: Sequence[Side]) -> dict[str, Any]:
-    """Return what a reading says of its columns with its sides called by their names."""
+    """Return a reading's sentences on columns with the names of its sides."""
     places = {"text": sides[0], "image": sides[1], **{side.name: side for side in sides[2:]}}
 
     def name(what: str) -> str:
@@ -375,7 +376,7 @@ def _called(reading: Reading, sides: Sequence[Side]) -> dict[str, Any]:
 
 
 def _items_of(side: Side, sources: list[Any], names: list[str]) -> SideItems:
-    """Return the items of a side; images may be several next to each other, or addresses."""
+    """Return the items of a side; images may be several side by side, or addresses."""
     if side.modality != "image":
         return side_of(side, sources, names)
     words = [one.name if isinstance(one, Path) else "an image" for one in sources]
@@ -383,7 +384,7 @@ def _items_of(side: Side, sources: list[Any], names: list[str]) -> SideItems:
 
 
 def _told_of_empty(texts: list[str], files: list[ImageFile]) -> list[str]:
-    """Return how many examples have no text or no image and stay."""
+    """Return how many examples without a text or an image are kept."""
     without = {"text": texts.count(""), "image": files.count(blank_image())}
     return [
         f"{n:,} of {len(texts):,} examples have no {what}"
@@ -394,7 +395,7 @@ def _told_of_empty(texts: list[str], files: list[ImageFile]) -> list[str]:
 
 
 def split_names(names: str | Sequence[str] | None) -> list[str] | None:
-    """Return names that are given as a list, or as one string with commas."""
+    """Return names given as a list, or as one string with commas."""
     if isinstance(names, str):
         return [name.strip() for name in names.split(",") if name.strip()]
     return None if names is None else [str(name) for name in names]
@@ -407,7 +408,7 @@ def _other_columns(
     kept: list[int],
     of_sides: Sequence[str],
 ) -> pd.DataFrame | None:
-    """Return the columns that are taken for nothing and hold words or numbers."""
+    """Return the unused columns with words or numbers."""
     used = {columns.text, columns.image, columns.label, columns.id, columns.regions, *of_sides}
     plain = [
         column
@@ -420,7 +421,7 @@ def _other_columns(
 
 
 def _states(files: Sequence[Any], keys: Sequence[str]) -> list[str]:
-    """Return what tells whether files are still the same, without reading all of each file."""
+    """Return a fingerprint of files that does not need to read each file in full."""
     states: dict[str, str] = {}
     for file, key in zip(files, keys, strict=True):
         if key not in states:

@@ -23,44 +23,44 @@ from emap_core.roots import check_links
 
 _DELIMITERS = "\t,;|"
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
-"""What describes the images of a folder, one of these."""
+"""Names of the file that describes the images of a folder."""
 
 
 def read_csv(
     path: str, *, delimiter: str | None = None, column_names: str | Sequence[str] | None = None
 ) -> Records:
-    """Return a table of values between commas, semicolons, tabs or bars, packed by gzip or not.
+    """Return a table of values separated by commas, semicolons, tabs or bars, gzipped or not.
 
     Parameters
     ----------
     path : str
     delimiter : str, optional
-        What stands between values; several characters each do. By default the one of tab, comma,
-        semicolon and bar that cuts the first line into most parts.
+        The character between values; of several characters, each separates. By default, the one of
+        tab, comma, semicolon and bar that splits the first line into most parts.
     column_names : str or sequence of str, optional
-        The names of the columns of a file whose first line is an example, as a list or with commas.
+        Column names for a file whose first line is an example, as a list or with commas.
     """
     names = split_names(column_names)
     return _records(_file(path), lambda file: _read_csv(file, delimiter, names))
 
 
 def read_jsonl(path: str) -> Records:
-    """Return a file with one JSON object per line, or one that `read_json` reads."""
+    """Return a file with one JSON object per line, or any file that `read_json` reads."""
     return _records(_file(path), _read_jsonl)
 
 
 def read_json(path: str, *, records: str | None = None) -> Records:
-    """Return an array of objects in a JSON file, packed by gzip or not.
+    """Return an array of objects in a JSON file, gzipped or not.
 
-    The file may be that array, an object one of whose values is, or an object of objects; their
-    names then are the column ``key``. One object per line is read, too.
+    The file may be such an array, an object with such an array as a value, or an object of objects,
+    whose names become the column ``key``. One object per line also works.
 
     Parameters
     ----------
     path : str
     records : str, optional
-        Which value of the file holds the examples, ``a.b`` for the value b of a; by default the
-        only one that can.
+        Name of the value that holds the examples, ``a.b`` for the value b of a; by default the only
+        one that can.
     """
     found = _records(_file(path), lambda file: _read_json(file, records))
     return replace(found, columns={"id_column": "key"} if "names" in found.table.attrs else {})
@@ -78,18 +78,18 @@ def read_imagefolder(path: str) -> Records:
 
 
 def read_any(path: str) -> Records:
-    """Return a table in a file, whose name tells its kind.
+    """Return a table in a file whose name tells its kind.
 
     Raises
     ------
     SpecError
-        If it does not, or there is no such file.
+        If the name does not tell, or there is no such file.
     DatasetError
         If it cannot be read.
     """
     ending = Path(path.removesuffix(".gz")).suffix.lower()
     if ending not in _KINDS:
-        raise SpecError(f"file {path} is of no known kind; expected one of {', '.join(_KINDS)}")
+        raise SpecError(f"file {path} has an unknown kind; expected one of {', '.join(_KINDS)}")
     return _KINDS[ending](path)
 
 
@@ -104,7 +104,7 @@ _KINDS: dict[str, Callable[[str], Records]] = {
 
 
 def read_arrow(stored: pa.Table) -> pd.DataFrame:
-    """Return an Arrow table, with the names of classes that Hugging Face's library notes in it."""
+    """Return an Arrow table, with the class names that Hugging Face's library notes in it."""
     classes = class_labels(stored.schema.metadata)
     table: pd.DataFrame = stored.to_pandas()
     table.attrs["classes"] = classes
@@ -117,9 +117,7 @@ def _records(file: Path, read: Callable[[Path], pd.DataFrame]) -> Records:
     except EmapError:
         raise
     except UnicodeError as error:
-        raise DatasetError(
-            f"{file} is in another encoding than UTF-8; save it as UTF-8: {error}"
-        ) from error
+        raise DatasetError(f"{file} is not UTF-8; save it as UTF-8: {error}") from error
     except Exception as error:
         raise DatasetError(f"{file} cannot be read: {error}") from error
 
@@ -141,7 +139,7 @@ def _metadata(path: str) -> Path:
 
 def _file(path: str) -> Path:
     if "://" in path:
-        raise SpecError(f"{path[:80]} is an address; download the file and name where it is")
+        raise SpecError(f"{path[:80]} is an address; download the file and give its path")
     file = Path(path)
     if not file.is_file():
         raise SpecError(f"there is no file {path}")
@@ -150,7 +148,7 @@ def _file(path: str) -> Path:
 
 @contextmanager
 def _opened(file: Path) -> Iterator[TextIO]:
-    """Open a file of text, which may be packed by gzip."""
+    """Open a text file, which may be gzipped."""
     with file.open("rb") as content:
         packed = content.read(2) == b"\x1f\x8b"
     how: dict[str, Any] = {"encoding": "utf-8-sig", "newline": ""}
@@ -166,12 +164,12 @@ def _read_csv(file: Path, delimiter: str | None, names: list[str] | None) -> pd.
         delimiter = _delimiter(first, names)
     elif not delimiter or set(delimiter) & set('\r\n"'):
         raise SettingError(
-            f"{option_name('delimiter', 'data')} is {delimiter!r}; expected one sign or more, none "
-            "of them a quotation mark or the end of a line"
+            f"{option_name('delimiter', 'data')} is {delimiter!r}; expected one or more "
+            "characters, none of them a quotation mark or a line end"
         )
     of_several = {"sep": f"[{re.escape(delimiter)}]", "engine": "python"}
     with _opened(file) as lines:
-        # As text, since "NA", "007" and "1e3" are words like others.
+        # As text, since "NA", "007" and "1e3" are words like any other.
         table = pd.read_csv(
             lines,
             names=names,
@@ -182,25 +180,25 @@ def _read_csv(file: Path, delimiter: str | None, names: list[str] | None) -> pd.
         )
     if not isinstance(table.index, pd.RangeIndex):
         raise DatasetError(
-            f"{file} has rows with more values than there are names of columns "
+            f"{file} has rows with more values than column names "
             f"({', '.join(map(str, table.columns[:8]))}); give each column a name"
         )
     if names is None:
         table.attrs["header"] = True
-        # As pandas calls the second of two columns of one name.
+        # As pandas names the second of two columns with the same name.
         again = (str(name).removesuffix(".1") for name in table.columns if str(name)[-2:] == ".1")
         table.attrs["repeated"] = {name for name in again if name in table.columns}
     return table
 
 
 def _delimiter(first: str, names: list[str] | None) -> str:
-    """Return what cuts a first line into as many parts as there are names, else into most."""
+    """Return the separator that splits the first line into as many parts as names, or into most."""
     parts = {}
     for sign in _DELIMITERS:
         try:
             parts[sign] = len(next(csv.reader([first], delimiter=sign), []))
         except csv.Error:
-            # A value may be larger than the module takes.
+            # A value may be larger than the module's limit.
             parts[sign] = first.count(sign) + 1
     if names is not None and (fits := [sign for sign in parts if parts[sign] == len(names)]):
         return fits[0]
@@ -268,25 +266,25 @@ def _read_json(file: Path, records: str | None) -> pd.DataFrame:
 
 
 def _examples_within(file: Path, held: Any, records: str | None) -> tuple[Any, str]:
-    """Return the array, or the object of objects, that holds the examples; and which it is."""
+    """Return the array or object of objects that holds the examples, and which one it is."""
     if records is not None:
-        return _value_named(file, held, records), f"Rows: {records!r} of the file"
+        return _value_named(file, held, records), f"Rows: {records!r} in the file"
     if isinstance(held, list):
         return held, ""
     if not isinstance(held, dict):
         raise DatasetError(f"{file} holds {type(held).__name__}; expected an array of objects")
     arrays = [name for name, value in held.items() if _is_array_of_objects(value)]
     if len(arrays) == 1:
-        return held[arrays[0]], f"Rows: {arrays[0]!r} of the file"
+        return held[arrays[0]], f"Rows: {arrays[0]!r} in the file"
     if held and not arrays and all(isinstance(value, dict) for value in held.values()):
-        return held, "Rows: the objects within the file, whose names are the column 'key'"
+        return held, "Rows: the objects in the file; their names are the column 'key'"
     if arrays:
         raise DatasetError(
             f"{file} holds the arrays {', '.join(map(repr, arrays[:8]))}; name the one with the "
             f"examples with {option('records', arrays[0])}"
         )
     raise DatasetError(
-        f"{file} holds a JSON object, none of whose values is an array of objects; expected "
+        f"{file} holds a JSON object without an array of objects; expected "
         "[{…}, {…}], an object with such an array, or an object of objects"
     )
 
@@ -305,7 +303,7 @@ def _value_named(file: Path, held: Any, records: str) -> Any:
         isinstance(found, dict) and all(isinstance(value, dict) for value in found.values())
     ):
         raise DatasetError(
-            f"the value {records!r} of {file} is a {type(found).__name__}; expected an array of "
+            f"the value {records!r} in {file} is a {type(found).__name__}; expected an array of "
             "objects or an object of objects"
         )
     return found
@@ -316,11 +314,11 @@ def _is_array_of_objects(value: Any) -> bool:
 
 
 class TwiceError(Exception):
-    """A JSON object names a value twice, of which a reader would take the last."""
+    """A JSON object names a value twice; a reader would take the last one."""
 
 
 def read_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object whose names differ; for ``object_pairs_hook``."""
+    """Return a JSON object whose names all differ; for ``object_pairs_hook``."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -330,7 +328,7 @@ def read_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _begins_with_objects(content: str) -> bool:
-    """Say whether each of the first two lines is an object of its own."""
+    """Return whether each of the first two lines is a separate object."""
     try:
         first = [json.loads(line) for line in content.splitlines()[:2]]
     except (ValueError, RecursionError):
@@ -359,12 +357,12 @@ _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
 
 
 def class_labels(metadata: dict[bytes, bytes] | None) -> dict[str, list[str]]:
-    """Return the names of classes that the library datasets notes of columns, also of lists.
+    """Return the class names that the library datasets notes for columns, also of lists.
 
     Raises
     ------
     DatasetError
-        If the note is not one that the library writes.
+        If the note does not look like the library's.
     """
     try:
         features = json.loads((metadata or {}).get(b"huggingface", b"{}"))
@@ -390,10 +388,10 @@ def class_labels(metadata: dict[bytes, bytes] | None) -> dict[str, list[str]]:
 
 
 def _names_of(feature: Any) -> Any:
-    """Return the names of a class label, or of lists of them however deep; None of other kinds."""
+    """Return the names of a class label, or of nested lists of them; None for other kinds."""
     while True:
         if isinstance(feature, list) and len(feature) == 1:
-            # As old versions write a list.
+            # Old versions write a list this way.
             feature = feature[0]
         elif isinstance(feature, dict) and feature.get("_type") == "ClassLabel":
             return feature["names"]

@@ -23,7 +23,8 @@ class Rows:
         self.table = table
         self.folder = folder
         self.skip_bad = skip_bad
-        # What is left out is listed in runs, which go to others: no folder of this machine.
+        # Runs list the rows left out and go to others, so they must not name folders of this
+        # machine.
         called = (Path(source).name or source) if skip_bad else source
         self.names: list[str] = table.attrs.get("rows") or [
             f"row {row} of {called}" for row in range(1, len(table) + 1)
@@ -31,7 +32,7 @@ class Rows:
         self.wrong: dict[int, str] = {}
         for row, message in table.attrs.get("wrong", {}).items():
             self._refuse(row, f"{self.names[row]}: {message}", DatasetError)
-        # Without a good row there may be no column to speak of.
+        # Without a good row, there may not be any column.
         self.kept()
 
     def read(
@@ -42,15 +43,15 @@ class Rows:
         *,
         paths: bool = False,
     ) -> list[Any]:
-        """Return the cells of a column as `convert` makes them, None in bad rows.
+        """Return the cells of a column after `convert`, with None in bad rows.
 
-        `cells` are what stands in it where that is made of other columns.
+        `cells` are its cells if they are made from other columns.
         """
         values: list[Any] = []
         for row, value in enumerate(self.table[column].tolist() if cells is None else cells):
             try:
                 if isinstance(value, BadValueError):
-                    # What stands in a cell that was made of others.
+                    # The content of a cell that was made from others.
                     raise value
                 values.append(convert(value))
             except BadValueError as error:
@@ -61,13 +62,13 @@ class Rows:
         return values
 
     def check_images(self, files: Sequence[Any]) -> None:
-        """Look into each different image file, and decode it where bad ones are left out."""
+        """Look into each different image file; decode it if bad rows are left out."""
         checked: dict[Any, str | None] = {}
         for row, file in enumerate(files):
             if row in self.wrong or has_address(file):
                 continue
             if file not in checked:
-                # Each row that shows the image is named, not the first of them alone.
+                # Name each row that shows the image, not only the first.
                 image = ImageFiles([file], [""])
                 checked[file] = None
                 try:
@@ -80,7 +81,7 @@ class Rows:
                 self._refuse(row, f"{self.image_name(row, file)} {message}", DatasetError, file)
 
     def check_items(self, kind: Modality, sources: Sequence[Any], name: str) -> None:
-        """Look for the file of each item, and open it where bad ones are left out."""
+        """Look for the file of each item; open it if bad rows are left out."""
         checked: dict[str, str | None] = {}
         for row, source in enumerate(sources):
             if row in self.wrong:
@@ -100,16 +101,16 @@ class Rows:
                 self._refuse(row, f"{called} {message}", DatasetError, source)
 
     def item_name(self, row: int, source: Any, name: str) -> str:
-        """Return what messages call an item of a side."""
+        """Return what to call an item of a side in messages."""
         which = f" {source}" if isinstance(source, Path) else ""
         return f"{name}{which} in {self.names[row]}"
 
     def image_name(self, row: int, file: ImageFile) -> str:
-        """Return what messages call an image."""
+        """Return what to call an image in messages."""
         return f"{_image_name(file)} in {self.names[row]}"
 
     def cell_name(self, row: int, column: str) -> str:
-        """Return what messages call a cell."""
+        """Return what to call a cell in messages."""
         return f"{self.names[row]}, column {column!r}"
 
     def kept(self) -> list[int]:
@@ -127,7 +128,7 @@ class Rows:
                 message = f"{message}; {option('image_root')} says in which folder images are"
             raise kind(f"{message} ({option('skip_bad', 'true')} leaves such rows out)")
         if isinstance(file, Path):
-            # Messages may hold the beginning of a long path alone.
+            # Messages may contain only the beginning of a long path.
             for path in (str(file), str(file)[:60]) if file.is_absolute() else (str(file),):
                 message = message.replace(path, self._as_written(file))
         self.wrong.setdefault(row, str(kind(message)))

@@ -1,4 +1,4 @@
-"""What stands in the cells of a table: texts, images and labels, or what is wrong with them."""
+"""The values in a table's cells: texts, images and labels, or what is wrong with them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from emap_core.roots import image_roots_of_environment, lies_in
 from emap_core.types import Task
 
 MAX_CHARACTERS = 100_000
-"""Longer texts and labels are refused, unless ``EMAP_MAX_CHARACTERS`` is higher."""
+"""Longer texts and labels are refused unless ``EMAP_MAX_CHARACTERS`` is higher."""
 _LONGEST_PATH = 4_096
 _ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _SEPARATOR = re.compile(r"\s*[|;,]\s*")
 
 
 class BadValueError(Exception):
-    """A cell does not hold what its column should; the message does not name the cell."""
+    """A cell has the wrong content for its column; the message does not name the cell."""
 
     def __init__(self, message: str, of_label: bool = False) -> None:
         super().__init__(message)
@@ -40,7 +40,7 @@ def read_text(value: Any, empty: bool = False) -> str:
     if is_missing(value):
         if empty:
             return ""
-        raise BadValueError(f"the text is empty; {option('keep_empty', 'text')} takes it as it is")
+        raise BadValueError(f"the text is empty; {option('keep_empty', 'text')} accepts it")
     if isinstance(value, (bytes, dict, list, tuple, np.ndarray)):
         raise BadValueError(f"the text is a {type(value).__name__}; expected a string")
     text = str(value)
@@ -49,7 +49,7 @@ def read_text(value: Any, empty: bool = False) -> str:
 
 
 def read_source(kind: Modality, value: Any, folder: Path) -> Any:
-    """Return what an item of a modality is opened from; a relative path starts at `folder`."""
+    """Return the source of an item of a modality; a relative path starts at `folder`."""
     try:
         return kind.source(value, lambda what, path: read_path(what, path, folder))
     except BadItemError as error:
@@ -77,7 +77,7 @@ def id_reader() -> Callable[[Any], str]:
 
 
 def check_characters(what: str, text: str, of_label: bool = False) -> None:
-    """Refuse a text that is far too long, or that no file in UTF-8 could hold."""
+    """Refuse a text that is far too long or cannot be stored as UTF-8."""
     most = whole_number("EMAP_MAX_CHARACTERS", MAX_CHARACTERS)
     if len(text) > most:
         raise BadValueError(
@@ -100,15 +100,15 @@ def read_path(what: str, value: Any, folder: Path) -> Path:
         raise BadValueError(f"the {what} is a {type(value).__name__}; expected a path or bytes")
     if _ADDRESS.match(value):
         raise BadValueError(
-            f"the {what} is the address {value[:60]}; expected a file, "
-            "since what an address shows may change: download it first"
+            f"the {what} is the address {value[:60]}; expected a file, since the content of an "
+            "address may change: download it first"
         )
     if len(value) > _LONGEST_PATH:
         raise BadValueError(f"the {what}'s path has {len(value):,} characters")
     roots = image_roots_of_environment()
     if roots is not None and not lies_in(folder / value, (folder, *roots)):
         raise BadValueError(
-            f"the {what} {value[:60]!r} is outside of the table's folder and of EMAP_ROOTS"
+            f"the {what} {value[:60]!r} is outside the table's folder and EMAP_ROOTS"
         )
     return folder / value
 
@@ -116,13 +116,13 @@ def read_path(what: str, value: Any, folder: Path) -> Path:
 def label_reader(
     column: pd.Series[Any], task: Task | None, coded: Sequence[str] | None = None
 ) -> tuple[Task, Callable[[Any], Any]]:
-    """Return the task of a column of labels, and a function that reads one of them.
+    """Return the task of a column of labels, and a function that reads one label.
 
-    Labels are names or numbers of classes; where the task is multilabel, lists of them, which may
-    be written as ``a|b``, ``a;b``, ``a,b``, JSON or as Python writes a list; where it is
-    regression, numbers. Lists in which an answer may come twice are those of several annotators
-    (multiclass). `coded` are the names that numbers of the column stand for, where the file says
-    so. Otherwise digits stay as they are written: what they mean is only known beside a model.
+    Labels are names or numbers of classes. In a multilabel task they are lists of these, written as
+    ``a|b``, ``a;b``, ``a,b``, JSON or a Python list; in a regression they are numbers. Lists in
+    which an answer may occur twice are those of several annotators (multiclass). `coded` has the
+    names that the column's numbers stand for, if the file says so. Otherwise digits stay as
+    written: only the model tells what they mean.
     """
     values = [value for value in column.tolist() if not is_missing(value)]
     if task == "regression":
@@ -162,10 +162,10 @@ def label_reader(
         if not 0 <= value < len(coded):
             known = ", ".join(coded[:8]) + (", …" if len(coded) > 8 else "")
             raise BadValueError(
-                f"the label {value} is not a number of the {len(coded)} classes {known}",
+                f"the label {value} is not the number of one of the {len(coded)} classes {known}",
                 of_label=True,
             )
-        # By name, since a model may have the same classes in another order.
+        # By name, since a model may order the same classes differently.
         return coded[value]
 
     def read(value: Any) -> Any:
@@ -177,7 +177,7 @@ def label_reader(
 
 
 def _are_answers(values: list[Any], task: Task | None) -> bool:
-    """Say whether each value is a list of answers: those of classes never hold one twice."""
+    """Return whether each value is a list of answers; a list of classes never has one twice."""
     lists = [_answers(value) for value in values]
     if not lists or any(answers is None for answers in lists):
         return False
@@ -210,7 +210,7 @@ def _read_answers(value: Any) -> list[str]:
 
 
 def is_missing(value: Any) -> bool:
-    """Say whether a cell is empty: nothing, not a number, or nothing but space."""
+    """Return whether a cell is empty: None, NaN, or only spaces."""
     if isinstance(value, (str, bytes)):
         return not value.strip()
     return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
@@ -237,7 +237,7 @@ def _looks_like_a_list(value: str) -> bool:
 
 
 def written_list(value: str) -> list[Any] | None:
-    """Return the list that a string holds as JSON or as Python writes it, None if it is another."""
+    """Return the list in a string, written as JSON or as Python writes it, or None."""
     if not _looks_like_a_list(value) or len(value) > MAX_CHARACTERS:
         return None
     for read in (json.loads, ast.literal_eval):

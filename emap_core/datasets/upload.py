@@ -1,4 +1,4 @@
-"""A dataset that came through the browser: an archive with a table and images, or a table."""
+"""A dataset uploaded in the browser: an archive with a table and images, or a table."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from emap_core.datasets.table_files import METADATA
 from emap_core.errors import DatasetError
 
 KINDS = ("zip", "parquet")
-"""Endings of files that can be uploaded."""
+"""File endings that can be uploaded."""
 _TABLES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 
 
 def receive(name: str, content: bytes, folder: Path) -> str:
-    """Put an uploaded file into `folder`, once, and return the spec of the dataset in it.
+    """Store an uploaded file in `folder`, once, and return the spec of its dataset.
 
     Parameters
     ----------
     name : str
-        What the file is called where it came from.
+        The file's original name.
     content : bytes
     folder : Path
-        Where uploads are kept, each in a folder named by its content.
+        Where uploads are kept, each in a folder named after its content.
 
     Raises
     ------
     DatasetError
-        If it is neither a parquet file nor an archive with one table at its top.
+        If it is neither a parquet file nor an archive with one table at the top.
     """
     path = Path(re.split(r"[/\\]", name)[-1])
     stem = re.sub(r"[^\w-]+", "-", path.stem).strip("-") or "upload"
@@ -56,9 +56,9 @@ def receive(name: str, content: bytes, folder: Path) -> str:
                     *(str(file), stem),
                     doing=f"{name} cannot be unpacked",
                 )
-            # Only a file that is there as a whole takes its place.
+            # Only a complete file takes its place.
             with contextlib.suppress(OSError):
-                # Whoever sent the same in this instant was first.
+                # Another upload of the same file was first.
                 fresh.replace(home)
     if kind == "parquet":
         return f"parquet:{next(home.glob('*.parquet'))}"
@@ -67,7 +67,7 @@ def receive(name: str, content: bytes, folder: Path) -> str:
 
 
 def unpack_upload(archive: str, stem: str) -> None:
-    """Put what is in an archive into a folder beside it, in its place."""
+    """Unpack an archive into a folder beside it that replaces it."""
     file = Path(archive)
     unpack(file, file.with_name(stem))
     file.unlink()
@@ -75,12 +75,12 @@ def unpack_upload(archive: str, stem: str) -> None:
 
 
 def as_uploaded(words: str, folder: Path) -> str:
-    """Return words in which uploaded files are called as in their archive, without `folder`."""
+    """Return words that name uploaded files as in their archive, without `folder`."""
     return re.sub(re.escape(str(folder)) + r"/[0-9a-f]{16}/", "", words)
 
 
 def _top(folder: Path) -> Path:
-    """Return where the table is: archives often hold one folder with everything in it."""
+    """Return the folder of the table: archives often hold one folder with everything in it."""
     inside = [path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX"))]
     return _top(inside[0]) if len(inside) == 1 and inside[0].is_dir() else folder
 
@@ -100,9 +100,9 @@ def _spec_of(folder: Path, name: str) -> str:
 
 
 def _name_table(folder: Path, stem: str) -> None:
-    """Call the one table like the archive, once: runs are named after their table.
+    """Name the one table after the archive, once: runs are named after their table.
 
-    Whoever comes later with the same archive under another name finds it as the first named it.
+    The same archive, uploaded later under another name, keeps its first name.
     """
     tables = _tables(folder)
     if len(tables) == 1 and not _has_metadata(folder):
@@ -115,5 +115,5 @@ def _has_metadata(folder: Path) -> bool:
 
 def _tables(folder: Path) -> list[Path]:
     found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _TABLES)
-    # JSON beside another table holds settings, say, or what the table is joined with.
+    # JSON beside another table may hold settings, or rows to join.
     return [path for path in found if path.suffix.lower() != ".json"] or found

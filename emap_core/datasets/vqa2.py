@@ -1,4 +1,4 @@
-"""``vqa2:QUESTIONS,ANNOTATIONS``: the two files of VQA v2, joined, and where its images are."""
+"""``vqa2:QUESTIONS,ANNOTATIONS``: the two files of VQA v2, joined, and its images."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from emap_core.errors import SpecError
 
 
 def read_vqa2(name: str) -> Records:
-    """Return the questions of VQA v2 with what annotators answered, and how its images are called.
+    """Return the questions of VQA v2 with the annotators' answers and the names of its images.
 
-    The label is the answers of all annotators; ``multiple_choice_answer`` is the most frequent one.
-    Images are looked for as in COCO, ``val2014/COCO_val2014_000000000042.jpg``.
+    The label is all annotators' answers; ``multiple_choice_answer`` is the most frequent one.
+    Images have COCO's names, ``val2014/COCO_val2014_000000000042.jpg``.
 
     Parameters
     ----------
     name : str
-        The file of questions and, but for a test set, after a comma that of annotations.
+        The file of questions and, except for a test set, a comma and the file of annotations.
     """
     files = vqa2_files(name)
     if not 1 <= len(files) <= 2:
@@ -28,7 +28,7 @@ def read_vqa2(name: str) -> Records:
         )
     found = read_json(files[0], records="questions")
     columns = {"text_column": "question", "id_column": "question_id"}
-    # Those of test-dev are some of the images of the test set.
+    # The images of test-dev are some of the test set's.
     if part := found.table.attrs["stated"].get("data_subtype", "").replace("-dev", ""):
         columns["image_pattern"] = f"{part}/COCO_{part}_{{image_id:012d}}.jpg"
     if len(files) == 2:
@@ -39,5 +39,5 @@ def read_vqa2(name: str) -> Records:
 
 
 def vqa2_files(name: str) -> list[str]:
-    """Return the files that such a spec names."""
+    """Return the files named by such a spec."""
     return [one for one in name.split(",") if one]

@@ -1,4 +1,4 @@
-"""``webdataset:GLOB``: tar shards, or a folder, in which the files of an example share a name."""
+"""``webdataset:GLOB``: tar shards, or a folder, in which an example's files share a name."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ _WORDS = ("txt", "text", "json", "cls", "cls2")
 
 
 def read_webdataset(pattern: str, n_examples: int | None = None) -> Records:
-    """Return the examples in all shards that fit a pattern, in the order of their names.
+    """Return the examples in all shards that match a pattern, in order of shard names.
 
-    Of ``name.png``, ``name.txt``, ``name.cls`` and ``name.json`` come the columns image, text,
-    label and what the JSON object holds; other files become columns of their ending. Where shards
-    have a key in common, the name of the shard stands before each. A pattern may also be a folder
-    of such files, of which others are left out.
+    ``name.png``, ``name.txt``, ``name.cls`` and ``name.json`` become the columns image, text, label
+    and the values of the JSON object; other files become columns named after their ending. If
+    shards share a key, each key starts with the name of its shard. A pattern may also be a folder
+    of such files; other files in it are left out.
 
     Parameters
     ----------
     pattern : str
     n_examples : int, optional
-        No more than the first of them.
+        Read only this many examples from the start.
 
     Raises
     ------
     SpecError
-        If no file fits.
+        If no file matches.
     DatasetError
         If a shard cannot be read.
     """
@@ -69,8 +69,8 @@ def read_webdataset(pattern: str, n_examples: int | None = None) -> Records:
                         names[example] = f"example {key!r} in {Path(shard).name}"
                         if example in finished or f"{example} {ending}" in seen:
                             raise DatasetError(
-                                f"shard {shard} has the key {key!r} twice; each example needs a "
-                                "key of its own, and its files next to each other"
+                                f"shard {shard} has the key {key!r} twice; each example needs its "
+                                "own key, and its files next to each other"
                             )
                         seen.add(f"{example} {ending}")
                         if last not in (None, example):
@@ -87,14 +87,14 @@ def read_webdataset(pattern: str, n_examples: int | None = None) -> Records:
             raise DatasetError(f"shard {shard} cannot be read: {said}") from error
     _tell_shards_apart(examples, shard_of)
     table = pd.DataFrame(list(examples.values()), dtype=object)
-    # Nobody sees rows in shards, but everybody sees the names of files.
+    # People do not see rows in shards, but they see file names.
     table.attrs["rows"] = list(names.values())
     table.attrs["wrong"] = {row: wrong[one] for row, one in enumerate(examples) if one in wrong}
     return Records(table, pattern, Path(), {"id_column": "__key__"})
 
 
 def _tell_shards_apart(examples: dict[str, dict[str, Any]], shard_of: dict[str, str]) -> None:
-    """Put the name of its shard before the key of each example, where several have the same key."""
+    """Put the shard's name before each example's key, if several examples have the same key."""
     keys = [row["__key__"] for row in examples.values()]
     if len(set(keys)) == len(keys):
         return
@@ -106,7 +106,7 @@ def _tell_shards_apart(examples: dict[str, dict[str, Any]], shard_of: dict[str, 
 
 
 def _read_folder(folder: Path, n_examples: int | None) -> Records:
-    """Return the examples in a folder and those within it; images stay where they are."""
+    """Return the examples in a folder and its subfolders; images stay where they are."""
     examples: dict[str, dict[str, Any]] = {}
     wrong: dict[str, str] = {}
     for file in sorted(folder.rglob("*")):
@@ -133,8 +133,8 @@ def _read_folder(folder: Path, n_examples: int | None) -> Records:
             raise DatasetError(f"{file} cannot be read: {error.strerror or error}") from error
     if not examples:
         raise DatasetError(
-            f"folder {folder} has no files *.{', *.'.join((*_PICTURES, *_WORDS))}; expected those "
-            "of an example to share their name"
+            f"folder {folder} has no files *.{', *.'.join((*_PICTURES, *_WORDS))}; expected an "
+            "example's files to share their name"
         )
     table = pd.DataFrame(list(examples.values()), dtype=object)
     table.attrs["rows"] = [f"example {key!r} in {folder.name}" for key in examples]
@@ -154,7 +154,7 @@ def _shards(pattern: str) -> list[str]:
         fits = sorted(glob.glob(one))  # noqa: PTH207 - a pattern may be absolute
         if not fits:
             raise SpecError(
-                f"no file fits {one}"
+                f"no file matches {one}"
                 + (
                     ""
                     if one == pattern
@@ -166,18 +166,18 @@ def _shards(pattern: str) -> list[str]:
 
 
 def shard_patterns(pattern: str) -> list[str]:
-    """Return the patterns that one with ``::`` and braces stands for, each for ``glob``.
+    """Return the ``glob`` patterns that a pattern with ``::`` and braces stands for.
 
     Raises
     ------
     SpecError
-        If braces are not a range or a list, or stand for too many.
+        If braces are not a range or a list, or stand for too many patterns.
     """
     return [one for part in pattern.split("::") for one in _without_braces(part)]
 
 
 def _without_braces(pattern: str) -> list[str]:
-    """Return what a shell makes of braces, where no file is called just so."""
+    """Return what a shell makes of braces, unless a file has exactly this name."""
     found, waiting = [], [pattern]
     while waiting:
         one = waiting.pop()
@@ -207,7 +207,7 @@ def _choices(within: str) -> list[str]:
 
 
 def _add(row: dict[str, Any], file: str, columns: dict[str, Any]) -> None:
-    """Put a file's columns into the row of its example, none of which may be there already."""
+    """Add a file's columns to the row of its example; none of them may exist already."""
     for name, value in columns.items():
         if name in row and row[name] != value:
             raise _UnreadableError(
@@ -217,7 +217,7 @@ def _add(row: dict[str, Any], file: str, columns: dict[str, Any]) -> None:
 
 
 class _UnreadableError(Exception):
-    """A file of an example does not hold what its ending says."""
+    """The content of an example's file does not fit its ending."""
 
 
 def _columns(ending: str, content: bytes) -> dict[str, Any]:
@@ -230,7 +230,7 @@ def _columns(ending: str, content: bytes) -> dict[str, Any]:
         if ending in ("txt", "text"):
             return {"text": content.decode().rstrip("\r\n")}
     except UnicodeDecodeError as error:
-        raise _UnreadableError(f"is in another encoding than UTF-8: {error}") from error
+        raise _UnreadableError(f"is not UTF-8: {error}") from error
     except TwiceError as error:
         raise _UnreadableError(str(error)) from error
     except (ValueError, RecursionError) as error:
@@ -241,6 +241,6 @@ def _columns(ending: str, content: bytes) -> dict[str, Any]:
         except ValueError as error:
             said = content[:60].decode(errors="replace")
             raise _UnreadableError(
-                f"holds {said!r}; expected the number of a class (names go into .json)"
+                f"holds {said!r}; expected a class number (names go into .json)"
             ) from error
     return {ending: content}

@@ -1,4 +1,4 @@
-"""Two texts and two images an example, as the four pairs of one each, which make a group."""
+"""Two texts and two images per example, as four pairs that form a group."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from emap_core.roots import path_or_hub_id, roots_of_environment
 _SIDES = ("0", "1")
 
 _Label = Callable[[Mapping[str, Any], str, str], Any]
-"""From a row and the sides of text and image to the label of their pair."""
+"""Takes a row and the sides of text and image; returns the label of their pair."""
 
 
 def read_winoground(name: str, *, split: str | None = None) -> Records:
-    """Return each caption of an example with each of its images, and whether the two match.
+    """Return each caption of an example with each of its images, and whether they match.
 
-    The label is ``yes`` where they do, for a model that gives one number for a pair; with
-    ``task=multiclass`` for one that has the classes no and yes. ``group`` says which four pairs
-    belong together. Other columns are those of the example.
+    The label is ``yes`` if they match, for a model that gives one number per pair; use
+    ``task=multiclass`` for a model with the classes no and yes. ``group`` says which four pairs
+    belong together. Other columns are the example's.
 
     Parameters
     ----------
     name : str
-        A table in a file, a folder that Hugging Face's library saved, or the id of a repository.
+        A table in a file, a folder saved by Hugging Face's library, or the id of a repository.
     split : str, optional
-        Of the last two.
+        A split of the last two.
     """
     texts, images = (tuple(f"{what}_{side}" for side in _SIDES) for what in ("caption", "image"))
     columns = {"text_column": "caption", "image_column": "image", "label_column": "match"}
@@ -51,8 +51,8 @@ def read_winoground(name: str, *, split: str | None = None) -> Records:
 def read_naturalbench(name: str, *, split: str | None = None) -> Records:
     """Return each question of an example with each of its images, and its answer.
 
-    Answers to one question differ between the images, and those to one image between the
-    questions. They are yes and no or, of questions with two options, A and B: ``Question_Type``
+    The answers to a question differ between the images, and the answers for an image between the
+    questions. They are yes and no, or A and B for questions with two options; ``Question_Type``
     says which. ``group`` says which four belong together.
 
     Parameters
@@ -69,7 +69,7 @@ def read_naturalbench(name: str, *, split: str | None = None) -> Records:
         texts,
         images,
         {**columns, "id_column": "pair"},
-        # Published both as Yes and as yes.
+        # The published data has both Yes and yes.
         lambda row, text, image: _in_one_case(row[f"Image_{image}_Question_{text}"]),
         "Index",
         answers,
@@ -90,16 +90,16 @@ def _pairs(
     number: str,
     answers: list[str] | None = None,
 ) -> Records:
-    """Return the four pairs of each row, with the arguments of `load_table` that they are for.
+    """Return the four pairs of each row, with their arguments for `load_table`.
 
     Parameters
     ----------
     name, split
         As for `read_winoground`.
     texts, images : tuple of str
-        Columns of the two of each.
+        The two columns of each.
     usual : dict
-        Says which columns of the pairs hold what.
+        Maps arguments to columns of the pairs.
     label : callable
     number : str
         The column that names the row.

@@ -1,4 +1,4 @@
-"""What an item of a side is: text, image, audio, video, table row, array; one file a kind."""
+"""What an item of a side is: text, image, audio, video, table row, array; one file per kind."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _ALL: tuple[Modality, ...] = (
 )
 _BY_NAME = {one.name: one for one in _ALL}
 NAMES = tuple(_BY_NAME)
-"""What modalities are asked for by."""
+"""Names of the modalities."""
 
 TEXT_AND_IMAGE = (Side("text", "text"), Side("image", "image"))
-"""The sides of data and models that name none."""
+"""The sides of data and models that do not name any."""
 
 __all__ = [
     "NAMES",
@@ -43,12 +43,12 @@ __all__ = [
 
 
 def modality(name: str) -> Modality:
-    """Return a modality by its name.
+    """Return a modality by name.
 
     Raises
     ------
     SettingError
-        If there is none of this name.
+        If there is no such modality.
     """
     if name not in _BY_NAME:
         raise SettingError(f"modality {name!r} is unknown; expected one of {', '.join(NAMES)}")
@@ -56,7 +56,7 @@ def modality(name: str) -> Modality:
 
 
 def sides_of(manifest: Mapping[str, Any]) -> tuple[Side, ...]:
-    """Return the sides of the run that a manifest describes; of older runs a text and an image."""
+    """Return the sides of a manifest's run; in older runs, text and image."""
     stated = manifest.get("sides")
     if not stated:
         return TEXT_AND_IMAGE
@@ -64,26 +64,26 @@ def sides_of(manifest: Mapping[str, Any]) -> tuple[Side, ...]:
 
 
 def sizes_of(manifest: Mapping[str, Any]) -> tuple[int, ...]:
-    """Return how many unique items each side has of the run that a manifest describes."""
+    """Return how many unique items each side of a manifest's run has."""
     if len(sides_of(manifest)) == 2:
         return manifest.get("n_texts", 0), manifest.get("n_images", 0)
     return tuple(side["n_items"] for side in manifest["sides"])
 
 
 def why_not_two(sides: Sequence[Side], what: str) -> str | None:
-    """Return why something that is about two sides is not there for these, None if it is.
+    """Return why something about two sides does not exist for these, or None if it does.
 
     Parameters
     ----------
     sides : sequence of Side
-        Of a run.
+        The sides of a run.
     what : str
-        What is about two sides, at the beginning of a sentence: "this figure".
+        What is about two sides, as the start of a sentence: "this figure".
     """
     if len(sides) == 2:
         return None
     names = ", ".join(side.name for side in sides)
-    return f"{what} is about two sides, and the run has {len(sides)}: {names}"
+    return f"{what} is about two sides, but the run has {len(sides)}: {names}"
 
 
 def two_sides(sides: Sequence[Side], what: str) -> tuple[Side, Side]:
@@ -93,7 +93,7 @@ def two_sides(sides: Sequence[Side], what: str) -> tuple[Side, Side]:
     ----------
     sides : sequence of Side
     what : str
-        What is about two sides, see `why_not_two`.
+        What is about two sides; see `why_not_two`.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def two_sides(sides: Sequence[Side], what: str) -> tuple[Side, Side]:
 
 
 def plural(side: Side) -> str:
-    """Return what several items of a side are called: texts, premises, left images."""
+    """Return a side's name in the plural: texts, premises, left images."""
     kind = modality(side.modality)
     if side.name == kind.name:
         return kind.plural
@@ -118,9 +118,9 @@ def plural(side: Side) -> str:
 
 
 def guessed(column: str, cells: Sequence[Any]) -> str:
-    """Return the modality of a column that nobody named one for.
+    """Guess the modality of a column.
 
-    Files tell by the ends of their names, then the column by its own; other strings are texts.
+    File endings decide first, then the name of the column; other strings are texts.
     """
     first = next((cell for cell in cells if not _is_missing(cell)), None)
     path = first.get("path") if isinstance(first, dict) else first
@@ -129,7 +129,7 @@ def guessed(column: str, cells: Sequence[Any]) -> str:
         for one in _ALL:
             if end in one.suffixes:
                 return one.name
-    # An array of small whole numbers is an image or a video before it is any other.
+    # An array of small whole numbers is rather an image or a video than anything else.
     for one in _ALL:
         if one.is_at_hand(first):
             return one.name

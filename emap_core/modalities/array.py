@@ -1,4 +1,4 @@
-"""Arrays of numbers: the readings of a sensor, features that were computed elsewhere."""
+"""Arrays of numbers: sensor readings, or features computed elsewhere."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _COLOUR = "#8A8000"
 
 
 class NumberArray(Modality):
-    """An array of float64, its first axis that of time where there is one."""
+    """An array of float64; its first axis is time, if it has time."""
 
     name: ClassVar[str] = "array"
     plural: ClassVar[str] = "arrays"
@@ -43,11 +43,11 @@ class NumberArray(Modality):
     unit: ClassVar[str] = "stretches"
 
     def is_at_hand(self, cell: Any) -> bool:
-        """Say whether a cell is clearly an item of this kind, by its type alone."""
+        """Return whether a cell is clearly an item of this kind, by its type alone."""
         return isinstance(cell, list) or hasattr(cell, "dtype")
 
     def source(self, cell: Any, find: FindFile) -> Path | bytes | Numbers:
-        """Return a .npy file, its content, or the numbers themselves, also as a list."""
+        """Return a .npy file, its content, or the numbers themselves, also from a list."""
         if isinstance(cell, str) and cell.lstrip().startswith("["):
             try:
                 cell = json.loads(cell)
@@ -91,7 +91,7 @@ class NumberArray(Modality):
         return int(item.nbytes)
 
     def preview(self, item: Numbers, most_bytes: int) -> Preview:
-        """Return a line: the numbers in order, of several channels their mean."""
+        """Return a line plot of the numbers in order; several channels are averaged."""
         over_time = item.reshape(len(item), -1).mean(axis=1) if item.ndim > 1 else item
         caption = f"{' × '.join(map(str, item.shape))} numbers"
         return Preview(line(over_time, _COLOUR, caption))
@@ -101,7 +101,7 @@ class NumberArray(Modality):
         return [f"{some.start + 1}–{some.stop}" for some in stretches(len(item), most)]
 
     def mask(self, item: Numbers, keep: Mask) -> Numbers:
-        """Return the array with its mean in place of stretches that are left out."""
+        """Return the array with its mean in the stretches left out."""
         found, mean = item.copy(), item.mean(axis=0)
         for some in left_out(stretches(len(item), len(keep)), keep):
             found[some] = mean
@@ -112,13 +112,13 @@ def _numbers(values: Any) -> Numbers:
     try:
         given = np.asarray(values)
         if given.dtype.kind in "cmM":
-            # Each would become a number silently, without its imaginary part or its unit.
+            # These would silently become numbers, without their imaginary part or unit.
             raise TypeError(given.dtype)
         found = np.atleast_1d(given.astype(np.float64))
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadItemError("the array does not hold numbers in rows of one length") from error
+        raise BadItemError("the array does not hold numbers in rows of equal length") from error
     if not found.size or not np.isfinite(found).all():
-        raise BadItemError("the array is empty or holds what is not a number")
+        raise BadItemError("the array is empty or contains NaN or infinity")
     return found
 
 

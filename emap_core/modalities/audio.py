@@ -1,4 +1,4 @@
-"""Sounds: samples of one channel, from WAV files, and from others with an extra."""
+"""Sounds: samples of one channel, from WAV files, or from others with an optional package."""
 
 from __future__ import annotations
 
@@ -31,10 +31,12 @@ from emap_core.modalities.posters import line
 from emap_core.types import Mask
 
 MOST_SAMPLES = 200_000_000
-"""Longer sounds are refused before they are decoded: an hour of 48,000 a second."""
+"""Longer sounds are refused before decoding: an hour at 48,000 samples per second."""
 RATES = (1_000, 768_000)
-"""Samples a second, at least and at most. To give a sound another rate, memory is taken that grows
-with both rates, and what a file says of its own can be any number."""
+"""Smallest and largest sampling rate.
+
+Resampling takes memory that grows with both rates, and a file can claim any rate.
+"""
 _COLOUR = "#009E73"
 
 
@@ -59,7 +61,7 @@ class Sound:
         return len(self.samples) / self.rate
 
     def resampled(self, rate: int) -> Sound:
-        """Return the same sound with another number of samples a second."""
+        """Return the same sound at another sampling rate."""
         if rate == self.rate:
             return self
         import scipy.signal
@@ -69,7 +71,7 @@ class Sound:
         return Sound(found.astype(np.float32), rate)
 
     def wav(self) -> bytes:
-        """Return the content of a WAV file of 16 bits."""
+        """Return the content of a 16-bit WAV file."""
         written = io.BytesIO()
         with wave.open(written, "wb") as file:
             file.setnchannels(1)
@@ -90,11 +92,11 @@ class Audio(Modality):
     media_type: ClassVar[str] = "audio/wav"
 
     def is_at_hand(self, cell: Any) -> bool:
-        """Say whether a cell is clearly an item of this kind, by its type alone."""
+        """Return whether a cell is clearly an item of this kind, by its type alone."""
         return isinstance(cell, (Sound, tuple)) or (isinstance(cell, dict) and "array" in cell)
 
     def source(self, cell: Any, find: FindFile) -> Path | bytes | Sound:
-        """Return a file, its content, or the sound itself, also as a rate and its samples."""
+        """Return a file, its content, or the sound itself, also from a rate and samples."""
         if isinstance(cell, Sound):
             return cell
         if isinstance(cell, dict) and "array" in cell:
@@ -104,13 +106,12 @@ class Audio(Modality):
                 return _sound(np.asarray(cell[1], dtype=np.float64).T, int(cell[0] or 0))
             except (TypeError, ValueError, OverflowError) as error:
                 raise BadItemError(
-                    "the sound is something else than samples and how many make a second; give "
-                    "both as numbers"
+                    "the sound is not a pair of samples and sampling rate; give both as numbers"
                 ) from error
         return file_source("sound", cell, find)
 
     def open(self, source: Path | bytes | Sound) -> Sound:
-        """Return the sound; WAV files of whole numbers need no extra."""
+        """Return the sound; WAV files with whole numbers need no optional package."""
         if isinstance(source, Sound):
             return source
         content = content_of(source)
@@ -118,7 +119,7 @@ class Audio(Modality):
             try:
                 return _of_wav(content)
             except wave.Error:
-                # Of fractions, or compressed.
+                # A WAV file with floats, or a compressed one.
                 return _by_soundfile(content)
             except (EOFError, ValueError) as error:
                 raise BadItemError(f"cannot be read: {str(error) or 'it is cut off'}") from error
@@ -131,7 +132,7 @@ class Audio(Modality):
         return file_key(source)
 
     def words(self, source: Path | bytes | Sound) -> str:
-        """Return the name of the file, or how long the sound is."""
+        """Return the name of the file, or the length of the sound."""
         if isinstance(source, Sound):
             return f"a sound of {source.seconds:.1f} s"
         return file_name(source, "a sound")
@@ -141,7 +142,7 @@ class Audio(Modality):
         return int(item.samples.nbytes)
 
     def preview(self, item: Sound, most_bytes: int) -> Preview:
-        """Return the curve of the sound, and the sound at as many samples a second as fit."""
+        """Return the curve of the sound, and the sound at the highest sampling rate that fits."""
         poster = line(item.samples, _COLOUR, f"{item.seconds:.1f} s")
         for rate in (item.rate, 16_000, 8_000):
             if rate <= item.rate and 2 * item.seconds * rate + 44 <= max(most_bytes, 2**16):
@@ -156,7 +157,7 @@ class Audio(Modality):
         ]
 
     def mask(self, item: Sound, keep: Mask) -> Sound:
-        """Return the sound with silence where stretches are left out."""
+        """Return the sound with silence in the stretches left out."""
         samples = item.samples.copy()
         for some in left_out(stretches(len(samples), len(keep)), keep):
             samples[some] = 0.0
@@ -189,13 +190,13 @@ def _by_soundfile(content: bytes) -> Sound:
         import soundfile
     except ImportError:
         raise MissingExtraError(
-            f"sounds other than WAV files of whole numbers need soundfile: {with_extra('audio')}"
+            f"sounds other than WAV files with whole numbers need soundfile: {with_extra('audio')}"
         ) from None
     try:
         values, rate = soundfile.read(io.BytesIO(content), always_2d=True)
     except Exception as error:
-        # Decoders raise whatever they run into.
-        raise BadItemError("cannot be read: it is not a sound of a known format") from error
+        # Decoders raise all kinds of errors.
+        raise BadItemError("cannot be read: it is not a sound in a known format") from error
     return _sound(values, int(rate))
 
 
@@ -204,8 +205,8 @@ def _sound(values: NDArray[Any], rate: int) -> Sound:
     least, most = RATES
     if not values.size or values.ndim not in (1, 2) or not least <= rate <= most:
         raise BadItemError(
-            f"has {values.size} samples at {rate} a second; give channels of samples, {least:,} to "
-            f"{most:,} a second"
+            f"has {values.size} samples at {rate} per second; give channels of samples, {least:,} "
+            f"to {most:,} per second"
         )
     mixed = values.mean(axis=1) if values.ndim == 2 else values
     return Sound(mixed.astype(np.float32), rate)

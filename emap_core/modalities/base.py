@@ -1,7 +1,7 @@
-"""What an item of a side is, whatever it is: how it is read, kept, named and taken apart.
+"""The protocol for items of a side: how they are read, kept, named and masked.
 
-A side of the data has a name, such as *premise*, and a modality. All that the rest of the code
-knows of texts, images or sounds it asks their modality for.
+A side of the data has a name, such as *premise*, and a modality. The rest of the code asks the
+modality for everything it needs to know about texts, images or sounds.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from emap_core.modalities.keys import fingerprint_of
 from emap_core.types import Mask
 
 FindFile = Callable[[str, Any], Path]
-"""Takes what is looked for, in a word, and a cell; returns the file, if it may be opened."""
+"""Takes the kind of file, in a word, and a cell; returns the file if it may be opened."""
 
 
 class BadItemError(DatasetError):
-    """A cell or a file does not hold what it should; the message goes on after its name."""
+    """A cell or a file has the wrong content; the message continues after its name."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Side:
     Attributes
     ----------
     name : str
-        What people call it, in the singular: text, premise, left image.
+        Its name in the singular: text, premise, left image.
     modality : str
-        What its items are, one of `emap_core.modalities.NAMES`.
+        The modality of its items, one of `emap_core.modalities.NAMES`.
     """
 
     name: str
@@ -48,10 +48,10 @@ class Preview:
     Attributes
     ----------
     poster : bytes
-        A JPEG of at most 256 pixels a side.
+        A JPEG of at most 256 pixels per side.
     content : bytes
-        What is looked at more closely, of the modality's `media_type`; empty where the poster, or
-        the words, show as much.
+        A larger preview of the modality's `media_type`; empty if the poster or the words show as
+        much.
     """
 
     poster: bytes
@@ -61,22 +61,22 @@ class Preview:
 class Modality(ABC):
     """A kind of item.
 
-    A *source* is what an item is opened from: the item itself, a path, or the content of a file.
+    A *source* is what an item is opened from: the item itself, a path, or a file's content.
 
     Attributes
     ----------
     name, plural : str
-        Of one item and of several, in messages.
+        Names of one item and of several, in messages.
     usual_names : tuple of str
-        Columns and folders that hold such items where nobody says so, in order of preference.
+        Default names of columns and folders with such items, in order of preference.
     suffixes : tuple of str
-        What the names of its files end in.
+        Endings of its files.
     unit : str
-        What `units` are called, in the plural.
+        Name of `units`, in the plural.
     media_type : str
-        Of the content of a preview.
+        Media type of a preview's content.
     read_at_once : bool
-        Whether sources are the items themselves, so that all of them are in memory.
+        Whether sources are the items themselves, so that all are in memory.
     """
 
     name: ClassVar[str]
@@ -88,17 +88,17 @@ class Modality(ABC):
     read_at_once: ClassVar[bool] = False
 
     def is_at_hand(self, cell: Any) -> bool:
-        """Say whether a cell is clearly an item of this kind, by its type alone."""
+        """Return whether a cell is clearly an item of this kind, by its type alone."""
         return False
 
     @abstractmethod
     def source(self, cell: Any, find: FindFile) -> Any:
-        """Return what an item is opened from, by what stands in a cell.
+        """Return the source of the item in a cell.
 
         Raises
         ------
         BadItemError
-            If it is not there, or something else.
+            If there is none, or the cell holds something else.
         """
 
     @abstractmethod
@@ -113,44 +113,44 @@ class Modality(ABC):
 
     @abstractmethod
     def key(self, source: Any) -> str:
-        """Return what is the same for sources of the same item."""
+        """Return a key that is equal for sources of the same item."""
 
     @abstractmethod
     def words(self, source: Any) -> str:
         """Return a few words that tell the item from others, without opening it."""
 
     def n_bytes(self, item: Any) -> int:
-        """Return how much memory an item takes, about."""
+        """Return roughly how much memory an item takes."""
         return 1024
 
     @abstractmethod
     def preview(self, item: Any, most_bytes: int) -> Preview:
-        """Return what a run keeps of an item; its content takes `most_bytes` at most."""
+        """Return an item's preview for the run; its content has at most `most_bytes`."""
 
     @abstractmethod
     def units(self, item: Any, most: int) -> list[str]:
-        """Return names of the parts of an item that can be taken away, `most` of them at most."""
+        """Return names of the parts of an item that can be masked, at most `most`."""
 
     @abstractmethod
     def mask(self, item: Any, keep: Mask) -> Any:
-        """Return the item with the units taken away that `keep`, one truth value each, leaves out.
+        """Return the item without the units for which `keep` is False.
 
-        There are as many as `units` was asked for.
+        `keep` has one value for each of the units that `units` returned.
         """
 
 
 def file_name(source: Any, plain: str) -> str:
-    """Return the name of a source that is a path, else `plain`."""
+    """Return the name of a source that is a path, or `plain`."""
     return source.name if isinstance(source, Path) else plain
 
 
 def file_key(source: Path | bytes) -> str:
-    """Return what is the same for the same file: its path, or a hash of its content."""
+    """Return a key that is equal for equal files: the path, or a hash of the content."""
     return str(source) if isinstance(source, Path) else fingerprint_of(source)
 
 
 def content_of(source: Path | bytes) -> bytes:
-    """Return the content of a file that is given as a path, or as that.
+    """Return the content of a file, given as a path or as the content.
 
     Raises
     ------
@@ -168,7 +168,7 @@ def content_of(source: Path | bytes) -> bytes:
 
 
 def file_source(what: str, cell: Any, find: FindFile) -> Path | bytes:
-    """Return the path of a file, or its content, that stands in a cell as Arrow writes it too."""
+    """Return the path or the content of a file in a cell, also in Arrow's form."""
     if isinstance(cell, dict):
         cell = cell.get("bytes") or cell.get("path")
     if isinstance(cell, (bytes, Path)) and cell:
@@ -179,7 +179,7 @@ def file_source(what: str, cell: Any, find: FindFile) -> Path | bytes:
 
 
 def stretches(size: int, most: int) -> list[slice]:
-    """Return consecutive stretches of about one length that `size` places are cut into."""
+    """Cut `size` places into consecutive stretches of nearly equal length."""
     count = max(1, min(most, size))
     edges = [round(k * size / count) for k in range(count + 1)]
     return [slice(start, stop) for start, stop in pairwise(edges)]

@@ -1,4 +1,4 @@
-"""Images: PIL images in RGB, upright, opened from files or at hand."""
+"""Images: PIL images in RGB, upright, from files or from memory."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from emap_core.modalities.keys import fingerprint_of
 from emap_core.types import Mask
 
 MAX_IMAGE_PIXELS = 80_000_000
-"""Larger images are refused before they are decoded, unless ``EMAP_MAX_IMAGE_PIXELS`` is higher."""
+"""Larger images are refused before decoding unless ``EMAP_MAX_IMAGE_PIXELS`` is higher."""
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
-"""What is taken for an image. Others that Pillow knows start programs or follow links."""
+"""Accepted formats. Other formats of Pillow start programs or follow links."""
 
 
 class Picture(Modality):
@@ -48,7 +48,7 @@ class Picture(Modality):
     media_type: ClassVar[str] = "image/jpeg"
 
     def is_at_hand(self, cell: Any) -> bool:
-        """Say whether a cell is clearly an item of this kind, by its type alone."""
+        """Return whether a cell is clearly an item of this kind, by its type alone."""
         return isinstance(cell, Image.Image) or (
             is_array(cell) and str(cell.dtype).endswith("uint8") and cell.ndim in (2, 3)
         )
@@ -80,21 +80,21 @@ class Picture(Modality):
         return file_name(source, "an image")
 
     def n_bytes(self, item: Image.Image) -> int:
-        """Return how much memory its pixels take; those of features in its place are unknown."""
+        """Return the memory of its pixels; features given instead have no known size."""
         width, height = getattr(item, "size", (512, 512))
         return int(3 * width * height)
 
     def preview(self, item: Image.Image, most_bytes: int) -> Preview:
-        """Return a thumbnail, and a larger picture where that shows more."""
+        """Return a thumbnail, and a larger picture if that shows more."""
         return Preview(*thumbnail_and_picture(item, most_bytes))
 
     def units(self, item: Image.Image, most: int) -> list[str]:
-        """Return the cells of a square net of as many rows as columns."""
+        """Return the cells of a square grid."""
         side = max(1, int(most**0.5))
         return [f"row {k // side + 1}, column {k % side + 1}" for k in range(side * side)]
 
     def mask(self, item: Image.Image, keep: Mask) -> Image.Image:
-        """Return the image with its mean colour in the cells that are left out."""
+        """Return the image with its mean colour in the cells left out."""
         side = int(len(keep) ** 0.5)
         pixels = np.array(item.convert("RGB"))
         mean = pixels.mean(axis=(0, 1)).astype(np.uint8)
@@ -112,13 +112,13 @@ MODALITY = Picture()
 
 @contextmanager
 def opened(file: Path | bytes) -> Iterator[Image.Image]:
-    """Open the file of an image, or its content, whose pixels have not been read yet.
+    """Open an image file, or its content, without reading its pixels.
 
     Raises
     ------
     BadItemError
-        If it is not there, no image of a known format, or too large. The message goes on after
-        the name of the image.
+        If it does not exist, is not an image in a known format, or is too large. The message
+        continues after the name of the image.
     """
     try:
         with Image.open(
@@ -131,30 +131,30 @@ def opened(file: Path | bytes) -> Iterator[Image.Image]:
     except FileNotFoundError as error:
         raise BadItemError("does not exist") from error
     except UnidentifiedImageError as error:
-        raise BadItemError("cannot be read: it is not an image of a known format") from error
+        raise BadItemError("cannot be read: it is not an image in a known format") from error
     except OSError as error:
         raise BadItemError(f"cannot be read: {error.strerror or reason(error)}") from error
     except Exception as error:
-        # Decoders raise whatever they run into in files that were made to mislead them.
+        # Malicious files raise all kinds of errors in decoders.
         raise BadItemError(f"cannot be read: {reason(error)}") from error
 
 
 def upright(image: Image.Image) -> Image.Image:
     """Return an image in RGB as people see it.
 
-    Cameras store photographs as the sensor lay, with a note on which way is up. What is
-    transparent is white; of 16 bits the upper 8 count.
+    Cameras store photographs as the sensor was held, with a note on which way is up. Transparent
+    areas become white, and 16 bits are cut to the upper 8.
     """
     return _in_colours(ImageOps.exif_transpose(image))
 
 
 def image_of_array(image: Any) -> Any:
-    """Return the image in an array or a tensor, whose channels may come first; others as they are.
+    """Return the image in an array or a tensor, channels first or last; keep other images.
 
     Raises
     ------
     BadItemError
-        If it is not an image of whole numbers from 0 to 255.
+        If an array is not an image of whole numbers from 0 to 255.
     """
     if not is_array(image):
         return image
@@ -190,9 +190,9 @@ def check_size(width: int, height: int) -> None:
 
 def _in_colours(image: Image.Image) -> Image.Image:
     if image.mode == "F":
-        raise ValueError("its pixels are fractions of an unknown range; save it with 8 bits")
+        raise ValueError("its pixels are floats of an unknown range; save it with 8 bits")
     if image.mode == "I" or image.mode.startswith("I;16"):
-        # Pillow itself would make every value above 255 white.
+        # Pillow itself would turn every value above 255 white.
         values = np.asarray(image).astype(np.int64)
         upper = np.clip(values >> 8, 0, 255)
         upper[values == image.info.get("transparency", -1)] = 255
@@ -204,7 +204,7 @@ def _in_colours(image: Image.Image) -> Image.Image:
 
 
 def beside(images: Sequence[Image.Image]) -> Image.Image:
-    """Return images left to right in one, each as high as the highest of them."""
+    """Return images side by side as one, each scaled to the height of the tallest."""
     if len(images) == 1:
         return images[0]
     height = max(image.height for image in images)
@@ -219,16 +219,16 @@ def beside(images: Sequence[Image.Image]) -> Image.Image:
 
 
 def pixel_key(image: Any) -> str:
-    """Return what is the same for images of the same pixels."""
+    """Return a key that is equal for images with equal pixels."""
     if not isinstance(image, Image.Image):
         raise BadItemError(
-            f"an image is a {type(image).__name__}; give PIL images, paths of files, their content "
-            "or arrays of type uint8, or image_keys that say which images are the same"
+            f"an image is a {type(image).__name__}; give PIL images, file paths, file contents or "
+            "arrays of type uint8, or image_keys that say which images are the same"
         )
     pixels = image.convert("RGBA")
     return fingerprint_of(repr(pixels.size), pixels.tobytes())
 
 
 def is_array(value: Any) -> bool:
-    """Say whether something is a NumPy array or a tensor of another library."""
+    """Return whether something is a NumPy array or another library's tensor."""
     return isinstance(value, np.ndarray) or hasattr(value, "detach")

@@ -1,4 +1,4 @@
-"""Hashes by which equal content is known."""
+"""Hashes that identify equal content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Posters of items that are no pictures: small JPEG images for lists, galleries and reports."""
+"""Posters of items other than pictures: small JPEG images for lists, galleries and reports."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def card(text: str) -> bytes:
 
 
 def line(values: NDArray[np.floating], colour: str, caption: str = "") -> bytes:
-    """Return the poster of a sequence of numbers, the least and the greatest of each column drawn.
+    """Return the poster of a sequence of numbers, with minimum and maximum per pixel column.
 
     Parameters
     ----------
     values : ndarray of shape (n,)
     colour : str
-        Of the line.
+        Colour of the line.
     caption : str
-        Below it.
+        Text below the line.
     """
     image, pen = _blank()
     low, high = _MARGIN, HEIGHT - _MARGIN - (22 if caption else 0)
@@ -46,7 +46,7 @@ def line(values: NDArray[np.floating], colour: str, caption: str = "") -> bytes:
         columns = WIDTH - 2 * _MARGIN
         edges = np.linspace(0, finite.size, columns + 1).astype(int)
         for x, (start, stop) in enumerate(pairwise(edges)):
-            # The neighbour's value too, so that the line has no gaps.
+            # Include the neighbour's value, so that the line has no gaps.
             some = finite[max(start - 1, 0) : max(stop, start + 1)]
             top, bottom = high - (some.max() - least) * scale, high - (some.min() - least) * scale
             pen.line([(_MARGIN + x, top), (_MARGIN + x, bottom)], fill=colour)

@@ -1,4 +1,4 @@
-"""Rows of a table: named values, such as what is measured of a patient."""
+"""Rows of a table: named values, such as a patient's measurements."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 
 class TableRow(Modality):
-    """A dictionary of strings, numbers, truth values and None."""
+    """A dictionary of strings, numbers, booleans and None."""
 
     name: ClassVar[str] = "table"
     plural: ClassVar[str] = "table rows"
@@ -25,11 +25,11 @@ class TableRow(Modality):
     read_at_once: ClassVar[bool] = True
 
     def is_at_hand(self, cell: Any) -> bool:
-        """Say whether a cell is clearly an item of this kind, by its type alone."""
+        """Return whether a cell is clearly an item of this kind, by its type alone."""
         return isinstance(cell, dict) and not {"bytes", "path", "array"} & cell.keys()
 
     def source(self, cell: Any, find: FindFile) -> Row:
-        """Return the row itself, which may be written as JSON."""
+        """Return the row itself, also from JSON."""
         if isinstance(cell, str):
             try:
                 cell = json.loads(cell)
@@ -48,7 +48,7 @@ class TableRow(Modality):
         return json.dumps(source, sort_keys=True)
 
     def words(self, source: Row) -> str:
-        """Return names and values in their order."""
+        """Return names and values in order."""
         return ", ".join(f"{name} {_shown(value)}" for name, value in source.items())
 
     def preview(self, item: Row, most_bytes: int) -> Preview:
@@ -56,12 +56,12 @@ class TableRow(Modality):
         return Preview(rows([(name, _shown(value)) for name, value in item.items()]))
 
     def units(self, item: Row, most: int) -> list[str]:
-        """Return the names of columns, or of several neighbouring ones where there are more."""
+        """Return the names of columns, or of neighbouring columns together if there are more."""
         names = list(item)
         return [", ".join(names[some]) for some in stretches(len(names), most)]
 
     def mask(self, item: Row, keep: Mask) -> Row:
-        """Return the row with None in the columns that are left out."""
+        """Return the row with None in the columns left out."""
         names = list(item)
         places = left_out(stretches(len(names), len(keep)), keep)
         gone = {name for some in places for name in names[some]}

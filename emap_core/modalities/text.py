@@ -1,4 +1,4 @@
-"""Texts: strings, told apart by what they say."""
+"""Texts: strings, equal if their characters are."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Text(Modality):
         return Preview(card(item))
 
     def units(self, item: str, most: int) -> list[str]:
-        """Return the words, or stretches of neighbouring ones where there are more."""
+        """Return the words, or stretches of neighbouring words if there are more."""
         found = list(_WORD.finditer(item))
         return [
             item[found[some.start].start() : found[some.stop - 1].end()]
@@ -55,7 +55,7 @@ class Text(Modality):
         ]
 
     def mask(self, item: str, keep: Mask) -> str:
-        """Return the text without the words that are left out."""
+        """Return the text without the words left out."""
         found = list(_WORD.finditer(item))
         gone = {
             k for some in left_out(stretches(len(found), len(keep)), keep) for k in _numbers(some)

@@ -1,4 +1,4 @@
-"""Clips: frames of a video, evenly spaced, read with an extra."""
+"""Clips: evenly spaced frames of a video, read with an optional package."""
 
 from __future__ import annotations
 
@@ -30,13 +30,16 @@ from emap_core.modalities.keys import fingerprint_of
 from emap_core.types import Mask
 
 MOST_FRAMES = 32
-"""As many of a clip are kept, evenly spaced."""
+"""How many frames of a clip are kept, evenly spaced."""
 MOST_PIXELS = 320_000_000
-"""Of the frames that are kept together; more are refused before they are decoded."""
+"""Most pixels of all kept frames; more are refused before decoding."""
 _SECONDS_A_FRAME = 0.2
 _NOTHING_ELSE = {"format_whitelist": "mov,matroska,webm,avi", "protocol_whitelist": "data"}
-"""What libavformat may read. By its content a file may also be a list of others, or a stream to
-listen for, whatever its name: these would be opened wherever they are."""
+"""Formats that libavformat may read.
+
+Whatever its name, a file's content may also be a list of other files or a stream to listen to,
+which would be opened wherever they are.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +50,14 @@ class Clip:
     ----------
     frames : ndarray of shape (n, height, width, 3), uint8
     seconds : float
-        How long the video is; 0 where that is not known.
+        Length of the video; 0 if unknown.
     """
 
     frames: NDArray[np.uint8]
     seconds: float = 0.0
 
     def evenly(self, n_frames: int) -> NDArray[np.uint8]:
-        """Return so many frames, evenly spaced; some twice where there are fewer."""
+        """Return this many frames, evenly spaced; some twice if there are fewer."""
         places = np.linspace(0, len(self.frames) - 1, n_frames).round().astype(int)
         return np.asarray(self.frames[places])
 
@@ -70,7 +73,7 @@ class Video(Modality):
     media_type: ClassVar[str] = "image/gif"
 
     def is_at_hand(self, cell: Any) -> bool:
-        """Say whether a cell is clearly an item of this kind, by its type alone."""
+        """Return whether a cell is clearly an item of this kind, by its type alone."""
         return isinstance(cell, Clip) or (
             isinstance(cell, np.ndarray) and cell.dtype == np.uint8 and cell.ndim == 4
         )
@@ -102,8 +105,8 @@ class Video(Modality):
         except BadItemError:
             raise
         except Exception as error:
-            # Decoders raise whatever they run into.
-            raise BadItemError("cannot be read: it is not a video of a known format") from error
+            # Decoders raise all kinds of errors.
+            raise BadItemError("cannot be read: it is not a video in a known format") from error
 
     def key(self, source: Path | bytes | Clip) -> str:
         """Return the path, or a hash of the content."""
@@ -112,7 +115,7 @@ class Video(Modality):
         return file_key(source)
 
     def words(self, source: Path | bytes | Clip) -> str:
-        """Return the name of the file, or how many frames there are."""
+        """Return the name of the file, or the number of frames."""
         if isinstance(source, Clip):
             return f"a video of {len(source.frames)} frames"
         return file_name(source, "a video")
@@ -122,13 +125,13 @@ class Video(Modality):
         return int(item.frames.nbytes)
 
     def preview(self, item: Clip, most_bytes: int) -> Preview:
-        """Return the frame in the middle, and a few of all as they follow each other."""
+        """Return the middle frame, and an animation of a few frames."""
         poster = make_thumbnail(Image.fromarray(item.frames[len(item.frames) // 2]))
         content = _moving(item.evenly(min(len(item.frames), 12)))
         return Preview(poster, content if len(content) <= max(most_bytes, 2**17) else b"")
 
     def units(self, item: Clip, most: int) -> list[str]:
-        """Return frames, or stretches of neighbouring ones where there are more."""
+        """Return frames, or stretches of neighbouring frames if there are more."""
         return [
             f"frame {some.start + 1}"
             if some.stop - some.start == 1
@@ -137,7 +140,7 @@ class Video(Modality):
         ]
 
     def mask(self, item: Clip, keep: Mask) -> Clip:
-        """Return the clip with its mean colour in place of frames that are left out."""
+        """Return the clip with its mean colour in the frames left out."""
         frames = item.frames.copy()
         for some in left_out(stretches(len(frames), len(keep)), keep):
             frames[some] = item.frames.mean(axis=(0, 1, 2)).astype(np.uint8)
@@ -152,7 +155,7 @@ def _decoded(av: Any, content: bytes) -> Clip:
                 f"has frames of {stream.width:,} × {stream.height:,} pixels, too many for memory"
             )
         expected = stream.frames or 0
-        # Without a count in the file all frames have to be looked at to know it.
+        # If the file has no count, every frame must be visited to count them.
         if not expected:
             expected = sum(1 for _ in file.decode(stream))
             file.seek(0)

@@ -1,8 +1,7 @@
-"""What sentences call the sides of a run: one table, from the words of text and image to its own.
+"""Names of a run's sides in sentences: one table, from "text" and "image" to the run's own words.
 
-Sentences, labels and figures are written for a text and an image. A run of a premise and a
-hypothesis says the same of these; whatever is shown of it goes through here, and only what we
-wrote, never what the data say.
+Sentences, labels and figures are written for a text and an image. For a run on premises and
+hypotheses, everything shown goes through this file, but only our own words, never the data's.
 """
 
 from __future__ import annotations
@@ -21,12 +20,13 @@ _PATTERN = re.compile(
 
 
 def worded(sides: Sides, sentence: str, *, of_more: bool = False) -> str:
-    """Return a sentence of ours with the sides called by their names.
+    """Return one of our sentences with the names of the sides.
 
-    With `of_more`, these are two sides of more, whose names are often no nouns: "spoken items".
+    With `of_more`, these are two of more than two sides, whose names are often not nouns: "spoken
+    items".
 
-    Parts of names, paths and flags stay: text-led becomes premise-led, but text_only and
-    texts.csv are what they are.
+    Parts of names, paths and flags stay: text-led becomes premise-led, but text_only and texts.csv
+    do not change.
     """
     # The words text and image cannot name three sides.
     if sides == TEXT_AND_IMAGE or len(sides) > 2 or not sentence:
@@ -36,13 +36,13 @@ def worded(sides: Sides, sentence: str, *, of_more: bool = False) -> str:
 
 
 def items_of(side: Side, sides: Sides) -> str:
-    """Return what several items of one of some sides are called: premises, items of written."""
-    # Of three sides some are called by what tells them apart, and are no nouns.
+    """Return the name of a side's items among these sides: premises, or items of written."""
+    # With three sides, some names are adjectives.
     return plural(side) if len(sides) == 2 else f"items of {side.name}"
 
 
 def grid_of(sides: Sides, sizes: Sequence[int]) -> str:
-    """Return how large a grid is: 6 texts × 100 images; 6 question × 100 written × 50 spoken."""
+    """Return the size of a grid: 6 texts × 100 images; 6 question × 100 written × 50 spoken."""
     return " × ".join(
         f"{size:,} {plural(side) if len(sides) == 2 else side.name}"
         for side, size in zip(sides, sizes, strict=True)
@@ -50,7 +50,7 @@ def grid_of(sides: Sides, sizes: Sequence[int]) -> str:
 
 
 def cells_of(sides: Sides) -> str:
-    """Return what the cells of a grid are called: pairs of two sides, combinations of more."""
+    """Return the name of a grid's cells: pairs for two sides, combinations for more."""
     return "pairs" if len(sides) == 2 else "combinations"
 
 

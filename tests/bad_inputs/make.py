@@ -48,7 +48,7 @@ MANIFEST = {
 """The least that the manifest of a run holds."""
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000")
-NO_IMAGE = "cannot be read: it is not an image of a known format"
+NO_IMAGE = "cannot be read: it is not an image in a known format"
 TORN = "bad.img in row 2 of data.csv cannot be read: "
 CSV = "text,image,label\n"
 GOOD_ROW = "a,good.png,yes\n"
@@ -148,13 +148,13 @@ def images() -> list[Bad]:
         with_image("broken-bytes", bytes(broken), TORN),
         with_image("bomb", saved(Image.new("1", (9000, 9000))), "is 9,000 × 9,000 pixels, more"),
         with_image("bomb-of-a-header", header, TORN + "Image size (3600000000 pixels) exceeds"),
-        with_image("fractions", saved(fractions, "TIFF"), "fractions of an unknown range"),
+        with_image("fractions", saved(fractions, "TIFF"), "floats of an unknown range"),
     ]
     return found
 
 
 def tables() -> list[Bad]:
-    other = "is in another encoding than UTF-8; save it as UTF-8"
+    other = "is not UTF-8; save it as UTF-8"
     head = CSV.encode()
     million = "x" * 1_000_001
     two = GOOD_ROW + "b,other.png,no\n"
@@ -193,7 +193,7 @@ def tables() -> list[Bad]:
         with_table("no-image", b"text,label\na,x\n", "has no column for the image"),
         with_table("two-names", b"text,image,label,label\na,good.png,x,y\n", "two columns 'label'"),
         with_table("header", b"a.png,a,x\nb.png,b,y\n", "all with column_names=…"),
-        with_table("shifted", b"text,image\na,good.png,x\n", "more values than there are names"),
+        with_table("shifted", b"text,image\na,good.png,x\n", "more values than column names"),
         with_table("colons", b"text:image\na:good.png\n", "has no column for the text"),
         with_table(
             "like-a-label",
@@ -202,7 +202,7 @@ def tables() -> list[Bad]:
         ),
         with_table("torn-list", GOOD_ROW + 'b,good.png,"[x, y]"\n', "looks like a list and cannot"),
         with_table("torn-base64", f'{GOOD_ROW}b,"data:image/png;base64,x!",no\n', "valid base64"),
-        with_table("data-address", f'{GOOD_ROW}b,"data:image/png,x",no\n', "without base64"),
+        with_table("data-address", f'{GOOD_ROW}b,"data:image/png,x",no\n', "that is not base64"),
         Bad("csv-at-an-address", "data", "csv:http://x.org/a.csv", "is an address; download"),
         Bad("an-address", "data", "http://x.org/a.csv", "is an address; download the file"),
         with_table("empty-text", f"{GOOD_ROW} ,good.png,no\n", "row 2 of data.csv, column 'text'"),
@@ -260,7 +260,7 @@ def lines() -> list[Bad]:
         with_lines(
             "digits", b'{"text": 1' + b"0" * 5000 + b"}", "data.jsonl: line 2 is not valid JSON"
         ),
-        with_lines("latin-1", b'{"text": "caf\xe9"}', "in another encoding than UTF-8"),
+        with_lines("latin-1", b'{"text": "caf\xe9"}', "is not UTF-8"),
         with_lines("no-text", b'{"image": "good.png"}', "row 2 of data.jsonl, column 'text'"),
         with_lines("null-text", b'{"text": null, "image": "good.png"}', "the text is empty"),
         with_lines("nan-text", b'{"text": NaN, "image": "good.png"}', "the text is empty"),
@@ -308,11 +308,9 @@ def arrays() -> list[Bad]:
 
     good = b'{"text": "a", "image": "good.png", "label": 1}'
     return [
-        array(
-            "object", b'{"questions": [1], "n": 1}', "none of whose values is an array of objects"
-        ),
+        array("object", b'{"questions": [1], "n": 1}', "without an array of objects"),
         array("two", b'{"a": [{}], "b": [{}]}', "holds the arrays 'a', 'b'; name the one with"),
-        array("in-objects", b'{"a": {"text": "a"}, "b": 5}', "none of whose values is an array"),
+        array("in-objects", b'{"a": {"text": "a"}, "b": 5}', "without an array of objects"),
         array("word", b'"a"', "holds str; expected an array of objects"),
         array("half", b"[" + good, "is not valid JSON"),
         array("deep", b"[" * 50_000, "is not valid JSON: maximum recursion depth"),
@@ -453,7 +451,7 @@ def shards() -> list[Bad]:
         shard("two-texts", "has 'text', which another file", *good, ("2.json", b'{"text": "c"}')),
         shard("two-keys", "has '__key__', which", *good, ("2.json", b'{"__key__": "c"}')),
         shard("json-twice", "names 'a' twice", *good, ("2.json", b'{"a": 1, "a": 2}')),
-        shard("absent", "no file fits b.tar, which {a,b}.tar names", *good, spec="{a,b}.tar"),
+        shard("absent", "no file matches b.tar, which {a,b}.tar names", *good, spec="{a,b}.tar"),
         shard("range", "{a..c} is not a range of shards", *good, spec="{a..c}.tar"),
         shard("many", "names 1,000,000,000 shards; name", *good, spec="{1..1000000000}.tar"),
         shard("many-braces", "names more than 100,000", *good, spec="{1..999}{1..999}.tar"),
@@ -627,7 +625,7 @@ def specs() -> list[Bad]:
                 ("data", "csv:" + "a" * 5000, "is not a valid spec: it has 5,004 characters"),
                 ("data", "imagefolder:none", "there is no folder none"),
                 ("data", "imagefolder:.", "has none of metadata.csv"),
-                ("data", "webdataset:none-*.tar", "no file fits none-*.tar"),
+                ("data", "webdataset:none-*.tar", "no file matches none-*.tar"),
                 ("data", "demo:none", "there is no dataset 'demo:none'"),
                 ("model", "demo:none", "there is no model 'demo:none'"),
                 ("model", "demo:../concat", "there is no model 'demo:../concat'"),
@@ -648,7 +646,7 @@ def runs() -> list[Bad]:
     for name, content, words in (
         ("empty", b"", "run.json in run 'it' cannot be read"),
         ("torn", b'{"format": 1', "run.json in run 'it' cannot be read"),
-        ("list", b"[]", "run.json in run 'it' holds no JSON object"),
+        ("list", b"[]", "run.json in run 'it' is not a JSON object"),
         ("bytes", b"\xff\xfe\x00", "run.json in run 'it' cannot be read"),
         (
             "newer",
@@ -658,15 +656,15 @@ def runs() -> list[Bad]:
         (
             "running",
             json.dumps(MANIFEST | {"status": "running"}).encode(),
-            "is not finished but inter",
+            "is interrupted, not finished",
         ),
         (
             "failed",
             json.dumps(MANIFEST | {"status": "failed", "error": "the disk is full"}).encode(),
-            "is not finished but failed: the disk is full",
+            "is failed, not finished: the disk is full",
         ),
         ("cancelled", json.dumps(MANIFEST | {"status": "cancelled"}).encode(), "but cancelled"),
-        ("part", json.dumps(MANIFEST | {"status": "part"}).encode(), "is not finished but part"),
+        ("part", json.dumps(MANIFEST | {"status": "part"}).encode(), "is part, not finished"),
         ("no-status", b"{}", "run 'it' is damaged: in run.json status is missing"),
         ("deep", b'{"a":' * 50_000, "run.json in run 'it' cannot be read"),
     ):

@@ -122,9 +122,9 @@ def test_a_size_that_is_not_true_does_not_get_past(tmp_path):
 
 def test_there_is_a_limit_on_files_and_on_bytes(tmp_path, monkeypatch):
     archive = zipped(tmp_path / "a.zip", **{f"f{i}": "12345" for i in range(9)})
-    assert "more than 8 files" in refusal(archive, tmp_path, Limits(files=8))
+    assert "more than the 8 files" in refusal(archive, tmp_path, Limits(files=8))
     message = refusal(archive, tmp_path, Limits(total_bytes=42))
-    assert "holds 'f8', with which it grows beyond 42 bytes" in message
+    assert "holds 'f8', which makes it larger than 42 bytes" in message
     monkeypatch.setenv("EMAP_MAX_FILES", "7")
     assert "more than 7 files" in refusal(archive, tmp_path)
     monkeypatch.setenv("EMAP_MAX_FILES", "many")

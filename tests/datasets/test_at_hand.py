@@ -113,7 +113,7 @@ def test_images_may_be_paths_content_or_arrays(tmp_path):
         Examples(["a"], [str(tmp_path / "none.png")]).images[0]
     with pytest.raises(DatasetError, match="array of float64 of shape"):
         Examples(["a"], [np.zeros((2, 2))])
-    with pytest.raises(DatasetError, match="an image is a int; give PIL images, paths"):
+    with pytest.raises(DatasetError, match="an image is a int; give PIL images, file paths"):
         find_cells(Examples(["a", "b"], [1, 2]))
 
 
@@ -218,7 +218,7 @@ def test_the_name_of_a_file_that_tells_its_kind_is_enough(tmp_path, monkeypatch)
 
 
 def test_arguments_of_a_loader_are_refused_where_there_is_none():
-    with pytest.raises(SettingError, match="text_column is for a loader, and the data is a Exam"):
+    with pytest.raises(SettingError, match="text_column is for a loader, but the data is a Exam"):
         load_dataset(make_examples(), text_column="words")
 
 

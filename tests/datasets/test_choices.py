@@ -43,7 +43,7 @@ def test_options_are_written_into_the_text_and_their_letters_are_the_classes(wri
     ]
     assert (data.labels, data.classes, data.task) == (["C", "A"], ["A", "B", "C"], "multiclass")
     assert data.reading.told == (
-        "Choices: written into the text, A to C are the classes; 1 of 2 examples have fewer",
+        "Choices: the text lists them, and A to C are the classes; 1 of 2 examples have fewer",
     )
     assert match_labels(data, ["C", "B", "A"], 3).tolist() == [0, 2]
 
@@ -77,7 +77,11 @@ def test_what_could_be_the_number_of_an_option_or_the_option_is_refused():
         ([], "B", "row 2 of .*, column 'options': there are 0 choices; expected 2 to 26"),
         ("no list", "B", "the choices are not a list"),
         (["x", ""], "B", "the text is empty"),
-        (["x", "y"], "7", "column 'answer': the label '7' is none of the 2 choices: expected a l"),
+        (
+            ["x", "y"],
+            "7",
+            "column 'answer': the label '7' is not one of the 2 choices; expected a l",
+        ),
         (["x", "y"], None, "there is no label"),
     ],
 )
@@ -130,7 +134,7 @@ def test_classes_may_stand_in_a_file(content, folder):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", "names no classes"),
+        ("", "has no class names"),
         ('{"a": 1, "b": 2}', "does not number its 2 classes from 0"),
         ("[1, ", "cannot be read"),
     ],

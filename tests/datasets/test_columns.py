@@ -56,7 +56,7 @@ def test_a_dataset_says_how_its_columns_were_taken(folder):
     }
     assert reading.like_labels == ("match",), "what kind an answer has is not an answer"
     assert "label from 'answer' (a usual name)" in reading.lines[1]
-    assert reading.lines[2] == "Not taken, though they look like labels: match"
+    assert reading.lines[2] == "Not used, although they look like labels: match"
     assert sample(data, 2).reading is reading  # type: ignore[attr-defined]
     named = as_csv(table(answer=["x", "y"], match=[0, 1]), folder, label_column="match")
     assert named.reading.reasons["label"] == "named"
@@ -181,7 +181,7 @@ def test_braces_name_shards_in_a_row(tmp_path):
     assert texts(f"{tmp_path}/s-{{008..010}}.tar") == ["k8", "k9", "k10"]
     assert texts(f"{tmp_path}/{{extra,s-009}}.tar") == ["x", "k9"]
     assert texts(f"{tmp_path}/s-{{008..009}}.tar::{tmp_path}/extra.tar") == ["k8", "k9", "x"]
-    with pytest.raises(SpecError, match=r"no file fits .*s-012\.tar, which .* names"):
+    with pytest.raises(SpecError, match=r"no file matches .*s-012\.tar, which .* names"):
         texts(f"{tmp_path}/s-{{008..012}}.tar")
     shard(tmp_path / "s-012.tar", "k8", "y")
     repeated = load_dataset(f"webdataset:{tmp_path}/s-*.tar")

@@ -84,11 +84,19 @@ def test_parts_of_cells_make_a_text(folder):
     ("pattern", "error", "words"),
     [
         ("{image_id", SettingError, "image_pattern is '{image_id': "),
-        ("a.jpg", SettingError, r"which names no column; put one in braces, as in \{question\}"),
-        ("{id}.jpg", DatasetError, "names the column 'id', and there is none; there are question"),
-        ("{image_id:999999999d}", SettingError, "expected a column and how a number is written"),
-        ("{image_id.__class__}", DatasetError, "the column 'image_id.__class__', and there is no"),
-        ("{image_id!r}", SettingError, "expected a column and how"),
+        (
+            "a.jpg",
+            SettingError,
+            r"which does not name a column; put one in braces, as in \{question\}",
+        ),
+        (
+            "{id}.jpg",
+            DatasetError,
+            "names the column 'id', which does not exist; there are question",
+        ),
+        ("{image_id:999999999d}", SettingError, "expected a column and a number format"),
+        ("{image_id.__class__}", DatasetError, "the column 'image_id.__class__', which does no"),
+        ("{image_id!r}", SettingError, "expected a column and a number format"),
         ("{question:012d}", DatasetError, "row 1 of .*: question is 'what.', which cannot be wri"),
         ("{image_id[0]}", DatasetError, r"row 1 of .*image_id has no part \[0\]"),
         ("{empty}", DatasetError, "row 1 of .*'{empty}': there is no image; keep_empty='image'"),
@@ -129,7 +137,7 @@ def test_examples_without_text_or_image_stay_where_that_is_wanted(folder):
     frame = table(image=[str(folder / "coco/val2014/COCO_val2014_000000000007.jpg"), None])
     frame.loc[0, "question"] = ""
     for setting, words in (
-        (None, "the text is empty; keep_empty='text' takes it"),
+        (None, "the text is empty; keep_empty='text' accepts it"),
         ("text", "there is no image; keep_empty='image' gives it a white one"),
     ):
         with pytest.raises(DatasetError, match=words):
@@ -212,7 +220,7 @@ def test_images_are_fetched_once_when_that_is_asked_for(folder, web, monkeypatch
     ("name", "words"),
     [
         ("none", "the server answers 404"),
-        ("page", "not an image of a known format"),
+        ("page", "not an image in a known format"),
         ("large", r"more than the 1,000 bytes that are allowed \(EMAP_MAX_FETCHED_BYTES"),
         ("abroad", "the server answers 302|redirect"),
     ],
@@ -251,7 +259,7 @@ def test_whom_may_be_asked_is_the_operators_word(folder, web, monkeypatch):
     monkeypatch.setenv("EMAP_FETCH", "any")
     monkeypatch.setenv("EMAP_MAX_FETCHED_IMAGES", "1")
     with pytest.raises(
-        DatasetError, match="2 addresses of images, more than the 1 that are fetched"
+        DatasetError, match="2 image addresses, more than the 1 that may be fetched"
     ):
         load_dataset(frame, fetch_images=True)
 

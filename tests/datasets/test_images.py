@@ -94,7 +94,7 @@ def test_a_bomb_is_refused_before_it_is_decoded(monkeypatch):
 
 def test_formats_that_start_programs_are_no_images():
     script = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
-    with pytest.raises(DatasetError, match="it is not an image of a known format"):
+    with pytest.raises(DatasetError, match="it is not an image in a known format"):
         ImageFiles([script])[0]
 
 

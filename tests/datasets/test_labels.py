@@ -144,7 +144,9 @@ def test_labels_are_read_the_only_way_they_can_be(labels, classes, n_classes, ma
 @pytest.mark.parametrize("shape", [int, str, lambda label: f"{label}.0"])
 def test_numbers_that_fit_counted_from_0_and_from_1_are_refused(shape):
     labels = [shape(label) for label in (1, 3, 2, 1)]
-    both = "labels 1 to 3 can be read in two ways: counted from 0 the label 1 is {}, counted from 1"
+    both = (
+        "labels 1 to 3 can be read in two ways: counted from 0, the label 1 is {}, counted from 1"
+    )
     with pytest.raises(LabelError, match=f"{both.format('output 1')} it is output 0; choose"):
         match_labels(at_hand(labels), None, 4)
     with pytest.raises(LabelError, match=f"{both.format('the class .b.')} it is .* subtract 1"):
@@ -183,9 +185,9 @@ def test_digits_of_which_the_model_has_none_as_an_answer_are_refused(labels):
     ("labels", "classes", "words"),
     [
         ([0, 7], COUNTING, "label 0 can be read in two ways"),
-        ([10, 6], ["10", *"abcdef"], "others, such as 6, are numbers of classes alone"),
+        ([10, 6], ["10", *"abcdef"], "others, such as 6, can only be class numbers"),
         (["6", "2"], COUNTING, "'6', which is not a class .* labels_as='numbers'"),
-        ([True, False], ["yes", "no"], "True and False, and the classes are yes, no"),
+        ([True, False], ["yes", "no"], "True and False, but the classes are yes, no"),
         ([0, None], ["no", "yes"], "'1' has the label None; expected the name or number"),
         ([0, 1.5], ["no", "yes"], "'1' has the label 1.5; expected the name or number"),
         ([0, 2], ["no", "yes"], "label 2; classes are numbered 0 to 1"),
@@ -362,7 +364,7 @@ def test_what_is_not_a_class_counts_as_not_right(told):
     assert (examples["label"][unknown] == "none of the classes").all()
     assert set(examples["flip"][unknown]) <= {"changed", "same"}
     assert told.unknown_labels_note == (
-        "20 examples have labels that are not classes of the model. They count as not right."
+        "20 examples have labels that are not classes of the model. They count as wrong."
     )
     assert told.record()["unknown_labels"]["n_examples"] == 20
 
@@ -431,14 +433,14 @@ def test_the_terminal_says_what_became_of_them(tmp_path, monkeypatch, capsys):
     )
     work = ["run", "--model", "unknown_answers:model", "--data", "unknown_answers:data"]
     assert main([*work, "--out", "run"]) == 2
-    assert "--unknown-labels wrong counts them as not right" in capsys.readouterr().err
+    assert "--unknown-labels wrong counts them as wrong" in capsys.readouterr().err
     assert main([*work, "--out", "run", "--unknown-labels", "wrong"]) == 0
     assert "20 examples have labels that are not classes of the model" in capsys.readouterr().out
 
 
 def test_digits_that_are_taken_for_numbers_are_told_before_the_run_and_beside_it(tmp_path):
     labels = ["0", "2", "1"] * 20
-    said = "labels are numbers and are read as those of classes, counted from 0: 0 is zero, 1 is"
+    said = "labels are numbers and are read as class numbers, counted from 0: 0 is zero, 1 is"
     seen = []
     run = emap.compute(
         Staged(),
@@ -457,7 +459,7 @@ def test_a_label_spelled_otherwise_than_the_class_is_told_and_merged_where_that_
     table = {"text": ["a", "b"], "image": images, "label": [label, "no"]}
     apart = load_dataset(table)
     if label.strip() != "yes":
-        with pytest.raises(LabelError, match=r"where it is 'yes', spelled otherwise, give merge_l"):
+        with pytest.raises(LabelError, match=r"if it is 'yes' in another spelling, give merge_l"):
             match_labels(apart, ["yes", "no"], 2)
     one = load_dataset(table, merge_labels=True)
     assert match_labels(one, ["yes", "no"], 2).tolist() == [0, 1]

@@ -37,10 +37,10 @@ def load_json(held, name="data.json", **settings):
     ("held", "settings", "told"),
     [
         (ROWS, {}, None),
-        ({"info": {"year": 2014}, "questions": ROWS}, {}, "Rows: 'questions' of the file"),
-        ({"train": ROWS[:1], "test": ROWS}, {"records": "test"}, "Rows: 'test' of the file"),
-        ({"data": {"test": ROWS}}, {"records": "data.test"}, "Rows: 'data.test' of the file"),
-        ({"a.b": {"7": ROWS[0], "9": ROWS[1]}}, {"records": "a.b"}, "Rows: 'a.b' of the file"),
+        ({"info": {"year": 2014}, "questions": ROWS}, {}, "Rows: 'questions' in the file"),
+        ({"train": ROWS[:1], "test": ROWS}, {"records": "test"}, "Rows: 'test' in the file"),
+        ({"data": {"test": ROWS}}, {"records": "data.test"}, "Rows: 'data.test' in the file"),
+        ({"a.b": {"7": ROWS[0], "9": ROWS[1]}}, {"records": "a.b"}, "Rows: 'a.b' in the file"),
     ],
 )
 def test_the_examples_of_a_json_file_are_found_or_named(held, settings, told, folder):
@@ -53,9 +53,7 @@ def test_the_examples_of_a_json_file_are_found_or_named(held, settings, told, fo
 def test_the_names_of_objects_are_their_ids(folder):
     data = load_json({"q7": ROWS[0], "q9": ROWS[1]})
     assert (data.ids, data.reading.taken["id"]) == (["q7", "q9"], "key")
-    assert (
-        "Rows: the objects within the file, whose names are the column 'key'" in data.reading.told
-    )
+    assert "Rows: the objects in the file; their names are the column 'key'" in data.reading.told
     assert preview_table("json:data.json").rows["key"].tolist() == ["q7", "q9"]
 
 
@@ -65,7 +63,7 @@ def test_of_several_arrays_one_has_to_be_named(folder):
         load_json(held)
     with pytest.raises(DatasetError, match=r"no value 'dev', which records names; .* 'train', 'te"):
         load_json(held, records="dev")
-    with pytest.raises(DatasetError, match=r"'train' of .* is a int; expected an array"):
+    with pytest.raises(DatasetError, match=r"'train' in .* is a int; expected an array"):
         load_json({"train": 5}, records="train")
 
 
@@ -77,7 +75,9 @@ def test_a_table_without_names_of_columns_is_given_them(sign, packed, folder):
     settings = {"delimiter": "^"} if sign == "^" else {}
     data = load_dataset("csv:data.csv", column_names="image,title,label", **settings)
     assert (data.texts, data.labels) == (["a cake, sweet", "a pie"], ["cake", "pie"])
-    with pytest.raises(DatasetError, match="or, where these are an example, all with column_names"):
+    with pytest.raises(
+        DatasetError, match="or, if these are an example, name all columns with column_names"
+    ):
         load_dataset("csv:data.csv", **settings)
 
 
@@ -94,7 +94,7 @@ def test_several_signs_may_each_cut_a_line(folder):
         "text": ["positive", "neutral"],
         "image": ["neutral", "neutral"],
     }
-    with pytest.raises(SettingError, match="delimiter is ''; expected one sign or more"):
+    with pytest.raises(SettingError, match="delimiter is ''; expected one or more characters"):
         load_dataset("csv:labels.txt", delimiter="")
 
 
@@ -135,7 +135,7 @@ def test_two_files_are_joined_on_a_key(folder):
     [
         ("answers.json", SettingError, "join is 'answers.json'; expected FILE:KEY"),
         ("none.json:n", SpecError, "there is no file none.json, neither here nor in"),
-        ("red.png:n", SpecError, "of no known kind; expected one of .csv"),
+        ("red.png:n", SpecError, "has an unknown kind; expected one of .csv"),
         ("answers.json:m", DatasetError, "has no column 'm' to join on; it has question, image"),
         ("answers.json:n=m", DatasetError, r"answers.json has no column 'm' .*FILE:KEY=OTHER"),
         ("twice.json:n", DatasetError, "twice.json has n '3' twice"),
@@ -161,7 +161,7 @@ def test_a_joined_file_lies_beside_the_table_or_in_the_roots(folder, monkeypatch
     load = {"held": ROWS, "name": "open/data.json"}
     assert len(load_json(**load, join="answers.json:n")) == 2
     for file in (f"{folder}/closed/answers.json", "../../x.json", "link.json"):
-        with pytest.raises(AccessError, match="outside of the folders"):
+        with pytest.raises(AccessError, match="outside the folders"):
             load_json(**load, join=f"{file}:n")
     # Whether there is such a file beside the folder makes no difference.
     for file in ("closed/answers.json", "closed/none.json", "open/link.json"):

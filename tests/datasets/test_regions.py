@@ -176,8 +176,8 @@ BAD_FILES = {
     "no features": (npz(x=GOOD), "no 'features'"),
     "one axis": (npz(features=np.ones(6)), "shape (6,)"),
     "no regions": (npz(features=np.ones((0, 6))), "shape (0, 6)"),
-    "fewer boxes": (npz(features=GOOD, boxes=np.ones((1, 4))), "boxes are of shape (1, 4)"),
-    "other width": (npz(features=np.ones((2, 7))), "7 features; those above have 6"),
+    "fewer boxes": (npz(features=GOOD, boxes=np.ones((1, 4))), "boxes have shape (1, 4)"),
+    "other width": (npz(features=np.ones((2, 7))), "7 features, but those above have 6"),
     "words": (npz(features=np.array([["a"]])), "type <U1"),
     "objects": (npz(features=np.array([[None]])), "type object"),
     "torn": (torn_npz(), "end before"),
@@ -234,7 +234,7 @@ def test_files_of_regions_lie_where_images_may(folder, tmp_path_factory, monkeyp
     rows = table(["found/a.npz", str(elsewhere / "b.npz"), "found/c.npz"])
     check(load(folder, rows).image_inputs, some_regions())
     monkeypatch.setenv("EMAP_ROOTS", "")
-    with pytest.raises(DatasetError, match=r"row 2 of .*outside of the table's folder"):
+    with pytest.raises(DatasetError, match=r"row 2 of .*outside the table's folder"):
         load(folder, rows)
     monkeypatch.setenv("EMAP_ROOTS", str(elsewhere))
     check(load(folder, rows).image_inputs, some_regions())

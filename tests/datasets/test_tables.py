@@ -278,7 +278,7 @@ def test_a_bad_row_is_named_or_skipped(kind, bad, folder, table):
         for old, new in [(column, renamed.get(column, column))]
     ]
     if within and bad == "unreadable image":
-        words = ["the image in", "not an image of a known format"]
+        words = ["the image in", "not an image in a known format"]
     with pytest.raises(error) as caught:
         load_dataset(spec, classes=["red", "no"])
     message = str(caught.value)
@@ -335,8 +335,8 @@ def test_of_a_path_from_elsewhere_only_the_file_is_listed(folder, table, monkeyp
 @pytest.mark.parametrize(
     ("file", "content", "words"),
     [
-        ("b.cls", b"dog", "b.cls holds 'dog'; expected the number of a class"),
-        ("b.txt", b"caf\xe9", "b.txt is in another encoding than UTF-8"),
+        ("b.cls", b"dog", "b.cls holds 'dog'; expected a class number"),
+        ("b.txt", b"caf\xe9", "b.txt is not UTF-8"),
         ("b.json", b"{nothing", "b.json is not valid JSON"),
     ],
 )
