@@ -1,4 +1,4 @@
-"""Models: anything that scores pairs of a text and an image, found by a spec string."""
+"""Models: anything that scores pairs of a text and an image, named by a spec string."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def load_model(spec: str, **settings: Any) -> Any:
         ``demo:NAME``, another prefix of `LOADERS`, or ``module[.sub]:factory``, a function that
         returns a staged model or a callable (texts, images) -> array.
     **settings
-        Keyword arguments of the loader or factory.
+        Keyword arguments for the loader or factory.
 
     Raises
     ------
     SpecError
-        If the spec names nothing known, or what it names cannot be loaded.
+        If the spec names nothing known, or cannot be loaded.
     SettingError
         If the loader does not take a keyword argument.
 

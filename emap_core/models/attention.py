@@ -1,9 +1,9 @@
 """Attention between words and picture, taken apart: quadrants of the weights, averaged.
 
-After the softmax each weight is that of a query, a word or a place in the picture, for a key of
-either kind. Averaging a quadrant gives every key of it the mean of those that the query may see, so
-that the query can no longer choose among them: QUAG (Rawal et al., ICML 2024, arXiv 2306.08889,
-section 2). What a row gives to each kind of key stays as it is.
+After the softmax, each weight belongs to a query (a word or a place in the picture) and a key of
+either kind. Averaging a quadrant gives each of its keys the mean of the keys that the query may
+see, so the query can no longer choose among them: QUAG (Rawal et al., ICML 2024, arXiv 2306.08889,
+section 2). The total that a row gives to each kind of key stays the same.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _HIDDEN = 1_000.0
 
 @dataclass(frozen=True, eq=False)
 class AttentionSite:
-    """A module in whose forward attention weights are made.
+    """A module whose forward pass computes attention weights.
 
     Attributes
     ----------
@@ -49,8 +49,8 @@ class AttentionSite:
     layer : int
         Counted from 0.
     calls : sequence of (side, side)
-        Sides of queries and keys, ``text``, ``image`` or ``both``, of each call for a pair in
-        turn; the last ones are those of the sequence where queries are of both.
+        Sides of queries and keys, ``text``, ``image`` or ``both``, for each call on a pair in turn;
+        if queries are of both, they are the last ones of the sequence.
     """
 
     module: nn.Module
@@ -60,20 +60,20 @@ class AttentionSite:
 
 @runtime_checkable
 class ReachableAttention(Protocol):
-    """A staged model that says where its attention is, and what is a word and what picture there.
+    """A staged model that says where its attention is, and which positions are words or picture.
 
-    A model whose score goes on where `encode_images` left off (a cache, say) has
-    ``image_positions_of_prefix(n_keys)`` as well: shape (1, n_keys), while images are encoded.
-    One that must be given a pair at a time says ``pairs_at_a_time = 1``.
+    If the score continues where `encode_images` stopped (from a cache, for example), the model also
+    has ``image_positions_of_prefix(n_keys)``, shape (1, n_keys), for the encoding of images. A
+    model that takes only one pair at a time says ``pairs_at_a_time = 1``.
     """
 
     def attention_sites(self) -> list[AttentionSite]:
-        """Return all places in `score` where attention weights are made."""
+        """Return all places in `score` that compute attention weights."""
 
     def image_positions(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
-        """Return which positions of sequences of both sides are of the image, bool (B, length).
+        """Return which positions of sequences of both sides belong to the image, bool (B, length).
 
-        Later positions are of the text.
+        Later positions belong to the text.
         """
 
 
@@ -86,16 +86,16 @@ class ImpairedAttention(TorchFunctionMode):
     quadrants : set of (side, side)
         What is averaged; nothing by default.
     layers : set of int, optional
-        In which layers, all by default.
+        In which layers; all by default.
 
     Attributes
     ----------
     positions : callable
-        From a number of keys to which of them are of the image, shape (B, keys) or (1, keys).
+        Takes a number of keys; returns which belong to the image, shape (B, keys) or (1, keys).
     seen : dict
-        For each layer in which weights were seen, the quadrants that have any.
+        The quadrants with weights, for each layer in which weights were seen.
     watch : callable, optional
-        Told the weights as they were, those that queries may see, and the sides of queries and
+        Called with the original weights, those that queries may see, and the sides of queries and
         keys as booleans that are true for the image.
     """
 
@@ -116,7 +116,7 @@ class ImpairedAttention(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Call what was to be called, and change what a softmax of scores gives."""
+        """Call the function, and change the result of a softmax over scores."""
         given = kwargs or {}
         if self._current is None:
             return func(*args, **given)
@@ -131,7 +131,7 @@ class ImpairedAttention(TorchFunctionMode):
 
     @contextmanager
     def within(self, positions: Callable[[int], torch.Tensor]) -> Iterator[None]:
-        """Impair what is computed inside, whose positions of the image are these."""
+        """Impair what is computed within the block, given its image positions."""
         hooks = []
         for site in self._sites:
             hooks += self._hooks(site)
@@ -161,7 +161,7 @@ class ImpairedAttention(TorchFunctionMode):
         ]
 
     def _attend(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Return what `scaled_dot_product_attention` does, by way of its weights."""
+        """Compute `scaled_dot_product_attention` through its weights."""
         call = _SIGNATURE.bind(*args, **kwargs)
         call.apply_defaults()
         query, key, value = (call.arguments[name] for name in ("query", "key", "value"))
@@ -217,7 +217,7 @@ def averaged(
     key_is_image: torch.Tensor,
     quadrants: frozenset[Quadrant],
 ) -> torch.Tensor:
-    """Return attention weights of which some quadrants are averaged.
+    """Return attention weights with some quadrants averaged.
 
     Parameters
     ----------
@@ -242,7 +242,7 @@ def averaged(
 
 
 def padded(positions: torch.Tensor, n_keys: int) -> torch.Tensor:
-    """Return positions of the image among so many keys; those after the known ones are words."""
+    """Return the image positions among a number of keys; keys after the known ones are words."""
     return functional.pad(positions[:, :n_keys], (0, max(0, n_keys - positions.shape[1])))
 
 

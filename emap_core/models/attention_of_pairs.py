@@ -1,4 +1,4 @@
-"""Scores of pairs with quadrants of a model's attention averaged, encoders left whole."""
+"""Scores of pairs with quadrants of a model's attention averaged; encoders stay whole."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from emap_core.models.attention import (
 from emap_core.models.base import Scorer
 
 NOT_REACHED = (
-    "no attention between words and picture can be reached: the model does not say where it is "
+    "the model's attention between words and picture is out of reach: it does not say where it is "
     "(attention_sites and image_positions)"
 )
 
 
 class AttentionOfPairs:
-    """Aligned pairs of texts and images, whose model is scored with its attention impaired.
+    """Aligned pairs of texts and images, scored with the model's attention impaired.
 
     Parameters
     ----------
@@ -57,13 +57,13 @@ class AttentionOfPairs:
         self._sites = model.attention_sites()
         self.n_layers = 1 + max((site.layer for site in self._sites), default=-1)
         self.seen: dict[int, set[Quadrant]] = {}
-        # What goes on where the image was read is impaired from there on, and read anew.
+        # If scoring continues from the encoded image, impair from there, and encode it again.
         self._prefix = getattr(model, "image_positions_of_prefix", None)
         self._encoded = scorer.encode_images(self._images)
 
     @property
     def quadrants(self) -> set[Quadrant]:
-        """The quadrants that have any weights."""
+        """The quadrants that have weights."""
         return set().union(*self.seen.values())
 
     def scores(
@@ -84,7 +84,7 @@ class AttentionOfPairs:
         layers : collection of int, optional
             In which layers, all by default.
         rows, columns : sequence of int, optional
-            Which text and which image makes each pair, in place of the aligned ones.
+            The text and the image of each pair, instead of the aligned ones.
         watch : callable, optional
             See `ImpairedAttention`.
 
@@ -114,9 +114,9 @@ class AttentionOfPairs:
             self.seen.setdefault(layer, set()).update(quadrants)
         if not mode.seen:
             raise ModelError(
-                "no attention weights were seen while the model scored, so that none can be "
-                "averaged: expected a softmax of scores of shape (pairs, heads, queries, keys); "
-                "load the model with eager attention"
+                "no attention weights were seen while the model scored, so none can be averaged: "
+                "expected a softmax over scores of shape (pairs, heads, queries, keys); load the "
+                "model with eager attention"
             )
         return np.concatenate(found)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from emap_core.models.demo_networks import DemoModel
 
 OF_DIGITS = ("digits-additive", "digits-pairs", "digits-joint")
-"""What can follow ``demo:`` for a question about two digits, three sides."""
+"""What can follow ``demo:`` for the three sides of a question about two digits."""
 
 NAMES = (
     "text-only",
@@ -29,10 +29,10 @@ NAMES = (
     "emoji-match",
     *OF_DIGITS,
 )
-"""What can follow ``demo:``, without loading the library that the networks are made of."""
+"""What can follow ``demo:``, listed here so that torch need not be loaded."""
 
 FOLDER = dashboard_folder() / "assets" / "demo_models"
-"""Weights and their card."""
+"""Folder of the weights and their card."""
 
 
 def load(name: str) -> DemoModel | DigitsModel:
@@ -41,7 +41,7 @@ def load(name: str) -> DemoModel | DigitsModel:
     Raises
     ------
     SpecError
-        If there is no model of that name, or the weights are not there.
+        If there is no such model, or its weights are missing.
     """
     if name not in NAMES:
         known = ", ".join(f"demo:{known}" for known in NAMES)

@@ -1,7 +1,7 @@
-"""Three models of a question, a written and a spoken digit, by how many sides meet in them.
+"""Three models of a question, a written and a spoken digit, by how many sides interact in them.
 
-Each encodes every item once, into a vector that holds all that hangs on this item alone. What is
-left for a combination is `fuse`, the same function for aligned items and for the whole grid.
+Each encodes every item once, into a vector with everything that depends on this item alone. Only
+`fuse` is left for a combination, the same function for aligned items and for the whole grid.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from emap_core.models.demo_networks import words_of
 
 RATE = 8_000
 N_SAMPLES = 6_400
-"""What is heard of a sound: its first 0.8 seconds."""
+"""The part of a sound that the models hear: its first 0.8 seconds."""
 _WINDOW, _HOP = 256, 128
 _N_BINS_PER_BAND = 4
 
 
 class DigitsModel(nn.Module):
-    """What the three share: the towers of the sides and the staged contract.
+    """What the three models share: a tower per side and the staged contract.
 
     Parameters
     ----------
     words : sequence of str
-        The vocabulary of the questions; other words are not read.
+        The vocabulary of the questions; other words are ignored.
     classes : sequence of str
         Names of the two answers; the one output is the logit of the second.
     """
@@ -54,12 +54,12 @@ class DigitsModel(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return next(self.parameters()).device
 
     @property
     def encoders(self) -> dict[str, Callable[[list[Any]], torch.Tensor]]:
-        """What encodes items of each side: a list of B of them, shape (B, size)."""
+        """The encoder of each side: takes B items, returns shape (B, size)."""
         return {
             "question": lambda items: self.question(self._on_device(self.word_counts(items))),
             "written": lambda items: self.written(self._on_device(ink_of(items))),
@@ -70,8 +70,8 @@ class DigitsModel(nn.Module):
         """Return the logits of B aligned items of the sides, in order, shape (B, 1)."""
         if len(items) != len(self.sides):
             raise ModelError(
-                f"the model reads {len(self.sides)} sides ({', '.join(self.sides)}) and was given "
-                f"{len(items)}; give a list of each"
+                f"the model reads {len(self.sides)} sides ({', '.join(self.sides)}), but was given "
+                f"{len(items)}; give a list for each side"
             )
         encoded = [self.encoders[side](one) for side, one in zip(self.sides, items, strict=True)]
         return self.score(*encoded)
@@ -91,7 +91,7 @@ class DigitsModel(nn.Module):
     def fuse(
         self, question: torch.Tensor, written: torch.Tensor, spoken: torch.Tensor
     ) -> torch.Tensor:
-        """Return logits of encodings whose shapes fit together, shape (…, 1)."""
+        """Return the logits of encodings that broadcast together, shape (…, 1)."""
         raise NotImplementedError
 
     def word_counts(self, questions: Sequence[str]) -> torch.Tensor:
@@ -104,7 +104,7 @@ class DigitsModel(nn.Module):
 
 
 class Additive(DigitsModel):
-    """Adds a logit of each side: no interactions by construction."""
+    """Adds up one logit per side: no interactions by construction."""
 
     size: ClassVar[int] = 1
 
@@ -115,7 +115,7 @@ class Additive(DigitsModel):
 
 
 class Pairs(DigitsModel):
-    """Adds a perceptron of each two sides: none sees all three, so that order 3 is 0."""
+    """Adds up a perceptron for every two sides: none sees all three, so order 3 is 0."""
 
     hidden: ClassVar[int] = 48
     size: ClassVar[int] = 2 * hidden
@@ -129,7 +129,7 @@ class Pairs(DigitsModel):
     def fuse(  # noqa: D102
         self, question: torch.Tensor, written: torch.Tensor, spoken: torch.Tensor
     ) -> torch.Tensor:
-        # Each vector has a half for either of the two others.
+        # Each vector has one half for each of the two other sides.
         first_question, second_question = question.chunk(2, dim=-1)
         first_written, second_written = written.chunk(2, dim=-1)
         first_spoken, second_spoken = spoken.chunk(2, dim=-1)
@@ -162,7 +162,7 @@ ARCHITECTURES: dict[str, type[DigitsModel]] = {
     "digits-pairs": Pairs,
     "digits-joint": Joint,
 }
-"""The models by name, the least expressive first."""
+"""The models by name, least expressive first."""
 
 
 def ink_of(images: Sequence[Image.Image]) -> torch.Tensor:
@@ -184,7 +184,7 @@ def spectra_of(waves: torch.Tensor) -> torch.Tensor:
     """Return the logarithm of the loudness in 32 bands over time, shape (B, 1, 32, 49)."""
     window = torch.hann_window(_WINDOW, device=waves.device)
     found = torch.stft(waves, _WINDOW, _HOP, window=window, center=False, return_complex=True)
-    # The constant part says nothing.
+    # The constant part carries no information.
     power = found.abs().square()[:, 1:].reshape(len(waves), -1, _N_BINS_PER_BAND, found.shape[2])
     loudness: torch.Tensor = power.mean(dim=2)
     return (loudness + 1e-3).log()[:, None]
@@ -204,7 +204,7 @@ class _Tower(nn.Module):
 
 
 N_FEATURES = 32
-"""Length of what a tower makes of an item before its last layer."""
+"""Length of a tower's features before its last layer."""
 
 
 def _reader(n_words: int) -> nn.Sequential:

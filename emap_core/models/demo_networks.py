@@ -1,7 +1,7 @@
-"""The demo models' architectures: seven ways to make something of a text and a small picture.
+"""The demo models' architectures: seven ways to combine a text and a small picture.
 
-All of them encode each text and image once, into encodings that hold everything that depends on one
-side alone; what is left for a pair is the same function for aligned pairs and for the grid.
+All of them encode each text and image once, into encodings with everything that depends on one side
+alone. The function left for a pair is the same for aligned pairs and for the grid.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ VERSION = "1"
 
 IMAGE_SIZE = 64
 _WORD = re.compile(r"[^\W_]+")
-_PADDING, UNKNOWN, _START = 0, 1, 2  # what the numbers below those of the words mean
+_PADDING, UNKNOWN, _START = 0, 1, 2  # special numbers below those of the words
 _N_SPECIAL = 3
 _N_POSITIONS = 32
 _PARTS = ("tokens", "query", "keys", "values")
 _CACHED_PAIRS = 256
-"""Pairs of which a processor's cache holds whatever a small transformer makes of them."""
+"""So many pairs of a small transformer fit into a processor's cache."""
 
 
 class DemoModel(nn.Module):
@@ -229,7 +229,7 @@ class SelfAttention(DemoModel):
             n_texts, n_images, len(self.classes)
         )
         for length in lengths.unique().tolist():
-            # Texts of one length have no padding to compute with.
+            # Texts of equal length need no padding.
             for rows in (lengths == length).nonzero()[:, 0].split(max(1, at_once // n_images)):
                 texts = {name: text_encodings[name][rows, ..., :length, :] for name in _PARTS}
                 for start in range(0, n_images, at_once):
@@ -245,20 +245,21 @@ class SelfAttention(DemoModel):
         return self._fuse(repeated, images, None).reshape(a, b, -1)
 
     def attention_sites(self) -> list[AttentionSite]:
-        """Return both layers; the last one asks for the start token alone."""
+        """Return both layers; the last one queries only the start token."""
         return [
             AttentionSite(self.first.attention, 0),
             AttentionSite(self.second.attention, 1, (("text", "both"),)),
         ]
 
     def image_positions(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
-        """Return that words stand before the cells of the image, shape (1, length)."""
+        """Mark positions after the words as cells of the image, shape (1, length)."""
         n_words, n_cells = (e["tokens"].shape[1] for e in (text_encodings, image_encodings))
         read: torch.Tensor = torch.arange(n_words + n_cells, device=self.device)[None] >= n_words
         return read
 
     def _encodings(self, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
-        # The first layer's queries, keys and values see one token each, so they belong to no pair.
+        # The first layer's queries, keys and values see one token each, so they do not depend on a
+        # pair.
         query, keys, values = self.first.attention.project(self.first.before(tokens))
         return {"tokens": tokens, "query": query, "keys": keys, "values": values}
 
@@ -267,7 +268,7 @@ class SelfAttention(DemoModel):
             torch.cat([texts[name], images[name]], dim=-2) for name in _PARTS
         )
         tokens = self.first.finish(tokens, self.first.attention(query, keys, values, mask))
-        # Only the start token is read out, so the last layer asks for that one alone.
+        # Only the start token is read out, so the last layer queries only that one.
         query, keys, values = self.second.attention.project(self.second.before(tokens))
         attended = self.second.attention(query[:, :, :1], keys, values, mask)
         logits: torch.Tensor = self.head(self.second.finish(tokens[:, :1], attended)[:, 0])
@@ -301,7 +302,7 @@ class CrossAttention(DemoModel):
         return encodings
 
     def score(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:  # noqa: D102
-        # A pair is a grid of one text with one image, so that both paths are one computation.
+        # A pair is a grid of one text and one image, so both paths are one computation.
         return self._fuse(text_encodings[:, None], image_encodings)[:, 0]
 
     def score_grid(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:  # noqa: D102
@@ -310,14 +311,14 @@ class CrossAttention(DemoModel):
         return self._fuse(asked, image_encodings).transpose(0, 1)
 
     def attention_sites(self) -> list[AttentionSite]:
-        """Return both layers in which the question looks at the cells of the image."""
+        """Return both layers in which the question attends to the cells of the image."""
         return [
             AttentionSite(look.attention, layer, (("text", "image"),))
             for layer, look in enumerate(self._looks())
         ]
 
     def image_positions(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
-        """Return that all keys are cells of the image, shape (1, length)."""
+        """Mark all keys as cells of the image, shape (1, length)."""
         n_cells = image_encodings["keys0"].shape[2]
         return torch.ones(1, n_cells, dtype=torch.bool, device=self.device)
 
@@ -325,7 +326,7 @@ class CrossAttention(DemoModel):
         return cast("list[_Block]", list(self.looks))
 
     def _fuse(self, asked: torch.Tensor, images: Any) -> torch.Tensor:
-        # The texts that meet an image do not see one another: they are its queries side by side.
+        # The texts scored with an image do not see one another: they are its queries, side by side.
         for number, look in enumerate(self._looks()):
             query = look.attention.queries(look.before(asked))
             attended = look.attention(
@@ -337,7 +338,7 @@ class CrossAttention(DemoModel):
 
 
 class EmojiMatching(DemoModel):
-    """Do they belong together? The cosine of a text's and an image's vector, one logit."""
+    """Whether text and image belong together: the cosine of their vectors, as one logit."""
 
     size: ClassVar[int] = 64
     similarity: ClassVar[bool] = True
@@ -377,7 +378,7 @@ ARCHITECTURES: dict[str, type[DemoModel]] = {
     "emoji-groups": Concat,
     "emoji-match": EmojiMatching,
 }
-"""The demo models by name: six for easy-VQA, the least expressive first, then two for emoji."""
+"""The demo models by name: six for easy-VQA, least expressive first, then two for emoji."""
 
 
 def words_of(text: str) -> list[str]:
@@ -448,7 +449,7 @@ class _ImageTower(nn.Module):
 
 
 class _Tokens(nn.Module):
-    """Word numbers → vectors that know their word and their place."""
+    """Word numbers → vectors with word and position."""
 
     def __init__(self, n_words: int, size: int) -> None:
         super().__init__()
@@ -462,7 +463,7 @@ class _Tokens(nn.Module):
 
 
 class _ImageCells(nn.Module):
-    """Image → the 16 cells of its feature map as vectors that know their place."""
+    """Image → the 16 cells of its feature map as vectors with position."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -510,7 +511,7 @@ class _Attention(nn.Module):
 
 
 class _Block(nn.Module):
-    """A transformer layer, and its parts for callers who say who attends to whom."""
+    """A transformer layer, and its parts for callers that decide what attends to what."""
 
     def __init__(self, size: int) -> None:
         super().__init__()

@@ -41,12 +41,12 @@ def count(encodings: Encodings) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """Every combination of the items of several sides, those of the last side one by one.
+    """Every combination of items of several sides; the last side varies fastest.
 
     Attributes
     ----------
     sides : tuple of encodings
-        Of some items of each side; there are as many combinations as the product of their numbers.
+        Encodings of some items of each side; the number of combinations is the product of theirs.
     """
 
     sides: tuple[Encodings, ...]
@@ -60,12 +60,12 @@ class Product:
         return prod(self.sizes)
 
     def aligned(self) -> tuple[Encodings, ...]:
-        """Return the encodings of each side, an item for each combination."""
+        """Return the encodings of each side, one item per combination."""
         places = np.unravel_index(np.arange(len(self)), self.sizes)
         return tuple(take(one, index) for one, index in zip(self.sides, places, strict=True))
 
     def blocks(self, most: int) -> list[Product]:
-        """Return products of at most `most` combinations each that are all of them, in order."""
+        """Split into products of at most `most` combinations each, in order."""
         return [
             Product(tuple(take(one, part) for one, part in zip(self.sides, parts, strict=True)))
             for parts in _blocks(self.sizes, most)
@@ -73,12 +73,12 @@ class Product:
 
 
 def boxes(start: int, stop: int, sizes: Sequence[int]) -> list[tuple[slice, ...]]:
-    """Return the whole products that a range of combinations is made of, in order.
+    """Return the whole products that make up a range of combinations, in order.
 
     Parameters
     ----------
     start, stop : int
-        Among all combinations of so many items of each side, those of the last side one by one.
+        A range among all combinations of `sizes` items; the last side varies fastest.
     sizes : sequence of int
 
     Examples
@@ -152,7 +152,7 @@ def item_shapes(encodings: Encodings) -> tuple[tuple[int, ...], ...]:
 
 
 def n_bytes(encodings: Encodings) -> int:
-    """Return the memory that the encodings take, in bytes."""
+    """Return the memory of the encodings, in bytes."""
     total = 0
     for leaf in leaves(encodings):
         if isinstance(leaf, torch.Tensor):
@@ -173,7 +173,7 @@ def to_device(encodings: Encodings, device: str | torch.device) -> Encodings:
 
 
 def pinned(encodings: Encodings) -> Encodings:
-    """Return tensors in host memory from which a device can copy by itself."""
+    """Return tensors in pinned host memory, from which a device copies by itself."""
     return map_leaves(
         lambda leaf: leaf.cpu().pin_memory() if isinstance(leaf, torch.Tensor) else leaf, encodings
     )

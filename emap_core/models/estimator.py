@@ -20,12 +20,12 @@ class EstimatorModel:
     estimator : object
         With ``decision_function`` (its values are the logits) or ``predict_proba``.
     text_features, image_features : callable or fitted transformer
-        From B texts (or B PIL images) to an array of shape (B, D), dense or sparse; a
-        transformer's ``transform`` is called.
+        Takes B texts (or B PIL images) and returns an array of shape (B, D), dense or sparse; for a
+        transformer, ``transform`` is called.
     classes : sequence of str, optional
         Names of the classes; the estimator's own by default.
     fingerprint : str, optional
-        Changes whenever the outputs would; without one a run can't be resumed by itself.
+        Changes whenever the outputs would; without one, runs cannot resume automatically.
 
     Raises
     ------

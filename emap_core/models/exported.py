@@ -1,9 +1,9 @@
 """``torchscript:FILE``, ``export:FILE.pt2`` and ``onnx:FILE``: a model without its source code.
 
-Beside ``model.onnx`` lies ``model.json``, which says how texts and images become its inputs::
+``model.json`` beside ``model.onnx`` says how texts and images become its inputs::
 
     {"tokenizer": "tokenizer.json",          a file of the library tokenizers, beside this one
-     "length": 32,                           optional: texts are padded to it, else to the longest
+     "length": 32,                           optional: pad texts to this, not to the longest
      "image_size": [224, 224],               height and width
      "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5],
      "inputs": ["input_ids", "attention_mask", "pixel_values"],     any of these, in its order
@@ -46,19 +46,19 @@ _TRAINS = {
     "batch_norm": 5,
     "native_batch_norm": 5,
 }
-"""Layers that do something else in training, and which of their inputs says so."""
+"""Layers that behave differently in training, and the input that says so."""
 
 Run = Callable[[dict[str, torch.Tensor]], Any]
 
 
 @dataclass(frozen=True)
 class Description:
-    """What the JSON file beside a model says.
+    """The contents of the JSON file beside a model.
 
     Raises
     ------
     ValueError
-        If a value is none that its name may have.
+        If a value is not valid for its name.
     """
 
     tokenizer: str
@@ -113,12 +113,12 @@ class ExportedModel:
     description : Description
     tokenizer : tokenizers.Tokenizer
     run : callable
-        From the named inputs of B pairs to an array of shape (B, C).
+        Takes the named inputs of B pairs; returns an array of shape (B, C).
     move : callable or None
-        Brings the model to a device; None if it stays on the CPU.
+        Moves the model to a device; None if it stays on the CPU.
     fingerprint : str
     dtype : str or None
-        Type of the weights or, where these are not known, of the outputs.
+        Type of the weights or, if unknown, of the outputs.
     name : str
         Of the file.
     """
@@ -162,7 +162,7 @@ class ExportedModel:
         }
 
     def notes(self, texts: list[str]) -> list[str]:
-        """Say how many of these texts are cut."""
+        """Return a note on how many of these texts are cut."""
         length = self._description.length
         if length is None:
             return []
@@ -196,11 +196,11 @@ class ExportedModel:
 
 
 def load_torchscript(path: str) -> ExportedModel:
-    """Return a model that torch.jit wrote."""
+    """Return a model saved with torch.jit."""
     file = _file(path)
     loaded: Any = _opened(file, lambda: torch.jit.load(str(file), map_location="cpu"))  # type: ignore[no-untyped-call]
     loaded.eval()
-    # What was traced in training mode stays so; the graph has to live as long as its nodes.
+    # A model traced in training mode stays in it; the graph must live as long as its nodes.
     graph = loaded.inlined_graph
     for name, place in _TRAINS.items():
         for node in graph.findAllNodes(f"aten::{name}"):
@@ -211,12 +211,12 @@ def load_torchscript(path: str) -> ExportedModel:
 
 
 def load_export(path: str) -> ExportedModel:
-    """Return a model that torch.export.save wrote."""
+    """Return a model saved with torch.export.save."""
     file = _file(path)
-    # torch would log a traceback before it raises.
+    # torch logs a traceback before it raises.
     if not zipfile.is_zipfile(file):
         raise SpecError(
-            f"{file} cannot be loaded: it is not a whole file of torch.export.save; write it again"
+            f"{file} cannot be loaded: it is not a complete torch.export.save file; save it again"
         )
     program = _opened(file, lambda: torch.export.load(file))
     for node in program.graph.nodes:
@@ -259,7 +259,7 @@ def load_onnx(path: str) -> ExportedModel:
 
 
 def _beside(file: Path) -> list[Path]:
-    """Return the files that an ONNX model names, which hold weights that are too large for it."""
+    """Return the files that an ONNX model names for weights too large for itself."""
     with (
         file.open("rb") as opened,
         mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content,
@@ -278,8 +278,8 @@ def _dtype(module: Any) -> str | None:
 
 def _in_training(file: Path, layer: str) -> SpecError:
     return SpecError(
-        f"{file} was written in training mode: its {layer} changes outputs at random or with the "
-        "other pairs of a batch; call model.eval() and write the file again"
+        f"{file} was saved in training mode: its {layer} changes outputs at random or with the "
+        "other pairs of a batch; call model.eval() and save the file again"
     )
 
 

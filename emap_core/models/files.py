@@ -1,4 +1,4 @@
-"""The files that a model is read from: where they may lie, and a hash of their content."""
+"""The files of a model: where they may be, and a hash of their content."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from emap_core.roots import check_links
 
 
 def named_file(named_by: Path, name: object, what: str) -> Path:
-    """Return the path of a file that another one names, which has to lie beside it.
+    """Return the path of a file that another one names; it must be in the same folder.
 
     Raises
     ------
     SpecError
         If the name leads out of the folder.
     AccessError
-        If a link leads out of the folder, to where no file may be opened on this server.
+        If a link leads to a place where this server may not open files.
     """
     folder = named_by.parent
     path = Path(str(name))
     if not isinstance(name, str) or not name or path.is_absolute() or ".." in path.parts:
         raise SpecError(
             f"{named_by} names the {what} {str(name)!r:.80}, which is not in its folder; put the "
-            f"{what} beside it and give its name alone"
+            f"{what} beside it and give only its name"
         )
     check_links(folder, [folder / path])
     return folder / path

@@ -1,4 +1,4 @@
-"""Folders of checkpoints close at hand, to choose from."""
+"""Nearby folders of checkpoints, to choose from."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _MOST_FOUND = 50
 
 
 _CONFIGS = {"config.json": "hf", "open_clip_config.json": "openclip"}
-"""What tells a folder of transformers, before one of OpenCLIP, with the prefix that reads it."""
+"""Files that identify a folder of transformers, then of OpenCLIP, with the prefix for it."""
 
 
 def checkpoints_nearby(roots: Sequence[Path]) -> list[str]:
     """Return specs of folders with a configuration and .safetensors, up to two levels down.
 
-    Hidden folders and links are passed over; of very many folders the first are looked at.
+    Hidden folders and links are skipped; of very many folders, only the first are searched.
     """
     found = list[str]()
     for place, folder in enumerate(_folders(roots)):

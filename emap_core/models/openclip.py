@@ -1,4 +1,4 @@
-"""``openclip:``, with a folder or a hub id: two towers that the library OpenCLIP has written."""
+"""``openclip:`` with a folder or a hub id: two towers saved by the library OpenCLIP."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from emap_core.specs import check_arguments
 
 CONFIG = "open_clip_config.json"
 _TOKENISER_SETTINGS = ("clean", "strip_sep_token", "additional_special_tokens")
-"""Of what a folder may say of its tokenizer, that which opens no other file and runs no code."""
+"""Tokenizer settings of a folder that neither open other files nor run code."""
 _SCORING = "1"
-"""Changes whenever the same folder and settings come to give other outputs or encodings."""
+"""Raise it when the same folder and settings give other outputs or encodings."""
 
 
 def load(name: str, **settings: Any) -> Any:
     """Return the model in a folder of OpenCLIP, as `two_towers.make` reads those of transformers.
 
-    Texts and images are read by the library's own tokenizer and transform; weights are of float32.
+    The library's own tokenizer and transform read texts and images; weights are float32.
 
     Parameters
     ----------
@@ -45,12 +45,12 @@ def load(name: str, **settings: Any) -> Any:
     MissingExtraError
         If the library is not installed.
     SpecError
-        If there is no such folder, its weights are not in .safetensors, or it names parts that lie
+        If there is no such folder, its weights are not in .safetensors, or it names parts that are
         elsewhere.
     SettingError
-        If a setting has a value that it cannot have.
+        If a setting has an invalid value.
     AccessError
-        If a link in the folder leads to where no file may be opened on this server.
+        If a link in the folder leads to a place where this server may not open files.
     """
     folder, revision = find_folder(name)
     architecture = _check_config(folder, name)
@@ -72,11 +72,11 @@ def load(name: str, **settings: Any) -> Any:
 
 
 def _check_config(folder: Path, name: str) -> str:
-    """Return what a folder's model is called, once it names nothing that lies elsewhere."""
+    """Return the name of a folder's model, after checking that it names nothing elsewhere."""
     file = folder / CONFIG
     if not file.is_file():
         raise SpecError(
-            f"openclip:{name} has no {CONFIG}; name an OpenCLIP model, or, where there is a "
+            f"openclip:{name} has no {CONFIG}; name an OpenCLIP model, or, if it has a "
             f"config.json, hf:{name}"
         )
     try:
@@ -88,13 +88,13 @@ def _check_config(folder: Path, name: str) -> str:
     other = next((one for one in of_tokenizer if one not in _TOKENISER_SETTINGS), None)
     if other is not None:
         raise SpecError(
-            f"{file} has {other!r:.80} for its tokenizer, which is not known here; write a factory"
+            f"{file} has {other!r:.80} for its tokenizer, which is not supported; write a factory"
         )
     tower = text.get("hf_model_name") or str(vision.get("timm_model_name") or "")
-    # Such a name leads to a repository or a folder, whatever lies in this one.
+    # Such a name leads to a repository or another folder.
     if text.get("hf_model_name") or ":" in tower:
         raise SpecError(
-            f"{file} names the tower {tower!r:.80}, whose configuration lies elsewhere; write a "
+            f"{file} names the tower {tower!r:.80}, whose configuration is elsewhere; write a "
             "factory that loads it with the package open_clip_torch"
         )
     return str(vision.get("timm_model_name") or "OpenCLIP")[:80]
@@ -114,14 +114,14 @@ def _weights(folder: Path, name: str, revision: str | None) -> Path:
         first = f"hf download {name.partition('@')[0]} --local-dir {where}, then "
     raise SpecError(
         f"openclip:{name} has no weights in .safetensors; others can run code when they are read: "
-        f'where you trust them, write them anew with {first}python -c "import open_clip, '
+        f'if you trust them, save them again with {first}python -c "import open_clip, '
         f"safetensors.torch as s; s.save_model(open_clip.create_model({f'local-dir:{where}'!r}), "
         f'{f"{where}/open_clip_model.safetensors"!r})", and name that folder'
     )
 
 
 def _read(folder: Path, weights: Path) -> tuple[_Towers, SimpleNamespace]:
-    """Return the model of a folder, and what reads its texts and images."""
+    """Return the model of a folder, with its tokenizer and its transform of images."""
     try:
         import open_clip
         import transformers
@@ -130,14 +130,14 @@ def _read(folder: Path, weights: Path) -> tuple[_Towers, SimpleNamespace]:
             f"model 'openclip:{folder}' needs the package open_clip_torch: {with_extra('openclip')}"
         ) from error
     except RuntimeError as error:
-        # So torchvision fails that was built for another torch, such as one for a GPU.
+        # A torchvision built for another torch, such as a GPU build, fails like this.
         raise MissingExtraError(
             f"the package open_clip_torch cannot be imported ({error}); install the build of "
             f"torchvision that belongs to torch {torch.__version__}"
         ) from error
     place = f"local-dir:{folder}"
     with in_one_line(f"the OpenCLIP model in {folder} cannot be loaded", SpecError), _silent():
-        # It would take pickled weights before others; so the file is named.
+        # Name the file, because the library would prefer pickled weights.
         model = open_clip.create_model(place, load_weights=False, pretrained_text=False)
         open_clip.load_checkpoint(model, str(weights))
         tokenizer = open_clip.get_tokenizer(place)
@@ -154,7 +154,7 @@ def _read(folder: Path, weights: Path) -> tuple[_Towers, SimpleNamespace]:
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """Let the library not say that weights are random, which are about to be loaded."""
+    """Silence the library's warning about random weights: the weights are about to be loaded."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -164,7 +164,7 @@ def _silent() -> Iterator[None]:
 
 
 class _Towers(nn.Module):
-    """A model of OpenCLIP under the names that `two_towers` calls those of transformers by."""
+    """An OpenCLIP model with the interface of a transformers model that `two_towers` uses."""
 
     def __init__(self, model: Any, length: int) -> None:
         super().__init__()
@@ -192,7 +192,7 @@ class _Towers(nn.Module):
 
 
 class _Tokenizer:
-    """A tokenizer of OpenCLIP, called as `Tokens` calls those of transformers."""
+    """An OpenCLIP tokenizer with the interface of a transformers tokenizer that `Tokens` uses."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
@@ -202,7 +202,7 @@ class _Tokenizer:
         import transformers
 
         if options.get("return_tensors"):
-            # It pads and cuts in its own way, which is that of its training.
+            # It pads and cuts in its own way, as in training.
             return transformers.BatchEncoding({"input_ids": self._tokenizer(texts)})
         inner = getattr(self._tokenizer, "tokenizer", None)
         if inner is not None:

@@ -17,13 +17,13 @@ def in_colours(images: Sequence[Any]) -> list[Image.Image]:
     Raises
     ------
     ModelError
-        If one is not a PIL image, as where the data has regions for models that read those.
+        If one is not a PIL image, for example if the data has regions.
     """
     for image in images:
         if not isinstance(image, Image.Image):
             raise ModelError(
-                f"the model reads images, and the data has a {type(image).__name__} in place of "
-                "one; if that is a table's column of regions, leave it out with "
+                f"the model reads images, but the data has a {type(image).__name__} instead; if "
+                "that is a table's column of regions, leave it out with "
                 f"{option('regions_column', '')}"
             )
     return [image.convert("RGB") for image in images]

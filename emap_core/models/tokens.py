@@ -1,4 +1,4 @@
-"""Texts as a model reads them: tokenised, cut where they are too long, and that counted before."""
+"""Texts as a model reads them: tokenised, cut if too long, with a count of those cut."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from emap_core.errors import EmapError, ModelError
 NO_LIMIT = 10**9
 """More tokens than any text has."""
 _NEAR = 8
-"""Tokens that a text may lose or gain at its ends, next to other words of a prompt."""
+"""Tokens that a text may lose or gain at its ends inside a prompt."""
 
 
 @contextlib.contextmanager
 def in_one_line(what: str, kind: type[EmapError] = ModelError) -> Iterator[None]:
-    """Raise `kind` with one line in place of whatever a library raises.
+    """Raise `kind` with one line instead of whatever a library raises.
 
-    A panic of a library in Rust derives from none of Python's ordinary errors, and memory that
-    runs out says nothing about where.
+    A panic in a Rust library is not an ordinary Python exception, and running out of memory does
+    not say where.
     """
     try:
         yield
     except (EmapError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except MemoryError as error:
-        raise kind(f"{what}: it needs more memory than there is") from error
+        raise kind(f"{what}: it needs more memory than this machine has") from error
     except BaseException as error:
         said = (str(error).strip().splitlines() or [""])[0]
         raise kind(f"{what}: {said or type(error).__name__}") from error
 
 
 class Tokens:
-    """A tokenizer, with the number of tokens that its model reads of a text.
+    """A tokenizer, with the number of tokens of a text that its model reads.
 
     Parameters
     ----------
     tokenizer : tokenizer of transformers
     limit : int
-        Tokens, special ones included.
+        Number of tokens, special ones included.
     """
 
     def __init__(self, tokenizer: Any, limit: int = NO_LIMIT) -> None:
@@ -49,13 +49,13 @@ class Tokens:
         self.limit = min(limit, tokenizer.model_max_length)
 
     def read(self, texts: list[str], padding: bool | str = True) -> Any:
-        """Return the numbers of the texts' tokens as tensors, those of long texts cut."""
+        """Return the texts' token numbers as tensors, cut for long texts."""
         return self._call(
             texts, padding=padding, truncation=True, max_length=self.limit, return_tensors="pt"
         )
 
     def read_pairs(self, first: list[str], second: list[str]) -> Any:
-        """Return pairs of texts in one sequence each, the longer text of a long pair cut."""
+        """Return each pair of texts as one sequence; in a long pair, the longer text is cut."""
         return self._call(
             first,
             text_pair=second,
@@ -67,11 +67,11 @@ class Tokens:
 
     @property
     def special_of_pair(self) -> int:
-        """How many tokens stand around and between the two texts of a pair."""
+        """How many tokens are around and between the two texts of a pair."""
         return int(self._tokenizer.num_special_tokens_to_add(pair=True))
 
     def numbers(self, texts: list[str], *, special: bool = False) -> list[list[int]]:
-        """Return the numbers of all tokens, however many there are."""
+        """Return the numbers of all tokens, without cutting."""
         numbers: list[list[int]] = self._call(texts, add_special_tokens=special, verbose=False)[
             "input_ids"
         ]
@@ -88,20 +88,20 @@ class Tokens:
     def fit(
         self, texts: Sequence[str], render: Callable[[str], list[str]], limit: int | None = None
     ) -> list[str]:
-        """Return the longest beginnings of texts with which their prompts can be read whole.
+        """Return the longest beginnings of texts whose prompts the model can read whole.
 
         Parameters
         ----------
         texts : sequence of str
         render : callable
-            From a text to the prompts that it is part of, the longest first.
+            Takes a text; returns the prompts that contain it, longest first.
         limit : int, optional
-            Tokens that a prompt may have, if they are fewer than the model reads.
+            Most tokens of a prompt, if less than the model reads.
 
         Raises
         ------
         ModelError
-            If a prompt is too long without any text.
+            If a prompt is too long even without the text.
         """
         most = self.limit if limit is None else min(limit, self.limit)
         counts = self.count([render(text)[0] for text in texts]) if texts else []
@@ -118,8 +118,8 @@ class Tokens:
             return text
         if longest(0) > most:
             raise ModelError(
-                f"the prompt {_short(render('')[0])} has {longest(0)} tokens without the text, and "
-                f"the model reads {most}; shorten the template or the names of the classes"
+                f"the prompt {_short(render('')[0])} has {longest(0)} tokens without the text, but "
+                f"the model reads {most}; shorten the template or the class names"
             )
         low, high = 0, len(text)
         while high - low > 1:
@@ -133,19 +133,19 @@ class Tokens:
 
 
 def most_tokens(model: Any) -> int:
-    """Return how many tokens of a text a model of transformers has places for."""
+    """Return how many tokens of a text a transformers model has positions for."""
     config = getattr(model.config, "text_config", None) or model.config
     found = [getattr(config, "max_position_embeddings", None) or NO_LIMIT]
     for name, layer in model.named_modules():
         is_of_places = name.endswith("position_embeddings") and isinstance(layer, nn.Embedding)
-        # Those that descend from RoBERTa count places from behind that of the padding.
+        # RoBERTa and its descendants count positions from the padding's onwards.
         if is_of_places and layer.padding_idx is not None:
             found.append(layer.num_embeddings - layer.padding_idx - 1)
     return min(found)
 
 
 def note_on_cut(n_cut: int, n_texts: int, limit: int, kept: str = "") -> list[str]:
-    """Return a sentence on texts that were too long, none where there are none."""
+    """Return a sentence on texts that were too long, or nothing if there are none."""
     if n_cut == 0:
         return []
     are = "is" if n_cut == 1 else "are"

@@ -1,4 +1,4 @@
-"""The torch modules behind a model: what they compute in, and whether they are being trained."""
+"""The torch modules behind a model: their precision, and whether they are in training mode."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import torch
 from torch import nn
 
 _LEVELS = 6
-"""Deep enough for a list in an attribute of an attribute of what a method is bound to."""
+"""Deep enough for a list in an attribute of an attribute of a method's object."""
 
 
 def modules_of(model: Any) -> list[nn.Module]:
-    """Return the outermost modules that a model, a function or a method can be seen to use.
+    """Return the outermost modules that a model, a function or a method visibly uses.
 
-    Looked at are the object itself, its attributes, what a method is bound to, what a function
-    encloses, and the globals that it names.
+    The search covers the object itself, its attributes, a method's object, a function's closure,
+    and the globals that it names.
     """
     found: list[nn.Module] = []
     seen: set[int] = set()
@@ -38,7 +38,7 @@ def modules_of(model: Any) -> list[nn.Module]:
 
 
 def _held(holder: Any) -> Iterator[Any]:
-    """Yield what an object holds or a function uses; nothing is called on the way."""
+    """Yield what an object holds or a function uses, without calling anything."""
     if isinstance(holder, functools.partial):
         yield from (holder.func, *holder.args, *holder.keywords.values())
     if inspect.ismethod(holder):
@@ -52,7 +52,7 @@ def _held(holder: Any) -> Iterator[Any]:
                 continue
         for name in holder.__code__.co_names:
             value = holder.__globals__.get(name)
-            # A module of Python leads to everything that is loaded.
+            # A Python module leads to everything that is loaded.
             if not inspect.ismodule(value) and not inspect.isclass(value):
                 yield value
     elif isinstance(holder, Mapping):
@@ -74,7 +74,7 @@ def _few(values: Iterable[Any]) -> Iterator[Any]:
 
 
 def computed_dtype(model: Any, output: str, precision: str) -> str:
-    """Return the coarsest of a model's outputs, weights and autocast: its rounding is the noise.
+    """Return the coarsest dtype among a model's outputs, weights and autocast.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def computed_dtype(model: Any, output: str, precision: str) -> str:
     output : str
         Name of the dtype of its outputs, such as ``"float32"``.
     precision : str
-        That of autocast; ``"float32"`` where there is none.
+        Precision of autocast; ``"float32"`` without it.
     """
     weights = {
         str(weight.dtype).removeprefix("torch.")
@@ -96,7 +96,7 @@ def computed_dtype(model: Any, output: str, precision: str) -> str:
 
 
 def rounding(dtype: str) -> float | None:
-    """Return the relative rounding of a floating dtype by its name, None of any other."""
+    """Return the relative rounding of a floating dtype, given its name, or None for others."""
     found = getattr(torch, dtype, None)
     if not isinstance(found, torch.dtype) or not found.is_floating_point:
         return None
@@ -109,13 +109,13 @@ _NOISY = (
     nn.RReLU,
 )
 _NAMES = {"training", "dropout", "alpha_dropout", "drop_path", "batch_norm", "rrelu"}
-"""What the code of a module names whose outputs depend on whether it is being trained."""
+"""Names in the code of modules whose outputs depend on training mode."""
 
 
 def left_in_training(model: Any) -> str | None:
-    """Return the kind of a module behind a model whose training mode changes its outputs.
+    """Return the kind of a module behind a model that is in training mode and acts differently.
 
-    A module in training mode that does the same in both modes, such as a linear layer, is none.
+    A module that does the same in both modes, such as a linear layer, does not count.
     """
     for module in modules_of(model):
         for part in module.modules():
@@ -134,7 +134,7 @@ def _changes(module: nn.Module) -> bool:
     if isinstance(module, nn.RNNBase | nn.MultiheadAttention):
         return module.dropout > 0
     if type(module).__module__.startswith("torch."):
-        # Of a scripted module only the name of its class is left.
+        # A scripted module only has the name of its class.
         name = str(getattr(module, "original_name", "")).lower()
         return any(noisy in name for noisy in ("dropout", "batchnorm", "rrelu"))
     return any(

@@ -124,7 +124,7 @@ def test_attention_that_cannot_be_reached_is_refused():
         ("demo:additive", "demo:additive has no attention"),
         *((f"{prefix}:one", "run as a whole") for prefix in ("hf-any", "onnx", "torchscript")),
         ("export:one", "run as a whole"),
-        ("openai:http://localhost", "a server sends answers"),
+        ("openai:http://localhost", "a server sends only answers"),
     ],
 )
 def test_what_runs_as_a_whole_is_told_so_before_it_is_loaded(spec, why):

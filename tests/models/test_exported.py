@@ -193,7 +193,7 @@ def test_a_link_is_followed_only_where_files_may_be_opened(name, folder, monkeyp
     (inside / name).symlink_to(folder / name)
     load_model("torchscript:inside/model.pt")
     monkeypatch.setenv("EMAP_ROOTS", str(inside))
-    with pytest.raises(AccessError, match="is outside of the folders"):
+    with pytest.raises(AccessError, match="is outside the folders"):
         load_model("torchscript:inside/model.pt")
 
 
@@ -235,7 +235,7 @@ def test_a_model_that_was_written_in_training_mode_is_refused(layer, folder):
         torch.export.save(torch.export.export(module, inputs()), folder / "model.pt2")
         for spec in ("torchscript:model.pt", "export:model.pt2"):
             if training:
-                with pytest.raises(SpecError, match=r"was written in training mode.*model.eval"):
+                with pytest.raises(SpecError, match=r"was saved in training mode.*model.eval"):
                     load_model(spec)
             else:
                 assert load_model(spec).dtype == (

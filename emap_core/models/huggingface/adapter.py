@@ -1,4 +1,4 @@
-"""LoRA adapters: small weights beside a checkpoint's own, merged into them when it is loaded."""
+"""LoRA adapters: small weights that are merged into a checkpoint's own when it is loaded."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ _READ = (
     *("use_rslora", "use_dora", "lora_bias", "modules_to_save", "layers_to_transform"),
     *("layers_pattern", "rank_pattern", "alpha_pattern"),
 )
-"""What decides how weights are merged."""
+"""Settings that decide how weights are merged."""
 _OF_TRAINING = (
     *("task_type", "peft_type", "peft_version", "auto_mapping", "base_model_name_or_path"),
     *("revision", "inference_mode", "lora_dropout", "init_lora_weights", "megatron_core"),
     *("loftq_config", "eva_config", "corda_config", "lora_ga_config", "qalora_group_size"),
     *("ensure_weight_tying", "runtime_config"),
 )
-"""What says where it came from and how it was trained; nothing of it is read."""
+"""Settings about its origin and training; they are not read."""
 
 
 def adapter_files(folder: Path, within: Path) -> list[Path]:
-    """Return the files of an adapter that are read, whose links may lead to `within`.
+    """Return the files of an adapter to read; their links may lead into `within`.
 
     Raises
     ------
     SpecError
-        If it is not a LoRA adapter in .safetensors, or one of a kind that is not known here.
+        If it is not a LoRA adapter in .safetensors, or its kind is not supported.
     AccessError
-        If a link leads to where no file may be opened on this server.
+        If a link leads to a place where this server may not open files.
     """
     files = [folder / CONFIG, folder / _WEIGHTS]
     if not files[0].is_file():
         raise SpecError(
-            f"adapter {folder} has no {CONFIG}; name the folder that the library peft wrote"
+            f"adapter {folder} has no {CONFIG}; name a folder written by the library peft"
         )
     if not files[1].is_file():
         raise SpecError(
-            f"adapter {folder} has no {_WEIGHTS}; save it again where you trust it: other weights "
-            "can run code when they are read"
+            f"adapter {folder} has no {_WEIGHTS}, and other weight files can run code when they "
+            "are read; if you trust it, save it again as .safetensors"
         )
     check_links(within, files)
     _settings(folder)
@@ -56,7 +56,7 @@ def adapter_files(folder: Path, within: Path) -> list[Path]:
 
 
 def base_of(folder: Path) -> str:
-    """Return what an adapter says that it belongs to, for messages; nothing where it does not."""
+    """Return the name of the checkpoint that an adapter says it belongs to, or nothing."""
     try:
         named = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         return str(named.get("base_model_name_or_path") or "")[:200]
@@ -81,14 +81,14 @@ def merged(model: Any, folder: Path) -> Any:
             f"adapter {folder} needs the package peft: {with_extra('lora')}"
         ) from error
     with in_one_line(f"adapter {folder} cannot be merged into the checkpoint", SpecError):
-        # Of its configuration only what is known to be numbers and names of layers is passed on.
+        # Pass on only the parts of its configuration known to be numbers and names of layers.
         config = peft.LoraConfig(**_settings(folder), inference_mode=True)
         with_adapter = peft.PeftModel.from_pretrained(model, folder, config=config)
         wanted = {name for name in peft.get_peft_model_state_dict(with_adapter) if "lora_" in name}
         if wanted != _names(folder / _WEIGHTS):
             raise SpecError(
-                f"adapter {folder} has weights for other layers than the checkpoint has; name the "
-                f"checkpoint that it was trained on{_says(folder)}"
+                f"adapter {folder} has weights for layers that the checkpoint does not have; name "
+                f"the checkpoint that it was trained on{_says(folder)}"
             )
         return with_adapter.merge_and_unload()
 
@@ -106,18 +106,18 @@ def _says(folder: Path) -> str:
 
 
 def _settings(folder: Path) -> dict[str, Any]:
-    """Return what decides how an adapter is merged, once nothing else does."""
+    """Return the settings that decide how an adapter is merged, after refusing unknown ones."""
     file = folder / CONFIG
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise SpecError(f"{file} is not a valid configuration: {error}") from error
     if not isinstance(stored, dict) or str(stored.get("peft_type")).upper() != "LORA":
-        raise SpecError(f"{file} is not of a LoRA adapter; merge it where you trained it")
+        raise SpecError(f"{file} does not belong to a LoRA adapter; merge it where you trained it")
     other = [name for name, value in stored.items() if value and name not in _READ + _OF_TRAINING]
     if other:
         raise SpecError(
-            f"{file} has {other[0]!r:.80}, which is not known here; merge the adapter where you "
-            "trained it (merge_and_unload, then save_pretrained), and name the folder of that"
+            f"{file} has {other[0]!r:.80}, which is not supported; merge the adapter where you "
+            "trained it (merge_and_unload, then save_pretrained), and name that folder"
         )
     return {name: stored[name] for name in _READ if stored.get(name) is not None}

@@ -1,4 +1,4 @@
-"""A checkpoint's folder: where it comes from, what it says it is, and the files that are read."""
+"""A checkpoint's folder: where it comes from, what it says it is, and which files are read."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _FILES = (
     "*.vocab",
     "additional_chat_templates/*.jinja",
 )
-"""What transformers may read of a folder, and what is fetched from the hub."""
+"""Files that transformers may read in a folder, and that are fetched from the hub."""
 _CODE = ("*.py",)
-"""What else is read where a checkpoint's own code may run."""
+"""Further files that are read if a checkpoint's own code may run."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 A_FACTORY = "as the README shows under “Your own model”, and name it: my_model:load"
 
@@ -42,13 +42,13 @@ class Checkpoint:
     folder : Path
     architecture : str
     model, processor : object
-        As transformers has them.
+        Objects of transformers.
     fingerprint : str
-        Of files and settings.
+        Hash of files and settings.
     description : dict
         Name, revision, architecture, hash of the weights and settings, for the record of a run.
     keeps_dtype : bool
-        Whether somebody chose the type of the weights, which then stays on every device.
+        Whether the user chose the type of the weights; if so, it stays on every device.
     """
 
     folder: Path
@@ -61,12 +61,12 @@ class Checkpoint:
 
 
 def find_folder(name: str, with_code: bool = False) -> tuple[Path, str | None]:
-    """Return a checkpoint's folder, and the revision of one from the hub.
+    """Return a checkpoint's folder, and its revision if it is from the hub.
 
     Raises
     ------
     SpecError
-        If there is none, or the hub gives none.
+        If it does not exist, or the hub cannot give it.
     """
     folder = path_or_hub_id(name, roots_of_environment())
     if folder is not None and folder.is_dir():
@@ -82,7 +82,7 @@ def _patterns(with_code: bool) -> list[str]:
 
 
 def auto_classes_of(folder: Path) -> tuple[str, ...]:
-    """Return the auto classes of transformers that a checkpoint's own code fills in."""
+    """Return the auto classes of transformers for which a checkpoint brings its own code."""
     named = json.loads((folder / "config.json").read_text()).get("auto_map")
     return tuple(one for one in named or () if str(one).startswith("AutoModel"))
 
@@ -93,7 +93,7 @@ def architecture_of(folder: Path) -> str:
     Raises
     ------
     SpecError
-        If the folder has something else than a checkpoint of transformers.
+        If the folder is not a checkpoint of transformers.
     """
     if (folder / CONFIG).is_file():
         base = base_of(folder) or "path/to/checkpoint"
@@ -108,8 +108,8 @@ def architecture_of(folder: Path) -> str:
                 f"openclip:{folder}"
             )
         raise SpecError(
-            f"folder {folder} is not a valid checkpoint: it has no config.json; name the folder "
-            "that save_pretrained wrote"
+            f"folder {folder} is not a valid checkpoint: it has no config.json; name a folder "
+            "written by save_pretrained"
         )
     try:
         config = json.loads((folder / "config.json").read_text())
@@ -129,10 +129,10 @@ def check_weights(folder: Path, name: str, architecture: str, revision: str | No
     ----------
     folder : Path
     name : str
-        What the user called it.
+        Its name as the user gave it.
     architecture : str
     revision : str or None
-        The commit of one from the hub, whose other files were not downloaded.
+        The commit, if it is from the hub, whose other files were not downloaded.
     """
     if any(folder.glob("*.safetensors")):
         return
@@ -146,22 +146,22 @@ def check_weights(folder: Path, name: str, architecture: str, revision: str | No
     source, target = (hub_id, Path(hub_id).name) if revision else (str(folder), str(folder))
     target = f"{target.rstrip('/')}-safetensors"
     raise SpecError(
-        f"checkpoint {name} has its weights in {pickled}, which can run code when it is read; "
-        "where you trust it, write them as .safetensors, and name that folder: python -c "
+        f"checkpoint {name} has its weights in {pickled}, which can run code when it is read; if "
+        "you trust it, save them as .safetensors and name that folder: python -c "
         f'"import transformers as t; t.{architecture}.from_pretrained({source!r}).save_pretrained('
         f'{target!r}); t.AutoProcessor.from_pretrained({source!r}).save_pretrained({target!r})"'
     )
 
 
 def files_of(folder: Path, within: Path, with_code: bool = False) -> list[Path]:
-    """Return all files of a folder that may be read, once their places are checked.
+    """Return all files of a folder that may be read, after checking where they are.
 
     Raises
     ------
     SpecError
-        If a list of shards names a file that is missing, a pickle, or outside of the folder.
+        If a list of shards names a file that is missing, a pickle, or outside the folder.
     AccessError
-        If a link leads out of `within`, to where no file may be opened on this server.
+        If a link leads out of `within` to a place where this server may not open files.
     """
     for index in folder.glob("*.index.json"):
         try:
@@ -173,11 +173,11 @@ def files_of(folder: Path, within: Path, with_code: bool = False) -> list[Path]:
             if file.parent != folder or file.suffix != ".safetensors":
                 raise SpecError(
                     f"{index} names the file of weights {shard!r:.80}; expected .safetensors files "
-                    "beside it: load the model where you trust it and save it again"
+                    "beside it: if you trust the model, load it and save it again"
                 )
             if not file.is_file():
                 raise SpecError(
-                    f"{index} names {shard!r:.80}, which does not exist; download it too"
+                    f"{index} names {shard!r:.80}, which does not exist; download it, too"
                 )
     files = sorted({file for pattern in _patterns(with_code) for file in folder.glob(pattern)})
     check_links(within, files)

@@ -15,11 +15,11 @@ from emap_core.models.pictures import in_colours
 from emap_core.models.tokens import Tokens, most_tokens, note_on_cut
 
 _SHOWN = 4
-"""Prompts that people see before a run."""
+"""How many prompts people see before a run."""
 
 
 class FromCheckpoint:
-    """What all models of a checkpoint share: names of the classes, a fingerprint, a device."""
+    """What all models of a checkpoint share: class names, a fingerprint, a device."""
 
     def __init__(self, checkpoint: Checkpoint, classes: Sequence[str] | None = None) -> None:
         self.model = checkpoint.model
@@ -35,7 +35,7 @@ class FromCheckpoint:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         device: torch.device = self.model.device
         return device
 
@@ -53,18 +53,18 @@ class FromCheckpoint:
         return fingerprint_of(self._fingerprint, str(self.dtype))
 
     def to(self, device: str | torch.device) -> Self:
-        """Move the model; on a processor weights of 16 bits become float32, unless asked for."""
+        """Move the model; on a CPU, 16-bit weights become float32 unless the user chose them."""
         self.model.to(device)
         if self.device.type == "cpu" and not self._keeps_dtype:
             self.model.float()
         return self
 
     def notes(self, texts: list[str]) -> list[str]:
-        """Say how many of these texts are cut."""
+        """Return a note on how many of these texts are cut."""
         return note_on_cut(self._tokens.n_long(texts), len(texts), self._tokens.limit)
 
     def reads(self, text: str) -> list[str]:
-        """Say which family the checkpoint is read by, and which prompts it makes of a text."""
+        """Return which family reads the checkpoint, and the prompts that it makes of a text."""
         family, architecture = (self.description.get(n) for n in ("family", "architecture"))
         by = f"by the family {family}" if family else "whole, pair by pair"
         prompts = self._shown_prompts(text)
@@ -74,22 +74,22 @@ class FromCheckpoint:
         return [f"{architecture}, read {by}", *shown]
 
     def _shown_prompts(self, text: str) -> list[str]:
-        """Return what a text becomes, for people; nothing where it stays as it is."""
+        """Return what a text becomes, for people to see; nothing if it stays unchanged."""
         return []
 
     def _tokenized(self, texts: list[str]) -> dict[str, torch.Tensor]:
-        """Return the numbers of tokens and which are not padding, shapes (B, length)."""
+        """Return token numbers and a mask of those that are not padding, shapes (B, length)."""
         read = self._tokens.read(texts).to(self.device)
         return {"token_ids": read["input_ids"], "attention_mask": read["attention_mask"]}
 
     def _pixels(self, images: Sequence[Any]) -> Any:
-        """Return what the processor makes of images, as the model takes it."""
+        """Return images as the processor prepares them for the model."""
         inputs = self._processor.image_processor(images=in_colours(images), return_tensors="pt")
         return inputs.to(self.device, self.dtype)
 
 
 class Matching(FromCheckpoint):
-    """Does the text belong to the image? One logit: that of yes minus that of no."""
+    """Whether the text belongs to the image, as one logit: yes minus no."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__(checkpoint, ["no", "yes"])
@@ -101,10 +101,10 @@ class Matching(FromCheckpoint):
 
 
 class ReadsClasses(FromCheckpoint):
-    """What all models share that read the names of their classes: given ones, or those of data."""
+    """What all models share that read their class names: those given, or those of the data."""
 
     def with_classes(self, classes: Sequence[str]) -> Self:
-        """Take these classes, for instance those of a dataset.
+        """Use these classes, for instance those of a dataset.
 
         Raises
         ------
@@ -126,10 +126,10 @@ class ReadsClasses(FromCheckpoint):
 
 
 def same_to_the_tokenizer(one: str, other: str) -> ModelError:
-    """Return what is wrong where two classes have the same tokens."""
+    """Return the error for two classes with the same tokens."""
     return ModelError(
-        f"the classes {one!r} and {other!r} are the same to the model's tokenizer, so no output "
-        "can tell them apart; keep one of them, or rename one"
+        f"the classes {one!r} and {other!r} are the same to the model's tokenizer, so outputs "
+        "cannot tell them apart; keep one of them, or rename one"
     )
 
 
@@ -139,29 +139,29 @@ def named_classes(
     stored: Sequence[str] | None = None,
     of: str = "the checkpoint",
 ) -> list[str] | None:
-    """Return the names of a head's classes: those that are given, else those that it has.
+    """Return the names of a head's classes: those given, or its own.
 
     Parameters
     ----------
     given : str or sequence of str, optional
-        As `names_of_classes` takes them.
+        As for `names_of_classes`.
     n_classes : int
-        How many the head has.
+        Number of classes of the head.
     stored : sequence of str, optional
         Its own names.
     of : str
-        What messages call the head.
+        What to call the head in messages.
 
     Raises
     ------
     SettingError
-        If other than `n_classes` names are given.
+        If the number of names is not `n_classes`.
     """
     names = names_of_classes(given)
     if names is None:
         return None if stored is None else list(stored)
     if len(names) != n_classes:
-        raise SettingError(f"{of} has {n_classes} classes; classes= names {len(names)}")
+        raise SettingError(f"{of} has {n_classes} classes, but classes= names {len(names)}")
     return names
 
 

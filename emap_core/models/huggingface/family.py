@@ -19,17 +19,17 @@ class Family:
     Attributes
     ----------
     architectures : tuple of str
-        What ``architectures`` in a checkpoint's config.json may say.
+        The values of ``architectures`` in a checkpoint's config.json.
     make : callable
-        From a `Checkpoint` to a model. Its keyword arguments are the family's settings, which
-        users give with ``--model-arg``.
+        Takes a `Checkpoint`, returns a model. Its keyword arguments are the family's settings,
+        which users give with ``--model-arg``.
     reads_regions : bool
-        Whether regions that a detector found stand in place of images. Such a checkpoint has a
-        tokenizer, and needs no processor.
+        Whether it reads regions from a detector instead of images. Such a checkpoint has a
+        tokenizer and needs no processor.
     name : str
-        That of its file.
+        The name of its file.
     processor : tuple of str
-        The parts that its processor needs to have; the tokenizer alone needs no processor.
+        The parts that its processor must have; a tokenizer alone needs no processor.
     """
 
     architectures: tuple[str, ...]
@@ -41,7 +41,7 @@ class Family:
 
 @functools.cache
 def families_by_architecture() -> Mapping[str, Family]:
-    """Return every architecture that some file in `families` declares, and its family."""
+    """Return every architecture that a file in `families` declares, with its family."""
     found: dict[str, Family] = {}
     for module in pkgutil.iter_modules(families.__path__, f"{families.__name__}."):
         family: Family = importlib.import_module(module.name).FAMILY

@@ -1,4 +1,4 @@
-"""``hf:`` and ``hf-any:``, with a folder or a hub id: a checkpoint with a family, or any."""
+"""``hf:`` and ``hf-any:`` with a folder or a hub id: a checkpoint with a family, or any."""
 
 from __future__ import annotations
 
@@ -35,34 +35,34 @@ _DTYPES = {
     "float16": torch.float16,
 }
 _SCORING = "3"
-"""Changes whenever the same checkpoint and settings come to give other outputs or encodings."""
+"""Raise it when the same checkpoint and settings give other outputs or encodings."""
 
 
 def load(name: str, dtype: str | None = None, adapter: str | None = None, **settings: Any) -> Any:
-    """Return the model of a checkpoint; its family says which other `settings` there are.
+    """Return the model of a checkpoint; its family defines further `settings`.
 
-    Only safetensors weights are read, and no code that comes with a checkpoint is run.
+    It reads only safetensors weights and never runs a checkpoint's own code.
 
     Parameters
     ----------
     name : str
         A folder, or a hub id with or without ``@revision``.
     dtype : {"float32", "bfloat16", "float16"}, optional
-        Type of the weights, on every device. By default float32 on a processor, and the
-        checkpoint's own on a GPU.
+        Type of the weights, on every device. By default float32 on a CPU, and the checkpoint's own
+        on a GPU.
     adapter : str, optional
         A LoRA adapter to merge into it: a folder, or a hub id with or without ``@revision``.
 
     Raises
     ------
     MissingExtraError
-        If transformers, or what the processor needs, is not installed.
+        If transformers, or a package for the processor, is not installed.
     SpecError
-        If there is no checkpoint, or it has no weights, no processor or no family.
+        If there is no checkpoint, or it lacks weights, a processor or a family.
     SettingError
-        If a setting has a value that it cannot have.
+        If a setting has an invalid value.
     AccessError
-        If a link in the folder leads to where no file may be opened on this server.
+        If a link in the folder leads to a place where this server may not open files.
     """
     transformers = _library(f"hf:{name}")
     folder, revision = find_folder(name)
@@ -81,22 +81,22 @@ def load_any(
     adapter: str | None = None,
     **settings: Any,
 ) -> Any:
-    """Return a model that scores every pair with one forward, or some, of the whole checkpoint.
+    """Return a model that scores every pair with one or more forward passes of the checkpoint.
 
     Parameters
     ----------
     name, dtype, adapter
-        As `load` takes them.
+        As for `load`.
     custom_code : bool
-        Whether Python code that comes with the checkpoint may run.
+        Whether the checkpoint's own Python code may run.
     **settings
-        ``classes``, ``prompt`` and ``normalise`` of a model that writes text.
+        ``classes``, ``prompt`` and ``normalise`` for a model that writes text.
 
     Raises
     ------
     SpecError
-        If transformers has no such model of texts and images, or the checkpoint has code of its
-        own and `custom_code` is not given; and whatever else `load` raises.
+        If transformers has no such model of texts and images, or the checkpoint has its own code
+        and `custom_code` is not given; and for everything that makes `load` raise it.
     """
     transformers = _library(f"hf-any:{name}")
     folder, revision = find_folder(name, with_code=custom_code)
@@ -104,7 +104,7 @@ def load_any(
     auto_classes = () if hasattr(transformers, architecture) else auto_classes_of(folder)
     if auto_classes and not custom_code:
         raise SpecError(
-            f"checkpoint {folder} comes with Python code of its own, which would run with your "
+            f"checkpoint {folder} comes with its own Python code, which would run with your "
             f"rights; read it, and if you trust it, give {option('custom_code', 'true', 'model')}"
         )
     family = way_of(architecture, auto_classes)
@@ -161,11 +161,11 @@ def _loaded(
     with_code: bool = False,
     adapter: str | None = None,
 ) -> Any:
-    """Return what a family makes of a checkpoint that `kind` reads."""
+    """Return a family's model of a checkpoint, read by `kind`."""
     if dtype is not None and dtype not in _DTYPES:
         raise SettingError(f"dtype is {dtype!r}; expected one of {', '.join(_DTYPES)}")
     check_weights(folder, spec.partition(":")[2], architecture_of(folder), revision)
-    # The cache of the hub keeps what a revision links to beside all revisions.
+    # The hub's cache keeps the targets of a revision's links beside all revisions.
     files = files_of(folder, folder if revision is None else folder.parents[1], with_code)
     if family.reads_regions or family.processor == ("tokenizer",):
         processor = load_tokenizer(folder)
@@ -177,7 +177,7 @@ def _loaded(
     if place is not None:
         files += adapter_files(place, place if of_adapter is None else place.parents[1])
     weights = [file for file in files if file.suffix == ".safetensors"]
-    # Rounding to 16 bits after every step costs logits two digits, and a processor no less time.
+    # 16 bits after every step cost the logits two digits, and save a CPU no time.
     otherwise = torch.float32 if best_device() == "cpu" else "auto"
     with in_one_line(f"the weights of {folder} cannot be loaded", SpecError):
         model = kind.from_pretrained(

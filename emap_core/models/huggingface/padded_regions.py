@@ -23,7 +23,7 @@ class PaddedRegions:
     ----------
     features : Tensor of shape (B, regions, F)
     boxes : Tensor of shape (B, regions, P)
-        P is 0 where the model reads no boxes.
+        P is 0 if the model does not read boxes.
     attention_mask : Tensor of shape (B, regions)
         1 for a region, 0 for padding.
     """
@@ -36,20 +36,20 @@ class PaddedRegions:
 def pad_regions(
     model: str, images: Sequence[Any], n_features: int, n_places: int = 0
 ) -> PaddedRegions:
-    """Return the regions that stand in place of images: dicts of arrays, or paths of .npz files.
+    """Return the regions given instead of images: dicts of arrays, or paths of .npz files.
 
     Parameters
     ----------
     model : str
-        What messages call the model.
+        What to call the model in messages.
     images : sequence
     n_features, n_places : int
-        How many numbers the model reads of each region's features and box.
+        How many numbers the model reads for each region's features and box.
 
     Raises
     ------
     ModelError
-        If an image is none, or its arrays have other shapes.
+        If an entry is not such regions, or its arrays have other shapes.
     """
     expected = f"features, (regions, {n_features})"
     if n_places:
@@ -64,7 +64,7 @@ def pad_regions(
         places = one["boxes"] if n_places and "boxes" in one else torch.zeros(n, 0)
         if one["features"].shape[1] != n_features or places.shape[1] != n_places:
             shapes = " and ".join(f"{name} {tuple(a.shape)}" for name, a in one.items())
-            raise ModelError(f"regions have {shapes}; {model} expects {expected}")
+            raise ModelError(f"regions have {shapes}, but {model} expects {expected}")
         features[row, :n], boxes[row, :n], mask[row, :n] = one["features"], places, 1
     return PaddedRegions(features, boxes, mask)
 
@@ -79,7 +79,7 @@ def _regions(model: str, image: Any, expected: str) -> dict[str, torch.Tensor]:
         image = Path(image)
     if not isinstance(image, Path | Mapping):
         raise ModelError(
-            f"{model} reads regions, and the data has none; expected a column of regions "
+            f"{model} reads regions, but the data has none; expected a column of regions "
             f"({option('regions_column')}), or the dataset's image_inputs, with {expected}"
         )
     try:

@@ -1,4 +1,4 @@
-"""The processor of a checkpoint, or its tokenizer alone, as its folder has them."""
+"""The processor of a checkpoint, or only its tokenizer, from its folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OF_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.js
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """Return the tokenizer of a checkpoint that reads no pictures."""
+    """Return the tokenizer of a checkpoint that does not read pictures."""
     from transformers import AutoTokenizer
 
     read: Callable[..., Any] = AutoTokenizer.from_pretrained
@@ -31,15 +31,15 @@ def load_processor(
     with_code: bool = False,
     parts: Sequence[str] = ("tokenizer", "image_processor"),
 ) -> Any:
-    """Return the processor of a checkpoint, without its part for videos if it has one.
+    """Return the processor of a checkpoint, without the part for videos, if any.
 
     Parameters
     ----------
     folder : Path
     with_code : bool
-        Whether code that comes with the checkpoint may run.
+        Whether the checkpoint's own code may run.
     parts : sequence of str
-        What it needs to have.
+        The parts that it must have.
 
     Raises
     ------
@@ -62,7 +62,9 @@ def load_processor(
         if not isinstance(error.__cause__, ImportError):
             raise
         said = str(error.__cause__).strip().splitlines()[0]
-        raise MissingExtraError(f"the processor of {folder} needs more: {said}") from error
+        raise MissingExtraError(
+            f"the processor of {folder} needs another package: {said}"
+        ) from error
     for part in parts:
         if getattr(processor, part, None) is None:
             raise SpecError(f"the processor of {folder} has no {part.replace('_', ' ')}")
@@ -81,21 +83,21 @@ def _kind_of_processor(folder: Path) -> Any:
 
 
 def _for_pictures(kind: Any) -> Any:
-    """Return a kind of processor without its part for videos, the only one to need torchvision.
+    """Return a class of processor without its part for videos, which alone needs torchvision.
 
-    Which parts and settings are read from a folder, transformers takes from the names of the
-    parameters and of the variables of the code.
+    transformers decides which parts and settings to read from a folder by the names of the class's
+    parameters and of its code's variables.
     """
     whole = inspect.signature(kind)
     fewer = [one for name, one in whole.parameters.items() if name != "video_processor"]
     signature = whole.replace(parameters=fewer)
 
     class ForPictures(kind):  # type: ignore[misc]  # known when it is read
-        # SmolVLM looks at these whenever it writes a prompt.
+        # SmolVLM reads these whenever it writes a prompt.
         video_processor = SimpleNamespace(num_frames=None, fps=None)
 
         def __init__(self, *parts: Any, **settings: Any) -> None:
-            # Some have the part for videos between the others.
+            # In some, the part for videos is between the others.
             named = signature.bind(*parts, **settings).arguments
             more = named.pop("kwargs", {})
             super().__init__(**named, **more, video_processor=None)
@@ -110,7 +112,7 @@ def _for_pictures(kind: Any) -> Any:
 
 
 def _need_tokenizer(folder: Path) -> None:
-    # Without its files the library would make a tokenizer that knows no word.
+    # Without its files, the library would make a tokenizer without any words.
     if not any((folder / name).is_file() for name in _OF_TOKENIZERS):
         raise SpecError(
             f"checkpoint {folder} has no tokenizer; expected {' or '.join(_OF_TOKENIZERS)}"

@@ -1,4 +1,4 @@
-"""Checkpoints without a family: every pair goes through the whole model, as the library has it."""
+"""Checkpoints without a family: every pair goes through the library's whole model."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from emap_core.models.pictures import in_colours
 from emap_core.models.tokens import in_one_line
 
 _STRIPES = Image.effect_mandelbrot((32, 32), (-2.0, -1.5, 1.0, 1.5), 20).convert("RGB")
-"""As unlike a blank image as one can be."""
+"""An image as unlike a blank one as possible."""
 
 
 class _Whole(FromCheckpoint):
-    """A plain callable of texts and images; neither side is encoded by itself."""
+    """A plain callable of texts and images; no side is encoded separately."""
 
     def __call__(self, texts: list[str], images: list[Any]) -> torch.Tensor:
         """Return the logits of B aligned pairs, shape (B, C)."""
@@ -44,7 +44,7 @@ class _Whole(FromCheckpoint):
         return torch.stack([self._pair(text, image) for text, image in pairs])
 
     def notes(self, texts: list[str]) -> list[str]:
-        """Say how many texts are cut, and what whole forwards cost."""
+        """Return notes on how many texts are cut, and on the cost of whole forward passes."""
         return [*super().notes(texts), self._cost()]
 
     def _pair(self, text: str, image: Image.Image) -> torch.Tensor:
@@ -52,7 +52,7 @@ class _Whole(FromCheckpoint):
         raise NotImplementedError
 
     def _example(self) -> Any:
-        """Return what the model takes of some pair."""
+        """Return the model's inputs for some pair."""
         raise NotImplementedError
 
     def _forward(self, inputs: Any, **more: Any) -> Any:
@@ -60,7 +60,7 @@ class _Whole(FromCheckpoint):
             return self.model(**inputs, **more)
 
     def _cost(self) -> str:
-        """Return in words what a family of its own would save, counted on one pair."""
+        """Return in words what a family would save, counted on one pair."""
         said = "The checkpoint has no family, so every pair goes through the whole model"
         inputs, read = self._example(), getattr(self.model, "get_image_features", None)
         if read is None:
@@ -69,14 +69,14 @@ class _Whole(FromCheckpoint):
         of_image = {name: value for name, value in inputs.items() if name in taken}
         with torch.inference_mode(), FlopCounterMode(display=False) as whole:
             self._forward(inputs, **self._more())
-        # Some need more than the image, as those that read it with the question in mind.
+        # Some need more than the image: they read it together with the question.
         with contextlib.suppress(Exception):
             with torch.inference_mode(), FlopCounterMode(display=False) as alone:
                 read(**of_image)
             share = alone.get_total_flops() / max(whole.get_total_flops(), 1)
             return (
-                f"{said}: {share:.0%} of the operations of a pair read the image alone, which a "
-                "family of its own would do once an image."
+                f"{said}: {share:.0%} of a pair's operations only read the image, which a family "
+                "would do once per image."
             )
         return f"{said}."
 
@@ -101,7 +101,7 @@ class WholeSimilarity(_Whole):
 
     def _inputs(self, text: str, image: Image.Image) -> Any:
         options: dict[str, Any] = {"padding": self._padding}
-        # Some processors cannot cut a text, so none is asked to where nothing is cut.
+        # Some processors cannot cut a text, so cutting is requested only if needed.
         if self._padding or self._tokens.n_long([text]):
             options |= {"truncation": True, "max_length": self._tokens.limit}
         with in_one_line("the model's processor cannot read a text or an image"):
@@ -110,7 +110,7 @@ class WholeSimilarity(_Whole):
 
 
 class WholeClassifier(WholeSimilarity):
-    """A head with a logit for each answer."""
+    """A head with a logit per answer."""
 
     def __init__(self, checkpoint: Checkpoint, classes: str | Sequence[str] | None = None) -> None:
         super().__init__(checkpoint)
@@ -124,11 +124,11 @@ class WholeClassifier(WholeSimilarity):
 
 
 class WholeAnswers(_Whole, WritesAnswers):
-    """A logit for each answer: the log-probability that the model writes it after the prompt.
+    """A logit per answer: the log-probability that the model writes it after the prompt.
 
-    Prompt and answer are tokenised together with the image in place, and the answer's tokens are
-    those that follow what all of them share with the prompt alone. A model with an encoder reads
-    the prompt there, and writes the whole answer.
+    Prompt and answer are tokenised together, with the image in place. The answer's tokens are those
+    after the beginning that all answers share with the prompt alone. A model with an encoder reads
+    the prompt there and writes the whole answer.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class WholeAnswers(_Whole, WritesAnswers):
         super().__init__(checkpoint, classes, prompt, normalise, *more)
 
     def notes(self, texts: list[str]) -> list[str]:
-        """Say what whole forwards cost; nothing is cut."""
+        """Return a note on the cost of whole forward passes; nothing is cut."""
         return [self._cost()]
 
     def _take_classes(self, classes: Sequence[str] | None) -> None:
@@ -163,7 +163,7 @@ class WholeAnswers(_Whole, WritesAnswers):
         return self._pair(NOTHING, GREY)[None]
 
     def _after(self, text: str, image: Image.Image) -> list[torch.Tensor]:
-        """Return the log-probability of each answer as what follows the prompt."""
+        """Return the log-probability of each answer as a continuation of the prompt."""
         prompt, *read = [
             self._inputs(written, image)
             for written in (self._joint(text), *(self._joint(text, one) for one in self._given))
@@ -177,7 +177,7 @@ class WholeAnswers(_Whole, WritesAnswers):
         for inputs, one in zip(read, joined, strict=True):
             before = tuple(one[:-1])
             if before not in known:
-                # What was read before an answer's last token serves all answers that share it.
+                # Tokens read before an answer's last one serve all answers that share them.
                 logits = self._forward(inputs).logits[0].float()
                 # Some put the image before all tokens.
                 first = len(logits) - inputs["input_ids"].shape[1]
@@ -188,12 +188,12 @@ class WholeAnswers(_Whole, WritesAnswers):
         return totals
 
     def _apart(self, text: str, image: Image.Image) -> list[torch.Tensor]:
-        """Return the log-probability of each answer as all that the decoder writes."""
+        """Return the log-probability of each answer as the decoder's whole output."""
         inputs = self._inputs(self._joint(text), image)
         prefix = self._answer_prefix.rstrip(" ")
         joined = [self._joined(prefix, answer) if prefix else answer for answer in self._given]
         begun, *written = self._tokens.numbers([prefix, *joined], special=True)
-        # Without a beginning all of an answer counts, with what a tokenizer puts around it.
+        # Without a beginning, all of an answer counts, with whatever the tokenizer puts around it.
         start = min(n_common(begun, one) for one in written) if self._answer_prefix else 0
         self._check_answers([one[start:] for one in written])
         totals = []
@@ -207,11 +207,11 @@ class WholeAnswers(_Whole, WritesAnswers):
     def _begin_answers(self) -> None:
         super()._begin_answers()
         if self._writes_apart:
-            # The encoder reads the prompt alone, and the decoder begins with the answer.
+            # The encoder reads only the prompt, and the decoder begins with the answer.
             self._begun = ""
 
     def _check(self) -> None:
-        """Raise a ModelError if the model does not read the image, or reads answers beforehand."""
+        """Raise a ModelError if the model ignores the image, or reads answers in advance."""
         self._begin_answers()
         if not self._reads_images():
             raise ModelError(
@@ -229,8 +229,8 @@ class WholeAnswers(_Whole, WritesAnswers):
             )
             if not torch.allclose(plain, changed, rtol=1e-3, atol=1e-3):
                 raise ModelError(
-                    "the model reads its whole prompt both ways, so that it would know an answer "
-                    "before it writes it; score it with a factory of your own"
+                    "the model reads its whole prompt both ways, so it would see an answer before "
+                    "writing it; score it with your own factory"
                 )
         self._checked = True
 
@@ -267,13 +267,13 @@ class WholeAnswers(_Whole, WritesAnswers):
 
     def _written(self, text: str) -> str:
         written = super()._written(text)
-        # Where the processor places the image, and in an encoder, a prompt is the text alone.
+        # If the processor places the image, and in an encoder, a prompt is only the text.
         if self._prompt is not None or not self._plain:
             return written
         return written.strip() if self._writes_apart else written.lstrip("\n")
 
     def _place_of_image(self) -> str:
-        """Return what stands for the image in a prompt: nothing where the processor adds it."""
+        """Return the mark for the image in a prompt: nothing if the processor adds it."""
         if self._place is None:
             self._place = ""
             try:
@@ -286,19 +286,19 @@ class WholeAnswers(_Whole, WritesAnswers):
 
 
 def _make_similarity(checkpoint: Checkpoint) -> WholeSimilarity:
-    """Return a model of one logit."""
+    """Return a model with one logit."""
     return WholeSimilarity(checkpoint)
 
 
 def way_of(architecture: str, auto_classes: Sequence[str] = ()) -> Family | None:
-    """Return how an architecture is scored whole, or None where the library does not say.
+    """Return how an architecture is scored as a whole, or None if the library does not say.
 
     Parameters
     ----------
     architecture : str
         A class of transformers, or of a checkpoint's own code.
     auto_classes : sequence of str
-        Those that the checkpoint's own code names; empty for a class of transformers.
+        The auto classes that the checkpoint's own code names; empty for a class of transformers.
     """
     from transformers.models.auto import modeling_auto
 
@@ -310,7 +310,7 @@ def way_of(architecture: str, auto_classes: Sequence[str] = ()) -> Family | None
     for task, make in ways:
         known = getattr(modeling_auto, f"MODEL_FOR_{task}_MAPPING_NAMES").values()
         auto_class = f"AutoModelFor{task.title().replace('_', '')}"
-        # A head of BLIP writes its answers, and has a family.
+        # BLIP's head writes its answers, and it has a family.
         if auto_class in auto_classes or architecture in {*known} - {"BlipForQuestionAnswering"}:
             return Family((architecture,), make)
     if "AutoModelForCausalLM" in auto_classes:

@@ -1,4 +1,4 @@
-"""Answers as a checkpoint would write them after its prompt: how both become tokens."""
+"""Answers that a checkpoint may write after its prompt: how both become tokens."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from emap_core.models.tokens import NO_LIMIT, in_one_line, note_on_cut
 Normalise = Literal["none", "length"]
 
 BLANK = Image.new("RGB", (32, 32))
-"""The processor writes what stands after an image, whichever image it is."""
+"""The text that the processor puts after an image does not depend on the image."""
 GREY = Image.new("RGB", (32, 32), (128, 128, 128))
 NOTHING = "N/A"
-"""An image and a text that say nothing."""
+"""An image and a text without content."""
 _OPENS = "([{\"'“‘"
-"""What an answer follows without a blank."""
+"""Characters that an answer follows without a blank."""
 _ANSWER = "qzx"
-"""No template has this in it."""
+"""A mark that no template contains."""
 
 
 class WritesAnswers(ReadsClasses):
-    """A checkpoint that writes text after an image and a text, with each class an answer.
+    """A checkpoint that writes text after an image and a text; each class is an answer.
 
     Parameters
     ----------
@@ -41,15 +41,15 @@ class WritesAnswers(ReadsClasses):
     classes : sequence of str, optional
         The answers.
     prompt : str, optional
-        With ``{image}`` before ``{text}``, in place of the chat template.
+        With ``{image}`` before ``{text}``; it replaces the chat template.
     normalise : {"none", "length"}
         Whether an answer's log-probability is divided by its number of tokens.
     answer_prefix : str
-        What the model is taken to have written before the answer.
+        The beginning of the model's output, before the answer.
     wordings : mapping
         Other ways to write the answers of some classes.
     calibrate : bool
-        Whether scores are relative to those after a text and an image that say nothing.
+        Whether scores are relative to those for a text and an image without content.
     """
 
     # A log-probability is never above 0.
@@ -100,19 +100,20 @@ class WritesAnswers(ReadsClasses):
         ----------
         checkpoint : Checkpoint
         classes : str or sequence of str, optional
-            The answers, as a list or with commas; else those of the dataset. Each follows the
-            prompt as the chat template writes it, mostly after a space, unless it begins with one.
+            The answers, as a list or with commas; by default those of the dataset. Each follows the
+            prompt the way the chat template writes it, usually after a space, unless it begins with
+            one.
         prompt : str, optional
-            A prompt with ``{image}`` before ``{text}`` in place of the chat template.
+            A prompt with ``{image}`` before ``{text}``; it replaces the chat template.
         normalise : {"none", "length"}
             Whether an answer's log-probability is divided by its number of tokens.
         answer_prefix : str
-            What the model is taken to have written before the answer, such as "The answer is".
+            The beginning of the model's output, before the answer, such as "The answer is".
         wordings : mapping of str to sequence of str, optional
             Other ways to write the answers of some classes; their probabilities are added up.
         calibrate : bool
-            Whether an answer's log-probability after a text and an image that say nothing ("N/A"
-            and a grey one) is subtracted (Zhao et al., ICML 2021, arXiv 2102.09690).
+            Whether to subtract an answer's log-probability for a text and an image without content
+            ("N/A" and a grey image) (Zhao et al., ICML 2021, arXiv 2102.09690).
         """
         check_settings(prompt, normalise, answer_prefix, wordings)
         return cls(
@@ -120,15 +121,15 @@ class WritesAnswers(ReadsClasses):
         )
 
     def notes(self, texts: list[str]) -> list[str]:
-        """Say how many of these texts are cut so that prompt and answer can be read whole."""
+        """Return a note on how many of these texts are cut to keep prompt and answer whole."""
         n_cut = sum(map(operator.ne, self._fitted(texts), texts))
         kept = "; the rest of the prompt and the answers are kept"
         return note_on_cut(n_cut, len(texts), self._tokens.limit, kept)
 
     def with_classes(self, classes: Sequence[str]) -> Self:
-        """Take these classes as answers; raises as `ReadsClasses.with_classes`."""
+        """Use these classes as answers; raises as `ReadsClasses.with_classes` does."""
         super().with_classes(classes)
-        # Labels have these names to the last blank.
+        # Labels must match these names, blanks included.
         self.classes = list(classes)
         return self
 
@@ -138,8 +139,8 @@ class WritesAnswers(ReadsClasses):
     def _take_classes(self, classes: Sequence[str] | None) -> None:
         """Find out how the tokenizer writes each answer after the prompt.
 
-        An answer's tokens are those that prompt and answer together have more than the prompt: the
-        word "yes" after a colon is written with the blank before it, another token than without.
+        An answer's tokens are those that prompt and answer together have beyond the prompt's: "yes"
+        after a colon is written with the blank before it, which is another token than without.
         """
         self._take_answers(classes)
         given = self._given
@@ -156,14 +157,14 @@ class WritesAnswers(ReadsClasses):
         self._check_answers(self._continuations)
 
     def _take_answers(self, classes: Sequence[str] | None) -> None:
-        """Take the names of classes, and all ways to write their answers."""
+        """Use these class names, and all ways to write their answers."""
         given = [] if classes is None else list(classes)
         self.classes = None if classes is None else names_of_answers(given)
         self._prior = None
         unknown = [name for name in self._wordings if given and name not in (self.classes or ())]
         if unknown:
             raise SettingError(
-                f"wordings has {unknown[0]!r}, which is none of the classes; they are "
+                f"wordings has {unknown[0]!r}, which is not a class; the classes are "
                 f"{', '.join((self.classes or [])[:8])}"
             )
         ways = [
@@ -174,10 +175,10 @@ class WritesAnswers(ReadsClasses):
         self._class_of = [number for number, of_class in enumerate(ways) for _ in of_class]
 
     def _check_answers(self, tokens: list[list[int]]) -> None:
-        """Raise a ModelError where answers have no tokens, or those of others."""
+        """Raise a ModelError if an answer has no tokens, or those of another."""
         for place, (answer, token_ids) in enumerate(zip(self._given, tokens, strict=True)):
             if not token_ids:
-                raise ModelError(f"the answer {answer!r} has no token; give it another name")
+                raise ModelError(f"the answer {answer!r} has no tokens; give it another name")
             for before, (other, of_other) in enumerate(
                 zip(self._given[:place], tokens[:place], strict=True)
             ):
@@ -188,12 +189,12 @@ class WritesAnswers(ReadsClasses):
                 if same_class and token_ids[:n] == of_other[:n]:
                     longer, shorter = (other, answer) if len(of_other) > n else (answer, other)
                     raise ModelError(
-                        f"the wording {longer!r} begins as {shorter!r} does, and is counted there "
-                        "already; leave it out"
+                        f"the wording {longer!r} begins like {shorter!r} and is already counted "
+                        "there; leave it out"
                     )
 
     def _begin_answers(self) -> None:
-        """Find out what stands between a prompt, the beginning of an answer, and the rest."""
+        """Find out what comes between a prompt, the beginning of an answer, and the rest."""
         self._begun = ""
         self._between = self._before_answer()
         prefix = self._answer_prefix.rstrip(" ")
@@ -211,28 +212,28 @@ class WritesAnswers(ReadsClasses):
         if not self._calibrate:
             return logits
         if self._prior is None:
-            # Set before it is asked for, so that asking does not ask again.
+            # Set this first, so that the call below does not recurse.
             self._prior = torch.zeros_like(logits[0])
             self._prior = self._scores_of_nothing()[0]
         return logits - self._prior.to(logits)
 
     def _scores_of_nothing(self) -> torch.Tensor:
-        """Return the scores of the pair that says nothing, shape (1, C)."""
+        """Return the scores of the pair without content, shape (1, C)."""
         raise NotImplementedError
 
     def _joint(self, text: str, answer: str | None = None) -> str:
-        """Return a prompt as it is tokenised, with or without an answer after it."""
+        """Return a tokenised prompt, with or without an answer after it."""
         prompt = self._read_as(text)
         if answer is None:
             return prompt
         return self._joined(prompt, answer)
 
     def _joined(self, before: str, answer: str) -> str:
-        """Return an answer behind what stands before it."""
+        """Return an answer after its beginning."""
         return before + ("" if answer[:1].isspace() else self._between) + answer
 
     def _before_answer(self) -> str:
-        """Return what stands between a prompt and an answer: mostly a blank, or nothing."""
+        """Return what comes between a prompt and an answer: usually a blank, or nothing."""
         prompt, written = self._read_as("a"), self._written("a")
         blanks = written[len(written.rstrip(" ")) :]
         if blanks and prompt.endswith(written.rstrip(" ")):
@@ -251,18 +252,19 @@ class WritesAnswers(ReadsClasses):
         return "" if prompt[-1:].isspace() or special.intersection(ends_in) else " "
 
     def _asked(self, text: str) -> str:
-        """Return what the processor gets: the prompt, and what of the answer is given.
+        """Return the processor's text: the prompt, and the given part of the answer.
 
-        Blanks at the end of a prompt belong to the answer: models write a blank and a word as one.
+        Blanks at the end of a prompt belong to the answer: models write a blank and a word as one
+        token.
         """
         return self._written(text).rstrip(" ") + self._begun
 
     def _read_as(self, text: str) -> str:
-        """Return what the processor makes of a prompt, but for the image."""
+        """Return the processor's output for a prompt, without the image."""
         return self._asked(text)
 
     def _check_joints(self, texts: list[str]) -> None:
-        """Raise a ModelError where a text changes how the tokenizer writes the answer after it."""
+        """Raise a ModelError if a text changes the tokens of the answer after it."""
         if not self.classes:
             return
         prompts = self._tokens.numbers([self._joint(text) for text in texts])
@@ -277,7 +279,7 @@ class WritesAnswers(ReadsClasses):
                 )
 
     def _fitted(self, texts: list[str]) -> list[str]:
-        """Return the texts, cut where image, prompt and answer would be too long."""
+        """Return the texts, cut if image, prompt and answer would be too long."""
         if self._tokens.limit >= NO_LIMIT:
             return texts
         written = self._tokens.count([self._read_as("a")])[0]
@@ -291,12 +293,12 @@ class WritesAnswers(ReadsClasses):
         return max(map(len, self._continuations), default=0)
 
     def _check_length(self, mask: torch.Tensor) -> None:
-        """Raise a ModelError if an image and a text are together longer than the model reads."""
+        """Raise a ModelError if an image and a text together are longer than the model reads."""
         most = self._tokens.limit - self._longest_answer
-        # Padding counts here, so that nothing waits for the device unless it has to.
+        # Padding counts here, so that we wait for the device only if necessary.
         if mask.shape[1] > most and int(mask.sum(1).max()) > most:
             raise ModelError(
-                f"an image and its prompt have {int(mask.sum(1).max()):,} tokens, and the model "
+                f"an image and its prompt have {int(mask.sum(1).max()):,} tokens, but the model "
                 f"reads {most:,} before an answer; make the images smaller or the texts shorter"
             )
 
@@ -342,21 +344,22 @@ class WritesAnswers(ReadsClasses):
 
 
 def names_of_answers(given: Sequence[str]) -> list[str]:
-    """Return what labels call answers, which may begin with blanks to say how they are written."""
+    """Return answers as labels name them; blanks at their start only say how they are written."""
     names = [name.strip() for name in given]
     return list(given) if len(set(names)) < len(given) else names
 
 
 def n_common(one: list[int], other: list[int]) -> int:
-    """Return how many tokens two lists begin with alike."""
+    """Return the length of the common beginning of two token lists."""
     pairs = zip(one, other, strict=False)
     return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
 def answers(classes: str | Sequence[str] | None) -> list[str] | None:
-    """Return answers as `names_of_classes` does, with the blanks that they begin with.
+    """Return answers as `names_of_classes` does, but keep the blanks that they begin with.
 
-    A blank after a comma belongs to no answer, unless the first one has it too: ``" yes, no"``.
+    A blank after a comma does not belong to an answer unless the first one also begins with a
+    blank: ``" yes, no"``.
     """
     if isinstance(classes, str) and classes.startswith(" "):
         return classes.split(",")
@@ -369,7 +372,7 @@ def check_settings(
     answer_prefix: str = "",
     wordings: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    """Raise `SettingError` for a setting that has a value that it cannot have."""
+    """Raise a `SettingError` for an invalid setting."""
     if not isinstance(answer_prefix, str):
         raise SettingError(f"answer_prefix is {answer_prefix!r}; expected a text")
     if wordings is not None:
@@ -384,8 +387,8 @@ def check_settings(
             )
         if normalise == "length":
             raise SettingError(
-                "wordings adds up probabilities, and there are none once they are divided by "
-                "length; leave out normalise=length"
+                "wordings adds up probabilities, which do not exist after division by length; "
+                "leave out normalise=length"
             )
     if normalise not in ("none", "length"):
         raise SettingError(f"normalise is {normalise!r}; expected 'none' or 'length'")

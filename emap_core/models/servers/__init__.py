@@ -1,1 +1,1 @@
-"""Models behind a server: one file for what is asked, one for how, one for what was answered."""
+"""Models behind a server: a file each for the requests, the connection and the kept answers."""

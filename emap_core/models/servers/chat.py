@@ -35,31 +35,31 @@ _PROMPTS = {
     "letters": "{text}\n{answers}\nAnswer with the letter alone.",
 }
 _N_LISTED = 20
-"""First tokens that are asked for: no server of the protocol lists fewer when asked."""
+"""First tokens to request: every server of the protocol lists this many."""
 _MOST_AT_ONCE = 256
 _MOST_TOKENS = 10**9
 _WAVES = 16
-"""Requests in a row that a call has at least, so that its last ones do not leave others idle."""
+"""A call has at least this many requests in a row, so that its last ones leave no slot idle."""
 _SCORING = "1"
-"""Changes whenever the same answers come to give other outputs."""
+"""Raise it when the same answers give other outputs."""
 
 
 class ChatModel:
-    """A plain callable of texts and images; each class is an answer that a server may begin.
+    """A plain callable of texts and images; each class is an answer that a server may start.
 
     Parameters
     ----------
     server : Server
     served : str
-        What the server calls its model.
+        The server's name for its model.
     classes : sequence of str or None
     answers : {"words", "letters"}
     prompt, system : str or None
     at_once, max_requests : int
     extra : mapping
-        What a request holds beside the usual.
+        Further entries of a request.
     max_image_side : int
-        Pixels; larger images are sent smaller.
+        In pixels; larger images are scaled down.
     """
 
     output = "logits"
@@ -101,12 +101,12 @@ class ChatModel:
 
     @property
     def device(self) -> str:
-        """Where pairs are scored: not here."""
+        """The device of the model: a server."""
         return self._server.name
 
     @property
     def description(self) -> dict[str, Any]:
-        """What is asked of whom, for the record of a run."""
+        """What is asked of which server, for the record of a run."""
         return {
             "server": self._server.url,
             "served_model": self._served,
@@ -117,7 +117,7 @@ class ChatModel:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the address, the model's name, and whatever else a request holds."""
+        """Hash of the address, the model's name, and everything else in a request."""
         return fingerprint_of(
             _SCORING,
             json.dumps(self._body("", ""), sort_keys=True),
@@ -127,46 +127,46 @@ class ChatModel:
 
     @property
     def pairs_at_once(self) -> int:
-        """How many pairs it takes well in one call."""
+        """How many pairs one call handles well."""
         return _WAVES * self._at_once
 
     @property
     def pairs_per_second(self) -> float:
-        """As many as the server has answered, not counting answers that were kept."""
+        """Measured on the server's answers, without kept ones."""
         seconds = self._kept.totals()[2]
         return self._at_once / max(seconds or 1.0, 1e-4)
 
     def with_classes(self, classes: Sequence[str]) -> Self:
-        """Take these classes, for instance those of a dataset, as answers."""
+        """Use these classes as answers, for instance those of a dataset."""
         self._take_classes(classes)
         return self
 
     def notes(self, texts: list[str]) -> list[str]:
-        """Say what the scores are."""
+        """Return notes on what the scores are."""
         return [
             f"A score is the log-probability with which {self._served} on {self._server.name} "
-            f"begins its answer as the {'letter' if self._answers == 'letters' else 'class'} does. "
-            "What the server serves under that name may change without a trace here.",
-            f"Images are sent as PNG, those of more than {self._max_image_side:,} pixels a side "
+            f"begins its answer with the {'letter' if self._answers == 'letters' else 'class'}. "
+            "The server may change what it serves under that name without a trace here.",
+            f"Images are sent as PNG, those of more than {self._max_image_side:,} pixels per side "
             f"smaller ({option_name('max_image_side', 'model')}).",
         ]
 
     def reads(self, text: str) -> list[str]:
-        """Say whom it asks what of a text."""
+        """Return which server it asks, and what it asks about a text."""
         asked = self._body(text, "")["messages"][-1]["content"][-1]["text"]
         return [f"{self._served} on {self._server.name}", f"Prompt: {asked}"]
 
     def cost(self, n_pairs: int) -> list[str]:
-        """Return what so many pairs cost, in requests, one sentence each.
+        """Return the cost of a number of pairs in requests, in sentences.
 
         Raises
         ------
         ModelError
-            If they are more than `max_requests`.
+            If there are more than `max_requests`.
         """
         if n_pairs > self._max_requests:
             raise ModelError(
-                f"{n_pairs:,} pairs are as many requests to {self._server.name}, more than "
+                f"{n_pairs:,} pairs need as many requests to {self._server.name}, more than "
                 f"max_requests allows ({self._max_requests:,}); take a sample of the examples, "
                 f"choose {option('method', 'sampled', 'run')}, or give "
                 f"{option('max_requests', str(n_pairs), 'model')}"
@@ -175,36 +175,36 @@ class ChatModel:
         tokens = "" if n_read is None else f", of about {n_read:,.0f} tokens each"
         return [
             f"Each pair is a request: {n_pairs:,} to {self._server.name}{tokens}. {n_kept:,} "
-            "answers of this model are kept, and no request is made that they answer."
+            "answers of this model are kept and will not be requested again."
         ]
 
     def scores_for(self, run: str) -> None:
-        """Count what is scored from here on, and was since the model was loaded, to a run.
+        """Count everything scored since the model was loaded, and from now on, for a run.
 
         Parameters
         ----------
         run : str
-            The same where a run that was cut off goes on.
+            The same if an interrupted run resumes.
         """
         self._run = run
         self._kept.put_scored(run, self._unlisted)
         self._unlisted = {}
 
     def remarks(self) -> list[str]:
-        """Return what is to be known once pairs are scored, one sentence each."""
+        """Return notes for after pairs are scored, one sentence each."""
         n_scored, n_unlisted = self._kept.scored(self._run)
         if not n_unlisted:
             return []
         return [
-            f"In {n_unlisted:,} of {n_scored:,} pairs that were scored, an answer was not among "
-            f"the {_N_LISTED} likeliest first tokens; it was given what it has at most."
+            f"In {n_unlisted:,} of {n_scored:,} scored pairs, an answer was not among the "
+            f"{_N_LISTED} likeliest first tokens; it got the largest probability that it can have."
         ]
 
     @contextlib.contextmanager
     def anew(self) -> Iterator[None]:
-        """Ask the server within the block even for what it has answered, to see if it differs.
+        """Within the block, ask the server again even if an answer is kept, to see if it differs.
 
-        These answers are kept, too, apart from the others and each time of its own.
+        These answers are also kept, separately for each time.
         """
         self._n_times += 1
         self._time = self._n_times
@@ -232,8 +232,8 @@ class ChatModel:
             begins = ", ".join(repr(token) for token, _ in answers[0].tokens[:3])
             letters = f", or give {option('answers', 'letters', 'model')}"
             raise ModelError(
-                f"{self._served} begins its answers with {begins}, and none of the answers; say in "
-                f"{option('prompt', of='model')} how to answer"
+                f"{self._served} begins its answers with {begins}, not with one of the given "
+                f"answers; say in {option('prompt', of='model')} how to answer"
                 + (letters if self._answers == "words" else "")
             )
         self._has_scored = True
@@ -241,7 +241,7 @@ class ChatModel:
         return np.stack([scores for scores, _ in found])
 
     def _count(self, bodies: list[dict[str, Any]], unlisted: list[bool]) -> None:
-        """Keep in how many pairs a class was not listed, a pair that is asked twice once."""
+        """Count the pairs in which a class was not listed; a pair asked twice counts once."""
         if self._time:
             return
         self._unlisted |= dict(zip(map(_hash_of, bodies), unlisted, strict=True))
@@ -258,8 +258,9 @@ class ChatModel:
             return
         if len(self.classes) > len(_LETTERS):
             raise ModelError(
-                f"the model has {len(self.classes)} classes, and there are {len(_LETTERS)} letters "
-                f"to list them by; name fewer, or give {option('answers', 'words', 'model')}"
+                f"the model has {len(self.classes)} classes, but there are only {len(_LETTERS)} "
+                "letters to list them by; name fewer, or give "
+                f"{option('answers', 'words', 'model')}"
             )
         self._reader = FirstTokens(_LETTERS[: len(self.classes)])
 
@@ -267,7 +268,7 @@ class ChatModel:
         named = self.classes or []
         lines = [f"{letter}. {name}" for letter, name in zip(_LETTERS, named, strict=False)]
         listed = ", ".join(named) if self._answers == "words" else "\n".join(lines)
-        # In this order, since a text may hold anything.
+        # In this order, since a text may contain anything.
         before, _, after = self._prompt.replace("{answers}", listed).partition("{text}")
         asked = before + text + after
         content = [
@@ -279,7 +280,7 @@ class ChatModel:
             "model": self._served,
             "messages": [*system, {"role": "user", "content": content}],
             "max_tokens": 1,
-            # Only what is listed counts, and the token that is written must not differ each time.
+            # Only listed tokens count, and the written token must not vary.
             "temperature": 0.0,
             "logprobs": True,
             "top_logprobs": _N_LISTED,
@@ -288,7 +289,7 @@ class ChatModel:
         return {name: value for name, value in body.items() if value is not None}
 
     def _answers_to(self, bodies: list[dict[str, Any]]) -> list[Answer]:
-        """Return the answers to requests, those that are kept and, many at once, the others."""
+        """Return the answers to requests: kept ones, and the others, requested in parallel."""
         again = f" {self._time}" if self._time else ""
         names = [_hash_of(body, again) for body in bodies]
         found = {name: self._kept.get(name) for name in dict.fromkeys(names)}
@@ -300,7 +301,7 @@ class ChatModel:
         try:
             found |= {name: future.result() for name, future in asked.items()}
         except BaseException:
-            # What is under way ends and is kept; nothing else is begun.
+            # Requests under way finish and are kept; no others start.
             self._server.give_up()
             for future in asked.values():
                 future.cancel()
@@ -328,42 +329,42 @@ def load(
 ) -> ChatModel:
     """Return a model behind a server of the chat-completions protocol with log-probabilities.
 
-    vLLM, SGLang and llama.cpp have it, and some that are hosted. The key in ``OPENAI_API_KEY`` is
-    sent to the server in ``OPENAI_BASE_URL`` (api.openai.com where it is not set), nowhere else.
+    vLLM, SGLang, llama.cpp and some hosted servers support it. The key in ``OPENAI_API_KEY`` is
+    sent only to the server in ``OPENAI_BASE_URL`` (api.openai.com if that is not set).
 
     Parameters
     ----------
     url : str
-        What stands before ``/chat/completions``, mostly ending in ``/v1``.
+        The address before ``/chat/completions``, usually ending in ``/v1``.
     model : str, optional
-        Which of the server's models; not needed if it has one.
+        Which of the server's models; not needed if it has only one.
     classes : str or sequence of str, optional
         The answers, as a list or with commas; else those of the dataset.
     answers : {"words", "letters"}
-        Whether an answer begins as the class does, or is the letter before it in a list.
+        Whether an answer begins like the class, or is the letter before it in a list.
     prompt : str, optional
-        With ``{text}``, and ``{answers}`` where they are listed.
+        With ``{text}``, and with ``{answers}`` if the answers are listed.
     system : str, optional
-        What the server's model is told before.
+        The system message for the server's model.
     at_once : int
         Requests at a time.
     max_requests : int
-        More pairs are refused before the start.
+        With more pairs, the run is refused before it starts.
     extra : mapping, optional
-        What a request holds beside the usual, or in its place; None leaves out what is usual.
+        Entries to add to a request or to replace in it; None leaves one out.
     max_image_side : int
-        Pixels of the longer side; larger images are sent smaller, since large ones cost.
+        Pixels of the longer side; larger images are scaled down, since they cost more.
 
     Raises
     ------
     SpecError
-        If this is no address.
+        If `url` is not an address.
     SettingError
-        If a setting has a value that it cannot have.
+        If a setting has an invalid value.
     ModelError
         If the server does not answer, or has several models and none is named.
     AccessError
-        If no server may be asked from here.
+        If asking servers is not allowed here.
     """
     if answers not in _PROMPTS:
         raise SettingError(f"answers is {answers!r}; expected 'words' or 'letters'")
@@ -394,7 +395,7 @@ def load(
 
 
 def _chosen(server: Server, model: str | None) -> str:
-    """Return the model that is asked for, or the only one that a server has."""
+    """Return the requested model, or the only one that a server has."""
     listed = server.models()
     if model is not None:
         if listed and str(model) not in listed:
@@ -420,7 +421,7 @@ def _hash_of(body: Mapping[str, Any], again: str = "") -> str:
 
 
 def _address_of(image: Image.Image, max_side: int) -> str:
-    """Return an image within an address: to the last bit, if it is no larger than it may be."""
+    """Return an image as a data address, lossless unless it has to be scaled down."""
     written = io.BytesIO()
     if max(image.size) > max_side:
         image = image.copy()
@@ -438,11 +439,11 @@ def _read(answer: Mapping[str, Any], seconds: float, name: str) -> Answer:
             raise ValueError("no log-probabilities")
     except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise ModelError(
-            f"the server {name} has answered without log-probabilities (logprobs and top_logprobs "
-            "of the chat-completions protocol); vLLM, SGLang and llama.cpp give them"
+            f"the server {name} answers without log-probabilities (logprobs and top_logprobs of "
+            "the chat-completions protocol); vLLM, SGLang and llama.cpp give them"
         ) from error
     usage = answer.get("usage")
     n_read = usage.get("prompt_tokens") if isinstance(usage, Mapping) else None
-    # What is none must not cost the answer, which has been paid for.
+    # A malformed entry must not lose the answer, which has been paid for.
     counted = isinstance(n_read, int) and 0 <= n_read < _MOST_TOKENS
     return Answer(tokens, n_read if counted else None, seconds)

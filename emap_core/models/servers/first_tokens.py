@@ -1,4 +1,4 @@
-"""Which answer the first token of a text begins, and how likely each answer is by that."""
+"""Which answer the first token of a text begins, and each answer's likelihood from that."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from emap_core.options import option
 from emap_core.types import Array
 
 _AROUND = " \t\n\r▁Ġ\"'“”‘’*_`(["
-"""What may stand before an answer without being part of it."""
+"""Characters that may come before an answer without being part of it."""
 _AFTER = _AROUND + ".,:;!?)]"
 _NEVER = -1_000.0
-"""Servers write a log-probability below this for what cannot be."""
+"""Servers give impossible tokens a log-probability below this."""
 
 
 class FirstTokens:
-    """Answers that are told apart by the token that they begin with.
+    """Answers that differ in their first token.
 
-    A token counts for an answer if it is the answer, or its beginning, whatever blanks, quotation
-    marks and capitals it has; a single letter counts as it is written. Of beginnings the longest
-    that is listed counts, since a tokenizer has one way to write a word.
+    A token counts for an answer if it is the answer or its beginning, ignoring blanks, quotation
+    marks and case; a single letter counts as written. Only the longest listed beginning counts,
+    since a tokenizer has one way to write a word.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class FirstTokens:
     def __init__(self, answers: Sequence[str]) -> None:
         plain = [" ".join(answer.split()) for answer in answers]
         folded = [_folded(answer) for answer in plain]
-        # Where capitals tell answers apart they count.
+        # If answers differ only in case, case counts.
         self._answers = folded if len(set(folded)) == len(folded) else plain
         for place, answer in enumerate(self._answers):
             if not answer:
@@ -47,7 +47,7 @@ class FirstTokens:
                 if place != other and longer.startswith(answer):
                     raise ModelError(
                         f"the answer {answers[place]!r} is also how {answers[other]!r} begins, so "
-                        "that their first tokens cannot tell them apart; give "
+                        "their first tokens cannot tell them apart; give "
                         f"{option('answers', 'letters', 'model')}, which lists them by letters"
                     )
         self._folds = self._answers is folded
@@ -55,8 +55,8 @@ class FirstTokens:
     def scores(self, tokens: Sequence[tuple[str, float]]) -> tuple[Array, int]:
         """Return the log-probability of each answer, shape (C,), and how many were listed.
 
-        An answer that is not listed is given what it has at most: the least of what is listed, or
-        all that is left over, if that is less.
+        An answer that is not listed gets the largest value it can have: the smallest listed one, or
+        all remaining probability, if that is less.
 
         Parameters
         ----------
@@ -66,7 +66,7 @@ class FirstTokens:
         Raises
         ------
         ModelError
-            If tokens that begin several answers outweigh those that begin one.
+            If tokens that begin several answers outweigh those that begin only one.
         """
         known = [(token, value) for token, value in tokens if value > _NEVER]
         found: list[dict[str, list[float]]] = [{} for _ in self._answers]
@@ -90,7 +90,7 @@ class FirstTokens:
         return scores, sum(value > -math.inf for value in values)
 
     def _begun_by(self, token: str) -> tuple[str, list[int]]:
-        """Return a token as it is compared, and the numbers of the answers that it begins."""
+        """Return a token in the form for comparison, and the numbers of the answers it begins."""
         word = " ".join(token.lstrip(_AROUND).split())
         word = word.rstrip(_AFTER) or word
         word = _folded(word) if self._folds else word
@@ -101,7 +101,7 @@ class FirstTokens:
 
 
 def _folded(word: str) -> str:
-    # "a" is an article, and no answer "A".
+    # "a" is an article, not the answer "A".
     return word if len(word) == 1 else word.casefold()
 
 

@@ -1,4 +1,4 @@
-"""What a server has answered, on disk: nothing that was paid for is asked for again."""
+"""A server's answers, kept on disk, so that nothing is paid for twice."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Answer:
     n_read : int or None
         Tokens of the request, image included, if the server says so.
     seconds : float
-        How long it took.
+        How long the answer took.
     """
 
     tokens: list[tuple[str, float]]
@@ -42,8 +42,8 @@ class Answer:
 class KeptAnswers:
     """Answers in one file, written one by one; several threads and processes may use it.
 
-    It holds hashes of requests and the tokens that came back, neither texts nor keys; and which
-    answers each run was made of, since a run that is cut off goes on in another process.
+    The file holds hashes of requests and the returned tokens, but neither texts nor keys. It also
+    holds which answers each run used, since an interrupted run resumes in another process.
     """
 
     def __init__(self, file: Path) -> None:
@@ -59,19 +59,19 @@ class KeptAnswers:
             raise self._cannot("open", error) from error
 
     def get(self, request: str) -> Answer | None:
-        """Return the answer to a request, by its hash; None if there is none."""
+        """Return the answer to a request, given its hash, or None."""
         row = self._one("SELECT tokens, n_read, seconds FROM answers WHERE request = ?", (request,))
         if row is None:
             return None
         return Answer([(str(t), float(p)) for t, p in json.loads(row[0])], row[1], row[2])
 
     def put(self, request: str, answer: Answer) -> None:
-        """Write an answer down at once."""
+        """Store an answer at once."""
         values = (request, json.dumps(answer.tokens), answer.n_read, answer.seconds)
         self._write("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", [values])
 
     def put_scored(self, run: str, unlisted: Mapping[str, bool]) -> None:
-        """Write down for a run, by request, whether a class was not among an answer's tokens."""
+        """Store for a run, by request, whether a class was missing from an answer's tokens."""
         rows = [(run, request, int(lacks)) for request, lacks in unlisted.items()]
         self._write("INSERT OR REPLACE INTO scored VALUES (?, ?, ?)", rows)
 
@@ -87,10 +87,10 @@ class KeptAnswers:
             with self._lock, self._opened:
                 self._opened.executemany(statement, rows)
         except sqlite3.Error as error:
-            raise self._cannot("write", error) from error
+            raise self._cannot("written", error) from error
 
     def totals(self) -> tuple[int, float | None, float | None]:
-        """Return how many answers there are, and the mean of their tokens read and seconds."""
+        """Return the number of answers, and the means of their tokens read and seconds."""
         n, n_read, seconds = self._one(
             "SELECT COUNT(*), AVG(n_read), AVG(seconds) FROM answers", ()
         )
@@ -105,6 +105,6 @@ class KeptAnswers:
 
     def _cannot(self, what: str, error: Exception) -> ModelError:
         return ModelError(
-            f"the file of answers {self._file} is not one that this program can {what}: {error}; "
-            "move it away, or name another folder with EMAP_CACHE"
+            f"the file of answers {self._file} cannot be {what}: {error}; move it away, or name "
+            "another folder with EMAP_CACHE"
         )

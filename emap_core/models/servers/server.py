@@ -1,4 +1,4 @@
-"""A server of the chat-completions protocol: how it is asked, again if need be, and by whom."""
+"""A server of the chat-completions protocol: how to ask it, how to retry, and with which key."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ _SECONDS_TO_ANSWER = 300
 _LARGEST_ANSWER = 4 * 2**20
 _USUAL = "https://api.openai.com/v1"
 _NO_MONEY = "insufficient_quota"
-"""What a server says that will not answer again, though it answers as if it were busy."""
+"""Messages of a server that looks busy but will not answer later either."""
 
 
 class Server:
-    """Who answers at an address; the key in the environment is sent along where it belongs.
+    """The server at an address; it gets the key in the environment if the key is for it.
 
     Parameters
     ----------
     url : str
-        What stands before ``/chat/completions``, mostly ending in ``/v1``.
+        The address before ``/chat/completions``, usually ending in ``/v1``.
 
     Raises
     ------
     SpecError
         If it is not such an address.
     AccessError
-        If nobody may be asked from here.
+        If asking servers is not allowed here.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         self._parts = _parts(url)
         whom = whom_to_ask(
-            "asking other servers is turned off here with EMAP_FETCH; name a checkpoint's folder, "
-            "as in hf:FOLDER"
+            "asking other servers is turned off here by EMAP_FETCH; name a checkpoint's folder, as "
+            "in hf:FOLDER"
         )
-        # Whoever is led on to must not get the key.
+        # A redirect's target must not get the key.
         self._opener = opener(whom, follows=False)
         self._key = _key_for(self._parts)
         self._given_up = threading.Event()
@@ -58,12 +58,12 @@ class Server:
         return self._parts.netloc
 
     def models(self) -> list[str]:
-        """Return the models that the server lists; none if it keeps no list.
+        """Return the models that the server lists; none if it has no list.
 
         Raises
         ------
         ModelError
-            If nobody answers.
+            If the server does not answer.
         """
         try:
             found = self._once("/models", None)
@@ -79,12 +79,12 @@ class Server:
         return [str(one["id"]) for one in listed if isinstance(one, dict) and "id" in one]
 
     def completion(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Return the answer to a request, asked for again while the server is busy or away.
+        """Return the answer to a request; retry while the server is busy or away.
 
         Raises
         ------
         ModelError
-            If it does not answer, or answers that the request is wrong.
+            If it does not answer, or says that the request is wrong.
         """
         why = ""
         for attempt in range(_TRIES):
@@ -103,13 +103,13 @@ class Server:
             else:
                 if isinstance(found, dict):
                     return found
-                raise self._failed("it answers something else than an object")
+                raise self._failed("its answer is not an object")
             if attempt + 1 < _TRIES and self._given_up.wait(_wait(attempt, asked_to_wait)):
                 break
         raise self._failed(f"{why}, {_TRIES} times")
 
     def give_up(self) -> None:
-        """Let requests that wait for another try fail at once."""
+        """Make requests that wait for a retry fail at once."""
         self._given_up.set()
 
     def go_on(self) -> None:
@@ -128,14 +128,14 @@ class Server:
         with self._opener.open(request, timeout=_SECONDS_TO_ANSWER) as answer:
             read = answer.read(_LARGEST_ANSWER + 1)
         if len(read) > _LARGEST_ANSWER:
-            raise RefusedError("its answer is longer than any to such a request")
+            raise RefusedError("its answer is too long for such a request")
         try:
             return json.loads(read)
         except (ValueError, RecursionError) as error:
-            raise self._failed("it answers something else than JSON") from error
+            raise self._failed("its answer is not JSON") from error
 
     def _told(self, error: urllib.error.HTTPError) -> str:
-        """Return what a server says of an error, in one line and without the key."""
+        """Return a server's error message in one line, without the key."""
         said = str(error.reason or "")
         try:
             found = json.loads(error.read(_LARGEST_ANSWER))
@@ -147,7 +147,7 @@ class Server:
             else:
                 said = str(about)
         except (OSError, ValueError, http.client.HTTPException, RecursionError):
-            # Its status says enough.
+            # The status says enough.
             pass
         told = f"it answers {error.code}: {self._without_key(said)[:300]}"
         if error.code in (401, 403):
@@ -165,7 +165,7 @@ class Server:
         return said.replace(self._key, "…") if self._key else said
 
     def _failed(self, why: str) -> ModelError:
-        return ModelError(f"the server {self.name} has not answered as it should: {why}")
+        return ModelError(f"the server {self.name} does not answer properly: {why}")
 
 
 def _parts(url: str) -> SplitResult:
@@ -176,21 +176,22 @@ def _parts(url: str) -> SplitResult:
     except ValueError:
         right = False
     if not right:
-        # A password that cuts the address short must not be told either.
+        # Do not show a password that makes the address unreadable either.
         told = "…" if set("@?#").intersection(url) else url
         raise SpecError(
-            f"model 'openai:{told}' has no address of a server; write openai:http://HOST:PORT/v1"
+            f"model 'openai:{told}' does not name a server's address; write "
+            "openai:http://HOST:PORT/v1"
         )
     if parts.username or parts.password or parts.query or parts.fragment:
         raise SpecError(
-            "model 'openai:…' has more in its address than a host and a path, which every run "
-            "would keep; put a key in OPENAI_API_KEY, and the address it is for in OPENAI_BASE_URL"
+            "model 'openai:…' has more in its address than a host and a path, and every run would "
+            "keep it; put a key in OPENAI_API_KEY, and its address in OPENAI_BASE_URL"
         )
     return parts
 
 
 def _key_for(parts: SplitResult) -> str:
-    """Return the key, if this is the server that it is for, else nothing."""
+    """Return the key if it is for this server, otherwise nothing."""
     meant = urlsplit(os.environ.get("OPENAI_BASE_URL") or _USUAL)
     same = (meant.scheme, meant.netloc.lower()) == (parts.scheme, parts.netloc.lower())
     key = os.environ.get("OPENAI_API_KEY", "").strip()
@@ -198,8 +199,8 @@ def _key_for(parts: SplitResult) -> str:
 
 
 def _wait(attempt: int, asked_to_wait: str) -> float:
-    """Return how many seconds to wait before the next try."""
+    """Return how many seconds to wait before a retry."""
     if asked_to_wait.isascii() and asked_to_wait.isdecimal():
         return min(float(asked_to_wait), _LONGEST_WAIT)
-    # Requests that failed together must not come back together.
+    # Requests that failed together must not retry together.
     return min(2.0**attempt, _LONGEST_WAIT) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret

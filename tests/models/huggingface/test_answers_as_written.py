@@ -111,11 +111,15 @@ def test_scores_are_relative_to_those_of_nothing_where_that_is_asked(
 def test_what_cannot_be_is_one_line(checkpoint, grid_of):
     folder = checkpoint(llava)[0]
     for settings, kind, words in (
-        ({"wordings": {"green": ["x"]}}, SettingError, "wordings has 'green', which is none of"),
+        (
+            {"wordings": {"green": ["x"]}},
+            SettingError,
+            "wordings has 'green', which is not a class",
+        ),
         ({"wordings": {"red": "x"}}, SettingError, "expected lists by class"),
         ({"wordings": {"red": ["x"]}, "normalise": "length"}, SettingError, "adds up prob"),
         ({"answer_prefix": 1}, SettingError, "answer_prefix is 1"),
-        ({"wordings": {"red": ["red dog"]}}, ModelError, "'red dog' begins as 'red' does"),
+        ({"wordings": {"red": ["red dog"]}}, ModelError, "'red dog' begins like 'red'"),
         ({"wordings": {"red": ["blue cat"]}}, ModelError, "are the same to the model's token"),
     ):
         with pytest.raises(kind, match=words):

@@ -229,7 +229,7 @@ def test_a_label_is_never_cut(family, template, checkpoint):
 def test_a_template_that_is_too_long_for_a_class_is_refused(checkpoint):
     loaded = load_model(f"hf:{checkpoint(clip)[0]}", template="a {label}", classes=["cat", LONG])
     for read in (loaded.encode_texts, loaded.notes):
-        with pytest.raises(ModelError, match=r"75 tokens without the text, and the model reads 32"):
+        with pytest.raises(ModelError, match=r"75 tokens without the text, but the model reads 32"):
             read(TEXTS)
 
 
@@ -316,7 +316,7 @@ def test_a_head_is_part_of_the_fingerprint(checkpoint, tmp_path, monkeypatch):
     assert len(names) == 2
     monkeypatch.setenv("EMAP_ROOTS", str(tmp_path / "elsewhere"))
     for asked in (file, tmp_path / "nothing.safetensors"):
-        with pytest.raises(AccessError, match=r"head .* is outside of the folders"):
+        with pytest.raises(AccessError, match=r"head .* is outside the folders"):
             load_model(f"hf:{folder}", head=str(asked))
 
 
@@ -372,7 +372,7 @@ def test_a_link_out_of_a_checkpoint_is_followed_only_where_files_may_be_opened(
     (folder / name).symlink_to(outside)
     load_model(f"hf:{folder}")
     monkeypatch.setenv("EMAP_ROOTS", str(tmp_path / "models"))
-    with pytest.raises(AccessError, match="is outside of the folders"):
+    with pytest.raises(AccessError, match="is outside the folders"):
         load_model(f"hf:{folder}")
     outside.rename(tmp_path / "models" / name)
     (folder / name).unlink()

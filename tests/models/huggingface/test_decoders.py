@@ -89,7 +89,7 @@ def test_pictures_are_read_as_with_the_part_for_videos(family, checkpoint, tmp_p
 def test_what_a_processor_needs_and_is_not_installed_is_named(checkpoint, monkeypatch):
     folder, _, _ = checkpoint(smolvlm)
     monkeypatch.setattr("transformers.models.smolvlm.processing_smolvlm.num2words", None)
-    with pytest.raises(MissingExtraError, match=r"needs more: .*pip install num2words"):
+    with pytest.raises(MissingExtraError, match=r"needs another package: .*pip install num2words"):
         load_model(f"hf:{folder}")
 
 
@@ -337,5 +337,5 @@ def test_an_image_that_leaves_no_room_for_the_text_is_refused(checkpoint):
     # As much as the model reads, with the longest of the answers.
     loaded._tokens.limit = n_tokens + 3
     assert scorer.score_tile(texts, image, 1).shape == (1, 1, 3)
-    with pytest.raises(ModelError, match=f"tokens, and the model reads {n_tokens} before an"):
+    with pytest.raises(ModelError, match=f"tokens, but the model reads {n_tokens} before an"):
         scorer.score_tile(texts, scorer.encode_images([wide]), 1)

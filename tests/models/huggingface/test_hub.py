@@ -133,7 +133,7 @@ def test_what_was_downloaded_is_found_without_the_hub(hub, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     hub.asked.clear()
     assert load_model("hf:org/clip", classes="cat,dog").fingerprint == first.fingerprint
-    with pytest.raises(SpecError, match="not among what was downloaded, and HF_HUB_OFFLINE forb"):
+    with pytest.raises(SpecError, match="has not been downloaded, and HF_HUB_OFFLINE forb"):
         load_model("hf:org/other")
     assert not hub.asked
 

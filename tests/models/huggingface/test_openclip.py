@@ -154,9 +154,9 @@ def test_pickled_weights_are_refused_with_the_command_that_writes_others(tmp_pat
 @pytest.mark.parametrize(
     ("part", "changes", "message"),
     [
-        ("text_cfg", {"hf_model_name": "org/roberta"}, "lies elsewhere; write a factory"),
-        ("vision_cfg", {"timm_model_name": "hf-hub:org/vit"}, "lies elsewhere; write a factory"),
-        ("vision_cfg", {"timm_model_name": "local-dir:/etc"}, "lies elsewhere; write a factory"),
+        ("text_cfg", {"hf_model_name": "org/roberta"}, "is elsewhere; write a factory"),
+        ("vision_cfg", {"timm_model_name": "hf-hub:org/vit"}, "is elsewhere; write a factory"),
+        ("vision_cfg", {"timm_model_name": "local-dir:/etc"}, "is elsewhere; write a factory"),
         ("text_cfg", {"tokenizer_kwargs": {"bpe_path": "/etc/passwd"}}, "'bpe_path'"),
         ("text_cfg", {"tokenizer_kwargs": {"trust_remote_code": True}}, "'trust_remote_code'"),
     ],

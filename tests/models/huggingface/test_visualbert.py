@@ -34,7 +34,7 @@ def test_visualbert_names_its_classes_where_the_checkpoint_does(checkpoint, tmp_
 def test_visualbert_says_what_it_reads_in_place_of_images(checkpoint, tmp_path):
     loaded = load_model(f"hf:{checkpoint(visualbert)[0]}")
     with pytest.raises(
-        ModelError, match=r"VisualBERT reads regions, and the data has none.*regions_column"
+        ModelError, match=r"VisualBERT reads regions, but the data has none.*regions_column"
     ):
         loaded.encode_images([Image.new("RGB", (8, 8))])
     with pytest.raises(ModelError, match=r"\(2, 5\).*\(regions, 6\)"):

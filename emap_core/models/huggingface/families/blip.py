@@ -1,4 +1,4 @@
-"""BLIP checkpoints: the image is encoded once, the text reads it for every pair."""
+"""BLIP checkpoints: the image is encoded once, and the text reads it for every pair."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from emap_core.models.huggingface.family import Family
 
 
 class BlipMatching(Matching):
-    """BLIP with a head that says whether text and image belong together."""
+    """BLIP with a head for whether text and image belong together."""
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
         """Return token ids and attention mask, shapes (B, length)."""
@@ -36,11 +36,11 @@ class BlipMatching(Matching):
         return self._margin(self.model.itm_head(self._read(text_encodings, image_encodings)[:, 0]))
 
     def attention_sites(self) -> list[AttentionSite]:
-        """Return the layers of the text, which look at words, then at patches."""
+        """Return the text layers, which attend to words, then to patches."""
         return _sites(self.model.text_encoder.encoder.layer, 0, "image")
 
     def image_positions(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
-        """Return nothing of interest: no sequence has words and patches, shape (1, 0)."""
+        """Return an empty mask, shape (1, 0): no sequence has both words and patches."""
         return torch.zeros(1, 0, dtype=torch.bool, device=self.device)
 
     def _read(self, texts: dict[str, torch.Tensor], images: torch.Tensor) -> torch.Tensor:
@@ -56,7 +56,7 @@ class BlipMatching(Matching):
 
 
 class BlipAnswering(BlipMatching, ReadsClasses):
-    """A logit for each answer: the log-probability that the decoder says it."""
+    """A logit per answer: the log-probability that the decoder gives it."""
 
     # A log-probability is never above 0.
     has_threshold = False
@@ -72,7 +72,7 @@ class BlipAnswering(BlipMatching, ReadsClasses):
         read = self._read(text_encodings, image_encodings)
         lengths = text_encodings["attention_mask"].sum(1)
         logits = torch.empty(len(read), len(self.classes), device=read.device)
-        # The library's decoder attends to padding, so questions of one length go together.
+        # The library's decoder attends to padding, so questions of equal length go together.
         for length in lengths.unique().tolist():
             rows = lengths == length
             same = read[rows, :length]
@@ -80,7 +80,7 @@ class BlipAnswering(BlipMatching, ReadsClasses):
         return logits
 
     def attention_sites(self) -> list[AttentionSite]:
-        """Return the layers of the text, then those of the answer, which look at the text."""
+        """Return the text layers, then the answer layers, which attend to the text."""
         sites = super().attention_sites()
         n_layers = len(self.model.text_encoder.encoder.layer)
         return sites + _sites(self.model.text_decoder.bert.encoder.layer, n_layers, "text")
@@ -110,21 +110,19 @@ def _sites(layers: Any, start: int, looks_at: str) -> list[AttentionSite]:
 
 
 def make(checkpoint: Checkpoint, classes: str | Sequence[str] | None = None) -> BlipMatching:
-    """Return a BLIP for matching (one logit), or for answering from a list of answers.
+    """Return a BLIP for matching (one logit), or for answering from a list.
 
     Parameters
     ----------
     checkpoint : Checkpoint
     classes : str or sequence of str, optional
-        The answers, as a list or with commas; else those of the dataset.
+        The answers, as a list or with commas; by default those of the dataset.
     """
     names = names_of_classes(classes)
     if checkpoint.architecture == "BlipForQuestionAnswering":
         return BlipAnswering(checkpoint, names)
     if names is not None:
-        raise SettingError(
-            "a BLIP for matching has one logit, for no and yes; it takes no classes="
-        )
+        raise SettingError("a BLIP for matching has one logit, for no and yes; leave out classes=")
     return BlipMatching(checkpoint)
 
 

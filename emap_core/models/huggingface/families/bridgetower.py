@@ -1,4 +1,4 @@
-"""BridgeTower checkpoints, whose head says whether text and image belong together."""
+"""BridgeTower checkpoints with a head for whether text and image belong together."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from emap_core.models.huggingface.family import Family
 class BridgeTower(Matching):
     """BridgeTower: both towers run once, the links and the cross-modal layers for every pair.
 
-    The encodings hold what every link reads, a sequence of words or patches for each cross-modal
-    layer: as many times the memory of one layer's output.
+    The encodings hold the input of every link, a sequence of words or patches for each cross-modal
+    layer, so they take that many times the memory of one layer's output.
     """
 
     def encode_texts(self, texts: list[str]) -> dict[str, Any]:
-        """Return what each link reads of the words, shapes (B, length, D), and the mask."""
+        """Return the words as each link reads them, shapes (B, length, D), and the mask."""
         tokens, tower = self._tokenized(texts), self.model.bridgetower
         read = tower.text_model.embeddings(input_ids=tokens["token_ids"])
         mask = self._mask(read, tokens["attention_mask"])
@@ -34,12 +34,12 @@ class BridgeTower(Matching):
         return {"words": tuple(linked), "attention_mask": tokens["attention_mask"]}
 
     def encode_images(self, images: list[Any]) -> tuple[torch.Tensor, ...]:
-        """Return what each link reads of the patches, shapes (B, patches, D)."""
+        """Return the patches as each link reads them, shapes (B, patches, D)."""
         tower = self.model.bridgetower
         visual = tower.vision_model.visual
         read = visual.forward_pre(self._pixels(images)["pixel_values"])
         outputs = []
-        # The library walks both towers together, by the layers of the text's.
+        # The library walks through both towers together, layer by layer of the text tower.
         for layer in visual.transformer.resblocks[: len(tower.text_model.encoder.layer)]:
             read = layer(read)
             outputs.append(read)
@@ -83,13 +83,13 @@ class BridgeTower(Matching):
         return sites
 
     def image_positions(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
-        """Return nothing of interest: no sequence has words and patches, shape (1, 0)."""
+        """Return an empty mask, shape (1, 0): no sequence has both words and patches."""
         return torch.zeros(1, 0, dtype=torch.bool, device=self.device)
 
     def _mask(self, read: torch.Tensor, attention_mask: torch.Tensor) -> Any:
         from transformers.masking_utils import create_bidirectional_mask
 
-        # A query of one token, as the library has it: the mask then serves every query.
+        # A query of one token, as in the library, so the mask serves every query.
         return create_bidirectional_mask(self.model.config, read[:, :1], attention_mask)
 
 

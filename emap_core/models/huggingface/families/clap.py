@@ -17,8 +17,8 @@ from emap_core.models.huggingface.family import Family
 class Clap(FromCheckpoint):
     """The scaled similarity of a text's and a sound's embedding: one logit that ranks pairs.
 
-    Sounds are brought to the rate that the checkpoint reads; of those that are longer than it
-    reads, the beginning counts, where the library itself would take a random part.
+    Sounds are resampled to the checkpoint's rate. Of longer sounds than it reads, the beginning
+    counts; the library itself would take a random part.
     """
 
     modalities = ("text", "audio")
@@ -42,7 +42,7 @@ class Clap(FromCheckpoint):
         samples = []
         for sound in sounds:
             if not isinstance(sound, Sound):
-                raise ModelError(f"the model reads sounds, and was given a {type(sound).__name__}")
+                raise ModelError(f"the model reads sounds, but was given a {type(sound).__name__}")
             samples.append(sound.resampled(int(self._reader.sampling_rate)).samples[:most])
         inputs = self._reader(
             samples, sampling_rate=self._reader.sampling_rate, return_tensors="pt"

@@ -1,4 +1,4 @@
-"""Checkpoints that write text after an image: LLaVA and its like, scored on given answers."""
+"""Checkpoints that write text after an image, such as LLaVA, scored on given answers."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from emap_core.models.pictures import in_colours
 
 
 class Decoder(WritesAnswers):
-    """A logit for each answer: the log-probability that the model writes it after the prompt.
+    """A logit per answer: the log-probability that the model writes it after the prompt.
 
-    Attention being causal after the image, what the layers keep of the image (keys and values) is
-    computed once per image; for every pair only the words of the text go through the model.
+    Attention is causal after the image, so the image's keys and values are computed once per image;
+    for every pair, only the words of the text go through the model.
     """
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
         """Return the token ids after the image, padded on the left, shapes (B, length).
 
-        Where the tokenizer joins the end of the prompt with an answer, that end is left to the
+        If the tokenizer joins the end of the prompt with an answer, that end belongs to the
         answers.
         """
         fitted = self._fitted(texts)
@@ -46,9 +46,10 @@ class Decoder(WritesAnswers):
     def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
         """Return keys and values of all layers up to the image's end, and the attention mask.
 
-        Their shapes are (B, layers, heads, length, D) and (B, length): the whole cache of a large
-        model, some hundred megabytes an image. With them comes how much further on the next word
-        stands than by its number, shape (B,): to some models an image is as long as it is wide.
+        Their shapes are (B, layers, heads, length, D) and (B, length): the whole cache, some
+        hundred megabytes per image for a large model. The third value is the offset of the next
+        word's position from its number, shape (B,): some models count an image only as long as it
+        is wide.
         """
         read = [self._read_image(image) for image in in_colours(images)]
         longest = max(keys.shape[2] for keys, _, _ in read)
@@ -66,7 +67,7 @@ class Decoder(WritesAnswers):
         """Return the logits of B aligned pairs, shape (B, C)."""
         if getattr(self.model.config.get_text_config(), "sliding_window", None) is None:
             return self._score(text_encodings, image_encodings)
-        # A window counts the padding between image and text, so texts of one length go together.
+        # A window counts the padding between image and text, so texts of equal length go together.
         lengths = text_encodings["attention_mask"].sum(1)
         parts = []
         for length in lengths.unique().tolist():
@@ -99,7 +100,7 @@ class Decoder(WritesAnswers):
     def _answers(
         self, first: torch.Tensor, cache: Any, mask: torch.Tensor, shift: torch.Tensor
     ) -> torch.Tensor:
-        """Return the log-probability of every answer after prompts that were read, (B, C)."""
+        """Return the log-probability of every answer after prompts that have been read, (B, C)."""
         if not self.classes:
             raise ModelError("the model answers from a list, and there is none: give classes=")
         start = first.float().log_softmax(-1)
@@ -118,7 +119,7 @@ class Decoder(WritesAnswers):
     def _continues(
         self, answer_ids: list[int], kept: Any, mask: torch.Tensor, shift: torch.Tensor
     ) -> torch.Tensor:
-        """Return the log-probability of all words of an answer but the first, shape (B,)."""
+        """Return the log-probability of all tokens of an answer except the first, shape (B,)."""
         from transformers import DynamicCache
 
         token_ids = torch.tensor(answer_ids, device=mask.device).expand(len(mask), -1)
@@ -143,14 +144,14 @@ class Decoder(WritesAnswers):
         for name in ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids"):
             if name in inputs:
                 inputs[name] = inputs[name][:, :stop]
-        # A cache without the configuration forgets nothing, sliding windows or not.
+        # A cache without a configuration keeps everything, sliding windows or not.
         cache = self.model(
             **inputs,
             past_key_values=DynamicCache(),
             use_cache=True,
             logits_to_keep=1,
         ).past_key_values
-        # Qwen's models keep it since they read the image; the others count every token.
+        # Qwen's models keep it from reading the image; the others count every token.
         shift = getattr(self.model.model, "rope_deltas", None)
         return (
             torch.stack([layer.keys[0] for layer in cache.layers]),
@@ -164,23 +165,23 @@ class Decoder(WritesAnswers):
         return [AttentionSite(layer.self_attn, number) for number, layer in enumerate(layers)]
 
     def image_positions(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
-        """Return where the image stands in the cache, behind the prompt's beginning."""
+        """Return the positions of the image in the cache, after the start of the prompt."""
         read: torch.Tensor = image_encodings["attention_mask"].cumsum(1) > self._n_before_image
         return read
 
     def image_positions_of_prefix(self, n_keys: int) -> torch.Tensor:
-        """Return which positions are of the image while it is read, shape (1, n_keys)."""
+        """Return the positions of the image while it is read, shape (1, n_keys)."""
         return torch.arange(n_keys, device=self.device)[None] >= self._n_before_image
 
     @property
     def pairs_at_a_time(self) -> int | None:
-        """One where a window makes `score` put pairs in another order."""
+        """One if a window makes `score` reorder pairs."""
         sliding = getattr(self.model.config.get_text_config(), "sliding_window", None)
         return None if sliding is None else 1
 
     @functools.cached_property
     def _n_before_image(self) -> int:
-        """How many tokens of the prompt stand before the image, whichever image it is."""
+        """How many tokens of the prompt come before the image, for any image."""
         token_ids = self._inputs("a", BLANK)["input_ids"][0]
         return int((token_ids == self.model.config.image_token_id).nonzero()[0])
 

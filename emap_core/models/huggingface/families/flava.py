@@ -1,4 +1,4 @@
-"""FLAVA checkpoints, whose head says whether text and image belong together."""
+"""FLAVA checkpoints with a head for whether text and image belong together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emap_core.models.huggingface.family import Family
 
 
 class Flava(Matching):
-    """FLAVA: both encoders once, the multimodal one for every pair."""
+    """FLAVA: both encoders run once, the multimodal one for every pair."""
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
         """Return the projected words, shape (B, length, D), and the attention mask."""
@@ -54,10 +54,10 @@ class Flava(Matching):
         ]
 
     def image_positions(self, text_encodings: Any, image_encodings: torch.Tensor) -> torch.Tensor:
-        """Return where the patches stand, shape (1, length).
+        """Return the positions of the patches, shape (1, length).
 
-        They come before the words. The token that the head reads comes before both, and counts as
-        a word, as in models whose text begins with it.
+        They come before the words. The token that the head reads comes before both and counts as a
+        word, as in models whose text begins with it.
         """
         first = int(self.model.flava.multimodal_model.use_cls_token)
         n_patches, n_words = image_encodings.shape[1], text_encodings["words"].shape[1]

@@ -1,4 +1,4 @@
-"""LXMERT checkpoints, whose images are regions that a detector found: they come with the data."""
+"""LXMERT checkpoints; their images are regions from a detector, which come with the data."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from emap_core.models.huggingface.padded_regions import hide_padding, pad_region
 class Lxmert(FromCheckpoint):
     """Language and vision layers run once, the cross-modality layers for every pair.
 
-    In place of an image stands a dict, or the path of an .npz file, with ``features``, shape
-    (regions, F), and ``boxes``, (regions, 4) from 0 to 1: the dataset's ``image_inputs``.
+    Instead of an image, the model reads a dict, or an .npz file, with ``features``, shape (regions,
+    F), and ``boxes``, (regions, 4) from 0 to 1: the dataset's ``image_inputs``.
     """
 
-    # The answers share a softmax, to which 0 is no more than any other number.
+    # The answers share a softmax, for which 0 is a number like any other.
     has_threshold = False
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
@@ -60,7 +60,7 @@ class Lxmert(FromCheckpoint):
         """Return the cross-modality layers: across, then within each side."""
         sites = []
         for number, layer in enumerate(self.model.lxmert.encoder.x_layers):
-            # One module looks from words at regions, then back.
+            # One module attends from words to regions, then back.
             across = (("text", "image"), ("image", "text"))
             sites += [
                 AttentionSite(layer.visual_attention.att, number, across),
@@ -70,7 +70,7 @@ class Lxmert(FromCheckpoint):
         return sites
 
     def image_positions(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
-        """Return nothing of interest: no sequence has words and regions, shape (1, 0)."""
+        """Return an empty mask, shape (1, 0): no sequence has both words and regions."""
         return torch.zeros(1, 0, dtype=torch.bool, device=self.device)
 
 

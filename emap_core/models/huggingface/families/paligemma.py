@@ -1,4 +1,4 @@
-"""PaliGemma checkpoints: the image reads the words of the prompt, so only its tower is shared."""
+"""PaliGemma checkpoints: the image attends to the prompt, so only the vision tower is shared."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from emap_core.models.pictures import in_colours
 
 
 class PaliGemma(Decoder):
-    """A logit for each answer, with the whole prompt read for every pair.
+    """A logit per answer; the whole prompt is read for every pair.
 
-    Attention goes both ways in the prompt: what the layers keep of the image depends on the text,
-    and the vision tower's patches are all that is computed once an image.
+    Attention goes both ways in the prompt, so the layers' view of the image depends on the text.
+    Only the vision tower's patches are computed once per image.
     """
 
     _default_prompt = "{image}{text}"
@@ -26,15 +26,15 @@ class PaliGemma(Decoder):
         super().__init__(checkpoint, *settings)
         if self._answer_prefix:
             raise SettingError(
-                "answer_prefix is for models that read a prompt forwards; this one reads it both "
-                "ways, so put the words into prompt="
+                "answer_prefix is for models that read a prompt forwards, but this one reads it "
+                "both ways; put the words into prompt="
             )
 
     def encode_images(self, images: list[Any]) -> dict[str, torch.Tensor]:
         """Return patches, shape (B, patches, D), and the prompt's words up to their end."""
         read = [self._inputs("a", image) for image in in_colours(images)]
         pixels = torch.cat([inputs["pixel_values"] for inputs in read])
-        # Images are of one size, so their places in the prompt are as many.
+        # All images have the same size, so they take equally many places in the prompt.
         places = [inputs["input_ids"] for inputs in read]
         return {
             "patches": self.model.get_image_features(pixels).pooler_output,
@@ -42,7 +42,7 @@ class PaliGemma(Decoder):
         }
 
     def image_positions(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
-        """Return where patches stand in the prompt, shape (B, length)."""
+        """Return the positions of patches in the prompt, shape (B, length)."""
         read: torch.Tensor = image_encodings["token_ids"] == self.model.config.image_token_id
         return read
 
@@ -63,9 +63,9 @@ class PaliGemma(Decoder):
         read = self.model(
             input_ids=token_ids,
             attention_mask=mask,
-            # The first word stands at 1.
+            # The first word is at position 1.
             position_ids=mask.cumsum(1),
-            # All of the prompt is of the kind that is read both ways.
+            # The whole prompt is of the kind that is read both ways.
             token_type_ids=torch.zeros_like(token_ids),
             mm_encoder_outputs={"image": patches},
             use_cache=True,

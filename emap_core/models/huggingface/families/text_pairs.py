@@ -18,19 +18,19 @@ from emap_core.models.huggingface.family import Family
 
 
 class TextPairs(FromCheckpoint):
-    """A cross-encoder: both texts in one sequence, so that nothing can be encoded before."""
+    """A cross-encoder: both texts in one sequence, so nothing can be encoded in advance."""
 
     modalities = ("text", "text")
 
     def __init__(self, checkpoint: Checkpoint, classes: str | Sequence[str] | None = None) -> None:
         config = checkpoint.model.config
         names = stored_names(config)
-        # What the library calls classes that nobody named says nothing.
+        # The library's default class names carry no meaning.
         said = not all(name == f"LABEL_{k}" for k, name in enumerate(names))
         several = config.num_labels > 1
         named = named_classes(classes, config.num_labels, names if said and several else None)
         super().__init__(checkpoint, named)
-        # One score ranks pairs; where relevance begins nobody says.
+        # One score ranks pairs, but has no threshold for relevance.
         self.has_threshold = several
 
     def __call__(self, first: list[str], second: list[str]) -> torch.Tensor:
@@ -40,7 +40,7 @@ class TextPairs(FromCheckpoint):
         return logits.float()
 
     def notes(self, first: list[str], second: list[str] | None = None) -> list[str]:
-        """Say how many pairs of these texts are cut."""
+        """Return a note on how many pairs of these texts are cut."""
         if second is None:
             return super().notes(first)
         lengths = [
@@ -59,13 +59,13 @@ class TextPairs(FromCheckpoint):
 
 
 def make(checkpoint: Checkpoint, classes: str | Sequence[str] | None = None) -> Any:
-    """Return a model of two texts, in the order in which the data have them.
+    """Return a model of two texts, in the order of the data.
 
     Parameters
     ----------
     checkpoint : Checkpoint
     classes : str or sequence of str, optional
-        Names of the classes, as a list or with commas, in place of those of the checkpoint.
+        Names of the classes, as a list or with commas; by default those of the checkpoint.
     """
     return TextPairs(checkpoint, classes)
 

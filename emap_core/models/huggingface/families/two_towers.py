@@ -1,4 +1,4 @@
-"""Checkpoints with a text and an image tower: CLIP, SigLIP, AltCLIP, ALIGN and their like."""
+"""Checkpoints with a text and an image tower, such as CLIP, SigLIP, AltCLIP and ALIGN."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class TwoTower(FromCheckpoint):
 
 
 class Prompts(TwoTower, ReadsClasses):
-    """A logit for each class: how well the image fits the text and the class in a template."""
+    """A logit per class: how well the image fits a template with the text and the class."""
 
     def __init__(
         self, checkpoint: Checkpoint, template: str, classes: Sequence[str] | None
@@ -85,7 +85,7 @@ class Prompts(TwoTower, ReadsClasses):
         self._take_classes(classes)
 
     def notes(self, texts: list[str]) -> list[str]:
-        """Say how many of these texts are cut so that their prompts can be read whole."""
+        """Return a note on how many of these texts are cut to keep their prompts whole."""
         n_cut = sum(map(operator.ne, self._fitted(texts), texts))
         kept = "; the rest of the template, with {label}, is kept"
         return note_on_cut(n_cut, len(texts), self._tokens.limit, kept)
@@ -109,7 +109,7 @@ class Prompts(TwoTower, ReadsClasses):
         return torch.einsum("acd,bd->abc", text_encodings, image_encodings) + self._bias()
 
     def _fitted(self, texts: list[str]) -> list[str]:
-        """Return the texts, each cut alike for all classes where a prompt would be too long."""
+        """Return the texts, cut if a prompt would be too long, equally for all classes."""
         if not self.classes:
             raise ModelError("the template has {label}, but there are no classes: give classes=")
         lengths = self._tokens.count(self._prompts(""))
@@ -128,7 +128,7 @@ class Prompts(TwoTower, ReadsClasses):
         return self._prompts(self._fitted([text])[0])
 
     def _prompts(self, text: str) -> list[str]:
-        # A text may have {label} in it, and a label {text}: neither is a place of the template.
+        # A text may contain {label}, and a label {text}: neither belongs to the template.
         parts = [part.split("{text}") for part in self._template.split("{label}")]
         filled = [text.join(part) for part in parts]
         return [name.join(filled) for name in self.classes or ()]
@@ -155,12 +155,12 @@ class LinearHead(TwoTower):
         return self
 
     def encode_texts(self, texts: list[str]) -> torch.Tensor:
-        """Return the part of the logits that comes from the texts, shape (B, C)."""
+        """Return the texts' part of the logits, shape (B, C)."""
         embedded = self._embed_texts(texts)
         return functional.linear(embedded, self._weight[:, : embedded.shape[1]], self._bias_of_head)
 
     def encode_images(self, images: list[Any]) -> torch.Tensor:
-        """Return the part of the logits that comes from the images, shape (B, C)."""
+        """Return the images' part of the logits, shape (B, C)."""
         embedded = super().encode_images(images)
         return functional.linear(embedded, self._weight[:, -embedded.shape[1] :])
 
@@ -187,10 +187,10 @@ def make(
     ----------
     checkpoint : Checkpoint
     template : str, optional
-        A prompt with ``{label}`` and perhaps ``{text}``: a logit for each class. Without it the
+        A prompt with ``{label}`` and perhaps ``{text}``, for one logit per class. Without it, the
         model has one logit, the similarity of text and image.
     classes : str or sequence of str, optional
-        Names of the classes, as a list or with commas; else those of the dataset.
+        Names of the classes, as a list or with commas; by default those of the dataset.
     head : str, optional
         A .safetensors file with ``weight``, shape (C, 2 D), and ``bias``, (C,), of a linear layer
         on the unit-length embeddings [text; image].
@@ -207,7 +207,7 @@ def make(
 
 
 def _unit(features: Any) -> torch.Tensor:
-    """Return embeddings of length 1, in float32 whatever the model computes with."""
+    """Return embeddings of length 1, in float32 whatever the model's precision."""
     pooled = features if isinstance(features, torch.Tensor) else features.pooler_output
     return functional.normalize(pooled.float(), dim=-1)
 

@@ -26,8 +26,8 @@ class Vilt(FromCheckpoint):
 
     def __init__(self, checkpoint: Checkpoint, classes: Sequence[str] | None) -> None:
         super().__init__(checkpoint, classes)
-        # Answers are trained each by its own sigmoid; retrieval by a softmax over pairs, which does
-        # not say where a match begins.
+        # Each answer is trained with its own sigmoid; retrieval with a softmax over pairs, which
+        # does not give a threshold for a match.
         self.has_threshold = checkpoint.architecture == _ANSWERS
 
     def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
@@ -62,7 +62,7 @@ class Vilt(FromCheckpoint):
         ]
 
     def image_positions(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
-        """Return that words stand before patches, shape (1, length)."""
+        """Mark positions after the words as patches, shape (1, length)."""
         n_words = text_encodings["token_ids"].shape[1]
         length = n_words + image_encodings["patches"].shape[1]
         read: torch.Tensor = torch.arange(length, device=self.device)[None] >= n_words
@@ -70,7 +70,7 @@ class Vilt(FromCheckpoint):
 
     def _patches(self, image: Any) -> tuple[torch.Tensor, torch.Tensor]:
         inputs = self._pixels([image])
-        # Of a large image the library takes a random part of the patches: always the same one.
+        # The library takes a random part of a large image's patches; here it is always the same.
         with torch.random.fork_rng(devices=[] if self.device.type == "cpu" else None):
             torch.manual_seed(0)
             patches, mask, _ = self.model.vilt.embeddings.visual_embed(

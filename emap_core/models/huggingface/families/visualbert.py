@@ -1,4 +1,4 @@
-"""VisualBERT checkpoints, whose images are regions that a detector found: they come with data."""
+"""VisualBERT checkpoints; their images are regions from a detector, which come with the data."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _ANSWERS = "VisualBertForQuestionAnswering"
 class VisualBert(FromCheckpoint):
     """A joint encoder: words and regions are embedded once, the encoder runs for every pair.
 
-    In place of an image stands a dict, or the path of an .npz file, with ``features``, shape
-    (regions, F): the dataset's ``image_inputs``.
+    Instead of an image, the model reads a dict, or an .npz file, with ``features``, shape (regions,
+    F): the dataset's ``image_inputs``.
     """
 
-    # The answers share a softmax, to which 0 is no more than any other number.
+    # The answers share a softmax, for which 0 is a number like any other.
     has_threshold = False
 
     def __init__(self, checkpoint: Checkpoint, classes: Sequence[str] | None = None) -> None:
@@ -59,7 +59,7 @@ class VisualBert(FromCheckpoint):
         masks = [encodings["attention_mask"] for encodings in (text_encodings, image_encodings)]
         read = self.model.visual_bert.encoder(joined, hide_padding(torch.cat(masks, 1), joined))[0]
         if self._answers:
-            # As published, the last word before the end of the text, as the library has it.
+            # As published, and as in the library: the last word before the end of the text.
             last = masks[0].sum(1) - 2
             chosen = read[torch.arange(len(read), device=read.device), last]
         else:
@@ -73,7 +73,7 @@ class VisualBert(FromCheckpoint):
         return [AttentionSite(layer.attention.self, number) for number, layer in enumerate(layers)]
 
     def image_positions(self, text_encodings: Any, image_encodings: Any) -> torch.Tensor:
-        """Return that words stand before regions, shape (1, length)."""
+        """Mark positions after the words as regions, shape (1, length)."""
         n_words = text_encodings["words"].shape[1]
         length = n_words + image_encodings["regions"].shape[1]
         read: torch.Tensor = torch.arange(length, device=self.device)[None] >= n_words
@@ -102,7 +102,7 @@ def make(checkpoint: Checkpoint, classes: str | Sequence[str] | None = None) -> 
             f"checkpoint {checkpoint.folder} has bypass_transformer, which transformers cannot "
             "run; expected a VisualBERT without it"
         )
-    # LABEL_0 and the like stand there where nobody named the classes.
+    # LABEL_0 and so on mean that nobody named the classes.
     stored = stored_names(config)
     numbered = all(name == f"LABEL_{number}" for number, name in enumerate(stored))
     names = named_classes(classes, config.num_labels, None if numbered else stored)

@@ -1,8 +1,8 @@
 """X-CLIP checkpoints: how well a text describes a video.
 
-The text's embedding is turned by what the video shows before the two are compared (Ni et al.,
-"Expanding Language-Image Pretrained Models for General Video Recognition", ECCV 2022, section
-3.3), so that the score is more than a dot product of two encodings.
+What the video shows changes the text's embedding before the two are compared (Ni et al., "Expanding
+Language-Image Pretrained Models for General Video Recognition", ECCV 2022, section 3.3), so the
+score is more than a dot product of two encodings.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from emap_core.models.huggingface.family import Family
 class XClip(FromCheckpoint):
     """The scaled similarity of a text's and a video's embedding: one logit that ranks pairs.
 
-    Of each video the model sees as many frames as it was trained with, evenly spaced.
+    The model sees as many frames of each video as in training, evenly spaced.
     """
 
     modalities = ("text", "video")
@@ -72,13 +72,13 @@ class XClip(FromCheckpoint):
         return found
 
     def _frames(self, clip: Any) -> torch.Tensor:
-        """Return the frames that the model sees of a video, shape (T, 3, height, width)."""
+        """Return the frames of a video that the model sees, shape (T, 3, height, width)."""
         if not isinstance(clip, Clip):
-            raise ModelError(f"the model reads videos, and was given a {type(clip).__name__}")
+            raise ModelError(f"the model reads videos, but was given a {type(clip).__name__}")
         frames: Sequence[Image.Image] = [
             Image.fromarray(frame) for frame in clip.evenly(self._n_frames)
         ]
-        # Some checkpoints come with a reader of images, some with one of a whole video.
+        # Some checkpoints come with a processor for images, some with one for whole videos.
         read = self._processor.image_processor(frames, return_tensors="pt")["pixel_values"]
         pixels: torch.Tensor = torch.as_tensor(read)
         return pixels.reshape(self._n_frames, *pixels.shape[-3:])
