@@ -44,7 +44,7 @@ BOXES = {
     "image_column": "Image",
     "label_column": "Label",
     "regions_column": "Regions",
-    "side": "Sides in place of text and image",
+    "side": "Sides instead of text and image",
     "image_root": "Folder of the images",
     "image_pattern": "Pattern of the images",
     "join": "Second file, joined on a key",

@@ -307,7 +307,7 @@ def _columns(data: str, given: list[str]) -> list[str]:
 
 
 def _sides(data: str, found: Preview) -> list[str]:
-    """Draw what the sides are where they are others than a text and an image, or more than two.
+    """Draw the choice of sides other than a text and an image, or of more than two.
 
     Returns
     -------
@@ -320,9 +320,9 @@ def _sides(data: str, found: Preview) -> list[str]:
         key=f"run-sides-{data}",
         accept_new_options=True,
         persist_state="session",
-        placeholder="two columns or more, in the order in which the model reads them",
-        help="For a model of a premise and a hypothesis, of a question, a picture and a sound. "
-        "A pattern of columns in braces, such as {id}.wav, may stand in place of a column.",
+        placeholder="two or more columns, in the order in which the model reads them",
+        help="For example, a premise and a hypothesis, or a question, a picture and a sound. "
+        "A pattern of columns in braces, such as {id}.wav, can replace a column.",
     )
     if not columns:
         return []

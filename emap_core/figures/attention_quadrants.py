@@ -1,4 +1,4 @@
-"""What averaging quadrants of attention leaves of a score, in all layers and in single ones."""
+"""Scores with quadrants of attention averaged, in all layers and in single ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def attention_quadrants(
     *,
     theme: Theme = LIGHT,
 ) -> Chart:
-    """Draw the score under each impairment as dots, and under it the score layer by layer.
+    """Draw the score under each impairment as dots, and below it the score layer by layer.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def attention_quadrants(
     whole, interaction_share : float
         Of the model as it is.
     layers : mapping of int to float
-        The score with attention between the sides averaged in one layer alone.
+        The score with attention between the sides averaged in only one layer.
     name : str
         Of the metric.
     """
@@ -60,7 +60,7 @@ def attention_quadrants(
     table = pd.concat([first, rows], ignore_index=True)
     places = np.arange(len(table))
     value = scale * table["value"].to_numpy()
-    # The interval of the change, laid where the score would be.
+    # The interval of the change, drawn where the score would be.
     low, high = (scale * (whole + table[end].to_numpy()) for end in ("low", "high"))
     if which.unit == "points":
         low, high = np.clip(low, 0.0, 100.0), np.clip(high, 0.0, 100.0)
@@ -183,4 +183,4 @@ def _message(table: pd.DataFrame, layers: Mapping[int, float], unit: str) -> str
     rows = [f"{row.row}: {_label(row, unit).replace('<br>', '; ')}." for row in table.itertuples()]
     single = [f"layer {layer + 1} {measured(value, unit)}" for layer, value in layers.items()]
     told = f" With one layer's attention between the sides averaged: {', '.join(single)}."
-    return f"What is left with attention averaged. {' '.join(rows)}{told if single else ''}"
+    return f"Scores with attention averaged. {' '.join(rows)}{told if single else ''}"

@@ -53,26 +53,26 @@ def attribution_map(
     Parameters
     ----------
     words : sequence of str
-        The W words in their order; none leaves their panel out.
+        The W words in order; none leaves out their panel.
     word_values : ndarray of shape (W,)
     boxes : ndarray of shape (P, 4)
         Left, top, right and lower edge of each region, as shares of the picture.
     region_values : ndarray of shape (P,)
-        None but zeros leaves the heat out.
+        All zeros leave out the heat.
     region_names : sequence of str
     table : DataFrame
-        The numbers for those who cannot see the picture.
+        The numbers for people who cannot see the figure.
     chosen : (int, int), optional
-        The word whose regions are drawn and the region whose words are; without one the values
-        are those of either side by itself.
+        The word whose regions are drawn, and the region whose words are drawn; without it, the
+        values belong to each side by itself.
     word_errors : ndarray of shape (W,), optional
-        Standard errors; bars get whiskers of 95%.
+        Standard errors; bars get 95% whiskers.
     picture : bytes, optional
         The image, as JPEG.
     quantity : str
-        What is taken apart: “the logit of circle”.
+        What is taken apart, such as “the logit of circle”.
     unit : str
-        What the numbers are.
+        Unit of the numbers.
     """
     heat = bool(np.any(region_values)) or not words
     figure = new_figure(theme, height=_HEIGHT, showlegend=False, dragmode=False, margin_t=48)
@@ -155,7 +155,7 @@ def _draw_regions(
         for box, value, colour in zip(boxes, values, colours, strict=True)
     ]
     if chosen is not None:
-        # Ink on paper: seen on any picture.
+        # Ink on paper is visible on any picture.
         box = boxes[chosen[1]]
         shapes += [
             _box(box, line={"color": colour, "width": width})

@@ -12,18 +12,18 @@ from emap_core.visible import visible
 
 @dataclass(frozen=True, eq=False)
 class Chart:
-    """A figure for the eyes, and the same for everyone else.
+    """A figure to look at, and the same in words and numbers.
 
     Attributes
     ----------
     figure : plotly.graph_objects.Figure
-        The figure itself; the same data gives the same figure.
+        The figure; equal data gives equal figures.
     alt : str
         Its message in words, for screen readers and captions.
     table : pandas.DataFrame
-        The numbers that it draws.
+        The numbers drawn.
     least_width : int
-        Pixels that it needs, or words and numbers lie over one another.
+        Width in pixels below which words and numbers overlap.
     """
 
     figure: go.Figure
@@ -31,7 +31,7 @@ class Chart:
     table: pd.DataFrame
     least_width: int = 0
     worded: bool = False
-    """Whether it calls the sides of its run by their names."""
+    """Whether it already uses the names of its run's sides."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "alt", visible(self.alt))

@@ -12,7 +12,7 @@ from emap_core.figures.style import LIGHT, Theme, new_figure
 from emap_core.inference.digits import percent
 
 CELLS = ("both_right", "helped", "hurt", "both_wrong")
-"""Right with and without; right with them alone; right without them alone; wrong either way."""
+"""Right with and without; right only with; right only without; wrong either way."""
 
 _WORDS = {
     "both_right": "right either way",
@@ -56,7 +56,7 @@ def confusion_pair(
             line={"width": 0},
             layer="below",
         )
-        # Where the two disagree, interactions decide: those cells are outlined.
+        # Where the two disagree, interactions decide: outline those cells.
         figure.add_shape(
             type="rect",
             x0=x - 0.47,
@@ -69,7 +69,7 @@ def confusion_pair(
             x=x,
             y=y,
             text=f"<b style='font-size:24px'>{counts[cell]:,}</b><br>"
-            # On a narrow page the longest words would touch the frame.
+            # On a narrow page, the longest words would touch the frame.
             f"{percent(counts[cell] / n)}<br>{_WORDS[cell].replace(' only ', ' only<br>')}",
             showarrow=False,
         )
@@ -96,8 +96,8 @@ def confusion_pair(
         }
     )
     alt = (
-        f"Of {len(full):,} predictions {counts['helped']:,} are right only with interactions and "
-        f"{counts['hurt']:,} right only without them; {counts['both_right']:,} are right and "
+        f"Of {len(full):,} predictions, {counts['helped']:,} are right only with interactions and "
+        f"{counts['hurt']:,} only without them; {counts['both_right']:,} are right and "
         f"{counts['both_wrong']:,} wrong either way."
     )
     return Chart(figure, alt, table)

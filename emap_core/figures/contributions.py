@@ -29,13 +29,13 @@ from emap_core.inference.digits import number, signed
 from emap_core.types import Array, Index
 
 _MANY = 3_000
-"""Points beyond which they are drawn smaller."""
+"""With more points, they are drawn smaller."""
 
 _NAMED = 20_000
-"""Points up to which each carries its id for the mouse; beyond, ids are most of what is sent."""
+"""Up to this many points carry their ids for hover text; beyond, ids dominate the data sent."""
 
 _STEPS = 127
-"""Colours on either side of the middle where there are more points than that."""
+"""Colours on either side of the middle, if there are more points."""
 
 _SYMBOLS = {
     "same": ("circle", "same without interaction"),
@@ -58,23 +58,23 @@ def contributions(
     margins: bool = True,
     theme: Theme = LIGHT,
 ) -> Chart:
-    """Draw one point per example: its text's contribution across, its image's upwards.
+    """Draw one point per example: the text's contribution across, the image's upwards.
 
     Parameters
     ----------
     text, image, interaction : ndarray of shape (N,)
-        Parts of each example's prediction, of one class or of a margin: what two of its sides add,
-        and what all sets of several sides do.
+        Parts of each example's prediction, for one class or for a margin: what two of its sides
+        add, and what all sets of several sides add.
     flips : ndarray of str, shape (N,), or None
-        What the interaction did to each prediction, one of `inference.FLIPS`; None where
-        predictions cannot flip.
+        What the interaction did to each prediction, one of `inference.FLIPS`; None if predictions
+        cannot flip.
     ids : sequence of str
-        Shown where the mouse rests, as long as there are not too many; `rows_of_traces` says which
-        example a point is.
+        Shown as hover text unless there are too many; `rows_of_traces` says which example a point
+        is.
     looks : mapping of str to Look
-        Of both sides by their names, see `emap_core.figures.style.looks_of`.
+        Looks of both sides by name; see `emap_core.figures.style.looks_of`.
     quantity : str
-        What the parts add up to ("the logit of circle", say), for axes and words.
+        What the parts add up to, such as "the logit of circle", for axes and words.
     margins : bool
         Draw histograms of both contributions at the edges.
     """
@@ -86,7 +86,7 @@ def contributions(
     figure = new_figure(theme, height=600, dragmode="pan", margin={"t": 60})
     named = len(names) <= _NAMED
     told = in_hover(names) if named else None
-    # Coarse colours are no worse to see, and a quarter of the bytes to send.
+    # Coarse colours look the same and are a quarter of the bytes.
     colours = _coarse(interaction, limit) if not named else interaction.astype(np.float32)
     for kind, rows in _layers(kinds):
         symbol, _ = _SYMBOLS[kind]
@@ -123,7 +123,7 @@ def contributions(
     axis = {"zeroline": True, "domain": [0, top]}
     across, upwards = _range(text), _range(image)
     figure.update_layout(
-        # In two lines a phone shows all of it.
+        # In two lines, a phone shows all of it.
         xaxis={
             **axis,
             "range": across,
@@ -139,7 +139,7 @@ def contributions(
             "colorscale": signed_scale(theme),
             "cmin": -limit if named else -_STEPS,
             "cmax": limit if named else _STEPS,
-            # Below the picture, whose equal axes need all its width.
+            # Below the plot, whose equal axes need the whole width.
             "colorbar": {
                 "title": {"text": f"interaction, {unit}", "side": "top"},
                 "orientation": "h",
@@ -162,12 +162,12 @@ def contributions(
 
 
 def rows_of_traces(flips: NDArray[np.str_] | None, n: int) -> list[Index]:
-    """Return which rows of the data each trace of points draws, in its order.
+    """Return the rows of the data that each trace of points draws, in order.
 
     Parameters
     ----------
     flips : ndarray of str, shape (N,), or None
-        As the figure was drawn with.
+        As in the figure.
     n : int
         Number of examples drawn.
     """
@@ -181,7 +181,7 @@ def _layers(kinds: NDArray[np.str_]) -> list[tuple[str, NDArray[np.intp]]]:
 
 
 def _legend(figure: go.Figure, kinds: NDArray[np.str_], theme: Theme) -> None:
-    # The points' own colours start at the ground's: in a legend they could not be seen.
+    # The points' colours start at the background's and would be invisible in a legend.
     for kind, rows in _layers(kinds):
         symbol, label = _SYMBOLS[kind]
         figure.add_trace(
@@ -197,7 +197,7 @@ def _legend(figure: go.Figure, kinds: NDArray[np.str_], theme: Theme) -> None:
 
 
 def _range(values: Array) -> list[float]:
-    # The guides reach further than the points and shall not make the picture smaller.
+    # The guides reach further than the points and must not enlarge the axes.
     low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
     room = 0.06 * (high - low) or 1.0
     return [low - room, high + room]
@@ -206,7 +206,7 @@ def _range(values: Array) -> list[float]:
 def _limit(interaction: Array) -> float:
     if not len(interaction):
         return 1.0
-    # A few extreme examples would bleach all others; they share the end colour instead.
+    # A few extreme examples would make all others pale; they share the end colour instead.
     return float(np.quantile(np.abs(interaction), 0.98)) or 1.0
 
 
@@ -281,7 +281,7 @@ def _add_margins(
 
 def _message(table: pd.DataFrame, sides: tuple[str, str], quantity: str, *, flippable: bool) -> str:
     if table.empty:
-        return "No example is in this selection."
+        return "This selection is empty."
     first, second = sides
     spread = {part: float(table[part].std(ddof=0)) for part in (*sides, "interaction")}
     lead, other = (first, second) if spread[first] >= spread[second] else (second, first)

@@ -1,4 +1,4 @@
-"""A figure as a picture for a paper, drawn by kaleido, which is an extra."""
+"""A figure as a picture for a paper, drawn by the optional package kaleido."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ FORMS = {"svg": "image/svg+xml", "png": "image/png", "pdf": "application/pdf"}
 """File ending to media type."""
 
 WIDTHS = {"column": 3.25, "page": 6.75}
-"""Inches of what a figure fills on paper: one of two columns, or both."""
+"""Width of a figure on paper in inches: one of two columns, or both."""
 
 LEAST_TYPE = 6.5
-"""Points of type that can still be read on paper."""
+"""Smallest type that is readable on paper, in points."""
 
 HOW_TO_INSTALL = f"SVG, PNG and PDF need kaleido and Chrome or Chromium: {with_extra('images')}"
 
@@ -27,23 +27,23 @@ _CSS_INCH = 96
 _POINTS_PER_INCH = 72
 _PRINTED_DOTS = 600
 _SMALLEST_PIXELS = 468
-"""Of a figure as it is drawn: at the width of a column its type has 7 points."""
+"""Width at which figures are drawn: as wide as a column, their type has 7 points."""
 
 
 def picture(chart: Chart, form: str, width: str | None = None) -> bytes:
-    """Return a chart as SVG, PNG or PDF, on the ground of its theme.
+    """Return a chart as SVG, PNG or PDF, on its theme's background.
 
     Parameters
     ----------
     chart : Chart
     form : {"svg", "png", "pdf"}
     width : {"column", "page"}, optional
-        As wide as this on paper, PNG at 600 dots per inch; by default 1,000 pixels wide.
+        Width on paper, with PNG at 600 dots per inch; by default 1,000 pixels wide.
 
     Raises
     ------
     MissingExtraError
-        If kaleido, or the browser that it draws with, is not installed.
+        If kaleido, or the browser that it uses, is not installed.
     """
     try:
         from kaleido.errors import ChromeNotFoundError
@@ -62,7 +62,7 @@ def picture(chart: Chart, form: str, width: str | None = None) -> bytes:
 
 
 def type_size(chart: Chart, width: str) -> float:
-    """Return the size in points of a chart's type where it is as wide as this on paper."""
+    """Return the size of a chart's type in points at this width on paper."""
     return FONT_SIZE * WIDTHS[width] * _POINTS_PER_INCH / _pixels(chart, width)
 
 
@@ -78,7 +78,7 @@ def _scale(form: str, width: str | None, pixels: int) -> float:
 
 
 def _svg_in_inches(drawn: bytes, pixels: int, width: str) -> bytes:
-    """Say in inches how large an SVG is; what it shows lies in its viewBox as before."""
+    """Set the size of an SVG in inches; its viewBox stays the same."""
     inches = WIDTHS[width] / pixels
 
     def size(found: re.Match[bytes]) -> bytes:

@@ -24,19 +24,19 @@ def gap_dumbbell(
     chance: Mapping[str, float] | None = None,
     theme: Theme = LIGHT,
 ) -> Chart:
-    """Draw one row per gap: filled marker the full model, hollow one without interactions.
+    """Draw one row per gap: a filled marker with interactions, a hollow one without.
 
-    The bar below the hollow marker is the interval of the difference, laid where the additive
-    score would be. Metrics in points share one axis; each other metric has its own.
+    The bar below the hollow marker is the interval of the difference, drawn where the additive
+    score would be. Metrics in points share one axis; every other metric has its own.
 
     Parameters
     ----------
     gaps : mapping of str to Gap
-        What to call each row (a metric or a model), top row first.
+        Keyed by the name of each row (a metric or a model), top row first.
     title : str
-        Written on the axis of metrics in points: "accuracy, %", say.
+        Title of the axis of metrics in points, such as "accuracy, %".
     chance : mapping of str to float, optional
-        What guessing comes to in each row, drawn as an upright line.
+        The score of guessing in each row, drawn as a vertical line.
     """
     table = pd.DataFrame([_row(name, gap) for name, gap in gaps.items()], columns=_COLUMNS)
     if chance is not None:
@@ -51,7 +51,7 @@ def gap_dumbbell(
     apply_style(figure, theme, height=height, dragmode=False, margin={"r": 12})
     for place, panel in enumerate(panels, start=1):
         _draw(figure, table.loc[panel], place, title, theme)
-    # Each number in the middle needs its room, beside the longest name.
+    # Leave room for the numbers in the middle beside the longest name.
     least_width = 330 + 7 * max((len(name) for name in _names(table)), default=0)
     return Chart(figure, _message(table), table.drop(columns=["least", "most"]), least_width)
 
@@ -110,10 +110,10 @@ def _draw(figure: go.Figure, rows: pd.DataFrame, place: int, title: str, theme: 
     scale = 100.0 if in_points else 1.0
     y = np.arange(len(rows))
     full, projected = scale * rows.full.to_numpy(), scale * rows.projected.to_numpy()
-    # A metric to be made small moves the other way when the difference grows.
+    # If lower is better, a larger difference moves the other way.
     sign = np.where(rows.higher_is_better, 1.0, -1.0)
     ends = [scale * sign * rows[side].to_numpy() for side in ("low", "high")]
-    # The bar ends where the metric does; its numbers stand beside it.
+    # The bar ends at the metric's range; its numbers are beside it.
     least, most = scale * rows.least.to_numpy(), scale * rows.most.to_numpy()
     lows = np.clip(full - np.maximum(*ends), least, most)
     highs = np.clip(full - np.minimum(*ends), least, most)
@@ -132,7 +132,7 @@ def _draw(figure: go.Figure, rows: pd.DataFrame, place: int, title: str, theme: 
     figure.add_trace(
         go.Scatter(
             x=_pairs(lows, highs),
-            # Below the hollow marker, which would hide a short one.
+            # Below the hollow marker, which would hide a short bar.
             y=_pairs(y + 0.27, y + 0.27),
             mode="lines",
             line={"color": theme.ink, "width": 5},
@@ -143,7 +143,7 @@ def _draw(figure: go.Figure, rows: pd.DataFrame, place: int, title: str, theme: 
         ),
         **where,
     )
-    # The hollow marker is the larger one, to be seen around the filled one where nothing changes.
+    # The hollow marker is larger, so that it shows around the filled one if nothing changes.
     for name, values, fill, size in (
         ("without interactions (EMAP)", projected, theme.paper, 18),
         ("the model as it is", full, theme.ink, 12),
@@ -181,7 +181,7 @@ def _draw(figure: go.Figure, rows: pd.DataFrame, place: int, title: str, theme: 
     drawn = np.concatenate([full, projected, lows, highs, guessed])
     drawn = drawn[np.isfinite(drawn)]
     low, high = (drawn.min(), drawn.max()) if len(drawn) else (0.0, 1.0)
-    # Differences of rounding alone must not fill the axis.
+    # Rounding differences alone must not fill the axis.
     short = 1e-3 * max(abs(low), abs(high)) - (high - low)
     low, high = low - max(0.0, short) / 2, high + max(0.0, short) / 2
     room = 0.06 * (high - low) or 1.0

@@ -26,7 +26,7 @@ class Checkpoint:
     Attributes
     ----------
     training : str
-        What to call the training; its checkpoints are joined by a line.
+        Name of the training; a line joins its checkpoints.
     step : int
     gap : Gap
     """
@@ -39,12 +39,12 @@ class Checkpoint:
 def gap_over_training(checkpoints: Sequence[Checkpoint], *, theme: Theme = LIGHT) -> Chart:
     """Draw the gap of each checkpoint with its 95% interval, a line for each training.
 
-    Where a step has several checkpoints, such as those of several seeds, they are points alone.
+    If a step has several checkpoints, for example of several seeds, they are only points.
 
     Parameters
     ----------
     checkpoints : sequence of Checkpoint
-        By one metric, at two steps at least.
+        All by the same metric, at two or more steps.
     """
     which = metric(checkpoints[0].gap.metric)
     scale = 100.0 if which.unit == "points" else 1.0

@@ -27,7 +27,7 @@ def interaction_heatmap(
     unit: str = "logits",
     theme: Theme = LIGHT,
 ) -> Chart:
-    """Draw the interaction, one row per text, one column per image; many as means of blocks.
+    """Draw the interaction, one row per text, one column per image; if many, as block means.
 
     Parameters
     ----------
@@ -38,12 +38,12 @@ def interaction_heatmap(
     chosen : (int, int), optional
         The text and the image to frame.
     quantity, unit : str
-        What the interaction adds to, and in what; for words.
+        What the interaction adds to, and its unit, for words.
 
     Notes
     -----
-    A mark of the last trace but the frame lies above each cell; they are numbered along the rows,
-    as `marked_window` reads them.
+    The last trace before the frame has a mark above each cell, numbered along the rows, as
+    `marked_window` reads them.
     """
     values, rows, columns = blocks.values, blocks.row_edges, blocks.column_edges
     top, bottom, left, right = blocks.window
@@ -53,7 +53,7 @@ def interaction_heatmap(
     figure.add_trace(
         go.Heatmap(x=x, y=y, z=values.astype(np.float32), coloraxis="coloraxis", hoverinfo="skip")
     )
-    # A heatmap does not say what was clicked on: marks that nobody sees lie above its cells.
+    # A heatmap does not report clicks, so invisible marks lie above its cells.
     figure.add_trace(
         go.Scattergl(
             x=np.tile(x, len(y)).astype(np.float32),
@@ -91,7 +91,7 @@ def interaction_heatmap(
             "colorscale": signed_scale(theme),
             "cmin": -limit,
             "cmax": limit,
-            # Nothing else keeps the title off the numbers.
+            # Otherwise the title touches the numbers.
             "colorbar": {
                 "title": {"text": f"interaction, {unit}", "side": "right"},
                 "ticksuffix": "\u00a0\u00a0",
@@ -116,7 +116,7 @@ def _hover(blocks: Blocks) -> str:
 
 
 def marked_window(marks: Sequence[int], blocks: Blocks) -> Window | None:
-    """Return the smallest window that holds the marks of these numbers; None for none."""
+    """Return the smallest window around the marks with these numbers; None for none."""
     places = np.asarray(marks, dtype=np.intp)
     places = places[(places >= 0) & (places < blocks.values.size)]
     if not len(places):
@@ -131,14 +131,14 @@ def marked_window(marks: Sequence[int], blocks: Blocks) -> Window | None:
 
 
 def window_within(outline: ArrayLike, blocks: Blocks) -> Window | None:
-    """Return the smallest window of the marks inside an outline, None where it holds none.
+    """Return the smallest window around the marks inside an outline, or None.
 
     Parameters
     ----------
     outline : array of shape (M, 2)
         Corners, in the units of the axes.
     blocks : Blocks
-        As the figure was drawn from.
+        The figure's blocks.
     """
     x, y = _middles(blocks.column_edges), _middles(blocks.row_edges)
     marks = inside(outline, np.tile(x, len(y)), np.repeat(y, len(x)))
@@ -150,7 +150,7 @@ def _middles(edges: Index) -> Array:
 
 
 def _numbers(blocks: Blocks) -> NDArray[np.unsignedinteger]:
-    """Return what each mark stands for, counted from 1: text and image, or a block's edges."""
+    """Return what each mark represents, counted from 1: text and image, or a block's edges."""
     height, width = blocks.values.shape
     if blocks.single:
         sides = [(blocks.rows + 1)[:, None], (blocks.columns + 1)[:, None]]
@@ -161,7 +161,7 @@ def _numbers(blocks: Blocks) -> NDArray[np.unsignedinteger]:
         ]
     rows, columns = sides
     numbers = np.hstack([np.repeat(rows, width, axis=0), np.tile(columns, (height, 1))])
-    # They are most of what is sent: as few bytes as hold them.
+    # They dominate the data sent, so use as few bytes as possible.
     return numbers.astype(np.min_scalar_type(numbers.max(initial=0)))
 
 
@@ -207,10 +207,10 @@ def _message(table: pd.DataFrame, blocks: Blocks, quantity: str) -> str:
     shape = f"{len(blocks.rows):,} texts with {len(blocks.columns):,} images"
     how = "" if blocks.single else ", drawn as means of blocks"
     if not table.interaction.abs().max() > 0:
-        return f"Interaction in {quantity} of {shape}{how}: none anywhere."
+        return f"Interaction in {quantity} for {shape}{how}: none anywhere."
     high = table.loc[table.interaction.idxmax()]
     low = table.loc[table.interaction.idxmin()]
     return (
-        f"Interaction in {quantity} of {shape}{how}. It goes from {number(low.interaction)} "
+        f"Interaction in {quantity} for {shape}{how}. It goes from {number(low.interaction)} "
         f"(“{low.text}”) to {number(high.interaction)} (“{high.text}”)."
     )

@@ -37,9 +37,9 @@ def interaction_sizes(
     first, second : ndarray of shape (N,)
         Size of each example's interaction, in the same order of examples.
     ids : sequence of str
-        Handed back as ``customdata``.
+        Returned as ``customdata``.
     names : (str, str)
-        What to call the two runs.
+        Names of the two runs.
     """
     table = pd.DataFrame({"id": [str(name) for name in ids], "first": first, "second": second})
     table["difference"] = table["second"] - table["first"]
@@ -98,11 +98,11 @@ def _message(table: pd.DataFrame, names: tuple[str, str]) -> str:
         return "The two runs have no example in common."
     more = int((table.difference > 0).sum())
     message = (
-        f"Of {len(table):,} examples {more:,} have the larger interaction in {names[1]} and "
+        f"Of {len(table):,} examples, {more:,} have the larger interaction in {names[1]} and "
         f"{int((table.difference < 0).sum()):,} in {names[0]}."
     )
     sizes = table[["first", "second"]].max()
-    # Where a model has no interaction at all, only its rounding errors would be ranked.
+    # Without any interaction, this would only rank rounding errors.
     if len(table) > 1 and table["first"].std() > 0 and sizes.min() > 1e-3 * sizes.max():
         # A rank correlation: sizes of interactions are far from normal.
         rank = table["first"].rank().corr(table["second"].rank())

@@ -1,4 +1,4 @@
-"""Several measures of one run on one scale: a dot a row, with what it counts above it."""
+"""Several measures of one run on one scale: one dot per row, with what it counts above it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def measure_dots(rows: pd.DataFrame, *, population: str, theme: Theme = LIGHT) -
         across = (100 * row.value - least) / (most - least)
         beside = "left" if across < 0.35 else "right" if across > 0.65 else "center"
         for text, up, where in (
-            # On a ground of its own: the line at zero may lie behind it.
+            # With its own background: the zero line may be behind it.
             (
                 said,
                 28,

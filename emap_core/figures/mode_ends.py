@@ -18,13 +18,13 @@ from emap_core.text import or_no_text
 def mode_ends(
     modes: Modes, k: int, texts: Sequence[str], *, count: int = 6, theme: Theme = LIGHT
 ) -> Chart:
-    """Draw the scores of the texts at both ends of mode `k`, the positive end on top.
+    """Draw the scores of the texts at both ends of mode `k`, positive end on top.
 
     Parameters
     ----------
     modes : Modes
     k : int
-        Number of the mode, 0 the first.
+        Number of the mode, counted from 0.
     texts : sequence of str
         All unique texts.
     count : int
@@ -52,7 +52,7 @@ def mode_ends(
             hovertemplate="%{hovertext}<extra></extra>",
         )
     )
-    # A bar leaves the other side of the zero line free: its text stands there.
+    # A bar leaves the other side of the zero line free for its text.
     short = words_apart(table.text.tolist(), 32)
     for place, (text, score) in enumerate(zip(short, scores, strict=True)):
         figure.add_annotation(

@@ -12,13 +12,13 @@ from emap_core.inference.digits import percent
 
 
 def mode_scree(modes: Modes, *, quantity: str = "the logit", theme: Theme = LIGHT) -> Chart:
-    """Draw one bar per mode, the share of the interaction that it explains, then the rest.
+    """Draw one bar per mode for its share of the interaction, then the rest.
 
     Parameters
     ----------
     modes : Modes
     quantity : str
-        Whose interaction it is, for words: "the logit of circle", say.
+        What the interaction is in, such as "the logit of circle", for words.
     """
     rest = max(0.0, 1.0 - float(modes.shares.sum())) if len(modes) else 0.0
     table = pd.DataFrame(

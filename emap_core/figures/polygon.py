@@ -1,4 +1,4 @@
-"""Which points a line drawn around them holds."""
+"""Which points are inside a drawn outline."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from emap_core.types import Array, Mask
 
 
 def inside(corners: ArrayLike, x: Array, y: Array) -> Mask:
-    """Return which points lie inside a polygon, by the even-odd rule.
+    """Return which points are inside a polygon, by the even-odd rule.
 
-    A point is inside where a ray from it crosses the outline an odd number of times; a part that
-    the outline goes around twice is outside, as it is drawn.
+    A point is inside if a ray from it crosses the outline an odd number of times; a part that the
+    outline goes around twice is outside, as drawn.
 
     Parameters
     ----------
     corners : array of shape (M, 2)
-        In the order of the outline, which the last one closes; fewer than three hold nothing.
+        In the order of the outline, closed after the last one; fewer than three enclose nothing.
     x, y : ndarray of shape (N,)
 
     Returns
@@ -29,7 +29,7 @@ def inside(corners: ArrayLike, x: Array, y: Array) -> Mask:
     if len(outline) < 3:
         return found
     low, high = outline.min(axis=0), outline.max(axis=0)
-    # Most points are nowhere near, and cost one comparison.
+    # Most points are far away and cost only one comparison.
     near = np.flatnonzero((x >= low[0]) & (x <= high[0]) & (y >= low[1]) & (y <= high[1]))
     across, upwards = np.asarray(x)[near], np.asarray(y)[near]
     odd = np.zeros(len(near), dtype=bool)

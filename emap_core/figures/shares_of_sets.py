@@ -1,4 +1,4 @@
-"""How much of the variance each set of sides carries: a bar a set, dots below it for its sides."""
+"""How much of the variance each set of sides carries: a bar per set, with dots for its sides."""
 
 from __future__ import annotations
 
@@ -26,27 +26,28 @@ from emap_core.figures.style import (
 from emap_core.inference.digits import percent
 
 _ROOM = 1.16
-"""Height of the axis, by the highest bar: the number above it and the words above that."""
+"""Height of the axis relative to the highest bar, with room for its number and words above."""
 
 _MOST_SETS = 31
-"""Bars that can be told apart: those of five sides."""
+"""Most bars that can be told apart: those of five sides."""
 
 
 def shares_of_sets(
     decomposition: Decomposition, looks: Mapping[str, Look], *, theme: Theme = LIGHT
 ) -> Chart:
-    """Draw a bar for each set of sides, single ones first, all of them together last.
+    """Draw a bar for each set of sides, single sides first, all sides together last.
 
-    Below the bars, each side has a row of dots: filled and joined where the set holds it, as in
+    Below the bars, each side has a row of dots, filled and joined if the set contains it, as in
     Lex, Gehlenborg, Strobelt, Vuillemot & Pfister, "UpSet: Visualization of Intersecting Sets",
-    IEEE TVCG 20 (2014). Above them stands what sets of one, two and more sides carry together.
+    IEEE TVCG 20 (2014). Above them is what sets of one, two and more sides carry together.
 
     Parameters
     ----------
     decomposition : Decomposition
-        Class-centred for softmax tasks. Shares are of all classes together; the table has each.
+        Class-centred for softmax tasks. Shares are for all classes together; the table has each
+        class.
     looks : mapping of str to Look
-        Of each side, see `emap_core.figures.style.looks_of`.
+        Look of each side; see `emap_core.figures.style.looks_of`.
     """
     sides = decomposition.sides
     sets = all_sets(sides)
@@ -67,7 +68,7 @@ def shares_of_sets(
                 "line": outline(theme),
                 "pattern": hatching("", theme) | {"shape": [look.hatch for look in of_bars]},
             },
-            # The axis has their unit; with it they would not fit beside each other on a phone.
+            # The axis has the unit; with it, the numbers would not fit side by side on a phone.
             text=[percent(shares[some]).removesuffix("%") for some in drawn],
             textposition="outside",
             textfont={"color": theme.ink},
@@ -111,12 +112,12 @@ def shares_of_sets(
 
 
 def set_name(some: Sides) -> str:
-    """Return what a set of sides is called: question × written."""
+    """Return the name of a set of sides: question × written."""
     return " × ".join(some)
 
 
 def order_name(order: int, n_sides: int) -> str:
-    """Return what sets of so many of the sides are called, in the plural where they are several."""
+    """Return a name for sets of this many sides, in the plural if there are several."""
     if order == n_sides:
         return f"all {_COUNT.get(n_sides, n_sides)} together"
     return _ORDERS.get(order) or f"{_COUNT.get(order, order)} sides together"
@@ -180,13 +181,13 @@ def _add_orders(
     n_sides: int,
     top: float,
 ) -> None:
-    """Say above the bars what sets of one, two and more sides carry together."""
+    """Write above the bars what sets of one, two and more sides carry together."""
     for order, group in groupby(enumerate(drawn), key=lambda found: len(found[1])):
         places = [place for place, _ in group]
         total = sum(share for some, share in shares.items() if len(some) == order)
         one = order == n_sides
         figure.add_annotation(
-            # The words of the last bar, wider than it, end where it does.
+            # The last bar's words are wider than the bar and end where it ends.
             x=places[0] + 0.5 if one else (places[0] + places[-1]) / 2,
             y=top,
             text=f"<b>{percent(total)}</b><br>{_heading(order, n_sides)}",
@@ -216,7 +217,7 @@ def _heading(order: int, n_sides: int) -> str:
 
 def _message(shares: Mapping[Sides, float], sides: Sides) -> str:
     if any(np.isnan(share) for share in shares.values()):
-        return "Variance shares: the outputs never vary, so there is nothing to share out."
+        return "Variance shares: the outputs never vary, so there is nothing to share."
     return "Variance shares over all recombinations: " + (
         ", ".join(f"{set_name(some)} {percent(share)}" for some, share in shares.items()) + "."
     )

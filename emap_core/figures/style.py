@@ -1,4 +1,4 @@
-"""The one language of colour and form that every figure, page and export speaks."""
+"""The one language of colour and form for every figure, page and export."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _OF_MODALITIES = {
     "array": ("#F0E442", "."),
 }
 _PALER = 0.45
-"""How far each further side of a modality is from the one before it to white."""
+"""How much paler each further side of a modality is than the one before."""
 FONT = '"Source Sans 3", "Source Sans Pro", "Source Sans", system-ui, sans-serif'
 FONT_SIZE = 14
 
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours that follow the ground on which a figure stands.
+    """Colours that depend on a figure's background.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Theme:
     ink : str
         Text, outlines and the full model.
     paper : str
-        The ground of the page; fills hollow markers.
+        The background of the page; fills hollow markers.
     faint : str
         Grid lines and guides.
     signed : tuple of (float, str)
@@ -101,9 +101,9 @@ class Look:
 
 
 def looks_of(modalities: Mapping[str, str]) -> dict[str, Look]:
-    """Return how sides are drawn, by their names, from the modality of each.
+    """Return how sides are drawn, by name, from the modality of each.
 
-    Several sides of one modality have its hatching and its colour, each paler than the one before.
+    Several sides of one modality share its hatching and colour, each paler than the one before.
     """
     found: dict[str, Look] = {}
     seen: list[str] = []
@@ -133,7 +133,7 @@ def theme_named(name: str | None) -> Theme:
 
 
 def new_figure(theme: Theme, *, height: int, **layout: Any) -> go.Figure:
-    """Return an empty figure in the common style on the theme's ground, `height` in pixels."""
+    """Return an empty figure in the common style on the theme's background, `height` in pixels."""
     figure = go.Figure()
     apply_style(figure, theme, height=height, **layout)
     return figure
@@ -151,7 +151,7 @@ def outline(theme: Theme, width: float = 1.0) -> dict[str, Any]:
 
 
 def hatching(shape: str, theme: Theme) -> dict[str, Any]:
-    """Return a hatching of one of Plotly's shapes."""
+    """Return a hatching with one of Plotly's shapes."""
     return {
         "shape": shape,
         "fillmode": "overlay",
@@ -163,14 +163,14 @@ def hatching(shape: str, theme: Theme) -> dict[str, Any]:
 
 
 def signed_scale(theme: Theme) -> list[list[Any]]:
-    """Return the diverging colours, to be centred at 0."""
+    """Return the diverging colours, for a scale centred at 0."""
     return [list(stop) for stop in theme.signed]
 
 
 def words(text: str, width: int = 48) -> str:
     """Return a text as one line of at most `width` characters, safe inside a figure.
 
-    Figures read ``<b>`` and the like as markup; a text from a dataset is shown as it is. Wide
+    Figures read ``<b>`` and the like as markup; a text from a dataset is shown verbatim. Wide
     characters (Chinese, Japanese, Korean) count as two.
     """
     line = " ".join(visible(text).split())
@@ -182,19 +182,19 @@ def words(text: str, width: int = 48) -> str:
 
 
 def words_apart(texts: Sequence[str], width: int) -> list[str]:
-    """Return texts as `words` does, each cut so that those that differ still do."""
+    """Return texts as `words` does, cut so that different ones stay different."""
     lines = [" ".join(visible(text).split()) for text in texts]
     return [words(line, width) for line in shortened_apart(lines, width)]
 
 
 def in_hover(ids: Sequence[str]) -> list[str] | None:
-    """Return what the mouse is told of ids; None where all are safe inside a figure as they are."""
+    """Return hover texts for ids, or None if all ids are safe inside a figure unchanged."""
     shown = [words(name) for name in ids]
     return None if shown == list(ids) else shown
 
 
 def column_names(classes: Sequence[str], n_columns: int) -> list[str]:
-    """Return a name for each of the C columns; the one logit of a binary task speaks for both."""
+    """Return a name for each of the C columns; a binary task's one logit stands for both."""
     if n_columns == 1 and len(classes) == 2:
         return [f"{classes[1]} (rather than {classes[0]})"]
     return [str(name) for name in classes]
@@ -215,7 +215,7 @@ def _template(theme: Theme) -> go.layout.Template:
     return go.layout.Template(
         layout={
             "font": {"family": FONT, "size": FONT_SIZE, "color": theme.ink},
-            # Wherever a saved picture lands, its ink stands on the ground that it was chosen for.
+            # Wherever a saved picture ends up, its ink is on the background it was chosen for.
             "paper_bgcolor": theme.paper,
             "plot_bgcolor": "rgba(0,0,0,0)",
             "margin": {"l": 8, "r": 8, "t": 40, "b": 8},

@@ -1,4 +1,4 @@
-"""Vectors of texts and images as two clouds, and what becomes of the pairs along their gap."""
+"""Vectors of texts and images as two clouds, and recall of pairs along their gap."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def two_clouds(
     Parameters
     ----------
     texts, images : ndarray of shape (n, 2)
-        Matched pairs in one row; of vectors with a single number, shape (n, 1).
+        A matched pair is one row; for vectors with a single number, shape (n, 1).
     geometry : ModalityGap
     looks : mapping of str to Look
         Of both sides, see `emap_core.figures.style.looks_of`.
@@ -127,7 +127,7 @@ def _message(geometry: ModalityGap) -> str:
     at_rest = next(one for one in geometry.shifts if one.shift == 0)
     return (
         f"Vectors of texts and of images, {number(geometry.gap)} apart; a linear classifier tells "
-        f"them apart in {percent(geometry.separability)} of the cases. Recall at 1 as it is: "
-        f"images {percent(at_rest.images_found)}, texts {percent(at_rest.texts_found)} of "
+        f"them apart in {percent(geometry.separability)} of the cases. Recall at 1 without a "
+        f"shift: images {percent(at_rest.images_found)}, texts {percent(at_rest.texts_found)} of "
         f"{geometry.n_pairs:,} pairs."
     )

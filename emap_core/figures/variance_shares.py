@@ -35,7 +35,7 @@ def variance_shares(
     looks: Mapping[str, Look] = TEXT_AND_IMAGE,
     theme: Theme = LIGHT,
 ) -> Chart:
-    """Draw a stacked bar per class, the largest interaction on top, all classes pooled first.
+    """Draw a stacked bar per class, largest interaction on top, after all classes pooled.
 
     Parameters
     ----------
@@ -44,10 +44,9 @@ def variance_shares(
     classes : sequence of str
         Names of the classes.
     most : int
-        With more classes than this, the ones with the largest interaction are drawn; the table
-        has all of them.
+        With more classes, only those with the largest interaction are drawn; the table has all.
     looks : mapping of str to Look
-        Of each side, see `emap_core.figures.style.looks_of`.
+        Look of each side; see `emap_core.figures.style.looks_of`.
     """
     shares, pooled = decomposition.variance_shares, decomposition.pooled_shares
     order = np.argsort(-np.nan_to_num(shares[2], nan=-1.0), kind="stable")
@@ -117,7 +116,7 @@ def variance_shares(
 
 def _message(table: pd.DataFrame, pooled: np.ndarray, drawn: int) -> str:
     if np.isnan(pooled[2]):
-        return "Variance shares: the outputs never vary, so there is nothing to share out."
+        return "Variance shares: the outputs never vary, so there is nothing to share."
     text, image, interaction = (percent(value) for value in pooled)
     message = (
         f"Variance shares over all recombinations: text {text}, image {image}, "
@@ -127,9 +126,12 @@ def _message(table: pd.DataFrame, pooled: np.ndarray, drawn: int) -> str:
         varying = table.iloc[1:].dropna()
         top, last = varying.iloc[0], varying.iloc[-1]
         message += (
-            f" By class the interaction goes from {percent(top.interaction)} ({top['class']}) "
+            f" By class, the interaction goes from {percent(top.interaction)} ({top['class']}) "
             f"down to {percent(last.interaction)} ({last['class']})."
         )
     if drawn < len(table):
-        message += f" Drawn are the {drawn - 1} of {len(table) - 1} classes with the most of it."
+        message += (
+            f" The figure shows the {drawn - 1} of {len(table) - 1} classes with the largest "
+            "interaction."
+        )
     return message

@@ -1,4 +1,4 @@
-"""How one prediction comes about: mean, text, image, EMAP, interaction, score."""
+"""How one prediction builds up: mean, text, image, EMAP, interaction, score."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ from emap_core.figures.style import (
 from emap_core.inference.digits import number, signed
 
 _BETWEEN = 0.04
-"""Of the width, between two panels."""
+"""Share of the width between two panels."""
 
 _STEPS_OF_TWO = 6
 
 _REST = {2: "interaction", 3: "all three"}
-"""What only more than two sides, or only all two, add; by how many sides there are."""
+"""Name of what only all sides together add, by number of sides."""
 
 
 @dataclass(frozen=True)
 class _Step:
-    """A bar: what a part adds, or what the parts come to up to here.
+    """A bar: what a part adds, or the sum of the parts so far.
 
     Attributes
     ----------
     name : str
     value : float
     look : Look or None
-        Of a part; None of a sum.
+        Look of a part; None for a sum.
     """
 
     name: str
@@ -58,10 +58,10 @@ class _Step:
 def top_classes(
     decomposition: Decomposition, example: int, count: int = 3, always: Sequence[int] = ()
 ) -> list[int]:
-    """Return the `count` classes with the largest logits of an example, largest first.
+    """Return the `count` classes with an example's largest logits, largest first.
 
-    Classes named in `always` (the true one, say) stand among them; the additive prediction does
-    too, so that a flip shows on both sides.
+    Classes in `always` (such as the true one) are always included, and so is the additive
+    prediction, so that a flip shows both classes.
     """
     logits = decomposition.logits[example]
     wanted = dict.fromkeys([int(np.argmax(logits)), *map(int, always)])
@@ -87,8 +87,8 @@ def waterfall(
 ) -> Chart:
     """Draw how an example's logit builds up from its parts, one panel per class.
 
-    They are the mean, each side, and the interaction; of more than two sides what each pair adds,
-    and then the rest.
+    The parts are the mean, each side, and the interaction; with more than two sides, what each pair
+    adds, and then the rest.
 
     Parameters
     ----------
@@ -98,15 +98,15 @@ def waterfall(
     classes : sequence of str
         Names of the classes.
     shown : sequence of int, optional
-        The classes to draw; by default those of `top_classes`.
+        The classes to draw; by default `top_classes`.
     true_class : int, optional
-        Column of the true class, named so above its panel.
+        Column of the true class; its panel says so.
     score : str
-        What the model gives for a class.
+        Name of the model's output for a class.
     unit : str
-        What the numbers are, for the axis.
+        Unit of the numbers, for the axis.
     looks : mapping of str to Look
-        Of each side, see `emap_core.figures.style.looks_of`.
+        Look of each side; see `emap_core.figures.style.looks_of`.
     """
     if shown is None:
         known = [] if true_class is None else [true_class]
@@ -125,7 +125,7 @@ def waterfall(
         for name, c in zip(short, shown, strict=True)
     ]
     low, high = _reach(rows)
-    # Numbers stand beside the bars: room for them on both sides.
+    # Numbers are beside the bars, so leave room on both sides.
     room = (0.1 + 0.16 * len(shown)) * (high - low)
     figure = new_figure(
         theme,
@@ -150,7 +150,7 @@ def waterfall(
 def _panels(
     titles: list[str], reach: list[float], steps: Sequence[_Step], unit: str
 ) -> dict[str, Any]:
-    """Return a layout of panels side by side; in one piece it is several times as fast."""
+    """Return a layout of panels side by side; built in one piece, it is several times faster."""
     layout: dict[str, Any] = {"annotations": []}
     width = (1.0 + _BETWEEN) / len(titles)
     for panel, title in enumerate(titles):
@@ -170,7 +170,7 @@ def _panels(
             "showticklabels": panel == 0,
             "tickvals": list(range(len(steps))),
             "ticktext": [words(step.name) for step in steps],
-            # In narrow panels a number may need more room than there is.
+            # In narrow panels, a number may need more room than there is.
             "ticklabelstandoff": 8 * len(titles),
             "range": [len(steps) - 0.4, -0.6],
             "showgrid": False,
@@ -207,7 +207,7 @@ def _steps(
     score: str,
     looks: Mapping[str, Look],
 ) -> list[list[_Step]]:
-    """Return the bars of each class, from the top."""
+    """Return the bars of each class, from top to bottom."""
     sides = decomposition.sides
     emap, logits = decomposition.emap[example], decomposition.logits[example]
     together = {
@@ -252,7 +252,7 @@ def _bars(steps: Sequence[_Step], theme: Theme, panel: int) -> go.Bar:
         for place, step in enumerate(steps)
     ]
     shapes = [step.look.hatch if step.look else "" for step in steps]
-    # What is hollow is drawn by its outline alone.
+    # A hollow bar is only an outline.
     widths = [2 if colour.startswith("rgba") else 1 for colour in colours]
     return go.Bar(
         **_in(panel),
@@ -290,7 +290,7 @@ def _numbers(steps: Sequence[_Step], theme: Theme, panel: int) -> go.Scatter:
 
 
 def _halo(theme: Theme) -> str:
-    # Where a number crosses a line it is read all the same.
+    # This keeps a number readable where it crosses a line.
     return ", ".join(f"{x}px {y}px 1px {theme.paper}" for x in (-2, 0, 2) for y in (-1, 1))
 
 
@@ -299,7 +299,7 @@ def _shown(step: _Step) -> str:
 
 
 def _guides(steps: Sequence[_Step], theme: Theme, panel: int) -> go.Scatter:
-    """Return the dotted lines that lead from the end of each bar to the next."""
+    """Return the dotted lines from the end of each bar to the next."""
     ends = _ends(steps)[:-1]
     return go.Scatter(
         **_in(panel),

@@ -1,4 +1,4 @@
-"""Which words meet which places of the image, over many examples."""
+"""Which words interact with which places in the image, over many examples."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def words_by_place(
     unit: str = "logits",
     theme: Theme = LIGHT,
 ) -> Chart:
-    """Draw how much each word interacts with each place of the image, a word a row.
+    """Draw how much each word interacts with each place in the image, one row per word.
 
     Parameters
     ----------
     words, places : sequence of str
-        Of W words and P places.
+        Names of W words and P places.
     values : ndarray of shape (W, P)
         Not negative.
     table : DataFrame
-        The numbers for those who cannot see the picture.
+        The numbers for people who cannot see the figure.
     message : str
-        The picture in words.
+        The figure in words.
     unit : str
-        What the numbers are.
+        Unit of the numbers.
     theme : Theme
     """
     reach = float(np.max(values, initial=0.0)) or 1.0

@@ -1,1 +1,1 @@
-"""Probes: what else a run can be asked, one file per probe."""
+"""Probes: further questions to a run, one file per probe."""

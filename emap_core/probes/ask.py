@@ -1,4 +1,4 @@
-"""Ask a run one of the probes: what is kept is read, what is not is computed and kept."""
+"""Ask a run one of the probes: read a kept result, or compute and keep it."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ PROBES = {
 
 
 def probe_named(name: str, **choices: Any) -> Probe:
-    """Return a probe by its name, with what is chosen of it.
+    """Return a probe by name, with its settings.
 
     Raises
     ------
     SettingError
-        If there is none of that name, or it does not take a choice.
+        If there is no such probe, or it does not take a setting.
     """
     _check_name(name)
     kind = specs.import_name(PROBES[name])
@@ -42,7 +42,7 @@ def probe_named(name: str, **choices: Any) -> Probe:
 
 
 def asks_about_examples(name: str) -> bool:
-    """Return whether a probe is about one example, and not about the run."""
+    """Return whether a probe is about one example rather than the run."""
     _check_name(name)
     return "example" in specs.import_name(PROBES[name]).__dataclass_fields__
 
@@ -61,7 +61,7 @@ def probes_named(
     largest: int | None = None,
     **choices: Any,
 ) -> list[Probe]:
-    """Return a probe for each example that is asked about, or the one probe of a whole run.
+    """Return a probe for each example asked about, or the one probe of a whole run.
 
     Parameters
     ----------
@@ -70,16 +70,16 @@ def probes_named(
     example : str or int, optional
         Its id, or its position in the run.
     examples : sequence, optional
-        Several of them.
+        Several examples.
     largest : int, optional
-        In place of naming any: so many examples with the largest interaction.
+        Instead of naming any: this many examples with the largest interaction.
     **choices
-        Of the probe, for each of them.
+        Settings of the probe, the same for each.
 
     Raises
     ------
     SettingError
-        If it is not said which examples, or is said of a probe of the whole run.
+        If no example is given, or one is given for a probe of the whole run.
     """
     given = {"example": example, "examples": examples, "largest": largest}
     said = [option_name(one) for one, value in given.items() if value is not None]
@@ -88,25 +88,25 @@ def probes_named(
             raise SettingError(f"probe {name!r} is about the whole run; leave {said[0]} out")
         return [probe_named(name, **choices)]
     if len(said) != 1:
-        # A name that was mistyped is told first.
+        # Report a mistyped name first.
         probe_named(name, example="", **choices)
         raise SettingError(
-            f"{option_name('example')} says which example is asked about, {option_name('largest')} "
-            "how many of those with the largest interaction; give one of them"
+            f"{option_name('example')} says which example to ask about, {option_name('largest')} "
+            "how many of those with the largest interaction; give one of the two"
         )
     if largest is not None:
         examples = with_largest_interaction(run, largest)
     elif example is not None:
         examples = [example]
     if not examples:
-        raise SettingError(f"{option_name('examples')} names no example; name at least one")
+        raise SettingError(f"{option_name('examples')} is empty; name at least one example")
     asked = [probe_named(name, example=one, **choices) for one in examples]
-    # Whoever names an example twice, by its id and its position, asks about it once.
+    # An example named twice, by id and by position, counts once.
     return list({probe.key(run): probe for probe in asked}.values())
 
 
 def with_largest_interaction(run: Run, count: int, among: Mask | None = None) -> list[str]:
-    """Return the ids of the examples with the largest interaction, those without a word left out.
+    """Return the ids of the examples with the largest interaction; skip those without words.
 
     Parameters
     ----------
@@ -132,12 +132,12 @@ def with_largest_interaction(run: Run, count: int, among: Mask | None = None) ->
 
 
 def finished(run: Run, probe: Probe) -> Answer | None:
-    """Return what a probe found, None where it was not asked or is not finished.
+    """Return what a probe found, or None if it was not asked or is not finished.
 
     Raises
     ------
     RunError
-        If what is kept is damaged.
+        If the kept result is damaged.
     """
     found = ProbeFolder(run, probe).read()
     return None if found is None else probe.read(found)
@@ -151,7 +151,7 @@ def ask(
     cancelled: Callable[[], bool] | None = None,
     queue: bool = False,
 ) -> Answer:
-    """Return what a probe finds, from its folder or else from the model.
+    """Return what a probe finds, from its folder or from the model.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def ask(
     Raises
     ------
     EmapError
-        If the run cannot be asked, or the probe is cancelled; what is done of it is kept.
+        If the run cannot be asked, or the probe is cancelled; finished work is kept.
     """
     from emap_core.engine.device_queue import device_turn
     from emap_core.engine.progress import Progress
@@ -203,7 +203,7 @@ def ask_each(
     queue: bool = False,
     then: Callable[[Answer], None] | None = None,
 ) -> list[Answer]:
-    """Return what several probes find, as `ask` does, with one count of pairs for all of them.
+    """Return what several probes find, as `ask` does, with one count of pairs for all.
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ def ask_each(
         As for `ask`.
     probes : sequence of Probe
     then : callable, optional
-        Gets each answer as soon as it is there.
+        Called with each answer as soon as it is found.
     """
     costs = [probe.cost(subject.run).passes for probe in probes]
     found: list[Answer] = []
@@ -224,7 +224,7 @@ def ask_each(
 
 
 def _one_of_several(listener: Listener, costs: Sequence[int], place: int) -> Listener:
-    """Return what passes on the events of one of several probes as those of all."""
+    """Return a listener that turns the events of one of several probes into those of all."""
     before, total = sum(costs[:place]), sum(costs)
 
     def told(event: dict[str, Any]) -> None:

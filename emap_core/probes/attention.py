@@ -2,7 +2,7 @@
 
 A quadrant of the attention weights is averaged in all layers, or in one, and the examples are
 scored again (QUAG, Rawal et al., ICML 2024, arXiv 2306.08889). It is not EMAP: the mean of the
-other side still gets through, and what interacts elsewhere than in attention stays.
+other side still gets through, and interactions outside attention stay.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ IMPAIRMENTS = {
     "text": "attention to words averaged",
     "image": "attention to the picture averaged",
 }
-"""What each impairment is called, by the names of `emap_core.models.attention`."""
+"""Each impairment in words, by its name in `emap_core.models.attention`."""
 
 _REACHED = (
     *("Blip", "BridgeTower", "Flava", "Gemma3", "Idefics3", "InternVL", "Llava", "Lxmert"),
@@ -51,11 +51,11 @@ _TWO_TOWERS = "two towers"
 _NOT_REACHED = {
     **dict.fromkeys(
         ("hf-any", "onnx", "torchscript", "export"),
-        "the model is run as a whole, so that its attention cannot be reached",
+        "the model is run as a whole, so its attention cannot be reached",
     ),
-    "openai": "a server sends answers, and nothing of the attention behind them",
+    "openai": "a server sends only answers, not the attention behind them",
 }
-"""Why, by the prefix of a spec."""
+"""Reasons, by the prefix of a spec."""
 _MOST_LAYERS = 12
 _PAIRS = 16
 
@@ -67,9 +67,9 @@ class Attention:
     Parameters
     ----------
     n_examples : int
-        So many examples, drawn at random, are scored under each impairment.
+        Number of examples, drawn at random, to score under each impairment.
     n_items : int
-        So many texts and images are recombined for the share of interactions.
+        Number of texts and images to recombine for the share of interactions.
     seed : int
     """
 
@@ -81,7 +81,7 @@ class Attention:
     question: ClassVar[str] = "Which attention do the answers rest on?"
 
     def key(self, run: Run) -> str:
-        """Return the settings that are not the usual ones."""
+        """Return the settings that differ from the defaults."""
         usual = Attention()
         return "-".join(
             f"{name.removeprefix('n_')}-{value}"
@@ -90,14 +90,14 @@ class Attention:
         )
 
     def needs(self, subject: Subject) -> str | None:
-        """Return why the run cannot be asked, None if it can."""
+        """Return why the run cannot be asked, or None if it can."""
         run = subject.run
         if run.labels is None or not run.metrics:
-            return "the data has no labels, so that nothing can be lost"
+            return "the data has no labels, so there is no score to lose"
         return _without_attention(subject.recorded_model) or subject.why_not
 
     def cost(self, run: Run) -> Cost:
-        """Return the most that it takes: how many layers there are is not known before."""
+        """Return the largest possible cost: the number of layers is not known in advance."""
         n = min(self.n_examples, len(run.ids))
         passes = n * (1 + len(IMPAIRMENTS) + _MOST_LAYERS)
         passes += (1 + len(IMPAIRMENTS)) * min(self.n_items, n) ** 2
@@ -109,7 +109,7 @@ class Attention:
         Raises
         ------
         EmapError
-            If the model's attention cannot be reached, or it is another model than the run's.
+            If the model's attention cannot be reached, or the model is not the run's.
         """
         run = subject.run
         progress.tell("checking")
@@ -168,25 +168,25 @@ class Attention:
         )
 
     def read(self, content: Mapping[str, Any]) -> Quadrants:
-        """Return a result from what `Quadrants.to_json` gave."""
+        """Return a result from the output of `Quadrants.to_json`."""
         return Quadrants.from_json(content)
 
 
 def _without_attention(made: Mapping[str, Any]) -> str | None:
-    """Return why a model has no attention to impair, as far as what a run keeps of it tells."""
+    """Return why a model has no attention to impair, as far as the run can tell."""
     spec, about = str(made.get("spec", "")), made.get("description") or {}
     prefix, architecture = spec.partition(":")[0], str(about.get("architecture", ""))
     if prefix == "demo" and spec not in _DEMOS:
         return f"{spec} has no attention between text and image"
     if prefix == "hf" and about.get("family") == _TWO_TOWERS:
-        return f"{architecture} compares two vectors, so that text and image meet in no attention"
+        return f"{architecture} compares two vectors, so text and image do not meet in attention"
     if prefix == "hf" and architecture and not architecture.startswith(_REACHED):
-        return f"where {architecture} has words, and where the picture, is not known"
+        return f"it is not known where {architecture} has words and where the picture"
     return _NOT_REACHED.get(prefix)
 
 
 class _Asked:
-    """What the model says under each impairment, some pairs at a time."""
+    """The model's scores under each impairment, some pairs at a time."""
 
     def __init__(
         self, subject: Subject, folder: ProbeFolder, progress: Progress, n_passes: int
@@ -198,7 +198,7 @@ class _Asked:
         progress.start_pairs(0, n_passes)
 
     def examples(self, chosen: Index) -> tuple[dict[str, Array], list[int]]:
-        """Return the scores of examples under each condition, (n, C), and the layers asked."""
+        """Return the scores of examples under each condition, (n, C), and the layers used."""
         found: dict[str, list[Array]] = {}
         layers: list[int] = []
         for start in range(0, len(chosen), _PAIRS):
@@ -280,16 +280,16 @@ def _spread(layers: list[int]) -> list[int]:
 
 @dataclass(frozen=True)
 class Impaired:
-    """What is left with some quadrants averaged.
+    """The score with some quadrants averaged.
 
     Attributes
     ----------
     value : float
         The metric.
     lost, low, high : float
-        How much worse that is than the whole model, with 95% limits.
+        How much worse that is than the intact model, with 95% limits.
     interaction_share : float
-        Of the variance over recombinations of some texts and images.
+        Share of the variance over recombinations of some texts and images.
     """
 
     value: float
@@ -307,15 +307,15 @@ class Quadrants:
     ----------
     metric : str
     whole : float
-        The metric of the model as it is, on these examples.
+        The metric of the intact model on these examples.
     interaction_share : float
-        Of the model as it is.
+        Of the intact model.
     impaired : dict of Impaired
         By the names of `IMPAIRMENTS`.
     layers : dict of int to float
-        The metric with attention between the sides averaged in one layer alone.
+        The metric with attention between the sides averaged in only one layer.
     quadrants : tuple of str
-        Those that the model has, ``QUERY-KEY``.
+        The quadrants that the model has, as ``QUERY-KEY``.
     n_examples : int
     population : str
     """
@@ -331,7 +331,7 @@ class Quadrants:
 
     @property
     def sentence(self) -> str:
-        """What averaging attention between the sides costs, beside attention within them."""
+        """What averaging attention between the sides costs, compared with attention within them."""
         which = metric(self.metric)
         between, within = self.impaired["crossmodal"], self.impaired["unimodal"]
         said = (
@@ -346,7 +346,7 @@ class Quadrants:
             layer = min(self.layers, key=lambda one: sign * self.layers[one])
             if sign * (self.whole - self.layers[layer]) > 0:
                 said += (
-                    f" Of single layers, layer {layer + 1} costs most: "
+                    f" Among single layers, layer {layer + 1} costs most: "
                     f"{measured(self.layers[layer], which.unit)} without its attention between "
                     "the sides."
                 )
@@ -358,14 +358,14 @@ class Quadrants:
         return f"{measured(one.value, unit)}, {change(change_of, unit)} {bracket(low, high, unit)}"
 
     def _change(self, one: Impaired) -> tuple[float, float, float]:
-        """Return how much the metric goes up, and the limits of that."""
+        """Return how much the metric rises, with limits."""
         if metric(self.metric).higher_is_better:
             return -one.lost, -one.high, -one.low
         return one.lost, one.low, one.high
 
     @property
     def details(self) -> list[str]:
-        """What a reader has to know beside the picture."""
+        """What a reader has to know besides the figure."""
         there = [one.replace("-", " to ") for one in self.quadrants]
         missing = [
             f"{query} to {key}"
@@ -375,8 +375,8 @@ class Quadrants:
         ]
         return [
             f"95% intervals in brackets, {self.population}, N = {self.n_examples:,} examples drawn "
-            "at random. Encoders stay whole; averaging keeps what a row of attention gives to each "
-            "side, and takes from it the choice within.",
+            "at random. Encoders stay intact. Averaging keeps the total that a row of attention "
+            "gives to each side, but removes the choice within the side.",
             *(
                 [f"The model has no attention from {', from '.join(missing)} here."]
                 if missing
@@ -413,25 +413,25 @@ class Quadrants:
             ),
             "",
             *(
-                f"{f'between the sides, layer {layer + 1} alone':40}{measured(value, unit)}"
+                f"{f'between the sides, only layer {layer + 1}':40}{measured(value, unit)}"
                 for layer, value in self.layers.items()
             ),
         ]
         return "\n".join([self.sentence, "", *lines, "", *self.details])
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it as JSON keeps it."""
+        """Return everything as JSON values."""
         layers = {str(layer): value for layer, value in self.layers.items()}
         return {**asdict(self), "layers": layers, "sentence": self.sentence}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Quadrants:
-        """Return what `to_json` was called on.
+        """Return the result that `to_json` was called on.
 
         Raises
         ------
         RunError
-            If it is something else.
+            If the content is something else.
         """
         try:
             inference.metric(content["metric"])

@@ -1,7 +1,7 @@
 """Which words with which regions: the interaction of one example, word by word, region by region.
 
-Words are deleted and regions filled, on the text and the picture themselves, so that any model can
-be asked. See `emap_core.probes.bilinear` for what is computed of the outputs.
+Words are deleted and regions filled in the text and the picture themselves, so any model can be
+asked. See `emap_core.probes.bilinear` for what is computed from the outputs.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 
 
 _VERSION = 3
-"""Of what is computed; raise it when the same choices would give other numbers."""
+"""Version of the computation; raise it when the same settings would give other numbers."""
 
 _SLOW_SECONDS = 120.0
 _FILLINGS: tuple[Filling, Filling] = ("mean colour", "blur")
 _UNITS_OF_SPACE = {"logits": "logits", "log_probabilities": "nats", "probabilities": "probability"}
 _CLEAR = 4.0
-"""Standard errors by which the largest of some hundred numbers has to differ from 0."""
+"""By how many standard errors the largest of some hundred numbers must differ from 0."""
 
 
 @dataclass(frozen=True)
@@ -55,16 +55,15 @@ class Size:
     Attributes
     ----------
     words : int
-        Units of the text at most; neighbours beyond.
+        Most units of the text; beyond that, neighbours are merged.
     side : int
         The picture has side² regions.
     text_masks, image_masks : int
-        Masks at least; as many as it takes to hold half of them out, and all where there are no
-        more.
+        Fewest masks; enough to hold half of them out, or all if there are not more.
     again : tuple of int
-        Masks at least of text and image under the second filling.
+        Fewest masks of text and image under the second filling.
     partners : int
-        Examples whose other side stands in where one side is asked about by itself.
+        Examples that lend their other side to questions about one side by itself.
     """
 
     words: int
@@ -77,7 +76,7 @@ class Size:
 
 FINE = Size(words=12, side=7, text_masks=32, image_masks=256, again=(16, 128), partners=16)
 COARSE = Size(words=8, side=4, text_masks=32, image_masks=64, again=(16, 32), partners=8)
-"""For models with which the fine one takes more than two minutes, by the speed of the run."""
+"""For models with which the fine one takes over two minutes, judged by the run's speed."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ class Attribution:
     class_name : str, optional
         The class whose output is taken apart; the predicted one by default.
     seed : int
-        Of the masks.
+        Seed of the masks.
     """
 
     example: str | int
@@ -107,14 +106,14 @@ class Attribution:
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
 
     def needs(self, subject: Subject) -> str | None:
-        """Return why the run cannot be asked about this example, None if it can."""
+        """Return why the run cannot be asked about this example, or None if it can."""
         text = subject.text(self._position(subject.run))
         if not Words(text, FINE.words).names:
             return "the text of this example is empty, so there is no word to leave out"
         return subject.why_not
 
     def cost(self, run: Run) -> Cost:
-        """Return how many pairs are scored, and about how long that takes."""
+        """Return how many pairs are scored, and roughly how long that takes."""
         size, speed = size_for(run), _speed(run)
         text = run.texts[int(run.decomposition.row_index[self._position(run)])]
         n_words = max(1, len(Words(text, size.words).names))
@@ -185,7 +184,7 @@ class Attribution:
         )
 
     def read(self, content: Mapping[str, Any]) -> Attributed:
-        """Return a result from what `Attributed.to_json` gave."""
+        """Return a result from the output of `Attributed.to_json`."""
         return Attributed.from_json(content)
 
     def _position(self, run: Run) -> int:
@@ -224,31 +223,32 @@ class Attributed:
     ----------
     example, text : str
     words, regions : tuple of str
-        The W units of the text and the P of the image.
+        The W units of the text and the P units of the image.
     boxes : ndarray of shape (P, 4)
         Left, top, right and lower edge of each region, as shares of the picture.
     class_name, unit : str
-        Whose output it is, and what the numbers are: logits minus their mean over classes, say.
+        The class of the output, and the unit of the numbers, such as logits minus their mean over
+        classes.
     interaction : float
-        What both sides together add in the run, where nothing is masked. The entries below do not
-        sum to it.
+        What both sides together add in the run, with nothing masked. The entries below do not sum
+        to it.
     scale : float
-        The largest output of the run, which rounding is proportional to.
+        The largest output of the run; rounding is proportional to it.
     interactions, standard_errors : ndarray of shape (W, P)
-        Order-2 Banzhaf interactions, and how far other masks would move them.
+        Order-2 Banzhaf interactions, and how much other masks would change them.
     explained : float
         R² on held-out masks.
     text_share : float
-        Share of the words in all order-1 Banzhaf values.
+        Words' share of all order-1 Banzhaf values.
     words_alone, words_with_image : ndarray of shape (W,)
-        What a word adds with images of other examples, and beyond that with this one.
+        What a word adds with other examples' images, and how much more with this one.
     regions_alone, regions_with_text : ndarray of shape (P,)
-        The same of regions.
+        The same for regions.
     filling, other_filling : str
-        What stands in place of masked regions, and what does for `other_interactions`.
+        What replaces masked regions, and what replaces them in `other_interactions`.
     other_interactions : ndarray of shape (W, P)
     passes : int
-        Pairs that were scored.
+        Number of pairs that were scored.
     """
 
     example: str
@@ -284,27 +284,27 @@ class Attributed:
         return bool(np.abs(self.interactions).max() <= 1e-5 * self.scale)
 
     def strongest(self, count: int = 5) -> list[tuple[int, int]]:
-        """Return the pairs of word and region with the largest interactions."""
+        """Return the pairs of a word and a region with the largest interactions."""
         order = np.argsort(-np.abs(self.interactions), axis=None, kind="stable")[:count]
         return [(int(k) // len(self.regions), int(k) % len(self.regions)) for k in order]
 
     def where(self, region: int) -> str:
-        """Return in words where a region lies in the picture."""
+        """Return in words where a region is in the picture."""
         return where(self.boxes[region])
 
     @property
     def sentence(self) -> str:
-        """Which word meets which region, and by how much."""
+        """Which word interacts with which region, and how much."""
         if self.nothing:
             return (
-                f"No word meets any region: what the image adds to “{self.class_name}” is the same "
-                "whatever the text says."
+                f"No word interacts with any region: what the image adds to “{self.class_name}” is "
+                "the same whatever the text says."
             )
         word, region = self.strongest(1)[0]
         value, error = self.interactions[word, region], self.standard_errors[word, region]
         if abs(value) < _CLEAR * error:
             return (
-                f"No pair of a word and a region stands out: the largest, “{self.words[word]}” "
+                f"No pair of a word and a region stands out. The largest, “{self.words[word]}” "
                 f"with the {self.where(region)}, is {signed(value)} {self.unit} with a standard "
                 f"error of {number(error)}."
             )
@@ -312,13 +312,13 @@ class Attributed:
         return (
             f"“{self.words[word]}” together with the {self.where(region)} {verb} "
             f"“{self.class_name}” by {number(abs(value))} {self.unit}, beyond what either does "
-            f"alone. In all, text and image together add {signed(self.interaction)}. "
+            f"alone. In total, text and image together add {signed(self.interaction)}. "
             f"“{self.words[word]}” by itself adds {signed(self.words_alone[word])}."
         )
 
     @property
     def details(self) -> list[str]:
-        """How far this can be trusted, one sentence each."""
+        """How far the result can be trusted, one sentence each."""
         found = []
         if self.explained == self.explained:
             found.append(
@@ -326,7 +326,7 @@ class Attributed:
             )
         if not self.nothing and self.agreement == self.agreement:
             found.append(
-                f"With {self.other_filling} in place of {self.filling} the picture is "
+                f"With {self.other_filling} instead of {self.filling}, the result is "
                 f"{_how_alike(self.agreement)} (correlation {self.agreement:.2f})."
             )
         if self.text_share == self.text_share:
@@ -363,16 +363,16 @@ class Attributed:
         show: str = "interaction",
         picture: bytes | None = None,
     ) -> Chart:
-        """Draw the regions of a word over the image, beside the words of a region.
+        """Draw the regions of a word over the image, and the words of a region beside it.
 
         Parameters
         ----------
         theme : Theme
         pair : (int, int), optional
-            The word whose regions are drawn and the region whose words are; the strongest pair
-            by default.
+            The word whose regions are drawn, and the region whose words are drawn; the strongest
+            pair by default.
         show : {"interaction", "text", "image"}
-            Or what one side does by itself.
+            What both sides do together, or one side by itself.
         picture : bytes, optional
             The image, as JPEG.
         """
@@ -418,7 +418,7 @@ class Attributed:
                     "more with this text": self.regions_with_text,
                 }
             )
-        # A word may stand in a text twice.
+        # A word may occur twice in a text.
         names = [
             word if self.words.count(word) == 1 else f"{word} ({k + 1})"
             for k, word in enumerate(self.words)
@@ -428,11 +428,11 @@ class Attributed:
         return table
 
     def region_of(self, word: int) -> int:
-        """Return the region that a word interacts most with."""
+        """Return the region that a word interacts with most."""
         return int(np.abs(self.interactions[word]).argmax())
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it as JSON keeps it; NaN is null."""
+        """Return everything as JSON values; NaN becomes null."""
         found: dict[str, Any] = {}
         for one in fields(self):
             value = getattr(self, one.name)
@@ -445,7 +445,7 @@ class Attributed:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Attributed:
-        """Return the answer from what `to_json` gave.
+        """Return the answer from the output of `to_json`.
 
         Raises
         ------
@@ -483,13 +483,13 @@ class Attributed:
 
 
 _READ: WeakKeyDictionary[Run, dict[str, Attributed | None]] = WeakKeyDictionary()
-"""What finished folders of runs hold, which does not change; None of another class or seed."""
+"""Contents of finished probe folders, which do not change; None for another class or seed."""
 
 
 def attributed_examples(run: Run) -> list[Attributed]:
-    """Return what is known of examples and the classes that the model predicts, in run order.
+    """Return what is known about examples and their predicted classes, in run order.
 
-    Examples about which nobody asked are missing; nothing is computed, and nothing read twice.
+    Examples that nobody asked about are missing. Nothing is computed, and nothing is read twice.
     """
     read, folders = _READ.setdefault(run, {}), folders_of(run, Attribution.name)
     for path in folders:
@@ -502,7 +502,7 @@ def attributed_examples(run: Run) -> list[Attributed]:
 
 def _of_predicted_class(run: Run, folder: str, content: Mapping[str, Any]) -> Attributed | None:
     with contextlib.suppress(RunError, SettingError, KeyError):
-        # Of another class or seed, and of earlier versions, the key is another one.
+        # Another class, seed or version has another key.
         asked = Attribution(str(content["example"]))
         if folder == f"{asked.name}-{asked.key(run)}":
             return asked.read(content)
@@ -510,7 +510,7 @@ def _of_predicted_class(run: Run, folder: str, content: Mapping[str, Any]) -> At
 
 
 def size_for(run: Run) -> Size:
-    """Return how finely examples of a run are looked at, by how fast the run was."""
+    """Return how finely to look at a run's examples, judged by the run's speed."""
     speed = _speed(run)
     n_passes = FINE.text_masks * FINE.image_masks
     return COARSE if speed is not None and n_passes / speed > _SLOW_SECONDS else FINE
@@ -521,7 +521,7 @@ def masks_for(
     n_words: int, n_regions: int, size: Size, seed: int
 ) -> tuple[Masks, Masks, tuple[Masks, Masks]]:
     """Return masks of words and of regions, and both for the second filling, all different."""
-    # Each half of four masks a unit holds all units alone.
+    # With four masks per unit, each half alone determines all units.
     return (
         draw_masks(n_words, max(size.text_masks, 4 * n_words), 4 * seed),
         draw_masks(n_regions, max(size.image_masks, 4 * n_regions), 4 * seed + 1),
@@ -567,8 +567,8 @@ def _regions(subject: Subject, example: int, images: Sequence[Any], size: Size) 
         )
     if not hasattr(image, "convert"):
         raise ModelError(
-            f"the model reads a {type(image).__name__} in place of an image, and its regions are "
-            "not known; give data with images, or with regions that have boxes"
+            f"the model reads a {type(image).__name__} instead of an image, and its regions are "
+            "unknown; give data with images, or with regions that have boxes"
         )
     colour = np.mean(
         [np.asarray(one.convert("RGB"), np.float64).mean(axis=(0, 1)) for one in images], axis=0
@@ -579,7 +579,9 @@ def _regions(subject: Subject, example: int, images: Sequence[Any], size: Size) 
 def _how_alike(correlation: float) -> str:
     if correlation >= 0.9:
         return "much the same"
-    return "alike" if correlation >= 0.6 else "another one, so it says as much of the filling"
+    return (
+        "alike" if correlation >= 0.6 else "a different one, so it says as much about the filling"
+    )
 
 
 def _texts(values: Any) -> tuple[str, ...]:

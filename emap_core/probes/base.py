@@ -1,4 +1,4 @@
-"""What every probe has: one protocol, so that a new one is one file and one figure."""
+"""The protocol of every probe, so that a new one is one file and one figure."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Cost:
-    """What a probe would take.
+    """The cost of a probe.
 
     Attributes
     ----------
     passes : int
-        Pairs that the model scores.
+        Number of pairs that the model scores.
     seconds : float or None
-        About how long, by the speed of the run; None where that is not known. Loading the model
-        comes on top.
+        Roughly how long, judged by the run's speed; None if unknown. Loading the model comes on
+        top.
     """
 
     passes: int
@@ -39,24 +39,24 @@ class Answer(Protocol):
 
     @property
     def sentence(self) -> str:
-        """The verdict in words."""
+        """The result in words."""
 
     def chart(self, theme: Theme = LIGHT) -> Chart:
-        """Return the figure that shows it."""
+        """Return the figure of the result."""
 
     def to_json(self) -> Json:
-        """Return all of it as JSON keeps it."""
+        """Return everything as JSON values."""
 
 
 class Probe(Protocol):
-    """A question about a run, with the choices that it leaves open as its fields.
+    """A question about a run; its fields are its settings.
 
     Attributes
     ----------
     name : str
-        What it is called on the command line and in the run folder.
+        Its name on the command line and in the run folder.
     question : str
-        The sentence that a person would ask.
+        The question as a person would ask it.
     """
 
     name: ClassVar[str]
@@ -66,19 +66,19 @@ class Probe(Protocol):
         """Return what distinguishes this question from others of the probe; may be empty."""
 
     def needs(self, subject: Subject) -> str | None:
-        """Return why this run cannot be asked, None if it can; the model is not loaded for it."""
+        """Return why this run cannot be asked, or None; this does not load the model."""
 
     def cost(self, run: Run) -> Cost:
-        """Return what it would take, before anything is loaded."""
+        """Return the cost before anything is loaded."""
 
     def answer(self, subject: Subject, folder: ProbeFolder, progress: Progress) -> Answer:
-        """Ask the model, and keep finished tiles in the folder, so that it can resume."""
+        """Ask the model; keep finished tiles in the folder, so that the probe can resume."""
 
     def read(self, content: Mapping[str, Any]) -> Answer:
-        """Return an answer from what its `to_json` gave.
+        """Return an answer from the output of its `to_json`.
 
         Raises
         ------
         RunError
-            If it is something else.
+            If the content is something else.
         """

@@ -1,10 +1,10 @@
 """Which units of one side interact with which of the other, from outputs for masked pairs.
 
-Outputs G[S, T] of masked texts S with masked images T are fitted by what is linear in the units of
-each side: G ≈ [1 | S] B [1 | T]ᵀ. The entries of B beside its first row and column are the order-2
-Banzhaf interactions between the sides (Tsai, Yeh and Ravikumar, 2203.00870, call them faithful):
-exactly so with all masks, estimates with some. Terms of one side alone drop out of them, so they
-are those of the model's output and of its interaction term alike.
+Outputs G[S, T] for masked texts S with masked images T are fitted by a function linear in the units
+of each side: G ≈ [1 | S] B [1 | T]ᵀ. The entries of B outside its first row and column are the
+order-2 Banzhaf interactions between the sides (Tsai, Yeh and Ravikumar, 2203.00870, call them
+faithful): exactly with all masks, as estimates with some. Terms of one side alone drop out, so they
+are the same for the model's output and for its interaction term.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class Bilinear:
     Attributes
     ----------
     coefficients : ndarray of shape (1 + W, 1 + P)
-        B. Row and column 0 belong to what is there whatever is kept.
+        B. Row and column 0 do not depend on which units are kept.
     interaction_errors : ndarray of shape (W, P)
-        Standard errors of the interactions: how far other masks would move them. 0 where these
-        are all masks, too large rather than too small where units are few.
+        Standard errors of the interactions: how much other masks would change them. 0 with all
+        masks; rather too large than too small with few units.
     explained : float
-        R² on held-out masks: the share of what masking changes that the fit predicts. NaN where
+        R² on held-out masks: the share of the changes by masking that the fit predicts. NaN if
         there are too few masks to hold any out, or masking changes nothing.
     """
 
@@ -44,10 +44,10 @@ class Bilinear:
 
     @property
     def row_share(self) -> float:
-        """Share of the rows' units in the sum of all units' absolute order-1 Banzhaf values.
+        """The row units' share of the sum of all units' absolute order-1 Banzhaf values.
 
-        The text share of MM-SHAP (Parcalabescu and Frank, 2212.08158) with Banzhaf weights; NaN
-        where no unit changes anything.
+        The text share of MM-SHAP (Parcalabescu and Frank, 2212.08158) with Banzhaf weights; NaN if
+        no unit changes anything.
         """
         rows = self.coefficients[1:, 0] + self.interactions.sum(axis=1) / 2
         columns = self.coefficients[0, 1:] + self.interactions.sum(axis=0) / 2
@@ -58,14 +58,14 @@ class Bilinear:
 
 @dataclass(frozen=True, eq=False)
 class Effects:
-    """What the units of one side do without the other, and what it adds.
+    """What the units of one side do by themselves, and what the other side adds.
 
     Attributes
     ----------
     alone : ndarray of shape (n_units,)
-        By themselves: what keeping a unit adds to the mean over many items of the other side.
+        What keeping a unit adds to the mean over many items of the other side.
     with_other : ndarray of shape (n_units,)
-        What it adds beyond that where the other side is the example's own, whole.
+        What it adds beyond that with the example's own other side, unmasked.
     """
 
     alone: Array
@@ -73,34 +73,34 @@ class Effects:
 
 
 def fit_bilinear(grid: Array, rows: Masks, columns: Masks) -> Bilinear:
-    """Return the fit of outputs for masked pairs.
+    """Fit the outputs for masked pairs.
 
     Parameters
     ----------
     grid : ndarray of shape (K, L)
         The output for each masked item of one side with each of the other.
     rows, columns : Masks
-        Of K and of L masks.
+        The K masks and the L masks.
     """
     grid = np.asarray(grid, dtype=np.float64)[rows.fitted, columns.fitted]
     fits = _fit(rows.design), _fit(columns.design)
-    # Errors of either side's masks, each with the other side fitted, are nearly independent.
+    # The errors from each side's masks, with the other side fitted, are nearly independent.
     variances = _variances(grid @ fits[1][1:].T, rows)
     variances = variances + _variances((fits[0][1:] @ grid).T, columns).T
     return Bilinear(fits[0] @ grid @ fits[1].T, np.sqrt(variances), _explained(grid, rows, columns))
 
 
 def fit_effects(grid: Array, alone: Array, masks: Masks) -> Effects:
-    """Return what single units of the rows do, by themselves and with the other side.
+    """Return what single row units do, by themselves and with the other side.
 
     Parameters
     ----------
     grid : ndarray of shape (K, L)
-        As for `fit_bilinear`, the units in question in its rows.
+        As for `fit_bilinear`, with these units in its rows.
     alone : ndarray of shape (K,)
         For each mask, the mean output over items of the other side.
     masks : Masks
-        Of the rows.
+        Masks of the rows.
     """
     fit = _fit(masks.design)
     by_itself: Array = (fit @ np.asarray(alone, dtype=np.float64)[masks.fitted])[1:]
@@ -109,7 +109,7 @@ def fit_effects(grid: Array, alone: Array, masks: Masks) -> Effects:
 
 
 def agreement(one: Array, other: Array) -> float:
-    """Return the correlation of the entries of two maps, from −1 to 1; NaN where one is flat."""
+    """Return the correlation of two maps' entries, from −1 to 1; NaN if one is constant."""
     a, b = np.ravel(one), np.ravel(other)
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
@@ -124,8 +124,8 @@ def _fit(design: Array) -> Array:
 def _variances(outputs: Array, masks: Masks) -> Array:
     """Return the variance of each unit's coefficient over other masks, shape (n_units, q).
 
-    That of White (1980) with the correction of MacKinnon and White (1985, HC2), for pairs of
-    complements, which share what is left over.
+    White's (1980) estimate with the correction of MacKinnon and White (1985, HC2), for pairs of
+    complements, which share a residual.
 
     Parameters
     ----------
@@ -137,11 +137,11 @@ def _variances(outputs: Array, masks: Masks) -> Array:
         return np.zeros((n_units, outputs.shape[1]))
     fit = _fit(masks.design)
     left = outputs - masks.design @ (fit @ outputs)
-    # Whatever is the same for a mask and its complement moves no coefficient of a unit.
+    # What a mask and its complement share does not affect a unit's coefficient.
     weights = fit[1:, ::2] - fit[1:, 1::2]
     by_pair = ((left[::2] - left[1::2]) / 2) ** 2
     drawn = len(masks.design) / 2.0**n_units
-    # An array with as many pairs as units leaves nothing over to judge by.
+    # An array with as many pairs as units leaves no residual to judge by.
     free = 1 - n_units / n_pairs
     if free <= 0:
         return np.full((n_units, outputs.shape[1]), np.inf)
@@ -149,7 +149,7 @@ def _variances(outputs: Array, masks: Masks) -> Array:
 
 
 def _explained(grid: Array, rows: Masks, columns: Masks) -> float:
-    """Return R² of cells whose masks no fit has seen, on both sides unless these are all masks."""
+    """Return R² on cells whose masks the fit has not seen, on both sides unless these are all."""
     if not all(side.exhaustive or side.splits for side in (rows, columns)):
         return float("nan")
     missed = varied = 0.0

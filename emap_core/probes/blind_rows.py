@@ -1,7 +1,8 @@
-"""What a model still answers with a side taken away, which no data set shows it.
+"""What a model still answers with a side taken away, which no dataset shows it.
 
-Rows of the table average over the other side's items, pairs that are at least like the data. Here
-the picture is one colour or noise, or the text is empty: outside the data, and told apart from it.
+Rows of the table average over the other side's items, so their pairs at least look like the data.
+Here the picture is one colour or noise, or the text is empty: this is outside the data and reported
+separately.
 """
 
 from __future__ import annotations
@@ -40,14 +41,14 @@ BLIND = {
     "noise_image": ("Picture of noise", "of the data’s mean and spread, outside the data"),
     "empty_text": ("Empty text", "outside the data"),
 }
-"""What each row outside the data is, and what it is made of."""
+"""Each row outside the data, and what it is made of."""
 
 _OF_TABLE = {
     "full": "texts with their images",
     "text_only": "averaged over other pictures",
     "image_only": "averaged over other texts",
 }
-"""Rows of the table beside them, and what these are made of."""
+"""Rows of the table to compare them with, and what these are made of."""
 
 _ORDER = ("full", "text_only", "blank_image", "noise_image", "image_only", "empty_text")
 
@@ -59,7 +60,7 @@ class BlindRows:
     Parameters
     ----------
     seed : int
-        Of the noise.
+        Seed of the noise.
     """
 
     seed: int = 0
@@ -68,14 +69,14 @@ class BlindRows:
     question: ClassVar[str] = "What does it answer with a side taken away?"
 
     def key(self, run: Run) -> str:
-        """Return the metric, and the seed unless it is the usual one."""
+        """Return the metric, and the seed unless it is the default."""
         return self._metric(run) + ("" if self.seed == 0 else f"-{self.seed}")
 
     def needs(self, subject: Subject) -> str | None:
-        """Return why the run cannot be asked, None if it can."""
+        """Return why the run cannot be asked, or None if it can."""
         run = subject.run
         if run.labels is None or not any(metric(one).unit == "points" for one in run.metrics):
-            return "it has no score between 0 and 1, such as accuracy, to hold beside others"
+            return "it has no score between 0 and 1, such as accuracy, to compare"
         return subject.why_not
 
     def cost(self, run: Run) -> Cost:
@@ -88,12 +89,12 @@ class BlindRows:
         Raises
         ------
         EmapError
-            If the model cannot be asked, or is another one than the run's.
+            If the model cannot be asked, or is not the run's.
         """
         run, d = subject.run, subject.run.decomposition
         if getattr(subject.dataset, "image_inputs", None) is not None:
             raise RunError(
-                "the model reads regions in place of pictures, which have no colour; ask another "
+                "the model reads regions instead of pictures, and they have no colour; ask another "
                 "run"
             )
         progress.tell("checking")
@@ -120,7 +121,7 @@ class BlindRows:
         return Blinded(
             name,
             {
-                # What the table has already is told as there.
+                # Rows that the table already has are shown as they are there.
                 row: run.intervals().rows[name].get(row) or _interval(run, name, scores[row])
                 for row in _ORDER
             },
@@ -129,7 +130,7 @@ class BlindRows:
         )
 
     def read(self, content: Mapping[str, Any]) -> Blinded:
-        """Return a result from what `Blinded.to_json` gave."""
+        """Return a result from the output of `Blinded.to_json`."""
         return Blinded.from_json(content)
 
     def _metric(self, run: Run) -> str:
@@ -148,7 +149,7 @@ class BlindRows:
         evaluator = subject.evaluator(subject.encoded_texts(texts), subject.encoded_images(images))
         n_classes = subject.run.manifest["n_classes"]
         found = np.empty((len(texts), len(images), n_classes))
-        # The longer side in steps; the other one is a picture or two, or no text.
+        # The longer side goes in steps; the other one is one or two pictures, or an empty text.
         long = 0 if len(texts) > len(images) else 1
         for start in range(0, found.shape[long], _CELLS_PER_PART):
             progress.check()
@@ -173,7 +174,7 @@ class Blinded:
     ----------
     metric : str
     rows : dict of Interval
-        By the names of `BLIND`, and of the rows of the table beside them.
+        By the names in `BLIND`, and the rows of the table to compare with.
     population : str
     n_examples : int
     """
@@ -195,15 +196,15 @@ class Blinded:
 
     @property
     def details(self) -> list[str]:
-        """What a reader has to know beside the picture."""
+        """What a reader has to know besides the figure."""
         return [
             f"95% intervals in brackets, {self.population}, N = {self.n_examples:,}. Rows outside "
-            "the data are no part of EMAP, which averages over the texts and images of the data: "
-            "the model may never have seen a picture of one colour or an empty text."
+            "the data are not part of EMAP, which averages over the texts and images of the data. "
+            "The model may never have seen a picture of one colour or an empty text."
         ]
 
     def chart(self, theme: Theme = LIGHT) -> Chart:
-        """Return a dot a row, those within the data beside those outside of it."""
+        """Return one dot per row, within the data and outside it."""
         table = pd.DataFrame(
             [
                 {
@@ -225,7 +226,7 @@ class Blinded:
         return "\n".join([self.sentence, "", *lines, "", *self.details])
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values, None in place of NaN."""
+        """Return plain values, with None for NaN."""
         return {
             "metric": self.metric,
             "rows": {row: one.to_json() for row, one in self.rows.items()},
@@ -236,12 +237,12 @@ class Blinded:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Blinded:
-        """Return what `to_json` was called on.
+        """Return the result that `to_json` was called on.
 
         Raises
         ------
         RunError
-            If it is something else.
+            If the content is something else.
         """
         try:
             rows = {row: Interval.from_json(content["rows"][row]) for row in _ORDER}
@@ -257,12 +258,12 @@ class Blinded:
 
 
 def _told(row: str) -> tuple[str, str]:
-    """Return what a row is called, and what it is made of."""
+    """Return a row's name, and what it is made of."""
     return BLIND[row] if row in BLIND else (ROWS[row].label, _OF_TABLE[row])
 
 
 def _pictures(some: list[Any], seed: int) -> tuple[Image.Image, Image.Image]:
-    """Return a picture of the mean colour, and one of noise, of the size of the first."""
+    """Return a picture of the mean colour, and one of noise, as large as the first image."""
     pixels = [np.asarray(one.convert("RGB"), dtype=np.float64).reshape(-1, 3) for one in some]
     mean = np.mean([one.mean(axis=0) for one in pixels], axis=0)
     squares = np.mean([(one**2).mean(axis=0) for one in pixels], axis=0)
@@ -276,7 +277,7 @@ def _pictures(some: list[Any], seed: int) -> tuple[Image.Image, Image.Image]:
 
 
 def _interval(run: Run, name: str, scores: Array) -> Interval:
-    """Return a metric of some scores with limits from resamples of the examples."""
+    """Return a metric of some scores, with limits from resamples of the examples."""
     value = evaluate(name, run.labels, scores, run.task, run.space)  # type: ignore[arg-type]
     resampling = run.manifest["resampling"]
     rng, population = np.random.default_rng(resampling["seed"]), run.population

@@ -1,4 +1,4 @@
-"""Score masked texts with masked images: tiles of the ordinary engine, kept as they are done."""
+"""Score masked texts with masked images, in the engine's usual tiles, kept once finished."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 _MEMORY = 128 * 2**20
 _SECONDS = 0.5
-"""How long a tile takes, about: so much is lost where a probe is cut off."""
+"""Rough duration of a tile: this much work is lost if a probe is interrupted."""
 
 
 class MaskedItems(Sequence[Any]):
-    """An item under each of some masks, made when it is asked for."""
+    """An item under each of some masks, made on use."""
 
     def __init__(self, units: Units, masks: Masks) -> None:
         self._units, self._masks = units, masks
@@ -46,11 +46,11 @@ class MaskedGrids:
     ----------
     subject : Subject
     folder : ProbeFolder
-        Keeps finished tiles.
+        Folder that keeps finished tiles.
     progress : Progress
-        Has been told how many pairs there are in all.
+        It already knows the total number of pairs.
     reduce : callable
-        Outputs of shape (A, B, C) to the number in question, shape (A, B).
+        Turns outputs of shape (A, B, C) into the wanted number, shape (A, B).
     """
 
     subject: Subject
@@ -65,7 +65,7 @@ class MaskedGrids:
         Parameters
         ----------
         name : str
-            Of its files; no two grids of a probe have the same.
+            Name of its files, unique among the grids of a probe.
         """
         from emap_core.engine.plan import tile_shape
 
@@ -94,7 +94,7 @@ class MaskedGrids:
     def _pairs_per_tile(self) -> int:
         from emap_core.engine.evaluate import bytes_per_pair
 
-        # By what the run says, so that a probe that resumes has the tiles that it had.
+        # By the run's own record, so that a resumed probe has the same tiles.
         most = _MEMORY // bytes_per_pair(self.subject.run.manifest["n_classes"])
         speed = self.subject.pairs_per_second
         return max(1, min(most, 4096 if speed is None else int(speed * _SECONDS)))

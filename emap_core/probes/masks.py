@@ -1,13 +1,13 @@
 """Masks of the units of one side: which words, regions or stretches of time are kept.
 
-Masks know nothing of what a unit is. Each unit is kept with a chance of one half, so that averages
-over masks are averages over all subsets alike, as Banzhaf values are.
+Masks do not know what a unit is. Each unit is kept with probability one half, so averages over
+masks weight all subsets equally, as Banzhaf values do.
 
-Where there are too many subsets, masks are an orthogonal array in the place of random ones: among
-any three units, all eight ways to keep or mask them come equally often. What single units do is
-then told apart exactly from what they do in twos, and with a smaller error from what they do in
-threes and more (Hedayat, Sloane and Stufken, Orthogonal Arrays, 1999, chapter 4). Which units are
-exchanged for their complements is drawn at random, so that estimates are right on average.
+If there are too many subsets, masks are an orthogonal array instead of random ones: among any three
+units, all eight ways to keep or mask them occur equally often. Effects of single units are then
+separated exactly from effects of pairs, and with a smaller error from those of triples and more
+(Hedayat, Sloane and Stufken, Orthogonal Arrays, 1999, chapter 4). A random choice of units is
+replaced by its complements, so estimates are right on average.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 ALL = 0
-"""The first mask of any set, which keeps all units."""
+"""The first mask of any set; it keeps all units."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,20 +48,20 @@ class Masks:
 
     @property
     def fitted(self) -> slice:
-        """The masks that stand for all subsets: without the first where that is there besides."""
+        """The masks that represent all subsets: without the first if it comes on top."""
         return slice(None) if self.exhaustive else slice(1, None)
 
     @cached_property
     def design(self) -> NDArray[np.float64]:
-        """A one and the mask, for the fitted masks, shape (len(fitted), 1 + n_units)."""
+        """A column of ones and the fitted masks, shape (len(fitted), 1 + n_units)."""
         keep = self.keep[self.fitted]
         return np.column_stack([np.ones(len(keep)), keep])
 
     @property
     def first_half(self) -> Masks:
-        """The first mask and half of the array, itself orthogonal; all where these are all.
+        """The first mask and half of the array, itself orthogonal; or all masks.
 
-        Only where `splits`.
+        Only if `splits`.
         """
         if self.exhaustive:
             return self
@@ -74,15 +74,15 @@ class Masks:
 
 
 def draw_masks(n_units: int, n_masks: int, seed: int = 0) -> Masks:
-    """Return all masks if there are no more than `n_masks`, else an orthogonal array.
+    """Return all masks if there are at most `n_masks`, otherwise an orthogonal array.
 
     Parameters
     ----------
     n_units : int
         At least 1.
     n_masks : int
-        At least so many; the next power of two, and two for each unit. The mask of all units comes
-        on top of an orthogonal array.
+        The least number: it is raised to the next power of two, and to two per unit. An orthogonal
+        array has the mask of all units on top.
     seed : int
     """
     n_bits = (max(n_masks, 2 * n_units) - 1).bit_length()
@@ -93,7 +93,7 @@ def draw_masks(n_units: int, n_masks: int, seed: int = 0) -> Masks:
     codes, n_confused = _codes(n_units, n_bits - 1, draws)
     arrays = [_array(codes, n_bits - 1, draws)]
     if n_confused > n_units and 2 ** (n_bits - 2) >= n_units:
-        # Much is confused: in two arrays with different things, and half as much of each.
+        # Much is confounded: with two arrays, with different effects, and half as much of each.
         halves = [_codes(n_units, n_bits - 2, draws)[0] for _ in range(2)]
         arrays = [_array(half, n_bits - 2, draws) for half in halves]
     return Masks(np.concatenate([np.ones((1, n_units), dtype=bool), *arrays]), exhaustive=False)
@@ -110,14 +110,14 @@ def _array(codes: NDArray[np.intp], n_bits: int, draws: np.random.Generator) -> 
 
 
 def _codes(n_units: int, n_bits: int, draws: np.random.Generator) -> tuple[NDArray[np.intp], int]:
-    """Return a number for each unit, all different, and how many fours have 0 as their sum mod 2.
+    """Return a different number for each unit, and how many fours of them sum to 0 mod 2.
 
-    Such fours, few here, are what is confused: a unit's effect with that of three others. Half of
-    the masks has one bit less; numbers differ without it, too, where there is room.
+    Such fours confound a unit's effect with that of three others; here they are few. Half of the
+    masks have one bit less; the numbers differ even without it, if there is room.
     """
     size = 2**n_bits
     values = np.arange(size)
-    # How many of the units so far, of their twos and threes, have a number as their sum.
+    # How many units so far, and pairs and triples of them, sum to each number.
     ones, twos, threes = (np.zeros(size, dtype=np.int64) for _ in range(3))
     found, n_confused = np.empty(n_units, dtype=np.intp), 0
     for unit in range(n_units):

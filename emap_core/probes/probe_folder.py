@@ -1,4 +1,4 @@
-"""Where a probe of a run is kept: ``<run>/probes/<name>[-<key>]/``, finished tiles first."""
+"""The folder of a run's probe: ``<run>/probes/<name>[-<key>]/``, finished tiles first."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FORMAT = 1
 
 
 def folders_of(run: Run, name: str) -> list[Path]:
-    """Return the folders of a probe in a run, whether it is finished there or not."""
+    """Return the folders of a probe in a run, finished or not."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         return sorted(
             path
@@ -35,9 +35,9 @@ def folders_of(run: Run, name: str) -> list[Path]:
 
 
 def found_in(path: Path, run: Run) -> dict[str, Any] | None:
-    """Return what a probe found, by its folder; None where it is not finished.
+    """Return what a probe found, given its folder, or None if it is not finished.
 
-    Nor is what is damaged, which `emap_core.runs.check.check_run` names.
+    Also None if the result is damaged, which `emap_core.runs.check.check_run` reports.
     """
     with contextlib.suppress(RunError):
         return _content(path, str(run.manifest["created"]))
@@ -46,7 +46,7 @@ def found_in(path: Path, run: Run) -> dict[str, Any] | None:
 
 def _content(path: Path, created: str) -> dict[str, Any] | None:
     found = read_sealed(path / RESULT, created)
-    # A newer version may mean something else by it, and another question has another name.
+    # A newer version may give it another meaning, and another question has another name.
     if found is None or found.get("format") != _FORMAT or found.get("probe") != path.name:
         return None
     content = found.get("found")
@@ -70,19 +70,19 @@ class ProbeFolder:
         self._tiles: Path | None = None
 
     def read(self) -> dict[str, Any] | None:
-        """Return what the finished probe found, None where it is not finished.
+        """Return what the probe found, or None if it is not finished.
 
         Raises
         ------
         RunError
-            If the file is not as it was written.
+            If the file was changed.
         """
         try:
             return _content(self.path, self._created)
         except RunError as error:
             raise RunError(
                 f"the probe {self.name} of run {self._run_id!r} is damaged: {error}; delete "
-                f"{RESULT}, and ask again"
+                f"{RESULT} and ask again"
             ) from error
 
     def write(self, found: dict[str, Any]) -> None:
@@ -103,17 +103,17 @@ class ProbeFolder:
             ) from error
 
     def resume(self, identity: dict[str, Any] | None) -> None:
-        """Go on with the tiles of the same work, and delete those of other work.
+        """Resume with the tiles of the same work, and delete those of other work.
 
         Parameters
         ----------
         identity : dict or None
-            Whatever changes a tile; None where that cannot be told, and nothing is kept.
+            Everything that changes a tile; None if unknown, and then nothing is kept.
         """
-        # The name on disk is older.
+        # The name on disk is older than today's.
         tiles, same = self.path / "parts", False
         if identity is not None:
-            # As it comes back: JSON has no tuples.
+            # Compare it as JSON returns it: without tuples.
             identity = json.loads(json.dumps({"run": self._created, **identity}))
             with contextlib.suppress(RunError):
                 same = read_json(tiles / "work.json") == identity
@@ -121,13 +121,13 @@ class ProbeFolder:
             if not same:
                 remove_folder(tiles)
             if identity is not None:
-                # On a read-only disk nothing is kept until the end, which then says so.
+                # On a read-only disk nothing is kept until the end, which then reports it.
                 if not same:
                     write_json(tiles / "work.json", identity)
                 self._tiles = tiles
 
     def tile(self, name: str, shape: tuple[int, ...], compute: Callable[[], Array]) -> Array:
-        """Return a tile from where it was kept, else compute and keep it."""
+        """Return a kept tile, or compute and keep it."""
         if self._tiles is None:
             return compute()
         path = self._tiles / f"{name}.npy"
@@ -142,12 +142,12 @@ class ProbeFolder:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Lock the probe, so that nobody else computes it at the same time.
+        """Lock the probe, so that no other process computes it at the same time.
 
         Raises
         ------
         RunError
-            If somebody does.
+            If another process does.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)

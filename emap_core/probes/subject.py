@@ -1,4 +1,4 @@
-"""What a probe asks: a finished run, with its model and data loaded again when needed."""
+"""What a probe asks: a finished run, with its model and data loaded again if needed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from emap_core.engine.evaluate import Evaluator
     from emap_core.models.base import Scorer
 
-# The model loads torch, which a page that shows finished probes does without.
+# The model loads torch, which pages with finished probes do not need.
 
 AGAIN = (
     "name it again: --model SPEC and --data SPEC on the command line, model= and dataset= in Python"
 )
 _DIFFERENT = 0.05
-"""Other outputs than the run's, in standard deviations of these; rounding on another device is
-far below, another checkpoint far above."""
+"""Largest difference to the run's outputs, in their standard deviations.
+
+Rounding on another device is far below it, another checkpoint far above.
+"""
 
 
 class Subject:
@@ -33,10 +35,10 @@ class Subject:
     ----------
     run : Run
     model, dataset : object or str, optional
-        In place of what the run recorded: an object cannot be recorded, and folders of the machine
+        Instead of what the run recorded: objects cannot be recorded, and folders of the machine
         that computed a run are not.
     model_args, data_args : dict, optional
-        Keyword arguments of their loaders, on top of those that the run recorded.
+        Keyword arguments for their loaders, on top of those that the run recorded.
     device : str
         ``"auto"`` takes cuda, then mps, then cpu.
     """
@@ -58,11 +60,11 @@ class Subject:
 
     @property
     def why_not(self) -> str | None:
-        """Why the model or the data cannot be loaded again, None if loading can be tried."""
+        """Why the model or the data cannot be loaded again, or None if it is worth trying."""
         sides = self.run.sides
         if [side.modality for side in sides] != ["text", "image"]:
             *most, last = (f"a {side.name} ({side.modality})" for side in sides)
-            return f"it is about a text and an image, and this run has {', '.join(most)} and {last}"
+            return f"it is about a text and an image, but this run has {', '.join(most)} and {last}"
         made = self.run.manifest["provenance"]
         for side, what in (("model", "model"), ("data", "data set")):
             if self._given[side] is not None:
@@ -71,17 +73,17 @@ class Subject:
                 return f"the run does not say which {what} it was computed from; {AGAIN}"
             spec = str(made[side]["spec"])
             if spec.endswith(", an object"):
-                return f"the {what} was an object in Python, which no run can keep; {AGAIN}"
+                return f"the {what} was a Python object, which runs cannot keep; {AGAIN}"
             if spec.startswith("logits:"):
                 return (
-                    "the run was computed from a grid of outputs, and what made them is not "
+                    "the run was computed from a grid of outputs, and the model behind it is not "
                     f"known; {AGAIN}"
                 )
         return None
 
     @property
     def recorded_model(self) -> dict[str, Any]:
-        """What the run keeps of its model; empty where another one is given in its place."""
+        """What the run recorded about its model; empty if another one is given instead."""
         if self._given["model"] is not None:
             return {}
         return dict((self.run.manifest["provenance"] or {}).get("model") or {})
@@ -114,13 +116,13 @@ class Subject:
 
     @property
     def fingerprint(self) -> str | None:
-        """A string that distinguishes the model from others, None where it has none."""
+        """A string that distinguishes the model from others, or None."""
         stated: str | None = self.run.manifest["fingerprints"]["model"]
         return stated
 
     @property
     def pairs_per_second(self) -> float | None:
-        """How fast the run was, overheads included; None where that is not known."""
+        """How fast the run was, overheads included; None if unknown."""
         n_pairs, seconds = (self.run.manifest[name] for name in ("n_pairs_evaluated", "seconds"))
         return n_pairs / seconds if n_pairs > 0 and seconds > 0 else None
 
@@ -129,16 +131,16 @@ class Subject:
         return self.run.texts[int(self.run.decomposition.row_index[example])]
 
     def image(self, example: int) -> Any:
-        """Return what the model sees of an example's image."""
+        """Return an example's image as the model sees it."""
         inputs = getattr(self.dataset, "image_inputs", None)
         return (self.dataset.images if inputs is None else inputs)[self._place(example)]
 
     def picture(self, example: int) -> Any:
-        """Return what people see of an example's image."""
+        """Return an example's image as people see it."""
         return self.dataset.images[self._place(example)]
 
     def encoded_texts(self, texts: Sequence[str]) -> EncodedItems:
-        """Return the encodings of texts, encoded when they are asked for."""
+        """Return the encodings of texts, encoded on use."""
         from emap_core.engine.encoded_items import encoded_texts
 
         return encoded_texts(self.scorer, list(texts))
@@ -166,7 +168,7 @@ class Subject:
         )
 
     def evaluator(self, texts: EncodedItems, images: EncodedItems) -> Evaluator:
-        """Return an evaluator that scores texts with images as the run did, in its space."""
+        """Return an evaluator that scores texts with images as the run did, in the same space."""
         from emap_core.engine.evaluate import Evaluator
         from emap_core.engine.output_space import to_space
 
@@ -187,7 +189,7 @@ class Subject:
         Raises
         ------
         RunError
-            If its output differs, or the data has changed.
+            If the output differs, or the data has changed.
         """
         texts = self.encoded_texts([self.text(example)])
         images = self.encoded_images([self.image(example)])
@@ -195,7 +197,7 @@ class Subject:
         kept = self.run.decomposition.logits
         if found.shape != kept[example].shape:
             raise RunError(
-                f"the model has {len(found):,} outputs and the run has {kept.shape[1]:,}, so it "
+                f"the model has {len(found):,} outputs, but the run has {kept.shape[1]:,}, so it "
                 f"is a different model; {AGAIN}"
             )
         scale = float(kept.std()) or float(np.abs(kept).max()) or 1.0
@@ -207,7 +209,7 @@ class Subject:
 
     @property
     def _batch_size(self) -> int:
-        """As many pairs at a time as the run took, which was measured; halved where memory ends."""
+        """As many pairs at a time as the run measured; halved if memory runs out."""
         from emap_core.runs.folder import RunFolder, read_json
 
         try:
@@ -235,16 +237,16 @@ class Subject:
         except EmapError as error:
             raise RunError(
                 f"the {what} of run {self.run.id!r} cannot be loaded again as {spec!r}: {error}. "
-                f"Runs keep no folders of the machine that computed them; {AGAIN}"
+                f"Runs do not keep folders of the machine that computed them; {AGAIN}"
             ) from error
 
     @cached_property
     def _places(self) -> dict[str, int]:
-        # The first of several with one id, as links to examples have it.
+        # The first of several with the same id, as in links to examples.
         return {str(name): place for place, name in reversed(list(enumerate(self.dataset.ids)))}
 
     def _place(self, example: int) -> int:
-        """Return where an example of the run stands in the data, which may hold more."""
+        """Return the position of a run's example in the data, which may have more."""
         name = self.run.ids[example]
         place = self._places.get(name)
         if place is None or self.dataset.texts[place] != self.text(example):

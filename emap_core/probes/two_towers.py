@@ -1,4 +1,4 @@
-"""Where the two towers lie: the gap between a model's vectors of texts and of images."""
+"""Where the two towers are: the gap between a model's text vectors and image vectors."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ _NAMES = {
     "centred_texts_found": "recall at 1 of texts, centred",
     "centred_images_found": "recall at 1 of images, centred",
 }
-"""Numbers of `ModalityGap` for people."""
+"""Names for the numbers of `ModalityGap`."""
 _AT_REST = {"texts_found": "recall at 1 of texts", "images_found": "recall at 1 of images"}
-"""Those of the shift by nothing."""
+"""Names for the numbers without a shift."""
 
 
 @dataclass(frozen=True)
 class TwoTowers:
-    """Ask where the vectors of texts and images of a two-tower model lie.
+    """Ask where a two-tower model's vectors of texts and images are.
 
     Parameters
     ----------
     seed : int
-        Of the examples that are ranked and drawn where there are many.
+        Seed of the examples that are ranked and drawn, if there are many.
     """
 
     seed: int = 0
@@ -62,26 +62,26 @@ class TwoTowers:
     question: ClassVar[str] = "Where do the two towers lie?"
 
     def key(self, run: Run) -> str:
-        """Return the seed, unless it is the usual one."""
+        """Return the seed, unless it is the default."""
         return "" if self.seed == 0 else f"seed-{self.seed}"
 
     def needs(self, subject: Subject) -> str | None:
-        """Return why the run cannot be asked: its scores are not similarities, say."""
+        """Return why the run cannot be asked, such as scores that are not similarities."""
         if subject.run.manifest["n_classes"] != 1:
-            return "its outputs are classes, and not the similarity of a text and an image"
+            return "its outputs are classes, not the similarity of a text and an image"
         return subject.why_not
 
     def cost(self, run: Run) -> Cost:
-        """Return that no pair is scored: texts and images are encoded."""
+        """Return a cost of zero pairs: texts and images are only encoded."""
         return Cost(0, None)
 
     def answer(self, subject: Subject, folder: ProbeFolder, progress: Progress) -> Towers:
-        """Encode texts and images, and measure where they lie.
+        """Encode texts and images, and measure where they are.
 
         Raises
         ------
         EmapError
-            If the model does not compare two vectors, or is another one than the run's.
+            If the model does not compare two vectors, or is not the run's.
         """
         run, scorer = subject.run, subject.scorer
         if not (scorer.staged and scorer.similarity):
@@ -118,22 +118,22 @@ class TwoTowers:
         )
 
     def read(self, content: Mapping[str, Any]) -> Towers:
-        """Return a result from what `Towers.to_json` gave."""
+        """Return a result from the output of `Towers.to_json`."""
         return Towers.from_json(content)
 
 
 @dataclass(frozen=True, eq=False)
 class Towers:
-    """Where the two towers lie.
+    """Where the two towers are.
 
     Attributes
     ----------
     geometry : ModalityGap
     texts, images : ndarray of shape (n, 2)
-        Leading principal components of both clouds together, matched pairs in one row.
+        Leading principal components of both clouds together; a matched pair is one row.
     limits : dict of Interval
-        Of those numbers that follow from means of the vectors, by their names in `geometry`; none
-        where an earlier version measured them.
+        Limits of the numbers that follow from means of vectors, by name in `geometry`; empty if an
+        earlier version measured them.
     population : str
         Whom the limits speak of.
     n_examples : int
@@ -151,7 +151,7 @@ class Towers:
 
     @property
     def sentence(self) -> str:
-        """What the numbers say, without praise or blame: a gap is neither."""
+        """What the numbers say, without praise or blame: a gap is neither good nor bad."""
         g = self.geometry
         best = max(g.shifts, key=lambda one: one.images_found + one.texts_found)
         at_rest = next(one for one in g.shifts if one.shift == 0)
@@ -159,23 +159,23 @@ class Towers:
             "No shift along it finds more pairs."
             if best.images_found + best.texts_found
             <= at_rest.images_found + at_rest.texts_found + 1e-12
-            else f"Recall at 1 of images is {percent(at_rest.images_found)} as it is, and "
-            f"{percent(best.images_found)} where the gap is {number(best.distance)}."
+            else f"Recall at 1 of images is {percent(at_rest.images_found)} now, and would be "
+            f"{percent(best.images_found)} with a gap of {number(best.distance)}."
         )
         return (
-            f"Texts and images lie {number(g.gap)} apart; {percent(g.offset_share)} of the squared "
-            f"distance of matched pairs is this common offset, which additive parts hold alone. "
+            f"Texts and images are {number(g.gap)} apart; {percent(g.offset_share)} of the squared "
+            "distance of matched pairs is this common offset, which only affects additive parts. "
             f"{moved}"
         )
 
     def chart(self, theme: Theme = LIGHT) -> Chart:
-        """Return the picture of both clouds, and what becomes of the pairs along the gap."""
+        """Return the figure of both clouds, and of recall along the gap."""
         looks = looks_of(dict(zip(("text", "image"), self.modalities, strict=True)))
         return two_clouds(self.texts, self.images, self.geometry, looks=looks, theme=theme)
 
     @property
     def table(self) -> dict[str, list[str]]:
-        """The numbers, with limits where there are any."""
+        """The numbers, with limits if there are any."""
         g = self.geometry
         at_rest = next(one for one in g.shifts if one.shift == 0)
         values = {
@@ -194,7 +194,7 @@ class Towers:
 
     @property
     def details(self) -> list[str]:
-        """What a reader has to know beside the picture."""
+        """What a reader has to know besides the figure."""
         n_pairs = self.geometry.n_pairs
         whom = (
             [f"95% intervals in brackets, {self.population}, N = {self.n_examples:,}."]
@@ -205,11 +205,11 @@ class Towers:
             " ".join(
                 [
                     *whom,
-                    f"Recall, loss and the classifier are those of {n_pairs:,} examples, ranked "
-                    "against each other, and have no interval.",
+                    f"Recall, loss and the classifier are for {n_pairs:,} examples, ranked against "
+                    "each other, and have no interval.",
                 ]
             ),
-            "None of it is EMAP: a gap moves the additive parts of a score alone, and the "
+            "None of this is EMAP: a gap only changes the additive parts of a score, and the "
             "interaction is the same at any gap.",
         ]
 
@@ -219,7 +219,7 @@ class Towers:
         return "\n".join([self.sentence, "", *lines, "", *self.details])
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it as JSON keeps it."""
+        """Return everything as JSON values."""
         return {
             # JSON has no NaN.
             "geometry": {k: v if v == v else None for k, v in asdict(self.geometry).items()},
@@ -234,15 +234,15 @@ class Towers:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Towers:
-        """Return what `to_json` was called on.
+        """Return the result that `to_json` was called on.
 
         Raises
         ------
         RunError
-            If it is something else.
+            If the content is something else.
         """
         try:
-            # What is None was not measured, or is not defined.
+            # None means not measured or not defined.
             kept = dict(content["geometry"])
             geometry: dict[str, Any] = {
                 k: float("nan") if v is None else v for k, v in kept.items()

@@ -1,6 +1,6 @@
-"""What is kept or masked of one side: words of a text, places of a picture, regions of a detector.
+"""Units to keep or mask: words of a text, places in a picture, regions from a detector.
 
-Units of another kind need two things: a name for each, and the item with only some of them kept.
+Units of another kind need two things: a name for each, and a way to keep only some of them.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from emap_core.errors import ModelError
 
 Keep = NDArray[np.bool_]
 Filling = Literal["mean colour", "blur"]
-"""What stands in place of a masked region."""
+"""What replaces a masked region."""
 
-# Chinese and Japanese write no blanks between words.
+# Chinese and Japanese have no blanks between words.
 _ALONE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_ALONE}]|[^\s{_ALONE}]+")
 _BLUR = 1 / 8
@@ -32,7 +32,7 @@ PLACES = (
     *("middle left", "centre", "middle right"),
     *("lower left", "lower centre", "lower right"),
 )
-"""Where in a picture something lies, by thirds."""
+"""Places in a picture, by thirds."""
 
 
 class Units(Protocol):
@@ -40,10 +40,10 @@ class Units(Protocol):
 
     @property
     def names(self) -> list[str]:
-        """What each unit is called."""
+        """Name of each unit."""
 
     def masked(self, keep: Keep) -> Any:
-        """Return the item with only some units kept; the item itself with all of them."""
+        """Return the item with only some units kept; with all of them, the item itself."""
 
 
 class Words:
@@ -53,7 +53,7 @@ class Words:
     ----------
     text : str
     most : int
-        Beyond so many words, neighbours are one unit.
+        With more words, neighbours form one unit.
     """
 
     def __init__(self, text: str, most: int) -> None:
@@ -74,7 +74,7 @@ class Words:
 
 
 class Places:
-    """The cells of a square grid over a picture; a masked one is filled with something else.
+    """The cells of a square grid over a picture; a masked one is filled.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ class Places:
         ]
 
     def masked(self, keep: Keep) -> Image.Image:
-        """Return the picture with other pixels in the cells that are not kept."""
+        """Return the picture with the cells that are not kept filled."""
         if keep.all():
             return self.picture
         kept = keep[self._cell_of_pixel][..., None]
@@ -126,7 +126,7 @@ class Places:
 
 
 class Regions:
-    """The regions that a detector found, which a model reads in place of a picture.
+    """The regions that a model reads instead of a picture, from a detector.
 
     Parameters
     ----------
@@ -135,11 +135,11 @@ class Regions:
     size : tuple of int
         Width and height of the picture that people see.
     features : ndarray of shape (F,)
-        What stands in place of a masked region's features.
+        What replaces a masked region's features.
     most : int
-        Beyond so many regions, those found one after the other are one unit.
+        With more regions, consecutive ones form one unit.
     filling : str
-        What `features` are, in words.
+        Name for `features` in sentences.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class Regions:
         self._groups = np.array_split(np.arange(n), min(n, most))
         boxes = self.regions["boxes"].astype(np.float64)
         if boxes.max(initial=0.0) > 1.5:
-            # They count pixels.
+            # The boxes are in pixels.
             boxes = boxes / [*size, *size]
         boxes = np.clip(boxes, 0.0, 1.0)
         self.boxes = np.array(
@@ -173,7 +173,7 @@ class Regions:
         ]
 
     def masked(self, keep: Keep) -> Mapping[str, Any]:
-        """Return the regions with other features where they are not kept."""
+        """Return the regions, with other features for those that are not kept."""
         if keep.all():
             return self.regions
         features = self.regions["features"].copy()
@@ -184,7 +184,7 @@ class Regions:
 
 
 def where(box: Sequence[float]) -> str:
-    """Return in words where a box lies in a picture, one of `PLACES`."""
+    """Return in words where a box is in a picture, one of `PLACES`."""
     left, top, right, lower = box
     across = min(int(3 * (left + right) / 2), 2)
     down = min(int(3 * (top + lower) / 2), 2)

@@ -1,4 +1,4 @@
-"""Which words meet which places, over the examples that were asked about."""
+"""Which words interact with which places, over the examples asked about."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ _SHOWN = 12
 
 @dataclass(frozen=True, eq=False)
 class WordsOverExamples:
-    """Words of several examples, each with all that it interacts with.
+    """Words of several examples, each with everything it interacts with.
 
     Attributes
     ----------
     words : tuple of str
-        In lower case and without punctuation; those with the largest interactions in all first.
+        In lower case and without punctuation; the largest total interactions come first.
     counts : ndarray of int, shape (W,)
-        In how many examples each is.
+        Number of examples with each word.
     sizes : ndarray of shape (W,)
         The mean over these examples of its interactions' absolute values, summed over regions.
     size_errors : ndarray of shape (W,)
-        Standard errors of `sizes`, over examples; NaN where there is one.
+        Standard errors of `sizes` over examples; NaN if there is only one.
     by_place : ndarray of shape (W, 9)
-        `sizes` by the place where the regions lie, one of `emap_core.probes.units.PLACES`.
+        `sizes` by the place of the regions, one of `emap_core.probes.units.PLACES`.
     added : ndarray of shape (W,)
-        The mean of the interactions themselves, summed over regions, of the class that the model
-        predicts for each example: where it is small beside `sizes`, they cancel.
+        The mean of the signed interactions, summed over regions, for each example's predicted
+        class: if it is small compared with `sizes`, they cancel.
     examples : tuple of Attributed
-        Each by itself, in the order in which they were given.
+        The single results, in the given order.
     unit : str
     """
 
@@ -59,7 +59,7 @@ class WordsOverExamples:
 
     @property
     def shares(self) -> Array:
-        """The share of each word in all absolute interactions of all examples, shape (W,)."""
+        """Each word's share of all absolute interactions of all examples, shape (W,)."""
         in_all: Array = self.sizes * self.counts
         total = float(in_all.sum())
         return in_all / total if total > 0 else in_all
@@ -68,7 +68,7 @@ class WordsOverExamples:
     def sentence(self) -> str:
         """Which words interact most, and where."""
         if not self.words or not np.any(self.sizes > 0):
-            return f"In {self.n_examples:,} examples no word meets any region."
+            return f"In {self.n_examples:,} examples, no word interacts with any region."
         said = (
             f"Over {_examples(self.n_examples)}, “{self.words[0]}” has the largest part of what "
             f"words and regions add together, {percent(self.shares[0])}: it is in "
@@ -95,7 +95,7 @@ class WordsOverExamples:
 
     @property
     def table(self) -> pd.DataFrame:
-        """A word a row."""
+        """One row per word."""
         found = pd.DataFrame(
             {
                 "word": self.words,
@@ -111,7 +111,7 @@ class WordsOverExamples:
         return found
 
     def chart(self, theme: Theme = LIGHT, most: int = _SHOWN) -> Chart:
-        """Draw the words that interact most, and with which places of the image."""
+        """Draw the words that interact most, and with which places in the image."""
         return words_by_place(
             [
                 f"{word} ({count:,})"
@@ -127,12 +127,12 @@ class WordsOverExamples:
 
 
 def words_over_examples(found: Sequence[Attributed]) -> WordsOverExamples:
-    """Return what the words of examples have in common, merged over the examples that have them.
+    """Merge the results of several examples by word.
 
     Parameters
     ----------
     found : sequence of Attributed
-        At least one. A word that an example has twice counts once for it, with the sum.
+        At least one. A word that occurs twice in an example counts once, with the sum.
     """
     sizes: dict[str, list[Array]] = defaultdict(list)
     added: dict[str, list[float]] = defaultdict(list)
@@ -162,12 +162,12 @@ def words_over_examples(found: Sequence[Attributed]) -> WordsOverExamples:
 
 
 def _error(values: Array) -> float:
-    """Return the standard error of a mean, NaN of one value."""
+    """Return the standard error of a mean; NaN for one value."""
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
 
 
 def _merged(word: str) -> str:
-    """Return a word as it is compared with others."""
+    """Return a word in the form for comparison."""
     bare = word.casefold().strip("".join(c for c in word if not c.isalnum()))
     return bare or word
 

@@ -1,6 +1,6 @@
-"""Gaps of a model while it is trained, and finished runs, in what the training logs to.
+"""Gaps of a model during training, and finished runs, sent to training trackers.
 
-One core, `GapInTraining`, measures; thin adapters call it from loops and log what it says.
+One core, `GapInTraining`, measures; thin adapters call it from training loops and log the result.
 """
 
 from emap_core.training.gap_in_training import GapInTraining

@@ -1,4 +1,4 @@
-"""The gap of a model that is being trained, on one fixed sample, within a budget of seconds."""
+"""The gap of a model in training, on one fixed sample, within a budget of seconds."""
 
 from __future__ import annotations
 
@@ -21,45 +21,45 @@ from emap_core.runs import Run
 from emap_core.training.logged import numbers_of
 
 _FIRST = 16
-"""Examples of the first measurement, which tells how many fit into the budget."""
+"""Examples of the first measurement, which shows how many fit into the budget."""
 _FEWEST = 4
 _GROWTH = 4
 _CAUTION = 0.7
-"""Share of the seconds left that a larger sample may take by what smaller ones took."""
+"""Share of the remaining seconds that a larger sample may take, judged by smaller ones."""
 
 
 class GapInTraining:
-    """Measure a model's gap again and again while it is trained, always on the same examples.
+    """Measure a model's gap repeatedly during training, always on the same examples.
 
-    The first call finds how many examples fit into the budget: a few, then more, since the pairs
-    grow with their square. Later calls take the same ones, so that their numbers can be compared.
-    One that takes too long is given up, and the next one takes half as many examples;
-    ``emap/n_examples`` tells.
+    The first call finds out how many examples fit into the budget: a few, then more, since pairs
+    grow with their square. Later calls use the same examples, so their numbers can be compared. A
+    call that takes too long gives up, and the next one uses half as many examples;
+    ``emap/n_examples`` shows this.
 
-    Training goes on as if nothing had been measured: modules are put into evaluation mode and back,
-    and torch's random numbers stay where they were.
+    Training continues as if nothing had been measured: modules go into evaluation mode and back,
+    and torch's random state is restored.
 
     Parameters
     ----------
     dataset : Dataset or str
-        As for `emap_core.compute`: labelled examples that the model is not trained on.
+        As for `emap_core.compute`: labelled examples that are not in the training data.
     to_model : callable, optional
-        Takes the network that is trained and returns a model of the contract; by default the
-        network is one.
+        Takes the network in training and returns a model that keeps the contract; by default the
+        network itself.
     seconds : float
-        That one measurement may take, intervals included. It is looked at after each tile.
+        Budget of one measurement, intervals included. It is checked after each tile.
     most_examples : int
-        However fast the model is.
+        The most examples, however fast the model is.
     seed : int
-        Which examples.
+        Seed of the examples.
     runs : path, optional
-        Keep each measurement as a run in this folder, with its step; by default none is kept.
+        Folder that keeps each measurement as a run, with its step; by default none is kept.
     name : str
-        What these runs are called, before their step.
+        Name of these runs, before the step.
     data_args : dict, optional
-        Keyword arguments of the data's loader.
+        Keyword arguments for the data's loader.
     **settings
-        Of `emap_core.compute`, such as ``metrics``, ``device`` or ``output``.
+        Settings of `emap_core.compute`, such as ``metrics``, ``device`` or ``output``.
 
     Examples
     --------
@@ -100,25 +100,25 @@ class GapInTraining:
         self._measured = False
 
     def __call__(self, network: Any, step: int | None = None) -> dict[str, float]:
-        """Return the numbers of the network as it is, by the names that they are logged under.
+        """Return the network's current numbers, by the names they are logged under.
 
-        Of each metric M of the task: ``emap/M`` of the model, ``emap/M_emap`` without interactions
-        (leave-one-out), ``emap/M_gap`` with its 95% interval ``emap/M_gap_low`` and
+        For each metric M of the task: ``emap/M`` for the model, ``emap/M_emap`` without
+        interactions (leave-one-out), ``emap/M_gap`` with its 95% interval ``emap/M_gap_low`` and
         ``emap/M_gap_high``; then ``emap/interaction_share``, ``emap/n_examples`` and
-        ``emap/seconds``. A measurement that was given up has the last two alone.
+        ``emap/seconds``. A measurement that gave up has only the last two.
 
         Parameters
         ----------
         network : object
-            What is trained.
+            The network in training.
         step : int, optional
-            How far it is.
+            The training step.
 
         Raises
         ------
         EmapError
-            At the first measurement, if something is wrong with model or data. Later ones only
-            warn: training is worth more.
+            At the first measurement, if something is wrong with the model or the data. Later ones
+            only warn, because training matters more.
         """
         began = time.monotonic()
         numbers: dict[str, float] = {}
@@ -176,7 +176,7 @@ class GapInTraining:
 
     def _new_folder(self, runs: Path, step: int | None) -> Path:
         stem = self._name if step is None else f"{self._name}-step-{step}"
-        # A training that resumes comes by the same steps again.
+        # A resumed training passes the same steps again.
         names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
         return next(path for name in names if not (path := runs / name).exists())
 
@@ -186,28 +186,28 @@ class GapInTraining:
         used = self._n_examples or _FIRST
         self._n_examples = max(_FEWEST, used // 2)
         return (
-            f"the gap on {used} examples takes more than {self.seconds:g} seconds and was given "
-            f"up; the next one is on {self._n_examples}: raise seconds, or measure on a faster "
-            "device"
+            f"measuring the gap on {used} examples takes more than {self.seconds:g} seconds and "
+            f"was stopped; the next measurement uses {self._n_examples}: raise seconds, or measure "
+            "on a faster device"
         )
 
 
 def _larger(spent: dict[int, float], left: float) -> int:
-    """Return how many examples to try next, as many as before where no more would fit.
+    """Return how many examples to try next; the same number if no more would fit.
 
     Parameters
     ----------
     spent : dict of int to float
-        Seconds that so many examples took, in the order in which they were tried.
+        Seconds by number of examples, in the order in which they were tried.
     left : float
         Seconds.
     """
     *before, last = spent
     if not before:
-        # The first one also loads what later ones find loaded.
+        # The first one also loads things that later ones find loaded.
         return last * (_GROWTH if _GROWTH * spent[last] < left else 1)
     rise = (spent[last] - spent[before[-1]]) / (last**2 - before[-1] ** 2)
-    # Where the larger one was the faster one, its pairs hardly count.
+    # If the larger one was faster, the pairs hardly matter.
     fitting = last**2 + (_CAUTION * left - spent[last]) / max(rise, 1e-9)
     larger = min(int(sqrt(max(fitting, 0.0))), _GROWTH * last)
     return larger if larger >= 1.5 * last else last
@@ -215,8 +215,8 @@ def _larger(spent: dict[int, float], left: float) -> int:
 
 @contextmanager
 def _at_rest(model: Any) -> Iterator[None]:
-    """Put all modules of a model into evaluation mode, and later all back as they were."""
-    # Here, so that finished runs are logged where torch is not installed.
+    """Put all modules of a model into evaluation mode, and restore them afterwards."""
+    # Imported here, so that finished runs can be logged without torch.
     import torch
 
     from emap_core.models.torch_modules import modules_of

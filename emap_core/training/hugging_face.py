@@ -11,20 +11,20 @@ from emap_core.training.when import check_every, due
 
 
 def trainer_callback(trainer: Any, gap: GapInTraining, *, every: int = 500) -> Any:
-    """Return a callback that measures the gap, and logs it as the trainer logs its loss.
+    """Return a callback that measures the gap and logs it like the trainer's loss.
 
-    ``trainer.log`` takes the numbers to TensorBoard, Weights & Biases, MLflow or whatever
-    ``report_to`` names, and to ``trainer.state.log_history``. Where several processes train, the
-    first one measures with its own copy of the network; one that is spread over processes (FSDP,
-    ZeRO 3) has none.
+    ``trainer.log`` sends the numbers to TensorBoard, Weights & Biases, MLflow or whatever
+    ``report_to`` names, and to ``trainer.state.log_history``. If several processes train, the first
+    one measures with its own copy of the network; a network spread over processes (FSDP, ZeRO 3)
+    has no such copy.
 
     Parameters
     ----------
     trainer : transformers.Trainer
-        Give the callback to its ``add_callback``.
+        Pass the callback to its ``add_callback``.
     gap : GapInTraining
     every : int
-        Optimizer steps between measurements; the last step has one, too.
+        Optimizer steps between measurements; the last step is always measured.
 
     Raises
     ------

@@ -14,17 +14,17 @@ _NAMES = ("lightning.pytorch", "pytorch_lightning")
 
 
 def lightning_callback(gap: GapInTraining, *, every: int = 500) -> Any:
-    """Return a callback that measures the gap, and gives it to all loggers of the trainer.
+    """Return a callback that measures the gap and sends it to all loggers of the trainer.
 
-    Where several processes train, the first one measures with its own copy of the network; one
-    that is spread over processes (FSDP, DeepSpeed 3) has none.
+    If several processes train, the first one measures with its own copy of the network; a network
+    spread over processes (FSDP, DeepSpeed 3) has no such copy.
 
     Parameters
     ----------
     gap : GapInTraining
         Its ``to_model`` gets the LightningModule.
     every : int
-        Optimizer steps between measurements; the end has one, too.
+        Optimizer steps between measurements; the end is always measured.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def lightning_callback(gap: GapInTraining, *, every: int = 500) -> Any:
 
         def _measure(self, trainer: Any, module: Any) -> None:
             step = trainer.global_step
-            # With accumulated gradients several batches end at one step.
+            # With accumulated gradients, several batches end at the same step.
             if step == self.measured_at or not trainer.is_global_zero:
                 return
             self.measured_at = step
@@ -58,7 +58,7 @@ def lightning_callback(gap: GapInTraining, *, every: int = 500) -> Any:
 
 
 def _library() -> Any:
-    """Return the package whose trainer is used, which is loaded already."""
+    """Return the package of the trainer in use, which is already loaded."""
     for name in sorted(_NAMES, key=lambda name: name not in sys.modules):
         try:
             return importlib.import_module(name)

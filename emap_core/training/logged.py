@@ -1,4 +1,4 @@
-"""The numbers of a run as trackers of training take them, and finished runs sent to one."""
+"""The numbers of a run for training trackers, and finished runs sent to one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LAST_STEP = 2**63 - 1
 
 
 def numbers_of(run: Run) -> Numbers:
-    """Return a run's main numbers by the names that they are logged under; none is NaN.
+    """Return a run's main numbers by the names they are logged under, without NaN.
 
     See `GapInTraining.__call__`; the names after ``emap/`` are those of the table of `compare`.
     """
@@ -46,12 +46,12 @@ def log_run(run: Run, to: str, *, step: int | None = None, folder: Path | None =
     ----------
     run : Run
     to : str
-        One of `TRACKERS`. Where it lies is told as always: by ``MLFLOW_TRACKING_URI``,
-        ``WANDB_PROJECT`` and the like.
+        One of `TRACKERS`. It is found as usual: by ``MLFLOW_TRACKING_URI``, ``WANDB_PROJECT`` and
+        so on.
     step : int, optional
-        The training step; by default that of the run, else 0.
+        The training step; by default the run's, or 0.
     folder : Path, optional
-        Of TensorBoard's files; by default one in ``tensorboard``, named after the run.
+        Folder of TensorBoard's files; by default one in ``tensorboard``, named after the run.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def log_run(run: Run, to: str, *, step: int | None = None, folder: Path | None =
     Raises
     ------
     SettingError
-        If there is no such tracker, it takes no folder or not this step, or it does not answer.
+        If there is no such tracker, it does not take a folder or this step, or it does not answer.
     MissingExtraError
         If its library is not installed.
     """
@@ -81,13 +81,13 @@ def log_run(run: Run, to: str, *, step: int | None = None, folder: Path | None =
     except EmapError:
         raise
     except Exception as error:
-        # Each library has its own errors of a server that is away or wants a login.
+        # Each library has its own errors for a server that is down or wants a login.
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise SettingError(f"{to} has not taken the run: {without_password(said)}") from error
+        raise SettingError(f"{to} did not accept the run: {without_password(said)}") from error
 
 
 def without_password(said: str) -> str:
-    """Return a sentence in which addresses name no user and no password."""
+    """Return a sentence without users and passwords in addresses."""
     return _USER_OF_ADDRESS.sub("//…@", said)
 
 
@@ -137,7 +137,7 @@ TRACKERS: dict[str, Callable[[Run, int, Path | None], str]] = {
     "tensorboard": _to_tensorboard,
     "wandb": _to_wandb,
 }
-"""What finished runs can be sent to."""
+"""Trackers that finished runs can be sent to."""
 
 
 def _title(run: Run) -> str:

@@ -1,4 +1,4 @@
-"""At which steps of a training something is measured."""
+"""At which steps of a training to measure."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ def check_every(every: int) -> None:
 
 
 def due(step: int, every: int, last: int = 0) -> bool:
-    """Return whether a step is one of every so many, or the last one."""
+    """Return whether a step is a multiple of `every`, or the last one."""
     return step > 0 and (step % every == 0 or step == last)

@@ -87,7 +87,7 @@ def test_an_additive_model_has_no_interactions(tmp_path):
     found = run.probe("attribution", example=0, model=model, dataset=examples)
     scale = np.abs(run.decomposition.logits).max()
     assert np.abs(found.interactions).max() < 1e-6 * scale
-    assert found.sentence.startswith("No word meets any region")
+    assert found.sentence.startswith("No word interacts with any region")
 
 
 def test_first_orders_are_those_of_the_additive_parts(tmp_path):
@@ -148,9 +148,9 @@ def test_a_class_can_be_chosen_and_an_unknown_one_is_refused(demo):
 def test_objects_have_to_be_given_again(tmp_path):
     examples = make_examples()
     run = emap.compute(as_callable, examples, out=tmp_path / "run")
-    with pytest.raises(SettingError, match=r"the model was an object in Python.*model="):
+    with pytest.raises(SettingError, match=r"the model was a Python object.*model="):
         run.probe("attribution", example=0)
-    with pytest.raises(SettingError, match="the data set was an object"):
+    with pytest.raises(SettingError, match="the data set was a Python object"):
         run.probe("attribution", example=0, model=as_callable)
     found = run.probe("attribution", example=0, model=as_callable, dataset=examples)
     assert len(found.words) == len(examples.texts[0].split())
@@ -165,7 +165,7 @@ def test_another_model_or_other_data_are_refused(tmp_path):
 
     with pytest.raises(RunError, match="differs for example 'example-2'"):
         run.probe("attribution", example=2, model=other, dataset=examples)
-    with pytest.raises(RunError, match="2 outputs and the run has 3"):
+    with pytest.raises(RunError, match="2 outputs, but the run has 3"):
         run.probe(
             "attribution",
             example=2,

@@ -75,7 +75,7 @@ def test_the_sample_is_the_same_each_time_and_kept_runs_name_their_step(data, tm
 def test_what_takes_too_long_is_given_up_and_told(data):
     gap, network = watching(data, seconds=1e-9), Network()
     for n in (8, 4, 4):
-        with pytest.warns(UserWarning, match=f"was given up; the next one is on {n}"):
+        with pytest.warns(UserWarning, match=f"was stopped; the next measurement uses {n}"):
             assert set(gap(network, 2)) == {"emap/n_examples", "emap/seconds"}
 
 
