@@ -297,7 +297,7 @@ def test_columns_become_sides_that_have_a_name_and_a_kind(
     (sides,) = app.multiselect
     assert sides.options == ["asked", "png", "voice", "label"]
     sides.select("asked").run()
-    assert "“Sides in place of text and image” names 'asked'; a run has two" in app.error[0].value
+    assert "“Sides instead of text and image” names 'asked'; a run needs two" in app.error[0].value
     (sides,) = app.multiselect
     sides.set_value(["asked", "png", "{voice}.wav"]).run()
     assert not {"Text", "Image"} & {box.label for box in app.selectbox} and not app.error
