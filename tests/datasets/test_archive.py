@@ -126,7 +126,7 @@ def test_there_is_a_limit_on_files_and_on_bytes(tmp_path, monkeypatch):
     message = refusal(archive, tmp_path, Limits(total_bytes=42))
     assert "holds 'f8', which makes it larger than 42 bytes" in message
     monkeypatch.setenv("EMAP_MAX_FILES", "7")
-    assert "more than 7 files" in refusal(archive, tmp_path)
+    assert "more than the 7 files" in refusal(archive, tmp_path)
     monkeypatch.setenv("EMAP_MAX_FILES", "many")
     with pytest.raises(SettingError, match="EMAP_MAX_FILES is 'many'"):
         unpack(archive, tmp_path / "x")

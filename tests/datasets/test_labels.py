@@ -145,7 +145,7 @@ def test_labels_are_read_the_only_way_they_can_be(labels, classes, n_classes, ma
 def test_numbers_that_fit_counted_from_0_and_from_1_are_refused(shape):
     labels = [shape(label) for label in (1, 3, 2, 1)]
     both = (
-        "labels 1 to 3 can be read in two ways: counted from 0, the label 1 is {}, counted from 1"
+        "labels 1 to 3 can be read in two ways: counted from 0, the label 1 is {}; counted from 1,"
     )
     with pytest.raises(LabelError, match=f"{both.format('output 1')} it is output 0; choose"):
         match_labels(at_hand(labels), None, 4)

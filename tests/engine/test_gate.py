@@ -318,7 +318,7 @@ def test_numbers_are_not_put_in_the_order_of_the_alphabet(labels, tmp_path):
 
 def test_fewer_names_than_outputs_are_not_given_to_the_first_of_them(tmp_path):
     data = make_examples(labels=["no", "yes"] * 30)
-    refused(tmp_path, as_callable, LabelError, "3 numbers for a pair and has no class names", data)
+    refused(tmp_path, as_callable, LabelError, "3 numbers for a pair and names no classes", data)
 
 
 @pytest.mark.parametrize("side", ["text", "image"])

@@ -105,7 +105,7 @@ def test_sounds_as_arrays_say_their_rate():
     audio = modality("audio")
     source = audio.source({"array": [0.0, 0.5], "sampling_rate": 16000, "path": None}, find)
     assert (source.rate, source.samples.tolist()) == (16000, [0.0, 0.5])
-    with pytest.raises(BadItemError, match="2 samples at 0 a second"):
+    with pytest.raises(BadItemError, match="2 samples at 0 per second"):
         audio.source((0, [0.0, 0.5]), find)
 
 
@@ -193,7 +193,7 @@ def damaged_wav(width=2, rate=8000):
     [
         ("audio", damaged_wav(width=5), "samples of 40 bits"),
         # At another rate it would take 640 GB.
-        ("audio", damaged_wav(rate=2**32 - 1), "100 samples at 4294967295 a second"),
+        ("audio", damaged_wav(rate=2**32 - 1), "100 samples at 4294967295 per second"),
         ("audio", damaged_wav()[:30], "it is cut off"),
         ("audio", {"array": ["x"], "sampling_rate": 8000}, "give both as numbers"),
         ("audio", {"array": [0.5], "sampling_rate": "x"}, "give both as numbers"),

@@ -144,7 +144,7 @@ def test_the_probe_keeps_what_it_found(tmp_path):
     assert set(found.layers) == {0, 1} and found.n_examples == 20
     assert found.chart().table["value"].tolist()[0] == found.whole
     kept = emap.load_run(run.path).probe("attention", n_examples=20, n_items=4)
-    assert kept == found and "layer 1 alone" in str(found)
+    assert kept == found and "only layer 1" in str(found)
     concat = emap.compute("demo:concat", "demo:easy-vqa", data_args=few, out=tmp_path / "concat")
     with pytest.raises(emap.EmapError, match="demo:concat has no attention"):
         concat.probe("attention")
