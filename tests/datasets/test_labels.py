@@ -155,7 +155,7 @@ def test_numbers_that_fit_counted_from_0_and_from_1_are_refused(shape):
     assert match_labels(data, None, 4).tolist() == [1, 3, 2, 1]
     data = at_hand(labels, labels_as="names", classes=["1", "2", "3", "4"])
     assert match_labels(data, None, 4).tolist() == [0, 2, 1, 0]
-    with pytest.raises(LabelError, match=r"label .?3.*numbered 0 to 2; where .* from 1, subtract"):
+    with pytest.raises(LabelError, match=r"label .?3.*numbered 0 to 2; if .* from 1, subtract"):
         match_labels(at_hand(labels), None, 3)
 
 
