@@ -36,7 +36,7 @@ from emap_core.runs.slices import safe_csv
 from emap_core.text import counted
 from emap_core.visible import visible_table
 from pages import shared
-from pages.shared.example import show_read, show_seen
+from pages.shared.example import seen_beside_read, show_read, show_seen
 
 QUESTION = "Which model uses both sides?"
 QUESTION_OF_SEVERAL = "Which model uses its sides together?"
@@ -393,7 +393,7 @@ def _take_row(ids: list[str]) -> None:
 
 def _show_example(first: Run, second: Run, names: tuple[str, str], example: int) -> None:
     with st.container(border=True):
-        picture, words = st.columns([1, 4])
+        picture, words = seen_beside_read(first, [1, 4])
         with picture:
             show_seen(first, example)
         with words:

@@ -17,13 +17,14 @@ from emap_core.decomposition.contrasts import (
 )
 from emap_core.figures import Chart, Theme, contributions, inside, rows_of_traces
 from emap_core.inference.predictions.scores import one_score
-from emap_core.presentation.chosen_sides import looks
+from emap_core.presentation.chosen_sides import looks_of_two
 from emap_core.runs import Run
 from emap_core.runs.slices import ranked
 from emap_core.types import Index, Mask
 from pages import shared
 from pages.shared.example import (
     examples_of,
+    seen_beside_read,
     show_answers,
     show_read,
     show_seen,
@@ -117,14 +118,13 @@ def _chart(
     run: Run, contrast: Contrast, axes: tuple[int, int], shown: Mask, what: str, theme: Theme
 ) -> Chart:
     across, upwards = axes
-    names, of_sides = run.decomposition.sides, looks(run)
     return contributions(
         contrast.effects[across][shown],
         contrast.effects[upwards][shown],
         contrast.interaction[shown],
         _flips(run, shown),
         np.asarray(run.ids, dtype=object)[shown].tolist(),
-        looks={names[place]: of_sides[names[place]] for place in axes},
+        looks=looks_of_two(run, axes),
         quantity=what,
         unit=unit(run),
         theme=theme,
@@ -189,7 +189,7 @@ def _show_example(run: Run, example: int | None) -> None:
             icon=":material/touch_app:",
         )
         return
-    image, words = st.columns([1, 2])
+    image, words = seen_beside_read(run, [1, 2])
     with image:
         show_seen(run, example)
     with words:

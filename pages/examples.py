@@ -13,6 +13,7 @@ from emap_core import inference
 from emap_core.decomposition.contrasts import answers_changed
 from emap_core.inference.digits import number, percent
 from emap_core.modalities import TEXT_AND_IMAGE
+from emap_core.modalities.words_of_sides import cells_of, item_of
 from emap_core.runs import Run
 from emap_core.runs.slices import ranked
 from emap_core.text import or_no_text, shortened, shortened_apart
@@ -24,6 +25,7 @@ from pages.shared.example import (
     FLIP_WORDS,
     examples_of,
     pictured,
+    seen_beside_read,
     show_answers,
     show_read,
     show_seen,
@@ -173,9 +175,9 @@ def _answers_in_short(run: Run, row: pd.Series) -> str:
 
 def _show_example(run: Run, example: int) -> None:
     row = examples_of(run).iloc[example]
-    image, words = st.columns([2, 3], gap="medium")
+    image, words = seen_beside_read(run, [2, 3], "medium")
     with image:
-        show_seen(run, example)
+        show_seen(run, example, across=2)
     with words:
         show_read(run, example)
         show_answers(run, example)
@@ -206,7 +208,8 @@ def _show_what_if(run: Run, example: int) -> None:
     if run.grid is None:
         shared.empty(
             f"This run kept only {'the grid of some classes' if run.kept_classes else 'sums'}. "
-            "Keep the whole grid to see the model’s answers to other pairs here.",
+            "Keep the whole grid to see the model’s answers to other "
+            f"{cells_of(run.sides)} here.",
             "pages/run.py",
             "Run it again and keep the grid",
         )
@@ -223,16 +226,10 @@ def _show_what_if(run: Run, example: int) -> None:
     left, right = sides("what-if", [1, 1])
     with left:
         shared.subsection("The same text, other images")
-        images, answers, notes = _others(run, 1, items)
-        gallery(run, images, answers, notes, height=112)
-        if not images:
-            st.caption(shared.in_own_words("There is no other image."))
+        _show_others(run, 1, items, height=112)
     with right:
         shared.subsection("The same image, other texts")
-        texts, answers, notes = _others(run, 0, items)
-        _list_answers([run.texts[t] for t in texts], answers, notes)
-        if not texts:
-            st.caption(shared.in_own_words("There is no other text."))
+        _show_others(run, 0, items, height=112)
 
 
 def _show_other_items(run: Run, items: tuple[int, ...]) -> None:
@@ -243,14 +240,20 @@ def _show_other_items(run: Run, items: tuple[int, ...]) -> None:
     )
     for column, (place, side) in zip(st.columns(len(items)), enumerate(run.sides), strict=True):
         with column:
-            shared.subsection(f"Another {side.name} item")
-            others, answers, notes = _others(run, place, items)
-            if side.modality == "text":
-                _list_answers([run.words(place, one) for one in others], answers, notes)
-            elif others:
-                gallery(run, others, answers, notes, height=72, place=place)
-            if not others:
-                st.caption(shared.plain(f"There is no other {side.name} item."))
+            shared.subsection(f"Other {side.name} items")
+            _show_others(run, place, items, height=72)
+
+
+def _show_others(run: Run, place: int, items: tuple[int, ...], *, height: int) -> None:
+    """Show other items of a side and what the model says with each."""
+    others, answers, notes = _others(run, place, items)
+    if not others:
+        name = item_of(run.sides[place], run.sides)
+        st.caption(shared.plain(f"There is no other {name}."))
+    elif run.sides[place].modality == "text":
+        _list_answers([run.words(place, one) for one in others], answers, notes)
+    else:
+        gallery(run, others, answers, notes, height=height, place=place)
 
 
 def _list_answers(words: list[str], answers: list[str], notes: list[str]) -> None:

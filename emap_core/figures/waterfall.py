@@ -215,16 +215,21 @@ def _steps(
         for pair in (combinations(sides, 2) if len(sides) > 2 else ())
     }
     rest = decomposition.interaction[example] - sum(together.values())
+
+    def beyond_noise(value: float, c: int) -> float:
+        """Return a part as it is, and 0 in place of what is only rounding."""
+        return float(value) if abs(value) > decomposition.noise[c] else 0.0
+
     return [
         [
             _Step("mean", float(decomposition.mean[c])),
             *(
-                _Step(side, float(decomposition.effects[side][example, c]), looks[side])
+                _Step(side, beyond_noise(decomposition.effects[side][example, c], c), looks[side])
                 for side in sides
             ),
             _Step("EMAP", float(emap[c])),
-            *(_Step(pair, float(added[c]), JOINT) for pair, added in together.items()),
-            _Step(_REST.get(len(sides), "the rest"), float(rest[c]), JOINT),
+            *(_Step(pair, beyond_noise(added[c], c), JOINT) for pair, added in together.items()),
+            _Step(_REST.get(len(sides), "the rest"), beyond_noise(rest[c], c), JOINT),
             _Step(score, float(logits[c])),
         ]
         for c in columns

@@ -41,6 +41,12 @@ def items_of(side: Side, sides: Sides) -> str:
     return plural(side) if len(sides) == 2 else f"items of {side.name}"
 
 
+def item_of(side: Side, sides: Sides) -> str:
+    """Return the name of one item of a side among these sides: premise, or written item."""
+    # With three sides, some names are adjectives.
+    return side.name if len(sides) == 2 else f"{side.name} item"
+
+
 def grid_of(sides: Sides, sizes: Sequence[int]) -> str:
     """Return the size of a grid: 6 texts × 100 images; 6 question × 100 written × 50 spoken."""
     return " × ".join(
@@ -56,14 +62,14 @@ def cells_of(sides: Sides) -> str:
 
 @cache
 def _words(sides: Sides, of_more: bool) -> dict[str, str]:
-    first, second = sides
-    firsts, seconds = (f"{side.name} items" if of_more else plural(side) for side in sides)
+    one, other = (f"{side.name} item" if of_more else side.name for side in sides)
+    several, others = (f"{side.name} items" if of_more else plural(side) for side in sides)
     table = {
-        "text": first.name,
-        "texts": firsts,
-        "image": second.name,
-        "images": seconds,
-        "picture": second.name,
-        "pictures": seconds,
+        "text": one,
+        "texts": several,
+        "image": other,
+        "images": others,
+        "picture": other,
+        "pictures": others,
     }
     return table | {word.capitalize(): own[:1].upper() + own[1:] for word, own in table.items()}

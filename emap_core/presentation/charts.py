@@ -44,6 +44,7 @@ from emap_core.presentation.chosen_sides import (
     chosen_sides,
     has_pairs,
     looks,
+    looks_of_two,
     two_largest,
 )
 from emap_core.presentation.worded_charts import worded_chart
@@ -187,14 +188,13 @@ def contributions_chart(
     first, second = d.sides if len(d.sides) == 2 else two_largest(run)
     if sides is not None:
         first, second = (side.name for side in chosen_sides(run, *_two_names(sides)).sides)
-    of_sides = looks(run)
     return contributions(
         d.effects[first][rows, c],
         d.effects[second][rows, c],
         d.interaction[rows, c],
         run.examples().flip.to_numpy()[rows] if run.decides else None,
         [run.ids[row] for row in rows],
-        looks={first: of_sides[first], second: of_sides[second]},
+        looks=looks_of_two(run, (d.sides.index(first), d.sides.index(second))),
         quantity=quantity(run, c),
         unit=unit_of(run.space, run.task),
         theme=theme,

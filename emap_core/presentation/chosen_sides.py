@@ -15,7 +15,7 @@ from emap_core.decomposition import Decomposition, decompose
 from emap_core.errors import RunError, SettingError
 from emap_core.figures import Chart, Look, looks_of
 from emap_core.modalities import Side
-from emap_core.modalities.words_of_sides import worded
+from emap_core.modalities.words_of_sides import item_of, worded
 from emap_core.presentation.worded_charts import worded_chart
 from emap_core.runs import Run
 from emap_core.runs.grid import Reading
@@ -114,9 +114,7 @@ class ChosenSides:
 
     def item_name(self, k: int) -> str:
         """Return what to call an item of the first (0) or second side (1): image, spoken item."""
-        name = self.sides[k].name
-        # Of more than two sides, many names are adjectives: question, written, spoken.
-        return f"{name} item" if self.others else name
+        return item_of(self.sides[k], self.run.sides)
 
     def words(self, k: int) -> list[str]:
         """Return in words each item of the first (0) or second side (1)."""
@@ -158,10 +156,8 @@ def two_largest(run: Run) -> tuple[str, str]:
 def seen_and_read(sides: Sequence[Side]) -> tuple[list[int], list[int]]:
     """Return the places of the sides shown as pictures, and of those shown as words.
 
-    Of two sides, the second is the picture; of more, texts and sounds are words.
+    Sounds stand with the texts: both are taken in one after the other.
     """
-    if len(sides) == 2:
-        return [1], [0]
     words = [k for k, side in enumerate(sides) if side.modality in ("text", "audio")]
     return [k for k in range(len(sides)) if k not in words], words
 
@@ -180,3 +176,13 @@ def looks(run: Run) -> dict[str, Look]:
     """Return how each side is drawn, by its name in the decomposition."""
     modalities = (side.modality for side in run.sides)
     return looks_of(dict(zip(run.decomposition.sides, modalities, strict=True)))
+
+
+def looks_of_two(run: Run, places: tuple[int, int]) -> dict[str, Look]:
+    """Return how two sides are drawn, by what a chart of both calls an item of each."""
+    names, of_all = run.decomposition.sides, looks(run)
+    # Those of a run of two get their names with the rest of the chart.
+    return {
+        names[k] if len(names) == 2 else item_of(run.sides[k], run.sides): of_all[names[k]]
+        for k in places
+    }

@@ -12,6 +12,7 @@ from plotly.offline import get_plotlyjs
 from emap_core.figures import LIGHT, Chart, Theme
 from emap_core.inference import Verdict
 from emap_core.inference.digits import percent
+from emap_core.modalities import TEXT_AND_IMAGE
 from emap_core.modalities.words_of_sides import grid_of, worded
 from emap_core.presentation.charts import (
     MOST_POINTS,
@@ -436,7 +437,7 @@ def _item(run: Run, place: int, item: int) -> str:
 
 def _named_item(run: Run, place: int, item: int) -> str:
     shown = _item(run, place, item)
-    if len(run.sides) == 2:
+    if run.sides == TEXT_AND_IMAGE:
         return shown
     name = escape(run.sides[place].name)
     return f'<div class="item"><p class="about">{name}</p>{shown}</div>'

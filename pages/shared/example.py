@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
 import pandas as pd
 import streamlit as st
 
 from emap_core.figures import top_classes, waterfall
 from emap_core.inference.digits import number
 from emap_core.inference.predictions.scores import one_score, unit_of
+from emap_core.modalities import TEXT_AND_IMAGE
 from emap_core.presentation.charts import score_names
 from emap_core.presentation.chosen_sides import looks, seen_and_read
 from emap_core.runs import Run
@@ -42,20 +46,41 @@ def _examples(key: tuple[str, str], _run: Run) -> pd.DataFrame:
     return table
 
 
-def show_seen(run: Run, position: int) -> None:
-    """Show the image of an example; with more than two sides, all but texts and sounds."""
-    _show_items(run, position, seen_and_read(run.sides)[0])
+def seen_beside_read(
+    run: Run, widths: Sequence[float], gap: Literal["small", "medium"] = "small"
+) -> tuple[Any, Any]:
+    """Return the place for the sides that are looked at, and that for all else about an example.
+
+    They are one where nothing is looked at.
+    """
+    if not seen_and_read(run.sides)[0]:
+        place = st.container()
+        return place, place
+    seen, read = st.columns(widths, gap=gap)
+    return seen, read
+
+
+def show_seen(run: Run, position: int, *, across: int = 1) -> None:
+    """Show the image of an example, or whatever else is looked at, so many side by side."""
+    places = seen_and_read(run.sides)[0]
+    if len(places) < 2 or across < 2:
+        _show_items(run, position, places)
+        return
+    for start in range(0, len(places), across):
+        for column, place in zip(st.columns(across), places[start : start + across], strict=False):
+            with column:
+                _show_items(run, position, [place])
 
 
 def show_read(run: Run, position: int) -> None:
-    """Show the text of an example; with more than two sides, all texts and sounds."""
+    """Show the text of an example, or whatever else is read or heard."""
     _show_items(run, position, seen_and_read(run.sides)[1])
 
 
 def _show_items(run: Run, position: int, places: list[int]) -> None:
     for place in places:
         name = run.sides[place].name
-        if len(run.sides) > 2:
+        if run.sides != TEXT_AND_IMAGE:
             st.caption(plain(name))
         number_of_item = int(run.decomposition.index[place][position])
         alt = f"{name.capitalize()} of example {run.ids[position]}"

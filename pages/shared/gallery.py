@@ -42,9 +42,7 @@ def gallery(
     for k, image in enumerate(images):
         caption = "" if captions is None else captions[k]
         note = "" if notes is None else notes[k]
-        # Two sides may show pictures: whatever their names, this one's are called image.
-        name = "image" if len(run.sides) == 2 else run.sides[place].name
-        alt = escaped(f"{name} {image + 1} {caption} {note}".strip())
+        alt = escaped(f"{run.sides[place].name} {image + 1} {caption} {note}".strip())
         below = f"<figcaption>{beside(caption, note)}</figcaption>" if caption else ""
         below = _player(run, image, place) + below
         figures.append(

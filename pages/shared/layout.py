@@ -206,8 +206,8 @@ def _name_run(run: Run, info: RunInfo | None) -> None:
     words = f"{about(run.manifest, title_of(run))} · {made_as(run.manifest, run.id)}"
     names = run_titles() | {info.id: visible(f"{info.id}, damaged") for info in damaged_runs()}
     if run.sides != TEXT_AND_IMAGE:
-        *most, last = (f"a {side.name} ({side.modality})" for side in run.sides)
-        words += f" · {', '.join(most)} and {last} in place of a text and an image"
+        of_sides = (f"{side.name} ({side.modality})" for side in run.sides)
+        words += f" · sides: {', '.join(of_sides)}"
     if info is not None and info.is_archived:
         # A visitor who followed a link learns why no list shows the run.
         names, words = {run.id: title_of(run)} | names, f"{words} · archived"

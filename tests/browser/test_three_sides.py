@@ -63,10 +63,10 @@ def test_a_box_chooses_the_side_of_an_axis(walked):
     page, _ = walked
     goes_to(page, "Contributions")
     scatter = page.locator(".st-key-contributions-chart .js-plotly-plot")
-    expect(scatter.get_by_text("what the question adds to")).to_be_visible(timeout=WAIT)
+    expect(scatter.get_by_text("what the question item adds to")).to_be_visible(timeout=WAIT)
     # A choice that is opened while the page draws would be closed again.
     come_to_rest(page)
     page.get_by_role("combobox", name="Across").click()
     page.get_by_role("option", name="spoken").click()
     page.wait_for_url(re.compile(r"first\.spoken"))
-    expect(scatter.get_by_text("what the spoken adds to")).to_be_visible(timeout=WAIT)
+    expect(scatter.get_by_text("what the spoken item adds to")).to_be_visible(timeout=WAIT)

@@ -74,6 +74,15 @@ def test_a_waterfall_of_three_sides_has_a_bar_a_side_a_bar_a_pair_and_the_rest()
     assert bars(chart).marker.color[1:4] == tuple(LOOKS[side].colour for side in SIDES)
 
 
+def test_a_waterfall_draws_no_rounding():
+    one, two, three = np.random.default_rng(3).normal(size=(3, 2, 1, 1))
+    grid = one + two.reshape(1, 2, 1) * three.reshape(1, 1, 2)
+    d = of_bits(grid)
+    parts = waterfall(d, 5, ["no", "yes"], looks=LOOKS).table.iloc[0]
+    assert parts["one × two"] == parts["all three"] == 0
+    assert abs(parts["two × three"]) > 1e-3
+
+
 def test_sides_of_one_modality_differ_by_lightness_and_those_of_others_by_colour_and_hatch():
     looks = looks_of(
         {"premise": "text", "hypothesis": "text", "sound": "audio", "clip": "video"}

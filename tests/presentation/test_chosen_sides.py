@@ -50,7 +50,7 @@ def test_sides_that_are_not_two_of_the_run_are_refused(digits, names):
 
 def test_figures_take_two_sides_by_name(digits):
     chart = run_figure(digits, "contributions", sides="written, spoken")
-    assert chart.table["written"].to_numpy() == pytest.approx(
+    assert chart.table["written item"].to_numpy() == pytest.approx(
         digits.decomposition.effects["written"][:, 0]
     )
     modes = run_figure(digits, "modes", sides="question,written")
