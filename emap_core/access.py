@@ -31,6 +31,7 @@ from emap_core.roots import (
     roots_of_environment,
 )
 from emap_core.runs.folder import runs_root
+from emap_core.specs import Loaders
 
 RUNS_CODE = ("torchscript", "export")
 """Prefixes of files that hold or may hold a program."""
@@ -173,7 +174,7 @@ class Policy:
         name, at, domain = (email or "").strip().casefold().rpartition("@")
         return bool(name and at) and not self.emails.isdisjoint({name + at + domain, at + domain})
 
-    def _check_spec(self, kind: str, spec: str, loaders: Mapping[str, str]) -> None:
+    def _check_spec(self, kind: str, spec: str, loaders: Loaders) -> None:
         prefix, _, name = spec.partition(":")
         if prefix == "demo":
             return

@@ -12,6 +12,8 @@ from typing import Any
 
 from emap_core.errors import EmapError, SettingError, SpecError
 
+Loaders = Mapping[str, str | Callable[..., Any]]
+
 _LONGEST = 4_096
 _NOT_AN_ADDRESS = {
     "dataset": "download the file and name it, as in csv:FILE",
@@ -20,7 +22,7 @@ _NOT_AN_ADDRESS = {
 }
 
 
-def load(kind: str, spec: str, loaders: Mapping[str, str], settings: Mapping[str, Any]) -> Any:
+def load(kind: str, spec: str, loaders: Loaders, settings: Mapping[str, Any]) -> Any:
     """Return the model or dataset that a spec string names.
 
     Parameters
@@ -30,7 +32,8 @@ def load(kind: str, spec: str, loaders: Mapping[str, str], settings: Mapping[str
     spec : str
         ``PREFIX:NAME`` with a prefix of `loaders`, or ``module[.sub]:factory``.
     loaders : mapping
-        Maps a prefix to ``module:function``; the function gets what follows the prefix.
+        Maps a prefix to a function, which gets what follows the prefix, or to the function's
+        ``module:name``.
     settings : mapping
         Keyword arguments for the loader or factory.
 
@@ -55,7 +58,7 @@ def load(kind: str, spec: str, loaders: Mapping[str, str], settings: Mapping[str
             "module:factory"
         )
     if prefix in loaders:
-        return _call(kind, spec, import_name(loaders[prefix]), (name,), settings)
+        return _call(kind, spec, loader_of(loaders, prefix), (name,), settings)
     if prefix.endswith(".py"):
         parts = Path(prefix).with_suffix("").parts
         module = parts[-1:] if {"..", Path(prefix).anchor} & set(parts) else parts
@@ -77,6 +80,12 @@ def load(kind: str, spec: str, loaders: Mapping[str, str], settings: Mapping[str
     if made is None:
         raise SpecError(f"{kind} {spec!r}: the factory returned None; expected the {kind}")
     return made
+
+
+def loader_of(loaders: Loaders, prefix: str) -> Any:
+    """Return the function behind a prefix; import it if only its name is given."""
+    found = loaders[prefix]
+    return import_name(found) if isinstance(found, str) else found
 
 
 def _scores_pairs(function: Any, settings: Mapping[str, Any]) -> bool:

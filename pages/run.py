@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -356,7 +357,7 @@ def _preview(data: str, settings: str, roots: tuple[Path, ...] | None) -> Previe
     return preview_elsewhere(data, json.loads(settings), roots)
 
 
-def _spec(label: str, demos: list[str], key: str, loaders: dict[str, str]) -> str:
+def _spec(label: str, demos: list[str], key: str, loaders: Iterable[str]) -> str:
     first = "demo:concat" if "demo:concat" in demos else demos[0]
     prefixes = ", ".join(f"{prefix}:" for prefix in loaders)
     value = st.selectbox(

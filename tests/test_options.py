@@ -77,8 +77,8 @@ def arguments_of(of: str) -> set[str]:
     if of == "run":
         functions = [Settings, compute, compute_shard, probes_named]
     else:
-        loaders = {"data": datasets.LOADERS, "model": models.LOADERS}[of]
-        functions = [specs.import_name(target) for target in loaders.values()]
+        loaders: specs.Loaders = datasets.LOADERS if of == "data" else models.LOADERS
+        functions = [specs.loader_of(loaders, prefix) for prefix in loaders]
         functions += [datasets.load_dataset, load_table] if of == "data" else []
     return {name for one in functions for name in inspect.signature(one).parameters}
 

@@ -11,25 +11,11 @@ from emap_core import specs
 from emap_core.datasets.at_hand import examples_of_sequences, records_at_hand
 from emap_core.datasets.base import Examples, as_examples
 from emap_core.datasets.fetch import with_images_fetched
+from emap_core.datasets.loaders import LOADERS as LOADERS
 from emap_core.datasets.sample import sample
 from emap_core.datasets.sides import examples_of_sides
 from emap_core.datasets.table import dataset_in
 from emap_core.errors import SettingError
-
-LOADERS = {
-    "demo": "emap_core.datasets.demo:load",
-    "csv": "emap_core.datasets.loaders:load_csv",
-    "json": "emap_core.datasets.loaders:load_json",
-    "jsonl": "emap_core.datasets.loaders:load_jsonl",
-    "parquet": "emap_core.datasets.loaders:load_parquet",
-    "imagefolder": "emap_core.datasets.loaders:load_imagefolder",
-    "hf": "emap_core.datasets.loaders:load_hf",
-    "webdataset": "emap_core.datasets.loaders:load_webdataset",
-    "vqa2": "emap_core.datasets.loaders:load_vqa2",
-    "winoground": "emap_core.datasets.loaders:load_winoground",
-    "naturalbench": "emap_core.datasets.loaders:load_naturalbench",
-}
-"""Reserved prefixes and the function that each leads to."""
 
 _PREFIXES = {
     ".csv": "csv",

@@ -1,4 +1,4 @@
-"""The loaders of tables: how each kind of file is read, and from there one way to a dataset."""
+"""The loaders of data: how each kind of table is read, and from there one way to a dataset."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from emap_core.datasets import demo
 from emap_core.datasets.base import Examples
 from emap_core.datasets.hf import read_hf
 from emap_core.datasets.joins import joined
@@ -76,13 +77,8 @@ def _loader(prefix: str) -> Callable[..., Examples]:
     return load
 
 
-load_csv = _loader("csv")
-load_json = _loader("json")
-load_jsonl = _loader("jsonl")
-load_parquet = _loader("parquet")
-load_imagefolder = _loader("imagefolder")
-load_hf = _loader("hf")
-load_webdataset = _loader("webdataset")
-load_vqa2 = _loader("vqa2")
-load_winoground = _loader("winoground")
-load_naturalbench = _loader("naturalbench")
+LOADERS: dict[str, Callable[..., Any]] = {
+    "demo": demo.load,
+    **{prefix: _loader(prefix) for prefix in READERS},
+}
+"""Reserved prefixes and the function that each leads to."""
