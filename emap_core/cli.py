@@ -23,11 +23,11 @@ from typing import Any
 from emap_core import __version__, methods
 from emap_core.downloads import listening_to_downloads
 from emap_core.errors import Cancelled, EmapError, MissingExtraError, RunError, SettingError
+from emap_core.in_words import counted
 from emap_core.installed import computing, program, with_extra
 from emap_core.methods.method_settings import SETTINGS
 from emap_core.options import LABELS_AS, ORDERS, UNKNOWN_LABELS, place_told, speaking
 from emap_core.specs import typed_arguments
-from emap_core.text import counted
 from emap_core.visible import visible
 
 _COLUMNS = {

@@ -8,6 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from emap_core.errors import EmapError, RunError
 from emap_core.figures import gap_dumbbell, gap_over_training, interaction_sizes
+from emap_core.in_words import counted
 from emap_core.inference import metric
 from emap_core.inference.digits import bracket, change, measured, p_value
 from emap_core.inference.predictions.scores import in_words, unit_of
@@ -33,7 +34,6 @@ from emap_core.presentation.facts import annotated, changed
 from emap_core.presentation.over_training import checkpoints
 from emap_core.runs import Run
 from emap_core.runs.slices import safe_csv
-from emap_core.text import counted
 from emap_core.visible import visible_table
 from pages import shared
 from pages.shared.example import seen_beside_read, show_read, show_seen

@@ -32,7 +32,7 @@ from pages.shared.example import (
 )
 from pages.shared.glossary import explain
 from pages.shared.interactions import choose_axes, choose_class, quantity, unit
-from pages.shared.sides import sides
+from pages.shared.side_by_side import sides
 from pages.shared.slices import (
     ask_filter,
     choose_positions,

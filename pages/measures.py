@@ -17,11 +17,11 @@ from emap_core.presentation.tables import (
     whole_groups_table,
 )
 from emap_core.probes.ask import finished
-from emap_core.probes.attention import Attention
+from emap_core.probes.averaged_attention import Attention
 from emap_core.probes.base import Probe
 from emap_core.probes.blind_rows import BlindRows
+from emap_core.probes.gap_between_towers import TwoTowers
 from emap_core.probes.subject import Subject
-from emap_core.probes.two_towers import TwoTowers
 from emap_core.runs import Run
 from emap_core.runs.whole_groups import USUAL_NAMES
 from emap_core.visible import visible

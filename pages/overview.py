@@ -7,6 +7,7 @@ import streamlit as st
 
 from emap_core.errors import RunError
 from emap_core.figures import Chart, gap_dumbbell
+from emap_core.in_words import capitalised, counted
 from emap_core.inference import Gap, metric
 from emap_core.inference.digits import bracket, percent
 from emap_core.presentation.charts import RunFigure, overview_figures
@@ -26,12 +27,11 @@ from emap_core.probes.ask import finished
 from emap_core.probes.blind_rows import Blinded, BlindRows
 from emap_core.runs import Run
 from emap_core.runs.groups import COLUMNS, gaps_by, groupable
-from emap_core.text import capitalised, counted
 from emap_core.visible import visible, visible_table
 from pages import shared
 from pages.shared.example import examples_of
 from pages.shared.glossary import explain
-from pages.shared.sides import sides
+from pages.shared.side_by_side import sides
 
 QUESTION = "Do interactions matter here?"
 # With more groups the figure of their gaps is too tall to read.

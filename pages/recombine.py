@@ -21,13 +21,13 @@ from emap_core.figures import (
     waterfall,
     window_within,
 )
+from emap_core.in_words import or_no_text, shortened
 from emap_core.inference.digits import signed
 from emap_core.inference.predictions.scores import one_score
 from emap_core.modalities import TEXT_AND_IMAGE
 from emap_core.presentation.charts import score_names
 from emap_core.presentation.chosen_sides import ChosenSides, looks
 from emap_core.runs import Run
-from emap_core.text import or_no_text, shortened
 from emap_core.visible import visible, visible_table
 from pages import shared
 from pages.shared.interactions import (

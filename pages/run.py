@@ -19,6 +19,7 @@ from emap_core.datasets.preview import Preview, preview_elsewhere
 from emap_core.datasets.sides import wanted_sides
 from emap_core.datasets.upload import KINDS, as_uploaded, receive
 from emap_core.errors import EmapError, SettingError
+from emap_core.in_words import duration, size
 from emap_core.inference.predictions.scores import in_words
 from emap_core.jobs import Job, RunSpecification
 from emap_core.methods.method_settings import SETTINGS
@@ -32,7 +33,6 @@ from emap_core.options import BOXES, CHOICES, TABLE_BOXES, TYPED
 from emap_core.presentation.run_titles import run_title
 from emap_core.runs.annotations import LONGEST_NAME
 from emap_core.specs import typed_arguments
-from emap_core.text import duration, size
 from emap_core.types import SPACES
 from emap_core.visible import visible_table
 from pages import shared

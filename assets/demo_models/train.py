@@ -30,7 +30,7 @@ from emap_core.datasets import load_dataset  # noqa: E402
 from emap_core.datasets.base import find_cells  # noqa: E402
 from emap_core.datasets.labels import match_labels  # noqa: E402
 from emap_core.models import load_model  # noqa: E402
-from emap_core.models.demo_digits import DigitsModel  # noqa: E402
+from emap_core.models.demo_digit_networks import DigitsModel  # noqa: E402
 from emap_core.models.demo_networks import (  # noqa: E402
     ARCHITECTURES,
     DemoModel,

@@ -17,7 +17,7 @@ from train import EPOCHS, SEED, main, save
 from emap_core import decompose
 from emap_core.datasets.demo_digits import QUESTIONS, load
 from emap_core.models import load_model
-from emap_core.models.demo_digits import (
+from emap_core.models.demo_digit_networks import (
     ARCHITECTURES,
     N_FEATURES,
     N_SAMPLES,

@@ -19,9 +19,9 @@ from emap_core.figures.style import (
     new_figure,
     outline,
 )
+from emap_core.in_words import capitalised
 from emap_core.inference.digits import bracket, number
 from emap_core.inference.other_measures.partial_information import ATOMS, PartialInformation
-from emap_core.text import capitalised
 
 _ROW = 100
 

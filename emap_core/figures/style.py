@@ -11,7 +11,7 @@ from unicodedata import east_asian_width
 
 import plotly.graph_objects as go
 
-from emap_core.text import shortened_apart
+from emap_core.in_words import shortened_apart
 from emap_core.visible import visible
 
 TEXT = "#0072B2"

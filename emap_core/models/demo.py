@@ -12,7 +12,7 @@ from emap_core.dashboard_files import dashboard_folder
 from emap_core.errors import SpecError
 
 if TYPE_CHECKING:
-    from emap_core.models.demo_digits import DigitsModel
+    from emap_core.models.demo_digit_networks import DigitsModel
     from emap_core.models.demo_networks import DemoModel
 
 OF_DIGITS = ("digits-additive", "digits-pairs", "digits-joint")
@@ -46,7 +46,7 @@ def load(name: str) -> DemoModel | DigitsModel:
     if name not in NAMES:
         known = ", ".join(f"demo:{known}" for known in NAMES)
         raise SpecError(f"there is no model 'demo:{name}'; there are {known}")
-    from emap_core.models import demo_digits, demo_networks
+    from emap_core.models import demo_digit_networks, demo_networks
 
     path = FOLDER / f"{name}.safetensors"
     if not path.is_file():
@@ -57,7 +57,7 @@ def load(name: str) -> DemoModel | DigitsModel:
     with safe_open(path, framework="pt") as file:
         described = file.metadata()
         weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    architectures = demo_networks.ARCHITECTURES | demo_digits.ARCHITECTURES
+    architectures = demo_networks.ARCHITECTURES | demo_digit_networks.ARCHITECTURES
     model = architectures[name](json.loads(described["words"]), json.loads(described["classes"]))
     model.load_state_dict(weights)
     model.fingerprint = hashlib.sha256(

@@ -35,6 +35,7 @@ from emap_core.figures import (
     waterfall,
 )
 from emap_core.figures.information_bars import information_bars
+from emap_core.in_words import capitalised
 from emap_core.inference import metric
 from emap_core.inference.other_measures.known_measures import MEASURES
 from emap_core.inference.other_measures.partial_information import Target
@@ -53,7 +54,6 @@ from emap_core.probes.words_over_examples import words_over_examples
 from emap_core.runs import Run
 from emap_core.runs.slices import correct_without, prediction_without
 from emap_core.runs.whole_groups import USUAL_NAMES
-from emap_core.text import capitalised
 from emap_core.types import Array, Space
 
 MOST_POINTS = 10_000

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from emap_core.in_words import capitalised, duration
 from emap_core.inference import metric
 from emap_core.inference.predictions.scores import in_words
 from emap_core.modalities.words_of_sides import cells_of, items_of, worded
 from emap_core.presentation.run_titles import made_from
 from emap_core.presentation.tables import tested
 from emap_core.runs import Run
-from emap_core.text import capitalised, duration
 
 PROBABILITIES_NOTE = (
     "Projected probabilities can leave the range from 0 to 1. Metrics that need "

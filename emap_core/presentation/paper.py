@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from emap_core import __version__
 from emap_core.errors import SettingError
+from emap_core.in_words import capitalised, counted
 from emap_core.inference import metric
 from emap_core.inference.digits import bracket, change, measured, p_value, percent
 from emap_core.inference.predictions.scores import in_words
@@ -24,7 +25,6 @@ from emap_core.presentation.comparison import (
 )
 from emap_core.runs import Run
 from emap_core.runs.slices import safe_csv
-from emap_core.text import capitalised, counted
 from emap_core.visible import visible
 
 _HESSEL = """@inproceedings{hessel-lee-2020-multimodal,

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from emap_core.in_words import capitalised
 from emap_core.inference import Gap, Metric, metric, verdict
 from emap_core.inference.digits import amount, bracket, measured, percent
 from emap_core.inference.robustness.unlikely_pairs import UnlikelyPairs
 from emap_core.inference.verdict import IN_WORDS
 from emap_core.runs import Run
-from emap_core.text import capitalised
 
 _COUNT = {0.0: "like all others", 0.5: "less", 1.0: "as little as they occur"}
 # Where the density ratio is 1 for all pairs, up to rounding.

@@ -10,6 +10,7 @@ from typing import Any
 from plotly.offline import get_plotlyjs
 
 from emap_core.figures import LIGHT, Chart, Theme
+from emap_core.in_words import or_no_text, shortened
 from emap_core.inference import Verdict
 from emap_core.inference.digits import percent
 from emap_core.modalities import TEXT_AND_IMAGE
@@ -39,7 +40,6 @@ from emap_core.presentation.tables import (
 )
 from emap_core.runs import Run
 from emap_core.runs.store import replacing
-from emap_core.text import or_no_text, shortened
 from emap_core.visible import escape
 
 MOST_ROWS = 200

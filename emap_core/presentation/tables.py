@@ -8,6 +8,7 @@ import numpy as np
 
 from emap_core import inference
 from emap_core.figures.shares_of_sets import order_name, set_name
+from emap_core.in_words import capitalised
 from emap_core.inference import ROWS, Interval, metric, rows_of
 from emap_core.inference.digits import (
     amount,
@@ -29,7 +30,6 @@ from emap_core.modalities.words_of_sides import worded
 from emap_core.probes.blind_rows import BLIND, Blinded
 from emap_core.runs import Run
 from emap_core.runs.groups import gaps_by
-from emap_core.text import capitalised
 
 Table = dict[str, list[str]]
 """Cells by column heading."""

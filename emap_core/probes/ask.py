@@ -18,10 +18,10 @@ from emap_core.types import Mask
 Listener = Callable[[dict[str, Any]], None]
 
 PROBES = {
-    "attention": "emap_core.probes.attention:Attention",
+    "attention": "emap_core.probes.averaged_attention:Attention",
     "attribution": "emap_core.probes.attribution:Attribution",
     "blind-rows": "emap_core.probes.blind_rows:BlindRows",
-    "two-towers": "emap_core.probes.two_towers:TwoTowers",
+    "two-towers": "emap_core.probes.gap_between_towers:TwoTowers",
 }
 """Name and class of each probe."""
 

@@ -1,18 +1,16 @@
 """Pieces that several pages share; pages do no arithmetic of their own."""
 
-from pages.shared.access import (
-    cancel,
-    go_on,
-    is_stranger,
-    limit_uploads,
-    may_cancel,
-    offer_sign_out,
-    policy,
-    require_visitor,
-    start,
-)
 from pages.shared.entry import return_large_blocks, settle
 from pages.shared.escape import escaped, plain
+from pages.shared.job_progress import (
+    at_work,
+    done,
+    headline,
+    newest,
+    progress,
+    say_what_runs,
+    title_of_job,
+)
 from pages.shared.layout import (
     about,
     attend_to_figures,
@@ -30,15 +28,6 @@ from pages.shared.layout import (
 )
 from pages.shared.own_words import in_own_words
 from pages.shared.pointer import Marks, pointing
-from pages.shared.progress import (
-    at_work,
-    done,
-    headline,
-    newest,
-    progress,
-    say_what_runs,
-    title_of_job,
-)
 from pages.shared.run_menu import run_menu, said_of
 from pages.shared.runs import (
     all_runs,
@@ -77,6 +66,17 @@ from pages.shared.selection import (
     whole_number,
 )
 from pages.shared.show import drawn, item, picture, selected_ids, show, text, theme
+from pages.shared.visitor import (
+    cancel,
+    go_on,
+    is_stranger,
+    limit_uploads,
+    may_cancel,
+    offer_sign_out,
+    policy,
+    require_visitor,
+    start,
+)
 
 __all__ = [
     "Marks",

@@ -10,7 +10,7 @@ import sys
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
-from pages.shared.access import require_visitor
+from pages.shared.visitor import require_visitor
 
 _STYLE = """<style>
 .stMainBlockContainer { padding: 3.5rem 2.5rem 4rem }

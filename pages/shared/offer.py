@@ -9,14 +9,14 @@ import streamlit as st
 
 from emap_core import jobs
 from emap_core.errors import EmapError
+from emap_core.in_words import duration
 from emap_core.jobs import Job, ProbeSpecification
 from emap_core.probes.base import Probe
 from emap_core.probes.subject import Subject
 from emap_core.runs import Run
-from emap_core.text import duration
-from pages.shared.access import ask, policy
 from pages.shared.escape import plain
-from pages.shared.progress import progress
+from pages.shared.job_progress import progress
+from pages.shared.visitor import ask, policy
 
 
 def offer(

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import streamlit as st
 
 from emap_core.figures import Chart, Theme, theme_named
+from emap_core.in_words import or_no_text
 from emap_core.presentation.run_titles import file_name
 from emap_core.runs import Run
-from emap_core.text import or_no_text
 from emap_core.visible import visible, visible_table
 from pages.shared.escape import escaped
 from pages.shared.figure_tools import figure_tools

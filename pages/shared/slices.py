@@ -11,6 +11,7 @@ import streamlit as st
 
 from emap_core.errors import EmapError
 from emap_core.figures import gap_dumbbell
+from emap_core.in_words import or_no_text
 from emap_core.inference import Gap, metric
 from emap_core.inference.comparisons.slice_gap import slice_gap
 from emap_core.runs import Run
@@ -24,15 +25,14 @@ from emap_core.runs.slices import (
     possible,
     to_csv,
 )
-from emap_core.text import or_no_text
 from emap_core.types import Mask
 from emap_core.visible import visible_table
-from pages.shared.access import policy
 from pages.shared.escape import plain
 from pages.shared.example import FLIP_WORDS, examples_of, spoken, spoken_label
 from pages.shared.runs import current_example, file_of, run_key, select_example
 from pages.shared.selection import choose, select, selected, set_view, view
 from pages.shared.show import show, theme
+from pages.shared.visitor import policy
 
 _NOT_IN_LINKS = "this-session"
 _KEPT = "kept-"

@@ -86,7 +86,7 @@ def test_words_name_the_side_that_moves_predictions_more():
 
 def test_no_example_and_no_spread_still_draw():
     nothing = np.zeros(0)
-    assert "No example" in contributions(nothing, nothing, nothing, None, []).alt
+    assert "selection is empty" in contributions(nothing, nothing, nothing, None, []).alt
     zeros = np.zeros(3)
     assert len(contributions(zeros, zeros, zeros, None, ["a", "b", "c"]).table) == 3
 

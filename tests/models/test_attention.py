@@ -18,7 +18,7 @@ from emap_core.models.attention import (
 )
 from emap_core.models.attention_of_pairs import AttentionOfPairs
 from emap_core.models.base import Scorer
-from emap_core.probes.attention import _without_attention
+from emap_core.probes.averaged_attention import _without_attention
 
 QUESTIONS = ["what shape is in the image", "is there a red circle"]
 

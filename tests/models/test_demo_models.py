@@ -12,7 +12,7 @@ from emap_core.datasets import load_dataset
 from emap_core.datasets.base import find_cells
 from emap_core.datasets.labels import match_labels
 from emap_core.errors import SettingError, SpecError
-from emap_core.models import demo_digits, load_model
+from emap_core.models import demo_digit_networks, load_model
 from emap_core.models.base import Scorer
 from emap_core.models.demo import NAMES, OF_DIGITS
 from emap_core.models.demo_networks import ARCHITECTURES
@@ -28,7 +28,7 @@ def model_of(name):
 
 
 def test_every_architecture_is_offered():
-    assert (*ARCHITECTURES, *demo_digits.ARCHITECTURES) == NAMES
+    assert (*ARCHITECTURES, *demo_digit_networks.ARCHITECTURES) == NAMES
 
 
 @functools.cache

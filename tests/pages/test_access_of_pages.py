@@ -27,9 +27,9 @@ def visitor(monkeypatch):
 
 @pytest.fixture
 def with_sign_in(monkeypatch):
-    from pages.shared import access
+    from pages.shared import visitor
 
-    monkeypatch.setattr(access, "_has_sign_in", lambda: True)
+    monkeypatch.setattr(visitor, "_has_sign_in", lambda: True)
 
 
 def labels(app):

@@ -161,10 +161,10 @@ def test_a_viewer_sees_what_is_known_and_starts_nothing(open_page, words, runs_h
 def test_code_is_not_started_from_a_browser(open_page, words, runs_here, monkeypatch):
     made = runs_here.manifest["provenance"]
     monkeypatch.setitem(made["model"], "spec", "evil.module:load")
-    from pages.shared import access
+    from pages.shared import visitor
 
     with pytest.raises(emap.EmapError, match="is code, which a browser may not start"):
-        access.ask(runs_here, "attribution", example=runs_here.ids[0])
+        visitor.ask(runs_here, "attribution", example=runs_here.ids[0])
 
 
 def test_a_run_of_objects_says_that_it_cannot_be_asked(open_page, words, tmp_path, monkeypatch):

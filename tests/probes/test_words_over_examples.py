@@ -98,7 +98,7 @@ def test_many_examples_are_asked_about_at_once(tmp_path):
     np.testing.assert_array_equal(named.by_place, by_hand.by_place)
     for wrong, message in (
         ({}, "example says which example to ask about, largest how many"),
-        ({"example": 0, "largest": 2}, "give one of them"),
+        ({"example": 0, "largest": 2}, "give one of the two"),
         ({"examples": []}, "examples is empty"),
         ({"largest": 0}, "largest is 0; expected a whole number"),
     ):

@@ -12,7 +12,7 @@ from emap_core.models.attention import IMPAIRMENTS, ReachableAttention, averaged
 from emap_core.models.attention_of_pairs import AttentionOfPairs
 from emap_core.models.base import Scorer
 from emap_core.models.huggingface.family import families_by_architecture
-from emap_core.probes.attention import _without_attention
+from emap_core.probes.averaged_attention import _without_attention
 
 FAMILIES = (
     *("blip", "bridgetower", "decoders", "flava", "lxmert", "paligemma", "vilt", "visualbert"),

@@ -19,13 +19,13 @@ from emap_core.probes.words_over_examples import WordsOverExamples, words_over_e
 from emap_core.runs import Run
 from emap_core.types import Mask
 from emap_core.visible import visible
-from pages.shared.access import policy
 from pages.shared.escape import plain
+from pages.shared.job_progress import progress
 from pages.shared.layout import section
 from pages.shared.offer import offer
-from pages.shared.progress import progress
 from pages.shared.selection import choose, set_view, view, whole_number
 from pages.shared.show import selected_ids, show, theme
+from pages.shared.visitor import policy
 
 _CHART = "attribution-map"
 _PARTS = {

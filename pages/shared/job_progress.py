@@ -10,13 +10,13 @@ from emap_core import jobs
 from emap_core.access import uploads
 from emap_core.datasets.upload import as_uploaded
 from emap_core.errors import RunError
+from emap_core.in_words import duration, size
 from emap_core.jobs import Job, RunSpecification
 from emap_core.presentation.run_titles import run_title
-from emap_core.text import duration, size
-from pages.shared.access import cancel, is_own, may_cancel, visitor
 from pages.shared.escape import plain
 from pages.shared.layout import link
 from pages.shared.runs import all_runs, run_info
+from pages.shared.visitor import cancel, is_own, may_cancel, visitor
 
 _SECONDS = 1.0
 _SECONDS_ON_OTHER_PAGES = 5.0

@@ -10,7 +10,7 @@ import emap_core as emap
 from emap_core.datasets.demo_digits import load
 from emap_core.errors import ModelError
 from emap_core.models.demo import FOLDER, OF_DIGITS
-from emap_core.models.demo_digits import ARCHITECTURES
+from emap_core.models.demo_digit_networks import ARCHITECTURES
 
 FIGURES = json.loads((FOLDER / "figures.json").read_text())
 

@@ -11,7 +11,7 @@ import emap_core as emap
 from emap_core.cli import main
 from emap_core.errors import ModelError, RunError
 from emap_core.inference.other_measures.modality_gap import modality_gap
-from emap_core.probes.two_towers import Towers
+from emap_core.probes.gap_between_towers import Towers
 
 
 class Two:
