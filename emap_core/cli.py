@@ -946,10 +946,10 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _report(arguments: argparse.Namespace) -> None:
-    from emap_core.figures import theme_named
     from emap_core.presentation.report import write_report
     from emap_core.runs import Run
     from emap_core.runs.target import check_file_target
+    from emap_core.themes import theme_named
 
     path = Path(arguments.out)
     check_file_target(path, "report")

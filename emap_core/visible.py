@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import html
 import re
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from emap_core.spreadsheet import harmless
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Control characters, and those that reverse the letters after them, even outside the text."""
@@ -28,6 +30,8 @@ def visible_table(table: pd.DataFrame) -> pd.DataFrame:
 
     Anyone who sees a table can export it, so no cell may be a formula in a spreadsheet.
     """
+    import pandas as pd
+
     shown = table.copy(deep=False)
     for at, kind in enumerate(shown.dtypes):
         if not pd.api.types.is_numeric_dtype(kind):

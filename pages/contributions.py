@@ -15,11 +15,12 @@ from emap_core.decomposition.contrasts import (
     margin_contrast,
     prediction_contrast,
 )
-from emap_core.figures import Chart, Theme, contributions, inside, rows_of_traces
+from emap_core.figures import Chart, contributions, inside, rows_of_traces
 from emap_core.inference.predictions.scores import one_score
 from emap_core.presentation.chosen_sides import looks_of_two
 from emap_core.runs import Run
 from emap_core.runs.slices import ranked
+from emap_core.themes import Theme
 from emap_core.types import Index, Mask
 from pages import shared
 from pages.shared.example import (

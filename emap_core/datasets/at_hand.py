@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
 
 from emap_core.datasets.base import Examples
 from emap_core.datasets.table import Records
 from emap_core.datasets.table_files import read_arrow
 from emap_core.errors import DatasetError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SEQUENCES = ("texts", "images")
 
@@ -36,6 +38,8 @@ def records_at_hand(given: Any) -> Records | None:
 
 
 def _table(given: Any) -> pd.DataFrame | None:
+    import pandas as pd
+
     if isinstance(given, pd.DataFrame):
         return given
     if isinstance(given, pa.Table):

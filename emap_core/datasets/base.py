@@ -14,10 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from math import prod
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from emap_core.class_names import class_names
@@ -27,6 +26,9 @@ from emap_core.modalities.image import beside, image_of_array, is_array, opened,
 from emap_core.modalities.keys import fingerprint_of as fingerprint_of
 from emap_core.options import with_options_named
 from emap_core.types import Index, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TASKS = ("multiclass", "binary", "multilabel", "regression")
 
@@ -141,6 +143,8 @@ class Examples:
     """The third side and all after it."""
 
     def __post_init__(self) -> None:
+        import pandas as pd
+
         if self.task not in TASKS:
             raise DatasetError(f"task is {self.task!r}; expected one of {', '.join(TASKS)}")
         if self.classes is not None:
@@ -202,6 +206,8 @@ class Examples:
 
     def _read_indicators(self) -> None:
         """Turn an array of 0 and 1, one column per class, into the classes of each example."""
+        import pandas as pd
+
         if isinstance(self.labels, pd.DataFrame):
             self.classes = self.classes or [str(name) for name in self.labels.columns]
             self.labels = self.labels.to_numpy()
@@ -498,6 +504,8 @@ def find_cells(dataset: Dataset) -> Cells:
 
 
 def _unique_rows(first: SideItems, dataset: Examples) -> UniqueOfSide:
+    import pandas as pd
+
     if first.side.modality != "text":
         words = [""] * len(first.items) if first.words is None else first.words
         return _unique(first, words)
@@ -640,6 +648,8 @@ def _is_rows_of_indicators(labels: Any) -> bool:
 
 def _by_position(values: Any) -> Any:
     """Return a sequence that is indexed by position: a Series looks numbers up in its index."""
+    import pandas as pd
+
     if isinstance(values, (pd.Series, pd.Index, pd.api.extensions.ExtensionArray)):
         return values.tolist()
     if hasattr(values, "to_pylist"):

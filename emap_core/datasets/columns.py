@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from emap_core.datasets.base import Reading
 from emap_core.datasets.patterns import EmptyCellError, Pattern
@@ -15,6 +13,9 @@ from emap_core.datasets.regions import look_like_regions
 from emap_core.datasets.table_values import BadValueError
 from emap_core.errors import DatasetError
 from emap_core.options import option, option_name
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 USUAL_NAMES = {
     "text": ("text", "caption", "question", "sentence", "prompt", "title"),
@@ -178,6 +179,8 @@ def with_pattern(
     several : bool
         Whether it may be several patterns with commas between, for images side by side.
     """
+    import pandas as pd
+
     names = [str(column) for column in table.columns]
     parts = pattern.split(",") if several else [pattern]
     if not all("{" in part for part in parts):
@@ -214,6 +217,8 @@ def with_side(source: str, table: pd.DataFrame, name: str, column: str) -> pd.Da
 
 def with_images_beside(table: pd.DataFrame, column: str | None) -> pd.DataFrame:
     """Return a table with a column of several images per row, if several columns are named."""
+    import pandas as pd
+
     parts = (column or "").split(",")
     if column in table or len(parts) < 2 or not all(part in table for part in parts):
         return table

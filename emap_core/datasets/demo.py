@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 
 from emap_core.dashboard_files import dashboard_folder
 from emap_core.datasets import demo_digits
@@ -48,6 +47,8 @@ def load(name: str, split: Split = "test") -> Examples | demo_digits.Digits:
 
 
 def _easy_vqa(name: str, split: Split) -> Examples:
+    import pandas as pd
+
     try:
         import easy_vqa
     except ImportError as error:
@@ -85,6 +86,8 @@ def _kind_of(answer: str) -> str:
 
 
 def _emoji(name: str, split: Split) -> Examples:
+    import pandas as pd
+
     file = FOLDER / "emoji" / "emoji.parquet"
     if not file.is_file():
         raise SpecError(

@@ -12,10 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -24,6 +23,9 @@ from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import SettingError, SpecError
 from emap_core.modalities import modality
 from emap_core.types import Index, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FOLDER = dashboard_folder() / "assets" / "demo_data" / "digits"
 """The spoken digits and their list."""
@@ -102,6 +104,8 @@ def load(split: Split = "test") -> Digits:
         ``test``: 6 questions, 100 images, 50 sounds, 600 examples; ``train``: the same questions,
         1,697 images, 100 sounds, 10,182 examples. Every question meets every image once.
     """
+    import pandas as pd
+
     if split not in ("test", "train"):
         raise SettingError(f"split is {split!r}; expected 'test' or 'train'")
     written, pictures, image_keys = _written(split)
@@ -170,6 +174,8 @@ def _written(split: Split) -> tuple[Index, list[Image.Image], list[str]]:
 
 def _spoken(split: Split) -> tuple[Index, list[Path], list[str]]:
     """Return the spoken digits, their sound files and their voices."""
+    import pandas as pd
+
     listed = FOLDER / "digits.csv"
     if not listed.is_file():
         raise SpecError(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -16,6 +15,9 @@ from emap_core.errors import DatasetError, SpecError
 from emap_core.hub import downloaded
 from emap_core.options import option
 from emap_core.roots import check_links, not_a_folder, path_or_hub_id, roots_of_environment
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _DATA_FILE = "state.json"
 _SPLITS_FILE = "dataset_dict.json"

@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from emap_core.datasets.base import plain_label
 from emap_core.datasets.table import Records
 from emap_core.datasets.table_files import read_any
@@ -54,6 +52,8 @@ def join_on(records: Records, others: Records, key: str, other_key: str) -> Reco
     A column that both have stays as it is if the two agree. If not, the other file's column gets
     the file's name and a point before its own. A row without a match is wrong.
     """
+    import pandas as pd
+
     left, right = records.table, others.table
     for table, source, column in (
         (left, records.source, key),

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from emap_core.datasets.columns import guess_columns, looks_like_labels
 from emap_core.datasets.hf import saved_splits
@@ -17,6 +15,9 @@ from emap_core.datasets.regions import look_like_regions
 from emap_core.errors import DatasetError
 from emap_core.modalities import guessed
 from emap_core.roots import for_a_child, path_or_hub_id, roots_of_environment
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MOST_COLUMNS = 1_000
 
@@ -82,6 +83,8 @@ def preview_elsewhere(
     )
     if found is None:
         return None
+    import pandas as pd
+
     columns, cells = found.pop("columns"), found.pop("cells")
     return Preview(rows=pd.DataFrame(cells, columns=columns, dtype=object), **found)
 

@@ -6,10 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from emap_core.datasets.base import (
     Address,
@@ -58,6 +57,9 @@ from emap_core.options import LABELS_AS, LabelsAs, option_name
 from emap_core.roots import beside, image_roots_of_environment
 from emap_core.specs import check_arguments
 from emap_core.types import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KEEP_EMPTY = ("text", "image", "both")
 """What may be missing in an example."""

@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -20,6 +19,9 @@ from emap_core.datasets.table import Records, split_names
 from emap_core.errors import DatasetError, EmapError, SettingError, SpecError
 from emap_core.options import option, option_name
 from emap_core.roots import check_links
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _DELIMITERS = "\t,;|"
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -157,6 +159,8 @@ def _opened(file: Path) -> Iterator[TextIO]:
 
 
 def _read_csv(file: Path, delimiter: str | None, names: list[str] | None) -> pd.DataFrame:
+    import pandas as pd
+
     delimiter = None if delimiter is None else delimiter.replace("\\t", "\t")
     if delimiter is None:
         with _opened(file) as lines:
@@ -207,6 +211,8 @@ def _delimiter(first: str, names: list[str] | None) -> str:
 
 
 def _read_jsonl(file: Path) -> pd.DataFrame:
+    import pandas as pd
+
     records: list[dict[str, Any]] = []
     wrong: dict[int, str] = {}
     with _opened(file) as lines:
@@ -233,6 +239,8 @@ def _read_jsonl(file: Path) -> pd.DataFrame:
 
 
 def _read_json(file: Path, records: str | None) -> pd.DataFrame:
+    import pandas as pd
+
     with _opened(file) as opened:
         content = opened.read()
     try:

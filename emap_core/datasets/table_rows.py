@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from emap_core.datasets.base import ImageFile, ImageFiles, has_address
 from emap_core.datasets.table_values import BadValueError
 from emap_core.errors import DatasetError, LabelError
 from emap_core.modalities import BadItemError, Modality
 from emap_core.options import option
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Rows:

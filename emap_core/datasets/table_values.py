@@ -8,10 +8,9 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from emap_core.datasets.base import plain_label
 from emap_core.environment import whole_number
@@ -19,6 +18,9 @@ from emap_core.modalities import BadItemError, Modality
 from emap_core.options import option
 from emap_core.roots import image_roots_of_environment, lies_in
 from emap_core.types import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_CHARACTERS = 100_000
 """Longer texts and labels are refused unless ``EMAP_MAX_CHARACTERS`` is higher."""
@@ -211,9 +213,11 @@ def _read_answers(value: Any) -> list[str]:
 
 def is_missing(value: Any) -> bool:
     """Return whether a cell is empty: None, NaN, or only spaces."""
-    if isinstance(value, (str, bytes)):
-        return not value.strip()
-    return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
+    if value is None or isinstance(value, (str, bytes)):
+        return value is None or not value.strip()
+    import pandas as pd
+
+    return value is pd.NA or (isinstance(value, float) and bool(np.isnan(value)))
 
 
 def _parts(value: Any) -> list[Any]:

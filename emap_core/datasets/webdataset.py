@@ -9,8 +9,6 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from emap_core.datasets.table import Records
 from emap_core.datasets.table_files import TwiceError, read_once
 from emap_core.errors import DatasetError, SpecError
@@ -43,6 +41,8 @@ def read_webdataset(pattern: str, n_examples: int | None = None) -> Records:
     DatasetError
         If a shard cannot be read.
     """
+    import pandas as pd
+
     if Path(pattern).is_dir():
         return _read_folder(Path(pattern), n_examples)
     shards = _shards(pattern)
@@ -107,6 +107,8 @@ def _tell_shards_apart(examples: dict[str, dict[str, Any]], shard_of: dict[str, 
 
 def _read_folder(folder: Path, n_examples: int | None) -> Records:
     """Return the examples in a folder and its subfolders; images stay where they are."""
+    import pandas as pd
+
     examples: dict[str, dict[str, Any]] = {}
     wrong: dict[str, str] = {}
     for file in sorted(folder.rglob("*")):

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from itertools import product
 from typing import Any
 
-import pandas as pd
-
 from emap_core.datasets.hf import read_hf
 from emap_core.datasets.table import Records
 from emap_core.datasets.table_files import read_any
@@ -106,6 +104,8 @@ def _pairs(
     answers : list of str, optional
         Columns of the four labels.
     """
+    import pandas as pd
+
     path = path_or_hub_id(name, roots_of_environment())
     is_file = path is not None and path.is_file()
     found = read_any(name) if is_file else read_hf(name, split)

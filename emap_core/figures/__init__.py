@@ -17,16 +17,13 @@ from emap_core.figures.mode_ends import mode_ends
 from emap_core.figures.mode_scree import mode_scree
 from emap_core.figures.polygon import inside
 from emap_core.figures.shares_of_sets import shares_of_sets
-from emap_core.figures.style import DARK, LIGHT, Look, Theme, column_names, looks_of, theme_named
+from emap_core.figures.style import Look, column_names, looks_of
 from emap_core.figures.variance_shares import variance_shares
 from emap_core.figures.waterfall import top_classes, waterfall
 
 __all__ = [
-    "DARK",
-    "LIGHT",
     "Chart",
     "Look",
-    "Theme",
     "attribution_map",
     "column_names",
     "confusion_pair",
@@ -43,7 +40,6 @@ __all__ = [
     "mode_scree",
     "rows_of_traces",
     "shares_of_sets",
-    "theme_named",
     "top_classes",
     "variance_shares",
     "waterfall",

@@ -9,9 +9,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from emap_core.figures.chart import Chart
-from emap_core.figures.style import LIGHT, Theme, new_figure, words
+from emap_core.figures.style import new_figure, words
 from emap_core.inference import metric
 from emap_core.inference.digits import bracket, change, measured, percent
+from emap_core.themes import LIGHT, Theme
 
 _ROW = 104
 _CURVE = 260

@@ -14,17 +14,12 @@ from PIL import Image
 from plotly.colors import sample_colorscale
 
 from emap_core.figures.chart import Chart
-from emap_core.figures.style import (
-    LIGHT,
-    Theme,
-    new_figure,
-    outline,
-    signed_scale,
-)
+from emap_core.figures.style import new_figure, outline, signed_scale
 from emap_core.figures.style import (
     words as short,
 )
 from emap_core.inference.digits import signed
+from emap_core.themes import LIGHT, Theme
 from emap_core.types import Array
 
 _HEIGHT = 420

@@ -8,8 +8,9 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from emap_core.figures.chart import Chart
-from emap_core.figures.style import LIGHT, Theme, new_figure
+from emap_core.figures.style import new_figure
 from emap_core.inference.digits import percent
+from emap_core.themes import LIGHT, Theme
 
 CELLS = ("both_right", "helped", "hurt", "both_wrong")
 """Right with and without; right only with; right only without; wrong either way."""

@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from emap_core.figures.chart import Chart
 from emap_core.figures.style import (
     FONT_SIZE,
-    LIGHT,
     TEXT_AND_IMAGE,
     Look,
-    Theme,
     hatching,
     in_hover,
     new_figure,
@@ -26,6 +24,7 @@ from emap_core.figures.style import (
 )
 from emap_core.inference import FLIPS
 from emap_core.inference.digits import number, signed
+from emap_core.themes import LIGHT, Theme
 from emap_core.types import Array, Index
 
 _MANY = 3_000

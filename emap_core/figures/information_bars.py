@@ -11,10 +11,8 @@ from emap_core.figures.chart import Chart
 from emap_core.figures.style import (
     CONSTANT,
     JOINT,
-    LIGHT,
     TEXT_AND_IMAGE,
     Look,
-    Theme,
     hatching,
     new_figure,
     outline,
@@ -22,6 +20,7 @@ from emap_core.figures.style import (
 from emap_core.in_words import capitalised
 from emap_core.inference.digits import bracket, number
 from emap_core.inference.other_measures.partial_information import ATOMS, PartialInformation
+from emap_core.themes import LIGHT, Theme
 
 _ROW = 100
 

@@ -10,15 +10,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from emap_core.figures.chart import Chart
-from emap_core.figures.style import (
-    FONT_SIZE,
-    LIGHT,
-    Theme,
-    in_hover,
-    new_figure,
-    outline,
-    words,
-)
+from emap_core.figures.style import FONT_SIZE, in_hover, new_figure, outline, words
+from emap_core.themes import LIGHT, Theme
 
 
 def interaction_sizes(

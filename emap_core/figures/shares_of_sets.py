@@ -12,18 +12,9 @@ import plotly.graph_objects as go
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.sets_of_sides import Sides, all_sets
 from emap_core.figures.chart import Chart
-from emap_core.figures.style import (
-    JOINT,
-    LIGHT,
-    Look,
-    Theme,
-    hatching,
-    new_figure,
-    outline,
-    words,
-    words_apart,
-)
+from emap_core.figures.style import JOINT, Look, hatching, new_figure, outline, words, words_apart
 from emap_core.inference.digits import percent
+from emap_core.themes import LIGHT, Theme
 
 _ROOM = 1.16
 """Height of the axis relative to the highest bar, with room for its number and words above."""

@@ -13,10 +13,8 @@ from emap_core.decomposition.projection import PARTS
 from emap_core.figures.chart import Chart
 from emap_core.figures.style import (
     JOINT,
-    LIGHT,
     TEXT_AND_IMAGE,
     Look,
-    Theme,
     column_names,
     hatching,
     new_figure,
@@ -25,6 +23,7 @@ from emap_core.figures.style import (
     words_apart,
 )
 from emap_core.inference.digits import percent
+from emap_core.themes import LIGHT, Theme
 
 
 def variance_shares(

@@ -16,10 +16,8 @@ from emap_core.figures.chart import Chart
 from emap_core.figures.style import (
     CONSTANT,
     JOINT,
-    LIGHT,
     TEXT_AND_IMAGE,
     Look,
-    Theme,
     column_names,
     hatching,
     new_figure,
@@ -28,6 +26,7 @@ from emap_core.figures.style import (
     words_apart,
 )
 from emap_core.inference.digits import number, signed
+from emap_core.themes import LIGHT, Theme
 
 _BETWEEN = 0.04
 """Share of the width between two panels."""

@@ -9,9 +9,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from emap_core.figures.chart import Chart
-from emap_core.figures.style import INTERACTION, LIGHT, Theme, new_figure
+from emap_core.figures.style import INTERACTION, new_figure
 from emap_core.figures.style import words as short
 from emap_core.inference.digits import number
+from emap_core.themes import LIGHT, Theme
 from emap_core.types import Array
 
 _LEAST_WIDTH = 640

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from emap_core import inference
@@ -44,6 +43,9 @@ from emap_core.methods.method_settings import MethodSettings
 from emap_core.methods.statistics import KeptNumbers, ScoredRun, Statistics
 from emap_core.options import option, option_name
 from emap_core.types import Index
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FIRST_IMAGES_PER_TEXT = 16
 """Where a run that samples until it knows enough begins."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-import pandas as pd
 from numpy.typing import NDArray
 
 from emap_core import inference
@@ -15,6 +14,8 @@ from emap_core.inference.resamples.population import Population
 from emap_core.types import Array, Space, Task
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from emap_core.methods.base import Result
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from emap_core.decomposition import decompose
@@ -40,6 +39,9 @@ from emap_core.methods.method_settings import MethodSettings
 from emap_core.methods.statistics import KeptNumbers, ScoredRun, Spread, Statistics
 from emap_core.options import option
 from emap_core.types import Index
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _FURTHER_FIELDS = {
     "drawn": "drawn",
@@ -136,6 +138,8 @@ class SubsampleStatistics(Statistics):
 
     def points(self, names: Sequence[str]) -> pd.DataFrame:
         """Return each metric as its average over the sub-samples."""
+        import pandas as pd
+
         scores = self._scores
         if scores is None:
             return super().points(names)

@@ -20,9 +20,7 @@ from numpy.typing import NDArray
 from emap_core.decomposition.modes import Modes, interaction_modes
 from emap_core.errors import SettingError
 from emap_core.figures import (
-    LIGHT,
     Chart,
-    Theme,
     column_names,
     confusion_pair,
     contributions,
@@ -54,6 +52,7 @@ from emap_core.probes.words_over_examples import words_over_examples
 from emap_core.runs import Run
 from emap_core.runs.slices import correct_without, prediction_without
 from emap_core.runs.whole_groups import USUAL_NAMES
+from emap_core.themes import LIGHT, Theme
 from emap_core.types import Array, Space
 
 MOST_POINTS = 10_000

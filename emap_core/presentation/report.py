@@ -9,7 +9,7 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
-from emap_core.figures import LIGHT, Chart, Theme
+from emap_core.figures import Chart
 from emap_core.in_words import or_no_text, shortened
 from emap_core.inference import Verdict
 from emap_core.inference.digits import percent
@@ -40,6 +40,7 @@ from emap_core.presentation.tables import (
 )
 from emap_core.runs import Run
 from emap_core.runs.store import replacing
+from emap_core.themes import LIGHT, Theme
 from emap_core.visible import escape
 
 MOST_ROWS = 200

@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from emap_core.errors import ModelError, RunError, SettingError
-from emap_core.figures import LIGHT, Chart, Theme, column_names
+from emap_core.figures import Chart, column_names
 from emap_core.figures.attribution_map import attribution_map
 from emap_core.inference.digits import number, percent, signed
 from emap_core.probes.base import Cost
@@ -30,6 +30,7 @@ from emap_core.probes.masks import Masks, draw_masks
 from emap_core.probes.probe_folder import folders_of, found_in
 from emap_core.probes.units import Filling, Places, Regions, Words, where
 from emap_core.runs import Run
+from emap_core.themes import LIGHT, Theme
 from emap_core.types import Array
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import pandas as pd
 from emap_core import inference
 from emap_core.decomposition import decompose
 from emap_core.errors import RunError
-from emap_core.figures import LIGHT, Chart, Theme
+from emap_core.figures import Chart
 from emap_core.figures.attention_quadrants import attention_quadrants
 from emap_core.in_words import capitalised
 from emap_core.inference import evaluate, metric, paired_difference
@@ -25,6 +25,7 @@ from emap_core.inference.digits import bracket, change, measured, percent
 from emap_core.inference.resamples.population import population_of_items
 from emap_core.probes.base import Cost
 from emap_core.runs import Run
+from emap_core.themes import LIGHT, Theme
 from emap_core.types import Array, Index
 
 if TYPE_CHECKING:

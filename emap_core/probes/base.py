@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from emap_core.figures import LIGHT, Chart, Theme
+from emap_core.figures import Chart
 from emap_core.runs import Run
+from emap_core.themes import LIGHT, Theme
 
 if TYPE_CHECKING:
     from emap_core.engine.progress import Progress

@@ -16,7 +16,7 @@ import pandas as pd
 from PIL import Image
 
 from emap_core.errors import RunError
-from emap_core.figures import LIGHT, Chart, Theme
+from emap_core.figures import Chart
 from emap_core.figures.measure_dots import measure_dots
 from emap_core.inference import Interval, metric
 from emap_core.inference.digits import percent, with_interval
@@ -26,6 +26,7 @@ from emap_core.inference.resamples.limits import estimate, share_estimate, varia
 from emap_core.inference.table.rows import ROWS
 from emap_core.probes.base import Cost
 from emap_core.runs import Run
+from emap_core.themes import LIGHT, Theme
 from emap_core.types import Array
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from emap_core.errors import ModelError, RunError
-from emap_core.figures import LIGHT, Chart, Theme, looks_of
+from emap_core.figures import Chart, looks_of
 from emap_core.figures.two_clouds import two_clouds
 from emap_core.inference import Interval
 from emap_core.inference.digits import bracket, number, percent
@@ -22,6 +22,7 @@ from emap_core.inference.other_measures.modality_gap import (
 )
 from emap_core.probes.base import Cost
 from emap_core.runs import Run
+from emap_core.themes import LIGHT, Theme
 from emap_core.types import Array
 
 if TYPE_CHECKING:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from emap_core.figures import LIGHT, Chart, Theme
+from emap_core.figures import Chart
 from emap_core.figures.words_by_place import words_by_place
 from emap_core.inference.digits import percent
 from emap_core.probes.attribution import Attributed
 from emap_core.probes.units import PLACES
+from emap_core.themes import LIGHT, Theme
 from emap_core.types import Array
 
 _SHOWN = 12

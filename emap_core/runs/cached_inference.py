@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from emap_core import inference
@@ -36,6 +35,8 @@ from emap_core.runs.sealed import read_sealed, write_sealed
 from emap_core.types import Array
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from emap_core.inference import Intervals
 
 
@@ -70,21 +71,37 @@ class CachedInference(RunReader):
         With `intervals` two more columns per metric, ``…_low`` and ``…_high``, computed on first
         use.
         """
+        import pandas as pd
+
+        columns: dict[str, list[float]] = {}
+        for name, points in self._points.items():
+            columns[name] = list(points.values())
+            if intervals:
+                limits = self.intervals().rows[name]
+                columns[f"{name}_low"] = [limits[row].low for row in points]
+                columns[f"{name}_high"] = [limits[row].high for row in points]
+        index = pd.Index(self._rows, name="projection")
+        return pd.DataFrame(columns, index=index, dtype=float)
+
+    @property
+    def _rows(self) -> list[str]:
+        return [*inference.projections_of(self.decomposition.sides), *self.linear_probes]
+
+    @property
+    def _points(self) -> dict[str, dict[str, float]]:
+        """The scores by metric and row, in the order of the table."""
         kept = self._kept("points") or {}
         missing = [name for name in self.metrics if name not in kept]
         if missing:
             points = self.statistics.points(missing)
             kept |= {name: _without_nan(points[name].to_dict()) for name in missing}
             self._keep("points", kept)
-        columns: dict[str, list[Any]] = {}
-        index = [*inference.projections_of(self.decomposition.sides), *self.linear_probes]
-        for name in self.metrics:
-            columns[name] = [kept[name][row] for row in index]
-            if intervals:
-                limits = self.intervals().rows[name]
-                columns[f"{name}_low"] = [limits[row].low for row in index]
-                columns[f"{name}_high"] = [limits[row].high for row in index]
-        return pd.DataFrame(columns, index=pd.Index(index, name="projection"), dtype=float)
+
+        def score(name: str, row: str) -> float:
+            value = kept[name][row]
+            return np.nan if value is None else float(value)
+
+        return {name: {row: score(name, row) for row in self._rows} for name in self.metrics}
 
     def gap(self, metric: str, projection: str = "emap_leave_one_out") -> Gap:
         """Return what a metric loses without interactions, with an interval and a test.
@@ -479,7 +496,7 @@ class CachedInference(RunReader):
         return inference.verdict(
             gap,
             equivalence_margin=equivalence_margin,
-            scores=self.table()[name].to_dict() | self._weighted_scores(name),
+            scores=self._points[name] | self._weighted_scores(name),
             interaction_share=share,
             decisions_changed=None if flips is None else int((flips != "same").sum()),
             space=self.space,

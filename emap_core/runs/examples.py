@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from emap_core import inference
@@ -14,9 +13,14 @@ from emap_core.runs.folder import index_column
 from emap_core.runs.slices import OF_DATA
 from emap_core.types import Array
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def examples_of(run: CachedInference) -> pd.DataFrame:
     """Return one row per example; see `Run.examples`."""
+    import pandas as pd
+
     d = run.decomposition
     table = pd.DataFrame(
         {

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from functools import cached_property
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from emap_core import inference
@@ -25,6 +24,9 @@ from emap_core.runs.grid import Grid, Reading, n_channels
 from emap_core.runs.schema import DENSITY_ARRAYS, LINEAR_PROBE_ARRAYS
 from emap_core.runs.stored_files import Stored
 from emap_core.types import Array, Space, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class RunReader:
@@ -199,6 +201,8 @@ class RunReader:
     @cached_property
     def columns(self) -> pd.DataFrame:
         """The data's other columns, as text, one row per example; an empty cell is empty."""
+        import pandas as pd
+
         n, names = self.manifest["n_examples"], self.manifest["columns"]
         file = self._folder.columns
         return pd.DataFrame(

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.projection import PARTS
@@ -14,6 +13,8 @@ from emap_core.inference import LINEAR_PROBES, PROJECTIONS, Gap, Interval
 from emap_core.methods import methods
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from emap_core.runs.run import Run
 
 

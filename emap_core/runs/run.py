@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from emap_core.errors import RunError
 from emap_core.in_notebooks import ShownInNotebooks
@@ -22,6 +21,7 @@ from emap_core.runs.slices import to_csv
 from emap_core.runs.store import replacing
 
 if TYPE_CHECKING:
+    import pandas as pd
     import plotly.graph_objects as go
 
 

@@ -7,13 +7,16 @@ import binascii
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from emap_core.spreadsheet import harmless
 from emap_core.types import Mask
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHOWN = {
     "flips": "the prediction changes without interactions",
@@ -178,6 +181,8 @@ def to_csv(examples: pd.DataFrame, mask: Mask) -> str:
 
 def safe_csv(table: pd.DataFrame) -> str:
     """Return a table as CSV in which a spreadsheet finds no formula."""
+    import pandas as pd
+
     columns = {
         harmless(name): column
         if pd.api.types.is_numeric_dtype(column)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from emap_core import methods
 from emap_core.errors import SettingError
 from emap_core.modalities import why_not_two
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from emap_core.runs.cached_inference import CachedInference
 
 USUAL_NAMES = ("group", "group_id", "triplet_id", "quadruple_id", "pair_id", "set_id")
@@ -45,6 +46,8 @@ def why_no_groups(run: CachedInference) -> str | None:
 
 def groupings(run: CachedInference) -> list[str]:
     """Return what examples can be grouped by, usual names first."""
+    import pandas as pd
+
     columns = run.columns
     found = [str(name) for name in columns if _is_grouping(columns[name])]
     d = run.decomposition

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
-from emap_core.figures import Chart
 from emap_core.modalities import TEXT_AND_IMAGE
 from emap_core.modalities.words_of_sides import worded
-from emap_core.presentation.worded_charts import worded_chart
 from emap_core.runs import Run
+
+if TYPE_CHECKING:
+    from emap_core.figures import Chart
 
 _SIDES = "_sides"
 
@@ -25,4 +28,6 @@ def in_own_words(sentence: str) -> str:
 
 def with_own_words(chart: Chart) -> Chart:
     """Return a chart with the sides named as in the page's run."""
+    from emap_core.presentation.worded_charts import worded_chart
+
     return worded_chart(st.session_state.get(_SIDES) or TEXT_AND_IMAGE, chart)

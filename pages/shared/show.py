@@ -5,20 +5,23 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Hashable, Sequence
 from copy import deepcopy
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
-from emap_core.figures import Chart, Theme, theme_named
 from emap_core.in_words import or_no_text
 from emap_core.presentation.run_titles import file_name
 from emap_core.runs import Run
+from emap_core.themes import Theme, theme_named
 from emap_core.visible import visible, visible_table
 from pages.shared.escape import escaped
 from pages.shared.figure_tools import figure_tools
 from pages.shared.own_words import with_own_words
 from pages.shared.runs import file_of, run_key, run_titles
 from pages.shared.selection import selected
+
+if TYPE_CHECKING:
+    from emap_core.figures import Chart
 
 SelectionMode = Literal["points", "box", "lasso"]
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from emap_core.decomposition import decompose
-from emap_core.figures import LIGHT, looks_of, shares_of_sets, waterfall
+from emap_core.figures import looks_of, shares_of_sets, waterfall
 from emap_core.modalities import NAMES
+from emap_core.themes import LIGHT
 
 SIDES = ("one", "two", "three")
 BITS = np.indices((2, 2, 2))

@@ -1,11 +1,44 @@
 from __future__ import annotations
 
 import gc
+import os
 import shutil
+import subprocess
+import sys
 import time
+from pathlib import Path
+
+import pytest
 
 from emap_core import jobs
 from emap_core.runs.folder import RunFolder
+
+HOUSE = Path(__file__).parents[2]
+DRAW = """
+import sys
+from streamlit.testing.v1 import AppTest
+app = AppTest.from_file("app.py", default_timeout=60).run()
+assert not app.exception, app.exception
+bodies = [element.body for element in app.get("html")]
+assert any(sys.argv[1] in body for body in bodies), "no card has the verdict"
+app.switch_page("pages/run.py").run()
+assert not app.exception, app.exception
+print(sorted({"pandas", "torch", "sklearn", "zarr"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.process
+def test_a_list_of_runs_and_the_form_wait_for_no_library_of_tables(runs_with_one):
+    verdict = runs_with_one.verdict().sentence[:20]
+    environment = os.environ | {"PYTHONPATH": str(HOUSE)}
+    drawn = subprocess.run(
+        [sys.executable, "-c", DRAW, verdict],
+        cwd=HOUSE,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert drawn.stdout.splitlines()[-1:] == ["[]"], drawn.stderr
 
 
 def test_with_no_run_one_button_runs_the_demo_and_shows_how_far_it_is(open_page, words, no_runs):

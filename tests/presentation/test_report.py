@@ -12,9 +12,9 @@ from samples import Staged, make_examples
 
 import emap_core as emap
 from emap_core.cli import main
-from emap_core.figures import DARK, LIGHT
 from emap_core.inference import metric as emap_metric
 from emap_core.presentation.report import report_html, write_report
+from emap_core.themes import DARK, LIGHT
 
 pytestmark = pytest.mark.slow
 

@@ -15,10 +15,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 
 from emap_core.decomposition import Decomposition
@@ -35,6 +34,9 @@ from emap_core.inference.resamples.replicates import Mixtures, Replicates
 from emap_core.inference.resamples.resampling import reproject
 from emap_core.inference.table.score_table import projections
 from emap_core.types import Array, Index, Space, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ROWS_OF_ANSWERS = ("full", "emap", "emap_leave_one_out", "text_only", "image_only", "constant")
 """Rows that answers are counted for."""
@@ -302,6 +304,8 @@ class _Kept:
         space: Space,
         decides: bool,
     ) -> None:
+        import pandas as pd
+
         self._decomposition, self._labels = decomposition, labels
         self._task: Task = task
         self._space: Space = space
@@ -359,6 +363,8 @@ class _Kept:
         return np.asarray(np.add.reduceat(each, starts) / np.diff([*starts, len(examples)]))
 
     def _about_answers(self, table: pd.DataFrame) -> dict[str, _Question]:
+        import pandas as pd
+
         among_all = np.full(len(self._options), float(self._n_classes))
         found = {}
         for name, within, across in (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 
 from emap_core.decomposition import Decomposition
@@ -13,6 +13,9 @@ from emap_core.inference.metrics import default_metrics, evaluate
 from emap_core.inference.predictions.scores import SMALLEST_PROBABILITY
 from emap_core.inference.table.rows import one_sided_rows, order_rows, projections_of
 from emap_core.types import Array, Space, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FEWEST_ITEMS = 20
 """Items under which a side's are taken for all that there are where its sides are projected in sets
@@ -82,6 +85,8 @@ def score_table(
 
     NaN where a metric is undefined. Without labels there are no columns.
     """
+    import pandas as pd
+
     names = [] if labels is None else default_metrics(task) if metrics is None else list(metrics)
     scores = projections(decomposition, labels, task, space)
     rows = projections_of(decomposition.sides)
