@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.sampled`` runs all tables, one process; names as arguments choose single
 ones, ``--designs R`` fewer designs. ``--kinds``, ``--partners`` and ``--seed`` choose lines of
-``coverage`` and ``shared``, and other populations. A full run writes benchmarks/sampled.md.
+``coverage``, ``shared`` and ``sides``, and other populations. A full run writes
+benchmarks/sampled.md.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from numpy.typing import NDArray
 
 from benchmarks.coverage import IMAGE, MIXED, N_FEATURES, TEXT, noisy_labels
 from benchmarks.tables import machine, markdown
-from emap_core.decomposition import decompose
+from emap_core.decomposition import Decomposition, decompose
 from emap_core.decomposition.design import design
+from emap_core.decomposition.design_of_sides import design_of_sides
 from emap_core.decomposition.incomplete import fit
+from emap_core.decomposition.incomplete_sides import fit_sides
 from emap_core.decomposition.predicted_interactions import EncodingVectors
+from emap_core.decomposition.projection import item_shares
 from emap_core.decomposition.subsets import combine, subsamples
 from emap_core.engine.binding import bind
 from emap_core.engine.request import Request
@@ -30,7 +34,11 @@ from emap_core.engine.settings import Settings
 from emap_core.engine.warm_up import score_warm_up
 from emap_core.inference import Gap
 from emap_core.inference.intervals.extrapolation import sampled_gap
-from emap_core.inference.intervals.subsamples import subsample_intervals, subsample_scores
+from emap_core.inference.intervals.subsamples import (
+    projections_of_subsamples,
+    subsample_intervals,
+    subsample_scores,
+)
 
 Array = NDArray[Any]
 PROJECTION = "emap_leave_one_out"
@@ -301,7 +309,7 @@ def shared(n_designs: int, kinds: Sequence[str] = tuple(INTERACTIONS), seed: int
                         gap.difference - truth,
                         gap.standard_error**2,
                         np.mean(off**2),
-                        np.mean(fitted.column_standard_error**2),
+                        np.mean(fitted.standard_errors[1] ** 2),
                     )
                 )
             holds, errors, squares, off_squares, image_squares = np.array(found, dtype=float).T
@@ -331,6 +339,151 @@ def shared(n_designs: int, kinds: Sequence[str] = tuple(INTERACTIONS), seed: int
             "standard error",
             "error of an image mean",
             "its standard error",
+        ],
+        rows,
+    )
+
+
+THREE_SIDES = {
+    "weak pairs": "two products of normal scores for every two sides, an eighth of the variance",
+    "parity": "one product of three random signs of size 1.7, half of the variance",
+    "all orders": "ten products for every two sides and ten for all three, half of the variance",
+}
+
+
+class ProductsOfSides:
+    """A scorer of three sides that is a sum of products of scores, of which all means are known."""
+
+    def __init__(self, kind: str, sizes: Sequence[int], n_classes: int, rng: Any) -> None:
+        self._sizes = tuple(sizes)
+
+        def scores(side: int, scale: float = 1.0, signs: bool = False) -> Array:
+            shape = (sizes[side], n_classes)
+            drawn = rng.choice([-1.0, 1.0], size=shape) if signs else rng.normal(size=shape)
+            return np.asarray(scale * drawn)
+
+        def products(sides: tuple[int, ...], n: int, scale: float, signs: bool = False) -> None:
+            for _ in range(n):
+                factors = [scores(side, signs=signs) for side in sides]
+                factors[0] *= scale / np.sqrt(n)
+                self._terms.append((sides, factors))
+
+        self._terms: list[tuple[tuple[int, ...], list[Array]]] = []
+        for side in range(3):
+            products((side,), 1, 1.0)
+        pairs, rank = {"weak pairs": (0.4, 2), "parity": (0.0, 0), "all orders": (0.5, 10)}[kind]
+        for two in ((0, 1), (0, 2), (1, 2)):
+            products(two, rank, pairs)
+        if kind == "parity":
+            products((0, 1, 2), 1, 1.7, signs=True)
+        elif kind == "all orders":
+            products((0, 1, 2), 10, 1.5)
+
+    def at(self, items: Sequence[Array]) -> Array:
+        """Return the outputs of some cells, shape (K, C)."""
+        found = np.zeros((len(items[0]), self._terms[0][1][0].shape[1]))
+        for sides, factors in self._terms:
+            parts = [factor[items[side]] for side, factor in zip(sides, factors, strict=True)]
+            found += np.prod(parts, axis=0)
+        return found
+
+    def exact(self, index: Sequence[Array]) -> Decomposition:
+        """Return the decomposition of the whole grid, as far as EMAP needs it."""
+        shares = item_shares(index, self._sizes)
+        own = self.at(index)
+        mean, side_means = (
+            np.zeros(own.shape[1]),
+            [np.zeros((n, own.shape[1])) for n in self._sizes],
+        )
+        for sides, factors in self._terms:
+            means = [shares[side] @ factor for side, factor in zip(sides, factors, strict=True)]
+            mean += np.prod(means, axis=0)
+            for side, found in enumerate(side_means):
+                others = [m for k, m in zip(sides, means, strict=True) if k != side]
+                rest = np.prod(others, axis=0) if others else 1.0
+                found += factors[sides.index(side)] * rest if side in sides else rest
+        nothing = np.zeros((7, own.shape[1]))
+        return Decomposition(
+            sides=SIDES,
+            logits=own,
+            mean=mean,
+            side_means=tuple(side_means),
+            shares=shares,
+            index=tuple(index),
+            sums_of_squares=nothing,
+            centred_variance=nothing[0],
+        )
+
+
+SIDES = ("one", "two", "three")
+
+
+def sides(
+    n_designs: int,
+    partners: Sequence[int] = (16, 32, 64),
+    kinds: Sequence[str] = tuple(THREE_SIDES),
+    seed: int = 11,
+) -> str:
+    """Count how often the interval of three sides holds the gap of the exact grid."""
+    n_classes, n = 3, 300
+    rows = []
+    for sizes in ((300, 300, 300), (60, 300, 300)):
+        for kind in kinds:
+            for k in partners:
+                began, found = time.perf_counter(), []
+                for r in range(n_designs):
+                    rng = np.random.default_rng([seed, r])
+                    scorer = ProductsOfSides(kind, sizes, n_classes, rng)
+                    index = [rng.permutation(n) % size for size in sizes]
+                    exact = scorer.exact(index)
+                    noisy = exact.logits + rng.gumbel(size=exact.logits.shape)
+                    accuracy = accuracy_of(noisy.argmax(axis=1))
+                    truth = accuracy(exact.logits) - accuracy(getattr(exact, PROJECTION))
+                    chosen = design_of_sides(index, sizes, k, seed + r)
+                    fitted = fit_sides(chosen, SIDES, scorer.at(chosen.items), seed=seed)
+                    gap = sampled_gap(fitted, accuracy)
+                    found.append(
+                        (
+                            gap.low <= truth <= gap.high,
+                            gap.uncorrected - truth,
+                            gap.difference - truth,
+                            gap.standard_error**2,
+                            truth,
+                        )
+                    )
+                holds, plain, errors, squares, truths = np.array(found, dtype=float).T
+                rows.append(
+                    [
+                        kind,
+                        " × ".join(map(str, sizes)),
+                        k,
+                        f"{len(chosen):,}",
+                        f"{truths.mean():.3f}",
+                        f"{holds.mean():.3f}",
+                        f"{plain.mean():+.4f}",
+                        f"{errors.mean():+.4f} ± {errors.std() / np.sqrt(n_designs):.4f}",
+                        f"{errors.std():.4f}",
+                        f"{np.sqrt(squares.mean()):.4f}",
+                    ]
+                )
+                print(rows[-1], f"{time.perf_counter() - began:.0f} s", flush=True)
+    described = "; ".join(f"{kind}: {what}" for kind, what in THREE_SIDES.items() if kind in kinds)
+    return markdown(
+        "Three sides",
+        f"{n} examples, {n_classes} classes, every item in K recombinations or more, "
+        f"{n_designs} designs, each of a population of its own: {described}. The exact gap is that "
+        "of the whole grid, 27 million recombinations of 300 items a side, from products of means.",
+        [
+            "interactions",
+            "items",
+            "K",
+            "recombinations",
+            "exact gap",
+            "holds it",
+            "bias, uncorrected",
+            "bias left",
+            "spread of the error",
+            "standard error",
         ],
         rows,
     )
@@ -384,7 +537,8 @@ def _protocol_gap(strength: float, n: int, drawn: int, repeats: int, seed: int) 
     used = np.unique([examples for examples, _ in blocks])
     found = combine(
         [(np.searchsorted(used, examples), d) for examples, d in blocks],
-        *2 * [np.arange(len(used))],
+        2 * [np.arange(len(used))],
+        projections_of_subsamples([d for _, d in blocks], "multiclass"),
     )
     scores = subsample_scores(found, labels[used], "multiclass", ["accuracy"])
     return subsample_intervals(found, scores, n_available=n).gaps["accuracy"][PROJECTION]
@@ -444,6 +598,7 @@ TABLES: dict[str, tuple[Callable[..., str], int]] = {
     "controls": (controls, 3),
     "coverage": (coverage, 100),
     "shared": (shared, 500),
+    "sides": (sides, 200),
     "protocol": (protocol, 500),
     "size": (size, 1),
 }
@@ -454,14 +609,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tables", nargs="*", choices=[[], *TABLES])
     parser.add_argument("--designs", type=int)
-    parser.add_argument("--kinds", nargs="+", default=list(INTERACTIONS), choices=INTERACTIONS)
-    parser.add_argument("--partners", type=int, nargs="+", default=[8, 12, 32])
+    parser.add_argument("--kinds", nargs="+", choices=[*INTERACTIONS, *THREE_SIDES])
+    parser.add_argument("--partners", type=int, nargs="+")
     parser.add_argument("--seed", type=int)
     arguments = parser.parse_args()
-    seeds = {} if arguments.seed is None else {"seed": arguments.seed}
+    given = {name: getattr(arguments, name) for name in ("kinds", "partners", "seed")}
+    given = {name: value for name, value in given.items() if value is not None}
     chosen: dict[str, dict[str, Any]] = {
-        "coverage": {"kinds": arguments.kinds, "partners": arguments.partners, **seeds},
-        "shared": {"kinds": arguments.kinds, **seeds},
+        "coverage": given,
+        "shared": {name: value for name, value in given.items() if name != "partners"},
+        "sides": given,
     }
     found = []
     for name in arguments.tables or TABLES:

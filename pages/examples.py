@@ -206,9 +206,11 @@ def _show_what_if(run: Run, example: int) -> None:
     else:
         shared.section("What if one side were different?")
     if run.grid is None:
+        why = run.method.why_no_grid
+        if run.kept_classes:
+            why = "This run kept only the grid of some classes."
         shared.empty(
-            f"This run kept only {'the grid of some classes' if run.kept_classes else 'sums'}. "
-            "Keep the whole grid to see the model’s answers to other "
+            f"{why} Keep the whole grid to see the model’s answers to other "
             f"{cells_of(run.sides)} here.",
             "pages/run.py",
             "Run it again and keep the grid",

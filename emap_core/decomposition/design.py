@@ -64,6 +64,21 @@ class Design:
         return len(self.row_share), len(self.column_share)
 
     @property
+    def numbers(self) -> Index:
+        """Number of each cell in the whole grid, shape (M,), those of a row one by one."""
+        return self.rows.astype(np.int64) * self.shape[1] + self.columns
+
+    @property
+    def cells_per_item(self) -> int:
+        """In how many cells that were drawn a row is."""
+        return self.columns_per_row
+
+    @property
+    def most_cells_per_item(self) -> int:
+        """In how many cells a row is where the layout is the whole grid."""
+        return self.shape[1]
+
+    @property
     def fraction(self) -> float:
         """Chance that a cell without an example is evaluated."""
         return self.columns_per_row / len(self.column_share)
@@ -81,7 +96,7 @@ class Design:
 
     def find(self, other: Design) -> Index:
         """Return the place of each cell among those of a design of the same grid, else -1."""
-        wanted, known = (d.rows.astype(np.int64) * d.shape[1] + d.columns for d in (self, other))
+        wanted, known = self.numbers, other.numbers
         place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
         return np.where(known[place] == wanted, place, -1)
 

@@ -27,15 +27,19 @@ from emap_core.decomposition.two_way import TwoWayLayout
 from emap_core.errors import DatasetError
 from emap_core.types import Array
 
-_DRAWS = 16
-_CLASS_ELEMENTS = 2**25
+DRAWS = 16
+CLASS_ELEMENTS = 2**25
 _CELLS = 2**14
 _WORTH = 0.05
-_LEAST_LEFT = 0.1
+LEAST_LEFT = 0.1
 _ROUNDS = 3
 _FOLDS = 5
 # With fewer, a row's or a column's scores can't be told from noise.
 _FEWEST_PARTNERS = 24
+
+
+Noise = tuple[NDArray[np.float32], ...]
+"""Draws of errors, a side each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,12 +71,11 @@ class SampledFit:
     Attributes
     ----------
     decomposition : Decomposition
-        A `SampledDecomposition`; of the whole grid it is the exact one.
-    row_noise : ndarray of shape (B, U_1, C), float32
-        Draws of the error of `row_mean` if cells were drawn with replacement: what one half of
-        the cells, split at random, differs by from all of them.
-    column_noise : ndarray of shape (B, U_2, C), float32
-        The same draws for `column_mean`.
+        A `SampledDecomposition`, or `SampledSides` of more sides than two; of the whole grid it is
+        the exact one.
+    noise : tuple of ndarray of shape (B, U_m, C), float32
+        Draws of the error of the means of each side if cells were drawn with replacement: what one
+        half of the cells, split at random, differs by from all of them.
     fraction : float
         Share of the grid that was evaluated.
     explained : ndarray of shape (C,)
@@ -82,21 +85,15 @@ class SampledFit:
     """
 
     decomposition: Decomposition
-    row_noise: NDArray[np.float32]
-    column_noise: NDArray[np.float32]
+    noise: Noise
     fraction: float
     explained: Array
     recombined: Recombined | None = None
 
     @property
-    def row_standard_error(self) -> Array:
-        """Standard error of `row_mean` from the choice of pairs, shape (U_1, C)."""
-        return _spread(self.row_noise, self.fraction)
-
-    @property
-    def column_standard_error(self) -> Array:
-        """Standard error of `column_mean` from the choice of pairs, shape (U_2, C)."""
-        return _spread(self.column_noise, self.fraction)
+    def standard_errors(self) -> tuple[Array, ...]:
+        """Standard errors of the means of each side from the choice of cells, shape (U_m, C)."""
+        return tuple(_spread(draws, self.fraction) for draws in self.noise)
 
 
 def fit(
@@ -138,7 +135,7 @@ def fit(
         )
     layout = TwoWayLayout(design, design.weights)
     controls = None if design.fraction >= 1 else _Controls(design, encodings, low_rank)
-    step = max(1, _CLASS_ELEMENTS // len(design))
+    step = max(1, CLASS_ELEMENTS // len(design))
     parts = [
         _fit_classes(design, layout, cells[:, c : c + step], controls, seed)
         for c in range(0, cells.shape[1], step)
@@ -147,7 +144,7 @@ def fit(
         np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)
     )
     mean = design.row_share @ row_mean
-    variance, centred_variance = _variances(layout.weights, cells, mean)
+    variance, centred_variance = weighted_variances(layout.weights, cells, mean)
     rest = 1.0 - design.fraction
     noise = _noise_variance(design, row_noise, column_noise) * rest
     centred = _noise_variance(design, _centre(row_noise), _centre(column_noise)) * rest
@@ -173,7 +170,7 @@ def fit(
         noise_variance=noise,
         centred_noise_variance=centred,
     )
-    return SampledFit(decomposition, row_noise, column_noise, design.fraction, explained)
+    return SampledFit(decomposition, (row_noise, column_noise), design.fraction, explained)
 
 
 def _fit_classes(
@@ -200,15 +197,15 @@ def _fit_classes(
         centred -= products
         means = layout.project(centred)
     row_noise, column_noise = (
-        np.zeros((_DRAWS, size, centred.shape[1]), dtype=np.float32) for size in design.shape
+        np.zeros((DRAWS, size, centred.shape[1]), dtype=np.float32) for size in design.shape
     )
     if controls is not None:
         centred -= layout.at(means)
         # Residuals are smaller than errors by what a cell's own value does to its fit, which is
         # much where a row or a column meets few others.
-        centred *= (drawn / np.sqrt(np.maximum(1.0 - layout.leverage, _LEAST_LEFT)))[:, None]
+        centred *= (drawn / np.sqrt(np.maximum(1.0 - layout.leverage, LEAST_LEFT)))[:, None]
         rng = np.random.default_rng(seed)
-        for b in range(_DRAWS):
+        for b in range(DRAWS):
             signs = 2.0 * rng.integers(0, 2, (len(design), 1)) - 1.0
             row_noise[b], column_noise[b], _ = layout.project(centred * signs, 1e-3)
     return means[0] + offset, means[1] + offset, row_noise, column_noise, explained
@@ -320,9 +317,12 @@ def _at_cells(design: Design, x: Array, y: Array, cells: NDArray[np.bool_] | sli
     return found
 
 
-def _variances(weights: Array, cells: NDArray[np.floating], mean: Array) -> tuple[Array, Array]:
+def weighted_variances(
+    weights: Array, cells: NDArray[np.floating], mean: Array
+) -> tuple[Array, Array]:
+    """Return the variance over all recombinations, and that of centred logits, shape (C,) each."""
     variance, centred = np.zeros((2, len(mean)))
-    step = max(1, _CLASS_ELEMENTS // (8 * len(mean)))
+    step = max(1, CLASS_ELEMENTS // (8 * len(mean)))
     for start in range(0, len(cells), step):
         part = slice(start, start + step)
         off = np.asarray(cells[part], dtype=np.float64) - mean

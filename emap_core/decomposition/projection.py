@@ -342,6 +342,16 @@ class Decomposition(ShownInNotebooks):
         """Variance of the logits over all recombinations, shape (C,)."""
         return np.asarray(self.sums_of_squares.sum(axis=0))
 
+    @property
+    def knows_sets(self) -> bool:
+        """Whether what each set of several sides carries is known, not only what all of them do."""
+        return True
+
+    @property
+    def interaction_squares(self) -> Array:
+        """Variance that the terms of all sets of several sides carry, shape (C,)."""
+        return np.asarray(self.sums_of_squares[len(self.sides) :].sum(axis=0))
+
     @cached_property
     def variance_shares(self) -> Array:
         """Shares of the variance that each side and all interactions carry, shape (M + 1, C).
@@ -360,13 +370,14 @@ class Decomposition(ShownInNotebooks):
         m = len(self.sides)
         if m == 2:
             return self.sums_of_squares
-        interactions = self.sums_of_squares[m:].sum(axis=0)
-        return np.vstack([self.sums_of_squares[:m], interactions])
+        return np.vstack([self.sums_of_squares[:m], self.interaction_squares])
 
     @cached_property
     def terms(self) -> dict[Sides, Array]:
         """Shares of the variance that the term of each set of sides carries, each shape (C,)."""
-        return dict(zip(all_sets(self.sides), _shares(self.sums_of_squares), strict=True))
+        return dict(
+            zip(all_sets(self.sides), _shares(self.sums_of_squares, self.variance), strict=True)
+        )
 
     @cached_property
     def pooled_terms(self) -> dict[Sides, float]:
@@ -715,8 +726,8 @@ def _without_rounding(sums: Array, means: Mapping[Sides, Array]) -> Array:
     return np.where(sums.sum(axis=0) > (16 * np.finfo(np.float64).eps * size) ** 2, sums, 0.0)
 
 
-def _shares(sums: Array) -> Array:
-    total = sums.sum(axis=0)
+def _shares(sums: Array, total: Array | None = None) -> Array:
+    total = sums.sum(axis=0) if total is None else total
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(total > 0, sums / total, np.nan)
 

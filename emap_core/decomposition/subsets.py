@@ -5,20 +5,17 @@ Source: Hessel & Lee, EMNLP 2020 (arXiv 2010.06572), section 4, for large evalua
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emap_core.decomposition.projection import Decomposition, decompose, decompose_sums
+from emap_core.decomposition.projection import Decomposition, decompose, item_shares
 from emap_core.decomposition.rounding import settle
 from emap_core.errors import SettingError
 from emap_core.types import Array, Index
-
-SUBSAMPLE_ROWS = ("emap", "emap_leave_one_out", "text_only", "image_only")
-"""The projections that every sub-sample has of its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,21 +30,34 @@ class SubsampledDecomposition(Decomposition):
     ----------
     drawn : ndarray of shape (R, n)
         Numbers of the examples in each sub-sample.
-    subsample_scores : ndarray of shape (R, 4, n, C)
-        Their projections, in the order of `SUBSAMPLE_ROWS`.
-    subsample_sums_of_squares, centred_subsample_sums_of_squares : ndarray of shape (R, 3, C)
+    rows : tuple of str
+        Names of the projections that every sub-sample has of its own, those of the highest order
+        first; then EMAP, that without the own cell, and what each side says on its own.
+    subsample_scores : ndarray of shape (R, rows, n, C)
+        These projections.
+    subsample_sums_of_squares, centred_subsample_sums_of_squares : ndarray of shape (R, 2^M - 1, C)
         Those of each sub-sample's grid, and of its logits minus their mean over classes; the
         decomposition's own are their averages.
     """
 
     drawn: Index = field(kw_only=True)
+    rows: tuple[str, ...] = field(kw_only=True)
     subsample_scores: Array = field(kw_only=True)
     subsample_sums_of_squares: Array = field(kw_only=True)
     centred_subsample_sums_of_squares: Array = field(kw_only=True)
 
     def only(self, side: str) -> Array:
         """Mean of each example's item over the other cells of its sub-samples, shape (N, C)."""
-        return self._over_subsamples(("text_only", "image_only")[self.sides.index(side)])
+        return self._over_subsamples(self.rows[self.sides.index(side) - len(self.sides)])
+
+    def projection(self, order: int, *, leave_one_out: bool | Collection[str] = False) -> Array:
+        """Projection of an order; see `Decomposition.projection`.
+
+        Those that leave the own items out of some sides are what the sub-samples have of them.
+        """
+        if isinstance(leave_one_out, bool) or order == len(self.sides):
+            return super().projection(order, leave_one_out=leave_one_out)
+        return self._over_subsamples(self.rows[len(self.sides) - 1 - order])
 
     @cached_property
     def emap_leave_one_out(self) -> Array:
@@ -63,7 +73,7 @@ class SubsampledDecomposition(Decomposition):
         """Return the model's scores and the projections of one sub-sample, each (n, C)."""
         logits = self.logits[self.drawn[repeat]]
         settled = settle(self.subsample_scores[repeat], logits, self.noise)
-        return {"full": logits} | dict(zip(SUBSAMPLE_ROWS, settled, strict=True))
+        return {"full": logits} | dict(zip(self.rows, settled, strict=True))
 
     def class_centred(self) -> SubsampledDecomposition:
         """Return the decomposition of the logits minus their mean over classes."""
@@ -75,6 +85,7 @@ class SubsampledDecomposition(Decomposition):
                 SubsampledDecomposition,
                 sums_of_squares=sums.mean(axis=0),
                 drawn=self.drawn,
+                rows=self.rows,
                 subsample_scores=scores - scores.mean(axis=-1, keepdims=True),
                 subsample_sums_of_squares=sums,
                 centred_subsample_sums_of_squares=sums,
@@ -82,10 +93,8 @@ class SubsampledDecomposition(Decomposition):
         )
 
     def _over_subsamples(self, row: str) -> Array:
-        sums = np.zeros_like(self.logits)
-        scores = self.subsample_scores[:, SUBSAMPLE_ROWS.index(row)]
-        np.add.at(sums, self.drawn.ravel(), scores.reshape(-1, sums.shape[1]))
-        return self.settled(sums / np.bincount(self.drawn.ravel(), minlength=len(sums))[:, None])
+        scores = self.subsample_scores[:, self.rows.index(row)]
+        return self.settled(_over(self.drawn, scores))
 
 
 def draw_examples(n_examples: int, size: int, repeats: int = 10, seed: int = 0) -> Index:
@@ -137,7 +146,9 @@ def subsamples(
 
 
 def combine(
-    subsamples: Sequence[tuple[Index, Decomposition]], row_index: Index, column_index: Index
+    subsamples: Sequence[tuple[Index, Decomposition]],
+    index: Sequence[Index],
+    scores: Mapping[str, Sequence[Array]],
 ) -> SubsampledDecomposition:
     """Return what the sub-samples say about all examples in them.
 
@@ -145,42 +156,67 @@ def combine(
     ----------
     subsamples : sequence of (examples, decomposition)
         As from `subsamples`; together they hold every example.
-    row_index, column_index : array of shape (N,)
-        The cell of each example.
+    index : sequence of ndarray of shape (N,)
+        The cell of each example, a side each.
+    scores : mapping of str to sequence of ndarray of shape (n, C)
+        For each of the projections that every sub-sample has of its own, see
+        `SubsampledDecomposition`, that of each sub-sample.
     """
-    drawn = np.array([examples for examples, _ in subsamples], dtype=np.intp)
     parts = [d for _, d in subsamples]
-    n_rows, n_columns = int(row_index.max()) + 1, int(column_index.max()) + 1
     mean = np.mean([d.mean for d in parts], axis=0)
-    logits = np.empty((len(row_index), len(mean)))
-    row_mean, column_mean = np.zeros((n_rows, len(mean))), np.zeros((n_columns, len(mean)))
-    row_count, column_count = np.zeros((n_rows, 1)), np.zeros((n_columns, 1))
+    logits = np.empty((len(index[0]), len(mean)))
     for examples, d in subsamples:
         logits[examples] = d.logits
-        some_rows, some_columns = np.unique(row_index[examples]), np.unique(column_index[examples])
-        row_mean[some_rows] += d.row_mean - d.mean
-        column_mean[some_columns] += d.column_mean - d.mean
-        row_count[some_rows] += 1
-        column_count[some_columns] += 1
+    drawn = np.array([examples for examples, _ in subsamples], dtype=np.intp)
     sums = np.array([d.sums_of_squares for d in parts])
-    together = decompose_sums(
+    joint = {some: [d.joint_means[some] - d.mean for d in parts] for some in parts[0].joint_means}
+    return SubsampledDecomposition(
+        sides=parts[0].sides,
         logits=logits,
         mean=mean,
-        row_mean=mean + row_mean / row_count,
-        column_mean=mean + column_mean / column_count,
-        variance=sums.mean(axis=0).sum(axis=0),
-        centred_variance=np.mean([d.centred_variance for d in parts], axis=0),
-        row_index=row_index,
-        column_index=column_index,
-    )
-    return together.as_kind(
-        SubsampledDecomposition,
+        side_means=tuple(
+            mean + _side_mean(subsamples, place, numbers) for place, numbers in enumerate(index)
+        ),
+        shares=item_shares(index, [int(numbers.max()) + 1 for numbers in index]),
+        index=tuple(index),
         sums_of_squares=sums.mean(axis=0),
+        centred_variance=np.mean([d.centred_variance for d in parts], axis=0),
+        joint_means={some: mean + _over(drawn, np.array(found)) for some, found in joint.items()},
+        centred_joint_squares={
+            some: np.mean([d.centred_joint_squares[some] for d in parts], axis=0) for some in joint
+        },
+        noise=np.max([d.noise for d in parts], axis=0),
         drawn=drawn,
-        subsample_scores=np.array([[getattr(d, row) for row in SUBSAMPLE_ROWS] for d in parts]),
+        rows=tuple(scores),
+        subsample_scores=np.stack([np.array(found) for found in scores.values()], axis=1),
         subsample_sums_of_squares=sums,
         centred_subsample_sums_of_squares=np.array(
             [d.class_centred().sums_of_squares for d in parts]
         ),
-        noise=np.max([d.noise for d in parts], axis=0),
     )
+
+
+def _side_mean(
+    subsamples: Sequence[tuple[Index, Decomposition]], place: int, numbers: Index
+) -> Array:
+    """Return what each item of a side adds to the mean, over the sub-samples that it is in."""
+    n_classes = len(subsamples[0][1].mean)
+    found, count = np.zeros((int(numbers.max()) + 1, n_classes)), np.zeros((numbers.max() + 1, 1))
+    for examples, d in subsamples:
+        some = np.unique(numbers[examples])
+        found[some] += d.side_means[place] - d.mean
+        count[some] += 1
+    return np.asarray(found / count)
+
+
+def _over(drawn: Index, values: Array) -> Array:
+    """Return the mean of each example's values over the sub-samples that it is in, shape (N, C).
+
+    Parameters
+    ----------
+    drawn : ndarray of shape (R, n)
+    values : ndarray of shape (R, n, C)
+    """
+    sums = np.zeros((int(drawn.max()) + 1, values.shape[-1]))
+    np.add.at(sums, drawn.ravel(), values.reshape(-1, sums.shape[1]))
+    return np.asarray(sums / np.bincount(drawn.ravel(), minlength=len(sums))[:, None])

@@ -134,7 +134,7 @@ class Binding:
     @property
     def method(self) -> Method:
         """The method that is used on this grid."""
-        return methods.method(self.settings.method).on_grid(self.settings, self.cells.shape)
+        return methods.method(self.settings.method).on_grid(self.settings, self.cells.sizes)
 
     @property
     def tiles_of_shard(self) -> list[Tile]:
@@ -461,7 +461,7 @@ def _check_known(grid: Any, cells: Cells, settings: Settings) -> None:
     known = ~np.isnan(grid).any(axis=2)
     if known.all():
         return
-    method = methods.method(settings.method).on_grid(settings, cells.shape)
+    method = methods.method(settings.method).on_grid(settings, cells.sizes)
     n_there, how = int(known.sum()), option("method", "sampled", "run")
     if method.scores_all_pairs or settings.images_per_text is None:
         raise ModelError(

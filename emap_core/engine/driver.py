@@ -105,7 +105,8 @@ def compute(
         Asked after every tile whether to stop.
     method : {"exact", "sampled", "subsample"}
     images_per_text, seed : int
-        Of the sampled method: how many images each text meets, and which.
+        Of the sampled method: how many images each text meets, and which; of more sides than two,
+        in how many recombinations each item is at least.
     until : float, optional
         Sampled: images per text are added until the gap of the first metric is known to within
         this: bias plus half the 95% interval from the choice of pairs.

@@ -223,7 +223,7 @@ def _density(problem: Problem) -> None:
 
 def _sums_of_sets(problem: Problem) -> None:
     """Refuse sums of every set of sides that would not fit in memory."""
-    if problem.n_sides == 2:
+    if problem.n_sides == 2 or not problem.method.scores_all_pairs:
         return
     n_rows, n_columns = problem.cells.shape
     others = problem.targets.sizes
@@ -235,6 +235,23 @@ def _sums_of_sets(problem: Problem) -> None:
             f"the sums of every set of sides take {size(n_bytes)} ({sides}), and at most "
             f"{size(MOST_BYTES_OF_SUMS)} are held; choose a sample of the examples with "
             f"{option('limit', None, 'data')}"
+        )
+
+
+def _grids_of_sub_samples(problem: Problem) -> None:
+    """Refuse sub-samples of many sides whose grids would not fit in memory."""
+    if problem.n_sides == 2 or not len(problem.subsamples):
+        return
+    sizes = [
+        [len(np.unique(one.index[examples])) for one in problem.cells.sides]
+        for examples in problem.subsamples
+    ]
+    n_bytes = 8 * problem.n_classes * max(map(prod, sizes))
+    if n_bytes > MOST_BYTES_OF_SUMS:
+        raise SettingError(
+            f"the grid of a sub-sample takes {size(n_bytes)} with {problem.n_sides} sides, and at "
+            f"most {size(MOST_BYTES_OF_SUMS)} are held; choose smaller sub-samples than "
+            f"{option('subsample_size', str(problem.settings.subsample_size), 'run')}"
         )
 
 
@@ -437,6 +454,7 @@ _OF_PROBLEM: tuple[Callable[[Problem], None], ...] = (
     _wanted_metrics,
     _density,
     _sums_of_sets,
+    _grids_of_sub_samples,
     _something_to_recombine,
     _something_to_get_wrong,
     _metrics_for_so_many_classes,

@@ -13,6 +13,7 @@ from emap_core import datasets
 from emap_core.datasets import with_prefix
 from emap_core.datasets.base import Cells, find_cells
 from emap_core.decomposition.design import Design, design
+from emap_core.errors import DatasetError
 from emap_core.models import load_model
 
 
@@ -60,6 +61,10 @@ def pairs_to_score(
         dataset = with_prefix(str(dataset))
     loaded: Any = datasets.load_dataset(dataset, **(data_args or {}))
     cells = find_cells(loaded)
+    if len(cells.sides) > 2:
+        raise DatasetError(
+            f"the data has {len(cells.sides)} sides, and pairs are of two; score the model itself"
+        )
     rows: NDArray[Any]
     columns: NDArray[Any]
     if images_per_text is None:

@@ -137,11 +137,11 @@ class Problem(Binding):
     def pairs(self) -> Pairs:
         """What the method chooses from."""
         return Pairs(
-            shape=self.cells.shape,
-            row_index=self.cells.row_index,
-            column_index=self.cells.column_index,
+            sides=self.targets.sides,
+            sizes=self.cells.sizes,
+            index=tuple(one.index for one in self.cells.sides),
             row_places=np.argsort(self.row_order),
-            columns_per_chunk=self.others[0].per_chunk,
+            items_per_chunk=self.others[0].per_chunk,
             subsamples=self.subsamples,
             labels=self.labels,
             task=self.task,

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from emap_core.decomposition import Decomposition
-from emap_core.decomposition.sets_of_sides import Sides, all_sets
+from emap_core.decomposition.sets_of_sides import Sides
 from emap_core.figures.chart import Chart
 from emap_core.figures.style import JOINT, Look, hatching, new_figure, outline, words, words_apart
 from emap_core.inference.digits import percent
@@ -41,8 +41,15 @@ def shares_of_sets(
         Look of each side; see `emap_core.figures.style.looks_of`.
     """
     sides = decomposition.sides
-    sets = all_sets(sides)
-    shares = decomposition.pooled_terms
+    shares, each = decomposition.pooled_terms, decomposition.terms
+    names = {some: set_name(some) for some in shares}
+    if not decomposition.knows_sets:
+        # One bar, and no dots, for all sets of several sides.
+        names = {some: name for some, name in names.items() if len(some) == 1}
+        names[sides] = ALL_INTERACTIONS
+        shares = dict(zip(names, decomposition.pooled_shares.tolist(), strict=True))
+        each = dict(zip(names, decomposition.variance_shares, strict=True))
+    sets = list(names)
     drawn = sets[:_MOST_SETS] if len(sets) <= _MOST_SETS else _largest(sets, shares)
     heights = [0.0 if np.isnan(shares[some]) else 100 * shares[some] for some in drawn]
     places = list(range(len(drawn)))
@@ -64,13 +71,14 @@ def shares_of_sets(
             textposition="outside",
             textfont={"color": theme.ink},
             cliponaxis=False,
-            hovertext=[f"{words(set_name(some))}: {percent(shares[some])}" for some in drawn],
+            hovertext=[f"{words(names[some])}: {percent(shares[some])}" for some in drawn],
             hoverinfo="text",
         )
     )
-    _add_dots(figure, drawn, sides, looks, theme)
+    dotted = [some for some in drawn if names[some] != ALL_INTERACTIONS]
+    _add_dots(figure, dotted, sides, looks, theme)
     top = _ROOM * max(*heights, 1.0)
-    _add_orders(figure, drawn, shares, len(sides), top)
+    _add_orders(figure, drawn, shares, sides, top, names[sides])
     figure.update_layout(
         xaxis={"range": [-0.6, len(drawn) - 0.4], "visible": False, "anchor": "y2"},
         yaxis={
@@ -88,10 +96,9 @@ def shares_of_sets(
             "showgrid": False,
         },
     )
-    each = decomposition.terms
     table = pd.DataFrame(
         {
-            "sides": [set_name(some) for some in sets],
+            "sides": list(names.values()),
             "share of the variance": [shares[some] for some in sets],
         }
         | {
@@ -99,7 +106,7 @@ def shares_of_sets(
             for _ in range(len(decomposition.mean) > 1)
         }
     )
-    return Chart(figure, _message(shares, sides), table, 70 + 34 * len(drawn))
+    return Chart(figure, _message(shares, names), table, 70 + 34 * len(drawn))
 
 
 def set_name(some: Sides) -> str:
@@ -113,6 +120,9 @@ def order_name(order: int, n_sides: int) -> str:
         return f"all {_COUNT.get(n_sides, n_sides)} together"
     return _ORDERS.get(order) or f"{_COUNT.get(order, order)} sides together"
 
+
+ALL_INTERACTIONS = "all interactions"
+"""What is told where single sets of several sides are not known."""
 
 _COUNT = {3: "three", 4: "four", 5: "five", 6: "six"}
 _ORDERS = {1: "single sides", 2: "pairs of sides"}
@@ -169,19 +179,21 @@ def _add_orders(
     figure: go.Figure,
     drawn: list[Sides],
     shares: Mapping[Sides, float],
-    n_sides: int,
+    sides: Sides,
     top: float,
+    last: str,
 ) -> None:
     """Write above the bars what sets of one, two and more sides carry together."""
     for order, group in groupby(enumerate(drawn), key=lambda found: len(found[1])):
         places = [place for place, _ in group]
         total = sum(share for some, share in shares.items() if len(some) == order)
-        one = order == n_sides
+        one = order == len(sides)
+        heading = last if one and last == ALL_INTERACTIONS else _heading(order, len(sides))
         figure.add_annotation(
             # The last bar's words are wider than the bar and end where it ends.
             x=places[0] + 0.5 if one else (places[0] + places[-1]) / 2,
             y=top,
-            text=f"<b>{percent(total)}</b><br>{_heading(order, n_sides)}",
+            text=f"<b>{percent(total)}</b><br>{heading}",
             showarrow=False,
             yanchor="bottom",
             xanchor="right" if one else "center",
@@ -206,9 +218,9 @@ def _heading(order: int, n_sides: int) -> str:
     return {1: "single sides", 2: "pairs"}.get(order, f"in {count}s")
 
 
-def _message(shares: Mapping[Sides, float], sides: Sides) -> str:
+def _message(shares: Mapping[Sides, float], names: Mapping[Sides, str]) -> str:
     if any(np.isnan(share) for share in shares.values()):
         return "Variance shares: the outputs never vary, so there is nothing to share."
     return "Variance shares over all recombinations: " + (
-        ", ".join(f"{set_name(some)} {percent(share)}" for some, share in shares.items()) + "."
+        ", ".join(f"{names[some]} {percent(share)}" for some, share in shares.items()) + "."
     )

@@ -87,7 +87,7 @@ def waterfall(
     """Draw how an example's logit builds up from its parts, one panel per class.
 
     The parts are the mean, each side, and the interaction; with more than two sides, what each pair
-    adds, and then the rest.
+    adds, if it is known, and then the rest.
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ def _steps(
     emap, logits = decomposition.emap[example], decomposition.logits[example]
     together = {
         " × ".join(pair): decomposition.contribution(*pair)[example]
-        for pair in (combinations(sides, 2) if len(sides) > 2 else ())
+        for pair in (combinations(sides, 2) if len(sides) > 2 and decomposition.knows_sets else ())
     }
     rest = decomposition.interaction[example] - sum(together.values())
 
@@ -228,7 +228,11 @@ def _steps(
             ),
             _Step("EMAP", float(emap[c])),
             *(_Step(pair, beyond_noise(added[c], c), JOINT) for pair, added in together.items()),
-            _Step(_REST.get(len(sides), "the rest"), beyond_noise(rest[c], c), JOINT),
+            _Step(
+                _REST.get(len(sides), "the rest") if decomposition.knows_sets else "interaction",
+                beyond_noise(rest[c], c),
+                JOINT,
+            ),
             _Step(score, float(logits[c])),
         ]
         for c in columns

@@ -115,11 +115,14 @@ class PairError:
         Half the width of the 95% interval from the choice of pairs alone.
     n_pairs, n_grid : int
         Pairs that were scored, and all that could be.
+    called : str
+        What they are called; of more sides than two they are no pairs.
     """
 
     half_width: float
     n_pairs: int
     n_grid: int
+    called: str = "pairs"
 
 
 def default_margin(which: Metric, constant: float | None = None) -> float:
@@ -513,22 +516,23 @@ def _settled_by(gap: Gap, margin: float, pairs: PairError | None) -> str:
         enough = pairs.n_pairs * of_pairs / (wanted - of_examples)
         return (
             f"{_pairs(enough, pairs)} would settle it: most of the interval comes from the choice "
-            "of pairs, not from that of examples."
+            f"of {pairs.called}, not from that of examples."
         )
     if of_examples > of_pairs and of_pairs < wanted:
         enough = gap.n_units * of_examples / (wanted - of_pairs)
         return (
             f"About {_units(enough, gap)} would settle it: most of the interval comes from the "
-            "choice of examples, not from that of pairs."
+            f"choice of examples, not from that of {pairs.called}."
         )
     both = _pairs(growth * pairs.n_pairs, pairs)
     return f"{both} and about {_units(needed, gap)} would settle it."
 
 
 def _pairs(enough: float, pairs: PairError) -> str:
+    now = pairs.n_pairs
     if enough >= pairs.n_grid:
-        return f"Scoring the whole grid, {pairs.n_grid:,} pairs in place of {pairs.n_pairs:,},"
-    return f"About {_about(enough, pairs.n_pairs):,} pairs in place of {pairs.n_pairs:,}"
+        return f"Scoring the whole grid, {pairs.n_grid:,} {pairs.called} in place of {now:,},"
+    return f"About {_about(enough, now):,} {pairs.called} in place of {now:,}"
 
 
 def _units(needed: float, gap: Gap) -> str:

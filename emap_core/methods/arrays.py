@@ -116,16 +116,24 @@ def decomposition_of(arrays: Arrays, kind: type[Kind], further: Mapping[str, str
     )
 
 
-_OF_ALL_SIDES = ("logits", "mean", "sums_of_squares", "centred_variance", "noise")
+_OF_ALL_SIDES = ("logits", "mean", "centred_variance", "noise")
 
 
 def layouts_of_sides(n_sides: int) -> dict[str, Layout]:
     """Return the arrays of a decomposition of more sides than two; sides are numbered from 0."""
+    found = layouts_of_single_sides(n_sides)
+    found["sums_of_squares"] = Layout((2**n_sides - 1, "C"))
+    for name in _joint_names(tuple(map(str, range(n_sides)))).values():
+        found |= {f"{name}_mean": Layout("NC"), f"{name}_centred_squares": Layout("C")}
+    return found
+
+
+def layouts_of_single_sides(n_sides: int) -> dict[str, Layout]:
+    """Return those of them that tell nothing of sets of several sides."""
     found = {
         "text_order": Layout((size_of_side(0),), counts=size_of_side(0)),
         "logits": Layout("NC"),
         "mean": Layout("C"),
-        "sums_of_squares": Layout((2**n_sides - 1, "C")),
         "centred_variance": Layout("C"),
         "noise": Layout("C"),
     }
@@ -136,8 +144,6 @@ def layouts_of_sides(n_sides: int) -> dict[str, Layout]:
             f"side_{side}_mean": Layout((size, "C")),
             f"side_{side}_share": Layout((size,)),
         }
-    for name in _joint_names(tuple(map(str, range(n_sides)))).values():
-        found |= {f"{name}_mean": Layout("NC"), f"{name}_centred_squares": Layout("C")}
     return found
 
 
@@ -148,6 +154,16 @@ def size_of_side(place: int) -> str:
 
 def arrays_of_sides(decomposition: Decomposition) -> dict[str, NDArray[Any]]:
     """Return a decomposition of more sides than two by names on disk."""
+    found = arrays_of_single_sides(decomposition)
+    found["sums_of_squares"] = decomposition.sums_of_squares
+    for some, name in _joint_names(decomposition.sides).items():
+        found[f"{name}_mean"] = decomposition.joint_means[some]
+        found[f"{name}_centred_squares"] = decomposition.centred_joint_squares[some]
+    return found
+
+
+def arrays_of_single_sides(decomposition: Decomposition) -> dict[str, NDArray[Any]]:
+    """Return those of them that tell nothing of sets of several sides."""
     found = {name: np.asarray(getattr(decomposition, name)) for name in _OF_ALL_SIDES}
     for side in range(len(decomposition.sides)):
         found |= {
@@ -155,9 +171,6 @@ def arrays_of_sides(decomposition: Decomposition) -> dict[str, NDArray[Any]]:
             f"side_{side}_mean": decomposition.side_means[side],
             f"side_{side}_share": decomposition.shares[side],
         }
-    for some, name in _joint_names(decomposition.sides).items():
-        found[f"{name}_mean"] = decomposition.joint_means[some]
-        found[f"{name}_centred_squares"] = decomposition.centred_joint_squares[some]
     return found
 
 
@@ -188,21 +201,29 @@ def layout_of_means(first: int, second: int) -> Layout:
 def decomposition_of_sides(arrays: Arrays, sides: Sides) -> Decomposition:
     """Return the decomposition that `arrays_of_sides` took arrays from."""
     joint = _joint_names(sides)
-
-    def by_side(what: str) -> tuple[NDArray[Any], ...]:
-        return tuple(arrays[f"side_{side}_{what}"] for side in range(len(sides)))
-
     return Decomposition(
         sides=sides,
-        index=by_side("index"),
-        shares=by_side("share"),
-        side_means=by_side("mean"),
+        sums_of_squares=arrays["sums_of_squares"],
         joint_means={some: arrays[f"{name}_mean"] for some, name in joint.items()},
         centred_joint_squares={
             some: arrays[f"{name}_centred_squares"] for some, name in joint.items()
         },
-        **{name: arrays[name] for name in _OF_ALL_SIDES},
+        **single_sides_of(arrays, len(sides)),
     )
+
+
+def single_sides_of(arrays: Arrays, n_sides: int) -> dict[str, Any]:
+    """Return by attribute what `arrays_of_single_sides` took of a decomposition."""
+
+    def by_side(what: str) -> tuple[NDArray[Any], ...]:
+        return tuple(arrays[f"side_{side}_{what}"] for side in range(n_sides))
+
+    by_sides = {
+        "index": by_side("index"),
+        "shares": by_side("share"),
+        "side_means": by_side("mean"),
+    }
+    return by_sides | {name: arrays[name] for name in _OF_ALL_SIDES}
 
 
 def _joint_names(sides: Sides) -> dict[Sides, str]:

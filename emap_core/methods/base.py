@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -27,15 +28,16 @@ class Pairs:
 
     Attributes
     ----------
-    shape : (int, int)
-        Rows and columns, both numbered in order of first appearance; with more sides
-        than two, combinations of all but the first are in the place of columns.
-    row_index, column_index : ndarray of shape (N,)
-        The cell of each example.
+    sides : tuple of str
+        Names of the sides; two of them go by others, see `TEXT_AND_IMAGE`.
+    sizes : tuple of int
+        Unique items of each side, numbered in order of first appearance.
+    index : tuple of ndarray of shape (N,)
+        Number of each example's item, a side each.
     row_places : ndarray of shape (U_1,)
         Place of each row among all of them sorted by length.
-    columns_per_chunk : int
-        Columns that are decoded and encoded together.
+    items_per_chunk : int
+        Items of the second side that are decoded and encoded together.
     subsamples : ndarray of shape (R, n)
         What the method drew of the examples, see `Method.draw`.
     labels : ndarray or None
@@ -47,11 +49,11 @@ class Pairs:
         Returns what the encoders made of rows and columns; None of a model without encoders.
     """
 
-    shape: tuple[int, int]
-    row_index: Index
-    column_index: Index
+    sides: Sides
+    sizes: tuple[int, ...]
+    index: tuple[Index, ...]
     row_places: Index
-    columns_per_chunk: int
+    items_per_chunk: int
     subsamples: Index
     labels: NDArray[Any] | None
     task: Task
@@ -59,6 +61,11 @@ class Pairs:
     metrics: Sequence[str]
     reads_answers: bool
     encodings: Callable[[], EncodingVectors | None]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the grid: items of the first side, combinations of the others."""
+        return self.sizes[0], prod(self.sizes[1:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,8 +177,8 @@ class Method(ABC):
         """
         return np.empty((0, 0), dtype=np.intp)
 
-    def on_grid(self, settings: MethodSettings, shape: tuple[int, int]) -> Method:
-        """Return the method that these settings come to on a grid of so many rows and columns."""
+    def on_grid(self, settings: MethodSettings, sizes: Sequence[int]) -> Method:
+        """Return the method that these settings come to where sides have so many items."""
         return self
 
     @abstractmethod

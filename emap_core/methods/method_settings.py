@@ -35,7 +35,15 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("images_per_text", "sampled", int, "K", "sampled: images that a text meets", (4, 32)),
+    Setting(
+        "images_per_text",
+        "sampled",
+        int,
+        "K",
+        "sampled: images that a text meets; with more sides than two, recombinations that an item "
+        "is in",
+        (4, 32),
+    ),
     Setting(
         "until", "sampled", float, "X", "sampled: add pairs until the gap is known to within X"
     ),

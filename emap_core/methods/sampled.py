@@ -1,9 +1,10 @@
-"""The sampled method: a balanced part of the pairs, and more until the gap is known if wanted."""
+"""The sampled method: a balanced part of the grid, and more until the gap is known if wanted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -11,15 +12,22 @@ from numpy.typing import NDArray
 
 from emap_core import inference
 from emap_core.decomposition.design import Design, design
+from emap_core.decomposition.design_of_sides import (
+    DesignOfSides,
+    design_of_sides,
+    most_cells_per_item,
+)
 from emap_core.decomposition.incomplete import SampledDecomposition, SampledFit, fit
+from emap_core.decomposition.incomplete_sides import SampledSides, fit_sides
 from emap_core.decomposition.projection import TEXT_AND_IMAGE
 from emap_core.decomposition.recombined import Recombined
 from emap_core.decomposition.sets_of_sides import Sides
 from emap_core.errors import SettingError
 from emap_core.inference import Gap, Intervals, PairError
-from emap_core.inference.intervals.extrapolation import next_columns_per_row, sampled_gap
+from emap_core.inference.intervals.extrapolation import next_cells_per_item, sampled_gap
 from emap_core.inference.intervals.pair_sampling import (
     PairSampling,
+    called_of,
     from_json,
     pair_sampling,
     to_json,
@@ -34,9 +42,12 @@ from emap_core.methods.arrays import (
     Arrays,
     Layout,
     arrays_of,
+    arrays_of_single_sides,
     decomposition_of,
-    fields_of,
+    layouts_of_single_sides,
     recombined_arrays,
+    single_sides_of,
+    size_of_side,
 )
 from emap_core.methods.base import CellList, CellMethod, Method, Pairs, Result, Rounds
 from emap_core.methods.method_settings import MethodSettings
@@ -50,12 +61,8 @@ if TYPE_CHECKING:
 FIRST_IMAGES_PER_TEXT = 16
 """Where a run that samples until it knows enough begins."""
 
-_FIT_FIELDS = {
-    "text_noise": "row_noise",
-    "image_noise": "column_noise",
-    "fraction": "fraction",
-    "explained": "explained",
-}
+_FIT_FIELDS = {"fraction": "fraction", "explained": "explained"}
+_NOISE = ("text_noise", "image_noise")
 _FURTHER_FIELDS = {
     "noise_variance": "noise_variance",
     "centred_noise_variance": "centred_noise_variance",
@@ -67,13 +74,15 @@ class Sampled(CellMethod):
 
     name = "sampled"
     summary = "estimates from a part of the pairs, for data too large for that"
+    any_number_of_sides = True
     identity = frozenset({"images_per_text", "until", "seed"})
     why_no_grid = "This run scored a part of the pairs, not the whole grid."
     term = (
         "sampled",
         "A gap estimated from a part of the pairs: interval and p add the error from the choice of "
         "pairs to that from the choice of examples. It is not the gap of fewer examples; more "
-        "images per text bring it closer to that of the whole grid.",
+        "images per text, or recombinations per item of more sides than two, bring it closer to "
+        "that of the whole grid.",
     )
     layouts = (
         DECOMPOSITION
@@ -88,6 +97,10 @@ class Sampled(CellMethod):
         }
     )
 
+    def layouts_of(self, n_sides: int) -> Mapping[str, Layout]:
+        """Return the arrays of the fit."""
+        return self.layouts if n_sides == 2 else _layouts_of_sides(n_sides)
+
     def check(self, settings: MethodSettings) -> None:
         """Refuse a sample of no size."""
         chosen = settings.method == self.name
@@ -98,17 +111,18 @@ class Sampled(CellMethod):
                 f"{option('until', of='run')}, how well the gap is to be known"
             )
 
-    def on_grid(self, settings: MethodSettings, shape: tuple[int, int]) -> Method:
-        """Return the exact method for a sample in which every row meets every column."""
+    def on_grid(self, settings: MethodSettings, sizes: Sequence[int]) -> Method:
+        """Return the exact method for a sample that is the whole grid."""
         k = settings.images_per_text
-        return exact.METHOD if k is not None and k >= shape[1] else self
+        most = sizes[1] if len(sizes) == 2 else most_cells_per_item(sizes)
+        return exact.METHOD if k is not None and k >= most else self
 
     def n_pairs(self, settings: MethodSettings, pairs: Pairs) -> int:
-        """Return how many pairs the first design has at most."""
-        n_rows, n_columns = pairs.shape
+        """Return how many pairs, or combinations of all sides, the first design has at most."""
         k = settings.images_per_text or FIRST_IMAGES_PER_TEXT
-        # Cells of the examples come on top of the columns that each row meets.
-        return min(n_rows * k + len(pairs.row_index), n_rows * n_columns)
+        n_items = pairs.sizes[0] if len(pairs.sizes) == 2 else max(pairs.sizes)
+        # Cells of the examples come on top of those that are drawn.
+        return min(n_items * k + len(pairs.index[0]), prod(pairs.sizes))
 
     def plan(self, settings: MethodSettings) -> dict[str, Any]:
         """Return the first design and when to stop."""
@@ -127,27 +141,28 @@ class Sampled(CellMethod):
     ) -> Rounds:
         """Choose a design and larger ones until the gap is known, and fit the projection."""
         seed, until = plan["seed"], plan["until"]
-        images_per_text: int | None = plan["images_per_text"]
+        cells_per_item: int | None = plan["images_per_text"]
         values = np.empty((0, n_classes))
         before = np.empty(0, np.int64)
         encodings = None
-        while images_per_text is not None:
-            chosen = design(
-                *pairs.shape, pairs.row_index, pairs.column_index, images_per_text, seed
-            )
-            keys = chosen.rows.astype(np.int64) * chosen.shape[1] + chosen.columns
+        while cells_per_item is not None:
+            chosen = _design(pairs, cells_per_item, seed)
+            keys = chosen.numbers
             new = ~np.isin(keys, before)
             wanted = _new_cells(pairs, chosen, np.flatnonzero(new))
             read = yield [wanted.cells]
             known, values = values, np.empty((len(keys), n_classes))
             values[~new] = known
             values[wanted.places] = read(wanted.cells)
-            if len(before) == 0:
-                encodings = pairs.encodings()
-            found = fit(chosen, values, encodings, seed=seed)
-            images_per_text = _more(pairs, chosen, found, until, tell)
+            if isinstance(chosen, DesignOfSides):
+                found = fit_sides(chosen, pairs.sides, values, seed=seed)
+            else:
+                if len(before) == 0:
+                    encodings = pairs.encodings()
+                found = fit(chosen, values, encodings, seed=seed)
+            cells_per_item = _more(pairs, chosen, found, until, tell)
             before = keys
-        if not pairs.reads_answers:
+        if isinstance(chosen, DesignOfSides) or not pairs.reads_answers:
             return found
         recombined = recombine_sample(
             values,
@@ -162,17 +177,25 @@ class Sampled(CellMethod):
 
     def arrays(self, result: Result) -> dict[str, NDArray[Any]]:
         """Return the decomposition's arrays, and draws of its error."""
-        kept = arrays_of(result, _FIT_FIELDS) | arrays_of(
-            result.decomposition, DECOMPOSITION_FIELDS | _FURTHER_FIELDS
-        )
-        return kept | recombined_arrays(result.recombined)
+        fitted = cast(SampledFit, result)
+        kept = arrays_of(fitted, _FIT_FIELDS)
+        if isinstance(fitted.decomposition, SampledSides):
+            return kept | _arrays_of_sides(fitted)
+        kept |= dict(zip(_NOISE, fitted.noise, strict=True))
+        kept |= arrays_of(fitted.decomposition, DECOMPOSITION_FIELDS | _FURTHER_FIELDS)
+        return kept | recombined_arrays(fitted.recombined)
 
     def result(self, arrays: Arrays, sides: Sides = TEXT_AND_IMAGE) -> SampledFit:
         """Return the fit to a part of the grid."""
-        fitted = fields_of(arrays, _FIT_FIELDS)
+        two = len(sides) == 2
+        names = _NOISE if two else [f"side_{side}_noise" for side in range(len(sides))]
         return SampledFit(
-            decomposition_of(arrays, SampledDecomposition, _FURTHER_FIELDS),
-            **{**fitted, "fraction": float(fitted["fraction"])},
+            decomposition_of(arrays, SampledDecomposition, _FURTHER_FIELDS)
+            if two
+            else _sampled_sides(arrays, sides),
+            tuple(arrays[name] for name in names),
+            float(arrays["fraction"]),
+            arrays["explained"],
             recombined=Recombined.from_arrays(arrays),
         )
 
@@ -183,7 +206,7 @@ class Sampled(CellMethod):
     def told(self, event: Mapping[str, Any]) -> str:
         """Return how well the gap is known so far, in words."""
         return (
-            f"{event['images_per_text']} images per text: gap {event['gap']:.4f} "
+            f"{event['images_per_text']} {event['met']}: gap {event['gap']:.4f} "
             f"± {event['reach']:.4f} from the choice of pairs, of which bias "
             f"about {event['bias']:.4f} (standard error {event['bias_standard_error']:.4f}); "
             f"wanted {event['until']}"
@@ -212,7 +235,7 @@ class SampledStatistics(Statistics):
             super().intervals(),
             self._pair_sampling(),
             manifest["n_pairs_evaluated"],
-            max(manifest["n_texts"], manifest["n_images"]),
+            self._sizes,
         )
 
     def pair_error(self, gap: Gap) -> PairError:
@@ -221,8 +244,14 @@ class SampledStatistics(Statistics):
         return PairError(
             self._pair_sampling()[gap.metric][gap.projection].reach,
             manifest["n_pairs_evaluated"],
-            manifest["n_texts"] * manifest["n_images"],
+            prod(self._sizes),
+            called_of(len(self._sizes)),
         )
+
+    @property
+    def _sizes(self) -> tuple[int, ...]:
+        """Unique items of each side."""
+        return tuple(map(len, self._run.result.decomposition.shares))
 
     def _pair_sampling(self) -> dict[str, dict[str, PairSampling]]:
         """Return what the choice of pairs does to each metric; nothing without labels."""
@@ -243,37 +272,80 @@ class SampledStatistics(Statistics):
         return kept
 
 
+def _layouts_of_sides(n_sides: int) -> dict[str, Layout]:
+    """Return the arrays of the fit of more sides than two; sides are numbered from 0."""
+    return layouts_of_single_sides(n_sides) | {
+        "side_squares": Layout((n_sides, "C")),
+        "centred_side_squares": Layout((n_sides, "C")),
+        "all_variance": Layout("C"),
+        "fraction": Layout(""),
+        "explained": Layout("C", finite=False),
+        **{f"side_{k}_noise": Layout(("B", size_of_side(k), "C")) for k in range(n_sides)},
+    }
+
+
+def _arrays_of_sides(fitted: SampledFit) -> dict[str, NDArray[Any]]:
+    found = cast(SampledSides, fitted.decomposition)
+    noise = {f"side_{k}_noise": draws for k, draws in enumerate(fitted.noise)}
+    return (
+        noise
+        | arrays_of_single_sides(found)
+        | {
+            "side_squares": found.side_squares,
+            "centred_side_squares": found.centred_side_squares,
+            "all_variance": found.all_variance,
+        }
+    )
+
+
+def _sampled_sides(arrays: Arrays, sides: Sides) -> SampledSides:
+    return SampledSides.of_known(
+        sides,
+        side_squares=arrays["side_squares"],
+        centred_side_squares=arrays["centred_side_squares"],
+        all_variance=arrays["all_variance"],
+        **single_sides_of(arrays, len(sides)),
+    )
+
+
 class _NewCells:
     """Cells of a design that no smaller one had, and where they stand among all of them."""
 
-    def __init__(self, chosen: Design, places: Index) -> None:
+    def __init__(self, chosen: Design | DesignOfSides, places: Index) -> None:
         self.places = places
-        self.cells = CellList(chosen.columns_per_row, len(places), self._cells)
-        self._chosen = chosen
+        self.cells = CellList(chosen.cells_per_item, len(places), self._cells)
+        self._rows, self._columns = chosen.rows[places], chosen.columns[places]
 
     def _cells(self, start: int, stop: int) -> tuple[Index, Index]:
-        some = self.places[start:stop]
-        columns = np.asarray(self._chosen.columns[some], dtype=np.intp)
-        return np.asarray(self._chosen.rows[some], dtype=np.intp), columns
+        rows, columns = self._rows[start:stop], self._columns[start:stop]
+        return rows.astype(np.intp), columns.astype(np.intp)
 
 
-def _new_cells(pairs: Pairs, chosen: Design, new: Index) -> _NewCells:
-    """Return the new cells by chunk of columns, then by length of row.
+def _design(pairs: Pairs, cells_per_item: int, seed: int) -> Design | DesignOfSides:
+    """Return the cells to evaluate, of two sides spread as far as they can be."""
+    if len(pairs.sizes) == 2:
+        rows, columns = pairs.index
+        return design(*pairs.shape, rows, columns, cells_per_item, seed)
+    return design_of_sides(pairs.index, pairs.sizes, cells_per_item, seed)
 
-    Each chunk of columns is thus decoded once, and rows of like length meet.
+
+def _new_cells(pairs: Pairs, chosen: Design | DesignOfSides, new: Index) -> _NewCells:
+    """Return the new cells by chunk of items of the second side, then by length of row.
+
+    Each chunk is thus decoded once, and rows of like length meet.
     """
-    chunk = chosen.columns[new] // pairs.columns_per_chunk
+    chunk = chosen.columns[new] // (prod(pairs.sizes[2:]) * pairs.items_per_chunk)
     return _NewCells(chosen, new[np.lexsort((pairs.row_places[chosen.rows[new]], chunk))])
 
 
 def _more(
     pairs: Pairs,
-    chosen: Design,
+    chosen: Design | DesignOfSides,
     found: SampledFit,
     until: float | None,
     tell: Callable[..., None],
 ) -> int | None:
-    """Return how many columns each row should meet next, None where the gap is known."""
+    """Return in how many cells each item should be next, None where the gap is known."""
     if until is None or chosen.fraction >= 1:
         return None
     if pairs.labels is None:
@@ -288,11 +360,12 @@ def _more(
     gap = sampled_gap(found, score)
     higher_is_better = inference.metric(name).higher_is_better
     tell(
-        images_per_text=chosen.columns_per_row,
+        images_per_text=chosen.cells_per_item,
+        met="images per text" if len(pairs.sizes) == 2 else "recombinations per item",
         gap=gap.difference if higher_is_better else -gap.difference,
         reach=(gap.high - gap.low) / 2,
         bias=gap.bias if higher_is_better else -gap.bias,
         bias_standard_error=gap.bias_standard_error,
         until=until,
     )
-    return next_columns_per_row(chosen, gap, until)
+    return next_cells_per_item(chosen, gap, until)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.decomposition import decompose
-from emap_core.decomposition.projection import PARTS, TEXT_AND_IMAGE, Decomposition
+from emap_core.decomposition.projection import TEXT_AND_IMAGE, Decomposition
 from emap_core.decomposition.sets_of_sides import Sides
 from emap_core.decomposition.subsets import (
-    SUBSAMPLE_ROWS,
     SubsampledDecomposition,
     combine,
     draw_examples,
@@ -22,17 +22,23 @@ from emap_core.errors import SettingError
 from emap_core.inference import Intervals
 from emap_core.inference.intervals.subsamples import (
     Scores,
+    projections_of_subsamples,
     spread,
     subsample_intervals,
     subsample_scores,
 )
+from emap_core.inference.table.rows import projections_of
 from emap_core.methods.arrays import (
     DECOMPOSITION,
     DECOMPOSITION_FIELDS,
     Arrays,
     Layout,
     arrays_of,
+    arrays_of_sides,
     decomposition_of,
+    decomposition_of_sides,
+    fields_of,
+    layouts_of_sides,
 )
 from emap_core.methods.base import CellList, CellMethod, Pairs, Projected, Result, Rounds
 from emap_core.methods.method_settings import MethodSettings
@@ -51,6 +57,18 @@ _FURTHER_FIELDS = {
 }
 
 
+def _layouts_of_subsamples(n_sides: int) -> dict[str, Layout]:
+    n_sets = 2**n_sides - 1
+    # Two projections of order 1, one of each order between that and the model, one of each side.
+    n_rows = 2 + (n_sides - 2) + n_sides
+    return {
+        "drawn": Layout("Rn", counts="N"),
+        "block_scores": Layout(("R", n_rows, "n", "C"), finite=False),
+        "block_sums_of_squares": Layout(("R", n_sets, "C")),
+        "centred_block_sums_of_squares": Layout(("R", n_sets, "C")),
+    }
+
+
 class Subsample(CellMethod):
     """All pairs of every sub-sample, one sub-sample after the other."""
 
@@ -67,12 +85,14 @@ class Subsample(CellMethod):
         "examples, averaged, with the standard deviation between them. It is not an estimate of "
         "the gap on all examples: small sub-samples make noisier projections, which look worse.",
     )
-    layouts = DECOMPOSITION | {
-        "drawn": Layout("Rn", counts="N"),
-        "block_scores": Layout(("R", len(SUBSAMPLE_ROWS), "n", "C"), finite=False),
-        "block_sums_of_squares": Layout(("R", len(PARTS), "C")),
-        "centred_block_sums_of_squares": Layout(("R", len(PARTS), "C")),
-    }
+    any_number_of_sides = True
+    layouts = DECOMPOSITION | _layouts_of_subsamples(2)
+
+    def layouts_of(self, n_sides: int) -> Mapping[str, Layout]:
+        """Return the arrays of the decomposition, and those of each sub-sample."""
+        if n_sides == 2:
+            return self.layouts
+        return layouts_of_sides(n_sides) | _layouts_of_subsamples(n_sides)
 
     def check(self, settings: MethodSettings) -> None:
         """Refuse sub-samples of no size, and a size without sub-samples."""
@@ -115,15 +135,27 @@ class Subsample(CellMethod):
             (examples, grid.decomposition(read(cells), pairs, examples))
             for examples, grid, cells in zip(pairs.subsamples, grids, lists, strict=True)
         ]
-        return Projected(combine(subsamples, pairs.row_index, pairs.column_index))
+        parts = [d for _, d in subsamples]
+        scores = projections_of_subsamples(parts, pairs.task, pairs.space)
+        return Projected(combine(subsamples, pairs.index, scores))
 
     def arrays(self, result: Result) -> dict[str, NDArray[Any]]:
         """Return the decomposition's arrays, and those of each sub-sample."""
-        return arrays_of(result.decomposition, DECOMPOSITION_FIELDS | _FURTHER_FIELDS)
+        found = result.decomposition
+        if len(found.sides) > 2:
+            return arrays_of_sides(found) | arrays_of(found, _FURTHER_FIELDS)
+        return arrays_of(found, DECOMPOSITION_FIELDS | _FURTHER_FIELDS)
 
     def result(self, arrays: Arrays, sides: Sides = TEXT_AND_IMAGE) -> Projected:
         """Return what the sub-samples say of their examples."""
-        return Projected(decomposition_of(arrays, SubsampledDecomposition, _FURTHER_FIELDS))
+        whole = (
+            decomposition_of(arrays, Decomposition, {})
+            if len(sides) == 2
+            else decomposition_of_sides(arrays, sides)
+        )
+        further = fields_of(arrays, _FURTHER_FIELDS)
+        rows = projections_of(sides)[1:-1]
+        return Projected(whole.as_kind(SubsampledDecomposition, rows=rows, **further))
 
     def statistics(self, run: ScoredRun, kept: KeptNumbers) -> SubsampleStatistics:
         """Return what the sub-samples say on average, and how much they differ."""
@@ -202,30 +234,41 @@ class SubsampleStatistics(Statistics):
 
 
 class _Grid:
-    """The cells of one sub-sample: all its rows for one column before the next column."""
+    """The cells of one sub-sample: all its rows for one column before the next column.
 
-    def __init__(self, rows: Index, columns: Index) -> None:
-        self.n_pairs = len(rows) * len(columns)
-        self._rows = rows
-        self._columns = columns
+    Parameters
+    ----------
+    items : sequence of ndarray
+        The items of each side that are in it, in order.
+    sizes : sequence of int
+        How many items each side has in all.
+    """
+
+    def __init__(self, items: Sequence[Index], sizes: Sequence[int]) -> None:
+        self.n_pairs = prod(map(len, items))
+        self._items, self._sizes = items, sizes
 
     def cells(self, start: int, stop: int) -> tuple[Index, Index]:
         """Return the rows and columns of some cells."""
-        numbers = np.arange(start, stop)
-        return self._rows[numbers % len(self._rows)], self._columns[numbers // len(self._rows)]
+        rows, *others = self._items
+        columns, row = np.divmod(np.arange(start, stop), len(rows))
+        places = np.unravel_index(columns, [len(one) for one in others])
+        numbers = tuple(one[place] for one, place in zip(others, places, strict=True))
+        return rows[row], np.ravel_multi_index(numbers, self._sizes[1:])
 
     def decomposition(self, values: NDArray[Any], pairs: Pairs, examples: Index) -> Decomposition:
         """Project the grid, of which all cells are given in their order."""
-        grid = values.reshape(len(self._columns), len(self._rows), -1).swapaxes(0, 1)
-        return decompose(
-            grid,
-            np.searchsorted(self._rows, pairs.row_index[examples]),
-            np.searchsorted(self._columns, pairs.column_index[examples]),
+        n_rows, *others = map(len, self._items)
+        grid = np.moveaxis(values.reshape(*others, n_rows, -1), -2, 0)
+        index = (
+            np.searchsorted(items, numbers[examples])
+            for items, numbers in zip(self._items, pairs.index, strict=True)
         )
+        return decompose(grid, index=dict(zip(pairs.sides, index, strict=True)))
 
 
 def _grids(pairs: Pairs) -> list[_Grid]:
     return [
-        _Grid(np.unique(pairs.row_index[examples]), np.unique(pairs.column_index[examples]))
+        _Grid([np.unique(numbers[examples]) for numbers in pairs.index], pairs.sizes)
         for examples in pairs.subsamples
     ]

@@ -341,7 +341,7 @@ def mode_class(run: Run) -> int:
 
 def sums_of_interactions(run: Run) -> Array:
     """Return the variance that all interactions carry in each column, shape (C,)."""
-    return np.asarray(run.shares.sums_of_squares[len(run.sides) :].sum(axis=0))
+    return run.shares.interaction_squares
 
 
 def class_modes(run: Run, c: int, two: ChosenSides | None = None) -> Modes:

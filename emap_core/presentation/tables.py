@@ -119,6 +119,8 @@ SPREAD_NOTE = (
 
 def share_sentence(run: Run) -> str:
     """Return the share of the variance that interactions carry; empty if nothing varies."""
+    if not run.shares.knows_sets:
+        return _share_of_several(run)
     found = run.intervals()
     share = found.pooled_shares["interaction" if len(run.sides) == 2 else set_name(_names(run))]
     if share.value != share.value or run.shared_by_all is not None:
@@ -136,6 +138,18 @@ def share_sentence(run: Run) -> str:
         f"Interactions carry {percent(share.value)}{limits} of the variance of the "
         f"{in_words(run.space, run.task)} over all recombinations, {', '.join(most)} and "
         f"{last}{speaks}.",
+    )
+
+
+def _share_of_several(run: Run) -> str:
+    """Return what all sets of several sides carry, where single ones are not known."""
+    *single, several = run.shares.pooled_shares.tolist()
+    if several != several:
+        return ""
+    parts = [f"{side} {percent(share)}" for side, share in zip(_names(run), single, strict=True)]
+    return (
+        f"Interactions carry {percent(several)} of the variance of the "
+        f"{in_words(run.space, run.task)} over all recombinations, {', '.join(parts)}."
     )
 
 

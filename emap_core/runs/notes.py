@@ -22,7 +22,7 @@ def noise_share(run: RunReader) -> float | None:
     allowed, or nothing varies.
     """
     noise = run.manifest["noise"]
-    total = float(run.shares.sums_of_squares.sum())
+    total = float(run.shares.variance.sum())
     # Measured on few pairs, it may come out above 1.
     return None if noise is None or total == 0 else min(noise["variance"] / total, 1.0)
 

@@ -411,7 +411,7 @@ class RunReader:
         Raises
         ------
         RunError
-            If there are no such sides, or the means were too large to keep.
+            If there are no such sides, or the run has no means of two of them.
         """
         names = [side.name for side in self.sides]
         if len(names) == 2 or first == second or first not in names or second not in names:
@@ -425,9 +425,10 @@ class RunReader:
         file = self._folder.means_of_two
         found = self._stored.arrays(file, layouts) if file.exists() else {}
         if not found:
-            raise RunError(
-                f"the means over pairs of sides of run {self.id!r} were too large to keep"
-            )
+            why = "they were too large to keep"
+            if not self.method.scores_all_pairs:
+                why = f"method {self.method.name} scores a part of the grid"
+            raise RunError(f"run {self.id!r} has no means over pairs of sides: {why}")
         (means,) = found.values()
         return means if places == (low, high) else means.swapaxes(0, 1)
 

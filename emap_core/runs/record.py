@@ -162,9 +162,7 @@ def _shares_record(decomposition: Decomposition) -> dict[str, Any]:
         # Every set of sides, then all interactions together.
         parts = [" × ".join(some) for some in decomposition.terms] + ["interaction"]
         shares = np.vstack([*decomposition.terms.values(), shares[-1]])
-        of_sets = decomposition.sums_of_squares.sum(axis=1)
-        total = of_sets.sum()
-        pooled = np.append(of_sets / total if total > 0 else np.nan * of_sets, pooled[-1])
+        pooled = np.array([*decomposition.pooled_terms.values(), pooled[-1]])
     return {
         **{part: [_number(v) for v in shares[i]] for i, part in enumerate(parts)},
         "pooled": {part: _number(pooled[i]) for i, part in enumerate(parts)},

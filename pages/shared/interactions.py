@@ -184,6 +184,15 @@ def grid_is_there(run: Run, question: str, what: str) -> bool:
     """Return whether the run kept its grid; if not, say below the question what to do."""
     if has_pairs(run):
         return True
+    if len(run.sides) > 2 and not run.method.scores_all_pairs:
+        shared.header(question, run.method.why_no_grid, run)
+        shared.empty(
+            f"{what} the model’s mean output for every two items of two sides. Run it again with "
+            f"the {methods.DEFAULT} method.",
+            "pages/run.py",
+            f"Run it again with the {methods.DEFAULT} method",
+        )
+        return False
     if len(run.sides) > 2:
         shared.header(question, "The means over pairs of sides were too large to keep.", run)
         shared.empty(

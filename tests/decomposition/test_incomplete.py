@@ -127,8 +127,8 @@ def test_with_all_images_it_is_the_exact_decomposition(offset):
         (found.decomposition.class_centred(), exact.class_centred()),
     ):
         np.testing.assert_allclose(one.variance_shares, other.variance_shares, atol=1e-9)
-    assert not found.row_standard_error.any()
-    assert not found.column_standard_error.any()
+    assert not found.standard_errors[0].any()
+    assert not found.standard_errors[1].any()
 
 
 @settings(max_examples=15, deadline=None)
@@ -143,7 +143,7 @@ def test_an_additive_grid_is_recovered_from_any_design(shape):
     np.testing.assert_allclose(found.decomposition.row_mean, exact.row_mean, atol=1e-8)
     np.testing.assert_allclose(found.decomposition.column_mean, exact.column_mean, atol=1e-8)
     np.testing.assert_allclose(found.decomposition.emap, exact.logits, atol=1e-8)
-    assert np.abs(found.row_standard_error).max() < 1e-6
+    assert np.abs(found.standard_errors[0]).max() < 1e-6
 
 
 @settings(max_examples=15, deadline=None)
@@ -193,5 +193,5 @@ def test_standard_errors_of_images_that_meet_few_texts_are_those_of_their_errors
         found = fit(chosen, grid[chosen.rows, chosen.columns])
         exact = decompose(grid, texts, images)
         squares.append(np.mean((found.decomposition.column_mean - exact.column_mean) ** 2))
-        expected.append(np.mean(found.column_standard_error**2))
+        expected.append(np.mean(found.standard_errors[1] ** 2))
     np.testing.assert_allclose(np.sqrt(np.mean(expected) / np.mean(squares)), 1, atol=0.12)

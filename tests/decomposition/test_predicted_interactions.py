@@ -127,7 +127,7 @@ def test_the_means_are_left_without_bias_and_standard_errors_are_right():
         d = _chosen(texts, images, 12, seed)
         found = fit(d, grid[d.rows, d.columns], encodings)
         errors.append(found.decomposition.row_mean - exact.row_mean)
-        claimed.append(found.row_standard_error)
+        claimed.append(found.standard_errors[0])
     off = np.mean(errors, axis=0) / (np.std(errors, axis=0, ddof=1) / np.sqrt(len(errors)))
     # Squares of 80 t values: 1.1 on average, with a standard error of .18.
     assert np.mean(off**2) < 1.8

@@ -295,18 +295,6 @@ def test_sides_are_matched_by_name_or_by_kind(tmp_path):
             DatasetError,
             "reads question, picture, sound and reading, and the data has question, picture and",
         ),
-        (
-            Staged(3),
-            {"method": "sampled", "images_per_text": 2},
-            SettingError,
-            r"sampled'? scores pairs of two sides, and the data has 3 sides \(question, picture, ",
-        ),
-        (
-            Staged(3),
-            {"method": "subsample", "subsample_size": 10},
-            SettingError,
-            "subsample'? scores pairs of two sides",
-        ),
         (Staged(3), {"density": "encodings"}, SettingError, "density.* is for two sides"),
         (Staged(3), {"train": data_of(3)}, SettingError, "train is for two sides"),
     ],

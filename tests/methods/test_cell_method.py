@@ -34,7 +34,7 @@ class ImageByImage(CellMethod):
             for w, cells in zip(columns, lists, strict=True):
                 grid[:, w] = read(cells)
             tell(round=parity)
-        return Projected(emap.decompose(grid, pairs.row_index, pairs.column_index))
+        return Projected(emap.decompose(grid, *pairs.index))
 
     @staticmethod
     def _column(w):

@@ -44,6 +44,39 @@ def test_each_page_shows_its_part_or_says_why_not(name, digits, open_page, words
     assert "6 question × 100 written × 50 spoken" in said
 
 
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory):
+    """A run that scored a part of the combinations."""
+    return emap.compute(
+        "demo:digits-joint",
+        "demo:digits",
+        method="sampled",
+        images_per_text=24,
+        metrics=["accuracy"],
+        n_resamples=100,
+        out=tmp_path_factory.mktemp("runs") / "sampled",
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["overview", "contributions", "examples", "recombine", "modes"])
+def test_a_sample_shows_what_it_knows_and_says_what_it_does_not(
+    name, sampled, open_page, words, monkeypatch
+):
+    monkeypatch.setenv("EMAP_RUNS", str(sampled.path.parent))
+    said = words(open_page(name, run=sampled.id))
+    expected = {
+        "overview": "Interactions carry ",
+        "contributions": "The question item moves",
+        "examples": "This run scored a part of the pairs, not the whole grid.",
+        "recombine": "Run it again with the exact method",
+        "modes": "Run it again with the exact method",
+    }
+    assert expected[name] in said
+    # A number that is not known is no number.
+    assert not re.search(r"\bnan\b", said, re.IGNORECASE)
+
+
 @pytest.mark.slow
 def test_a_link_that_names_other_sides_shows_these(digits, open_page, words, monkeypatch):
     monkeypatch.setenv("EMAP_RUNS", str(digits.path.parent))

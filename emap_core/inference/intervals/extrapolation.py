@@ -15,6 +15,7 @@ import numpy as np
 import scipy
 
 from emap_core.decomposition.design import Design
+from emap_core.decomposition.design_of_sides import DesignOfSides
 from emap_core.decomposition.incomplete import SampledFit
 from emap_core.types import Array
 
@@ -81,7 +82,7 @@ def sampled_gap(
     if fit.fraction >= 1:
         gap = full - plain
         return SampledGap(full, plain, gap, gap, 0.0, gap, gap, 0.0, 0.0)
-    noise = [_scores_of_noise(fit, b, projection) for b in range(len(fit.row_noise))]
+    noise = [_scores_of_noise(fit, b, projection) for b in range(len(fit.noise[0]))]
     rest = 1.0 - fit.fraction
     projected, spread = _without_error(metric, scores, noise, rest, seed)
     error, bias, bias_error = _simulated_error(metric, scores, noise, rest, spread, seed)
@@ -104,7 +105,7 @@ def sampled_gap(
 
 def degrees_of_freedom(fit: SampledFit) -> int:
     """Return those of the standard error: one less than there are draws of the error."""
-    return len(fit.row_noise) - 1
+    return len(fit.noise[0]) - 1
 
 
 def t_reach(degrees_of_freedom: int) -> float:
@@ -112,32 +113,34 @@ def t_reach(degrees_of_freedom: int) -> float:
     return float(scipy.special.stdtrit(degrees_of_freedom, (1.0 + _LEVEL) / 2.0))
 
 
-def next_columns_per_row(design: Design, gap: SampledGap, tolerance: float) -> int | None:
-    """Return how many columns each row should meet next, None where the gap is known well enough.
+def next_cells_per_item(
+    design: Design | DesignOfSides, gap: SampledGap, tolerance: float
+) -> int | None:
+    """Return in how many cells each item should be next, None where the gap is known well enough.
 
     It is when half the width of the interval, the bias included, is within `tolerance`. Rounds
     double; the whole grid follows at once where another doubling would reach it or where no
     smaller design is in sight that would do.
     """
     reach = (gap.high - gap.low) / 2.0
-    n_columns = design.shape[1]
+    most = design.most_cells_per_item
     if design.fraction >= 1 or reach <= tolerance:
         return None
     if tolerance <= 0:
-        return n_columns
-    needed = (reach / tolerance) ** 2 * design.columns_per_row
-    doubled = 2 * design.columns_per_row
-    return n_columns if doubled >= n_columns or needed >= 2 * n_columns else doubled
+        return most
+    needed = (reach / tolerance) ** 2 * design.cells_per_item
+    doubled = 2 * design.cells_per_item
+    return most if doubled >= most or needed >= 2 * most else doubled
 
 
 def _scores_of_noise(fit: SampledFit, draw: int, projection: str) -> Array:
     # Projections are linear in logits and means, so that errors are projected like means.
-    row_noise = fit.row_noise[draw].astype(np.float64)
+    side_means = tuple(draws[draw].astype(np.float64) for draws in fit.noise)
     projected = replace(
         fit.decomposition,
         logits=np.zeros_like(fit.decomposition.logits),
-        mean=fit.decomposition.row_share @ row_noise,
-        side_means=(row_noise, fit.column_noise[draw].astype(np.float64)),
+        mean=fit.decomposition.shares[0] @ side_means[0],
+        side_means=side_means,
     )
     return np.asarray(getattr(projected, projection))
 

@@ -92,13 +92,12 @@ class Summary:
 
     def _steps(self, which: Metric, orders: Mapping[str, int]) -> dict[str, Gap]:
         """Return what each order adds to the one below, from the constant up, by the upper row."""
-        # Highest first in the table.
-        several = list(orders.items())[::-1]
-        rows = [("constant", 0), ("emap_leave_one_out", 1), *several]
-        uppers = [*rows[1:], ("full", len(self.sample.decomposition.sides))]
+        order_of = {"constant": 0, "emap_leave_one_out": 1, **orders}
         return {
-            upper: self._gap(which, upper, lower, order > 0 and self._is_of_order(order))
-            for (lower, order), (upper, _) in zip(rows, uppers, strict=True)
+            upper: self._gap(
+                which, upper, lower, order_of[lower] > 0 and self._is_of_order(order_of[lower])
+            )
+            for upper, lower in steps_of(orders).items()
         }
 
     def _gap(self, which: Metric, upper: str, lower: str, same: bool) -> Gap:
@@ -156,10 +155,14 @@ class Summary:
     def _is_of_order(self, order: int) -> bool:
         """Return whether the model is its own projection of an order, but for rounding."""
         d = self.sample.decomposition
-        sums = (d.class_centred() if self.sample.task == "multiclass" else d).sums_of_squares
-        higher = [len(some) > order for some in all_sets(d.sides)]
-        share = sums[higher].sum() / sums.sum() if sums.any() else np.nan
-        return not share > _NO_INTERACTION
+        d = d.class_centred() if self.sample.task == "multiclass" else d
+        total = d.variance.sum()
+        if order == 1:
+            higher = d.interaction_squares.sum()
+        else:
+            sets = [len(some) > order for some in all_sets(d.sides)]
+            higher = d.sums_of_squares[sets].sum()
+        return not (total > 0 and higher / total > _NO_INTERACTION)
 
     def _shares(self, centred: bool) -> tuple[dict[str, list[Interval]], dict[str, Interval]]:
         d = self.sample.decomposition.class_centred() if centred else self.sample.decomposition
@@ -177,7 +180,7 @@ class Summary:
                 value[:, terms].sum(axis=1), [values[:, terms].sum(axis=1) for values in of_draws]
             )
 
-        parts = _parts(d.sides)
+        parts = parts_of(d.sides)
         classes = range(self.sample.n_classes)
         return (
             {
@@ -219,7 +222,20 @@ class Summary:
         return notes
 
 
-def _parts(sides: Sides) -> dict[str, list[int]]:
+def steps_of(orders: Mapping[str, int]) -> dict[str, str]:
+    """Return the rows of steps from the constant up, each with the row below it.
+
+    Parameters
+    ----------
+    orders : mapping of str to int
+        From `order_rows`.
+    """
+    # Highest first in the table.
+    rows = ["constant", "emap_leave_one_out", *list(orders)[::-1], "full"]
+    return dict(zip(rows[1:], rows, strict=False))
+
+
+def parts_of(sides: Sides) -> dict[str, list[int]]:
     """Return the parts that variance is split into, with the numbers of their terms."""
     terms = all_sets(sides)
     if len(sides) == 2:

@@ -84,7 +84,7 @@ def with_pair_sampling(
     intervals: Intervals,
     sampling: dict[str, dict[str, PairSampling]],
     n_pairs: int,
-    n_items: int,
+    sizes: Sequence[int],
 ) -> Intervals:
     """Return intervals of the scores alone with the error from the choice of pairs added.
 
@@ -96,9 +96,11 @@ def with_pair_sampling(
         For each metric and projection, what the choice of pairs does.
     n_pairs : int
         Pairs evaluated, for the note.
-    n_items : int
-        Texts or images, whichever are more; a warning is given where each met few of the other.
+    sizes : sequence of int
+        Unique items of each side; a warning is given where those of the largest met few others.
     """
+    two = len(sizes) == 2
+    scored = called_of(len(sizes))
     rows = {
         name: {
             row: _moved(interval, sampling[name][row], metric(name).range)
@@ -109,33 +111,53 @@ def with_pair_sampling(
         for name, of_rows in intervals.rows.items()
     }
     gaps = {
-        name: {row: _widened(gap, sampling[name][row]) for row, gap in of_rows.items()}
+        name: {
+            row: _widened(gap, sampling[name][row], scored) if row in _PROJECTED else gap
+            for row, gap in of_rows.items()
+        }
         for name, of_rows in intervals.gaps.items()
     }
+    alone = "text only and image only" if two else "rows of single sides"
     note = (
-        f"Estimated from {n_pairs:,} pairs. The error from the choice of pairs and that from the "
-        "choice of examples are told apart in each gap's method and added in its interval and "
-        "test; text only and image only are not corrected."
+        f"Estimated from {n_pairs:,} {scored}. The error from the choice of {scored} and that from "
+        "the choice of examples are told apart in each gap's method and added in its interval and "
+        f"test; {alone} are not corrected."
     )
+    if not two:
+        note += (
+            " Hardly any two items met more than once: projections onto several sides at a time, "
+            "and what each set of several sides carries, are not defined."
+        )
     if len(gaps) > 1:
         note += (
             " Each interval is for its own metric alone: only p-values after Holm allow for there "
             "being several."
         )
     notes = [*intervals.notes, note]
-    partners = n_pairs / n_items
-    met = f"On average a text or an image met only {partners:.1f} of the other side."
+    partners = n_pairs / max(sizes)
+    met = (
+        f"On average a text or an image met only {partners:.1f} of the other side."
+        if two
+        else f"On average an item of the largest side was in only {partners:.1f} recombinations."
+    )
+    more = "images per text" if two else "recombinations per item"
     if partners < _FEWEST_PARTNERS:
         notes.append(
             f"{met} Under {_FEWEST_PARTNERS} the correction falls short and the interval may miss "
-            "the gap: take more images per text."
+            f"the gap: take more {more}."
         )
     elif partners < _FEWEST_FOR_BIAS:
         notes.append(
             f"{met} Under {_FEWEST_FOR_BIAS} the stated bias is rough: where interactions are "
-            "sparse it may have the wrong sign. Rely on the interval, or take more images per text."
+            f"sparse it may have the wrong sign. Rely on the interval, or take more {more}."
         )
-    return replace(intervals, rows=rows, gaps=gaps, notes=notes)
+    # What single orders add is not known, and there is nothing else to a step.
+    return replace(intervals, rows=rows, gaps=gaps, steps={}, notes=notes)
+
+
+def called_of(n_sides: int) -> str:
+    """Return what the cells of a grid of so many sides are called."""
+    return "pairs" if n_sides == 2 else "recombinations"
 
 
 def _scorer(name: str, labels: ArrayLike, task: Task, space: Space) -> Callable[[Array], float]:
@@ -152,8 +174,10 @@ def _moved(interval: Interval, sampling: PairSampling, bounds: tuple[float, floa
     return Interval(sampling.projected, *_inside((low, high), bounds))
 
 
-def _widened(gap: Gap, sampling: PairSampling) -> Gap:
+def _widened(gap: Gap, sampling: PairSampling, scored: str) -> Gap:
     """Return the gap with the error from the choice of pairs in its limits and its test.
+
+    The method of the gap calls them `scored`.
 
     Variances add; degrees of freedom are those of Welch (Biometrika 34, 1947) and Satterthwaite
     (1946). Where the limits of the examples alone are not symmetrical, each side has the variance
@@ -189,7 +213,7 @@ def _widened(gap: Gap, sampling: PairSampling) -> Gap:
         degrees_of_freedom=freedom,
         p_value=two_sided(difference / (below if difference > 0 else above), freedom),
         method=(
-            f"pairs: standard error {sampling.standard_error:.2g}, bias about "
+            f"{scored}: standard error {sampling.standard_error:.2g}, bias about "
             f"{sampling.bias:.2g} (standard error {sampling.bias_standard_error:.1g}); examples: "
             f"standard error {of_examples:.2g}, {gap.method.split(';')[0]}; test of the same "
             f"limits on {freedom:,} degrees of freedom"

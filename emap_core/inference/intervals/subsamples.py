@@ -12,18 +12,31 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import scipy
 
-from emap_core.decomposition.projection import PARTS
+from emap_core.decomposition import Decomposition
 from emap_core.decomposition.subsets import SubsampledDecomposition
-from emap_core.inference.gap import Gap, Interval, Intervals, Projection
+from emap_core.inference.gap import Gap, Interval, Intervals
+from emap_core.inference.intervals.interval_summary import parts_of, steps_of
 from emap_core.inference.metrics import evaluate, metric
 from emap_core.inference.resamples.limits import CONFIDENCE
-from emap_core.inference.table.score_table import best_constant
+from emap_core.inference.table.rows import order_rows, projections_of
+from emap_core.inference.table.score_table import best_constant, projections
 from emap_core.types import Array, Space, Task
 
-_PROJECTED: tuple[Projection, ...] = ("emap", "emap_leave_one_out")
+_PROJECTED = ("emap", "emap_leave_one_out")
 
 Scores = dict[str, dict[str, Array]]
 """For each metric, its value in every sub-sample, shape (R,), for each row of the table."""
+
+
+def projections_of_subsamples(
+    subsamples: Sequence[Decomposition], task: Task, space: Space = "logits"
+) -> dict[str, list[Array]]:
+    """Return the projections of every sub-sample by the rows of the table, as `combine` takes them.
+
+    The model and the constant are left out.
+    """
+    each = [projections(d, None, task, space) for d in subsamples]
+    return {row: [one[row] for one in each] for row in projections_of(subsamples[0].sides)[1:-1]}
 
 
 def subsample_scores(
@@ -65,10 +78,10 @@ def subsample_scores(
     }
 
 
-def gap_scores(name: str, rows: Mapping[str, Array], projection: Projection) -> Array:
+def gap_scores(name: str, rows: Mapping[str, Array], projection: str, upper: str = "full") -> Array:
     """Return the gap in each sub-sample, shape (R,); positive means that interactions help."""
     sign = 1.0 if metric(name).higher_is_better else -1.0
-    return np.asarray(sign * (rows["full"] - rows[projection]))
+    return np.asarray(sign * (rows[upper] - rows[projection]))
 
 
 def spread(scores: Scores) -> dict[str, dict[str, float]]:
@@ -131,15 +144,15 @@ def subsample_intervals(
         found = limits(values, at_least=least)
         return Interval(found.value, max(found.low, 0.0), min(found.high, 1.0))
 
-    def gap(name: str, projection: Projection) -> Gap:
-        values = gap_scores(name, scores[name], projection)
+    def gap(name: str, projection: str, upper: str = "full") -> Gap:
+        values = gap_scores(name, scores[name], projection, upper)
         found = limits(values, at_least=least if metric(name).unit == "points" else 0.0)
         # No two scores are further apart than the metric reaches.
         widest = metric(name).range[1] - metric(name).range[0]
         return Gap(
             metric=name,
             projection=projection,
-            full=float(scores[name]["full"].mean()),
+            full=float(scores[name][upper].mean()),
             projected=float(scores[name][projection].mean()),
             difference=found.value,
             low=float(np.maximum(found.low, -widest)),
@@ -158,25 +171,38 @@ def subsample_intervals(
             population="for new examples",
         )
 
+    orders = order_rows(decomposition.sides)
+    parts = parts_of(decomposition.sides)
+    all_sums = shares.sums_of_squares
     return Intervals(
         rows={
             name: {which: row(name, values) for which, values in rows.items()}
             for name, rows in scores.items()
         },
-        gaps={name: {which: gap(name, which) for which in _PROJECTED} for name in scores},
+        gaps={
+            name: {which: gap(name, which) for which in (*_PROJECTED, *orders)} for name in scores
+        },
+        steps={
+            name: {upper: gap(name, lower, upper) for upper, lower in steps_of(orders).items()}
+            for name in scores
+            if orders
+        },
         shares={
             part: [
-                limits(_quotient(sums[:, i, c], sums[:, :, c].sum(axis=1)), float(share))
-                for c, share in enumerate(shares.variance_shares[i])
+                limits(
+                    _quotient(sums[:, terms, c].sum(axis=1), sums[:, :, c].sum(axis=1)),
+                    float(share),
+                )
+                for c, share in enumerate(_share(all_sums[terms].sum(axis=0), shares.variance))
             ]
-            for i, part in enumerate(PARTS)
+            for part, terms in parts.items()
         },
         pooled_shares={
             part: limits(
-                _quotient(sums[:, i].sum(axis=1), sums.sum(axis=(1, 2))),
-                float(shares.pooled_shares[i]),
+                _quotient(sums[:, terms].sum(axis=(1, 2)), sums.sum(axis=(1, 2))),
+                float(_share(all_sums[terms].sum(), shares.variance.sum())),
             )
-            for i, part in enumerate(PARTS)
+            for part, terms in parts.items()
         },
         cluster="none",
         population="for new examples",
@@ -207,6 +233,11 @@ def _note(n_repeats: int, size: int, n_available: int) -> str:
 
 def _deviation(values: Array) -> float:
     return float(values.std(ddof=1)) if len(values) > 1 else float("nan")
+
+
+def _share(part: Array, whole: Array) -> Array:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(whole > 0, part / whole, np.nan)
 
 
 def _quotient(part: Array, whole: Array) -> Array:

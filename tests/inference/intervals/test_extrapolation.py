@@ -10,7 +10,7 @@ from emap_core.decomposition.design import design
 from emap_core.decomposition.incomplete import fit
 from emap_core.decomposition.subsets import subsamples
 from emap_core.errors import SettingError
-from emap_core.inference.intervals.extrapolation import next_columns_per_row, sampled_gap
+from emap_core.inference.intervals.extrapolation import next_cells_per_item, sampled_gap
 
 N = 120
 DIAGONAL = np.arange(N)
@@ -112,7 +112,7 @@ def test_products_that_predict_unseen_cells_cut_the_error():
     )
     assert better_error < 0.1 * error
     assert better.explained.min() > 0.8
-    assert better.row_standard_error.mean() < 0.1 * plain.row_standard_error.mean()
+    assert better.standard_errors[0].mean() < 0.1 * plain.standard_errors[0].mean()
 
 
 def test_products_that_predict_nothing_are_left_out():
@@ -139,7 +139,7 @@ def test_the_interval_narrows_with_rounds_and_ends_at_the_exact_gap():
         gap = sampled_gap(f, accuracy)
         assert gap.full - gap.projected == gap.difference
         widths.append(gap.high - gap.low)
-        k = next_columns_per_row(d, gap, tolerance=1e-6 if len(widths) > 2 else 0.02)  # type: ignore[assignment]
+        k = next_cells_per_item(d, gap, tolerance=1e-6 if len(widths) > 2 else 0.02)  # type: ignore[assignment]
     assert widths[0] > widths[1] > widths[2]
     assert d.fraction == 1
     assert gap.low == gap.difference == gap.high == truth
@@ -149,12 +149,12 @@ def test_rounds_double_until_the_gap_is_known_well_enough():
     _, f = _fit(_grid(np.random.default_rng(4)), 8)
     gap = replace(sampled_gap(f, lambda scores: float(scores.mean())), low=0.0, high=0.04)
     d = design(N, N, DIAGONAL, DIAGONAL, 8)
-    assert next_columns_per_row(d, gap, 0.02) is None
-    assert next_columns_per_row(d, gap, 0.015) == 16
+    assert next_cells_per_item(d, gap, 0.02) is None
+    assert next_cells_per_item(d, gap, 0.015) == 16
     # A hundred times as many images per text as there are.
-    assert next_columns_per_row(d, gap, 0.0002) == N
-    assert next_columns_per_row(d, gap, 0.0) == N
-    assert next_columns_per_row(design(N, N, DIAGONAL, DIAGONAL, 64), gap, 0.01) == N
+    assert next_cells_per_item(d, gap, 0.0002) == N
+    assert next_cells_per_item(d, gap, 0.0) == N
+    assert next_cells_per_item(design(N, N, DIAGONAL, DIAGONAL, 64), gap, 0.01) == N
 
 
 def test_a_subsample_of_all_examples_is_the_exact_decomposition():
