@@ -107,13 +107,7 @@ def train(name: str) -> dict[str, float]:
         if epoch % 5 == 4:
             print(f"{name}: epoch {epoch + 1}, loss {total / seen:.4f}", flush=True)
         total, seen = 0.0, 0
-    seconds = time.monotonic() - start
-    save(model, name)
-    return {
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "epochs": EPOCHS[name],
-        "seconds": round(seconds),
-    }
+    return saved(model, name, time.monotonic() - start)
 
 
 def measure(name: str) -> dict[str, float]:
@@ -159,11 +153,16 @@ def flipped(
     return pixels
 
 
-def save(model: DemoModel | DigitsModel, name: str) -> None:
-    """Write the weights, and beside them words and classes."""
+def saved(model: DemoModel | DigitsModel, name: str, seconds: float) -> dict[str, float]:
+    """Write the weights with words and classes; return what went into the training."""
     weights = {key: value.contiguous() for key, value in model.state_dict().items()}
     described = {"words": json.dumps(model.words), "classes": json.dumps(model.classes)}
     save_file(weights, FOLDER / f"{name}.safetensors", metadata=described)
+    return {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "epochs": EPOCHS[name],
+        "seconds": round(seconds),
+    }
 
 
 def _write_card(figures: dict[str, dict[str, float]]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
-from train import EPOCHS, SEED, main, save
+from train import EPOCHS, SEED, main, saved
 
 from emap_core import decompose
 from emap_core.datasets.demo_digits import QUESTIONS, load
@@ -73,13 +73,7 @@ def train(name: str) -> dict[str, float]:
             schedule.step()
         if epoch % 5 == 4:
             print(f"{name}: epoch {epoch + 1}, loss {loss.item():.4f}", flush=True)
-    seconds = time.monotonic() - start
-    save(model, name)
-    return {
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "epochs": EPOCHS[name],
-        "seconds": round(seconds),
-    }
+    return saved(model, name, time.monotonic() - start)
 
 
 def measure(name: str) -> dict[str, float]:

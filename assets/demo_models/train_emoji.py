@@ -11,7 +11,7 @@ import time
 import torch
 from torch import nn
 from torch.nn import functional
-from train import EPOCHS, SEED, flipped, main, save
+from train import EPOCHS, SEED, flipped, main, saved
 
 from emap_core.datasets import load_dataset
 from emap_core.datasets.labels import match_labels
@@ -61,13 +61,7 @@ def train(name: str) -> dict[str, float]:
             schedule.step()
         if epoch % 5 == 4:
             print(f"{name}: epoch {epoch + 1}, loss {loss.item():.4f}", flush=True)
-    seconds = time.monotonic() - start
-    save(model, name)
-    return {
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "epochs": EPOCHS[name],
-        "seconds": round(seconds),
-    }
+    return saved(model, name, time.monotonic() - start)
 
 
 def _loss(
