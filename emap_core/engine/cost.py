@@ -76,30 +76,21 @@ class Estimate:
     columns: list[str]
 
 
-def estimate(
-    model: Any,
-    dataset: Any,
-    *,
-    model_args: dict[str, Any] | None = None,
-    data_args: dict[str, Any] | None = None,
-    train: Any = None,
-    train_args: dict[str, Any] | None = None,
-    n_previews: int = 4,
-    **settings: Any,
-) -> Estimate:
-    """Return what `compute` would cost with the same arguments, from a few measured pairs."""
+def estimate(model: Any, dataset: Any, *, n_previews: int = 4, **arguments: Any) -> Estimate:
+    """Return what `compute` would cost with the same arguments, from a few measured pairs.
+
+    Parameters
+    ----------
+    model, dataset
+        As for `compute`.
+    n_previews : int
+        Examples to show.
+    **arguments
+        Those of `compute` that say what to run: ``model_args``, ``data_args``, ``train``,
+        ``train_args`` and settings.
+    """
     began = time.monotonic()
-    binding = bind(
-        Request.of(
-            model,
-            dataset,
-            settings,
-            model_args=model_args,
-            data_args=data_args,
-            train=train,
-            train_args=train_args,
-        )
-    )
+    binding = bind(Request.of(model, dataset, **arguments))
     try:
         workers = LocalWorker()
         problem, warm_up = measured(binding, workers)

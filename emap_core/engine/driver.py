@@ -36,7 +36,7 @@ from emap_core.engine.progress_bar import in_a_notebook, showing_progress
 from emap_core.engine.request import Callbacks, Request
 from emap_core.engine.tiles import TileEvaluation
 from emap_core.engine.workers import LocalWorker, Workers
-from emap_core.errors import Cancelled, EmapError, RunError
+from emap_core.errors import Cancelled, EmapError, RunError, SettingError
 from emap_core.methods.base import CellMethod
 from emap_core.runs import Run
 from emap_core.runs.check import write_checksums
@@ -174,11 +174,11 @@ def compute(
     request = Request.of(
         model,
         dataset,
-        settings,
         model_args=model_args,
         data_args=data_args,
         train=train,
         train_args=train_args,
+        **settings,
     )
     shown = (in_a_notebook() and listener is None) if progress is None else progress
     with (
@@ -241,8 +241,10 @@ def compute_shard(
     EmapError
         As `compute` does.
     """
+    if settings.keys() & {"train", "train_args"}:
+        raise SettingError("train is for whole runs; leave it out of a shard")
     request = Request.of(
-        model, dataset, {**settings, "shard": shard}, model_args=model_args, data_args=data_args
+        model, dataset, model_args=model_args, data_args=data_args, shard=shard, **settings
     )
     callbacks = Callbacks(listener, preview, cancelled)
     return _bind_and_compute(request, out, queue, callbacks).path

@@ -41,32 +41,40 @@ class Request:
     train_args: dict[str, Any] | None = None
 
     @classmethod
-    def of(cls, model: Any, dataset: Any, settings: dict[str, Any], **arguments: Any) -> Request:
-        """Return a request whose settings may hold options of the data, as the terminal takes them.
+    def of(
+        cls,
+        model: Any,
+        dataset: Any,
+        *,
+        model_args: dict[str, Any] | None = None,
+        data_args: dict[str, Any] | None = None,
+        train: Any = None,
+        train_args: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> Request:
+        """Return a request from the arguments of `compute`.
 
         Parameters
         ----------
-        model, dataset
+        model, dataset, model_args, data_args, train, train_args
             As for `compute`.
-        settings : dict
+        **settings
             Those of `Settings`, and `DATA_FLAGS`, which go to the loader of the data.
-        **arguments
-            `model_args`, `data_args`, `train` and `train_args`.
 
         Raises
         ------
         SettingError
             If a setting is unknown, or an option of the data is given twice.
         """
-        given = arguments.get("data_args") or {}
+        given = data_args or {}
         own = {name: value for name, value in settings.items() if name in DATA_FLAGS}
         for name in own.keys() & given.keys():
             raise SettingError(f"{name} is given twice, here and in data_args; leave one out")
         rest = {name: value for name, value in settings.items() if name not in own}
         if "limit" in own:
             own["seed"] = settings.get("seed", 0)
-        arguments["data_args"] = {**own, **given} or None
-        return cls(model, dataset, Settings.of(rest), **arguments)
+        of_data = {**own, **given} or None
+        return cls(model, dataset, Settings.of(rest), model_args, of_data, train, train_args)
 
     def __post_init__(self) -> None:
         for name in ("dataset", "train"):
