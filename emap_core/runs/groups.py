@@ -10,6 +10,7 @@ import pandas as pd
 from emap_core import inference, methods
 from emap_core.errors import RunError, SettingError
 from emap_core.inference import Gap
+from emap_core.inference.comparisons.example_scores import ExampleScores
 from emap_core.inference.comparisons.group_gaps import group_gaps
 
 if TYPE_CHECKING:
@@ -54,15 +55,11 @@ def gaps_by(run: Run, by: str | Sequence[str], metric: str | None = None) -> dic
     if which not in run.metrics:
         raise SettingError(f"metric is {which!r}; choose one of {', '.join(run.metrics)}")
     names = pd.Series(_names(run, by))
-    found = group_gaps(
-        run.decomposition,
-        run.labels,
-        names.tolist(),
-        run.task,
-        which,
-        run.space,
-        **run.manifest["resampling"],
+    resampling = run.manifest["resampling"]
+    examples = ExampleScores(
+        run.decomposition, run.labels, run.task, which, run.space, **resampling
     )
+    found = group_gaps(examples, names.tolist())
     return {name: found[name] for name in names.value_counts(sort=True).index}
 
 

@@ -13,6 +13,7 @@ from emap_core.errors import EmapError
 from emap_core.figures import gap_dumbbell
 from emap_core.in_words import or_no_text
 from emap_core.inference import Gap, metric
+from emap_core.inference.comparisons.example_scores import ExampleScores
 from emap_core.inference.comparisons.slice_gap import slice_gap
 from emap_core.runs import Run
 from emap_core.runs.groups import groupable
@@ -293,16 +294,11 @@ def _cached_slice_gap(
     key: tuple[str, str], which: str, projection: Any, digest: str, _run: Run, _mask: Mask
 ) -> Gap:
     assert _run.labels is not None  # noqa: S101 - a run with metrics has labels
-    return slice_gap(
-        _run.decomposition,
-        _run.labels,
-        _mask,
-        _run.task,
-        which,
-        _run.space,
-        projection=projection,
-        **(_run.manifest.get("resampling") or {}),
+    resampling = _run.manifest.get("resampling") or {}
+    examples = ExampleScores(
+        _run.decomposition, _run.labels, _run.task, which, _run.space, projection, **resampling
     )
+    return slice_gap(examples, _mask)
 
 
 def _with_choice(mask: Mask, positions: np.ndarray | None) -> Mask:

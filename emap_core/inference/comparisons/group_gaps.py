@@ -14,45 +14,28 @@ from dataclasses import replace
 
 import numpy as np
 import scipy
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from emap_core.decomposition import Decomposition
+from emap_core.inference.comparisons.example_scores import ExampleScores
 from emap_core.inference.comparisons.slice_gap import slice_gap
-from emap_core.inference.gap import Gap, Projection
+from emap_core.inference.gap import Gap
 from emap_core.inference.metrics import evaluate_scored, metric
-from emap_core.inference.predictions.scores import Scored
 from emap_core.inference.resamples.limits import CONFIDENCE
-from emap_core.inference.resamples.population import N_RESAMPLES, Population, population_of
-from emap_core.inference.table.score_table import projections
-from emap_core.types import Array, Cluster, Space, Task
+from emap_core.inference.resamples.population import population_of
+from emap_core.types import Array
 
 _DRAWS = 20_000
 _ELEMENTS = 2**22
 
 
-def group_gaps(
-    decomposition: Decomposition,
-    labels: ArrayLike,
-    groups: Sequence[str] | NDArray[np.str_],
-    task: Task,
-    which: str,
-    space: Space = "logits",
-    *,
-    projection: Projection = "emap_leave_one_out",
-    cluster: Cluster = "auto",
-    n_resamples: int = N_RESAMPLES,
-    seed: int = 0,
-) -> dict[str, Gap]:
+def group_gaps(examples: ExampleScores, groups: Sequence[str] | NDArray[np.str_]) -> dict[str, Gap]:
     """Return what a metric loses without interactions in each group, in order of appearance.
 
     Parameters
     ----------
-    decomposition : Decomposition
-    labels : array of shape (N,) or (N, C)
+    examples : ExampleScores
     groups : sequence of str, length N
         The name of each example's group.
-    task, which, space, projection, cluster, n_resamples, seed
-        As for `slice_gap`.
 
     Returns
     -------
@@ -62,28 +45,12 @@ def group_gaps(
     """
     names = np.asarray(groups, dtype=object)
     masks = {name: names == name for name in dict.fromkeys(names.tolist())}
-    population = population_of(decomposition, cluster)
-    scores = projections(decomposition, np.asarray(labels), task, space)
-    pair = [Scored(np.asarray(labels), scores[row], task, space) for row in ("full", projection)]
-    together = _correlation(pair, which, list(masks.values()), population, n_resamples, seed)
-    smallest = smallest_of_several(together, seed)
+    together = _correlation(examples, list(masks.values()))
+    smallest = smallest_of_several(together, examples.seed)
     level = 1.0 - float(np.quantile(smallest, 1.0 - CONFIDENCE))
     gaps = {}
     for name, mask in masks.items():
-        gap = slice_gap(
-            decomposition,
-            labels,
-            mask,
-            task,
-            which,
-            space,
-            projection=projection,
-            cluster=cluster,
-            n_resamples=n_resamples,
-            seed=seed,
-            confidence=level,
-            tested=True,
-        )
+        gap = slice_gap(examples, mask, confidence=level, tested=True)
         as_small = (1 + int((smallest <= gap.p_value).sum())) / (1 + len(smallest))
         gaps[name] = replace(
             gap,
@@ -115,24 +82,16 @@ def smallest_of_several(correlation: Array, seed: int = 0) -> Array:
     return np.asarray(2.0 * scipy.special.ndtr(-largest))
 
 
-def _correlation(
-    pair: list[Scored],
-    name: str,
-    masks: list[NDArray[np.bool_]],
-    population: Population,
-    n_resamples: int,
-    seed: int,
-) -> Array:
+def _correlation(examples: ExampleScores, masks: list[NDArray[np.bool_]]) -> Array:
     """Return how the gaps of G groups vary together, shape (G, G)."""
-    which = metric(name)
-    parts = [
-        [Scored(s.labels[mask], s.scores[mask], s.task, s.space) for s in pair] for mask in masks
-    ]
-    rng = np.random.default_rng(seed)
+    which = metric(examples.metric)
+    population = population_of(examples.decomposition, examples.cluster)
+    parts = [examples.on(mask) for mask in masks]
+    rng = np.random.default_rng(examples.seed)
     covariances = []
     for units in population.draws:
         replicates: list[list[Array]] = [[] for _ in masks]
-        for weights in units.resamples(population.share_out(n_resamples), rng):
+        for weights in units.resamples(population.share_out(examples.n_resamples), rng):
             for kept, mask, (full, other) in zip(replicates, masks, parts, strict=True):
                 some = weights[:, mask]
                 # A group that a resample leaves out stays where it is.

@@ -3,6 +3,7 @@ import pytest
 from scipy import stats
 
 import emap_core as emap
+from emap_core.inference.comparisons.example_scores import ExampleScores
 from emap_core.inference.comparisons.group_gaps import group_gaps, smallest_of_several
 from emap_core.inference.comparisons.slice_gap import slice_gap
 
@@ -21,10 +22,12 @@ def data(seed, n=300, effect=1.0, n_groups=4):
 
 def test_gaps_are_those_of_the_groups_with_wider_limits():
     d, labels, groups = data(0)
-    found = group_gaps(d, labels, groups, "multiclass", "accuracy", n_resamples=200)
+    found = group_gaps(ExampleScores(d, labels, "multiclass", "accuracy", n_resamples=200), groups)
     assert list(found) == ["g0", "g1", "g2", "g3"]
     for name, gap in found.items():
-        alone = slice_gap(d, labels, groups == name, "multiclass", "accuracy", n_resamples=200)
+        alone = slice_gap(
+            ExampleScores(d, labels, "multiclass", "accuracy", n_resamples=200), groups == name
+        )
         assert gap.difference == alone.difference
         assert gap.n_examples == 75
         assert gap.low < alone.low and alone.high < gap.high
@@ -61,7 +64,9 @@ def test_limits_hold_all_groups_at_once():
         side = rng.choice([-1.0, 1.0], n) * np.abs(d.logits - d.emap_leave_one_out)[:, 0] / 2
         labels = (middle + side)[:, None]
         groups = np.array([f"g{i % 6}" for i in range(n)])
-        found = group_gaps(d, labels, groups, "regression", "mean_absolute_error", n_resamples=100)
+        found = group_gaps(
+            ExampleScores(d, labels, "regression", "mean_absolute_error", n_resamples=100), groups
+        )
         missed += any(gap.low > 0 or gap.high < 0 for gap in found.values())
     assert missed <= 8
 
@@ -70,6 +75,6 @@ def test_a_group_of_one_example_has_no_limits_and_widens_none():
     d, labels, groups = data(2)
     groups = groups.astype(object)
     groups[5] = "alone"
-    found = group_gaps(d, labels, groups, "multiclass", "accuracy", n_resamples=100)
+    found = group_gaps(ExampleScores(d, labels, "multiclass", "accuracy", n_resamples=100), groups)
     assert np.isnan(found["alone"].low) and np.isnan(found["alone"].p_value)
     assert all(np.isfinite(found[name].low) for name in ("g0", "g1", "g2", "g3"))
