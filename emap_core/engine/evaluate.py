@@ -456,9 +456,18 @@ def _stored_joint(stored: Mapping[str, Any]) -> Iterator[tuple[tuple[int, ...], 
 
 
 class GridSums:
-    """Sums of all tiles so far, merged in the order in which they are added."""
+    """Sums of all tiles so far, merged in the order in which they are added.
 
-    def __init__(self, targets: Targets, n_classes: int) -> None:
+    Parameters
+    ----------
+    targets : Targets
+    n_classes : int
+    projects : bool
+        Without, the sums of sets of sides are left out, which may be large: `estimate` is all that
+        there is.
+    """
+
+    def __init__(self, targets: Targets, n_classes: int, *, projects: bool = True) -> None:
         self._targets = targets
         self._rows = np.zeros((len(targets.row_share), n_classes))
         self._columns = np.zeros((len(targets.column_share), n_classes))
@@ -473,7 +482,7 @@ class GridSums:
             some: np.zeros(
                 (len(self._rows), prod(targets.sizes[place] for place in some), n_classes)
             )
-            for some in targets.joint_sets
+            for some in (targets.joint_sets if projects else ())
         }
 
     def add(self, tile: Tile, sums: TileSums) -> None:
@@ -567,18 +576,27 @@ class GridSums:
         """Return examples whose column has met every row, their logits and estimated projection.
 
         The means of the rows are taken over the columns so far; None before the first range of
-        columns is done, and of more sides than two, of which columns are combinations.
+        columns is done. With more sides than two, a column is a combination of items, and those
+        count whose item of the second side has met all items of the others.
         """
-        if len(self._targets.sides) > 2:
-            return None
-        done = np.flatnonzero(self._targets.column_index < self._columns_done)
-        weight = self._targets.column_share[: self._columns_done].sum()
+        targets = self._targets
+        second, *others = targets.other_shares
+        n_items = self._columns_done // prod(map(len, others))
+        n_columns = n_items * prod(map(len, others))
+        done = np.flatnonzero(targets.column_index < n_columns)
+        weight = targets.column_share[: self._columns_done].sum()
         if len(done) == 0 or weight == 0.0:
             return None
         sums, mean = self._until_then
-        rows = sums[self._targets.row_index[done]] / weight
-        columns = self._columns[self._targets.column_index[done]]
-        return done, self._logits[done], rows + columns - mean
+        columns = self._columns[:n_columns].reshape(n_items, *map(len, others), -1)
+        shares = (second[:n_items] / second[:n_items].sum(), *others)
+        sides = targets.sides[1:]
+        means = {sides: columns, **means_of_grid(columns, sides, shares)}
+        projected = sums[targets.row_index[done]] / weight - mean + means[()]
+        items = np.unravel_index(targets.column_index[done], targets.sizes)
+        for side, numbers in zip(sides, items, strict=True):
+            projected += means[side,][numbers] - means[()]
+        return done, self._logits[done], projected
 
 
 @dataclass(frozen=True)

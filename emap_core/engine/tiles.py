@@ -120,8 +120,7 @@ class TileEvaluation:
     def _evaluate(self, progress: Progress, workers: Workers) -> None:
         problem = self._problem
         grid = open_grid(self._folder.grid) if problem.keep != "sums" else None
-        # There is nothing to estimate of more sides than two, whose sums may be large.
-        so_far = GridSums(problem.targets, self._plan.n_classes) if problem.n_sides == 2 else None
+        so_far = GridSums(problem.targets, self._plan.n_classes, projects=False)
         tiles = self._tiles
         there = {tile.number for tile in tiles if TileSums.load(self._file(tile)) is not None}
         before = sum(tile.n_pairs for tile in tiles if tile.number in there)
@@ -144,7 +143,7 @@ class TileEvaluation:
             # The estimate needs whole columns, so tiles are added to it in their order.
             while following and (following.number in there or following.number in arrived):
                 sums = arrived.pop(following.number, None) or TileSums.load(self._file(following))
-                if sums is not None and so_far is not None:
+                if sums is not None:
                     so_far.add(following, sums)
                 following = next(in_order, None)
             progress.pairs(done, self._gap(so_far))
@@ -152,12 +151,12 @@ class TileEvaluation:
         missing = (tile for tile in tiles if tile.number not in there)
         workers.tiles(problem, missing, self._warm_up, finish, progress)
 
-    def _gap(self, so_far: GridSums | None) -> Callable[[], float | None]:
+    def _gap(self, so_far: GridSums) -> Callable[[], float | None]:
         """Return a function that estimates the gap of the first metric from the tiles so far."""
         problem = self._problem
 
         def estimate() -> float | None:
-            found = None if so_far is None else so_far.estimate()
+            found = so_far.estimate()
             if found is None or problem.labels is None:
                 return None
             examples, logits, projected = found

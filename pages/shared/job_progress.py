@@ -12,6 +12,8 @@ from emap_core.datasets.upload import as_uploaded
 from emap_core.errors import RunError
 from emap_core.in_words import duration, size
 from emap_core.jobs import Job, RunSpecification
+from emap_core.modalities import sides_of
+from emap_core.modalities.words_of_sides import cells_of
 from emap_core.presentation.run_titles import run_title
 from pages.shared.escape import plain
 from pages.shared.layout import link
@@ -31,7 +33,7 @@ def progress(job: Job) -> None:
         if not now.alive:
             st.rerun()
         st.progress(done(now), text=plain(headline(now)))
-        st.caption(plain(details(now.event)) or " ")
+        st.caption(plain(details(now)) or " ")
         if not may_cancel(now):
             return
         st.button(
@@ -153,17 +155,22 @@ def headline(job: Job) -> str:
         message = str(event.get("message", ""))
         return f"{message[:1].upper()}{message[1:]} …"
     if "pairs_done" not in event:
-        return f"About to score {event.get('pairs_total', 0):,} pairs …"
+        return f"About to score {event.get('pairs_total', 0):,} {_cells(job)} …"
     left = event.get("seconds_left")
     wait = f", {duration(left)} left" if left else ""
-    return f"{event['pairs_done']:,} of {event['pairs_total']:,} pairs{wait}"
+    return f"{event['pairs_done']:,} of {event['pairs_total']:,} {_cells(job)}{wait}"
 
 
-def details(event: dict[str, Any]) -> str:
+def details(job: Job) -> str:
     """Return speed and, marked as an estimate, the gap so far."""
-    parts = []
+    event, parts = job.event, []
     if event.get("pairs_per_second"):
-        parts.append(f"{event['pairs_per_second']:,.0f} pairs a second")
+        parts.append(f"{event['pairs_per_second']:,.0f} {_cells(job)} a second")
     if event.get("gap") is not None:
-        parts.append(f"gap so far {event['gap']:.3f} (an estimate from some of the pairs)")
+        parts.append(f"gap so far {event['gap']:.3f} (an estimate from some of the {_cells(job)})")
     return " · ".join(parts)
+
+
+def _cells(job: Job) -> str:
+    info = run_info(job.run_id or "")
+    return "pairs" if info is None else cells_of(sides_of(info.manifest))

@@ -9,8 +9,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import emap_core as emap
 from emap_core import jobs
 from emap_core.errors import RunError
 from emap_core.jobs import job as job_module
@@ -96,6 +98,22 @@ def test_a_plan_tells_the_run_id_and_the_cost_that_the_run_then_has():
     assert jobs.find(done.run_id) == done
     again = wait(jobs.start(QUICK).id)
     assert (again.state, again.run_id) == ("finished", done.run_id)
+
+
+def test_what_is_scored_is_called_as_the_sides_of_the_run_have_it(tmp_path, monkeypatch):
+    values = np.arange(12.0)[:, None]
+    sides = {name: values[start : start + 10].tolist() for start, name in enumerate("abc")}
+    three = emap.compute(
+        lambda *of_sides: np.array(of_sides).sum(axis=0),
+        {"sides": sides},
+        out=tmp_path / "three",
+        fingerprint="three",
+    )
+    monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
+    event = {"pairs_done": 100, "pairs_total": 1000, "pairs_per_second": 50.0, "gap": 0.25}
+    job = jobs.Job("", "run", None, "running", three.id, event, None, 0.0)
+    assert shared.headline(job) == "100 of 1,000 combinations"
+    assert shared.details(job).startswith("50 combinations a second · gap so far 0.250 (an est")
 
 
 @warm
