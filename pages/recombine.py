@@ -204,29 +204,41 @@ def _numbers(text: str, count: int) -> tuple[int, ...]:
 
 
 def _show_pair(two: ChosenSides, u: int, w: int) -> None:
-    run, (first, second) = two.run, two.places
     shared.section("Selected pair")
-    picture, words = st.columns([1, 3], gap="medium")
-    with picture:
-        shared.item(run, second, w, alt=f"{two.item_name(1).capitalize()} {w + 1} of the data")
-    with words:
-        shared.item(
-            run,
-            first,
-            u,
-            alt=f"{two.item_name(0).capitalize()} {u + 1} of the data",
-            size="1.25rem",
-        )
+    if [side.modality == "text" for side in two.sides] == [True, False]:
+        picture, words = st.columns([1, 3], gap="medium")
+        with picture:
+            _show_item(two, 1, w)
+        with words:
+            _show_item(two, 0, u)
+            _choose_text(two, u, w)
+            _choose_image(two, u, w)
+        return
+    # Two of a kind stand in their order, each above what replaces it.
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _show_item(two, 0, u)
         _choose_text(two, u, w)
-        n_images = run.sizes[second]
-        st.session_state["pair-image"] = w + 1
-        st.number_input(
-            f"Another {two.item_name(1)} (1 to {n_images:,})",
-            1,
-            n_images,
-            key="pair-image",
-            on_change=lambda: shared.set_view(pair=f"{u},{st.session_state['pair-image'] - 1}"),
-        )
+    with right:
+        _show_item(two, 1, w)
+        _choose_image(two, u, w)
+
+
+def _show_item(two: ChosenSides, k: int, number: int) -> None:
+    alt = f"{two.item_name(k).capitalize()} {number + 1} of the data"
+    shared.item(two.run, two.places[k], number, alt=alt, size="1.25rem")
+
+
+def _choose_image(two: ChosenSides, u: int, w: int) -> None:
+    n_images = two.run.sizes[two.places[1]]
+    st.session_state["pair-image"] = w + 1
+    st.number_input(
+        f"Another {two.item_name(1)} (1 to {n_images:,})",
+        1,
+        n_images,
+        key="pair-image",
+        on_change=lambda: shared.set_view(pair=f"{u},{st.session_state['pair-image'] - 1}"),
+    )
 
 
 def _show_numbers(two: ChosenSides, cell: Decomposition) -> None:

@@ -35,7 +35,20 @@ def _renamed(sides: Sides, node: Any, of_more: bool) -> Any:
     if isinstance(node, str):
         return worded(sides, node, of_more=of_more)
     if isinstance(node, dict):
-        return {key: _renamed(sides, value, of_more) for key, value in node.items()}
+        return {
+            key: _renamed_ticks(sides, value, of_more)
+            if key == "ticktext"
+            else _renamed(sides, value, of_more)
+            for key, value in node.items()
+        }
     return (
         [_renamed(sides, one, of_more) for one in node] if isinstance(node, (list, tuple)) else node
     )
+
+
+def _renamed_ticks(sides: Sides, ticks: Any, of_more: bool) -> list[Any]:
+    # Most ticks are items and classes of the data, which keep their words: ours are a side alone.
+    return [
+        worded(sides, tick, of_more=of_more) if tick in ("text", "image") else tick
+        for tick in ticks
+    ]

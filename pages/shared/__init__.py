@@ -4,6 +4,7 @@ from pages.shared.entry import return_large_blocks, settle
 from pages.shared.escape import escaped, plain
 from pages.shared.job_progress import (
     at_work,
+    details,
     done,
     headline,
     newest,
@@ -95,6 +96,7 @@ __all__ = [
     "current_example",
     "current_run",
     "damaged_runs",
+    "details",
     "done",
     "draw_again_when_connected",
     "drawn",

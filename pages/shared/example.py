@@ -89,8 +89,10 @@ def _show_items(run: Run, position: int, places: list[int]) -> None:
 
 def pictured(run: Run) -> int:
     """Return the place of the side whose pictures stand for examples in lists."""
-    seen, _ = seen_and_read(run.sides)
-    return seen[0] if seen else 1
+    seen, read = seen_and_read(run.sides)
+    # A waveform tells more than a card with small words.
+    heard = [place for place in read if run.sides[place].modality == "audio"]
+    return [*seen, *heard, 1][0]
 
 
 def show_answers(run: Run, position: int) -> None:

@@ -10,7 +10,7 @@ from samples import Staged, make_examples
 
 import emap_core as emap
 from emap_core.cli import main
-from emap_core.presentation.charts import report_charts
+from emap_core.presentation.charts import report_charts, run_figure
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,21 @@ def test_two_sides_of_other_modalities_have_their_own_colours(tmp_path):
     assert not [name for name, seen in drawn.items() if blue in seen or orange in seen]
     for name in ("shares", "contributions", "example-1"):
         assert green in drawn[name] and sky in drawn[name]
+
+
+def test_words_of_the_data_stay_where_sides_get_their_names(tmp_path):
+    sides = {"left": ["u", "v", "w"], "right": ["x", "y", "z"]}
+
+    def model(left, right):
+        a, b = ([len(one) + ord(one[0]) for one in some] for some in (left, right))
+        return np.stack([np.multiply(a, b) % 7, np.add(a, b) % 5], axis=1).astype(float)
+
+    data = {"sides": sides, "labels": [0, 1, 0], "classes": ["an image", "no text"]}
+    run = emap.compute(model, data, out=tmp_path / "run", n_resamples=100, fingerprint="d")
+    classes = run_figure(run, "shares").figure.layout.yaxis.ticktext
+    assert {"an image", "no text"} < set(classes)
+    steps = run_figure(run, "waterfall").figure.layout.yaxis.ticktext
+    assert list(steps) == ["mean", "left", "right", "EMAP", "interaction", "logit"]
 
 
 def test_without_kaleido_the_command_says_what_to_install(run, tmp_path, monkeypatch, capsys):
