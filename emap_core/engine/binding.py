@@ -25,7 +25,7 @@ from emap_core.engine.encoded_items import (
     encoded_texts,
     items_per_chunk,
 )
-from emap_core.engine.evaluate import Evaluator, Targets
+from emap_core.engine.evaluate import Evaluator
 from emap_core.engine.gate import check_data, check_sides
 from emap_core.engine.kept_columns import kept_columns
 from emap_core.engine.output_space import to_space
@@ -34,6 +34,7 @@ from emap_core.engine.plan import Plan, Tile, order_rows, tile_shape
 from emap_core.engine.provenance import in_short, provenance, short_name
 from emap_core.engine.request import Request
 from emap_core.engine.settings import Settings
+from emap_core.engine.sums import Targets
 from emap_core.errors import DatasetError, ModelError, SettingError
 from emap_core.methods.base import Method
 from emap_core.modalities import modality

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emap_core.engine.evaluate import WarmUp
+from emap_core.engine.measure import WarmUp
 from emap_core.engine.plan import SECONDS_PER_TILE
 from emap_core.engine.problem import Problem
 from emap_core.engine.progress import Progress

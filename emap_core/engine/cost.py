@@ -11,7 +11,7 @@ import numpy as np
 
 from emap_core import inference
 from emap_core.engine.binding import bind
-from emap_core.engine.evaluate import WarmUp
+from emap_core.engine.measure import WarmUp
 from emap_core.engine.opening import measured
 from emap_core.engine.problem import Problem
 from emap_core.engine.request import Request

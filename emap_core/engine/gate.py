@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from emap_core import inference, methods
 from emap_core.datasets.base import has_answers
 from emap_core.decomposition.projection import TEXT_AND_IMAGE
-from emap_core.engine.evaluate import WarmUp
+from emap_core.engine.measure import WarmUp
 from emap_core.engine.settings import Settings
 from emap_core.errors import DatasetError, LabelError, ModelError, SettingError
 from emap_core.in_words import size

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emap_core.engine.evaluate import Again, Evaluator, WarmUp
+from emap_core.engine.evaluate import Evaluator
+from emap_core.engine.measure import Again, WarmUp
 from emap_core.models.encodings import Encodings
 from emap_core.models.torch_modules import rounding
 from emap_core.types import Index

@@ -16,7 +16,7 @@ import torch
 
 from emap_core.engine import gate
 from emap_core.engine.binding import Binding
-from emap_core.engine.evaluate import WarmUp
+from emap_core.engine.measure import WarmUp
 from emap_core.engine.problem import Problem, align
 from emap_core.engine.workers import Workers
 from emap_core.errors import RunError

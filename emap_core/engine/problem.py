@@ -19,8 +19,9 @@ from emap_core.datasets.labels import (
 )
 from emap_core.decomposition.predicted_interactions import EncodingVectors
 from emap_core.engine.binding import Binding
-from emap_core.engine.evaluate import Recombine, WarmUp, bytes_per_pair
+from emap_core.engine.measure import WarmUp, bytes_per_pair
 from emap_core.engine.plan import SECONDS_PER_TILE, Plan, tile_shape
+from emap_core.engine.sums import Recombine
 from emap_core.engine.warm_up import TILE_MEMORY, warm_up_area
 from emap_core.errors import ModelError, SettingError
 from emap_core.inference.predictions import answers

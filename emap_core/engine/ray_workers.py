@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from emap_core.engine.binding import Binding, bind
 from emap_core.engine.encoded_items import EncodedItems
-from emap_core.engine.evaluate import WarmUp
+from emap_core.engine.measure import WarmUp
 from emap_core.engine.plan import Tile
 from emap_core.engine.problem import Problem, align
 from emap_core.engine.progress import Progress

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from emap_core import methods
-from emap_core.engine.evaluate import GridSums, Targets, TileSums
 from emap_core.engine.finish import finish_run
 from emap_core.engine.plan import Plan, Tile, order_rows
+from emap_core.engine.sums import GridSums, Targets, TileSums
 from emap_core.engine.tiles import tile_file
 from emap_core.errors import RunError
 from emap_core.options import option, option_name

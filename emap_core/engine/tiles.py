@@ -10,10 +10,11 @@ import numpy as np
 
 from emap_core import inference
 from emap_core.engine.closed_form import in_closed_form
-from emap_core.engine.evaluate import GridSums, TileSums, WarmUp
+from emap_core.engine.measure import WarmUp
 from emap_core.engine.plan import Plan, Tile
 from emap_core.engine.problem import Problem
 from emap_core.engine.progress import Progress
+from emap_core.engine.sums import GridSums, TileSums
 from emap_core.engine.workers import FinishedTile, Workers
 from emap_core.errors import RunError
 from emap_core.methods.base import Projected

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.engine.binding import Binding
-from emap_core.engine.evaluate import Again, WarmUp, measure
+from emap_core.engine.measure import Again, WarmUp, measure
 from emap_core.engine.noise import (
     MANY,
     pairs_to_score_again,

@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.engine.binding import Binding
-from emap_core.engine.evaluate import Started, TileSums, WarmUp
+from emap_core.engine.evaluate import Started
+from emap_core.engine.measure import WarmUp
 from emap_core.engine.plan import Tile
 from emap_core.engine.problem import Problem
 from emap_core.engine.progress import Progress
+from emap_core.engine.sums import TileSums
 from emap_core.engine.warm_up import score_warm_up
 from emap_core.runs.folder import RunFolder
 from emap_core.runs.grid import Cells, channels

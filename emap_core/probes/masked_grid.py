@@ -92,7 +92,7 @@ class MaskedGrids:
 
     @property
     def _pairs_per_tile(self) -> int:
-        from emap_core.engine.evaluate import bytes_per_pair
+        from emap_core.engine.measure import bytes_per_pair
 
         # By the run's own record, so that a resumed probe has the same tiles.
         most = _MEMORY // bytes_per_pair(self.subject.run.manifest["n_classes"])

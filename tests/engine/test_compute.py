@@ -403,7 +403,7 @@ def test_a_file_cancels_too(examples, store):
 
 
 def test_full_disk_is_told_and_the_run_goes_on_later(examples, tmp_path, monkeypatch):
-    from emap_core.engine.evaluate import TileSums
+    from emap_core.engine.sums import TileSums
 
     save, written = TileSums.save, []
 

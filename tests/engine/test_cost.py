@@ -1,8 +1,8 @@
 import numpy as np
 
 import emap_core as emap
-from emap_core.engine.evaluate import GridSums, Targets, TileSums
 from emap_core.engine.plan import Plan
+from emap_core.engine.sums import GridSums, Targets, TileSums
 
 
 def test_the_estimate_on_the_way_is_that_of_the_finished_columns_alone():

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from emap_core.engine import evaluate
+from emap_core.engine import measure
 
 CALL, PAIR = 1e-4, 1e-7
 """Seconds that a call of the model takes, and each of its pairs."""
@@ -37,12 +37,12 @@ class Machine:
 
 @pytest.fixture
 def batch_size(monkeypatch):
-    monkeypatch.setattr(evaluate, "computed_dtype", lambda *_: "float32")
+    monkeypatch.setattr(measure, "computed_dtype", lambda *_: "float32")
 
     def measured(machine, **settings):
         monkeypatch.setattr(time, "perf_counter", lambda: machine.now)
         area = slice(0, 4096), slice(0, 4096)
-        return evaluate.measure(machine, 2**27, area, **settings).batch_size
+        return measure.measure(machine, 2**27, area, **settings).batch_size
 
     return measured
 

@@ -14,7 +14,7 @@ import pytest
 from samples import Staged, make_examples
 
 import emap_core as emap
-from emap_core.engine.evaluate import TileSums
+from emap_core.engine.sums import TileSums
 from emap_core.errors import RunError
 from emap_core.runs import Run
 from emap_core.runs.folder import RunFolder, describe_run
