@@ -82,10 +82,9 @@ def test_the_bias_that_no_straight_line_follows_is_stated(many):
 
 def test_standard_errors_are_as_large_as_the_errors(many):
     exact, fits = many
-    for name in ("row", "column"):
-        mean = f"{name}_mean"
-        errors = [getattr(f.decomposition, mean) - getattr(exact, mean) for f in fits]
-        claimed = [getattr(f, f"{name}_standard_error") for f in fits]
+    for side in range(2):
+        errors = [f.decomposition.side_means[side] - exact.side_means[side] for f in fits]
+        claimed = [f.standard_errors[side] for f in fits]
         ratio = np.sqrt(np.mean(np.square(claimed)) / np.mean(np.square(errors)))
         assert 0.95 < ratio < 1.05
 

@@ -62,7 +62,7 @@ def _some_intervals():
 def _joined(gap, sampling):
     """Return the gap with the error from the choice of pairs added, as in a run."""
     base = replace(_some_intervals(), rows={}, gaps={gap.metric: {gap.projection: gap}})
-    found = with_pair_sampling(base, {gap.metric: {gap.projection: sampling}}, 99, 9)
+    found = with_pair_sampling(base, {gap.metric: {gap.projection: sampling}}, 99, (9, 9))
     return found.gaps[gap.metric][gap.projection]
 
 
@@ -143,7 +143,7 @@ def test_scores_near_the_end_of_a_metrics_range_stay_inside_it():
             row: pair_sampling(fitted, labels, "multiclass", "logits", name, row)
             for row in ("emap", "emap_leave_one_out")
         }
-        found = with_pair_sampling(base, {name: sampling}, len(d), n)
+        found = with_pair_sampling(base, {name: sampling}, len(d), (n, n))
         for row in sampling:
             interval, gap = found.rows[name][row], found.gaps[name][row]
             assert 0 <= interval.low <= interval.value <= interval.high <= 1
@@ -167,7 +167,7 @@ def test_several_metrics_are_said_to_have_intervals_for_each_alone():
             }
             for name in names
         }
-        notes = with_pair_sampling(base, sampling, 120, 20).notes
+        notes = with_pair_sampling(base, sampling, 120, (20, 20)).notes
         assert any("own metric alone" in note for note in notes) == said
         assert from_json(json.loads(json.dumps(to_json(sampling)))) == sampling
 
@@ -178,7 +178,7 @@ def test_several_metrics_are_said_to_have_intervals_for_each_alone():
 )
 def test_few_partners_are_named_with_what_they_make_unsure(images_per_text, said):
     base = replace(_some_intervals(), rows={}, gaps={})
-    notes = with_pair_sampling(base, {}, 20 * images_per_text, 20).notes
+    notes = with_pair_sampling(base, {}, 20 * images_per_text, (20, 20)).notes
     told = [note for note in notes if "of the other side" in note]
     assert len(told) == (said != "")
     assert said in "".join(told)
