@@ -1,8 +1,6 @@
 """The dataset contract: N examples in order, each an item per side and perhaps a label.
 
-The sides are a text and an image unless `sides` says otherwise. In that case the fields of texts
-hold the items of the first side, whatever they are, those of images the items of the second, and
-`further` the rest.
+The sides are a text and an image, or others: then `other_sides` holds the items of all of them.
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ import json
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -95,10 +93,6 @@ class SideItems:
     words: Sequence[str] | None
     inputs: Sequence[Any] | None = None
 
-    def fields(self, place: str) -> dict[str, Any]:
-        """Return the fields of `Examples` for these items: those of texts or those of images."""
-        return {f"{place}s": self.items, f"{place}_keys": self.keys, f"{place}_words": self.words}
-
 
 @dataclass
 class Examples:
@@ -116,8 +110,8 @@ class Examples:
     (2, ['no', 'yes'])
     """
 
-    texts: Sequence[str]
-    images: Sequence[Any]
+    texts: Sequence[str] = ()
+    images: Sequence[Any] = ()
     labels: Sequence[Any] | None = None
     ids: Sequence[str] = field(default_factory=list)
     classes: list[str] | None = None
@@ -133,14 +127,8 @@ class Examples:
     reading: Reading | None = None
     classes_guessed: bool = False
     """Whether nobody named the classes, so they are the labels in alphabetical order."""
-    sides: tuple[Side, ...] = TEXT_AND_IMAGE
-    text_keys: Sequence[Hashable] | None = None
-    """Which items of the first side are the same, unless they are texts."""
-    text_words: Sequence[str] | None = None
-    image_words: Sequence[str] | None = None
-    """A few words for each item, unless they are texts or images."""
-    further: tuple[SideItems, ...] = ()
-    """The third side and all after it."""
+    other_sides: tuple[SideItems, ...] = ()
+    """All sides, in order, if they are not a text and an image; `texts` and `images` are empty."""
 
     def __post_init__(self) -> None:
         import pandas as pd
@@ -154,29 +142,17 @@ class Examples:
         for name in _SEQUENCES:
             setattr(self, name, _by_position(getattr(self, name)))
         if self.ids is None or not len(self.ids):
-            self.ids = [str(i) for i in range(len(self.texts))]
-        for name in _SEQUENCES:
-            values = getattr(self, name)
-            if values is not None and len(values) != len(self.texts):
-                raise DatasetError(
-                    f"{name} has {len(values)} entries, but texts has {len(self.texts)}; each "
-                    "example needs one of each"
-                )
-        for one in self.further:
-            if len(one.items) != len(self.texts):
-                raise DatasetError(
-                    f"side {one.side.name!r} has {len(one.items)} entries, but "
-                    f"{self.sides[0].name!r} has {len(self.texts)}; each example needs one of each"
-                )
+            self.ids = [str(i) for i in range(len(self))]
+        self._check_lengths()
         if self.columns is not None:
-            if not isinstance(self.columns, pd.DataFrame) or len(self.columns) != len(self.texts):
+            if not isinstance(self.columns, pd.DataFrame) or len(self.columns) != len(self):
                 raise DatasetError(
                     "columns is not a DataFrame with one row per example; give one, or leave it out"
                 )
             self.columns = self.columns.reset_index(drop=True)
         if is_array(self.images):
             self.images = list(self.images)
-        if isinstance(self.images, list) and self.sides[1].modality == "image":
+        if isinstance(self.images, list):
             self._open_images(self.images)
         named = self.task in ("multiclass", "multilabel")
         if self.classes is None and named and self.labels is not None:
@@ -191,18 +167,43 @@ class Examples:
                 self.classes_guessed = True
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(self.items_by_side[0].items)
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The sides, in order."""
+        return tuple(one.side for one in self.items_by_side)
 
     @property
     def items_by_side(self) -> tuple[SideItems, ...]:
         """The items of each side, in order."""
-        return (
-            SideItems(self.sides[0], self.texts, self.text_keys, self.text_words),
-            SideItems(
-                self.sides[1], self.images, self.image_keys, self.image_words, self.image_inputs
-            ),
-            *self.further,
+        text, image = TEXT_AND_IMAGE
+        return self.other_sides or (
+            SideItems(text, self.texts, None, None),
+            SideItems(image, self.images, self.image_keys, None, self.image_inputs),
         )
+
+    def with_items(self, place: int, items: Sequence[Any]) -> Examples:
+        """Return the same data with other items of one side, which have the same keys."""
+        if not self.other_sides:
+            return replace(self, images=items) if place else replace(self, texts=items)
+        sides = list(self.other_sides)
+        sides[place] = replace(sides[place], items=items)
+        return replace(self, other_sides=tuple(sides))
+
+    def _check_lengths(self) -> None:
+        first = self.sides[0].name if self.other_sides else "texts"
+        lengths = {f"side {one.side.name!r}": len(one.items) for one in self.other_sides}
+        for name in _SEQUENCES:
+            values = getattr(self, name)
+            if values is not None and not (self.other_sides and name in ("texts", "images")):
+                lengths[name] = len(values)
+        for name, length in lengths.items():
+            if length != len(self):
+                raise DatasetError(
+                    f"{name} has {length} entries, but {first} has {len(self)}; each example needs "
+                    "one of each"
+                )
 
     def _read_indicators(self) -> None:
         """Turn an array of 0 and 1, one column per class, into the classes of each example."""
@@ -245,10 +246,7 @@ class Examples:
             self.images = [image_of_array(image) for image in images]
 
 
-_SEQUENCES = (
-    *("texts", "images", "labels", "ids", "image_keys", "image_inputs", "label_cells"),
-    *("text_keys", "text_words", "image_words"),
-)
+_SEQUENCES = ("texts", "images", "labels", "ids", "image_keys", "image_inputs", "label_cells")
 
 
 @dataclass(frozen=True)
@@ -596,26 +594,23 @@ def fingerprint(dataset: Any, cells: Cells) -> str:
     stated = getattr(dataset, "fingerprint", None)
     if stated:
         return str(stated)
-    keys = getattr(dataset, "image_keys", None)
-    sides = getattr(dataset, "sides", TEXT_AND_IMAGE)
-    labels = None if dataset.labels is None else [str(label) for label in dataset.labels]
-    images = (
-        [str(key) for key in keys]
-        if keys is not None
-        else [
-            fingerprint_of(np.asarray(dataset.images[int(i)]).tobytes())
-            for i in cells.sides[1].examples
-        ]
-    )
-    texts = cells.row_words
-    if sides[0].modality != "text":
-        of_items = _keys(dataset.texts, getattr(dataset, "text_keys", None))
-        texts = [str(of_items[int(i)]) for i in cells.sides[0].examples]
+    whole = dataset if isinstance(dataset, Examples) else as_examples(dataset)
+    first, second, *further = whole.items_by_side
+    labels = None if whole.labels is None else [str(label) for label in whole.labels]
+    if second.keys is not None:
+        of_second = [str(key) for key in second.keys]
+    else:
+        items = (second.items[int(i)] for i in cells.sides[1].examples)
+        of_second = [fingerprint_of(np.asarray(item).tobytes()) for item in items]
+    of_first = cells.row_words
+    if first.side.modality != "text":
+        keys = _keys(first.items, first.keys)
+        of_first = [str(keys[int(i)]) for i in cells.sides[0].examples]
     return fingerprint_of(
-        json.dumps([texts, labels, list(dataset.ids), images]),
+        json.dumps([of_first, labels, list(whole.ids), of_second]),
         cells.sides[0].index.tobytes(),
         cells.sides[1].index.tobytes(),
-        *_of_further(getattr(dataset, "further", ()), cells),
+        *_of_further(further, cells),
     )
 
 

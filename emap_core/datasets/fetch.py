@@ -61,43 +61,46 @@ def with_images_fetched(data: Examples, skip_bad: bool = False) -> Examples:
     DatasetError
         If an image cannot be fetched, or there are too many.
     """
-    files = _files_of(data.images)
-    if files is None or not any(has_address(file) for file in files):
-        return data
-    urls = list(dict.fromkeys(one.url for file in files for one in _addresses(file)))
-    found = fetch_all(urls)
-    wrong = {
-        row: f"{_name_of(data, row)} cannot be fetched: {why}"
-        for row, file in enumerate(files)
-        for one in _addresses(file)
-        if isinstance(why := found[one.url], str)
+    to_fetch = {
+        place: files
+        for place, one in enumerate(data.items_by_side)
+        if (files := _files_of(one.items)) is not None and any(map(has_address, files))
     }
-    names = [_name_of(data, row) for row in range(len(files))]
-    here = ImageFiles([_fetched(file, found) for file in files], names)
-    if skip_bad:
-        for row in range(len(files)):
-            if row not in wrong:
+    if not to_fetch:
+        return data
+    addresses = [one for files in to_fetch.values() for file in files for one in _addresses(file)]
+    found = fetch_all(list(dict.fromkeys(one.url for one in addresses)))
+    wrong: dict[int, str] = {}
+    whole = data
+    for place, files in to_fetch.items():
+        names = [_name_of(whole, place, row) for row in range(len(files))]
+        here = ImageFiles([_fetched(file, found) for file in files], names)
+        data = data.with_items(place, here)
+        for row, file in enumerate(files):
+            for one in _addresses(file):
+                if isinstance(why := found[one.url], str):
+                    wrong.setdefault(row, f"{names[row]} cannot be fetched: {why}")
+            if skip_bad and row not in wrong:
                 try:
                     _ = here[row]
                 except DatasetError as error:
                     wrong[row] = str(error)
-    elif wrong:
+    if wrong and not skip_bad:
         first = wrong[min(wrong)]
-        of_all = f"; the same goes for {len(wrong):,} of {len(files):,}" if len(wrong) > 1 else ""
+        of_all = f"; the same goes for {len(wrong):,} of {len(data):,}" if len(wrong) > 1 else ""
         raise DatasetError(f"{first}{of_all} ({option('skip_bad', 'true')} leaves such rows out)")
-    if len(wrong) == len(files):
+    if len(wrong) == len(data):
         raise DatasetError(f"no image could be fetched; the first: {wrong[0]}")
-    sizes = [
-        f"{one.url} {path.stat().st_size}"
-        for file in files
-        for one in _addresses(file)
-        if isinstance(path := found[one.url], Path)
-    ]
-    whole = data.fingerprint
-    data = replace(data, images=here, fingerprint=fingerprint_of(whole, *sizes) if whole else None)
+    if whole.fingerprint:
+        sizes = [
+            f"{one.url} {path.stat().st_size}"
+            for one in addresses
+            if isinstance(path := found[one.url], Path)
+        ]
+        data = replace(data, fingerprint=fingerprint_of(whole.fingerprint, *sizes))
     if not wrong:
         return data
-    rows = np.array([row for row in range(len(files)) if row not in wrong], dtype=np.intp)
+    rows = np.array([row for row in range(len(data)) if row not in wrong], dtype=np.intp)
     kept = pick(data, rows, fingerprint_of(str(data.fingerprint), rows.tobytes()))
     return replace(kept, skipped=[*kept.skipped, *wrong.values()])
 
@@ -197,13 +200,16 @@ def _files_of(images: Any) -> list[ImageFile] | None:
     return images.files if isinstance(images, ImageFiles) else None
 
 
-def _name_of(data: Examples, row: int) -> str:
-    images: Any = data.images
+def _name_of(data: Examples, place: int, row: int) -> str:
+    of_side = data.items_by_side[place]
+    images: Any = of_side.items
     at = row
     while isinstance(images, Picked):
         images, at = images.entries, int(images.rows[at])
     names = getattr(images, "names", None)
-    return f"the image of example {data.ids[row]!r}" if names is None else str(names[at])
+    return (
+        f"the {of_side.side.name} of example {data.ids[row]!r}" if names is None else str(names[at])
+    )
 
 
 def _addresses(file: ImageFile) -> Iterator[Address]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from emap_core.datasets.base import Dataset, Examples, as_examples, fingerprint_of
+from emap_core.datasets.base import Dataset, Examples, SideItems, as_examples, fingerprint_of
 from emap_core.datasets.labels import unknown_labels
 from emap_core.errors import LabelError, SettingError
 from emap_core.options import option_name
@@ -64,13 +64,15 @@ def pick(dataset: Dataset, rows: Index, fingerprint: str | None) -> Examples:
     def unopened(values: Sequence[Any] | None) -> Any:
         return None if values is None else Picked(values, rows)
 
+    def of_side(one: SideItems) -> SideItems:
+        items = chosen(one.items) if one.side.modality == "text" else unopened(one.items)
+        keys, words = chosen(one.keys), chosen(one.words)
+        return replace(one, items=items, keys=keys, words=words, inputs=unopened(one.inputs))
+
     return replace(
         whole,
-        texts=chosen(whole.texts) if whole.sides[0].modality == "text" else unopened(whole.texts),
-        text_keys=chosen(whole.text_keys),
-        text_words=chosen(whole.text_words),
-        image_words=chosen(whole.image_words),
-        images=unopened(whole.images),
+        texts=() if whole.other_sides else chosen(whole.texts),
+        images=() if whole.other_sides else unopened(whole.images),
         labels=chosen(whole.labels),
         ids=chosen(whole.ids),
         # The class names that labels spell are those of all labels.
@@ -80,10 +82,7 @@ def pick(dataset: Dataset, rows: Index, fingerprint: str | None) -> Examples:
         image_inputs=unopened(whole.image_inputs),
         columns=None if whole.columns is None else whole.columns.iloc[rows],
         label_cells=chosen(whole.label_cells),
-        further=tuple(
-            replace(one, items=unopened(one.items), keys=chosen(one.keys), words=chosen(one.words))
-            for one in whole.further
-        ),
+        other_sides=tuple(map(of_side, whole.other_sides)),
     )
 
 

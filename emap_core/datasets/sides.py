@@ -9,7 +9,15 @@ from typing import Any
 
 from emap_core.datasets.base import Examples, SideItems
 from emap_core.errors import DatasetError, SettingError
-from emap_core.modalities import NAMES, BadItemError, Modality, Side, guessed, modality
+from emap_core.modalities import (
+    NAMES,
+    TEXT_AND_IMAGE,
+    BadItemError,
+    Modality,
+    Side,
+    guessed,
+    modality,
+)
 from emap_core.options import option, option_name
 
 
@@ -144,12 +152,16 @@ def examples_of_sides(
 
 def fields_of(sides: Sequence[SideItems]) -> dict[str, Any]:
     """Return the fields of `Examples` for the items of two or more sides."""
-    first, second, *further = sides
+    if tuple(one.side for one in sides) != TEXT_AND_IMAGE:
+        of_two = dict.fromkeys(("image_keys", "image_inputs"))
+        return {"other_sides": tuple(sides), "texts": (), "images": (), **of_two}
+    text, image = sides
     return {
-        **first.fields("text"),
-        **second.fields("image"),
-        "further": tuple(further),
-        "sides": tuple(one.side for one in sides),
+        "other_sides": (),
+        "texts": text.items,
+        "images": image.items,
+        "image_keys": image.keys,
+        "image_inputs": image.inputs,
     }
 
 
@@ -175,9 +187,10 @@ def in_order(data: Examples, order: Sequence[int]) -> Examples:
     """
     if list(order) == sorted(order):
         return data
-    if data.image_inputs is not None:
+    sides = [data.items_by_side[place] for place in order]
+    if sides[0].inputs is not None:
         raise DatasetError(
-            "the second side has separate inputs for the model, so it cannot become the first"
+            f"the side {sides[0].side.name!r} has separate inputs for the model, so it cannot "
+            "become the first"
         )
-    sides = data.items_by_side
-    return replace(data, **fields_of([sides[place] for place in order]))
+    return replace(data, **fields_of(sides))

@@ -318,21 +318,23 @@ def load_table(
             for one, some in zip(named_items, sources, strict=True)
             for state in _states(chosen(some), list(map(str, one.keys or ())))
         ]
-        fields = fields_of(named_items)
-        keys = fields["image_keys"]
     else:
         keys = [image_key(file) for file in chosen(files)]
         states = _states(chosen(files), keys)
-        fields = {
-            "texts": chosen(texts),
-            "images": ImageFiles(chosen(files), [rows.image_name(row, files[row]) for row in kept]),
-        }
+        pictures = ImageFiles(chosen(files), [rows.image_name(row, files[row]) for row in kept])
+        named_items = [
+            SideItems(sides[0], chosen(texts), None, None),
+            SideItems(sides[1], pictures, keys, None),
+        ]
     inputs = None if regions is None else RegionFiles(chosen(regions), chosen(cells))
     if inputs is not None:
         of_regions = [key_of_regions(one) for one in inputs.stored]
         states += _states(inputs.stored, of_regions)
         # The same picture with other regions is a different input.
-        keys = [f"{image} {key}" for image, key in zip(keys, of_regions, strict=True)]
+        keys = [
+            f"{key} {of}" for key, of in zip(named_items[1].keys or (), of_regions, strict=True)
+        ]
+        named_items[1] = replace(named_items[1], keys=keys, inputs=inputs)
     content: list[Any] = [
         chosen(texts) if side is None else [(one.name, one.modality) for one in sides],
         *(kept_labels, chosen(ids), names or coded),
@@ -340,13 +342,12 @@ def load_table(
     if merge_labels:
         content.append("merged labels")
     data = Examples(
-        **{**fields, "image_keys": keys},
+        **fields_of(named_items),
         labels=kept_labels,
         ids=[str(name) for name in chosen(ids)],
         classes=names or coded,
         task=task or "multiclass",
         fingerprint=fingerprint_of(json.dumps([*content, task, labels_as], default=str), *states),
-        image_inputs=inputs,
         columns=_other_columns(table, columns, original, kept, [one.column for one in wanted]),
         skipped=[rows.wrong[row] for row in sorted(rows.wrong)],
         label_cells=None

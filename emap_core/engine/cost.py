@@ -116,7 +116,8 @@ def estimated(
     overhead : float
         Seconds that it took to come here.
     """
-    n_texts, n_images, *_ = sizes = problem.cells.sizes
+    cells = problem.cells
+    n_texts, n_images, *_ = sizes = cells.sizes
     columns, wanted = problem.targets.column_index, problem.wanted_columns
     # A shard decodes no images but its own.
     first = np.flatnonzero((columns >= wanted.start) & (columns < wanted.stop))[:n_previews]
@@ -138,7 +139,7 @@ def estimated(
                     if side in shown
                     else None,
                 }
-                for side, unique in enumerate(problem.cells.sides)
+                for side, unique in enumerate(cells.sides)
             ],
             "label": inference.label_names(problem.labels, problem.classes, problem.task, i),
             "prediction": _prediction(problem, scores[place : place + 1]),
@@ -172,7 +173,9 @@ def estimated(
         classes=problem.classes,
         metrics=problem.metrics,
         previews=previews,
-        reads=problem.scorer.reads(problem.dataset.texts[int(first[0])]) if len(first) else [],
+        reads=problem.scorer.reads(cells.row_words[int(cells.row_index[first[0]])])
+        if len(first)
+        else [],
         notes=[*problem.all_notes, *problem.scorer.cost(n_pairs)],
         columns=_columns(problem),
     )

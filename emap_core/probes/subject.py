@@ -132,12 +132,13 @@ class Subject:
 
     def image(self, example: int) -> Any:
         """Return an example's image as the model sees it."""
-        inputs = getattr(self.dataset, "image_inputs", None)
-        return (self.dataset.images if inputs is None else inputs)[self._place(example)]
+        second = self.dataset.items_by_side[1]
+        seen = second.items if second.inputs is None else second.inputs
+        return seen[self._place(example)]
 
     def picture(self, example: int) -> Any:
         """Return an example's image as people see it."""
-        return self.dataset.images[self._place(example)]
+        return self.dataset.items_by_side[1].items[self._place(example)]
 
     def encoded_texts(self, texts: Sequence[str]) -> EncodedItems:
         """Return the encodings of texts, encoded on use."""
@@ -249,7 +250,7 @@ class Subject:
         """Return the position of a run's example in the data, which may have more."""
         name = self.run.ids[example]
         place = self._places.get(name)
-        if place is None or self.dataset.texts[place] != self.text(example):
+        if place is None or self.dataset.items_by_side[0].items[place] != self.text(example):
             raise RunError(
                 f"the data has no example {name!r} with the run's text, so it has changed; {AGAIN}"
             )

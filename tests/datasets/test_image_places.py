@@ -216,6 +216,23 @@ def test_images_are_fetched_once_when_that_is_asked_for(folder, web, monkeypatch
     assert not web[1]["/none"]
 
 
+def test_images_of_every_side_are_fetched(folder, web):
+    frame = pd.DataFrame(
+        {
+            "left": [f"{web[0]}/{name}" for name in ("red", "blue", "red")],
+            "right": [f"{web[0]}/{name}" for name in ("blue", "blue", "none")],
+            "label": list("xyx"),
+        }
+    )
+    sides = ["left=left:image", "right=right:image"]
+    with pytest.raises(DatasetError, match=r"right in row 3 of the table cannot be fetched: .*404"):
+        load_dataset(frame, side=sides, fetch_images=True)
+    data = load_dataset(frame, side=sides, fetch_images=True, skip_bad=True)
+    shown = [[one.getpixel((0, 0)) for one in side.items] for side in data.items_by_side]
+    red, blue = (255, 0, 0), (0, 0, 255)
+    assert shown == [[red, blue], [blue, blue]] and data.ids == ["1", "2"]
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

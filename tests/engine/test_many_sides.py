@@ -414,7 +414,7 @@ def test_what_is_wrong_with_a_third_column_is_told(table):
     data = emap.load_dataset(f"csv:{table}", side=SIDE, skip_bad=True, limit=6)
     assert len(data) == 6
     assert {len(one.items) for one in data.items_by_side} == {6}
-    assert data.further[0].items[0].rate == 8_000
+    assert data.items_by_side[2].items[0].rate == 8_000
 
 
 def test_data_with_another_sound_are_other_data(table):

@@ -232,7 +232,10 @@ def test_wrong_sides_are_told(data, kind, message, tmp_path):
         (["premise=sentence1"], "a run needs two or more sides with different names"),
         (["premise", "b=sentence2"], "write it as NAME=COLUMN"),
         (["a=sentence1", "b=nothing"], "has no column 'nothing' for the b"),
-        (["a=sentence1", "b={nothing}.png"], "side names the column 'nothing', and there is none"),
+        (
+            ["a=sentence1", "b={nothing}.png"],
+            "side names the column 'nothing', which does not",
+        ),
     ],
 )
 def test_sides_of_a_table_that_cannot_be_are_told(side, message, folder):
@@ -248,7 +251,7 @@ def test_a_missing_sound_names_its_row_and_can_be_left_out(folder):
     data = emap.load_dataset(f"csv:{folder / 'pairs.csv'}", side=side, skip_bad=True)
     assert len(data) < 12 and len(data.skipped) == 12 - len(data)
     sample = emap.load_dataset(f"csv:{folder / 'pairs.csv'}", side=side, skip_bad=True, limit=4)
-    assert len(sample) == 4 and isinstance(sample.texts[0], Sound)
+    assert len(sample) == 4 and isinstance(sample.items_by_side[0].items[0], Sound)
 
 
 def test_a_folder_of_sounds_has_its_captions_in_a_table_beside_them(folder):
@@ -257,7 +260,8 @@ def test_a_folder_of_sounds_has_its_captions_in_a_table_beside_them(folder):
     side = ["sound=file_name", "caption=caption"]
     data = emap.load_dataset(f"imagefolder:{folder}", side=side)
     assert data.sides == (Side("sound", "audio"), Side("caption", "text"))
-    assert all(isinstance(one, Sound) for one in data.texts) and data.images == TEXTS
+    sounds, captions = (one.items for one in data.items_by_side)
+    assert all(isinstance(one, Sound) for one in sounds) and captions == TEXTS
     with pytest.raises(SettingError, match="side and text_column both say where the sides are"):
         emap.load_dataset(f"imagefolder:{folder}", side=side, text_column="caption")
 
