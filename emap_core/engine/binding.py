@@ -220,10 +220,11 @@ def bind(request: Request) -> Binding:
     others = unique_others(dataset, cells, settings.picture_budget)
     row_items, rows = encoded_rows(scorer, dataset, cells, order, settings.picture_budget)
     task: Task = dataset.task
+    column_items = encoded_columns(scorer, others)
     evaluator = Evaluator(
         scorer=scorer,
         row_items=row_items,
-        column_items=encoded_columns(scorer, others),
+        column_items=column_items,
         batch_size=1,
         precision=settings.precision,
         convert=lambda values: to_space(values, scorer.output, settings.space, task),
@@ -232,7 +233,7 @@ def bind(request: Request) -> Binding:
     has_encoders = scorer.staged
     if hasattr(scorer.model, "grid_for"):
         has_encoders = False
-        grid = _grid_of(scorer.model, whole, drawn, cells, request)
+        grid = _grid_of(scorer.model, whole, drawn, cells, request).reshape(*cells.shape, -1)
         if getattr(scorer.model, "partial", False):
             _check_known(grid, cells, settings)
         _look_up(evaluator, grid, order, scorer)
@@ -281,7 +282,8 @@ def bind(request: Request) -> Binding:
         columns=columns,
         n_left_out=n_left_out,
     )
-    needed = evaluator.column_items.needed(binding.wanted_columns)
+    # Also where what is evaluated are numbers in a grid from elsewhere.
+    needed = column_items.needed(binding.wanted_columns)
     for items, (_, wanted) in zip(others, needed, strict=True):
         items.wanted = wanted
     return binding
@@ -344,11 +346,6 @@ def arranged(dataset: Any, scorer: Scorer) -> Any:
             called = [f"{name} ({kind})" for name, kind in zip(names, kinds, strict=True)]
             raise _other_sides(scorer.modalities, called)
     found = dataset if wanted is None else in_order(dataset, wanted)
-    if len(names) > 2 and hasattr(scorer.model, "grid_for"):
-        raise ModelError(
-            f"a grid of outputs is of two sides, and the data has {len(names)}: "
-            f"{_listed(names)}; project it with emap.decompose(grid, index=…)"
-        )
     scorer.check_sides([side.name for side in found.sides])
     return found
 
@@ -451,10 +448,11 @@ def _grid_of(model: Any, whole: Any, drawn: Index | None, cells: Cells, request:
     used = places if drawn is None else places[drawn]
     if drawn is None and len(used) == len(of_whole.row_index):
         return grid
-    first_rows = np.unique(cells.row_index, return_index=True)[1]
-    rows = of_whole.row_index[used[first_rows]]
-    columns = of_whole.column_index[used[cells.sides[1].examples]]
-    return grid[np.ix_(rows, columns)]
+    items = (
+        of_side.index[used[side.examples]]
+        for of_side, side in zip(of_whole.sides, cells.sides, strict=True)
+    )
+    return grid[np.ix_(*items)]
 
 
 def _check_known(grid: Any, cells: Cells, settings: Settings) -> None:
@@ -464,6 +462,11 @@ def _check_known(grid: Any, cells: Cells, settings: Settings) -> None:
         return
     method = methods.method(settings.method).on_grid(settings, cells.sizes)
     n_there, how = int(known.sum()), option("method", "sampled", "run")
+    if len(cells.sides) > 2:
+        raise ModelError(
+            f"the grid has {n_there:,} of the {known.size:,} combinations of these data; compute "
+            "the others"
+        )
     if method.scores_all_pairs or settings.images_per_text is None:
         raise ModelError(
             f"the grid has {n_there:,} of the {known.size:,} pairs of these data; compute the "

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from pathlib import Path, PurePath
 from typing import Any, NoReturn
 
@@ -22,24 +23,30 @@ PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt")
 """Endings of files that are never read."""
 _MOST_MISSING = 1_000
 """A grid of a part of the pairs has at least one in so many."""
+_INDEX = "_index"
 _MOST_NUMBERS = 2**27
 """Numbers that a grid of a part of the pairs may have room for: 1 GiB."""
 _GRID_NAMES = ("grid", "logits")
+TEXT_AND_IMAGE = ("text", "image")
+"""Names of the sides of a grid that names none."""
 _NUMBERED = re.compile(
     r"(logits?|scores?|outputs?|prob\w*?|class)[_ -]?([0-9]{1,6})", re.IGNORECASE
 )
 
 
 class GridModel:
-    """The outputs of a model computed elsewhere, for every text with every image.
+    """The outputs of a model computed elsewhere, for every combination of its sides' items.
 
     Parameters
     ----------
-    grid : array of shape (texts, images, C) or (texts, images)
-        Rows and columns are the dataset's unique texts and images in order of first appearance,
-        or its examples (N × N), or whatever the index arrays say.
-    text_index, image_index : array of shape (N,), optional
-        Row and column of each example.
+    grid : array of shape (U_1, …, U_M, C) or (U_1, …, U_M)
+        An axis a side: the dataset's unique items in order of first appearance, or its examples
+        (N of each side), or whatever the index arrays say.
+    sides : sequence of str, optional
+        Names of the sides, in the order of the axes; by default a text and an image, or whichever
+        two the data has.
+    index : mapping of str to array of shape (N,), optional
+        Place of each example's item on its axis, by side.
     classes : sequence of str, optional
         Names of the C outputs (two for a single logit).
     output : {"logits", "log_probabilities", "probabilities"}, optional
@@ -48,13 +55,14 @@ class GridModel:
         Changes whenever the grid does.
     source : str, optional
         What messages call the grid.
-    text_ids, image_ids : sequence of str, optional
-        What each row and column is called. They are looked for in the data's columns
-        `text_id_column` and `image_id_column`, else among its ids, texts and names of image files;
-        the grid may hold more texts and images than the data.
-    text_id_column, image_id_column : str
+    ids : mapping of str to sequence of str, optional
+        What each item is called, by side. Items are looked for in the columns of the data that
+        `id_columns` names, else among its ids, texts and names of files; the grid may hold more
+        items than the data.
+    id_columns : mapping of str to str, optional
+        By side; ``text_id`` and the like by default.
     partial : bool
-        Whether some pairs are not there, and have no numbers.
+        Whether some combinations are not there, and have no numbers.
 
     Raises
     ------
@@ -65,123 +73,136 @@ class GridModel:
     def __init__(
         self,
         grid: Any,
-        text_index: Any = None,
-        image_index: Any = None,
+        sides: Sequence[str] | None = None,
+        index: Mapping[str, Any] | None = None,
         classes: Sequence[str] | None = None,
         output: Output | None = None,
         fingerprint: str | None = None,
         source: str = "",
-        text_ids: Sequence[str] | None = None,
-        image_ids: Sequence[str] | None = None,
-        text_id_column: str = "text_id",
-        image_id_column: str = "image_id",
+        ids: Mapping[str, Sequence[str]] | None = None,
+        id_columns: Mapping[str, str] | None = None,
         partial: bool = False,
     ) -> None:
         if output is not None and output not in OUTPUTS:
             raise SettingError(f"output is {output!r}; expected one of {', '.join(OUTPUTS)}")
+        self.sides = None if sides is None else tuple(map(str, sides))
+        self._names = self.sides or TEXT_AND_IMAGE
         values = np.asanyarray(grid)
-        if values.ndim == 2:
-            values = values[:, :, None]
-        if values.ndim != 3 or 0 in values.shape or values.dtype.kind not in "fiu":
+        if values.ndim == len(self._names):
+            values = values[..., None]
+        if (
+            values.ndim != len(self._names) + 1
+            or 0 in values.shape
+            or values.dtype.kind not in "fiu"
+        ):
+            axes = ", ".join([*(_several(self.sides, name) for name in self._names), "classes"])
+            more = self.sides is None and values.ndim > len(self._names) + 1
+            how = f"; name the sides of its axes with {option('sides', of='model')}" if more else ""
             raise ModelError(
                 f"the grid has shape {np.shape(grid)} of {values.dtype}; "
-                "expected numbers of shape (texts, images, classes)"
+                f"expected numbers of shape ({axes}){how}"
             )
-        if (text_index is None) != (image_index is None):
-            raise ModelError("the grid has one of text_index and image_index; give both or none")
-        n_classes = values.shape[2]
+        given = dict(index or {})
+        lacking = [name for name in self._names if given.get(name) is None]
+        if given and lacking:
+            raise ModelError(
+                f"the grid has no {lacking[0]}_index; give an index of each side, or of none"
+            )
+        n_classes = values.shape[-1]
         if classes is not None and len(classes) not in ({1, 2} if n_classes == 1 else {n_classes}):
             raise ModelError(f"there are {len(classes)} class names for {n_classes} classes")
         self.grid: NDArray[Any] = values
         self.partial = partial
-        self.text_index = _index("text_index", text_index, values.shape[0])
-        self.image_index = _index("image_index", image_index, values.shape[1])
+        self.index = {
+            name: _index(f"{name}_index", given[name], size)
+            for name, size in zip(self._names, values.shape, strict=False)
+            if given
+        }
         self.classes = None if classes is None else [str(name) for name in classes]
         self.output = output
         self.fingerprint = fingerprint
         self._called = f"grid {source}" if source else "the grid"
-        self._ids = {"text": text_ids, "image": image_ids}
-        self._columns = {"text": text_id_column, "image": image_id_column}
+        self._ids = dict(ids or {})
+        self._columns = {name: f"{name}_id" for name in self._names} | dict(id_columns or {})
 
-    def __call__(self, texts: list[str], images: list[Any]) -> NoReturn:
+    def __call__(self, *items: Any) -> NoReturn:
         """Refuse to score: there is no model behind a grid."""
         raise ModelError("a grid is not a model: pairs outside of it cannot be scored")
 
     def grid_for(self, cells: Cells, dataset: Any = None) -> NDArray[Any]:
-        """Return the outputs on a dataset's unique texts and images, shape (U_1, U_2, C).
+        """Return the outputs on a dataset's unique items, shape (U_1, …, U_M, C).
 
         Parameters
         ----------
         cells : Cells
             Those of the dataset.
         dataset : Dataset, optional
-            Needed where the grid's texts and images are called by names.
+            Needed where the grid's items are called by names.
 
         Raises
         ------
         ModelError
             If grid and dataset are of different sizes, or an index contradicts the dataset.
         """
-        n = len(cells.row_index)
-        first_texts = np.unique(cells.row_index, return_index=True)[1]
-        if self._ids["text"] is not None:
-            rows, columns = (self._places(side, dataset) for side in ("text", "image"))
-            _check_same(self._called, "text", rows, cells.row_index)
-            _check_same(self._called, "image", columns, cells.column_index)
-            return self._rows_and_columns(rows[first_texts], columns[cells.sides[1].examples])
-        if self.text_index is not None and self.image_index is not None:
-            if len(self.text_index) != n or len(self.image_index) != n:
-                raise ModelError(
-                    f"{self._called}: its indices are of {len(self.text_index)} and "
-                    f"{len(self.image_index)} examples; the dataset has {n}"
-                )
-            _check_same(self._called, "text", self.text_index, cells.row_index)
-            _check_same(self._called, "image", self.image_index, cells.column_index)
-            return self._rows_and_columns(
-                self.text_index[first_texts], self.image_index[cells.sides[1].examples]
+        n, firsts = len(cells.row_index), [side.examples for side in cells.sides]
+        if self._ids or self.index:
+            places = (
+                [self._places(place, dataset) for place in range(len(self._names))]
+                if self._ids
+                else list(self.index.values())
             )
-        if self.grid.shape[:2] == cells.shape:
+            lengths = [len(index) for index in places]
+            if set(lengths) != {n}:
+                raise ModelError(
+                    f"{self._called}: its indices are of {_listed(lengths)} examples; the dataset "
+                    f"has {n}"
+                )
+            for name, given, side in zip(self._names, places, cells.sides, strict=True):
+                _check_same(self._called, name, given, side.index)
+            return self._items([given[first] for given, first in zip(places, firsts, strict=True)])
+        sizes = self.grid.shape[:-1]
+        if sizes == cells.sizes:
             return self.grid
-        if self.grid.shape[:2] == (n, n):
-            return self._rows_and_columns(first_texts, cells.sides[1].examples)
-        fitting = dict.fromkeys((cells.shape, (n, n)))
-        sizes = " or ".join(f"{texts} × {images}" for texts, images in fitting)
+        if sizes == (n,) * len(sizes):
+            return self._items(firsts)
+        fitting = dict.fromkeys((cells.sizes, (n,) * len(sizes)))
+        expected = " or ".join(" × ".join(map(str, one)) for one in fitting)
         raise ModelError(
-            f"{self._called} has {self.grid.shape[0]} texts × {self.grid.shape[1]} images; the "
-            f"dataset has {cells.shape[0]} different texts × {cells.shape[1]} different images and "
-            f"{n} examples: expected {sizes}, or index arrays"
+            f"{self._called} has {self._sized(sizes)}; the dataset has "
+            f"{self._sized(cells.sizes, 'different ')} and {n} examples: expected {expected}, or "
+            "index arrays"
         )
 
     def names_for(self, cells: Cells, dataset: Any) -> dict[str, NDArray[Any]] | None:
-        """Return what the grid calls a dataset's unique texts and images, by column of its file.
+        """Return what the grid calls a dataset's unique items, by column of its file.
 
         None if it numbers them.
         """
-        if self._ids["text"] is None:
+        if not self._ids:
             return None
-        firsts = {"text": cells.sides[0].examples, "image": cells.sides[1].examples}
         return {
-            self._columns[side]: np.array(self._ids[side], dtype=object)[
-                self._places(side, dataset)[first]
+            self._columns[name]: np.array(self._ids[name], dtype=object)[
+                self._places(place, dataset)[side.examples]
             ]
-            for side, first in firsts.items()
+            for place, (name, side) in enumerate(zip(self._names, cells.sides, strict=True))
         }
 
-    def _places(self, side: str, dataset: Any) -> NDArray[np.intp]:
-        """Return the row or column of each example, by what the data call its text or image."""
-        places = {name: place for place, name in enumerate(self._ids[side] or ())}
+    def _places(self, place: int, dataset: Any) -> NDArray[np.intp]:
+        """Return where on its axis each example's item of a side is, by what the data call it."""
+        side = self._names[place]
+        places = {name: number for number, name in enumerate(self._ids[side])}
         column, columns = self._columns[side], getattr(dataset, "columns", None)
         known: dict[str, Sequence[Any]] = {}
         if columns is not None and column in columns:
             known[f"the column {column}"] = columns[column].tolist()
         known["the ids of the examples"] = getattr(dataset, "ids", None) or [""]
-        if side == "text":
-            known["the texts"] = getattr(dataset, "texts", [""])
-        elif (keys := getattr(dataset, "image_keys", None)) is not None:
-            known["the names of image files"] = [PurePath(str(key)).name for key in keys]
-            known["the names of image files"] = [
-                name if name in places else PurePath(name).stem
-                for name in known["the names of image files"]
+        of = dataset.items_by_side[place]
+        if of.side.modality == "text":
+            known["the texts"] = of.items
+        elif of.keys is not None:
+            files = [PurePath(str(key)) for key in of.keys]
+            known[f"the names of {of.side.modality} files"] = [
+                file.name if file.name in places else file.stem for file in files
             ]
         named = {what: [str(plain_label(one)) for one in each] for what, each in known.items()}
         for each in named.values():
@@ -189,15 +210,37 @@ class GridModel:
                 return np.array([places[name] for name in each], dtype=np.intp)
         first = next(iter(named.values()))
         missing = next(name for name in first if name not in places)
+        how = (
+            option(f"{side}_id_column", of="model")
+            if self.sides is None
+            else option("sides", f"{side}=COLUMN", of="model")
+        )
         raise ModelError(
-            f"{self._called} calls {side}s {', '.join(map(repr, list(places)[:3]))}, …, and the "
+            f"{self._called} calls {_several(self.sides, side)} "
+            f"{', '.join(map(repr, list(places)[:3]))}, …, and the "
             f"data have others as {', as '.join(named)}: the first without its like is "
-            f"{missing!r:.80}; name the column with {option(f'{side}_id_column', of='model')}"
+            f"{missing!r:.80}; name the column with {how}"
         )
 
-    def _rows_and_columns(self, rows: Any, columns: Any) -> NDArray[Any]:
-        chosen: NDArray[Any] = self.grid[np.ix_(rows, columns)]
+    def _sized(self, sizes: Sequence[int], which: str = "") -> str:
+        """Return sizes of axes in words: 3 different texts × 2 different images."""
+        return " × ".join(
+            f"{size} {which}{_several(self.sides, name)}"
+            for size, name in zip(sizes, self._names, strict=True)
+        )
+
+    def _items(self, places: Sequence[NDArray[np.intp]]) -> NDArray[Any]:
+        chosen: NDArray[Any] = self.grid[np.ix_(*places)]
         return chosen
+
+
+def _several(sides: Sequence[str] | None, name: str) -> str:
+    """Return what several items of a side are called: texts; items of spoken where it is named."""
+    return f"{name}s" if sides is None else f"items of {name}"
+
+
+def _listed(lengths: Sequence[int]) -> str:
+    return " and ".join([", ".join(map(str, lengths[:-1])), str(lengths[-1])])
 
 
 def load(
@@ -206,6 +249,7 @@ def load(
     output: Output | None = None,
     text_id_column: str | None = None,
     image_id_column: str | None = None,
+    sides: str | Sequence[str] | None = None,
 ) -> GridModel:
     """Return the grid in a .npy, .npz, .safetensors, .parquet or .zarr file.
 
@@ -214,6 +258,9 @@ def load(
     pair, with the columns ``text_id`` and ``image_id``, numbered from 0 or called as the data call
     texts and images, and one column a class, called as the class is, or ``logit_0``, ``logit_1``,
     … for classes without names. It may lack pairs that the method does not read.
+
+    A grid of other sides, or of more than two, has an axis a side, or a column ``NAME_id`` and an
+    array ``NAME_index`` for the side NAME; `sides` names them.
 
     Parameters
     ----------
@@ -225,6 +272,10 @@ def load(
     text_id_column, image_id_column : str, optional
         Columns of a .parquet file, and of the data, that say which text and which image it is; by
         default ``text_id`` and ``image_id``. Where one is named, its values are names, numbers too.
+    sides : str or sequence of str, optional
+        Names of the sides in the order of the axes, as a list or with commas; NAME=COLUMN names the
+        column of a .parquet file, and of the data, as `text_id_column` does. By default those in
+        the file (an array ``sides``, or such metadata), else a text and an image.
 
     Raises
     ------
@@ -232,11 +283,18 @@ def load(
         If the file is not there, cannot be read or holds no grid.
     """
     file = Path(path)
+    named_columns = {"text": text_id_column, "image": image_id_column}
+    if sides is not None:
+        listed = sides.split(",") if isinstance(sides, str) else sides
+        axes = (one.partition("=") for one in listed)
+        named_columns = {name.strip(): column.strip() or None for name, _, column in axes}
+    id_columns = {name: column or f"{name}_id" for name, column in named_columns.items()}
+    are_names = any(named_columns.values())
     readers: dict[str, Callable[[Path], dict[str, Any]]] = {
         ".npy": _read_npy,
         ".npz": _read_npz,
         ".safetensors": _read_safetensors,
-        ".parquet": lambda file: _read_parquet(file, text_id_column, image_id_column),
+        ".parquet": lambda file: _read_parquet(file, id_columns, are_names),
         ".zarr": _read_zarr,
     }
     if not file.exists():
@@ -264,21 +322,24 @@ def load(
     named = arrays.get("classes")
     if isinstance(classes, str):
         classes = [name.strip() for name in classes.split(",")]
+    of_file = arrays.get("sides")
     try:
         return GridModel(
             _grid_among(arrays),
-            arrays.get("text_index"),
-            arrays.get("image_index"),
+            list(named_columns) if sides is not None else of_file,
+            {
+                name.removesuffix(_INDEX): array
+                for name, array in arrays.items()
+                if name.endswith(_INDEX)
+            },
             classes=[str(name) for name in named]
             if classes is None and named is not None
             else classes,
             output=output,
             fingerprint=_content(file, output or "logits"),
             source=path,
-            text_ids=arrays.get("text_ids"),
-            image_ids=arrays.get("image_ids"),
-            text_id_column=text_id_column or "text_id",
-            image_id_column=image_id_column or "image_id",
+            ids=arrays.get("ids"),
+            id_columns=id_columns,
             partial=bool(arrays.get("partial")),
         )
     except ModelError as error:
@@ -305,9 +366,9 @@ def _read_safetensors(file: Path) -> dict[str, Any]:
         name: (tensor.float() if tensor.is_floating_point() else tensor).numpy()
         for name, tensor in tensors.items()
     }
-    if "classes" in described:
-        arrays["classes"] = json.loads(described["classes"])
-    return arrays
+    return arrays | {
+        name: json.loads(described[name]) for name in ("classes", "sides") if name in described
+    }
 
 
 def _read_zarr(file: Path) -> dict[str, Any]:
@@ -315,65 +376,75 @@ def _read_zarr(file: Path) -> dict[str, Any]:
 
     stored = zarr.open(str(file), mode="r")
     if isinstance(stored, zarr.Array):
-        return {"grid": stored[...], "classes": stored.attrs.get("classes")}
-    arrays = {name: array[...] for name, array in stored.arrays()}
-    return {"classes": stored.attrs.get("classes")} | arrays
+        return {"grid": stored[...], **_described(stored)}
+    return _described(stored) | {name: array[...] for name, array in stored.arrays()}
 
 
-def _read_parquet(
-    file: Path, text_id_column: str | None, image_id_column: str | None
-) -> dict[str, Any]:
+def _described(stored: Any) -> dict[str, Any]:
+    return {name: stored.attrs.get(name) for name in ("classes", "sides")}
+
+
+def _read_parquet(file: Path, columns: Mapping[str, str], are_names: bool) -> dict[str, Any]:
+    """Return what is in a table with a row a combination.
+
+    Parameters
+    ----------
+    file : Path
+    columns : mapping of str to str
+        The column of each side.
+    are_names : bool
+        Whether they hold names, whatever these look like.
+    """
     table = pd.read_parquet(file)
-    called = {"text_id": text_id_column or "text_id", "image_id": image_id_column or "image_id"}
-    missing = [name for name in called.values() if name not in table]
+    missing = [name for name in columns.values() if name not in table]
     if missing:
         raise SpecError(
             f"grid {file} has no column {missing[0]!r}; it has {', '.join(map(str, table.columns))}"
         )
-    table = table.rename(columns={given: name for name, given in called.items()})
-    ids = table[["text_id", "image_id"]]
-    names: dict[str, list[str]] = {}
-    words = [name for name in ids if not pd.api.types.is_numeric_dtype(ids[name])]
-    if words or text_id_column or image_id_column:
-        for name in ids:
+    ids = pd.DataFrame({side: table[column] for side, column in columns.items()})
+    called: dict[str, list[str]] = {}
+    if are_names or not all(pd.api.types.is_numeric_dtype(ids[side]) for side in ids):
+        for side in ids:
             numbers, found = pd.factorize(
-                np.array([str(plain_label(one)) for one in ids[name].tolist()], dtype=object)
+                np.array([str(plain_label(one)) for one in ids[side].tolist()], dtype=object)
             )
-            names[name + "s"] = [str(one) for one in found]
-            ids = ids.assign(**{name: numbers})
-    ids = ids.assign(**{name: _whole(ids[name], name, file) for name in ids})
+            called[side] = [str(one) for one in found]
+            ids = ids.assign(**{side: numbers})
+    ids = ids.assign(**{side: _whole(ids[side], columns[side], file) for side in ids})
+    own = " and ".join(columns.values())
     if not len(ids) or int(ids.min().min()) < 0:
-        found = f"reach {ids.min().min()}" if len(ids) else "have no rows"
-        raise SpecError(
-            f"grid {file}: text_id and image_id must be whole numbers from 0; they {found}"
-        )
+        reach = f"reach {ids.min().min()}" if len(ids) else "have no rows"
+        raise SpecError(f"grid {file}: {own} must be whole numbers from 0; they {reach}")
     told = [
         name
         for name in ("text", "image_of")
         if name in table and not pd.api.types.is_numeric_dtype(table[name])
     ]
-    values, classes = _of_classes(table.drop(columns=["text_id", "image_id", *told]), file)
-    n_texts, n_images = (int(most) + 1 for most in ids.max())
-    n_numbers = n_texts * n_images * values.shape[1]
-    if n_texts * n_images > _MOST_MISSING * len(ids) or (
-        n_numbers > _MOST_NUMBERS and n_texts * n_images > 2 * len(ids)
+    values, classes = _of_classes(table.drop(columns=[*columns.values(), *told]), file, own)
+    sizes = tuple(int(most) + 1 for most in ids.max())
+    n_cells, cells = prod(sizes), "pair" if len(sizes) == 2 else "combination"
+    if n_cells > _MOST_MISSING * len(ids) or (
+        n_cells * values.shape[1] > _MOST_NUMBERS and n_cells > 2 * len(ids)
     ):
         # Two numbers in a small file must not ask for more memory than there is.
+        of_all = " × ".join(f"{size:,} {side}s" for side, size in zip(ids, sizes, strict=True))
         raise SpecError(
-            f"grid {file} has {len(ids):,} rows for {n_texts:,} texts × {n_images:,} images; "
-            "expected one for every pair"
+            f"grid {file} has {len(ids):,} rows for {of_all}; expected one for every {cells}"
         )
-    counts = np.zeros((n_texts, n_images), dtype=np.int64)
-    np.add.at(counts, (ids["text_id"].to_numpy(), ids["image_id"].to_numpy()), 1)
+    where = tuple(ids[side].to_numpy() for side in ids)
+    counts = np.zeros(sizes, dtype=np.int64)
+    np.add.at(counts, where, 1)
     if (counts > 1).any():
-        text, image = np.argwhere(counts > 1)[0]
+        twice = np.argwhere(counts > 1)[0]
+        words = " with ".join(f"{side} {one}" for side, one in zip(ids, twice, strict=True))
         raise SpecError(
-            f"grid {file} has {counts[text, image]} rows for text {text} with image {image}; "
-            "expected one for every pair"
+            f"grid {file} has {counts[tuple(twice)]} rows for {words}; expected one for every "
+            f"{cells}"
         )
-    grid = np.full((n_texts, n_images, values.shape[1]), np.nan)
-    grid[ids["text_id"], ids["image_id"]] = values.to_numpy(dtype=np.float64)
-    return {"grid": grid, "classes": classes, "partial": not counts.all(), **names}
+    grid = np.full((*sizes, values.shape[1]), np.nan)
+    grid[where] = values.to_numpy(dtype=np.float64)
+    found = {"grid": grid, "classes": classes, "partial": not counts.all()}
+    return found | ({"ids": called} if called else {})
 
 
 def _whole(ids: pd.Series[Any], name: str, file: Path) -> pd.Series[Any]:
@@ -389,18 +460,21 @@ def _whole(ids: pd.Series[Any], name: str, file: Path) -> pd.Series[Any]:
     )
 
 
-def _of_classes(values: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, list[str] | None]:
+def _of_classes(
+    values: pd.DataFrame, file: Path, beside: str
+) -> tuple[pd.DataFrame, list[str] | None]:
     """Return the columns of a long grid in the order of classes, and their names if they have any.
 
     Columns ``logit_0``, ``logit_1``, … are numbered and not named, in whatever order they stand.
+    Messages call the columns of the sides `beside`.
     """
     if not len(values.columns):
-        raise SpecError(f"grid {file} has no column beside text_id and image_id; add one per class")
+        raise SpecError(f"grid {file} has no column beside {beside}; add one per class")
     for name in values:
         if not pd.api.types.is_numeric_dtype(values[name]):
             raise SpecError(
                 f"grid {file} has the column {str(name)!r:.80}, which does not hold numbers; keep "
-                "text_id, image_id and a column of numbers for each class"
+                f"{beside}, and a column of numbers for each class"
             )
     names = [str(name) for name in values]
     found = [_NUMBERED.fullmatch(name) for name in names]
@@ -415,15 +489,17 @@ def _grid_among(arrays: dict[str, Any]) -> Any:
     for name in _GRID_NAMES:
         if name in arrays:
             return arrays[name]
-    others = [v for k, v in arrays.items() if k not in ("text_index", "image_index", "classes")]
+    others = [
+        array
+        for name, array in arrays.items()
+        if not name.endswith(_INDEX) and name not in ("classes", "sides")
+    ]
     if len(others) == 1:
         return others[0]
     raise ModelError(f"it holds {', '.join(arrays) or 'nothing'}; expected an array named 'grid'")
 
 
-def _index(name: str, values: Any, size: int) -> NDArray[np.intp] | None:
-    if values is None:
-        return None
+def _index(name: str, values: Any, size: int) -> NDArray[np.intp]:
     index = np.asarray(values)
     if index.ndim != 1 or index.dtype.kind not in "iu":
         raise ModelError(f"{name} has shape {index.shape} of {index.dtype}; expected whole numbers")

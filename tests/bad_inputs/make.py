@@ -560,7 +560,12 @@ def models() -> list[Bad]:
         ("complex", "g.npz", grid(grid=np.zeros((2, 2), complex)), "of complex128; expected"),
         ("nothing", "g.npz", grid(), "it holds nothing; expected an array named 'grid'"),
         ("two-arrays", "g.npz", grid(a=np.zeros(2), b=np.zeros(2)), "it holds a, b; expected"),
-        ("one-index", "g.npz", grid(grid=np.zeros((2, 2)), text_index=[0]), "give both or none"),
+        (
+            "one-index",
+            "g.npz",
+            grid(grid=np.zeros((2, 2)), text_index=[0]),
+            "an index of each",
+        ),
         (
             "index-outside",
             "g.npz",

@@ -165,6 +165,13 @@ def test_a_sample_of_the_data_takes_its_part_of_a_grid_of_all(settings, tmp_path
     np.testing.assert_allclose(ours.decomposition.emap, theirs.decomposition.emap, atol=1e-5)
 
 
+def held(arrays):
+    """Return a grid with index arrays as a file names them."""
+    index = {name.removesuffix("_index"): arrays[name] for name in arrays if "_index" in name}
+    rest = {name: array for name, array in arrays.items() if "_index" not in name}
+    return GridModel(**rest, index=index)
+
+
 def test_every_example_with_every_other_is_taken_too(cells, grid):
     square = grid[np.ix_(cells.row_index, cells.column_index)]
     assert square.shape == (N, N, 3)
@@ -237,7 +244,7 @@ def test_a_grid_without_classes_has_one(cells, grid):
 def test_a_grid_of_other_data_is_refused(cells, grid, arrays, words, tmp_path):
     arrays = {"grid": grid} | arrays
     np.savez(tmp_path / "of_others.npz", **arrays)
-    for model in (GridModel(**arrays), load_model(f"logits:{tmp_path / 'of_others.npz'}")):
+    for model in (held(arrays), load_model(f"logits:{tmp_path / 'of_others.npz'}")):
         with pytest.raises(ModelError) as caught:
             model.grid_for(cells)
         assert all(word in str(caught.value) for word in words), caught.value
@@ -250,14 +257,14 @@ def test_a_grid_of_other_data_is_refused(cells, grid, arrays, words, tmp_path):
         ({"grid": np.zeros(5)}, ["(5,)", "(texts, images, classes)"]),
         ({"grid": np.array([["a"]])}, ["expected numbers"]),
         ({"classes": ["cat"]}, ["1 class names for 3"]),
-        ({"text_index": np.zeros(5, int)}, ["give both"]),
+        ({"text_index": np.zeros(5, int)}, ["no image_index", "an index of each side"]),
         ({"text_index": np.full(5, 7), "image_index": np.zeros(5, int)}, ["reaches 7", "0 to 2"]),
         ({"text_index": np.zeros(5), "image_index": np.zeros(5, int)}, ["whole numbers"]),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(grid, arrays, words):
     with pytest.raises(ModelError) as caught:
-        GridModel(**{"grid": grid} | arrays)
+        held({"grid": grid} | arrays)
     assert all(word in str(caught.value) for word in words), caught.value
 
 
@@ -394,3 +401,113 @@ def test_pairs_are_listed_from_the_command_line(tmp_path, capsys):
     assert sorted(map(tuple, both.values)) == sorted(map(tuple, listed.values))
     assert main([*asked, "--out=pairs.csv"]) == 2
     assert "expected a .parquet file" in capsys.readouterr().err
+
+
+SIDES = ("scene", "question", "hint")
+SIZES = (4, 3, 2)
+
+
+@pytest.fixture(scope="module")
+def three():
+    """Data of three sides, a grid of all their items, and its projection."""
+    draws = np.random.default_rng(5)
+    grid = draws.normal(size=(*SIZES, 2))
+    index = {side: draws.integers(0, n, 30) for side, n in zip(SIDES, SIZES, strict=True)}
+    index = {side: pd.factorize(one)[0] for side, one in index.items()}
+    data = {
+        "sides": {side: [f"{side} {i}" for i in one] for side, one in index.items()},
+        "labels": draws.integers(0, 2, 30).tolist(),
+        "classes": ["no", "yes"],
+    }
+    return data, grid, emap.decompose(grid, index=index)
+
+
+def long_table(grid, sides=SIDES):
+    items = dict(zip(sides, np.indices(grid.shape[:-1]).reshape(len(sides), -1), strict=True))
+    return pd.DataFrame({f"{side}_id": one for side, one in items.items()}).assign(
+        no=grid[..., 0].ravel(), yes=grid[..., 1].ravel()
+    )
+
+
+def of_three(form, folder, grid):
+    """Write a grid in some form, and return its file and what its loader is told."""
+    named = {"sides": ",".join(SIDES)}
+    if form == "npy":
+        np.save(folder / "grid.npy", grid)
+        return "grid.npy", named
+    if form == "npz":
+        # In another order than the data, with names in the file.
+        turned = np.moveaxis(grid, 2, 0)
+        np.savez(folder / "grid.npz", grid=turned, sides=[SIDES[2], *SIDES[:2]])
+        return "grid.npz", {}
+    if form == "zarr":
+        made = zarr.create_array(store=str(folder / "grid.zarr"), data=grid)
+        made.attrs["sides"] = list(SIDES)
+        return "grid.zarr", {}
+    if form == "numbered rows":
+        long_table(grid).sample(frac=1, random_state=0).to_parquet(folder / "grid.parquet")
+        return "grid.parquet", named
+    # Called as the data call them, in a column of another name.
+    table = long_table(grid).rename(columns={"question_id": "asked"})
+    for side, column in zip(SIDES, ("scene_id", "asked", "hint_id"), strict=True):
+        table[column] = [f"{side} {number}" for number in table[column]]
+    table.sample(frac=1, random_state=0).to_parquet(folder / "grid.parquet")
+    return "grid.parquet", {"sides": "scene,question=asked,hint"}
+
+
+@pytest.mark.parametrize("form", ["npy", "npz", "zarr", "numbered rows", "named rows"])
+def test_a_grid_of_three_named_sides_is_projected(form, three, tmp_path):
+    data, grid, truth = three
+    file, arguments = of_three(form, tmp_path, grid)
+    run = emap.compute(
+        f"logits:{tmp_path / file}", data, model_args=arguments, out=tmp_path / "run"
+    )
+    for side in SIDES:
+        np.testing.assert_allclose(run.decomposition.effects[side], truth.effects[side], atol=1e-6)
+    np.testing.assert_allclose(run.decomposition.logits, truth.logits, atol=1e-6)
+    np.testing.assert_allclose(run.decomposition.projection(2), truth.projection(2), atol=1e-6)
+    for some, share in truth.terms.items():
+        names = tuple(side for side in run.decomposition.sides if side in some)
+        np.testing.assert_allclose(run.decomposition.terms[names], share, atol=1e-6)
+
+
+def test_index_arrays_name_the_items_of_three_sides_and_a_sample_takes_its_part(three, tmp_path):
+    data, grid, truth = three
+    index = {f"{side}_index": one for side, one in zip(SIDES, truth.index, strict=True)}
+    turned = grid[::-1]
+    index["scene_index"] = SIZES[0] - 1 - index["scene_index"]
+    np.savez(tmp_path / "grid.npz", grid=turned, sides=SIDES, **index)
+    spec = f"logits:{tmp_path / 'grid.npz'}"
+    run = emap.compute(spec, data, out=tmp_path / "run")
+    np.testing.assert_allclose(run.decomposition.emap, truth.emap, atol=1e-6)
+    some = emap.compute(spec, data, out=tmp_path / "some", data_args={"limit": 20})
+    rows = [int(name) for name in some.ids]
+    np.testing.assert_allclose(some.decomposition.logits, truth.logits[rows], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "drop", "kind", "words"),
+    [
+        ({}, 0, SpecError, "has no column 'text_id'; it has scene_id, question_id, hint_id, no, y"),
+        ({"sides": "scene,question,hint"}, 1, ModelError, "has 23 of the 24 combinations of the"),
+        ({"sides": "scene,question,clue"}, 0, SpecError, "has no column 'clue_id'"),
+        ({"sides": "scene,question,clue=hint_id"}, 0, EmapError, "reads scene, question and clue"),
+    ],
+)
+def test_what_is_wrong_with_a_table_of_three_sides_is_told(
+    arguments, drop, kind, words, three, tmp_path
+):
+    data, grid, _ = three
+    long_table(grid)[drop:].to_parquet(tmp_path / "grid.parquet")
+    with pytest.raises(kind, match=words):
+        emap.compute(f"logits:{tmp_path / 'grid.parquet'}", data, model_args=arguments)
+
+
+def test_axes_of_three_sides_without_names_are_asked_for(three, tmp_path):
+    data, grid, _ = three
+    np.save(tmp_path / "grid.npy", grid)
+    with pytest.raises(ModelError, match="name the sides of its axes with sides="):
+        emap.compute(f"logits:{tmp_path / 'grid.npy'}", data)
+    with pytest.raises(ModelError, match=r"has 2 items of scene × 3 .* examples: expected 4 × 3"):
+        model = GridModel(grid[:2], sides=SIDES)
+        emap.compute(model, data, fingerprint="x")
