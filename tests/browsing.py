@@ -44,11 +44,18 @@ plot => {
 
 
 @contextmanager
-def new_page(browser):
-    """Open a page of 1280 by 900 pixels, of a visitor of its own."""
-    with browser.new_context(viewport={"width": 1280, "height": 900}) as visitor:
-        page = visitor.new_page()
-        page.set_default_timeout(WAIT)
+def new_visitor(browser):
+    """Give a visitor whose pages have 1280 by 900 pixels, and whom nothing has to entertain."""
+    size = {"width": 1280, "height": 900}
+    with browser.new_context(viewport=size, reduced_motion="reduce") as visitor:
+        visitor.set_default_timeout(WAIT)
+        yield visitor
+
+
+@contextmanager
+def new_tab(visitor):
+    """Give an empty page of a visitor."""
+    with visitor.new_page() as page:
         yield page
 
 

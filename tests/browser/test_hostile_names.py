@@ -8,7 +8,7 @@ import shutil
 from urllib.parse import urlencode
 
 import pytest
-from browsing import come_to_rest, hard_to_read, new_page
+from browsing import come_to_rest, hard_to_read, new_tab
 from samples import Staged, make_examples
 
 import emap_core as emap
@@ -90,9 +90,9 @@ def hostile(app_url):
 
 
 @pytest.fixture(scope="module")
-def page(browser):
-    """A page that all tests of this file use, so that each file of the app is read once."""
-    with new_page(browser) as page:
+def page(visitor):
+    """A page that all tests of this file use."""
+    with new_tab(visitor) as page:
         yield page
 
 

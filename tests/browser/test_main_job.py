@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlencode, urlparse
 
 import numpy as np
 import pytest
-from browsing import LONELIEST_POINT, WAIT, click_in, come_to_rest, new_page, type_into
+from browsing import LONELIEST_POINT, WAIT, click_in, come_to_rest, new_tab, new_visitor, type_into
 from PIL import Image
 
 import emap_core as emap
@@ -20,7 +20,7 @@ from pages.shared.selection import view_key
 pytestmark = pytest.mark.browser
 
 VERDICT = re.compile(r"without them accuracy falls from .* by .* points \[")
-FEW = 300
+FEW = 120
 """How many examples the runs have that take no part in what a page is asked for."""
 
 CELL = """
@@ -70,34 +70,26 @@ def goes_to(page, name):
 
 
 @pytest.fixture(scope="module")
-def small_runs(serve_app):
-    """Serve two models on the same few examples; return the URL and the run that interacts."""
-    with serve_app() as (url, runs):
-        first, _ = (
-            emap.compute(
-                f"demo:{model}", "demo:easy-vqa", data_args={"limit": FEW}, out=runs / model
-            )
-            for model in ("concat", "additive")
-        )
-        yield url, first
-
-
-def test_a_link_to_a_page_opens_the_app_on_a_server_that_nobody_has_used(app_url, browser_page):
-    from playwright.sync_api import expect
-
-    url, _ = app_url
-    browser_page.goto(f"{url}/modes")
-    expect(browser_page.get_by_text("There is no finished run yet.")).to_be_visible(timeout=WAIT)
-    expect(browser_page.get_by_role("link", name="Overview")).to_be_visible()
-
-
-def test_the_demo_button_leads_to_a_verdict_and_the_examples_behind_it(
-    app_url, browser_page, tmp_path
-):
-    from playwright.sync_api import expect
-
+def small_runs(app_url):
+    """Run two models on the same few examples; return the URL and the run that interacts."""
     url, runs = app_url
+    first, _ = (
+        emap.compute(f"demo:{model}", "demo:easy-vqa", data_args={"limit": FEW}, out=runs / model)
+        for model in ("concat", "additive")
+    )
+    return url, first
+
+
+def test_the_demo_button_leads_to_a_verdict_and_the_examples_behind_it(new_app, browser_page):
+    from playwright.sync_api import expect
+
+    url, runs = new_app
     page = browser_page
+
+    # A link to a page opens the app, also on a server that nobody has used.
+    page.goto(f"{url}/modes")
+    expect(page.get_by_text("There is no finished run yet.")).to_be_visible(timeout=WAIT)
+    expect(page.get_by_role("link", name="Overview")).to_be_visible()
 
     # Start: a button and ten seconds.
     page.goto(url)
@@ -110,7 +102,7 @@ def test_the_demo_button_leads_to_a_verdict_and_the_examples_behind_it(
     sees(page, VERDICT)
     run = Run.load(runs / key_of(page, "run"))
     assert run.manifest["n_pairs_evaluated"] == 107 * 1000
-    saves_figures(page, run, tmp_path)
+    is_on_one_screen(page)
     cells = page.locator(".st-key-overview-cells .js-plotly-plot").first
     link = page.get_by_role("link", name=re.compile("right only with interactions"))
     count = link.inner_text(timeout=WAIT).strip().split()[-5]
@@ -135,6 +127,27 @@ def test_the_demo_button_leads_to_a_verdict_and_the_examples_behind_it(
     )
     sees(page, "The same text, other images")
     expect(page.get_by_role("img", name=re.compile(r"image \d+ \S+ [\d.]+%"))).to_have_count(8)
+
+
+def test_a_figure_is_saved_in_both_forms_with_one_click(small_runs, browser_page, tmp_path):
+    url, run = small_runs
+    page = browser_page
+    page.goto(f"{url}/overview?run={run.path.name}")
+    come_to_rest(page)
+    figure = page.locator(".st-key-overview-gap .js-plotly-plot")
+    size = figure.evaluate("plot => [plot._fullLayout.width, plot._fullLayout.height]")
+    for form in ("PNG", "SVG", "PNG"):
+        with page.expect_download() as download:
+            tools = page.locator(".st-key-overview-gap-tools")
+            tools.get_by_role("button", name=f"Save this figure as {form}").click()
+        name = f"concat-on-easy-vqa-overview-gap.{form.lower()}"
+        assert download.value.suggested_filename == name
+        download.value.save_as(tmp_path / f"gap.{form.lower()}")
+    with Image.open(tmp_path / "gap.png") as picture:
+        assert picture.size == (2 * size[0], 2 * size[1])
+    drawing = (tmp_path / "gap.svg").read_text(encoding="utf-8")
+    assert drawing.startswith("<svg")
+    assert "Accuracy" in drawing
 
 
 def test_an_example_leads_to_any_other_pair_and_to_what_interacts(small_runs, browser_page):
@@ -242,7 +255,7 @@ def test_words_are_asked_for_their_regions_and_a_link_shows_the_same(small_runs,
     sees(page, "Link copied")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert key_of(page, "example") == chosen
-    with new_page(page.context.browser) as other:
+    with new_visitor(page.context.browser) as visitor, new_tab(visitor) as other:
         other.goto(copied)
         sees(other, text, exact=True)
         sees(other, chosen, exact=True)
@@ -266,28 +279,12 @@ def n_about_circles(run):
     return int((examples["text"].str.contains("circle") | (examples["label"] == "circle")).sum())
 
 
-def saves_figures(page, run, folder):
-    """Save the figure of the gap in both forms, each with one click."""
+def is_on_one_screen(page):
+    """See the answer on one screen, to the next step."""
     page.set_viewport_size({"width": 1440, "height": 900})
     come_to_rest(page)
-    # The answer is on one screen, to the next step.
     step = page.get_by_role("link", name=re.compile("^.*See the examples where interactions"))
     assert step.bounding_box()["y"] < 860
-    figure = page.locator(".st-key-overview-gap .js-plotly-plot")
-    size = figure.evaluate("plot => [plot._fullLayout.width, plot._fullLayout.height]")
-    for form in ("PNG", "SVG", "PNG"):
-        with page.expect_download() as download:
-            tools = page.locator(".st-key-overview-gap-tools")
-            tools.get_by_role("button", name=f"Save this figure as {form}").click()
-        assert (
-            download.value.suggested_filename == f"concat-on-easy-vqa-overview-gap.{form.lower()}"
-        )
-        download.value.save_as(folder / f"gap.{form.lower()}")
-    with Image.open(folder / "gap.png") as picture:
-        assert picture.size == (2 * size[0], 2 * size[1])
-    drawing = (folder / "gap.svg").read_text(encoding="utf-8")
-    assert drawing.startswith("<svg")
-    assert "Accuracy" in drawing
     page.set_viewport_size({"width": 1280, "height": 900})
 
 

@@ -36,19 +36,23 @@ def data():
 pytestmark = pytest.mark.browser
 
 
-def test_the_page_follows_a_run_started_from_the_terminal(app_url, browser_page, tmp_path):
+def test_the_page_follows_a_run_started_from_the_terminal(
+    app_url, browser_page, warm_popen, tmp_path
+):
     from playwright.sync_api import expect
 
     url, runs = app_url
     page = browser_page
     page.goto(url)
-    expect(page.get_by_role("button", name="Run the demo")).to_be_visible(timeout=WAIT)
+    expect(page.get_by_role("link", name="Run a model on your data")).to_be_visible(timeout=WAIT)
     (tmp_path / "slow_model.py").write_text(MODULE)
     (slow := tmp_path / "slow").touch()
+    folder = runs / "from-the-terminal"
     paths = os.pathsep.join(map(str, (TESTS, TESTS.parent)))
     environment = {**os.environ, "EMAP_RUNS": str(runs), "PYTHONPATH": paths, "SLOW": str(slow)}
-    terminal = subprocess.Popen(
-        [sys.executable, "-m", "emap_core", "run", *WORK, "--progress", "json"],
+    told = ("--out", str(folder), "--name", "the slow one", "--progress", "json")
+    terminal = warm_popen(
+        [sys.executable, "-m", "emap_core", "run", *WORK, *told],
         cwd=tmp_path,
         env=environment,
         stdout=subprocess.PIPE,
@@ -59,14 +63,13 @@ def test_the_page_follows_a_run_started_from_the_terminal(app_url, browser_page,
         for line in terminal.stdout:
             if line.startswith("{") and json.loads(line).get("pairs_done"):
                 break
-        (folder,) = (path.parent for path in runs.glob("*/run.json"))
         page.goto(f"{url}/run?run={folder.name}")
         # Seen on the way, while the other process still computes.
         expect(page.get_by_text("of", exact=False).get_by_text("pairs a second")).to_be_visible(
             timeout=WAIT
         )
         page.get_by_test_id("stSidebar").get_by_role("link", name="Overview", exact=True).click()
-        expect(page.get_by_text("A run is still running: ")).to_be_visible(timeout=WAIT)
+        expect(page.get_by_text("A run is still running: the slow one")).to_be_visible(timeout=WAIT)
         page.go_back()
         assert terminal.poll() is None
         slow.unlink()

@@ -6,7 +6,7 @@ import re
 from urllib.parse import parse_qs, urlparse
 
 import pytest
-from browsing import WAIT, come_to_rest, new_page
+from browsing import WAIT, come_to_rest, new_tab
 
 from emap_core.runs import Run
 
@@ -14,10 +14,9 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def walked(app_url, browser):
+def walked(serve_app, visitor):
     """The page of a visitor whose click on the start page made the run, and the run."""
-    url, runs = app_url
-    with new_page(browser) as page:
+    with serve_app() as (url, runs), new_tab(visitor) as page:
         page.goto(url)
         page.get_by_role("button", name="Try three sides").click()
         page.wait_for_url(re.compile(r"/overview\?run="))
