@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emap_core.decomposition.design import MATCHED, Design
-from emap_core.decomposition.low_rank import fit_products
+from emap_core.decomposition.low_rank import Products, fit_products
 from emap_core.decomposition.predicted_interactions import (
     EncodingProducts,
     EncodingVectors,
@@ -37,7 +37,7 @@ _FOLDS = 5
 # With fewer, a row's or a column's scores can't be told from noise.
 _FEWEST_PARTNERS = 24
 
-
+_Scores = NDArray[np.floating]
 Noise = tuple[NDArray[np.float32], ...]
 """Draws of errors, a side each."""
 
@@ -262,7 +262,7 @@ class _Controls:
         found = [np.zeros_like(values) for _ in range(n_controls)]
         n_classes = values.shape[1]
         for f, (own, layout) in enumerate(zip(self._own, self._layouts, strict=True)):
-            rest, fits = values, []
+            rest, fits = values, list[tuple[_Scores, _Scores]]()
             if self._sides is not None:
                 x, columns = self._bilinear[f].fit(values), self._sides[1]
                 y = np.broadcast_to(columns[:, None], (len(columns), n_classes, columns.shape[1]))
@@ -271,9 +271,11 @@ class _Controls:
                     rest = values - _at_cells(design, x, y, slice(None))
             if self._low_rank:
                 fits.append(_low_rank_fit(design, layout, rest, seed))
-            for predicted, (x, y) in zip(found, fits, strict=True):
-                predicted[own] = _at_cells(design, x, y, own)
-                predicted[self._matched] += _at_cells(design, x, y, self._matched) / len(self._own)
+            for predicted, scores in zip(found, fits, strict=True):
+                predicted[own] = _at_cells(design, *scores, own)
+                predicted[self._matched] += _at_cells(design, *scores, self._matched) / len(
+                    self._own
+                )
         return found
 
 
@@ -285,7 +287,7 @@ def _meets_enough(design: Design) -> bool:
 
 def _low_rank_fit(
     design: Design, layout: TwoWayLayout, values: Array, seed: int
-) -> tuple[Array, Array]:
+) -> tuple[_Scores, _Scores]:
     """Return row and column scores fitted to the cells with weight, and to nothing but these.
 
     Means that the other cells had a part in would carry their errors into the fit, and the fit
@@ -293,18 +295,21 @@ def _low_rank_fit(
     rows would be a sixth too small. Means and products are therefore fitted in turns.
     """
     fold = layout.weights > 0
+    cells = design.rows[fold], design.columns[fold]
     products = np.zeros_like(values)
+    found: Products | None = None
     for _ in range(_ROUNDS):
         means = layout.project(values - products, 1e-6)
         left = (values - layout.at(means))[fold]
-        x, y = fit_products(design.rows[fold], design.columns[fold], left, design.shape, seed)
+        found = fit_products(*cells, left, design.shape, seed, start=found)
+        x, y = found.rows, found.columns
         products[fold] = _at_cells(design, x, y, fold)
     x -= np.einsum("u,uck->ck", design.row_share, x)
     y -= np.einsum("w,wck->ck", design.column_share, y)
     return x, y
 
 
-def _at_cells(design: Design, x: Array, y: Array, cells: NDArray[np.bool_] | slice) -> Array:
+def _at_cells(design: Design, x: _Scores, y: _Scores, cells: NDArray[np.bool_] | slice) -> Array:
     rows, columns = design.rows[cells], design.columns[cells]
     found = np.empty((len(rows), x.shape[1]))
     for c in range(x.shape[1]):

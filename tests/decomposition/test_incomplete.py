@@ -10,6 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from emap_core.decomposition import decompose
 from emap_core.decomposition.design import MATCHED, design
 from emap_core.decomposition.incomplete import fit
+from emap_core.decomposition.low_rank import fit_products
 from emap_core.errors import DatasetError, SettingError
 
 
@@ -195,3 +196,24 @@ def test_standard_errors_of_images_that_meet_few_texts_are_those_of_their_errors
         squares.append(np.mean((found.decomposition.column_mean - exact.column_mean) ** 2))
         expected.append(np.mean(found.standard_errors[1] ** 2))
     np.testing.assert_allclose(np.sqrt(np.mean(expected) / np.mean(squares)), 1, atol=0.12)
+
+
+def test_products_of_a_grid_of_low_rank_predict_cells_that_they_were_not_fitted_to():
+    rng = np.random.default_rng(4)
+    shape, n_classes = (120, 90), 2
+    grid = np.stack(
+        [rng.normal(size=(shape[0], 2)) @ rng.normal(size=(2, shape[1])) for _ in range(n_classes)],
+        axis=-1,
+    )
+    grid *= [1e-6, 1e6]
+    seen = rng.random(shape) < 0.4
+    rows, columns = np.nonzero(seen)
+    noisy = grid[seen] * (1 + 0.1 * rng.normal(size=(len(rows), 1)))
+    first = fit_products(rows.astype(np.int32), columns.astype(np.int32), noisy, shape)
+    for start in (None, first):
+        found = fit_products(
+            rows.astype(np.int32), columns.astype(np.int32), noisy, shape, start=start
+        )
+        predicted = np.einsum("uck,wck->uwc", found.rows, found.columns)
+        missed = ((predicted - grid)[~seen] ** 2).sum(axis=0) / (grid[~seen] ** 2).sum(axis=0)
+        assert (missed < 0.01).all()
