@@ -36,11 +36,11 @@ class Slow:
         time.sleep(0.01 * len(texts))
         return np.array([[t, i] for t, i in zip(texts, images)], float)
 
-def data():
+def data(n=60):
     return Examples(
-        ["a" * (i + 1) for i in range(60)],
-        [Image.new("L", (4, 4), i) for i in range(60)],
-        labels=["no", "yes"] * 30, classes=["no", "yes"], fingerprint="sixty",
+        ["a" * (i + 1) for i in range(n)],
+        [Image.new("L", (4, 4), i) for i in range(n)],
+        labels=["no", "yes"] * (n // 2), classes=["no", "yes"], fingerprint=str(n),
     )
 
 def wrong_labels():
@@ -53,7 +53,7 @@ def downloaded():
     Download("org/pets", "B").is_at(5_000_000, 20_000_000)
     while not Path("go on").exists():
         time.sleep(0.05)
-    return data()
+    return data(6)
 
 def killed():
     import os, signal

@@ -20,21 +20,17 @@ FAMILIES = (
 REACHED = [tiny for name in FAMILIES for tiny in tiny_checkpoints()[name]]
 
 
-@pytest.fixture
-def pairs_of(checkpoint):
-    """Give a family's own model, and what looks into its attention on three pairs."""
-
-    def give(tiny):
-        model = load_model(f"hf:{checkpoint(tiny.build)[0]}", **tiny.settings)
-        scorer = Scorer(model, "cpu")
-        return scorer, AttentionOfPairs(scorer, TEXTS, list(tiny.images()))
-
-    return give
+@pytest.fixture(scope="module", params=REACHED, ids=str)
+def reached(request, checkpoint):
+    """A small checkpoint, a family's own model of it, and what looks into its attention."""
+    tiny = request.param
+    model = load_model(f"hf:{checkpoint(tiny.build)[0]}", **tiny.settings)
+    scorer = Scorer(model, "cpu")
+    return tiny, scorer, AttentionOfPairs(scorer, TEXTS, list(tiny.images()))
 
 
-@pytest.mark.parametrize("tiny", REACHED, ids=str)
-def test_the_algebra_of_quadrants_holds(tiny, pairs_of):
-    scorer, pairs = pairs_of(tiny)
+def test_the_algebra_of_quadrants_holds(reached):
+    tiny, scorer, pairs = reached
     assert isinstance(scorer.model, ReachableAttention)
     whole = scorer.score_pairs(
         scorer.encode_texts(TEXTS), scorer.encode_images(list(tiny.images())), 3
@@ -62,9 +58,8 @@ def test_the_algebra_of_quadrants_holds(tiny, pairs_of):
             torch.testing.assert_close(impaired(*order), both, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("tiny", REACHED, ids=str)
-def test_what_is_averaged_changes_what_is_said(tiny, pairs_of):
-    _, pairs = pairs_of(tiny)
+def test_what_is_averaged_changes_what_is_said(reached):
+    _, _, pairs = reached
     whole = pairs.scores()
     assert {("text", "text"), ("text", "image")} <= pairs.quadrants
     for name in IMPAIRMENTS:
