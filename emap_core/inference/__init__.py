@@ -1,4 +1,4 @@
-"""What a decomposition says about performance, and how sure that is: arrays in, numbers out."""
+"""What a decomposition says about performance, and how certain it is: arrays in, numbers out."""
 
 from emap_core.inference.comparisons.difference import (
     GapDifference,

@@ -1,7 +1,7 @@
 """Numbers as people read them: three figures, points for differences of shares, limits in brackets.
 
-Rounding must not change what a limit says. A limit is given further digits where it would
-otherwise seem to lie on a line (0, the equivalence margin) that it lies beside.
+Rounding must not change what a limit says. A limit gets more digits if it would otherwise seem to
+be on a line (0, the equivalence margin) when it is only near it.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import math
 from collections.abc import Callable, Sequence
 
 _MOST_DIGITS = 9
-# Limits this close to a line, in its own units, differ from it by rounding alone.
+# Limits this close to a line, in its own units, differ from it only by rounding.
 _SAME = 1e-9
-# A number and how many digits to show it with; what is shown, and the number that this is.
+# Takes a number and how many digits to show; returns the text, and the number it stands for.
 _Form = Callable[[float, int], tuple[str, float]]
 
 
@@ -23,7 +23,7 @@ def number(value: float, beside: Sequence[float] = ()) -> str:
     ----------
     value : float
     beside : sequence of float
-        Lines of which the digits must show on which side the value lies.
+        Lines; the digits must show on which side of them the value is.
     """
     if not math.isfinite(value):
         return "not defined"
@@ -41,7 +41,7 @@ def percent(share: float) -> str:
 
 
 def measured(value: float, unit: str) -> str:
-    """Return a metric's value: a percentage where its differences are points, else a number."""
+    """Return a metric's value: a percentage if its differences are points, otherwise a number."""
     return percent(value) if unit == "points" else number(value)
 
 
@@ -55,31 +55,31 @@ def change(value: float, unit: str) -> str:
 def whole(value: float, unit: str) -> str:
     """Return a difference without a sign or needless zeros: ``1 point``, ``0.5 points``, ``0.02``.
 
-    For numbers that someone chose, which are round.
+    For numbers that somebody chose, which are round.
     """
     shown = f"{100 * value if unit == 'points' else value:.3g}"
     return shown if unit != "points" else f"{shown} point{'' if shown == '1' else 's'}"
 
 
 def limit(value: float, unit: str, beside: Sequence[float] = ()) -> str:
-    """Return a limit as it stands in brackets: in points where the unit is points."""
+    """Return a limit for use in brackets: in points if the unit is points."""
     return points(value, beside) if unit == "points" else number(value, beside)
 
 
 def bracket(low: float, high: float, unit: str = "", beside: Sequence[float] = (0.0,)) -> str:
-    """Return an interval: ``[18.2, 19.8]``, in points where the unit is points."""
+    """Return an interval: ``[18.2, 19.8]``, in points if the unit is points."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return "[no interval]"
     return f"[{limit(low, unit, beside)}, {limit(high, unit, beside)}]"
 
 
 def points(share: float, beside: Sequence[float] = ()) -> str:
-    """Return hundredths of a share with one decimal, more where a line in `beside` is near."""
+    """Return hundredths of a share with one decimal, or more near a line in `beside`."""
     return _telling(100 * share, [100 * line for line in beside], 1, _decimals)
 
 
 def amount(value: float, unit: str) -> str:
-    """Return a difference of two values without a sign for more: ``19.0 points``, ``−0.0123``."""
+    """Return a difference of two values without a plus sign: ``19.0 points``, ``−0.0123``."""
     return f"{points(value)} points" if unit == "points" and math.isfinite(value) else number(value)
 
 
@@ -99,7 +99,7 @@ def p_value(value: float) -> str:
 
 
 def p_cell(value: float) -> str:
-    """Return a p-value as it stands in a column of them: ``0.012``, ``< 0.001``, ``–``."""
+    """Return a p-value for a column of them: ``0.012``, ``< 0.001``, ``–``."""
     if math.isnan(value):
         return "–"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -12,26 +12,28 @@ from emap_core.types import Cluster
 Projection = Literal["emap", "emap_leave_one_out"]
 
 RECORD_VERSION = 5
-"""Of intervals and the like that are kept in a run: one more whenever the same settings would give
-other numbers or entries."""
+"""Version of the intervals and similar results kept in a run.
+
+Raise it whenever the same settings would give other numbers or entries.
+"""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with the limits of its 95% interval; limits are NaN where there are none."""
+    """A value with the limits of its 95% interval; limits are NaN if there are none."""
 
     value: float
     low: float
     high: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain numbers, None in place of NaN."""
+        """Return plain numbers, with None for NaN."""
         content: dict[str, Any] = _without_nan(asdict(self))
         return content
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Interval:
-        """Return what `to_json` was called on."""
+        """Return the object that `to_json` was called on."""
         return cls(**_with_nan(content, ("value", "low", "high")))
 
 
@@ -43,36 +45,36 @@ class Gap(ShownInNotebooks):
     ----------
     metric : str
     projection : str
-        ``"emap_leave_one_out"`` or ``"emap"``; of more than two sides ``"pairs"`` and so on, too.
+        ``"emap_leave_one_out"`` or ``"emap"``; with more than two sides also ``"pairs"`` and so on.
     full, projected : float
         The metric of the model and of its projection.
     difference : float
         Signed so that positive means that interactions help, whichever way the metric points.
     low, high : float
-        95% interval of `difference`; NaN where there is none.
+        95% interval of `difference`; NaN if there is none.
     p_value : float
-        Of the hypothesis that model and projection do equally well; NaN where not tested. It is
-        below .05 just where the interval leaves out 0.
+        For the hypothesis that model and projection do equally well; NaN if not tested. It is below
+        .05 exactly when the interval excludes 0.
     method : str
-        How interval and p-value came to be, in words.
+        How interval and p-value were computed, in words.
     n_examples, n_resamples, seed : int
     standard_error : float
-        Of `difference`; NaN where there is none.
+        Of `difference`; NaN if there is none.
     degrees_of_freedom : int
-        Of the t distribution that the interval is from: one less than `n_units`, or fewer where a
-        part of the pairs was scored.
+        Of the interval's t distribution: one less than `n_units`, or fewer if only some of the
+        pairs were scored.
     cluster : str
-        What was drawn: ``none`` (examples), ``image``, ``text`` or ``both``; of more than two
-        sides the names of those that were drawn, joined by ``+``.
+        What was drawn: ``none`` (examples), ``image``, ``text`` or ``both``; with more than two
+        sides, the names of those drawn, joined by ``+``.
     n_units : int
-        How many of them there are; of several sides those of the one with the fewest.
+        Number of units; with several sides, of the side with the fewest.
     unit : str
-        What they are called: ``examples``, ``texts``, ``images``, ``items of audio``.
+        Name of the units: ``examples``, ``texts``, ``images``, ``items of audio``.
     population : str
-        Whom the interval speaks of, to put after a number: "for new texts and new images".
+        Whom the interval speaks of, for use after a number: "for new texts and new images".
     standard_error_of_examples, standard_error_of_pairs : float
-        The two parts of `standard_error` where a part of the pairs was scored, else NaN. More
-        examples narrow the first, more pairs the second, which holds what is left of the bias.
+        The two parts of `standard_error` if only some of the pairs were scored, otherwise NaN. More
+        examples reduce the first, more pairs the second, which includes the remaining bias.
     """
 
     metric: str
@@ -97,13 +99,13 @@ class Gap(ShownInNotebooks):
     standard_error_of_pairs: float = float("nan")
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values, None in place of NaN."""
+        """Return plain values, with None for NaN."""
         content: dict[str, Any] = _without_nan(asdict(self))
         return content
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Gap:
-        """Return what `to_json` was called on."""
+        """Return the object that `to_json` was called on."""
         words = {"metric", "projection", "method", "cluster", "unit", "population"}
         return cls(**_with_nan(content, tuple(set(cls.__dataclass_fields__) - words)))
 
@@ -118,20 +120,20 @@ class Intervals:
         For each metric, an `Interval` for each row of the table.
     gaps : dict
         For each metric, a `Gap` for ``"emap_leave_one_out"`` and ``"emap"``; with more than two
-        sides for ``"pairs"`` and so on, too.
+        sides also for ``"pairs"`` and so on.
     shares : dict
         For text, image and interaction, an `Interval` for each class; no limits without a grid.
-        With more than two sides for each set of them (``"audio"``, ``"text × audio"``), and for
-        ``"interaction"``, all sets of several together.
+        With more than two sides, for each set of them (``"audio"``, ``"text × audio"``), and for
+        ``"interaction"``, all sets of several sides together.
     pooled_shares : dict
         The same, pooled over classes.
     cluster : str
-        What was drawn, see `Gap`.
+        What was drawn; see `Gap`.
     population : str
-        Whom the intervals speak of, to put after a number: "for new texts and new images".
+        Whom the intervals speak of, for use after a number: "for new texts and new images".
     n_resamples, seed : int
     notes : list of str
-        What a reader has to know: resamples that needed a fallback, limits that could not be had.
+        What a reader has to know: resamples that needed a fallback, limits that do not exist.
     steps : dict
         With more than two sides, for each metric, what each order of projections adds to the one
         below, on the same resamples: a `Gap` by the upper row of the table, from
@@ -151,7 +153,7 @@ class Intervals:
     steps: dict[str, dict[str, Gap]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values, None in place of NaN."""
+        """Return plain values, with None for NaN."""
         content: dict[str, Any] = _without_nan(asdict(self))
         if not self.steps:
             del content["steps"]
@@ -159,7 +161,7 @@ class Intervals:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Intervals:
-        """Return what `to_json` was called on; further entries are ignored."""
+        """Return the object that `to_json` was called on; further entries are ignored."""
         return cls(
             rows={
                 name: {row: Interval.from_json(i) for row, i in rows.items()}
@@ -189,7 +191,7 @@ def _gaps_from_json(content: dict[str, Any]) -> dict[str, dict[str, Gap]]:
 
 
 def _without_nan(content: Any) -> Any:
-    """Return a record with None for every number that is not finite, as JSON needs."""
+    """Return a record with None for every non-finite number, as JSON needs."""
     if isinstance(content, dict):
         return {name: _without_nan(value) for name, value in content.items()}
     if isinstance(content, list):

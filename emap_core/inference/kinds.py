@@ -1,8 +1,8 @@
-"""What kind of example each one is: which side the prediction follows, what interactions change.
+"""The kind of each example: which side the prediction follows, what interactions change.
 
-The kinds go by agreement of the unimodal predictions and the full one, after the interaction
-types of "MMoE: Enhancing Multimodal Models with Mixtures of Multimodal Interaction Experts"
-(arXiv 2311.09580).
+The kinds depend on agreement between the unimodal predictions and the full one, after the
+interaction types of "MMoE: Enhancing Multimodal Models with Mixtures of Multimodal Interaction
+Experts" (arXiv 2311.09580).
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ def flips(
 ) -> NDArray[np.str_] | None:
     """Return what interactions did to each prediction, shape (N,); None for a regression.
 
-    The full prediction is held against that of the leave-one-out projection, or of the plain one
-    where that is undefined. In a multilabel task, helped means more classes right than without;
-    with answers of several annotators, more credit.
-    Without labels nothing is known to help or hurt: changed or same.
+    The full prediction is compared with that of the leave-one-out projection, or of the plain one
+    if that is undefined. In a multilabel task, helped means more classes right than without; with
+    answers of several annotators, more credit. Without labels, it is unknown what helps or hurts:
+    only changed or same.
     """
     if task == "regression":
         return None
@@ -82,9 +82,9 @@ def flips(
 def proportions(names: ArrayLike, of: Sequence[str], population: Population) -> dict[str, Interval]:
     """Return the share of examples with each name, with its 95% Wilson interval.
 
-    Where examples come in units (the same image, the same text, or both), N shrinks by the design
+    If examples come in units (the same image, the same text, or both), N shrinks by the design
     effect: the variance of drawing units over that of independent examples (Kish 1965). A share
-    near 0 or 1 shows none of it; there the units are counted in place of the examples.
+    near 0 or 1 shows none of it; there, units are counted instead of examples.
     """
     given = np.asarray(names)
     return {name: _share(given == name, population) for name in of}
@@ -105,7 +105,7 @@ def _agree(a: Array, b: Array) -> NDArray[np.bool_]:
 
 
 def earned(predicted: ArrayLike, labels: ArrayLike) -> Array:
-    """Return what each prediction earns, shape (N,): 1 for the label, or its VQA credit.
+    """Return the credit of each prediction, shape (N,): 1 for the label, or its VQA credit.
 
     In a multilabel task, the number of classes that are right.
     """
@@ -113,12 +113,12 @@ def earned(predicted: ArrayLike, labels: ArrayLike) -> Array:
     if decided.ndim < truth.ndim:
         credit = np.take_along_axis(truth, np.maximum(decided, 0)[:, None], axis=1)[:, 0]
         return np.where(decided < 0, 0.0, credit)
-    # A score that is not a number and a label that is not a class are -1 both, and not the same.
+    # A NaN score and a label that is not a class are both -1, but do not match.
     right = (decided == truth) & (truth >= 0)
     return np.asarray(right.sum(axis=-1) if right.ndim == 2 else right.astype(int))
 
 
 def variance_of_mean(deviations: Array, units: SamplingUnits) -> float:
-    """Return the variance of a mean of examples that are drawn in whole units."""
+    """Return the variance of a mean of examples drawn in whole units."""
     sums = np.bincount(units.groups, deviations)
     return float((sums**2).sum()) * units.size / max(units.size - 1, 1) / len(deviations) ** 2

@@ -49,8 +49,10 @@ IN_WORDS: dict[Kind, str] = {
 """Each kind of verdict in a few words, for tables."""
 
 SHARE_THAT_MATTERS = 0.01
-"""Gaps below this do not matter unless the user says otherwise: 1 point, or 1% of a metric's own
-scale (see `Metric.spread`)."""
+"""Smaller gaps do not matter unless the user says otherwise.
+
+It is 1 point, or 1% of a metric's own scale (see `Metric.spread`).
+"""
 
 _POWER = 0.8
 _TAIL = 0.975
@@ -67,15 +69,15 @@ class Verdict:
     kind : str
         ``relies`` (the interval lies above the equivalence margin), ``helps`` (above 0),
         ``equivalent`` (within the margin on both sides), ``no_gain`` (below the margin),
-        ``hurts`` (below 0), ``undecided``; ``not_measurable`` where nothing can be recombined,
-        ``variance`` without labels, ``undefined`` where the metric is, or nothing varies.
+        ``hurts`` (below 0), ``undecided``; ``not_measurable`` if nothing can be recombined,
+        ``variance`` without labels, ``undefined`` if the metric is undefined or nothing varies.
     sentence : str
         The verdict with its numbers.
     details : tuple of str
-        Further sentences: what another additive rule does, where variance and decisions disagree,
-        what was measured and for whom it holds.
+        Further sentences: whether another additive rule does better, whether variance and decisions
+        disagree, what was measured, and for whom it holds.
     warnings : tuple of str
-        Where the numbers lean on few examples; see `emap_core.inference.robustness.cautions`.
+        Warnings if numbers rest on few examples; see `emap_core.inference.robustness.cautions`.
     metric : str or None
         The metric that the sentence is about.
     equivalence_margin : float or None
@@ -100,14 +102,14 @@ class Verdict:
             "details": list(self.details),
             "warnings": list(self.warnings),
             "metric": self.metric,
-            # The key is older than the name, and other programs read it.
+            # The key is older than today's name, and other programs read it.
             "smallest_gap": self.equivalence_margin,
         }
 
 
 @dataclass(frozen=True)
 class PairError:
-    """The part of an interval that comes from scoring a part of the pairs.
+    """The part of an interval that comes from scoring only some of the pairs.
 
     Attributes
     ----------
@@ -132,13 +134,13 @@ def default_margin(which: Metric, constant: float | None = None) -> float:
     ----------
     which : Metric
     constant : float, optional
-        The score of the best constant, which metrics with units are measured by.
+        The score of the best constant, the scale of metrics with units.
 
     Returns
     -------
     float
-        0.01 of a share or a correlation; 1% of the constant's score where the metric has units.
-        Where that is 0 or not known, 0.01.
+        0.01 for a share or a correlation; 1% of the constant's score if the metric has units; 0.01
+        if that is 0 or unknown.
     """
     known = constant is not None and isfinite(constant) and constant != 0
     scale = abs(constant) if which.spread == "constant" and known and constant else 1.0
@@ -151,7 +153,7 @@ def checked_margin(given: float, which: Metric) -> float:
     Raises
     ------
     SettingError
-        If no gap of this metric can be as large, or it is not above 0.
+        If no gap of this metric can be this large, or it is not above 0.
     """
     lowest, highest = which.range
     largest = highest - lowest
@@ -187,7 +189,7 @@ def verdict(
     Parameters
     ----------
     gap : Gap or None
-        None without labels: then the sentence speaks of variance alone.
+        None without labels: then the sentence is only about variance.
     equivalence_margin : float, optional
         The smallest gap that matters, in units of the metric (0.01 of accuracy is 1 point);
         `default_margin` by default.
@@ -196,21 +198,22 @@ def verdict(
     interaction_share : float, optional
         Share of the variance that interactions carry, pooled over classes.
     decisions_changed : int, optional
-        Examples that the projection decides differently.
+        Number of examples that the projection decides differently.
     space : str
         What was projected.
     pairs : PairError, optional
-        Where a part of the pairs was scored: what that adds to the interval.
+        If only some of the pairs were scored: what that adds to the interval.
     shared_by_all : str, optional
-        What all examples share one of, ``"text"`` say, so that nothing can be recombined.
+        The side on which all examples share one item, such as ``"text"``, so nothing can be
+        recombined.
     why_undefined : str, optional
         Why the gap is NaN, if it is.
     warnings : tuple of str
-        To hand on.
+        Passed on.
     sides : tuple of str
-        What the sides are called. Two are a text and an image in sentences, whatever their names.
+        Names of the sides. Two sides are text and image in sentences, whatever their names.
     steps : mapping of str to Gap, optional
-        Of more than two sides, what each order of projections adds to the one below, by the upper
+        With more than two sides, what each order of projections adds to the one below, by the upper
         row; see `Intervals`.
 
     Raises
@@ -223,7 +226,7 @@ def verdict(
             "not_measurable",
             f"Not measurable: all examples share one {shared_by_all}.",
             (
-                f"Interactions show where {_recombined(sides)} can be recombined, which takes at "
+                f"Interactions only show if {_recombined(sides)} can be recombined, which takes at "
                 "least two of each. That the projection equals the model here says nothing about "
                 "them.",
             ),
@@ -284,7 +287,7 @@ def _nothing(sides: Sides) -> str:
 
 
 def _without(sides: Sides, steps: Mapping[str, Gap], which: Metric) -> tuple[str, str]:
-    """Return what the model goes without in a sentence, and what projections between make of it."""
+    """Return words for what the model goes without, and for the projections in between."""
     if len(sides) == 2:
         return "without them", ""
     # Highest first in the table.
@@ -324,7 +327,7 @@ def _steps(steps: Mapping[str, Gap], which: Metric, sides: Sides) -> tuple[str, 
 _COUNTED = {3: "three", 4: "four", 5: "five"}
 
 _CHANCE = (
-    "That number would settle it with a chance of 80%, if the gap is as estimated and the new "
+    "That number would settle it with a chance of 80% if the gap is as estimated and the new "
     "examples are like these."
 )
 
@@ -335,7 +338,7 @@ class _Shown:
     def __init__(self, gap: Gap, which: Metric, margin: float, without: tuple[str, str]) -> None:
         self._gap, self._which, self._margin = gap, which, margin
         self._without, self._between = without
-        # A limit must not seem to lie where another verdict begins.
+        # A limit must not seem to be where another verdict begins.
         self._lines = (-margin, 0.0, margin)
         self.difference = self._interval(gap.difference, gap.low, gap.high)
 
@@ -375,7 +378,7 @@ class _Shown:
                 f"; the same would hold for any margin above {_at(reach, which, self._lines)}"
             )
         if not gap.low <= 0 <= gap.high:
-            sentence = f"The difference is more than chance, and less than what matters. {sentence}"
+            sentence = f"The difference is more than chance but less than what matters. {sentence}"
         return f"{sentence}."
 
     @property
@@ -402,10 +405,10 @@ class _Shown:
 
 
 def equivalence_p_value(gap: Gap, margin: float) -> float:
-    """Return the p-value of two one-sided tests that a gap lies within ± the margin.
+    """Return the p-value of two one-sided tests that a gap is within ± the margin.
 
-    Each side is tested with the distance of the estimate from its own limit, so that the p-value
-    is below 2.5% just where the 95% interval lies within (Schuirmann 1987).
+    Each side is tested with the distance of the estimate from its own limit, so the p-value is
+    below 2.5% exactly when the 95% interval is within the margin (Schuirmann 1987).
     """
     freedom = gap.degrees_of_freedom
     reach = float(scipy.special.stdtrit(freedom, _TAIL)) if freedom >= 1 else _Z
@@ -428,10 +431,10 @@ def equivalence_p_value(gap: Gap, margin: float) -> float:
 def units_needed(difference: float, half_width: float, n_units: float, margin: float) -> float:
     """Return how many units would settle whether a gap matters, with a chance of 80%.
 
-    It is settled when the 95% interval lies above 0 or within ± the equivalence margin,
-    whichever takes fewer units, if the estimate is the true gap: N (h / 1.96)² times the smaller
-    of (2.80 / |g|)² and (z / (s − |g|))², never below N. z is 2.80 where one of the two ends is
-    near, 3.24 where both are equally near (g = 0).
+    It is settled when the 95% interval is above 0 or within ± the equivalence margin, whichever
+    needs fewer units, if the estimate is the true gap: N (h / 1.96)² times the smaller of (2.80 /
+    |g|)² and (z / (s − |g|))², never below N. z is 2.80 if one of the two ends is near, 3.24 if
+    both are equally near (g = 0).
 
     Parameters
     ----------
@@ -453,37 +456,37 @@ def units_needed(difference: float, half_width: float, n_units: float, margin: f
 
 
 def _steepness_within(g: float, margin: float) -> float:
-    """Return 1 / standard error at which an interval lies within ± the margin in 80%."""
+    """Return 1 / standard error at which an interval is within ± the margin in 80% of cases."""
     near, far = margin - g, margin + g
 
     def excess(steepness: float) -> float:
         within = (NormalDist().cdf(side * steepness - _Z) for side in (near, far))
         return sum(within) - 1.0 - _POWER
 
-    # Both ends at the distance of the near one ask for the most.
+    # Both ends at the distance of the nearer one need the most.
     highest = (_Z + NormalDist().inv_cdf((1 + _POWER) / 2)) / near
     lowest = (_Z + _ZP) / near
     return float(scipy.optimize.brentq(excess, lowest * (1 - 1e-9), highest * (1 + 1e-9)))
 
 
 def self_term_note(decomposition: Decomposition) -> str:
-    """Return what to say beside a gap of the plain projection."""
+    """Return the note for a gap of the plain projection."""
     return (
-        f"The plain EMAP of an example contains the model's own prediction for it, on average with "
-        f"weight {number(decomposition.own_weight)}, which can make its gap too small; the "
-        "leave-one-out gap is free of this, and is the one to report."
+        "The plain EMAP of an example contains the model's own prediction for it, with an average "
+        f"weight of {number(decomposition.own_weight)}, which can make its gap too small. The "
+        "leave-one-out gap does not have this problem; report that one."
     )
 
 
 def _of_variance(share: float | None, space: Space) -> Verdict:
     if share is None or not isfinite(share):
         return Verdict(
-            "variance", "The model's output never varies: there is nothing to split into parts."
+            "variance", "The model's output never varies, so there is nothing to split into parts."
         )
     return Verdict(
         "variance",
         f"Interactions carry {_percent(share)} of the variance of the {in_words(space)}; without "
-        "labels nothing can be said about performance.",
+        "labels, nothing can be said about performance.",
     )
 
 
@@ -516,13 +519,13 @@ def _settled_by(gap: Gap, margin: float, pairs: PairError | None) -> str:
         enough = pairs.n_pairs * of_pairs / (wanted - of_examples)
         return (
             f"{_pairs(enough, pairs)} would settle it: most of the interval comes from the choice "
-            f"of {pairs.called}, not from that of examples."
+            f"of {pairs.called}, not of examples."
         )
     if of_examples > of_pairs and of_pairs < wanted:
         enough = gap.n_units * of_examples / (wanted - of_pairs)
         return (
             f"About {_units(enough, gap)} would settle it: most of the interval comes from the "
-            f"choice of examples, not from that of {pairs.called}."
+            f"choice of examples, not of {pairs.called}."
         )
     both = _pairs(growth * pairs.n_pairs, pairs)
     return f"{both} and about {_units(needed, gap)} would settle it."
@@ -531,8 +534,8 @@ def _settled_by(gap: Gap, margin: float, pairs: PairError | None) -> str:
 def _pairs(enough: float, pairs: PairError) -> str:
     now = pairs.n_pairs
     if enough >= pairs.n_grid:
-        return f"Scoring the whole grid, {pairs.n_grid:,} {pairs.called} in place of {now:,},"
-    return f"About {_about(enough, now):,} {pairs.called} in place of {now:,}"
+        return f"Scoring the whole grid, {pairs.n_grid:,} {pairs.called} instead of {now:,},"
+    return f"About {_about(enough, now):,} {pairs.called} instead of {now:,}"
 
 
 def _units(needed: float, gap: Gap) -> str:
@@ -552,11 +555,11 @@ def _about(needed: float, at_least: int) -> int:
 def _other_fits(
     gap: Gap, which: Metric, margin: float, scores: Mapping[str, float], sides: Sides
 ) -> tuple[str, ...]:
-    """Return where another rule without interactions does as well as the projection or better.
+    """Return whether another rule without interactions does as well as the projection or better.
 
     The projection minimises squared distance over all recombinations. Another rule without
-    interactions may decide better on the pairs of the data, and then the gap is more than what
-    interactions are needed for. A constant is such a rule, and so is either side alone.
+    interactions may decide better on the pairs of the data; then interactions are needed for only
+    part of the gap. A constant is such a rule, and so is each side alone.
     """
     sign = 1.0 if which.higher_is_better else -1.0
     known = {row: score for row, score in scores.items() if isfinite(score)}
@@ -570,13 +573,13 @@ def _other_fits(
     if best is None or sign * (known[best] - gap.projected) < margin:
         return tuple(found)
     if constant is not None and sign * (known[best] - constant) <= 0:
-        # The constant needs less and does as well: it has been told of.
+        # The constant needs less and does as well; it was already mentioned.
         return tuple(found)
     left = sign * (gap.full - known[best])
     needs = (
-        f"interactions are needed for about {amount(left, which.unit)} of the gap, and not more"
+        f"interactions are needed for only about {amount(left, which.unit)} of the gap"
         if left > 0
-        else "the model itself does no better, so that nothing here needs interactions"
+        else "the model itself does no better, so nothing here needs interactions"
     )
     found.append(
         f"Another rule without interactions does better than the projection: {rows[best].phrase} "
@@ -599,14 +602,14 @@ def _no_better_than_constant(
     if sign * (constant - gap.projected) < margin:
         together = "text and image" if len(sides) == 2 else "several sides"
         return (
-            f"The projection does no better than the best constant, {shown}: all that the model "
-            f"knows beyond it takes {together} together."
+            f"The projection does no better than the best constant, {shown}: everything that the "
+            f"model knows beyond it needs {together} together."
         )
     return (
         f"The projection, {measured(gap.projected, which.unit)}, does worse than the best "
-        f"constant, {shown}, which needs no interactions either: interactions are needed for about "
-        f"{amount(left, which.unit)} of the gap, and the rest shows that the projection is fitted "
-        "to pairs that the data does not have."
+        f"constant, {shown}, which also needs no interactions. So interactions are needed for "
+        f"about {amount(left, which.unit)} of the gap; the rest shows that the projection is "
+        "fitted to pairs that the data does not have."
     )
 
 
@@ -628,7 +631,7 @@ def _measured(gap: Gap, which: Metric, margin: float, constant: float | None) ->
 
 
 def _of(value: float, which: Metric) -> str:
-    """Return a difference with what it is of, where that would not be clear: accuracy is."""
+    """Return a difference, with the metric's name unless it is accuracy."""
     return amount(value, which.unit) + ("" if which.name == "accuracy" else f" of {which.label}")
 
 

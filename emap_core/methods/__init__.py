@@ -1,7 +1,7 @@
-"""How the pairs to score are chosen, and what is told from them: one file per method.
+"""How the pairs to score are chosen, and what follows from them: one file per method.
 
-The rest of the code holds a `Method`, and asks it; none of it asks which one it is. A method is
-loaded when it is first used, so that its name costs nothing.
+The rest of the code holds a `Method` and asks it; it never asks which one it is. A method is loaded
+on first use, so its name costs nothing.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ DEFAULT = "exact"
 
 
 def method(name: str) -> Method:
-    """Return a method by one of `NAMES`, which runs are stored under."""
+    """Return a method by one of `NAMES`, which stored runs use."""
     return cast("Method", importlib.import_module(_HOME[name]).METHOD)
 
 
 def methods() -> list[Method]:
-    """Return all methods, in the order in which they are listed."""
+    """Return all methods, in listed order."""
     return [method(name) for name in NAMES]

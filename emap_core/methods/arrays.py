@@ -1,7 +1,7 @@
 """The arrays that a run keeps of a decomposition: their names on disk, and what each must be.
 
-Names on disk are written out here, apart from the attributes that they are read into: what is
-renamed in the code stays what it is in the runs that people have.
+Names on disk are written out here, separately from attribute names: a rename in the code does not
+change the runs that people have.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Layout:
-    """How an array has to be.
+    """Requirements on an array.
 
     Attributes
     ----------
     axes : str or tuple
-        One letter or number per axis; a letter is a size of the run, or of whatever array is the
-        first to have it. N examples, C classes, T texts, V images, U0, U1, … items of sides.
+        One letter or number per axis; a letter is a size of the run, or of the first array that has
+        it. N examples, C classes, T texts, V images, U0, U1, … items of sides.
     counts : str
-        The letter of what its whole numbers count, from 0; none of floating-point numbers.
+        The letter of what its whole numbers count, from 0; empty for floating-point numbers.
     finite : bool
-        Whether all its numbers are.
+        Whether all its numbers must be finite.
     optional : bool
-        Whether a run of an earlier version, say, may lack it.
+        Whether it may be missing, for example in a run of an earlier version.
     """
 
     axes: str | tuple[str | int, ...]
@@ -56,10 +56,10 @@ DECOMPOSITION = {
     "image_share": Layout("V"),
     "sums_of_squares": Layout((len(PARTS), "C")),
     "centred_variance": Layout("C"),
-    # Runs of earlier versions hold none: that of float32 logits is right for them.
+    # Runs of earlier versions lack it: that of float32 logits is right for them.
     "noise": Layout("C", optional=True),
 }
-"""Of every method; ``text_order`` is that of the rows of a kept grid."""
+"""For every method; ``text_order`` is the order of the rows of a kept grid."""
 
 
 DECOMPOSITION_FIELDS = {
@@ -75,7 +75,7 @@ DECOMPOSITION_FIELDS = {
     "centred_variance": "centred_variance",
     "noise": "noise",
 }
-"""Names on disk to attributes of any decomposition."""
+"""Maps names on disk to attributes of any decomposition."""
 
 RECOMBINED = {
     "recombined_text_decisions": Layout("TK", optional=True),
@@ -84,11 +84,11 @@ RECOMBINED = {
     "recombined_image_probabilities": Layout("VK", optional=True),
     "recombined_entropy": Layout("", optional=True),
 }
-"""Answers over all recombinations, K classes: of runs that read them, and keep no whole grid."""
+"""Answers over all recombinations, K classes: for runs that read them without keeping the grid."""
 
 
 def decomposition_of(arrays: Arrays, kind: type[Kind], further: Mapping[str, str]) -> Kind:
-    """Return the decomposition that `arrays_of` took `DECOMPOSITION_FIELDS` from.
+    """Return the decomposition whose `DECOMPOSITION_FIELDS` `arrays_of` stored.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def decomposition_of(arrays: Arrays, kind: type[Kind], further: Mapping[str, str
     kind : type
         `Decomposition`, or one with fields of its own.
     further : mapping of str to str
-        Names on disk of these to attributes.
+        Maps further names on disk to attributes.
     """
     kept = fields_of(arrays, DECOMPOSITION_FIELDS)
 
@@ -120,7 +120,7 @@ _OF_ALL_SIDES = ("logits", "mean", "centred_variance", "noise")
 
 
 def layouts_of_sides(n_sides: int) -> dict[str, Layout]:
-    """Return the arrays of a decomposition of more sides than two; sides are numbered from 0."""
+    """Return the arrays of a decomposition of more than two sides, numbered from 0."""
     found = layouts_of_single_sides(n_sides)
     found["sums_of_squares"] = Layout((2**n_sides - 1, "C"))
     for name in _joint_names(tuple(map(str, range(n_sides)))).values():
@@ -129,7 +129,7 @@ def layouts_of_sides(n_sides: int) -> dict[str, Layout]:
 
 
 def layouts_of_single_sides(n_sides: int) -> dict[str, Layout]:
-    """Return those of them that tell nothing of sets of several sides."""
+    """Return those arrays that do not depend on sets of several sides."""
     found = {
         "text_order": Layout((size_of_side(0),), counts=size_of_side(0)),
         "logits": Layout("NC"),
@@ -148,12 +148,12 @@ def layouts_of_single_sides(n_sides: int) -> dict[str, Layout]:
 
 
 def size_of_side(place: int) -> str:
-    """Return what layouts call the number of items of a side, by its place from 0."""
+    """Return the layouts' letter for a side's number of items, given its place from 0."""
     return f"U{place}"
 
 
 def arrays_of_sides(decomposition: Decomposition) -> dict[str, NDArray[Any]]:
-    """Return a decomposition of more sides than two by names on disk."""
+    """Return a decomposition of more than two sides by names on disk."""
     found = arrays_of_single_sides(decomposition)
     found["sums_of_squares"] = decomposition.sums_of_squares
     for some, name in _joint_names(decomposition.sides).items():
@@ -163,7 +163,7 @@ def arrays_of_sides(decomposition: Decomposition) -> dict[str, NDArray[Any]]:
 
 
 def arrays_of_single_sides(decomposition: Decomposition) -> dict[str, NDArray[Any]]:
-    """Return those of them that tell nothing of sets of several sides."""
+    """Return those arrays that do not depend on sets of several sides."""
     found = {name: np.asarray(getattr(decomposition, name)) for name in _OF_ALL_SIDES}
     for side in range(len(decomposition.sides)):
         found |= {
@@ -175,7 +175,7 @@ def arrays_of_single_sides(decomposition: Decomposition) -> dict[str, NDArray[An
 
 
 MOST_BYTES_OF_MEANS = 2**28
-"""Larger means of two sides are not kept; they may take as much as the grid."""
+"""Larger means over pairs of sides are not kept; they may be as large as the grid."""
 
 
 def means_of_two_on_disk(means: Mapping[Sides, Array], sides: Sides) -> dict[str, Array]:
@@ -189,17 +189,17 @@ def means_of_two_on_disk(means: Mapping[Sides, Array], sides: Sides) -> dict[str
 
 
 def name_of_means(first: int, second: int) -> str:
-    """Return what the means of two sides over the others are called on disk, by their places."""
+    """Return the names on disk of the means of two sides over the others, by places."""
     return f"means_{first}_{second}"
 
 
 def layout_of_means(first: int, second: int) -> Layout:
-    """Return what the means of two sides over the others have to be, by their places."""
+    """Return the layouts of the means of two sides over the others, by places."""
     return Layout((size_of_side(first), size_of_side(second), "C"), optional=True)
 
 
 def decomposition_of_sides(arrays: Arrays, sides: Sides) -> Decomposition:
-    """Return the decomposition that `arrays_of_sides` took arrays from."""
+    """Return the decomposition that `arrays_of_sides` stored."""
     joint = _joint_names(sides)
     return Decomposition(
         sides=sides,
@@ -213,7 +213,7 @@ def decomposition_of_sides(arrays: Arrays, sides: Sides) -> Decomposition:
 
 
 def single_sides_of(arrays: Arrays, n_sides: int) -> dict[str, Any]:
-    """Return by attribute what `arrays_of_single_sides` took of a decomposition."""
+    """Return by attribute what `arrays_of_single_sides` stored of a decomposition."""
 
     def by_side(what: str) -> tuple[NDArray[Any], ...]:
         return tuple(arrays[f"side_{side}_{what}"] for side in range(n_sides))
@@ -227,7 +227,7 @@ def single_sides_of(arrays: Arrays, n_sides: int) -> dict[str, Any]:
 
 
 def _joint_names(sides: Sides) -> dict[Sides, str]:
-    """Return what the sets of more than one side and fewer than all are called on disk."""
+    """Return the names on disk of the sets of more than one side and fewer than all."""
     places = {side: str(place) for place, side in enumerate(sides)}
     return {
         some: "joint_" + "_".join(places[side] for side in some)
@@ -237,7 +237,7 @@ def _joint_names(sides: Sides) -> dict[Sides, str]:
 
 
 def recombined_arrays(recombined: Recombined | None) -> dict[str, NDArray[Any]]:
-    """Return what is kept of the answers over all recombinations, if they were read."""
+    """Return the arrays of the answers over all recombinations, if they were read."""
     return {} if recombined is None else dict(recombined.arrays())
 
 
@@ -248,13 +248,13 @@ def arrays_of(source: object, fields: Mapping[str, str]) -> dict[str, NDArray[An
     ----------
     source : object
     fields : mapping of str to str
-        Names on disk to attributes.
+        Maps names on disk to attributes.
     """
     return {name: np.asarray(getattr(source, attribute)) for name, attribute in fields.items()}
 
 
 def fields_of(arrays: Arrays, fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return arrays by the attributes that `arrays_of` took them from; None where missing.
+    """Return arrays by the attributes that `arrays_of` stored; None if missing.
 
     Layouts say which may be missing; they were checked when the arrays were read.
     """

@@ -1,4 +1,4 @@
-"""What a method is: which pairs it scores, what it makes of them, and how it says so."""
+"""What a method is: which pairs it scores, what it computes from them, and how it says so."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ from emap_core.types import Array, Index, Space, Task
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """The pairs that a method chooses from, and what it may know of the examples.
+    """The pairs that a method chooses from, and what it may know about the examples.
 
     Attributes
     ----------
     sides : tuple of str
-        Names of the sides; two of them go by others, see `TEXT_AND_IMAGE`.
+        Names of the sides; two sides have other names, see `TEXT_AND_IMAGE`.
     sizes : tuple of int
         Unique items of each side, numbered in order of first appearance.
     index : tuple of ndarray of shape (N,)
-        Number of each example's item, a side each.
+        Number of each example's item, one array per side.
     row_places : ndarray of shape (U_1,)
         Place of each row among all of them sorted by length.
     items_per_chunk : int
         Items of the second side that are decoded and encoded together.
     subsamples : ndarray of shape (R, n)
-        What the method drew of the examples, see `Method.draw`.
+        What the method drew from the examples; see `Method.draw`.
     labels : ndarray or None
     task, space, metrics
         Of the run.
     reads_answers : bool
         Whether a cell's outputs decide for one of several classes.
     encodings : callable
-        Returns what the encoders made of rows and columns; None of a model without encoders.
+        Returns the encodings of rows and columns; None for a model without encoders.
     """
 
     sides: Sides
@@ -70,15 +70,15 @@ class Pairs:
 
 @dataclass(frozen=True, eq=False)
 class CellList:
-    """Cells that are to be scored, in their order.
+    """Cells to score, in order.
 
     Attributes
     ----------
     number : int
-        Tells it from others; the files of its cells begin with it.
+        Distinguishes it from others; its files start with it.
     n_pairs : int
     cells : callable
-        Returns the numbers of the rows and of the columns from one place in the order to another.
+        Takes two places in the order; returns the numbers of rows and columns between them.
     name : str
         What a message adds to "tile 3", such as " of sub-sample 1".
     """
@@ -90,7 +90,7 @@ class CellList:
 
 
 class Result(Protocol):
-    """What a method makes of the scores."""
+    """What a method computes from the scores."""
 
     @property
     def decomposition(self) -> Decomposition:
@@ -98,15 +98,15 @@ class Result(Protocol):
 
     @property
     def recombined(self) -> Recombined | None:
-        """The model's answers over all recombinations, where they were read."""
+        """The model's answers over all recombinations, if they were read."""
 
 
 @dataclass(frozen=True, eq=False)
 class Projected:
-    """A decomposition, and what the model answers over all recombinations if that was read.
+    """A decomposition, and the model's answers over all recombinations if they were read.
 
-    Of more sides than two there are also the means of every two of them over all others, by their
-    names, each of shape (U, V, C).
+    With more than two sides, it also has the means of every two of them over all others, by name,
+    each of shape (U, V, C).
     """
 
     decomposition: Decomposition
@@ -115,38 +115,40 @@ class Projected:
 
 
 Rounds = Generator[Sequence[CellList], Callable[[CellList], NDArray[Any]], Result]
-"""Yields lists of cells, is sent a function that reads their outputs, shape (M, C), and returns
-what they come to."""
+"""Yields lists of cells and returns the result.
+
+It is sent a function that reads their outputs, shape (M, C).
+"""
 
 
 class Method(ABC):
-    """A way to tell what a model's projection comes to.
+    """A way to compute or estimate a model's projection.
 
     Attributes
     ----------
     name : str
-        What it is asked for by, and stored under.
+        Its name in settings and in stored runs.
     summary : str
-        What it does, to put after its name.
+        What it does, for use after its name.
     scores_all_pairs : bool
         Whether it scores the whole grid, which can then be kept, cut into shards that are merged,
         resampled with that of another run, and weighted.
     any_number_of_sides : bool
-        Whether it takes more sides than two.
+        Whether it works with more than two sides.
     draws_examples : bool
-        Whether it takes samples of the examples, which a limit on their number would do as well.
+        Whether it samples examples, which a limit on their number would also do.
     identity : frozenset of str
-        The settings that change what it comes to.
+        The settings that change its result.
     record_entry : str or None
-        The key of ``show --json`` that holds what only this method tells.
+        The key of ``show --json`` for what only this method has.
     manifest_needs : tuple of str
-        Keys of ``run.json`` that have to have a value.
+        Keys of ``run.json`` that must have a value.
     why_no_grid : str
         Why a run has no grid, in a sentence.
     term : (str, str) or None
-        What the glossary says of it: a word and what it means.
+        Its entry in the glossary: a word and its meaning.
     layouts : mapping
-        The arrays of its result on disk, of two sides.
+        The arrays of its result on disk, for two sides.
     """
 
     name: ClassVar[str]
@@ -162,7 +164,7 @@ class Method(ABC):
     layouts: ClassVar[Mapping[str, Layout]] = DECOMPOSITION
 
     def check(self, settings: MethodSettings) -> None:
-        """Refuse settings that the method, chosen or not, cannot go with.
+        """Refuse settings that do not go with the method, chosen or not.
 
         Raises
         ------
@@ -173,45 +175,45 @@ class Method(ABC):
     def draw(self, n_examples: int, settings: MethodSettings) -> Index:
         """Return numbers of the examples in each sub-sample, shape (R, n).
 
-        Of shape (0, 0) where all examples are used.
+        Shape (0, 0) if all examples are used.
         """
         return np.empty((0, 0), dtype=np.intp)
 
     def on_grid(self, settings: MethodSettings, sizes: Sequence[int]) -> Method:
-        """Return the method that these settings come to where sides have so many items."""
+        """Return the method that these settings mean for sides with this many items."""
         return self
 
     @abstractmethod
     def n_pairs(self, settings: MethodSettings, pairs: Pairs) -> int:
-        """Return how many pairs are scored, about."""
+        """Return roughly how many pairs are scored."""
 
     def layouts_of(self, n_sides: int) -> Mapping[str, Layout]:
-        """Return the arrays of its result on disk, of so many sides."""
+        """Return the arrays of its result on disk, for this many sides."""
         return self.layouts
 
     @abstractmethod
     def arrays(self, result: Result) -> dict[str, NDArray[Any]]:
-        """Return what is kept of a result, by name on disk."""
+        """Return the stored arrays of a result, by name on disk."""
 
     @abstractmethod
     def result(self, arrays: Arrays, sides: Sides = TEXT_AND_IMAGE) -> Result:
-        """Return the result that `arrays` kept, of sides of these names."""
+        """Return the result that `arrays` stored, for sides with these names."""
 
     def statistics(self, run: ScoredRun, kept: KeptNumbers) -> Statistics:
         """Return what the scores of a finished run say."""
         return Statistics(run, kept)
 
     def told(self, event: Mapping[str, Any]) -> str:
-        """Return an event that the method told under its own name, in words."""
+        """Return one of the method's own events in words."""
         raise NotImplementedError(f"{self.name} tells no events")
 
 
 class CellMethod(Method):
-    """A method that scores a part of the grid: lists of cells, in one round or several."""
+    """A method that scores part of the grid: lists of cells, in one or several rounds."""
 
     @abstractmethod
     def plan(self, settings: MethodSettings) -> dict[str, Any]:
-        """Return what is written before the first pair is scored, for a run to resume from."""
+        """Return what is written before the first pair is scored, so that a run can resume."""
 
     @abstractmethod
     def rounds(
@@ -221,7 +223,7 @@ class CellMethod(Method):
         plan: Mapping[str, Any],
         tell: Callable[..., None],
     ) -> Rounds:
-        """Choose cells, and make a result of their outputs.
+        """Choose cells, and compute a result from their outputs.
 
         Parameters
         ----------

@@ -29,7 +29,7 @@ from emap_core.methods.method_settings import MethodSettings
 
 
 class Exact(Method):
-    """All pairs are scored, and their sums are all that is needed."""
+    """All pairs are scored, and only their sums are needed."""
 
     name = "exact"
     summary = "scores every text with every image"

@@ -13,17 +13,17 @@ class Setting:
     Attributes
     ----------
     name : str
-        As an argument of `compute`.
+        Its name as an argument of `compute`.
     method : str
-        Whose it is.
+        The method it belongs to.
     kind : type
         int or float.
     symbol : str
-        What stands for its value on the terminal.
+        Placeholder for its value on the terminal.
     meaning : str
-        In a few words.
+        Its meaning in a few words.
     box : (int, int) or None
-        The least and the first value of its box on the Run page; None without a box.
+        The least and the initial value of its box on the Run page; None without a box.
     """
 
     name: str
@@ -40,8 +40,7 @@ SETTINGS = (
         "sampled",
         int,
         "K",
-        "sampled: images that a text meets; with more sides than two, recombinations that an item "
-        "is in",
+        "sampled: images that a text meets; with more than two sides, recombinations of an item",
         (4, 32),
     ),
     Setting(
@@ -55,7 +54,9 @@ SETTINGS = (
         "subsample, as in published papers: examples in each random sub-sample",
         (2, 500),
     ),
-    Setting("repeats", "subsample", int, "R", "subsample: how many; 10 by default", (1, 10)),
+    Setting(
+        "repeats", "subsample", int, "R", "subsample: number of sub-samples; 10 by default", (1, 10)
+    ),
 )
 
 
@@ -72,7 +73,7 @@ class MethodSettings(Protocol):
 
     @property
     def until(self) -> float | None:
-        """How well the gap is to be known."""
+        """How well the gap should be known."""
 
     @property
     def subsample_size(self) -> int | None:
@@ -84,4 +85,4 @@ class MethodSettings(Protocol):
 
     @property
     def seed(self) -> int:
-        """Of whatever is drawn."""
+        """Seed of everything that is drawn."""

@@ -1,4 +1,4 @@
-"""The sampled method: a balanced part of the grid, and more until the gap is known if wanted."""
+"""The sampled method: a balanced part of the grid, and on request more until the gap is known."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FIRST_IMAGES_PER_TEXT = 16
-"""Where a run that samples until it knows enough begins."""
+"""Where a run that samples until it knows enough starts."""
 
 _FIT_FIELDS = {"fraction": "fraction", "explained": "explained"}
 _NOISE = ("text_noise", "image_noise")
@@ -73,15 +73,15 @@ class Sampled(CellMethod):
     """Every row meets a few columns, and the projection is fitted to these pairs."""
 
     name = "sampled"
-    summary = "estimates from a part of the pairs, for data too large for that"
+    summary = "estimates from some of the pairs, for data too large for that"
     any_number_of_sides = True
     identity = frozenset({"images_per_text", "until", "seed"})
-    why_no_grid = "This run scored a part of the pairs, not the whole grid."
+    why_no_grid = "This run scored only some of the pairs, not the whole grid."
     term = (
         "sampled",
-        "A gap estimated from a part of the pairs: interval and p add the error from the choice of "
-        "pairs to that from the choice of examples. It is not the gap of fewer examples; more "
-        "images per text, or recombinations per item of more sides than two, bring it closer to "
+        "A gap estimated from some of the pairs: interval and p add the error from the choice of "
+        "pairs to that from the choice of examples. It is not the gap on fewer examples; more "
+        "images per text, or recombinations per item with more than two sides, bring it closer to "
         "that of the whole grid.",
     )
     layouts = (
@@ -102,7 +102,7 @@ class Sampled(CellMethod):
         return self.layouts if n_sides == 2 else _layouts_of_sides(n_sides)
 
     def check(self, settings: MethodSettings) -> None:
-        """Refuse a sample of no size."""
+        """Refuse a sample without a size."""
         chosen = settings.method == self.name
         if chosen and settings.images_per_text is None and settings.until is None:
             raise SettingError(
@@ -118,10 +118,10 @@ class Sampled(CellMethod):
         return exact.METHOD if k is not None and k >= most else self
 
     def n_pairs(self, settings: MethodSettings, pairs: Pairs) -> int:
-        """Return how many pairs, or combinations of all sides, the first design has at most."""
+        """Return the largest possible number of pairs, or of combinations, in the first design."""
         k = settings.images_per_text or FIRST_IMAGES_PER_TEXT
         n_items = pairs.sizes[0] if len(pairs.sizes) == 2 else max(pairs.sizes)
-        # Cells of the examples come on top of those that are drawn.
+        # The examples' cells come on top of the drawn ones.
         return min(n_items * k + len(pairs.index[0]), prod(pairs.sizes))
 
     def plan(self, settings: MethodSettings) -> dict[str, Any]:
@@ -139,7 +139,7 @@ class Sampled(CellMethod):
         plan: Mapping[str, Any],
         tell: Callable[..., None],
     ) -> Rounds:
-        """Choose a design and larger ones until the gap is known, and fit the projection."""
+        """Choose a design, then larger ones until the gap is known, and fit the projection."""
         seed, until = plan["seed"], plan["until"]
         cells_per_item: int | None = plan["images_per_text"]
         values = np.empty((0, n_classes))
@@ -200,16 +200,16 @@ class Sampled(CellMethod):
         )
 
     def statistics(self, run: ScoredRun, kept: KeptNumbers) -> SampledStatistics:
-        """Return what the scores say, the error from the choice of pairs included."""
+        """Return what the scores say, including the error from the choice of pairs."""
         return SampledStatistics(run, kept)
 
     def told(self, event: Mapping[str, Any]) -> str:
         """Return how well the gap is known so far, in words."""
         return (
             f"{event['images_per_text']} {event['met']}: gap {event['gap']:.4f} "
-            f"± {event['reach']:.4f} from the choice of pairs, of which bias "
-            f"about {event['bias']:.4f} (standard error {event['bias_standard_error']:.4f}); "
-            f"wanted {event['until']}"
+            f"± {event['reach']:.4f} from the choice of pairs, including a bias of about "
+            f"{event['bias']:.4f} (standard error {event['bias_standard_error']:.4f}); wanted "
+            f"{event['until']}"
         )
 
 
@@ -254,7 +254,7 @@ class SampledStatistics(Statistics):
         return tuple(map(len, self._run.result.decomposition.shares))
 
     def _pair_sampling(self) -> dict[str, dict[str, PairSampling]]:
-        """Return what the choice of pairs does to each metric; nothing without labels."""
+        """Return the effect of the choice of pairs on each metric; empty without labels."""
         run = self._run
         if run.labels is None:
             return {}
@@ -273,7 +273,7 @@ class SampledStatistics(Statistics):
 
 
 def _layouts_of_sides(n_sides: int) -> dict[str, Layout]:
-    """Return the arrays of the fit of more sides than two; sides are numbered from 0."""
+    """Return the arrays of the fit for more than two sides, numbered from 0."""
     return layouts_of_single_sides(n_sides) | {
         "side_squares": Layout((n_sides, "C")),
         "centred_side_squares": Layout((n_sides, "C")),
@@ -309,7 +309,7 @@ def _sampled_sides(arrays: Arrays, sides: Sides) -> SampledSides:
 
 
 class _NewCells:
-    """Cells of a design that no smaller one had, and where they stand among all of them."""
+    """Cells of a design that smaller ones did not have, and their places among all cells."""
 
     def __init__(self, chosen: Design | DesignOfSides, places: Index) -> None:
         self.places = places
@@ -322,7 +322,7 @@ class _NewCells:
 
 
 def _design(pairs: Pairs, cells_per_item: int, seed: int) -> Design | DesignOfSides:
-    """Return the cells to evaluate, of two sides spread as far as they can be."""
+    """Return the cells to evaluate; with two sides, spread as evenly as possible."""
     if len(pairs.sizes) == 2:
         rows, columns = pairs.index
         return design(*pairs.shape, rows, columns, cells_per_item, seed)
@@ -332,7 +332,7 @@ def _design(pairs: Pairs, cells_per_item: int, seed: int) -> Design | DesignOfSi
 def _new_cells(pairs: Pairs, chosen: Design | DesignOfSides, new: Index) -> _NewCells:
     """Return the new cells by chunk of items of the second side, then by length of row.
 
-    Each chunk is thus decoded once, and rows of like length meet.
+    So each chunk is decoded once, and rows of similar length come together.
     """
     chunk = chosen.columns[new] // (prod(pairs.sizes[2:]) * pairs.items_per_chunk)
     return _NewCells(chosen, new[np.lexsort((pairs.row_places[chosen.rows[new]], chunk))])
@@ -345,12 +345,12 @@ def _more(
     until: float | None,
     tell: Callable[..., None],
 ) -> int | None:
-    """Return in how many cells each item should be next, None where the gap is known."""
+    """Return in how many cells each item should be next, or None if the gap is known."""
     if until is None or chosen.fraction >= 1:
         return None
     if pairs.labels is None:
         raise SettingError(
-            f"{option_name('until')} waits for the interval of a gap, and the data has no labels"
+            f"{option_name('until')} waits for the interval of a gap, but the data has no labels"
         )
     labels, name = pairs.labels, pairs.metrics[0]
 

@@ -1,4 +1,4 @@
-"""The numbers of a run with their uncertainty, as a method tells them; here where all is scored."""
+"""The numbers of a run with their uncertainty, by method; here for methods that score all pairs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ScoredRun(Protocol):
-    """A finished run, as far as statistics read it."""
+    """The part of a finished run that statistics read."""
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -28,7 +28,7 @@ class ScoredRun(Protocol):
 
     @property
     def result(self) -> Result:
-        """What the method made of the scores."""
+        """What the method computed from the scores."""
 
     @property
     def labels(self) -> NDArray[Any] | None:
@@ -56,7 +56,7 @@ class ScoredRun(Protocol):
 
     @property
     def grid(self) -> Any:
-        """The kept grid, None without one."""
+        """The kept grid, or None."""
 
     @property
     def population(self) -> Population:
@@ -64,10 +64,10 @@ class ScoredRun(Protocol):
 
 
 class KeptNumbers(Protocol):
-    """Where numbers that take long are kept beside a run."""
+    """A store for numbers that take long to compute, kept with a run."""
 
     def read(self, name: str) -> dict[str, Any] | None:
-        """Return what was kept under a name; None where it has to be computed."""
+        """Return what was kept under a name, or None if it has to be computed."""
 
     def write(self, name: str, content: dict[str, Any]) -> None:
         """Keep an object under a name."""
@@ -98,7 +98,7 @@ class Statistics:
     ----------
     run : ScoredRun
     kept : KeptNumbers
-        For what a method computes beside points and intervals.
+        For what a method computes besides points and intervals.
     """
 
     def __init__(self, run: ScoredRun, kept: KeptNumbers) -> None:
@@ -106,7 +106,7 @@ class Statistics:
         self._kept = kept
 
     def points(self, names: Sequence[str]) -> pd.DataFrame:
-        """Return a column for each of some metrics, a row for each row of the table."""
+        """Return a column for each of some metrics, and a row for each row of the table."""
         run = self._run
         points = inference.score_table(
             run.result.decomposition, run.labels, run.task, names, run.space
@@ -135,17 +135,17 @@ class Statistics:
         )
 
     def pair_error(self, gap: Gap) -> PairError | None:
-        """Return the part of a gap's interval that comes from scoring a part of the pairs."""
+        """Return the part of a gap's interval that comes from scoring only some of the pairs."""
         return None
 
     def spread(self) -> Spread | None:
-        """Return how much repeats differ; None where nothing is repeated, or without labels."""
+        """Return how much repeats differ; None without repeats or labels."""
         return None
 
     def resamples(self, found: Intervals) -> str:
-        """Return what the intervals are from, in words."""
+        """Return in words where the intervals come from."""
         return f"{found.n_resamples:,} of {self._run.population.drawn_words}, {found.population}"
 
     def record(self) -> dict[str, Any] | None:
-        """Return the entry of the run's record that is the method's own, see `Method`."""
+        """Return the method's own entry in the run's record; see `Method`."""
         return None

@@ -59,7 +59,7 @@ _FURTHER_FIELDS = {
 
 def _layouts_of_subsamples(n_sides: int) -> dict[str, Layout]:
     n_sets = 2**n_sides - 1
-    # Two projections of order 1, one of each order between that and the model, one of each side.
+    # Two projections of order 1, one for each order between that and the model, one per side.
     n_rows = 2 + (n_sides - 2) + n_sides
     return {
         "drawn": Layout("Rn", counts="N"),
@@ -95,7 +95,7 @@ class Subsample(CellMethod):
         return layouts_of_sides(n_sides) | _layouts_of_subsamples(n_sides)
 
     def check(self, settings: MethodSettings) -> None:
-        """Refuse sub-samples of no size, and a size without sub-samples."""
+        """Refuse sub-samples without a size, and a size without sub-samples."""
         if (settings.method == self.name) != (settings.subsample_size is not None):
             raise SettingError(
                 f"{option('subsample_size', of='run')}, how many examples a sub-sample has, and "
@@ -110,7 +110,7 @@ class Subsample(CellMethod):
         return draw_examples(n_examples, size, settings.repeats, settings.seed)
 
     def n_pairs(self, settings: MethodSettings, pairs: Pairs) -> int:
-        """Return how many pairs the sub-samples have in all."""
+        """Return the total number of pairs in the sub-samples."""
         return sum(grid.n_pairs for grid in _grids(pairs))
 
     def plan(self, settings: MethodSettings) -> dict[str, Any]:
@@ -124,7 +124,7 @@ class Subsample(CellMethod):
         plan: Mapping[str, Any],
         tell: Callable[..., None],
     ) -> Rounds:
-        """Ask for the grid of every sub-sample, and project each alone."""
+        """Ask for the grid of every sub-sample, and project each separately."""
         grids = _grids(pairs)
         lists = [
             CellList(number, grid.n_pairs, grid.cells, f" of sub-sample {number}")
@@ -147,7 +147,7 @@ class Subsample(CellMethod):
         return arrays_of(found, DECOMPOSITION_FIELDS | _FURTHER_FIELDS)
 
     def result(self, arrays: Arrays, sides: Sides = TEXT_AND_IMAGE) -> Projected:
-        """Return what the sub-samples say of their examples."""
+        """Return what the sub-samples say about their examples."""
         whole = (
             decomposition_of(arrays, Decomposition, {})
             if len(sides) == 2
@@ -199,7 +199,7 @@ class SubsampleStatistics(Statistics):
         )
 
     def resamples(self, found: Intervals) -> str:
-        """Return that sub-samples stand in place of resamples."""
+        """Say that sub-samples replace resamples."""
         manifest = self._run.manifest
         settings = manifest["settings"]
         return (
@@ -239,9 +239,9 @@ class _Grid:
     Parameters
     ----------
     items : sequence of ndarray
-        The items of each side that are in it, in order.
+        The items of each side in the sub-sample, in order.
     sizes : sequence of int
-        How many items each side has in all.
+        Total number of items of each side.
     """
 
     def __init__(self, items: Sequence[Index], sizes: Sequence[int]) -> None:
@@ -257,7 +257,7 @@ class _Grid:
         return rows[row], np.ravel_multi_index(numbers, self._sizes[1:])
 
     def decomposition(self, values: NDArray[Any], pairs: Pairs, examples: Index) -> Decomposition:
-        """Project the grid, of which all cells are given in their order."""
+        """Project the grid, given all its cells in order."""
         n_rows, *others = map(len, self._items)
         grid = np.moveaxis(values.reshape(*others, n_rows, -1), -2, 0)
         index = (

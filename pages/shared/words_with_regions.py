@@ -143,7 +143,7 @@ def _show_words(words: WordsOverExamples) -> None:
     st.caption(
         "How much a word and each part of the image change the predicted class together, up or "
         "down. The numbers are summed over regions and averaged over the examples that have the "
-        "word, of the {words.n_examples:,} asked about; how many that is stands beside the word. "
+        f"word, of the {words.n_examples:,} asked about; how many that is stands beside the word. "
         "Words with the largest total come first."
     )
 

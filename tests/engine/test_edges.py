@@ -39,7 +39,7 @@ def test_labels_of_one_class_only_leave_a_ranking_undefined_and_say_why(tmp_path
     assert record["metrics"]["roc_auc"]["full"] is None
     assert record["metrics"]["roc_auc"]["gap"] is None
     assert 0 <= record["metrics"]["accuracy"]["full"] <= 1
-    assert "needs labels of at least two classes, and these are all the same" in record["verdict"]
+    assert "needs labels of at least two classes, but these are all the same" in record["verdict"]
 
 
 def test_a_class_that_is_never_predicted_has_an_f1_of_0_in_the_average(tmp_path):

@@ -162,7 +162,7 @@ def test_a_limit_beside_the_margin_has_the_digit_that_shows_it():
     assert "[0.01, 1.0001]" in found.sentence and found.kind == "helps"
     within = verdict(_gap(0.905, 0.9, 0.0001, 0.0099))
     assert "[0.01, 0.99]" not in str(within) or within.kind == "equivalent"
-    assert "more than chance, and less than what matters" in str(within)
+    assert "more than chance but less than what matters" in str(within)
 
 
 def test_a_perfectly_additive_model_is_equivalent_to_its_projection():
@@ -254,7 +254,7 @@ def test_a_sampled_run_asks_for_more_of_what_its_interval_comes_from():
     gap = _gap(0.95, 0.90, -0.01, 0.11)
     # h² = .0036, wanted .0036 / 2.94 = .00122: pairs alone do if examples leave less than that.
     pairs = verdict(gap, pairs=PairError(0.058, 4_000, 160_000)).sentence
-    (n,) = re.findall(r"About ([\d,]+) pairs in place of 4,000 would settle it", pairs)
+    (n,) = re.findall(r"About ([\d,]+) pairs instead of 4,000 would settle it", pairs)
     of_pairs, of_examples = 0.058**2, 0.06**2 - 0.058**2
     left = of_pairs * 4_000 / int(n.replace(",", "")) + of_examples
     assert left == pytest.approx(0.06**2 / 2.939, rel=0.03)
@@ -262,9 +262,9 @@ def test_a_sampled_run_asks_for_more_of_what_its_interval_comes_from():
     examples = verdict(gap, pairs=PairError(0.01, 4_000, 160_000)).sentence
     assert re.search(r"About 1,\d00 examples would settle it: most of the interval", examples)
     both = verdict(gap, pairs=PairError(0.045, 4_000, 160_000)).sentence
-    assert "About 12,000 pairs in place of 4,000 and about 1,200 examples" in both
+    assert "About 12,000 pairs instead of 4,000 and about 1,200 examples" in both
     grid = verdict(gap, pairs=PairError(0.058, 4_000, 5_000)).sentence
-    assert "Scoring the whole grid, 5,000 pairs in place of 4,000, would settle it" in grid
+    assert "Scoring the whole grid, 5,000 pairs instead of 4,000, would settle it" in grid
 
 
 def test_a_projection_no_better_than_a_constant_is_told_with_what_it_means():
@@ -280,7 +280,7 @@ def test_a_projection_no_better_than_a_constant_is_told_with_what_it_means():
     assert len(found.details) == 2
     side = verdict(gap, scores={"constant": 0.560, "text_only": 0.70, "image_only": 0.5})
     assert "the model’s text side alone reaches 70.0%" in side.details[1]
-    assert "for about 5.5 points of the gap" in side.details[1]
+    assert "for only about 5.5 points of the gap" in side.details[1]
     lies = verdict(gap, scores={"constant": 0.560, "text_only": 0.60, "weighted_1": 0.685})
     assert "an additive fit to where the data lies reaches 68.5%" in lies.details[1]
     # Pure interaction on balanced labels: nothing is left, which is what the gap says.
@@ -347,7 +347,7 @@ def test_an_undefined_metric_says_why():
 def test_the_plain_projection_is_named_with_its_bias():
     assert "plain projection" in str(verdict(_gap(0.9, 0.8, 0.05, 0.15, projection="emap")))
     note = self_term_note(emap.decompose(np.zeros((10, 10))))
-    assert "weight 0.190" in note
+    assert "weight of 0.190" in note
 
 
 def test_records_survive_json():

@@ -68,7 +68,7 @@ def test_a_sample_shows_what_it_knows_and_says_what_it_does_not(
     expected = {
         "overview": "Interactions carry ",
         "contributions": "The question item moves",
-        "examples": "This run scored a part of the pairs, not the whole grid.",
+        "examples": "This run scored only some of the pairs, not the whole grid.",
         "recombine": "Run it again with the exact method",
         "modes": "Run it again with the exact method",
     }

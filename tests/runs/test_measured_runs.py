@@ -64,7 +64,7 @@ def test_a_sample_estimates_what_all_pairs_say(kept, tmp_path):
     for name, value in values(run).items():
         if name.startswith(("accuracy", "perceptual", "bits")):
             assert value == pytest.approx(expected[name], abs=0.08), name
-    assert "a part of the pairs" in " ".join(run.measures().notes)
+    assert "Means over some of the pairs" in " ".join(run.measures().notes)
 
 
 def test_a_run_of_before_says_what_is_missing_and_what_to_type(kept, monkeypatch):

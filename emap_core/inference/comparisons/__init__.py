@@ -1,1 +1,1 @@
-"""Gaps held against each other: slices, groups, two models, several seeds, many tests."""
+"""Gaps compared with each other: slices, groups, two models, several seeds, many tests."""

@@ -38,14 +38,14 @@ class GapDifference:
     difference : float
         `first` minus `second`.
     low, high : float
-        95% interval of `difference`, the same examples drawn for both; NaN where there is none.
+        95% interval of `difference`, with the same examples drawn for both; NaN if there is none.
     p_value : float
-        Of the hypothesis that both gaps are the same; NaN where not tested. It is below .05 just
-        where the interval leaves out 0.
+        For the hypothesis that both gaps are the same; NaN if not tested. It is below .05 exactly
+        when the interval excludes 0.
     method : str
-        How interval and p-value came to be, in words.
+        How interval and p-value were computed, in words.
     population : str
-        Whom the interval speaks of, to put after a number: "for new texts and new images".
+        Whom the interval speaks of, for use after a number: "for new texts and new images".
     """
 
     metric: str
@@ -75,19 +75,19 @@ def paired_difference(
 ) -> ValueWithLimits:
     """Return how much better `scores` do than `other` on the same examples, with limits.
 
-    Positive is better, for every metric. Both sets of scores, of shape (N, C), stay as they are
-    in every resample.
+    Positive is better, for every metric. Both sets of scores, of shape (N, C), stay the same in
+    every resample.
 
     Parameters
     ----------
     name : str
-        Of a metric.
+        Name of a metric.
     labels, task, space
         As for `evaluate`.
     population : Population
         Of the examples.
     n_resamples : int
-        In all; shared out where there are several ways to draw.
+        In total; shared between several ways to draw.
     seed : int
     confidence : float
         How often the limits hold the difference.
@@ -137,13 +137,13 @@ def gap_difference(
 ) -> GapDifference:
     """Return the difference of two models' gaps, paired by example.
 
-    Every resample draws the same examples for both models, and computes both projections anew
-    where both grids are given.
+    Every resample draws the same examples for both models, and computes both projections anew if
+    both grids are given.
 
     Parameters
     ----------
     first, second : Decomposition
-        Of the same examples, with the same classes.
+        Both of the same examples, with the same classes.
     labels : array
         As for `evaluate`, also `task`, `name` (of a metric) and `space`.
     projection : {"emap_leave_one_out", "emap"}

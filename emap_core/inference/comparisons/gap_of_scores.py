@@ -1,8 +1,8 @@
-"""The gap between other scores of the same examples, in terms of a gap that is known.
+"""The gap between other scores of the same examples, judged by a known gap.
 
-Resamples of scores that stay as they are lack what computing the projection anew adds. How much
-that is shows in the known gap, whose limits are given by both; the limits of other scores are
-widened by the same factor.
+Resamples of fixed scores lack the variance that computing the projection anew adds. The known gap
+shows how much that is, since its limits come from both ways; the limits of other scores are widened
+by the same factor.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class ScorePair:
 
 
 class KnownGap:
-    """A gap and the scores that it comes from, as a yardstick for gaps of other scores.
+    """A gap and its scores, as a yardstick for gaps of other scores.
 
     Parameters
     ----------

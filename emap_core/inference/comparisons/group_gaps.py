@@ -1,8 +1,8 @@
-"""The gap of every group of examples, with limits that hold all of them at once.
+"""The gap of every group of examples, with limits that hold for all of them at once.
 
-Of twenty groups one has limits that miss by chance alone, and it is the one that people look at.
-The limits here are as wide as the most extreme of all groups asks for: the smallest p-value of
-several, whose distribution is simulated from how the groups' gaps vary together (Westfall & Young,
+Of twenty groups, one has limits that miss by chance alone, and people look at that one. The limits
+here are as wide as the most extreme group needs: the smallest p-value of several, whose
+distribution is simulated from how the groups' gaps vary together (Westfall & Young,
 Resampling-Based Multiple Testing, 1993, §2.3; Hothorn, Bretz & Westfall, Biometrical Journal 50,
 2008). Each group keeps its own degrees of freedom.
 """
@@ -40,8 +40,8 @@ def group_gaps(examples: ExampleScores, groups: Sequence[str] | NDArray[np.str_]
     Returns
     -------
     dict of str to Gap
-        Limits hold the gaps of all groups at once in 95 of 100 samples, and p-values are adjusted
-        for the number of groups: the two agree.
+        Limits hold for the gaps of all groups at once in 95 of 100 samples, and p-values are
+        adjusted for the number of groups: the two agree.
     """
     names = np.asarray(groups, dtype=object)
     masks = {name: names == name for name in dict.fromkeys(names.tolist())}
@@ -72,7 +72,7 @@ def smallest_of_several(correlation: Array, seed: int = 0) -> Array:
     rng = np.random.default_rng(seed)
     values, vectors = np.linalg.eigh(correlation)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
-    # What is cut off at 0 above makes the others too large.
+    # Cutting off at 0 above makes the other values too large.
     root /= np.sqrt(np.maximum((root**2).sum(axis=1, keepdims=True), np.finfo(float).tiny))
     largest = np.empty(_DRAWS)
     step = max(1, _ELEMENTS // len(correlation))
@@ -94,7 +94,7 @@ def _correlation(examples: ExampleScores, masks: list[NDArray[np.bool_]]) -> Arr
         for weights in units.resamples(population.share_out(examples.n_resamples), rng):
             for kept, mask, (full, other) in zip(replicates, masks, parts, strict=True):
                 some = weights[:, mask]
-                # A group that a resample leaves out stays where it is.
+                # A group that a resample leaves out keeps its value.
                 some = np.where(some.any(axis=1, keepdims=True), some, 1.0)
                 kept.append(
                     evaluate_scored(which, full, some) - evaluate_scored(which, other, some)

@@ -1,9 +1,9 @@
 """One gap for several trainings of one model: their mean, for new seeds and new examples.
 
-The gain of every example under every seed is a table without repetition, seeds by examples, of
-which both are drawn at random. The variance of its mean is that of both effects, and what is left
-is counted in each of them (Searle, Casella & McCulloch, Variance Components, 1992, §4.7), with
-degrees of freedom after Satterthwaite (Biometrics Bulletin 2, 1946).
+The gain of every example under every seed is a table without repetition, seeds by examples, and
+both are random. The variance of its mean is that of both effects, and the residual counts in each
+of them (Searle, Casella & McCulloch, Variance Components, 1992, §4.7), with degrees of freedom
+after Satterthwaite (Biometrics Bulletin 2, 1946).
 """
 
 from __future__ import annotations
@@ -62,8 +62,7 @@ def seeds_gap(gains: Array, population: Population, widening: float = 1.0) -> Se
     population : Population
         Of the examples.
     widening : float
-        By how much computing the projection anew makes the variance of a gap larger than that of
-        the scores alone.
+        The factor by which computing the projection anew increases the variance of a gap.
     """
     n_seeds, n_examples = gains.shape
     each, of_examples = gains.mean(axis=1), gains.mean(axis=0)

@@ -30,7 +30,7 @@ def slice_gap(
     mask : ndarray of bool, shape (N,)
         The slice.
     confidence : float
-        How often the limits hold the gap; more often if they have to hold several at once.
+        How often the limits hold for the gap; more often if they must hold for several at once.
     tested : bool
         Whether to test the gap against 0: not if the slice was chosen for what it shows.
     """

@@ -1,9 +1,9 @@
-"""A metric of the projection from a part of the grid: corrected, with limits, and when to stop.
+"""A metric of the projection from part of the grid: corrected, with limits, and when to stop.
 
-Errors in the effects lower most metrics of the projection on average. What more of the same error
-does to the metric is drawn, and the straight line through it is followed back to no error at all:
-Cook & Stefanski, "Simulation-extrapolation estimation in parametric measurement error models",
-JASA 89 (1994). What the line misses is seen where the truth is known: in simulated designs.
+Errors in the effects lower most metrics of the projection on average. More of the same error is
+added at random, and the straight line through the metric is extrapolated back to no error: Cook &
+Stefanski, "Simulation-extrapolation estimation in parametric measurement error models", JASA 89
+(1994). Simulated designs, with known truth, show what the line misses.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ Metric = Callable[[Array], float]
 _INNER_DRAWS = 8
 _LEVEL = 0.95
 _NEAR = 0.25
-# How far off the simulated bias was, at most, in units of what error does to the metric, on the
+# Largest error of the simulated bias, in units of the error's effect on the metric, on the
 # populations of `benchmarks.sampled`.
 _UNKNOWN = 0.5
 
 
 @dataclass(frozen=True)
 class SampledGap:
-    """A metric of the model and of its projection, the latter from a part of the grid.
+    """A metric of the model and of its projection, the latter from part of the grid.
 
     Attributes
     ----------
     full, projected, difference : float
         `difference` is `full` minus `projected`.
     uncorrected : float
-        The difference before what noise in the effects does to it was taken off.
+        The difference before it was corrected for noise in the effects.
     standard_error : float
-        From the choice of pairs alone; the choice of examples comes on top.
+        Only from the choice of pairs; the choice of examples comes on top.
     low, high : float
         95% limits for the difference on the exact grid of the same examples, bias included.
     bias : float
-        What the correction leaves of the bias of `difference`, about.
+        Roughly the bias of `difference` that the correction leaves.
     bias_standard_error : float
         Of `bias`.
     """
@@ -70,11 +70,11 @@ def sampled_gap(
     ----------
     fit : SampledFit
     metric : callable
-        From scores, shape (N, C), to a number. It is called some hundred times.
+        Takes scores, shape (N, C); returns a number. It is called some hundred times.
     projection : str
         Attribute of the decomposition that holds the projected scores.
     seed : int
-        Of the simulated designs behind the standard error.
+        Seed of the simulated designs behind the standard error.
     """
     decomposition = fit.decomposition
     scores = np.asarray(getattr(decomposition, projection))
@@ -87,7 +87,7 @@ def sampled_gap(
     projected, spread = _without_error(metric, scores, noise, rest, seed)
     error, bias, bias_error = _simulated_error(metric, scores, noise, rest, spread, seed)
     gap = full - projected
-    # The standard error itself is known from so many pairs of simulated designs.
+    # Number of pairs of simulated designs from which the standard error is known.
     reach = t_reach(degrees_of_freedom(fit)) * float(np.hypot(error, bias))
     return SampledGap(
         full,
@@ -104,7 +104,7 @@ def sampled_gap(
 
 
 def degrees_of_freedom(fit: SampledFit) -> int:
-    """Return those of the standard error: one less than there are draws of the error."""
+    """Return the standard error's degrees of freedom: one less than the draws of the error."""
     return len(fit.noise[0]) - 1
 
 
@@ -116,11 +116,11 @@ def t_reach(degrees_of_freedom: int) -> float:
 def next_cells_per_item(
     design: Design | DesignOfSides, gap: SampledGap, tolerance: float
 ) -> int | None:
-    """Return in how many cells each item should be next, None where the gap is known well enough.
+    """Return in how many cells each item should be next, or None if the gap is known well enough.
 
-    It is when half the width of the interval, the bias included, is within `tolerance`. Rounds
-    double; the whole grid follows at once where another doubling would reach it or where no
-    smaller design is in sight that would do.
+    That is when half the width of the interval, including bias, is within `tolerance`. Rounds
+    double; the whole grid follows at once if another doubling would reach it, or if no smaller
+    design seems to be enough.
     """
     reach = (gap.high - gap.low) / 2.0
     most = design.most_cells_per_item
@@ -134,7 +134,7 @@ def next_cells_per_item(
 
 
 def _scores_of_noise(fit: SampledFit, draw: int, projection: str) -> Array:
-    # Projections are linear in logits and means, so that errors are projected like means.
+    # Projections are linear in logits and means, so errors are projected like means.
     side_means = tuple(draws[draw].astype(np.float64) for draws in fit.noise)
     projected = replace(
         fit.decomposition,
@@ -148,13 +148,13 @@ def _scores_of_noise(fit: SampledFit, draw: int, projection: str) -> Array:
 def _without_error(
     metric: Metric, scores: Array, noise: Sequence[Array], rest: float, seed: int = 0
 ) -> tuple[float, float]:
-    """Return the metric at no error, and the variance that the number of draws adds to it.
+    """Return the metric without error, and the variance that the number of draws adds to it.
 
-    Error is added until it is what four fifths and one half of the cells would leave: a quarter
-    and one unit more than all of them leave. The line through both is followed to no error,
-    `rest` units less, which is under one unit for a finite grid. Examples swap their draws: an
-    example whose pairs happened to hold an outlier has both a large error and large draws, and
-    would be told further from its truth than the line can follow back.
+    Error is added up to what four fifths and one half of the cells would leave: a quarter and one
+    unit more than all of them leave. The line through both is extrapolated to no error, `rest`
+    units less, which is under one unit for a finite grid. Examples swap their draws: an example
+    whose pairs happen to contain an outlier has both a large error and large draws, and would move
+    further from its truth than the line can follow back.
     """
     rng = np.random.default_rng(seed)
     lines = []
@@ -179,8 +179,8 @@ def _simulated_error(
     """Return standard deviation and mean of the estimate's error, and how well that mean is known.
 
     The truth is one draw off the estimated scores, so that examples at a threshold fall to either
-    side of it, and the data are another draw off that truth. Such a truth has more error in it
-    than the real one: the mean is as uncertain as a part of what error does to the metric.
+    side of it, and the data are another draw off that truth. Such a truth has more error in it than
+    the real one: the mean is as uncertain as a part of the error's effect on the metric.
     """
     rng = np.random.default_rng(seed)
     size = np.sqrt(rest)
@@ -197,7 +197,7 @@ def _simulated_error(
             plain.append(metric(seen) - known)
             spreads.append(inner_spread)
     variance = np.var(errors, ddof=1) - np.mean(spreads) + spread
-    # Where draws outweigh the error, their own spread is the least that can be said.
+    # If draws outweigh the error, their own spread is the least that can be reported.
     error = float(np.sqrt(max(float(variance), spread)))
     of_mean = float(np.std(errors, ddof=1)) / np.sqrt(len(errors))
     unknown = float(np.hypot(of_mean, _UNKNOWN * np.mean(plain)))

@@ -1,4 +1,4 @@
-"""Intervals and tests, from what the table was in the resamples."""
+"""Intervals and tests, from the values of the table in the resamples."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from emap_core.inference.resamples.limits import (
 from emap_core.inference.table.rows import order_rows
 from emap_core.types import Array
 
-# A share of the variance that is rounding: the projection is the model, in every sample.
+# A share of the variance below this is rounding: the projection is the model in every sample.
 _NO_INTERACTION = 1e-12
 
 
@@ -31,11 +31,11 @@ class Summary:
     Parameters
     ----------
     tables : list of ResampledTable
-        One for each way to draw, all of the same sample.
+        One for each way to draw, all from the same sample.
     reprojected : bool
         Whether the projection was computed anew in each resample.
     n_resamples : int
-        Of each way to draw.
+        For each way to draw.
     seed : int
     """
 
@@ -84,7 +84,7 @@ class Summary:
         variances = [one.variance for one in replicates]
         if which.unit == "points" and values is not None and np.isfinite(value):
             return share_estimate(values, population.variance(variances), population)
-        # Errors, the metrics of which less is better, end at 0.
+        # Errors, for which lower is better, end at 0.
         lowest = -np.inf if which.higher_is_better else 0.0
         bounds = (0.0, 1.0) if which.unit == "points" else (lowest, np.inf)
         thirds = [one.third_moment for one in replicates]
@@ -101,7 +101,7 @@ class Summary:
         }
 
     def _gap(self, which: Metric, upper: str, lower: str, same: bool) -> Gap:
-        """Return by how much one row of the table does better than another.
+        """Return how much better one row of the table does than another.
 
         `same` is whether they hardly differ, in any sample.
         """
@@ -153,7 +153,7 @@ class Summary:
         return f"{self.n_resamples:,} bootstrap resamples of {drawn}, {how}; {test}"
 
     def _is_of_order(self, order: int) -> bool:
-        """Return whether the model is its own projection of an order, but for rounding."""
+        """Return whether the model is its own projection of an order, up to rounding."""
         d = self.sample.decomposition
         d = d.class_centred() if self.sample.task == "multiclass" else d
         total = d.variance.sum()
@@ -198,7 +198,7 @@ class Summary:
         drawn = self.n_resamples * len(self.tables)
         if not self.reprojected:
             notes.append(
-                "The grid was not kept: intervals come from the scores alone, which makes them a "
+                "The grid was not kept, so intervals come from the scores alone. This makes them a "
                 "little too narrow, and variance shares have none."
             )
         n_degenerate = sum(table.n_degenerate for table in self.tables)
@@ -207,8 +207,8 @@ class Summary:
             if len(self.sample.decomposition.sides) > 2:
                 held = "too few items to leave any out"
             notes.append(
-                f"{n_degenerate:,} of {drawn:,} resamples held {held}; "
-                "there the plain projection stands in for the leave-one-out one."
+                f"{n_degenerate:,} of {drawn:,} resamples had {held}; there the plain projection "
+                "replaces the leave-one-out one."
             )
         for which in self.sample.metrics:
             undefined = sum(
@@ -217,7 +217,7 @@ class Summary:
             if undefined and not np.isnan(self.sample.value(which, "full")):
                 notes.append(
                     f"{which.label} is undefined in {undefined:,} of {drawn:,} "
-                    "resamples, which hold one class only; its limits are those of the others."
+                    "resamples, which have only one class; its limits come from the others."
                 )
         return notes
 

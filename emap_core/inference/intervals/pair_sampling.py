@@ -1,4 +1,4 @@
-"""Intervals of a run that evaluated a part of the grid: from pairs and from examples."""
+"""Intervals of a run that evaluated part of the grid: from pairs and from examples."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FEWEST_FOR_BIAS = 24
 
 @dataclass(frozen=True)
 class PairSampling:
-    """What the choice of pairs does to one metric of one projection.
+    """The effect of the choice of pairs on one metric of one projection.
 
     Attributes
     ----------
@@ -40,13 +40,13 @@ class PairSampling:
     uncorrected : float
         The same without correction.
     standard_error : float
-        From the choice of pairs alone.
+        Only from the choice of pairs.
     degrees_of_freedom : int
         Of the standard error.
     reach : float
-        Half the width of the 95% interval from the choice of pairs alone, bias included.
+        Half the width of the 95% interval from the choice of pairs alone, including bias.
     bias, bias_standard_error : float
-        What is left of the bias of the gap, about, and how well that is known.
+        Roughly the remaining bias of the gap, and its uncertainty.
     """
 
     projected: float
@@ -66,7 +66,7 @@ class PairSampling:
 def pair_sampling(
     fit: SampledFit, labels: ArrayLike, task: Task, space: Space, name: str, projection: str
 ) -> PairSampling:
-    """Return a projection's metric on the whole grid, estimated from a part of its pairs."""
+    """Return a projection's metric on the whole grid, estimated from some of its pairs."""
     found: SampledGap = sampled_gap(fit, _scorer(name, labels, task, space), projection)
     which = metric(name)
     return PairSampling(
@@ -91,13 +91,13 @@ def with_pair_sampling(
     Parameters
     ----------
     intervals : Intervals
-        From resampled examples with the projection left as it was estimated.
+        From resampled examples, with the estimated projection fixed.
     sampling : dict
-        For each metric and projection, what the choice of pairs does.
+        For each metric and projection, the effect of the choice of pairs.
     n_pairs : int
         Pairs evaluated, for the note.
     sizes : sequence of int
-        Unique items of each side; a warning is given where those of the largest met few others.
+        Unique items of each side; a warning follows if those of the largest met few others.
     """
     two = len(sizes) == 2
     scored = called_of(len(sizes))
@@ -117,11 +117,11 @@ def with_pair_sampling(
         }
         for name, of_rows in intervals.gaps.items()
     }
-    alone = "text only and image only" if two else "rows of single sides"
+    alone = "Text only and image only" if two else "Rows of single sides"
     note = (
-        f"Estimated from {n_pairs:,} {scored}. The error from the choice of {scored} and that from "
-        "the choice of examples are told apart in each gap's method and added in its interval and "
-        f"test; {alone} are not corrected."
+        f"Estimated from {n_pairs:,} {scored}. Each gap's method gives the error from the choice "
+        f"of {scored} and the one from the choice of examples separately; its interval and test "
+        f"add them. {alone} are not corrected."
     )
     if not two:
         note += (
@@ -130,33 +130,33 @@ def with_pair_sampling(
         )
     if len(gaps) > 1:
         note += (
-            " Each interval is for its own metric alone: only p-values after Holm allow for there "
-            "being several."
+            " Each interval is for its own metric alone; only p-values after Holm allow for "
+            "several metrics."
         )
     notes = [*intervals.notes, note]
     partners = n_pairs / max(sizes)
     met = (
-        f"On average a text or an image met only {partners:.1f} of the other side."
+        f"On average, a text or an image met only {partners:.1f} of the other side."
         if two
-        else f"On average an item of the largest side was in only {partners:.1f} recombinations."
+        else f"On average, an item of the largest side was in only {partners:.1f} recombinations."
     )
     more = "images per text" if two else "recombinations per item"
     if partners < _FEWEST_PARTNERS:
         notes.append(
-            f"{met} Under {_FEWEST_PARTNERS} the correction falls short and the interval may miss "
+            f"{met} Below {_FEWEST_PARTNERS}, the correction falls short and the interval may miss "
             f"the gap: take more {more}."
         )
     elif partners < _FEWEST_FOR_BIAS:
         notes.append(
-            f"{met} Under {_FEWEST_FOR_BIAS} the stated bias is rough: where interactions are "
-            f"sparse it may have the wrong sign. Rely on the interval, or take more {more}."
+            f"{met} Below {_FEWEST_FOR_BIAS}, the stated bias is rough: if interactions are "
+            f"sparse, it may have the wrong sign. Rely on the interval, or take more {more}."
         )
-    # What single orders add is not known, and there is nothing else to a step.
+    # What single orders add is unknown, so there are no steps.
     return replace(intervals, rows=rows, gaps=gaps, steps={}, notes=notes)
 
 
 def called_of(n_sides: int) -> str:
-    """Return what the cells of a grid of so many sides are called."""
+    """Return the name of a grid's cells for this many sides."""
     return "pairs" if n_sides == 2 else "recombinations"
 
 
@@ -180,9 +180,9 @@ def _widened(gap: Gap, sampling: PairSampling, scored: str) -> Gap:
     The method of the gap calls them `scored`.
 
     Variances add; degrees of freedom are those of Welch (Biometrika 34, 1947) and Satterthwaite
-    (1946). Where the limits of the examples alone are not symmetrical, each side has the variance
-    that its own limit tells (Zou & Donner, Statistics in Medicine 27, 2008), and the test takes
-    that of the side where 0 lies, so that it says no other than the interval.
+    (1946). If the limits of the examples alone are not symmetrical, each side has the variance that
+    its own limit implies (Zou & Donner, Statistics in Medicine 27, 2008), and the test uses that of
+    the side where 0 is, so that it agrees with the interval.
     """
     error = sampling.error
     if error == 0:
@@ -222,7 +222,7 @@ def _widened(gap: Gap, sampling: PairSampling, scored: str) -> Gap:
 
 
 def _degrees_of_freedom(parts: tuple[tuple[float, int], ...]) -> int:
-    """Return those of a sum of variances, from their standard errors and degrees of freedom."""
+    """Return the degrees of freedom of a sum of variances, from its parts."""
     total = sum(error**2 for error, _ in parts)
     each = sum(error**4 / max(freedom, 1) for error, freedom in parts)
     return max(int(total**2 / each), 1) if np.isfinite(total) and each > 0 else parts[0][1]
@@ -234,7 +234,7 @@ def _inside(limits: tuple[float, float], bounds: Sequence[float]) -> tuple[float
 
 
 def to_json(sampling: dict[str, dict[str, PairSampling]]) -> dict[str, Any]:
-    """Return plain values, None in place of NaN."""
+    """Return plain values, with None for NaN."""
     return {
         name: {
             row: {key: value if np.isfinite(value) else None for key, value in vars(one).items()}
@@ -245,7 +245,7 @@ def to_json(sampling: dict[str, dict[str, PairSampling]]) -> dict[str, Any]:
 
 
 def from_json(content: dict[str, Any]) -> dict[str, dict[str, PairSampling]]:
-    """Return what `to_json` was called on, without what an earlier version wrote."""
+    """Return the object that `to_json` was called on; entries of earlier versions are ignored."""
     known = set(PairSampling.__dataclass_fields__)
 
     def read(one: dict[str, Any]) -> PairSampling:

@@ -18,12 +18,12 @@ from emap_core.inference.table.rows import projections_of
 from emap_core.inference.table.score_table import best_constant, projections
 from emap_core.types import Array, Cluster, Space, Task
 
-# So many tell their variance to a tenth, and it is a part of the whole.
+# This many give their variance to a tenth, and it is a part of the whole.
 _MOST_MIXTURES = 250
 
 
 class Sample:
-    """The data at hand: scores, labels, metrics and how examples hang together."""
+    """The sample: scores, labels, metrics and how examples depend on each other."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Sample:
     ) -> None:
         self.fixed = ("full", *linear_probes)
         self.rows = (*projections_of(decomposition.sides), *linear_probes)
-        # Computed anew in every resample, of the projection.
+        # Rows of the projection that every resample computes anew.
         self.projected = tuple(r for r in self.rows if r not in (*self.fixed, "constant"))
         self.decomposition = decomposition
         self.labels = labels
@@ -65,7 +65,8 @@ class Sample:
         labels = self.labels
         best = best_constant(labels, weights, self.n_classes, self.task, self.space)
         if labels.ndim == 1:
-            # The same scores for all: one example a class, with the weight of them all, will do.
+            # The scores are the same for all, so one example per class, with their total weight, is
+            # enough.
             labels, place = np.unique(labels, return_inverse=True)
             weights = weights @ (place[:, None] == np.arange(len(labels)))
         scores = np.broadcast_to(best[:, None], (len(weights), len(labels), self.n_classes))
@@ -81,7 +82,7 @@ class ResampledTable:
     units : SamplingUnits
         What is drawn.
     n_degenerate : int
-        Resamples that held a single text or image, or too few items of more sides.
+        Resamples with a single text or image, or with more sides too few items.
     """
 
     def __init__(self, sample: Sample, units: SamplingUnits) -> None:
@@ -136,11 +137,11 @@ class ResampledTable:
             list(pool.map(add_row, self.sample.projected))
 
     def of(self, which: Metric, row: str) -> Replicates:
-        """Return what a metric of one row was."""
+        """Return the values of a metric of one row."""
         return self._replicates[which.name, row]
 
     def shares(self) -> tuple[Array, Array]:
-        """Return shares of the variance of the terms of all sets of sides, in their order.
+        """Return the terms' shares of the variance for all sets of sides, in order.
 
         Shape (B, 2^M - 1, C), and pooled over classes, (B, 2^M - 1).
         """
@@ -160,7 +161,7 @@ class ResampledTable:
 
 
 def shares_of(sums: Array) -> Array:
-    """Return the shares of B sums of squares, NaN where nothing varies; parts on axis 1."""
+    """Return the shares of B sums of squares, NaN if nothing varies; parts on axis 1."""
     total = sums.sum(axis=1, keepdims=True)
     shares = np.divide(sums, total, out=np.full(sums.shape, np.nan), where=total > 0)
     return np.asarray(shares)

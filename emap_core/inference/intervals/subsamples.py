@@ -1,8 +1,8 @@
 """Scores of the sub-sampling protocol: averages over random sub-samples, with their spread.
 
-The spread tells two errors. The average would move if other sub-samples were drawn: variance
-s² / R. It would also move with other examples, which sub-samples of the same data show by how much
-they differ: the delete-d jackknife, s² n / (N − n) (Shao & Wu, Annals of Statistics 17, 1989).
+The spread gives two errors. The average would change with other sub-samples: variance s² / R. It
+would also change with other examples, and the differences between sub-samples of the same data show
+how much: the delete-d jackknife, s² n / (N − n) (Shao & Wu, Annals of Statistics 17, 1989).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def subsample_scores(
     ----------
     decomposition : SubsampledDecomposition
     labels : ndarray of shape (N,) or (N, C)
-        Of all examples that were drawn; for the rest see `emap_core.inference.score_table`.
+        Labels of all drawn examples; for the rest see `emap_core.inference.score_table`.
     task : str
     metrics : sequence of str
     space : str
@@ -112,7 +112,7 @@ def subsample_intervals(
     scores : dict
         From `subsample_scores`.
     n_available : int
-        Examples that the sub-samples were drawn from.
+        Number of examples that the sub-samples were drawn from.
     centred : bool
         Whether shares are those of the logits minus their mean over classes.
     seed : int
@@ -122,7 +122,7 @@ def subsample_intervals(
     shares = decomposition.class_centred() if centred else decomposition
     sums = shares.subsample_sums_of_squares
 
-    # What no example in any sub-sample showed may still hold for 3 in N; see `rule_of_three`.
+    # What no example showed may still be true for 3 in N; see `rule_of_three`.
     least = 3.0 / len(decomposition.logits)
 
     def error(values: Array) -> float:
@@ -147,7 +147,7 @@ def subsample_intervals(
     def gap(name: str, projection: str, upper: str = "full") -> Gap:
         values = gap_scores(name, scores[name], projection, upper)
         found = limits(values, at_least=least if metric(name).unit == "points" else 0.0)
-        # No two scores are further apart than the metric reaches.
+        # Two scores cannot be further apart than the metric's range.
         widest = metric(name).range[1] - metric(name).range[0]
         return Gap(
             metric=name,
@@ -216,17 +216,17 @@ def _note(n_repeats: int, size: int, n_available: int) -> str:
     sentences = [
         f"The protocol of published papers: EMAP on random sub-samples of {size:,} of "
         f"{n_available:,} examples, averaged over {n_repeats:,}. Each sub-sample's projection "
-        "averages over its own texts and images alone, so that it is noisier than that of all "
-        "examples and, as published, contains more of each example's own prediction."
+        "averages only over its own texts and images, so it is noisier than that of all examples "
+        "and, as published, contains more of each example's own prediction."
     ]
     if size >= n_available:
-        sentences.append("Every sub-sample is the whole of the data: they show no spread.")
+        sentences.append("Every sub-sample is the whole data, so they show no spread.")
     elif n_repeats < 2:
         sentences.append("A single sub-sample shows no spread, and has no interval.")
     else:
         sentences.append(
-            "Intervals are from the spread between sub-samples: that of the average, and that of "
-            "the examples (delete-d jackknife), which are taken as independent."
+            "Intervals come from the spread between sub-samples: that of the average, and that of "
+            "the examples (delete-d jackknife), which count as independent."
         )
     return " ".join(sentences)
 

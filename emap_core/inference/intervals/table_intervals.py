@@ -1,7 +1,7 @@
 """Intervals and tests of everything in the table and of the variance shares, in one call.
 
-Resamples are drawn (`population`), the table is evaluated in each (`resampled_table`), and what it
-was is brought down to intervals (`interval_summary`).
+Resamples are drawn (`population`), the table is evaluated in each (`resampled_table`), and its
+values become intervals (`interval_summary`).
 """
 
 from __future__ import annotations
@@ -41,28 +41,28 @@ def intervals(
 ) -> Intervals:
     """Return 95% intervals and tests of the table, the gaps and the variance shares.
 
-    The projection is computed anew in every resample from the grid. Without the grid the scores
-    stay as they are, which the method of each gap says.
+    Every resample computes the projection anew from the grid. Without the grid, the scores are
+    fixed, and the method of each gap says so.
 
     Parameters
     ----------
     decomposition : Decomposition
     labels : array or None
-        As for `evaluate`; None gives the variance shares alone.
+        As for `evaluate`; None gives only the variance shares.
     task : str
     metrics : sequence of str, optional
-        `default_metrics` of the task unless given.
+        By default, `default_metrics` of the task.
     space : str
         What was projected.
     grid : ndarray of shape (U_1, U_2, C), or an object with ``strips()``, optional
-        See `reproject`; of more than two sides (U_1, …, U_M, C).
+        See `reproject`; with more than two sides (U_1, …, U_M, C).
     centred : bool
         Whether shares are those of the logits minus their mean over classes.
     cluster : str
-        What is drawn: ``auto``, ``none``, ``image``, ``text`` or ``both``; of other sides see
+        What is drawn: ``auto``, ``none``, ``image``, ``text`` or ``both``; for other sides see
         `emap_core.inference.resamples.population.population_of_sides`.
     n_resamples : int
-        In all; shared out where there are several ways to draw.
+        In total; shared between several ways to draw.
     seed : int
     linear_probes : mapping, optional
         Further rows of the table: scores of shape (N, C) that do not change with the resample.

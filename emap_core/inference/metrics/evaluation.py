@@ -27,19 +27,19 @@ def evaluate(
     ----------
     which : Metric or str
     labels : array of shape (N,) or (N, C)
-        Class numbers (multiclass), 0 or 1 (binary, and (N, C) for multilabel), -1 for what is not
-        a class of the model, numbers of shape
-        (N, C) (regression); the credit of each answer, shape (N, C), for VQA accuracy.
+        Class numbers (multiclass), 0 or 1 (binary, and (N, C) for multilabel), -1 for labels that
+        are not a class of the model, numbers of shape (N, C) (regression); the credit of each
+        answer, shape (N, C), for VQA accuracy.
     scores : array of shape (N, C)
     task, space : str
-        What the scores are for and what they are; see `probabilities`.
+        What the scores are for, and what they are; see `probabilities`.
     weights : array of shape (N,), optional
         Weight of each example; an integer counts as that many copies, 0 as none.
 
     Returns
     -------
     float
-        NaN where the metric is undefined; `why_undefined` says why.
+        NaN if the metric is undefined; `why_undefined` says why.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def evaluate_resamples(
 ) -> Array:
     """Return a metric for each of B weightings of the same N examples, shape (B,).
 
-    Scores have shape (N, C), or (B, N, C) where each weighting has its own; weights (B, N).
+    Scores have shape (N, C), or (B, N, C) if each weighting has its own; weights (B, N).
     """
     chosen = metric(which) if isinstance(which, str) else which
     scored = Scored(np.asarray(labels), np.asarray(scores), task, space)
@@ -73,7 +73,7 @@ def evaluate_resamples(
 
 
 def evaluate_scored(which: Metric, scored: Scored, weights: Array) -> Array:
-    """Return a metric for each of B weightings, shape (B,), of what `check` has seen."""
+    """Return a metric for each of B weightings, shape (B,), of inputs that `check` has seen."""
     values = which.values(scored)
     if values is not None:
         result = _mean(values, weights)
@@ -87,7 +87,7 @@ def evaluate_scored(which: Metric, scored: Scored, weights: Array) -> Array:
 
 
 def evaluate_shuffled(which: Metric, scored: Scored, places: NDArray[np.intp]) -> Array:
-    """Return a metric of B mixtures of B resamples, shape (B,), every example weighing 1.
+    """Return a metric of B mixtures of B resamples, shape (B,); every example weighs 1.
 
     ``places[b, i]``, shape (B, N), is the resample that example i of mixture b is taken from.
     """
@@ -108,7 +108,7 @@ def evaluate_shuffled(which: Metric, scored: Scored, places: NDArray[np.intp]) -
 
 
 def read_for(metrics: Iterable[Metric], scored: Scored) -> Scored:
-    """Return what metrics read from scores; the scores themselves only if a metric reads them."""
+    """Return what metrics read from scores; include the scores only if a metric needs them."""
     chosen = tuple(metrics)
     return scored.reading(
         [which.of_examples for which in chosen if which.of_examples is not None],
@@ -135,21 +135,21 @@ def difference(
 def why_undefined(
     which: Metric | str, labels: ArrayLike, scores: ArrayLike, task: Task
 ) -> str | None:
-    """Return why a metric of these labels and scores is NaN, None where it is defined."""
+    """Return why a metric of these labels and scores is NaN, or None if it is defined."""
     chosen = metric(which) if isinstance(which, str) else which
     truth, values = np.asarray(labels), np.asarray(scores)
     if np.isnan(values).any():
-        return "with a single text or image nothing is left to average over"
+        return "with a single text or image, nothing is left to average over"
     if chosen.ranks and not np.isfinite(evaluate(chosen, truth, values, task)):
-        return f"{chosen.label} needs labels of at least two classes, and these are all the same"
+        return f"{chosen.label} needs labels of at least two classes, but these are all the same"
     if task == "regression" and not np.isfinite(evaluate(chosen, truth, values, task)):
         constant = "labels" if (truth == truth[:1]).all() else "scores"
-        return f"{chosen.label} needs {constant} that differ, and these are all the same"
+        return f"{chosen.label} needs {constant} that differ, but these are all the same"
     return None
 
 
 def _mean(values: Array, weights: Array | None = None) -> Array:
-    """Return the mean of the values that are numbers, the others counting as 0."""
+    """Return the mean of the values; NaN counts as 0."""
     if weights is None:
         means = values.mean(axis=-1)
     else:
@@ -186,10 +186,10 @@ def _counts(
         return hits, np.einsum("bn,bnc->bc", weights, each), weights @ labels
     n_classes = 2 if scored.task == "binary" else scored.scores.shape[-1]
     if labels.size and labels.min() < 0:
-        # What is not a class of the model is a further one, which is never predicted.
+        # Labels outside the model's classes form a further class, which is never predicted.
         labels = np.where(labels < 0, n_classes, labels)
         n_classes += 1
-    # Right and wrong predictions are counted in one go, in two bins per class.
+    # Right and wrong predictions are counted together, in two bins per class.
     of_bins = _counted(2 * predicted + (predicted == labels), weights, 2 * n_classes)
     hits = of_bins[:, 1::2]
     actual = np.broadcast_to(_counted(labels, weights, n_classes), hits.shape)

@@ -18,13 +18,13 @@ from emap_core.types import AnyArray
 
 def right(scored: Scored) -> AnyArray:
     """Return whether each prediction is the label."""
-    # A score that is not a number decides -1, and -1 is the label of what is not a class.
+    # A NaN score decides -1, and -1 is also the label of what is not a class.
     known = scored.labels >= 0
     return np.asarray((scored.predictions == scored.labels) & known, dtype=np.float64)
 
 
 def of_group(scored: Scored) -> AnyArray:
-    """Return the value of each group, which stands in place of a score."""
+    """Return the value of each group, which replaces a score."""
     return np.asarray(scored.scores[..., 0])
 
 
@@ -33,7 +33,7 @@ def log_loss(scored: Scored) -> AnyArray:
     scores, labels = scored.scores, scored.labels
     least = float(np.finfo(np.float64).eps)
     if scored.task == "multiclass" and scored.space == "logits":
-        # Odds against the own class; as in scikit-learn no probability is below `least`.
+        # Odds against the own class; as in scikit-learn, no probability is below `least`.
         own = _of_label(scores, labels)[..., 0]
         total, odds = np.zeros(own.shape), np.empty(own.shape)
         for c in range(scores.shape[-1]):
@@ -50,7 +50,7 @@ def log_loss(scored: Scored) -> AnyArray:
 
 
 def within_top(k: int, scored: Scored) -> AnyArray:
-    """Return whether the label is among the k highest scores; of a tie, the first classes are."""
+    """Return whether the label is among the k highest scores; in a tie, first classes win."""
     scores = scored.scores
     own = _of_label(scores, scored.labels)
     earlier = np.arange(scores.shape[-1]) < scored.labels[:, None]
@@ -74,7 +74,7 @@ def brier(scored: Scored) -> AnyArray:
 
 
 def credit(scored: Scored) -> AnyArray:
-    """Return what each prediction earns from a table of credits."""
+    """Return the credit of each prediction, from a table of credits."""
     chosen = np.maximum(scored.predictions, 0)[..., None]
     credit = np.broadcast_to(scored.labels, scored.scores.shape)
     return np.asarray(np.take_along_axis(credit, chosen, axis=-1)[..., 0])
@@ -100,12 +100,12 @@ def vqa_credit(answers: list[list[str]], classes: list[str]) -> NDArray[np.float
 
 
 def absolute_error(scored: Scored) -> AnyArray:
-    """Return the distance of each prediction from its target, the mean over outputs."""
+    """Return each prediction's distance from its target, averaged over outputs."""
     return np.asarray(np.abs(scored.labels - scored.scores).mean(axis=-1))
 
 
 def squared_error(scored: Scored) -> AnyArray:
-    """Return the squared distance of each prediction from its target, the mean over outputs."""
+    """Return each prediction's squared distance from its target, averaged over outputs."""
     return np.asarray(((scored.labels - scored.scores) ** 2).mean(axis=-1))
 
 
@@ -156,10 +156,10 @@ def _mean_over_classes(
     weights: AnyArray,
     needs_negatives: bool,
 ) -> float:
-    """Return the mean of a ranking's score over the classes that it is defined for.
+    """Return the mean of a ranking's score over the classes for which it is defined.
 
-    `score` is given the weights of the positive and of the negative examples at each of the
-    different scores, in ascending order.
+    `score` gets the weights of the positive and negative examples at each different score, in
+    ascending order.
     """
     labels, ranking = scored.per_class()
     values = []
@@ -178,7 +178,7 @@ def roc_auc(scored: Scored, weights: AnyArray) -> float:
     """Return area under the ROC curve, the mean over classes against the rest."""
 
     def area(positive: AnyArray, negative: AnyArray) -> float:
-        # The share of pairs in the right order, a tie being half of one.
+        # The share of pairs in the right order; a tie counts half.
         below = np.cumsum(negative) - negative / 2.0
         return float(positive @ below / (positive.sum() * negative.sum()))
 
@@ -210,7 +210,7 @@ def r2(scored: Scored, weights: AnyArray) -> float:
     if (scored.labels == scored.labels[:1]).all(axis=0).any():
         return float("nan")
     explained = 1.0 - weights @ (scored.labels - scored.scores) ** 2 / total
-    # What is left of 1 by rounding alone.
+    # Differences from 1 by rounding alone.
     explained[np.abs(explained) < 1e-12] = 0.0
     return float(explained.mean())
 
@@ -235,7 +235,7 @@ def spearman(scored: Scored, weights: AnyArray) -> float:
 
 
 def _ranks(values: AnyArray, weights: AnyArray) -> AnyArray:
-    # The middle of the ranks that a value's copies would take, a weight being a number of copies.
+    # The middle of the ranks of a value's copies; a weight is a number of copies.
     _, place = np.unique(values, return_inverse=True)
     each = np.bincount(place, weights)
     return np.asarray((np.cumsum(each) - each / 2.0)[place])

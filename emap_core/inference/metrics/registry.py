@@ -1,4 +1,4 @@
-"""The metrics by their standard names: one entry each, which holds all that sets it apart."""
+"""The metrics by their standard names: one entry each, with everything specific to it."""
 
 from __future__ import annotations
 
@@ -28,35 +28,35 @@ class Metric:
     name : str
         Standard name, as on the command line and in records.
     label : str
-        Name for people, as it stands inside a sentence.
+        Name for people, for use inside a sentence.
     tasks : tuple of str
-        The tasks that it is for.
+        The tasks it is for.
     aliases : tuple of str
-        Other names that it is known by.
+        Other names of it.
     higher_is_better : bool
     needs_probabilities : bool
         Whether it reads scores as probabilities, through softmax or sigmoid.
     unit : str
-        ``"points"`` where differences are told in hundredths of a share of 1, else ``""``.
+        ``"points"`` if differences are given in hundredths of a share of 1, otherwise ``""``.
     range : tuple of float
-        The lowest and the highest value that it can have.
+        Its lowest and highest possible value.
     spread : str
-        What 1% of it is 1% of: ``"one"`` for shares and correlations, ``"constant"`` where the
-        metric has units, those of the target or of a loss; then it is the score of the best
-        constant, which is the target's own spread or the loss of knowing the shares alone.
+        The scale for 1% of it: ``"one"`` for shares and correlations; ``"constant"`` if the metric
+        has units (those of the target or of a loss): the score of the best constant, which is the
+        target's own spread or the loss when only the shares are known.
     classes_count_alike : bool
-        Whether each class weighs the same, however few examples it has.
+        Whether every class weighs the same, however few examples it has.
     needs_known_labels : bool
-        Whether it is undefined where labels are not classes of the model. The others count such
-        examples as not right, as labels of a further class that is never predicted.
+        Whether it is undefined if labels are not classes of the model. Other metrics count such
+        examples as wrong: as labels of a further class that is never predicted.
     ranks : bool
-        Whether it judges a ranking: then it needs no threshold, and labels of both kinds.
+        Whether it judges a ranking: if so, it needs labels of both kinds but no threshold.
     reads_credit : bool
-        Whether its labels are what each answer would earn, shape (N, C); see `vqa_credit`.
+        Whether its labels are the credit of each answer, shape (N, C); see `vqa_credit`.
     fewest_classes : int
-        With fewer classes it is always 1.
+        With fewer classes, it is always 1.
     default_for : tuple of str
-        The tasks whose table shows it unless other metrics are asked for.
+        The tasks whose table shows it by default.
     """
 
     name: str
@@ -74,21 +74,21 @@ class Metric:
     reads_credit: bool = False
     fewest_classes: int = 1
     default_for: tuple[Task, ...] = ()
-    # Exactly one of these computes it: values of the examples whose weighted mean it is; hits,
+    # Exactly one of these computes it: example values, of which it is the weighted mean; hits,
     # predictions and labels of each class; or everything at once.
     of_examples: Callable[[Scored], Array] | None = None
     of_counts: Callable[[Array, Array, Array], Array] | None = None
     of_all: Callable[[Scored, Array], float] | None = None
-    # Values of the examples that a metric that is not a mean goes up or down with.
+    # For a metric that is not a mean: example values that move with it.
     goes_with: Callable[[Scored], Array] | None = None
 
     def values(self, scored: Scored) -> Array | None:
-        """Return the values of the examples whose mean the metric is; None if it is not a mean."""
+        """Return the example values of which the metric is the mean; None if it is not a mean."""
         return None if self.of_examples is None else scored.of_examples(self.of_examples)
 
 
 def metric(name: str) -> Metric:
-    """Return a metric by its name; ``top_K_accuracy`` takes any whole K.
+    """Return a metric by name; ``top_K_accuracy`` takes any whole K.
 
     Raises
     ------
@@ -115,11 +115,10 @@ def metric(name: str) -> Metric:
 def default_metrics(
     task: Task, *, has_threshold: bool = True, several_answers: bool = False
 ) -> list[str]:
-    """Return the metrics that a table shows unless others are asked for.
+    """Return the metrics that a table shows by default.
 
-    Scores without a natural threshold, such as similarities, are judged by their ranking where a
-    class is decided for by itself (binary, multilabel); answers of several annotators by VQA
-    accuracy.
+    Scores without a natural threshold, such as similarities, are judged by their ranking if each
+    class is decided separately (binary, multilabel); answers of several annotators by VQA accuracy.
     """
     if several_answers:
         return [m.name for m in METRICS.values() if m.reads_credit]
@@ -129,7 +128,7 @@ def default_metrics(
 
 
 def check(which: Metric, scored: Scored) -> None:
-    """Refuse labels and scores that a metric is not for."""
+    """Refuse labels and scores that do not fit a metric."""
     task, truth = scored.task, scored.labels
     n_examples, n_classes = scored.scores.shape[-2:]
     check_use(which, task, n_classes)
@@ -137,7 +136,7 @@ def check(which: Metric, scored: Scored) -> None:
     expected = (n_examples, n_classes) if matrix else (n_examples,)
     if truth.shape != expected:
         raise LabelError(
-            f"labels have shape {truth.shape}; {which.name} of a {task} task needs {expected}"
+            f"labels have shape {truth.shape}; {which.name} in a {task} task needs {expected}"
         )
     if task in _DECISIONS and truth.size and not which.reads_credit:
         highest = n_classes - 1 if task == "multiclass" else 1
@@ -145,27 +144,27 @@ def check(which: Metric, scored: Scored) -> None:
         if truth.min() < lowest or truth.max() > highest:
             raise LabelError(
                 f"labels go from {truth.min()} to {truth.max()}; expected 0 to {highest}, or -1 "
-                "for what is not a class"
+                "for labels that are not a class"
             )
         if truth.min() < 0 and which.needs_known_labels:
             raise SettingError(
-                f"metric {which.name!r} needs the class of each label, and "
+                f"metric {which.name!r} needs the class of each label, but "
                 f"{int((truth < 0).sum()):,} labels are not classes of the model; choose accuracy, "
                 f"or {option('unknown_labels', 'skip', 'run')}, which leaves these examples out"
             )
 
 
 def check_use(which: Metric | str, task: Task, n_classes: int | None = None) -> None:
-    """Raise a SettingError where a metric is not for a task, or not for so many classes."""
+    """Raise a SettingError if a metric does not fit a task or its number of classes."""
     chosen = metric(which) if isinstance(which, str) else which
     if chosen.name in OF_GROUPS:
         raise SettingError(
-            f"metric {chosen.name!r} is about groups of examples, which a finished run is asked "
-            "for: show RUN --groups COLUMN, or run.group_scores(by=COLUMN)"
+            f"metric {chosen.name!r} is about groups of examples; ask a finished run for it: show "
+            "RUN --groups COLUMN, or run.group_scores(by=COLUMN)"
         )
     if task not in chosen.tasks:
         raise SettingError(
-            f"metric {chosen.name!r} is for {' and '.join(chosen.tasks)} tasks, and this one is "
+            f"metric {chosen.name!r} is for {' and '.join(chosen.tasks)} tasks, but this one is "
             f"{task}; choose one of "
             + ", ".join(m.name for m in METRICS.values() if task in m.tasks)
         )
@@ -333,8 +332,10 @@ OF_GROUPS = {
         ("group_score", "group score"),
     )
 }
-"""Metrics of groups of examples by name: the mean of the values of groups, which
-`emap_core.inference.other_measures.group_scores` computes."""
+"""Metrics of groups of examples, by name.
+
+They are means of group values, which `emap_core.inference.other_measures.group_scores` computes.
+"""
 
 RANKINGS = tuple(name for name, which in METRICS.items() if which.ranks)
-"""Metrics of what only ranks examples, and decides for or against no class by itself."""
+"""Metrics of scores that only rank examples and do not decide for or against a class."""

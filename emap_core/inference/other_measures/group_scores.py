@@ -1,12 +1,11 @@
-"""Groups of examples that a model has to get right together, which no additive one does.
+"""Groups of examples that a model must get right together, which no additive model does.
 
-In a group the same text stands with several images, or the same image with several texts, and the
+In a group, the same text comes with several images, or the same image with several texts, and the
 answers differ: CLAVI (arXiv 2306.08889), NaturalBench (arXiv 2410.14669), Winoground (arXiv
 2204.03162), MMEvalPro (arXiv 2407.00468). A whole group right is what the last one calls genuine
 accuracy; the same text right on all images and the same image right for all texts are Q-Acc and
-I-Acc of NaturalBench. Of a similarity, the three scores of Winoground go by order alone: the
-scores of an additive model order the texts alike on both images, so that its text and image score
-are 0.
+I-Acc of NaturalBench. For a similarity, Winoground's three scores depend only on order: an additive
+model orders the texts alike on both images, so its text and image scores are 0.
 """
 
 from __future__ import annotations
@@ -41,11 +40,13 @@ if TYPE_CHECKING:
 ROWS_OF_ANSWERS = ("full", "emap", "emap_leave_one_out", "text_only", "image_only", "constant")
 """Rows that answers are counted for."""
 ROWS_OF_ORDER = ("full", "emap")
-"""Rows whose scores are one function of all pairs, so that their order in a group says something;
-those that leave the own pair out are another function for each."""
+"""Rows whose scores are one function of all pairs, so their order has a meaning.
 
-# Of four scores in random order both own ones come first in 2! 2! of 4! ways. That is not 1/16,
-# which four answers of yes or no would have.
+Rows that leave out the own pair are another function for each pair.
+"""
+
+# Of four scores in random order, both own ones come first in 2! 2! of 4! ways. That is not 1/16, as
+# for four answers of yes or no.
 _GUESSED_ORDER = {"text_score": 1 / 4, "image_score": 1 / 4, "group_score": 1 / 6}
 _PAIRS = 4
 
@@ -57,21 +58,21 @@ class GroupScores:
     Attributes
     ----------
     by : str
-        What the groups are called.
+        Name of the groups.
     rows : dict
         For each metric of groups, an `Interval` for each row of the table that it is defined for.
     gaps : dict of Gap
-        By metric: what is lost without interactions. Of answers, against the leave-one-out
-        projection; of order, against the plain one.
+        By metric: what is lost without interactions. For answers, against the leave-one-out
+        projection; for order, against the plain one.
     chance : dict of float
-        What guessing comes to, by metric: among the answers that the same text has in the data,
-        where it has several, else among all classes. Of order, that of random scores.
+        The score of guessing, by metric: among the answers that the same text has in the data if it
+        has several, otherwise among all classes. For order, the score of random scores.
     chance_among_all : dict of float
-        The same, of guessing among all classes whatever the text.
+        The same for guessing among all classes, whatever the text.
     n_groups : dict of int
-        Groups that each metric is about.
+        Number of groups for each metric.
     n_examples : int
-        In groups of two or more.
+        Number of examples in groups of two or more.
     population : str
         Whom the limits speak of.
     notes : list of str
@@ -89,7 +90,7 @@ class GroupScores:
 
     @property
     def sentence(self) -> str:
-        """What they say, in words."""
+        """The result in words."""
         said = []
         if "group_accuracy" in self.gaps:
             one, whole = self.gaps["answers_in_groups"], self.gaps["group_accuracy"]
@@ -105,7 +106,7 @@ class GroupScores:
                 for name in ("text_score", "image_score", "group_score")
             )
             said.append(
-                f"Text score {text}, image score {image}, both {both}: without interactions all "
+                f"Text score {text}, image score {image}, both {both}. Without interactions all "
                 "three are 0%, since an additive score orders the texts alike on both images; "
                 "guessing gives 25.0%, 25.0% and 16.7%."
             )
@@ -146,21 +147,21 @@ def group_scores(
 ) -> GroupScores:
     """Return how many groups are right as a whole, with 95% intervals for new groups.
 
-    The projection is that of all examples. Whole groups are drawn, and where the grid is there the
-    projection is computed anew in each resample.
+    The projection is that of all examples. Whole groups are drawn, and if there is a grid, each
+    resample computes the projection anew.
 
     Parameters
     ----------
     decomposition : Decomposition
     labels : array of shape (N,)
     groups : sequence of str, length N
-        The name of each example's group; an empty one is in none.
+        The name of each example's group; empty for none.
     task : {"multiclass", "binary"}
     space : str
     by : str
-        What the groups are called.
+        Name of the groups.
     decides : bool
-        Whether scores decide for a class; those without a threshold are only put in order.
+        Whether scores decide for a class; scores without a threshold are only ordered.
     grid : optional
         See `reproject`.
     n_resamples, seed : int
@@ -173,12 +174,12 @@ def group_scores(
     """
     truth = np.asarray(labels)
     if task not in ("multiclass", "binary") or truth.ndim != 1:
-        raise SettingError("groups are right or wrong where each example has one right answer")
+        raise SettingError("groups can only be right or wrong if each example has one right answer")
     kept = _Kept(decomposition, truth, groups, task, space, decides)
     if not kept.questions:
         raise SettingError(
-            f"no group by {by!r} can be right as a whole: expected two examples or more in a group"
-            + ("" if decides else ", two texts and two images of which each matches one")
+            f"no group by {by!r} can be right as a whole: expected two or more examples in a group"
+            + ("" if decides else ", two texts and two images that match one each")
         )
     replicates = kept.replicates(grid, n_resamples, seed)
     how = "the projection computed anew in each" if grid is not None else "of the scores alone"
@@ -227,7 +228,7 @@ def group_scores(
 
 
 _NO_GRID = (
-    "The grid was not kept: limits come from the scores alone, which makes them a little too "
+    "The grid was not kept, so limits come from the scores alone, which makes them a little too "
     "narrow."
 )
 
@@ -268,7 +269,7 @@ class _Question:
 
     @cached_property
     def of_each(self) -> Index:
-        """An example of each group: in a resample it weighs as much as the group."""
+        """One example of each group: its weight in a resample is that of the group."""
         return np.asarray(self.examples[self.starts[self.firsts]])
 
     def values(self, values: Array) -> Array:
@@ -293,7 +294,7 @@ class _Question:
 
 
 class _Kept:
-    """The examples, their groups, and what is asked of these."""
+    """The examples, their groups, and what is asked about them."""
 
     def __init__(
         self,
@@ -310,7 +311,7 @@ class _Kept:
         self._task: Task = task
         self._space: Space = space
         self._fixed = projections(decomposition, labels, task, space)
-        # Answers of an example without a group count for the projection, and for no group.
+        # Examples without a group count for the projection but not for a group.
         alone = [name or f"\0{i}" for i, name in enumerate(groups)]
         self._numbers = np.asarray(pd.factorize(np.array(alone, dtype=object))[0])
         self.units = SamplingUnits("groups", self._numbers, int(self._numbers.max()) + 1)
@@ -343,20 +344,20 @@ class _Kept:
         if whole is not None:
             single = self.questions["answers_in_groups"]
             said.append(
-                "Guessing is among the answers that the same text has in the data, and among all "
-                f"{self._n_classes:,} classes where it has one alone; among all classes "
-                f"everywhere it gives {percent(single.chance_among_all)} of single answers and "
+                "Guessing is among the answers that the same text has in the data, or among all "
+                f"{self._n_classes:,} classes if it has only one. Guessing among all classes "
+                f"everywhere gives {percent(single.chance_among_all)} of single answers and "
                 f"{percent(whole.chance_among_all)} of groups."
             )
         if "group_score" in self.questions:
             said.append(
-                "Of order, guessing is that of random scores, one a pair: both texts are in order "
-                "in 1 of 4, and both sides in 1 of 6."
+                "For order, guessing means random scores, one per pair: both texts are in order in "
+                "1 of 4 cases, and both sides in 1 of 6."
             )
         return said
 
     def _guessed(self, options: Array, examples: Index, starts: Index, whole: bool) -> Array:
-        """Return how likely guesses are right of each part, or how many of its answers are."""
+        """Return how likely guesses are right in each part, or how many of its answers are."""
         each = 1.0 / options[examples]
         if whole:
             return np.asarray(np.multiply.reduceat(each, starts))
@@ -480,7 +481,7 @@ class _Kept:
 
 
 def _evaluated(name: str, scored: Scored, weights: Array) -> Array:
-    # A resample may hold no group that the metric is about.
+    # A resample may contain no group for the metric.
     some = weights.sum(axis=1) > 0
     values = evaluate_scored(metric(name), scored, np.where(some[:, None], weights, 1.0))
     return np.where(some, values, np.nan)
@@ -513,6 +514,6 @@ def _notes(table: pd.DataFrame) -> list[str]:
     if not shared:
         return []
     return [
-        f"Some {' and '.join(shared)} stand in several groups, which are not independent then: "
+        f"Some {' and '.join(shared)} are in several groups, which are therefore not independent: "
         f"limits are for new groups of these {' and '.join(shared)}."
     ]

@@ -1,4 +1,4 @@
-"""The measures of other papers by name: what each counts, over what, and why it is not EMAP.
+"""Other papers' measures by name: what each counts, over what, and how it differs from EMAP.
 
 Sources: shuffled accuracy and the perceptual score (Gat, Schwartz & Schwing 2021, arXiv
 2110.14375); InterSHAP (Wenderoth et al. 2024, arXiv 2412.14063); SHAPE (Hu, Li & Zhou 2022, arXiv
@@ -26,15 +26,15 @@ class Measure:
     counts : str
         What it counts, in a few words.
     over : str
-        Over what it counts.
+        What it counts over.
     differs : str
-        Why it is not what EMAP says.
+        How it differs from EMAP.
     unit : {"points", "share", "bits"}
         A difference in points, which are hundredths; a share of 1; or bits.
     needs : {"labels", "grid", "both"}
-        What it is computed from beside the predictions: labels, the answers of the whole grid.
+        What it needs besides the predictions: labels, the answers over the whole grid.
     drawn : bool
-        Whether it stands on the scale from 0 to 1 that the figure draws.
+        Whether it is on the figure's scale from 0 to 1.
     range : (float, float)
         The lowest and the highest value that it can have.
     """
@@ -56,17 +56,17 @@ _AVERAGED = "the examples, an absent side averaged over all others"
 _RECOMBINED = "all recombinations, weighted by how often text and image occur"
 
 _SHUFFLED = (
-    "Shuffling also takes away what a side says by itself, which EMAP keeps: a model that only "
-    "adds loses by it, too."
+    "Shuffling also takes away what a side says by itself, which EMAP keeps, so even a model that "
+    "only adds loses accuracy."
 )
 _SHAPLEY = (
-    "Decisions of one-sided means in place of the additive fit, so that what both sides say twice "
-    "counts as the opposite of cooperation."
+    "It uses decisions of one-sided means instead of the additive fit, so whatever both sides say "
+    "counts against cooperation."
 )
-_TYPES = "Goes by whether one-sided decisions agree, whatever the model itself decides."
+_TYPES = "It depends on whether one-sided decisions agree, whatever the model itself decides."
 _BITS = (
-    "Of the answers, not of the logits: a softmax combines the sides of logits that only add, so "
-    "that a model without interactions can have some."
+    "It is about answers, not logits: a softmax combines sides that logits only add, so a model "
+    "without interactions can have some."
 )
 
 
@@ -98,7 +98,7 @@ MEASURES = {
             "InterSHAP, local",
             "interaction’s share of each prediction",
             _AVERAGED,
-            "Sizes of probabilities in place of decisions; an absent side is averaged over all "
+            "It uses probabilities instead of decisions; an absent side is averaged over all "
             "others.",
             unit="share",
             needs="grid",
@@ -106,9 +106,9 @@ MEASURES = {
         Measure(
             "intershap_global",
             "InterSHAP, global",
-            "the same, of effects averaged first",
+            "the same, with effects averaged first",
             _AVERAGED,
-            "Interactions that raise some examples and lower others cancel in it.",
+            "Interactions that raise some examples and lower others cancel.",
             unit="share",
             needs="grid",
         ),
@@ -248,4 +248,4 @@ MEASURES = {
         ),
     )
 }
-"""Measures by name, those that are drawn first."""
+"""Measures by name, with those that the figure draws first."""

@@ -1,7 +1,7 @@
-"""What other papers measure, from the answers that a run has read over all recombinations.
+"""Other papers' measures, from a run's answers over all recombinations.
 
-`known_measures` has the list of them with their sources. Names say what is computed where it
-differs from a paper's own estimator.
+`known_measures` lists them with their sources. Names say what is computed if it differs from a
+paper's own estimator.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ from emap_core.inference.table.score_table import best_constant, projections
 from emap_core.types import AnyArray, Array, Space, Task
 
 _BYTES_OF_SUMS = 2**28
-# What is left of a difference of two roundings.
+# What may remain of a difference by rounding.
 _NOTHING = 1e-9
 
 
-# So many tell their variance to a tenth, and it is a part of the whole.
+# This many give their variance to a tenth, and it is a part of the whole.
 _MOST_MIXTURES = 250
 _MMOE = ("mmoe_synergistic", "mmoe_unique", "mmoe_redundant")
 _EXAMPLES_ALONE = (
-    "Limits are from the examples alone, since the grid was not kept: what a side averages over "
-    "stays as it is, which makes limits a little too narrow."
+    "The grid was not kept, so limits come from the examples alone: what a side averages over is "
+    "fixed, which makes limits a little too narrow."
 )
 _NO_LABELS = "the data has no labels"
 _OF_SHUFFLING = tuple(n for n in MEASURES if n.startswith(("accuracy", "perceptual")))
@@ -53,14 +53,14 @@ _OF_SHUFFLING = tuple(n for n in MEASURES if n.startswith(("accuracy", "perceptu
 
 @dataclass(frozen=True)
 class Measures:
-    """What each measure comes to for a run.
+    """The values of the measures for a run.
 
     Attributes
     ----------
     values : dict of Interval
         By name, in the order of `MEASURES`.
     missing : dict of str
-        Why there is no value, by the name of a measure.
+        Why there is no value, by name of the measure.
     population : str
         Whom the limits speak of.
     n_examples : int
@@ -76,7 +76,7 @@ class Measures:
 
     @property
     def sentence(self) -> str:
-        """What they say, in words."""
+        """The result in words."""
         found, said = self.values, []
         if "perceptual_image" in found and "perceptual_text" in found:
             image, text = (points(found[f"perceptual_{side}"].value) for side in ("image", "text"))
@@ -84,13 +84,13 @@ class Measures:
         if "bits_both" in found:
             both, together = found["bits_both"].value, found["bits_together"].value
             said.append(
-                f"Of {both:.2f} bits that the pair tells about the answer, {together:.2f} come "
-                "only from both together."
+                f"The pair tells {both:.2f} bits about the answer; {together:.2f} of them come "
+                "only from both sides together."
             )
         if not said and "shape_cooperation" in found:
             said.append(
-                f"Cooperation of text and image comes to "
-                f"{points(found['shape_cooperation'].value)} points of accuracy (SHAPE)."
+                f"Cooperation of text and image is {points(found['shape_cooperation'].value)} "
+                "points of accuracy (SHAPE)."
             )
         return " ".join(said) or "None of the measures can be computed for this run."
 
@@ -120,7 +120,7 @@ def measures(
     n_resamples: int = 400,
     seed: int = 0,
 ) -> Measures:
-    """Return what other papers measure, with 95% intervals.
+    """Return other papers' measures, with 95% intervals.
 
     Parameters
     ----------
@@ -134,15 +134,16 @@ def measures(
     population : Population
         What is drawn for the intervals.
     why_not : str
-        Why there are no such answers, where there are none.
+        Why there are no such answers, if there are none.
     strips : callable, optional
-        Returns the grid in strips, numbers of texts and their cells: every resample then weighs all
-        recombinations anew. Without it, limits are those of the examples alone, and bits have none.
+        Returns the grid in strips: numbers of texts and their cells. With it, every resample
+        weights all recombinations anew. Without it, limits resample only the examples, and bits
+        have none.
     options_differ : bool
-        Whether the classes mean something else for each example, as the letters of a multiple
-        choice do: the answer to another picture is then no answer.
+        Whether the classes mean something different for each example, like the letters of a
+        multiple choice: the answer to another picture is then not an answer.
     a_part : bool
-        Whether the answers are those of a part of the recombinations.
+        Whether the answers cover only some of the recombinations.
     n_resamples, seed : int
         As for `intervals`.
     """
@@ -155,7 +156,7 @@ def measures(
             missing[name] = why_not
         elif options_differ and name in _OF_SHUFFLING:
             missing[name] = (
-                "the classes are letters of options that differ by example, so that the answer to "
+                "the classes are letters of options that differ by example, so the answer to "
                 "another pair is neither right nor wrong"
             )
     ones = np.ones(len(decomposition.logits))
@@ -179,8 +180,8 @@ def measures(
         notes.append(_EXAMPLES_ALONE + ("" if recombined is None else " Bits have none."))
     if recombined is not None and a_part:
         notes.append(
-            "Means over a part of the pairs are noisy: local InterSHAP and the bits of one side "
-            "come out a little high, and limits do not hold the error from the choice of pairs."
+            "Means over some of the pairs are noisy: local InterSHAP and the bits of one side come "
+            "out a little high, and limits do not include the error from the choice of pairs."
         )
     return Measures(
         {name: found[name] for name in MEASURES if name in found},
@@ -194,7 +195,7 @@ def measures(
 def _reprojected(
     sample: _Sample, strips: Strips, population: Population, n_resamples: int, seed: int
 ) -> dict[str, Interval]:
-    """Return the measures of one-sided answers, whose means are computed anew in each resample."""
+    """Return the measures of one-sided answers; each resample computes their means anew."""
     rng = np.random.default_rng(seed)
     each = population.share_out(n_resamples)
     variances: dict[str, list[float]] = {}
@@ -212,8 +213,8 @@ def _reprojected(
                     replicates = found.setdefault(name, Replicates(units.size))
                     mean = np.einsum("bn,bn->b", some, of_examples) / some.sum(axis=1)
                     replicates.add(mean)
-                    # Without it limits of the types are too wide; with it those of SHAPE, of
-                    # differences to a constant that is chosen anew, hold in 9 of 10 samples only.
+                    # Without it, limits of the types are too wide; with it, those of SHAPE, which
+                    # are differences to a newly chosen constant, hold in only 9 of 10 samples.
                     if mixtures is not None and name in _MMOE:
                         mixed = np.take_along_axis(of_examples, mixtures.places, axis=0)
                         replicates.add_mixed(mixed.mean(axis=1))
@@ -245,7 +246,7 @@ def _interval(
         variance_of(values, units.size)
         for values, units in zip(known, population.draws, strict=True)
     ]
-    # Where no example shows a difference, resamples would say that there can be none.
+    # If no example shows a difference, resamples would say that there cannot be one.
     least = rule_of_three(sample.differs[name], population) if name in sample.differs else 0.0
     found = estimate(value, variances, population, at_least=least)
     return found.interval(MEASURES[name].range)
@@ -261,7 +262,7 @@ def options_differ(classes: Sequence[str], texts: Sequence[str]) -> bool:
 
 
 class _Sample:
-    """The examples, and what is read from them whatever the recombinations are."""
+    """The examples, and what is read from them independently of the recombinations."""
 
     def __init__(
         self, decomposition: Decomposition, labels: AnyArray | None, task: Task, space: Space
@@ -295,7 +296,7 @@ class _Sample:
         """Yield some of B weightings with what `as_they_are` becomes in each, shape (b, N)."""
         labels, d = self.labels, self._decomposition
         if labels is None:
-            raise ValueError("what answers earn is told by labels")
+            raise ValueError("the credit of answers needs labels")
 
         task, space = self.task, self.space
         for some, text, image in one_sided_answers(strips, d, task, space, weights):
@@ -310,7 +311,7 @@ class _Sample:
             yield some, _one_sided_values(rows, text == image)
 
     def values(self, recombined: Recombined | None, weights: Array) -> dict[str, float]:
-        """Return what each measure comes to under weights of the examples, shape (N,)."""
+        """Return the value of each measure under weights of the examples, shape (N,)."""
         found: dict[str, float] = {}
         if self.labels is not None:
             found |= self._shapley(weights)
@@ -329,7 +330,7 @@ class _Sample:
         n_resamples: int,
         seed: int,
     ) -> list[dict[str, Array]]:
-        """Return what the measures come to in the resamples of each way to draw."""
+        """Return the values of the measures in the resamples of each way to draw."""
         rng = np.random.default_rng(seed)
         each = population.share_out(n_resamples)
         drawn = []
@@ -357,7 +358,7 @@ class _Sample:
             yield from zip(self._reweighted(strips, some), some, strict=True)
 
     def _reweighted(self, strips: Strips, weights: Array) -> Iterator[Recombined]:
-        """Yield the answers under each of B weightings, from one reading of the grid."""
+        """Yield the answers under each of B weightings, reading the grid once."""
         shares = [example_shares(self.texts, self.images, *self.shape, one) for one in weights]
         p, q = (np.array(side, dtype=np.float32) for side in zip(*shares, strict=True))
         (n_rows, n_columns), k = self.shape, self.n_classes
@@ -410,10 +411,10 @@ class _Sample:
         return found
 
     def _credit(self, shares: Array) -> Array:
-        """Return what decisions with these shares, (N, K) or (K,), earn of each label."""
+        """Return the credit of decisions with these shares, (N, K) or (K,), for each label."""
         labels = self.labels
         if labels is None:
-            raise ValueError("credit is given by labels")
+            raise ValueError("credit needs labels")
         if labels.ndim == 2:
             return np.asarray((labels * shares).sum(axis=1))
         known = np.maximum(labels, 0).astype(np.intp)
@@ -446,7 +447,7 @@ class _Sample:
         )
         mean = mean[self.decisions]
         effects = np.stack([self.probability - r - c + mean, r - mean, c - mean])
-        # Probabilities are of single precision, so that smaller effects are rounding.
+        # Probabilities have single precision, so smaller effects are rounding.
         effects[np.abs(effects) < 1e-6] = 0.0
         sizes = np.abs(effects)
         self.differs.setdefault("intershap_local", sizes[0] > 0)
@@ -462,7 +463,7 @@ class _Sample:
 
 
 def _one_sided_values(earned: Mapping[str, Array], agree: NDArray[np.bool_]) -> dict[str, Array]:
-    """Return SHAPE and the types of MMoE, of what each row earns, all of the same shape."""
+    """Return SHAPE and the MMoE types from the credit of each row, all of the same shape."""
     full, text, image, constant = (
         earned[row] for row in ("full", "text_only", "image_only", "constant")
     )
@@ -477,7 +478,7 @@ def _one_sided_values(earned: Mapping[str, Array], agree: NDArray[np.bool_]) -> 
 
 
 def _earned_each(decided: AnyArray, labels: AnyArray) -> Array:
-    """Return what decisions of shape (B, N) earn."""
+    """Return the credit of decisions of shape (B, N)."""
     if labels.ndim == 1:
         return np.asarray((decided == labels) & (labels >= 0), dtype=np.float64)
     credit = labels[np.arange(len(labels)), np.maximum(decided, 0)]

@@ -1,4 +1,4 @@
-"""Where a model's vectors of texts and images lie: two cones with a gap between them.
+"""Where a model's vectors of texts and images are: two cones with a gap between them.
 
 Sources: gap, cones and the shift along the gap, Liang et al., "Mind the Gap", NeurIPS 2022 (arXiv
 2203.02053); RMG, the distance of matched pairs beside distances within either side (Schrodi et
@@ -22,9 +22,9 @@ from emap_core.types import Array, Index
 
 SHIFTS = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0)
 MOST_PAIRS = 2_000
-"""Examples that are ranked against each other, drawn at random where there are more."""
+"""Most examples that are ranked against each other; with more, a random sample."""
 SCALE = 100.0
-"""Of the contrastive loss, as in the paper; it is that of CLIP."""
+"""Scale of the contrastive loss, as in the paper; it is CLIP's."""
 
 _OF_MEANS = {
     "gap": (0.0, 2.0),
@@ -34,22 +34,22 @@ _OF_MEANS = {
     "relative_gap": (0.0, 1.0),
     "offset_share": (0.0, 1.0),
 }
-"""What follows from means of the vectors, and the lowest and highest value of each."""
+"""Numbers that follow from means of vectors, with the lowest and highest value of each."""
 _FOLDS = 5
 _LEAST = 1e-12
 
 
 @dataclass(frozen=True)
 class Shift:
-    """What becomes of the pairs when both sides are moved along the gap, and normalised again.
+    """The effect on pairs of moving both sides along the gap and normalising them again.
 
     Attributes
     ----------
     shift : float
-        0 is where they are; at 1 the images have moved to the texts, and these to them, by as
-        much as makes a gap of 1.
+        0 is the original place; at 1, images and texts have moved towards each other by as much as
+        makes a gap of 1.
     distance : float
-        Length of the gap that is left, negative where the sides have passed each other.
+        Length of the remaining gap; negative if the sides have passed each other.
     loss : float
         Contrastive loss at `SCALE`, both directions averaged.
     texts_found, images_found : float
@@ -65,7 +65,7 @@ class Shift:
 
 @dataclass(frozen=True)
 class ModalityGap:
-    """Where the vectors of both sides lie, all of length 1.
+    """Where the vectors of both sides are, all of length 1.
 
     Attributes
     ----------
@@ -78,15 +78,15 @@ class ModalityGap:
     relative_gap : float
         RMG: mean distance of matched pairs, over that plus the mean distance within a side.
     offset_share : float
-        Share of the squared distance of matched pairs that is the gap itself, common to all.
+        The gap's share of the squared distance of matched pairs, common to all.
     separability : float
         Accuracy of telling images from texts by a linear classifier, cross-validated.
     shifts : tuple of Shift
     n_pairs : int
         Examples that were ranked against each other.
     centred_texts_found, centred_images_found : float
-        Recall at 1 after each side's mean is taken off its vectors, which leaves of the score its
-        interactions alone; NaN where an earlier version did not measure it.
+        Recall at 1 after subtracting each side's mean from its vectors, which leaves only the
+        interactions of the score; NaN if an earlier version did not measure it.
     """
 
     gap: float
@@ -108,7 +108,7 @@ def unit_rows(vectors: NDArray[Any]) -> Array:
     Raises
     ------
     DatasetError
-        If one has no length.
+        If one has length 0.
     """
     rows = np.asarray(vectors, dtype=np.float64)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
@@ -130,17 +130,17 @@ def modality_gap(
     Parameters
     ----------
     texts, images : ndarray of shape (U_1, D) and (U_2, D)
-        Of any length above 0; they are normalised.
+        Vectors of any length above 0; they are normalised.
     text_index, image_index : ndarray of shape (N,), optional
         The text and the image of each example; without them, example i is row i of both. Several
         texts of one image, and images of one text, all count as found.
     seed : int
-        Of the examples that are ranked where there are more than `MOST_PAIRS`, and of folds.
+        Seed of the folds, and of the ranked examples if there are more than `MOST_PAIRS`.
 
     Raises
     ------
     DatasetError
-        If the vectors of both sides differ in length, or one is 0.
+        If the vectors of the two sides differ in size, or one is 0.
     """
     if texts.shape[1:] != images.shape[1:] or texts.ndim != 2:
         raise DatasetError(
@@ -167,7 +167,7 @@ def modality_gap(
         image_cone=cones[1],
         matched=matched,
         relative_gap=(1.0 - matched) / (1.0 - matched + within),
-        # Where all pairs coincide there is no distance to share out.
+        # If all pairs coincide, there is no distance to split.
         offset_share=float(offset @ offset) / max(2.0 - 2.0 * matched, _LEAST),
         separability=_separability(t[some], v[some], seed),
         shifts=tuple(_shifted(t[some], v[some], same, offset, shift) for shift in SHIFTS),
@@ -187,7 +187,7 @@ def gap_intervals(
     n_resamples: int = 200,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Return what follows from means of the vectors, with 95% limits, by names of `ModalityGap`.
+    """Return the numbers that follow from means of vectors, with 95% limits, by name.
 
     Parameters
     ----------
@@ -205,7 +205,7 @@ def gap_intervals(
         """Return the numbers of each of B weightings of the examples, shape (6, B)."""
         total, squares = weights.sum(axis=1), np.square(weights).sum(axis=1)
         centres = [weights @ side / total[:, None] for side in (t, v)]
-        # Of two different examples: a copy that a resample holds of one is not another.
+        # For two different examples: a resample's copy of an example is not another one.
         text_cone, image_cone = (
             (total**2 * np.square(centre).sum(axis=1) - squares)
             / np.maximum(total**2 - squares, _LEAST)

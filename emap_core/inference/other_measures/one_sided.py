@@ -1,4 +1,4 @@
-"""What the rows text only and image only answer in resamples, their means computed anew."""
+"""Answers of the rows text only and image only in resamples, with means computed anew."""
 
 from __future__ import annotations
 

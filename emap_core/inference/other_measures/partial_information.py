@@ -1,9 +1,9 @@
-"""What text and image tell about the answer: the same, each alone, and only both together.
+"""What text and image tell about the answer: alike, each alone, and only both together.
 
-The decomposition of Bertschinger et al. (Entropy 16, 2014, arXiv 1311.2652; BROJA): of all joint
-distributions in which each side keeps what it says of the answer, the one in which both together
-say least has no synergy. It is found as a conic program with exponential cones, by Clarabel
-(Goulart & Chen 2024, arXiv 2405.12762).
+The decomposition of Bertschinger et al. (Entropy 16, 2014, arXiv 1311.2652; BROJA): among all joint
+distributions in which each side tells as much about the answer, the one in which both together tell
+least has no synergy. It is found as a conic program with exponential cones, by Clarabel (Goulart &
+Chen 2024, arXiv 2405.12762).
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ ATOMS = {
 """The parts of the information, in bits, and what each is."""
 
 MOST_CLASSES = 5
-"""More take minutes with all resamples; what is rarer is one class."""
+"""More classes take minutes with all resamples; rarer ones form one class."""
 LEAST_PER_CELL = 5
-"""Examples for each cell of the table of both sides and the answer."""
+"""Fewest examples per cell of the table of both sides and the answer."""
 
 AnswersAnew = Callable[[Array], Iterable[tuple[Array, NDArray[np.integer], NDArray[np.integer]]]]
 
 _EXAMPLES_ALONE = (
-    "Limits are from the examples alone, since the grid was not kept: the one-sided predictions "
-    "stay what they are, which makes limits a little too narrow."
+    "The grid was not kept, so limits come from the examples alone: the one-sided predictions are "
+    "fixed, which makes limits a little too narrow."
 )
 _RESAMPLES = 120
 _PERMUTATIONS = 30
@@ -50,22 +50,22 @@ _SOLVED = ("Solved", "AlmostSolved")
 
 @dataclass(frozen=True)
 class PartialInformation:
-    """How the information about an answer is shared out.
+    """How the information about an answer is split.
 
     Attributes
     ----------
     target : {"label", "prediction"}
         What it is about: the true label, or the model's own answer.
     values : dict of Interval
-        By the names of `ATOMS`, in bits, less what chance makes of them.
+        By the names of `ATOMS`, in bits, minus their values by chance.
     by_chance : dict of float
-        What each comes to if answers are permuted among the examples.
+        The value of each part with permuted answers.
     total : float
-        Bits that both tell together, less what chance makes of it.
+        Bits that both tell together, minus their value by chance.
     answer_bits : float
         Entropy of the answer.
     classes : list of str
-        Those that are told apart; the last one may stand for the rest.
+        The distinguished classes; the last one may stand for the rest.
     n_examples : int
     population : str
     notes : list of str
@@ -84,7 +84,7 @@ class PartialInformation:
 
     @property
     def sentence(self) -> str:
-        """What they say, in words."""
+        """The result in words."""
         told = {name: number(max(one.value, 0.0)) for name, one in self.values.items()}
         about = "the true label" if self.target == "label" else "the model’s answer"
         return (
@@ -132,7 +132,7 @@ def broja(joint: AnyArray) -> dict[str, float]:
     p = p / p.sum()
     both = _information(p.reshape(-1, p.shape[2]))
     first, second = _information(p.sum(axis=1)), _information(p.sum(axis=0))
-    # What both tell least, and no less than either.
+    # The least that both tell, and no less than either.
     least = min(max(_least_information(p), first, second), both)
     return {
         "redundant": first + second - least,
@@ -154,26 +154,26 @@ def partial_information(
     seed: int = 0,
     progress: Callable[[], None] = lambda: None,
 ) -> PartialInformation:
-    """Return how the information of both one-sided predictions about an answer is shared out.
+    """Split the information of both one-sided predictions about an answer.
 
     Parameters
     ----------
     text, image, answer : ndarray of int, shape (N,)
-        Classes; an answer of -1 is none of them, and the example is left out.
+        Class numbers; an answer of -1 is not a class, and its example is left out.
     classes : list of str
-        Their names. The most frequent answers are told apart, as many as there are examples for,
-        and at most `MOST_CLASSES`; the others count as one.
+        Names of the classes. The most frequent answers are distinguished, as many as there are
+        examples for, and at most `MOST_CLASSES`; the others count as one.
     population : Population
         What is drawn for the intervals.
     target : {"label", "prediction"}
         What the answer is.
     anew : callable, optional
-        From weights of the examples in B resamples, shape (B, N), to some of them at a time with
-        what text and image answer in each, all of shape (b, N). Without it, limits are those of
-        the examples alone.
+        Takes weights of the examples in B resamples, shape (B, N); yields some of them at a time
+        with the answers of text and image in each, all of shape (b, N). Without it, limits resample
+        only the examples.
     seed : int
     progress : callable
-        Called now and then; what it raises ends the work.
+        Called now and then; an exception from it ends the work.
 
     Raises
     ------
@@ -185,10 +185,10 @@ def partial_information(
     known = answer >= 0
     n_examples = int(known.sum())
     if all(len(np.unique(side[known])) < 2 for side in (text, image)):
-        # No resample could say otherwise, so that limits would claim to know it exactly.
+        # No resample could differ, so limits would claim certainty.
         raise SettingError(
-            "each one-sided prediction is the same for all examples, so that text and image tell "
-            "nothing to share out; whether both together do is what the gap says"
+            "each one-sided prediction is the same for all examples, so text and image have no "
+            "information to split; the gap says whether both together do"
         )
     kept = _kept_classes(answer[known], n_examples)
     place = np.full(max(len(classes), int(answer.max()) + 1), len(kept) - 1)
@@ -259,7 +259,7 @@ def partial_information(
 
 
 def _kept_classes(answer: NDArray[np.integer], n_examples: int) -> NDArray[np.intp]:
-    """Return the classes that are told apart, the most frequent first; -1 stands for the rest."""
+    """Return the distinguished classes, most frequent first; -1 stands for the rest."""
     counts = np.bincount(answer) if len(answer) else np.zeros(0, dtype=int)
     order = np.argsort(-counts, kind="stable")
     order = order[counts[order] > 0]
@@ -286,7 +286,7 @@ def _information(p: Array) -> float:
 
 
 def _least_information(p: Array) -> float:
-    """Return the least that both sources tell of the answer if each tells what it does, in bits."""
+    """Return the least that both sources can tell about the answer given each one, in bits."""
     try:
         import clarabel
     except ImportError as error:
@@ -297,7 +297,7 @@ def _least_information(p: Array) -> float:
     import scipy.sparse
 
     with_first, with_second = p.sum(axis=1), p.sum(axis=0)
-    # Cells that the margins allow: all others are 0 in every solution.
+    # Cells that the margins allow; all others are 0 in every solution.
     x, z, y = np.nonzero((with_first[:, None] > 0) & (with_second[None] > 0))
     n = len(x)
     # Variables are q of each cell, then t ≥ q log(q / Σ_y q); their sum is −H(Y | both).
@@ -305,7 +305,7 @@ def _least_information(p: Array) -> float:
     pair = x * p.shape[1] + z
     same_pair = scipy.sparse.csr_matrix((pair[:, None] == pair[None]).astype(np.float64))
     nothing, one = scipy.sparse.csr_matrix((n, n)), scipy.sparse.identity(n, format="csr")
-    # Three rows a cell: (−t, q, Σ_y q) lies in the exponential cone.
+    # Three rows per cell: (−t, q, Σ_y q) is in the exponential cone.
     cones = scipy.sparse.vstack(
         [
             scipy.sparse.hstack([nothing, one]),
@@ -328,7 +328,7 @@ def _least_information(p: Array) -> float:
     solution = solver.solve()
     if str(solution.status) not in _SOLVED:
         raise SettingError(
-            f"the information cannot be shared out: the solver ended with {solution.status}"
+            f"the information cannot be split: the solver ended with {solution.status}"
         )
     q = np.zeros(p.shape)
     q[x, z, y] = np.maximum(np.array(solution.x)[:n], 0.0)
@@ -342,13 +342,13 @@ def _margins(
     z: NDArray[np.intp],
     y: NDArray[np.intp],
 ) -> tuple[Any, Array]:
-    """Return what the cells have to sum to, as a sparse matrix and its right side."""
+    """Return the sums that the cells must have, as a sparse matrix and its right side."""
     import scipy.sparse
 
     rows, columns, right, n_rows = [], [], [], 0
     for values, source in ((with_first, x), (with_second, z)):
         for value, answer in np.argwhere(values > 0):
-            # Both margins hold the answer's own share: one of each is enough.
+            # Both margins contain the answer's own share, so one is enough.
             if source is z and value == np.flatnonzero(values[:, answer] > 0)[0]:
                 continue
             cells = np.flatnonzero((source == value) & (y == answer))

@@ -1,4 +1,4 @@
-"""Read answers, decisions and probabilities, from the outputs of many cells at once."""
+"""Read answers, decisions and probabilities from the outputs of many cells at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NATS_PER_BIT = np.float32(np.log(2.0))
 
 
 def n_answers(task: Task, n_outputs: int) -> int | None:
-    """Return among how many classes a cell's outputs decide, None where they choose no single one.
+    """Return between how many classes a cell's outputs decide, or None if they do not choose one.
 
     Parameters
     ----------
@@ -37,14 +37,14 @@ def read_answers(
 ) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float32]]:
     """Return decisions (…), probabilities (K, …) and entropies in bits (…) of outputs (…, C).
 
-    The task is multiclass or binary. Classes come first and numbers are of single precision: what
-    is done for all cells of a class at a time takes a fifth of the time.
+    The task is multiclass or binary. Classes come first and numbers have single precision: working
+    on all cells of a class at a time takes a fifth of the time.
     """
     if task == "multiclass" and space == "logits":
         values = np.moveaxis(cells, -1, 0).astype(np.float32, order="C")
         highest = values.max(axis=0)
         decisions = np.zeros(highest.shape, dtype=np.intp)
-        # The first class of several that are highest, as everywhere.
+        # In a tie, the first class wins, as everywhere.
         for c in reversed(range(len(values))):
             np.copyto(decisions, c, where=values[c] == highest)
         values -= highest
@@ -120,7 +120,7 @@ def recombine_sample(
     task: Task,
     space: Space,
 ) -> Recombined:
-    """Return what answers of single cells say of the whole grid.
+    """Return what answers of single cells say about the whole grid.
 
     The mean of each row and each column is that of its cells, by their weights (Hájek's ratio).
 
@@ -130,7 +130,7 @@ def recombine_sample(
     rows, columns : ndarray of shape (M,)
         The cells.
     weights : ndarray of shape (M,)
-        What each cell stands for, its shares over the chance that it is drawn.
+        Weight of each cell: its shares divided by the chance that it is drawn.
     shape : (int, int)
         Rows and columns.
     task, space : str

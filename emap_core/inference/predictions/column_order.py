@@ -1,4 +1,4 @@
-"""Whether another order of a model's outputs fits the labels far better than the one assumed."""
+"""Whether another order of a model's outputs fits the labels far better than the assumed one."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ _STANDARD_ERRORS = 4.0
 
 
 def better_order(scores: Array, labels: Index) -> tuple[Index, float, float] | None:
-    """Return an order of the outputs that fits the labels far better, None where there is none.
+    """Return an order of the outputs that fits the labels far better, or None.
 
     The order is the assignment of outputs to classes with the most right decisions, found by the
-    Hungarian method in their confusion matrix. It counts where it also does far better on examples
-    that it was not chosen by: it is chosen by each half of them in turn and tried on the other.
+    Hungarian method in their confusion matrix. It only counts if it also does far better on
+    examples not used to choose it: each half of the examples chooses an order that is tried on the
+    other half.
 
     Parameters
     ----------
@@ -29,8 +30,8 @@ def better_order(scores: Array, labels: Index) -> tuple[Index, float, float] | N
     Returns
     -------
     tuple of (order, before, after) or None
-        ``order[k]`` is the output that is class k; the accuracy as it is, and in this order on
-        examples that it was not chosen by.
+        ``order[k]`` is the output for class k; the accuracy now, and in this order on examples not
+        used to choose it.
     """
     n_classes = scores.shape[1]
     known = labels >= 0
@@ -40,7 +41,7 @@ def better_order(scores: Array, labels: Index) -> tuple[Index, float, float] | N
     halves = np.arange(len(truth)) % 2 == 0
     before = float((decided == truth).mean())
     least = max(_FAR_BETTER, _STANDARD_ERRORS * np.sqrt(2 * 0.25 / len(truth)))
-    # No order is right more often than each output with the label that it meets most.
+    # No order is right more often than each output with its most frequent label.
     counted = [_counts(decided[half], truth[half], n_classes) for half in (halves, ~halves)]
     if sum(counts.max(axis=0).sum() for counts in counted) / len(truth) - before < least:
         return None
@@ -55,14 +56,14 @@ def better_order(scores: Array, labels: Index) -> tuple[Index, float, float] | N
 
 
 def _assignment(decided: Index, truth: Index, n_classes: int) -> Index:
-    """Return the output for each class; where nothing speaks against it, its own."""
+    """Return the output for each class; its own unless there is evidence against it."""
     counts = _counts(decided, truth, n_classes)
-    # Among orders that do as well, classes nobody has seen keep their own output.
+    # Among equally good orders, unseen classes keep their own output.
     counts += 0.5 / (n_classes + 1) * np.eye(n_classes)
     return np.asarray(scipy.optimize.linear_sum_assignment(counts, maximize=True)[1], dtype=np.intp)
 
 
 def _counts(decided: Index, truth: Index, n_classes: int) -> NDArray[np.float64]:
-    """Return how often each class, in rows, has each output, in columns."""
+    """Return how often each class (rows) has each output (columns)."""
     pairs = np.bincount(truth * n_classes + decided, minlength=n_classes**2)
     return pairs.reshape(n_classes, n_classes).astype(np.float64)

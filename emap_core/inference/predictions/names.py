@@ -26,7 +26,7 @@ def label_names(
     task: Task,
     example: int | None = None,
 ) -> list[str | None] | str | None:
-    """Return the labels of all examples in words, or that of one; None without labels.
+    """Return the labels of all examples in words, or the label of one; None without labels.
 
     Classes of a multilabel task are joined by commas, as are answers that earn credit, the best
     first; numbers of a regression are rounded to three significant figures.
@@ -42,14 +42,14 @@ def label_names(
 def prediction_names(
     scores: ArrayLike, classes: Sequence[str] | None, task: Task, space: Space = "logits"
 ) -> list[str | None]:
-    """Return what scores of shape (N, C) decide, in words; None where they are not numbers."""
+    """Return the decisions of scores of shape (N, C) in words; None for NaN scores."""
     return _each_in_words(predict(scores, task, space), classes, task, None)
 
 
 def _each_in_words(
     values: Array, classes: Sequence[str] | None, task: Task, of_none: str | None
 ) -> list[str | None]:
-    """Return the words of each value; `of_none` for what is not a class."""
+    """Return words for each value; `of_none` for values that are not a class."""
     if values.ndim > 1 or task == "regression":
         return [_words(value, classes, task) for value in values]
     # The same few classes over and over.

@@ -77,7 +77,7 @@ def predict(scores: ArrayLike, task: Task, space: Space = "logits") -> AnyArray:
 
     Multiclass: the class of the highest score, the first one of several, shape (..., N). Binary:
     0 or 1, shape (..., N). Multilabel: 0 or 1 for each class, shape (..., N, C); 1 is above the
-    threshold (logit 0, probability 1/2). A score that is not a number decides -1. Regression: the
+    threshold (logit 0, probability 1/2). A NaN score decides -1. Regression: the
     scores themselves.
     """
     values = np.asarray(scores)
@@ -93,7 +93,7 @@ def predict(scores: ArrayLike, task: Task, space: Space = "logits") -> AnyArray:
 
 
 Formula = Callable[["Scored"], AnyArray]
-"""Makes a value of each example, shape (N,) or (B, N)."""
+"""Computes a value for each example, shape (N,) or (B, N)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,7 @@ class Scored:
     ----------
     labels : ndarray of shape (N,) or (N, C)
     scores : ndarray of shape (N, C) or (B, N, C)
-        With a leading axis, the scores that the examples have in each of B resamples.
+        With a leading axis, the scores of the examples in each of B resamples.
     task, space : str
     """
 
@@ -125,7 +125,7 @@ class Scored:
 
     @cached_property
     def unknown(self) -> AnyArray:
-        """Whether an example's scores are not numbers, shape (N,) or (B, N)."""
+        """Whether an example's scores contain NaN, shape (N,) or (B, N)."""
         if self.task == "multiclass":
             return np.asarray(self.predictions < 0)
         return _unknown(self.scores)
@@ -135,7 +135,7 @@ class Scored:
         return {}
 
     def of_examples(self, formula: Formula) -> AnyArray:
-        """Return what a formula makes of the examples, one value each; computed once."""
+        """Return a formula's value for each example, computed once."""
         if formula not in self._values:
             self._values[formula] = formula(self)
         return self._values[formula]
@@ -143,7 +143,7 @@ class Scored:
     def reading(self, formulas: Iterable[Formula], *, predictions: bool, scores: bool) -> Scored:
         """Return what is read from the scores: values of examples, predictions, or the scores.
 
-        Without the scores it takes little memory.
+        Without the scores, it takes little memory.
         """
         read: dict[str, Any] = {"unknown": self.unknown}
         if predictions:
@@ -175,7 +175,7 @@ class Scored:
 
     def _with(self, scores: AnyArray, read: dict[str, Any]) -> Scored:
         new = Scored(self.labels, scores, self.task, self.space)
-        # What is known already is not computed again.
+        # Known values are not computed again.
         vars(new).update(read)
         return new
 
@@ -184,7 +184,7 @@ class Scored:
         if self.task == "multiclass":
             n_classes = self.scores.shape[-1]
             if self.space == "logits":
-                # The logarithm ranks as the probability does, and does not saturate at 1.
+                # The logarithm ranks like the probability, and does not saturate at 1.
                 ranking = scipy.special.log_softmax(self.scores, axis=-1)
             else:
                 ranking = self.probabilities
@@ -193,15 +193,15 @@ class Scored:
 
 
 def _first_highest(values: AnyArray) -> tuple[AnyArray, AnyArray]:
-    """Return the first class of the highest score, and that score, NaN where any is.
+    """Return the first class with the highest score, and that score; NaN if any score is NaN.
 
-    Classes are gone through one by one, all examples at a time: an argmax for each of many
-    examples with few classes takes several times as long.
+    The loop is over classes, with all examples at once: an argmax for each of many examples with
+    few classes takes several times as long.
     """
     highest = values[..., 0].copy()
     decided = np.zeros(highest.shape, np.min_scalar_type(values.shape[-1]))
     for c in range(1, values.shape[-1]):
-        # A later class has a higher number, so that the highest number is the last one above.
+        # Later classes have higher numbers, so the highest number is the last one above.
         above = (values[..., c] > highest).astype(decided.dtype)
         above *= decided.dtype.type(c)
         np.maximum(decided, above, out=decided)
@@ -210,5 +210,5 @@ def _first_highest(values: AnyArray) -> tuple[AnyArray, AnyArray]:
 
 
 def _unknown(values: AnyArray) -> AnyArray:
-    # A sum is as telling as a look at every class, and several times faster.
+    # A sum tells as much as a look at every class, and is several times faster.
     return np.asarray(np.isnan(np.einsum("...c->...", values)))

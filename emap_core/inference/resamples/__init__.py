@@ -1,1 +1,1 @@
-"""Data sets drawn anew: what is drawn, the projection computed again, and limits from it all."""
+"""Resampled data: what is drawn, the projection computed anew, and limits from that."""

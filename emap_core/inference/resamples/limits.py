@@ -1,25 +1,23 @@
-"""Limits and test of a number from resamples in which the projection was computed anew.
+"""Limits and test of a number from resamples that compute the projection anew.
 
-What limits are to hold is the number's expectation over data sets of this size. For a gap that is
-how much better the model does than a projection computed from as many texts and images as there
-are here, not than one from endlessly many: with few items a projection is noisier and does worse,
-and the gap is larger by that. The leave-one-out gap estimates the former without bias, but for
-the cell that it leaves out.
+Limits should hold for the number's expectation over data sets of this size. For a gap, that is how
+much better the model does than a projection computed from as many texts and images as here, not
+from infinitely many: with few items, a projection is noisier and does worse, so the gap is larger.
+The leave-one-out gap estimates the former without bias, except for the cell that it leaves out.
 
-Such resamples vary too much. A projected score carries the noise of the means that it is made
-of, which makes single decisions flip; that noise is part of how the examples of one sample
-differ, so that drawing examples carries it already, and computing the projection anew adds it
-once more. How much it adds is seen by taking every example from a resample of its own: what is
-common to all examples averages out, and the flips of single ones remain. That part is taken off.
+Such resamples vary too much. A projected score carries the noise of its means, which makes single
+decisions flip. Drawing examples already includes that noise, because it is part of how the examples
+of one sample differ; computing the projection anew adds it once more. To see how much that adds,
+every example is taken from a different resample: effects common to all examples average out, and
+the flips of single ones remain. That part is subtracted.
 
-From the variance come the limits: those of a t distribution on one degree of freedom less than
-there are units; for shares and for differences of shares, where a normal distribution fails when
-few examples decide, Wilson's (1927) and Tango's (Statistics in Medicine 17, 1998) score limits.
-Wilson's are of as many independent examples as would have this variance; so are Tango's where few
-units hold a flip, and elsewhere they are those of the examples, widened by the square root of the
-variance over that of independent examples. Every p-value is of the same statistic
-as its limits, so that it is below 5% just where they leave out 0. How often they hold the truth
-is measured in `benchmarks`.
+The limits follow from the variance: those of a t distribution with one degree of freedom less than
+there are units; for shares and differences of shares, where a normal distribution fails if few
+examples decide, Wilson's (1927) and Tango's (Statistics in Medicine 17, 1998) score limits.
+Wilson's are for as many independent examples as would have this variance. So are Tango's if few
+units have a flip; otherwise they are those of the examples, widened by the square root of the
+variance over that of independent examples. Every p-value belongs to the same statistic as its
+limits, so it is below 5% exactly when they exclude 0. `benchmarks` measures how often they hold.
 """
 
 from __future__ import annotations
@@ -39,20 +37,20 @@ from emap_core.types import Array
 
 CONFIDENCE = 0.95
 
-# In fewer units nothing is known of how they differ: they are counted in place of the examples.
+# Fewer units do not show how they differ: count units instead of examples.
 _FEW_UNITS = 3
-# From so many units on that hold flips, limits are those of the examples, widened.
+# From this many units with flips on, limits are those of the examples, widened.
 _SEVERAL_UNITS = 10
-# What chance makes of a squared skewness is taken off so many times: two standard errors.
+# How many times the chance value of a squared skewness is subtracted: two standard errors.
 _CHANCE = 4.0
 _NO_SKEWNESS = 1e-6
-# Where the search for a limit starts, off the value itself.
+# Where the search for a limit starts, away from the value itself.
 _NEXT_TO = 1e-9
 
 
 @dataclass(frozen=True)
 class ValueWithLimits:
-    """A value with 95% limits and a test against 0, NaN where there are none.
+    """A value with 95% limits and a test against 0; NaN if there are none.
 
     Attributes
     ----------
@@ -61,7 +59,7 @@ class ValueWithLimits:
     degrees_of_freedom : int
         Of the t distribution of the limits.
     p_value : float
-        Of the hypothesis that the value is 0 in the population.
+        For the hypothesis that the value is 0 in the population.
     """
 
     value: float
@@ -72,7 +70,7 @@ class ValueWithLimits:
     p_value: float
 
     def interval(self, bounds: tuple[float, float] = (-np.inf, np.inf)) -> Interval:
-        """Return value and limits, the limits inside the range of the value."""
+        """Return value and limits, with limits inside the range of the value."""
         return Interval(
             self.value, float(max(self.low, bounds[0])), float(min(self.high, bounds[1]))
         )
@@ -91,7 +89,7 @@ class ValueWithLimits:
         seed: int,
         tested: bool = True,
     ) -> Gap:
-        """Return the gap that this is an estimate of; not `tested` leaves its p-value out."""
+        """Return the gap that this estimates; without `tested`, it has no p-value."""
         return Gap(
             metric=metric,
             projection=projection,
@@ -115,29 +113,29 @@ class ValueWithLimits:
 
 
 def variance_of(replicates: Array, size: int, flips: float = 0.0) -> float:
-    """Return the variance that B replicates of a value, shape (B,), show.
+    """Return the variance of B replicates of a value, shape (B,).
 
     Parameters
     ----------
     replicates : ndarray of shape (B,)
-        NaN where a resample leaves the value undefined; those are not counted.
+        NaN if a resample leaves the value undefined; those do not count.
     size : int
-        Units that were drawn.
+        Number of units that were drawn.
     flips : float
-        Variance that computing the projection anew adds once too often.
+        The excess variance from computing the projection anew.
     """
     known = replicates[np.isfinite(replicates)]
     if len(known) < 2 or size < 2:
         return float("nan")
     variance = float(known.var(ddof=1))
-    # The flips are counted twice in all, so that they are at most half of the variance.
+    # The flips count twice in total, so they are at most half of the variance.
     return max(variance - flips, variance / 2) * size / (size - 1)
 
 
 def third_moment_of(replicates: Array) -> float:
-    """Return the third central moment that B replicates of a value, shape (B,), show.
+    """Return the third central moment of B replicates of a value, shape (B,).
 
-    It is shrunk by what chance makes of it in so many replicates, to 0 where it may well be that.
+    It is shrunk by its chance value for this many replicates, to 0 if chance may explain it.
     """
     known = replicates[np.isfinite(replicates)]
     if len(known) < 2:
@@ -156,12 +154,12 @@ def estimate(
     at_least: float = 0.0,
     confidence: float = CONFIDENCE,
 ) -> ValueWithLimits:
-    """Return a value with the limits and the test that its variance gives.
+    """Return a value with the limits and the test that follow from its variance.
 
-    Where a few examples carry much of a value, as of a log loss with heavy tails, replicates are
-    skewed, and samples that lack such examples have too small a standard error. The limit on that
-    side then goes further out, by Hall's cubic transformation of t (JRSS B 54, 1992), at most
-    to twice the distance.
+    If a few examples carry much of a value, such as a log loss with heavy tails, replicates are
+    skewed, and samples without such examples have a standard error that is too small. The limit on
+    that side then moves further out, by Hall's cubic transformation of t (JRSS B 54, 1992), to at
+    most twice the distance.
 
     Parameters
     ----------
@@ -174,7 +172,7 @@ def estimate(
     at_least : float
         The smallest half-width that may be reported.
     confidence : float
-        How often the limits hold the value.
+        How often the limits hold for the value.
     """
     freedom = population.degrees_of_freedom
     variance = population.variance(variances)
@@ -188,7 +186,7 @@ def estimate(
     elif error > 0 and thirds is not None:
         skewness = population.third_moment(thirds) / error**3
         below, above = _far(-skewness, reach), _far(skewness, reach)
-    # Stretched as the limit towards 0 is, so that both leave out 0 together.
+    # Stretched like the limit towards 0, so that both exclude 0 together.
     t = abs(value) * reach / (below if value > 0 else above)
     p_value = two_sided(t / error, freedom) if error > 0 else float(value == 0)
     return ValueWithLimits(
@@ -197,7 +195,7 @@ def estimate(
 
 
 def two_sided(t: float, degrees_of_freedom: float) -> float:
-    """Return how likely a t at least as far from 0 is."""
+    """Return the probability of a t at least as far from 0."""
     return float(2 * scipy.special.stdtr(degrees_of_freedom, -abs(t)))
 
 
@@ -220,7 +218,7 @@ def paired_estimate(
     value : float
         The difference; positive is better.
     first, second : Scored
-        Of the same N examples.
+        Both for the same N examples.
     variances, population, confidence, thirds
         As for `estimate`.
     """
@@ -243,7 +241,7 @@ def share_estimate(values: Array, variance: float, population: Population) -> In
     ----------
     values : ndarray of shape (N,)
     variance : float
-        Of their mean.
+        Variance of their mean.
     population : Population
     """
     n, share = len(values), float(values.mean())
@@ -267,13 +265,13 @@ def _of_gains(
     n_differing = population.fewest(gains != 0)
     if n_differing < _FEW_UNITS:
         scale = max(scale, n / population.n_units)
-    # Counts as small as those of independent examples reach too far where many units differ.
+    # Counts as small as for independent examples reach too far if many units differ.
     as_one = min(scale, 1.0) if n_differing >= _SEVERAL_UNITS else scale
     counts, widening = (helped / as_one, hurt / as_one, n / as_one), float(np.sqrt(scale / as_one))
     reach = _reach(freedom, confidence)
     low, high = (value + widening * (limit - value) for limit in tango(*counts, reach))
     low, high = max(low, -1.0), min(high, 1.0)
-    # 0 is a limit where the narrower limits end at this difference.
+    # 0 is a limit if the narrower limits end at this difference.
     squares, of_score = _score(*counts, value * (1.0 - 1.0 / widening))
     t = float(np.sqrt(squares / of_score)) if of_score > 0 else 0.0
     error = (high - low) / 2 / reach
@@ -293,7 +291,7 @@ def _wilson(share: float, n: float, reach: float) -> tuple[float, float]:
 
 
 def tango(helped: float, hurt: float, n: float, reach: float) -> tuple[float, float]:
-    """Return the differences that a score test of `helped` against `hurt` of `n` leaves open."""
+    """Return the differences that a score test of `helped` and `hurt` of `n` does not reject."""
 
     def excess(difference: float) -> float:
         squares, variance = _score(helped, hurt, n, difference)
@@ -309,7 +307,7 @@ def tango(helped: float, hurt: float, n: float, reach: float) -> tuple[float, fl
 
 
 def _root(function: Callable[[float], float], first: float, last: float) -> float:
-    """Return where a function changes its sign, by halving as often as numbers can be halved.
+    """Return where a function changes its sign, by bisection down to the precision of numbers.
 
     Some hundred calls take less time than loading the solvers of SciPy.
     """
@@ -323,7 +321,7 @@ def _root(function: Callable[[float], float], first: float, last: float) -> floa
 
 def _score(helped: float, hurt: float, n: float, difference: float) -> tuple[float, float]:
     """Return how far counts are from a difference, squared, and the variance of that distance."""
-    # The share that is hurt is its most likely one under this difference (Tango 1998, §2).
+    # The hurt share is its maximum-likelihood value under this difference (Tango 1998, §2).
     b = (2 * n - helped + hurt) * difference - helped - hurt
     c = -hurt * difference * (1 - difference)
     share = (np.sqrt(max(b * b - 8 * n * c, 0.0)) - b) / (4 * n)
@@ -332,7 +330,7 @@ def _score(helped: float, hurt: float, n: float, difference: float) -> tuple[flo
 
 
 def _far(skewness: float, reach: float) -> float:
-    """Return by how many standard errors a limit is away, on the side of a positive skewness."""
+    """Return how many standard errors away a limit is, on the side of a positive skewness."""
     if skewness < _NO_SKEWNESS:
         return reach
     cubic = 1.0 - skewness * (reach + skewness / 6.0)
@@ -353,10 +351,10 @@ def _least_half_width(
 
 
 def rule_of_three(differs: NDArray[np.bool_], population: Population) -> float:
-    """Return the half-width that honesty asks for where hardly any example differs, else 0.
+    """Return the least honest half-width if hardly any example differs, otherwise 0.
 
-    What was not seen in n independent units may still hold for 3 in n (Hanley & Lippman-Hand,
-    JAMA 1983); resamples of examples that are all alike would say 0.
+    What n independent units did not show may still be true for 3 in n (Hanley & Lippman-Hand, JAMA
+    1983); resamples of identical examples would give 0.
     """
     if population.fewest(differs) >= _FEW_UNITS:
         return 0.0

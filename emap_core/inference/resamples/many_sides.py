@@ -1,7 +1,7 @@
-"""Resamples of a data set of any number of sides, with the projections computed anew for each.
+"""Resamples of data with any number of sides; each computes the projections anew.
 
-As `resampling` does for a text and an image: shares of the items of every side follow from the
-weights of the examples, and with them the means of all sets of sides, from the whole grid.
+Like `resampling` for a text and an image: the weights of the examples give the shares of the items
+of every side, and these give the means of all sets of sides, from the whole grid.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from emap_core.types import Array, Index
 
 _BYTES_OF_MEANS = 2**28
 _ELEMENTS_OF_SCORES = 2**21
-# Of some resamples: what is read from them stays in the cache.
+# Only some resamples at a time, so that what is read stays in the cache.
 _ELEMENTS_OF_PART = 2**17
-# Shares are quotients, so that an item that every copy uses may miss 1 by a few roundings.
+# Shares are quotients, so an item that every copy uses may miss 1 by a few roundings.
 _NOTHING_LEFT = 1e-12
 
 Axes = tuple[int, ...]
@@ -43,9 +43,9 @@ class ReprojectionOfSides:
     ----------
     weights : ndarray of shape (B, N)
     sums_of_squares : ndarray of shape (B, 2^M - 1, C)
-        Variance that the terms of all sets of sides carry, in the order of the decomposition's.
+        Variance that the terms of all sets of sides carry, in the decomposition's order.
     n_degenerate : int
-        Resamples with too few items to leave own ones out.
+        Resamples with too few items to leave out own ones.
     """
 
     weights: Array
@@ -59,7 +59,7 @@ class ReprojectionOfSides:
     def scores(self) -> dict[str, Array]:
         """The scores of all resamples by the rows of the table, each of shape (B, N, C).
 
-        Where a resample has nothing to leave out from, plain means stand in.
+        If a resample leaves nothing to average over, plain means replace them.
         """
         parts = self.read(lambda scores: scores)
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -67,12 +67,12 @@ class ReprojectionOfSides:
     def read(
         self, reader: Callable[[dict[str, Array]], _Read], pool: Executor | None = None
     ) -> list[_Read]:
-        """Return what a function makes of the scores of a few resamples at a time, in order.
+        """Apply a function to the scores of a few resamples at a time; return results in order.
 
         Parameters
         ----------
         reader : callable
-            It is given `scores` of some resamples.
+            Called with `scores` of some resamples.
         pool : Executor, optional
             Threads that share the work.
         """
@@ -105,7 +105,7 @@ def reproject_sides(
     """
     sizes = [len(share) for share in decomposition.shares]
     n_cells = sum(int(np.prod([sizes[k] for k in some])) for some in _sets(len(sizes)))
-    # Squares are averaged over the first side before any other.
+    # Average squares over the first side first.
     n_cells += int(np.prod(sizes[1:]))
     outer = max(1, _BYTES_OF_MEANS // (8 * decomposition.logits.shape[1] * n_cells))
     inner = max(8, _ELEMENTS_OF_SCORES // decomposition.logits.size)
@@ -133,7 +133,7 @@ def reproject_sides(
 
 
 def _sets(n_sides: int) -> list[Axes]:
-    """Return every set of sides but that of all, the largest first."""
+    """Return every set of sides except that of all, largest first."""
     sizes = range(n_sides - 1, -1, -1)
     return [some for size in sizes for some in combinations(range(n_sides), size)]
 
@@ -147,10 +147,10 @@ def _summed(weights: Array, index: Index, size: int) -> Array:
 def _means(
     grid: Any, decomposition: Decomposition, shares: Sequence[Array], centred: bool
 ) -> tuple[dict[Axes, Array], Array]:
-    """Return the means of all sets of sides but that of all, and the mean square, (B, C).
+    """Return the means of all sets of sides except that of all, and the mean square, (B, C).
 
-    Means have shape (B, U_a, …, C), with the axes of their sides, and are less the mean of all
-    recombinations: sums of squares are then exact at any offset.
+    Means have shape (B, U_a, …, C), with the axes of their sides, minus the mean of all
+    recombinations, so that sums of squares are exact at any offset.
     """
     n_sides, n_resamples = len(shares), len(shares[0])
     sizes, n_classes = [share.shape[1] for share in shares], len(decomposition.mean)
@@ -173,7 +173,7 @@ def _means(
         np.square(block, out=block)
         squares += (of_rows @ block.reshape(len(rows), -1)).reshape(squares.shape)
     for some in _sets(n_sides)[n_sides:]:
-        # Averaged from the set with one side more.
+        # Averaged from the set with one more side.
         missing = next(k for k in range(n_sides) if k not in some)
         above = tuple(sorted((*some, missing)))
         means[some] = _average(means[above], shares[missing], above.index(missing))
@@ -253,7 +253,7 @@ def _scores(
 
 
 def _at_examples(mean: Array, some: Axes, decomposition: Decomposition) -> Array:
-    """Return what the mean of a set of sides, (B, U_a, …, C), is at the examples, (B, N, C)."""
+    """Return the mean of a set of sides, (B, U_a, …, C), at the examples, (B, N, C)."""
     if not some:
         return mean[:, None]
     shape = mean.shape[1:-1]
@@ -264,7 +264,7 @@ def _at_examples(mean: Array, some: Axes, decomposition: Decomposition) -> Array
 def _weights_of_rows(
     decomposition: Decomposition, own: Sequence[Array]
 ) -> dict[str, dict[Axes, Array]]:
-    """Return what the mean of each set of sides weighs in each row of the table."""
+    """Return the weight of each set's mean in each row of the table."""
     d, every = decomposition, tuple(range(len(own)))
     left_out = {d.sides.index(side) for side in sides_left_out(d)}
     found = {"emap": projection_weights(own, 1, ())}
@@ -281,6 +281,6 @@ def _weights_of_rows(
 
 
 def _or_plain(weights: Mapping[Axes, Array], plain: Mapping[Axes, Array]) -> dict[Axes, Array]:
-    """Return weights, those of the plain projection where nothing would be left."""
+    """Return weights; those of the plain projection if nothing would be left."""
     nothing = np.isnan(sum(weights.values()))
     return {some: np.where(nothing, plain[some], weight) for some, weight in weights.items()}

@@ -1,12 +1,12 @@
-"""What is drawn at random, and which population numbers therefore describe.
+"""What is drawn at random, and therefore which population the numbers describe.
 
-Where a text or an image serves several examples, these examples are not independent. The units
-that are drawn are then whole texts, whole images, or both. For both, the variance of two-way
-clusters is put together from three one-way ones: that of drawing texts, plus that of drawing
-images, minus that of drawing pairs, which the first two both contain (Cameron, Gelbach & Miller,
-Journal of Business & Economic Statistics 29, 2011). It is never below either of the first two.
-With more sides, the variances of drawing combinations of an odd number of them are added, those of
-an even number taken off (equation 2.13 there).
+If a text or an image serves several examples, these examples are not independent. The units to draw
+are then whole texts, whole images, or both. For both, the variance of two-way clusters combines
+three one-way ones: that of drawing texts, plus that of drawing images, minus that of drawing pairs,
+which the first two both contain (Cameron, Gelbach & Miller, Journal of Business & Economic
+Statistics 29, 2011). It is never below either of the first two. With more sides, the variances of
+drawing combinations of an odd number of them are added, those of an even number subtracted
+(equation 2.13 there).
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ from emap_core.errors import SettingError
 from emap_core.types import Array, Cluster, Index
 
 CLUSTERS = ("auto", "none", "image", "text", "both")
-"""What may be drawn where there are two sides, whatever they are called."""
+"""What may be drawn with two sides, whatever their names."""
 
 N_RESAMPLES = 400
-"""In all, shared out where there are several ways to draw: a variance needs no thousands."""
+"""Total number, shared between several ways to draw: a variance does not need thousands."""
 LEAST_RESAMPLES = 100
-"""From fewer, shared out where there are several ways to draw, a standard error is off by more than
-an eighth of itself by chance alone."""
+"""Fewest resamples, shared between several ways to draw.
+
+With fewer, a standard error is off by more than an eighth by chance alone.
+"""
 MOST_RESAMPLES = 1_000_000
 
 _ELEMENTS_OF_WEIGHTS = 2**23
@@ -45,13 +47,14 @@ class SamplingUnits:
     Attributes
     ----------
     name : str
-        ``examples``, ``images``, ``texts`` or ``pairs``; of more sides ``items of audio``, say.
+        ``examples``, ``images``, ``texts`` or ``pairs``; with more sides, names such as ``items of
+        audio``.
     groups : ndarray of int, shape (N,)
         The number of each example's unit.
     size : int
-        How many units there are.
+        Number of units.
     sides : tuple of str
-        The sides on which examples of a unit have the same items; none for single examples.
+        The sides on which a unit's examples have the same items; empty for single examples.
     """
 
     name: str
@@ -76,24 +79,24 @@ class SamplingUnits:
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """What is drawn from a data set, and what numbers about it speak of.
+    """What is drawn from data, and whom numbers about it speak of.
 
     Attributes
     ----------
     cluster : str
-        ``none`` (examples), ``image``, ``text`` or ``both``; of more than two sides the names of
+        ``none`` (examples), ``image``, ``text`` or ``both``; with more than two sides, the names of
         those that are drawn, joined by ``+``.
     draws : tuple of SamplingUnits
-        One way to draw, or one for each side that is drawn and for their combinations: of two
-        sides texts, images and pairs.
+        One way to draw, or one for each drawn side and for their combinations: with two sides,
+        texts, images and pairs.
     signs : tuple of int
         How often the variance of each draw counts.
     n_units : int
-        How many units there are; of several sides those of the one with the fewest.
+        Number of units; with several sides, of the side with the fewest.
     unit : str
-        What they are called: ``examples``, ``texts``, ``images``, ``items of audio``.
+        Name of the units: ``examples``, ``texts``, ``images``, ``items of audio``.
     words : str
-        A phrase to put after a number: "for new texts and new images".
+        A phrase for use after a number: "for new texts and new images".
     """
 
     cluster: Cluster
@@ -105,7 +108,7 @@ class Population:
 
     @property
     def degrees_of_freedom(self) -> int:
-        """Of the variance: one less than the units."""
+        """Degrees of freedom of the variance: one less than the units."""
         return self.n_units - 1
 
     @property
@@ -123,11 +126,11 @@ class Population:
         return "examples" if self.cluster == "none" else f"whole {self.unit}"
 
     def share_out(self, n_resamples: int) -> int:
-        """Return how many of so many resamples each way to draw takes."""
+        """Return how many of the resamples each way to draw gets."""
         return -(-n_resamples // len(self.draws))
 
     def together(self, of_draws: Sequence[_Number]) -> _Number:
-        """Return what the variances, or other moments, of `draws` in their order come to."""
+        """Combine the variances, or other moments, of `draws`, in order."""
         first, *others = zip(self.signs, of_draws, strict=True)
         found = first[0] * first[1]
         for sign, one in others:
@@ -135,20 +138,20 @@ class Population:
         return found
 
     def alone(self, of_draws: Sequence[_Number]) -> list[_Number]:
-        """Return those of drawing a single side, or examples, of what `draws` have."""
+        """Return the values of `draws` for drawing a single side, or examples."""
         pairs = zip(self.draws, of_draws, strict=True)
         return [one for units, one in pairs if len(units.sides) <= 1]
 
     def variance(self, of_draws: Sequence[float]) -> float:
-        """Return the variance that those of `draws`, in their order, come to."""
+        """Combine the variances of `draws`, in order."""
         return max(self.together(of_draws), *self.alone(of_draws))
 
     def third_moment(self, of_draws: Sequence[float]) -> float:
-        """Return the third central moment that those of `draws`, in their order, come to."""
+        """Combine the third central moments of `draws`, in order."""
         return self.together(of_draws)
 
     def fewest(self, chosen: NDArray[np.bool_]) -> int:
-        """Return in how many units the chosen examples are; of several sides, the fewest."""
+        """Return in how many units the chosen examples are; with several sides, the fewest."""
         return min(len(np.unique(d.groups[chosen])) for d in self._drawn_alone)
 
     @property
@@ -172,17 +175,18 @@ def population_of_items(
 def population_of_sides(index: Mapping[str, Index], cluster: Cluster = "auto") -> Population:
     """Return what is drawn from examples with these items.
 
-    ``auto`` draws every side of which an item serves several examples. A side with a single item
-    cannot be drawn. Where each text has images of its own, drawing texts draws these too, and the
-    other way round; then the side with fewer items is drawn alone.
+    ``auto`` draws every side whose items serve several examples. A side with a single item cannot
+    be drawn. If each text has its own images, drawing texts also draws these, and vice versa; then
+    only the side with fewer items is drawn.
 
     Parameters
     ----------
     index : mapping of str to ndarray of int, shape (N,)
         The number of each example's item, by side.
     cluster : str
-        ``auto`` or ``all`` (``both``), ``none``, or a side's name; of two sides the first is
-        ``text`` and the second ``image``, too. Of more than two, some are joined by ``+``.
+        ``auto`` or ``all`` (``both``), ``none``, or a side's name; with two sides, the first is
+        also ``text`` and the second ``image``. With more than two, several names are joined by
+        ``+``.
 
     Raises
     ------
@@ -232,9 +236,9 @@ def _asked(cluster: Cluster, names: Sides) -> Sides:
 
 
 def _repeating(items: Mapping[str, SamplingUnits], asked: Sides, n_examples: int) -> Sides:
-    """Return which of some sides are to be drawn: not those that others draw with them."""
+    """Return which of some sides to draw, without those that others draw with them."""
     left = [side for side in asked if 1 < items[side].size < n_examples]
-    # Of sides that say the same the last one stays.
+    # Of equivalent sides, the last one stays.
     for side in tuple(left):
         if any(_within(items[side], items[other]) for other in left if other != side):
             left.remove(side)
@@ -262,7 +266,7 @@ def _draws(
     for some in all_sets(chosen):
         units = _together([items[side] for side in some])
         sign = 1 if len(some) % 2 else -1
-        # Combinations of which each serves one example are examples, of whatever sides they are.
+        # Combinations that each serve one example are examples, whatever their sides.
         for k, other in enumerate(found):
             if len(other.sides) > 1 and other.size == units.size and _within(units, other):
                 signs[k] += sign

@@ -1,7 +1,7 @@
-"""What a number was in each resample, and how much it varied.
+"""The values of a number in each resample, and their variance.
 
-Resamples in which the projection is computed anew vary too much; `limits` says why. How much too
-much is seen in mixtures of resamples, which take every example from a resample of its own.
+Resamples that compute the projection anew vary too much; `limits` says why. Mixtures of resamples,
+which take every example from a different one, show how much.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Mixtures:
     Attributes
     ----------
     places : ndarray of int, shape (B, N)
-        For each mixture, the resample that each example is taken from. All examples of a unit are
-        taken from one resample, and every resample serves a unit once.
+        For each mixture, the resample of each example. All examples of a unit come from one
+        resample, and every resample serves a unit once.
     """
 
     places: NDArray[np.intp]
@@ -49,7 +49,7 @@ class Replicates:
     Attributes
     ----------
     size : int
-        Units that were drawn.
+        Number of units that were drawn.
     """
 
     size: int
@@ -66,12 +66,12 @@ class Replicates:
 
     @property
     def values(self) -> Array:
-        """The values in all resamples, NaN where the number is undefined."""
+        """The values in all resamples; NaN if the number is undefined."""
         return np.concatenate(self._values)
 
     @property
     def variance(self) -> float:
-        """The variance of the number, without what the projection computed anew adds twice."""
+        """The variance of the number, without the part that counts twice."""
         each = [float(values.var(ddof=1)) for values in self._mixed]
         flips = float(np.mean(each)) if each else 0.0
         return variance_of(self.values, self.size, flips)
@@ -82,7 +82,7 @@ class Replicates:
         return third_moment_of(self.values)
 
     def below(self, other: Replicates, sign: float) -> Replicates:
-        """Return by how much this number is below another in the same resamples and mixtures.
+        """Return how much lower this number is than another in the same resamples and mixtures.
 
         A negative `sign` turns the difference around.
         """

@@ -1,8 +1,8 @@
-"""Resamples of a data set, with the projection computed anew for each of them.
+"""Resamples of data; each computes the projection anew.
 
-An example drawn twice weighs 2. Shares of rows and columns follow from the weights, and with them
-every mean of the grid; all copies of an example sit in its cell, so that leaving the cell out
-leaves them all out.
+An example drawn twice weighs 2. The weights give the shares of rows and columns, and these give
+every mean of the grid. All copies of an example are in its cell, so leaving out the cell leaves out
+all of them.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from emap_core.types import Array
 
 _BYTES_OF_MEANS = 2**28
 _ELEMENTS_OF_SCORES = 2**21
-# Of one class in some resamples: what is computed from one to the next stays in the cache.
+# One class in some resamples at a time, so that intermediate results stay in the cache.
 _ELEMENTS_OF_PLANE = 2**14
-# Shares are quotients, so that a row that every copy uses may miss 1 by a few roundings.
+# Shares are quotients, so a row that every copy uses may miss 1 by a few roundings.
 _NOTHING_LEFT = 1e-12
 
 
@@ -57,8 +57,8 @@ class Reprojection:
     def scores(self) -> dict[str, Array]:
         """The scores of all resamples, each of shape (B, N, C).
 
-        Under ``emap``, ``emap_leave_one_out``, ``text_only`` and ``image_only``. Where a resample
-        holds a single row or column there is nothing to leave out from: the plain means stand in.
+        Under ``emap``, ``emap_leave_one_out``, ``text_only`` and ``image_only``. If a resample has
+        a single row or column, nothing can be left out, and plain means replace them.
         """
         parts = self.read(lambda scores: scores)
         return {name: np.concatenate([part[name] for part in parts]) for name in _PROJECTIONS}
@@ -66,14 +66,14 @@ class Reprojection:
     def read(
         self, reader: Callable[[dict[str, Array]], _Read], pool: Executor | None = None
     ) -> list[_Read]:
-        """Return what a function makes of the scores of a few resamples at a time, in order.
+        """Apply a function to the scores of a few resamples at a time; return results in order.
 
-        So the scores of all, which are large, need not be held, nor fetched from afar.
+        So the scores of all resamples, which are large, need not be in memory at once.
 
         Parameters
         ----------
         reader : callable
-            It is given `scores` of some resamples; in memory the scores of a class lie together.
+            Called with `scores` of some resamples; in memory, the scores of a class are contiguous.
         pool : Executor, optional
             Threads that share the work.
         """
@@ -95,7 +95,7 @@ def reproject(
 ) -> Iterator[Reprojection | ReprojectionOfSides]:
     """Yield the projections under each of B weightings, a bounded number of them at a time.
 
-    Of more than two sides, see `reproject_sides`.
+    For more than two sides, see `reproject_sides`.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def reproject(
     # Classes first, like the scores.
     logits = np.ascontiguousarray((decomposition.logits - decomposition.mean).T)
     outer = max(1, _BYTES_OF_MEANS // (8 * n_classes * (n_rows + n_columns)))
-    # Several at a time even where one alone is large, so that they can be held side by side.
+    # Several at a time even if one alone is large, so that they can be compared.
     inner = max(8, _ELEMENTS_OF_SCORES // (n_examples * n_classes))
     for start in range(0, len(weights), outer):
         some = weights[start : start + outer]
@@ -140,7 +140,7 @@ def _means(
     column_mean = np.zeros((n_resamples, n_columns * n_classes))
     squares = np.zeros((n_resamples, n_classes))
     for rows, cells in _blocks(grid):
-        # Deviations from the mean of all keep the sums of squares exact at any offset.
+        # Deviations from the overall mean keep the sums of squares exact at any offset.
         block = np.asarray(cells, dtype=np.float64) - decomposition.mean
         flat = block.reshape(len(rows), -1)
         of_rows = q @ block.transpose(1, 0, 2).reshape(n_columns, -1)
@@ -217,7 +217,7 @@ class _Means:
     mean: Array
 
     def of(self, part: slice) -> _Means:
-        """Return those of some resamples."""
+        """Return the shares and means of some resamples."""
         return _Means(
             self.row_share[part],
             self.column_share[part],
@@ -230,13 +230,13 @@ class _Means:
 def _scores(decomposition: Decomposition, logits: Array, means: _Means) -> dict[str, Array]:
     """Return the scores of some resamples, each of shape (B, N, C), one class after the other.
 
-    `logits`, of shape (C, N), are less the mean over all recombinations, as the means are.
+    `logits`, of shape (C, N), are minus the mean over all recombinations, like the means.
     """
     rows, columns = decomposition.row_index, decomposition.column_index
     own_row = np.take(means.row_share, rows, axis=1)
     own_column = np.take(means.column_share, columns, axis=1)
     of_row, of_column = _Share(own_row), _Share(own_column)
-    # r⁻ + c⁻ − μ⁻ comes down to the plain projection without its share of the own cell.
+    # r⁻ + c⁻ − μ⁻ is the plain projection without its share of the own cell.
     of_cell = _Share(own_row + own_column - own_row * own_column)
     shape = (len(decomposition.mean), *own_row.shape)
     planes = {name: np.empty(shape) for name in _PROJECTIONS}
@@ -260,14 +260,14 @@ def _scores(decomposition: Decomposition, logits: Array, means: _Means) -> dict[
 
 
 class _Share:
-    """The share of a mean that is an example's own cell, in each of B resamples, shape (B, N)."""
+    """The own cell's share of a mean, in each of B resamples, shape (B, N)."""
 
     def __init__(self, own: Array) -> None:
         left = 1.0 - own > _NOTHING_LEFT
         self._own, self._rest = np.where(left, own, 0.0), np.where(left, 1.0 - own, 1.0)
 
     def leave_out(self, values: Array, logits: Array, into: Array) -> None:
-        """Write means without the own cell, the means themselves where nothing would be left."""
+        """Write means without the own cell, or the means themselves if nothing would be left."""
         np.multiply(self._own, logits, out=into)
         np.subtract(values, into, out=into)
         np.divide(into, self._rest, out=into)

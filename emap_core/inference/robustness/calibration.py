@@ -1,9 +1,9 @@
 """Scores on their best scale, so that log loss, Brier score and calibration error can be compared.
 
-A projection averages over recombinations, so that its logits are less spread than the model's,
-and metrics that read probabilities charge it for that as well. One temperature and one offset a
-class, fitted to either side (Platt, "Probabilistic outputs for support vector machines", 1999;
-Guo et al., ICML 2017, arXiv 1706.04599, section 4), take the difference in scale away and leave
+A projection averages over recombinations, so its logits are less spread than the model's, and
+metrics that read probabilities penalise that, too. One temperature and one offset per class, fitted
+to model and projection separately (Platt, "Probabilistic outputs for support vector machines",
+1999; Guo et al., ICML 2017, arXiv 1706.04599, section 4), remove the difference in scale and leave
 what only interactions can bring.
 """
 
@@ -26,12 +26,12 @@ from emap_core.types import Array, Index, Space, Task
 
 N_FOLDS = 5
 MOST_OFFSETS = 50
-"""Classes with an offset of their own, the most frequent ones."""
+"""Most classes with their own offset; the most frequent ones."""
 FEWEST_LABELS = 10
-"""A class has an offset of its own from so many labels on."""
+"""Fewest labels of a class for its own offset."""
 
 _MOST_ELEMENTS = 2**21
-# Weak pulls towards 0, on scores of spread 1: what fits without an error would grow for ever.
+# Weak pulls towards 0, on scores of spread 1: with a perfect fit, values would grow forever.
 _SPREAD_OF_SCALE = 10.0
 _SPREAD_OF_OFFSETS = 3.0
 _MOST_STEPS = 50
@@ -44,8 +44,8 @@ def calibrated(
 ) -> Array:
     """Return scores as logits on the scale that suits the labels of other examples best, (N, C).
 
-    The examples are cut into five folds that hold each class alike; temperature and offsets of
-    each fold are those of least log loss on the other four.
+    The examples are split into five folds with equal shares of each class; temperature and offsets
+    of each fold minimise the log loss on the other four.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def calibrated(
     space : str
         What the scores are.
     seed : int
-        Of the folds.
+        Seed of the folds.
     """
     logits = _logits(np.asarray(scores, dtype=np.float64), task, space)
     if np.isnan(logits).any():
@@ -83,7 +83,7 @@ def calibrated_gaps(
     *,
     space: Space = "logits",
 ) -> dict[str, dict[str, Gap]]:
-    """Return the gaps of metrics that read probabilities with both sides on their best scale.
+    """Return the gaps of metrics that read probabilities, with both on their best scale.
 
     Parameters
     ----------
@@ -128,17 +128,17 @@ def _logits(scores: Array, task: Task, space: Space) -> Array:
 
 
 def _cross_fitted(logits: Array, labels: Array, seed: int) -> Array:
-    """Return logits of shape (N, C), each on the scale that the other folds ask for."""
+    """Return logits of shape (N, C), each on the scale fitted to the other folds."""
     truth = labels.astype(np.intp)
     centred = logits - logits.mean(axis=1, keepdims=True)
     spread = float(np.sqrt(np.mean(centred**2)))
     centred = centred / spread if spread > 0 else centred
-    # -1 is the label of what is not a class: nothing to learn from, but scored like the others.
+    # -1 is the label of what is not a class: not used for fitting, but scored like the others.
     known = truth >= 0
     counts = np.bincount(truth[known], minlength=logits.shape[1])
     often = np.argsort(-counts, kind="stable")[:MOST_OFFSETS]
     own_offset = np.sort(often[counts[often] >= FEWEST_LABELS])
-    # Classes side by side, each in random order: dealt out in turn, folds hold them alike.
+    # Classes one after the other, each in random order: dealt in turn, folds get equal shares.
     order = np.lexsort((np.random.default_rng(seed).permutation(len(truth)), truth))
     fold = np.empty(len(truth), dtype=np.intp)
     fold[order] = np.arange(len(truth)) % N_FOLDS
@@ -171,7 +171,7 @@ def _fit(logits: Array, labels: Index, own_offset: Index, start: Array) -> Array
     found = _newton(logits, labels, own_offset, start, pull)
     if found[0] >= 0:
         return found
-    # Scores that point the wrong way say nothing at any temperature.
+    # Scores that point the wrong way have no information at any temperature.
     return _newton(0.0 * logits, labels, own_offset, np.concatenate([[0.0], found[1:]]), pull)
 
 

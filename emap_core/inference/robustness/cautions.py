@@ -1,8 +1,8 @@
-"""Where a number leans on few examples: arrays in, sentences out.
+"""Numbers that rest on few examples: arrays in, sentences out.
 
-An interval is as good as what the sample shows. Where a handful of examples, or a class with a
-handful of them, carries a number, another sample may well have missed them, and an interval that
-was computed without them would not know.
+An interval is only as good as the sample. If a handful of examples, or a class with a handful of
+them, carries a number, another sample may well miss them, and an interval computed without them
+would not know.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from emap_core.inference.predictions.scores import Scored
 from emap_core.types import AnyArray, Space, Task
 
 FEWEST_OF_A_CLASS = 20
-"""Examples under which a class is called small: with a dozen, limits of an AUC held 90%."""
+"""With fewer examples, a class is called small: with a dozen, limits of an AUC held in 90%."""
 
 FEWEST_FLIPS = 10
-"""Decisions that differ under which they are called few."""
+"""With fewer differing decisions, they are called few."""
 
 FEWEST_UNITS = 20
-"""Texts or images under which an interval that draws them is called rough."""
+"""With fewer texts or images, an interval that draws them is called rough."""
 
 _TOP = 0.01
 _MOST = 0.5
@@ -34,8 +34,8 @@ _MOST = 0.5
 # differences, N from 100 to 1,600, t intervals beyond it covered less than 93%, and below it 93%
 # or more.
 _SKEWED = 0.2
-# Excess kurtosis of errors. Normal ones of 400 examples hardly reach 1; those of a t distribution
-# on 3 degrees of freedom, whose squares have no variance, hardly stay below 2.
+# Excess kurtosis of errors. With 400 examples, normal errors hardly reach 1; those of a t
+# distribution with 3 degrees of freedom, whose squares have no variance, hardly stay below 2.
 _HEAVY = 2.0
 _NAMED = 3
 
@@ -51,7 +51,7 @@ def cautions(
     classes: Sequence[str] | None = None,
     gap: Gap | None = None,
 ) -> tuple[str, ...]:
-    """Return a sentence for each way in which a gap leans on few examples.
+    """Return a sentence for each way in which a gap rests on few examples.
 
     Parameters
     ----------
@@ -60,12 +60,12 @@ def cautions(
     labels : array
         As for `evaluate`.
     full, projected : array of shape (N, C)
-        What the model and its projection say.
+        Scores of the model and of its projection.
     task, space : str
     classes : sequence of str, optional
         Names of the classes.
     gap : Gap, optional
-        With its interval, to say how many texts or images it rests on.
+        The gap with its interval, to say how many texts or images it rests on.
     """
     which = metric(name)
     truth = np.asarray(labels)
@@ -97,11 +97,11 @@ def _few_examples(which: Metric, lost: AnyArray | None) -> list[str]:
         return []
     n_differing = int(np.count_nonzero(lost))
     if _decides(which):
-        # Single examples count alike: what matters is how many of them there are.
+        # Single examples count equally: only their number matters.
         if n_differing >= FEWEST_FLIPS:
             return []
         return [
-            f"Interactions decide {n_differing} of {len(lost):,} examples; {which.label} of other "
+            f"Interactions decide {n_differing} of {len(lost):,} examples; {which.label} on other "
             "examples may well differ more."
         ]
     n_top = max(round(_TOP * len(lost)), 1)
@@ -117,13 +117,13 @@ def _few_examples(which: Metric, lost: AnyArray | None) -> list[str]:
     who = "The one example" if n_top == 1 else f"The {n_top:,} examples"
     return [
         f"{who} of {len(lost):,} with the largest differences in {which.label} "
-        f"{'carries' if n_top == 1 else 'carry'} {carried}, so that its interval may be too narrow "
-        "on one side."
+        f"{'carries' if n_top == 1 else 'carry'} {carried}, so its interval may be too narrow on "
+        "one side."
     ]
 
 
 def _heavy_errors(which: Metric, full: Scored, projected: Scored) -> list[str]:
-    """Return a warning where large errors, as yet unseen, would decide a mean of squares."""
+    """Return a warning if large errors, not yet seen, would decide a mean of squares."""
     if which.goes_with is None or not np.isfinite(projected.scores).all():
         return []
     errors = np.hstack([(s.scores - s.labels.reshape(s.scores.shape)) for s in (full, projected)])
@@ -133,16 +133,16 @@ def _heavy_errors(which: Metric, full: Scored, projected: Scored) -> list[str]:
         return []
     return [
         f"Errors have heavy tails (an excess kurtosis of {heaviest:.1f}), and {which.label} "
-        "squares them: one larger error than those seen would change it much, so that its interval "
-        "may be too narrow on one side."
+        "squares them: one larger error than those seen would change it a lot, so its interval may "
+        "be too narrow on one side."
     ]
 
 
 def _shares_of_top(lost: AnyArray, n_top: int) -> tuple[float, float]:
-    """Return what share of the gap and of its variance the most extreme examples have."""
+    """Return the most extreme examples' share of the gap and of its variance."""
     total = float(lost.sum())
     pulling = np.sort(lost if total >= 0 else -lost)[::-1][:n_top]
-    # Near 0 a share of the gap says nothing: the gap is the rest of much that cancels.
+    # Near 0, a share of the gap means little: the gap is what remains after much cancels.
     clear = abs(total) > 2 * np.sqrt(len(lost)) * lost.std()
     squares = np.sort((lost - lost.mean()) ** 2)[::-1]
     return (
@@ -156,14 +156,14 @@ def _decides(which: Metric) -> bool:
 
 
 def _skewness(values: AnyArray) -> float:
-    """Return the third standardised moment, 0 where nothing varies."""
+    """Return the third standardised moment, 0 if nothing varies."""
     off = values - values.mean()
     spread = float(np.sqrt((off**2).mean()))
     return float((off**3).mean()) / spread**3 if spread > 0 else 0.0
 
 
 def _excess_kurtosis(values: AnyArray) -> AnyArray:
-    """Return the fourth standardised moment of each column, less that of a normal variable."""
+    """Return the fourth standardised moment of each column, minus a normal variable's."""
     off = values - values.mean(axis=0)
     return np.asarray((off**4).mean(axis=0) / (off**2).mean(axis=0) ** 2 - 3.0)
 
@@ -174,7 +174,7 @@ def _small_classes(
     counts = _class_counts(labels, task, n_columns) if which.classes_count_alike else None
     if counts is None:
         return []
-    # A class without any example may have some in the next sample.
+    # A class without examples may have some in the next sample.
     small = [int(c) for c in np.flatnonzero(counts < FEWEST_OF_A_CLASS)]
     if not small:
         return []
@@ -182,7 +182,7 @@ def _small_classes(
     named = [f"{_class_name(c, classes)} ({counts[c] or 'none'})" for c in small[:_NAMED]]
     more = f" and {len(small) - _NAMED:,} more" if len(small) > _NAMED else ""
     return [
-        f"{which.label[:1].upper()}{which.label[1:]} goes class by class, and {len(small):,} of "
+        f"{which.label[:1].upper()}{which.label[1:]} goes class by class, but {len(small):,} of "
         f"{len(counts):,} classes {'has' if len(small) == 1 else 'have'} fewer than "
         f"{FEWEST_OF_A_CLASS} examples: {', '.join(named)}{more}. Its interval is rough."
     ]
@@ -208,6 +208,6 @@ def _few_units(gap: Gap | None) -> list[str]:
     if gap is None or gap.n_units >= FEWEST_UNITS or gap.n_units < 2:
         return []
     return [
-        f"The interval rests on {gap.n_units} different {gap.unit}: with so few it is rough, "
-        "and its limits assume that they are like those to come."
+        f"The interval rests on {gap.n_units} different {gap.unit}: with so few, it is rough, and "
+        "its limits assume that new ones are like these."
     ]

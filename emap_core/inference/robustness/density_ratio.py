@@ -1,4 +1,4 @@
-"""How much more likely a pair is among the examples than among recombinations.
+"""How much likelier a pair is among the examples than among recombinations.
 
 A classifier that tells matched pairs from shuffled ones, as many of both, gives the ratio of the
 two densities as D / (1 − D) (Sugiyama, Suzuki & Kanamori, "Density Ratio Estimation in Machine
@@ -22,36 +22,36 @@ from emap_core.errors import DatasetError
 from emap_core.types import Array, Index
 
 MOST_COMPONENTS = 32
-"""Leading components of either side in which directions are looked for."""
+"""Number of leading components of each side that are searched for directions."""
 MOST_DIRECTIONS = 8
-"""Directions of either side that vary together most; the classifier sees all their products."""
+"""Number of directions of each side that vary together most; the classifier sees their products."""
 N_FOLDS = 4
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)
 """Penalties tried, per pair; components have variance 1."""
 MOST_PAIRS = 20_000
 LARGEST_RATIO = 100.0
-"""Ratios are cut off here, and at the inverse of it."""
+"""Ratios are clipped here, and at the inverse."""
 
 _FEWEST_SHUFFLED = 4_000
 _MOST_SHUFFLES = 10
 _FARTHEST = 4.0
 _FEWEST_MATCHED = 10
-# In log loss, which is log 2 for who knows nothing; less than this is rounding.
+# In log loss, which is log 2 without any knowledge; less than this is rounding.
 _LEAST_GAIN = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
 class DensityRatio:
-    """How much more likely each pair is among the examples than among recombinations.
+    """How much likelier each pair is among the examples than among recombinations.
 
     Attributes
     ----------
     ratio : ndarray of shape (U_1, U_2)
         Its mean over all recombinations is 1.
     auc : float
-        How well a classifier that has seen neither item of a pair tells matched pairs from
-        shuffled ones: 1 is perfectly, .5 is not at all. In the latter case the encodings show
-        no pair to be unlikely, and the ratio is 1 for all.
+        How well a classifier that has seen neither item of a pair tells matched pairs from shuffled
+        ones: 1 is perfect, .5 is not at all. In the latter case, the encodings do not show any pair
+        to be unlikely, and the ratio is 1 for all.
     """
 
     ratio: Array
@@ -80,7 +80,7 @@ def density_ratio(
     row_index, column_index : ndarray of shape (N,)
         The cell of each example.
     seed : int
-        Of folds and shuffles.
+        Seed of folds and shuffles.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def density_ratio(
     rng = np.random.default_rng(seed)
     judges = _Judges(first, second, _Pairs.draw(row_index, column_index, rng), rng)
     penalty, loss = judges.best_penalty()
-    # A classifier that does no better than chance has nothing to say about any pair.
+    # A classifier no better than chance has nothing to say about any pair.
     if not loss < np.log(2.0) - _LEAST_GAIN:
         return DensityRatio(np.ones((len(first), len(second))), 0.5)
     log_ratio, auc = judges.judge(penalty)
@@ -115,13 +115,13 @@ def _whitened(encodings: ArrayLike, side: str) -> Array:
     found = PCA(min(MOST_COMPONENTS, *values.shape), random_state=0).fit(values)
     kept = found.explained_variance_ > 1e-6 * found.explained_variance_[0]
     scores = found.transform(values)[:, kept] / np.sqrt(found.explained_variance_[kept])
-    # A few outlying items would carry all products and squares.
+    # A few outliers would dominate all products and squares.
     return np.asarray(np.clip(scores, -_FARTHEST, _FARTHEST))
 
 
 @dataclass(frozen=True, eq=False)
 class _Pairs:
-    """Matched pairs and shuffled ones, which weigh as much in all."""
+    """Matched pairs and shuffled ones, with equal total weight."""
 
     rows: Index
     columns: Index
@@ -144,7 +144,7 @@ class _Pairs:
         )
 
     def loss(self, log_odds: Array) -> float:
-        """Return the mean log loss on the pairs that were judged; infinite without both kinds."""
+        """Return the mean log loss on the judged pairs; infinite without both kinds."""
         judged = ~np.isnan(log_odds)
         matched, weight = self.matched[judged], self.weight[judged]
         if len(np.unique(matched)) < 2:
@@ -154,7 +154,7 @@ class _Pairs:
 
 @dataclass(frozen=True, eq=False)
 class _Judge:
-    """Log odds that a pair is matched, as a bilinear form in what is read of either side."""
+    """Log odds that a pair is matched, as a bilinear form in the features of both sides."""
 
     of_first: Array
     of_second: Array
@@ -173,7 +173,7 @@ class _Judge:
         left, _, right = np.linalg.svd(first[matched].T @ second[matched] / n, full_matrices=False)
         of_first, of_second = left[:, :MOST_DIRECTIONS], right[:MOST_DIRECTIONS].T
         k = of_first.shape[1]
-        # 1 goes with all that is read of the other side, directions with directions.
+        # 1 is multiplied with all features of the other side, directions with directions.
         used = np.zeros((1 + 2 * k, 1 + 2 * k), dtype=bool)
         used[0] = used[:, 0] = used[: 1 + k, : 1 + k] = True
         used[0, 0] = False
@@ -225,7 +225,7 @@ class _Judges:
         return log_ratio, float(roc_auc_score(pairs.matched, found, sample_weight=pairs.weight))
 
     def _judged(self, folds: list[tuple[int, int]], penalty: float) -> Array:
-        """Return the log odds of all pairs, NaN outside of the folds."""
+        """Return the log odds of all pairs, NaN outside the folds."""
         pairs = self._pairs
         found = np.full((len(self._first), len(self._second)), np.nan)
         for i, k in folds:

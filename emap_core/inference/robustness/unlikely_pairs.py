@@ -1,8 +1,8 @@
 """Whether a verdict depends on recombinations that hardly occur.
 
-EMAP averages over all recombinations of texts and images alike, absurd ones included. Here the
-projection is fitted again with weights p q ρ^τ, ρ the density ratio of matched to recombined
-pairs: at τ = 0 it is EMAP, at τ = 1 it is the additive fit where the data lies.
+EMAP averages over all recombinations of texts and images, absurd ones included. Here the projection
+is fitted again with weights p q ρ^τ, where ρ is the density ratio of matched to recombined pairs:
+at τ = 0 it is EMAP, at τ = 1 it is the additive fit to where the data is.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from emap_core.inference.resamples.population import Population
 from emap_core.types import Space, Task
 
 POWERS = (0.0, 0.5, 1.0)
-"""How much unlikely pairs count less: not at all, by the root of their ratio, in proportion."""
+"""How much less unlikely pairs count: not at all, by the root of their ratio, in proportion."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class WeightedGaps:
     power : float
         τ: pairs count in proportion to the density ratio to this power.
     effective_share : float
-        Share of the recombinations that the projection rests on; 1 where all count alike.
+        Share of the recombinations that the projection rests on; 1 if all count equally.
     gaps : dict of Gap
         For each metric, to the leave-one-out projection.
     """
@@ -51,8 +51,8 @@ class UnlikelyPairs:
     Attributes
     ----------
     auc : float or None
-        How well encodings tell matched pairs from shuffled ones, .5 for not at all; None where
-        the density ratio was given.
+        How well encodings tell matched pairs from shuffled ones, .5 for not at all; None if the
+        density ratio was given.
     rows : tuple of WeightedGaps
         One for each of `POWERS`; the first is the run's own gap.
     """
@@ -61,7 +61,7 @@ class UnlikelyPairs:
     rows: tuple[WeightedGaps, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values, None in place of NaN."""
+        """Return plain values, with None for NaN."""
         return {
             "auc": self.auc,
             "rows": [
@@ -76,7 +76,7 @@ class UnlikelyPairs:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> UnlikelyPairs:
-        """Return what `to_json` was called on."""
+        """Return the object that `to_json` was called on."""
         return cls(
             content["auc"],
             tuple(
@@ -111,11 +111,11 @@ def unlikely_pairs(
     labels, task, space
         As for `evaluate`.
     gaps : mapping of str to Gap
-        For each metric, to the leave-one-out projection with all pairs alike.
+        For each metric, to the leave-one-out projection with all pairs weighted equally.
     population : Population
         Of the examples.
     auc : float, optional
-        To hand on, where the density ratio was estimated.
+        Passed on if the density ratio was estimated.
     """
     ratio = np.asarray(density, dtype=np.float64)
     d, truth = decomposition, np.asarray(labels)

@@ -1,1 +1,1 @@
-"""The table that the paper asks for: its rows, the linear probes among them, and their scores."""
+"""The table that the paper asks for: its rows, including linear probes, and their scores."""

@@ -37,7 +37,7 @@ def linear_probe(
     max_examples: int = 20_000,
     seed: int = 0,
 ) -> AnyArray:
-    """Return what a linear model trained on encodings says about other encodings, shape (N, C).
+    """Return the scores of a linear model, trained on encodings, for other encodings, (N, C).
 
     Logistic regression, or ridge regression of numbers, on standardised encodings; the L2 penalty
     is chosen by cross-validation. Scores are logits (numbers for a regression); a class that the
@@ -46,7 +46,7 @@ def linear_probe(
     Parameters
     ----------
     train_encodings : array of shape (M, D)
-        What the encoder made of each training example's text or image, or both side by side.
+        The encoding of each training example's text or image, or both side by side.
     train_labels : array of shape (M,) or (M, C)
         As for `evaluate`.
     test_encodings : array of shape (N, D)
@@ -54,22 +54,22 @@ def linear_probe(
     n_classes : int
         C, the size of the model's last axis.
     groups : array of shape (M,), optional
-        Examples of one group, such as those of one image, share a fold.
+        Examples of one group, such as those with the same image, share a fold.
     n_folds : int
     max_examples : int
-        More training examples than this are sampled down to it.
+        With more training examples, a sample of this size is used.
     seed : int
 
     Raises
     ------
     DatasetError
-        If the encodings are not tables of numbers that fit together.
+        If the encodings are not tables of numbers with matching shapes.
     """
     train, test = (np.asarray(s, dtype=np.float64) for s in (train_encodings, test_encodings))
     labels = np.asarray(train_labels)
     if train.ndim != 2 or test.ndim != 2 or train.shape[1] != test.shape[1]:
         raise DatasetError(
-            f"encodings have shapes {train.shape} and {test.shape}; expected rows of one length"
+            f"encodings have shapes {train.shape} and {test.shape}; expected rows of equal length"
         )
     if len(train) != len(labels) or len(train) < n_folds:
         raise DatasetError(

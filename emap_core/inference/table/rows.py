@@ -1,4 +1,4 @@
-"""The rows of the table of scores: what each is called, in a table and inside a sentence."""
+"""The rows of the table of scores: their names in a table and inside a sentence."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class Row:
     Attributes
     ----------
     name : str
-        In records and data frames.
+        Its name in records and data frames.
     label : str
-        At the head of its line, for people.
+        Its label in tables.
     phrase : str
-        Inside a sentence, where it stands for a rule that uses no interactions; else empty.
+        Its name inside a sentence if it is a rule without interactions, otherwise empty.
     """
 
     name: str
@@ -53,10 +53,10 @@ ROWS = {
 """Rows by name, from the whole model down to no input at all, then other additive fits."""
 
 PROJECTIONS = ("full", "emap", "emap_leave_one_out", "text_only", "image_only", "constant")
-"""Rows that every table of two sides has, whatever the sides are called."""
+"""Rows of every table of two sides, whatever the names of the sides."""
 
 LINEAR_PROBES = ("linear_text", "linear_image", "linear_both")
-"""Rows that join the table where there was a training split."""
+"""Rows that join the table if there was a training split."""
 
 _SEVERAL = {2: ("pairs", "Pairs of sides"), 3: ("triples", "Three sides at a time")}
 
@@ -64,9 +64,9 @@ _SEVERAL = {2: ("pairs", "Pairs of sides"), 3: ("triples", "Three sides at a tim
 def rows_of(sides: Sides) -> dict[str, Row]:
     """Return the rows that a table of some sides may have, by name, the whole model first.
 
-    Of two sides they are `ROWS`. With more, projections of the orders between the model and EMAP
-    stand between these two, each one side is a row by its name (``question_only``), and nothing
-    else is.
+    With two sides, they are `ROWS`. With more, projections of the orders between the model and EMAP
+    are between these two, each side has a row by its name (``question_only``), and there are no
+    others.
     """
     if len(sides) == 2:
         return ROWS
@@ -87,19 +87,19 @@ def rows_of(sides: Sides) -> dict[str, Row]:
 
 
 def projections_of(sides: Sides) -> tuple[str, ...]:
-    """Return the names of the rows that every table of some sides has, the whole model first."""
+    """Return the names of the rows of every table of some sides, the whole model first."""
     return PROJECTIONS if len(sides) == 2 else tuple(rows_of(sides))
 
 
 def order_rows(sides: Sides) -> dict[str, int]:
-    """Return orders of projections between the model and EMAP by their rows, highest first."""
+    """Return the orders of projections between the model and EMAP, by row, highest first."""
     return {_several(order).name: order for order in range(len(sides) - 1, 1, -1)}
 
 
 def one_sided_rows(sides: Sides) -> dict[str, str]:
-    """Return the sides by the rows of what each says on its own.
+    """Return the sides, by the row for each side on its own.
 
-    Two sides are text and image in the table, whatever they are called.
+    Two sides are text and image in the table, whatever their names.
     """
     if len(sides) == 2:
         return dict(zip(("text_only", "image_only"), sides, strict=True))

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEWEST_ITEMS = 20
-"""Items under which a side's are taken for all that there are where its sides are projected in sets
-of several: what so few say of one another tells little of what further ones would say."""
+"""With fewer items, a side is fixed in projections onto sets of several sides.
+
+So few items say little about what further ones would say.
+"""
 
 
 def projections(
@@ -30,9 +32,9 @@ def projections(
 ) -> dict[str, Array]:
     """Return the scores of every row of the table, each of shape (N, C).
 
-    Text only and image only are the model's own one-sided means without the example itself; so are
-    those of more sides by their names. Their projections of orders 2 to M − 1 (``pairs``, …) leave
-    the own items out of the sides of `sides_left_out`.
+    Text only and image only are the model's own one-sided means without the example itself; with
+    more sides, so are the rows named after them. Projections of orders 2 to M − 1 (``pairs``, …)
+    leave out the own items of the sides in `sides_left_out`.
     """
     n_examples, n_classes = decomposition.logits.shape
     constant = (
@@ -57,15 +59,15 @@ def projections(
 
 
 def sides_left_out(decomposition: Decomposition) -> tuple[str, ...]:
-    """Return the sides whose own item has no part in projections onto sets of several sides.
+    """Return the sides whose own item is left out of projections onto sets of several sides.
 
-    In a projection of order k the own cell weighs much more than in EMAP: of order M − 1,
-    1 − Π (1 − w_m), w_m the share of the own item of side m. By that weight alone, two sides at a
-    time agree with 63% of the signs of a pure interaction of three, with 20 random items a side,
-    where 50% is true. Yet left out on every side, questions that balance each other, as *Is the sum
-    even?* and *Is the sum odd?* do, make it agree with 27%, with 6 of them: the others say the
-    opposite of the own one. So the own item is left out of a side with `FEWEST_ITEMS` different
-    items or more, which stand for others; fewer are all that there are.
+    In a projection of order k, the own cell weighs much more than in EMAP: in order M − 1, 1 − Π (1
+    − w_m), where w_m is the share of the own item on side m. By that weight alone, two sides at a
+    time agree with 63% of the signs of a pure interaction of three, with 20 random items per side,
+    although 50% is true. But if it is left out on every side, questions that balance each other,
+    such as *Is the sum even?* and *Is the sum odd?*, make it agree with 27%, with 6 of them: the
+    others say the opposite of the own one. So the own item is left out on sides with `FEWEST_ITEMS`
+    or more different items, which represent others; smaller sides are fixed.
     """
     return tuple(
         side
@@ -83,7 +85,7 @@ def score_table(
 ) -> pd.DataFrame:
     """Return the metrics of every row of the table: rows of its sides, one column per metric.
 
-    NaN where a metric is undefined. Without labels there are no columns.
+    NaN if a metric is undefined. Without labels, there are no columns.
     """
     import pandas as pd
 
@@ -105,8 +107,8 @@ def best_constant(
 ) -> Array:
     """Return the best constant scores for each of B weightings of the labels, shape (B, C).
 
-    Shares of the classes as scores: they decide for the majority class and minimise log loss and
-    Brier score at once. Mean target for a regression, mean credit for VQA accuracy.
+    Class shares as scores: they decide for the majority class and also minimise log loss and Brier
+    score. Mean target for a regression, mean credit for VQA accuracy.
     """
     if task == "multiclass" and labels.ndim == 1:
         truth = (labels[:, None] == np.arange(n_classes)).astype(np.float64)

@@ -220,7 +220,7 @@ def test_mistakes_are_told():
     labels, scores = DATA["multiclass"]
     with pytest.raises(SettingError, match="'acuracy'"):
         metric("acuracy")
-    with pytest.raises(SettingError, match="and this one is regression; choose one of r2"):
+    with pytest.raises(SettingError, match="but this one is regression; choose one of r2"):
         evaluate("accuracy", *DATA["regression"], "regression")  # type: ignore[call-arg]
     with pytest.raises(SettingError, match="always 1 with 4 classes"):
         evaluate("top_4_accuracy", labels, scores, "multiclass")

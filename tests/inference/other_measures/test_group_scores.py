@@ -116,7 +116,7 @@ def test_whole_groups_are_those_of_brute_force():
     sizes = [groups.count(name) for name in names]
     assert found.chance["group_accuracy"] == pytest.approx(np.mean([4.0**-n for n in sizes]))
     assert found.n_examples == sum(sizes)
-    assert "texts stand in several groups" in found.notes[0]
+    assert "texts are in several groups" in found.notes[0]
     assert "among all 4 classes" in found.notes[1]
     assert GroupScores.from_json(found.to_json()).to_json() == found.to_json()
 
@@ -186,7 +186,7 @@ TEXT_SCORE = _long_run()
 
 def test_what_has_no_groups_is_refused():
     grid, texts, images, labels, _ = answered(np.random.default_rng(5))
-    with pytest.raises(SettingError, match="expected two examples or more"):
+    with pytest.raises(SettingError, match="expected two or more examples"):
         scored(grid, texts, images, labels, [str(i) for i in range(300)], "multiclass")
     with pytest.raises(SettingError, match="one right answer"):
         scored(grid, texts, images, np.zeros((300, 4)), ["a"] * 300, "multilabel")

@@ -263,7 +263,7 @@ def test_without_the_grid_limits_are_of_the_examples_and_bits_have_none(some):
     whole, alone = measured(*some), measured(*some, strips=None)
     assert np.isnan(alone.values["bits_text"].low) and np.isfinite(whole.values["bits_text"].low)
     assert np.isfinite(alone.values["perceptual_text"].low)
-    assert "the grid was not kept" in alone.notes[0] and not whole.notes
+    assert "The grid was not kept" in alone.notes[0] and not whole.notes
 
 
 def test_a_model_that_ignores_images_is_not_certain_to_lose_nothing_by_shuffling_them():

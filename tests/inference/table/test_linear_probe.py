@@ -64,7 +64,7 @@ def test_groups_and_samples():
 
 
 def test_states_that_do_not_fit_are_told():
-    with pytest.raises(DatasetError, match="rows of one length"):
+    with pytest.raises(DatasetError, match="rows of equal length"):
         linear_probe(np.ones((5, 2)), np.ones(5), np.ones((5, 3)), "multiclass", 2)
     with pytest.raises(DatasetError, match="5 encodings and 4 labels"):
         linear_probe(np.ones((5, 2)), np.ones(4), np.ones((5, 2)), "multiclass", 2)
