@@ -1,4 +1,4 @@
-"""Evaluate a model on the grid of recombinations, in tiles, and never lose a finished one."""
+"""Evaluate a model on the grid of recombinations, in tiles, and never lose a finished tile."""
 
 from emap_core.engine.cost import Estimate, estimate
 from emap_core.engine.driver import compute, compute_shard

@@ -1,4 +1,4 @@
-"""A model bound to the data that it scores: both are loaded, and the grid's cells are found."""
+"""A model bound to the data it scores: both are loaded and the cells of the grid are known."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Binding:
     Attributes
     ----------
     dataset : Dataset
-        Of the examples that are used.
+        The examples used.
     settings : Settings
     scorer : Scorer
     evaluator : Evaluator
@@ -65,28 +65,28 @@ class Binding:
     others : tuple of UniqueItems
         Of every side but the first.
     rows : UniqueItems or None
-        Of the first side in plan order, where its items are not all in memory.
+        Items of the first side in plan order; None if all of them are in memory.
     model_name, dataset_name : str
         Short names for people and run ids.
     provenance : dict
-        What model and data were made from, see `emap_core.engine.provenance`.
+        What the model and data were made from; see `emap_core.engine.provenance`.
     fingerprints : dict
-        Of ``model`` (None if it states none) and ``data``, and of ``train`` where it is given.
+        Fingerprints of ``model`` (None if it states none), ``data`` and, if given, ``train``.
     train : Dataset or None
         What linear probes are trained on.
     device : str
-        Where the pairs are evaluated.
+        Device that the pairs are evaluated on.
     subsamples : ndarray of shape (R, n)
-        Numbers of the examples in each sub-sample; of shape (0, 0) where none are drawn.
+        Numbers of the examples in each sub-sample; shape (0, 0) if none are drawn.
     n_available : int
-        Examples that the data had before.
+        Number of examples before sub-sampling.
     notes : list of str
-        What a reader has to know about how the model reads these texts.
+        What readers should know about how the model reads these texts.
     columns : DataFrame or None
         Other columns of the data, as text, that the run keeps.
     n_left_out : dict
         How many examples of ``data`` and ``train`` have a label that is not a class of the model
-        and were left out for it.
+        and were therefore left out.
     """
 
     dataset: Any
@@ -117,7 +117,7 @@ class Binding:
 
     @property
     def opened(self) -> dict[int, UniqueItems]:
-        """The items that are opened when they are needed, by the place of their side."""
+        """The items that are opened only when needed, by the place of their side."""
         first = {} if self.rows is None else {0: self.rows}
         return first | dict(enumerate(self.others, start=1))
 
@@ -134,12 +134,12 @@ class Binding:
 
     @property
     def method(self) -> Method:
-        """The method that is used on this grid."""
+        """The method used on this grid."""
         return methods.method(self.settings.method).on_grid(self.settings, self.cells.sizes)
 
     @property
     def tiles_of_shard(self) -> list[Tile]:
-        """The tiles of the shard that was asked for; none for a whole run."""
+        """The tiles of the requested shard; none for a whole run."""
         if self.settings.shard is None:
             return []
         n_rows, n_columns = self.cells.shape
@@ -156,17 +156,17 @@ class Binding:
 
     @property
     def is_lookup(self) -> bool:
-        """Whether the outputs are read from a grid computed elsewhere, with no model behind it."""
+        """Whether the outputs come from a grid computed elsewhere, without a model."""
         return isinstance(self.scorer.model, _GridLookup)
 
     @property
     def lacks_pairs(self) -> bool:
-        """Whether outputs are read from a grid that holds a part of the pairs."""
+        """Whether the outputs come from a grid that holds only some of the pairs."""
         return self.is_lookup and bool(self.scorer.model.partial)
 
     @property
     def fingerprint(self) -> str | None:
-        """Hash of all that changes the result, None if the model states no fingerprint."""
+        """Hash of everything that changes the result; None if the model states no fingerprint."""
         if self.fingerprints["model"] is None:
             return None
         return fingerprint_of(
@@ -183,8 +183,8 @@ class Binding:
 def bind(request: Request) -> Binding:
     """Load a model and a dataset, and find the cells of the grid.
 
-    Nothing is written, and nothing evaluated but one pair of a model and data that name no
-    classes where bad rows are left out.
+    Nothing is written. Nothing is evaluated either, except one pair if neither the model nor the
+    data name classes and bad rows are left out.
 
     Raises
     ------
@@ -207,7 +207,7 @@ def bind(request: Request) -> Binding:
         if settings.unknown_labels == "skip":
             dataset = without_unknown_labels(dataset, scorer.classes, n_classes)
         if train is not None:
-            # What counts as not right in a test teaches nothing.
+            # Labels that count as wrong in a test teach nothing.
             train = without_unknown_labels(train, scorer.classes, n_classes)
     n_left_out = {
         "data": n_given["data"] - len(dataset),
@@ -290,7 +290,7 @@ def bind(request: Request) -> Binding:
 
 
 def unique_others(dataset: Any, cells: Cells, budget: int = 0) -> tuple[UniqueItems, ...]:
-    """Return the unique items of all sides but the first; previews of each take `budget` bytes."""
+    """Return the unique items of all sides but the first; a preview takes `budget` bytes."""
     return tuple(
         _unique_items(of, unique.examples, budget)
         for of, unique in zip(dataset.items_by_side[1:], cells.sides[1:], strict=True)
@@ -319,7 +319,7 @@ def encoded_rows(
 ) -> tuple[EncodedItems, UniqueItems | None]:
     """Return the encodings of the unique items of the first side, in an order.
 
-    Beside them stand the items themselves, None of texts, which are all in memory.
+    The items themselves come with them; None for texts, which are all in memory.
     """
     if dataset.sides[0].modality == "text":
         return encoded_texts(scorer, [cells.row_words[i] for i in order]), None
@@ -328,7 +328,7 @@ def encoded_rows(
 
 
 def arranged(dataset: Any, scorer: Scorer) -> Any:
-    """Return the data with its sides in the order in which a model reads them.
+    """Return the data with its sides in the order that the model reads them.
 
     Raises
     ------
@@ -365,7 +365,7 @@ def _places(wanted: Sequence[str], given: Sequence[str]) -> list[int] | None:
 
 def _other_sides(wanted: Sequence[str], given: Sequence[str]) -> DatasetError:
     return DatasetError(
-        f"the model reads {_listed(wanted)}, and the data has {_listed(given)}; name "
+        f"the model reads {_listed(wanted)}, but the data has {_listed(given)}; name "
         f"columns that hold what it reads with {option('side', 'NAME=COLUMN')}, once for each side"
     )
 
@@ -375,25 +375,25 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _model_for(dataset: Any, request: Request) -> Any:
-    """Return the model, with the classes of the data where it is open to any."""
+    """Return the model, with the classes of the data if it accepts any classes."""
     model = request.model
     if isinstance(model, str):
         model = models.load_model(model, **(request.model_args or {}))
     if getattr(model, "classes", None) is None and hasattr(model, "with_classes"):
         if not (named := label_classes(dataset)):
-            raise ModelError("the model takes its classes from the data, which names none")
+            raise ModelError("the model takes its classes from the data, but the data names none")
         model = model.with_classes(named)
     return model
 
 
 def _model_name(given: Any, scorer: Scorer) -> str:
-    """Return what a model is called in run ids: as its server does, or from what was given."""
+    """Return the model's name for run ids: from its server, or from what was given."""
     served = scorer.description.get("served_model")
     return (served and in_short(str(served))) or short_name(given, "model", models.LOADERS)
 
 
 def _n_numbered_classes(scorer: Scorer, dataset: Any) -> int | None:
-    """Return how many classes a label may number, where neither the model nor the data names any.
+    """Return how many classes numbered labels may name if neither model nor data names any.
 
     A single output is none of several classes, which `match_labels` has more to say about.
     """
@@ -415,7 +415,7 @@ def _n_numbered_classes(scorer: Scorer, dataset: Any) -> int | None:
 def _drawn(dataset: Any, settings: Settings) -> tuple[Any, Index | None, Index]:
     """Return the examples that are in a sub-sample, as a dataset, and where each one is in it.
 
-    Between them stand their numbers in the whole dataset, None where all are used.
+    Also returns their numbers in the whole dataset, None if all are used.
     """
     rows = methods.method(settings.method).draw(len(dataset), settings)
     if rows.size == 0:
@@ -427,13 +427,13 @@ def _drawn(dataset: Any, settings: Settings) -> tuple[Any, Index | None, Index]:
 
 
 def _grid_of(model: Any, whole: Any, drawn: Index | None, cells: Cells, request: Request) -> Any:
-    """Return the part of a grid computed elsewhere that belongs to the examples that are used."""
+    """Return the part of a grid computed elsewhere that belongs to the examples used."""
     of_whole = cells if drawn is None else find_cells(whole)
     try:
         grid = model.grid_for(of_whole, whole)
         places = np.arange(len(whole))
     except ModelError as error:
-        # It may be of all examples of which these are a sample, or have labels of the model.
+        # The grid may cover all examples, of which these are a sample or those with known labels.
         everything = _all_examples(request)
         places_of = {str(name): place for place, name in enumerate(everything.ids)}
         found = [places_of.get(str(name)) for name in whole.ids]
@@ -456,7 +456,7 @@ def _grid_of(model: Any, whole: Any, drawn: Index | None, cells: Cells, request:
 
 
 def _check_known(grid: Any, cells: Cells, settings: Settings) -> None:
-    """Raise a ModelError where a grid computed elsewhere lacks pairs that the method reads."""
+    """Raise a ModelError if a grid computed elsewhere lacks pairs that the method reads."""
     known = ~np.isnan(grid).any(axis=2)
     if known.all():
         return
@@ -469,10 +469,9 @@ def _check_known(grid: Any, cells: Cells, settings: Settings) -> None:
         )
     if method.scores_all_pairs or settings.images_per_text is None:
         raise ModelError(
-            f"the grid has {n_there:,} of the {known.size:,} pairs of these data; compute the "
-            "others, which the command pairs lists (with --there and the file), or those of a "
-            f"sample (with --images-per-text, too), and choose {how} with "
-            f"{option('images_per_text', of='run')}"
+            f"the grid has {n_there:,} of the {known.size:,} pairs of this data; compute the rest, "
+            "which the command pairs lists (with --there and the file), or only a sample of them "
+            f"(add --images-per-text), and choose {how} with {option('images_per_text', of='run')}"
         )
     wanted = sample_of(cells, settings.images_per_text, settings.seed)
     missing = np.flatnonzero(~known[wanted.rows, wanted.columns])
@@ -481,13 +480,13 @@ def _check_known(grid: Any, cells: Cells, settings: Settings) -> None:
         raise ModelError(
             f"the grid lacks {len(missing):,} of the {len(wanted):,} pairs of this sample, first "
             f"the text {_short(cells.row_words[text])} with image number {image}; compute those "
-            "that the command pairs lists for the same data, images per text and seed, with "
-            "--there and the file, and add them to it"
+            "that the command pairs lists for the same data, images per text and seed (with "
+            "--there and the file), and add them to the file"
         )
 
 
 def _all_examples(request: Request) -> Any:
-    """Return the data before a sample was taken of it, or examples were left out."""
+    """Return the data as it was before it was sampled or examples were left out."""
     settings = {
         name: value
         for name, value in (request.data_args or {}).items()

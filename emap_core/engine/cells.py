@@ -1,4 +1,4 @@
-"""Single cells of the grid, as a method lists them, in tiles that survive an interruption."""
+"""The single cells of the grid that a method lists, in tiles that survive an interruption."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class CellPlan:
     ----------
     n_classes : int
     of_method : dict
-        What the method begins with, see `CellMethod.plan`.
+        What the method starts with; see `CellMethod.plan`.
     tile_size : int
-        Pairs that are evaluated, and kept, together.
+        Pairs that are evaluated and kept together.
     batch_size : int
         Pairs that go through the model at a time.
     """
@@ -57,7 +57,7 @@ class CellPlan:
 
 
 class CellEvaluation:
-    """The pairs that a method asks for, round by round, tile by tile.
+    """The pairs that a method requests, round by round, tile by tile.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class CellEvaluation:
 
     @classmethod
     def resume(cls, folder: RunFolder, problem: Problem, method: CellMethod) -> CellEvaluation:
-        """Resume with the plan of a run that was cut off."""
+        """Resume with the plan of an interrupted run."""
         return cls(folder, problem, CellPlan.load(folder.plan), method)
 
     @property
@@ -110,7 +110,7 @@ class CellEvaluation:
         return sum(self._n_tiles(one) for one in self._lists)
 
     def run(self, progress: Progress, workers: Workers) -> Result:
-        """Evaluate what is not there yet, and return what the method makes of it.
+        """Evaluate what is missing, and return what the method makes of it.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The whole grid of a two-tower model in closed form, where its score is a scaled dot product."""
+"""The whole grid of a two-tower model in closed form, whose score is a scaled dot product."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _PAIRS_AT_A_TIME = 2**14
 def in_closed_form(
     problem: Problem, workers: Workers, progress: Progress, computed_dtype: str
 ) -> Decomposition | None:
-    """Return the decomposition without scoring the grid; None where the head does not allow it.
+    """Return the decomposition without scoring the grid; None if the head does not allow it.
 
-    What the model says of itself, ``similarity``, is held against scores of random pairs: they
-    have to be s t·v + b of its encodings to within rounding, with s and b fitted to them.
+    What the model states as its ``similarity`` is checked against scores of random pairs: they must
+    equal s t·v + b of its encodings to within rounding, with s and b fitted to them.
 
     Parameters
     ----------
     problem : Problem
-        Its items are encoded.
+        With its items encoded.
     workers : Workers
     progress : Progress
     computed_dtype : str
-        The coarsest type that scores were computed in.
+        The least precise type that scores were computed in.
     """
     if not problem.may_be_closed_form:
         return None
@@ -79,7 +79,7 @@ def _vectors(items: EncodedItems, progress: Progress) -> Iterator[NDArray[np.flo
 
 
 def _width(items: EncodedItems) -> int | None:
-    """Return how many numbers the encoding of an item is, None where it is not one vector."""
+    """Return the length of an item's encoding; None if it is not a single vector."""
     leaves = items.leaves(0)
     if len(leaves) != 1 or leaves[0].ndim != 2 or leaves[0].dtype.kind != "f":
         return None
@@ -87,7 +87,7 @@ def _width(items: EncodedItems) -> int | None:
 
 
 def _head(problem: Problem, workers: Workers, computed_dtype: str) -> tuple[float, float] | None:
-    """Return scale and bias of the score, None where it is not a scaled dot product."""
+    """Return scale and bias of the score; None if it is not a scaled dot product."""
     rng = np.random.default_rng(0)
     n_rows, n_columns = problem.cells.shape
     rows, columns = (np.sort(rng.integers(0, n, _PAIRS_TO_CHECK)) for n in (n_rows, n_columns))

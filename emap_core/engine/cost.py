@@ -1,4 +1,4 @@
-"""What a run would cost, from its warm-up tile."""
+"""What a run would cost, measured on its warm-up tile."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from emap_core.engine.workers import LocalWorker, Workers
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run would cost, from its warm-up tile.
+    """What a run would cost, measured on its warm-up tile.
 
     Attributes
     ----------
@@ -31,27 +31,27 @@ class Estimate:
     sides : list of dict
         The ``name``, ``modality`` and ``n_items`` of each side.
     seconds : float
-        For the pairs, encoders included as far as they were measured.
+        For the pairs, including the encoders as far as they were measured.
     grid_bytes : int
-        Disk that the grid takes where it is kept.
+        Disk space of the grid, if it is kept.
     picture_bytes : int
-        Disk that pictures take beside the thumbnails, from those of the first examples.
+        Disk space of pictures on top of thumbnails, judged by the first examples.
     keep : str
-        ``"grid"``, ``"classes"`` (a grid of some of them) or ``"sums"``.
+        ``"grid"``, ``"classes"`` (the grid of some classes) or ``"sums"``.
     device, task, space : str
-        The device, where the pairs go to workers elsewhere, is that of one of them.
+        If workers elsewhere score the pairs, the device is one of theirs.
     classes : list of str
     metrics : list of str
-        Those of the table; none without labels.
+        Metrics in the table; none without labels.
     previews : list of dict
         The first examples: id, label, prediction, and as ``items`` the words of each side and its
-        image (a JPEG in base64; None of a text).
+        image (a JPEG in base64; None for a text).
     reads : list of str
-        What the model is, and the prompts that it makes of the first text, as far as it says so.
+        What the model is, and the prompts it makes of the first text, as far as it tells.
     notes : list of str
-        What is to be known before it starts, one sentence each.
+        What to know before it starts, one sentence each.
     columns : list of str
-        Which columns a table has and what was taken for what, one per line.
+        Which columns a table has and how each is used, one per line.
     """
 
     run_id: str
@@ -77,7 +77,7 @@ class Estimate:
 
 
 def estimate(model: Any, dataset: Any, *, n_previews: int = 4, **arguments: Any) -> Estimate:
-    """Return what `compute` would cost with the same arguments, from a few measured pairs.
+    """Return what `compute` would cost with the same arguments, judged by a few pairs.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def estimate(model: Any, dataset: Any, *, n_previews: int = 4, **arguments: Any)
 def estimated(
     problem: Problem, warm_up: WarmUp, workers: Workers, n_previews: int, overhead: float
 ) -> Estimate:
-    """Return what a problem would cost, from its warm-up tile, with a few examples to show.
+    """Return what a problem would cost, judged by its warm-up tile, with a few examples to show.
 
     Parameters
     ----------
@@ -114,12 +114,12 @@ def estimated(
     n_previews : int
         Examples to show.
     overhead : float
-        Seconds that it took to come here.
+        Seconds spent so far.
     """
     cells = problem.cells
     n_texts, n_images, *_ = sizes = cells.sizes
     columns, wanted = problem.targets.column_index, problem.wanted_columns
-    # A shard decodes no images but its own.
+    # A shard decodes only its own images.
     first = np.flatnonzero((columns >= wanted.start) & (columns < wanted.stop))[:n_previews]
     scores = workers.score(
         problem, problem.targets.row_index[first], problem.targets.column_index[first]
@@ -182,7 +182,7 @@ def estimated(
 
 
 def _columns(problem: Problem) -> list[str]:
-    """Return how the columns of a table were taken, or at least that there are no labels."""
+    """Return how the columns of a table are used, or at least that there are no labels."""
     if problem.dataset.reading is not None:
         return list(problem.dataset.reading.lines)
     return (
@@ -192,7 +192,7 @@ def _columns(problem: Problem) -> list[str]:
 
 def _prediction(problem: Problem, scores: Any) -> str | None:
     if problem.task in ("binary", "multilabel") and not problem.scorer.has_threshold:
-        # A similarity ranks pairs, and decides nothing.
+        # A similarity only ranks pairs; it decides nothing.
         return f"a score of {inference.prediction_names(scores, None, 'regression')[0]}"
     return inference.prediction_names(
         scores, problem.classes, problem.task, problem.settings.space

@@ -1,4 +1,4 @@
-"""A queue for a device: runs and probes that wait use it one after the other."""
+"""A queue for a device: waiting runs and probes use it one after another."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emap_core.runs.store import folder_of_this_machine
 
 @contextlib.contextmanager
 def device_turn(device: str, progress: Progress) -> Iterator[None]:
-    """Wait until no other queued run uses the device; the lock goes with the process."""
+    """Wait until no other queued run uses the device; the lock ends with the process."""
     here = folder_of_this_machine(runs_root())
     here.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(here / f".device-{device.replace(':', '-')}.lock")

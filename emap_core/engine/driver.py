@@ -1,4 +1,4 @@
-"""Compute a run: check what is given, resume what is there, score the pairs, write the result."""
+"""Compute a run: check the input, resume what is there, score the pairs, write the result."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ Evaluation = TileEvaluation | CellEvaluation
 
 
 class Place(Enum):
-    """Where a run goes that is given no folder."""
+    """Where a run goes if no folder is given."""
 
     RUNS = "the runs folder"
 
 
 LOCK_SECONDS = 5.0
-"""How long a run that somebody else holds is waited for."""
+"""How long to wait for a run that somebody else holds."""
 
 
 def compute(
@@ -83,54 +83,54 @@ def compute(
         A dataset or a spec string.
     out : path or URL, optional
         The run folder; by default in the runs folder, under a name that is the same for the same
-        problem. A run that was cut off resumes, a finished one is returned as it is. None keeps
-        nothing: the run is gone with the object that is returned.
+        problem. An interrupted run resumes, a finished one is returned as it is. With None nothing
+        is kept: the run disappears with the returned object.
     train : Dataset or str, optional
         A training split: linear probes of its encoded texts, images and both join the table.
     model_args, data_args, train_args : dict, optional
         Keyword arguments of the loaders.
     text_column, image_root, limit, …
-        Of `data_args`, those that have a flag on the terminal need not stand in it:
+        Entries of `data_args` that have a flag on the terminal can be given directly:
         `emap_core.options.DATA_FLAGS`.
     queue : bool
         Wait until no other queued run uses the device.
     progress : bool, optional
-        Whether to show a bar; by default in a notebook where there is no `listener`.
+        Whether to show a bar; by default only in a notebook, without a `listener`.
     listener : callable, optional
-        Gets every progress event, see `Progress`.
+        Gets every progress event; see `Progress`.
     preview : callable, optional
-        Gets what `estimate` returns, with two examples, before a new run starts. Not called for
-        one that resumes.
+        Gets what `estimate` returns, with two examples, before a new run starts. Not called when a
+        run resumes.
     cancelled : callable, optional
         Asked after every tile whether to stop.
     method : {"exact", "sampled", "subsample"}
     images_per_text, seed : int
-        Of the sampled method: how many images each text meets, and which; of more sides than two,
-        in how many recombinations each item is at least.
+        Sampled method: how many images each text meets, and which ones; with more than two sides,
+        the least number of recombinations that each item is in.
     until : float, optional
         Sampled: images per text are added until the gap of the first metric is known to within
         this: bias plus half the 95% interval from the choice of pairs.
     subsample_size, repeats : int
-        Sub-sampling, as in published papers: examples in each random sub-sample, and how many of
-        them; `seed` says which.
+        Sub-sampling, as in published papers: examples in each random sub-sample, and how many
+        sub-samples; `seed` decides which.
     output : {"logits", "log_probabilities", "probabilities"}, optional
         What the model returns, if it does not say so itself. Outputs that look like
         probabilities are refused until you say what they are.
     allow_noise : bool
         Accept a model whose output for a pair differs each time. The differences count as
-        interaction, and their share is shown with the numbers.
+        interaction; their share is shown with the numbers.
     space : {"logits", "log_probabilities", "probabilities"}
         What is projected.
     keep : {"auto", "grid", "sums"}
-        Whether the grid is written to disk; ``"auto"`` does so up to `grid_budget` bytes.
+        Whether the grid is written to disk; ``"auto"`` does so if it fits in `grid_budget` bytes.
     picture_budget : int
-        Bytes that pictures of the images may take beside their thumbnails, the same for each;
-        with 0 there are none.
+        Bytes that pictures of the images may take on top of their thumbnails, shared equally; with
+        0 there are none.
     keep_classes : int, str or sequence of str, optional
-        Keep the grid of no more than this many classes, those that most examples are labelled
-        with, or of the classes of these names; sums are kept of all.
+        Keep the grid of at most this many classes, the most frequent labels, or of the classes with
+        these names; sums are kept for all.
     batch_size : int, optional
-        Pairs at a time; measured by default.
+        Pairs at a time; found by measurement by default.
     device : str
         ``"auto"`` takes cuda, then mps, then cpu.
     precision : {"float32", "bfloat16", "float16"}
@@ -138,28 +138,28 @@ def compute(
     metrics : list of str, optional
         Those of the task by default.
     cluster : str
-        What is resampled for intervals: whole texts and whole images where they repeat, unless
-        told otherwise: ``"none"``, ``"image"``, ``"text"``, ``"both"``; with more sides than two
-        names of some, joined by ``+``.
+        What is resampled for intervals; by default whole texts and whole images if they repeat.
+        ``"none"``, ``"image"``, ``"text"`` or ``"both"``; with more than two sides, names of sides
+        joined by ``+``.
     n_resamples : int
-        400 by default, shared out where both texts and images are drawn.
+        400 by default, divided up if both texts and images are drawn.
     density : {"off", "encodings"}
         Exact method with the grid kept: estimate from the encodings how likely each pair is, so
-        that the run can say what changes where unlikely pairs count for less.
+        that the run can say what changes if unlikely pairs count less.
     engine : {"local", "ray"}
-        Evaluate in this process, or share the tiles out to the workers of a Ray cluster.
+        Evaluate in this process, or hand out the tiles to the workers of a Ray cluster.
     address : str, optional
-        Of the cluster; a local one is started by default.
+        Address of the cluster; a local one is started by default.
     cpus_per_worker : int
-        Cores that a worker takes, 1 by default; one GPU each where the cluster has them.
+        Cores per worker, 1 by default; each worker also gets a GPU if the cluster has them.
     fingerprint : str, optional
-        A name for a model without one, so that its run can resume.
+        A fingerprint for a model that states none, so that its run can resume.
     name : str, optional
-        What to call the run wherever runs are listed; `emap_core.annotate_run` renames it later.
+        The run's name wherever runs are listed; `emap_core.annotate_run` renames it later.
     tags : list of str, optional
-        Words to find the run by; `emap_core.annotate_run` changes them later, and adds a comment.
+        Words to find the run by; `emap_core.annotate_run` changes them later and can add a comment.
     step : int, optional
-        The training step of these weights: Compare draws runs that name one over their steps.
+        The training step of these weights; Compare plots such runs over their steps.
 
     Returns
     -------
@@ -168,8 +168,8 @@ def compute(
     Raises
     ------
     EmapError
-        If something is wrong with model, data or settings, or the run is cancelled; tiles that
-        were finished are kept.
+        If something is wrong with the model, data or settings, or the run is cancelled; finished
+        tiles are kept.
     """
     request = Request.of(
         model,
@@ -188,14 +188,14 @@ def compute(
         callbacks = Callbacks(told, preview, cancelled)
         run = Run.load(_bind_and_compute(request, place, queue, callbacks).path)
         if passing is not None:
-            # The files are read when they are asked for, so they last as long as the run does.
+            # Files are read on demand, so they last as long as the run object.
             weakref.finalize(run, shutil.rmtree, passing, ignore_errors=True)
         return run
 
 
 @contextlib.contextmanager
 def _folder_for(out: str | Path | Place | None) -> Iterator[tuple[str | Path | None, Path | None]]:
-    """Give the run folder as asked, and what is to be removed with the run, if anything is."""
+    """Yield the requested run folder, and what to remove with the run, if anything."""
     if out is not None:
         yield None if isinstance(out, Place) else out, None
         return
@@ -228,8 +228,8 @@ def compute_shard(
     shard : (int, int)
         Which one of how many, from 1.
     model, dataset, out, model_args, data_args, queue, listener, preview, cancelled, **settings
-        As for `compute`, the method exact. ``batch_size`` has to be given, the same for every
-        shard, because a measured one would cut the grid in different tiles in different places.
+        As for `compute`, with the exact method. ``batch_size`` must be given, the same for every
+        shard: a measured one would cut the grid differently on different machines.
 
     Returns
     -------
@@ -255,7 +255,7 @@ def _bind_and_compute(
 ) -> RunFolder:
     check_folder_target(runs_root() if out is None else location(out), "run folder")
     with _workers(request) as workers:
-        # Where pairs are evaluated elsewhere, the model only tells here what it is.
+        # If pairs are evaluated elsewhere, the model is only asked here what it is.
         local = isinstance(workers, LocalWorker)
         binding = bind(request if local else request.on_device("cpu"))
         try:
@@ -322,14 +322,14 @@ def _compute(
 
 
 def _disk_fault(folder: RunFolder, error: OSError) -> str | None:
-    """Return what happened to the folder of a run, None if the error is about something else."""
+    """Return what happened to a run's folder; None if the error is about something else."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
             f"the disk of run {folder.id!r} is full; make room and start the same run again: "
             "finished tiles are kept"
         )
     if not folder.path.is_dir():
-        return f"the folder of run {folder.id!r} was deleted while it was computed; start it again"
+        return f"the folder of run {folder.id!r} was deleted during the computation; start it again"
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return (
             f"run folder {folder.path} can no longer be written: {error.strerror}; start the same "
@@ -366,7 +366,7 @@ def _evaluate(
     if problem.scorer.staged:
         workers.encode(problem, evaluation.columns, folder, progress)
     if problem.train is not None and not folder.linear_probes.exists():
-        # Before the pairs, so that whatever is wrong with the training data costs none of them.
+        # Before the pairs, so that bad training data is noticed before any is scored.
         # scikit-learn takes a second to load, which few runs need.
         from emap_core.engine.learnt_from_encodings import keep_linear_probes
 
@@ -392,14 +392,14 @@ def _evaluate(
     for leftover in (folder.tiles, folder.encodings):
         remove_folder(leftover)
     folder.warm_up.unlink(missing_ok=True)
-    # A run is whole without its checksums, so a disk that is full by now does not undo it.
+    # A run is complete without its checksums, so a disk that is full by now does not undo it.
     with contextlib.suppress(OSError):
         write_checksums(folder)
     progress.tell("finished", pairs_done=n_pairs, pairs_total=n_pairs)
 
 
 def _begin(folder: RunFolder, problem: Problem, warm_up: WarmUp | None) -> Evaluation:
-    """Write what describes the run, or resume with the plan of one that was cut off."""
+    """Write what describes the run, or resume with the plan of an interrupted one."""
     folder.cancel_request.unlink(missing_ok=True)
     method = problem.method
     if warm_up is None:
@@ -408,7 +408,7 @@ def _begin(folder: RunFolder, problem: Problem, warm_up: WarmUp | None) -> Evalu
         if isinstance(method, CellMethod):
             return CellEvaluation.resume(folder, problem, method)
         return TileEvaluation.resume(folder, problem)
-    # First of all: what is cut off without it would be taken for somebody else's folder.
+    # First of all: without it, an interrupted run would be taken for somebody else's folder.
     folder.write_manifest(new_manifest(problem, warm_up))
     write_tables(folder, problem)
     if isinstance(method, CellMethod):
@@ -417,7 +417,7 @@ def _begin(folder: RunFolder, problem: Problem, warm_up: WarmUp | None) -> Evalu
 
 
 def _stopped(folder: RunFolder, progress: Progress, error: BaseException) -> None:
-    """Leave word in the folder of why the run stopped, as far as the disk allows."""
+    """Note in the folder why the run stopped, if the disk allows."""
     asked = isinstance(error, (Cancelled, KeyboardInterrupt))
     status = "cancelled" if asked else "failed"
     message = str(error) if isinstance(error, EmapError) else f"{type(error).__name__}: {error}"
@@ -426,5 +426,5 @@ def _stopped(folder: RunFolder, progress: Progress, error: BaseException) -> Non
             folder.update_manifest(status=status, error=None if asked else message)
             progress.tell(status, message=message)
     except OSError:
-        # A full disk; the missing lock will show that the run was cut off.
+        # A full disk; the missing lock will show that the run was interrupted.
         return

@@ -1,4 +1,4 @@
-"""Encodings of a run's items: each encoder runs once an item, and what it made is kept."""
+"""Encodings of a run's items: each item is encoded once, and the encoding is kept."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class EncodedItems:
     encode : callable
         Chunk number to encodings.
     persistent : bool
-        Whether encoded chunks are kept; a plain callable's items are their own encodings.
+        Whether encoded chunks are kept; the items of a plain callable are their own encodings.
     device : str
         Where the model is.
     budget : int or None
@@ -77,13 +77,13 @@ class EncodedItems:
         if device.startswith("cuda"):
             self._copies = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # as torch
         self.held = persistent
-        """Whether what was asked for once is at hand from then on."""
+        """Whether anything requested once stays available."""
         self._chunks: dict[int, Encodings] = {}
         self._folder: Path | None = None
         self._last: tuple[slice, list[tuple[slice, Encodings]]] | None = None
 
     def keep_in(self, folder: Path) -> None:
-        """Keep encodings in `folder` from now on, those that are encoded already included."""
+        """Keep encodings in `folder` from now on, including those already made."""
         if not self._persistent:
             return
         self._folder = folder
@@ -107,11 +107,11 @@ class EncodedItems:
         self._chunks[number] = self._placed(stored)
 
     def stored(self, number: int) -> Encodings | None:
-        """Return a chunk's encodings from disk, on the host; None where they are not there."""
+        """Return a chunk's encodings from disk, on the host; None if they are not there."""
         return None if self._folder is None else _load(self._file(number))
 
     def store(self, number: int, encodings: Encodings) -> None:
-        """Write a chunk's encodings to disk, where there is a folder."""
+        """Write a chunk's encodings to disk if there is a folder."""
         if self._folder is not None:
             _save(self._file(number), encodings)
 
@@ -127,7 +127,7 @@ class EncodedItems:
         return self._chunks.pop(number)
 
     def _placed(self, encodings: Encodings) -> Encodings:
-        """Return the encodings on the device, or on the host where all of them would not fit."""
+        """Return the encodings on the device, or on the host if they would not all fit."""
         if self._budget is not None and not self.streamed:
             expected = trees.n_bytes(encodings) * self.n_items / trees.count(encodings)
             self.streamed = expected > self._budget
@@ -256,7 +256,7 @@ class EncodedItems:
 
 
 class EncodedProduct:
-    """Encodings of every combination of the items of several sides, each item encoded once.
+    """Encodings of every combination of items of several sides, each item encoded once.
 
     Combinations are numbered as `emap_core.datasets.base.column_numbers` does it.
 

@@ -67,7 +67,7 @@ class Evaluator:
     ) -> NDArray[Any]:
         """Return the outputs for a rectangle of the grid, shape (A, B, C).
 
-        Of `corner`, its first rows and columns, the outputs are known already.
+        `corner`: the known outputs of its first rows and columns.
 
         Raises
         ------
@@ -177,7 +177,7 @@ class Evaluator:
                 if not _out_of_memory(error):
                     raise
                 if self.batch_size == 1:
-                    raise ModelError("a single pair needs more memory than there is") from error
+                    raise ModelError("a single pair needs more memory than is available") from error
             # Outside the handler, whose traceback would keep the failed batch alive.
             self.batch_size //= 2
             if self.scorer.device.startswith("cuda"):
@@ -198,10 +198,10 @@ class Evaluator:
             self.n_classes = values.shape[-1]
         if values.shape[-1] != self.n_classes:
             raise ModelError(
-                f"the model returned {values.shape[-1]} classes, and {self.n_classes} for earlier "
+                f"the model returned {values.shape[-1]} classes, but {self.n_classes} for earlier "
                 "pairs"
             )
-        # What is not a number is neither.
+        # NaN is neither.
         fits = float(values.min()) >= -LARGEST_NUMBER and float(values.max()) <= LARGEST_NUMBER
         if not fits:
             wrong = ~(np.abs(values.astype(np.float64)) <= LARGEST_NUMBER)
@@ -209,8 +209,8 @@ class Evaluator:
             pair = self.name_pair(*(int(i) for i in cell_of(*place)))
             raise ModelError(
                 f"the model returned {values[(*place, number)]} for {pair} (class {number}); "
-                f"expected a finite number of at most {LARGEST_NUMBER:.0e}, beside which smaller "
-                "ones still count"
+                f"expected a finite number of at most {LARGEST_NUMBER:.0e}, so that smaller ones "
+                "still count"
             )
         return values
 

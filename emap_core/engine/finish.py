@@ -22,7 +22,7 @@ def finish_run(
     result: Result,
     row_order: NDArray[np.intp],
 ) -> None:
-    """Write the result, then the manifest, which says that all is there, then the table.
+    """Write the result, then the manifest, which says that it is complete, then the table.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""The gate between "prepared" and "computing": what can be known to be wrong is found here.
+"""The gate between "prepared" and "computing": everything that is detectably wrong is found here.
 
-Every way to a run comes through, plans and shards included, once the number of classes is known and
-before anything is written. What is not wrong but has to be known is returned as notes.
+Every way to a run passes through here, plans and shards included, once the number of classes is
+known and before anything is written. What is not wrong but worth knowing is returned as notes.
 """
 
 from __future__ import annotations
@@ -39,35 +39,35 @@ _PERCENT = "divide them by 100 and "
 MOST_WEIGHTED_PAIRS = 20_000_000
 """Largest grid that is projected with unequal weights: half a minute, half a gigabyte."""
 MOST_BYTES_OF_SUMS = 2**30
-"""Of the sums of every set of sides, where there are more than two; a few copies are in memory."""
+"""Limit for the sums of every set of more than two sides; a few copies are in memory."""
 _ENOUGH = 8
 """Pairs whose outputs all lie in [0, 1] by more than chance, where a pair has a single output."""
 
 
 def check_data(dataset: Any, settings: Settings) -> None:
-    """Refuse what data and settings alone show to be wrong, before a model is loaded."""
+    """Refuse what is wrong by data and settings alone, before a model is loaded."""
     for name in settings.metrics:
         which = inference.metric(name)
         inference.check_use(which, dataset.task)
         if dataset.labels is None:
-            raise SettingError(f"metric {name!r} needs labels, and the data has none")
+            raise SettingError(f"metric {name!r} needs labels, but the data has none")
         if (which.name == "vqa_accuracy") != has_answers(dataset):
             raise SettingError(
-                f"metric {name!r} needs one label per example, and the data has the answers of "
-                "several annotators; choose vqa_accuracy"
+                f"metric {name!r} needs one label per example, but the data has answers of several "
+                "annotators; choose vqa_accuracy"
                 if has_answers(dataset)
                 else "metric 'vqa_accuracy' needs the answers of several annotators, a list for "
                 "each example; choose accuracy"
             )
     if settings.until is not None and dataset.labels is None:
         raise SettingError(
-            f"{option('until', None, 'run')} waits for the interval of a gap, and the data has no "
+            f"{option('until', None, 'run')} waits for the interval of a gap, but the data has no "
             f"labels; choose {option('images_per_text', None, 'run')} instead"
         )
 
 
 def check_sides(dataset: Any, settings: Settings, *, trains: bool) -> None:
-    """Refuse what is defined for two sides alone where the data has more.
+    """Refuse what is only defined for two sides if the data has more.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def check_sides(dataset: Any, settings: Settings, *, trains: bool) -> None:
     has = f"the data has {n} sides ({', '.join(side.name for side in dataset.sides)})"
     if not methods.method(settings.method).any_number_of_sides:
         raise SettingError(
-            f"{option('method', settings.method, 'run')} scores pairs of two sides, and {has}; "
+            f"{option('method', settings.method, 'run')} scores pairs of two sides, but {has}; "
             f"choose {option('method', methods.DEFAULT, 'run')}"
         )
     for wanted, called in (
@@ -96,28 +96,28 @@ def check_sides(dataset: Any, settings: Settings, *, trains: bool) -> None:
         (trains, option_name("train")),
     ):
         if wanted:
-            raise SettingError(f"{called} is for two sides, and {has}; leave it out")
+            raise SettingError(f"{called} is for two sides, but {has}; leave it out")
 
 
 def check(problem: Problem, warm_up: WarmUp | None) -> list[str]:
-    """Refuse a model, data and settings that do not fit together; return notes for the reader.
+    """Refuse model, data and settings that do not fit together; return notes for the reader.
 
     Parameters
     ----------
     problem : Problem
         Whose number of classes is known.
     warm_up : WarmUp or None
-        The warm-up tile; None for a run that resumes, which was checked when it began.
+        The warm-up tile; None for a resumed run, which was checked when it started.
 
     Returns
     -------
     list of str
-        Sentences that belong beside the result.
+        Sentences to show with the result.
 
     Raises
     ------
     EmapError
-        If a run could not be finished, or would come to numbers that mean nothing.
+        If the run could not finish, or its numbers would mean nothing.
     """
     for of_problem in _OF_PROBLEM:
         of_problem(problem)
@@ -129,7 +129,7 @@ def check(problem: Problem, warm_up: WarmUp | None) -> list[str]:
 
 
 def check_wishes(problem: Problem) -> None:
-    """Refuse wishes that even a finished run cannot meet."""
+    """Refuse requests that even a finished run cannot meet."""
     for of_wish in (_wanted_metrics, _density, _metrics_for_so_many_classes):
         of_wish(problem)
 
@@ -137,8 +137,8 @@ def check_wishes(problem: Problem) -> None:
 def noise(problem: Problem, warm_up: WarmUp) -> dict[str, Any] | None:
     """Return how noisy single outputs are in the space that is projected, for the manifest.
 
-    ``variance`` is summed over classes, as the variance that its share is of; under a softmax a
-    number that is added to all classes is not noise.
+    ``variance`` is summed over classes, like the variance that its share refers to; under a
+    softmax, a number added to all classes is not noise.
     """
     if warm_up.noise is None:
         return None
@@ -162,9 +162,9 @@ def _something_to_recombine(problem: Problem) -> None:
         if n == 1:
             several = [f"2 different {plural(one)}" for one in sides]
             raise DatasetError(
-                f"all {len(problem.dataset):,} examples have the same {side.name}: nothing can be "
-                "recombined, so nothing can be measured; choose data with at least "
-                f"{', '.join(several[:-1])} and {several[-1]}"
+                f"all {len(problem.dataset):,} examples have the same {side.name}, so nothing can "
+                f"be recombined or measured; choose data with at least {', '.join(several[:-1])} "
+                f"and {several[-1]}"
             )
     for number, examples in enumerate(problem.subsamples, start=1):
         for side, unique in zip(sides, problem.cells.sides, strict=True):
@@ -181,15 +181,15 @@ def _wanted_metrics(problem: Problem) -> None:
     for name in problem.settings.metrics if alone and not problem.scorer.has_threshold else ():
         if inference.metric(name).name not in inference.RANKINGS:
             raise SettingError(
-                f"metric {name!r} needs a threshold above which the model says yes, and this "
-                f"model only ranks pairs; choose {' or '.join(inference.RANKINGS)}"
+                f"metric {name!r} needs a threshold above which the model says yes, but this model "
+                f"only ranks pairs; choose {' or '.join(inference.RANKINGS)}"
             )
     if not problem.n_wrong:
         return
     for name in problem.settings.metrics:
         if inference.metric(name).needs_known_labels:
             raise SettingError(
-                f"metric {name!r} needs the class of each label, and the labels of "
+                f"metric {name!r} needs the class of each label, but the labels of "
                 f"{problem.n_wrong:,} examples are not classes of the model; choose accuracy, or "
                 f"{option('unknown_labels', 'skip', 'run')}, which leaves these examples out"
             )
@@ -206,17 +206,17 @@ def _density(problem: Problem) -> None:
     n_rows, n_columns = problem.cells.shape
     asked = option("density", of="run")
     if not problem.scorer.staged or problem.is_lookup:
-        raise SettingError(f"{asked} needs a model with encoders, whose encodings it reads")
+        raise SettingError(f"{asked} reads encodings, so it needs a model with encoders")
     if problem.labels is None:
-        raise SettingError(f"{asked} compares scores, and the data has no labels; leave it out")
+        raise SettingError(f"{asked} compares scores, but the data has no labels; leave it out")
     if problem.keep != "grid":
         raise SettingError(
-            f"{asked} reads the grid, which takes {problem.grid_bytes:,} bytes and is not kept; "
-            f"choose {option('keep', 'grid', of='run')}, or leave it out"
+            f"{asked} reads the grid, which would take {problem.grid_bytes:,} bytes and is not "
+            f"kept; choose {option('keep', 'grid', of='run')}, or leave it out"
         )
     if n_rows * n_columns > MOST_WEIGHTED_PAIRS:
         raise SettingError(
-            f"{asked} fits up to {MOST_WEIGHTED_PAIRS:,} pairs, and this grid has "
+            f"{asked} handles up to {MOST_WEIGHTED_PAIRS:,} pairs, but this grid has "
             f"{n_rows * n_columns:,}; choose a sample of the examples, or leave it out"
         )
 
@@ -232,8 +232,8 @@ def _sums_of_sets(problem: Problem) -> None:
     if n_bytes > MOST_BYTES_OF_SUMS:
         sides = grid_of(problem.dataset.sides, problem.cells.sizes)
         raise SettingError(
-            f"the sums of every set of sides take {size(n_bytes)} ({sides}), and at most "
-            f"{size(MOST_BYTES_OF_SUMS)} are held; choose a sample of the examples with "
+            f"the sums of every set of sides take {size(n_bytes)} ({sides}), but at most "
+            f"{size(MOST_BYTES_OF_SUMS)} are allowed; choose a sample of the examples with "
             f"{option('limit', None, 'data')}"
         )
 
@@ -249,19 +249,19 @@ def _grids_of_sub_samples(problem: Problem) -> None:
     n_bytes = 8 * problem.n_classes * max(map(prod, sizes))
     if n_bytes > MOST_BYTES_OF_SUMS:
         raise SettingError(
-            f"the grid of a sub-sample takes {size(n_bytes)} with {problem.n_sides} sides, and at "
-            f"most {size(MOST_BYTES_OF_SUMS)} are held; choose smaller sub-samples than "
+            f"the grid of a sub-sample takes {size(n_bytes)} with {problem.n_sides} sides, but at "
+            f"most {size(MOST_BYTES_OF_SUMS)} are allowed; choose smaller sub-samples than "
             f"{option('subsample_size', str(problem.settings.subsample_size), 'run')}"
         )
 
 
 def _columns_of_labels(problem: Problem) -> None:
-    """Refuse to take the first columns of many for the few names that labels happen to have."""
+    """Refuse to match a few names from labels with the first of many outputs."""
     stated, named = problem.scorer.classes, len(problem.dataset.classes or [])
     if stated is not None and problem.task != "regression" and not _fit(stated, problem.n_classes):
         raise ModelError(
-            f"the model names {len(stated)} classes and returns {problem.n_classes} numbers for a "
-            "pair; name each of them, in their order"
+            f"the model names {len(stated)} classes but returns {problem.n_classes} numbers per "
+            "pair; name each of them, in order"
         )
     if (
         stated is None
@@ -271,27 +271,27 @@ def _columns_of_labels(problem: Problem) -> None:
         names = problem.dataset.classes
         if names and not _fit(names, problem.n_classes):
             raise LabelError(
-                f"the data names {len(names)} classes, and the model returns {problem.n_classes} "
-                "numbers for a pair and names none; say which number is which: give the model "
-                f"classes, or the data {option('classes')}, all of them in the model's order"
+                f"the data names {len(names)} classes, but the model returns {problem.n_classes} "
+                "numbers per pair and names none; say which number is which: give classes to the "
+                f"model, or {option('classes')} to the data, all in the model's order"
             )
     if problem.order_is_guessed and 1 < problem.n_classes != named:
         raise LabelError(
-            f"the model returns {problem.n_classes} numbers for a pair and names no classes, and "
-            f"the data has {named} different labels; say which number is which: give the model "
-            f"classes, or the data {option('classes')}, all of them in the model's order"
+            f"the model returns {problem.n_classes} numbers per pair and names no classes, but the "
+            f"data has {named} different labels; say which number is which: give classes to the "
+            f"model, or {option('classes')} to the data, all in the model's order"
         )
 
 
 def _numbers_as_names(problem: Problem) -> None:
-    """Refuse to order numbers by the alphabet, as if they were names of a model's outputs."""
+    """Refuse to sort numbers alphabetically, as if they named a model's outputs."""
     if not problem.order_is_guessed:
         return
     if all(_is_number(name) for name in problem.dataset.classes):
         raise LabelError(
-            f"the labels are numbers, such as {problem.dataset.classes[-1]}, and the model names "
+            f"the labels are numbers, such as {problem.dataset.classes[-1]}, but the model names "
             f"no classes; set {option('task', 'regression')}, or say which output is which: give "
-            f"the model classes, or the data {option('classes')}, all of them in the model's order"
+            f"classes to the model, or {option('classes')} to the data, all in the model's order"
         )
 
 
@@ -304,12 +304,12 @@ def _is_number(name: str) -> bool:
 
 
 def _fit(names: list[str], n_classes: int) -> bool:
-    # A single number is for or against the second of two.
+    # A single number speaks for or against the second of two classes.
     return len(names) == n_classes or (len(names) == 2 and n_classes == 1)
 
 
 def _what_pairs_cost(problem: Problem) -> None:
-    """Refuse more pairs than a model may be asked for, before it is asked for any more."""
+    """Refuse more pairs than the model may be asked to score, before it scores any more."""
     problem.scorer.cost(problem.n_pairs)
 
 
@@ -324,7 +324,7 @@ def _not_in_training(problem: Problem, _: WarmUp) -> None:
     kind = None if problem.settings.allow_noise else left_in_training(problem.scorer.model)
     if kind is not None:
         raise ModelError(
-            f"the model is in training mode (its {kind} is), where outputs are partly random or "
+            f"the model is in training mode (at least its {kind}), so outputs may be random or "
             "depend on their batch; call .eval() on it, or set "
             f"{option('allow_noise', 'true', 'run')}"
         )
@@ -343,20 +343,19 @@ def _same_twice(problem: Problem, warm_up: WarmUp) -> None:
             f"to {apart:.3g}; correct one of them"
         )
     why = {
-        "random": "the model's outputs differ when the same pairs are scored twice",
+        "random": "the model's outputs differ if the same pairs are scored twice",
         "batch": "the model's outputs for a pair depend on what else is in its batch",
     }[again.cause]
     if problem.scorer.stated_speed is not None:
         raise ModelError(
-            f"{why}, by up to {apart:.3g}, which would be counted as interaction, as of a server "
-            "that puts requests together as they come; to go on and have it measured, set "
+            f"{why}, by up to {apart:.3g}, which would count as interaction; this happens if a "
+            "server batches requests as they arrive. To go on and have it measured, set "
             f"{option('allow_noise', 'true', 'run')}"
         )
     raise ModelError(
-        f"{why}, by up to {apart:.3g}, which would be counted as interaction; switch off whatever "
-        "is random or depends on the whole batch (dropout, batch norm, padding without a mask), "
-        "or set "
-        f"{option('allow_noise', 'true', 'run')}"
+        f"{why}, by up to {apart:.3g}, which would count as interaction; switch off whatever is "
+        "random or depends on the whole batch (dropout, batch norm, padding without a mask), or "
+        f"set {option('allow_noise', 'true', 'run')}"
     )
 
 
@@ -368,7 +367,7 @@ def _outputs_are_what_they_are_called(problem: Problem, warm_up: WarmUp) -> None
         if values.min() < lowest - slack or values.max() > highest + slack:
             wrong = values.max() if values.max() > highest + slack else values.min()
             raise ModelError(
-                f"output is {output!r}, and the model returned {wrong:.4g}; set "
+                f"output is {output!r}, but the model returned {wrong:.4g}; set "
                 f"{option('output', None, 'run')} to what it returns, one of {', '.join(OUTPUTS)}"
             )
         return
@@ -385,7 +384,7 @@ def _outputs_are_what_they_are_called(problem: Problem, warm_up: WarmUp) -> None
     else:
         return
     raise ModelError(
-        f"{seen}, and the model does not say what they are: {first}set "
+        f"{seen}, but the model does not say what they are: {first}set "
         f"{option('output', 'probabilities', 'run')} or, if these are logits, "
         f"{option('output', 'logits', 'run')}"
     )
@@ -397,7 +396,7 @@ def _within(values: NDArray[Any], slack: float) -> bool:
 
 
 def _whole(values: NDArray[Any], slack: float) -> float | None:
-    """Return what the outputs of every pair sum to, where none is below 0; else None."""
+    """Return what the outputs of every pair sum to; None if any is below 0 or sums differ."""
     sums = values.sum(axis=2)
     total = float(sums.mean())
     if values.min() < -slack * total or values.min() == values.max():
@@ -406,22 +405,22 @@ def _whole(values: NDArray[Any], slack: float) -> float | None:
 
 
 def _slack(warm_up: WarmUp) -> float:
-    """Return how far from 1 probabilities may sum up for the rounding of their numbers."""
+    """Return how far from 1 the sum of probabilities may be because of rounding."""
     return max(1e-3, 8 * (rounding(warm_up.computed_dtype) or 0.0))
 
 
 def _something_to_get_wrong(problem: Problem) -> None:
-    """Refuse labels that leave nothing to be right or wrong about."""
+    """Refuse labels with which no answer can be right or wrong."""
     if problem.labels is None:
         return
     if problem.task == "multilabel" and not problem.labels.any():
         raise LabelError(
-            "no label is a class of the model, so nothing can be right or wrong; "
+            "no label is a class of the model, so no answer can be right; "
             f"check the labels, or leave them out with {option('label_column', '', 'data')}"
         )
     if problem.task == "multiclass" and problem.n_classes == 1 and not has_answers(problem.dataset):
         raise SettingError(
-            "the model returns a single number, and with a single class every answer is right; set "
+            "the model returns a single number, but with a single class every answer is right; set "
             f"{option('task', 'binary', 'data')} or {option('task', 'regression', 'data')}"
         )
 
@@ -434,7 +433,7 @@ def _shares(problem: Problem, warm_up: WarmUp) -> str | None:
         return None
     return (
         f"All outputs are at least 0 and those of each pair sum to {whole:.4g}. The model does not "
-        f"say what they are, and they are taken for logits; if they are shares, divide them by "
+        "say what they are, so they are treated as logits; if they are shares, divide them by "
         f"{whole:.4g} and call them probabilities."
     )
 
@@ -444,9 +443,9 @@ def _guessed_order(problem: Problem, _: WarmUp) -> str | None:
         return None
     shown = ", ".join(problem.classes[:8]) + (", …" if len(problem.classes) > 8 else "")
     return (
-        f"The model names no classes: its {problem.n_classes} outputs are taken to be in the "
-        f"alphabetical order of the labels, {shown}. If they are in another order, name "
-        "the classes in the model's order, with the model or with the data."
+        f"The model names no classes: its {problem.n_classes} outputs are assumed to be in the "
+        f"alphabetical order of the labels, {shown}. If they are in another order, name the "
+        "classes in the model's order, for the model or for the data."
     )
 
 

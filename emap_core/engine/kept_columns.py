@@ -35,7 +35,7 @@ def kept_columns(dataset: Any) -> tuple[pd.DataFrame | None, list[str]]:
     texts = {
         str(name): [_as_text(value) for value in columns[name].tolist()] for name in columns.columns
     }
-    # A run goes to others, who have no business with folders of this machine.
+    # Runs are shared, and other people have no business with this machine's folders.
     private = [name for name, values in texts.items() if any(map(_FOLDER.match, values))]
     texts = {name: values for name, values in texts.items() if name not in private}
     sizes = {name: sum(map(len, values)) for name, values in texts.items()}
@@ -45,10 +45,13 @@ def kept_columns(dataset: Any) -> tuple[pd.DataFrame | None, list[str]]:
         if taken <= BUDGET:
             kept.append(name)
     notes = [
-        f"columns that are not kept, as {why}: {', '.join(names[:8])}"
+        f"columns not kept because {why}: {', '.join(names[:8])}"
         for names, why in (
             (private, "they name folders of this machine"),
-            ([name for name in texts if name not in kept], f"all have more than {size(BUDGET)}"),
+            (
+                [name for name in texts if name not in kept],
+                f"together they would exceed {size(BUDGET)}",
+            ),
         )
         if names
     ]

@@ -1,4 +1,4 @@
-"""What a run learns from its encodings and keeps: linear probes, and how likely each pair is."""
+"""What a run learns from its encodings: linear probes, and how likely each pair is."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from emap_core.runs.store import replacing
 def keep_linear_probes(folder: RunFolder, problem: Problem) -> None:
     """Train linear probes on the training split, and keep their scores in the run's folder.
 
-    They see what the model's encoders make of the text (``linear_text``), of the image
-    (``linear_image``) and of both side by side (``linear_both``). The encoders stay as they are.
+    They see the model's encodings of the text (``linear_text``), of the image (``linear_image``) or
+    of both (``linear_both``). The encoders stay as they are.
 
     Parameters
     ----------
@@ -60,12 +60,12 @@ def keep_density(folder: RunFolder, problem: Problem) -> None:
         seed=problem.settings.seed,
     )
     with replacing(folder.density) as temporary, temporary.open("wb") as file:
-        # Half precision tells a ratio to a thousandth, and takes little beside the grid.
+        # Half precision is exact to a thousandth and takes little space compared with the grid.
         np.savez(file, log_ratio=np.log(found.ratio).astype(np.float16), auc=np.float64(found.auc))
 
 
 def _linear_probes(problem: Problem, train: Any) -> dict[str, NDArray[np.float64]]:
-    """Return what linear probes say about the examples, each of shape (N, C)."""
+    """Return the linear probes' scores of the examples, each of shape (N, C)."""
     cells = find_cells(train)
     labels = problem.labels_of(train)
     if labels is None:

@@ -21,19 +21,19 @@ class WarmUp:
     ----------
     cells : ndarray of shape (a, b, C)
     raw : ndarray of shape (a, b, C)
-        The same as the model returned them, before they were brought to the space of the run.
+        The same as the model returned them, before conversion to the space of the run.
     pairs_per_second : float
-        At the best size that was tried.
+        At the best batch size tried.
     batch_size : int
         That size.
     output_dtype : str
         Name of the dtype of the model's outputs, as it returned them.
     computed_dtype : str
-        The coarsest dtype of its outputs, its weights and autocast.
+        The least precise dtype among its outputs, weights and autocast.
     again : Again or None
-        Some of the pairs, scored a second time; None where there is no model behind the outputs.
+        Some of the pairs, scored a second time; None without a model behind the outputs.
     noise : tuple of ndarray of shape (k, C), or None
-        What the model returned for other pairs, drawn at random, at two times; None unless asked.
+        What the model returned for other random pairs, twice; None unless requested.
     """
 
     cells: NDArray[Any]
@@ -61,7 +61,7 @@ class Again:
         What the model returned both times.
     cause : {"random", "batch", "grid"} or None
         Why they differ by more than rounding: the same batch gives something else each time, a
-        pair's outputs depend on what else is in its batch, or ``score`` and ``score_grid`` differ.
+        pair's outputs depend on the rest of its batch, or ``score`` and ``score_grid`` differ.
     """
 
     first: NDArray[Any]
@@ -94,12 +94,12 @@ def measure(
     memory : int
         Bytes that a tile may take.
     area : tuple of slice
-        The rows and columns to begin in.
+        The rows and columns to start in.
     most : int, optional
         The corner is the same each time, of no more pairs than this; others that are evaluated to
         learn the speed are not part of it. By default it is all that was evaluated.
     seconds : float
-        How long to measure, about; 0 not at all, where the corner does not depend on it. Encoders
+        About how long to measure; 0 for not at all, if the corner does not depend on it. Encoders
         may take a few times as long, so that slow ones do not leave the speed of the rest unknown.
     """
     top, left = area[0].start, area[1].start

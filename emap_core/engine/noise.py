@@ -18,7 +18,7 @@ from emap_core.types import Index
 FEW = 4
 """Pairs that every run scores twice."""
 MANY = 128
-"""Pairs that are scored twice to measure noise that was asked for."""
+"""Pairs that are scored twice to measure noise, if it is allowed."""
 _TF32 = 2.0**-10
 
 
@@ -41,7 +41,7 @@ def score_again(
     columns: Index,
     encodings: Callable[[], tuple[Encodings, Encodings]],
 ) -> Again:
-    """Score pairs of a warm-up tile a second time; where they differ, find out why.
+    """Score pairs of a warm-up tile a second time; if they differ, find out why.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def score_again(
 def scored_at_two_times(
     evaluator: Evaluator, n_pairs: int, encodings: Callable[[Index], tuple[Encodings, Encodings]]
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the outputs for pairs at two times, the second time in other batches.
+    """Return the outputs for pairs twice, the second time in other batches.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def _tolerance(warm_up: WarmUp, device: str) -> float:
     In float32 that is a few thousandths of a per cent of the largest output, and a few hundredths
     of how much the outputs vary; noise below it makes up less than a millionth of the variance.
     """
-    # Whoever returns float64 may have computed in float32.
+    # A model that returns float64 may have computed in float32.
     relative = max(rounding(warm_up.computed_dtype) or 0.0, rounding("float32") or 0.0)
     tf32 = torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
     if device.startswith("cuda") and tf32:

@@ -29,7 +29,7 @@ from emap_core.runs.manifest import check_new_manifest
 from emap_core.runs.store import is_passing, location, replacing
 
 _STORED_AS = {"shard": "part"}
-"""Settings with another name on disk, which stays as runs have it."""
+"""Settings that have another name on disk, kept for the sake of existing runs."""
 _PACKAGES = ("numpy", "torch", "pandas", "scikit-learn", "pillow")
 
 
@@ -39,7 +39,7 @@ def measured(binding: Binding, workers: Workers, timed: bool = True) -> tuple[Pr
     Returns
     -------
     (Problem, WarmUp)
-        What is to be known beside the result is among the problem's notes.
+        What to know with the result is among the problem's notes.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def measured(binding: Binding, workers: Workers, timed: bool = True) -> tuple[Pr
 
 
 def folder_path(binding: Binding, out: str | Path | None) -> Path:
-    """Return where a run goes: as asked, or under the name that the same work always has."""
+    """Return where a run goes: as requested, or under the name that the same work always gets."""
     if out is not None:
         return location(out)
     if binding.fingerprint is not None:
@@ -66,7 +66,7 @@ def folder_path(binding: Binding, out: str | Path | None) -> Path:
 
 
 def finished_before(folder: RunFolder, binding: Binding) -> bool:
-    """Say whether a folder holds this very work, finished; update what may be asked for anew.
+    """Say whether a folder holds exactly this work, finished; update what may be asked anew.
 
     Raises
     ------
@@ -84,8 +84,8 @@ def finished_before(folder: RunFolder, binding: Binding) -> bool:
     manifest = folder.manifest()
     if binding.fingerprint is None or manifest.get("fingerprint") is None:
         raise RunError(
-            f"run {folder.id!r} exists, and the model has no fingerprint to show whether it is "
-            f"the same work; give {option('fingerprint', of='run')}, or another "
+            f"run {folder.id!r} exists, but the model has no fingerprint to show whether it is the "
+            f"same work; give {option('fingerprint', of='run')}, or another "
             f"{option('out', of='run')}"
         )
     if manifest["fingerprint"] != binding.fingerprint:
@@ -105,7 +105,7 @@ def finished_before(folder: RunFolder, binding: Binding) -> bool:
         )
     else:
         return bool(manifest["status"] == "part")
-    # The table and its intervals need no model, so a finished run takes other wishes at once.
+    # The table and its intervals need no model, so a finished run can change them at once.
     gate.check_wishes(align(binding, manifest["n_classes"]))
     wishes = wishes_of(manifest, binding)
     if any(manifest.get(name) != wish for name, wish in wishes.items()):
@@ -115,7 +115,7 @@ def finished_before(folder: RunFolder, binding: Binding) -> bool:
 
 
 def wishes_of(manifest: dict[str, Any], binding: Binding) -> dict[str, Any]:
-    """Return the entries that the same work may ask for differently, as they are asked for now."""
+    """Return the entries that may differ between requests for the same work, as requested now."""
     kept = usable_metrics(manifest)
     return {
         "metrics": [*kept, *(name for name in binding.settings.metrics if name not in kept)],
@@ -159,7 +159,7 @@ def write_tables(folder: RunFolder, problem: Problem) -> None:
 
 
 def _sides(problem: Problem) -> list[dict[str, Any]]:
-    """Return what the sides are; of more than two also how many items there are, and in a file."""
+    """Return what the sides are; with more than two, also their numbers of items, and in a file."""
     sides = [asdict(side) for side in problem.dataset.sides]
     if problem.n_sides == 2:
         return sides
@@ -173,12 +173,12 @@ def _sides(problem: Problem) -> list[dict[str, Any]]:
 
 @functools.cache
 def _versions() -> dict[str, str]:
-    """Return the versions of the packages that compute; to look them up takes a moment."""
+    """Return the versions of the packages that compute; looking them up takes a moment."""
     return {name: metadata.version(name) for name in _PACKAGES}
 
 
 def new_manifest(problem: Problem, warm_up: WarmUp) -> dict[str, Any]:
-    """Return what describes a run that begins."""
+    """Return the description of a new run."""
     n_rows, n_columns, *_ = problem.cells.sizes
     return {
         "status": "running",
@@ -188,7 +188,7 @@ def new_manifest(problem: Problem, warm_up: WarmUp) -> dict[str, Any]:
         "name": problem.settings.name,
         "tags": list(problem.settings.tags),
         "provenance": problem.provenance,
-        # Caches tell a run from one computed in its place by this.
+        # By this, caches tell a run from one recomputed in its place.
         "created": datetime.now(UTC).isoformat(timespec="microseconds"),
         "fingerprint": problem.fingerprint,
         "fingerprints": problem.fingerprints,

@@ -1,4 +1,4 @@
-"""Which pairs a sampled run asks for, so that they can be scored elsewhere."""
+"""The pairs that a sampled run needs, so that they can be scored elsewhere."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def pairs_to_score(
     dataset : Dataset or str
         As for `compute`.
     images_per_text : int, optional
-        Of a sampled run; by default the pairs of an exact one, which are all.
+        For a sampled run; by default all pairs, for an exact one.
     seed : int
     data_args : dict, optional
         Keyword arguments of the loader of the data.
     there : str or Path, optional
-        A .parquet file of pairs that are scored already, whichever they are: only others are
-        returned, called as that file calls them, to be added to it.
+        A .parquet file of pairs that are already scored: only others are returned, named as in that
+        file, to be added to it.
     there_args : dict, optional
         What ``logits:`` takes for it: ``text_id_column``, ``image_id_column``.
 
@@ -63,7 +63,7 @@ def pairs_to_score(
     cells = find_cells(loaded)
     if len(cells.sides) > 2:
         raise DatasetError(
-            f"the data has {len(cells.sides)} sides, and pairs are of two; score the model itself"
+            f"the data has {len(cells.sides)} sides, but pairs have two; score the model itself"
         )
     rows: NDArray[Any]
     columns: NDArray[Any]

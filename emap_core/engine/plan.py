@@ -67,7 +67,7 @@ class Plan:
         )
 
     def tiles(self) -> Iterator[Tile]:
-        """Yield the tiles, all rows for one range of columns before the next range.
+        """Yield the tiles: all rows for one range of columns, then the next range.
 
         Each range of columns is thus decoded, or brought to the device, once.
         """
@@ -127,7 +127,7 @@ _IN_A_RUN = {
     "columns_per_chunk": "images_per_chunk",
     "warm_up": "probe",
 }
-"""Names under which runs keep what has another name here: those of earlier versions."""
+"""Names on disk that differ from those here: they come from earlier versions."""
 
 
 def order_rows(texts: list[str]) -> Index:
@@ -148,5 +148,5 @@ def tile_shape(
 
 
 def _even(size: int, step: int) -> int:
-    # As many tiles as before, of like size instead of full ones and a sliver.
+    # As many tiles as before, of similar size instead of full ones and a sliver.
     return max(math.ceil(size / math.ceil(size / step)), 1)

@@ -1,4 +1,4 @@
-"""A binding whose class axis is known, with labels aligned to it: all that a run is made of."""
+"""A binding whose class axis is known, with labels aligned to it: all a run needs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from emap_core.types import Task
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Problem(Binding):
-    """All that a run is computed from; it never changes.
+    """Everything that a run is computed from; it never changes.
 
     Attributes
     ----------
@@ -42,11 +42,11 @@ class Problem(Binding):
     classes : list of str
         A name for each output; for a binary task the two labels.
     order_is_guessed : bool
-        Whether the outputs are taken to be in the alphabetical order of the labels.
+        Whether the outputs are assumed to be in the alphabetical order of the labels.
     labels : ndarray or None
-        On the class axis.
+        Labels on the class axis.
     kept_classes : list of int or None
-        The classes whose grid is kept, None for all.
+        The classes whose grid is kept; None for all.
     """
 
     n_classes: int
@@ -61,19 +61,19 @@ class Problem(Binding):
 
     @property
     def all_notes(self) -> list[str]:
-        """What a reader has to know about the model's texts and about the labels."""
+        """What readers should know about the model's texts and the labels."""
         of_labels = labels_note(self.dataset, self.scorer.classes, self.n_classes)
         return [*self.notes, *([of_labels] if of_labels else [])]
 
     @property
     def n_pairs(self) -> int:
-        """How many pairs are scored: those of the method, or the part of a shard."""
+        """How many pairs are scored: all those of the method, or a shard's part."""
         n_pairs = self.method.n_pairs(self.settings, self.pairs)
         return n_pairs if self.settings.shard is None else -(-n_pairs // self.settings.shard[1])
 
     @property
     def unknown_labels(self) -> dict[str, Any]:
-        """What was done with labels that are not classes of the model, and with how many."""
+        """What was done with labels that are not classes of the model, and how many there are."""
         return {
             "rule": self.settings.unknown_labels,
             "n_examples": self.n_left_out["data"] + self.n_wrong,
@@ -82,7 +82,7 @@ class Problem(Binding):
 
     @property
     def n_wrong(self) -> int:
-        """How many examples count as not right because their label is not a class."""
+        """How many examples count as wrong because their label is not a class."""
         if self.labels is None or self.task not in ("multiclass", "binary"):
             return 0
         known = self.labels >= 0 if self.labels.ndim == 1 else self.labels.any(axis=1)
@@ -90,7 +90,7 @@ class Problem(Binding):
 
     @property
     def metrics(self) -> list[str]:
-        """The metrics of the table, those asked for or the usual ones; none without labels."""
+        """The metrics of the table, the requested or the usual ones; none without labels."""
         if self.labels is None:
             return []
         usual = inference.default_metrics(
@@ -104,7 +104,7 @@ class Problem(Binding):
 
     @property
     def may_be_closed_form(self) -> bool:
-        """Whether only sums are asked for of a model that says that it compares two vectors."""
+        """Whether only sums are requested, of a model that says it compares two vectors."""
         return (
             self.scorer.staged
             and self.scorer.similarity
@@ -119,10 +119,10 @@ class Problem(Binding):
 
     @property
     def recombine(self) -> Recombine | None:
-        """What reads the answers of a tile, None where no single class is decided for.
+        """What reads the answers of a tile; None if the model does not decide for one class.
 
-        Nor where the whole grid is kept, from which they can be read whenever they are asked for,
-        nor of more sides than two.
+        Also None if the whole grid is kept, from which they can be read at any time, and with more
+        than two sides.
         """
         if not self.reads_answers or self.keep == "grid" or self.n_sides > 2:
             return None
@@ -136,7 +136,7 @@ class Problem(Binding):
 
     @property
     def pairs(self) -> Pairs:
-        """What the method chooses from."""
+        """What the method chooses pairs from."""
         return Pairs(
             sides=self.targets.sides,
             sizes=self.cells.sizes,
@@ -153,19 +153,19 @@ class Problem(Binding):
         )
 
     def _encodings(self) -> EncodingVectors | None:
-        """Return what the encoders made of rows and columns; None of a model without encoders."""
+        """Return the encodings of rows and columns; None for a model without encoders."""
         if not self.scorer.staged:
             return None
         try:
             rows, columns = self.evaluator.vectors()
         except ModelError:
-            # Numbers of the rows of a grid, say, from which nothing can be learnt.
+            # For example row numbers of a grid, from which nothing can be learnt.
             return None
         return EncodingVectors(rows[np.argsort(self.row_order)], columns)
 
     @property
     def grid_bytes(self) -> int:
-        """Disk that the kept grid takes."""
+        """Disk space of the kept grid."""
         n_rows, n_columns = self.cells.shape
         return 4 * n_rows * n_columns * n_channels(self.n_classes, self.kept_classes)
 
@@ -179,7 +179,7 @@ class Problem(Binding):
         return "grid" if self.kept_classes is None else "classes"
 
     def plan(self, warm_up: WarmUp) -> Plan:
-        """Return the tiles, their size from the measured speed unless it was given by hand."""
+        """Return the tiles; their size follows from the measured speed unless it was given."""
         n_rows, n_columns = self.cells.shape
         if self.settings.batch_size is not None:
             batch_size = n_pairs = self.settings.batch_size
@@ -195,8 +195,8 @@ class Problem(Binding):
             if self.scorer.stated_speed is not None:
                 n_pairs = max(n_pairs, batch_size)
             least_rows, least_columns = warm_up.shape
-            # Many items of the second side with all of the others, else sums of sets take as much
-            # as the tile.
+            # Many items of the second side with all of the others; otherwise sums of sets take as
+            # much as the tile.
             of_one = n_columns // self.cells.sizes[1]
             if of_one > 1:
                 least_columns = max(least_columns, min(8 * of_one, n_pairs))
@@ -225,7 +225,7 @@ def align(binding: Binding, n_classes: int) -> Problem:
     LabelError
         If labels and outputs do not fit together.
     SettingError
-        If classes are to be chosen by labels that are not there.
+        If classes should be chosen by labels, but there are none.
     """
     dataset, scorer, settings = binding.dataset, binding.scorer, binding.settings
     named = scorer.classes is not None or binding.task != "multiclass"
@@ -262,12 +262,12 @@ def _kept(
     n_classes: int,
     task: Task,
 ) -> list[int] | None:
-    """Return the classes whose grid is kept, in their order; None for all."""
+    """Return the classes whose grid is kept, in order; None for all."""
     if not isinstance(wanted, str):
         return _most_used(labels, n_classes, wanted, task)
     if len(names) != n_classes:
         raise SettingError(
-            f"{option_name('keep_classes')} names classes, and the model has {n_classes} outputs"
+            f"{option_name('keep_classes')} names classes, but the model has {n_classes} outputs"
         )
     found = []
     for name in wanted.split(","):
@@ -283,17 +283,17 @@ def _kept(
 def _most_used(
     labels: NDArray[Any] | None, n_classes: int, wanted: int | None, task: Task
 ) -> list[int] | None:
-    """Return the classes that most examples are labelled with, in their order; None for all."""
+    """Return the classes that most examples have as their label, in order; None for all."""
     if wanted is None or wanted >= n_classes:
         return None
     if task == "regression":
         raise SettingError(
-            f"{option_name('keep_classes')} counts labels of classes, and a regression has none"
+            f"{option_name('keep_classes')} counts labels of classes, but a regression has none"
         )
     if labels is None:
         raise SettingError(
-            f"{option_name('keep_classes')} keeps the classes that most examples are labelled "
-            "with, and the data has no labels"
+            f"{option_name('keep_classes')} keeps the most frequent classes, but the data has no "
+            "labels"
         )
     if labels.ndim == 1:
         used = np.bincount(labels[labels >= 0], minlength=n_classes)

@@ -21,7 +21,7 @@ _SECONDS_BETWEEN_ESTIMATES = 1.0
 
 @dataclass
 class Progress:
-    """Report how far a run is, and notice when it is asked to stop.
+    """Report how far a run is, and notice requests to stop.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Progress:
             self.listener(content)
 
     def start_pairs(self, done: int, total: int) -> None:
-        """Begin to count pairs; `done` were computed before an interruption."""
+        """Start to count pairs; `done` were computed before an interruption."""
         self.pairs_total, self._done_before = total, done
         self._began = self._told = self._estimated = time.monotonic()
 
@@ -68,7 +68,7 @@ class Progress:
             self.tell("encoding", what=what, done=done, total=total)
 
     def pairs(self, done: int, estimate: Callable[[], float | None]) -> None:
-        """Tell how many pairs are done; `estimate` gives the gap so far and is called seldom."""
+        """Tell how many pairs are done; `estimate` gives the gap so far and is rarely called."""
         now = time.monotonic()
         if now - self._told < _SECONDS_BETWEEN_EVENTS and done < self.pairs_total:
             return
@@ -95,7 +95,7 @@ class Progress:
             raise Cancelled(f"run {self.run_id!r} was cancelled; start it again to resume it")
 
     def _may_call(self, folder: RunFolder, what: str) -> bool:
-        """Whether a small call to where the run lies is due; many would slow the tiles down."""
+        """Whether a small call to the run's location is due; too many would slow the tiles down."""
         now = time.monotonic()
         if now - self._called.get(what, -math.inf) < seconds_between_calls(folder.path):
             return False

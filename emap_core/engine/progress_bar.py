@@ -14,7 +14,7 @@ from emap_core.engine.progress import Event, Listener
 
 def in_a_notebook() -> bool:
     """Return whether this code runs in the kernel of a notebook."""
-    # Only a kernel has loaded IPython before us, and only there is an interactive shell with one.
+    # Only in a kernel is IPython already loaded, with an interactive shell that has a kernel.
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return getattr(shell, "kernel", None) is not None
 
@@ -32,7 +32,7 @@ def showing_progress(also: Listener | None = None) -> Iterator[Listener]:
 class _Bar:
     def __init__(self, also: Listener | None) -> None:
         with warnings.catch_warnings():
-            # Without ipywidgets a notebook has a bar of text, which does as well.
+            # Without ipywidgets a notebook shows a text bar, which is fine.
             warnings.simplefilter("ignore")
             from tqdm.auto import tqdm
 
@@ -79,6 +79,6 @@ def _what_is_kept(event: Event) -> str:
     names = event["kept_classes"]
     some = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
     return (
-        f"the grid of {len(names)} classes is kept ({some}): modes and heatmaps of these alone, "
-        "no what-if, intervals from scores alone"
+        f"the grid of {len(names)} classes is kept ({some}): modes and heatmaps of only these, no "
+        "what-if, intervals from scores alone"
     )

@@ -26,10 +26,10 @@ def provenance(
     train_args: Json | None = None,
     description: Json | None = None,
 ) -> Json:
-    """Return what distinguishes a run from one of another model, other data or other code.
+    """Return what distinguishes a run from one with another model, other data or other code.
 
-    Folders of this machine are left out: of an absolute path the last name stays, and a relative
-    one stays as it was given.
+    This machine's folders are left out: an absolute path keeps only its last name, a relative one
+    stays as given.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def provenance(
 
 
 def short_name(given: Any, otherwise: str, reserved: Iterable[str]) -> str:
-    """Return a short name for run ids: of a path only the last part, without its ending."""
+    """Return a short name for run ids: the last part of a path, without its ending."""
     if isinstance(given, str):
         prefix, _, rest = given.partition(":")
         name = re.split(r"[/\\]", rest.rstrip("/\\"))[-1].partition(".")[0]
@@ -68,13 +68,13 @@ def short_name(given: Any, otherwise: str, reserved: Iterable[str]) -> str:
 
 
 def in_short(name: str) -> str:
-    """Return a name as it may stand in a run id."""
+    """Return a name in a form that run ids allow."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-").lower()[:40]
 
 
 @cache
 def source_hash() -> str:
-    """Return twelve hexadecimal digits that change with any line of this package.
+    """Return twelve hexadecimal digits that change if any line of this package does.
 
     The dashboard computes nothing; in a checkout it lies elsewhere.
     """

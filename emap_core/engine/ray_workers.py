@@ -1,4 +1,4 @@
-"""Tiles handed to Ray actors, one per GPU or per few cores; an optional extra."""
+"""Hand tiles to Ray actors, one per GPU or per few cores; an optional extra."""
 
 from __future__ import annotations
 
@@ -34,32 +34,32 @@ from emap_core.types import Index
 Item = TypeVar("Item")
 
 ATTEMPTS = 3
-"""How often a tile may cost a worker its life before the run is stopped."""
+"""How many workers a tile may crash before the run stops."""
 _SECONDS_BETWEEN_LOOKS = 0.2
 _SECONDS_BETWEEN_GROWTH = 3.0
 _SECONDS_OF_PATIENCE = 30.0
 
 
 class RayWorkers:
-    """Actors that each hold the model and the data; tiles go to whoever is free.
+    """Actors that each hold the model and the data; tiles go to any that is free.
 
     The plan, the store of tiles, their order in the sums and the progress are the driver's, as
     with `LocalWorker`: for the same plan and threads the sums are the same to the bit. A worker
-    that dies is started again and costs the tile that it held; new nodes of the cluster get
-    workers when they come.
+    that dies is restarted and only loses the tile it held; new nodes of the cluster get workers
+    when they join.
 
     Parameters
     ----------
     request : Request
-        For each worker to load model and data itself. Of its settings, ``address`` is that of a
-        cluster, a local one by default; ``cpus_per_worker`` and ``device`` are read here, too.
+        From which each worker loads model and data itself. Its setting ``address`` is that of a
+        cluster, by default a local one; ``cpus_per_worker`` and ``device`` are also read here.
 
     Raises
     ------
     MissingExtraError
         If Ray is not installed.
     SettingError
-        On first use, if there is no cluster at the address, or it has no room for a worker.
+        On first use, if there is no cluster at the address or it has no room for a worker.
     """
 
     def __init__(self, request: Request) -> None:
@@ -72,7 +72,7 @@ class RayWorkers:
         self._looked = float("-inf")
 
     def _start(self) -> None:
-        """Connect and start the first workers; a run that is finished already needs none."""
+        """Connect and start the first workers; an already finished run needs none."""
         if self._connected:
             return
         settings = self._settings
@@ -101,7 +101,7 @@ class RayWorkers:
             self._ray.shutdown()
 
     def measure(self, binding: Binding, timed: bool = True) -> tuple[WarmUp, str]:
-        """Score the warm-up tile on one of the workers, whose device is the one that counts."""
+        """Score the warm-up tile on one of the workers, whose device is what counts."""
         self._start()
         warm_up, device = self._get(self._actors[0].measure.remote(timed))
         binding.evaluator.batch_size = binding.settings.batch_size or warm_up.batch_size
@@ -114,7 +114,7 @@ class RayWorkers:
     def encode(
         self, problem: Problem, images: slice, folder: RunFolder, progress: Progress
     ) -> None:
-        """Share the encoders' chunks out; encodings stay in Ray's object store for all workers."""
+        """Hand out the encoders' chunks; encodings stay in Ray's object store for all workers."""
         self._start()
         self._encodings = self._ray.put(
             {
@@ -186,7 +186,7 @@ class RayWorkers:
 
         def name(tile: CellTile) -> str:
             first = problem.evaluator.name_pair(int(tile.rows[0]), int(tile.columns[0]))
-            return f"tile {tile.number}, which begins with {first},"
+            return f"tile {tile.number}, which starts with {first},"
 
         self._share_out(
             tiles,
@@ -207,7 +207,7 @@ class RayWorkers:
         progress: Progress,
         name: Callable[[Item], str],
     ) -> None:
-        """Keep every worker busy with one item; whatever ends this, finished items are kept."""
+        """Keep every worker busy with one item; however this ends, finished items are kept."""
         self._start()
         waiting = (_Task(number, item) for number, item in enumerate(items))
         busy: dict[Any, tuple[Any, _Task[Item]]] = {}
@@ -215,7 +215,7 @@ class RayWorkers:
         longest = 0.0
 
         def overdue() -> _Task[Item] | None:
-            """Return a task whose worker seems to be lost with its node, to be done elsewhere."""
+            """Return a task whose worker seems lost with its node, to be done elsewhere."""
             patience = max(_SECONDS_OF_PATIENCE, 5 * longest)
             for _, task in busy.values():
                 if task.number not in done and time.monotonic() - task.since > patience:
@@ -268,7 +268,7 @@ class RayWorkers:
             ) from error
 
     def _grow(self) -> None:
-        """Start a worker wherever the cluster has room for one, also on nodes that come later."""
+        """Start a worker wherever the cluster has room for one, including nodes that join later."""
         # A cluster takes a moment to count the workers that were started last.
         if time.monotonic() - self._looked < _SECONDS_BETWEEN_GROWTH:
             return
@@ -310,7 +310,7 @@ class _Task(Generic[Item]):
 
 
 class _Worker:
-    """Model and data in a process of their own, asked for chunks and tiles."""
+    """Model and data in a process of their own, which computes chunks and tiles."""
 
     def __init__(self, request: list[Any], n_threads: int) -> None:
         torch.set_num_threads(n_threads)

@@ -1,4 +1,4 @@
-"""What the engine is asked for, and who is told how it goes."""
+"""What the engine is asked to do, and who hears about progress."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """A model, data and settings as they were given; nothing is loaded yet.
+    """A model, data and settings as given; nothing is loaded yet.
 
     Attributes
     ----------
@@ -93,12 +93,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Callbacks:
-    """Whom a run talks to while it is computed.
+    """Who hears from a run while it is computed.
 
     Attributes
     ----------
     listener : callable or None
-        Gets every progress event, see `Progress`.
+        Gets every progress event; see `Progress`.
     preview : callable or None
         Gets what a new run would cost, before it starts.
     cancelled : callable or None

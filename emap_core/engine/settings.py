@@ -39,7 +39,7 @@ _LEAST = {
     "cpus_per_worker": 1,
     "step": 0,
 }
-_WHY = {"n_resamples": ", since with fewer the limits depend on chance"}
+_WHY = {"n_resamples": ", because with fewer the limits depend on chance"}
 _MOST = {
     # What every generator of random numbers takes, scikit-learn's included.
     "seed": 2**32 - 1,
@@ -123,14 +123,14 @@ class Settings:
             object.__setattr__(self, "shard", _shard(self.shard, self.method, self.batch_size))
         if self.keep_classes is not None and self.keep == "sums":
             raise SettingError(
-                f"{option('keep_classes', of='run')} says whose grid to keep, and "
-                f"{option('keep', 'sums', 'run')} that none is; choose one of the two"
+                f"{option('keep_classes', of='run')} says which grid to keep, but "
+                f"{option('keep', 'sums', 'run')} keeps none; choose one of the two"
             )
         all_pairs = methods.method(self.method).scores_all_pairs
         if self.density != "off" and (not all_pairs or self.shard is not None):
             raise SettingError(
                 f"{option('density', of='run')} reads the whole grid, which only "
-                f"{option('method', methods.DEFAULT, of='run')} computes, and not in shards; leave "
+                f"{option('method', methods.DEFAULT, of='run')} computes, but not in shards; leave "
                 "it out"
             )
         if self.until is not None:
@@ -149,7 +149,7 @@ class Settings:
 
     @classmethod
     def of(cls, arguments: dict[str, Any]) -> Settings:
-        """Return settings from keyword arguments; unknown ones are refused by name."""
+        """Return settings from keyword arguments; refuse unknown ones by name."""
         known = {f.name for f in dataclasses.fields(cls)}
         for name in arguments:
             if name not in known:
@@ -161,7 +161,7 @@ class Settings:
             metrics = (metrics,)
         if not isinstance(metrics, Iterable) or not all(isinstance(one, str) for one in metrics):
             raise SettingError(f"{option_name('metrics')} is {metrics!r}; expected a list of names")
-        # A run's record has one name for each metric, however it was asked for.
+        # A run's record has one name for each metric, however it was requested.
         names = tuple(dict.fromkeys(metric(name).name for name in metrics))
         return cls(**{**arguments, "metrics": names})
 
@@ -186,12 +186,12 @@ class Settings:
 
 
 def whole_number(name: str, value: Any, least: int, why: str = "") -> int:
-    """Return a whole number of any type that is one, such as NumPy's; `why` is for the message.
+    """Return a whole number of any such type, NumPy's included; `why` is for the message.
 
     Raises
     ------
     SettingError
-        If it is not a whole number, or below the least.
+        If it is not a whole number, or is below the least.
     """
     try:
         # True would count as 1.
@@ -215,7 +215,7 @@ def _shard(shard: Any, method: str, batch_size: int | None) -> tuple[int, int]:
             f"{option_name('shard')} is {shard!r}; expected (number, of how many), such as (1, 8)"
         )
     if not methods.method(method).scores_all_pairs:
-        raise SettingError(f"only the {methods.DEFAULT} method has shards; this one is {method}")
+        raise SettingError(f"only the {methods.DEFAULT} method has shards, not {method}")
     if batch_size is None:
         raise SettingError(
             f"a shard needs {option('batch_size', of='run')}, the same for all shards: a measured "

@@ -27,13 +27,13 @@ from emap_core.runs.store import location, replacing
 def merge_shards(shards: Sequence[str | Path], out: str | Path) -> Run:
     """Merge runs that hold different tiles of the same plan into one finished run.
 
-    A shard that was cut off counts with the tiles that it has; a tile that several have is the same
-    in all.
+    An interrupted shard counts with the tiles that it has; a tile that several shards have is the
+    same in all.
 
     Parameters
     ----------
     shards : sequence of str or path
-        Ids, folders or URLs of what ``compute_shard`` made; left as they are.
+        Ids, folders or URLs of what ``compute_shard`` made; they stay as they are.
     out : path or URL
         Folder of the merged run.
 
@@ -92,10 +92,10 @@ def merge_shards(shards: Sequence[str | Path], out: str | Path) -> Run:
 
 
 def _asked_for(folders: list[RunFolder]) -> Json:
-    """Return what shards of the same work may be asked for differently, as the merged run has it.
+    """Return the entries in which shards of the same work may differ, as the merged run has them.
 
-    It has every metric that a shard was asked for, every note, and the name that any was given. How
-    intervals are drawn has to be the same, as they are drawn for the merged run.
+    The merged run has every metric and note of any shard, and the name that any was given. The
+    settings of intervals must be the same, since they are drawn for the merged run.
 
     Raises
     ------
@@ -125,18 +125,19 @@ def _asked_for(folders: list[RunFolder]) -> Json:
 
 
 def _in_common(folders: list[RunFolder]) -> tuple[Json, Plan]:
-    """Return manifest and plan of the shards, which have to be the same work."""
+    """Return manifest and plan of the shards, which must be the same work."""
     first = folders[0]
     manifest = first.manifest()
     if not methods.method(manifest["method"]).scores_all_pairs:
         raise RunError(
-            f"run {first.id!r} is {manifest['method']}; only {methods.DEFAULT} runs have shards"
+            f"run {first.id!r} uses the method {manifest['method']}; only {methods.DEFAULT} runs "
+            "have shards"
         )
     plan = _plan(first)
     for folder in folders:
         other = folder.manifest()
         if other.get("status") == "finished":
-            raise RunError(f"run {folder.id!r} is finished and whole; there is nothing to merge")
+            raise RunError(f"run {folder.id!r} is already complete; there is nothing to merge")
         if other.get("fingerprint") is None or other["fingerprint"] != manifest["fingerprint"]:
             different = [
                 name
@@ -170,14 +171,14 @@ def _holders(folders: list[RunFolder], tiles: list[Tile]) -> list[RunFolder]:
     missing = [tile.number for tile, holder in zip(tiles, found, strict=True) if holder is None]
     if missing:
         raise RunError(
-            f"{len(missing)} of {len(tiles)} tiles are in none of the shards, the first is "
-            f"{missing[0]}; compute the shard that holds it, or resume one that was cut off"
+            f"{len(missing)} of {len(tiles)} tiles are in none of the shards (the first is "
+            f"{missing[0]}); compute the shard that holds it, or resume an interrupted one"
         )
     return [holder for holder in found if holder is not None]
 
 
 def _targets(folder: RunFolder, manifest: Json) -> tuple[Targets, Any]:
-    """Return where the examples are, and the order of the texts, as the run's tables tell."""
+    """Return where the examples are, and the order of the texts, from the run's tables."""
     texts = [str(text) for text in _table(folder.texts)["text"]]
     examples = _table(folder.examples)
     names = tuple(side["name"] for side in manifest["sides"])
@@ -188,7 +189,7 @@ def _targets(folder: RunFolder, manifest: Json) -> tuple[Targets, Any]:
 
 
 def _previews(folders: list[RunFolder], place: int) -> list[Path]:
-    """Return each file of pictures of a side once; a shard has those of what it scored."""
+    """Return each picture file of a side once; a shard has the pictures of what it scored."""
     found = {
         path.name: path for folder in folders for path in folder.previews(place).glob("*.parquet")
     }

@@ -1,4 +1,4 @@
-"""Sums of tiles and of the grid: all that the projection needs from the scores."""
+"""Sums of tiles and of the grid: everything the projection needs from the scores."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Targets:
     row_share : ndarray of shape (U_1,)
         Shares of the examples that use each row.
     other_shares : tuple of ndarray
-        The same of every other side, of shape (U_2,) for columns.
+        The same for every other side; shape (U_2,) for columns.
     sides : tuple of str
         What the sides are called in the decomposition.
     """
@@ -58,13 +58,13 @@ class Targets:
         Parameters
         ----------
         index : sequence of ndarray of shape (N,)
-            Number of each example's item, a side each.
+            Number of each example's item, one array per side.
         sizes : sequence of int
             Unique items of each side.
         order : ndarray of shape (U_1,)
             Number of the item in each row of the plan.
         sides : tuple of str
-            Names of the sides; two of them go by others in a decomposition.
+            Names of the sides; if there are two, a decomposition calls them differently.
         """
         first, *others = item_shares(tuple(index), sizes)
         return cls(
@@ -89,7 +89,7 @@ class Targets:
     def joint_sets(self) -> list[tuple[int, ...]]:
         """Sets of some but not all sides that are columns, by their places among these.
 
-        Together with the first side they are what the sums of rows and columns do not tell.
+        Together with the first side, they are what sums of rows and columns do not cover.
         """
         places = range(len(self.sizes))
         return [some for size in places[1:] for some in combinations(places, size)]
@@ -130,7 +130,7 @@ class Targets:
 
 @dataclass(frozen=True, eq=False)
 class TileSums:
-    """Partial sums of one tile, all that is left of it where the grid is not kept.
+    """Partial sums of one tile, all that is left of it if the grid is not kept.
 
     Attributes
     ----------
@@ -145,9 +145,9 @@ class TileSums:
     matched : ndarray of shape (E, C)
         The model's outputs for them.
     recombined : Recombined or None
-        The sums of the tile's answers, where these are read.
+        The sums of the tile's answers, if these are read.
     joint : mapping of tuple of int to ndarray of shape (A, K, C)
-        With more sides than two, sums over the items of the sides that are not in a set, for each
+        With more than two sides, sums over the items of the sides outside a set, for each
         of `Targets.joint_sets`; K combinations of items of the set are in the tile.
     """
 
@@ -207,7 +207,7 @@ class TileSums:
 
     @classmethod
     def load(cls, path: Path) -> TileSums | None:
-        """Return stored sums; None where there are none or the file is damaged."""
+        """Return stored sums; None if there are none or the file is damaged."""
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 weight = float(stored["weight"])
@@ -282,7 +282,7 @@ class GridSums:
         }
 
     def add(self, tile: Tile, sums: TileSums) -> None:
-        """Take in one tile."""
+        """Add one tile."""
         self._rows[tile.rows] += sums.rows
         self._columns[tile.columns] += sums.columns
         self._moments = self._moments.merge(sums.moments)
@@ -353,14 +353,14 @@ class GridSums:
         )
 
     def _answers(self, row_order: Index) -> Recombined | None:
-        """Return the answers over all recombinations, None where tiles hold none."""
+        """Return the answers over all recombinations; None if tiles hold none."""
         if self._recombined is None or not self._all_read:
             return None
         return self._recombined.rows_in_order(row_order)
 
     def _add_answers(self, tile: Tile, part: Recombined | None) -> None:
         if part is None:
-            # Tiles of a run that an earlier version began.
+            # Tiles of a run that an earlier version started.
             self._all_read = False
             return
         if self._recombined is None:

@@ -31,9 +31,9 @@ class TileEvaluation:
     folder : RunFolder
     problem : Problem
     plan : Plan
-        New, or that of a run that was cut off.
+        New, or that of an interrupted run.
     warm_up : ndarray of shape (a, b, C) or None
-        The first cells of the first tile, where they were evaluated to measure the speed.
+        The first cells of the first tile, if they were evaluated to measure the speed.
     """
 
     def __init__(self, folder: RunFolder, problem: Problem, plan: Plan, warm_up: Any) -> None:
@@ -47,7 +47,7 @@ class TileEvaluation:
 
     @classmethod
     def start(cls, folder: RunFolder, problem: Problem, warm_up: WarmUp) -> TileEvaluation:
-        """Fix the plan and write it down, with the cells that are there already."""
+        """Fix the plan and write it down, with the cells that are already there."""
         plan = problem.plan(warm_up)
         corner = None
         if plan.warm_up != (0, 0):
@@ -65,7 +65,7 @@ class TileEvaluation:
 
     @classmethod
     def resume(cls, folder: RunFolder, problem: Problem) -> TileEvaluation:
-        """Resume with the plan of a run that was cut off."""
+        """Resume with the plan of an interrupted run."""
         plan = Plan.load(folder.plan)
         warm_up = None
         if plan.warm_up != (0, 0):
@@ -92,7 +92,7 @@ class TileEvaluation:
         return len(self._tiles)
 
     def run(self, progress: Progress, workers: Workers) -> Projected | None:
-        """Evaluate what is not there yet, and return the projection; None for a shard.
+        """Evaluate what is missing, and return the projection; None for a shard.
 
         Raises
         ------
@@ -134,7 +134,7 @@ class TileEvaluation:
             nonlocal done, following
             if grid is not None and found.kept is not None:
                 grid[tile.rows, tile.columns] = found.kept
-            # The sums come last: where they are, the tile is whole.
+            # The sums come last: if they are there, the tile is complete.
             found.sums.save(self._file(tile))
             if found.batch_size < self._plan.batch_size:
                 self._plan = self._plan.with_batch_size(found.batch_size)

@@ -1,4 +1,4 @@
-"""The warm-up tile of a run, scored before anything is written: shapes, speed and faults."""
+"""The warm-up tile of a run, scored before anything is written: shapes, speed and errors."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ _CORNER = 16
 
 
 def score_warm_up(binding: Binding, timed: bool = True) -> WarmUp:
-    """Score the warm-up tile: whatever is wrong with shapes or values shows here.
+    """Score the warm-up tile: anything wrong with shapes or values shows here.
 
-    From then on as many pairs at a time are evaluated as was found to be best.
+    From then on, batches have the size that was found to be best.
 
     Parameters
     ----------
     binding : Binding
     timed : bool
-        Whether the speed has to be known also where the size of batches is given.
+        Whether the speed must be known even if the batch size is given.
 
     Raises
     ------
@@ -51,14 +51,14 @@ def score_warm_up(binding: Binding, timed: bool = True) -> WarmUp:
     area = warm_up_area(binding)
     evaluator.batch_size = by_hand or 2**30
     if binding.scorer.stated_speed is not None:
-        # There is nothing to learn of its speed, and each pair may be paid for.
+        # There is nothing to learn about its speed, and each pair may cost money.
         warm_up = measure(evaluator, TILE_MEMORY, area, _CORNER // 2, 0.0)
     elif by_hand is None:
         warm_up = measure(evaluator, TILE_MEMORY, area)
     else:
         warm_up = measure(evaluator, TILE_MEMORY, area, _CORNER, 0.5 if timed else 0.0)
     if not binding.is_lookup:
-        # A grid from elsewhere has no model that could say something else.
+        # A grid from elsewhere has no model that could answer differently.
         noise = _noise(binding) if binding.settings.allow_noise else None
         warm_up = replace(warm_up, again=_again(binding, warm_up), noise=noise)
     if (speed := binding.scorer.stated_speed) is not None:
@@ -69,7 +69,7 @@ def score_warm_up(binding: Binding, timed: bool = True) -> WarmUp:
 
 
 def _of_examples(binding: Binding) -> WarmUp:
-    """Return the cells of the first examples, of a grid that may have no corner."""
+    """Return the cells of the first examples, for a grid that may have no corner."""
     evaluator, targets = binding.evaluator, binding.targets
     raw = np.concatenate(
         [
@@ -89,7 +89,7 @@ def _of_examples(binding: Binding) -> WarmUp:
 
 
 def warm_up_area(binding: Binding) -> tuple[slice, slice]:
-    """Return where the warm-up tile lies: of a shard, or a batch given by hand, a tile."""
+    """Return where the warm-up tile lies; for a shard or a given batch size it is a tile."""
     n_rows, n_columns = binding.cells.shape
     settings = binding.settings
     if settings.batch_size is None or not binding.method.scores_all_pairs:
@@ -115,7 +115,7 @@ def _again(binding: Binding, warm_up: WarmUp) -> Again:
 
 
 def _noise(binding: Binding) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Score pairs from anywhere at two times."""
+    """Score pairs from anywhere twice."""
     draws = np.random.default_rng(binding.settings.seed)
     wanted = binding.wanted_columns
     n_rows = binding.cells.shape[0]
@@ -131,7 +131,7 @@ def _encode(binding: Binding, rows: Index, columns: Index) -> tuple[Encodings, E
     """Return the encodings of single texts and images, encoded anew."""
     scorer, evaluator = binding.scorer, binding.evaluator
     if not scorer.staged:
-        # They are their own encodings.
+        # Such items are their own encodings.
         first, groups = _in_order(evaluator.row_items.at(rows)), evaluator.column_items.at(columns)
         if binding.n_sides == 2:
             return first, _in_order(groups)
@@ -139,7 +139,7 @@ def _encode(binding: Binding, rows: Index, columns: Index) -> tuple[Encodings, E
             _in_order([(places, items[side]) for places, items in groups])
             for side in range(binding.n_sides - 1)
         )
-    # What was encoded before may hold noise that scoring does not show.
+    # Existing encodings may hold noise that scoring does not show.
     of_rows = binding.rows
     texts = (
         [binding.cells.row_words[binding.row_order[row]] for row in rows]
@@ -155,7 +155,7 @@ def _encode(binding: Binding, rows: Index, columns: Index) -> tuple[Encodings, E
 
 
 def _in_order(groups: Sequence[tuple[Index, Encodings]]) -> list[Any]:
-    """Return a plain callable's items in the order in which they were asked for."""
+    """Return a plain callable's items in the order requested."""
     found = {
         int(place): item
         for places, items in groups

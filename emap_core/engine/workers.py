@@ -35,9 +35,9 @@ class FinishedTile:
     ----------
     sums : TileSums
     kept : ndarray or None
-        What is stored of its cells, where a grid is kept.
+        What is stored of its cells, if a grid is kept.
     batch_size : int
-        Pairs at a time, smaller than before where memory ran out.
+        Pairs at a time, smaller than before if memory ran out.
     """
 
     sums: TileSums
@@ -82,7 +82,7 @@ class FinishedCellTile:
 
 
 def load_cell_tile(path: Path) -> NDArray[Any] | None:
-    """Return a tile's stored outputs; None where there are none or the file is damaged."""
+    """Return a tile's stored outputs; None if there are none or the file is damaged."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return np.asarray(stored["values"])
@@ -91,10 +91,10 @@ def load_cell_tile(path: Path) -> NDArray[Any] | None:
 
 
 class Workers(Protocol):
-    """Whoever holds the model and evaluates what the plan says."""
+    """What holds the model and evaluates what the plan says."""
 
     def measure(self, binding: Binding, timed: bool = True) -> tuple[WarmUp, str]:
-        """Score the warm-up tile, see `score_warm_up`; return it, and the device that scored it."""
+        """Score the warm-up tile with `score_warm_up`; return it and the device that scored it."""
 
     def score(self, problem: Problem, rows: Index, columns: Index) -> NDArray[Any]:
         """Return the outputs for a few single cells, shape (B, C), once pairs were measured."""
@@ -176,7 +176,7 @@ class LocalWorker:
                 if len(waiting) > behind:
                     gather(*waiting.pop(0))
         finally:
-            # Whatever ends the loop, a tile that was computed is kept.
+            # However the loop ends, a computed tile is kept.
             while waiting:
                 gather(*waiting.pop(0))
 

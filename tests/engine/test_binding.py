@@ -25,7 +25,7 @@ def test_a_model_with_open_classes_is_given_those_of_the_data(tmp_path):
 
 
 def test_open_classes_that_nobody_names_are_an_error(tmp_path):
-    with pytest.raises(ModelError, match="the data, which names none"):
+    with pytest.raises(ModelError, match="the data, but the data names none"):
         emap.compute(Open(), make_examples(), out=tmp_path / "run")
 
 

@@ -105,9 +105,9 @@ class OtherGrid(WithGrid):
     [
         (
             lambda t, v: as_callable(t, v) + np.random.default_rng().normal(size=3),
-            "differ when the same pairs are scored twice",
+            "differ if the same pairs are scored twice",
         ),
-        (RandomEncoder(), "differ when the same pairs are scored twice"),
+        (RandomEncoder(), "differ if the same pairs are scored twice"),
         (
             lambda t, v: as_callable(t, v) - as_callable(t, v).mean(axis=0),
             "depend on what else is in its batch",
@@ -180,7 +180,7 @@ def test_shares_of_another_whole_are_told(tmp_path):
     def shares(texts, images):
         return 7.5 * softmax(texts, images)
 
-    told = "those of each pair sum to 7.5. The model does not say what they are, and they are taken"
+    told = "those of each pair sum to 7.5. The model does not say what they are, so they are treated"
     assert any(told in note for note in emap.estimate(shares, make_examples()).notes)
     run = emap.compute(shares, make_examples(), out=tmp_path / "run")
     assert any(told in note for note in run.notes)
@@ -318,7 +318,7 @@ def test_numbers_are_not_put_in_the_order_of_the_alphabet(labels, tmp_path):
 
 def test_fewer_names_than_outputs_are_not_given_to_the_first_of_them(tmp_path):
     data = make_examples(labels=["no", "yes"] * 30)
-    refused(tmp_path, as_callable, LabelError, "3 numbers for a pair and names no classes", data)
+    refused(tmp_path, as_callable, LabelError, "3 numbers per pair and names no classes", data)
 
 
 @pytest.mark.parametrize("side", ["text", "image"])
@@ -469,7 +469,7 @@ def test_names_of_classes_without_an_order_are_refused(classes, tmp_path):
 
 @pytest.mark.parametrize("classes", [["zero", "one", "two", "three"], list("abcdef")])
 def test_as_many_names_as_outputs(classes, tmp_path):
-    message = f"names {len(classes)} classes and returns 3 numbers"
+    message = f"names {len(classes)} classes but returns 3 numbers"
     refused(tmp_path, with_classes(classes), ModelError, message)
     data = make_examples(classes=classes)
     refused(tmp_path, as_callable, LabelError, f"the data names {len(classes)} classes", data)
@@ -523,7 +523,7 @@ def test_the_time_of_a_run_with_batches_by_hand_is_not_that_of_a_cold_start():
 
 def test_labels_that_leave_nothing_to_be_wrong_about_are_refused(tmp_path):
     empty = make_examples(labels=np.zeros((60, 3), dtype=int), task="multilabel")
-    with pytest.raises(LabelError, match="no label is a class of the model, so nothing"):
+    with pytest.raises(LabelError, match="no label is a class of the model, so no answer"):
         emap.compute(Staged(), empty, out=tmp_path / "empty")
 
     class Single(Staged):

@@ -101,7 +101,7 @@ def test_shards_that_do_not_fit_together_are_refused(store):
     whole = emap.merge_shards([one, rest], store / "merged")
     with pytest.raises(RunError, match="is already a run"):
         emap.merge_shards([one, rest], store / "merged")
-    with pytest.raises(RunError, match="is finished and whole"):
+    with pytest.raises(RunError, match="is already complete"):
         emap.merge_shards([one, whole.path], store / "again")
 
 

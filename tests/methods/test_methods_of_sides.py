@@ -186,7 +186,7 @@ def test_figures_of_a_sample_show_all_interactions_as_one(name, tmp_path_factory
 
 
 def test_pairs_are_listed_of_two_sides_alone():
-    with pytest.raises(DatasetError, match="the data has 3 sides, and pairs are of two"):
+    with pytest.raises(DatasetError, match="the data has 3 sides, but pairs have two"):
         emap.pairs_to_score("demo:digits", 12)
 
 

@@ -81,7 +81,7 @@ def test_columns_are_kept_within_a_budget_and_groups_are_not_too_many(monkeypatc
     data = make_examples(columns=pd.DataFrame({"large": ["x" * 50] * 60, "small": ["y"] * 60}))
     columns, notes = kept_columns.kept_columns(data)
     assert list(columns) == ["small"]
-    assert notes == ["columns that are not kept, as all have more than 1 kB: large"]
+    assert notes == ["columns not kept because together they would exceed 1 kB: large"]
     names = [str(number) for number in range(MOST_GROUPS + 1)]
     with pytest.raises(SettingError, match="column 'n' has 101 different values; choose one with"):
         groups._of_few(names, "n")

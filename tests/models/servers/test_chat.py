@@ -256,7 +256,7 @@ def test_answers_that_differ_each_time_are_found_out(tmp_path):
         return [(token, value - rng.uniform(0, 0.5)) for token, value in told(text, image)]
 
     with serving(Served(noisy)) as served:
-        with pytest.raises(ModelError, match="differ when the same pairs are scored twice"):
+        with pytest.raises(ModelError, match="differ if the same pairs are scored twice"):
             emap.compute(f"openai:{served.url}", small(), out=tmp_path / "run")
         run = emap.compute(f"openai:{served.url}", small(), out=tmp_path / "run", allow_noise=True)
         assert any("Noise makes up" in note for note in run.notes)
