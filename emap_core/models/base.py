@@ -1,16 +1,16 @@
 """The model contract: anything that scores a text with an image, or an item of each of M sides.
 
 The smallest model is a callable ``model(texts, images) -> (B, C)``. A model that can share work
-has ``encode_texts``, ``encode_images`` and ``score`` instead, and may have ``score_grid``. One of
-other sides, two or more, says which in ``sides``, their names in order, and has ``encoders``, a
-mapping of each to what encodes its items, in place of ``encode_texts`` and ``encode_images``.
-``modalities`` says of what kind the sides are; with it alone, they may have any names. A callable
-that says neither takes the sides of the data in their order.
+has ``encode_texts``, ``encode_images`` and ``score`` instead, and may have ``score_grid``. A model
+of other sides, two or more, names them in order in ``sides``, and has ``encoders``, a mapping of
+each name to what encodes its items, instead of ``encode_texts`` and ``encode_images``.
+``modalities`` says what kind the sides are; with it alone, they may have any names. A callable that
+states neither takes the sides of the data in order.
 
 A model of M sides has ``score(*encodings) -> (B, C)`` and perhaps ``score_grid(*encodings) ->
-(A_1, …, A_M, C)``; a callable takes M lists. Here, the first side is the one of texts, and the
-encodings of all others stand in the place of those of images: a tuple of them where they are
-aligned, a `Product` where all combinations are meant.
+(A_1, …, A_M, C)``; a callable takes M lists. Here, the first side takes the place of the texts and
+all others together that of the images: their encodings are a tuple if they are aligned, or a
+`Product` if all combinations are meant.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Outputs:
 
 
 class Scorer:
-    """One face for every kind of model: encode once, then score tiles of the grid.
+    """One interface to every kind of model: encode once, then score tiles of the grid.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ class Scorer:
             else:
                 self.modalities = self.modalities or ("text", "image")
         self.n_sides = len(self.sides or self.modalities or ("text", "image"))
-        """How many sides are scored together; of a callable that says none, those of the data."""
+        """How many sides are scored together; if a callable states none, those of the data."""
         self.model = model
         stated = output or getattr(model, "output", None)
         self.output: Output = stated or "logits"
@@ -149,7 +149,7 @@ class Scorer:
 
     @property
     def description(self) -> dict[str, Any]:
-        """What the model is, as far as it says so, with the type of its weights and outputs."""
+        """What the model is, as far as it tells, with the type of its weights and outputs."""
         stated = getattr(self.model, "description", None)
         return {
             **(stated if isinstance(stated, dict) else {}),
@@ -158,7 +158,7 @@ class Scorer:
         }
 
     def notes(self, texts: list[str], second: list[str] | None = None) -> list[str]:
-        """Return what a reader has to know about how the model reads these texts.
+        """Return what readers should know about how the model reads these texts.
 
         A model of two texts is asked about those of both sides.
         """
@@ -169,18 +169,18 @@ class Scorer:
         return [str(note) for note in (said(texts, second) if both else said(texts))]
 
     def reads(self, text: str) -> list[str]:
-        """Return what the model is and the prompts that it makes of a text, if it says so."""
+        """Return what the model is and the prompts it makes of a text, if it tells."""
         said = getattr(self.model, "reads", None)
         return [str(line) for line in said(text)] if callable(said) else []
 
     @property
     def stated_speed(self) -> tuple[int, float] | None:
-        """Pairs at a time and per second, of a model that knows better than a measurement."""
+        """Pairs at a time and per second, if the model knows better than a measurement."""
         at_once: int | None = getattr(self.model, "pairs_at_once", None)
         return None if at_once is None else (at_once, float(self.model.pairs_per_second))
 
     def cost(self, n_pairs: int) -> list[str]:
-        """Return what so many pairs take beside time, as far as the model says so.
+        """Return what so many pairs cost besides time, as far as the model tells.
 
         Raises
         ------
@@ -197,12 +197,12 @@ class Scorer:
             told(run)
 
     def remarks(self) -> list[str]:
-        """Return what is to be known once pairs are scored."""
+        """Return what to know once pairs are scored."""
         said = getattr(self.model, "remarks", None)
         return list(said()) if callable(said) else []
 
     def anew(self) -> contextlib.AbstractContextManager[Any]:
-        """Return a context in which the model keeps nothing of what it said before."""
+        """Return a context in which the model does not reuse earlier answers."""
         asked = getattr(self.model, "anew", None)
         entered: contextlib.AbstractContextManager[Any] = (
             asked() if callable(asked) else contextlib.nullcontext()
@@ -210,7 +210,7 @@ class Scorer:
         return entered
 
     def check_sides(self, names: Sequence[str]) -> None:
-        """Refuse data of another number of sides than a callable that names none has arguments.
+        """Refuse data with more or fewer sides than a callable that names none has arguments.
 
         Parameters
         ----------
@@ -223,11 +223,11 @@ class Scorer:
         try:
             inspect.signature(self.model).bind(*names)
         except ValueError:
-            # Of a few builtins nobody knows what they take.
+            # The signatures of a few builtins are unknown.
             return
         except TypeError as error:
             raise ModelError(
-                f"the data has {len(names)} sides, {', '.join(names)}, and the model cannot be "
+                f"the data has {len(names)} sides, {', '.join(names)}, but the model cannot be "
                 f"called with a list of each ({error}); write it with {len(names)} arguments"
             ) from error
 
@@ -251,7 +251,7 @@ class Scorer:
     def start_tile(
         self, row_encodings: Encodings, column_encodings: Encodings, batch_size: int
     ) -> Outputs:
-        """Begin to score a tile as `score_tile` does, without waiting for the device."""
+        """Start to score a tile like `score_tile`, without waiting for the device."""
         n_rows, n_columns = trees.count(row_encodings), _n_columns(column_encodings)
         score = self._score_block if self.has_grid else self._score_pairs
         columns = min(n_columns, max(batch_size, 1))
@@ -382,7 +382,7 @@ class Scorer:
         )
 
     def _check_columns(self, name: str, returned: Any) -> None:
-        """Refuse a frame whose columns are named in another order than the classes."""
+        """Refuse a data frame whose columns are not in the order of the classes."""
         if not isinstance(returned, pd.DataFrame):
             return
         columns = [str(column) for column in returned.columns]
@@ -405,7 +405,7 @@ class Scorer:
 
 
 def _names(model: Any, attribute: str) -> tuple[str, ...] | None:
-    """Return the strings, one a side, that a model states under a name; None without any."""
+    """Return the strings, one per side, that a model states under a name; None without any."""
     stated = getattr(model, attribute, None)
     if stated is None:
         return None
@@ -422,7 +422,7 @@ def _names(model: Any, attribute: str) -> tuple[str, ...] | None:
 def _encoders_of(
     model: Any, sides: tuple[str, ...] | None
 ) -> tuple[tuple[str, Callable[[list[Any]], Encodings]], ...]:
-    """Return the names of a model's encoders, for messages, and the encoders; none of others."""
+    """Return the names of a model's encoders, for messages, and the encoders; () without any."""
     encoders = getattr(model, "encoders", None)
     if isinstance(encoders, Mapping):
         order = sides or tuple(encoders)
@@ -443,21 +443,21 @@ def _encoders_of(
 
 @contextlib.contextmanager
 def _regions_named(images: Sequence[Any]) -> Iterator[None]:
-    """Say what a model was given that fails on regions; tables may bring them by themselves."""
+    """Explain a model's failure on regions, which tables may bring along unasked."""
     try:
         yield
     except (AttributeError, TypeError, ValueError, LookupError) as error:
         if not any(isinstance(image, Mapping) for image in images):
             raise
         raise ModelError(
-            f"the model failed on the regions that the data has in place of images "
+            f"the model failed on the regions that the data has instead of images "
             f"({type(error).__name__}: {error}); if it reads images, leave the table's column out "
             f"with {option('regions_column', '')}"
         ) from error
 
 
 def _described(returned: Any) -> str:
-    """Return in words what a model returned in place of an array of numbers."""
+    """Return in words what a model returned instead of an array of numbers."""
     kind = type(returned).__name__
     if isinstance(returned, Mapping):
         held = ", ".join(f"{name!r} {_size(value)}" for name, value in list(returned.items())[:6])
@@ -476,7 +476,7 @@ def _size(value: Any) -> str:
 
 
 def _which(returned: Any, sizes: tuple[int, ...]) -> str:
-    """Return a hint at the entry that has the right shape, where there is one."""
+    """Return a hint at the entry that has the right shape, if there is one."""
     if not isinstance(returned, Mapping | tuple):
         return ""
     entries = returned.items() if isinstance(returned, Mapping) else enumerate(returned)
@@ -495,7 +495,7 @@ def best_device() -> str:
 
 
 def _dtype_of(model: Any) -> str | None:
-    """Return the type of a model's weights: what it says, else that of its first; or None."""
+    """Return the type of a model's weights: as stated, or that of the first one; or None."""
     dtype = getattr(model, "dtype", None)
     if dtype is None and isinstance(model, torch.nn.Module):
         weights = (w.dtype for w in model.parameters() if w.is_floating_point())

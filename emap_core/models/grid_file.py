@@ -1,4 +1,4 @@
-"""``logits:FILE``: a grid that was computed elsewhere, by another machine or another language."""
+"""``logits:FILE``: a grid computed elsewhere, on another machine or in another language."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from emap_core.options import option
 PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt")
 """Endings of files that are never read."""
 _MOST_MISSING = 1_000
-"""A grid of a part of the pairs has at least one in so many."""
+"""A grid that holds only some of the pairs has at least one in so many."""
 _INDEX = "_index"
 _MOST_NUMBERS = 2**27
-"""Numbers that a grid of a part of the pairs may have room for: 1 GiB."""
+"""Numbers that a grid that holds only some of the pairs may have room for: 1 GiB."""
 _GRID_NAMES = ("grid", "logits")
 TEXT_AND_IMAGE = ("text", "image")
-"""Names of the sides of a grid that names none."""
+"""Names of the sides if a grid names none."""
 _NUMBERED = re.compile(
     r"(logits?|scores?|outputs?|prob\w*?|class)[_ -]?([0-9]{1,6})", re.IGNORECASE
 )
@@ -40,8 +40,8 @@ class GridModel:
     Parameters
     ----------
     grid : array of shape (U_1, …, U_M, C) or (U_1, …, U_M)
-        An axis a side: the dataset's unique items in order of first appearance, or its examples
-        (N of each side), or whatever the index arrays say.
+        One axis per side: the dataset's unique items in order of first appearance, or its examples
+        (N on each side), or what the index arrays say.
     sides : sequence of str, optional
         Names of the sides, in the order of the axes; by default a text and an image, or whichever
         two the data has.
@@ -50,24 +50,24 @@ class GridModel:
     classes : sequence of str, optional
         Names of the C outputs (two for a single logit).
     output : {"logits", "log_probabilities", "probabilities"}, optional
-        Logits by default, unless they look like probabilities: then it has to be said.
+        Logits by default; must be given if they look like probabilities.
     fingerprint : str, optional
         Changes whenever the grid does.
     source : str, optional
         What messages call the grid.
     ids : mapping of str to sequence of str, optional
-        What each item is called, by side. Items are looked for in the columns of the data that
-        `id_columns` names, else among its ids, texts and names of files; the grid may hold more
+        Names of the items, by side. Items are looked up in the columns of the data that
+        `id_columns` names, or else among its ids, texts and file names; the grid may hold more
         items than the data.
     id_columns : mapping of str to str, optional
         By side; ``text_id`` and the like by default.
     partial : bool
-        Whether some combinations are not there, and have no numbers.
+        Whether some combinations are missing.
 
     Raises
     ------
     ModelError
-        If the shapes do not fit one another.
+        If the shapes do not fit together.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class GridModel:
         lacking = [name for name in self._names if given.get(name) is None]
         if given and lacking:
             raise ModelError(
-                f"the grid has no {lacking[0]}_index; give an index of each side, or of none"
+                f"the grid has no {lacking[0]}_index; give an index for each side, or none"
             )
         n_classes = values.shape[-1]
         if classes is not None and len(classes) not in ({1, 2} if n_classes == 1 else {n_classes}):
@@ -127,7 +127,7 @@ class GridModel:
 
     def __call__(self, *items: Any) -> NoReturn:
         """Refuse to score: there is no model behind a grid."""
-        raise ModelError("a grid is not a model: pairs outside of it cannot be scored")
+        raise ModelError("a grid is not a model: pairs outside it cannot be scored")
 
     def grid_for(self, cells: Cells, dataset: Any = None) -> NDArray[Any]:
         """Return the outputs on a dataset's unique items, shape (U_1, …, U_M, C).
@@ -135,9 +135,9 @@ class GridModel:
         Parameters
         ----------
         cells : Cells
-            Those of the dataset.
+            The dataset's cells.
         dataset : Dataset, optional
-            Needed where the grid's items are called by names.
+            Needed if the grid's items have names.
 
         Raises
         ------
@@ -154,7 +154,7 @@ class GridModel:
             lengths = [len(index) for index in places]
             if set(lengths) != {n}:
                 raise ModelError(
-                    f"{self._called}: its indices are of {_listed(lengths)} examples; the dataset "
+                    f"{self._called}: its indices cover {_listed(lengths)} examples; the dataset "
                     f"has {n}"
                 )
             for name, given, side in zip(self._names, places, cells.sides, strict=True):
@@ -188,7 +188,7 @@ class GridModel:
         }
 
     def _places(self, place: int, dataset: Any) -> NDArray[np.intp]:
-        """Return where on its axis each example's item of a side is, by what the data call it."""
+        """Return where on its axis each example's item of a side is, by its name in the data."""
         side = self._names[place]
         places = {name: number for number, name in enumerate(self._ids[side])}
         column, columns = self._columns[side], getattr(dataset, "columns", None)
@@ -217,9 +217,9 @@ class GridModel:
         )
         raise ModelError(
             f"{self._called} calls {_several(self.sides, side)} "
-            f"{', '.join(map(repr, list(places)[:3]))}, …, and the "
-            f"data have others as {', as '.join(named)}: the first without its like is "
-            f"{missing!r:.80}; name the column with {how}"
+            f"{', '.join(map(repr, list(places)[:3]))}, …, but not all names in the data are among "
+            f"these (tried: {', '.join(named)}); the first that is missing is {missing!r:.80}; "
+            f"name the column with {how}"
         )
 
     def _sized(self, sizes: Sequence[int], which: str = "") -> str:
@@ -235,7 +235,7 @@ class GridModel:
 
 
 def _several(sides: Sequence[str] | None, name: str) -> str:
-    """Return what several items of a side are called: texts; items of spoken where it is named."""
+    """Return the plural for items of a side: texts, or items of spoken if it is a named side."""
     return f"{name}s" if sides is None else f"items of {name}"
 
 
@@ -254,12 +254,12 @@ def load(
     """Return the grid in a .npy, .npz, .safetensors, .parquet or .zarr file.
 
     An .npz, .safetensors or .zarr group holds an array ``grid`` (or ``logits``, or a single one)
-    and may hold ``text_index``, ``image_index`` and ``classes``. A .parquet file has a row a
-    pair, with the columns ``text_id`` and ``image_id``, numbered from 0 or called as the data call
-    texts and images, and one column a class, called as the class is, or ``logit_0``, ``logit_1``,
-    … for classes without names. It may lack pairs that the method does not read.
+    and may hold ``text_index``, ``image_index`` and ``classes``. A .parquet file has a row per
+    pair, with the columns ``text_id`` and ``image_id`` (numbered from 0, or the names of texts and
+    images in the data) and a column per class, named after it, or ``logit_0``, ``logit_1``, … for
+    classes without names. It may lack pairs that the method does not read.
 
-    A grid of other sides, or of more than two, has an axis a side, or a column ``NAME_id`` and an
+    A grid of other sides, or of more than two, has an axis per side, or a column ``NAME_id`` and an
     array ``NAME_index`` for the side NAME; `sides` names them.
 
     Parameters
@@ -268,10 +268,10 @@ def load(
     classes : str or sequence of str, optional
         Names of the classes, as a list or with commas; those in the file by default.
     output : {"logits", "log_probabilities", "probabilities"}, optional
-        Logits by default, unless they look like probabilities: then it has to be said.
+        Logits by default; must be given if they look like probabilities.
     text_id_column, image_id_column : str, optional
         Columns of a .parquet file, and of the data, that say which text and which image it is; by
-        default ``text_id`` and ``image_id``. Where one is named, its values are names, numbers too.
+        default ``text_id`` and ``image_id``. If one is given, its values are names, even numbers.
     sides : str or sequence of str, optional
         Names of the sides in the order of the axes, as a list or with commas; NAME=COLUMN names the
         column of a .parquet file, and of the data, as `text_id_column` does. By default those in
@@ -280,7 +280,7 @@ def load(
     Raises
     ------
     SpecError
-        If the file is not there, cannot be read or holds no grid.
+        If the file does not exist, cannot be read or holds no grid.
     """
     file = Path(path)
     named_columns = {"text": text_id_column, "image": image_id_column}
@@ -302,7 +302,7 @@ def load(
     if file.suffix in PICKLES:
         raise SpecError(
             f"grid {path} is a pickle, which runs code when it is read; save the arrays as "
-            ".npz or .safetensors where you trust it"
+            ".npz or .safetensors if you trust it"
         )
     if file.suffix not in readers:
         raise SpecError(
@@ -358,7 +358,7 @@ def _read_npz(file: Path) -> dict[str, Any]:
 def _read_safetensors(file: Path) -> dict[str, Any]:
     from safetensors import safe_open
 
-    # Through torch, since NumPy has no bfloat16.
+    # Through torch, because NumPy has no bfloat16.
     with safe_open(file, framework="pt") as stored:
         tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
         described = stored.metadata() or {}
@@ -385,7 +385,7 @@ def _described(stored: Any) -> dict[str, Any]:
 
 
 def _read_parquet(file: Path, columns: Mapping[str, str], are_names: bool) -> dict[str, Any]:
-    """Return what is in a table with a row a combination.
+    """Return what is in a table with a row per combination.
 
     Parameters
     ----------
@@ -393,7 +393,7 @@ def _read_parquet(file: Path, columns: Mapping[str, str], are_names: bool) -> di
     columns : mapping of str to str
         The column of each side.
     are_names : bool
-        Whether they hold names, whatever these look like.
+        Whether they hold names, even if these look like numbers.
     """
     table = pd.read_parquet(file)
     missing = [name for name in columns.values() if name not in table]
@@ -426,7 +426,7 @@ def _read_parquet(file: Path, columns: Mapping[str, str], are_names: bool) -> di
     if n_cells > _MOST_MISSING * len(ids) or (
         n_cells * values.shape[1] > _MOST_NUMBERS and n_cells > 2 * len(ids)
     ):
-        # Two numbers in a small file must not ask for more memory than there is.
+        # A few numbers in a small file must not request more memory than there is.
         of_all = " × ".join(f"{size:,} {side}s" for side, size in zip(ids, sizes, strict=True))
         raise SpecError(
             f"grid {file} has {len(ids):,} rows for {of_all}; expected one for every {cells}"
@@ -448,7 +448,7 @@ def _read_parquet(file: Path, columns: Mapping[str, str], are_names: bool) -> di
 
 
 def _whole(ids: pd.Series[Any], name: str, file: Path) -> pd.Series[Any]:
-    """Return ids as whole numbers, in which form tables with an empty cell do not keep them."""
+    """Return ids as whole numbers; tables with an empty cell keep them as decimals."""
     if pd.api.types.is_integer_dtype(ids):
         return ids
     if pd.api.types.is_float_dtype(ids) and (ids == ids.round()).all():
@@ -465,16 +465,16 @@ def _of_classes(
 ) -> tuple[pd.DataFrame, list[str] | None]:
     """Return the columns of a long grid in the order of classes, and their names if they have any.
 
-    Columns ``logit_0``, ``logit_1``, … are numbered and not named, in whatever order they stand.
+    Columns ``logit_0``, ``logit_1``, … are numbered, not named, in whatever order they come.
     Messages call the columns of the sides `beside`.
     """
     if not len(values.columns):
-        raise SpecError(f"grid {file} has no column beside {beside}; add one per class")
+        raise SpecError(f"grid {file} has no column besides {beside}; add one per class")
     for name in values:
         if not pd.api.types.is_numeric_dtype(values[name]):
             raise SpecError(
                 f"grid {file} has the column {str(name)!r:.80}, which does not hold numbers; keep "
-                f"{beside}, and a column of numbers for each class"
+                f"only {beside} and a column of numbers per class"
             )
     names = [str(name) for name in values]
     found = [_NUMBERED.fullmatch(name) for name in names]
@@ -509,7 +509,7 @@ def _index(name: str, values: Any, size: int) -> NDArray[np.intp]:
 
 
 def _check_same(called: str, kind: str, given: NDArray[np.intp], found: NDArray[np.intp]) -> None:
-    """Refuse an index that puts two different texts (or images) into the same row (or column)."""
+    """Refuse an index that puts two different items of a side into the same place."""
     firsts = np.unique(found, return_index=True)[1]
     rows, counts = np.unique(given[firsts], return_counts=True)
     if (counts > 1).any():
@@ -517,7 +517,7 @@ def _check_same(called: str, kind: str, given: NDArray[np.intp], found: NDArray[
         a, b = firsts[given[firsts] == row][:2]
         raise ModelError(
             f"{called}: {kind}_index puts the different {kind}s of examples {a} and {b} both at "
-            f"{row}; the grid is of different data or in a different order"
+            f"{row}; the grid is for other data or in another order"
         )
 
 

@@ -564,7 +564,7 @@ def models() -> list[Bad]:
             "one-index",
             "g.npz",
             grid(grid=np.zeros((2, 2)), text_index=[0]),
-            "an index of each",
+            "an index for each",
         ),
         (
             "index-outside",

@@ -23,7 +23,7 @@ def test_without_labels_there_is_no_performance_but_still_a_decomposition(tmp_pa
     run, record = record_of(tmp_path, labels=None)
     assert record["metrics"] == {}
     assert sum(record["variance_shares"]["pooled"].values()) == pytest.approx(1)
-    assert "without labels nothing can be said about performance" in record["verdict"]
+    assert "without labels, nothing can be said about performance" in record["verdict"]
     assert run.examples()["correct"].isna().all()
 
 

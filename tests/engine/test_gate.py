@@ -57,7 +57,7 @@ def refused(tmp_path, model, error, message, data=None, **settings):
 @pytest.mark.parametrize("wrap", [lambda m: m, lambda m: m.forward, lambda m: lambda t, v: m(t, v)])
 def test_a_model_left_in_training_mode_is_refused(model, kind, wrap, tmp_path):
     model.train()
-    refused(tmp_path, wrap(model), ModelError, rf"training mode \(its {kind} is\).*eval\(\)")
+    refused(tmp_path, wrap(model), ModelError, rf"training mode \(at least its {kind}\).*eval\(\)")
     run = emap.compute(wrap(model.eval()), make_examples(), out=tmp_path / "run")
     assert run.decomposition.pooled_shares[2] < 1e-10
 
@@ -167,7 +167,7 @@ def test_percentages_are_refused_like_probabilities(dtype, tmp_path):
         return (100 * softmax(texts, images)).astype(dtype)
 
     message = (
-        r"lie in \[0, 100\] and those of each pair sum to 100, and the model does not say what "
+        r"lie in \[0, 100\] and those of each pair sum to 100, but the model does not say what "
         "they are: divide them by 100 and set output='probabilities' or.*'logits'"
     )
     refused(tmp_path, percent, ModelError, message)
@@ -180,7 +180,7 @@ def test_shares_of_another_whole_are_told(tmp_path):
     def shares(texts, images):
         return 7.5 * softmax(texts, images)
 
-    told = "those of each pair sum to 7.5. The model does not say what they are, so they are treated"
+    told = "those of each pair sum to 7.5. The model does not say what they are, so they are"
     assert any(told in note for note in emap.estimate(shares, make_examples()).notes)
     run = emap.compute(shares, make_examples(), out=tmp_path / "run")
     assert any(told in note for note in run.notes)
@@ -238,7 +238,7 @@ def test_a_model_that_says_what_it_returns_is_believed_within_what_can_be(tmp_pa
         output = "probabilities"
 
     assert emap.compute(Says(), make_examples(), out=tmp_path / "p").manifest["output"]
-    refused(tmp_path, SaysWrongly(), ModelError, "output is 'probabilities', and the model ret")
+    refused(tmp_path, SaysWrongly(), ModelError, "output is 'probabilities', but the model ret")
     refused(tmp_path, Staged(), ModelError, "output is 'log_probab", output="log_probabilities")
     refused(tmp_path, Staged(), SettingError, "output is 'odds'", output="odds")
 
@@ -334,7 +334,7 @@ def test_fewer_names_than_outputs_are_not_given_to_the_first_of_them(tmp_path):
 def test_one_text_or_image_for_all_is_refused(side, settings, tmp_path):
     data = make_examples(**{f"n_{side}s": 1})
     refused(
-        tmp_path, Staged(), DatasetError, f"have the same {side}: nothing can", data, **settings
+        tmp_path, Staged(), DatasetError, f"have the same {side}, so nothing can", data, **settings
     )
 
 
@@ -356,7 +356,7 @@ def test_a_sub_sample_with_one_image_is_refused(tmp_path):
             {"n_resamples": 10**7},
             "n_resamples is 10000000; expected a whole number from 100 to 1000",
         ),
-        ({"n_resamples": 2}, "n_resamples is 2; expected a whole number of at least 100, since"),
+        ({"n_resamples": 2}, "n_resamples is 2; expected a whole number of at least 100, because"),
         ({"name": "late\ud83d"}, "name has half a character"),
         ({"name": "late\u2028fusion"}, "name has a control character"),
         ({"seed": 1.5}, "seed is 1.5"),

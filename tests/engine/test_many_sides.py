@@ -293,7 +293,7 @@ def test_sides_are_matched_by_name_or_by_kind(tmp_path):
             Staged(4),
             {},
             DatasetError,
-            "reads question, picture, sound and reading, and the data has question, picture and",
+            "reads question, picture, sound and reading, but the data has question, picture and",
         ),
         (Staged(3), {"density": "encodings"}, SettingError, "density.* is for two sides"),
         (Staged(3), {"train": data_of(3)}, SettingError, "train is for two sides"),

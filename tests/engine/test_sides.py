@@ -181,7 +181,7 @@ def test_encoders_run_once_an_item_and_sides_are_matched_by_name(tmp_path):
     np.testing.assert_allclose(
         run.decomposition.emap, expected(TEXTS, items("audio")).emap, atol=1e-6
     )
-    with pytest.raises(DatasetError, match="reads caption and sound, and the data has a and b"):
+    with pytest.raises(DatasetError, match="reads caption and sound, but the data has a and b"):
         emap.compute(Staged(), {"sides": {"a": TEXTS, "b": TEXTS}}, out=tmp_path / "other")
 
 
@@ -206,7 +206,7 @@ def test_a_run_goes_on_where_it_was_cut_off(tmp_path):
 def test_a_model_of_texts_and_images_refuses_other_sides(tmp_path):
     from samples import Staged
 
-    with pytest.raises(DatasetError, match=r"reads text and image, and the data has a \(text\)"):
+    with pytest.raises(DatasetError, match=r"reads text and image, but the data has a \(text\)"):
         emap.compute(Staged(), {"sides": {"a": TEXTS, "b": TEXTS}}, out=tmp_path / "run")
 
 

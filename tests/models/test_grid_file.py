@@ -100,7 +100,7 @@ def test_numbered_columns_of_a_long_grid_are_classes_in_the_order_of_their_numbe
     [
         ({"image_id": [0.5, 1.0]}, "has image_id 0.5, which is not a whole number"),
         ({"split": ["a", "b"]}, "has the column 'split', which does not hold numbers; keep"),
-        ({"logit_0": None}, "has no column beside text_id and image_id"),
+        ({"logit_0": None}, "has no column besides text_id and image_id"),
     ],
 )
 def test_a_long_grid_of_other_columns_is_told_what_to_do(changes, words, tmp_path):
@@ -138,7 +138,7 @@ def test_texts_and_images_may_be_called_as_the_data_call_them(tmp_path):
     np.testing.assert_array_equal(model.grid_for(of_part, part), grid[np.ix_(texts, images)])
     data.columns["question_id"] = "q99"
     with pytest.raises(
-        ModelError, match=r"without its like is 'q99'; name the column with text_id_c"
+        ModelError, match=r"first that is missing is 'q99'; name the column with text_id_c"
     ):
         model.grid_for(cells, data)
     # Texts themselves and files of images are names, too.
@@ -257,7 +257,7 @@ def test_a_grid_of_other_data_is_refused(cells, grid, arrays, words, tmp_path):
         ({"grid": np.zeros(5)}, ["(5,)", "(texts, images, classes)"]),
         ({"grid": np.array([["a"]])}, ["expected numbers"]),
         ({"classes": ["cat"]}, ["1 class names for 3"]),
-        ({"text_index": np.zeros(5, int)}, ["no image_index", "an index of each side"]),
+        ({"text_index": np.zeros(5, int)}, ["no image_index", "an index for each side"]),
         ({"text_index": np.full(5, 7), "image_index": np.zeros(5, int)}, ["reaches 7", "0 to 2"]),
         ({"text_index": np.zeros(5), "image_index": np.zeros(5, int)}, ["whole numbers"]),
     ],

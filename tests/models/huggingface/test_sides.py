@@ -116,5 +116,5 @@ def test_a_table_without_named_sides_says_how_to_name_them(checkpoint, run_of, c
     table = pd.DataFrame({"text": TEXTS, "image": ["a.png"] * 3, "label": ["entails"] * 3})
     assert run_of(folder, table) is None
     said = capsys.readouterr().err
-    assert "the model reads text and text, and the data has text (text) and image (image)" in said
+    assert "the model reads text and text, but the data has text (text) and image (image)" in said
     assert "--side NAME=COLUMN" in said
