@@ -1,4 +1,4 @@
-"""The interaction of one class as means of blocks: as much of a grid as a picture can show."""
+"""The interaction of one class as means of blocks: as much detail as a picture can show."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emap_core.decomposition.projection import Decomposition
 from emap_core.types import Array, Index
 
 Window = tuple[int, int, int, int]
-"""First row, row after the last, first column, column after the last; in the order of the grid."""
+"""First row, row after the last, first column, column after the last, in the grid's order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,9 +21,9 @@ class Blocks:
     Attributes
     ----------
     values : ndarray of shape (R, K)
-        Mean interaction of each block, 0 where it is no more than rounding.
+        Mean interaction of each block, 0 if it is only rounding.
     row_edges, column_edges : ndarray of shape (R + 1,) and (K + 1,)
-        Where blocks begin and end, in the order of rows and columns.
+        Where blocks start and end, in the order of rows and columns.
     rows, columns : ndarray of int
         Numbers of the rows and columns of the window, in order.
     """
@@ -66,7 +66,7 @@ def interaction_blocks(
     Parameters
     ----------
     cells : ndarray of shape (U_1, U_2)
-        Logits of class `c`, centred over classes where `decomposition` is.
+        Logits of class `c`, centred over classes if `decomposition` is.
     decomposition : Decomposition
     c : int
         Column of the class.
@@ -75,7 +75,7 @@ def interaction_blocks(
     window : tuple of int, optional
         The part of the ordered rows and columns; all of it by default.
     most : int
-        Blocks down and across at most; with fewer rows and columns each has its own.
+        Most blocks down and across; with fewer rows and columns, each gets its own.
     """
     top, bottom, left, right = window or (0, len(row_order), 0, len(column_order))
     row_edges, column_edges = _edges(top, bottom, most), _edges(left, right, most)

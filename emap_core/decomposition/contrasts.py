@@ -1,4 +1,4 @@
-"""One number for each example out of its C logits, split into the same parts as the logits.
+"""One number per example from its C logits, split into the same parts as the logits.
 
 Every contrast is a linear function of the logits, with weights that depend on the example: the
 logit of a class, of the true or the predicted one, or the predicted one's lead over the next.
@@ -19,12 +19,12 @@ from emap_core.types import Array, Index
 
 @dataclass(frozen=True, eq=False)
 class Contrast:
-    """One number for each of N examples and its parts, each of shape (N,).
+    """One number for each of N examples, and its parts, each of shape (N,).
 
     Attributes
     ----------
     value : ndarray
-        What the model says; equals ``mean + sum(effects) + interaction``.
+        The model's own number; equals ``mean + sum(effects) + interaction``.
     mean : ndarray
     effects : tuple of ndarray
         What the item of each side adds.
@@ -72,7 +72,7 @@ def prediction_contrast(decomposition: Decomposition) -> Contrast:
 def margin_contrast(decomposition: Decomposition) -> Contrast:
     """Return the lead of the predicted class over the runner-up, never below 0.
 
-    Where the sides and the mean alone add up to less than 0, the interaction decides.
+    If the sides and the mean alone add up to less than 0, the interaction decides.
     """
     if decomposition.logits.shape[1] == 1:
         return prediction_contrast(decomposition)
@@ -93,8 +93,8 @@ def answers_changed(
 ) -> NDArray[np.intp]:
     """Return which of M other predictions are furthest from an example's own, furthest first.
 
-    Where a class is decided for, a different answer comes before the same one, and of several
-    with the same answer the clearest stands for all until each answer had its turn.
+    If the model decides for a class, a different answer comes before the same one, and of several
+    with the same answer only the clearest counts until each answer has had its turn.
 
     Parameters
     ----------
@@ -103,7 +103,8 @@ def answers_changed(
     own : ndarray of shape (C,)
     count : int
     decides : bool
-        Whether the highest logit (the sign of a single one) is the answer; else distance counts.
+        Whether the highest logit (or the sign of a single one) is the answer; otherwise distance
+        counts.
     """
     others = np.asarray(others, dtype=np.float64)
     own = np.asarray(own, dtype=np.float64)
@@ -118,13 +119,13 @@ def answers_changed(
     lead = others[:, answer] - rest
     order = np.argsort(lead, kind="stable")
     turn = _turns(others.argmax(axis=1)[order])
-    # The example's own answer waits until all changes are shown.
+    # The example's own answer comes after all changes.
     same = lead[order] >= 0
     return np.asarray(order[np.lexsort((lead[order], turn, same))][:count], dtype=np.intp)
 
 
 def _turns(answers: Index) -> Index:
-    """Return how often each answer was there before, shape (M,)."""
+    """Return how often each answer occurred before, shape (M,)."""
     order = np.argsort(answers, kind="stable")
     ordered = answers[order]
     first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])

@@ -16,15 +16,15 @@ from emap_core.errors import SettingError
 from emap_core.types import Array, Index
 
 MATCHED = -1
-"""Round of a cell that an example sits in; such cells are evaluated whatever the rounds are."""
+"""Round of an example's own cell; such cells are always evaluated."""
 
 FEWEST_COLUMNS_PER_ROW = 4
-"""Two halves that each connect all rows and columns need two columns per row."""
+"""For two halves to each connect all rows and columns, each needs two columns per row."""
 
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """Cells to evaluate, sorted by row, then by column, each of them once.
+    """Cells to evaluate, sorted by row, then by column, each once.
 
     Attributes
     ----------
@@ -36,11 +36,11 @@ class Design:
     row_index, column_index : ndarray of shape (N,)
         The cell of each example.
     example_cells : ndarray of shape (N,)
-        Where the cell of each example stands among the M.
+        Position of each example's cell among the M.
     row_share, column_share : ndarray of shape (U_1,) and (U_2,)
         Shares of the examples that use each row and each column.
     columns_per_row : int
-        Rounds, at most U_2; then the layout is the whole grid.
+        Rounds, at most U_2, which gives the whole grid.
     seed : int
     """
 
@@ -70,12 +70,12 @@ class Design:
 
     @property
     def cells_per_item(self) -> int:
-        """In how many cells that were drawn a row is."""
+        """Number of drawn cells per row."""
         return self.columns_per_row
 
     @property
     def most_cells_per_item(self) -> int:
-        """In how many cells a row is where the layout is the whole grid."""
+        """Number of cells per row if the layout is the whole grid."""
         return self.shape[1]
 
     @property
@@ -90,12 +90,12 @@ class Design:
 
     @property
     def weights(self) -> Array:
-        """What each cell stands for in sums over all recombinations, p_u q_w / chance, (M,)."""
+        """Weight of each cell in sums over all recombinations, p_u q_w / chance, (M,)."""
         shares = self.row_share[self.rows] * self.column_share[self.columns]
         return np.asarray(shares / self.inclusion)
 
     def find(self, other: Design) -> Index:
-        """Return the place of each cell among those of a design of the same grid, else -1."""
+        """Return the place of each cell in another design of the same grid, or -1."""
         wanted, known = self.numbers, other.numbers
         place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
         return np.where(known[place] == wanted, place, -1)
@@ -111,9 +111,9 @@ def design(
 ) -> Design:
     """Choose the cells to evaluate so that every row meets `columns_per_row` columns.
 
-    Every column meets about as many rows as any other. The cells of the examples come on top.
-    A layout with more columns per row and the same seed holds all cells of one with fewer; with
-    as many as there are columns it is the whole grid.
+    Every column meets about as many rows as any other. The examples' own cells are added. A layout
+    with more columns per row and the same seed holds all cells of one with fewer; with every
+    column, it is the whole grid.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def design(
     Raises
     ------
     SettingError
-        If `columns_per_row` is under 4 and under the number of columns.
+        If `columns_per_row` is below 4 and below the number of columns.
     """
     k = min(columns_per_row, n_columns)
     if k < min(FEWEST_COLUMNS_PER_ROW, n_columns):
@@ -178,7 +178,7 @@ def design(
 def _offsets(n_rows: int, n_columns: int, k: int, rng: np.random.Generator) -> NDArray[np.int32]:
     """Return how far each cycle of rows is shifted in each round, shape (cycles, k)."""
     cycles, rest = divmod(n_rows, n_columns)
-    # One generator a cycle: with more rounds each continues where it stopped with fewer.
+    # One generator per cycle: with more rounds, each continues where it stopped with fewer.
     generators = rng.spawn(cycles + (rest > 0))
     chosen = np.empty((len(generators), k), dtype=np.int32)
     for c in range(cycles):

@@ -1,8 +1,8 @@
 """Which cells of a grid of many sides are evaluated: balanced, connected, seeded.
 
-A grid of three sides of 1,000 items has a billion cells. Nothing here is as large as the grid, nor
-as the combinations of two of its sides: only cells that are evaluated have a number. For two sides
-see `emap_core.decomposition.design`, which spreads them further.
+A grid of three sides of 1,000 items has a billion cells. Nothing here is as large as the grid, or
+as the combinations of two of its sides: only evaluated cells are numbered. For two sides, see
+`emap_core.decomposition.design`, which spreads the cells better.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from emap_core.errors import SettingError
 from emap_core.types import Array, Index
 
 MOST_CELLS = 2**62
-"""Cells are numbered by integers of 64 bits."""
+"""Cell numbers are 64-bit integers."""
 _BATCH = 256
 
 
 @dataclass(frozen=True, eq=False)
 class DesignOfSides:
-    """Cells to evaluate, sorted by their items, those of the first side first, each once.
+    """Cells to evaluate, each once, sorted by their items, first side first.
 
     Attributes
     ----------
     items : tuple of ndarray of shape (K,)
-        The cells: numbers of the items, a side each.
+        The cells: numbers of the items, one array per side.
     rounds : ndarray of shape (K,), int32
         The round that drew each cell, from 0; `MATCHED` for the cells of the examples. Every round
         gives each item of each side a cell.
     index : tuple of ndarray of shape (N,)
         The cell of each example.
     example_cells : ndarray of shape (N,)
-        Where the cell of each example stands among the K.
+        Position of each example's cell among the K.
     shares : tuple of ndarray of shape (U_m,)
         Shares of the examples that use each item.
     cells_per_item : int
-        Rounds: an item of the side with the most items is in so many cells that were drawn, and
-        every other item in as many at least.
+        Rounds: an item of the side with the most items is in exactly this many drawn cells, every
+        other item in at least as many.
     seed : int
     """
 
@@ -70,7 +70,7 @@ class DesignOfSides:
 
     @property
     def rows(self) -> Index:
-        """Item of the first side of each cell, shape (K,)."""
+        """Each cell's item of the first side, shape (K,)."""
         return self.items[0]
 
     @property
@@ -80,7 +80,7 @@ class DesignOfSides:
 
     @property
     def most_cells_per_item(self) -> int:
-        """In how many cells an item of the largest side is where the layout is the whole grid."""
+        """Number of cells per item of the largest side if the layout is the whole grid."""
         return most_cells_per_item(self.sizes)
 
     @property
@@ -90,18 +90,18 @@ class DesignOfSides:
 
     @property
     def weights(self) -> Array:
-        """What each cell stands for in sums over all recombinations, Π p_m / chance, (K,)."""
+        """Weight of each cell in sums over all recombinations, Π p_m / chance, (K,)."""
         shares = prod(share[items] for share, items in zip(self.shares, self.items, strict=True))
         return np.asarray(np.where(self.rounds == MATCHED, shares, shares / self.fraction))
 
 
 def most_cells_per_item(sizes: Sequence[int]) -> int:
-    """Return with how many cells an item of the largest side meets all of the others."""
+    """Return how many cells an item of the largest side needs to meet all of the others."""
     return prod(sizes) // max(sizes)
 
 
 def fewest_cells_per_item(sizes: Sequence[int]) -> int:
-    """Return how many cells an item has to be in: two for each side, so that they show an error."""
+    """Return how many cells an item must be in: two per side, so that they show an error."""
     return min(2 * len(sizes), most_cells_per_item(sizes))
 
 
@@ -110,14 +110,14 @@ def design_of_sides(
 ) -> DesignOfSides:
     """Choose the cells to evaluate so that every item of every side is in `cells_per_item` or more.
 
-    The cells of the examples come on top. With more cells an item and the same seed, a design holds
+    The examples' own cells are added. With more cells per item and the same seed, a design holds
     all cells of one with fewer; with as many as an item of the largest side can meet, it is the
     whole grid. Every cell without an example has the same chance.
 
     Parameters
     ----------
     index : sequence of array of shape (N,)
-        The cell of each example, a side each.
+        The cell of each example, one array per side.
     sizes : sequence of int
         Unique items of each side; each is used by an example.
     cells_per_item : int
@@ -134,7 +134,7 @@ def design_of_sides(
         raise SettingError(
             f"images_per_text is {cells_per_item}; expected at least "
             f"{fewest_cells_per_item(sizes)} for {len(sizes)} sides, so that the cells of each "
-            "item tell its effect and its error"
+            "item show its effect and its error"
         )
     if prod(sizes) > MOST_CELLS:
         raise SettingError(
@@ -147,7 +147,7 @@ def design_of_sides(
     n = sizes[largest]
     slots = np.arange(n)
     # Item i of the largest side meets item i + shift of each other, under random names. Where
-    # another side has fewer items it is gone through in cycles, each with names of its own.
+    # another side has fewer items, these repeat in cycles, each with names of its own.
     names = {m: _names(n, sizes[m], rng) for m in others}
     order = rng.permutation(n)
     numbers = np.empty((k, n), dtype=np.int64)
@@ -181,7 +181,7 @@ def design_of_sides(
 
 
 def _names(n_slots: int, size: int, rng: np.random.Generator) -> Index:
-    """Return the items of a side in an order of its own for each cycle of the slots."""
+    """Return the items of a side, in a new order for each cycle of the slots."""
     cycles = -(-n_slots // size)
     return np.concatenate([rng.permutation(size) for _ in range(cycles)])
 
@@ -189,8 +189,8 @@ def _names(n_slots: int, size: int, rng: np.random.Generator) -> Index:
 def _shifts(sizes: Sequence[int], rng: np.random.Generator) -> Iterator[tuple[int, ...]]:
     """Yield all combinations of shifts of some sides, each once, in random order.
 
-    The first differ in one side alone, which chains the items of each side: no two effects can be
-    exchanged for one another, see `ManyWayLayout`. Since the very first is random, every
+    The first ones differ in only one side, which chains the items of each side: no two effects can
+    be exchanged for one another, see `ManyWayLayout`. The very first is random, so every
     combination has the same chance.
     """
     first = tuple(int(rng.integers(size)) for size in sizes)
@@ -201,7 +201,7 @@ def _shifts(sizes: Sequence[int], rng: np.random.Generator) -> Iterator[tuple[in
             one = (*first[:m], (first[m] + 1) % size, *first[m + 1 :])
             seen.add(one)
             yield one
-    # A few at a time, always as many, so that designs of different sizes draw the same.
+    # In batches of one fixed size, so that designs of different sizes draw the same.
     while len(seen) < prod(sizes):
         for drawn in rng.integers(sizes, size=(_BATCH, len(sizes))).tolist():
             one = tuple(drawn)

@@ -1,8 +1,8 @@
 """The projection of a score that is a scaled dot product of two vectors, without its grid.
 
 The score is s t·v + b. Its means over rows and columns are scores of the mean vectors, and the
-variance of its interaction is s² tr(Σ_1 Σ_2), so that N rows and columns of D numbers take N D²
-operations in place of N² D.
+variance of its interaction is s² tr(Σ_1 Σ_2), so N rows and columns of D numbers take N D²
+operations instead of N² D.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from emap_core.errors import DatasetError
 from emap_core.types import Array, Index
 
 Chunks = Callable[[], Iterable[NDArray[Any]]]
-"""Returns the vectors of a side in order, some at a time, each shape (n, D)."""
+"""Returns the vectors of a side in order, a few at a time, each of shape (n, D)."""
 
 _ROWS = 2**15
 
@@ -38,8 +38,8 @@ class _Side:
         centre = np.asarray(mean, dtype=np.float64)
         covariance = np.zeros((len(centre), len(centre)))
         for rows, weights in _weighted(chunks, share):
-            # In the type of the vectors: single precision tells a sum of squares to 1e-7. A product
-            # with itself takes half of the operations.
+            # In the type of the vectors: single precision gives a sum of squares to 1e-7. A product
+            # with itself takes half the operations.
             centred = (rows - centre.astype(rows.dtype)) * np.sqrt(weights / share.max())[
                 :, None
             ].astype(rows.dtype)
@@ -47,7 +47,7 @@ class _Side:
         return cls(centre, covariance, chunks)
 
     def scores(self, vector: Array) -> Array:
-        """Return the product of every row less the mean with a vector, shape (U,)."""
+        """Return the product of every row, minus the mean, with a vector, shape (U,)."""
         centred = [(rows.astype(np.float64) - self.mean) @ vector for rows in self.chunks()]
         return np.concatenate(centred)
 
@@ -67,13 +67,14 @@ def decompose_dot_products(
     Parameters
     ----------
     rows, columns : ndarray of shape (U_1, D) and (U_2, D), or callables
-        The vectors of rows and columns; a callable returns them some at a time.
+        The vectors of rows and columns; a callable returns them a few at a time.
     row_index, column_index : ndarray of shape (N,)
         The cell of each example.
     scale, bias : float
         s and b.
     logits : ndarray of shape (N, 1), optional
-        The scores of the examples, computed from the vectors unless given; needed with callables.
+        The scores of the examples; computed from the vectors if not given, but needed with
+        callables.
 
     Raises
     ------
@@ -82,15 +83,15 @@ def decompose_dot_products(
     """
     if logits is None:
         if callable(rows) or callable(columns):
-            raise DatasetError("logits are missing; give those of the examples with callables")
+            raise DatasetError("logits are missing; with callables, give those of the examples")
         logits = scale * _matched(rows, columns, row_index, column_index)[:, None] + bias
     n_rows, n_columns = int(row_index.max()) + 1, int(column_index.max()) + 1
     p, q = example_shares(row_index, column_index, n_rows, n_columns)
     row, column = (_Side.of(_chunks(side), w) for side, w in ((rows, p), (columns, q)))
     if row.mean.shape != column.mean.shape:
         raise DatasetError(
-            f"vectors of the first side have {len(row.mean)} numbers and those of the second "
-            f"{len(column.mean)}; give vectors of one length"
+            f"vectors of the first side have {len(row.mean)} numbers, but those of the second "
+            f"{len(column.mean)}; give vectors of the same length"
         )
     mean = scale * float(row.mean @ column.mean) + bias
     # Effects rather than means, which lose digits to a large common score.
@@ -105,7 +106,7 @@ def decompose_dot_products(
         row_mean=mean + of_rows,
         column_mean=mean + of_columns,
         variance=variance,
-        # The one output less the mean over outputs.
+        # The only output minus the mean over outputs.
         centred_variance=np.zeros(1),
         row_index=row_index,
         column_index=column_index,

@@ -1,10 +1,9 @@
-"""The projection of a large grid from a part of its cells, with the error that this leaves.
+"""The projection of a large grid from only some of its cells, with the error this leaves.
 
 Least squares of a(row) + b(column) on an incomplete two-way layout, each cell weighted by what it
-stands for (Horvitz & Thompson, JASA 1952). What other cells predict is taken off first: control
-variates, cross-fitted. Draws of the error come from splitting
-the residuals at random into two halves, which is the wild bootstrap (Liu, Annals of Statistics
-16, 1988).
+stands for (Horvitz & Thompson, JASA 1952). What other cells predict is subtracted first: control
+variates, cross-fitted. Draws of the error come from splitting the residuals at random into two
+halves, which is the wild bootstrap (Liu, Annals of Statistics 16, 1988).
 """
 
 from __future__ import annotations
@@ -34,12 +33,12 @@ _WORTH = 0.05
 LEAST_LEFT = 0.1
 _ROUNDS = 3
 _FOLDS = 5
-# With fewer, a row's or a column's scores can't be told from noise.
+# With fewer, the scores of a row or column cannot be distinguished from noise.
 _FEWEST_PARTNERS = 24
 
 _Scores = NDArray[np.floating]
 Noise = tuple[NDArray[np.float32], ...]
-"""Draws of errors, a side each."""
+"""Draws of errors, one array per side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +48,8 @@ class SampledDecomposition(Decomposition):
     Attributes
     ----------
     noise_variance, centred_noise_variance : ndarray of shape (2, C)
-        What the errors of the row means and of the column means add to the sums of squares, of
-        the logits and of the logits minus their mean over classes.
+        What the errors of the row means and column means add to the sums of squares of the logits,
+        and of the logits minus their mean over classes.
     """
 
     noise_variance: Array = field(kw_only=True)
@@ -71,15 +70,15 @@ class SampledFit:
     Attributes
     ----------
     decomposition : Decomposition
-        A `SampledDecomposition`, or `SampledSides` of more sides than two; of the whole grid it is
-        the exact one.
+        A `SampledDecomposition`, or `SampledSides` with more than two sides; from the whole grid it
+        is the exact one.
     noise : tuple of ndarray of shape (B, U_m, C), float32
         Draws of the error of the means of each side if cells were drawn with replacement: what one
         half of the cells, split at random, differs by from all of them.
     fraction : float
         Share of the grid that was evaluated.
     explained : ndarray of shape (C,)
-        Share of the variance beyond the additive fit that predictions from other cells took off.
+        Share of the variance beyond the additive fit that predictions from other cells removed.
     recombined : Recombined or None
         The model's answers over all recombinations, estimated from the same cells.
     """
@@ -112,11 +111,11 @@ def fit(
     values : array of shape (M, C)
         The model's output for each cell of the design, in its order; it may be a memory map.
     encodings : EncodingVectors, optional
-        Of the rows and columns. A bilinear form of their components is taken off before
-        the additive fit, where it predicts cells that it was not fitted to.
+        Of the rows and columns. A bilinear form of their components is subtracted before the
+        additive fit if it predicts cells that it was not fitted to.
     low_rank : bool
-        Whether products of free row and column scores are taken off likewise, where either side
-        meets at least 24 of the other.
+        Whether products of free row and column scores are also subtracted, if either side meets at
+        least 24 of the other.
     seed : int
         Of the draws of the error.
 
@@ -201,8 +200,8 @@ def _fit_classes(
     )
     if controls is not None:
         centred -= layout.at(means)
-        # Residuals are smaller than errors by what a cell's own value does to its fit, which is
-        # much where a row or a column meets few others.
+        # Residuals are smaller than errors by a cell's influence on its own fit, which is large if
+        # a row or column meets few others.
         centred *= (drawn / np.sqrt(np.maximum(1.0 - layout.leverage, LEAST_LEFT)))[:, None]
         rng = np.random.default_rng(seed)
         for b in range(DRAWS):
@@ -234,14 +233,14 @@ def _products(
 class _Controls:
     """Fits to a part of the cells that predict the interaction in the others.
 
-    A cell that was drawn is predicted by a fit that its own value had no part in. The examples'
-    own cells are evaluated in any case: every fit reads them, and they get the mean of all fits.
-    Predictions are centred over all recombinations, so that taking them off leaves the means.
+    A drawn cell is predicted by a fit that did not use its value. The examples' own cells are
+    always evaluated: every fit reads them, and they get the mean of all fits. Predictions are
+    centred over all recombinations, so that subtracting them keeps the means.
     """
 
     def __init__(self, design: Design, encodings: EncodingVectors | None, low_rank: bool) -> None:
         self._low_rank = low_rank and _meets_enough(design)
-        # The low-rank fit is the costly one, and is made to halves.
+        # The low-rank fit is the expensive one, so it is made on halves.
         n_folds = 2 if self._low_rank else _FOLDS
         drawn = design.rounds != MATCHED
         own = [drawn & (design.rounds % n_folds == f) for f in range(n_folds)]
@@ -280,7 +279,7 @@ class _Controls:
 
 
 def _meets_enough(design: Design) -> bool:
-    """Whether one side meets enough of the other for scores that nothing else is known of."""
+    """Whether one side meets enough of the other for scores without any other information."""
     partners = max(design.columns_per_row, len(design) / design.shape[1])
     return partners >= _FEWEST_PARTNERS
 
@@ -288,10 +287,10 @@ def _meets_enough(design: Design) -> bool:
 def _low_rank_fit(
     design: Design, layout: TwoWayLayout, values: Array, seed: int
 ) -> tuple[_Scores, _Scores]:
-    """Return row and column scores fitted to the cells with weight, and to nothing but these.
+    """Return row and column scores fitted only to the cells with weight.
 
-    Means that the other cells had a part in would carry their errors into the fit, and the fit
-    back to them, where no draw of the error shows it: the standard errors of columns that meet few
+    Means that use the other cells would carry their errors into the fit, and the fit would carry
+    them back, where no draw of the error shows it: the standard errors of columns that meet few
     rows would be a sixth too small. Means and products are therefore fitted in turns.
     """
     fold = layout.weights > 0
@@ -314,7 +313,7 @@ def _at_cells(design: Design, x: _Scores, y: _Scores, cells: NDArray[np.bool_] |
     found = np.empty((len(rows), x.shape[1]))
     for c in range(x.shape[1]):
         of_rows, of_columns = (np.ascontiguousarray(side[:, c]) for side in (x, y))
-        # A few at a time, so that what was gathered is still at hand when it is multiplied.
+        # A few at a time, so that what was gathered is still in the cache when multiplied.
         for start in range(0, len(rows), _CELLS):
             part = slice(start, start + _CELLS)
             gathered = of_rows.take(rows[part], axis=0), of_columns.take(columns[part], axis=0)

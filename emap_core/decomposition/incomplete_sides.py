@@ -1,10 +1,10 @@
-"""The projection of a large grid of many sides from a part of its cells, with its error.
+"""The projection of a large grid of many sides from only some of its cells, with its error.
 
-As `emap_core.decomposition.incomplete` does it for two sides: least squares, each cell weighted by
+Like `emap_core.decomposition.incomplete` for two sides: least squares, each cell weighted by
 what it stands for (Horvitz & Thompson, JASA 1952), and draws of the error from residuals with
-random signs, the wild bootstrap (Liu, Annals of Statistics 16, 1988). Every item is in many of the
-cells, and hardly any two items are together in more than one: what sets of several sides carry is
-known in all, not one by one.
+random signs, the wild bootstrap (Liu, Annals of Statistics 16, 1988). Every item is in many cells,
+but hardly any two items share more than one: what sets of several sides carry is only known in
+total, not for each.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ from emap_core.types import Array, Index
 
 @dataclass(frozen=True, eq=False)
 class SampledSides(Decomposition):
-    """A decomposition of many sides whose means are estimates from a part of the grid.
+    """A decomposition of many sides whose means are estimates from only some of the cells.
 
     Sums of squares of single sides are free of the noise in their means. Means of sets of several
-    sides, and what each of these sets carries of the variance, are NaN.
+    sides, and the variance that each of these sets carries, are NaN.
 
     Attributes
     ----------
     all_variance : ndarray of shape (C,)
         Variance over all recombinations.
     centred_side_squares : ndarray of shape (M, C)
-        Variance that the terms of single sides carry of the logits minus their mean over classes.
+        Variance of the logits minus their mean over classes that terms of single sides carry.
     """
 
     all_variance: Array = field(kw_only=True)
@@ -68,7 +68,7 @@ class SampledSides(Decomposition):
         centred_variance: Array,
         noise: Array | None = None,
     ) -> SampledSides:
-        """Return the decomposition, with NaN for what is not known of sets of several sides.
+        """Return the decomposition, with NaN for what is unknown of sets of several sides.
 
         Parameters
         ----------
@@ -103,7 +103,7 @@ centred_variance, noise
 
     @property
     def knows_sets(self) -> bool:
-        """No: of sets of several sides, only what all of them carry is known."""
+        """No: for sets of several sides, only the total they carry is known."""
         return False
 
     @property
@@ -118,7 +118,7 @@ centred_variance, noise
 
     @cached_property
     def pooled_terms(self) -> dict[Sides, float]:
-        """Shares of the variance summed over classes of single sides; NaN of other sets."""
+        """Shares of single sides in the variance summed over classes; NaN for other sets."""
         known = [*map(float, self.pooled_shares[:-1]), *self._n_unknown * [np.nan]]
         return dict(zip(all_sets(self.sides), known, strict=True))
 
@@ -177,7 +177,7 @@ def fit_sides(
     side_means, mean, noise = _joined(parts)
     rest = 1.0 - design.fraction
     variance, centred_variance = weighted_variances(layout.weights, cells, mean)
-    # A constant logit leaves only rounding errors of its own size, of which shares make no sense.
+    # A constant logit leaves only rounding errors of its own size; their shares make no sense.
     size = np.max([np.abs(one).max(axis=0) for one in side_means], axis=0)
     varies = variance > (16 * np.finfo(np.float64).eps * size) ** 2
     return SampledFit(
@@ -224,8 +224,8 @@ def _fit_classes(
     )
     if design.fraction < 1:
         centred -= layout.at(means, mean)
-        # Residuals are smaller than errors by what a cell's own value does to its fit, which is
-        # much where an item is in few cells.
+        # Residuals are smaller than errors by a cell's influence on its own fit, which is large if
+        # an item is in few cells.
         drawn = design.rounds != MATCHED
         centred *= (drawn / np.sqrt(np.maximum(1.0 - layout.leverage, LEAST_LEFT)))[:, None]
         rng = np.random.default_rng(seed)
@@ -239,7 +239,7 @@ def _fit_classes(
 def _joined(
     parts: Sequence[tuple[tuple[Array, ...], Array, Noise]],
 ) -> tuple[tuple[Array, ...], Array, Noise]:
-    """Return the means and noise of all classes, from those of some classes each."""
+    """Return the means and noise of all classes, joined from groups of classes."""
     means, mean, noise = zip(*parts, strict=True)
     return (
         tuple(np.concatenate(side, axis=-1) for side in zip(*means, strict=True)),
@@ -265,7 +265,7 @@ def _side_squares(
 
 
 def _with_unknown(side_squares: Array) -> Array:
-    """Return sums of squares of all sets of sides, NaN of those of several."""
+    """Return sums of squares of all sets of sides; NaN for those of several."""
     m, n_classes = side_squares.shape
     return np.vstack([side_squares, np.full((2**m - 1 - m, n_classes), np.nan)])
 

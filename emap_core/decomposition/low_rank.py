@@ -1,8 +1,8 @@
 """A few products of a row score and a column score, fitted to the evaluated cells of a grid.
 
 Source: variational Bayes for matrix factorisation, Lim & Teh, "Variational Bayesian approach to
-movie rating prediction", KDD Cup and Workshop 2007. Its priors shrink scores that few cells
-support and switch products off that the cells do not.
+movie rating prediction", KDD Cup and Workshop 2007. Its priors shrink scores that few cells support
+and switch off products that none support.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def fit_products(
 ) -> Products:
     """Return products that predict what is left in the cells beyond the additive fit.
 
-    They are computed in 32 bits. What is taken off as a control variate needs no more digits: its
-    error stays in what is left, as any other error of a prediction does.
+    They are computed in 32 bits. A control variate needs no more digits: its error stays in what
+    is left, like any other error of a prediction.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def fit_products(
     total = np.full(n_classes, float(len(rows)))
     left, before = np.empty(n_classes), total
     for _ in range(_SWEEPS if start is None else _FURTHER_SWEEPS):
-        # Classes have nothing in common but when to stop.
+        # Classes only share when to stop.
         for c in range(n_classes):
             gram, pull = met @ moments[c], by_class[c] @ y[c]
             x[c], of_rows = _posterior(gram, pull, noise[c], 1.0 / scale[c])
@@ -121,7 +121,7 @@ def _start(cells: scipy.sparse.csr_matrix, rank: int, seed: int) -> Floats:
     return np.asarray(vectors * np.float32(np.sqrt(cells.shape[1])))
 
 
-# A symmetric matrix of R by R is held as its lower triangle, row by row, for each item in a row.
+# For each item, a row holds the lower triangle of a symmetric R by R matrix, row by row.
 _PAIRS = [(i, j) for i in range(RANK) for j in range(i + 1)]
 _NUMBER = {pair: k for k, pair in enumerate(_PAIRS)}
 _DIAGONAL = [_NUMBER[i, i] for i in range(RANK)]
@@ -150,7 +150,7 @@ def _inner(products: Floats, others: Floats, rank: int) -> float:
 def _posterior(gram: Floats, pull: Floats, noise: float, precision: Array) -> tuple[Floats, Floats]:
     """Return means of the scores, shape (U, R), and means of their products, shape (U, K)."""
     rank = pull.shape[1]
-    # All matrices are inverted at once, which is many times as fast as one by one.
+    # All matrices are inverted at once, which is many times faster than one by one.
     inverse, columns = np.ascontiguousarray(gram.T), np.ascontiguousarray(pull.T)
     inverse[_DIAGONAL[:rank]] += (precision * noise).astype(np.float32)[:, None]
     _invert(inverse, rank)

@@ -1,4 +1,4 @@
-"""Least squares of one function a side on the cells of an incomplete layout of many sides."""
+"""Least squares of one function per side on the cells of an incomplete layout of many sides."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ManyWayLayout:
     Parameters
     ----------
     items : sequence of ndarray of shape (K,)
-        The cells: numbers of the items, a side each.
+        The cells: numbers of the items, one array per side.
     shares : sequence of ndarray of shape (U_m,)
     weights : ndarray of shape (K,)
     """
@@ -27,17 +27,17 @@ class ManyWayLayout:
         n_cells, n_sides = len(weights), len(shares)
         self._starts = np.concatenate([[0], np.cumsum([len(share) for share in shares])])
         columns = np.stack(self.items, axis=1) + self._starts[:-1]
-        # Row i picks the effects of the items of cell i.
+        # Row i selects the effects of the items of cell i.
         self._picks = scipy.sparse.csr_array(
             (np.ones(columns.size), columns.ravel(), np.arange(0, columns.size + 1, n_sides)),
             shape=(n_cells, self._starts[-1]),
         )
         self._sums = self._picks.T.tocsr()
-        # An item without any weight has a mean of 0, not an undefined one.
+        # An item without weight has a mean of 0, not an undefined one.
         self._weight = np.maximum(self._sums @ weights, 1e-300)[:, None]
 
     def project(self, values: Array, tolerance: float = 1e-13) -> tuple[tuple[Array, ...], Array]:
-        """Return the means of the items of each side and the total one of the additive fit.
+        """Return the means of the items of each side, and the total mean, of the additive fit.
 
         Parameters
         ----------
@@ -51,7 +51,7 @@ class ManyWayLayout:
         """
         found = self._solve(self._sums @ (self.weights[:, None] * values), tolerance)
         effects = [found[start:stop] for start, stop in pairwise(self._starts)]
-        # Effects are told apart but for numbers that move from one side to another; means are not.
+        # Effects are only determined up to constants that move between sides; means are unique.
         levels = [share @ effect for share, effect in zip(self.shares, effects, strict=True)]
         mean = np.sum(levels, axis=0)
         means = (effect - level + mean for effect, level in zip(effects, levels, strict=True))
@@ -64,9 +64,9 @@ class ManyWayLayout:
 
     @property
     def leverage(self) -> Array:
-        """Weight of each cell's own value in its additive fit, shape (K,), about.
+        """Approximate weight of each cell's own value in its additive fit, shape (K,).
 
-        That of all one-sided means; it is exact where all cells are there and weigh alike.
+        That of all one-sided means; exact if all cells are there and have the same weight.
         """
         per_item = (self._picks @ (1.0 / self._weight))[:, 0]
         of_total = (len(self.shares) - 1) / self.weights.sum()

@@ -33,7 +33,7 @@ class Modes:
     singular_values : ndarray of shape (K,)
         Root mean square, over all recombinations, of what each mode adds; in units of the logits.
     shares : ndarray of shape (K,)
-        Share of the interaction's variance over all recombinations that each mode explains.
+        Share of the interaction's variance over all recombinations explained by each mode.
     row_scores : ndarray of shape (U_1, K)
         Mean 0 and variance 1, weighted by how often each row is used.
     column_scores : ndarray of shape (U_2, K)
@@ -64,7 +64,7 @@ class Modes:
     def row_ends(self, k: int, count: int = 5) -> tuple[Index, Index]:
         """Return the rows with the highest scores of mode `k` and those with the lowest.
 
-        At most `count` of each, the most extreme first, none at both ends.
+        At most `count` of each, the most extreme first; no row is at both ends.
         """
         return _ends(self.row_scores[:, k], count)
 
@@ -95,15 +95,15 @@ def interaction_modes(
     row_share, column_share : ndarray of shape (U_1,) and (U_2,)
         Shares of the examples that use each row and each column.
     count : int
-        Modes wanted; fewer come back where the interaction has fewer, none where there is no
-        interaction beyond the rounding of the logits.
+        Modes wanted; fewer if the interaction has fewer, none without an interaction beyond the
+        rounding of the logits.
     seed : int
         Of the randomised decomposition.
     overwrite : bool
         Work inside `cells` and leave it changed, which halves the memory for a large grid.
     noise : float, optional
-        Size below which the interaction of a cell is rounding, see `Decomposition.noise`; that of
-        float32 logits unless given.
+        Size below which the interaction of a cell is rounding, see `Decomposition.noise`; by
+        default that of float32 logits.
     """
     p, q = np.asarray(row_share, dtype=np.float64), np.asarray(column_share, dtype=np.float64)
     if noise is None:
@@ -127,7 +127,7 @@ def interaction_modes(
     rank = min(cells.shape) - 1
     if variance <= noise**2 or rank < 1:
         return _no_modes(cells.shape, 0.0 if variance <= noise**2 else variance)
-    # It loads for longer than a page that shows no modes takes.
+    # Loading it takes longer than a page that shows no modes.
     from sklearn.utils.extmath import randomized_svd
 
     left, values, right = randomized_svd(
@@ -164,7 +164,7 @@ def _unweighted(vectors: NDArray[Any], shares: Array) -> Array:
 
 
 def _signs(scores: Array) -> Array:
-    # The sign of a singular vector is free; the most extreme row is put at the positive end.
+    # The sign of a singular vector is arbitrary; the most extreme row gets the positive end.
     extreme = np.abs(scores).argmax(axis=0)
     return np.where(scores[extreme, np.arange(scores.shape[1])] < 0, -1.0, 1.0)
 

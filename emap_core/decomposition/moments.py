@@ -16,8 +16,8 @@ _BLOCK_BYTES = 2**18
 class Moments:
     """Weight, mean and centred sum of squares of a part of the grid.
 
-    Parts merge pairwise after Chan, Golub & LeVeque (1983), so that a large common offset
-    costs no digits, which it would with a sum of squares minus a squared sum.
+    Parts merge pairwise after Chan, Golub & LeVeque (1983), so a large common offset costs no
+    digits, unlike with a sum of squares minus a squared sum.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Moments:
 def sum_tile(
     cells: NDArray[np.floating], row_share: Array, column_share: Array
 ) -> tuple[Array, Array, Moments, Moments]:
-    """Return all that the projection needs of a tile, in one pass through the cache.
+    """Return everything the projection needs from a tile, in one pass through the cache.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def sum_tile(
     columns = np.zeros(n_columns * n_classes)
     squares, centred_squares = np.zeros((2, n_columns * n_classes))
     step = max(_BLOCK_BYTES // (8 * n_columns * n_classes), 1)
-    # Squares are taken around a value near the mean, for the reason that `Moments` gives.
+    # Squares are taken around a value near the mean, for the reason given in `Moments`.
     offset = cells[:step].mean(axis=(0, 1), dtype=np.float64)
     # A long inner axis is several times faster than one of a few classes.
     flat_offset = np.tile(offset, n_columns)

@@ -1,9 +1,9 @@
-"""Interactions predicted from encoded rows and columns, to be taken off before an additive fit.
+"""Interactions predicted from encoded rows and columns, subtracted before an additive fit.
 
 A bilinear form of leading principal components (Hotelling 1933) of both sides, its coefficients
-under one normal prior a class. The prior's width maximises the marginal likelihood (MacKay,
-"Bayesian interpolation", Neural Computation 4, 1992), additive effects projected out first
-(Frisch & Waugh 1933; Lovell 1963).
+under one normal prior per class. The prior's width maximises the marginal likelihood (MacKay,
+"Bayesian interpolation", Neural Computation 4, 1992), additive effects projected out first (Frisch
+& Waugh 1933; Lovell 1963).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from emap_core.types import Array
 
 MOST_COMPONENTS = 24
 _FEWEST_COMPONENTS = 4
-# Elements of the products of components over all cells: with more cells fewer components do.
+# Elements of the products of components over all cells: more cells mean fewer components.
 _PRODUCT_ELEMENTS = 2**28
 _ELEMENTS = 2**22
 _SMALLEST_VARIANCE = 1e-9
@@ -30,7 +30,7 @@ _TOLERANCE = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class EncodingVectors:
-    """What a model's encoders make of each row and column, one vector each.
+    """A model's encodings of rows and columns, one vector each.
 
     Attributes
     ----------
@@ -45,15 +45,15 @@ class EncodingVectors:
 def leading_components(encodings: NDArray[np.floating], share: Array, n_cells: int) -> Array:
     """Return the leading principal components of one side, shape (U, k), centred by `share`.
 
-    Their scale is the square root of their standard deviation: between components as they are,
-    which few of them would rule, and whitened ones, where noise weighs as much as signal.
+    Their scale is the square root of their standard deviation: halfway between raw components,
+    which a few would dominate, and whitened ones, in which noise weighs as much as signal.
 
     Parameters
     ----------
     encodings : ndarray of shape (U, D)
     share : ndarray of shape (U,)
     n_cells : int
-        Evaluated cells. k is 24, and less for more than some 400,000 cells.
+        Evaluated cells. k is 24, or less for more than about 400,000 cells.
     """
     k = min(max(isqrt(_PRODUCT_ELEMENTS // n_cells), _FEWEST_COMPONENTS), MOST_COMPONENTS)
     values = np.asarray(encodings, dtype=np.float64)
@@ -83,7 +83,7 @@ class EncodingProducts:
     Parameters
     ----------
     layout : TwoWayLayout
-        The cells that it is fitted to, those without weight left out.
+        The cells it is fitted to, without those that have no weight.
     rows, columns : ndarray of shape (U_1, k) and (U_2, l)
         Centred components of both sides.
     """
@@ -102,7 +102,7 @@ class EncodingProducts:
         Parameters
         ----------
         values : ndarray of shape (M, C)
-            Of every cell of the design; those without weight do not count.
+            For every cell of the design; those without weight do not count.
         """
         n_classes = values.shape[1]
         scores = np.zeros((len(self._rows), n_classes, self._columns.shape[1]))

@@ -2,7 +2,8 @@
 
 Source of the projection: Hessel & Lee, "Does my multimodal model learn cross-modal
 interactions? It's harder to tell than you might think!", EMNLP 2020 (arXiv 2010.06572),
-section 3. The paper has two sides, text and image; with more, it is the sum of one function a side.
+section 3. The paper has two sides, text and image; with more, it is the sum of one function per
+side.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ from emap_core.in_notebooks import ShownInNotebooks
 from emap_core.types import Array, Index
 
 TEXT_AND_IMAGE: Sides = ("text", "image")
-"""The sides of a grid that names none."""
+"""The sides of a grid without names."""
 
 PARTS = (*TEXT_AND_IMAGE, "interaction")
-"""Order of the first axis of `Decomposition.variance_shares` where a grid names no sides."""
+"""Order of the first axis of `Decomposition.variance_shares` if a grid names no sides."""
 
 Kind = TypeVar("Kind", bound="Decomposition")
 
@@ -47,12 +48,12 @@ class Decomposition(ShownInNotebooks):
 
     Every array is float64. N examples, C classes, M sides, U_m unique items of side m; example i
     sits in the cell ``(index[0][i], …, index[M - 1][i])`` of the grid. Projections and one-sided
-    means are settled: no decision hangs on a rounding, see `emap_core.decomposition.rounding`.
+    means are settled: no decision depends on rounding, see `emap_core.decomposition.rounding`.
 
     Attributes
     ----------
     sides : tuple of str
-        What each axis of the grid is called.
+        Names of the grid's axes.
     logits : ndarray of shape (N, C)
         The model's own predictions.
     mean : ndarray of shape (C,)
@@ -64,18 +65,17 @@ class Decomposition(ShownInNotebooks):
     index : tuple of ndarray of shape (N,)
         Number of each example's item.
     sums_of_squares : ndarray of shape (2^M - 1, C)
-        Variance over all recombinations that the term of each set of sides carries: single sides
-        in order, pairs, at last all sides together. Of two sides: first, second, interaction.
+        Variance over all recombinations that the term of each set of sides carries: single sides in
+        order, then pairs, finally all sides together. With two sides: first, second, interaction.
     centred_variance : ndarray of shape (C,)
         Variance over all recombinations of the logits minus their mean over classes.
     joint_means : mapping of tuple of str to ndarray of shape (N, C)
-        Mean at each example of every set of more than one side and fewer than all, over the
-        others; empty with two sides.
+        For each set of several but not all sides, the mean over the others at each example; empty
+        with two sides.
     centred_joint_squares : mapping of tuple of str to ndarray of shape (C,)
-        Variance that the terms of the same sets carry of the logits minus their mean over classes.
+        Variance of the logits minus their mean over classes that the terms of these sets carry.
     noise : ndarray of shape (C,)
-        Size below which an interaction is rounding in the model; that of float32 logits unless
-        given.
+        Size below which an interaction is rounding in the model; by default that of float32 logits.
     """
 
     sides: Sides
@@ -107,21 +107,21 @@ class Decomposition(ShownInNotebooks):
         rest: Array | None = None,
         noise: Array | None = None,
     ) -> Self:
-        """Return the decomposition that the means of all sets of sides but the whole come to.
+        """Return the decomposition from the means of all sets of sides except the whole.
 
         Parameters
         ----------
         means : mapping of tuple of str to ndarray
-            Of every set of sides but that of all, the empty one too; each has the axes of its
-            sides and classes last.
+            For every set of sides except all of them, including the empty one; each has the axes of
+            its sides, with classes last.
         logits : ndarray of shape (N, C)
         index : mapping of str to ndarray of shape (N,)
             The cell of each example, sides in order.
         shares : sequence of ndarray of shape (U_m,)
         centred_variance : ndarray of shape (C,)
         variance, rest : ndarray of shape (C,)
-            The variance over all recombinations, or the part of it that only all sides together
-            carry, which is else what the other sets leave, clipped at 0. One of them is needed.
+            The variance over all recombinations, or the part that only all sides together carry (by
+            default what the other sets leave, clipped at 0). One of them is needed.
         noise : ndarray of shape (C,), optional
         """
         sides = tuple(index)
@@ -154,7 +154,7 @@ class Decomposition(ShownInNotebooks):
         )
 
     def as_kind(self, kind: type[Kind], **further: Any) -> Kind:
-        """Return the same as another kind of decomposition, with fields that are its own."""
+        """Return the same as another kind of decomposition, with that kind's own fields."""
         own = {one.name: getattr(self, one.name) for one in fields(Decomposition)}
         return kind(**(own | further))
 
@@ -169,7 +169,7 @@ class Decomposition(ShownInNotebooks):
 
     @cached_property
     def effects(self) -> dict[str, Array]:
-        """What the item of each example adds to the mean, by side, each of shape (N, C)."""
+        """What each example's items add to the mean, by side, each of shape (N, C)."""
         return {
             side: (means - self.mean)[index]
             for side, means, index in zip(self.sides, self.side_means, self.index, strict=True)
@@ -182,15 +182,15 @@ class Decomposition(ShownInNotebooks):
 
     @cached_property
     def interaction(self) -> Array:
-        """What is left of each prediction beyond its additive projection, shape (N, C)."""
+        """What each prediction has beyond its additive projection, shape (N, C)."""
         return self.logits - self.emap
 
     @cached_property
     def emap_leave_one_out(self) -> Array:
-        """Additive projection of each prediction from the cells that are not its own, shape (N, C).
+        """Additive projection of each prediction from all cells but its own, shape (N, C).
 
-        The plain projection of example i contains its own cell. NaN with a single unique item on
-        all sides, or on all but one.
+        The plain projection of example i contains its own cell. NaN if all sides, or all but one,
+        have a single unique item.
         """
         return self.projection(1, leave_one_out=True)
 
@@ -204,11 +204,10 @@ class Decomposition(ShownInNotebooks):
         order : int
             1 to M.
         leave_one_out : bool or collection of str
-            Whether each example's own cell has no part in its projection. The cell weighs
-            `own_weights` in the plain one, a least squares fit, so that no further fit is needed.
-            Or the sides whose own item has no part, where those of the others are all that there
-            are: see `emap_core.decomposition.sets_of_sides.projection_weights`. NaN where nothing
-            else is left.
+            Whether to leave each example's own cell out of its projection. The cell has the weight
+            `own_weights` in the plain one, a least squares fit, so no further fit is needed. Or the
+            sides whose own item is left out, if the items of the others are all there are: see
+            `emap_core.decomposition.sets_of_sides.projection_weights`. NaN if nothing else is left.
         """
         if not 1 <= order <= len(self.sides):
             raise DatasetError(
@@ -249,7 +248,7 @@ class Decomposition(ShownInNotebooks):
     def only(self, side: str) -> Array:
         """Mean of each example's item of a side over all cells but its own, shape (N, C).
 
-        NaN where all other sides have a single item, since nothing is left to average over.
+        NaN if all other sides have a single item, because nothing is left to average over.
         """
         others = [
             share[index]
@@ -263,13 +262,13 @@ class Decomposition(ShownInNotebooks):
 
     @cached_property
     def one_sided(self) -> dict[str, Array]:
-        """What `only` is of every side, each of shape (N, C)."""
+        """`only` for every side, each of shape (N, C)."""
         return {side: self.only(side) for side in self.sides}
 
     def contribution(self, *sides: str) -> Array:
         """Return what the items of some sides add together to each prediction, shape (N, C).
 
-        It is what no fewer of them add: of one side its effect, of two what only the pair adds.
+        It is what no fewer of them add: for one side its effect, for two what only the pair adds.
         The mean and the contributions of all sets of sides sum to the logits.
         """
         some = tuple(side for side in self.sides if side in sides)
@@ -280,7 +279,7 @@ class Decomposition(ShownInNotebooks):
             )
         found = np.zeros_like(self.logits)
         for part in [some, *subsets(some)[:-1]]:
-            # Signs of all means but the total one, and of that, sum to 0.
+            # The signs of all means, including the total one, sum to 0.
             sign = (-1.0) ** (len(some) - len(part))
             found += sign * (self._mean_at_examples(part) - self.mean)
         return found
@@ -305,7 +304,7 @@ class Decomposition(ShownInNotebooks):
 
     @cached_property
     def within_rounding(self) -> Index:
-        """Numbers of the examples whose decision, or whose rank, may hang on a rounding."""
+        """Numbers of the examples whose decision or rank may depend on rounding."""
         if not self.interaction.any():
             return np.arange(len(self.logits))
         return np.flatnonzero(may_tie(self.logits, self.noise))
@@ -316,7 +315,7 @@ class Decomposition(ShownInNotebooks):
         return self.own_weight_among(np.arange(len(self.logits)))
 
     def own_weight_among(self, examples: Index) -> float:
-        """Return the same of a projection of these examples alone, by their numbers."""
+        """Return the same for a projection of only these examples, by their numbers."""
         shares = [np.bincount(index[examples]) / len(examples) for index in self.index]
         weights = [share[index[examples]] for share, index in zip(shares, self.index, strict=True)]
         return float(own_weights(weights, 1).mean())
@@ -334,7 +333,7 @@ class Decomposition(ShownInNotebooks):
         return own_weights([share[numbers] for share, numbers in pairs], order)
 
     def settled(self, projected: Array) -> Array:
-        """Return projected scores, shape (..., N, C), in which no decision hangs on a rounding."""
+        """Return projected scores, shape (..., N, C), in which no decision depends on rounding."""
         return settle(projected, self.logits, self.noise)
 
     @property
@@ -344,7 +343,7 @@ class Decomposition(ShownInNotebooks):
 
     @property
     def knows_sets(self) -> bool:
-        """Whether what each set of several sides carries is known, not only what all of them do."""
+        """Whether the share of each set of several sides is known, not only their total."""
         return True
 
     @property
@@ -413,8 +412,8 @@ class Decomposition(ShownInNotebooks):
     def class_centred(self) -> Decomposition:
         """Return the decomposition of the logits minus their mean over classes.
 
-        Softmax does not see a number that is added to all classes, variance shares do; for
-        softmax tasks with more than one class, shares and modes are read from this one.
+        A number added to all classes does not change a softmax but does change variance shares; for
+        softmax tasks with several classes, shares and modes are read from this one.
         """
         mean, side_means = _centre(self.mean), tuple(map(_centre, self.side_means))
         squares = [
@@ -468,7 +467,7 @@ class Decomposition(ShownInNotebooks):
         """Shares of the examples that use each item of the second side (q), shape (U_2,)."""
         return self.shares[1]
 
-    # The shorthand of a text and an image, as the paper's pairs have them.
+    # Shorthand for a text and an image, like the paper's pairs.
 
     @property
     def text_effect(self) -> Array:
@@ -499,21 +498,22 @@ def decompose(
     *,
     index: Mapping[str, ArrayLike] | None = None,
 ) -> Decomposition:
-    """Project a grid of logits onto sums of one function a side: a(text) + b(image).
+    """Project a grid of logits onto sums of one function per side: a(text) + b(image).
 
     Parameters
     ----------
     grid : array or tensor of shape (U_1, U_2, C) or (U_1, U_2)
         The model's output for every unique text (rows) with every unique image (columns); with
         `index`, for every item of its first side with every item of the others, shape
-        (U_1, …, U_M, C) or (U_1, …, U_M). Its type, float16 say, tells how much of it is rounding.
+        (U_1, …, U_M, C) or (U_1, …, U_M). Its type, such as float16, shows how much of it is
+        rounding.
     text_index, image_index : array of shape (N,), optional
         The cell of each example. Without them the grid must be square and example i is cell
         (i, i).
     weights : array of shape (N,), optional
         Weight of each example, 1 by default; shares of items follow from them.
     index : mapping of str to array of shape (N,), optional
-        In place of both for sides of other names, two or more: the cell of each example, in the
+        Instead of both, for two or more sides of other names: the cell of each example, in the
         order of the grid's axes.
 
     Raises
@@ -527,7 +527,7 @@ def decompose(
     >>> emap.decompose([[0.0, 1.0], [1.0, 0.0]]).variance_shares.ravel().tolist()
     [0.0, 0.0, 1.0]
 
-    Whether a sum of three bits is even hangs on all three of them:
+    Whether a sum of three bits is even depends on all three:
 
     >>> bits = np.indices((2, 2, 2))
     >>> names = ("one", "two", "three")
@@ -556,7 +556,7 @@ def decompose(
     elif text_index is None and image_index is None:
         found = _checked_index(index, cells.shape)
     else:
-        raise DatasetError("index has the place of text_index and image_index; give one of both")
+        raise DatasetError("index replaces text_index and image_index; give only one or the other")
     shares = item_shares(tuple(found.values()), cells.shape[:-1], weights)
 
     means = means_of_grid(cells, sides, shares)
@@ -576,9 +576,9 @@ def decompose(
 
 
 def _numbers(grid: Any) -> tuple[Array, str]:
-    """Return a grid in float64 and the type that it came in."""
+    """Return a grid in float64, and its original type."""
     if hasattr(grid, "detach"):
-        # A tensor of torch; NumPy knows no bfloat16.
+        # A torch tensor; NumPy has no bfloat16.
         grid = grid.detach().cpu()
         dtype = str(grid.dtype).removeprefix("torch.")
         grid = grid.double()
@@ -602,7 +602,7 @@ def decompose_sums(
 ) -> Decomposition:
     """Return the decomposition from row, column, total and matched values alone.
 
-    The grid itself is not needed: the interaction carries the variance that rows and columns leave,
+    The grid itself is not needed: the interaction has the variance that rows and columns leave,
     clipped at 0. `variance` and `centred_variance` have shape (C,). See `Decomposition.from_means`
     for other sides, and for more than two.
     """
@@ -638,9 +638,9 @@ def item_shares(
     Parameters
     ----------
     index : sequence of ndarray of shape (N,)
-        Number of each example's item, a side each.
+        Number of each example's item, one array per side.
     shape : sequence of int
-        How many items each side has.
+        Number of items on each side.
     weights : array of shape (N,), optional
         Of the examples, 1 by default.
 
@@ -689,7 +689,7 @@ def _checked_index(index: Mapping[str, ArrayLike], shape: tuple[int, ...]) -> di
     if len(shapes[0]) != 1 or len(set(shapes)) > 1 or shapes[0] == (0,):
         *most, last = found
         raise DatasetError(
-            f"{', '.join(most)} and {last} must be of one length, at least 1; "
+            f"{', '.join(most)} and {last} must have the same length, at least 1; "
             f"got shapes {', '.join(map(str, shapes[:-1]))} and {shapes[-1]}"
         )
     for (name, numbers), size in zip(found.items(), shape, strict=False):
@@ -703,7 +703,7 @@ def _checked_index(index: Mapping[str, ArrayLike], shape: tuple[int, ...]) -> di
 
 
 def _axes(sides: Sides) -> Sides:
-    """Return what the axes of a grid are called in messages."""
+    """Return the names of a grid's axes for messages."""
     return ("texts", "images") if sides == TEXT_AND_IMAGE else sides
 
 
@@ -719,7 +719,7 @@ def _what_is_left(variance: Array, squares: Sequence[Array]) -> Array:
 
 
 def _without_rounding(sums: Array, means: Mapping[Sides, Array]) -> Array:
-    # A constant logit leaves only rounding errors of its own size, of which shares make no sense.
+    # A constant logit leaves only rounding errors of its own size; their shares make no sense.
     size = np.max(
         [np.abs(found).reshape(-1, found.shape[-1]).max(axis=0) for found in means.values()], axis=0
     )
@@ -733,6 +733,6 @@ def _shares(sums: Array, total: Array | None = None) -> Array:
 
 
 def _leave_out(total: Array, rest: Array) -> Array:
-    # Shares are quotients, so that a text used by every example may miss 1 by one rounding.
+    # Shares are quotients, so a text used by every example may miss 1 by one rounding.
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(rest > 1e-12, total / rest, np.nan)

@@ -1,7 +1,7 @@
-"""What a model answers over all recombinations: weighted sums of a part of the grid.
+"""A model's answers over all recombinations: weighted sums of parts of the grid.
 
-An answer is a decision for one of K classes and a probability for each of them. Both are read
-from the outputs of a cell; their means over the grid cannot be had from the means of the outputs.
+An answer is a decision for one of K classes and a probability for each. Both come from the outputs
+of a cell; their means over the grid cannot be computed from the means of the outputs.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from emap_core.types import Array, Index
 
 @dataclass(frozen=True, eq=False)
 class Recombined:
-    """Answers of a model, averaged over one side of the grid, or over both.
+    """A model's answers, averaged over one side of the grid or both.
 
     Attributes
     ----------
     row_decisions : ndarray of shape (U_1, K)
-        Share of the columns, weighted by their shares, with which a row gets each class.
+        How often a row gets each class, over columns weighted by their shares.
     column_decisions : ndarray of shape (U_2, K)
-        Share of the rows with which a column gets each class.
+        How often a column gets each class, over rows weighted by their shares.
     row_probabilities : ndarray of shape (U_1, K)
         Mean probability of each class over all columns.
     column_probabilities : ndarray of shape (U_2, K)
@@ -61,7 +61,7 @@ class Recombined:
         row_share: Array,
         column_share: Array,
     ) -> Recombined:
-        """Return the sums of A × B cells, each weighing the shares of its row and its column.
+        """Return the sums of A × B cells, each weighted by the shares of its row and column.
 
         Parameters
         ----------
@@ -88,7 +88,7 @@ class Recombined:
         )
 
     def add(self, rows: slice | Index, columns: slice | Index, part: Recombined) -> None:
-        """Take in the sums of some rows with some columns."""
+        """Add the sums of some rows with some columns."""
         self.row_decisions[rows] += part.row_decisions
         self.row_probabilities[rows] += part.row_probabilities
         self.column_decisions[columns] += part.column_decisions
@@ -107,12 +107,12 @@ class Recombined:
         )
 
     def arrays(self) -> dict[str, Array]:
-        """Return its arrays by the names under which runs keep them."""
+        """Return its arrays under the names that runs use."""
         return {name: getattr(self, field) for field, name in _IN_A_RUN.items()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Recombined | None:
-        """Return what `arrays` gave, None where a run keeps none."""
+        """Return what `arrays` gave; None if a run keeps none."""
         if not all(name in arrays for name in _IN_A_RUN.values()):
             return None
         return cls(**{field: arrays[name] for field, name in _IN_A_RUN.items()})
@@ -125,7 +125,7 @@ _IN_A_RUN = {
     "column_probabilities": "recombined_image_probabilities",
     "entropy": "recombined_entropy",
 }
-"""Names under which runs keep the arrays: those of the two sides that all runs once had."""
+"""Names of the arrays in runs: those of the two sides that all runs once had."""
 
 
 def _counted(

@@ -2,7 +2,7 @@
 
 A model computes its logits in 16 or 32 bits. An exactly additive model therefore differs from its
 projection by roundings, and two classes that tie in the model tie in the projection only up to
-roundings: without care, decisions and ranks would hang on them.
+roundings: without care, decisions and ranks would depend on them.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from numpy.typing import NDArray
 from emap_core.types import Array
 
 RESOLUTION = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
-"""Relative distance of neighbouring numbers, of types with fewer bits than they are kept in."""
+"""Relative distance of neighbouring numbers, for types with fewer bits than their storage."""
 
 _FLOAT32, _FLOAT64 = 2.0**-23, 2.0**-52
 # An interaction is F − r − c + μ: four numbers, each off by at most half a unit in the last place.
 _TERMS = 4
-# What the layers of a network lose before the last one, in units of what its logits differ by.
+# What a network's layers lose before the last one, in units of its logits' differences.
 _LAYERS = 8.0
-# In 64 bits it is the means of many cells that lose more than the model.
+# In 64 bits, the means of many cells lose more than the model.
 _MEANS = 2.0**10
 
 
 def noise_of_logits(logits: Array, dtype: str = "float32") -> Array:
     """Return the size below which an interaction is only rounding, shape (C,).
 
-    An offset that all logits share costs digits in their last rounding only.
+    An offset that all logits share only costs digits in their last rounding.
 
     Parameters
     ----------
     logits : ndarray of shape (N, C)
     dtype : str
-        The type that they were computed in. What is not of 16 bits counts as float32 where every
-        logit of the class is a number of 32 bits, and else as float64.
+        The type they were computed in. Other than 16 bits, it counts as float32 if every logit of
+        the class is a 32-bit number, and otherwise as float64.
     """
     high, low = logits.max(axis=0), logits.min(axis=0)
     largest, spread = np.maximum(np.abs(high), np.abs(low)), high - low
@@ -52,7 +52,7 @@ def noise_of_logits(logits: Array, dtype: str = "float32") -> Array:
 
 
 def settle(projected: Array, logits: Array, noise: Array) -> Array:
-    """Return projected scores in which no decision hangs on a rounding.
+    """Return projected scores in which no decision depends on rounding.
 
     A score within rounding noise of the model's own becomes the model's own, and so does its lead
     over a class that the model's decision leads by as much. A tie of the projection alone goes to
@@ -85,7 +85,7 @@ def settle(projected: Array, logits: Array, noise: Array) -> Array:
 def may_tie(logits: Array, noise: Array) -> NDArray[np.bool_]:
     """Return which examples the model decides within rounding noise, shape (N,).
 
-    Against another class, or against a threshold of 0, or of a probability of one half.
+    Against another class, or against a threshold of 0 or of probability one half.
     """
     wide = 2.0 * noise
     rivals = logits.max(axis=-1, keepdims=True) - logits <= wide

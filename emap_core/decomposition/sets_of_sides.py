@@ -1,6 +1,6 @@
-"""Sets of a grid's sides: which there are, what their means come to, and what orders weigh them by.
+"""Sets of a grid's sides: which ones there are, their means, and their weights for each order.
 
-A grid has one axis a side (text and image, or three sensors) and classes last. m_A is its mean
+A grid has one axis per side (text and image, or three sensors), with classes last. m_A is its mean
 over all sides but those of the set A. Every projection is a sum of such means: the term of A is
 the part of m_A that no smaller set holds (Efron & Stein, Annals of Statistics 9, 1981, section 2;
 Sobol', Mathematical Modeling and Computational Experiment 1, 1993), and the projection of order k
@@ -21,22 +21,22 @@ from emap_core.types import Array
 Sides = tuple[str, ...]
 """Names of some sides, in the order of the grid's axes."""
 
-# Shares are quotients, so that an item that every example uses may miss 1 by a few roundings.
+# Shares are quotients, so an item that every example uses may miss 1 by a few roundings.
 _NOTHING_LEFT = 1e-12
 
 
 def all_sets(sides: Sides) -> list[Sides]:
-    """Return every set of at least one side: single ones in order, then pairs, at last all."""
+    """Return every set of at least one side: single ones in order, then pairs, finally all."""
     return [some for size in range(1, len(sides) + 1) for some in combinations(sides, size)]
 
 
 def subsets(some: Sides) -> list[Sides]:
-    """Return the sets within a set but for itself: the largest first, at last none."""
+    """Return the proper subsets of a set: the largest first, the empty one last."""
     return [part for size in range(len(some) - 1, -1, -1) for part in combinations(some, size)]
 
 
 def order_weights(n_sides: int, order: int) -> list[int]:
-    """Return what the means of sets of 0, 1, …, `order` sides weigh in a projection.
+    """Return the weights of the means of sets of 0, 1, …, `order` sides in a projection.
 
     Sets of j sides weigh (−1)^(k − j) C(M − j − 1, k − j), with k the order and M the sides.
     """
@@ -48,10 +48,10 @@ def order_weights(n_sides: int, order: int) -> list[int]:
 
 
 def own_weights(weights: Sequence[Array], order: int) -> Array:
-    """Return what cells weigh in their own projection, given what their items weigh on each side.
+    """Return cells' weights in their own projection, given their items' weights on each side.
 
-    A mean over all sides but those of a set holds the cell with the product of the weights on
-    the sides that it averages over.
+    In a mean over all sides but those of a set, the cell has the product of its weights on the
+    sides averaged over.
     """
     n_sides = len(weights)
     by_size = order_weights(n_sides, order)
@@ -65,29 +65,29 @@ def own_weights(weights: Sequence[Array], order: int) -> Array:
 def projection_weights(
     weights: Sequence[Array], order: int, left_out: Collection[int]
 ) -> dict[tuple[int, ...], Array]:
-    """Return what the mean of each set of sides weighs in a projection without own items.
+    """Return the weight of the mean of each set of sides in a projection without own items.
 
-    Sides whose items are all that there are keep theirs: there a mean over the items holds the own
-    one by right, and what the others say of it may be the opposite (that a sum is even, where
-    questions ask for even and for odd ones alike). Over these sides the model splits into the mean
-    and terms, exactly; each is then projected onto sums of functions of as many of the other sides
-    as the order leaves to it, by least squares on all cells of those sides but the own.
+    Sides whose items are all there are keep their own: a mean over such items rightly includes it,
+    and the others may say the opposite about it (whether a sum is even, if questions ask for both
+    even and odd). Over these sides the model splits into the mean and terms, exactly; each is then
+    projected onto sums of functions of as many of the other sides as the order leaves to it, by
+    least squares on all cells of those sides but the own.
 
     Parameters
     ----------
     weights : sequence of ndarray, all of one shape
-        What each example's item weighs on each side.
+        The weight of each example's item on each side.
     order : int
         1 to the number of sides.
     left_out : collection of int
-        Numbers of the sides whose own item has no part: all of them for the fit to all cells but
+        Numbers of the sides whose own item is left out: all of them for the fit to all cells but
         the own one, none for the plain projection.
 
     Returns
     -------
     dict
-        By numbers of sides, the empty set and that of all among them. For each example they sum to
-        1; NaN where nothing is left to project from.
+        By numbers of sides, including the empty set and the set of all. They sum to 1 for each
+        example; NaN if nothing is left to project from.
     """
     sides = range(len(weights))
     drawn = [k for k in sides if k in left_out]
@@ -116,12 +116,12 @@ def _sets_of(sides: Iterable[int], largest: int) -> list[tuple[int, ...]]:
 
 
 def product(factors: Sequence[Array]) -> Array:
-    """Return the product of some arrays, 1 of none."""
+    """Return the product of some arrays; 1 for none."""
     return np.asarray(np.prod(factors, axis=0)) if factors else np.ones(1)
 
 
 def means_of_grid(cells: Array, sides: Sides, shares: Sequence[Array]) -> dict[Sides, Array]:
-    """Return the mean of every set of sides but that of all.
+    """Return the mean of every set of sides except all of them.
 
     Parameters
     ----------
@@ -129,17 +129,17 @@ def means_of_grid(cells: Array, sides: Sides, shares: Sequence[Array]) -> dict[S
     sides : tuple of str
         Names of the M axes before the last.
     shares : sequence of ndarray
-        How much each item of each side weighs, each of shape (U_m,).
+        Weights of the items of each side, each of shape (U_m,).
 
     Returns
     -------
     dict
-        By set; each has the axes of its sides and classes last.
+        By set; each has the axes of its sides, with classes last.
     """
     share = dict(zip(sides, shares, strict=True))
     means = {sides: cells}
     for some in subsets(sides):
-        # Averaged from the set with one side more, so that the whole grid is read M times at most.
+        # Averaged from a set with one more side, so the whole grid is read at most M times.
         missing = next(side for side in sides if side not in some)
         above = tuple(side for side in sides if side in some or side == missing)
         means[some] = _average(means[above], share[missing], above.index(missing))
@@ -162,7 +162,7 @@ def term(some: Sides, means: Mapping[Sides, Array]) -> Array:
     ----------
     some : tuple of str
     means : mapping
-        Of the set and of all sets within it, each with the axes of its sides and classes last.
+        For the set and all sets within it, each with the axes of its sides, with classes last.
     """
     found = np.array(means[some], dtype=np.float64)
     for part in subsets(some):

@@ -1,4 +1,4 @@
-"""The protocol in use for large data: the projection on random sub-samples of the examples.
+"""The usual protocol for large data: the projection on random sub-samples of the examples.
 
 Source: Hessel & Lee, EMNLP 2020 (arXiv 2010.06572), section 4, for large evaluation sets.
 """
@@ -20,10 +20,10 @@ from emap_core.types import Array, Index
 
 @dataclass(frozen=True, eq=False)
 class SubsampledDecomposition(Decomposition):
-    """What R sub-samples of n examples say, each projected on its own grid alone.
+    """Results of R sub-samples of n examples, each projected only on its own grid.
 
-    The projection of an example is its average over the sub-samples that it is in; nothing is
-    known of the grid outside of them. Scores of the protocol are those of single sub-samples, see
+    The projection of an example is its average over the sub-samples that it is in; nothing is known
+    about the grid outside them. Scores of the protocol are those of single sub-samples, see
     `subsample`, averaged afterwards.
 
     Attributes
@@ -31,8 +31,8 @@ class SubsampledDecomposition(Decomposition):
     drawn : ndarray of shape (R, n)
         Numbers of the examples in each sub-sample.
     rows : tuple of str
-        Names of the projections that every sub-sample has of its own, those of the highest order
-        first; then EMAP, that without the own cell, and what each side says on its own.
+        Names of the projections that every sub-sample has: the highest order first, then EMAP, EMAP
+        without the own cell, and each side on its own.
     subsample_scores : ndarray of shape (R, rows, n, C)
         These projections.
     subsample_sums_of_squares, centred_subsample_sums_of_squares : ndarray of shape (R, 2^M - 1, C)
@@ -53,7 +53,7 @@ class SubsampledDecomposition(Decomposition):
     def projection(self, order: int, *, leave_one_out: bool | Collection[str] = False) -> Array:
         """Projection of an order; see `Decomposition.projection`.
 
-        Those that leave the own items out of some sides are what the sub-samples have of them.
+        Those that leave out own items of some sides are averages of what the sub-samples have.
         """
         if isinstance(leave_one_out, bool) or order == len(self.sides):
             return super().projection(order, leave_one_out=leave_one_out)
@@ -103,7 +103,7 @@ def draw_examples(n_examples: int, size: int, repeats: int = 10, seed: int = 0) 
     Raises
     ------
     SettingError
-        If `size` is under 2 or over `n_examples`, or `repeats` is under 1.
+        If `size` is below 2 or above `n_examples`, or `repeats` is below 1.
     """
     if not 2 <= size <= n_examples:
         raise SettingError(
@@ -155,12 +155,11 @@ def combine(
     Parameters
     ----------
     subsamples : sequence of (examples, decomposition)
-        As from `subsamples`; together they hold every example.
+        Like those from `subsamples`; together they hold every example.
     index : sequence of ndarray of shape (N,)
-        The cell of each example, a side each.
+        The cell of each example, one array per side.
     scores : mapping of str to sequence of ndarray of shape (n, C)
-        For each of the projections that every sub-sample has of its own, see
-        `SubsampledDecomposition`, that of each sub-sample.
+        Each projection in `SubsampledDecomposition.rows`, for every sub-sample.
     """
     parts = [d for _, d in subsamples]
     mean = np.mean([d.mean for d in parts], axis=0)

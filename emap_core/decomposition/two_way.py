@@ -28,7 +28,7 @@ class TwoWayLayout:
         self._place = place
         self.cells = self.on_cells(weights)
         self.cells_transposed = self.cells.T.tocsr()
-        # A row or column without any weight has a mean of 0, not an undefined one.
+        # A row or column without weight has a mean of 0, not an undefined one.
         self.row_weight, self.column_weight = (
             np.maximum(np.asarray(self.cells.sum(axis=axis)), 1e-300).reshape(-1, 1)
             for axis in (1, 0)
@@ -51,9 +51,9 @@ class TwoWayLayout:
 
     @property
     def leverage(self) -> Array:
-        """Weight of each cell's own value in its additive fit, shape (M,), about.
+        """Approximate weight of each cell's own value in its additive fit, shape (M,).
 
-        That of both one-sided means; it is exact where all cells are there and weigh alike.
+        That of both one-sided means; exact if all cells are there and have the same weight.
         """
         of_row = self.weights / self.row_weight[self._rows, 0]
         of_column = self.weights / self.column_weight[self._columns, 0]

@@ -32,20 +32,20 @@ _NOTHING_LEFT = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class WeightedProjection:
-    """The additive fit to a grid whose pairs count differently.
+    """The additive fit to a grid whose pairs have different weights.
 
     Attributes
     ----------
     additive : ndarray of shape (N, C)
         a(t) + b(v) of each example.
     leave_one_out : ndarray of shape (N, C)
-        The same, fitted without the example's own cell. NaN where nothing else links its row
-        with its column.
+        The same, fitted without the example's own cell. NaN if nothing else links its row and
+        column.
     own_weight : ndarray of shape (N,)
         Weight of each example's own cell in its fitted value, from 0 to 1.
     effective_share : float
-        Share of the recombinations that the fit rests on: (Σ W)² / Σ (W² / (p q)), 1 where all
-        count alike (Kish, "Survey Sampling", 1965, section 11.7).
+        Share of the recombinations that the fit rests on: (Σ W)² / Σ (W² / (p q)), 1 if all count
+        the same (Kish, "Survey Sampling", 1965, section 11.7).
     """
 
     additive: Array
@@ -114,13 +114,13 @@ def _checked(density: ArrayLike, decomposition: Decomposition) -> Array:
         u, w = np.argwhere(wrong)[0]
         raise DatasetError(
             f"the density ratio of text {u} with image {w} is {ratio[u, w]}; expected a finite "
-            "number, 0 or more"
+            "number of at least 0"
         )
     own = ratio[decomposition.row_index, decomposition.column_index]
     if not (own > 0).all():
         i = int(np.argmin(own))
         raise DatasetError(
-            f"the density ratio of example {i}'s own pair is 0, and yet it occurs; pass a number "
+            f"the density ratio of example {i}'s own pair is 0, but the pair occurs; pass a number "
             "above 0"
         )
     return ratio
@@ -163,7 +163,7 @@ def _fit(
     towards = weights / columns
     laplacian = -towards @ weights.T
     np.fill_diagonal(laplacian, 0.0)
-    # What leaves a row comes to what it meets: no digit is lost to a difference.
+    # What leaves a row arrives where it is linked: no digits are lost in a difference.
     degree = -laplacian.sum(axis=1)
     np.fill_diagonal(laplacian, degree)
     inverse = _inverse(laplacian)
@@ -181,7 +181,7 @@ def _fit(
 
 
 def _inverse(laplacian: Array) -> Array:
-    """Return an inverse of a Laplacian on all that sums to 0 over each connected part."""
+    """Return an inverse of a Laplacian on vectors that sum to 0 over each connected part."""
     k = len(laplacian)
     n_parts, part = 1, np.zeros(k, dtype=np.intp)
     if not laplacian.all():

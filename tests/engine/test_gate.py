@@ -173,7 +173,7 @@ def test_percentages_are_refused_like_probabilities(dtype, tmp_path):
     refused(tmp_path, percent, ModelError, message)
     run = emap.compute(percent, make_examples(), out=tmp_path / "logits", output="logits")
     assert run.manifest["output"] == "logits"
-    refused(tmp_path, percent, ModelError, "'probabilities', and the", output="probabilities")
+    refused(tmp_path, percent, ModelError, "'probabilities', but the", output="probabilities")
 
 
 def test_shares_of_another_whole_are_told(tmp_path):

@@ -317,7 +317,7 @@ def test_sums_that_do_not_fit_in_memory_are_refused(tmp_path, monkeypatch):
 def test_a_side_that_never_differs_is_told(tmp_path):
     data = data_of(3)
     data["sides"]["sound"] = [item("sound", 0)] * N
-    with pytest.raises(DatasetError, match=r"the same sound: .* 2 different pictures and 2 diff"):
+    with pytest.raises(DatasetError, match=r"the same sound, .* 2 different pictures and 2 diff"):
         emap.compute(Staged(3), data, out=tmp_path / "run")
 
 

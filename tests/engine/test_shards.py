@@ -85,7 +85,7 @@ def test_a_shard_resumes_like_a_run(store):
 
 def test_shards_that_do_not_fit_together_are_refused(store):
     one = shard(1, 2, store)
-    with pytest.raises(RunError, match=r"tiles are in none of the shards, the first is \d+"):
+    with pytest.raises(RunError, match=r"tiles are in none of the shards \(the first is \d+"):
         emap.merge_shards([one], store / "merged")
     other_tiles = shard(2, 2, store / "tiles", batch_size=30)
     with pytest.raises(RunError, match="different tiles"):

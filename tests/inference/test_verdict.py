@@ -285,7 +285,7 @@ def test_a_projection_no_better_than_a_constant_is_told_with_what_it_means():
     assert "an additive fit to where the data lies reaches 68.5%" in lies.details[1]
     # Pure interaction on balanced labels: nothing is left, which is what the gap says.
     pure = verdict(_gap(0.95, 0.5, 0.4, 0.5), scores={"constant": 0.502})
-    assert "takes text and image together" in pure.details[0]
+    assert "needs text and image together" in pure.details[0]
     useless = verdict(_gap(0.40, 0.35, 0.02, 0.08), scores={"constant": 0.6})
     assert "Neither the model nor its projection" in useless.details[0]
     # A loss points the other way.

@@ -234,7 +234,7 @@ def test_a_grid_without_classes_has_one(cells, grid):
     ("arrays", "words"),
     [
         ({"grid": np.zeros((4, 2, 3))}, ["4 texts × 2 images", "3 × 2", "5 × 5"]),
-        ({"text_index": np.zeros(4, int), "image_index": np.zeros(4, int)}, ["of 4", "has 5"]),
+        ({"text_index": np.zeros(4, int), "image_index": np.zeros(4, int)}, ["cover 4", "has 5"]),
         (
             {"text_index": np.array([0, 0, 0, 1, 2]), "image_index": np.array([0, 1, 1, 0, 0])},
             ["text_index", "examples 0 and 1"],

@@ -57,7 +57,7 @@ def test_other_columns_of_the_data_are_kept_to_group_by(run, capsys):
     assert list(run.columns) == ["answer_type", "n_words", "long", "number"]
     assert run.columns["answer_type"][:3].tolist() == ["yes/no", "number", ""]
     assert run.columns["n_words"][:2].tolist() == ["2", "3"]
-    assert any("as they name folders of this machine: file" in note for note in run.notes)
+    assert any("because they name folders of this machine: file" in note for note in run.notes)
     assert run.table(by="answer_type").n_examples.to_dict() == {
         "yes/no": 20,
         "number": 20,
