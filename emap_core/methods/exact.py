@@ -36,7 +36,7 @@ class Exact(Method):
     scores_all_pairs = True
     any_number_of_sides = True
     layouts = DECOMPOSITION | RECOMBINED
-    why_no_grid = "Only sums were kept of this run, not its grid."
+    why_no_grid = "This run kept only sums, not its grid."
 
     def n_pairs(self, settings: MethodSettings, pairs: Pairs) -> int:
         """Return how many recombinations there are."""

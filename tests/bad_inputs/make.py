@@ -192,7 +192,7 @@ def tables() -> list[Bad]:
         with_table("no-text", b"image,label\ngood.png,x\n", "has no column for the text"),
         with_table("no-image", b"text,label\na,x\n", "has no column for the image"),
         with_table("two-names", b"text,image,label,label\na,good.png,x,y\n", "two columns 'label'"),
-        with_table("header", b"a.png,a,x\nb.png,b,y\n", "all with column_names=…"),
+        with_table("header", b"a.png,a,x\nb.png,b,y\n", "name all columns with column_names=…"),
         with_table("shifted", b"text,image\na,good.png,x\n", "more values than column names"),
         with_table("colons", b"text:image\na:good.png\n", "has no column for the text"),
         with_table(
@@ -379,7 +379,7 @@ def saved_datasets() -> list[Bad]:
             ("torn-state", "saved/state.json cannot be read", {"state.json": b"{"}),
             ("list-state", "saved/state.json is not a JSON object", {"state.json": b"[]"}),
             ("no-files", "has no '_data_files'", {"state.json": b"{}"}),
-            ("no-arrow", "saved/x.arrow does not exist", {"state.json": named}),
+            ("no-arrow", "saved/x.arrow, which does not exist", {"state.json": named}),
             ("torn-arrow", "saved/x.arrow cannot", {"state.json": named, "x.arrow": b"hello"}),
             ("torn-splits", "saved/dataset_dict.json cannot", {"dataset_dict.json": b"{"}),
             ("files", "has 5 as '_data_files'; expected", {"state.json": b'{"_data_files": 5}'}),
@@ -656,7 +656,7 @@ def runs() -> list[Bad]:
         (
             "newer",
             json.dumps(MANIFEST | {"format": 99}).encode(),
-            "has format 99; this version reads",
+            "has format 99, but this version reads",
         ),
         (
             "running",
@@ -668,7 +668,11 @@ def runs() -> list[Bad]:
             json.dumps(MANIFEST | {"status": "failed", "error": "the disk is full"}).encode(),
             "is failed, not finished: the disk is full",
         ),
-        ("cancelled", json.dumps(MANIFEST | {"status": "cancelled"}).encode(), "but cancelled"),
+        (
+            "cancelled",
+            json.dumps(MANIFEST | {"status": "cancelled"}).encode(),
+            "is cancelled, not finished",
+        ),
         ("part", json.dumps(MANIFEST | {"status": "part"}).encode(), "is part, not finished"),
         ("no-status", b"{}", "run 'it' is damaged: in run.json status is missing"),
         ("deep", b'{"a":' * 50_000, "run.json in run 'it' cannot be read"),
