@@ -32,6 +32,7 @@ def test_numbers_go_to_tensorboard(run, tmp_path, capsys):
     assert run.verdict().sentence in told.tensor_proto.string_val[0].decode()
 
 
+@pytest.mark.process
 def test_numbers_go_to_mlflow(run, tmp_path, monkeypatch, capsys):
     mlflow = pytest.importorskip("mlflow")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
