@@ -1,27 +1,26 @@
-"""From nothing to what only a question, a written and a spoken digit answer together."""
+"""What only a question, a written and a spoken digit answer together, as a visitor sees it."""
 
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qs, urlparse
 
 import pytest
 from browsing import WAIT, come_to_rest, new_tab
 
-from emap_core.runs import Run
+import emap_core as emap
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def walked(serve_app, visitor):
-    """The page of a visitor whose click on the start page made the run, and the run."""
-    with serve_app() as (url, runs), new_tab(visitor) as page:
-        page.goto(url)
-        page.get_by_role("button", name="Try three sides").click()
-        page.wait_for_url(re.compile(r"/overview\?run="))
-        (run,) = parse_qs(urlparse(page.url).query)["run"]
-        yield page, Run.load(runs / run)
+def walked(app_url, visitor):
+    """The page of a visitor of a run of the demo of three sides, and the run."""
+    url, runs = app_url
+    settings = {"cluster": "written+spoken", "n_resamples": 100}
+    run = emap.compute("demo:digits-joint", "demo:digits", **settings, out=runs / "digits")
+    with new_tab(visitor) as page:
+        page.goto(f"{url}/overview?run={run.id}")
+        yield page, run
 
 
 def goes_to(page, name):
