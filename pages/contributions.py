@@ -18,6 +18,7 @@ from emap_core.decomposition.contrasts import (
 from emap_core.figures import Chart, contributions, inside, rows_of_traces
 from emap_core.inference.predictions.scores import one_score
 from emap_core.presentation.chosen_sides import looks_of_two
+from emap_core.presentation.worded_charts import worded_chart
 from emap_core.runs import Run
 from emap_core.runs.slices import ranked
 from emap_core.themes import Theme
@@ -66,7 +67,7 @@ def _page() -> None:
         *(what, *axes, *current_filter().settings().items()),
     )
     with top:
-        shared.header(QUESTION, _answer(chart), run)
+        shared.header(QUESTION, _answer(worded_chart(run.sides, chart)), run)
     if not shown.any():
         shared.empty("No example passes this filter. “Show all” clears it.")
         return

@@ -20,6 +20,7 @@ from emap_core.runs.store import address, location
 from emap_core.visible import visible
 from pages.shared.entry import inside_app
 from pages.shared.escape import plain
+from pages.shared.own_words import speak_of
 from pages.shared.selection import assume, select, selected, view
 
 
@@ -167,7 +168,10 @@ def require_run(question: str) -> Run:
             _stop("There is no finished run yet.", "pages/start.py", "Start with the demo")
         assume(run=run_id)
     try:
-        return open_run(run_id)
+        run = open_run(run_id)
+        # Whatever stands above the header in the code is about this run, too.
+        speak_of(run)
+        return run
     except RunError as error:
         st.title(question, anchor=False)
         info = run_info(run_id)

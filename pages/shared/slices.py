@@ -15,6 +15,7 @@ from emap_core.in_words import or_no_text
 from emap_core.inference import Gap, metric
 from emap_core.inference.comparisons.example_scores import ExampleScores
 from emap_core.inference.comparisons.slice_gap import slice_gap
+from emap_core.modalities import TEXT_AND_IMAGE
 from emap_core.runs import Run
 from emap_core.runs.groups import groupable
 from emap_core.runs.selections import keep_selection, kept_selection
@@ -149,7 +150,7 @@ def list_table(run: Run, positions: np.ndarray, key: str) -> None:
     listed = positions[:_MOST_ROWS].copy()
     table = examples_of(run).iloc[listed][list(columns)].rename(columns=columns)
     table["text"] = table["text"].map(or_no_text)
-    if len(run.sides) > 2:
+    if run.sides != TEXT_AND_IMAGE:
         table = _with_each_side(run, table, listed)
     for column in ("the model", "without interactions"):
         table[column] = [spoken(run, value) for value in table[column]]
@@ -185,11 +186,13 @@ def list_table(run: Run, positions: np.ndarray, key: str) -> None:
 
 
 def _with_each_side(run: Run, table: pd.DataFrame, listed: np.ndarray) -> pd.DataFrame:
-    """Return a table of examples with one column per side, for more than two sides."""
-    table = table.rename(columns={"text": run.sides[0].name})
-    for place, side in enumerate(run.sides[1:], start=1):
+    """Return a table of examples with one column per side, in place of the text."""
+    table = table.drop(columns="text")
+    for place, side in enumerate(run.sides):
         items = run.decomposition.index[place][listed]
-        table.insert(1 + place, side.name, [run.words(place, int(item)) for item in items])
+        # A side may have the name of a column: "kind", say.
+        name = f"{side.name} item" if side.name in table else side.name
+        table.insert(1 + place, name, [or_no_text(run.words(place, int(one))) for one in items])
     return table
 
 

@@ -135,6 +135,11 @@ def test_two_images_stand_side_by_side_under_their_names(open_page, words, monke
         n_resamples=100,
     )
     monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
+    app = open_page("contributions", run=run.id)
+    assert re.search("The (left|right) moves the logit .* those of the (left|right) by", words(app))
+    assert {"left", "right"} < set(app.dataframe[0].value) and "What left and right add to" in {
+        one.label for one in app.segmented_control
+    }
     app = open_page("examples", run=run.id)
     said = words(app)
     assert said.index("\nleft\n") < said.index("\nright\n")
