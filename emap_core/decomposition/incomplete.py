@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emap_core.decomposition.design import MATCHED, Design
-from emap_core.decomposition.low_rank import Products, fit_products
+from emap_core.decomposition.low_rank import fit_products
 from emap_core.decomposition.predicted_interactions import (
     EncodingProducts,
     EncodingVectors,
@@ -296,12 +296,10 @@ def _low_rank_fit(
     fold = layout.weights > 0
     cells = design.rows[fold], design.columns[fold]
     products = np.zeros_like(values)
-    found: Products | None = None
     for _ in range(_ROUNDS):
         means = layout.project(values - products, 1e-6)
         left = (values - layout.at(means))[fold]
-        found = fit_products(*cells, left, design.shape, seed, start=found)
-        x, y = found.rows, found.columns
+        x, y = fit_products(*cells, left, design.shape, seed)
         products[fold] = _at_cells(design, x, y, fold)
     x -= np.einsum("u,uck->ck", design.row_share, x)
     y -= np.einsum("w,wck->ck", design.column_share, y)
