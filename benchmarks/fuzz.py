@@ -34,7 +34,8 @@ with atheris.instrument_imports(include=["emap_core"], enable_loader_override=Fa
     import emap_core as emap
     from emap_core.datasets import load_dataset
     from emap_core.datasets.archive import unpack
-    from emap_core.datasets.base import Cells, ImageFiles, find_cells
+    from emap_core.datasets.base import ImageFiles
+    from emap_core.datasets.cells import Cells, find_cells
     from emap_core.datasets.regions import RegionFiles
     from emap_core.models import load_model
     from emap_core.runs import Run

@@ -13,7 +13,8 @@ import pandas as pd
 import torch
 
 from emap_core import datasets, methods, models
-from emap_core.datasets.base import Cells, SideItems, find_cells, fingerprint, fingerprint_of
+from emap_core.datasets.base import SideItems, fingerprint_of
+from emap_core.datasets.cells import Cells, find_cells, fingerprint
 from emap_core.datasets.labels import label_classes
 from emap_core.datasets.sample import pick, without_unknown_labels
 from emap_core.datasets.sides import in_order

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from emap_core.datasets.base import Cells, plain_label
+from emap_core.datasets.base import plain_label
+from emap_core.datasets.cells import Cells
 from emap_core.errors import EmapError, ModelError, SettingError, SpecError
 from emap_core.models.base import OUTPUTS, Output
 from emap_core.options import option

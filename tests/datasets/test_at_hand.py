@@ -15,7 +15,8 @@ from samples import Staged, make_examples, picture
 
 import emap_core as emap
 from emap_core.datasets import load_dataset
-from emap_core.datasets.base import Examples, as_examples, find_cells
+from emap_core.datasets.base import Examples, as_examples
+from emap_core.datasets.cells import find_cells
 from emap_core.datasets.sample import pick, sample
 from emap_core.errors import DatasetError, EmapError, SettingError, SpecError
 

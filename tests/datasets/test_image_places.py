@@ -15,7 +15,7 @@ from PIL import Image
 from emap_core.access import Policy
 from emap_core.addresses import check_public
 from emap_core.datasets import fetch, load_dataset
-from emap_core.datasets.base import find_cells
+from emap_core.datasets.cells import find_cells
 from emap_core.downloads import listening_to_downloads
 from emap_core.errors import AccessError, DatasetError, SettingError, SpecError
 
