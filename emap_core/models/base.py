@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -29,6 +28,7 @@ from emap_core.class_names import class_names
 from emap_core.errors import ModelError
 from emap_core.models import encodings as trees
 from emap_core.models.encodings import Encodings, Product
+from emap_core.models.returned import numbers_of
 from emap_core.options import option
 from emap_core.types import SPACES, Space
 
@@ -357,40 +357,8 @@ class Scorer:
     def _numbers(
         self, name: str, returned: Any, sizes: tuple[int, ...]
     ) -> torch.Tensor | NDArray[Any]:
-        """Return what a model returned as an array; `sizes` are those before the classes."""
-        # Models of transformers return what they know under this name.
-        returned = getattr(returned, "logits", returned)
-        self._check_columns(name, returned)
-        if isinstance(returned, torch.Tensor):
-            self.output_dtype = str(returned.dtype).removeprefix("torch.")
-            if not returned.is_complex():
-                return returned
-        elif not isinstance(returned, Mapping) and returned is not None:
-            try:
-                values = np.asarray(returned)
-            except (TypeError, ValueError, RuntimeError):
-                # Rows of different lengths, or tensors on a device.
-                values = np.empty((), dtype=object)
-            fits = values.ndim == len(sizes) + 1 or not isinstance(returned, tuple)
-            if values.dtype.kind in "fiub" and fits:
-                self.output_dtype = values.dtype.name
-                return values
-        expected = f"({', '.join(map(str, sizes))}, C)"
-        raise ModelError(
-            f"{name} returned {_described(returned)}; return the array of shape {expected} alone"
-            + _which(returned, sizes)
-        )
-
-    def _check_columns(self, name: str, returned: Any) -> None:
-        """Refuse a data frame whose columns are not in the order of the classes."""
-        if not isinstance(returned, pd.DataFrame):
-            return
-        columns = [str(column) for column in returned.columns]
-        if columns != [str(c) for c in range(len(columns))] and columns != self.classes:
-            raise ModelError(
-                f"{name} returned a DataFrame with the columns {', '.join(columns[:8])}; return "
-                "them in the order of the model's classes, or an array"
-            )
+        values, self.output_dtype = numbers_of(name, returned, sizes, self.classes)
+        return values
 
     def _place(self, device: str) -> str:
         move: Callable[..., Any] | None = getattr(self.model, "to", None)
@@ -454,37 +422,6 @@ def _regions_named(images: Sequence[Any]) -> Iterator[None]:
             f"({type(error).__name__}: {error}); if it reads images, leave the table's column out "
             f"with {option('regions_column', '')}"
         ) from error
-
-
-def _described(returned: Any) -> str:
-    """Return in words what a model returned instead of an array of numbers."""
-    kind = type(returned).__name__
-    if isinstance(returned, Mapping):
-        held = ", ".join(f"{name!r} {_size(value)}" for name, value in list(returned.items())[:6])
-        return f"a {kind} with {held}" if held else f"an empty {kind}"
-    if isinstance(returned, tuple):
-        return f"a {kind} of {len(returned)}: {', '.join(_size(one) for one in returned[:6])}"
-    if returned is None:
-        return "None"
-    dtype = getattr(returned, "dtype", None)
-    return f"a {kind}" + ("" if dtype is None else f" of {str(dtype).removeprefix('torch.')}")
-
-
-def _size(value: Any) -> str:
-    shape = getattr(value, "shape", None)
-    return type(value).__name__ if shape is None else f"of shape {tuple(shape)}"
-
-
-def _which(returned: Any, sizes: tuple[int, ...]) -> str:
-    """Return a hint at the entry that has the right shape, if there is one."""
-    if not isinstance(returned, Mapping | tuple):
-        return ""
-    entries = returned.items() if isinstance(returned, Mapping) else enumerate(returned)
-    for name, value in entries:
-        shape = tuple(getattr(value, "shape", ()))
-        if len(shape) == len(sizes) + 1 and shape[:-1] == sizes:
-            return f", its entry {name!r}"
-    return ""
 
 
 def best_device() -> str:
