@@ -47,17 +47,17 @@ class StagedModel(Protocol):
     that changes whenever the outputs would), ``similarity`` (True where the score is a scaled dot
     product of the encodings), ``has_threshold`` (False where a logit ranks pairs and 0 decides
     nothing; a similarity has none unless it says so), ``description`` (a dict of what the model
-    is, for the record of a run), ``notes(texts) -> list of str`` (what a reader has to know about
-    how it reads these texts, one sentence each; of two texts ``notes(first, second)``),
-    ``reads(text) -> list of str`` (what it is, and the prompts that it makes of a text) and
+    is, for the record of a run), ``notes(texts) -> list of str`` (what readers should know about
+    how it reads these texts, one sentence each; for two texts ``notes(first, second)``),
+    ``reads(text) -> list of str`` (what it is, and the prompts it makes of a text) and
     ``score_grid(row_encodings, column_encodings) -> (A, B, C)``.
 
     A model that is not computed here, staged or not, may also have ``pairs_at_once`` and
-    ``pairs_per_second`` (in place of what would be measured), ``cost(n_pairs) -> list of str``
-    (what so many pairs take beside time; raises a `ModelError` if that is too much),
-    ``scores_for(run)`` (which run it scores from now on; the same string where a run that was cut
-    off goes on), ``remarks() -> list of str`` (what is to be known once pairs are scored) and
-    ``anew()``, a context in which it keeps nothing of what it said before.
+    ``pairs_per_second`` (instead of a measurement), ``cost(n_pairs) -> list of str`` (what so many
+    pairs cost besides time; raises a `ModelError` if that is too much), ``scores_for(run)`` (which
+    run it scores from now on; the same string if an interrupted run resumes), ``remarks() -> list
+    of str`` (what to know once pairs are scored) and ``anew()``, a context in which it does not
+    reuse earlier answers.
     """
 
     def encode_texts(self, texts: list[str]) -> Encodings:
@@ -100,7 +100,7 @@ class Scorer:
     device : str
         ``"auto"`` takes cuda, then mps, then cpu; a model that cannot be moved keeps its own.
     output : str, optional
-        One of `OUTPUTS`, in place of what the model says or leaves out.
+        One of `OUTPUTS`, instead of what the model states or leaves out.
 
     Raises
     ------
