@@ -54,7 +54,7 @@ def test_an_example_that_is_chosen_is_the_pair_to_start_from(open_page, words, r
 
 def test_a_run_of_sums_alone_says_what_to_do(open_page, words, sums_only_run):
     said = words(open_page("recombine", run=sums_only_run.id))
-    assert "Only sums were kept" in said
+    assert "This run kept only sums" in said
     assert "keep the grid" in said
 
 
