@@ -114,14 +114,14 @@ def _choose_mode(modes: Modes) -> int:
 
 
 def _show_ends(two: ChosenSides, modes: Modes, k: int, what: str, reading: Reading) -> None:
-    shared.section("The two sides of this mode")
+    shared.section("The two ends of this mode")
     text_ends, image_ends = modes.row_ends(k, TEXTS), modes.column_ends(k, IMAGES)
     st.markdown(
-        f"{shared.plain(two.worded('Texts and images'))} of the **same side** raise "
+        f"{shared.plain(two.worded('Texts and images'))} at the **same end** raise "
         f"{shared.plain(what)} together. "
-        "From **opposite sides** they lower it."
+        "At **opposite ends** they lower it."
     )
-    names = ("One side", "The other side")
+    names = ("One end", "The other end")
     for column, name, texts, images in zip(
         st.columns(2, gap="medium"), names, text_ends, image_ends, strict=True
     ):
@@ -132,7 +132,7 @@ def _show_ends(two: ChosenSides, modes: Modes, k: int, what: str, reading: Readi
             )
             st.html(
                 '<ul style="margin:0;padding:0;line-height:1.6;list-style-position:inside">'
-                f"{lines or '<li>no text on this side</li>'}</ul>"
+                f"{lines or '<li>no text at this end</li>'}</ul>"
             )
             gallery(two.run, [int(w) for w in images], place=two.places[1])
     shared.say(_example_sentence(two, modes, k, what, reading))
@@ -150,8 +150,8 @@ def _example_sentence(two: ChosenSides, modes: Modes, k: int, what: str, reading
     lowered = modes.interaction(k, int(texts[0]), int(other[0]))
     return (
         f"In this mode, “{_in_short(two, texts[0])}” raises {what} by {number(raised)} "
-        f"with the first {two.sides[1].name} of the same side and lowers it by {number(-lowered)} "
-        f"with the first of the opposite side ({unit(two.run, reading)})."
+        f"with the first {two.sides[1].name} at the same end and lowers it by {number(-lowered)} "
+        f"with the first at the opposite end ({unit(two.run, reading)})."
     )
 
 

@@ -281,9 +281,9 @@ def _modes(run: Run, figure: RunFigure, theme: Theme) -> str:
     modes = class_modes(run, mode_class(run), two)
     texts_of_side = two.words(0)
     place = two.places[1]
-    sides = []
+    ends = []
     for name, texts, images in zip(
-        ("One side", "The other side"),
+        ("One end", "The other end"),
         modes.row_ends(0, 5),
         modes.column_ends(0, MODE_IMAGES),
         strict=True,
@@ -293,7 +293,7 @@ def _modes(run: Run, figure: RunFigure, theme: Theme) -> str:
             for u in texts
         )
         pictures = "".join(_poster(run, place, int(w)) for w in images)
-        sides.append(
+        ends.append(
             f'<div class="side"><h3>{name}</h3><ul>{lines}</ul>'
             f'<div class="images">{pictures}</div></div>'
         )
@@ -302,9 +302,9 @@ def _modes(run: Run, figure: RunFigure, theme: Theme) -> str:
         f"<h2>{escape(figure.title)}: {what}</h2>"
         f"<p>Mode 1 explains {percent(modes.shares[0])} of the interaction. "
         + escape(two.note and f"{two.note} ")
-        + escape(two.worded("Texts and images of the same side raise "))
-        + f"{what} together; from opposite sides they lower it.</p>"
-        f'<div class="sides">{"".join(sides)}</div>' + _figure(figure.draw(run, theme), figure.name)
+        + escape(two.worded("Texts and images at the same end raise "))
+        + f"{what} together; at opposite ends they lower it.</p>"
+        f'<div class="sides">{"".join(ends)}</div>' + _figure(figure.draw(run, theme), figure.name)
     )
 
 

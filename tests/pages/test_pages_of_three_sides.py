@@ -35,7 +35,7 @@ def test_each_page_shows_its_part_or_says_why_not(name, digits, open_page, words
         "contributions": "The question item moves",
         "examples": "Other spoken items",
         "recombine": "What if the question or spoken item were different?",
-        "modes": "Question items and spoken items of the **same side**",
+        "modes": "Question items and spoken items at the **same end**",
         "measures": why_not_two(digits.sides, "Each of these measures"),
         "compare": "2 of 2 runs use their sides together measurably",
         "report": "Share this result",

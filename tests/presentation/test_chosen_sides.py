@@ -70,4 +70,4 @@ def test_a_report_shows_each_side_of_its_examples_as_people_take_it_in(digits):
     page = report_html(digits)
     assert "data:audio/wav;base64," in page
     assert "question × written × spoken" in page
-    assert "Question items and spoken items of the same side raise" in page
+    assert "Question items and spoken items at the same end raise" in page
