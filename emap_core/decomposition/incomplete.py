@@ -9,11 +9,13 @@ halves, which is the wild bootstrap (Liu, Annals of Statistics 16, 1988).
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emap_core.decomposition.design import MATCHED, Design
+from emap_core.decomposition.design_of_sides import DesignOfSides
 from emap_core.decomposition.low_rank import fit_products
 from emap_core.decomposition.predicted_interactions import (
     EncodingProducts,
@@ -192,7 +194,7 @@ def _fit_classes(
     explained = np.zeros(centred.shape[1])
     if controls is not None:
         residuals = centred - layout.at(means)
-        products, explained = _products(design, centred, residuals, controls, seed)
+        products, explained = predicted(design, centred, residuals, controls, seed)
         centred -= products
         means = layout.project(centred)
     row_noise, column_noise = (
@@ -210,22 +212,29 @@ def _fit_classes(
     return means[0] + offset, means[1] + offset, row_noise, column_noise, explained
 
 
-def _products(
-    design: Design, values: Array, residuals: Array, controls: _Controls, seed: int
+class _Predicts(Protocol):
+    """Control variates: predictions of cells from others, see `_Controls`."""
+
+    def predict(self, design: Any, values: Array, seed: int) -> list[Array]:
+        """Return what each control predicts at each cell."""
+
+
+def predicted(
+    design: Design | DesignOfSides, values: Array, residuals: Array, controls: _Predicts, seed: int
 ) -> tuple[Array, Array]:
     """Return what the controls predict at each cell, and what they explain of each class."""
     drawn = design.rounds != MATCHED
     left = residuals[drawn]
     total = np.einsum("mc,mc->c", left, left)
     products, explained = np.zeros_like(residuals), np.zeros_like(total)
-    for predicted in controls.predict(design, values, seed):
-        size = np.einsum("mc,mc->c", predicted[drawn], predicted[drawn])
-        match = np.einsum("mc,mc->c", predicted[drawn], left)
+    for one in controls.predict(design, values, seed):
+        size = np.einsum("mc,mc->c", one[drawn], one[drawn])
+        match = np.einsum("mc,mc->c", one[drawn], left)
         scale = np.clip(match / np.where(size > 0, size, 1.0), 0.0, 1.0)
         gain = scale * (2 * match - scale * size) / np.where(total > 0, total, 1.0)
         scale[gain < _WORTH] = 0.0
-        left = left - scale * predicted[drawn]
-        products += scale * predicted
+        left = left - scale * one[drawn]
+        products += scale * one
         explained += np.where(scale > 0, gain, 0.0)
     return products, explained
 

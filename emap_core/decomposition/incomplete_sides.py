@@ -2,9 +2,9 @@
 
 Like `emap_core.decomposition.incomplete` for two sides: least squares, each cell weighted by
 what it stands for (Horvitz & Thompson, JASA 1952), and draws of the error from residuals with
-random signs, the wild bootstrap (Liu, Annals of Statistics 16, 1988). Every item is in many cells,
-but hardly any two items share more than one: what sets of several sides carry is only known in
-total, not for each.
+random signs, the wild bootstrap (Liu, Annals of Statistics 16, 1988). What products of two items'
+scores predict of other cells is taken off first. Every item is in many cells, but hardly any two
+items share more than one: what sets of several sides carry is only known in total, not for each.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from emap_core.decomposition.incomplete import (
     LEAST_LEFT,
     Noise,
     SampledFit,
+    predicted,
     weighted_variances,
 )
 from emap_core.decomposition.many_way import ManyWayLayout
+from emap_core.decomposition.pairs_of_sides import FEWEST_CELLS, ControlsOfPairs
 from emap_core.decomposition.projection import Decomposition
 from emap_core.decomposition.rounding import noise_of_logits
 from emap_core.decomposition.sets_of_sides import Sides, all_sets
@@ -141,7 +143,12 @@ centred_variance, noise
 
 
 def fit_sides(
-    design: DesignOfSides, sides: Sides, values: ArrayLike, *, seed: int = 0
+    design: DesignOfSides,
+    sides: Sides,
+    values: ArrayLike,
+    *,
+    low_rank: bool = True,
+    seed: int = 0,
 ) -> SampledFit:
     """Fit the projection to the evaluated cells of a design of many sides.
 
@@ -152,6 +159,9 @@ def fit_sides(
         Names of the sides.
     values : array of shape (K, C)
         The model's output for each cell of the design, in its order; it may be a memory map.
+    low_rank : bool
+        Whether products of free scores of two items are taken off before the additive fit, where
+        they predict cells that they were not fitted to and items are in at least 48 cells.
     seed : int
         Of the draws of the error.
 
@@ -169,12 +179,15 @@ def fit_sides(
             "expected one row each"
         )
     layout = ManyWayLayout(design.items, design.shares, design.weights)
+    controls = None
+    if low_rank and design.fraction < 1 and design.cells_per_item >= FEWEST_CELLS:
+        controls = ControlsOfPairs(design)
     step = max(1, CLASS_ELEMENTS // len(design))
     parts = [
-        _fit_classes(design, layout, cells[:, c : c + step], sides, seed)
+        _fit_classes(design, layout, cells[:, c : c + step], sides, controls, seed)
         for c in range(0, cells.shape[1], step)
     ]
-    side_means, mean, noise = _joined(parts)
+    side_means, mean, noise, explained = _joined(parts)
     rest = 1.0 - design.fraction
     variance, centred_variance = weighted_variances(layout.weights, cells, mean)
     # A constant logit leaves only rounding errors of its own size; their shares make no sense.
@@ -201,8 +214,12 @@ def fit_sides(
         ),
         noise,
         design.fraction,
-        np.zeros(cells.shape[1]),
+        explained,
     )
+
+
+_Part = tuple[tuple[Array, ...], Array, Noise, Array]
+"""Means of sides, the total one, draws of errors and what controls explain, of some classes."""
 
 
 def _fit_classes(
@@ -210,8 +227,9 @@ def _fit_classes(
     layout: ManyWayLayout,
     values: NDArray[np.floating],
     sides: Sides,
+    controls: ControlsOfPairs | None,
     seed: int,
-) -> tuple[tuple[Array, ...], Array, Noise]:
+) -> _Part:
     offset = np.asarray(values[0], dtype=np.float64)
     centred = np.asarray(values, dtype=np.float64) - offset
     if not np.isfinite(centred).all():
@@ -219,6 +237,12 @@ def _fit_classes(
         where = [f"{side} {items[cell]}" for side, items in zip(sides, design.items, strict=True)]
         raise DatasetError(f"values hold a number that is not finite for {' with '.join(where)}")
     means, mean = layout.project(centred)
+    explained = np.zeros(centred.shape[1])
+    if controls is not None:
+        residuals = centred - layout.at(means, mean)
+        products, explained = predicted(design, centred, residuals, controls, seed)
+        centred -= products
+        means, mean = layout.project(centred)
     noise = tuple(
         np.zeros((DRAWS, size, centred.shape[1]), dtype=np.float32) for size in design.sizes
     )
@@ -233,18 +257,19 @@ def _fit_classes(
             signs = 2.0 * rng.integers(0, 2, (len(design), 1)) - 1.0
             for one, found in zip(noise, layout.project(centred * signs, 1e-3)[0], strict=True):
                 one[b] = found
-    return tuple(one + offset for one in means), mean + offset, noise
+    return tuple(one + offset for one in means), mean + offset, noise, explained
 
 
 def _joined(
-    parts: Sequence[tuple[tuple[Array, ...], Array, Noise]],
-) -> tuple[tuple[Array, ...], Array, Noise]:
-    """Return the means and noise of all classes, joined from groups of classes."""
-    means, mean, noise = zip(*parts, strict=True)
+    parts: Sequence[_Part],
+) -> _Part:
+    """Return what was found of all classes, from that of some classes each."""
+    means, mean, noise, explained = zip(*parts, strict=True)
     return (
         tuple(np.concatenate(side, axis=-1) for side in zip(*means, strict=True)),
         np.asarray(np.concatenate(mean)),
         tuple(np.concatenate(side, axis=-1) for side in zip(*noise, strict=True)),
+        np.asarray(np.concatenate(explained)),
     )
 
 

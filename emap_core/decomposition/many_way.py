@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import scipy
 
+from emap_core.decomposition.conjugate_gradients import conjugate_gradients
 from emap_core.types import Array, Index
 
 
@@ -74,21 +75,8 @@ class ManyWayLayout:
 
     def _solve(self, right: Array, tolerance: float) -> Array:
         """Solve the normal equations by conjugate gradients, all columns side by side."""
-        x = np.zeros_like(right)
-        residual = right.copy()
-        z = residual / self._weight
-        direction = z.copy()
-        size = start = np.einsum("uc,uc->c", residual, z)
-        for _ in range(1000):
-            if (size <= tolerance**2 * start).all():
-                break
-            forward = self._sums @ (self.weights[:, None] * (self._picks @ direction))
-            curvature = np.einsum("uc,uc->c", direction, forward)
-            step = np.where(curvature > 0, size / np.where(curvature > 0, curvature, 1), 0)
-            x += step * direction
-            residual -= step * forward
-            z = residual / self._weight
-            after = np.einsum("uc,uc->c", residual, z)
-            direction = z + np.where(size > 0, after / np.where(size > 0, size, 1), 0) * direction
-            size = after
-        return x
+
+        def apply(direction: Array) -> Array:
+            return np.asarray(self._sums @ (self.weights[:, None] * (self._picks @ direction)))
+
+        return conjugate_gradients(apply, self._weight, right, tolerance)

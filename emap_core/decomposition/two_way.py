@@ -6,6 +6,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from emap_core.decomposition.conjugate_gradients import conjugate_gradients
 from emap_core.decomposition.design import Design
 from emap_core.types import Array
 
@@ -67,25 +68,12 @@ class TwoWayLayout:
 
     def solve(self, right: Array, tolerance: float) -> Array:
         """Solve for the column effects by conjugate gradients, all columns side by side."""
-        x = np.zeros_like(right)
-        residual = right.copy()
-        z = residual / self.column_weight
-        direction = z.copy()
-        size = start = np.einsum("wc,wc->c", residual, z)
-        for _ in range(1000):
-            if (size <= tolerance**2 * start).all():
-                break
+
+        def apply(direction: Array) -> Array:
             forward = (self.cells @ direction) / self.row_weight
-            forward = self.column_weight * direction - self.cells_transposed @ forward
-            curvature = np.einsum("wc,wc->c", direction, forward)
-            step = np.where(curvature > 0, size / np.where(curvature > 0, curvature, 1), 0)
-            x += step * direction
-            residual -= step * forward
-            z = residual / self.column_weight
-            after = np.einsum("wc,wc->c", residual, z)
-            direction = z + np.where(size > 0, after / np.where(size > 0, size, 1), 0) * direction
-            size = after
-        return x
+            return np.asarray(self.column_weight * direction - self.cells_transposed @ forward)
+
+        return conjugate_gradients(apply, self.column_weight, right, tolerance)
 
 
 def _starts(numbers: NDArray[np.int32], size: int) -> NDArray[np.int32]:

@@ -193,3 +193,30 @@ def test_what_cannot_be_fitted_is_refused():
     where = " with ".join(f"{side} {one[3]}" for side, one in zip(NAMES, d.items, strict=False))
     with pytest.raises(DatasetError, match=f"not finite for {where}"):
         fit_sides(d, NAMES[:3], values)
+
+
+def test_what_pairs_predict_is_taken_off_where_items_are_in_many_cells():
+    sizes, plain, better, told, explained = (50, 50, 50), [], [], [], []
+    for seed in range(4):
+        rng = np.random.default_rng([13, seed])
+        index = [rng.permutation(50) for _ in sizes]
+        a, b, c = (rng.normal(size=(50, 2, 1)) for _ in sizes)
+        grid = a[:, None, None, 0] + b[:, None, 0] + c[:, 0] + a[:, None, None, 1] * b[:, None, 1]
+        exact = decompose(grid, index=dict(zip(NAMES, index, strict=False)))
+        d = design_of_sides(index, sizes, 48, seed)
+        found = fit_sides(d, NAMES[:3], grid[d.items])
+        without = fit_sides(d, NAMES[:3], grid[d.items], low_rank=False)
+        for fitted, errors in ((found, better), (without, plain)):
+            means = zip(fitted.decomposition.side_means[:2], exact.side_means, strict=False)
+            errors.append(np.mean([(one - other) ** 2 for one, other in means]))
+        told.append(np.mean(np.square(found.standard_errors[:2])))
+        explained.append(found.explained)
+    assert np.mean(better) < 0.05 * np.mean(plain)
+    assert 0.5 < np.mean(told) / np.mean(better) < 2
+    assert np.mean(explained) > 0.9
+
+    # Of noise there is nothing to predict, and nothing is taken off.
+    noise = np.random.default_rng(0).normal(size=(len(d), 1))
+    found, without = (fit_sides(d, NAMES[:3], noise, low_rank=on) for on in (True, False))
+    assert found.explained == 0.0
+    assert found.decomposition.equals(without.decomposition)
