@@ -60,7 +60,7 @@ BOXES = {
     "keep": "What is kept on disk",
     "keep_classes": "Classes whose grid is kept",
     "method": "Method",
-    "images_per_text": "Images that each text meets",
+    "images_per_text": "Images per text, or combinations per item",
     "subsample_size": "Examples in a sub-sample",
     "repeats": "Sub-samples",
     "cluster": "What is drawn for intervals",

@@ -99,7 +99,8 @@ def spread_table(run: Run) -> Table | None:
     spread = run.spread
     if spread is None or not spread.deviations:
         return None
-    names = {name: worded(run.sides, row.label) for name, row in ROWS.items()}
+    rows = rows_of(run.decomposition.sides)
+    names = {name: worded(run.sides, row.label) for name, row in rows.items()}
     names |= {"gap": "Gap, EMAP as published", "gap_leave_one_out": "Gap, EMAP leave-one-out"}
     first = next(iter(spread.deviations.values()))
     over = f"Standard deviation over {spread.n_repeats} {spread.of}"

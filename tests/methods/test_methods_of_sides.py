@@ -15,6 +15,7 @@ from emap_core.decomposition.incomplete_sides import fit_sides
 from emap_core.engine.noise import FEW
 from emap_core.errors import DatasetError, SettingError
 from emap_core.inference import evaluate
+from emap_core.presentation.tables import spread_table
 
 SIDES = ("asked", "heard", "seen")
 SIZES = (9, 30, 20)
@@ -225,6 +226,14 @@ def test_sub_samples_are_exact_runs_of_their_examples(tmp_path):
     np.testing.assert_allclose(of_sets, expected[len(rows) :], rtol=1e-9)
     steps = run.intervals().steps["accuracy"]
     assert steps["full"].difference == pytest.approx(expected[0] - expected[1])
+    over, *_ = (spread_table(run) or {}).values()
+    assert over[:4] == [
+        "The model as it is",
+        "Pairs of sides",
+        "EMAP, as published",
+        "EMAP, leave-one-out",
+    ]
+    assert over[4:7] == ["Asked only", "Heard only", "Seen only"]
 
 
 def test_sub_samples_of_everything_are_the_exact_run(tmp_path):

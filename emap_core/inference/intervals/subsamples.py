@@ -216,7 +216,7 @@ def _note(n_repeats: int, size: int, n_available: int) -> str:
     sentences = [
         f"The protocol of published papers: EMAP on random sub-samples of {size:,} of "
         f"{n_available:,} examples, averaged over {n_repeats:,}. Each sub-sample's projection "
-        "averages only over its own texts and images, so it is noisier than that of all examples "
+        "averages only over its own items, so it is noisier than that of all examples "
         "and, as published, contains more of each example's own prediction."
     ]
     if size >= n_available:
