@@ -90,7 +90,11 @@ rng, n, width = np.random.default_rng(3), 20_000, 16
 texts, images = rng.normal(size=(2, n, width))
 chosen = design(n, n, np.arange(n), np.arange(n), 32)
 heads = rng.normal(size=(5, 3, width)) / width
-products = [(texts[:, :3] @ head)[chosen.texts] * images[chosen.images] for head in heads]
+# The earlier version calls them texts and images.
+rows, columns = (
+    (chosen.rows, chosen.columns) if hasattr(chosen, "rows") else (chosen.texts, chosen.images)
+)
+products = [(texts[:, :3] @ head)[rows] * images[columns] for head in heads]
 values = np.stack([product.sum(axis=1) for product in products], axis=1)
 began = time.process_time()
 fit(chosen, values)

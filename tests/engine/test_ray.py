@@ -182,7 +182,7 @@ def killed_driver(module, out, popen):
     command += ["--data", "fragile_model:data", "--batch-size", "20", "--engine", "ray"]
     command += ["--address", ray.get_runtime_context().gcs_address, "--progress", "none"]
     # A single worker, as each takes seconds to start.
-    command += ["--model-arg", "wait=0.2", "--cpus-per-worker", "2", "--out", str(out)]
+    command += ["--model-arg", "wait=0.1", "--cpus-per-worker", "2", "--out", str(out)]
     process = popen(command, cwd=HOUSE, stdout=subprocess.DEVNULL)
     while len(list(out.glob("tiles/*.npz"))) < 2 and process.poll() is None:
         time.sleep(0.01)
@@ -195,7 +195,7 @@ def test_the_driver_may_be_killed(module, alone, tmp_path, warm_popen):
     stored = killed_driver(module, tmp_path / "run", warm_popen)
     assert stored >= 2
     assert describe_run(tmp_path / "run").status == "interrupted"
-    assert_same(with_ray(tmp_path / "run", model_args={"wait": "0.2"}, cpus_per_worker=2), alone)
+    assert_same(with_ray(tmp_path / "run", model_args={"wait": "0.1"}, cpus_per_worker=2), alone)
     # It costs the tile of its worker, and one that was finished but not stored.
     assert counted(module)["pair"] <= 11 * 23 + 2 * 20
 
