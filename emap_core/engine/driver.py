@@ -17,10 +17,10 @@ import filelock
 
 from emap_core.engine import gate
 from emap_core.engine.binding import Binding, bind
-from emap_core.engine.cells import CellEvaluation
 from emap_core.engine.cost import Estimate, estimated
 from emap_core.engine.device_queue import device_turn
 from emap_core.engine.finish import finish_run
+from emap_core.engine.listed_cells import CellEvaluation
 from emap_core.engine.measure import WarmUp
 from emap_core.engine.opening import (
     finished_before,
