@@ -51,7 +51,8 @@ MARKS = 1
 
 def _page() -> None:
     run = shared.require_run(QUESTION)
-    if not grid_is_there(run, QUESTION, "Other pairs need"):
+    question = QUESTION if len(run.sides) == 2 else "What if one side were different?"
+    if not grid_is_there(run, question, "Other pairs need"):
         return
     top = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -60,7 +61,6 @@ def _page() -> None:
         order, text_order, image_order = _choose_order(two, c)
     u, w = _pair(two)
     cell = two.pair(u, w)
-    question = QUESTION
     if two.others:
         question = f"What if the {two.sides[0].name} or {two.item_name(1)} were different?"
     with top:

@@ -73,6 +73,7 @@ def test_a_sample_shows_what_it_knows_and_says_what_it_does_not(
         "modes": "Run it again with the exact method",
     }
     assert expected[name] in said
+    assert "What if the text or image" not in said, "the sides of this run are others"
     # A number that is not known is no number.
     assert not re.search(r"\bnan\b", said, re.IGNORECASE)
 
