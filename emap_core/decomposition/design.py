@@ -64,6 +64,11 @@ class Design:
         return len(self.row_share), len(self.column_share)
 
     @property
+    def items(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """The row and the column of each cell, shape (M,) each."""
+        return self.rows, self.columns
+
+    @property
     def numbers(self) -> Index:
         """Number of each cell in the whole grid, shape (M,), those of a row one by one."""
         return self.rows.astype(np.int64) * self.shape[1] + self.columns
@@ -154,12 +159,7 @@ def design(
     rounds = order.astype(np.int32).ravel()
 
     own = a.astype(np.int64) * n_columns + b
-    matched = np.unique(own)
-    place = np.searchsorted(drawn, matched)
-    already = drawn[np.minimum(place, len(drawn) - 1)] == matched
-    rounds[place[already]] = MATCHED
-    cells = np.insert(drawn, place[~already], matched[~already])
-    rounds = np.insert(rounds, place[~already], MATCHED)
+    cells, rounds = with_matched(drawn, rounds, own)
     p, q = example_shares(a, b, n_rows, n_columns)
     return Design(
         rows=(cells // n_columns).astype(np.int32),
@@ -173,6 +173,27 @@ def design(
         columns_per_row=k,
         seed=seed,
     )
+
+
+def with_matched(
+    drawn: NDArray[np.int64], rounds: NDArray[np.int32], own: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return the cells with those of the examples among them, and the rounds.
+
+    Parameters
+    ----------
+    drawn : ndarray of shape (K,)
+        Numbers of the drawn cells in the whole grid, sorted.
+    rounds : ndarray of shape (K,)
+    own : ndarray of shape (N,)
+        Numbers of the cells of the examples.
+    """
+    matched = np.unique(own)
+    place = np.searchsorted(drawn, matched)
+    already = drawn[np.minimum(place, len(drawn) - 1)] == matched
+    rounds[place[already]] = MATCHED
+    cells = np.insert(drawn, place[~already], matched[~already])
+    return cells, np.insert(rounds, place[~already], MATCHED)
 
 
 def _offsets(n_rows: int, n_columns: int, k: int, rng: np.random.Generator) -> NDArray[np.int32]:

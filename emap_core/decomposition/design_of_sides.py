@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emap_core.decomposition.design import MATCHED
+from emap_core.decomposition.design import MATCHED, with_matched
 from emap_core.decomposition.projection import item_shares
 from emap_core.errors import SettingError
 from emap_core.types import Array, Index
@@ -163,12 +163,7 @@ def design_of_sides(
     rounds = (place // n).astype(np.int32)
     cells_of_examples = [np.asarray(one, dtype=np.intp) for one in index]
     own = np.ravel_multi_index(cells_of_examples, sizes)
-    matched = np.unique(own)
-    place = np.searchsorted(drawn, matched)
-    already = drawn[np.minimum(place, len(drawn) - 1)] == matched
-    rounds[place[already]] = MATCHED
-    cells = np.insert(drawn, place[~already], matched[~already])
-    rounds = np.insert(rounds, place[~already], MATCHED)
+    cells, rounds = with_matched(drawn, rounds, own)
     return DesignOfSides(
         items=tuple(one.astype(np.intp) for one in np.unravel_index(cells, sizes)),
         rounds=rounds,

@@ -8,6 +8,7 @@ halves, which is the wild bootstrap (Liu, Annals of Statistics 16, 1988).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -29,10 +30,10 @@ from emap_core.errors import DatasetError
 from emap_core.types import Array
 
 DRAWS = 16
-CLASS_ELEMENTS = 2**25
+_CLASS_ELEMENTS = 2**25
 _CELLS = 2**14
 _WORTH = 0.05
-LEAST_LEFT = 0.1
+_LEAST_LEFT = 0.1
 _ROUNDS = 3
 _FOLDS = 5
 # With fewer, the scores of a row or column cannot be distinguished from noise.
@@ -126,23 +127,11 @@ def fit(
     DatasetError
         If `values` does not fit the design or holds a value that is not finite.
     """
-    cells = np.asarray(values)
-    if cells.ndim == 1:
-        cells = cells[:, None]
-    if cells.ndim != 2 or len(cells) != len(design):
-        raise DatasetError(
-            f"values have shape {cells.shape}; the design has {len(design)} cells, "
-            "expected one row each"
-        )
+    cells = values_of_cells(design, values)
     layout = TwoWayLayout(design, design.weights)
     controls = None if design.fraction >= 1 else _Controls(design, encodings, low_rank)
-    step = max(1, CLASS_ELEMENTS // len(design))
-    parts = [
-        _fit_classes(design, layout, cells[:, c : c + step], controls, seed)
-        for c in range(0, cells.shape[1], step)
-    ]
-    row_mean, column_mean, row_noise, column_noise, explained = (
-        np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)
+    (row_mean, column_mean), _, (row_noise, column_noise), explained = fit_cells(
+        design, layout, cells, ("row", "column"), controls, seed
     )
     mean = design.row_share @ row_mean
     variance, centred_variance = weighted_variances(layout.weights, cells, mean)
@@ -174,42 +163,15 @@ def fit(
     return SampledFit(decomposition, (row_noise, column_noise), design.fraction, explained)
 
 
-def _fit_classes(
-    design: Design,
-    layout: TwoWayLayout,
-    values: NDArray[np.floating],
-    controls: _Controls | None,
-    seed: int,
-) -> tuple[Array, Array, NDArray[np.float32], NDArray[np.float32], Array]:
-    offset = np.asarray(values[0], dtype=np.float64)
-    centred = np.asarray(values, dtype=np.float64) - offset
-    if not np.isfinite(centred).all():
-        m = int(np.argwhere(~np.isfinite(centred))[0][0])
-        raise DatasetError(
-            f"values hold a number that is not finite for row {design.rows[m]} "
-            f"with column {design.columns[m]}"
-        )
-    means = layout.project(centred)
-    drawn = design.rounds != MATCHED
-    explained = np.zeros(centred.shape[1])
-    if controls is not None:
-        residuals = centred - layout.at(means)
-        products, explained = predicted(design, centred, residuals, controls, seed)
-        centred -= products
-        means = layout.project(centred)
-    row_noise, column_noise = (
-        np.zeros((DRAWS, size, centred.shape[1]), dtype=np.float32) for size in design.shape
-    )
-    if controls is not None:
-        centred -= layout.at(means)
-        # Residuals are smaller than errors by a cell's influence on its own fit, which is large if
-        # a row or column meets few others.
-        centred *= (drawn / np.sqrt(np.maximum(1.0 - layout.leverage, LEAST_LEFT)))[:, None]
-        rng = np.random.default_rng(seed)
-        for b in range(DRAWS):
-            signs = 2.0 * rng.integers(0, 2, (len(design), 1)) - 1.0
-            row_noise[b], column_noise[b], _ = layout.project(centred * signs, 1e-3)
-    return means[0] + offset, means[1] + offset, row_noise, column_noise, explained
+class _Layout(Protocol):
+    """Least squares of one function per side on the cells of a design."""
+
+    @property
+    def leverage(self) -> Array: ...
+
+    def project(self, values: Array, tolerance: float = ...) -> tuple[tuple[Array, ...], Array]: ...
+
+    def at(self, means: Sequence[Array], mean: Array) -> Array: ...
 
 
 class _Predicts(Protocol):
@@ -217,6 +179,109 @@ class _Predicts(Protocol):
 
     def predict(self, design: Any, values: Array, seed: int) -> list[Array]:
         """Return what each control predicts at each cell."""
+
+
+Fitted = tuple[tuple[Array, ...], Array, Noise, Array]
+"""Means of each side, the total mean, draws of errors, and what controls explain."""
+
+
+def values_of_cells(design: Design | DesignOfSides, values: ArrayLike) -> NDArray[Any]:
+    """Return the model's output for each cell of a design, shape (K, C).
+
+    Raises
+    ------
+    DatasetError
+        If `values` does not fit the design.
+    """
+    cells = np.asarray(values)
+    if cells.ndim == 1:
+        cells = cells[:, None]
+    if cells.ndim != 2 or len(cells) != len(design):
+        raise DatasetError(
+            f"values have shape {cells.shape}; the design has {len(design)} cells, "
+            "expected one row each"
+        )
+    return cells
+
+
+def fit_cells(
+    design: Design | DesignOfSides,
+    layout: _Layout,
+    cells: NDArray[Any],
+    sides: Sequence[str],
+    controls: _Predicts | None,
+    seed: int,
+) -> Fitted:
+    """Fit the means of every side to the values of a design, and draw their errors.
+
+    Parameters
+    ----------
+    design : Design or DesignOfSides
+    layout : TwoWayLayout or ManyWayLayout
+        Of all cells of the design.
+    cells : ndarray of shape (K, C)
+        From `values_of_cells`.
+    sides : sequence of str
+        What messages call an item of each side.
+    controls : object with ``predict``, optional
+        What it predicts is taken off first.
+    seed : int
+        Of the draws.
+
+    Raises
+    ------
+    DatasetError
+        If a value is not finite.
+    """
+    step = max(1, _CLASS_ELEMENTS // len(design))
+    parts = [
+        _fit_classes(design, layout, cells[:, c : c + step], sides, controls, seed)
+        for c in range(0, cells.shape[1], step)
+    ]
+    means, mean, noise, explained = zip(*parts, strict=True)
+    return (
+        tuple(np.concatenate(side, axis=-1) for side in zip(*means, strict=True)),
+        np.asarray(np.concatenate(mean)),
+        tuple(np.concatenate(side, axis=-1) for side in zip(*noise, strict=True)),
+        np.asarray(np.concatenate(explained)),
+    )
+
+
+def _fit_classes(
+    design: Design | DesignOfSides,
+    layout: _Layout,
+    values: NDArray[Any],
+    sides: Sequence[str],
+    controls: _Predicts | None,
+    seed: int,
+) -> Fitted:
+    offset = np.asarray(values[0], dtype=np.float64)
+    centred = np.asarray(values, dtype=np.float64) - offset
+    if not np.isfinite(centred).all():
+        cell = int(np.argwhere(~np.isfinite(centred))[0][0])
+        items: Sequence[NDArray[Any]] = design.items
+        where = [f"{side} {one[cell]}" for side, one in zip(sides, items, strict=True)]
+        raise DatasetError(f"values hold a number that is not finite for {' with '.join(where)}")
+    means, mean = layout.project(centred)
+    explained = np.zeros(centred.shape[1])
+    if controls is not None:
+        residuals = centred - layout.at(means, mean)
+        products, explained = predicted(design, centred, residuals, controls, seed)
+        centred -= products
+        means, mean = layout.project(centred)
+    noise = tuple(np.zeros((DRAWS, len(one), centred.shape[1]), dtype=np.float32) for one in means)
+    if design.fraction < 1:
+        centred -= layout.at(means, mean)
+        # Residuals are smaller than errors by a cell's influence on its own fit, which is large if
+        # an item is in few cells.
+        drawn = design.rounds != MATCHED
+        centred *= (drawn / np.sqrt(np.maximum(1.0 - layout.leverage, _LEAST_LEFT)))[:, None]
+        rng = np.random.default_rng(seed)
+        for b in range(DRAWS):
+            signs = 2.0 * rng.integers(0, 2, (len(design), 1)) - 1.0
+            for one, found in zip(noise, layout.project(centred * signs, 1e-3)[0], strict=True):
+                one[b] = found
+    return tuple(one + offset for one in means), mean + offset, noise, explained
 
 
 def predicted(
@@ -306,8 +371,8 @@ def _low_rank_fit(
     cells = design.rows[fold], design.columns[fold]
     products = np.zeros_like(values)
     for _ in range(_ROUNDS):
-        means = layout.project(values - products, 1e-6)
-        left = (values - layout.at(means))[fold]
+        means, mean = layout.project(values - products, 1e-6)
+        left = (values - layout.at(means, mean))[fold]
         x, y = fit_products(*cells, left, design.shape, seed)
         products[fold] = _at_cells(design, x, y, fold)
     x -= np.einsum("u,uck->ck", design.row_share, x)
@@ -333,7 +398,7 @@ def weighted_variances(
 ) -> tuple[Array, Array]:
     """Return the variance over all recombinations, and that of centred logits, shape (C,) each."""
     variance, centred = np.zeros((2, len(mean)))
-    step = max(1, CLASS_ELEMENTS // (8 * len(mean)))
+    step = max(1, _CLASS_ELEMENTS // (8 * len(mean)))
     for start in range(0, len(cells), step):
         part = slice(start, start + step)
         off = np.asarray(cells[part], dtype=np.float64) - mean

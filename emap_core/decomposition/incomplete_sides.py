@@ -16,15 +16,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emap_core.decomposition.design import MATCHED
 from emap_core.decomposition.design_of_sides import DesignOfSides
 from emap_core.decomposition.incomplete import (
-    CLASS_ELEMENTS,
-    DRAWS,
-    LEAST_LEFT,
-    Noise,
     SampledFit,
-    predicted,
+    fit_cells,
+    values_of_cells,
     weighted_variances,
 )
 from emap_core.decomposition.many_way import ManyWayLayout
@@ -32,7 +28,6 @@ from emap_core.decomposition.pairs_of_sides import FEWEST_CELLS, ControlsOfPairs
 from emap_core.decomposition.projection import Decomposition
 from emap_core.decomposition.rounding import noise_of_logits
 from emap_core.decomposition.sets_of_sides import Sides, all_sets
-from emap_core.errors import DatasetError
 from emap_core.types import Array, Index
 
 
@@ -170,24 +165,12 @@ def fit_sides(
     DatasetError
         If `values` does not fit the design or holds a value that is not finite.
     """
-    cells = np.asarray(values)
-    if cells.ndim == 1:
-        cells = cells[:, None]
-    if cells.ndim != 2 or len(cells) != len(design):
-        raise DatasetError(
-            f"values have shape {cells.shape}; the design has {len(design)} cells, "
-            "expected one row each"
-        )
+    cells = values_of_cells(design, values)
     layout = ManyWayLayout(design.items, design.shares, design.weights)
     controls = None
     if low_rank and design.fraction < 1 and design.cells_per_item >= FEWEST_CELLS:
         controls = ControlsOfPairs(design)
-    step = max(1, CLASS_ELEMENTS // len(design))
-    parts = [
-        _fit_classes(design, layout, cells[:, c : c + step], sides, controls, seed)
-        for c in range(0, cells.shape[1], step)
-    ]
-    side_means, mean, noise, explained = _joined(parts)
+    side_means, mean, noise, explained = fit_cells(design, layout, cells, sides, controls, seed)
     rest = 1.0 - design.fraction
     variance, centred_variance = weighted_variances(layout.weights, cells, mean)
     # A constant logit leaves only rounding errors of its own size; their shares make no sense.
@@ -215,61 +198,6 @@ def fit_sides(
         noise,
         design.fraction,
         explained,
-    )
-
-
-_Part = tuple[tuple[Array, ...], Array, Noise, Array]
-"""Means of sides, the total one, draws of errors and what controls explain, of some classes."""
-
-
-def _fit_classes(
-    design: DesignOfSides,
-    layout: ManyWayLayout,
-    values: NDArray[np.floating],
-    sides: Sides,
-    controls: ControlsOfPairs | None,
-    seed: int,
-) -> _Part:
-    offset = np.asarray(values[0], dtype=np.float64)
-    centred = np.asarray(values, dtype=np.float64) - offset
-    if not np.isfinite(centred).all():
-        cell = int(np.argwhere(~np.isfinite(centred))[0][0])
-        where = [f"{side} {items[cell]}" for side, items in zip(sides, design.items, strict=True)]
-        raise DatasetError(f"values hold a number that is not finite for {' with '.join(where)}")
-    means, mean = layout.project(centred)
-    explained = np.zeros(centred.shape[1])
-    if controls is not None:
-        residuals = centred - layout.at(means, mean)
-        products, explained = predicted(design, centred, residuals, controls, seed)
-        centred -= products
-        means, mean = layout.project(centred)
-    noise = tuple(
-        np.zeros((DRAWS, size, centred.shape[1]), dtype=np.float32) for size in design.sizes
-    )
-    if design.fraction < 1:
-        centred -= layout.at(means, mean)
-        # Residuals are smaller than errors by a cell's influence on its own fit, which is large if
-        # an item is in few cells.
-        drawn = design.rounds != MATCHED
-        centred *= (drawn / np.sqrt(np.maximum(1.0 - layout.leverage, LEAST_LEFT)))[:, None]
-        rng = np.random.default_rng(seed)
-        for b in range(DRAWS):
-            signs = 2.0 * rng.integers(0, 2, (len(design), 1)) - 1.0
-            for one, found in zip(noise, layout.project(centred * signs, 1e-3)[0], strict=True):
-                one[b] = found
-    return tuple(one + offset for one in means), mean + offset, noise, explained
-
-
-def _joined(
-    parts: Sequence[_Part],
-) -> _Part:
-    """Return what was found of all classes, from that of some classes each."""
-    means, mean, noise, explained = zip(*parts, strict=True)
-    return (
-        tuple(np.concatenate(side, axis=-1) for side in zip(*means, strict=True)),
-        np.asarray(np.concatenate(mean)),
-        tuple(np.concatenate(side, axis=-1) for side in zip(*noise, strict=True)),
-        np.asarray(np.concatenate(explained)),
     )
 
 

@@ -110,7 +110,7 @@ class EncodingProducts:
         if self._freedom < 1 or top <= 0.0:
             return scores
         layout, n = self._layout, self._freedom
-        left = values - layout.at(layout.project(values, 1e-6))
+        left = values - layout.at(*layout.project(values, 1e-6))
         weighted = layout.weights[:, None] * left
         pull = np.stack(
             [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import scipy
 from numpy.typing import NDArray
@@ -37,19 +39,19 @@ class TwoWayLayout:
             for axis in (1, 0)
         )
 
-    def project(self, values: Array, tolerance: float = 1e-13) -> tuple[Array, Array, Array]:
-        """Return row, column and total means of the additive fit to values of shape (M, C)."""
+    def project(self, values: Array, tolerance: float = 1e-13) -> tuple[tuple[Array, Array], Array]:
+        """Return row and column means, and the total mean, of the fit to values of shape (M, C)."""
         weighted = self.weights[:, None] * values
         of_rows = (self.row_sums @ weighted) / self.row_weight
         right = self.column_sums @ weighted - self.cells_transposed @ of_rows
         b = self.solve(right, tolerance)
         a = of_rows - (self.cells @ b) / self.row_weight
         row_mean, column_mean = self.p @ a, self.q @ b
-        return a + column_mean, b + row_mean, row_mean + column_mean
+        return (a + column_mean, b + row_mean), row_mean + column_mean
 
-    def at(self, means: tuple[Array, Array, Array]) -> Array:
-        """Return the additive fit of row, column and total means at each cell, shape (M, C)."""
-        row_mean, column_mean, mean = means
+    def at(self, means: Sequence[Array], mean: Array) -> Array:
+        """Return the additive fit of some means at each cell, shape (M, C)."""
+        row_mean, column_mean = means
         return np.asarray(row_mean[self._rows] + (column_mean - mean)[self._columns])
 
     @property
