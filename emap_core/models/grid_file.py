@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from emap_core.datasets.base import plain_label
 from emap_core.datasets.cells import Cells
 from emap_core.errors import EmapError, ModelError, SettingError, SpecError
+from emap_core.modalities import TEXT_AND_IMAGE
 from emap_core.models.base import OUTPUTS, Output
 from emap_core.options import option
 
@@ -28,8 +29,6 @@ _INDEX = "_index"
 _MOST_NUMBERS = 2**27
 """Numbers that a grid that holds only some of the pairs may have room for: 1 GiB."""
 _GRID_NAMES = ("grid", "logits")
-TEXT_AND_IMAGE = ("text", "image")
-"""Names of the sides if a grid names none."""
 _NUMBERED = re.compile(
     r"(logits?|scores?|outputs?|prob\w*?|class)[_ -]?([0-9]{1,6})", re.IGNORECASE
 )
@@ -87,7 +86,7 @@ class GridModel:
         if output is not None and output not in OUTPUTS:
             raise SettingError(f"output is {output!r}; expected one of {', '.join(OUTPUTS)}")
         self.sides = None if sides is None else tuple(map(str, sides))
-        self._names = self.sides or TEXT_AND_IMAGE
+        self._names = self.sides or tuple(side.name for side in TEXT_AND_IMAGE)
         values = np.asanyarray(grid)
         if values.ndim == len(self._names):
             values = values[..., None]
