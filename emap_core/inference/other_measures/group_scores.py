@@ -113,7 +113,7 @@ class GroupScores:
         return " ".join(said)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values, None in place of NaN."""
+        """Return plain values, with None for NaN."""
         rows = {
             name: {row: one.to_json() for row, one in of.items()} for name, of in self.rows.items()
         }

@@ -95,7 +95,7 @@ class Measures:
         return " ".join(said) or "None of the measures can be computed for this run."
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values, None in place of NaN."""
+        """Return plain values, with None for NaN."""
         return asdict(self) | {"values": {k: v.to_json() for k, v in self.values.items()}}
 
     @classmethod

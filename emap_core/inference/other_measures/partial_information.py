@@ -95,7 +95,7 @@ class PartialInformation:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values, None in place of NaN."""
+        """Return plain values, with None for NaN."""
         values = {name: one.to_json() for name, one in self.values.items()}
         return asdict(self) | {"values": values, "sentence": self.sentence}
 
