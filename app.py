@@ -15,7 +15,7 @@ HOUSE = Path(__file__).parent
 def draw() -> None:
     """Draw the page the visitor is on."""
     from emap_core.errors import EmapError
-    from emap_core.options import speak
+    from emap_core.option_names import speak
     from pages import PAGES, page_names, shared
 
     speak("browser")

@@ -32,9 +32,9 @@ from emap_core.cli import main as command_line
 from emap_core.errors import EmapError
 from emap_core.presentation.report import report_html
 from emap_core.runs import Run
-from emap_core.runs.check import check_run
+from emap_core.runs.checksums import check_run
 from emap_core.runs.manifest import KEYS
-from pages.shared.runs import _listed as listed_runs
+from pages.shared.run_and_example import _listed as listed_runs
 
 Damage = Callable[[Path], None]
 

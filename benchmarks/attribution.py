@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 import emap_core as emap
 from benchmarks.tables import markdown
 from emap_core.probes.attribution import FINE, masks_for
-from emap_core.probes.bilinear import agreement, fit_bilinear
+from emap_core.probes.bilinear_fit import agreement, fit_bilinear
+from emap_core.probes.maskable_units import Places, Words
 from emap_core.probes.masked_grid import MaskedItems
 from emap_core.probes.masks import ALL, Masks, draw_masks
-from emap_core.probes.units import Places, Words
 
 MODELS = ("concat", "cross-attention", "self-attention")
 N_EXAMPLES = 200

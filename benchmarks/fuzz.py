@@ -35,11 +35,11 @@ with atheris.instrument_imports(include=["emap_core"], enable_loader_override=Fa
     from emap_core.datasets import load_dataset
     from emap_core.datasets.archive import unpack
     from emap_core.datasets.base import ImageFiles
-    from emap_core.datasets.cells import Cells, find_cells
+    from emap_core.datasets.grid_cells import Cells, find_cells
     from emap_core.datasets.regions import RegionFiles
     from emap_core.models import load_model
     from emap_core.runs import Run
-    from emap_core.runs.check import check_run
+    from emap_core.runs.checksums import check_run
     from emap_core.runs.folder import describe_run
 
     # Specs load these when they are first named, which is too late to be followed.

@@ -27,7 +27,7 @@ from emap_core.decomposition.incomplete import fit
 from emap_core.decomposition.incomplete_sides import fit_sides
 from emap_core.decomposition.predicted_interactions import EncodingVectors
 from emap_core.decomposition.projection import item_shares
-from emap_core.decomposition.subsets import combine, subsamples
+from emap_core.decomposition.random_subsamples import combine, subsamples
 from emap_core.engine.binding import bind
 from emap_core.engine.request import Request
 from emap_core.engine.settings import Settings

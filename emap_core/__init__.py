@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from emap_core.inference import Gap
     from emap_core.models import load_model
     from emap_core.runs import Run, load_run
-    from emap_core.runs.changes import annotate_run, archive_run, delete_run
+    from emap_core.runs.edit_run import annotate_run, archive_run, delete_run
 
 __version__ = "0.1.0"
 
@@ -28,13 +28,13 @@ _HOME = {
     "Examples": "emap_core.datasets.base",
     "Gap": "emap_core.inference",
     "Run": "emap_core.runs",
-    "annotate_run": "emap_core.runs.changes",
-    "archive_run": "emap_core.runs.changes",
-    "compare": "emap_core.presentation.compared",
+    "annotate_run": "emap_core.runs.edit_run",
+    "archive_run": "emap_core.runs.edit_run",
+    "compare": "emap_core.presentation.compare_runs",
     "compute": "emap_core.engine",
     "compute_shard": "emap_core.engine",
     "decompose": "emap_core.decomposition",
-    "delete_run": "emap_core.runs.changes",
+    "delete_run": "emap_core.runs.edit_run",
     "estimate": "emap_core.engine",
     "load_dataset": "emap_core.datasets",
     "load_model": "emap_core.models",
@@ -69,7 +69,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from emap_core.installed import computing
+    from emap_core.installation import computing
 
     with computing():
         return getattr(importlib.import_module(_HOME[name]), name)

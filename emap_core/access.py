@@ -16,6 +16,13 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from emap_core.allowed_folders import (
+    check_path,
+    for_a_child,
+    lies_in,
+    path_or_hub_id,
+    roots_of_environment,
+)
 from emap_core.datasets import LOADERS as DATA_LOADERS
 from emap_core.datasets import with_prefix
 from emap_core.datasets.vqa2 import vqa2_files
@@ -23,13 +30,6 @@ from emap_core.datasets.webdataset import shard_patterns
 from emap_core.errors import AccessError, SettingError
 from emap_core.hub import OF_THE_HUB
 from emap_core.models import LOADERS as MODEL_LOADERS
-from emap_core.roots import (
-    check_path,
-    for_a_child,
-    lies_in,
-    path_or_hub_id,
-    roots_of_environment,
-)
 from emap_core.runs.folder import runs_root
 from emap_core.specs import Loaders
 

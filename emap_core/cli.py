@@ -23,12 +23,12 @@ from typing import Any
 from emap_core import __version__, methods
 from emap_core.downloads import listening_to_downloads
 from emap_core.errors import Cancelled, EmapError, MissingExtraError, RunError, SettingError
-from emap_core.in_words import counted
-from emap_core.installed import computing, program, with_extra
+from emap_core.human_readable import counted
+from emap_core.installation import computing, program, with_extra
 from emap_core.methods.method_settings import SETTINGS
-from emap_core.options import LABELS_AS, ORDERS, UNKNOWN_LABELS, place_told, speaking
+from emap_core.option_names import LABELS_AS, ORDERS, UNKNOWN_LABELS, place_told, speaking
 from emap_core.specs import typed_arguments
-from emap_core.visible import visible
+from emap_core.untrusted_text import visible
 
 _COLUMNS = {
     "text": "column of the texts",
@@ -500,7 +500,7 @@ def _add_requirement(parser: argparse.ArgumentParser) -> None:
 
 
 def _check_requirement_options(arguments: argparse.Namespace) -> None:
-    from emap_core.runs.target import check_file_target
+    from emap_core.runs.writable_paths import check_file_target
 
     if arguments.junit is None:
         return
@@ -608,7 +608,7 @@ def _data_args(arguments: argparse.Namespace) -> dict[str, Any]:
 def _pairs(arguments: argparse.Namespace) -> None:
     from emap_core.engine.pairs_to_score import pairs_to_score
     from emap_core.runs.store import replacing
-    from emap_core.runs.target import check_file_target
+    from emap_core.runs.writable_paths import check_file_target
 
     out = Path(arguments.out)
     if out.suffix != ".parquet":
@@ -696,12 +696,12 @@ def _hearing_of_downloads(shown: str) -> AbstractContextManager[None]:
 
 def _probe(arguments: argparse.Namespace) -> None:
     from emap_core.probes.ask import ask_each, probes_named
-    from emap_core.probes.subject import Subject
+    from emap_core.probes.probed_run import ProbedRun
     from emap_core.runs import Run
 
     _Stop.listen()
     run = Run.load(arguments.run)
-    subject = Subject(
+    probed = ProbedRun(
         run,
         arguments.model,
         arguments.data,
@@ -726,7 +726,7 @@ def _probe(arguments: argparse.Namespace) -> None:
 
     with _listening(shown) as listener:
         found: list[Any] = ask_each(
-            subject,
+            probed,
             probes,
             listener=listener,
             cancelled=_Stop.asked.is_set,
@@ -757,7 +757,7 @@ def _merge(arguments: argparse.Namespace) -> None:
     from emap_core.engine import merge_shards
     from emap_core.presentation.terminal import summary
     from emap_core.runs.store import location
-    from emap_core.runs.target import check_folder_target
+    from emap_core.runs.writable_paths import check_folder_target
 
     check_folder_target(location(arguments.out), "run folder")
     print(summary(merge_shards(arguments.shards, arguments.out)))
@@ -786,7 +786,7 @@ def _show(arguments: argparse.Namespace) -> int:
         whole_groups,
     )
     from emap_core.runs import Run
-    from emap_core.runs.target import check_file_target
+    from emap_core.runs.writable_paths import check_file_target
 
     if arguments.csv:
         check_file_target(Path(arguments.csv), "table")
@@ -845,7 +845,7 @@ def _for_a_paper(arguments: argparse.Namespace) -> int:
 
 
 def _compare(arguments: argparse.Namespace) -> None:
-    from emap_core.presentation.comparison import check_comparable
+    from emap_core.presentation.comparison_tables import check_comparable
     from emap_core.presentation.paper import paper_table
     from emap_core.presentation.terminal import compared_measures, comparison
     from emap_core.runs import Run
@@ -884,8 +884,8 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _annotate(arguments: argparse.Namespace) -> None:
-    from emap_core.presentation.facts import tags_and_comment
-    from emap_core.runs.changes import annotate_run
+    from emap_core.presentation.run_details import tags_and_comment
+    from emap_core.runs.edit_run import annotate_run
     from emap_core.runs.folder import RunFolder, find_run
 
     folders = [RunFolder(find_run(run)) for run in arguments.runs]
@@ -906,7 +906,7 @@ def _annotate(arguments: argparse.Namespace) -> None:
 
 
 def _archive(arguments: argparse.Namespace) -> None:
-    from emap_core.runs.changes import archive_run
+    from emap_core.runs.edit_run import archive_run
     from emap_core.runs.folder import find_run
 
     for path in [find_run(run) for run in arguments.runs]:
@@ -915,7 +915,7 @@ def _archive(arguments: argparse.Namespace) -> None:
 
 
 def _delete(arguments: argparse.Namespace) -> None:
-    from emap_core.runs.changes import delete_run
+    from emap_core.runs.edit_run import delete_run
     from emap_core.runs.folder import find_run
 
     paths = list(dict.fromkeys(find_run(run) for run in arguments.runs))
@@ -934,7 +934,7 @@ def _delete(arguments: argparse.Namespace) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    from emap_core.runs.check import check_run
+    from emap_core.runs.checksums import check_run
 
     found = check_run(arguments.run)
     print("\n".join(found) or f"all files of {arguments.run} match their checksums")
@@ -948,7 +948,7 @@ def _check(arguments: argparse.Namespace) -> None:
 def _report(arguments: argparse.Namespace) -> None:
     from emap_core.presentation.report import write_report
     from emap_core.runs import Run
-    from emap_core.runs.target import check_file_target
+    from emap_core.runs.writable_paths import check_file_target
     from emap_core.themes import theme_named
 
     path = Path(arguments.out)
@@ -963,7 +963,7 @@ def _figures(arguments: argparse.Namespace) -> None:
     from emap_core.presentation.charts import report_charts
     from emap_core.runs import Run
     from emap_core.runs.store import replacing
-    from emap_core.runs.target import check_folder_target
+    from emap_core.runs.writable_paths import check_folder_target
 
     check_folder_target(Path(arguments.out), "folder of figures")
     for name, draw in report_charts(Run.load(arguments.run)).items():
@@ -1009,7 +1009,7 @@ def _app(arguments: argparse.Namespace) -> None:
 def _print_preview(found: Any) -> None:
     """Show on stderr what is about to be computed, in time to notice a wrong column or class."""
     from emap_core.modalities import Side
-    from emap_core.modalities.words_of_sides import cells_of, grid_of
+    from emap_core.modalities.side_names import cells_of, grid_of
 
     names = ", ".join(found.classes[:20]) + (", …" if len(found.classes) > 20 else "")
     lines = [

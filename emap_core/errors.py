@@ -1,6 +1,6 @@
 """What can be wrong with a user's input; every message says what would be right."""
 
-from emap_core.options import with_options_named
+from emap_core.option_names import with_options_named
 
 _LONGEST = 1_000
 

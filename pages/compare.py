@@ -8,12 +8,12 @@ from streamlit.delta_generator import DeltaGenerator
 
 from emap_core.errors import EmapError, RunError
 from emap_core.figures import gap_dumbbell, gap_over_training, interaction_sizes
-from emap_core.in_words import counted
+from emap_core.human_readable import counted
 from emap_core.inference import metric
-from emap_core.inference.digits import bracket, change, measured, p_value
+from emap_core.inference.number_format import bracket, change, measured, p_value
 from emap_core.inference.predictions.scores import in_words, unit_of
 from emap_core.inference.verdict import IN_WORDS
-from emap_core.presentation.comparison import (
+from emap_core.presentation.comparison_tables import (
     as_latex,
     as_markdown,
     comparison_table,
@@ -30,11 +30,11 @@ from emap_core.presentation.comparison import (
     shared_metrics,
     why_not_matched,
 )
-from emap_core.presentation.facts import annotated, changed
-from emap_core.presentation.over_training import checkpoints
+from emap_core.presentation.run_details import annotated, changed
+from emap_core.presentation.training_checkpoints import checkpoints
 from emap_core.runs import Run
 from emap_core.runs.slices import safe_csv
-from emap_core.visible import visible_table
+from emap_core.untrusted_text import visible_table
 from pages import shared
 from pages.shared.example import seen_beside_read, show_read, show_seen
 

@@ -18,7 +18,7 @@ from emap_core.decomposition.contrasts import (
 from emap_core.figures import Chart, contributions, inside, rows_of_traces
 from emap_core.inference.predictions.scores import one_score
 from emap_core.presentation.chosen_sides import looks_of_two
-from emap_core.presentation.worded_charts import worded_chart
+from emap_core.presentation.side_names_in_charts import worded_chart
 from emap_core.runs import Run
 from emap_core.runs.slices import ranked
 from emap_core.themes import Theme
@@ -33,7 +33,7 @@ from pages.shared.example import (
     show_waterfall,
 )
 from pages.shared.glossary import explain
-from pages.shared.interactions import choose_axes, choose_class, quantity, unit
+from pages.shared.interaction_grid import choose_axes, choose_class, quantity, unit
 from pages.shared.side_by_side import sides
 from pages.shared.slices import (
     ask_filter,

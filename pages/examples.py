@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 
 from emap_core import inference
 from emap_core.decomposition.contrasts import answers_changed
-from emap_core.in_words import or_no_text, shortened, shortened_apart
-from emap_core.inference.digits import number, percent
+from emap_core.human_readable import or_no_text, shortened, shortened_apart
+from emap_core.inference.number_format import number, percent
 from emap_core.modalities import TEXT_AND_IMAGE
-from emap_core.modalities.words_of_sides import cells_of, item_of
+from emap_core.modalities.side_names import cells_of, item_of
 from emap_core.runs import Run
 from emap_core.runs.slices import ranked
-from emap_core.visible import visible
+from emap_core.untrusted_text import visible
 from pages import shared
-from pages.shared.escape import beside
 from pages.shared.example import (
     FLIP_WORDS,
     examples_of,
@@ -34,6 +33,7 @@ from pages.shared.example import (
 from pages.shared.gallery import gallery
 from pages.shared.glossary import explain
 from pages.shared.keyboard import arrow_keys
+from pages.shared.plain_text import beside
 from pages.shared.side_by_side import sides
 from pages.shared.slices import ask_filter, current_mask
 from pages.shared.words_with_regions import show_attribution

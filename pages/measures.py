@@ -21,14 +21,14 @@ from emap_core.probes.averaged_attention import Attention
 from emap_core.probes.base import Probe
 from emap_core.probes.blind_rows import BlindRows
 from emap_core.probes.gap_between_towers import TwoTowers
-from emap_core.probes.subject import Subject
+from emap_core.probes.probed_run import ProbedRun
 from emap_core.runs import Run
 from emap_core.runs.whole_groups import USUAL_NAMES
-from emap_core.visible import visible
+from emap_core.untrusted_text import visible
 from pages import shared
 from pages.shared.glossary import explain
 from pages.shared.layout import section
-from pages.shared.offer import offer
+from pages.shared.probe_button import offer
 
 QUESTION = "What would other measures say?"
 PROBES: tuple[tuple[Probe, str], ...] = (
@@ -150,7 +150,7 @@ def _show_probe(run: Run, probe: Probe, how: str) -> bool:
         st.error(shared.plain(error), icon=":material/error:")
         return True
     # A question about another kind of model does not deserve a heading.
-    if found is None and probe.needs(Subject(run)) is not None:
+    if found is None and probe.needs(ProbedRun(run)) is not None:
         return False
     section(probe.question)
     if found is None:

@@ -7,15 +7,15 @@ import streamlit as st
 
 from emap_core.decomposition.modes import Modes
 from emap_core.figures import mode_ends, mode_scree
-from emap_core.in_words import or_no_text, shortened
-from emap_core.inference.digits import number, percent, signed
+from emap_core.human_readable import or_no_text, shortened
+from emap_core.inference.number_format import number, percent, signed
 from emap_core.inference.predictions.scores import in_words
 from emap_core.presentation.chosen_sides import ChosenSides
 from emap_core.runs import Run
 from emap_core.runs.grid import Reading
 from pages import shared
 from pages.shared.gallery import gallery
-from pages.shared.interactions import (
+from pages.shared.interaction_grid import (
     choose_class,
     choose_sides,
     grid_is_there,

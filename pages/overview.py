@@ -7,12 +7,12 @@ import streamlit as st
 
 from emap_core.errors import RunError
 from emap_core.figures import Chart, gap_dumbbell
-from emap_core.in_words import capitalised, counted
+from emap_core.human_readable import capitalised, counted
 from emap_core.inference import Gap, metric
-from emap_core.inference.digits import bracket, percent
+from emap_core.inference.number_format import bracket, percent
 from emap_core.presentation.charts import RunFigure, overview_figures
-from emap_core.presentation.facts import PROBABILITIES_NOTE, facts
-from emap_core.presentation.questions import further_questions
+from emap_core.presentation.further_questions import further_questions
+from emap_core.presentation.run_details import PROBABILITIES_NOTE, facts
 from emap_core.presentation.tables import (
     KIND_WORDS,
     SPREAD_NOTE,
@@ -26,8 +26,8 @@ from emap_core.presentation.tables import (
 from emap_core.probes.ask import finished
 from emap_core.probes.blind_rows import Blinded, BlindRows
 from emap_core.runs import Run
-from emap_core.runs.groups import COLUMNS, gaps_by, groupable
-from emap_core.visible import visible, visible_table
+from emap_core.runs.gaps_by_column import COLUMNS, gaps_by, groupable
+from emap_core.untrusted_text import visible, visible_table
 from pages import shared
 from pages.shared.example import examples_of
 from pages.shared.glossary import explain

@@ -12,7 +12,7 @@ from PIL import Image
 
 from emap_core.datasets.base import ImageFiles
 from emap_core.decomposition import Decomposition
-from emap_core.decomposition.blocks import Blocks, Window
+from emap_core.decomposition.block_means import Blocks, Window
 from emap_core.errors import EmapError
 from emap_core.figures import (
     column_names,
@@ -21,16 +21,16 @@ from emap_core.figures import (
     waterfall,
     window_within,
 )
-from emap_core.in_words import or_no_text, shortened
-from emap_core.inference.digits import signed
+from emap_core.human_readable import or_no_text, shortened
+from emap_core.inference.number_format import signed
 from emap_core.inference.predictions.scores import one_score
 from emap_core.modalities import TEXT_AND_IMAGE
 from emap_core.presentation.charts import score_names
 from emap_core.presentation.chosen_sides import ChosenSides, looks
 from emap_core.runs import Run
-from emap_core.visible import visible, visible_table
+from emap_core.untrusted_text import visible, visible_table
 from pages import shared
-from pages.shared.interactions import (
+from pages.shared.interaction_grid import (
     blocks_of,
     choose_class,
     choose_sides,

@@ -8,12 +8,12 @@ from tempfile import TemporaryDirectory
 import streamlit as st
 
 from emap_core.figures.export import HOW_TO_INSTALL
-from emap_core.installed import program
+from emap_core.installation import program
 from emap_core.presentation.paper import bibtex, methods_paragraph
 from emap_core.presentation.report import report_html
 from emap_core.runs import Run
 from emap_core.runs.store import zipped
-from emap_core.visible import visible
+from emap_core.untrusted_text import visible
 from pages import shared
 
 TITLE = "Share this result"

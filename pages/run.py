@@ -19,22 +19,22 @@ from emap_core.datasets.preview import Preview, preview_elsewhere
 from emap_core.datasets.sides import wanted_sides
 from emap_core.datasets.upload import KINDS, as_uploaded, receive
 from emap_core.errors import EmapError, SettingError
-from emap_core.in_words import duration, size
+from emap_core.human_readable import duration, size
 from emap_core.inference.predictions.scores import in_words
 from emap_core.jobs import Job, RunSpecification
 from emap_core.methods.method_settings import SETTINGS
 from emap_core.modalities import NAMES as MODALITIES
 from emap_core.modalities import Side, guessed
-from emap_core.modalities.words_of_sides import cells_of, grid_of
+from emap_core.modalities.side_names import cells_of, grid_of
 from emap_core.models import LOADERS as MODEL_LOADERS
 from emap_core.models.demo import NAMES as DEMO_MODELS
-from emap_core.models.nearby import checkpoints_nearby
-from emap_core.options import BOXES, CHOICES, TABLE_BOXES, TYPED
+from emap_core.models.local_checkpoints import checkpoints_nearby
+from emap_core.option_names import BOXES, CHOICES, TABLE_BOXES, TYPED
 from emap_core.presentation.run_titles import run_title
 from emap_core.runs.annotations import LONGEST_NAME
 from emap_core.specs import typed_arguments
 from emap_core.types import SPACES
-from emap_core.visible import visible_table
+from emap_core.untrusted_text import visible_table
 from pages import shared
 
 NONE = {"label": "(no labels)", "regions": "(no regions)"}

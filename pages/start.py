@@ -8,8 +8,8 @@ import streamlit as st
 
 from emap_core import jobs
 from emap_core.errors import EmapError, reason
-from emap_core.in_words import counted
-from emap_core.options import ORDERS
+from emap_core.human_readable import counted
+from emap_core.option_names import ORDERS
 from emap_core.presentation.run_list import gap_in_words, in_order, matching
 from emap_core.runs import RunInfo
 from pages import shared

@@ -19,7 +19,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from emap_core.runs import list_runs
-from emap_core.runs.check import check_run
+from emap_core.runs.checksums import check_run
 
 pytestmark = pytest.mark.process
 

@@ -27,7 +27,7 @@ sys.path.insert(0, str(FOLDER.parents[1]))
 
 from emap_core import decompose  # noqa: E402
 from emap_core.datasets import load_dataset  # noqa: E402
-from emap_core.datasets.cells import find_cells  # noqa: E402
+from emap_core.datasets.grid_cells import find_cells  # noqa: E402
 from emap_core.datasets.labels import match_labels  # noqa: E402
 from emap_core.models import load_model  # noqa: E402
 from emap_core.models.demo_digit_networks import DigitsModel  # noqa: E402

@@ -8,9 +8,9 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from emap_core import specs
-from emap_core.datasets.at_hand import examples_of_sequences, records_at_hand
 from emap_core.datasets.base import Examples, as_examples
-from emap_core.datasets.fetch import with_images_fetched
+from emap_core.datasets.image_downloads import with_images_fetched
+from emap_core.datasets.in_memory import examples_of_sequences, records_at_hand
 from emap_core.datasets.loaders import LOADERS as LOADERS
 from emap_core.datasets.sample import sample
 from emap_core.datasets.sides import examples_of_sides

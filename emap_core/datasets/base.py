@@ -19,9 +19,9 @@ from PIL import Image
 from emap_core.class_names import class_names
 from emap_core.errors import DatasetError
 from emap_core.modalities import TEXT_AND_IMAGE, BadItemError, Side
+from emap_core.modalities.fingerprints import fingerprint_of as fingerprint_of
 from emap_core.modalities.image import beside, image_of_array, is_array, opened, upright
-from emap_core.modalities.keys import fingerprint_of as fingerprint_of
-from emap_core.options import with_options_named
+from emap_core.option_names import with_options_named
 from emap_core.types import Task
 
 if TYPE_CHECKING:

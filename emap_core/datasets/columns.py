@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from emap_core.datasets.base import Reading
-from emap_core.datasets.patterns import EmptyCellError, Pattern
+from emap_core.datasets.column_patterns import EmptyCellError, Pattern
 from emap_core.datasets.regions import look_like_regions
 from emap_core.datasets.table_values import BadValueError
 from emap_core.errors import DatasetError
-from emap_core.options import option, option_name
+from emap_core.option_names import option, option_name
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from emap_core.allowed_folders import (
+    check_links,
+    not_a_folder,
+    path_or_hub_id,
+    roots_of_environment,
+)
 from emap_core.datasets.table import Records
 from emap_core.datasets.table_files import class_labels, read_arrow
 from emap_core.errors import DatasetError, SpecError
 from emap_core.hub import downloaded
-from emap_core.options import option
-from emap_core.roots import check_links, not_a_folder, path_or_hub_id, roots_of_environment
+from emap_core.option_names import option
 
 if TYPE_CHECKING:
     import pandas as pd

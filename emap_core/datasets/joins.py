@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from emap_core.allowed_folders import beside, roots_of_environment
 from emap_core.datasets.base import plain_label
 from emap_core.datasets.table import Records
 from emap_core.datasets.table_files import read_any
 from emap_core.datasets.table_values import is_missing
 from emap_core.errors import DatasetError, SettingError
-from emap_core.options import option, option_name
-from emap_core.roots import beside, roots_of_environment
+from emap_core.option_names import option, option_name
 
 
 def joined(records: Records, joins: str | Sequence[str]) -> Records:

@@ -17,9 +17,9 @@ from emap_core.datasets.base import (
     label_number,
     plain_label,
 )
-from emap_core.datasets.spellings import folded
+from emap_core.datasets.class_spellings import folded
 from emap_core.errors import LabelError
-from emap_core.options import LabelsAs, UnknownLabels, option
+from emap_core.option_names import LabelsAs, UnknownLabels, option
 
 UNKNOWN = -1
 """The label of an example that counts as wrong: no class has this number."""

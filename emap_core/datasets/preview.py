@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emap_core.allowed_folders import for_a_child, path_or_hub_id, roots_of_environment
 from emap_core.datasets.columns import guess_columns, looks_like_labels
 from emap_core.datasets.hf import saved_splits
-from emap_core.datasets.limited import limited
+from emap_core.datasets.limited_process import limited
 from emap_core.datasets.loaders import READERS, read_records
 from emap_core.datasets.regions import look_like_regions
 from emap_core.errors import DatasetError
 from emap_core.modalities import guessed
-from emap_core.roots import for_a_child, path_or_hub_id, roots_of_environment
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ import numpy as np
 from emap_core.datasets.base import Dataset, Examples, SideItems, as_examples, fingerprint_of
 from emap_core.datasets.labels import unknown_labels
 from emap_core.errors import LabelError, SettingError
-from emap_core.options import option_name
+from emap_core.option_names import option_name
 from emap_core.types import Index
 
 

@@ -18,7 +18,7 @@ from emap_core.modalities import (
     guessed,
     modality,
 )
-from emap_core.options import option, option_name
+from emap_core.option_names import option, option_name
 
 
 class Items(Sequence[Any]):

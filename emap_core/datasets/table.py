@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from emap_core.allowed_folders import beside, image_roots_of_environment
 from emap_core.datasets.base import (
     Address,
     Examples,
@@ -20,13 +21,7 @@ from emap_core.datasets.base import (
     fingerprint_of,
     image_key,
 )
-from emap_core.datasets.choices import (
-    LETTERS,
-    as_letters,
-    choices_told,
-    read_choices,
-    with_choices,
-)
+from emap_core.datasets.class_spellings import merged, read_classes, spellings_told
 from emap_core.datasets.columns import (
     Columns,
     cells_of,
@@ -35,15 +30,21 @@ from emap_core.datasets.columns import (
     with_pattern,
     with_side,
 )
-from emap_core.datasets.image_cells import ImageCells, blank_image
 from emap_core.datasets.labels import named_labels
+from emap_core.datasets.multiple_choice import (
+    LETTERS,
+    as_letters,
+    choices_told,
+    read_choices,
+    with_choices,
+)
 from emap_core.datasets.regions import (
     RegionFiles,
     key_of_regions,
     regions_reader,
 )
 from emap_core.datasets.sides import Wanted, fields_of, side_of, wanted_sides
-from emap_core.datasets.spellings import merged, read_classes, spellings_told
+from emap_core.datasets.table_images import ImageCells, blank_image
 from emap_core.datasets.table_rows import Rows
 from emap_core.datasets.table_values import (
     id_reader,
@@ -53,8 +54,7 @@ from emap_core.datasets.table_values import (
 )
 from emap_core.errors import DatasetError, SettingError
 from emap_core.modalities import TEXT_AND_IMAGE, Side, modality
-from emap_core.options import LABELS_AS, LabelsAs, option_name
-from emap_core.roots import beside, image_roots_of_environment
+from emap_core.option_names import LABELS_AS, LabelsAs, option_name
 from emap_core.specs import check_arguments
 from emap_core.types import Task
 
@@ -155,7 +155,7 @@ def load_table(
         each, in the order in which the model reads them; `emap_core.modalities` lists the
         modalities. A pattern can replace a column.
     fetch_images : bool
-        Download images given as addresses, each once; see `emap_core.datasets.fetch`.
+        Download images given as addresses, each once; see `emap_core.datasets.image_downloads`.
     keep_empty : {"text", "image", "both"}, optional
         Accept examples without a text, and give examples without an image a white one; by default
         both are errors.

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from emap_core.allowed_folders import check_links
 from emap_core.datasets.table import Records, split_names
 from emap_core.errors import DatasetError, EmapError, SettingError, SpecError
-from emap_core.options import option, option_name
-from emap_core.roots import check_links
+from emap_core.option_names import option, option_name
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ from emap_core.datasets.base import ImageFile, ImageFiles, has_address
 from emap_core.datasets.table_values import BadValueError
 from emap_core.errors import DatasetError, LabelError
 from emap_core.modalities import BadItemError, Modality
-from emap_core.options import option
+from emap_core.option_names import option
 
 if TYPE_CHECKING:
     import pandas as pd

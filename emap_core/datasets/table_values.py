@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from emap_core.allowed_folders import image_roots_of_environment, lies_in
 from emap_core.datasets.base import plain_label
 from emap_core.environment import whole_number
 from emap_core.modalities import BadItemError, Modality
-from emap_core.options import option
-from emap_core.roots import image_roots_of_environment, lies_in
+from emap_core.option_names import option
 from emap_core.types import Task
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from emap_core.datasets.archive import unpack
-from emap_core.datasets.limited import limited
+from emap_core.datasets.limited_process import limited
 from emap_core.datasets.table_files import METADATA
 from emap_core.errors import DatasetError
 

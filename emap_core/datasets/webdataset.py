@@ -9,10 +9,10 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+from emap_core.allowed_folders import check_links
 from emap_core.datasets.table import Records
 from emap_core.datasets.table_files import TwiceError, read_once
 from emap_core.errors import DatasetError, SpecError
-from emap_core.roots import check_links
 
 _BRACES = re.compile(r"\{([^{}]*(?:,|\.\.)[^{}]*)\}")
 _MOST_SHARDS = 100_000

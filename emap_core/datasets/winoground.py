@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from itertools import product
 from typing import Any
 
+from emap_core.allowed_folders import path_or_hub_id, roots_of_environment
 from emap_core.datasets.hf import read_hf
 from emap_core.datasets.table import Records
 from emap_core.datasets.table_files import read_any
 from emap_core.errors import DatasetError
-from emap_core.roots import path_or_hub_id, roots_of_environment
 
 _SIDES = ("0", "1")
 

@@ -30,7 +30,7 @@ from emap_core.decomposition.sets_of_sides import (
     term,
 )
 from emap_core.errors import DatasetError
-from emap_core.in_notebooks import ShownInNotebooks
+from emap_core.notebook_display import ShownInNotebooks
 from emap_core.types import Array, Index
 
 TEXT_AND_IMAGE: Sides = ("text", "image")

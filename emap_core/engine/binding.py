@@ -14,7 +14,7 @@ import torch
 
 from emap_core import datasets, methods, models
 from emap_core.datasets.base import SideItems, fingerprint_of
-from emap_core.datasets.cells import Cells, find_cells, fingerprint
+from emap_core.datasets.grid_cells import Cells, find_cells, fingerprint
 from emap_core.datasets.labels import label_classes
 from emap_core.datasets.sample import pick, without_unknown_labels
 from emap_core.datasets.sides import in_order
@@ -41,7 +41,7 @@ from emap_core.methods.base import Method
 from emap_core.modalities import modality
 from emap_core.models.base import Scorer
 from emap_core.models.encodings import Encodings, Product
-from emap_core.options import option, option_name
+from emap_core.option_names import option, option_name
 from emap_core.types import Index, Task
 
 

@@ -39,10 +39,10 @@ from emap_core.engine.workers import LocalWorker, Workers
 from emap_core.errors import Cancelled, EmapError, RunError, SettingError
 from emap_core.methods.base import CellMethod
 from emap_core.runs import Run
-from emap_core.runs.check import write_checksums
+from emap_core.runs.checksums import write_checksums
 from emap_core.runs.folder import RunFolder, read_json, runs_root
 from emap_core.runs.store import location, remove_folder
-from emap_core.runs.target import check_folder_target
+from emap_core.runs.writable_paths import check_folder_target
 
 Evaluation = TileEvaluation | CellEvaluation
 
@@ -91,7 +91,7 @@ def compute(
         Keyword arguments of the loaders.
     text_column, image_root, limit, …
         Entries of `data_args` that have a flag on the terminal can be given directly:
-        `emap_core.options.DATA_FLAGS`.
+        `emap_core.option_names.DATA_FLAGS`.
     queue : bool
         Wait until no other queued run uses the device.
     progress : bool, optional

@@ -258,7 +258,7 @@ class EncodedItems:
 class EncodedProduct:
     """Encodings of every combination of items of several sides, each item encoded once.
 
-    Combinations are numbered as `emap_core.datasets.cells.column_numbers` does it.
+    Combinations are numbered as `emap_core.datasets.grid_cells.column_numbers` does it.
 
     Parameters
     ----------

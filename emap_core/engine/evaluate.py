@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from emap_core.datasets.base import LARGEST_NUMBER
-from emap_core.datasets.cells import column_numbers
+from emap_core.datasets.grid_cells import column_numbers
 from emap_core.engine.encoded_items import EncodedItems, EncodedProduct
 from emap_core.errors import ModelError, SettingError
 from emap_core.models import encodings as trees

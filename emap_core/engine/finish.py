@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from emap_core import methods
 from emap_core.decomposition.rounding import noise_of_logits
-from emap_core.methods.arrays import means_of_two_on_disk
 from emap_core.methods.base import Projected, Result
+from emap_core.methods.stored_arrays import means_of_two_on_disk
 from emap_core.runs import Run
 from emap_core.runs.folder import Json, RunFolder
 from emap_core.runs.store import replacing

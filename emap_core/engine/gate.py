@@ -19,13 +19,13 @@ from emap_core.decomposition.projection import TEXT_AND_IMAGE
 from emap_core.engine.measure import WarmUp
 from emap_core.engine.settings import Settings
 from emap_core.errors import DatasetError, LabelError, ModelError, SettingError
-from emap_core.in_words import size
+from emap_core.human_readable import size
 from emap_core.inference.resamples.population import population_of_sides
 from emap_core.modalities import plural
-from emap_core.modalities.words_of_sides import grid_of
+from emap_core.modalities.side_names import grid_of
 from emap_core.models.base import OUTPUTS
 from emap_core.models.torch_modules import left_in_training, rounding
-from emap_core.options import option, option_name
+from emap_core.option_names import option, option_name
 
 if TYPE_CHECKING:
     from emap_core.engine.problem import Problem

@@ -9,7 +9,7 @@ import pandas as pd
 
 from emap_core.datasets.base import plain_label
 from emap_core.datasets.table_values import is_missing
-from emap_core.in_words import size
+from emap_core.human_readable import size
 
 BUDGET = 16 * 2**20
 """Bytes of text that all columns of a run may have; the smallest are kept first."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emap_core.datasets.cells import find_cells
+from emap_core.datasets.grid_cells import find_cells
 from emap_core.engine.binding import encoded_rows, unique_others
 from emap_core.engine.encoded_items import encoded_side
 from emap_core.engine.output_space import to_space

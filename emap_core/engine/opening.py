@@ -20,10 +20,10 @@ from emap_core.engine.measure import WarmUp
 from emap_core.engine.problem import Problem, align
 from emap_core.engine.workers import Workers
 from emap_core.errors import RunError
-from emap_core.options import option
+from emap_core.option_names import option
 from emap_core.runs import usable_metrics
 from emap_core.runs.annotations import checked_tags
-from emap_core.runs.check import renew_manifest_checksum
+from emap_core.runs.checksums import renew_manifest_checksum
 from emap_core.runs.folder import RunFolder, index_column, runs_root
 from emap_core.runs.manifest import check_new_manifest
 from emap_core.runs.store import is_passing, location, replacing

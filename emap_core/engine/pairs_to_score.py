@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from emap_core import datasets
 from emap_core.datasets import with_prefix
-from emap_core.datasets.cells import Cells, find_cells
+from emap_core.datasets.grid_cells import Cells, find_cells
 from emap_core.decomposition.design import Design, design
 from emap_core.errors import DatasetError
 from emap_core.models import load_model

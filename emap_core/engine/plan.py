@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from emap_core.errors import SettingError
-from emap_core.options import option_name
+from emap_core.option_names import option_name
 from emap_core.runs.folder import read_json, write_json
 from emap_core.types import Index
 

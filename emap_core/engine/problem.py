@@ -26,7 +26,7 @@ from emap_core.engine.warm_up import TILE_MEMORY, warm_up_area
 from emap_core.errors import ModelError, SettingError
 from emap_core.inference.predictions import answers
 from emap_core.methods.base import Pairs
-from emap_core.options import UnknownLabels, option_name
+from emap_core.option_names import UnknownLabels, option_name
 from emap_core.runs.grid import n_channels
 from emap_core.types import Task
 

@@ -25,7 +25,7 @@ from emap_core.engine.request import Request
 from emap_core.engine.warm_up import score_warm_up
 from emap_core.engine.workers import CellTile, Corner, FinishedCellTile, FinishedTile
 from emap_core.errors import EmapError, MissingExtraError, RunError, SettingError
-from emap_core.installed import with_extra
+from emap_core.installation import with_extra
 from emap_core.models import encodings as trees
 from emap_core.models.encodings import Encodings
 from emap_core.runs.folder import RunFolder

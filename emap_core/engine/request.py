@@ -11,7 +11,7 @@ from emap_core.datasets import with_prefix
 from emap_core.engine.progress import Listener
 from emap_core.engine.settings import Settings
 from emap_core.errors import SettingError
-from emap_core.options import DATA_FLAGS
+from emap_core.option_names import DATA_FLAGS
 
 if TYPE_CHECKING:
     from emap_core.engine.cost import Estimate

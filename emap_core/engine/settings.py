@@ -19,7 +19,7 @@ from emap_core.inference.resamples.population import (
     N_RESAMPLES,
 )
 from emap_core.models.base import OUTPUTS, Output
-from emap_core.options import UNKNOWN_LABELS, UnknownLabels, option, option_name
+from emap_core.option_names import UNKNOWN_LABELS, UnknownLabels, option, option_name
 from emap_core.runs.annotations import checked_name, checked_tags
 from emap_core.types import SPACES, Cluster
 

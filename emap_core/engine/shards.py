@@ -16,9 +16,9 @@ from emap_core.engine.plan import Plan, Tile, order_rows
 from emap_core.engine.sums import GridSums, Targets, TileSums
 from emap_core.engine.tiles import tile_file
 from emap_core.errors import RunError
-from emap_core.options import option, option_name
+from emap_core.option_names import option, option_name
 from emap_core.runs import Run, usable_metrics
-from emap_core.runs.check import write_checksums
+from emap_core.runs.checksums import write_checksums
 from emap_core.runs.folder import Json, RunFolder, find_run, index_column
 from emap_core.runs.grid import create_grid, n_channels, open_grid
 from emap_core.runs.store import location, replacing

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emap_core.datasets.cells import column_numbers
+from emap_core.datasets.grid_cells import column_numbers
 from emap_core.decomposition import Decomposition, Moments, decompose_sums, sum_tile
 from emap_core.decomposition.projection import TEXT_AND_IMAGE, item_shares
 from emap_core.decomposition.recombined import Recombined

@@ -18,7 +18,7 @@ from emap_core.figures.style import new_figure, outline, signed_scale
 from emap_core.figures.style import (
     words as short,
 )
-from emap_core.inference.digits import signed
+from emap_core.inference.number_format import signed
 from emap_core.themes import LIGHT, Theme
 from emap_core.types import Array
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from emap_core.visible import visible
+from emap_core.untrusted_text import visible
 
 
 @dataclass(frozen=True, eq=False)

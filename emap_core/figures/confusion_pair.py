@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from emap_core.figures.chart import Chart
 from emap_core.figures.style import new_figure
-from emap_core.inference.digits import percent
+from emap_core.inference.number_format import percent
 from emap_core.themes import LIGHT, Theme
 
 CELLS = ("both_right", "helped", "hurt", "both_wrong")

@@ -23,7 +23,7 @@ from emap_core.figures.style import (
     words,
 )
 from emap_core.inference import FLIPS
-from emap_core.inference.digits import number, signed
+from emap_core.inference.number_format import number, signed
 from emap_core.themes import LIGHT, Theme
 from emap_core.types import Array, Index
 

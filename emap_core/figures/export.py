@@ -10,7 +10,7 @@ from PIL import Image
 from emap_core.errors import MissingExtraError
 from emap_core.figures.chart import Chart
 from emap_core.figures.style import FONT_SIZE
-from emap_core.installed import with_extra
+from emap_core.installation import with_extra
 
 FORMS = {"svg": "image/svg+xml", "png": "image/png", "pdf": "application/pdf"}
 """File ending to media type."""

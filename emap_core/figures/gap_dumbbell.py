@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 from emap_core.figures.chart import Chart
 from emap_core.figures.style import apply_style, words_apart
 from emap_core.inference import Gap, metric
-from emap_core.inference.digits import bracket, change, measured
+from emap_core.inference.number_format import bracket, change, measured
 from emap_core.themes import LIGHT, Theme
 
 _ROW = 58

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from emap_core.figures.chart import Chart
 from emap_core.figures.style import new_figure, words
 from emap_core.inference import Gap, metric
-from emap_core.inference.digits import bracket, change
+from emap_core.inference.number_format import bracket, change
 from emap_core.themes import LIGHT, Theme
 from emap_core.types import Array
 

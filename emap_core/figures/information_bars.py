@@ -17,8 +17,8 @@ from emap_core.figures.style import (
     new_figure,
     outline,
 )
-from emap_core.in_words import capitalised
-from emap_core.inference.digits import bracket, number
+from emap_core.human_readable import capitalised
+from emap_core.inference.number_format import bracket, number
 from emap_core.inference.other_measures.partial_information import ATOMS, PartialInformation
 from emap_core.themes import LIGHT, Theme
 

@@ -9,12 +9,12 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from emap_core.decomposition.blocks import Blocks, Window
+from emap_core.decomposition.block_means import Blocks, Window
 from emap_core.figures.chart import Chart
 from emap_core.figures.polygon import inside
 from emap_core.figures.style import new_figure, signed_scale, words_apart
-from emap_core.in_words import or_no_text
-from emap_core.inference.digits import number
+from emap_core.human_readable import or_no_text
+from emap_core.inference.number_format import number
 from emap_core.themes import LIGHT, Theme
 from emap_core.types import Array, Index
 

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from emap_core.figures.chart import Chart
 from emap_core.figures.style import new_figure, words
-from emap_core.inference.digits import bracket, percent, points
+from emap_core.inference.number_format import bracket, percent, points
 from emap_core.themes import LIGHT, Theme
 
 _ROW = 86

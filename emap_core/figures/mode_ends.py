@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 from emap_core.decomposition.modes import Modes
 from emap_core.figures.chart import Chart
 from emap_core.figures.style import new_figure, outline, words, words_apart
-from emap_core.in_words import or_no_text
-from emap_core.inference.digits import signed
+from emap_core.human_readable import or_no_text
+from emap_core.inference.number_format import signed
 from emap_core.themes import LIGHT, Theme
 
 

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from emap_core.decomposition.modes import Modes
 from emap_core.figures.chart import Chart
 from emap_core.figures.style import CONSTANT, INTERACTION, new_figure, outline
-from emap_core.inference.digits import percent
+from emap_core.inference.number_format import percent
 from emap_core.themes import LIGHT, Theme
 
 

@@ -13,7 +13,7 @@ from emap_core.decomposition import Decomposition
 from emap_core.decomposition.sets_of_sides import Sides
 from emap_core.figures.chart import Chart
 from emap_core.figures.style import JOINT, Look, hatching, new_figure, outline, words, words_apart
-from emap_core.inference.digits import percent
+from emap_core.inference.number_format import percent
 from emap_core.themes import LIGHT, Theme
 
 _ROOM = 1.16

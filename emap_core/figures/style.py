@@ -11,9 +11,9 @@ from unicodedata import east_asian_width
 
 import plotly.graph_objects as go
 
-from emap_core.in_words import shortened_apart
+from emap_core.human_readable import shortened_apart
 from emap_core.themes import Theme
-from emap_core.visible import visible
+from emap_core.untrusted_text import visible
 
 TEXT = "#0072B2"
 IMAGE = "#E69F00"

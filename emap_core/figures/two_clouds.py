@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from emap_core.figures.chart import Chart
 from emap_core.figures.style import TEXT_AND_IMAGE, Look, new_figure, outline
-from emap_core.inference.digits import number, percent
+from emap_core.inference.number_format import number, percent
 from emap_core.inference.other_measures.modality_gap import ModalityGap
 from emap_core.themes import LIGHT, Theme
 from emap_core.types import Array

@@ -22,7 +22,7 @@ from emap_core.figures.style import (
     words,
     words_apart,
 )
-from emap_core.inference.digits import percent
+from emap_core.inference.number_format import percent
 from emap_core.themes import LIGHT, Theme
 
 

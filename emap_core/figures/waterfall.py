@@ -25,7 +25,7 @@ from emap_core.figures.style import (
     words,
     words_apart,
 )
-from emap_core.inference.digits import number, signed
+from emap_core.inference.number_format import number, signed
 from emap_core.themes import LIGHT, Theme
 
 _BETWEEN = 0.04

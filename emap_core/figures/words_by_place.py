@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from emap_core.figures.chart import Chart
 from emap_core.figures.style import INTERACTION, new_figure
 from emap_core.figures.style import words as short
-from emap_core.inference.digits import number
+from emap_core.inference.number_format import number
 from emap_core.themes import LIGHT, Theme
 from emap_core.types import Array
 

@@ -5,10 +5,10 @@ from emap_core.inference.comparisons.difference import (
     gap_difference,
     paired_difference,
 )
-from emap_core.inference.comparisons.significance import holm
+from emap_core.inference.comparisons.multiple_testing import holm
+from emap_core.inference.example_kinds import FLIPS, KINDS, earned, flips, kinds, proportions
 from emap_core.inference.gap import Gap, Interval, Intervals
 from emap_core.inference.intervals.table_intervals import intervals
-from emap_core.inference.kinds import FLIPS, KINDS, earned, flips, kinds, proportions
 from emap_core.inference.metrics import (
     RANKINGS,
     Metric,
@@ -20,7 +20,7 @@ from emap_core.inference.metrics import (
     vqa_credit,
     why_undefined,
 )
-from emap_core.inference.predictions.names import label_names, prediction_names
+from emap_core.inference.predictions.label_names import label_names, prediction_names
 from emap_core.inference.predictions.scores import predict, probabilities
 from emap_core.inference.robustness.cautions import cautions
 from emap_core.inference.table.rows import (

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any, Literal
 
-from emap_core.in_notebooks import ShownInNotebooks
+from emap_core.notebook_display import ShownInNotebooks
 from emap_core.types import Cluster
 
 Projection = Literal["emap", "emap_leave_one_out"]

@@ -15,10 +15,18 @@ from emap_core.decomposition import Decomposition
 from emap_core.decomposition.projection import TEXT_AND_IMAGE
 from emap_core.decomposition.sets_of_sides import Sides
 from emap_core.errors import SettingError
-from emap_core.in_words import capitalised
-from emap_core.inference.digits import amount, bracket, limit, measured, number, p_value, whole
+from emap_core.human_readable import capitalised
 from emap_core.inference.gap import Gap
 from emap_core.inference.metrics import Metric, metric
+from emap_core.inference.number_format import (
+    amount,
+    bracket,
+    limit,
+    measured,
+    number,
+    p_value,
+    whole,
+)
 from emap_core.inference.predictions.scores import in_words
 from emap_core.inference.table.rows import order_rows, rows_of
 from emap_core.types import Space

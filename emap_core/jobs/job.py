@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 from emap_core.errors import RunError
 from emap_core.jobs.specification import ProbeSpecification, RunSpecification
-from emap_core.options import for_a_child
+from emap_core.option_names import for_a_child
 from emap_core.runs.folder import (
     RunFolder,
     describe_run,

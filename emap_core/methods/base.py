@@ -16,9 +16,9 @@ from emap_core.decomposition.predicted_interactions import EncodingVectors
 from emap_core.decomposition.projection import TEXT_AND_IMAGE
 from emap_core.decomposition.recombined import Recombined
 from emap_core.decomposition.sets_of_sides import Sides
-from emap_core.methods.arrays import DECOMPOSITION, Arrays, Layout
 from emap_core.methods.method_settings import MethodSettings
 from emap_core.methods.statistics import KeptNumbers, ScoredRun, Statistics
+from emap_core.methods.stored_arrays import DECOMPOSITION, Arrays, Layout
 from emap_core.types import Array, Index, Space, Task
 
 

@@ -11,7 +11,9 @@ from emap_core.decomposition import Decomposition
 from emap_core.decomposition.projection import TEXT_AND_IMAGE
 from emap_core.decomposition.recombined import Recombined
 from emap_core.decomposition.sets_of_sides import Sides
-from emap_core.methods.arrays import (
+from emap_core.methods.base import Method, Pairs, Projected, Result
+from emap_core.methods.method_settings import MethodSettings
+from emap_core.methods.stored_arrays import (
     DECOMPOSITION,
     DECOMPOSITION_FIELDS,
     RECOMBINED,
@@ -24,8 +26,6 @@ from emap_core.methods.arrays import (
     layouts_of_sides,
     recombined_arrays,
 )
-from emap_core.methods.base import Method, Pairs, Projected, Result
-from emap_core.methods.method_settings import MethodSettings
 
 
 class Exact(Method):

@@ -35,7 +35,10 @@ from emap_core.inference.intervals.pair_sampling import (
 )
 from emap_core.inference.predictions.answers import recombine_sample
 from emap_core.methods import exact
-from emap_core.methods.arrays import (
+from emap_core.methods.base import CellList, CellMethod, Method, Pairs, Result, Rounds
+from emap_core.methods.method_settings import MethodSettings
+from emap_core.methods.statistics import KeptNumbers, ScoredRun, Statistics
+from emap_core.methods.stored_arrays import (
     DECOMPOSITION,
     DECOMPOSITION_FIELDS,
     RECOMBINED,
@@ -49,10 +52,7 @@ from emap_core.methods.arrays import (
     single_sides_of,
     size_of_side,
 )
-from emap_core.methods.base import CellList, CellMethod, Method, Pairs, Result, Rounds
-from emap_core.methods.method_settings import MethodSettings
-from emap_core.methods.statistics import KeptNumbers, ScoredRun, Statistics
-from emap_core.options import option, option_name
+from emap_core.option_names import option, option_name
 from emap_core.types import Index
 
 if TYPE_CHECKING:

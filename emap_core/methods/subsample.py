@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from emap_core.decomposition import decompose
 from emap_core.decomposition.projection import TEXT_AND_IMAGE, Decomposition
-from emap_core.decomposition.sets_of_sides import Sides
-from emap_core.decomposition.subsets import (
+from emap_core.decomposition.random_subsamples import (
     SubsampledDecomposition,
     combine,
     draw_examples,
 )
+from emap_core.decomposition.sets_of_sides import Sides
 from emap_core.errors import SettingError
 from emap_core.inference import Intervals
 from emap_core.inference.intervals.subsamples import (
@@ -28,7 +28,10 @@ from emap_core.inference.intervals.subsamples import (
     subsample_scores,
 )
 from emap_core.inference.table.rows import projections_of
-from emap_core.methods.arrays import (
+from emap_core.methods.base import CellList, CellMethod, Pairs, Projected, Result, Rounds
+from emap_core.methods.method_settings import MethodSettings
+from emap_core.methods.statistics import KeptNumbers, ScoredRun, Spread, Statistics
+from emap_core.methods.stored_arrays import (
     DECOMPOSITION,
     DECOMPOSITION_FIELDS,
     Arrays,
@@ -40,10 +43,7 @@ from emap_core.methods.arrays import (
     fields_of,
     layouts_of_sides,
 )
-from emap_core.methods.base import CellList, CellMethod, Pairs, Projected, Result, Rounds
-from emap_core.methods.method_settings import MethodSettings
-from emap_core.methods.statistics import KeptNumbers, ScoredRun, Spread, Statistics
-from emap_core.options import option
+from emap_core.option_names import option
 from emap_core.types import Index
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from emap_core.modalities.base import (
     left_out,
     stretches,
 )
-from emap_core.modalities.keys import fingerprint_of
+from emap_core.modalities.fingerprints import fingerprint_of
 from emap_core.modalities.posters import line
 from emap_core.types import Mask
 

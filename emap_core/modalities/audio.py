@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.errors import MissingExtraError
-from emap_core.installed import with_extra
+from emap_core.installation import with_extra
 from emap_core.modalities.base import (
     BadItemError,
     FindFile,
@@ -26,7 +26,7 @@ from emap_core.modalities.base import (
     left_out,
     stretches,
 )
-from emap_core.modalities.keys import fingerprint_of
+from emap_core.modalities.fingerprints import fingerprint_of
 from emap_core.modalities.posters import line
 from emap_core.types import Mask
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from emap_core.errors import DatasetError
-from emap_core.modalities.keys import fingerprint_of
+from emap_core.modalities.fingerprints import fingerprint_of
 from emap_core.types import Mask
 
 FindFile = Callable[[str, Any], Path]

@@ -22,8 +22,8 @@ from emap_core.modalities.base import (
     file_name,
     file_source,
 )
+from emap_core.modalities.fingerprints import fingerprint_of
 from emap_core.modalities.kept_images import thumbnail_and_picture
-from emap_core.modalities.keys import fingerprint_of
 from emap_core.types import Mask
 
 MAX_IMAGE_PIXELS = 80_000_000

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from emap_core.errors import MissingExtraError
-from emap_core.installed import with_extra
+from emap_core.installation import with_extra
 from emap_core.modalities.base import (
     BadItemError,
     FindFile,
@@ -25,8 +25,8 @@ from emap_core.modalities.base import (
     left_out,
     stretches,
 )
+from emap_core.modalities.fingerprints import fingerprint_of
 from emap_core.modalities.kept_images import make_thumbnail
-from emap_core.modalities.keys import fingerprint_of
 from emap_core.types import Mask
 
 MOST_FRAMES = 32

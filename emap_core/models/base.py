@@ -28,8 +28,8 @@ from emap_core.class_names import class_names
 from emap_core.errors import ModelError
 from emap_core.models import encodings as trees
 from emap_core.models.encodings import Encodings, Product
-from emap_core.models.returned import numbers_of
-from emap_core.options import option
+from emap_core.models.model_outputs import numbers_of
+from emap_core.option_names import option
 from emap_core.types import SPACES, Space
 
 Output = Space

@@ -28,12 +28,12 @@ import numpy as np
 import torch
 from PIL import Image
 
+from emap_core.allowed_folders import check_links
 from emap_core.errors import MissingExtraError, SpecError
 from emap_core.models.base import OUTPUTS, Output
-from emap_core.models.files import digest, named_file
-from emap_core.models.pictures import in_colours
+from emap_core.models.model_files import digest, named_file
+from emap_core.models.rgb_images import in_colours
 from emap_core.models.tokens import in_one_line, note_on_cut
-from emap_core.roots import check_links
 
 INPUTS = ("input_ids", "attention_mask", "pixel_values")
 

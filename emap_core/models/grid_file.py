@@ -15,11 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from emap_core.datasets.base import plain_label
-from emap_core.datasets.cells import Cells
+from emap_core.datasets.grid_cells import Cells
 from emap_core.errors import EmapError, ModelError, SettingError, SpecError
 from emap_core.modalities import TEXT_AND_IMAGE
 from emap_core.models.base import OUTPUTS, Output
-from emap_core.options import option
+from emap_core.option_names import option
 
 PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt")
 """Endings of files that are never read."""

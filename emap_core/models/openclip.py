@@ -14,10 +14,10 @@ import torch
 from torch import nn
 
 from emap_core.errors import MissingExtraError, SpecError
-from emap_core.installed import with_extra
-from emap_core.models.files import digest
+from emap_core.installation import with_extra
 from emap_core.models.huggingface.checkpoint import PICKLES, Checkpoint, files_of, find_folder
 from emap_core.models.huggingface.families import two_towers
+from emap_core.models.model_files import digest
 from emap_core.models.tokens import in_one_line
 from emap_core.specs import check_arguments
 

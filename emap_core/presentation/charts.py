@@ -33,7 +33,7 @@ from emap_core.figures import (
     waterfall,
 )
 from emap_core.figures.information_bars import information_bars
-from emap_core.in_words import capitalised
+from emap_core.human_readable import capitalised
 from emap_core.inference import metric
 from emap_core.inference.other_measures.known_measures import MEASURES
 from emap_core.inference.other_measures.partial_information import Target
@@ -46,7 +46,7 @@ from emap_core.presentation.chosen_sides import (
     looks_of_two,
     two_largest,
 )
-from emap_core.presentation.worded_charts import worded_chart
+from emap_core.presentation.side_names_in_charts import worded_chart
 from emap_core.probes.attribution import attributed_examples
 from emap_core.probes.words_over_examples import words_over_examples
 from emap_core.runs import Run

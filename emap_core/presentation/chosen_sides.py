@@ -15,8 +15,8 @@ from emap_core.decomposition import Decomposition, decompose
 from emap_core.errors import RunError, SettingError
 from emap_core.figures import Chart, Look, looks_of
 from emap_core.modalities import Side
-from emap_core.modalities.words_of_sides import item_of, worded
-from emap_core.presentation.worded_charts import worded_chart
+from emap_core.modalities.side_names import item_of, worded
+from emap_core.presentation.side_names_in_charts import worded_chart
 from emap_core.runs import Run
 from emap_core.runs.grid import Reading
 

@@ -9,18 +9,18 @@ import plotly.graph_objects as go
 
 from emap_core.decomposition import Decomposition
 from emap_core.figures import Chart, gap_dumbbell
-from emap_core.in_words import capitalised, counted
+from emap_core.human_readable import capitalised, counted
 from emap_core.inference import ROWS, Gap, metric
-from emap_core.inference.digits import bracket, change, measured, p_value, percent
+from emap_core.inference.number_format import bracket, change, measured, p_value, percent
 from emap_core.presentation.charts import overview_figures, run_figure
-from emap_core.presentation.compared import Comparison
-from emap_core.presentation.comparison import readable_table, run_names
+from emap_core.presentation.compare_runs import Comparison
+from emap_core.presentation.comparison_tables import readable_table, run_names
 from emap_core.presentation.paper import table_caption
 from emap_core.presentation.report import table_html
 from emap_core.presentation.run_titles import run_title
 from emap_core.presentation.tables import score_notes, score_table, share_sentence
 from emap_core.runs import Run
-from emap_core.visible import escape
+from emap_core.untrusted_text import escape
 
 
 def figure(run: Run, name: str, **choice: Any) -> go.Figure:

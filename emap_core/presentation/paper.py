@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from emap_core import __version__
 from emap_core.errors import SettingError
-from emap_core.in_words import capitalised, counted
+from emap_core.human_readable import capitalised, counted
 from emap_core.inference import metric
-from emap_core.inference.digits import bracket, change, measured, p_value, percent
+from emap_core.inference.number_format import bracket, change, measured, p_value, percent
 from emap_core.inference.predictions.scores import in_words
 from emap_core.inference.table.rows import ROWS
-from emap_core.modalities.words_of_sides import items_of
-from emap_core.presentation.comparison import (
+from emap_core.modalities.side_names import items_of
+from emap_core.presentation.comparison_tables import (
     Form,
     as_latex,
     as_markdown,
@@ -25,7 +25,7 @@ from emap_core.presentation.comparison import (
 )
 from emap_core.runs import Run
 from emap_core.runs.slices import safe_csv
-from emap_core.visible import visible
+from emap_core.untrusted_text import visible
 
 _HESSEL = """@inproceedings{hessel-lee-2020-multimodal,
   title     = {Does my multimodal model learn cross-modal interactions? It's harder to tell than you might think!},

@@ -10,11 +10,11 @@ from typing import Any
 from plotly.offline import get_plotlyjs
 
 from emap_core.figures import Chart
-from emap_core.in_words import or_no_text, shortened
+from emap_core.human_readable import or_no_text, shortened
 from emap_core.inference import Verdict
-from emap_core.inference.digits import percent
+from emap_core.inference.number_format import percent
 from emap_core.modalities import TEXT_AND_IMAGE
-from emap_core.modalities.words_of_sides import grid_of, worded
+from emap_core.modalities.side_names import grid_of, worded
 from emap_core.presentation.charts import (
     MOST_POINTS,
     RunFigure,
@@ -26,8 +26,8 @@ from emap_core.presentation.charts import (
     telling_examples,
 )
 from emap_core.presentation.chosen_sides import chosen_sides, seen_and_read
-from emap_core.presentation.facts import PROBABILITIES_NOTE, facts
-from emap_core.presentation.questions import Question, further_questions
+from emap_core.presentation.further_questions import Question, further_questions
+from emap_core.presentation.run_details import PROBABILITIES_NOTE, facts
 from emap_core.presentation.run_titles import file_name, title_beside_others
 from emap_core.presentation.tables import (
     SPREAD_NOTE,
@@ -41,7 +41,7 @@ from emap_core.presentation.tables import (
 from emap_core.runs import Run
 from emap_core.runs.store import replacing
 from emap_core.themes import LIGHT, Theme
-from emap_core.visible import escape
+from emap_core.untrusted_text import escape
 
 MOST_ROWS = 200
 MODE_IMAGES = 6

@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 
 from emap_core.errors import SettingError
 from emap_core.inference import metric as metric_named
-from emap_core.inference.digits import bracket, change, whole
+from emap_core.inference.number_format import bracket, change, whole
 from emap_core.presentation.run_titles import run_title
 from emap_core.runs import Run
 from emap_core.runs.store import replacing
-from emap_core.visible import visible
+from emap_core.untrusted_text import visible
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from emap_core.inference import Gap, metric
-from emap_core.inference.digits import bracket, change
+from emap_core.inference.number_format import bracket, change
 from emap_core.presentation.run_titles import run_title
 from emap_core.runs import Run, RunInfo
 from emap_core.runs.folder import RunFolder
@@ -50,7 +50,7 @@ def in_order(
     runs : sequence of RunInfo
         Newest first.
     by : str
-        One of `emap_core.options.ORDERS`.
+        One of `emap_core.option_names.ORDERS`.
     gap_of : callable
         The gap of a run, or None if unknown; only called to order by gap, since it reads a file per
         run. Gaps of different metrics cannot be compared, so the most common metric comes first.

@@ -8,9 +8,9 @@ import numpy as np
 
 from emap_core import inference
 from emap_core.figures.shares_of_sets import order_name, set_name
-from emap_core.in_words import capitalised
+from emap_core.human_readable import capitalised
 from emap_core.inference import ROWS, Interval, metric, rows_of
-from emap_core.inference.digits import (
+from emap_core.inference.number_format import (
     amount,
     bracket,
     change,
@@ -26,10 +26,10 @@ from emap_core.inference.other_measures.known_measures import MEASURES
 from emap_core.inference.other_measures.measures import Measures
 from emap_core.inference.other_measures.partial_information import ATOMS, PartialInformation
 from emap_core.inference.predictions.scores import in_words
-from emap_core.modalities.words_of_sides import worded
+from emap_core.modalities.side_names import worded
 from emap_core.probes.blind_rows import BLIND, Blinded
 from emap_core.runs import Run
-from emap_core.runs.groups import gaps_by
+from emap_core.runs.gaps_by_column import gaps_by
 
 Table = dict[str, list[str]]
 """Cells by column heading."""
@@ -290,7 +290,7 @@ def information_notes(found: PartialInformation) -> list[str]:
 
 
 def group_table(run: Run, by: str, name: str | None = None) -> Table:
-    """Return the gap in each group of examples; `by` and metric as in `runs.groups.gaps_by`."""
+    """Return the gap in each group of examples; `by` and metric as `gaps_by` takes them."""
     gaps = gaps_by(run, by, name)
     which = metric(next(iter(gaps.values())).metric)
     label = capitalised(which.label)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from emap_core.inference.other_measures.partial_information import Target
-from emap_core.presentation.comparison import (
+from emap_core.presentation.comparison_tables import (
     comparison_table,
     gap_differences,
     left_out_of,
@@ -17,8 +17,8 @@ from emap_core.presentation.comparison import (
     shared_metrics,
     why_not_matched,
 )
-from emap_core.presentation.facts import PROBABILITIES_NOTE, annotated, changed, facts
-from emap_core.presentation.questions import further_questions
+from emap_core.presentation.further_questions import further_questions
+from emap_core.presentation.run_details import PROBABILITIES_NOTE, annotated, changed, facts
 from emap_core.presentation.run_list import gap_in_words, known_gap
 from emap_core.presentation.run_titles import run_titles
 from emap_core.presentation.tables import (
@@ -39,7 +39,7 @@ from emap_core.presentation.tables import (
     whole_groups_table,
 )
 from emap_core.runs import Run, RunInfo
-from emap_core.visible import visible
+from emap_core.untrusted_text import visible
 
 _MOST_SKIPPED = 20
 
@@ -115,7 +115,7 @@ def groups(run: Run, by: str, metric: str | None = None) -> str:
     ----------
     run : Run
     by, metric
-        See `emap_core.runs.groups.gaps_by`.
+        See `emap_core.runs.gaps_by_column.gaps_by`.
     """
     table = group_table(run, by, metric)
     n_groups = len(table["N"])

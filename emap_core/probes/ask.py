@@ -8,10 +8,10 @@ from typing import Any
 
 from emap_core import specs
 from emap_core.errors import Cancelled, EmapError, SettingError
-from emap_core.options import option_name
+from emap_core.option_names import option_name
 from emap_core.probes.base import Answer, Probe
 from emap_core.probes.probe_folder import ProbeFolder
-from emap_core.probes.subject import Subject
+from emap_core.probes.probed_run import ProbedRun
 from emap_core.runs import Run
 from emap_core.types import Mask
 
@@ -144,7 +144,7 @@ def finished(run: Run, probe: Probe) -> Answer | None:
 
 
 def ask(
-    subject: Subject,
+    probed: ProbedRun,
     probe: Probe,
     *,
     listener: Listener | None = None,
@@ -155,7 +155,7 @@ def ask(
 
     Parameters
     ----------
-    subject : Subject
+    probed : ProbedRun
     probe : Probe
     listener, cancelled : callable, optional
         As for `emap_core.compute`.
@@ -170,20 +170,20 @@ def ask(
     from emap_core.engine.device_queue import device_turn
     from emap_core.engine.progress import Progress
 
-    run, folder = subject.run, ProbeFolder(subject.run, probe)
+    run, folder = probed.run, ProbeFolder(probed.run, probe)
     progress = Progress(run.id, listener, cancelled)
     found = folder.read()
     if found is None:
-        reason = probe.needs(subject)
+        reason = probe.needs(probed)
         if reason is not None:
             raise SettingError(f"run {run.id!r} cannot be asked {probe.question!r}: {reason}")
         try:
             with folder.held():
                 found = folder.read()
                 if found is None:
-                    device = subject.scorer.device
+                    device = probed.scorer.device
                     with device_turn(device, progress) if queue else contextlib.nullcontext():
-                        result = probe.answer(subject, folder, progress)
+                        result = probe.answer(probed, folder, progress)
                     found = result.to_json()
                     folder.write(found)
         except EmapError as error:
@@ -195,7 +195,7 @@ def ask(
 
 
 def ask_each(
-    subject: Subject,
+    probed: ProbedRun,
     probes: Sequence[Probe],
     *,
     listener: Listener | None = None,
@@ -207,17 +207,17 @@ def ask_each(
 
     Parameters
     ----------
-    subject, listener, cancelled, queue
+    probed, listener, cancelled, queue
         As for `ask`.
     probes : sequence of Probe
     then : callable, optional
         Called with each answer as soon as it is found.
     """
-    costs = [probe.cost(subject.run).passes for probe in probes]
+    costs = [probe.cost(probed.run).passes for probe in probes]
     found: list[Answer] = []
     for place, probe in enumerate(probes):
         told = listener and _one_of_several(listener, costs, place)
-        found.append(ask(subject, probe, listener=told, cancelled=cancelled, queue=queue))
+        found.append(ask(probed, probe, listener=told, cancelled=cancelled, queue=queue))
         if then is not None:
             then(found[-1])
     return found

@@ -1,7 +1,7 @@
 """Which words with which regions: the interaction of one example, word by word, region by region.
 
 Words are deleted and regions filled in the text and the picture themselves, so any model can be
-asked. See `emap_core.probes.bilinear` for what is computed from the outputs.
+asked. See `emap_core.probes.bilinear_fit` for what is computed from the outputs.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from emap_core.errors import ModelError, RunError, SettingError
 from emap_core.figures import Chart, column_names
 from emap_core.figures.attribution_map import attribution_map
-from emap_core.inference.digits import number, percent, signed
+from emap_core.inference.number_format import number, percent, signed
 from emap_core.probes.base import Cost
-from emap_core.probes.bilinear import agreement, fit_bilinear, fit_effects
+from emap_core.probes.bilinear_fit import agreement, fit_bilinear, fit_effects
+from emap_core.probes.maskable_units import Filling, Places, Regions, Words, where
 from emap_core.probes.masked_grid import MaskedGrids, MaskedItems
 from emap_core.probes.masks import Masks, draw_masks
 from emap_core.probes.probe_folder import folders_of, found_in
-from emap_core.probes.units import Filling, Places, Regions, Words, where
 from emap_core.runs import Run
 from emap_core.themes import LIGHT, Theme
 from emap_core.types import Array
@@ -36,7 +36,7 @@ from emap_core.types import Array
 if TYPE_CHECKING:
     from emap_core.engine.progress import Progress
     from emap_core.probes.probe_folder import ProbeFolder
-    from emap_core.probes.subject import Subject
+    from emap_core.probes.probed_run import ProbedRun
 
 
 _VERSION = 3
@@ -106,12 +106,12 @@ class Attribution:
         asked = {**asdict(self), "example": self._position(run), "version": _VERSION}
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
 
-    def needs(self, subject: Subject) -> str | None:
+    def needs(self, probed: ProbedRun) -> str | None:
         """Return why the run cannot be asked about this example, or None if it can."""
-        text = subject.text(self._position(subject.run))
+        text = probed.text(self._position(probed.run))
         if not Words(text, FINE.words).names:
             return "the text of this example is empty, so there is no word to leave out"
-        return subject.why_not
+        return probed.why_not
 
     def cost(self, run: Run) -> Cost:
         """Return how many pairs are scored, and roughly how long that takes."""
@@ -122,39 +122,39 @@ class Attribution:
         n_passes = _n_passes(rows, columns, again, min(size.partners, len(run.ids)))
         return Cost(n_passes, None if speed is None else n_passes / speed)
 
-    def answer(self, subject: Subject, folder: ProbeFolder, progress: Progress) -> Attributed:
+    def answer(self, probed: ProbedRun, folder: ProbeFolder, progress: Progress) -> Attributed:
         """Ask the model about the example under many masks."""
-        run, size = subject.run, size_for(subject.run)
+        run, size = probed.run, size_for(probed.run)
         i, c = self._position(run), self._class(run)
-        reason = self.needs(subject)
+        reason = self.needs(probed)
         if reason is not None:
             raise RunError(f"run {run.id!r} cannot be asked: {reason}")
         progress.tell("checking")
-        subject.check(i)
-        folder.resume(_identity(subject, size))
+        probed.check(i)
+        folder.resume(_identity(probed, size))
         draws = np.random.default_rng(self.seed)
         partners = draws.choice(len(run.ids), min(size.partners, len(run.ids)), replace=False)
-        images = [subject.image(int(j)) for j in partners]
-        words = Words(subject.text(i), size.words)
-        filled, blurred = _regions(subject, i, images, size)
+        images = [probed.image(int(j)) for j in partners]
+        words = Words(probed.text(i), size.words)
+        filled, blurred = _regions(probed, i, images, size)
         rows, columns, again = masks_for(len(words.names), len(filled.names), size, self.seed)
         n_passes = _n_passes(rows, columns, again, len(partners))
         progress.tell("asking", pairs_total=n_passes)
         progress.start_pairs(0, n_passes)
         fewer = columns.first_half
-        grids = MaskedGrids(subject, folder, progress, lambda cells: _output(run, cells, c))
-        texts = subject.encoded_texts(MaskedItems(words, rows))
-        grid = grids.score("pairs", texts, subject.encoded_images(MaskedItems(filled, columns)))
-        of_texts = grids.score("texts", texts, subject.encoded_images(images))
+        grids = MaskedGrids(probed, folder, progress, lambda cells: _output(run, cells, c))
+        texts = probed.encoded_texts(MaskedItems(words, rows))
+        grid = grids.score("pairs", texts, probed.encoded_images(MaskedItems(filled, columns)))
+        of_texts = grids.score("texts", texts, probed.encoded_images(images))
         of_images = grids.score(
             "images",
-            subject.encoded_texts([subject.text(int(j)) for j in partners]),
-            subject.encoded_images(MaskedItems(filled, fewer)),
+            probed.encoded_texts([probed.text(int(j)) for j in partners]),
+            probed.encoded_images(MaskedItems(filled, fewer)),
         )
         grid_again = grids.score(
             "again",
-            subject.encoded_texts(MaskedItems(words, again[0])),
-            subject.encoded_images(MaskedItems(blurred, again[1])),
+            probed.encoded_texts(MaskedItems(words, again[0])),
+            probed.encoded_images(MaskedItems(blurred, again[1])),
         )
         fitted = fit_bilinear(grid, rows, columns)
         of_words = fit_effects(grid, of_texts.mean(axis=1), rows)
@@ -543,10 +543,10 @@ def _speed(run: Run) -> float | None:
     return n_pairs / seconds if n_pairs > 0 and seconds > 0 else None
 
 
-def _identity(subject: Subject, size: Size) -> dict[str, Any] | None:
-    if subject.fingerprint is None:
+def _identity(probed: ProbedRun, size: Size) -> dict[str, Any] | None:
+    if probed.fingerprint is None:
         return None
-    return {"model": subject.fingerprint, "version": _VERSION, **asdict(size)}
+    return {"model": probed.fingerprint, "version": _VERSION, **asdict(size)}
 
 
 def _output(run: Run, cells: NDArray[Any], c: int) -> Array:
@@ -555,12 +555,12 @@ def _output(run: Run, cells: NDArray[Any], c: int) -> Array:
     return cells[..., c] - (cells.mean(axis=-1) if run.softmax else 0.0)
 
 
-def _regions(subject: Subject, example: int, images: Sequence[Any], size: Size) -> tuple[Any, Any]:
+def _regions(probed: ProbedRun, example: int, images: Sequence[Any], size: Size) -> tuple[Any, Any]:
     """Return the regions of an example's image under the two fillings."""
-    image = subject.image(example)
+    image = probed.image(example)
     if isinstance(image, Mapping):
         stacked = np.concatenate([np.asarray(one["features"], np.float64) for one in images])
-        picture = subject.picture(example)
+        picture = probed.picture(example)
         most = size.side**2
         return (
             Regions(image, picture.size, stacked.mean(axis=0), most, "mean features"),

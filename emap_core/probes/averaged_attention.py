@@ -19,9 +19,9 @@ from emap_core.decomposition import decompose
 from emap_core.errors import RunError
 from emap_core.figures import Chart
 from emap_core.figures.attention_quadrants import attention_quadrants
-from emap_core.in_words import capitalised
+from emap_core.human_readable import capitalised
 from emap_core.inference import evaluate, metric, paired_difference
-from emap_core.inference.digits import bracket, change, measured, percent
+from emap_core.inference.number_format import bracket, change, measured, percent
 from emap_core.inference.resamples.population import population_of_items
 from emap_core.probes.base import Cost
 from emap_core.runs import Run
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from emap_core.engine.progress import Progress
     from emap_core.models.attention_of_pairs import AttentionOfPairs
     from emap_core.probes.probe_folder import ProbeFolder
-    from emap_core.probes.subject import Subject
+    from emap_core.probes.probed_run import ProbedRun
 
 IMPAIRMENTS = {
     "unimodal": "attention within the sides averaged",
@@ -90,12 +90,12 @@ class Attention:
             if value != getattr(usual, name)
         )
 
-    def needs(self, subject: Subject) -> str | None:
+    def needs(self, probed: ProbedRun) -> str | None:
         """Return why the run cannot be asked, or None if it can."""
-        run = subject.run
+        run = probed.run
         if run.labels is None or not run.metrics:
             return "the data has no labels, so there is no score to lose"
-        return _without_attention(subject.recorded_model) or subject.why_not
+        return _without_attention(probed.recorded_model) or probed.why_not
 
     def cost(self, run: Run) -> Cost:
         """Return the largest possible cost: the number of layers is not known in advance."""
@@ -104,7 +104,7 @@ class Attention:
         passes += (1 + len(IMPAIRMENTS)) * min(self.n_items, n) ** 2
         return Cost(passes, None)
 
-    def answer(self, subject: Subject, folder: ProbeFolder, progress: Progress) -> Quadrants:
+    def answer(self, probed: ProbedRun, folder: ProbeFolder, progress: Progress) -> Quadrants:
         """Score examples under each impairment, in all layers and in single ones.
 
         Raises
@@ -112,15 +112,15 @@ class Attention:
         EmapError
             If the model's attention cannot be reached, or the model is not the run's.
         """
-        run = subject.run
+        run = probed.run
         progress.tell("checking")
-        subject.check(0)
+        probed.check(0)
         rng = np.random.default_rng(self.seed)
         n = min(self.n_examples, len(run.ids))
         chosen = np.sort(rng.choice(len(run.ids), n, replace=False))
-        stated = subject.fingerprint
+        stated = probed.fingerprint
         folder.resume(None if stated is None else {"model": stated, **asdict(self)})
-        asked = _Asked(subject, folder, progress, self.cost(run).passes)
+        asked = _Asked(probed, folder, progress, self.cost(run).passes)
         scores, layers = asked.examples(chosen)
         shares = asked.shares(chosen[rng.permutation(n)[: self.n_items]])
         progress.check()
@@ -190,9 +190,9 @@ class _Asked:
     """The model's scores under each impairment, some pairs at a time."""
 
     def __init__(
-        self, subject: Subject, folder: ProbeFolder, progress: Progress, n_passes: int
+        self, probed: ProbedRun, folder: ProbeFolder, progress: Progress, n_passes: int
     ) -> None:
-        self._subject, self._folder, self._progress = subject, folder, progress
+        self._probed, self._folder, self._progress = probed, folder, progress
         self.quadrants: set[tuple[str, str]] = set()
         self._done = 0
         progress.tell("asking", pairs_total=n_passes)
@@ -241,24 +241,24 @@ class _Asked:
                 for row in range(n)
             ]
             d = decompose(np.stack(cells))
-            d = d.class_centred() if self._subject.run.softmax else d
+            d = d.class_centred() if self._probed.run.softmax else d
             found[name] = float(d.pooled_shares[-1])
         return found
 
     def _pairs(self, chosen: list[int]) -> AttentionOfPairs:
         from emap_core.models.attention_of_pairs import AttentionOfPairs
 
-        subject = self._subject
+        probed = self._probed
         return AttentionOfPairs(
-            subject.scorer,
-            [subject.text(i) for i in chosen],
-            [subject.image(i) for i in chosen],
+            probed.scorer,
+            [probed.text(i) for i in chosen],
+            [probed.image(i) for i in chosen],
         )
 
     def _tile(self, name: str, pairs: AttentionOfPairs, n: int, **asked: Any) -> Array:
         from emap_core.engine.output_space import to_space
 
-        run, scorer = self._subject.run, self._subject.scorer
+        run, scorer = self._probed.run, self._probed.scorer
 
         def compute() -> Array:
             values = to_space(pairs.scores(**asked), scorer.output, run.space, run.task)

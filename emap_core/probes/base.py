@@ -13,7 +13,7 @@ from emap_core.themes import LIGHT, Theme
 if TYPE_CHECKING:
     from emap_core.engine.progress import Progress
     from emap_core.probes.probe_folder import ProbeFolder
-    from emap_core.probes.subject import Subject
+    from emap_core.probes.probed_run import ProbedRun
 
 Json = dict[str, Any]
 
@@ -66,13 +66,13 @@ class Probe(Protocol):
     def key(self, run: Run) -> str:
         """Return what distinguishes this question from others of the probe; may be empty."""
 
-    def needs(self, subject: Subject) -> str | None:
+    def needs(self, probed: ProbedRun) -> str | None:
         """Return why this run cannot be asked, or None; this does not load the model."""
 
     def cost(self, run: Run) -> Cost:
         """Return the cost before anything is loaded."""
 
-    def answer(self, subject: Subject, folder: ProbeFolder, progress: Progress) -> Answer:
+    def answer(self, probed: ProbedRun, folder: ProbeFolder, progress: Progress) -> Answer:
         """Ask the model; keep finished tiles in the folder, so that the probe can resume."""
 
     def read(self, content: Mapping[str, Any]) -> Answer:

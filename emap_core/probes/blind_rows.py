@@ -19,8 +19,8 @@ from emap_core.errors import RunError
 from emap_core.figures import Chart
 from emap_core.figures.measure_dots import measure_dots
 from emap_core.inference import Interval, metric
-from emap_core.inference.digits import percent, with_interval
 from emap_core.inference.metrics import evaluate, evaluate_resamples
+from emap_core.inference.number_format import percent, with_interval
 from emap_core.inference.predictions.scores import Scored
 from emap_core.inference.resamples.limits import estimate, share_estimate, variance_of
 from emap_core.inference.table.rows import ROWS
@@ -32,7 +32,7 @@ from emap_core.types import Array
 if TYPE_CHECKING:
     from emap_core.engine.progress import Progress
     from emap_core.probes.probe_folder import ProbeFolder
-    from emap_core.probes.subject import Subject
+    from emap_core.probes.probed_run import ProbedRun
 
 _MOST_PICTURES = 100
 _CELLS_PER_PART = 2048
@@ -73,18 +73,18 @@ class BlindRows:
         """Return the metric, and the seed unless it is the default."""
         return self._metric(run) + ("" if self.seed == 0 else f"-{self.seed}")
 
-    def needs(self, subject: Subject) -> str | None:
+    def needs(self, probed: ProbedRun) -> str | None:
         """Return why the run cannot be asked, or None if it can."""
-        run = subject.run
+        run = probed.run
         if run.labels is None or not any(metric(one).unit == "points" for one in run.metrics):
             return "it has no score between 0 and 1, such as accuracy, to compare"
-        return subject.why_not
+        return probed.why_not
 
     def cost(self, run: Run) -> Cost:
         """Return two passes for each text, and one for each image."""
         return Cost(2 * run.manifest["n_texts"] + run.manifest["n_images"], None)
 
-    def answer(self, subject: Subject, folder: ProbeFolder, progress: Progress) -> Blinded:
+    def answer(self, probed: ProbedRun, folder: ProbeFolder, progress: Progress) -> Blinded:
         """Score every text with a blank and a noisy picture, and every image with no text.
 
         Raises
@@ -92,24 +92,24 @@ class BlindRows:
         EmapError
             If the model cannot be asked, or is not the run's.
         """
-        run, d = subject.run, subject.run.decomposition
-        if getattr(subject.dataset, "image_inputs", None) is not None:
+        run, d = probed.run, probed.run.decomposition
+        if getattr(probed.dataset, "image_inputs", None) is not None:
             raise RunError(
                 "the model reads regions instead of pictures, and they have no colour; ask another "
                 "run"
             )
         progress.tell("checking")
-        subject.check(0)
-        stated = subject.fingerprint
+        probed.check(0)
+        stated = probed.fingerprint
         folder.resume(None if stated is None else {"model": stated, "seed": self.seed})
         _, first = np.unique(d.column_index, return_index=True)
-        images = [subject.image(int(i)) for i in first]
+        images = [probed.image(int(i)) for i in first]
         blank, noise = _pictures(images[:: max(1, len(images) // _MOST_PICTURES)], self.seed)
         n_passes = self.cost(run).passes
         progress.tell("asking", pairs_total=n_passes)
         progress.start_pairs(0, n_passes)
-        of_texts = self._scores(subject, folder, progress, "pictures", run.texts, [blank, noise])
-        of_images = self._scores(subject, folder, progress, "no-text", [""], images)
+        of_texts = self._scores(probed, folder, progress, "pictures", run.texts, [blank, noise])
+        of_images = self._scores(probed, folder, progress, "no-text", [""], images)
         scores = {
             "full": run.scores("full"),
             "text_only": run.scores("text_only"),
@@ -139,7 +139,7 @@ class BlindRows:
 
     def _scores(
         self,
-        subject: Subject,
+        probed: ProbedRun,
         folder: ProbeFolder,
         progress: Progress,
         name: str,
@@ -147,8 +147,8 @@ class BlindRows:
         images: list[Any],
     ) -> Array:
         """Return the outputs of each text with each picture, shape (texts, pictures, C)."""
-        evaluator = subject.evaluator(subject.encoded_texts(texts), subject.encoded_images(images))
-        n_classes = subject.run.manifest["n_classes"]
+        evaluator = probed.evaluator(probed.encoded_texts(texts), probed.encoded_images(images))
+        n_classes = probed.run.manifest["n_classes"]
         found = np.empty((len(texts), len(images), n_classes))
         # The longer side goes in steps; the other one is one or two pictures, or an empty text.
         long = 0 if len(texts) > len(images) else 1

@@ -12,7 +12,7 @@ from emap_core.errors import ModelError, RunError
 from emap_core.figures import Chart, looks_of
 from emap_core.figures.two_clouds import two_clouds
 from emap_core.inference import Interval
-from emap_core.inference.digits import bracket, number, percent
+from emap_core.inference.number_format import bracket, number, percent
 from emap_core.inference.other_measures.modality_gap import (
     ModalityGap,
     Shift,
@@ -28,7 +28,7 @@ from emap_core.types import Array
 if TYPE_CHECKING:
     from emap_core.engine.progress import Progress
     from emap_core.probes.probe_folder import ProbeFolder
-    from emap_core.probes.subject import Subject
+    from emap_core.probes.probed_run import ProbedRun
 
 _MOST_POINTS = 400
 _NAMES = {
@@ -66,17 +66,17 @@ class TwoTowers:
         """Return the seed, unless it is the default."""
         return "" if self.seed == 0 else f"seed-{self.seed}"
 
-    def needs(self, subject: Subject) -> str | None:
+    def needs(self, probed: ProbedRun) -> str | None:
         """Return why the run cannot be asked, such as scores that are not similarities."""
-        if subject.run.manifest["n_classes"] != 1:
+        if probed.run.manifest["n_classes"] != 1:
             return "its outputs are classes, not the similarity of a text and an image"
-        return subject.why_not
+        return probed.why_not
 
     def cost(self, run: Run) -> Cost:
         """Return a cost of zero pairs: texts and images are only encoded."""
         return Cost(0, None)
 
-    def answer(self, subject: Subject, folder: ProbeFolder, progress: Progress) -> Towers:
+    def answer(self, probed: ProbedRun, folder: ProbeFolder, progress: Progress) -> Towers:
         """Encode texts and images, and measure where they are.
 
         Raises
@@ -84,19 +84,19 @@ class TwoTowers:
         EmapError
             If the model does not compare two vectors, or is not the run's.
         """
-        run, scorer = subject.run, subject.scorer
+        run, scorer = probed.run, probed.scorer
         if not (scorer.staged and scorer.similarity):
             raise ModelError(
                 "the model does not say that it compares two vectors (similarity = True), so it "
                 "has no towers to look at; ask another run"
             )
         progress.tell("checking")
-        subject.check(0)
+        probed.check(0)
         d = run.decomposition
         _, first = np.unique(d.column_index, return_index=True)
-        texts = subject.encoded_texts(run.texts).vectors()
+        texts = probed.encoded_texts(run.texts).vectors()
         progress.check()
-        images = subject.encoded_images([subject.image(int(i)) for i in first]).vectors()
+        images = probed.encoded_images([probed.image(int(i)) for i in first]).vectors()
         if texts.shape[1] != images.shape[1]:
             raise ModelError(
                 f"encodings of texts have {texts.shape[1]} numbers and those of images "

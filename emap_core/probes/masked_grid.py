@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emap_core.probes.maskable_units import Units
 from emap_core.probes.masks import Masks
-from emap_core.probes.units import Units
 from emap_core.types import Array
 
 if TYPE_CHECKING:
     from emap_core.engine.encoded_items import EncodedItems
     from emap_core.engine.progress import Progress
     from emap_core.probes.probe_folder import ProbeFolder
-    from emap_core.probes.subject import Subject
+    from emap_core.probes.probed_run import ProbedRun
 
 
 _MEMORY = 128 * 2**20
@@ -44,7 +44,7 @@ class MaskedGrids:
 
     Parameters
     ----------
-    subject : Subject
+    probed : ProbedRun
     folder : ProbeFolder
         Folder that keeps finished tiles.
     progress : Progress
@@ -53,7 +53,7 @@ class MaskedGrids:
         Turns outputs of shape (A, B, C) into the wanted number, shape (A, B).
     """
 
-    subject: Subject
+    probed: ProbedRun
     folder: ProbeFolder
     progress: Progress
     reduce: Callable[[NDArray[Any]], Array]
@@ -71,7 +71,7 @@ class MaskedGrids:
 
         shape = texts.n_items, images.n_items
         tile = tile_shape(*shape, self._pairs_per_tile)
-        evaluator = self.subject.evaluator(texts, images)
+        evaluator = self.probed.evaluator(texts, images)
         grid = np.empty(shape)
         for column in range(0, shape[1], tile[1]):
             columns = slice(column, min(column + tile[1], shape[1]))
@@ -95,6 +95,6 @@ class MaskedGrids:
         from emap_core.engine.measure import bytes_per_pair
 
         # By the run's own record, so that a resumed probe has the same tiles.
-        most = _MEMORY // bytes_per_pair(self.subject.run.manifest["n_classes"])
-        speed = self.subject.pairs_per_second
+        most = _MEMORY // bytes_per_pair(self.probed.run.manifest["n_classes"])
+        speed = self.probed.pairs_per_second
         return max(1, min(most, 4096 if speed is None else int(speed * _SECONDS)))

@@ -14,8 +14,8 @@ import numpy as np
 from emap_core.errors import RunError
 from emap_core.probes.base import Probe
 from emap_core.runs import Run
+from emap_core.runs.checksummed_results import read_sealed, write_sealed
 from emap_core.runs.folder import RunFolder, read_json, write_json
-from emap_core.runs.sealed import read_sealed, write_sealed
 from emap_core.runs.store import lock_at, opened, remove_folder, replacing
 from emap_core.types import Array
 
@@ -37,7 +37,7 @@ def folders_of(run: Run, name: str) -> list[Path]:
 def found_in(path: Path, run: Run) -> dict[str, Any] | None:
     """Return what a probe found, given its folder, or None if it is not finished.
 
-    Also None if the result is damaged, which `emap_core.runs.check.check_run` reports.
+    Also None if the result is damaged, which `emap_core.runs.checksums.check_run` reports.
     """
     with contextlib.suppress(RunError):
         return _content(path, str(run.manifest["created"]))

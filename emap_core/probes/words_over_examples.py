@@ -11,9 +11,9 @@ import pandas as pd
 
 from emap_core.figures import Chart
 from emap_core.figures.words_by_place import words_by_place
-from emap_core.inference.digits import percent
+from emap_core.inference.number_format import percent
 from emap_core.probes.attribution import Attributed
-from emap_core.probes.units import PLACES
+from emap_core.probes.maskable_units import PLACES
 from emap_core.themes import LIGHT, Theme
 from emap_core.types import Array
 
@@ -35,7 +35,7 @@ class WordsOverExamples:
     size_errors : ndarray of shape (W,)
         Standard errors of `sizes` over examples; NaN if there is only one.
     by_place : ndarray of shape (W, 9)
-        `sizes` by the place of the regions, one of `emap_core.probes.units.PLACES`.
+        `sizes` by the place of the regions, one of `emap_core.probes.maskable_units.PLACES`.
     added : ndarray of shape (W,)
         The mean of the signed interactions, summed over regions, for each example's predicted
         class: if it is small compared with `sizes`, they cancel.

@@ -25,13 +25,13 @@ from emap_core.inference.other_measures.partial_information import (
 from emap_core.inference.resamples.population import Population, population_of
 from emap_core.inference.robustness.calibration import calibrated_gaps
 from emap_core.inference.robustness.unlikely_pairs import UnlikelyPairs, unlikely_pairs
-from emap_core.installed import program
+from emap_core.installation import program
 from emap_core.methods.statistics import Spread, Statistics
 from emap_core.modalities import why_not_two
-from emap_core.modalities.words_of_sides import worded
+from emap_core.modalities.side_names import worded
 from emap_core.runs import whole_groups
+from emap_core.runs.checksummed_results import read_sealed, write_sealed
 from emap_core.runs.reader import RunReader
-from emap_core.runs.sealed import read_sealed, write_sealed
 from emap_core.types import Array
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from emap_core.inference.resamples.population import (
     MOST_RESAMPLES,
 )
 from emap_core.modalities import NAMES as MODALITIES
-from emap_core.options import UNKNOWN_LABELS
+from emap_core.option_names import UNKNOWN_LABELS
 from emap_core.runs.annotations import checked_comment, checked_name, checked_tags
 from emap_core.types import Space, Task
 

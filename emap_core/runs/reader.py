@@ -16,8 +16,8 @@ from emap_core.decomposition.recombined import Recombined
 from emap_core.errors import RunError, SettingError
 from emap_core.inference.predictions.answers import n_answers, recombine_grid
 from emap_core.methods import method
-from emap_core.methods.arrays import layout_of_means, name_of_means, size_of_side
 from emap_core.methods.base import Method, Result
+from emap_core.methods.stored_arrays import layout_of_means, name_of_means, size_of_side
 from emap_core.modalities import Side, modality, sides_of, sizes_of, two_sides
 from emap_core.runs.folder import RunFolder
 from emap_core.runs.grid import Grid, Reading, n_channels

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emap_core.errors import RunError
-from emap_core.in_notebooks import ShownInNotebooks
-from emap_core.installed import computing
+from emap_core.installation import computing
+from emap_core.notebook_display import ShownInNotebooks
 from emap_core.runs import notes
 from emap_core.runs.cached_inference import CachedInference
 from emap_core.runs.examples import examples_of
@@ -104,11 +104,11 @@ class Run(CachedInference, ShownInNotebooks):
 
         With `intervals`, each metric has two more columns, ``…_low`` and ``…_high``, computed on
         first use. With `by`, a column of the examples or a name for each, the table has the first
-        metric's gap in each group instead; see `emap_core.runs.groups`.
+        metric's gap in each group instead; see `emap_core.runs.gaps_by_column`.
         """
         if by is None:
             return super().table(intervals)
-        from emap_core.runs.groups import table_by
+        from emap_core.runs.gaps_by_column import table_by
 
         return table_by(self, by)
 
@@ -149,14 +149,14 @@ class Run(CachedInference, ShownInNotebooks):
             If there is no such probe, or it cannot ask this run.
         """
         from emap_core.probes.ask import ask_each, probes_named
-        from emap_core.probes.subject import Subject
+        from emap_core.probes.probed_run import ProbedRun
 
         probes = probes_named(self, name, **choices)
-        subject = Subject(
+        probed = ProbedRun(
             self, model, dataset, model_args=model_args, data_args=data_args, device=device
         )
         with computing():
-            found: list[Any] = ask_each(subject, probes)
+            found: list[Any] = ask_each(probed, probes)
         if choices.get("examples") is None and choices.get("largest") is None:
             return found[0]
         from emap_core.probes.words_over_examples import words_over_examples

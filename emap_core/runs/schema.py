@@ -8,7 +8,7 @@ and add runs of the new one to ``tests/runs/golden``.
 from __future__ import annotations
 
 from emap_core.inference import LINEAR_PROBES
-from emap_core.methods.arrays import Layout
+from emap_core.methods.stored_arrays import Layout
 
 LINEAR_PROBE_ARRAYS = dict.fromkeys(LINEAR_PROBES, Layout("NC", optional=True))
 DENSITY_ARRAYS = {"log_ratio": Layout("TV"), "auc": Layout("")}

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.errors import RunError
+from emap_core.runs.checksummed_results import read_sealed, write_sealed
 from emap_core.runs.folder import RunFolder
 from emap_core.runs.run import Run
-from emap_core.runs.sealed import read_sealed, write_sealed
 
 MOST_KEPT = 200
 """Most selections of a run; each further one replaces the oldest."""

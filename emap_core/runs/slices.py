@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from emap_core.spreadsheet import harmless
+from emap_core.formula_injection import harmless
 from emap_core.types import Mask
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from typing import Any, Self, cast
 import filelock
 
 from emap_core.errors import RunError
-from emap_core.installed import with_extra
+from emap_core.installation import with_extra
 
 LEASE_SECONDS = 60.0
 """How long a lock behind a URL outlives its holder."""

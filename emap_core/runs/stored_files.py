@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from emap_core.errors import RunError, reason
-from emap_core.methods.arrays import Layout
+from emap_core.methods.stored_arrays import Layout
 from emap_core.runs.manifest import WHAT_TO_DO
 from emap_core.runs.store import opened
 from emap_core.types import AnyArray

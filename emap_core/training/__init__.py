@@ -6,7 +6,7 @@ One core, `GapInTraining`, measures; thin adapters call it from training loops a
 from emap_core.training.gap_in_training import GapInTraining
 from emap_core.training.hugging_face import trainer_callback
 from emap_core.training.lightning import lightning_callback
-from emap_core.training.logged import TRACKERS, log_run, numbers_of
+from emap_core.training.trackers import TRACKERS, log_run, numbers_of
 
 __all__ = [
     "TRACKERS",

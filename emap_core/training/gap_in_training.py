@@ -18,7 +18,7 @@ from emap_core.datasets.base import Examples
 from emap_core.datasets.sample import pick
 from emap_core.errors import Cancelled, EmapError, SettingError
 from emap_core.runs import Run
-from emap_core.training.logged import numbers_of
+from emap_core.training.trackers import numbers_of
 
 _FIRST = 16
 """Examples of the first measurement, which shows how many fit into the budget."""

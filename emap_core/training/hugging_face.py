@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from emap_core.errors import MissingExtraError
-from emap_core.installed import with_extra
+from emap_core.installation import with_extra
 from emap_core.training.gap_in_training import GapInTraining
-from emap_core.training.when import check_every, due
+from emap_core.training.schedule import check_every, due
 
 
 def trainer_callback(trainer: Any, gap: GapInTraining, *, every: int = 500) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from emap_core.errors import MissingExtraError
 from emap_core.training.gap_in_training import GapInTraining
-from emap_core.training.when import check_every, due
+from emap_core.training.schedule import check_every, due
 
 _NAMES = ("lightning.pytorch", "pytorch_lightning")
 

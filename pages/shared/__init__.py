@@ -1,7 +1,6 @@
 """Pieces that several pages share; pages do no arithmetic of their own."""
 
-from pages.shared.entry import return_large_blocks, settle
-from pages.shared.escape import escaped, plain
+from pages.shared.display import drawn, item, picture, selected_ids, show, text, theme
 from pages.shared.job_progress import (
     at_work,
     details,
@@ -27,10 +26,10 @@ from pages.shared.layout import (
     section,
     subsection,
 )
-from pages.shared.own_words import in_own_words
-from pages.shared.pointer import Marks, pointing
-from pages.shared.run_menu import run_menu, said_of
-from pages.shared.runs import (
+from pages.shared.page_lifecycle import return_large_blocks, settle
+from pages.shared.plain_text import escaped, plain
+from pages.shared.point_selection import Marks, pointing
+from pages.shared.run_and_example import (
     all_runs,
     archived_runs,
     current_class,
@@ -51,7 +50,9 @@ from pages.shared.runs import (
     title_of,
     verdict_of,
 )
-from pages.shared.selection import (
+from pages.shared.run_menu import run_menu, said_of
+from pages.shared.side_names_on_pages import in_own_words
+from pages.shared.url_selection import (
     assume,
     choose,
     complete_address,
@@ -66,7 +67,6 @@ from pages.shared.selection import (
     view_key,
     whole_number,
 )
-from pages.shared.show import drawn, item, picture, selected_ids, show, text, theme
 from pages.shared.visitor import (
     cancel,
     go_on,

@@ -9,17 +9,17 @@ import pandas as pd
 import streamlit as st
 
 from emap_core.figures import top_classes, waterfall
-from emap_core.in_words import shortened
-from emap_core.inference.digits import number
+from emap_core.human_readable import shortened
+from emap_core.inference.number_format import number
 from emap_core.inference.predictions.scores import one_score, unit_of
 from emap_core.modalities import TEXT_AND_IMAGE
 from emap_core.presentation.charts import score_names
 from emap_core.presentation.chosen_sides import looks, seen_and_read
 from emap_core.runs import Run
 from emap_core.runs.slices import correct_without, prediction_without
-from pages.shared.escape import escaped, plain
-from pages.shared.runs import run_key
-from pages.shared.show import item, show, theme
+from pages.shared.display import item, show, theme
+from pages.shared.plain_text import escaped, plain
+from pages.shared.run_and_example import run_key
 
 FLIP_WORDS = {
     "helped": "interactions made it right",

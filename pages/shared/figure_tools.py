@@ -40,7 +40,7 @@ _TOOLS = st.components.v2.component(
                     // An SVG is sharp at any size.
                     scale: format === "svg" ? 1 : before.scale }
                 const { data, layout } = figure
-                // Marks on top of the figure; see pointer.py.
+                // Marks on top of the figure; see point_selection.py.
                 figure.data = [...data, ...(figure.marks?.() ?? [])]
                 // A standalone picture lacks this page's fonts: words would be wider than the
                 // room measured for them.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from emap_core.runs import Run
-from pages.shared.escape import beside, escaped
+from pages.shared.plain_text import beside, escaped
 
 
 def gallery(

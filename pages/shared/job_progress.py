@@ -10,14 +10,14 @@ from emap_core import jobs
 from emap_core.access import uploads
 from emap_core.datasets.upload import as_uploaded
 from emap_core.errors import RunError
-from emap_core.in_words import duration, size
+from emap_core.human_readable import duration, size
 from emap_core.jobs import Job, RunSpecification
 from emap_core.modalities import sides_of
-from emap_core.modalities.words_of_sides import cells_of
+from emap_core.modalities.side_names import cells_of
 from emap_core.presentation.run_titles import run_title
-from pages.shared.escape import plain
 from pages.shared.layout import link
-from pages.shared.runs import all_runs, run_info
+from pages.shared.plain_text import plain
+from pages.shared.run_and_example import all_runs, run_info
 from pages.shared.visitor import cancel, is_own, may_cancel, visitor
 
 _SECONDS = 1.0

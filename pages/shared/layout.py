@@ -9,15 +9,15 @@ from typing import Any
 import streamlit as st
 
 from emap_core.modalities import TEXT_AND_IMAGE, sides_of, sizes_of
-from emap_core.modalities.words_of_sides import grid_of
+from emap_core.modalities.side_names import grid_of
 from emap_core.runs import Run, RunInfo
-from emap_core.visible import visible
-from pages.shared.entry import inside_app
-from pages.shared.escape import escaped, plain
-from pages.shared.own_words import in_own_words, speak_of
+from emap_core.untrusted_text import visible
+from pages.shared.page_lifecycle import inside_app
+from pages.shared.plain_text import escaped, plain
+from pages.shared.run_and_example import all_runs, damaged_runs, run_titles, title_of
 from pages.shared.run_menu import run_menu, said_of
-from pages.shared.runs import all_runs, damaged_runs, run_titles, title_of
-from pages.shared.selection import select, selection
+from pages.shared.side_names_on_pages import in_own_words, speak_of
+from pages.shared.url_selection import select, selection
 
 _COPY = st.components.v2.component(
     "copy_link",

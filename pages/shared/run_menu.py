@@ -12,10 +12,10 @@ from emap_core.presentation.run_list import tags_of
 from emap_core.presentation.run_titles import run_title
 from emap_core.runs import RunInfo
 from emap_core.runs.annotations import LONGEST_COMMENT, LONGEST_NAME, MOST_TAGS
-from emap_core.runs.changes import annotate_run, archive_run, delete_run
-from pages.shared.escape import plain
-from pages.shared.runs import all_runs, forget_lists
-from pages.shared.selection import select, selected
+from emap_core.runs.edit_run import annotate_run, archive_run, delete_run
+from pages.shared.plain_text import plain
+from pages.shared.run_and_example import all_runs, forget_lists
+from pages.shared.url_selection import select, selected
 from pages.shared.visitor import policy
 
 

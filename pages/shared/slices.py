@@ -11,13 +11,13 @@ import streamlit as st
 
 from emap_core.errors import EmapError
 from emap_core.figures import gap_dumbbell
-from emap_core.in_words import or_no_text
+from emap_core.human_readable import or_no_text
 from emap_core.inference import Gap, metric
 from emap_core.inference.comparisons.example_scores import ExampleScores
 from emap_core.inference.comparisons.slice_gap import slice_gap
 from emap_core.modalities import TEXT_AND_IMAGE
 from emap_core.runs import Run
-from emap_core.runs.groups import groupable
+from emap_core.runs.gaps_by_column import groupable
 from emap_core.runs.selections import keep_selection, kept_selection
 from emap_core.runs.slices import (
     SHOWN,
@@ -28,12 +28,12 @@ from emap_core.runs.slices import (
     to_csv,
 )
 from emap_core.types import Mask
-from emap_core.visible import visible_table
-from pages.shared.escape import plain
+from emap_core.untrusted_text import visible_table
+from pages.shared.display import show, theme
 from pages.shared.example import FLIP_WORDS, examples_of, spoken, spoken_label
-from pages.shared.runs import current_example, file_of, run_key, select_example
-from pages.shared.selection import choose, select, selected, set_view, view
-from pages.shared.show import show, theme
+from pages.shared.plain_text import plain
+from pages.shared.run_and_example import current_example, file_of, run_key, select_example
+from pages.shared.url_selection import choose, select, selected, set_view, view
 from pages.shared.visitor import policy
 
 _NOT_IN_LINKS = "this-session"

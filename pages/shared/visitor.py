@@ -13,11 +13,11 @@ from streamlit import config
 from emap_core import jobs
 from emap_core.access import Policy, check_host
 from emap_core.errors import AccessError, EmapError
-from emap_core.installed import with_extra
+from emap_core.installation import with_extra
 from emap_core.jobs import Job, ProbeSpecification, RunSpecification
 from emap_core.runs import Run
-from pages.shared.escape import plain
-from pages.shared.way_back import go_to_wanted_page, keep_wanted_page
+from pages.shared.page_after_sign_in import go_to_wanted_page, keep_wanted_page
+from pages.shared.plain_text import plain
 
 _LEAVING = "signing-out"
 _STARTED = "_started"

@@ -11,20 +11,20 @@ import streamlit as st
 from emap_core import jobs
 from emap_core.errors import RunError
 from emap_core.figures import column_names
-from emap_core.inference.digits import number, signed
+from emap_core.inference.number_format import number, signed
 from emap_core.jobs import ProbeSpecification
 from emap_core.probes.ask import finished, with_largest_interaction
 from emap_core.probes.attribution import Attributed, Attribution, attributed_examples
 from emap_core.probes.words_over_examples import WordsOverExamples, words_over_examples
 from emap_core.runs import Run
 from emap_core.types import Mask
-from emap_core.visible import visible
-from pages.shared.escape import plain
+from emap_core.untrusted_text import visible
+from pages.shared.display import selected_ids, show, theme
 from pages.shared.job_progress import progress
 from pages.shared.layout import section
-from pages.shared.offer import offer
-from pages.shared.selection import choose, set_view, view, whole_number
-from pages.shared.show import selected_ids, show, theme
+from pages.shared.plain_text import plain
+from pages.shared.probe_button import offer
+from pages.shared.url_selection import choose, set_view, view, whole_number
 from pages.shared.visitor import policy
 
 _CHART = "attribution-map"

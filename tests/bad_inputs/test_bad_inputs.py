@@ -5,7 +5,7 @@ from bad_inputs.make import BAD, write
 
 from emap_core.datasets import load_dataset
 from emap_core.datasets.archive import unpack
-from emap_core.datasets.cells import find_cells
+from emap_core.datasets.grid_cells import find_cells
 from emap_core.errors import EmapError
 from emap_core.models import load_model
 from emap_core.runs import Run

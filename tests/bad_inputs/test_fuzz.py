@@ -13,10 +13,10 @@ from samples import Staged, make_examples
 import emap_core as emap
 from emap_core.datasets import load_dataset
 from emap_core.datasets.base import ImageFiles
-from emap_core.datasets.cells import find_cells
+from emap_core.datasets.grid_cells import find_cells
 from emap_core.errors import EmapError
 from emap_core.models import load_model
-from emap_core.runs.check import check_run
+from emap_core.runs.checksums import check_run
 from emap_core.runs.folder import describe_run
 
 pytestmark = pytest.mark.slow

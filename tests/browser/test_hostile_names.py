@@ -15,7 +15,7 @@ import emap_core as emap
 from emap_core.presentation.report import write_report
 from emap_core.runs import Run
 from pages import page_names
-from pages.shared.selection import view_key
+from pages.shared.url_selection import view_key
 
 HTML = "<img src=x onerror=window.hacked=1>"
 MARKDOWN = "**bold** [x](javascript:alert(1)) ![x](https://evil.example/x.png) `code` :red[red]"

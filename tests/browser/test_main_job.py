@@ -15,7 +15,7 @@ from PIL import Image
 import emap_core as emap
 from emap_core.decomposition.contrasts import prediction_contrast
 from emap_core.runs import Run
-from pages.shared.selection import view_key
+from pages.shared.url_selection import view_key
 
 pytestmark = pytest.mark.browser
 

@@ -17,7 +17,7 @@ from emap_core.datasets import load_dataset
 from emap_core.datasets.labels import match_labels
 from emap_core.datasets.sample import sample
 from emap_core.errors import DatasetError, SpecError
-from emap_core.options import option, speaking, with_options_named
+from emap_core.option_names import option, speaking, with_options_named
 
 
 def content(colour: str) -> bytes:

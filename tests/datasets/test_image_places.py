@@ -13,11 +13,11 @@ from local_server import answering
 from PIL import Image
 
 from emap_core.access import Policy
-from emap_core.addresses import check_public
-from emap_core.datasets import fetch, load_dataset
-from emap_core.datasets.cells import find_cells
+from emap_core.datasets import image_downloads, load_dataset
+from emap_core.datasets.grid_cells import find_cells
 from emap_core.downloads import listening_to_downloads
 from emap_core.errors import AccessError, DatasetError, SettingError, SpecError
+from emap_core.network_addresses import check_public
 
 COLOURS = {7: "red", 42: "blue"}
 
@@ -195,7 +195,7 @@ def named(web, *names):
 
 
 def test_images_are_fetched_once_when_that_is_asked_for(folder, web, monkeypatch):
-    monkeypatch.setattr(fetch.time, "sleep", lambda _: None)  # type: ignore[attr-defined]
+    monkeypatch.setattr(image_downloads.time, "sleep", lambda _: None)  # type: ignore[attr-defined]
     frame = named(web, "red", "blue", "red", "busy", "moved")
     with pytest.raises(DatasetError, match=r"is the address http.*; fetch_images=True downloads"):
         load_dataset(frame)

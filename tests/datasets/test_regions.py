@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from emap_core.datasets import load_dataset
-from emap_core.datasets.cells import find_cells
+from emap_core.datasets.grid_cells import find_cells
 from emap_core.errors import DatasetError
 
 WRITTEN = Path(__file__).parent / "written_elsewhere" / "datasets_regions.parquet"

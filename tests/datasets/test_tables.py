@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from emap_core.datasets import load_dataset
-from emap_core.datasets.cells import find_cells
+from emap_core.datasets.grid_cells import find_cells
 from emap_core.datasets.labels import match_labels
 from emap_core.datasets.sample import without_unknown_labels
 from emap_core.errors import DatasetError, EmapError, LabelError, SettingError, SpecError

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from emap_core.datasets import load_dataset
-from emap_core.datasets.cells import find_cells
+from emap_core.datasets.grid_cells import find_cells
 from emap_core.datasets.labels import match_labels
 from emap_core.datasets.preview import preview_table
 from emap_core.errors import DatasetError, SpecError

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import emap_core as emap
-from emap_core.decomposition.weighted import weighted_projection
+from emap_core.decomposition.weighted_projection import weighted_projection
 from emap_core.inference import flips, intervals, kinds, score_table
 from emap_core.inference.predictions.scores import predict
 

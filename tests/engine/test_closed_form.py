@@ -7,7 +7,7 @@ from samples import make_examples, numbers_of_image, numbers_of_text
 
 import emap_core as emap
 from emap_core.decomposition.dot_products import decompose_dot_products
-from emap_core.presentation.facts import facts
+from emap_core.presentation.run_details import facts
 
 PARTS = ("logits", "mean", "row_mean", "column_mean", "emap", "emap_leave_one_out")
 

@@ -5,7 +5,7 @@ from samples import Staged, as_callable, make_examples, numbers_of_image, number
 import emap_core as emap
 from emap_core.errors import DatasetError, RunError, SettingError
 from emap_core.inference.robustness.density_ratio import density_ratio
-from emap_core.runs.check import check_run
+from emap_core.runs.checksums import check_run
 
 
 @pytest.fixture(scope="module")

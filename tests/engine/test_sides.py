@@ -12,7 +12,7 @@ from PIL import Image
 import emap_core as emap
 from emap_core import cli
 from emap_core.datasets import load_dataset
-from emap_core.datasets.cells import find_cells
+from emap_core.datasets.grid_cells import find_cells
 from emap_core.errors import DatasetError, ModelError, SettingError
 from emap_core.modalities import Side
 from emap_core.modalities.audio import Sound

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emap_core.decomposition import decompose
-from emap_core.decomposition.blocks import interaction_blocks
+from emap_core.decomposition.block_means import interaction_blocks
 from emap_core.figures import interaction_heatmap, marked_window, window_within
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from emap_core.figures.style import column_names, words, words_apart
-from emap_core.inference.digits import bracket, change, measured, number, percent, signed
+from emap_core.inference.number_format import bracket, change, measured, number, percent, signed
 from emap_core.themes import DARK, LIGHT, theme_named
 
 

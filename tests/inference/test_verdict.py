@@ -18,7 +18,7 @@ from emap_core.inference import (
     self_term_note,
     verdict,
 )
-from emap_core.inference.digits import bracket
+from emap_core.inference.number_format import bracket
 from emap_core.inference.verdict import equivalence_p_value, units_needed
 
 LOWER_IS_BETTER = ("log_loss", "root_mean_squared_error", "mean_absolute_error")

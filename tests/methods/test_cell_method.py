@@ -5,8 +5,8 @@ import pytest
 from samples import Staged, make_examples
 
 import emap_core as emap
-from emap_core.methods.arrays import DECOMPOSITION_FIELDS, arrays_of, decomposition_of
 from emap_core.methods.base import CellList, CellMethod, Projected
+from emap_core.methods.stored_arrays import DECOMPOSITION_FIELDS, arrays_of, decomposition_of
 from emap_core.runs import Run
 
 

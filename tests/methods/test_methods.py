@@ -5,7 +5,7 @@ import pytest
 
 from emap_core import methods
 from emap_core.methods.method_settings import SETTINGS
-from emap_core.options import BOXES
+from emap_core.option_names import BOXES
 
 
 @pytest.mark.parametrize("name", methods.NAMES)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from emap_core import decompose
 from emap_core.datasets import load_dataset
-from emap_core.datasets.cells import find_cells
+from emap_core.datasets.grid_cells import find_cells
 from emap_core.datasets.labels import match_labels
 from emap_core.errors import SettingError, SpecError
 from emap_core.models import demo_digit_networks, load_model

@@ -15,7 +15,7 @@ from samples import Staged, make_examples, score_pair
 import emap_core as emap
 from emap_core.cli import main
 from emap_core.datasets.base import Examples
-from emap_core.datasets.cells import find_cells
+from emap_core.datasets.grid_cells import find_cells
 from emap_core.datasets.sample import pick
 from emap_core.errors import EmapError, ModelError, SettingError, SpecError
 from emap_core.models import load_model

@@ -9,7 +9,7 @@ from streamlit.runtime.scriptrunner.script_cache import ScriptCache
 from streamlit.testing.v1 import AppTest, app_test, local_script_runner
 
 import emap_core as emap
-from pages.shared.runs import forget_lists
+from pages.shared.run_and_example import forget_lists
 
 APP = Path(__file__).parents[2] / "app.py"
 

@@ -6,10 +6,10 @@ import shutil
 import pytest
 
 import emap_core as emap
-from emap_core.inference.digits import change
+from emap_core.inference.number_format import change
 from emap_core.inference.verdict import IN_WORDS
-from emap_core.presentation.comparison import paired_gap
-from emap_core.runs.check import renew_manifest_checksum
+from emap_core.presentation.comparison_tables import paired_gap
+from emap_core.runs.checksums import renew_manifest_checksum
 from emap_core.runs.folder import RunFolder
 
 

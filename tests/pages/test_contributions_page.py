@@ -86,7 +86,7 @@ def hand(monkeypatch):
         sent[name] = value
         return next(b for b in app.button if b.label == name).click().run()
 
-    monkeypatch.setattr("pages.shared.pointer._POINTING", component)
+    monkeypatch.setattr("pages.shared.point_selection._POINTING", component)
     return send
 
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from streamlit.testing.v1 import AppTest
 
-from pages.shared.runs import run_key
+from pages.shared.run_and_example import run_key
 
 
 def test_every_visitor_gets_a_picture_of_their_own_that_was_drawn_once(runs_with_one):

@@ -8,7 +8,7 @@ from samples import as_callable, make_examples, picture
 
 import emap_core as emap
 from emap_core.runs.slices import ranked
-from pages.shared.selection import view_key
+from pages.shared.url_selection import view_key
 
 AWKWARD = (
     "<script>alert(1)</script> <b>bold</b>",

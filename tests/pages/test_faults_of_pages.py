@@ -10,7 +10,7 @@ import pytest
 import streamlit as st
 
 from emap_core.runs import Run
-from pages.shared import runs as pages_runs
+from pages.shared import run_and_example as pages_runs
 
 PAGES = Path(__file__).parents[2] / "pages"
 

@@ -42,7 +42,7 @@ def test_what_can_be_clicked_keeps_no_table_for_as_long_as_a_visitor_stays(
 MEMORY = """
 import os, resource
 from pathlib import Path
-from pages.shared.entry import return_large_blocks
+from pages.shared.page_lifecycle import return_large_blocks
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

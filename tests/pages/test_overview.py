@@ -6,7 +6,7 @@ from samples import Staged, as_callable, make_examples
 
 import emap_core as emap
 from emap_core.errors import RunError
-from emap_core.presentation.questions import further_questions
+from emap_core.presentation.further_questions import further_questions
 from emap_core.runs import Run
 
 

@@ -13,8 +13,8 @@ from streamlit.testing.v1 import AppTest
 import emap_core as emap
 from emap_core.cli import main
 from emap_core.figures import Chart
-from emap_core.inference.digits import percent
 from emap_core.inference.metrics import METRICS, Metric, formulas
+from emap_core.inference.number_format import percent
 from emap_core.presentation import charts
 from emap_core.presentation.charts import RunFigure
 from emap_core.presentation.report import report_html

@@ -9,7 +9,7 @@ import pytest
 from samples import Staged, make_examples
 
 import emap_core as emap
-from emap_core.inference.digits import change, p_value, percent
+from emap_core.inference.number_format import change, p_value, percent
 from emap_core.presentation.charts import figures_of
 
 NASTY = '</script><img src=x onerror="alert(1)">'

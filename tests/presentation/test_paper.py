@@ -7,7 +7,7 @@ from samples import Staged, make_examples
 
 import emap_core as emap
 from emap_core.cli import main
-from emap_core.inference.digits import bracket, change, measured, p_value
+from emap_core.inference.number_format import bracket, change, measured, p_value
 from emap_core.presentation.paper import bibtex, methods_paragraph
 
 

@@ -8,7 +8,7 @@ from samples import Staged, make_examples
 import emap_core as emap
 from emap_core.cli import main
 from emap_core.inference import metric
-from emap_core.options import ORDERS
+from emap_core.option_names import ORDERS
 from emap_core.presentation.run_list import gap_in_words, in_order, known_gap, matching, tags_of
 from emap_core.runs import list_runs
 

@@ -14,8 +14,8 @@ from emap_core.datasets.base import Examples
 from emap_core.errors import Cancelled, RunError, SettingError
 from emap_core.probes.ask import ask, finished, probe_named
 from emap_core.probes.probe_folder import ProbeFolder
-from emap_core.probes.subject import Subject
-from emap_core.runs.check import check_run
+from emap_core.probes.probed_run import ProbedRun
+from emap_core.runs.checksums import check_run
 
 WORDS = ("red", "green", "blue", "dark", "light", "round", "small", "old")
 SIDE = 7
@@ -109,12 +109,12 @@ def test_first_orders_are_those_of_the_additive_parts(tmp_path):
 def test_the_word_that_matters_lights_the_shape(demo):
     examples = demo.examples()
     asks = examples[examples.text.str.contains("what")].head(6)
-    subject = Subject(demo)
+    probed = ProbedRun(demo)
     hits = 0
     for name in asks.id:
-        found = ask(subject, probe_named("attribution", example=name))
+        found = ask(probed, probe_named("attribution", example=name))
         box = found.boxes[found.strongest(1)[0][1]]  # type: ignore[attr-defined]
-        pixels = np.asarray(subject.image(demo.ids.index(name)), dtype=int)
+        pixels = np.asarray(probed.image(demo.ids.index(name)), dtype=int)
         shape = np.abs(pixels - pixels[0, 0]).sum(axis=2) > 60
         left, top, right, lower = (64 * box).round().astype(int)
         hits += shape[top:lower, left:right].any()
@@ -208,28 +208,28 @@ def test_a_probe_that_is_cut_off_goes_on_where_it_stood(bags, monkeypatch):
     def stop():
         return sum(event["event"] == "progress" for event in events) >= 2
 
-    subject = Subject(bags, counted, examples)
+    probed = ProbedRun(bags, counted, examples)
     monkeypatch.setattr("emap_core.engine.progress._SECONDS_BETWEEN_EVENTS", 0.0)
     with pytest.raises(Cancelled):
-        ask(subject, probe, listener=events.append, cancelled=stop)
+        ask(probed, probe, listener=events.append, cancelled=stop)
     before = sum(pairs)
     assert events[-1]["event"] == "cancelled"
     assert check_run(bags.path) == []
-    resumed = ask(Subject(bags, counted, examples), probe)
+    resumed = ask(ProbedRun(bags, counted, examples), probe)
     after = sum(pairs) - before
     assert not (ProbeFolder(bags, probe).path / "parts").exists()
     # One pair more each time: the one by which the model is known.
     assert before + after == resumed.passes + 2  # type: ignore[attr-defined]
     assert before > 2000
     shutil.rmtree(ProbeFolder(bags, probe).path)
-    at_once = ask(Subject(bags, Bags(), examples), probe)
+    at_once = ask(ProbedRun(bags, Bags(), examples), probe)
     assert at_once.to_json() == resumed.to_json()
 
 
 def test_a_result_that_was_changed_or_moved_is_not_believed(bags):
     examples = data()
     one, other = (probe_named("attribution", example=k) for k in (8, 9))
-    ask(Subject(bags, Bags(), examples), one)
+    ask(ProbedRun(bags, Bags(), examples), one)
     path = ProbeFolder(bags, one).path / "result.json"
     moved = ProbeFolder(bags, other).path / "result.json"
     moved.parent.mkdir()

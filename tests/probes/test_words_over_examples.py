@@ -16,8 +16,8 @@ from emap_core.probes.ask import (
     with_largest_interaction,
 )
 from emap_core.probes.attribution import attributed_examples
-from emap_core.probes.subject import Subject
-from emap_core.probes.units import PLACES
+from emap_core.probes.maskable_units import PLACES
+from emap_core.probes.probed_run import ProbedRun
 from emap_core.probes.words_over_examples import words_over_examples
 
 
@@ -111,8 +111,8 @@ def test_many_examples_are_asked_about_at_once(tmp_path):
 def test_several_probes_count_their_pairs_together(run):
     data, events = make_examples(), []
     probes = probes_named(run, "attribution", examples=[1, 5, 6])
-    subject = Subject(run, Staged(), data)
-    found = ask_each(subject, probes, listener=events.append)
+    probed = ProbedRun(run, Staged(), data)
+    found = ask_each(probed, probes, listener=events.append)
     total = sum(probe.cost(run).passes for probe in probes)
     done = [event["pairs_done"] for event in events if "pairs_done" in event]
     assert done == sorted(done) and done[-1] == total

@@ -17,8 +17,8 @@ import emap_core as emap
 from emap_core.engine.sums import TileSums
 from emap_core.errors import RunError
 from emap_core.runs import Run
+from emap_core.runs.checksummed_results import read_sealed, write_sealed
 from emap_core.runs.folder import RunFolder, describe_run
-from emap_core.runs.sealed import read_sealed, write_sealed
 
 HOUSE = Path(__file__).parents[2]
 USES = {
@@ -197,7 +197,7 @@ import shutil, subprocess, sys
 from pathlib import Path
 from samples import Staged, make_examples
 import emap_core as emap
-from emap_core.runs.check import check_run
+from emap_core.runs.checksums import check_run
 
 disk, run = Path(sys.argv[1]), Path(sys.argv[1]) / "it"
 

@@ -10,7 +10,7 @@ import pytest
 
 from emap_core.inference.gap import RECORD_VERSION
 from emap_core.runs import Run
-from emap_core.runs.check import check_run
+from emap_core.runs.checksums import check_run
 from emap_core.runs.manifest import FORMAT
 
 GOLDEN = Path(__file__).parent / "golden"

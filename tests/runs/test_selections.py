@@ -9,7 +9,7 @@ from samples import Staged, make_examples
 import emap_core as emap
 from emap_core.errors import RunError
 from emap_core.runs import selections
-from emap_core.runs.check import check_run
+from emap_core.runs.checksums import check_run
 from emap_core.runs.selections import keep_selection, kept_selection
 
 

@@ -22,7 +22,7 @@ from emap_core.runs.slices import (
     safe_csv,
     to_csv,
 )
-from emap_core.visible import visible_table
+from emap_core.untrusted_text import visible_table
 
 
 @pytest.fixture

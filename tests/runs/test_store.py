@@ -18,7 +18,7 @@ from emap_core.cli import main
 from emap_core.engine.progress import Progress
 from emap_core.errors import Cancelled, RunError
 from emap_core.runs import Run, describe_run, list_runs
-from emap_core.runs.check import check_run
+from emap_core.runs.checksums import check_run
 from emap_core.runs.folder import RunFolder
 from emap_core.runs.store import (
     Lease,

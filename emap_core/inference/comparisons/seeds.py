@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-from emap_core.inference.kinds import variance_of_mean
+from emap_core.inference.example_kinds import variance_of_mean
 from emap_core.inference.resamples.limits import CONFIDENCE, two_sided
 from emap_core.inference.resamples.population import Population
 from emap_core.types import Array

@@ -13,7 +13,7 @@ import numpy as np
 import scipy
 
 from emap_core.decomposition import Decomposition
-from emap_core.decomposition.subsets import SubsampledDecomposition
+from emap_core.decomposition.random_subsamples import SubsampledDecomposition
 from emap_core.inference.gap import Gap, Interval, Intervals
 from emap_core.inference.intervals.interval_summary import parts_of, steps_of
 from emap_core.inference.metrics import evaluate, metric

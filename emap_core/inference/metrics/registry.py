@@ -12,7 +12,7 @@ from typing import Literal
 from emap_core.errors import LabelError, SettingError
 from emap_core.inference.metrics import formulas
 from emap_core.inference.predictions.scores import Scored
-from emap_core.options import option
+from emap_core.option_names import option
 from emap_core.types import Array, Task
 
 _DECISIONS: tuple[Task, ...] = ("multiclass", "binary", "multilabel")

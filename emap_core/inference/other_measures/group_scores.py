@@ -21,10 +21,10 @@ from numpy.typing import ArrayLike
 
 from emap_core.decomposition import Decomposition
 from emap_core.errors import SettingError
-from emap_core.inference.digits import percent
 from emap_core.inference.gap import Gap, Interval, Projection
 from emap_core.inference.metrics import evaluate_scored, metric
 from emap_core.inference.metrics.formulas import right
+from emap_core.inference.number_format import percent
 from emap_core.inference.predictions.answers import n_answers
 from emap_core.inference.predictions.scores import Scored
 from emap_core.inference.resamples.limits import paired_estimate, share_estimate

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.projection import example_shares
 from emap_core.decomposition.recombined import Recombined
-from emap_core.inference.digits import points
+from emap_core.inference.example_kinds import earned, proportions
 from emap_core.inference.gap import Interval
-from emap_core.inference.kinds import earned, proportions
+from emap_core.inference.number_format import points
 from emap_core.inference.other_measures.known_measures import MEASURES
 from emap_core.inference.other_measures.one_sided import Strips, one_sided_answers
 from emap_core.inference.predictions.answers import n_answers, read_answers

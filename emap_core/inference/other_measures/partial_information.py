@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.errors import MissingExtraError, SettingError
-from emap_core.inference.digits import number
 from emap_core.inference.gap import Interval
+from emap_core.inference.number_format import number
 from emap_core.inference.resamples.limits import estimate, variance_of
 from emap_core.inference.resamples.population import Population
 from emap_core.types import AnyArray, Array

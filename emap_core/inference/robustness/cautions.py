@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from emap_core.inference.digits import percent
 from emap_core.inference.gap import Gap
 from emap_core.inference.metrics import Metric, metric
+from emap_core.inference.number_format import percent
 from emap_core.inference.predictions.scores import Scored
 from emap_core.types import AnyArray, Space, Task
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from emap_core.decomposition import Decomposition
-from emap_core.decomposition.weighted import weighted_projection
+from emap_core.decomposition.weighted_projection import weighted_projection
 from emap_core.inference.comparisons.gap_of_scores import KnownGap, ScorePair
 from emap_core.inference.gap import Gap
 from emap_core.inference.resamples.population import Population
@@ -107,7 +107,7 @@ def unlikely_pairs(
     Parameters
     ----------
     grid, decomposition, density
-        As for `emap_core.decomposition.weighted.weighted_projection`.
+        As for `emap_core.decomposition.weighted_projection.weighted_projection`.
     labels, task, space
         As for `evaluate`.
     gaps : mapping of str to Gap

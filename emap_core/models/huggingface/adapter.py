@@ -8,10 +8,10 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from emap_core.allowed_folders import check_links
 from emap_core.errors import MissingExtraError, SpecError
-from emap_core.installed import with_extra
+from emap_core.installation import with_extra
 from emap_core.models.tokens import in_one_line
-from emap_core.roots import check_links
 
 CONFIG = "adapter_config.json"
 _WEIGHTS = "adapter_model.safetensors"

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emap_core.allowed_folders import (
+    check_links,
+    not_a_folder,
+    path_or_hub_id,
+    roots_of_environment,
+)
 from emap_core.errors import SpecError
 from emap_core.hub import downloaded, files_listed
-from emap_core.models.files import named_file
 from emap_core.models.huggingface.adapter import CONFIG, base_of
-from emap_core.options import option
-from emap_core.roots import check_links, not_a_folder, path_or_hub_id, roots_of_environment
+from emap_core.models.model_files import named_file
+from emap_core.option_names import option
 
 _FILES = (
     "*.json",

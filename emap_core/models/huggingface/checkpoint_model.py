@@ -11,7 +11,7 @@ from emap_core.class_names import names_of_classes
 from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
 from emap_core.models.huggingface.checkpoint import Checkpoint
-from emap_core.models.pictures import in_colours
+from emap_core.models.rgb_images import in_colours
 from emap_core.models.tokens import Tokens, most_tokens, note_on_cut
 
 _SHOWN = 4

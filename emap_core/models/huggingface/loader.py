@@ -11,7 +11,6 @@ import torch
 from emap_core.errors import MissingExtraError, SettingError, SpecError
 from emap_core.hub import pinned_name
 from emap_core.models.base import best_device
-from emap_core.models.files import digest
 from emap_core.models.huggingface.adapter import adapter_files, merged
 from emap_core.models.huggingface.checkpoint import (
     A_FACTORY,
@@ -25,8 +24,9 @@ from emap_core.models.huggingface.checkpoint import (
 from emap_core.models.huggingface.family import Family, families_by_architecture
 from emap_core.models.huggingface.processors import load_processor, load_tokenizer
 from emap_core.models.huggingface.whole_forwards import way_of
+from emap_core.models.model_files import digest
 from emap_core.models.tokens import in_one_line
-from emap_core.options import option
+from emap_core.option_names import option
 from emap_core.specs import check_arguments
 
 _DTYPES = {

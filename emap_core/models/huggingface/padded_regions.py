@@ -12,7 +12,7 @@ import torch
 from emap_core.datasets.regions import load_regions
 from emap_core.datasets.table_values import BadValueError
 from emap_core.errors import ModelError
-from emap_core.options import option
+from emap_core.option_names import option
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from emap_core.models.huggingface.written_answers import (
     WritesAnswers,
     n_common,
 )
-from emap_core.models.pictures import in_colours
+from emap_core.models.rgb_images import in_colours
 from emap_core.models.tokens import in_one_line
 
 _STRIPES = Image.effect_mandelbrot((32, 32), (-2.0, -1.5, 1.0, 1.5), 20).convert("RGB")

@@ -16,15 +16,15 @@ from typing import Any, Literal, Self
 import numpy as np
 from PIL import Image
 
-from emap_core.addresses import cache_folder
 from emap_core.class_names import names_of_classes
 from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
-from emap_core.models.pictures import in_colours
+from emap_core.models.rgb_images import in_colours
 from emap_core.models.servers.first_tokens import FirstTokens
 from emap_core.models.servers.kept_answers import Answer, KeptAnswers
 from emap_core.models.servers.server import Server
-from emap_core.options import option, option_name
+from emap_core.network_addresses import cache_folder
+from emap_core.option_names import option, option_name
 from emap_core.types import Array
 
 Answers = Literal["words", "letters"]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from emap_core.errors import ModelError
-from emap_core.options import option
+from emap_core.option_names import option
 from emap_core.types import Array
 
 _AROUND = " \t\n\r▁Ġ\"'“”‘’*_`(["

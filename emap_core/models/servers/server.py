@@ -12,8 +12,8 @@ import urllib.request
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from emap_core.addresses import PASSING, RefusedError, opener, whom_to_ask
 from emap_core.errors import ModelError, SpecError
+from emap_core.network_addresses import PASSING, RefusedError, opener, whom_to_ask
 
 _TRIES = 8
 _LONGEST_WAIT = 60.0

@@ -8,7 +8,7 @@ import pytest
 from emap_core.decomposition import decompose
 from emap_core.decomposition.design import design
 from emap_core.decomposition.incomplete import fit
-from emap_core.decomposition.subsets import subsamples
+from emap_core.decomposition.random_subsamples import subsamples
 from emap_core.errors import SettingError
 from emap_core.inference.intervals.extrapolation import next_cells_per_item, sampled_gap
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from emap_core.decomposition import decompose
-from emap_core.decomposition.weighted import weighted_projection
+from emap_core.decomposition.weighted_projection import weighted_projection
 from emap_core.errors import DatasetError
 from emap_core.inference import evaluate, intervals
 from emap_core.inference.resamples.population import population_of

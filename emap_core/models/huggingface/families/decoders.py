@@ -13,7 +13,7 @@ from emap_core.models.attention import AttentionSite
 from emap_core.models.encodings import take
 from emap_core.models.huggingface.family import Family
 from emap_core.models.huggingface.written_answers import BLANK, GREY, NOTHING, WritesAnswers
-from emap_core.models.pictures import in_colours
+from emap_core.models.rgb_images import in_colours
 
 
 class Decoder(WritesAnswers):

@@ -10,7 +10,7 @@ from emap_core.errors import SettingError
 from emap_core.models.huggingface.checkpoint import Checkpoint
 from emap_core.models.huggingface.families.decoders import Decoder
 from emap_core.models.huggingface.family import Family
-from emap_core.models.pictures import in_colours
+from emap_core.models.rgb_images import in_colours
 
 
 class PaliGemma(Decoder):

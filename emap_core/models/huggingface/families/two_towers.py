@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from emap_core.allowed_folders import check_path, roots_of_environment
 from emap_core.class_names import names_of_classes
 from emap_core.datasets.base import fingerprint_of
 from emap_core.errors import ModelError, SettingError
-from emap_core.models.files import digest
 from emap_core.models.huggingface.checkpoint import Checkpoint
 from emap_core.models.huggingface.checkpoint_model import (
     FromCheckpoint,
@@ -22,8 +22,8 @@ from emap_core.models.huggingface.checkpoint_model import (
     named_classes,
 )
 from emap_core.models.huggingface.family import Family
+from emap_core.models.model_files import digest
 from emap_core.models.tokens import in_one_line, note_on_cut
-from emap_core.roots import check_path, roots_of_environment
 
 PADS_TO_THE_END = ("SiglipModel", "Siglip2Model")
 """Models that attend to padding, and were trained with texts padded to the full length."""
