@@ -470,14 +470,14 @@ def sides(
     described = "; ".join(f"{kind}: {what}" for kind, what in THREE_SIDES.items() if kind in kinds)
     return markdown(
         "Three sides",
-        f"{n} examples, {n_classes} classes, every item in K recombinations or more, "
+        f"{n} examples, {n_classes} classes, every item in K combinations or more, "
         f"{n_designs} designs, each of a population of its own: {described}. The exact gap is that "
-        "of the whole grid, 27 million recombinations of 300 items a side, from products of means.",
+        "of the whole grid, 27 million combinations of 300 items a side, from products of means.",
         [
             "interactions",
             "items",
             "K",
-            "recombinations",
+            "combinations",
             "exact gap",
             "holds it",
             "bias, uncorrected",

@@ -1024,7 +1024,7 @@ def _print_preview(found: Any) -> None:
     wait = "under a second" if found.seconds < 1 else f"about {found.seconds:,.0f} s"
     sides = tuple(Side(one["name"], one["modality"]) for one in found.sides)
     grid = grid_of(sides, [one["n_items"] for one in found.sides])
-    cells = cells_of(sides)
+    cells = cells_of(len(sides))
     lines.append(f"{grid}, {found.n_pairs:,} {cells} to score, {wait} on {found.device}")
     lines += [visible(textwrap.shorten(line, 300, placeholder=" …")) for line in found.reads]
     lines += [*found.columns, *(f"Note: {note}" for note in found.notes)]

@@ -22,7 +22,7 @@ def main() -> None:
     """Print accuracies and shares of the three demo models."""
     data = load("test")
     sizes = [len(items) for items in data.items.values()]
-    shape = " × ".join(f"{size} {side}" for side, size in zip(data.items, sizes, strict=True))
+    shape = " × ".join(f"{side} ({size})" for side, size in zip(data.items, sizes, strict=True))
     print(f"{len(data)} examples; {shape}: {np.prod(sizes):,} combinations, all of them scored")
     for name in MODELS:
         result = decomposed(f"demo:{name}", data)

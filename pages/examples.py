@@ -211,7 +211,7 @@ def _show_what_if(run: Run, example: int) -> None:
             why = "This run kept only the grid of some classes."
         shared.empty(
             f"{why} Keep the whole grid to see the model’s answers to other "
-            f"{cells_of(run.sides)} here.",
+            f"{cells_of(len(run.sides))} here.",
             "pages/run.py",
             "Run it again and keep the grid",
         )

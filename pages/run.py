@@ -470,7 +470,7 @@ def _settings() -> dict[str, Any]:
     noisy = third.checkbox(
         BOXES["allow_noise"],
         key="run-allow-noise",
-        help="A noisy model scores the same pair differently each time, and the noise counts as "
+        help="A noisy model scores the same input differently each time, and the noise counts as "
         "interaction. The result gives its share.",
         **kept,
     )
@@ -518,7 +518,7 @@ def _cost(work: RunSpecification, plan: Job | None, started: Job | None) -> None
         sides = tuple(Side(one["name"], one["modality"]) for one in cost["sides"])
         grid = grid_of(sides, [one["n_items"] for one in cost["sides"]])
         pairs.metric(
-            f"{cells_of(sides).capitalize()} to score",
+            f"{cells_of(len(sides)).capitalize()} to score",
             f"{cost['n_pairs']:,}",
             grid,
             "off",
@@ -558,7 +558,7 @@ def _cost(work: RunSpecification, plan: Job | None, started: Job | None) -> None
             icon=":material/calculate:",
             on_click=_plan,
             args=(work,),
-            help="Loads the model and the data and scores a few pairs. Nothing is kept.",
+            help="Loads the model and the data, scores a small part of the grid and keeps nothing.",
         )
 
 

@@ -38,6 +38,7 @@ from emap_core.engine.tiles import TileEvaluation
 from emap_core.engine.workers import LocalWorker, Workers
 from emap_core.errors import Cancelled, EmapError, RunError, SettingError
 from emap_core.methods.base import CellMethod
+from emap_core.modalities.side_names import cells_of
 from emap_core.runs import Run
 from emap_core.runs.checksums import write_checksums
 from emap_core.runs.folder import RunFolder, read_json, runs_root
@@ -106,7 +107,7 @@ def compute(
     method : {"exact", "sampled", "subsample"}
     images_per_text, seed : int
         Sampled method: how many images each text meets, and which ones; with more than two sides,
-        the least number of recombinations that each item is in.
+        the least number of combinations that each item is in.
     until : float, optional
         Sampled: images per text are added until the gap of the first metric is known to within
         this: bias plus half the 95% interval from the choice of pairs.
@@ -356,6 +357,7 @@ def _evaluate(
     progress.tell(
         "planned",
         pairs_total=evaluation.n_pairs,
+        cells=cells_of(problem.n_sides),
         tiles=evaluation.n_tiles,
         keep=problem.keep,
         kept_classes=[problem.classes[c] for c in problem.kept_classes or []],

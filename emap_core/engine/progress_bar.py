@@ -38,6 +38,7 @@ class _Bar:
 
         self._tqdm, self._also = tqdm, also
         self._bar: Any = None
+        self._cells = "pairs"
 
     def __call__(self, event: Event) -> None:
         if self._also is not None:
@@ -45,9 +46,10 @@ class _Bar:
         if event["event"] == "progress":
             self._advance(event)
         elif event["event"] == "planned":
+            self._cells = event["cells"]
             self._write(
-                f"{event['pairs_total']} pairs in {event['tiles']} tiles on {event['device']}; "
-                f"{_what_is_kept(event)}"
+                f"{event['pairs_total']} {self._cells} in {event['tiles']} tiles on "
+                f"{event['device']}; {_what_is_kept(event)}"
             )
         elif event["event"] in methods.NAMES:
             self._write(methods.method(event["event"]).told(event))
@@ -58,7 +60,9 @@ class _Bar:
         if self._bar is None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                self._bar = self._tqdm(total=event["pairs_total"], unit=" pairs", unit_scale=True)
+                self._bar = self._tqdm(
+                    total=event["pairs_total"], unit=f" {self._cells}", unit_scale=True
+                )
         self._bar.update(event["pairs_done"] - self._bar.n)
         if event["gap"] is not None:
             self._bar.set_postfix_str(f"gap so far {event['gap']:.3f}")

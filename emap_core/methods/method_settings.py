@@ -40,7 +40,7 @@ SETTINGS = (
         "sampled",
         int,
         "K",
-        "sampled: images that a text meets; with more than two sides, recombinations of an item",
+        "sampled: images that a text meets; with more than two sides, combinations of an item",
         (4, 32),
     ),
     Setting(

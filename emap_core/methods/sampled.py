@@ -27,7 +27,6 @@ from emap_core.inference import Gap, Intervals, PairError
 from emap_core.inference.intervals.extrapolation import next_cells_per_item, sampled_gap
 from emap_core.inference.intervals.pair_sampling import (
     PairSampling,
-    called_of,
     from_json,
     pair_sampling,
     to_json,
@@ -52,6 +51,7 @@ from emap_core.methods.stored_arrays import (
     single_sides_of,
     size_of_side,
 )
+from emap_core.modalities.side_names import cells_of
 from emap_core.option_names import option, option_name
 from emap_core.types import Index
 
@@ -73,16 +73,16 @@ class Sampled(CellMethod):
     """Every row meets a few columns, and the projection is fitted to these pairs."""
 
     name = "sampled"
-    summary = "estimates from some of the pairs, for data too large for that"
+    summary = "estimates from a part of the grid, for data too large for that"
     any_number_of_sides = True
     identity = frozenset({"images_per_text", "until", "seed"})
-    why_no_grid = "This run scored only some of the pairs, not the whole grid."
+    why_no_grid = "This run scored only a part of the grid."
     term = (
         "sampled",
-        "A gap estimated from some of the pairs: interval and p add the error from the choice of "
-        "pairs to that from the choice of examples. It is not the gap on fewer examples; more "
-        "images per text, or recombinations per item with more than two sides, bring it closer to "
-        "that of the whole grid.",
+        "A gap estimated from a part of the grid: interval and p add the error from the choice of "
+        "that part to the error from the choice of examples. It is not the gap on fewer examples; "
+        "more images per text, or combinations per item with more than two sides, bring it closer "
+        "to that of the whole grid.",
     )
     layouts = (
         DECOMPOSITION
@@ -207,9 +207,9 @@ class Sampled(CellMethod):
         """Return how well the gap is known so far, in words."""
         return (
             f"{event['images_per_text']} {event['met']}: gap {event['gap']:.4f} "
-            f"± {event['reach']:.4f} from the choice of pairs, including a bias of about "
-            f"{event['bias']:.4f} (standard error {event['bias_standard_error']:.4f}); wanted "
-            f"{event['until']}"
+            f"± {event['reach']:.4f} from the choice of {event['cells']}, including a bias of "
+            f"about {event['bias']:.4f} (standard error {event['bias_standard_error']:.4f}); "
+            f"wanted {event['until']}"
         )
 
 
@@ -245,7 +245,7 @@ class SampledStatistics(Statistics):
             self._pair_sampling()[gap.metric][gap.projection].reach,
             manifest["n_pairs_evaluated"],
             prod(self._sizes),
-            called_of(len(self._sizes)),
+            cells_of(len(self._sizes)),
         )
 
     @property
@@ -361,7 +361,8 @@ def _more(
     higher_is_better = inference.metric(name).higher_is_better
     tell(
         images_per_text=chosen.cells_per_item,
-        met="images per text" if len(pairs.sizes) == 2 else "recombinations per item",
+        met="images per text" if len(pairs.sizes) == 2 else "combinations per item",
+        cells=cells_of(len(pairs.sizes)),
         gap=gap.difference if higher_is_better else -gap.difference,
         reach=(gap.high - gap.low) / 2,
         bias=gap.bias if higher_is_better else -gap.bias,

@@ -48,16 +48,22 @@ def item_of(side: Side, sides: Sides) -> str:
 
 
 def grid_of(sides: Sides, sizes: Sequence[int]) -> str:
-    """Return the size of a grid: 6 texts × 100 images; 6 question × 100 written × 50 spoken."""
+    """Return the size of a grid: 6 texts × 9 images; question (6) × written (9) × spoken (5)."""
+    # With three sides, some names are adjectives.
     return " × ".join(
-        f"{size:,} {plural(side) if len(sides) == 2 else side.name}"
+        f"{size:,} {plural(side)}" if len(sides) == 2 else f"{side.name} ({size:,})"
         for side, size in zip(sides, sizes, strict=True)
     )
 
 
-def cells_of(sides: Sides) -> str:
-    """Return the name of a grid's cells: pairs for two sides, combinations for more."""
-    return "pairs" if len(sides) == 2 else "combinations"
+def cell_of(n_sides: int) -> str:
+    """Return the name of a cell of a grid: a pair with two sides, with more a combination."""
+    return "pair" if n_sides == 2 else "combination"
+
+
+def cells_of(n_sides: int) -> str:
+    """Return the name of a grid's cells: pairs with two sides, with more combinations."""
+    return f"{cell_of(n_sides)}s"
 
 
 @cache

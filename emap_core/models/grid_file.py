@@ -18,6 +18,7 @@ from emap_core.datasets.base import plain_label
 from emap_core.datasets.grid_cells import Cells
 from emap_core.errors import EmapError, ModelError, SettingError, SpecError
 from emap_core.modalities import TEXT_AND_IMAGE
+from emap_core.modalities.side_names import cell_of
 from emap_core.models.base import OUTPUTS, Output
 from emap_core.option_names import option
 
@@ -422,14 +423,15 @@ def _read_parquet(file: Path, columns: Mapping[str, str], are_names: bool) -> di
     ]
     values, classes = _of_classes(table.drop(columns=[*columns.values(), *told]), file, own)
     sizes = tuple(int(most) + 1 for most in ids.max())
-    n_cells, cells = prod(sizes), "pair" if len(sizes) == 2 else "combination"
+    n_cells = prod(sizes)
     if n_cells > _MOST_MISSING * len(ids) or (
         n_cells * values.shape[1] > _MOST_NUMBERS and n_cells > 2 * len(ids)
     ):
         # A few numbers in a small file must not request more memory than there is.
         of_all = " × ".join(f"{size:,} {side}s" for side, size in zip(ids, sizes, strict=True))
         raise SpecError(
-            f"grid {file} has {len(ids):,} rows for {of_all}; expected one for every {cells}"
+            f"grid {file} has {len(ids):,} rows for {of_all}; expected one for every "
+            f"{cell_of(len(sizes))}"
         )
     where = tuple(ids[side].to_numpy() for side in ids)
     counts = np.zeros(sizes, dtype=np.int64)
@@ -439,7 +441,7 @@ def _read_parquet(file: Path, columns: Mapping[str, str], are_names: bool) -> di
         words = " with ".join(f"{side} {one}" for side, one in zip(ids, twice, strict=True))
         raise SpecError(
             f"grid {file} has {counts[tuple(twice)]} rows for {words}; expected one for every "
-            f"{cells}"
+            f"{cell_of(len(sizes))}"
         )
     grid = np.full((*sizes, values.shape[1]), np.nan)
     grid[where] = values.to_numpy(dtype=np.float64)

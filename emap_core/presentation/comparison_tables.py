@@ -21,7 +21,7 @@ from emap_core.inference.number_format import bracket, change, measured, p_cell
 from emap_core.inference.other_measures.known_measures import MEASURES
 from emap_core.inference.predictions.scores import Scored
 from emap_core.inference.resamples.population import population_of
-from emap_core.modalities.side_names import worded
+from emap_core.modalities.side_names import cell_of, worded
 from emap_core.presentation.run_titles import run_titles
 from emap_core.presentation.tables import measured_with_interval
 from emap_core.runs import Run
@@ -68,7 +68,7 @@ def populations(runs: Sequence[Run]) -> str:
 
 def left_out_of(runs: Sequence[Run]) -> str:
     """Return in a sentence what the projections of runs leave out."""
-    own = "combination" if any(len(run.sides) > 2 for run in runs) else "pair"
+    own = cell_of(max(len(run.sides) for run in runs))
     return f"EMAP leaves each example’s own {own} out."
 
 
@@ -172,7 +172,7 @@ def seeds_together(
         _common_labels(first, other)
     if not all(run.method.scores_all_pairs for run in runs) or first.labels is None:
         raise RunError(
-            "seeds can only be combined if every run scored all pairs; choose other runs"
+            "seeds can only be combined if every run scored the whole grid; choose other runs"
         )
     sign = 1.0 if which.higher_is_better else -1.0
     population = population_of(first.decomposition, first.manifest["resampling"]["cluster"])
@@ -365,7 +365,7 @@ def paired_gap(
         low=float("nan"),
         high=float("nan"),
         p_value=float("nan"),
-        method="no interval and no test, since a run scored only some of the pairs",
+        method="no interval and no test, since a run scored only a part of the grid",
     )
 
 

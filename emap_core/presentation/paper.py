@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 from emap_core import __version__
 from emap_core.errors import SettingError
@@ -111,13 +112,11 @@ def _items(run: Run) -> str:
 
 def _scored(run: Run) -> str:
     manifest = run.manifest
-    n_pairs, n_texts, n_images = (
-        manifest[name] for name in ("n_pairs_evaluated", "n_texts", "n_images")
-    )
+    n_pairs = manifest["n_pairs_evaluated"]
+    of = "a text with an image" if len(run.sides) == 2 else "an item of each side"
     if manifest["closed_form"]:
         return "All recombinations follow in closed form from the encodings."
     if run.method.scores_all_pairs:
-        of = "a text with an image" if len(run.sides) == 2 else "an item of each side"
         return f"All {n_pairs:,} recombinations of {of} were scored."
     if run.method.draws_examples:
         settings = manifest["settings"]
@@ -126,7 +125,7 @@ def _scored(run: Run) -> str:
             f"{settings['subsample_size']} examples."
         )
     return (
-        f"{n_pairs:,} of the {n_texts * n_images:,} recombinations of a text with an image were "
+        f"{n_pairs:,} of the {prod(run.sizes):,} recombinations of {of} were "
         f"scored (method: {manifest['method']})."
     )
 

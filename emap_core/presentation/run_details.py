@@ -38,7 +38,7 @@ def facts(run: Run) -> dict[str, str]:
             f"Different {items_of(side, run.sides)}": f"{size:,}"
             for side, size in zip(run.sides, run.sizes, strict=True)
         },
-        f"{capitalised(cells_of(run.sides))} evaluated": f"{manifest['n_pairs_evaluated']:,}",
+        f"{capitalised(cells_of(len(run.sides)))} evaluated": f"{manifest['n_pairs_evaluated']:,}",
         "Kept": _kept(run),
         "Resamples": worded(run.sides, run.statistics.resamples(found)),
         "Seed": str(found.seed),

@@ -12,6 +12,7 @@ from emap_core.errors import RunError, SettingError
 from emap_core.inference import Gap
 from emap_core.inference.comparisons.example_scores import ExampleScores
 from emap_core.inference.comparisons.group_gaps import group_gaps
+from emap_core.modalities.side_names import cells_of
 
 if TYPE_CHECKING:
     from emap_core.runs.run import Run
@@ -48,8 +49,8 @@ def gaps_by(run: Run, by: str | Sequence[str], metric: str | None = None) -> dic
         raise RunError(f"run {run.id!r} has no labels, so no group has a gap")
     if not run.method.scores_all_pairs:
         raise RunError(
-            f"run {run.id!r} scored only some of the pairs, too few for single groups; "
-            f"compute it with the {methods.DEFAULT} method"
+            f"run {run.id!r} scored only some of the {cells_of(len(run.sides))}, too few for "
+            f"single groups; compute it with the {methods.DEFAULT} method"
         )
     which = run.metrics[0] if metric is None else inference.metric(metric).name
     if which not in run.metrics:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.inference.predictions.column_order import better_order
+from emap_core.modalities.side_names import cells_of
 from emap_core.runs.reader import RunReader
 
 
@@ -51,8 +52,8 @@ def _noise_note(run: RunReader) -> str:
     n = run.manifest["noise"]["n_pairs"]
     return (
         f"The model was allowed to be noisy. Noise makes up about {share:.0%} of the variance "
-        f"of its outputs, measured on {n:,} pairs that were scored twice, and counts as "
-        "interaction."
+        f"of its outputs, measured on {n:,} {cells_of(len(run.sides))} that were scored twice, "
+        "and counts as interaction."
     )
 
 

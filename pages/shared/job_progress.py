@@ -146,7 +146,7 @@ def headline(job: Job) -> str:
     if event.get("event") == "download" and event["done"] < event["total"]:
         return f"Downloading {event['what']}: {_amount(event)}"
     if job.state == "starting":
-        return "Loading the model and the data, scoring the first few pairs …"
+        return "Loading the model and the data, scoring a small part of the grid …"
     if job.state == "queued":
         return "Queued: another run is using the device."
     if event.get("event") == "encoding":
@@ -173,4 +173,4 @@ def details(job: Job) -> str:
 
 def _cells(job: Job) -> str:
     info = run_info(job.run_id or "")
-    return "pairs" if info is None else cells_of(sides_of(info.manifest))
+    return cells_of(2 if info is None else len(sides_of(info.manifest)))

@@ -310,7 +310,7 @@ def test_sums_that_do_not_fit_in_memory_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("emap_core.engine.gate.MOST_BYTES_OF_SUMS", 16 * (12 + 5 * (4 + 3)))
     emap.compute(Staged(3), data_of(3), out=tmp_path / "run")
     monkeypatch.setattr("emap_core.engine.gate.MOST_BYTES_OF_SUMS", 16 * (12 + 5 * (4 + 3)) - 1)
-    with pytest.raises(SettingError, match=r"5 question × 4 picture × 3 sound.* limit"):
+    with pytest.raises(SettingError, match=r"question \(5\) × picture \(4\) × sound \(3\).* limit"):
         emap.compute(Staged(3), data_of(3), out=tmp_path / "other")
 
 

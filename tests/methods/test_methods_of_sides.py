@@ -15,6 +15,7 @@ from emap_core.decomposition.incomplete_sides import fit_sides
 from emap_core.engine.noise import FEW
 from emap_core.errors import DatasetError, SettingError
 from emap_core.inference import evaluate
+from emap_core.presentation.paper import methods_paragraph
 from emap_core.presentation.tables import spread_table
 
 SIDES = ("asked", "heard", "seen")
@@ -161,7 +162,8 @@ def test_a_sample_tells_what_it_knows_and_null_for_the_rest(tmp_path, capsys):
 
     said = _shown(capsys, run)
     assert "Pairs of sides       not defined" in said
-    assert "from 1,8" in said and "recombinations" in said
+    assert "from 1,8" in said and "the choice of combinations" in said
+    assert "of the 5,400 recombinations of an item of each side" in methods_paragraph(run)
     assert f"Interactions carry {100 * shares['interaction']:.1f}% of the variance" in said
     assert "nan" not in said.lower()
     report = tmp_path / "report.html"

@@ -41,7 +41,7 @@ def test_each_page_shows_its_part_or_says_why_not(name, digits, open_page, words
         "report": "Share this result",
     }
     assert expected[name] in said
-    assert "6 question × 100 written × 50 spoken" in said
+    assert "question (6) × written (100) × spoken (50)" in said
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_a_sample_shows_what_it_knows_and_says_what_it_does_not(
     expected = {
         "overview": "Interactions carry ",
         "contributions": "The question item moves",
-        "examples": "This run scored only some of the pairs, not the whole grid.",
+        "examples": "This run scored only a part of the grid.",
         "recombine": "Run it again with the exact method",
         "modes": "Run it again with the exact method",
     }

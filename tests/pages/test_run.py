@@ -311,7 +311,7 @@ def test_columns_become_sides_that_have_a_name_and_a_kind(
     button(app, "See what it costs").click().run()
     until(app, lambda app: app.error or has_button("Start")(app))
     assert app.metric[0].label == "Combinations to score" and app.metric[0].value == "36"
-    assert app.metric[0].delta == "4 question × 3 png × 3 spoken word"
+    assert app.metric[0].delta == "question (4) × png (3) × spoken word (3)"
     # A picture and a waveform for each of the first four examples, and the words of the question.
     assert len(app.get("image")) == 8
     assert "is it so???" in words(app)

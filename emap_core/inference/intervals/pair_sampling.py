@@ -19,6 +19,7 @@ from emap_core.inference.intervals.extrapolation import (
 )
 from emap_core.inference.metrics import evaluate, metric
 from emap_core.inference.resamples.limits import two_sided
+from emap_core.modalities.side_names import cells_of
 from emap_core.types import Array, Space, Task
 
 _PROJECTED = ("emap", "emap_leave_one_out")
@@ -100,7 +101,7 @@ def with_pair_sampling(
         Unique items of each side; a warning follows if those of the largest met few others.
     """
     two = len(sizes) == 2
-    scored = called_of(len(sizes))
+    scored = cells_of(len(sizes))
     rows = {
         name: {
             row: _moved(interval, sampling[name][row], metric(name).range)
@@ -138,9 +139,9 @@ def with_pair_sampling(
     met = (
         f"On average, a text or an image met only {partners:.1f} of the other side."
         if two
-        else f"On average, an item of the largest side was in only {partners:.1f} recombinations."
+        else f"On average, an item of the largest side was in only {partners:.1f} combinations."
     )
-    more = "images per text" if two else "recombinations per item"
+    more = "images per text" if two else "combinations per item"
     if partners < _FEWEST_PARTNERS:
         notes.append(
             f"{met} Below {_FEWEST_PARTNERS}, the correction falls short and the interval may miss "
@@ -153,11 +154,6 @@ def with_pair_sampling(
         )
     # What single orders add is unknown, so there are no steps.
     return replace(intervals, rows=rows, gaps=gaps, steps={}, notes=notes)
-
-
-def called_of(n_sides: int) -> str:
-    """Return the name of a grid's cells for this many sides."""
-    return "pairs" if n_sides == 2 else "recombinations"
 
 
 def _scorer(name: str, labels: ArrayLike, task: Task, space: Space) -> Callable[[Array], float]:
