@@ -205,6 +205,8 @@ def _run_card(info: RunInfo) -> None:
             st.markdown(f"**{shared.plain(shared.about(info.manifest, shared.title_of(run)))}**")
             if sentence:
                 shared.text(sentence)
+            else:
+                st.caption("Nobody has computed the verdict yet. Open the run to compute it.")
             shared.said_of(info)
             st.caption(shared.plain(shared.made_as(info.manifest, info.id)))
         shared.link("pages/overview.py", "Open", icon=":material/arrow_forward:", run=info.id)

@@ -83,6 +83,15 @@ def test_finished_runs_are_listed_and_a_damaged_one_says_so(open_page, words, ru
     assert any("Open" in link.label for link in app.get("page_link"))
 
 
+def test_a_card_without_a_verdict_says_how_to_get_it(open_page, words, finished_run, no_runs):
+    shutil.copytree(finished_run.path, no_runs / "older")
+    # What an earlier version computed may mean something else by now, so it counts for nothing.
+    shutil.rmtree(no_runs / "older" / "inference", ignore_errors=True)
+    assert "Open the run to compute it" in words(open_page("start"))
+    open_page("overview", run="older")
+    assert "Open the run to compute it" not in words(open_page("start"))
+
+
 def test_a_run_from_a_terminal_is_told_as_long_as_somebody_holds_its_lock(
     open_page, finished_run, no_runs
 ):
