@@ -1,4 +1,4 @@
-"""What one side, two sides and three sides together give: a question about two digits.
+"""How often models are right with one, two and all three sides together, on two digits.
 
 python examples/three_sides.py
 """
@@ -41,7 +41,8 @@ def decomposed(spec: str, data) -> emap.Decomposition:
 def print_accuracies(result: emap.Decomposition, data) -> None:
     """Print how often each order of the projection is right, by kind of question.
 
-    The own cell stays in: the six questions are all that there are, and each weighs a sixth.
+    The example's own cell is included: there are only these six questions, and each has a sixth of
+    the weight.
     """
     is_yes = np.array(data.labels) == "yes"
     orders = {
@@ -58,7 +59,7 @@ def print_accuracies(result: emap.Decomposition, data) -> None:
 
 
 def print_shares(result: emap.Decomposition) -> None:
-    """Print what share of the variance the term of each set of sides carries."""
+    """Print the share of the variance that each set of sides carries."""
     print("  share of the variance")
     for sides, (share,) in result.terms.items():
         print(f"    {' × '.join(sides):28}{share:7.3f}")

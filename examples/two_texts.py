@@ -1,10 +1,10 @@
-"""Does a summary belong to a name? A model of two texts, on what Python says of itself.
+"""Does a summary belong to a name? A model of two texts, on Python's own documentation.
 
 python examples/two_texts.py
 
-The data are real and on every machine: the names of the standard library, and the first sentence
-of what each is documented as. Half of the examples join a name with its own summary, half with
-that of another, so that neither text alone tells anything.
+The data is real and comes with Python: functions and classes of its standard library, each with the
+first sentence of its documentation. Half of the examples pair a name with its own sentence, the
+other half with the sentence of another name. So neither text alone gives the answer away.
 """
 
 from __future__ import annotations
@@ -41,50 +41,51 @@ N_PIECES = 2048
 PIECES = HashingVectorizer(
     n_features=N_PIECES, analyzer="char_wb", ngram_range=(3, 4), alternate_sign=False
 )
-"""Three or four letters in a row, as many kinds as there are numbers for."""
+"""Counts pieces of three or four letters, each under one of `N_PIECES` numbers."""
 
 
 class NameAndSummary:
-    """A logistic regression on the pieces of words of both texts, (B, D) each.
+    """A logistic regression on the letter sequences of both texts, (B, D) each.
 
     Parameters
     ----------
-    meets : bool
-        Whether it also weighs each piece that both texts hold; else it is additive by construction.
+    joint : bool
+        Whether pieces that are in both texts have weights too. Without these, the model is additive
+        by construction.
     """
 
     sides = ("name", "summary")
     classes = ("no", "yes")
 
-    def __init__(self, meets: bool) -> None:
+    def __init__(self, joint: bool) -> None:
         self.encoders = {"name": self.encode, "summary": self.encode}
-        self.fingerprint = f"name and summary, {meets}"
-        self._meets = meets
+        self.fingerprint = f"name and summary, {joint}"
+        self._joint = joint
 
     def fit(self, names: list[str], summaries: list[str], is_own: list[bool]) -> NameAndSummary:
         """Learn from examples."""
         first, second = self.encode(names), self.encode(summaries)
-        features = np.hstack([first, second, *([first * second] if self._meets else [])])
+        features = np.hstack([first, second, *([first * second] if self._joint else [])])
         found = LogisticRegression(C=30, max_iter=1000).fit(features, is_own)
         self._weights = [torch.tensor(part).float() for part in found.coef_.reshape(-1, N_PIECES)]
         self._offset = float(found.intercept_[0])
         return self
 
     def encode(self, texts: list[str]) -> torch.Tensor:
-        """Return how much of each text every piece is, shape (B, D)."""
+        """Return the share of each piece in each text, shape (B, D)."""
         return torch.from_numpy(PIECES.transform(texts).toarray()).float()
 
     def score(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         """Return the logits of B pairs, shape (B, 1)."""
         found = self._each(first, 0) + self._each(second, 1)
-        if self._meets:
+        if self._joint:
             found += (first * self._weights[2] * second).sum(-1)
         return found[:, None]
 
     def score_grid(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         """Return the logits of A names with B summaries, shape (A, B, 1)."""
         found = self._each(first, 0)[:, None] + self._each(second, 1)
-        if self._meets:
+        if self._joint:
             found += (first * self._weights[2]) @ second.T
         return found[:, :, None]
 
@@ -93,7 +94,7 @@ class NameAndSummary:
 
 
 def documented() -> tuple[list[str], list[str]]:
-    """Return names of the standard library as words, and the first sentence about each."""
+    """Return names in the standard library, split into words, and the first sentence on each."""
     found: dict[str, str] = {}
     for module in MODULES.split():
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -107,7 +108,7 @@ def documented() -> tuple[list[str], list[str]]:
             if name.startswith("_") or not isinstance(said, str):
                 continue
             summary = " ".join(re.split(r"\n\s*\n|\.\s|\.$", said.strip())[0].split())
-            # Shorter ones say little, longer ones are rarely a sentence; some are a signature.
+            # Shorter ones say little, longer ones are rarely a sentence, and some are signatures.
             if 25 <= len(summary) <= 160 and not re.match(r"[\w.]+\(", summary):
                 found.setdefault(summary, name)
     words = [" ".join(re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+", name)) for name in found.values()]
@@ -126,7 +127,7 @@ def examples(names: list[str], summaries: list[str]) -> tuple[list[str], list[st
 
 
 def main() -> None:
-    """Train both models on most names, and ask what each loses without interactions."""
+    """Train both models on most of the names, and print what each loses without interactions."""
     names, summaries = documented()
     order = np.random.default_rng(0).permutation(len(names))
     names, summaries = ([texts[k] for k in order] for texts in (names, summaries))
@@ -138,8 +139,11 @@ def main() -> None:
         "task": "binary",
     }
     print(f"{len(names) - N_TEST} names to learn from, {N_TEST} to test on")
-    for title, meets in (("Each text on its own", False), ("Where both meet", True)):
-        model = NameAndSummary(meets).fit(*examples(names[N_TEST:], summaries[N_TEST:]))
+    for title, joint in (
+        ("Each text on its own", False),
+        ("Pieces in both texts have weights too", True),
+    ):
+        model = NameAndSummary(joint).fit(*examples(names[N_TEST:], summaries[N_TEST:]))
         run = emap.compute(model, data)
         print(f"\n{title}\n{run.table()['accuracy'].round(3).to_string(header=False)}")
         print(run.verdict().sentence)

@@ -11,10 +11,10 @@ NUMBER = re.compile(r"\d+\.\d+")
 pytestmark = pytest.mark.slow
 
 
-def test_a_name_and_a_summary_have_to_meet(capsys):
+def test_only_the_model_with_weights_for_both_texts_needs_them_together(capsys):
     runpy.run_path(str(HOUSE / "examples" / "two_texts.py"), run_name="__main__")
     printed = capsys.readouterr().out
-    alone, both = printed.split("Where both meet")
+    alone, both = printed.split("Pieces in both texts have weights too")
     # Every name and every summary stands once with yes and once with no.
     assert {float(found) for found in NUMBER.findall(alone)} == {0.5}
     full, *without = [float(found) for found in NUMBER.findall(both)[:6]]
