@@ -6,6 +6,7 @@ values become intervals (`interval_summary`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -88,7 +89,8 @@ def intervals(
     rng = np.random.default_rng(seed)
     each = sample.population.share_out(n_resamples)
     tables = [ResampledTable(sample, units) for units in sample.population.draws]
-    with ThreadPoolExecutor(len(sample.projected)) as pool:
+    # More threads than processors would only wait for each other.
+    with ThreadPoolExecutor(min(len(sample.projected), os.cpu_count() or 1)) as pool:
         for table in tables:
             for weights in table.units.resamples(each, rng):
                 if grid is None:
