@@ -1,16 +1,18 @@
 """The engine on a GPU: same numbers as on the processor, close to the floor, in bounded memory.
 
 ``python -m benchmarks.gpu`` takes under six minutes on a GPU and prints a table to paste into
-README.md. ``--device cpu --small`` goes through the same steps in seconds, to try the script.
+README.md. The exit code is 1 if a number is not that of the processor. ``--device cpu --small``
+goes through the same steps in seconds, to try the script.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +29,9 @@ from benchmarks.tables import machine, markdown
 from emap_core.errors import Cancelled
 from emap_core.models import encodings as trees
 
+MOST_DIFFERENT = 1e-4
+"""How far a GPU's numbers in float32 may be from the processor's, as a share of their spread."""
+SAME_BITS = "same bits"
 _WORDS, _VOCABULARY = 16, 30_000
 
 
@@ -109,10 +114,15 @@ class Fusion(_Synthetic):
         return self.out(self.fused(torch.cat([texts, images], 1)).mean(1))
 
 
-def agreement(device: str, small: bool) -> str:
+def agreement(device: str, small: bool) -> tuple[str, list[str]]:
     """Compare logits and sums of the device with the processor's, and a resumed run with another.
 
     Differences are the largest of any example and class, as a share of the logits' spread.
+
+    Returns
+    -------
+    (str, list of str)
+        The table, and what in it is not as it must be.
     """
     rows = []
     size = (64, 2) if small else (256, 4)
@@ -127,14 +137,29 @@ def agreement(device: str, small: bool) -> str:
                 for part in ("logits", "emap", "emap_leave_one_out", "interaction")
             ]
             rows.append((name, precision, *differences, _resumes(make, data, device, precision)))
-    return markdown(
+    table = markdown(
         "GPU: the same numbers",
         f"{device} against float32 on the processor, the largest difference as a share of the "
-        "logits' standard deviation. float32 should stay below 0.0001. Resumed: a run that is "
-        "cancelled half way and started again ends with the bits of one that is not.",
+        f"logits' standard deviation. Those of float32 must stay below {MOST_DIFFERENT:g}. "
+        "Resumed: a run that is cancelled half way and started again must end with the bits of one "
+        "that is not.",
         ("model", "precision", "logits", "EMAP", "leave-one-out", "interaction", "resumed"),
         rows,
     )
+    return table, disagreements(rows)
+
+
+def disagreements(rows: Sequence[Sequence[Any]]) -> list[str]:
+    """Return in words which rows are not as they must be."""
+    found = []
+    for name, precision, *differences, resumed in rows:
+        largest = float(np.max(differences))
+        # NaN is not below anything.
+        if precision == "float32" and not largest < MOST_DIFFERENT:
+            found.append(f"{name} in float32 is {largest:g} off; the most is {MOST_DIFFERENT:g}")
+        if resumed != SAME_BITS:
+            found.append(f"{name} in {precision} has {resumed} after it was resumed")
+    return found
 
 
 def speed(device: str, small: bool) -> str:
@@ -242,7 +267,7 @@ def _resumes(make: Callable[[], Any], data: Any, device: str, precision: str) ->
             pass
         cut = emap.compute(make(), data, out=f"{folder}/cut", **settings).decomposition
         whole = emap.compute(make(), data, out=f"{folder}/whole", **settings).decomposition
-    return "same bits" if np.array_equal(cut.emap, whole.emap) else "OTHER BITS"
+    return SAME_BITS if np.array_equal(cut.emap, whole.emap) else "OTHER BITS"
 
 
 def _bare(model: Any, data: Any, device: str, precision: str, plan: Any) -> float:
@@ -324,7 +349,7 @@ def _peak(device: str) -> Any:
     return torch.cuda.max_memory_allocated(device) / 1e6
 
 
-def main() -> None:
+def main() -> int:
     """Print all tables, each as soon as it is there."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else None)
@@ -335,10 +360,15 @@ def main() -> None:
     name = torch.cuda.get_device_name() if options.device.startswith("cuda") else "no GPU"
     print(f"Measured on {name}, {machine()}.\n", flush=True)
     began = time.perf_counter()
-    for table in (agreement, speed, streamed):
-        print(table(options.device, options.small), flush=True)
+    table, wrong = agreement(options.device, options.small)
+    print(table, flush=True)
+    for make in (speed, streamed):
+        print(make(options.device, options.small), flush=True)
     print(f"All of it took {time.perf_counter() - began:.0f} s.")
+    for one in wrong:
+        print(one, file=sys.stderr)
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

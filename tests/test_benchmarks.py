@@ -1,4 +1,5 @@
 from benchmarks.__main__ import README, TABLES, page, ratios, regressions, remarks
+from benchmarks.gpu import disagreements
 from benchmarks.tables import markdown
 
 
@@ -39,3 +40,19 @@ def test_the_ratios_of_the_readme_are_read():
 def test_empty_cells_at_the_end_of_a_row_are_cells():
     table = "## T\n| what | ratio | note |\n| --- | --- | --- |\n| a | 1.5 |  |\n"
     assert ratios(table) == {("T", "row 1", "a", "ratio"): 1.5}
+
+
+def test_a_gpu_that_computes_other_numbers_is_told():
+    rows = [
+        ("cheap head", "float32", 2e-7, 3e-7, 1e-6, 9e-5, "same bits"),
+        ("cheap head", "bfloat16", 0.01, 0.01, 0.01, 0.01, "same bits"),
+    ]
+    assert disagreements(rows) == []
+    rows += [
+        ("transformer", "float32", 2e-7, 2e-4, 0.0, 0.0, "same bits"),
+        ("transformer", "float32", 0.0, 0.0, float("nan"), 0.0, "same bits"),
+        ("transformer", "bfloat16", 0.0, 0.0, 0.0, 0.0, "OTHER BITS"),
+    ]
+    told = disagreements(rows)
+    assert [("0.0002" in told[0]), ("nan" in told[1]), ("OTHER BITS" in told[2])] == [True] * 3
+    assert len(told) == 3
