@@ -42,6 +42,8 @@ class Design:
     columns_per_row : int
         Rounds, at most U_2, which gives the whole grid.
     seed : int
+    order : tuple of ndarray of shape (U_1,) and (U_2,), int32
+        All rows and all columns in an order in which neighbours meet neighbours.
     """
 
     rows: NDArray[np.int32]
@@ -54,6 +56,7 @@ class Design:
     column_share: Array
     columns_per_row: int
     seed: int
+    order: tuple[NDArray[np.int32], NDArray[np.int32]]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -154,9 +157,9 @@ def design(
     for j in range(k):
         met = column_order[(slots + offsets[slots // n_columns, j]) % n_columns]
         keys[row_order, j] = row_order.astype(np.int64) * n_columns + met
-    order = np.argsort(keys, axis=1)
-    drawn = np.take_along_axis(keys, order, axis=1).ravel()
-    rounds = order.astype(np.int32).ravel()
+    by_column = np.argsort(keys, axis=1)
+    drawn = np.take_along_axis(keys, by_column, axis=1).ravel()
+    rounds = by_column.astype(np.int32).ravel()
 
     own = a.astype(np.int64) * n_columns + b
     cells, rounds = with_matched(drawn, rounds, own)
@@ -172,6 +175,7 @@ def design(
         column_share=q,
         columns_per_row=k,
         seed=seed,
+        order=(row_order, column_order),
     )
 
 

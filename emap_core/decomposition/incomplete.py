@@ -40,6 +40,7 @@ _FOLDS = 5
 _FEWEST_PARTNERS = 24
 
 _Scores = NDArray[np.floating]
+_Items = tuple[NDArray[np.int32], NDArray[np.int32]]
 Noise = tuple[NDArray[np.float32], ...]
 """Draws of errors, one array per side."""
 
@@ -169,7 +170,9 @@ class _Layout(Protocol):
     @property
     def leverage(self) -> Array: ...
 
-    def project(self, values: Array, tolerance: float = ...) -> tuple[tuple[Array, ...], Array]: ...
+    def project(
+        self, values: Array, tolerance: float = ..., signs: Array | None = ...
+    ) -> tuple[tuple[Array, ...], Array]: ...
 
     def at(self, means: Sequence[Array], mean: Array) -> Array: ...
 
@@ -265,9 +268,11 @@ def _fit_classes(
     means, mean = layout.project(centred)
     explained = np.zeros(centred.shape[1])
     if controls is not None:
-        residuals = centred - layout.at(means, mean)
+        residuals = layout.at(means, mean)
+        np.subtract(centred, residuals, out=residuals)
         products, explained = predicted(design, centred, residuals, controls, seed)
         centred -= products
+        del residuals, products
         means, mean = layout.project(centred)
     noise = tuple(np.zeros((DRAWS, len(one), centred.shape[1]), dtype=np.float32) for one in means)
     if design.fraction < 1:
@@ -278,8 +283,8 @@ def _fit_classes(
         centred *= (drawn / np.sqrt(np.maximum(1.0 - layout.leverage, _LEAST_LEFT)))[:, None]
         rng = np.random.default_rng(seed)
         for b in range(DRAWS):
-            signs = 2.0 * rng.integers(0, 2, (len(design), 1)) - 1.0
-            for one, found in zip(noise, layout.project(centred * signs, 1e-3)[0], strict=True):
+            signs = np.where(rng.integers(0, 2, len(design)) > 0, 1.0, -1.0)
+            for one, found in zip(noise, layout.project(centred, 1e-3, signs)[0], strict=True):
                 one[b] = found
     return tuple(one + offset for one in means), mean + offset, noise, explained
 
@@ -293,13 +298,16 @@ def predicted(
     total = np.einsum("mc,mc->c", left, left)
     products, explained = np.zeros_like(residuals), np.zeros_like(total)
     for one in controls.predict(design, values, seed):
-        size = np.einsum("mc,mc->c", one[drawn], one[drawn])
-        match = np.einsum("mc,mc->c", one[drawn], left)
+        of_drawn = one[drawn]
+        size = np.einsum("mc,mc->c", of_drawn, of_drawn)
+        match = np.einsum("mc,mc->c", of_drawn, left)
         scale = np.clip(match / np.where(size > 0, size, 1.0), 0.0, 1.0)
         gain = scale * (2 * match - scale * size) / np.where(total > 0, total, 1.0)
         scale[gain < _WORTH] = 0.0
-        left = left - scale * one[drawn]
-        products += scale * one
+        of_drawn *= scale
+        left -= of_drawn
+        one *= scale
+        products += one
         explained += np.where(scale > 0, gain, 0.0)
     return products, explained
 
@@ -320,7 +328,9 @@ class _Controls:
         own = [drawn & (design.rounds % n_folds == f) for f in range(n_folds)]
         self._own = [cells for cells in own if cells.any()]
         self._matched = ~drawn
-        self._layouts = [TwoWayLayout(design, 1.0 - cells) for cells in self._own]
+        self._layouts = [
+            TwoWayLayout(design, np.ones(np.count_nonzero(~cells)), ~cells) for cells in self._own
+        ]
         self._sides: tuple[Array, Array] | None = None
         self._bilinear: list[EncodingProducts] = []
         if encodings is not None:
@@ -335,20 +345,19 @@ class _Controls:
         found = [np.zeros_like(values) for _ in range(n_controls)]
         n_classes = values.shape[1]
         for f, (own, layout) in enumerate(zip(self._own, self._layouts, strict=True)):
-            rest, fits = values, list[tuple[_Scores, _Scores]]()
+            rest, fits = values[~own], list[tuple[_Scores, _Scores]]()
             if self._sides is not None:
-                x, columns = self._bilinear[f].fit(values), self._sides[1]
+                x, columns = self._bilinear[f].fit(rest), self._sides[1]
                 y = np.broadcast_to(columns[:, None], (len(columns), n_classes, columns.shape[1]))
                 fits.append((x, y))
                 if self._low_rank:
-                    rest = values - _at_cells(design, x, y, slice(None))
+                    rest -= _at_cells(layout.items, x, y)
             if self._low_rank:
-                fits.append(_low_rank_fit(design, layout, rest, seed))
+                fits.append(_low_rank_fit(layout, rest, seed))
             for predicted, scores in zip(found, fits, strict=True):
-                predicted[own] = _at_cells(design, *scores, own)
-                predicted[self._matched] += _at_cells(design, *scores, self._matched) / len(
-                    self._own
-                )
+                predicted[own] = _at_cells(_kept(design, own), *scores)
+                of_matched = _at_cells(_kept(design, self._matched), *scores)
+                predicted[self._matched] += of_matched / len(self._own)
         return found
 
 
@@ -358,30 +367,33 @@ def _meets_enough(design: Design) -> bool:
     return partners >= _FEWEST_PARTNERS
 
 
-def _low_rank_fit(
-    design: Design, layout: TwoWayLayout, values: Array, seed: int
-) -> tuple[_Scores, _Scores]:
-    """Return row and column scores fitted only to the cells with weight.
+def _low_rank_fit(layout: TwoWayLayout, values: Array, seed: int) -> tuple[_Scores, _Scores]:
+    """Return row and column scores fitted to the cells of a layout.
 
-    Means that use the other cells would carry their errors into the fit, and the fit would carry
+    Means that use other cells would carry their errors into the fit, and the fit would carry
     them back, where no draw of the error shows it: the standard errors of columns that meet few
     rows would be a sixth too small. Means and products are therefore fitted in turns.
     """
-    fold = layout.weights > 0
-    cells = design.rows[fold], design.columns[fold]
-    products = np.zeros_like(values)
-    for _ in range(_ROUNDS):
-        means, mean = layout.project(values - products, 1e-6)
-        left = (values - layout.at(means, mean))[fold]
-        x, y = fit_products(*cells, left, design.shape, seed)
-        products[fold] = _at_cells(design, x, y, fold)
-    x -= np.einsum("u,uck->ck", design.row_share, x)
-    y -= np.einsum("w,wck->ck", design.column_share, y)
+
+    def fitted_beside(products: Array | float) -> tuple[_Scores, _Scores]:
+        left = layout.at(*layout.project(values - products, 1e-6))
+        np.subtract(values, left, out=left)
+        return fit_products(layout.pattern, left, seed)
+
+    x, y = fitted_beside(0.0)
+    for _ in range(_ROUNDS - 1):
+        x, y = fitted_beside(_at_cells(layout.items, x, y))
+    x -= np.einsum("u,uck->ck", layout.p, x)
+    y -= np.einsum("w,wck->ck", layout.q, y)
     return x, y
 
 
-def _at_cells(design: Design, x: _Scores, y: _Scores, cells: NDArray[np.bool_] | slice) -> Array:
-    rows, columns = design.rows[cells], design.columns[cells]
+def _kept(design: Design, cells: NDArray[np.bool_]) -> _Items:
+    return design.rows[cells], design.columns[cells]
+
+
+def _at_cells(items: _Items, x: _Scores, y: _Scores) -> Array:
+    rows, columns = items
     found = np.empty((len(rows), x.shape[1]))
     for c in range(x.shape[1]):
         of_rows, of_columns = (np.ascontiguousarray(side[:, c]) for side in (x, y))

@@ -37,7 +37,9 @@ class ManyWayLayout:
         # An item without weight has a mean of 0, not an undefined one.
         self._weight = np.maximum(self._sums @ weights, 1e-300)[:, None]
 
-    def project(self, values: Array, tolerance: float = 1e-13) -> tuple[tuple[Array, ...], Array]:
+    def project(
+        self, values: Array, tolerance: float = 1e-13, signs: Array | None = None
+    ) -> tuple[tuple[Array, ...], Array]:
         """Return the means of the items of each side, and the total mean, of the additive fit.
 
         Parameters
@@ -45,12 +47,15 @@ class ManyWayLayout:
         values : ndarray of shape (K, C)
         tolerance : float
             Of the residuals of the normal equations.
+        signs : ndarray of shape (K,), optional
+            What the values of each cell are multiplied by first.
 
         Returns
         -------
         (tuple of ndarray of shape (U_m, C), ndarray of shape (C,))
         """
-        found = self._solve(self._sums @ (self.weights[:, None] * values), tolerance)
+        weights = self.weights if signs is None else self.weights * signs
+        found = self._solve(self._sums @ (weights[:, None] * values), tolerance)
         effects = [found[start:stop] for start, stop in pairwise(self._starts)]
         # Effects are only determined up to constants that move between sides; means are unique.
         levels = [share @ effect for share, effect in zip(self.shares, effects, strict=True)]

@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from emap_core.decomposition.cell_pattern import CellPattern
 from emap_core.decomposition.design import MATCHED
 from emap_core.decomposition.design_of_sides import DesignOfSides
 from emap_core.decomposition.low_rank import fit_products
@@ -84,7 +85,7 @@ def _products(
     first, second = (one[fold].astype(np.int32) for one in items)
     order = np.argsort(first, kind="stable")
     sizes = len(shares[0]), len(shares[1])
-    scores = fit_products(first[order], second[order], rest[order], sizes, seed)
+    scores = fit_products(CellPattern(first[order], second[order], sizes), rest[order], seed)
     x, y = (
         one - np.einsum("u,ucr->cr", share, one) for one, share in zip(scores, shares, strict=True)
     )

@@ -8,6 +8,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from emap_core.decomposition import decompose
+from emap_core.decomposition.cell_pattern import CellPattern
 from emap_core.decomposition.design import MATCHED, design
 from emap_core.decomposition.incomplete import fit
 from emap_core.decomposition.low_rank import fit_products
@@ -59,6 +60,17 @@ def test_images_meet_about_as_many_texts_as_each_other(n_texts, n_images, k, lea
         assert met.min() >= least - 1
         assert met.max() <= most + 1
         assert (np.bincount(d.rows, minlength=n_texts)[1:] == k).all()
+
+
+@pytest.mark.parametrize("shape", [(50, 50), (130, 40), (30, 70)])
+def test_neighbours_in_the_order_of_a_design_meet_neighbours(shape):
+    d = design(shape[0], shape[1], [0], [0], 6)
+    rows, columns = (np.argsort(order) for order in d.order)
+    drawn = d.rounds != MATCHED
+    row, column = rows[d.rows[drawn]], columns[d.columns[drawn]]
+    cycle, shift = row // shape[1], (column - row) % shape[1]
+    for one in np.unique(cycle):
+        assert len(np.unique(shift[cycle == one])) == 6
 
 
 @settings(max_examples=40, deadline=None)
@@ -200,16 +212,16 @@ def test_standard_errors_of_images_that_meet_few_texts_are_those_of_their_errors
 
 def test_products_of_a_grid_of_low_rank_predict_cells_that_they_were_not_fitted_to():
     rng = np.random.default_rng(4)
-    shape, n_classes = (120, 90), 2
+    shape, n_classes = (120, 90), 10
     grid = np.stack(
         [rng.normal(size=(shape[0], 2)) @ rng.normal(size=(2, shape[1])) for _ in range(n_classes)],
         axis=-1,
     )
-    grid *= [1e-6, 1e6]
+    grid *= np.logspace(-6, 6, n_classes)
     seen = rng.random(shape) < 0.4
     rows, columns = np.nonzero(seen)
     noisy = grid[seen] * (1 + 0.1 * rng.normal(size=(len(rows), 1)))
-    x, y = fit_products(rows.astype(np.int32), columns.astype(np.int32), noisy, shape)
+    x, y = fit_products(CellPattern(rows, columns, shape), noisy)
     predicted = np.einsum("uck,wck->uwc", x, y)
     missed = ((predicted - grid)[~seen] ** 2).sum(axis=0) / (grid[~seen] ** 2).sum(axis=0)
     assert (missed < 0.01).all()
