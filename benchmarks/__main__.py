@@ -1,21 +1,25 @@
 """Print every table and write them to benchmarks/README.md.
 
-``python -m benchmarks`` runs them all; names as arguments choose single ones. Remarks that a
-person adds to the README begin with > and stay below their heading when it is written anew.
+``python -m benchmarks`` runs them all and writes them. ``python -m benchmarks NAME ...`` prints
+some of them; with ``--write`` it also replaces these in the README and leaves the others alone.
+People can add remarks to the README: lines that begin with > stay below their heading.
 
-Ratios are held against those that the README had, which another machine may have measured. Each
-that has grown by a quarter is told, and the exit code is then 1.
+Each ratio is compared with the one in the README, which another machine may have measured. If a
+ratio is more than a quarter larger, the program says so, and exits with 1.
 """
 
 from __future__ import annotations
 
+import argparse
+import re
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.attack import attack
 from benchmarks.attribution import attribution, deletion, passes
-from benchmarks.before_after import before_after
+from benchmarks.before_after import before_after, suites
 from benchmarks.decoder_flops import decoder
 from benchmarks.engine import TABLES as ENGINE
 from benchmarks.ray_overhead import ray_overhead
@@ -25,6 +29,7 @@ from benchmarks.tables import machine
 
 TABLES = (
     before_after,
+    suites,
     *ENGINE,
     ray_overhead,
     reruns,
@@ -39,29 +44,56 @@ TABLES = (
 
 README = Path(__file__).with_name("README.md")
 MOST_GROWTH = 1.25
-"""How much larger a ratio may be than the stored one, by the unrest of a machine alone."""
+"""How much larger than the stored one a ratio may be: timings vary on the same machine."""
 
 
-def main(names: list[str]) -> int:
-    """Run the tables in `names`, all of them without any; only a full run is written down."""
-    chosen = [table for table in TABLES if not names or table.__name__ in names]
-    stored, found = README.read_text(), []
-    for table in chosen:
-        found.append(table())
+def main(given: Sequence[str] | None = None) -> int:
+    """Run some tables or all; return 1 if a ratio is much larger than the stored one."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure.")
+    by_name = {table.__name__: table for table in TABLES}
+    parser.add_argument(
+        "names", nargs="*", choices=[[], *by_name], metavar="NAME", help=", ".join(by_name)
+    )
+    parser.add_argument("--write", action="store_true", help="write these tables to the README")
+    arguments = parser.parse_args(given)
+    stored = README.read_text()
+    found: list[str] = []
+    for name in arguments.names or by_name:
+        found.append(by_name[name]())
         print(found[-1], flush=True)
     slower = regressions(stored, "\n".join(found))
     for one in slower:
         print(f"slower than in {README.name}: {one}", file=sys.stderr)
-    if not names:
+    if not arguments.names:
         README.write_text(page(found, remarks(stored)))
+    elif arguments.write:
+        README.write_text(replaced(stored, found))
     return int(bool(slower))
+
+
+def replaced(stored: str, found: Sequence[str]) -> str:
+    """Return a README with some tables replaced; new ones follow those before them in `found`."""
+    sections = [one.rstrip("\n") for one in re.split(r"^(?=## )", stored, flags=re.MULTILINE)]
+    kept = remarks(stored)
+    place = len(sections)
+    for table in found:
+        title = table.partition("\n")[0]
+        section = f"{table}\n{kept.get(title, '')}".rstrip("\n")
+        titles = [one.partition("\n")[0] for one in sections]
+        if title in titles:
+            place = titles.index(title)
+            sections[place] = section
+        else:
+            sections.insert(place, section)
+        place += 1
+    return "\n\n".join(sections) + "\n"
 
 
 def regressions(stored: str, measured: str) -> list[str]:
     """Return in words which ratios of one text's tables are much larger in the other's.
 
-    Ratios stand in columns that are called so, or that have a ÷ in their name: the smaller, the
-    better. Rows go by heading, place and first cell.
+    Ratios stand in columns that are called so, or that have a ÷ in their name. Smaller is better. A
+    row is found again by its heading and first cell.
     """
     before = ratios(stored)
     return [
@@ -72,17 +104,25 @@ def regressions(stored: str, measured: str) -> list[str]:
 
 
 def ratios(text: str) -> dict[tuple[str, ...], float]:
-    """Return the ratios in all tables of a text, by heading, place and name of row, and column."""
+    """Return the ratios in all tables of a text, by heading, first cell of the row, and column.
+
+    If rows of one table have the same first cell, all but the first are numbered.
+    """
     found: dict[tuple[str, ...], float] = {}
-    title, rows = "", []
+    title, columns, seen = "", [], Counter[str]()
     for line in text.splitlines():
         if line.startswith("#"):
-            title, rows = line.lstrip("# "), []
+            title, columns, seen = line.lstrip("# "), [], Counter()
         elif line.startswith("| ") and not line.startswith("| ---"):
-            rows.append([cell.strip() for cell in line.strip()[1:-1].split("|")])
-            for column, cell in zip(rows[0], rows[-1], strict=True):
-                if len(rows) > 1 and (column == "ratio" or "÷" in column):
-                    found[title, f"row {len(rows) - 1}", rows[-1][0], column] = float(cell)
+            row = [cell.strip() for cell in line.strip()[1:-1].split("|")]
+            if not columns:
+                columns = row
+                continue
+            seen[row[0]] += 1
+            name = row[0] if seen[row[0]] == 1 else f"{row[0]} ({seen[row[0]]})"
+            for column, cell in zip(columns, row, strict=True):
+                if column == "ratio" or "÷" in column:
+                    found[title, name, column] = float(cell)
     return found
 
 
@@ -91,10 +131,11 @@ def page(tables: Sequence[str], kept: Mapping[str, str]) -> str:
     names = ", ".join(f"`{table.__name__}`" for table in TABLES)
     heading = (
         "# Benchmarks\n\n`make benchmark` prints these tables and writes them here; `python -m "
-        f"benchmarks NAME` prints one ({names}). Ratios are of times measured side by side; "
-        "those that have grown by a quarter since are told. How often "
-        "intervals hold the truth is in [coverage.md](coverage.md), the sampled method in "
-        "[sampled.md](sampled.md), what was found with damaged files in "
+        f"benchmarks NAME` prints one ({names}). Each ratio compares times that were measured side "
+        "by side. If one has grown by more than a quarter, the command says so and exits with 1. "
+        "How often intervals hold the truth is in [coverage.md](coverage.md), and for three sides "
+        "in [three_sides_coverage.md](three_sides_coverage.md). The sampled method is in "
+        "[sampled.md](sampled.md), and what was found with damaged files in "
         f"[fuzzing.md](fuzzing.md).\n\nMeasured on {machine()}.\n"
     )
     return "\n".join(
@@ -106,14 +147,17 @@ def page(tables: Sequence[str], kept: Mapping[str, str]) -> str:
 def remarks(readme: str) -> dict[str, str]:
     """Return the lines that a person wrote below each heading: those that begin with >."""
     found: dict[str, str] = {}
-    title = ""
+    title, before = "", ""
     for line in readme.splitlines():
         if line.startswith("#"):
             title = line
         elif line.startswith(">"):
-            found[title] = f"{found.get(title, '')}{line}\n"
+            # Paragraphs stay apart.
+            apart = "\n" if title in found and not before.startswith(">") else ""
+            found[title] = f"{found.get(title, '')}{apart}{line}\n"
+        before = line
     return found
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

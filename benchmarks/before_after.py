@@ -1,203 +1,140 @@
-"""What an earlier version took and what this one takes, side by side on this machine.
+"""What takes how long in an earlier version and in this one, measured side by side.
 
-``python -m benchmarks before_after``; the earlier version is checked out beside this one for as
-long as it takes, so that both run with the same libraries, in turns.
+``python -m benchmarks before_after`` prints all rows but those of the tests, which take minutes:
+``python -m benchmarks suites`` prints these. ``python -m benchmarks.before_after ROW ...`` prints
+any of them, and ``--rounds 1`` measures each once.
+
+While this runs, the earlier version is checked out in a temporary folder. Both use the same
+libraries, and take turns.
 """
 
 from __future__ import annotations
 
-import json
+import argparse
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.rows import ROWS, SUITES, Row
 from benchmarks.tables import markdown
+from benchmarks.timed.finished_runs import KEPT
 
 BEFORE = "e354b4a"
 """The earlier version."""
-REPEATS = 3
 ROOT = Path(__file__).parents[1]
-N_RUNS = 300
-
-NEW_RUN = "a run of a new name"
-DEMO = (
-    *("-m", "emap_core", "run", "--model", "demo:concat", "--data", "demo:easy-vqa"),
-    *("--progress", "none", "--out"),
+NOTE = (
+    f"Version {BEFORE} and this one, measured in turns, the best of several rounds. The command of "
+    "a row measures it alone, in a checkout of either version. Seconds (s) are by the clock, with "
+    "all cores: what a person waits for. Processor seconds are those of one thread. The floor is a "
+    "bare loop that scores the same pairs."
 )
-# What a visitor waits for: a new server, an empty folder of runs, a browser.
-VISIT = """
-import os, pathlib, re, shutil, sys, tempfile, time
-sys.path.insert(0, "tests")
-from playwright.sync_api import sync_playwright
-from served import serve_app
-folder = pathlib.Path(tempfile.mkdtemp())
-began = time.perf_counter()
-with serve_app(folder / "log", os.environ | {"EMAP_RUNS": str(folder)}) as port:
-    with sync_playwright() as playwright:
-        path = shutil.which("chromium") or shutil.which("google-chrome")
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.goto(f"http://127.0.0.1:{port}/" + sys.argv[1].removeprefix("start"))
-        button = page.get_by_test_id("stMain").get_by_role("button")
-        if sys.argv[1] == "start":
-            button.filter(has_text="Run the demo").click()
-            interval = page.get_by_text(re.compile("points \\\\["))
-            interval.first.wait_for(timeout=120_000)
-        else:
-            button.first.wait_for(timeout=120_000)
-        seconds = time.perf_counter() - began
-        browser.close()
-shutil.rmtree(folder, ignore_errors=True)
-print(seconds)
-"""
-PAGE = """
-import os, sys
-from streamlit.testing.v1 import AppTest
-app = AppTest.from_file(os.path.abspath("app.py"), default_timeout=300)
-if sys.argv[1] != "start":
-    app.switch_page(f"pages/{sys.argv[1]}.py")
-assert not app.run().exception
-"""
-RESAMPLES = """
-import time
-import numpy as np
-from emap_core.decomposition import decompose
-from emap_core.inference import default_metrics, intervals
-rng = np.random.default_rng(0)
-grid = rng.normal(size=(1000, 1000, 10)).astype(np.float32)
-d = decompose(grid)
-labels = (d.logits + rng.gumbel(size=d.logits.shape)).argmax(axis=1)
-metrics = default_metrics("multiclass")
-intervals(d, labels, "multiclass", metrics, grid=grid, n_resamples=100)
-began = time.process_time()
-intervals(d, labels, "multiclass", metrics, grid=grid, n_resamples=1000)
-print(time.process_time() - began)
-"""
-SAMPLED = """
-import time
-import numpy as np
-from emap_core.decomposition.design import design
-try:
-    from emap_core.decomposition.incomplete import fit
-except ImportError:
-    from emap_core.decomposition.sampled import fit
-rng, n, width = np.random.default_rng(3), 20_000, 16
-texts, images = rng.normal(size=(2, n, width))
-chosen = design(n, n, np.arange(n), np.arange(n), 32)
-heads = rng.normal(size=(5, 3, width)) / width
-# The earlier version calls them texts and images.
-rows, columns = (
-    (chosen.rows, chosen.columns) if hasattr(chosen, "rows") else (chosen.texts, chosen.images)
-)
-products = [(texts[:, :3] @ head)[rows] * images[columns] for head in heads]
-values = np.stack([product.sum(axis=1) for product in products], axis=1)
-began = time.process_time()
-fit(chosen, values)
-print(time.process_time() - began)
-"""
 
 
 def before_after() -> str:
-    """Measure both versions, each repeat one after the other."""
+    """Measure both versions, without their tests."""
+    return compare("Before and after", ROWS)
+
+
+def suites() -> str:
+    """Time the tests of both versions."""
+    return compare("Tests before and after", SUITES)
+
+
+def compare(title: str, rows: Sequence[Row], most_rounds: int | None = None) -> str:
+    """Measure rows in both versions and return their table."""
     with tempfile.TemporaryDirectory() as folder, _checked_out(Path(folder) / "before") as before:
-        checkouts = {"before": before, "after": ROOT}
-        for name, checkout in checkouts.items():
-            _runs_of(checkout, Path(folder) / f"{name}-runs")
-        rows = []
-        for what, (unit, command) in _rows().items():
-            best = dict.fromkeys(checkouts, float("inf"))
-            for number in range(REPEATS):
-                for name, checkout in checkouts.items():
-                    runs = Path(folder) / f"{name}-runs"
-                    words = [
-                        str(runs / f"new-{number}") if word == NEW_RUN else word for word in command
-                    ]
-                    best[name] = min(best[name], _seconds(unit, checkout, runs, words))
-            rows.append((what, unit, best["before"], best["after"], best["after"] / best["before"]))
-            print(rows[-1], flush=True)
-    return markdown(
-        "Before and after",
-        f"The version {BEFORE} and this one, the best of {REPEATS} each, in turns. Seconds by the "
-        "clock are those that a person waits, with all cores; processor seconds are of one thread. "
-        "They count from the start of a process to its end, but for what is called alone. A visit "
-        "counts from the start of the server.",
-        ("what", "seconds", "before", "after", "after ÷ before"),
-        rows,
+        found: list[tuple[object, ...]] = []
+        for command in dict.fromkeys(row.command for row in rows):
+            of_command = [row for row in rows if row.command == command]
+            best = _best(of_command[0], before, Path(folder), most_rounds)
+            for row in of_command:
+                found.append(cells(row, *(values[row.value] for values in best)))
+                print(found[-1], flush=True)
+    columns = (
+        *("row", "what", "command", "unit", "before", "after", "after ÷ before"),
+        *("goal", "goal met"),
+    )
+    return markdown(title, NOTE, columns, found)
+
+
+def cells(row: Row, before: float, after: float) -> tuple[object, ...]:
+    """Return the cells of a row."""
+    return (
+        *(row.name, row.what, f"`{row.command}`", row.unit, before, after, after / before),
+        *(row.goal, "yes" if after <= row.goal else "no"),
     )
 
 
-def _rows() -> dict[str, tuple[str, tuple[str, ...]]]:
-    return {
-        "easy-VQA, `run` to the table with intervals": ("clock", (*DEMO, NEW_RUN)),
-        "easy-VQA, from `streamlit run app.py` by the demo button to the interval in a browser": (
-            "clock",
-            ("-c", VISIT, "start"),
-        ),
-        "from `streamlit run app.py` to the first button of the page Run in a browser": (
-            "clock",
-            ("-c", VISIT, "run"),
-        ),
-        "`import emap_core`": ("clock", ("-c", "import emap_core")),
-        "`show` of a finished run": ("clock", ("-m", "emap_core", "show", "run-000")),
-        "the page Run, in a process that has drawn none": ("processor", ("-c", PAGE, "run")),
-        f"the page Start with {N_RUNS} runs, likewise": ("processor", ("-c", PAGE, "start")),
-        "1,000 resamples with their own projection, N = 1,000, C = 10, 3 metrics, alone": (
-            "processor",
-            ("-c", RESAMPLES),
-        ),
-        "fit to 20,000 examples, sampled, K = 32, 5 classes, alone": (
-            "processor",
-            ("-c", SAMPLED),
-        ),
-    }
+def values_of(printed: str) -> dict[str, float]:
+    """Return the values that a command prints, one ``value: number`` a line."""
+    lines = (line.rpartition(": ") for line in printed.splitlines())
+    return {name: float(number) for name, separator, number in lines if separator}
+
+
+def _best(
+    row: Row, before: Path, folder: Path, most_rounds: int | None
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Run the command of a row in turns; return the smallest of each value, before and after."""
+    found: tuple[list[Mapping[str, float]], ...] = ([], [])
+    rounds = [min(one, most_rounds or one) for one in (row.rounds_before, row.rounds)]
+    for number in range(max(rounds)):
+        for place, checkout in enumerate((before, ROOT)):
+            if number < rounds[place]:
+                runs = folder / f"runs-{place}"
+                found[place].append(_measured(row.command, checkout, runs))
+    first, second = (
+        {name: min(values[name] for values in of_one) for name in of_one[0]} for of_one in found
+    )
+    return first, second
+
+
+def _measured(command: str, checkout: Path, runs: Path) -> dict[str, float]:
+    """Run a command in a checkout and return the values that it prints."""
+    words = [sys.executable if word == "python" else word for word in shlex.split(command)]
+    printed = subprocess.run(
+        ["/usr/bin/env", *words],
+        cwd=checkout,
+        env=os.environ | {"PYTHONPATH": str(checkout), KEPT: str(runs)},
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout
+    return values_of(printed)
 
 
 @contextmanager
 def _checked_out(folder: Path) -> Iterator[Path]:
+    """Check the earlier version out, with the scripts of this one."""
     git = shutil.which("git") or "git"
     subprocess.run(
         [git, "worktree", "add", "--quiet", "--detach", folder, BEFORE], cwd=ROOT, check=True
     )
+    ours, theirs = Path(__file__).parent, folder / "benchmarks"
+    shutil.copytree(ours / "timed", theirs / "timed")
+    shutil.copy(ours / "models.py", theirs / "models.py")
     try:
         yield folder
     finally:
         subprocess.run([git, "worktree", "remove", "--force", folder], cwd=ROOT, check=True)
 
 
-def _runs_of(checkout: Path, root: Path) -> None:
-    """Compute a run with a version and copy it, so that each copy can be told from the others."""
-    first = root / "run-000"
-    _seconds("clock", checkout, root, (*DEMO, str(first)))
-    manifest = json.loads((first / "run.json").read_text())
-    for number in range(1, N_RUNS):
-        copy = root / f"run-{number:03d}"
-        shutil.copytree(first, copy, copy_function=os.link)
-        manifest["settings"]["seed"] = number
-        (copy / "run.json").unlink()
-        (copy / "run.json").write_text(json.dumps(manifest))
+def main() -> None:
+    """Print the rows that are asked for."""
+    parser = argparse.ArgumentParser(description="Measure some rows before and after.")
+    every = {row.name: row for row in (*ROWS, *SUITES)}
+    parser.add_argument(
+        "rows", nargs="+", choices=list(every), metavar="ROW", help=", ".join(every)
+    )
+    parser.add_argument("--rounds", type=int, help="measure each row this often at most")
+    given = parser.parse_args()
+    print(compare("Before and after", [every[name] for name in given.rows], given.rounds))
 
 
-def _seconds(unit: str, checkout: Path, runs: Path, command: Sequence[str]) -> float:
-    """Return what a command took, or what it says that its part of interest took."""
-    runs.mkdir(parents=True, exist_ok=True)
-    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"} if unit == "processor" else {}
-    environment = os.environ | threads | {"EMAP_RUNS": str(runs), "PYTHONPATH": str(checkout)}
-    before = os.times()
-    printed = subprocess.run(
-        [sys.executable, *command],
-        cwd=checkout,
-        env=environment,
-        check=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ).stdout
-    after = os.times()
-    if command[0] == "-c" and printed.strip():
-        return float(printed.split()[-1])
-    return after.elapsed - before.elapsed if unit == "clock" else sum(after[2:4]) - sum(before[2:4])
+if __name__ == "__main__":
+    main()

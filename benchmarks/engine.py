@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -23,9 +22,9 @@ import torch
 import emap_core as emap
 from benchmarks.models import ByPairs, MlpHead, TwoTower, distinct_examples
 from benchmarks.tables import markdown
+from benchmarks.timed.floor import MODELS, engine_seconds, measure
 from emap_core.decomposition import sum_tile
 from emap_core.engine.problem import Problem
-from emap_core.models.encodings import count, take
 
 BATCH = 32
 REPEATS = 4
@@ -138,26 +137,10 @@ def reduction() -> str:
 def floor() -> str:
     """Time the engine against a bare loop of the same score calls."""
     rows = []
-    for name, model, n in (
-        ("demo:self-attention, score_grid", emap.load_model("demo:self-attention"), 0),
-        ("two-tower head, score", ByPairs(TwoTower(n_classes=10)), 3000),
-        ("two-tower head, score_grid", TwoTower(n_classes=10), 4000),
-        ("MLP head of .8 MFLOP, `compute` whole", MlpHead(), 700),
-    ):
-        data = distinct_examples(n, 10) if n else emap.load_dataset("demo:easy-vqa", limit=1500)
-        whole = isinstance(model, MlpHead)
-        ours, run, plan = min(
-            (_engine_seconds(model, data, whole) for _ in range(3)), key=lambda one: one[0]
-        )
-        texts, images = run.texts, [data.images[i] for i in _first(run)]
-        with torch.inference_mode():
-            t, v = model.encode_texts(texts), model.encode_images(images)
-            bare, summed = (
-                seconds(partial(_bare_loop, model, t, v, plan, sums), 3) for sums in (False, True)
-            )
-        row = (name, len(texts) * len(images), ours, bare, ours / bare, summed, ours / summed)
-        rows.append(row)
-        print(row, flush=True)
+    for timed in MODELS.values():
+        n_pairs, ours, (bare, summed) = measure(timed, False, True)
+        rows.append((timed.name, n_pairs, ours, bare, ours / bare, summed, ours / summed))
+        print(rows[-1], flush=True)
     return markdown(
         "Engine over floor",
         "From the last encoded chunk to the finished run (or, where it says so, all of `compute`), "
@@ -178,52 +161,6 @@ def floor() -> str:
     )
 
 
-def _engine_seconds(model: Any, data: Any, whole: bool) -> tuple[float, Any, dict[str, Any]]:
-    """Return how long a run took, the run, and its plan."""
-    events: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
-        run = emap.compute(
-            model,
-            data,
-            out=Path(folder) / "run",
-            keep="sums",
-            listener=lambda e: events.append(e | {"at": time.perf_counter()}),
-        )
-        plan = json.loads((run.path / "plan.json").read_text())
-        # What is read of the run later has to be read while it is there.
-        run.texts, _first(run)
-    if not whole:
-        began = max(e["at"] for e in events if e["event"] in ("planned", "encoding"))
-    return events[-1]["at"] - began, run, plan
-
-
-def _bare_loop(model: Any, texts: Any, images: Any, plan: dict[str, Any], sums: bool) -> None:
-    """Score all pairs of a plan, as many at a time; with `sums`, add up the cells of each tile."""
-    n_texts, n_images, at_once = plan["n_texts"], plan["n_images"], plan["batch_size"]
-    for top in range(0, n_texts, plan["tile_texts"]):
-        for left in range(0, n_images, plan["tile_images"]):
-            t = take(texts, slice(top, top + plan["tile_texts"]))
-            v = take(images, slice(left, left + plan["tile_images"]))
-            shape = count(t), count(v)
-            columns = min(shape[1], at_once)
-            rows = max(1, at_once // columns)
-            cells = np.empty((*shape, plan["n_classes"]), np.float32)
-            for b in range(0, shape[1], columns):
-                for a in range(0, shape[0], rows):
-                    some, others = take(t, slice(a, a + rows)), take(v, slice(b, b + columns))
-                    if hasattr(model, "score_grid"):
-                        scores = model.score_grid(some, others)
-                    else:
-                        places = np.indices((count(some), count(others))).reshape(2, -1)
-                        scores = model.score(take(some, places[0]), take(others, places[1]))
-                    found = scores.numpy().reshape(count(some), count(others), -1)
-                    if sums:
-                        cells[a : a + rows, b : b + columns] = found
-            if sums:
-                sum_tile(cells, np.full(shape[0], 1 / n_texts), np.full(shape[1], 1 / n_images))
-
-
 def plain() -> str:
     """Time runs with and without what is added up for further questions."""
     rows = []
@@ -238,7 +175,7 @@ def plain() -> str:
         for _ in range(REPEATS):
             for place, without in enumerate((False, True)):
                 with patch.object(Problem, "recombine", None) if without else nullcontext():
-                    best[place] = min(best[place], _engine_seconds(model, data, True)[0])
+                    best[place] = min(best[place], engine_seconds(model, data, True)[0])
         rows.append((name, *best, best[0] / best[1]))
         print(rows[-1], flush=True)
     return markdown(
@@ -375,10 +312,6 @@ def kills() -> str:
         ("what", "killed", "left alone", "ratio"),
         rows,
     )
-
-
-def _first(run: Any) -> np.ndarray:
-    return np.unique(run.decomposition.column_index, return_index=True)[1]
 
 
 TABLES = (end_to_end, reduction, floor, plain, memory, easy_vqa, kills)
