@@ -230,7 +230,9 @@ def _show_measures(runs: list[Run], names: list[str]) -> None:
     with st.spinner("Computing the measures, once per run …"):
         shown = measures_of_runs(runs, names)
     st.dataframe(visible_table(shown), hide_index=True)
-    st.caption(f"95% intervals in brackets, {shared.plain(populations(runs))}.")
+    st.caption(
+        f"95% intervals in brackets, {shared.plain(populations(runs))}. N is in the table above."
+    )
 
 
 def _show_seeds(runs: list[Run], name: str) -> None:
@@ -250,7 +252,8 @@ def _show_seeds(runs: list[Run], name: str) -> None:
     st.markdown(
         f"Mean of {found.n_seeds} seeds, by {which.label}: **{change(found.mean, which.unit)}** "
         f"{bracket(found.low, found.high, which.unit)} {found.population}; standard deviation "
-        f"between seeds {measured(found.spread, which.unit)}; {p_value(found.p_value)}."
+        f"between seeds {measured(found.spread, which.unit)}; {p_value(found.p_value)}; "
+        f"N = {runs[0].manifest['n_examples']:,}."
     )
 
 
@@ -286,8 +289,10 @@ def _show_whose_gap_is_larger(
             hide_index=True,
         )
         st.caption(
-            "Whose gap is larger: each pair of runs on the same examples, with 95% intervals. p "
-            "tests equal gaps and is adjusted for the number of pairs (Holm)."
+            f"Whose gap is larger: each pair of runs on the same "
+            f"{counted(runs[0].manifest['n_examples'], 'example')}, with 95% intervals "
+            f"{shared.plain(populations(runs))}. p tests equal gaps and is adjusted for the number "
+            "of pairs of runs (Holm)."
         )
 
 

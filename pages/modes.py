@@ -54,6 +54,10 @@ def _page() -> None:
         shared.header(QUESTION, scree.alt, run)
         if two.note:
             shared.text(two.note)
+        st.caption(
+            f"Shares are of the interaction’s variance over all pairs, {shared.plain(two.grid)}. "
+            "They describe these data and have no interval."
+        )
     if not len(modes):
         shared.empty(
             two.worded(

@@ -18,6 +18,7 @@ from emap_core.presentation.tables import (
     SPREAD_NOTE,
     Table,
     blind_table,
+    intervals_note,
     score_notes,
     score_table,
     share_sentence,
@@ -239,8 +240,7 @@ def _go_to_chosen_cell() -> None:
 def _show_kinds(run: Run) -> None:
     shared.section("What kinds of examples there are")
     kinds = examples_of(run)["kind"]
-    said = shared.in_own_words(f"95% intervals in brackets, {run.intervals().population}.")
-    st.caption(shared.plain(said))
+    st.caption(shared.plain(intervals_note(run)))
     for kind, share in run.proportions("kind").items():
         with st.container(border=True, gap=None):
             _link(

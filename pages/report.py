@@ -11,6 +11,7 @@ from emap_core.figures.export import HOW_TO_INSTALL
 from emap_core.installation import program
 from emap_core.presentation.paper import bibtex, methods_paragraph
 from emap_core.presentation.report import report_html
+from emap_core.presentation.tables import intervals_note
 from emap_core.runs import Run
 from emap_core.runs.store import zipped
 from emap_core.untrusted_text import visible
@@ -23,6 +24,8 @@ def _page() -> None:
     run = shared.require_run(TITLE)
     verdict = shared.verdict_of(run)
     shared.header(TITLE, verdict.sentence, run)
+    if run.metrics and run.shared_by_all is None:
+        st.caption(shared.plain(intervals_note(run)))
     shared.section("One file for a colleague")
     st.markdown(
         "The report is one HTML file with the verdict, interactive figures, images and examples. "

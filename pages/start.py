@@ -8,7 +8,9 @@ import streamlit as st
 
 from emap_core import jobs
 from emap_core.errors import EmapError, reason
-from emap_core.human_readable import counted
+from emap_core.human_readable import capitalised, counted
+from emap_core.modalities import sides_of
+from emap_core.modalities.side_names import worded
 from emap_core.option_names import ORDERS
 from emap_core.presentation.run_list import gap_in_words, in_order, matching
 from emap_core.runs import RunInfo
@@ -208,7 +210,10 @@ def _run_card(info: RunInfo) -> None:
             else:
                 st.caption("Nobody has computed the verdict yet. Open the run to compute it.")
             shared.said_of(info)
-            st.caption(shared.plain(shared.made_as(info.manifest, info.id)))
+            made = shared.made_as(info.manifest, info.id)
+            if sentence and run.known_gap is not None:
+                made = f"interval {worded(run.sides, run.known_gap.population)} · {made}"
+            st.caption(shared.plain(capitalised(made)))
         shared.link("pages/overview.py", "Open", icon=":material/arrow_forward:", run=info.id)
         shared.run_menu(info)
 
@@ -217,7 +222,7 @@ def _run_line(info: RunInfo) -> None:
     gap = shared.gap_of(info) if shared.view("order") == "gap" else None
     words = shared.about(info.manifest, shared.title_of(info))
     if gap is not None:
-        words += f" · {gap_in_words(gap)}"
+        words += f" · {gap_in_words(gap)} {worded(sides_of(info.manifest), gap.population)}"
     words += f" · {shared.made_as(info.manifest, info.id)}"
     if tags := ", ".join(info.manifest["tags"]):
         words += f" · {tags}"

@@ -22,6 +22,7 @@ from emap_core.figures.style import (
     signed_scale,
     words,
 )
+from emap_core.human_readable import counted
 from emap_core.inference import FLIPS
 from emap_core.inference.number_format import number, signed
 from emap_core.themes import LIGHT, Theme
@@ -293,6 +294,6 @@ def _message(table: pd.DataFrame, sides: tuple[str, str], quantity: str, *, flip
     if not flippable:
         return message
     changed = int((table.flip != "same").sum())
-    few = {0: "No prediction changes", 1: "1 prediction changes"}
-    what = few.get(changed, f"{changed:,} predictions change")
+    of = f"of {counted(len(table), 'prediction')}"
+    what = {0: f"None {of} changes", 1: f"1 {of} changes"}.get(changed, f"{changed:,} {of} change")
     return f"{message} {what} without the interaction."

@@ -15,7 +15,7 @@ from emap_core.decomposition import Decomposition, decompose
 from emap_core.errors import RunError, SettingError
 from emap_core.figures import Chart, Look, looks_of
 from emap_core.modalities import Side
-from emap_core.modalities.side_names import item_of, worded
+from emap_core.modalities.side_names import grid_of, item_of, worded
 from emap_core.presentation.side_names_in_charts import worded_chart
 from emap_core.runs import Run
 from emap_core.runs.grid import Reading
@@ -55,6 +55,16 @@ class ChosenSides:
         return (
             f"Each number is a mean over all items of {' and '.join(self.others)}, so it shows "
             f"what {first} and {second} do together, whatever the rest is."
+        )
+
+    @property
+    def grid(self) -> str:
+        """How many pairs of items there are: 107 texts × 1,000 images."""
+        of_grid = [self.run.sizes[place] for place in self.places]
+        if not self.others:
+            return grid_of(self.sides, of_grid)
+        return " × ".join(
+            f"{size:,} {side.name} items" for size, side in zip(of_grid, self.sides, strict=True)
         )
 
     @property

@@ -12,6 +12,7 @@ from emap_core.inference import Gap, Metric, metric, verdict
 from emap_core.inference.number_format import amount, bracket, measured, percent
 from emap_core.inference.robustness.unlikely_pairs import UnlikelyPairs
 from emap_core.inference.verdict import IN_WORDS
+from emap_core.presentation.tables import intervals_note
 from emap_core.runs import Run
 
 _COUNT = {0.0: "like all others", 0.5: "less", 1.0: "as little as they occur"}
@@ -76,8 +77,7 @@ def _of_unlikely_pairs(run: Run, found: UnlikelyPairs, margin: float | None) -> 
         _dependence(run, found, first, margin),
         columns,
         "The additive fit is repeated, and each pair counts by how much likelier it is among the "
-        f"examples than among recombinations, {judged}. 95% intervals in brackets, "
-        f"{run.intervals().population}.",
+        f"examples than among recombinations, {judged}. {intervals_note(run)}",
     )
 
 
@@ -117,7 +117,8 @@ def _of_scale(run: Run) -> Question:
         },
         "A projection’s scores are less spread out than the model’s, and such metrics penalise "
         "that. A temperature and offsets, fitted to other examples, put model and projection each "
-        "on its best scale. The gap that remains does not come from spread.",
+        "on its best scale. The gap that remains does not come from spread. "
+        f"{intervals_note(run)}",
     )
 
 

@@ -32,6 +32,7 @@ from emap_core.presentation.run_titles import file_name, title_beside_others
 from emap_core.presentation.tables import (
     SPREAD_NOTE,
     Table,
+    intervals_note,
     kind_table,
     score_notes,
     score_table,
@@ -263,7 +264,7 @@ def _kinds(run: Run) -> str:
     if kinds is None:
         return ""
     return f"<h2>What kinds of examples there are</h2>{table_html(kinds)}" + _quiet(
-        worded(run.sides, f"95% intervals in brackets, {run.intervals().population}.")
+        intervals_note(run)
     )
 
 

@@ -61,13 +61,16 @@ def score_table(run: Run, *, intervals: bool = True) -> Table:
     return words
 
 
+def intervals_note(run: Run) -> str:
+    """Return what a run's brackets hold, whom they speak of and on how many examples."""
+    population, n_examples = run.intervals().population, run.manifest["n_examples"]
+    return worded(run.sides, f"95% intervals in brackets, {population}, N = {n_examples:,}.")
+
+
 def score_notes(run: Run) -> list[str]:
     """Return the notes below the `score_table`, one paragraph each."""
     found = run.intervals()
-    first = (
-        f"95% intervals in brackets, {found.population}, N = {run.manifest['n_examples']:,}. "
-        "↑ higher is better, ↓ lower is better."
-    )
+    first = f"{intervals_note(run)} ↑ higher is better, ↓ lower is better."
     if run.shared_by_all is None:
         first += f" {inference.self_term_note(run.decomposition)}"
     return [worded(run.sides, note) for note in (first, *found.notes)]

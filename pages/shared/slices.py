@@ -33,6 +33,7 @@ from pages.shared.display import show, theme
 from pages.shared.example import FLIP_WORDS, examples_of, spoken, spoken_label
 from pages.shared.plain_text import plain
 from pages.shared.run_and_example import current_example, file_of, run_key, select_example
+from pages.shared.side_names_on_pages import in_own_words
 from pages.shared.url_selection import choose, select, selected, set_view, view
 from pages.shared.visitor import policy
 
@@ -276,9 +277,10 @@ def _compare(run: Run, mask: Mask) -> None:
         if m.any()
     }
     show(gap_dumbbell(gaps, title=f"{metric(which).label}, %", theme=theme()), "slices-compared")
+    whom = " or ".join(dict.fromkeys(in_own_words(gap.population) for gap in gaps.values()))
     st.caption(
-        "Intervals of slices resample only the scores. A slice chosen by its answers, such as "
-        "flips, has a gap by construction. That gap is not evidence."
+        f"95% intervals {plain(whom)}. Those of slices resample only the scores. A slice chosen by "
+        "its answers, such as flips, has a gap by construction. That gap is not evidence."
     )
 
 

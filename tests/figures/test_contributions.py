@@ -81,7 +81,7 @@ def test_of_a_hundred_thousand_points_only_numbers_are_sent():
 def test_words_name_the_side_that_moves_predictions_more():
     chart, *_, flips = _chart()
     assert "The text moves the logit more" in chart.alt
-    assert f"{(flips != 'same').sum()} predictions change" in chart.alt
+    assert f"{(flips != 'same').sum()} of 200 predictions change" in chart.alt
 
 
 def test_no_example_and_no_spread_still_draw():
@@ -95,7 +95,7 @@ def test_the_message_counts_the_predictions_that_change_where_there_are_any():
     def said(flips):
         return contributions(*np.eye(3), flips, ["a", "b", "c"]).alt
 
-    assert "2 predictions change without" in said(np.array(["same", "helped", "hurt"]))
-    assert "1 prediction changes without" in said(np.array(["same", "same", "hurt"]))
-    assert "No prediction changes without" in said(np.array(["same", "same", "same"]))
+    assert "2 of 3 predictions change without" in said(np.array(["same", "helped", "hurt"]))
+    assert "1 of 3 predictions changes without" in said(np.array(["same", "same", "hurt"]))
+    assert "None of 3 predictions changes without" in said(np.array(["same", "same", "same"]))
     assert "without the interaction" not in said(None)
