@@ -1,11 +1,11 @@
 """Attack a copy of a run on this machine, to see what one bad folder does to all other pages.
 
-``python -m benchmarks attack`` puts a damaged copy, newer than it, beside a good run, one after
-the other: manifests with one value of another type or size, folders with one damaged file. After
-each it opens the pages of the good run and of the damaged one, and shows and reports the damaged
-one from the command line. Nothing but files in temporary folders is touched. Other runs' pages
-must be as they were; the damaged run's own say in a line what is wrong. At last it flips single
-bits in what is computed later, all of which ``check`` must find.
+``python -m benchmarks attack`` damages copies of a good run, one at a time, and puts each beside it
+as a newer run: one value of the manifest has another type or size, or one file is damaged. With
+each copy it opens pages of both runs, and runs ``show`` and the report of the damaged one. The
+pages of the good run must not change; those of the damaged one must say in one line what is wrong.
+At the end it flips single bits in stored intervals and scores; ``check`` must find all of them. It
+only touches files in temporary folders.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def folders() -> Iterator[tuple[str, Damage]]:
 
 
 def flipped_bits(run: Path) -> tuple[int, int]:
-    """Return how many of the single bits that were flipped in ``inference/`` are found."""
+    """Return how many flipped bits in ``inference/`` are found, one at a time, and of how many."""
     rng = np.random.default_rng(0)
     names = ("intervals.json", "points.json")
     found = 0
@@ -157,9 +157,9 @@ def attack() -> str:
         rows.append(["bits in inference/ that check misses", flipped, flipped - found, "", ""])
     return markdown(
         "One bad folder",
-        "Damaged copies of a run, newer than it, each beside the good one alone: how many changed "
-        "another page or broke it, broke a page of their own, or ended a command of the terminal "
-        "with a traceback.",
+        "Damaged copies of a run, each alone beside the good one and newer than it: how many "
+        "change or break a page of another run, break a page of their own, or end a command in "
+        "the terminal with a traceback.",
         ["damaged", "tried", "other pages harmed", "own pages broken", "tracebacks"],
         rows,
     )
@@ -168,7 +168,7 @@ def attack() -> str:
 def _tried(root: Path, cases: list[tuple[str, Damage]]) -> list[int]:
     count = [len(cases), 0, 0, 0]
     for number, (name, damage) in enumerate(cases):
-        # Under names of their own, so that pages may remember the good run and none of these.
+        # Each has its own name, so that pages remember the good run and none of these.
         bad = root / f"bad-{len(cases)}-{number}"
         shutil.copytree(root / "good", bad)
         _set("created", "2099-01-01T00:00:00+00:00")(bad)
@@ -217,7 +217,7 @@ def _words(app: AppTest) -> str:
 
 
 def tracebacks_of_commands(run: Path) -> list[str]:
-    """Return which commands end in anything but a result or an error of a line."""
+    """Return which commands end with anything but a result or an error of one line."""
     found = []
     for command in (["show", str(run), "--json"], ["check", str(run)]):
         said = io.StringIO()

@@ -1,4 +1,4 @@
-"""Does the probe find what is known to be there? easy-VQA, where the shape's place is known.
+"""Whether the probe finds what is known to be there, on easy-VQA, which says where the shape is.
 
 ``python -m benchmarks.attribution [pointing|deletion|passes] [MODEL …]`` prints one of the tables.
 """
@@ -74,11 +74,12 @@ def attribution(models: tuple[str, ...] = MODELS, n_examples: int = N_EXAMPLES) 
         )
     return markdown(
         "Which words with which regions",
-        "easy-VQA, questions whose answer is a colour or a shape. Pointing: how often the region "
-        "with the largest interaction of the word that has it overlaps the shape; by chance: the "
-        "share of regions that do. Mass: the share of that word's absolute interactions on such "
-        "regions. R² on held-out masks, the correlation with blur in place of the mean colour, and "
-        "the time for the masks of the default, encoders and fit included: medians.",
+        "Questions of easy-VQA whose answer is a colour or a shape. Pointing: how often the "
+        "region of the largest interaction overlaps the shape; by chance: the share of regions "
+        "that overlap it. Mass: how much of that word's absolute interactions lies on such "
+        "regions. R² is that on held-out masks. Agreement is the correlation with interactions "
+        "where regions are blurred, not painted in the mean colour. Seconds are for as many "
+        "masks as by default, with encoders and fit. These three are medians.",
         ["model", "examples", "pointing", "by chance", "mass", "R²", "agreement", "seconds"],
         rows,
     )
@@ -117,12 +118,12 @@ def deletion(models: tuple[str, ...] = MODELS, n_examples: int = 60) -> str:
         rows.append([f"demo:{name}, less left than at random", *(f"{x:.0%}" for x in first)])
     return markdown(
         "What is left of the interaction",
-        "The words and regions of the strongest pairs deleted, against as many words and regions "
-        f"drawn at random, the mean of {N_DRAWS} draws: the example's interaction (with 16 "
-        "partners on either side) as a share of that of the whole example, negative where it has "
-        "turned around. Strongest are those pairs that add most to the example's interaction, with "
-        f"its sign. Medians of {n_examples} examples, and in how many of them less is left than at "
-        "random.",
+        "How much of an example's interaction (with 16 partners on either side) is left if the "
+        "words and regions of its strongest pairs are deleted, and if as many are deleted at "
+        f"random, the mean of {N_DRAWS} draws. It is negative if the interaction changes its "
+        "sign. The strongest pairs are those that add most to the example's interaction, with "
+        f"its sign. Medians of {n_examples} examples, and in how many of them less is left than "
+        "at random.",
         ["deleted", *(f"{count} pair{'s' if count > 1 else ''}" for count in counts)],
         rows,
     )
@@ -157,10 +158,10 @@ def passes(models: tuple[str, ...] = MODELS, n_examples: int = 20) -> str:
             rows.append(row)
     return markdown(
         "Error at equal passes",
-        "5 words or groups: the root mean square error of word–region interactions over that of "
-        "the interactions themselves, as all masks give them (of 7 × 7 regions, 8,192), and the "
-        "same of shapiq's RegressionFBII, which estimates the same index, with as many passes. "
-        "Medians and means over examples.",
+        "Questions of 5 words or groups of words. The root mean square error of interactions of "
+        "words and regions, divided by the root mean square of the exact ones, which come from "
+        "all masks (8,192 for 7 × 7 regions). shapiq's RegressionFBII estimates the same index "
+        "from as many passes. Medians and means over examples.",
         [
             *("model", "regions", "passes", "examples"),
             *("median, this probe", "shapiq", "ratio"),

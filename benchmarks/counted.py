@@ -1,4 +1,4 @@
-"""A slow model that writes down what is asked of it, for runs that are killed."""
+"""A slow model that writes down how much it encodes and scores, for runs that are killed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.models import Bilinear, distinct_examples
 
 
 class Counted(Bilinear):
-    """`Bilinear` with a twentieth of a second a batch, counting in the file ``COUNTS``."""
+    """`Bilinear` that takes a twentieth of a second per batch and counts in the file ``COUNTS``."""
 
     def __init__(self) -> None:
         super().__init__()

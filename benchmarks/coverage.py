@@ -9,12 +9,12 @@ term has mean 0 given either side, so the first two are the projection in the po
 gap in the population is taken over two million fresh examples.
 
 A gap is that of the model against a projection computed from as many texts and images as a data
-set has. Its expectation is the mean estimate; the gap against the population's projection stands
-beside it. In a null population the model and its projection from the sample do equally well (with
+set has. Its expectation is the mean estimate; the tables also show the gap against the population's
+projection. In a null population the model and its projection from the sample do equally well (with
 ``--population-null``, its projection in the population): where they decide differently, a coin says
-which of them is right. Where texts repeat it is a coin a text, where images repeat a coin an image,
-where both do now one and now the other; so do questions on which interactions help stand beside
-questions on which they hurt.
+which of them is right. There is one coin per text if texts repeat, one per image if images repeat,
+and if both repeat, some examples use the text's coin and some the image's. So interactions help on
+some questions and hurt on others.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ def gaps_of(setting: Setting, n_sets: int, n_resamples: int, seed: int) -> list[
 
 
 def row(setting: Setting, n_sets: int, n_resamples: int, seed: int) -> list[str]:
-    """Return the line of the table for one layout and size."""
+    """Return the row of the table for one layout and size."""
     truth = population_gap(setting)
     gaps = gaps_of(setting, n_sets, n_resamples, seed)
     estimates = np.array([gap.difference for gap in gaps])
@@ -340,12 +340,12 @@ def of_layouts(
     return markdown(
         "Layouts",
         "The leave-one-out gap in accuracy, in points; what is drawn is chosen as in every run. "
-        "The population's gap is against its own projection; gap is the mean estimate, against "
-        "one from as many texts and images, which intervals are to hold. Width is that of the mean "
-        "interval over what the estimates' own spread asks for. Size is how often p < .05 in null "
-        "populations of the same layout. Power is how often p < .05 here, and for an oracle that "
-        "knows the standard error. "
-        f"{n_resamples:,} resamples in all for each data set.",
+        "Gap is the mean estimate, against a projection from as many texts and images; "
+        "intervals should hold it. The population's gap is against the population's own "
+        "projection. Width is the mean width of the intervals, divided by the width that the "
+        "spread of the estimates calls for. Size is how often p < .05 in null populations of "
+        "the same layout. Power is how often p < .05 here, and for an oracle that knows the "
+        f"standard error. {n_resamples:,} resamples in all for each data set.",
         (*names, "power, %", "oracle, %"),
         rows,
     )
@@ -373,11 +373,11 @@ def skewed_metrics(
             print(rows[-1], flush=True)
     return markdown(
         "Skewed metrics",
-        "The difference of two sets of scores that stay as they are: macro F1 with a class of 1%, "
-        "its ROC AUC with one of 3%, log loss with 3% of examples that are sure and wrong, and "
-        "RMSE and MAE of errors with a t distribution on 3 degrees of freedom. Below is how often "
-        "the whole interval lies below the truth; the last column counts data sets in which it "
-        "misses and no warning stands beside it.",
+        "The difference of two sets of scores that stay as they are: macro F1 with a class of "
+        "1%, ROC AUC with a class of 3%, log loss with 3% of examples that are sure and wrong, "
+        "and RMSE and MAE of errors with a t distribution on 3 degrees of freedom. Below is how "
+        "often the whole interval lies below the truth. The last column counts data sets in "
+        "which the interval misses without a warning.",
         [
             *("metric", "N", "data sets", "difference", "held, %", "below, %"),
             *("width", "missed", "without a warning"),
@@ -387,7 +387,7 @@ def skewed_metrics(
 
 
 def main() -> None:
-    """Print the tables and write them down."""
+    """Print the tables and write them to their file."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[400, 1000])
     parser.add_argument("--layouts", nargs="+", default=list(LAYOUTS), choices=LAYOUTS)

@@ -1,4 +1,4 @@
-"""What it saves a decoder to read each image once for all texts, in floating-point operations."""
+"""How many floating-point operations a decoder saves by reading each image once for all texts."""
 
 from __future__ import annotations
 
@@ -116,9 +116,9 @@ def decoder() -> str:
     every, once = whole.get_total_flops() / 1e6, reused.get_total_flops() / 1e6
     return markdown(
         "Decoder",
-        f"A small LLaVA ({_IMAGE} image tokens, {_TEXT} text tokens, {_TEXTS} texts per image), "
-        "counted by torch's FlopCounterMode: every pair whole, and with the vision tower and the "
-        "keys and values of the image computed once.",
+        f"Operations of a small LLaVA ({_IMAGE} image tokens, {_TEXT} text tokens, {_TEXTS} "
+        "texts per image), as torch's FlopCounterMode counts them: for every pair from scratch, "
+        "and with the vision tower and the image's keys and values computed once.",
         ["million operations, every pair", "read once", "times fewer", "logits differ by"],
         [
             [

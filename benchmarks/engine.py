@@ -1,4 +1,4 @@
-"""The engine against the loop a user would write, against its floor, and in bounded memory."""
+"""Time and memory of the engine, compared with the loops that a user would write."""
 
 from __future__ import annotations
 
@@ -127,8 +127,8 @@ def reduction() -> str:
         rows.append((n, published, ours, floor, f"{published / ours:.0f} ×", ours / floor))
     return markdown(
         "The reduction alone",
-        "N × N grid of 3 classes in memory, float32: all sums, means and variances against the "
-        "published algorithm and one `grid.sum()` in float64.",
+        "All sums, means and variances of an N × N grid of 3 classes, in memory as float32, "
+        "against the published algorithm and against one `grid.sum()` in float64.",
         ("N", "published, s", "ours, s", "grid.sum(), s", "faster", "ours ÷ grid.sum()"),
         rows,
     )
@@ -143,11 +143,12 @@ def floor() -> str:
         print(rows[-1], flush=True)
     return markdown(
         "Engine over floor",
-        "From the last encoded chunk to the finished run (or, where it says so, all of `compute`), "
-        "against the same pairs through `score` or `score_grid`, at the same size, in a bare loop; "
-        "the best of three each. The engine's measured first pairs count as its own. The second "
-        "loop also makes of each tile the sums in float64 that a projection takes, and nothing "
-        "else: no check of the outputs, no answers, no file.",
+        "The engine's time from the last encoded chunk to the finished run (of all of `compute` "
+        "where the row says so), and that of a bare loop that scores the same pairs with "
+        "`score` or `score_grid`, as many at a time; the best of three each. The first pairs, "
+        "which the engine scores to measure its speed, count as its time. The second loop also "
+        "computes the sums of each tile that a projection needs, in float64. It does nothing "
+        "else: it checks no outputs, keeps no answers and writes no file.",
         (
             "model",
             "pairs",
@@ -162,7 +163,7 @@ def floor() -> str:
 
 
 def plain() -> str:
-    """Time runs with and without what is added up for further questions."""
+    """Time runs with and without the sums that other papers' measures need."""
     rows = []
     for name, model, n in (
         ("two-tower head, score", ByPairs(TwoTower(n_classes=10)), 2000),
@@ -180,10 +181,10 @@ def plain() -> str:
         print(rows[-1], flush=True)
     return markdown(
         "A plain run and its further sums",
-        'All of `compute` with `keep="sums"`, as it is and without the answers over all '
-        "recombinations, which other papers' measures are made of: the only thing that a plain "
-        "run adds up beyond the projection. In turns, the best of "
-        f"{REPEATS} each.",
+        'All of `compute` with `keep="sums"`, with the answers over all recombinations and '
+        "without them. Other papers' measures are computed from these answers. They are all "
+        f"that a plain run sums beyond the projection. Measured in turns, the best of {REPEATS} "
+        "each.",
         ("model", "with, s", "without, s", "with ÷ without"),
         rows,
     )
@@ -199,8 +200,8 @@ def memory() -> str:
         rows.append((n, n * n, *json.loads(printed)))
     return markdown(
         "Memory and time as N doubles",
-        '`keep="sums"`, 10 classes, a bilinear head; texts and images all different. Memory is '
-        "the peak of the process beyond what it held before the first tile.",
+        '`keep="sums"`, 10 classes, a bilinear head; all texts and images differ. Memory is the '
+        "peak of the process beyond what it held before the first tile.",
         ("N", "pairs", "seconds", "MB beyond model and encodings"),
         rows,
     )
@@ -258,8 +259,9 @@ def easy_vqa() -> str:
     row = (f"{n:,}", "107 × 1,000", ours, whole, loop / 3600, f"{loop / ours:,.0f} ×")
     return markdown(
         "The whole easy-VQA test set, exact, demo:concat",
-        f"Process start to sums written, and to the table with intervals printed; all {n:,}² pairs "
-        "are measured on 8,192 and extrapolated, without any reduction.",
+        "From the start of the process until the sums are written, and until the table with "
+        f"intervals is printed. The time of all {n:,}² pairs is extrapolated from 8,192 of them, "
+        "without a projection.",
         ("examples", "pairs", "to sums, s", "to intervals, s", "all pairs, h", "faster"),
         [row],
     )
@@ -307,8 +309,9 @@ def kills() -> str:
     ]
     return markdown(
         "Killed ten times",
-        "SIGKILL at ten random moments against a run left alone, same plan: texts and images "
-        f"encoded, pairs scored. Same bits in every array: {'yes' if same else 'NO'}.",
+        "How many texts and images a run encodes and how many pairs it scores if SIGKILL ends "
+        "it at ten random moments, and if it is left alone, with the same plan. Same bits in "
+        f"every array: {'yes' if same else 'NO'}.",
         ("what", "killed", "left alone", "ratio"),
         rows,
     )

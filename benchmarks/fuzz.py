@@ -1,10 +1,11 @@
-"""Fuzz what reads foreign files, guided by coverage: whatever comes, it is read or refused.
+"""Fuzz the readers of files from elsewhere, guided by coverage: each file is read or refused.
 
-``pip install atheris``, then ``python -m benchmarks.fuzz csv --seconds 60``. Anything but an
-`EmapError` with a message of a line, a file written outside of the target's own, 30 s for one
-input and 4 GB end it with a traceback and the input in a file ``crash-…``. Coverage is followed
-in `emap_core` alone, not in the libraries that it reads with. Half of the changes are of bytes,
-half of values of JSON and members of archives, whose checksums would else refuse them.
+``pip install atheris``, then ``python -m benchmarks.fuzz csv --seconds 60``. It stops with
+a traceback, and keeps the input in a file ``crash-…``, at any error but an `EmapError` of one line,
+at a file written outside the target's folder, at an input that takes 30 s, and at 4 GB of memory.
+Only `emap_core` is watched for coverage, not the libraries that it reads with. Half of the changes
+are of bytes. The others are of values in JSON and of members of archives, because an archive's
+checksum would give a changed byte away.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ TWO = Cells(["a", "b"], *(np.arange(2) for _ in range(3)))
 
 
 def main() -> None:
-    """Fuzz what the command line names until the time is over."""
+    """Fuzz the reader that the command line names until the time is up."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=sorted(READERS))
     parser.add_argument("--seconds", type=int, default=60)
@@ -97,7 +98,7 @@ def main() -> None:
 
 
 def _beside(around: Path) -> dict[Path, bytes]:
-    """Return the files around those that a reader may write."""
+    """Return the files beside those that a reader may write."""
     seen = [*around.iterdir(), *(around / "folder").iterdir()]
     return {one: one.read_bytes() if one.is_file() else b"" for one in seen}
 
@@ -118,7 +119,7 @@ def _mutated(content: bytes, longest: int, seed: int) -> bytes:
 
 
 def _odd_json(content: bytes, rng: random.Random) -> bytes:
-    """Take a value out, put an odd one or another one in its place."""
+    """Take a value out, or put an odd value or another one in its place."""
     lines = content.splitlines() if b"}\n{" in content else [content]
     at = rng.randrange(len(lines))
     whole = [json.loads(lines[at])]

@@ -1,4 +1,4 @@
-"""The engine on a GPU: same numbers as on the processor, close to the floor, in bounded memory.
+"""Whether the engine has the same numbers on a GPU, and how fast and in how much memory.
 
 ``python -m benchmarks.gpu`` takes under six minutes on a GPU and prints a table to paste into
 README.md. The exit code is 1 if a number is not that of the processor. ``--device cpu --small``
@@ -62,7 +62,7 @@ class _Synthetic(nn.Module):
 
 
 class Cheap(_Synthetic):
-    """A head that costs next to nothing: one matrix product a class."""
+    """A head that costs next to nothing: one matrix product per class."""
 
     def __init__(self, width: int = 64) -> None:
         super().__init__(f"cheap {width}", width)
@@ -305,7 +305,7 @@ def _chunks(items: list[Any]) -> list[list[Any]]:
 
 @contextmanager
 def _busy(model: Any, device: str) -> Iterator[Callable[[], float]]:
-    """Wrap the model's scoring in events of the device; yields a function to the seconds."""
+    """Wrap the model's scoring in events of the device; give a function to the seconds."""
     pairs: list[tuple[Any, Any]] = []
     name = "score_grid" if getattr(model, "score_grid", None) is not None else "score"
     whole = getattr(model, name)
@@ -350,7 +350,7 @@ def _peak(device: str) -> Any:
 
 
 def main() -> int:
-    """Print all tables, each as soon as it is there."""
+    """Print each table as soon as it is measured."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else None)
     parser.add_argument("--small", action="store_true", help="models of a few thousand weights")

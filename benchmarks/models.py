@@ -1,4 +1,4 @@
-"""Synthetic models and data of any size for the measurements."""
+"""Synthetic models and data of any size, to measure with."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class ByPairs:
 
 
 class MlpHead:
-    """A head of .8 million operations a pair, whose encodings cost next to nothing."""
+    """A head of .8 million operations per pair, whose encodings cost next to nothing."""
 
     def __init__(self, n_classes: int = 10) -> None:
         torch.manual_seed(0)
@@ -120,7 +120,7 @@ class MlpHead:
 
 
 class Bilinear:
-    """The cheapest head there is: a dot product a class, encodings of 16 numbers."""
+    """The cheapest head there is: one dot product per class, encodings of 16 numbers."""
 
     def __init__(self, n_classes: int = 10) -> None:
         self.classes = [str(c) for c in range(n_classes)]

@@ -1,4 +1,4 @@
-"""What sharing tiles out to Ray costs a tile, against the engine in one process."""
+"""What Ray costs per tile, compared with the engine in one process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIDE, PAIRS_PER_TILE = 1_000, 100_000
 
 
 class Waiting(Bilinear):
-    """A head that takes its time for a tile, as a large one on a GPU does, and no core."""
+    """A head that takes long for a tile but needs no core, like a large one on a GPU."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
@@ -43,10 +43,10 @@ def ray_overhead() -> str:
         ray.shutdown()
     return markdown(
         "Ray against one process",
-        f"{SIDE:,} × {SIDE:,} pairs, 10 classes, tiles of {PAIRS_PER_TILE:,}; the head sleeps, as "
-        "if a GPU computed. One worker of a local Ray, the same plan, from the last encoded chunk "
-        "to the finished run.",
-        ("a tile takes, s", "kept", "one process, s", "Ray, s", "more a tile, ms", "ratio"),
+        f"{SIDE:,} × {SIDE:,} pairs, 10 classes, tiles of {PAIRS_PER_TILE:,} pairs; the head "
+        "sleeps, as if a GPU did the work. The time from the last encoded chunk to the finished "
+        "run, in one process and with one worker of a local Ray. The plan is the same.",
+        ("seconds per tile", "kept", "one process, s", "Ray, s", "more per tile, ms", "ratio"),
         rows,
     )
 

@@ -1,4 +1,4 @@
-"""The app's own reruns: how long a page takes to open and a click to answer, and what is sent."""
+"""How long the app takes to open a page and to answer a click, and how much it sends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pages import page_names
 
 APP = Path(__file__).parents[1] / "app.py"
 SIDE = 500
-"""Unique texts, and unique images."""
+"""How many different texts there are, and how many images."""
 
 CLICKS = {
     "overview": "smallest.0.02",
@@ -34,7 +34,7 @@ CLICKS = {
     "modes": "mode.2",
     "compare": "metric.f1_macro",
 }
-"""Page to the view that a click on it leads to; on the others, to another example."""
+"""What a click on a page shows, by page; on the other pages, another example."""
 
 
 def reruns() -> str:
@@ -48,10 +48,11 @@ def reruns() -> str:
             rows += [_measured(page, run) for page in pages]
     return markdown(
         "Pages of a large run",
-        f"{SIDE:,} texts × {SIDE:,} images, 10 classes, the whole grid kept, and another run on "
-        "the same data beside it. Opened: the server's part with every cache empty, intervals "
-        "known. Clicked: another example, mode, pair or metric, median of 5. Sent: all messages of "
-        "the opened page, without images, which follow by themselves.",
+        f"A run of {SIDE:,} texts × {SIDE:,} images and 10 classes that keeps its whole grid, "
+        "beside another run on the same data. Times are the server's. Opened: every cache is "
+        "empty, and the intervals are computed. Clicked: another example, mode, pair or metric, "
+        "median of 5. Sent: all messages of the opened page. Images are not among them; "
+        "browsers fetch those afterwards.",
         ("examples", "page", "opened, s", "clicked, ms", "sent, MB"),
         rows,
     )
@@ -70,7 +71,7 @@ def _run(n: int, out: Path, n_classes: int = 10) -> Run:
         labels=[int(label) for label in rng.integers(0, 9, n)],
         fingerprint=f"repeated {n}",
     )
-    # Few resamples, since the intervals are known before a page is opened.
+    # Few resamples are enough: the intervals are computed before a page is opened.
     run = emap.compute(BilinearGrid(n_classes), data, out=out, keep="grid", n_resamples=100)
     run.intervals()
     return run

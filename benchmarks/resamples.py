@@ -1,7 +1,7 @@
-"""How long 1,000 resamples take in which the projection is computed anew.
+"""How long 1,000 resamples take that compute the projection again.
 
-``python -m benchmarks.resamples`` prints the table and writes benchmarks/resamples.md; run it on an
-idle machine, with as many threads as it has cores. ``--repeats 1`` is quicker.
+``python -m benchmarks.resamples`` prints the table and writes benchmarks/resamples.md. Run it on an
+idle machine, with as many threads as it has cores. ``--repeats 1`` is quicker, and writes nothing.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def table(repeats: int) -> str:
 
 
 def main() -> None:
-    """Print the table and write it down."""
+    """Print the table and write it to its file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
     repeats = parser.parse_args().repeats

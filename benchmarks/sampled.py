@@ -1,4 +1,4 @@
-"""How well a part of the grid gives the gap of the whole one.
+"""How well some of the pairs of a grid tell the gap of the whole grid.
 
 ``python -m benchmarks.sampled`` runs all tables, one process; names as arguments choose single
 ones, ``--designs R`` fewer designs. ``--kinds``, ``--partners`` and ``--seed`` choose lines of
@@ -158,9 +158,9 @@ def coverage(
     partners: Sequence[int] = (8, 12, 32),
     seed: int = 2,
 ) -> str:
-    """Count how often the interval holds the exact gap, and hold its stated bias to the true one.
+    """Count how often the interval holds the exact gap, and compare stated bias with true bias.
 
-    A new population for every design.
+    Each design has a population of its own.
     """
     n, n_classes = 300, 3
     rows = []
@@ -286,7 +286,7 @@ def _network_grid(n: int) -> tuple[Array, EncodingVectors, Array, Array]:
 
 
 def shared(n_designs: int, kinds: Sequence[str] = tuple(INTERACTIONS), seed: int = 4) -> str:
-    """Count the same where many examples share a text, a new population for every design."""
+    """Count the same where many examples share a text; each design has its own population."""
     shape, n_classes, k = (60, 300), 3, 60
     rows = []
     for kind in kinds:
@@ -353,7 +353,7 @@ THREE_SIDES = {
 
 
 class ProductsOfSides:
-    """A scorer of three sides that is a sum of products of scores, of which all means are known."""
+    """A scorer of three sides: a sum of products of scores, all of whose means are known."""
 
     def __init__(self, kind: str, sizes: Sequence[int], n_classes: int, rng: Any) -> None:
         self._sizes = tuple(sizes)
@@ -491,7 +491,7 @@ def sides(
 
 
 def protocol(n_data_sets: int) -> str:
-    """Count how often the sub-sampling protocol's interval holds what the protocol comes to."""
+    """Count how often the interval of the sub-sampling protocol holds its mean result."""
     rows = []
     for strength, n, drawn, repeats in (
         (1.0, 400, 100, 10),
@@ -644,7 +644,7 @@ TABLES: dict[str, tuple[Callable[..., str], int]] = {
 
 
 def main() -> None:
-    """Print the tables asked for; a run of all of them is written down."""
+    """Print some tables; without names, print all and write them to their file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tables", nargs="*", choices=[[], *TABLES])
     parser.add_argument("--designs", type=int)

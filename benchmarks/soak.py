@@ -30,7 +30,7 @@ HOUSE = Path(__file__).parents[1]
 SESSIONS = 50
 SECONDS = float(os.environ.get("EMAP_SOAK_SECONDS", "300"))
 PAUSE = (5.0, 15.0)
-"""Seconds that a visitor looks at what a click has brought, evenly spread between these."""
+"""A visitor waits between so many seconds before a click, all equally likely."""
 PATIENCE = 60.0
 MODELS = ("demo:concat", "demo:additive")
 PAGES = page_names(of_a_run=True)
@@ -38,7 +38,7 @@ PAGES = page_names(of_a_run=True)
 
 @dataclass
 class Seen:
-    """What all visitors saw; `warm` is when times begin to count."""
+    """What all visitors saw; times count from `warm` on."""
 
     warm: float
     opened: list[float] = field(default_factory=list)
@@ -56,15 +56,14 @@ def soak() -> str:
         print(error, file=sys.stderr)
     return markdown(
         "Many visitors at once",
-        f"{SESSIONS} sessions over the app's own websocket, from one process on the same machine "
-        f"as the server, for {SECONDS:.0f} s: each opens a page of one of two runs of the demo "
-        "(9,673 examples, 107 × 1,000 recombinations, the whole grid kept) and clicks on it three "
-        "times (another example, pair or mode), and looks at each for 5 to 15 s. A click is over "
-        "when the server has sent all of its answer; drawing it in a browser is not in it, and "
-        "images, which follow by themselves, are not fetched. Memory is the server's resident "
-        "set, its median over a tenth of the time after the first fifth, the warm-up, and over the "
-        "last tenth; times are of what was asked "
-        "after the warm-up, errors of all.",
+        f"{SESSIONS} sessions over the app's own websocket for {SECONDS:.0f} s, from one process "
+        "on the server's machine. Each opens pages of two runs of the demo (9,673 examples, 107 "
+        "× 1,000 recombinations, the whole grid kept), clicks three times on each (another "
+        "example, pair or mode), and waits 5 to 15 s before each click. A click is over when "
+        "the server has sent its whole answer. No browser draws it, and nobody fetches the "
+        "images. Memory is the server's resident set: its median over a tenth of the time after "
+        "the warm-up, which is the first fifth, and over the last tenth. Times leave out the "
+        "warm-up; errors do not.",
         (
             "pages opened",
             "clicks",
@@ -150,7 +149,7 @@ async def _visit(
 
 
 async def _usual_memory(process: subprocess.Popen[bytes]) -> int:
-    """Return the median over a tenth of the time; what is on its way adds tens of megabytes."""
+    """Return the median over a tenth of the time; answers under way add tens of megabytes."""
     found = []
     for _ in range(50):
         found.append(_memory(process))

@@ -12,7 +12,7 @@ from importlib import metadata
 def markdown(
     title: str, note: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
 ) -> str:
-    """Return one table with its heading and a sentence on what was measured."""
+    """Return one table with its heading and a note on what was measured."""
     lines = [f"## {title}", "", note, "", "| " + " | ".join(columns) + " |"]
     lines.append("|" + " --- |" * len(columns))
     lines += ["| " + " | ".join(map(_shown, row)) + " |" for row in rows]

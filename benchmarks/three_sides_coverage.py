@@ -9,8 +9,8 @@ x·a + y·b + z·c + λ₂ (x'A y + x'B z + y'C z) + λ₃ Σ T x y z. Every ter
 sides, so that the projections of orders 1 and 2 in the population are the first terms. As in
 `benchmarks.coverage`, intervals are to hold the mean estimate: the model against projections from
 as many items as a data set has. In null populations the model and its pairs of sides are right
-equally often: where they decide differently a coin says which is, a coin an item where one side
-repeats, of two or three sides now a coin of one and now one of another.
+equally often: where they decide differently, a coin says which of them is right. There is one coin
+per item of a side that repeats; if several sides repeat, each example uses the coin of one of them.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ class Layout:
 
     @property
     def cluster(self) -> str:
-        """What is drawn: all that repeats, but for questions that stay."""
+        """What is drawn: whatever repeats, except questions that stay."""
         return "written+spoken" if self.questions else "auto"
 
     @property
     def drawn(self) -> tuple[str, ...]:
-        """The sides whose items hang examples together."""
+        """The sides whose items several examples share."""
         return self.repeating
 
     def items(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -159,7 +159,7 @@ def held(gaps: Sequence[Gap]) -> float:
 
 
 def rows_of(layout: Layout, n_sets: int, n_resamples: int, seed: int) -> list[list[str]]:
-    """Return the lines of the table for one layout."""
+    """Return the rows of the table for one layout."""
     found = gaps_of(layout, False, n_sets, n_resamples, seed)
     nulls = gaps_of(layout, True, n_sets, n_resamples, seed + 1)["full"]
     lines = []
@@ -188,22 +188,23 @@ HEADING = "# Coverage of the intervals of three sides\n\nMeasured on {machine}.\
 
 
 def table(rows: Sequence[Sequence[str]], n_resamples: int) -> str:
-    """Return the table of some lines."""
+    """Return the table with some rows."""
     return markdown(
         "Three sides",
-        "What pairs of sides add to one side at a time, what only all three together add to pairs, "
-        "and the leave-one-out gap, in points of accuracy. Of a side that repeats each item serves "
-        "ten examples. Held is how often the interval holds the mean estimate; width is that of "
-        "the mean interval over what the estimates' own spread asks for; size is how often p < .05 "
-        "where the model and its pairs are right equally often; power is how often p < .05. "
-        f"{n_resamples:,} resamples in all for each data set.",
+        "What pairs of sides add to one side at a time, what only all three together add to "
+        "pairs, and the leave-one-out gap, in points of accuracy. If a side repeats, each of "
+        "its items is in ten examples. Held is how often the interval holds the mean estimate. "
+        "Width is the mean width of the intervals, divided by the width that the spread of the "
+        "estimates calls for. Size is how often p < .05 where the model and its pairs are right "
+        f"equally often. Power is how often p < .05. {n_resamples:,} resamples in all for each "
+        "data set.",
         ["layout", "N", "what", "data sets", "points", "held, %", "width", "size, %", "power, %"],
         rows,
     )
 
 
 def main() -> None:
-    """Print the table and write it down."""
+    """Print the table and write it to its file."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data-sets", type=int, default=200)
     parser.add_argument("--resamples", type=int, default=400)

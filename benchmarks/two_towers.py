@@ -1,4 +1,4 @@
-"""Closed form of a two-tower model: a million texts with a million images, in time and memory.
+"""Time and memory of the closed form of a two-tower model, for a million texts and images.
 
 python -m benchmarks.two_towers            1,000,000 × 1,000,000, 512 numbers each
 python -m benchmarks.two_towers --n 2000   and against the grid
@@ -19,7 +19,7 @@ _MOST_ON_A_GRID = 5_000
 
 
 def main() -> None:
-    """Measure, and print a line."""
+    """Measure, and print one line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, default=1_000_000)
     parser.add_argument("--d", type=int, default=512)
