@@ -10,6 +10,7 @@ from emap_core.figures import mode_ends, mode_scree
 from emap_core.human_readable import or_no_text, shortened
 from emap_core.inference.number_format import number, percent, signed
 from emap_core.inference.predictions.scores import in_words
+from emap_core.modalities.side_names import item_of
 from emap_core.presentation.chosen_sides import ChosenSides
 from emap_core.runs import Run
 from emap_core.runs.grid import Reading
@@ -152,9 +153,10 @@ def _example_sentence(two: ChosenSides, modes: Modes, k: int, what: str, reading
         return ""
     raised = modes.interaction(k, int(texts[0]), int(same[0]))
     lowered = modes.interaction(k, int(texts[0]), int(other[0]))
+    partner = item_of(two.sides[1], two.run.sides)
     return (
         f"In this mode, “{_in_short(two, texts[0])}” raises {what} by {number(raised)} "
-        f"with the first {two.sides[1].name} at the same end and lowers it by {number(-lowered)} "
+        f"with the first {partner} at the same end and lowers it by {number(-lowered)} "
         f"with the first at the opposite end ({unit(two.run, reading)})."
     )
 

@@ -85,6 +85,9 @@ def test_a_link_that_names_other_sides_shows_these(digits, open_page, words, mon
     assert "mean over all items of question" in words(open_page("recombine", **view))
     boxes = {box.label: box.value for box in open_page("contributions", **view).selectbox}
     assert (boxes["Across"], boxes["Upwards"]) == ("written", "spoken")
+    said = words(open_page("modes", **view))
+    assert "with the first spoken item at the same end" in said
+    assert "over all pairs, 100 written items × 50 spoken items." in said
 
 
 @pytest.mark.slow
