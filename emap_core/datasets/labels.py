@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ from emap_core.datasets.base import (
     DIGITS,
     LARGEST_NUMBER,
     Dataset,
+    has_answers,
     is_answers,
     label_number,
     plain_label,
@@ -23,6 +24,7 @@ from emap_core.option_names import LabelsAs, UnknownLabels, option
 
 UNKNOWN = -1
 """The label of an example that counts as wrong: no class has this number."""
+_ZERO_AND_ONE = (("0", "1"), ("False", "True"))
 
 
 def match_labels(
@@ -100,8 +102,9 @@ def match_answers(
     ------
     LabelError
         If no answer to any example is a class of the model, or, unless `unknown` is ``"wrong"``, if
-        none of an example's answers is.
+        none of an example's answers is; if the lists may be columns of 0 and 1 instead of answers.
     """
+    _refuse_a_column_per_class(dataset, classes, n_classes)
     axis = ClassAxis(dataset, classes, n_classes)
     given = list(dataset.labels or ())
     each = [[axis.place(row, one, "wrong") for one in a] for row, a in enumerate(given)]
@@ -129,6 +132,8 @@ def unknown_labels(
         return {}
     if dataset.task == "multilabel":
         _refuse_what_is_not_a_list(dataset)
+    elif has_answers(dataset):
+        _refuse_a_column_per_class(dataset, classes, n_classes)
     axis = ClassAxis(dataset, classes, n_classes)
     wrong = {}
     for row, label in enumerate(dataset.labels):
@@ -503,6 +508,35 @@ def _refuse_what_is_not_a_list(dataset: Dataset) -> None:
                 f"example {dataset.ids[row]!r} has the label {several!r}; a multilabel task needs "
                 "the list of an example's classes, or an array of 0 and 1 with one column per class"
             )
+
+
+def _refuse_a_column_per_class(
+    dataset: Dataset, classes: Sequence[str] | None, n_classes: int
+) -> None:
+    """Refuse a 0 or 1 for each class where the answers of annotators are expected.
+
+    Read as answers, the columns would be so many votes for the first two classes.
+    """
+    stated = None if getattr(dataset, "classes_guessed", False) else dataset.classes
+    named = set(map(str, classes or stated or []))
+    if n_classes < 2 or any(set(both) <= named for both in _ZERO_AND_ONE):
+        return
+    rows = list(dataset.labels or ())
+    if all(
+        is_answers(row) and len(row) == n_classes and all(_is_zero_or_one(one) for one in row)
+        for row in rows
+    ):
+        raise LabelError(
+            f"every label is a list of {n_classes} zeros and ones, as many as there are classes, "
+            "which can be read in two ways; if each stands for a class, give the class that is 1, "
+            f"or set {option('task', 'multilabel')} if several can be 1; if they are the answers "
+            f"of {n_classes} annotators, give the names of the classes"
+        )
+
+
+def _is_zero_or_one(label: Any) -> bool:
+    # Tables hold truth values as words.
+    return label_number(plain_label(label)) in (0, 1) or str(label) in _ZERO_AND_ONE[1]
 
 
 def _each(dataset: Dataset) -> Iterator[Any]:

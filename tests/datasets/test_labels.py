@@ -219,6 +219,33 @@ def test_annotators_answers_that_are_numbers_are_names(tmp_path):
         assert match_answers(data, COUNTING, 11) == [[2, 2, 5], [10, 2, 10]]
 
 
+@pytest.mark.parametrize(
+    ("kind", "labels_as"), [(int, None), (float, None), (bool, None), (int, "numbers")]
+)
+@pytest.mark.parametrize(
+    "chosen",
+    [np.eye(3)[[0, 1, 2, 1]], np.array([[1, 0, 1], [0, 0, 0]] * 2)],
+)
+def test_a_column_per_class_is_not_read_as_answers_of_annotators(chosen, kind, labels_as):
+    pictures = [Image.new("RGB", (4, 4), (k, 0, 0)) for k in range(len(chosen))]
+    table = {"text": list("abcd"), "image": pictures, "label": chosen.astype(kind).tolist()}
+
+    def model(texts, images):
+        return np.zeros((len(texts), 3))
+
+    with pytest.raises(LabelError, match=r"zeros and ones, as many as|has 2 different labels"):
+        emap.compute(model, table, out=None, data_args={"labels_as": labels_as})
+
+
+def test_as_many_annotators_as_classes_may_answer_with_names():
+    answers = [["no", "yes"], ["yes", "yes"]]
+    assert match_answers(at_hand(answers), ["no", "yes"], 2) == [[0, 1], [1, 1]]
+    digits = [["0", "1"], ["1", "1"]]
+    assert match_answers(at_hand(digits), ["1", "0"], 2) == [[1, 0], [0, 0]]
+    three = [[0, 1, 1], [1, 0, 1]]
+    assert match_answers(at_hand(three, labels_as="numbers"), ["no", "yes"], 2) == three
+
+
 def test_a_model_with_open_classes_takes_digits_as_answers(tmp_path):
     class Open(Staged):
         classes = None
