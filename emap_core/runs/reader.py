@@ -135,7 +135,12 @@ class RunReader:
 
         With several annotators' answers, the credit of each class, (N, C).
         """
-        return self._stored.labels(self.path / "labels.npy", self.task, len(self.classes))
+        return self._stored.labels(
+            self.path / "labels.npy",
+            self.task,
+            len(self.classes),
+            needed=bool(self.manifest["metrics"]),
+        )
 
     @property
     def true_classes(self) -> NDArray[np.intp] | None:

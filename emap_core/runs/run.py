@@ -51,7 +51,14 @@ class Run(CachedInference, ShownInNotebooks):
         if manifest["status"] != "finished":
             status = folder.status()
             why = f": {manifest['error']}" if manifest["error"] else ""
-            raise RunError(f"run {folder.id!r} is {status}, not finished{why}")
+            then = {
+                "cancelled": "; start it again to resume it",
+                "interrupted": "; start it again to resume it",
+                "part": "; merge it with the other shards",
+            }
+            raise RunError(
+                f"run {folder.id!r} is {status}, not finished{why}{then.get(status, '')}"
+            )
         return cls(folder, manifest)
 
     def verify(self) -> None:
@@ -177,7 +184,8 @@ class Run(CachedInference, ShownInNotebooks):
     def write_examples(self, path: Path) -> None:
         """Write the examples as CSV in which a spreadsheet finds no formula."""
         with replacing(path) as temporary:
-            temporary.write_text(to_csv(self._examples, np.ones(len(self.ids), dtype=bool)))
+            content = to_csv(self._examples, np.ones(len(self.ids), dtype=bool))
+            temporary.write_text(content, encoding="utf-8")
 
     def figure(self, name: str, **choice: Any) -> go.Figure:
         """Return one of the run's figures.

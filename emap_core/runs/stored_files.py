@@ -80,10 +80,13 @@ class Stored:
                 self._check_values(name, found[name], layout)
             return found
 
-    def labels(self, path: Path, task: str, n_names: int) -> AnyArray | None:
+    def labels(
+        self, path: Path, task: str, n_names: int, *, needed: bool = False
+    ) -> AnyArray | None:
         """Return the labels of a run, or None if it has none.
 
-        A label that is not a class of the model counts as wrong and is -1.
+        A label that is not a class of the model counts as wrong and is -1. With `needed`, a missing
+        file is an error: the run has scores.
 
         Raises
         ------
@@ -94,6 +97,8 @@ class Stored:
             try:
                 file = opened(path)
             except FileNotFoundError:
+                if needed:
+                    raise
                 return None
             with file:
                 n_bytes = file.seek(0, io.SEEK_END)

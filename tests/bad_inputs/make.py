@@ -661,7 +661,7 @@ def runs() -> list[Bad]:
         (
             "running",
             json.dumps(MANIFEST | {"status": "running"}).encode(),
-            "is interrupted, not finished",
+            "is interrupted, not finished; start it again to resume it",
         ),
         (
             "failed",
@@ -671,9 +671,13 @@ def runs() -> list[Bad]:
         (
             "cancelled",
             json.dumps(MANIFEST | {"status": "cancelled"}).encode(),
-            "is cancelled, not finished",
+            "is cancelled, not finished; start it again to resume it",
         ),
-        ("part", json.dumps(MANIFEST | {"status": "part"}).encode(), "is part, not finished"),
+        (
+            "part",
+            json.dumps(MANIFEST | {"status": "part"}).encode(),
+            "is part, not finished; merge it",
+        ),
         ("no-status", b"{}", "run 'it' is damaged: in run.json status is missing"),
         ("deep", b'{"a":' * 50_000, "run.json in run 'it' cannot be read"),
     ):

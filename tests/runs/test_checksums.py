@@ -65,6 +65,30 @@ def test_every_kind_of_damage_is_named(run, capsys):
     assert said.err == f"error: run {run} is damaged: 5 files, see above\n"
 
 
+def test_a_missing_file_changes_no_number_unnoticed(run, capsys):
+    def shown() -> tuple[int, str, str]:
+        return main(["show", str(run), "--json"]), *capsys.readouterr()
+
+    code, whole, _ = shown()
+    assert code == 0
+    refused = []
+    for path in [path for path in sorted(run.rglob("*")) if path.is_file()]:
+        if "inference" in path.parts or path.name == "run.json":
+            continue
+        content = path.read_bytes()
+        path.unlink()
+        code, said, error = shown()
+        if code == 0:
+            assert said == whole, path
+        else:
+            assert "the grid of" in error or f"{path.name} of run 'it' cannot be read" in error
+            refused.append(path.name)
+        path.write_bytes(content)
+        # What was read from the others is kept; the next file must not profit from it.
+        shutil.rmtree(run / "inference", ignore_errors=True)
+    assert {"labels.npy", "sums.npz"} <= set(refused)
+
+
 def test_a_byte_changed_anywhere_in_any_file_is_found(run):
     names = [
         path
