@@ -13,6 +13,8 @@ from emap_core.runs.folder import list_runs
 Json = Mapping[str, Any]
 
 _LONGEST_FILE_NAME = 80
+_ORDER = ("model", "data", "train", "n_examples", "method", "setting", "weights", "created")
+"""First words of what tells runs apart, in the order in which people ask."""
 
 
 def run_title(manifest: Json) -> str:
@@ -43,7 +45,9 @@ def run_titles(manifests: Mapping[str, Json]) -> dict[str, str]:
             labels[ids[0]] = title
             continue
         facts = {i: _facts(manifests[i]) for i in ids}
-        names = dict.fromkeys(name for own in facts.values() for name in own)
+        every = dict.fromkeys(name for own in facts.values() for name in own)
+        # A run may have facts that the first one lacks, which must not come after its date.
+        names = sorted(every, key=lambda name: _ORDER.index(name.split()[0]))
         differing: list[str] = []
         told = dict.fromkeys(ids, "")
         for name in names:

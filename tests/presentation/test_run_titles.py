@@ -29,6 +29,17 @@ def test_runs_of_one_title_say_first_what_differs():
     assert len(set(labels.values())) == 3
 
 
+def test_an_argument_that_only_later_runs_have_comes_before_the_date():
+    first = manifest(created="2026-01-01T10:00", provenance={"model": {"spec": "m:load"}})
+    second = manifest(
+        created="2026-01-02T10:00",
+        provenance={"model": {"spec": "m:load", "arguments": {"kind": "additive"}}},
+    )
+    told = {"a": "clip on photos", "b": "kind=additive · clip on photos"}
+    assert run_titles({"a": first, "b": second}) == told
+    assert run_titles({"b": second, "a": first}) == told
+
+
 def test_settings_weights_dates_and_at_last_the_id_tell_runs_apart():
     by_method = run_titles({"a": manifest(), "b": manifest(method="sampled")})
     assert by_method == {"a": "exact · clip on photos", "b": "sampled · clip on photos"}
