@@ -40,6 +40,9 @@ MOST_WEIGHTED_PAIRS = 20_000_000
 """Largest grid that is projected with unequal weights: half a minute, half a gigabyte."""
 MOST_BYTES_OF_SUMS = 2**30
 """Limit for the sums of every set of more than two sides; a few copies are in memory."""
+_MOST_LOST = 1e-3
+"""Most that storing outputs in 32 bits may change them by, as a share of their differences."""
+_LEAST_DIFFERENCE = 1e-100
 _ENOUGH = 8
 """Pairs whose outputs all lie in [0, 1] by more than chance, where a pair has a single output."""
 
@@ -390,6 +393,29 @@ def _outputs_are_what_they_are_called(problem: Problem, warm_up: WarmUp) -> None
     )
 
 
+def _numbers_can_be_kept(problem: Problem, warm_up: WarmUp) -> None:
+    """Refuse outputs whose differences get lost in squares, or in the 32 bits of a kept grid."""
+    values = warm_up.cells.astype(np.float64)
+    differ = float(np.ptp(values.reshape(-1, values.shape[-1]), axis=0).max())
+    if differ == 0.0:
+        return
+    with np.errstate(over="ignore"):
+        lost = float(np.abs(values - values.astype(np.float32)).max())
+    kept = problem.keep != "sums" and lost > _MOST_LOST * differ
+    largest = float(np.abs(values).max())
+    if differ < _LEAST_DIFFERENCE or (kept and largest < np.finfo(np.float32).tiny):
+        raise ModelError(
+            f"the model's outputs differ by {differ:.3g} only, too little for their squares to "
+            "count; multiply them by a constant, or take the logarithm of probabilities"
+        )
+    if kept:
+        raise ModelError(
+            f"the model's outputs are around {largest:.3g} but differ by {differ:.3g} only, which "
+            "the 32-bit numbers of a kept grid do not show; subtract a constant from them (and "
+            f"from targets), or set {option('keep', 'sums', 'run')}"
+        )
+
+
 def _within(values: NDArray[Any], slack: float) -> bool:
     """Say whether values that are not all the same lie in [0, 1]."""
     return bool(-slack <= values.min() < values.max() <= 1 + slack)
@@ -438,6 +464,22 @@ def _shares(problem: Problem, warm_up: WarmUp) -> str | None:
     )
 
 
+def _not_a_whole(problem: Problem, warm_up: WarmUp) -> str | None:
+    """Tell of probabilities of classes that do not sum to 1."""
+    called = problem.scorer.output
+    if called == "logits" or problem.task != "multiclass" or problem.n_classes == 1:
+        return None
+    values = warm_up.raw.astype(np.float64)
+    sums = (np.exp(values) if called == "log_probabilities" else values).sum(axis=2)
+    if np.abs(sums - 1).max() <= _slack(warm_up):
+        return None
+    low, high = (f"{one:.3g}" for one in (sums.min(), sums.max()))
+    return (
+        f"The model's probabilities of a pair sum to {low if low == high else f'{low} to {high}'} "
+        "instead of 1. Each is divided by their sum."
+    )
+
+
 def _guessed_order(problem: Problem, _: WarmUp) -> str | None:
     if not problem.order_is_guessed or problem.n_classes < 2:
         return None
@@ -466,5 +508,10 @@ _OF_WARM_UP: tuple[Callable[[Problem, WarmUp], None], ...] = (
     _not_in_training,
     _same_twice,
     _outputs_are_what_they_are_called,
+    _numbers_can_be_kept,
 )
-_NOTES: tuple[Callable[[Problem, WarmUp], str | None], ...] = (_guessed_order, _shares)
+_NOTES: tuple[Callable[[Problem, WarmUp], str | None], ...] = (
+    _guessed_order,
+    _shares,
+    _not_a_whole,
+)

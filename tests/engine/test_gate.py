@@ -212,6 +212,60 @@ def test_an_output_beside_which_no_other_counts_is_refused(value, first, tmp_pat
         emap.compute(model, DATA, out=tmp_path / "run", batch_size=16)
 
 
+@pytest.mark.parametrize(
+    ("scale", "offset", "message"),
+    [
+        (1.0, 1e9, r"around 1e\+09 but differ by .* subtract a constant .*keep='sums'"),
+        (1e-50, 0.0, "differ by .*e-50 only, .*multiply them by a constant"),
+        (1e-200, 0.0, "differ by .*e-200 only, .*multiply them by a constant"),
+    ],
+)
+def test_outputs_that_32_bits_or_squares_do_not_tell_apart_are_refused(
+    scale, offset, message, tmp_path
+):
+    def model(texts, images):
+        return offset + scale * as_callable(texts, images).astype(np.float64)
+
+    refused(tmp_path, model, ModelError, message)
+
+
+def test_sums_hold_a_difference_that_32_bits_do_not(tmp_path):
+    def model(texts, images):
+        return 1e9 + as_callable(texts, images).astype(np.float64)
+
+    large, small = (
+        emap.compute(one, make_examples(), out=tmp_path / str(k), keep="sums")
+        for k, one in enumerate((model, as_callable))
+    )
+    pd.testing.assert_frame_equal(
+        large.table(intervals=True), small.table(intervals=True), rtol=1e-4
+    )
+
+
+def test_a_model_of_32_bits_may_round_as_it_likes(tmp_path):
+    def model(texts, images):
+        return (1e5 + as_callable(texts, images)).astype(np.float32)
+
+    emap.compute(model, make_examples(), out=tmp_path / "run")
+
+
+@pytest.mark.parametrize("called", ["probabilities", "log_probabilities"])
+def test_probabilities_that_do_not_sum_to_1_are_told(called, tmp_path):
+    def scores(factor):
+        def model(texts, images):
+            given = factor * softmax(texts, images)
+            return given if called == "probabilities" else np.log(given)
+
+        return model
+
+    run = emap.compute(scores(0.8), make_examples(), out=tmp_path / "run", output=called)
+    told = "The model's probabilities of a pair sum to 0.8 instead of 1."
+    assert any(told in note for note in run.notes)
+    whole = emap.compute(scores(1.0), make_examples(), out=tmp_path / "whole", output=called)
+    assert not any("instead of 1" in note for note in whole.notes)
+    pd.testing.assert_frame_equal(run.table(), whole.table(), rtol=1e-5)
+
+
 def test_a_target_beside_which_no_other_counts_is_refused(tmp_path):
     data = make_examples(labels=[[1.0, 2.0, 3.0]] * 59 + [[1.0, 1e300, 3.0]], task="regression")
     message = "'example-59' has the label .*expected a finite number of at most 1e\\+15: choose"
