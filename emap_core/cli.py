@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib.util
+import io
 import json
 import os
 import signal
@@ -183,6 +184,10 @@ _MARGIN: dict[str, Any] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a user's mistake is one line on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        # Where a terminal or a pipe is not in UTF-8, an arrow becomes a question mark.
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
     arguments = _parser().parse_args(argv)
     with speaking(place_told("terminal")):
         return _told(arguments)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from emap_core.errors import EmapError, SettingError, SpecError
 Loaders = Mapping[str, str | Callable[..., Any]]
 
 _LONGEST = 4_096
+# What people write, and JSON does not: .5 and 1. without another digit.
+_NUMBER = re.compile(r"[-+]?(?:0|[1-9]\d*)?\.(?:\d+|(?<=\d\.))(?:[eE][-+]?\d+)?")
 _NOT_AN_ADDRESS = {
     "dataset": "download the file and name it, as in csv:FILE",
     "model": "name a server that answers chat completions as openai:URL, or download a checkpoint "
@@ -107,7 +110,7 @@ def _scores_pairs(function: Any, settings: Mapping[str, Any]) -> bool:
 
 
 def typed_arguments(given: Iterable[str], flag: str) -> dict[str, Any]:
-    """Return keyword arguments typed as ``name=value``; values that are valid JSON are parsed.
+    """Return keyword arguments typed as ``name=value``; JSON and numbers such as .5 are parsed.
 
     Raises
     ------
@@ -124,7 +127,7 @@ def typed_arguments(given: Iterable[str], flag: str) -> dict[str, Any]:
         try:
             found[name] = json.loads(value)
         except ValueError:
-            found[name] = value
+            found[name] = float(value) if _NUMBER.fullmatch(value) else value
     return found
 
 

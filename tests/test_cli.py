@@ -17,6 +17,7 @@ import emap_core as emap
 from emap_core import datasets, models
 from emap_core.cli import _parser, main
 from emap_core.models.encodings import take
+from emap_core.specs import typed_arguments
 
 MODULE = """
 import numpy as np
@@ -460,3 +461,39 @@ def test_probe_asks_a_run_and_says_what_it_found(tmp_path, capsys):
     ):
         assert main(["probe", path, *wrong]) == 2
         assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (".5", 0.5),
+        ("1.", 1.0),
+        ("-.5e-1", -0.05),
+        ("3", 3),
+        ("007", "007"),
+        (".", "."),
+        ("1.2.3", "1.2.3"),
+    ],
+)
+def test_numbers_are_read_as_people_write_them(written, read):
+    found = typed_arguments([f"x={written}"], "--model-arg")["x"]
+    assert found == read
+    assert type(found) is type(read)
+
+
+@pytest.mark.process
+def test_a_terminal_that_is_not_in_utf_8_shows_what_it_can(here):
+    data = make_examples()
+    data.texts = [f"ünï {text}" for text in data.texts]
+    emap.compute(Staged(), data, out=here / "run")
+    strict = {"PYTHONIOENCODING": "latin-1:strict", "PYTHONUTF8": "0", "LC_ALL": "C"}
+    root = str(Path(emap.__file__).parents[1])
+    environment = os.environ | strict | {"PYTHONCOERCECLOCALE": "0", "PYTHONPATH": root}
+
+    def said(*arguments):
+        command = [sys.executable, "-m", "emap_core", "show", "run", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, check=True).stdout
+
+    assert "Accuracy ?" in said().decode("latin-1")
+    said("--csv", "examples.csv")
+    assert "ünï" in (here / "examples.csv").read_text(encoding="utf-8")
