@@ -30,7 +30,10 @@ USUAL_NAMES = {
     "regions": ("regions", "region_features", "features"),
     "id": ("id", "uid", "example_id", "question_id"),
 }
-"""Usual names of columns, in order of preference; case does not matter."""
+"""Usual names of columns, in order of preference.
+
+Capitals do not matter, and a space or a hyphen counts as an underscore.
+"""
 
 _WORDS = re.compile(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])")
 _LIKE_LABELS = {
@@ -153,11 +156,16 @@ def _find(source: str, table: pd.DataFrame, what: str, named: str | None) -> str
         return named
     if named == "":
         return None
-    spelled = {str(column).lower(): str(column) for column in reversed(list(table.columns))}
+    spelled = {_usual(str(column)): str(column) for column in reversed(list(table.columns))}
     found = [spelled[name] for name in USUAL_NAMES[what] if name in spelled]
     if what == "regions":
         found = [column for column in found if look_like_regions(table[column].tolist())]
     return found[0] if found else None
+
+
+def _usual(column: str) -> str:
+    """Return a name as the usual ones are spelled: `` File name`` as ``file_name``."""
+    return re.sub(r"[\s-]+", "_", column.strip().lower())
 
 
 def _listed(table: pd.DataFrame) -> str:

@@ -42,9 +42,10 @@ def sample(dataset: Dataset, limit: int | None, seed: int = 0) -> Dataset:
     if limit is None:
         return dataset
     dataset = as_examples(dataset)
-    if limit < 2:
+    counts = isinstance(limit, (int, np.integer)) and not isinstance(limit, bool)
+    if not counts or limit < 2:
         raise SettingError(
-            f"{option_name('limit', 'data')} is {limit}; recombining texts and images needs at "
+            f"{option_name('limit', 'data')} is {limit!r}; recombining texts and images needs at "
             "least 2"
         )
     if limit >= len(dataset):

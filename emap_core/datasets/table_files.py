@@ -115,12 +115,21 @@ def read_arrow(stored: pa.Table) -> pd.DataFrame:
 
 def _records(file: Path, read: Callable[[Path], pd.DataFrame]) -> Records:
     try:
-        return Records(read(file), str(file), file.parent)
+        table = read(file)
+        if any("\0" in str(column) for column in table.columns):
+            raise DatasetError(
+                f"{file} is not UTF-8, by the names of its columns; save it as UTF-8"
+            )
+        return Records(table, str(file), file.parent)
     except EmapError:
         raise
     except UnicodeError as error:
         raise DatasetError(f"{file} is not UTF-8; save it as UTF-8: {error}") from error
     except Exception as error:
+        if type(error).__name__ == "EmptyDataError":
+            raise DatasetError(
+                f"{file} is empty; give a file with a line of column names"
+            ) from error
         raise DatasetError(f"{file} cannot be read: {error}") from error
 
 

@@ -98,6 +98,8 @@ def blank_image() -> bytes:
 
 def _as_file(image: Image.Image) -> bytes:
     """Return an opened picture as the content of a lossless file."""
+    if 0 in image.size:
+        raise BadValueError(f"the image has {image.width} × {image.height} pixels; leave it out")
     content = BytesIO()
     try:
         image.save(content, format="PNG")

@@ -164,7 +164,7 @@ def image_of_array(image: Any) -> Any:
             image = image.transpose(1, 2, 0)
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[..., 0]
-    if image.dtype != np.uint8 or image.ndim not in (2, 3):
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or 0 in image.shape:
         raise BadItemError(
             f"an image is an array of {image.dtype} of shape {image.shape}; give whole numbers "
             "from 0 to 255 of type uint8, shape (height, width) or (height, width, 3)"
@@ -179,7 +179,9 @@ def image_of_array(image: Any) -> Any:
 
 
 def check_size(width: int, height: int) -> None:
-    """Refuse an image that is far too large."""
+    """Refuse an image that is far too large, or has no pixels."""
+    if width * height == 0:
+        raise BadItemError(f"is {width:,} × {height:,} pixels, so there is nothing to see")
     most = whole_number("EMAP_MAX_IMAGE_PIXELS", MAX_IMAGE_PIXELS)
     if width * height > most:
         raise BadItemError(

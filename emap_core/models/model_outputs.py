@@ -38,6 +38,7 @@ def numbers_of(
     _check_columns(name, returned, classes)
     if isinstance(returned, torch.Tensor):
         if not returned.is_complex():
+            returned = returned.to_dense() if returned.layout != torch.strided else returned
             return returned, str(returned.dtype).removeprefix("torch.")
     elif not isinstance(returned, Mapping) and returned is not None:
         try:
@@ -49,6 +50,10 @@ def numbers_of(
         if values.dtype.kind in "fiub" and fits:
             return values, values.dtype.name
     expected = f"({', '.join(map(str, sizes))}, C)"
+    if len(getattr(returned, "shape", ())) == len(sizes) + 1:
+        raise ModelError(
+            f"{name} returned {_described(returned)}; return real numbers, of shape {expected}"
+        )
     raise ModelError(
         f"{name} returned {_described(returned)}; return the array of shape {expected} alone"
         + _which(returned, sizes)
@@ -78,7 +83,10 @@ def _described(returned: Any) -> str:
     if returned is None:
         return "None"
     dtype = getattr(returned, "dtype", None)
-    return f"a {kind}" + ("" if dtype is None else f" of {str(dtype).removeprefix('torch.')}")
+    article = "an" if kind.startswith((*"aeiou", "nd")) else "a"
+    return f"{article} {kind}" + (
+        "" if dtype is None else f" of {str(dtype).removeprefix('torch.')}"
+    )
 
 
 def _size(value: Any) -> str:

@@ -159,8 +159,8 @@ def tables() -> list[Bad]:
     million = "x" * 1_000_001
     two = GOOD_ROW + "b,other.png,no\n"
     return [
-        with_table("empty", b"", "data.csv cannot be read: No columns"),
-        with_table("blank", b"\n\n\n", "data.csv cannot be read: No columns"),
+        with_table("empty", b"", "data.csv is empty; give a file with a line of"),
+        with_table("blank", b"\n\n\n", "data.csv is empty; give a file with a line of"),
         with_table("no-rows", "", "data.csv has no rows"),
         with_table("latin-1", head + "caf\xe9,good.png,x\n".encode("latin-1"), other),
         with_table("utf-16", (CSV + two).encode("utf-16"), other),

@@ -7,6 +7,7 @@ import io
 import json
 import tarfile
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
@@ -16,7 +17,7 @@ from emap_core.cli import main
 from emap_core.datasets import load_dataset
 from emap_core.datasets.labels import match_labels
 from emap_core.datasets.sample import sample
-from emap_core.errors import DatasetError, SpecError
+from emap_core.errors import DatasetError, SettingError, SpecError
 from emap_core.option_names import option, speaking, with_options_named
 
 
@@ -213,3 +214,38 @@ def test_an_option_is_called_as_it_is_where_the_reader_is():
         "template=… under “Options of the model”"
     )
     assert with_options_named(said) == told["python"]
+
+
+@pytest.mark.parametrize("image", ["File name", " image ", "file-name", "IMAGE PATH"])
+def test_usual_names_may_be_written_with_spaces_and_hyphens(image, folder):
+    frame = table(answer=["x", "y"]).rename(columns={"image": image})
+    assert as_csv(frame, folder).reading.taken["image"] == image
+
+
+def test_a_table_without_a_line_is_empty(tmp_path):
+    for name, given in (("a.csv", ""), ("b.csv", "\n\n")):
+        (tmp_path / name).write_text(given)
+        with pytest.raises(DatasetError, match=f"{name} is empty; give a file with a line of"):
+            load_dataset(f"csv:{tmp_path / name}")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32-be", "latin-1"])
+def test_a_table_in_another_encoding_is_told_to_be_saved_as_utf_8(encoding, folder):
+    content = "question,image,answer\nwhät?,red.png,x\nwho?,blue.png,y\n".encode(encoding)
+    (folder / "data.csv").write_bytes(content)
+    with pytest.raises(DatasetError, match=r"data.csv is not UTF-8.*save it as UTF-8"):
+        load_dataset(f"csv:{folder / 'data.csv'}")
+
+
+@pytest.mark.parametrize("limit", ["x", 2.5, True, 1, "10"])
+def test_a_limit_that_is_no_number_of_examples_is_refused(limit, folder):
+    with pytest.raises(SettingError, match=r"limit is .*needs at least 2"):
+        as_csv(table(), folder, limit=limit)
+
+
+@pytest.mark.parametrize(
+    "image", [np.zeros((0, 4, 3), np.uint8), np.zeros((4, 0), np.uint8), Image.new("RGB", (0, 3))]
+)
+def test_an_image_without_pixels_is_refused(image):
+    with pytest.raises(DatasetError, match=r"row 1 of the table, column 'image': .*0"):
+        load_dataset({"text": ["a", "b"], "image": [image, Image.new("RGB", (2, 2))]})

@@ -440,7 +440,7 @@ def test_tables_that_cannot_be_read_are_named(tmp_path):
     (tmp_path / "no_metadata").mkdir()
     for spec, words in {
         "csv:nowhere.csv": ["no file", "nowhere.csv"],
-        "csv:empty.csv": ["empty.csv", "cannot be read"],
+        "csv:empty.csv": ["empty.csv", "is empty"],
         "csv:header.csv": ["header.csv", "no rows"],
         "csv:columns.csv": ["no column for the text", "a, b", "text_column"],
         "jsonl:torn.jsonl": ["line 2"],

@@ -236,6 +236,12 @@ class Broken(Staged):
         ),
         (Broken(lambda s: None), {}, ModelError, "model.score returned None; return the array"),
         (Broken(lambda s: [[1.0], [1.0, 2.0]]), {}, ModelError, "returned a list; return the"),
+        (
+            Broken(lambda s: np.array([["yes"]] * 4)),
+            {},
+            ModelError,
+            r"returned an ndarray of <U3; return real numbers, of shape \(4, C\)",
+        ),
         (Broken(lambda s: [["yes"]] * 4), {}, ModelError, "returned a list; return the array"),
         (Staged(), {"labels": ["three"] * 60}, LabelError, "'example-0' has the label 'three'"),
         (Staged(), {"labels": [7] * 60}, LabelError, "numbered 0 to 2"),
