@@ -89,8 +89,9 @@ def intervals(
     rng = np.random.default_rng(seed)
     each = sample.population.share_out(n_resamples)
     tables = [ResampledTable(sample, units) for units in sample.population.draws]
-    # More threads than processors would only wait for each other.
-    with ThreadPoolExecutor(min(len(sample.projected), os.cpu_count() or 1)) as pool:
+    # Many short steps get in each other's way: more threads would take more time.
+    n_threads = min(len(sample.projected), max(1, (os.cpu_count() or 1) // 2))
+    with ThreadPoolExecutor(n_threads) as pool:
         for table in tables:
             for weights in table.units.resamples(each, rng):
                 if grid is None:

@@ -36,10 +36,11 @@ def log_loss(scored: Scored) -> AnyArray:
         # Odds against the own class; as in scikit-learn, no probability is below `least`.
         own = _of_label(scores, labels)[..., 0]
         total, odds = np.zeros(own.shape), np.empty(own.shape)
-        for c in range(scores.shape[-1]):
-            np.subtract(scores[..., c], own, out=odds)
-            np.minimum(odds, 100.0, out=odds)
-            total += np.exp(odds, out=odds)
+        # Infinite odds have the largest loss, too.
+        with np.errstate(over="ignore"):
+            for c in range(scores.shape[-1]):
+                np.subtract(scores[..., c], own, out=odds)
+                total += np.exp(odds, out=odds)
         return np.asarray(np.minimum(np.log(total), -np.log(least)))
     p = scored.probabilities
     if scored.task == "binary":

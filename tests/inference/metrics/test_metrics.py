@@ -113,6 +113,21 @@ def test_many_resamples_at_once_equal_one_by_one(task, name):
     np.testing.assert_allclose(evaluate_resamples(name, labels, each, weights, task), expected)
 
 
+def test_many_classes_are_counted_as_few_are():
+    labels, scores = RNG.integers(0, 100, 400), RNG.normal(size=(400, 100))
+    weights = RNG.multinomial(400, np.full(400, 1 / 400))
+    copies = np.repeat(np.arange(400), weights)
+    for average in ("macro", "weighted"):
+        expected = sk.f1_score(labels[copies], scores[copies].argmax(axis=1), average=average)
+        value = evaluate(f"f1_{average}", labels, scores, "multiclass", weights=weights)
+        assert value == pytest.approx(expected)
+
+
+def test_odds_beyond_every_number_have_the_largest_loss():
+    value = evaluate("log_loss", [1, 1], [[1e4, 0.0], [0.0, 0.0]], "multiclass")
+    assert value == pytest.approx((-np.log(np.finfo(float).eps) + np.log(2)) / 2)
+
+
 def test_calibration_error_of_two_bins_by_hand():
     p = np.array([0.9, 0.9, 0.9, 0.9, 0.6, 0.6])
     labels = np.array([1, 1, 1, 0, 1, 0])
