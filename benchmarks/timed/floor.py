@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +59,7 @@ MODELS = {
 
 
 def measure(timed: Timed, *loops: bool) -> tuple[int, float, list[float]]:
-    """Time the engine and some bare loops, each the best of three.
+    """Time the engine and some bare loops in turns, each the best of three.
 
     Returns
     -------
@@ -77,14 +76,21 @@ def measure(timed: Timed, *loops: bool) -> tuple[int, float, list[float]]:
         if timed.n
         else emap.load_dataset("demo:easy-vqa", limit=1500)
     )
-    ours, run, plan = min(
-        (engine_seconds(model, data, timed.whole) for _ in range(REPEATS)), key=lambda one: one[0]
-    )
-    texts, images = run.texts, [data.images[i] for i in _first(run)]
-    with torch.inference_mode():
-        t, v = model.encode_texts(texts), model.encode_images(images)
-        bare = [shortest(partial(bare_loop, model, t, v, plan, sums)) for sums in loops]
-    return len(texts) * len(images), ours, bare
+    best = [float("inf")] * (1 + len(loops))
+    encoded: tuple[Any, Any] | None = None
+    for _ in range(REPEATS):
+        seconds, run, plan = engine_seconds(model, data, timed.whole)
+        with torch.inference_mode():
+            if encoded is None:
+                images = [data.images[i] for i in _first(run)]
+                encoded = model.encode_texts(run.texts), model.encode_images(images)
+            taken = [seconds]
+            for sums in loops:
+                began = time.perf_counter()
+                bare_loop(model, *encoded, plan, sums)
+                taken.append(time.perf_counter() - began)
+        best = list(map(min, best, taken))
+    return plan["n_texts"] * plan["n_images"], best[0], best[1:]
 
 
 def engine_seconds(model: Any, data: Any, whole: bool) -> tuple[float, Any, dict[str, Any]]:
@@ -131,16 +137,6 @@ def bare_loop(model: Any, texts: Any, images: Any, plan: dict[str, Any], sums: b
                         cells[a : a + rows, b : b + columns] = found
             if sums:
                 sum_tile(cells, np.full(shape[0], 1 / n_texts), np.full(shape[1], 1 / n_images))
-
-
-def shortest(function: Callable[[], Any]) -> float:
-    """Return the shortest of some timings."""
-    taken = []
-    for _ in range(REPEATS):
-        began = time.perf_counter()
-        function()
-        taken.append(time.perf_counter() - began)
-    return min(taken)
 
 
 def _first(run: Any) -> np.ndarray:
