@@ -23,6 +23,8 @@ from emap_core.types import Array
 
 # A share of the variance below this is rounding: the projection is the model in every sample.
 _NO_INTERACTION = 1e-12
+# A difference of losses that is smaller than this, relative to them, is rounding as well.
+_ROUNDING = 1e-12
 
 
 class Summary:
@@ -114,6 +116,9 @@ class Summary:
         ]
         variances = [one.variance for one in replicates]
         if same:
+            least = _ROUNDING * max(abs(full), abs(projected))
+            if max(abs(gap), *np.sqrt(variances)) <= least:
+                gap, variances = 0.0, [0.0 for _ in variances]
             found = estimate(gap, variances, population)
         else:
             found = paired_estimate(

@@ -125,6 +125,15 @@ def test_an_additive_model_has_no_gap_and_no_doubt():
     assert (gap.difference, gap.low, gap.high, gap.p_value) == (0.0, 0.0, 0.0, 1.0)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_what_losses_of_an_additive_model_round_is_no_gap(seed):
+    grid, decomposition, labels = _sample(strength=0.0, seed=seed)
+    found = intervals(decomposition, labels, "multiclass", ["log_loss"], grid=grid, n_resamples=100)
+    for gap in found.gaps["log_loss"].values():
+        assert (gap.low, gap.difference, gap.high) == (0.0, 0.0, 0.0)
+        assert gap.p_value == 1.0
+
+
 def test_no_difference_seen_is_not_no_difference():
     # Interactions that change no decision on these examples may change some on others.
     _, decomposition, labels = _sample(n=50, strength=1e-4)
