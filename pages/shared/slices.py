@@ -130,9 +130,8 @@ def ask_filter(run: Run) -> None:
         with st.popover("Filter", icon=":material/filter_alt:"):
             _ask_fields(run)
         size = int(current_mask(run).sum())
-        by_hand = ", chosen by hand" if chosen_positions(run) is not None else ""
-        st.markdown(plain(f"{size:,} of {len(examples):,}: {current}{by_hand}"), width="content")
-        if current.settings() or by_hand:
+        st.markdown(plain(f"{size:,} of {len(examples):,}: {_in_words(run)}"), width="content")
+        if current.settings() or chosen_positions(run) is not None:
             st.button("Show all", type="tertiary", icon=":material/close:", on_click=_lift)
     if _is_lost(run):
         st.warning(
@@ -314,9 +313,18 @@ def _with_choice(mask: Mask, positions: np.ndarray | None) -> Mask:
     return mask & by_hand
 
 
+def _in_words(run: Run) -> str:
+    """Return which examples are shown: the filter, whether they were chosen by hand, or both."""
+    if chosen_positions(run) is None:
+        return str(current_filter())
+    # "All examples, chosen by hand" would contradict itself.
+    return (
+        f"{current_filter()}, chosen by hand" if current_filter().settings() else "chosen by hand"
+    )
+
+
 def _save(run: Run) -> None:
-    by_hand = "" if chosen_positions(run) is None else ", chosen by hand"
-    name = st.session_state["slice-name"] or f"{current_filter()}{by_hand}"
+    name = st.session_state["slice-name"] or _in_words(run)
     name = name[:_LONGEST_NAME].replace("~", "-")
     saved(run)[name] = {"filter": current_filter().settings(), "positions": chosen_positions(run)}
     code = _code()

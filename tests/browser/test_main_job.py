@@ -198,7 +198,7 @@ def test_a_point_is_an_example_and_a_lasso_or_a_search_are_many(small_runs, brow
     sees(page, text, exact=True)
     inside = zooms_in_and_draws_a_lasso(page, plot, run)
     page.reload()
-    sees(page, f"{inside} of {FEW}: all examples, chosen by hand")
+    sees(page, f"{inside} of {FEW}: chosen by hand")
     page.get_by_role("button", name="Show all").click()
     sees(page, f"{FEW} of {FEW}: all examples")
     find = page.get_by_label("Find an example")
@@ -303,7 +303,7 @@ def zooms_in_and_draws_a_lasso(page, plot, run):
         if i == 0:
             page.mouse.down()
     page.mouse.up()
-    said = page.get_by_text(re.compile(rf"^\d+ of {FEW}: all examples, chosen by hand"))
+    said = page.get_by_text(re.compile(rf"^\d+ of {FEW}: chosen by hand"))
     count = int(said.inner_text(timeout=WAIT).split()[0])
     come_to_rest(page)
     assert plot.evaluate(AXES)["ranges"] == axes["ranges"], "it is still zoomed in"

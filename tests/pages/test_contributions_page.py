@@ -125,6 +125,7 @@ def test_chosen_examples_travel_in_the_link_and_are_saved_and_compared(page, wor
     positions = [3, 8, 21, 30, 41, 59]
     app = page(slice=f"~{encode_positions(positions)}")
     assert set(listed(app)["id"]) == {runs_with_one.ids[i] for i in positions}
+    assert "6 of 60: chosen by hand" in words(app)
     app.text_input(key="slice-name").set_value("six").run()
     next(b for b in app.button if b.label == "Save as a slice").click().run()
     assert app.query_params["slice"] == f"six~{encode_positions(positions)}"
