@@ -93,11 +93,13 @@ class Additive:
             found[part] = values
         return found
 
-    def common_residual(self, cells: AnyArray, rows: Index | slice) -> Array:
-        """Return the mean over classes of what some rows have beyond it, shape (A, U_2)."""
-        found = np.zeros(cells.shape[:2])
-        for c, unit in enumerate(self.unit):
-            found += self.residual(cells, rows, c) * (unit / len(self.unit))
+    def common_residual(self, cells: AnyArray, rows: Index | slice) -> AnyArray:
+        """Return the mean of `residual` over classes in the largest unit, shape (A, U_2)."""
+        found = np.zeros(cells.shape[:2], precision_of(cells))
+        for c, factor in enumerate(self.unit / self.unit.max() / len(self.unit)):
+            plane = self.residual(cells, rows, c)
+            plane *= plane.dtype.type(factor)
+            found += plane
         return found
 
 
@@ -150,6 +152,8 @@ class Sums:
         of_rows, of_columns = additive.rows.sums(weights), additive.columns.sums(weights)
         total = weights.sum(axis=1)
         squares = np.zeros((len(additive.unit), len(weights)))
+        # What all classes share is as large in each.
+        scales = np.full_like(additive.unit, additive.unit.max()) if centred else additive.unit
         row_sum = column_sum = np.empty(0)
         for rows, cells in _blocks(grid):
             kind = precision_of(cells)
@@ -165,9 +169,10 @@ class Sums:
                 row_sum[c][:, rows] = q @ plane.T
                 column_sum[c] += np.matmul(p, plane, out=product)
                 if common is not None:
-                    plane -= (common / unit).astype(kind)
+                    plane *= kind.type(unit / scales[c])
+                    plane -= common
                 np.square(plane, out=plane)
-                squares[c] += _weighed(p, plane, q, symmetric) * (unit / total) ** 2
+                squares[c] += _weighed(p, plane, q, symmetric) * (scales[c] / total) ** 2
         return cls(total, of_rows, of_columns, row_sum, column_sum, squares)
 
     def sums_of_squares(self, additive: Additive, centred: bool) -> Array:
@@ -209,21 +214,23 @@ def _of_side(
     Each has shape (C, B).
     """
     total, kind = weight.sum(axis=1), sums.dtype
-    common = np.tensordot(units / len(units), sums, 1) if centred else None
+    scales, common = units, None
     if centred:
+        scales = np.full_like(units, units.max())
+        common = np.einsum("c,cbu->bu", (units / scales / len(units)).astype(kind), sums)
         effect = effect - effect.mean(axis=0)
-    effect = effect / units[:, None]
+    effect = effect / scales[:, None]
     levels, squares = effect @ weight.T / total, effect**2 @ weight.T / total
     of_each = weight.astype(kind)
     found = np.empty((3, len(units), len(total)))
-    for c, unit in enumerate(units):
-        own = sums[c] if common is None else sums[c] - (common / unit).astype(kind)
+    for c, scale in enumerate(scales):
+        own = sums[c] if common is None else sums[c] * kind.type(units[c] / scale) - common
         weighed = of_each * own
         square = np.einsum("bu,bu->b", weighed, own) / total**3
         factors = np.array([np.ones_like(effect[c]), effect[c]], kind)
         mean, product = (weighed @ factors.T).T / total**2
         variance = squares[c] + 2.0 * product + square - (levels[c] + mean) ** 2
-        found[:, c] = variance * unit**2, square * unit**2, mean * unit
+        found[:, c] = variance * scale**2, square * scale**2, mean * scale
     return found[0], found[1], found[2]
 
 
