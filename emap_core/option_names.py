@@ -39,6 +39,9 @@ DATA_FLAGS = (
 )
 """Dataset arguments with their own flag; the others go through ``--data-arg``."""
 
+DATA_ARGUMENTS = (*DATA_FLAGS, "task", "classes", "split")
+"""Dataset arguments that `compute` takes as its own; messages in Python name them so."""
+
 BOXES = {
     "text_column": "Text",
     "image_column": "Image",

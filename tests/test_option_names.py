@@ -15,6 +15,7 @@ from emap_core import compute, datasets, models, specs
 from emap_core.cli import _parser
 from emap_core.datasets.table import load_table
 from emap_core.engine import compute_shard
+from emap_core.engine.request import Request
 from emap_core.engine.settings import Settings
 from emap_core.methods.method_settings import SETTINGS
 from emap_core.option_names import (
@@ -143,6 +144,13 @@ def test_boxes_and_flags_are_of_arguments_that_there_are():
     everything = arguments_of("run") | arguments_of("data") | arguments_of("model")
     assert set(BOXES) <= everything and set(BOXES) == boxes()
     assert set(DATA_FLAGS) <= arguments_of("data")
+
+
+def test_python_takes_every_option_of_the_data_that_a_message_names():
+    named = {name for of, name, _ in in_messages() if of == "data"}
+    assert {"task", "classes", "limit"} <= named
+    request = Request.of(None, "csv:x.csv", **dict.fromkeys(named, "given"))
+    assert request.data_args is not None and set(request.data_args) - {"seed"} == named
 
 
 @pytest.mark.parametrize(

@@ -91,8 +91,8 @@ def compute(
     model_args, data_args, train_args : dict, optional
         Keyword arguments of the loaders.
     text_column, image_root, limit, …
-        Entries of `data_args` that have a flag on the terminal can be given directly:
-        `emap_core.option_names.DATA_FLAGS`.
+        Many entries of `data_args` can be given directly:
+        `emap_core.option_names.DATA_ARGUMENTS`.
     queue : bool
         Wait until no other queued run uses the device.
     progress : bool, optional

@@ -11,7 +11,7 @@ from emap_core.datasets import with_prefix
 from emap_core.engine.progress import Listener
 from emap_core.engine.settings import Settings
 from emap_core.errors import SettingError
-from emap_core.option_names import DATA_FLAGS
+from emap_core.option_names import DATA_ARGUMENTS
 
 if TYPE_CHECKING:
     from emap_core.engine.cost import Estimate
@@ -59,7 +59,7 @@ class Request:
         model, dataset, model_args, data_args, train, train_args
             As for `compute`.
         **settings
-            Those of `Settings`, and `DATA_FLAGS`, which go to the loader of the data.
+            Those of `Settings`, and `DATA_ARGUMENTS`, which go to the loader of the data.
 
         Raises
         ------
@@ -67,7 +67,7 @@ class Request:
             If a setting is unknown, or an option of the data is given twice.
         """
         given = data_args or {}
-        own = {name: value for name, value in settings.items() if name in DATA_FLAGS}
+        own = {name: value for name, value in settings.items() if name in DATA_ARGUMENTS}
         for name in own.keys() & given.keys():
             raise SettingError(f"{name} is given twice, here and in data_args; leave one out")
         rest = {name: value for name, value in settings.items() if name not in own}

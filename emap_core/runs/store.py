@@ -31,6 +31,14 @@ LEASE_SECONDS = 60.0
 HOW_TO_INSTALL = with_extra("remote")
 
 
+def _at_home(path: Path) -> Path:
+    """Return a path with the folder that a leading ``~`` names, if there is one."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
 def location(given: str | Path) -> Path:
     """Return a folder or a file, given as a path or as a URL (``s3:``, ``gs:``, ``memory:``, …).
 
@@ -42,9 +50,9 @@ def location(given: str | Path) -> Path:
         If the package that opens the URL is not installed.
     """
     if not isinstance(given, str):
-        return given
+        return _at_home(given) if type(given) is type(Path()) else given
     if "://" not in given:
-        return Path(given)
+        return _at_home(Path(given))
     if given.startswith("file://"):
         return Path(given.removeprefix("file://"))
     try:

@@ -5,6 +5,7 @@ import json
 import sys
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import filelock
@@ -182,3 +183,17 @@ def test_an_interrupted_run_in_an_object_store_goes_on_to_the_same_bits(
     assert check_run(out) == []
     monkeypatch.setenv("EMAP_RUNS", bucket)
     assert [(info.id, info.status) for info in list_runs()] == [("there", "finished")]
+
+
+def test_a_place_at_home_is_at_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "deep").mkdir()
+    monkeypatch.chdir(tmp_path / "deep")
+    for place in ("~/runs/it", Path("~/runs/it")):
+        assert location(place) == tmp_path / "runs" / "it"
+        run = emap.compute(Staged(), make_examples(), out=place)
+        assert run.path == tmp_path / "runs" / "it"
+        assert emap.load_run(place).path == run.path
+    assert location("~nobody-of-this-name/x") == Path("~nobody-of-this-name/x")
+    assert not list((tmp_path / "deep").iterdir())
