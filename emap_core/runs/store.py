@@ -22,7 +22,7 @@ from typing import Any, Self, cast
 
 import filelock
 
-from emap_core.errors import RunError
+from emap_core.errors import RunError, reason
 from emap_core.installation import with_extra
 
 LEASE_SECONDS = 60.0
@@ -47,7 +47,7 @@ def location(given: str | Path) -> Path:
     Raises
     ------
     RunError
-        If the package that opens the URL is not installed.
+        If the package that opens the URL is not installed, or nobody answers there.
     """
     if not isinstance(given, str):
         return _at_home(given) if type(given) is type(Path()) else given
@@ -64,7 +64,34 @@ def location(given: str | Path) -> Path:
         path.fs  # noqa: B018
     except (ImportError, ValueError) as error:
         raise RunError(f"{given} cannot be opened: {error} ({HOW_TO_INSTALL})") from error
+    _reach(path.protocol, given.split("/")[2], path)
     return cast(Path, path)
+
+
+_reached: set[tuple[str, str]] = set()
+
+
+def _reach(protocol: str, place: str, path: Any) -> None:
+    """Look once whether a bucket or server answers; its absence would pass for that of a run.
+
+    Raises
+    ------
+    RunError
+        If there are no credentials, no such host, and so on. A place that has nothing under a path,
+        or does not tell, does answer.
+    """
+    if (protocol, place) in _reached:
+        return
+    try:
+        path.fs.info(path.path)
+    except OSError:
+        pass
+    except Exception as error:
+        raise RunError(
+            f"{protocol}://{place} cannot be reached: {reason(error)}; correct the address, or say "
+            "who you are as its library asks"
+        ) from error
+    _reached.add((protocol, place))
 
 
 def is_local(path: Path) -> bool:

@@ -197,3 +197,20 @@ def test_a_place_at_home_is_at_home(monkeypatch, tmp_path):
         assert emap.load_run(place).path == run.path
     assert location("~nobody-of-this-name/x") == Path("~nobody-of-this-name/x")
     assert not list((tmp_path / "deep").iterdir())
+
+
+@pytest.mark.library
+def test_a_bucket_that_nobody_opens_is_not_an_empty_one(monkeypatch, capsys):
+    pytest.importorskip("s3fs")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, "/nowhere")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("EMAP_RUNS", "s3://locked/runs")
+    for command in (["list"], ["show", "it"], ["show", "s3://locked/runs/it"]):
+        assert main(command) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(
+            "error: s3://locked cannot be reached: Unable to locate credentials;"
+        )
