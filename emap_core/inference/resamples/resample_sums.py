@@ -155,6 +155,7 @@ class Sums:
         # What all classes share is as large in each.
         scales = np.full_like(additive.unit, additive.unit.max()) if centred else additive.unit
         row_sum = column_sum = np.empty(0)
+        each = np.arange(additive.rows.size)
         for rows, cells in _blocks(grid):
             kind = precision_of(cells)
             if not row_sum.size:
@@ -162,7 +163,7 @@ class Sums:
                 column_sum = np.zeros((len(squares), *of_columns.shape), kind)
             p, q = of_rows[:, rows].astype(kind), of_columns.astype(kind)
             common = additive.common_residual(cells, rows) if centred else None
-            symmetric = of_rows is of_columns and len(cells) == cells.shape[1]
+            same = of_rows is of_columns and np.array_equal(each[rows], each)
             product = np.empty(column_sum.shape[1:], kind)
             for c, unit in enumerate(additive.unit):
                 plane = additive.residual(cells, rows, c)
@@ -172,7 +173,7 @@ class Sums:
                     plane *= kind.type(unit / scales[c])
                     plane -= common
                 np.square(plane, out=plane)
-                squares[c] += _weighed(p, plane, q, symmetric) * (scales[c] / total) ** 2
+                squares[c] += _weighed(p, plane, q, same) * (scales[c] / total) ** 2
         return cls(total, of_rows, of_columns, row_sum, column_sum, squares)
 
     def sums_of_squares(self, additive: Additive, centred: bool) -> Array:

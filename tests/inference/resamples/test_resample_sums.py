@@ -106,3 +106,22 @@ def test_an_additive_grid_of_32_bits_has_no_interaction_in_any_resample(offset):
     assert shares[:, 2, 0].max() < of_rounding
     assert shares[:, 2, 1].max() < 1e-20
     assert shares[:, 2, 2].min() > 0.1
+
+
+@pytest.mark.parametrize("n_strips", [1, 3])
+def test_rows_of_strips_may_come_in_any_order(n_strips):
+    rng = np.random.default_rng(3)
+    grid = rng.normal(size=(N, N, 2))
+    decomposition = emap.decompose(grid)
+    weights = population_of(decomposition).draws[0].draw(10, rng)
+    rows = np.array_split(rng.permutation(N), n_strips)
+
+    class Strips:
+        def strips(self):
+            return ((some, grid[some]) for some in rows)
+
+    whole, shares = _resampled(grid, decomposition, weights)
+    found, of_strips = _resampled(Strips(), decomposition, weights)
+    np.testing.assert_allclose(of_strips, shares, rtol=0, atol=1e-12)
+    for row, values in whole.items():
+        np.testing.assert_allclose(found[row], values, rtol=0, atol=1e-12)
