@@ -211,6 +211,4 @@ def test_a_bucket_that_nobody_opens_is_not_an_empty_one(monkeypatch, capsys):
     for command in (["list"], ["show", "it"], ["show", "s3://locked/runs/it"]):
         assert main(command) == 2
         said = capsys.readouterr().err
-        assert said.startswith(
-            "error: s3://locked cannot be reached: Unable to locate credentials;"
-        )
+        assert said.startswith("error: s3://locked cannot be reached: ")
