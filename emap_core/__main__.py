@@ -2,6 +2,10 @@
 
 import sys
 
-from emap_core.cli import main
+try:
+    from emap_core.cli import main
 
-sys.exit(main())
+    code = main()
+except KeyboardInterrupt:
+    code = 130
+sys.exit(code)

@@ -205,6 +205,10 @@ def _told(arguments: argparse.Namespace) -> int:
             print(json.dumps({"event": "failed", "message": str(error)}), flush=True)
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        # While something is imported or loaded, or for the second time: nothing waits for a tile.
+        print("stopped; start it again to resume it", file=sys.stderr)
+        return 128 + (_Stop.signal or signal.SIGINT)
     except BrokenPipeError:
         return 0
 

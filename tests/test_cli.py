@@ -497,3 +497,27 @@ def test_a_terminal_that_is_not_in_utf_8_shows_what_it_can(here):
     assert "Accuracy ?" in said().decode("latin-1")
     said("--csv", "examples.csv")
     assert "ünï" in (here / "examples.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("number", [None, 15])
+def test_an_interrupt_while_a_model_is_loaded_is_one_line(number, here, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("emap_core.cli._run", interrupted)
+    monkeypatch.setattr("emap_core.cli._Stop.signal", number)
+    assert main(RUN) == 128 + (number or 2)
+    assert capsys.readouterr().err == "stopped; start it again to resume it\n"
+
+
+@pytest.mark.process
+def test_an_interrupt_while_the_program_starts_prints_nothing(tmp_path):
+    (tmp_path / "argparse.py").write_text("raise KeyboardInterrupt")
+    root = str(Path(emap.__file__).parents[1])
+    path = os.pathsep.join([str(tmp_path), root])
+    stopped = subprocess.run(
+        [sys.executable, "-m", "emap_core", "list"],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+    )
+    assert (stopped.returncode, stopped.stderr) == (130, b"")
