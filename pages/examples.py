@@ -50,6 +50,7 @@ def _page() -> None:
     if example is None and len(order):
         example = int(order[0])
     shared.header(QUESTION, "" if example is None else _answer(run, example), run)
+    shared.say_if_another_example(run)
     ask_filter(run)
     if example is None:
         shared.empty("No example passes this filter. “Show all” clears it.")

@@ -65,6 +65,8 @@ def _page() -> None:
         question = f"What if the {two.sides[0].name} or {two.item_name(1)} were different?"
     with top:
         shared.header(question, _answer(two, u, w, c, cell), run)
+        if not shared.view("pair"):
+            shared.say_if_another_example(run)
         if two.note:
             shared.text(two.note)
     _show_heatmap(two, c, order, text_order, image_order, (u, w))

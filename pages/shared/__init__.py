@@ -23,6 +23,7 @@ from pages.shared.layout import (
     made_as,
     next_step,
     say,
+    say_if_another_example,
     section,
     subsection,
 )
@@ -136,6 +137,7 @@ __all__ = [
     "run_titles",
     "said_of",
     "say",
+    "say_if_another_example",
     "say_what_runs",
     "section",
     "select",

@@ -14,7 +14,13 @@ from emap_core.runs import Run, RunInfo
 from emap_core.untrusted_text import visible
 from pages.shared.page_lifecycle import inside_app
 from pages.shared.plain_text import escaped, plain
-from pages.shared.run_and_example import all_runs, damaged_runs, run_titles, title_of
+from pages.shared.run_and_example import (
+    all_runs,
+    damaged_runs,
+    missing_example,
+    run_titles,
+    title_of,
+)
 from pages.shared.run_menu import run_menu, said_of
 from pages.shared.side_names_on_pages import in_own_words, speak_of
 from pages.shared.url_selection import select, selection
@@ -109,6 +115,16 @@ def header(question: str, answer: str = "", run: Run | None = None) -> None:
     if answer:
         say(answer)
     _name_run(run, info)
+
+
+def say_if_another_example(run: Run) -> None:
+    """Say that the link names an example which the run does not have, so that another is shown."""
+    if (name := missing_example(run)) is not None:
+        short = visible(name)[:80]
+        st.info(
+            plain(f"This run has no example {short!r}; the first one is shown."),
+            icon=":material/info:",
+        )
 
 
 def copy_link() -> None:

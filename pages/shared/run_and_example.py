@@ -200,6 +200,12 @@ def current_example(run: Run) -> int | None:
     return _positions(run).get(selected("example") or "")
 
 
+def missing_example(run: Run) -> str | None:
+    """Return the name of the example in the URL if the run does not have it, such as another's."""
+    name = selected("example")
+    return None if not name or name in _positions(run) else name
+
+
 def select_example(run: Run, position: int | None) -> None:
     """Make an example the current one on every page; None selects none."""
     select(example=None if position is None else run.ids[position])

@@ -105,6 +105,14 @@ def test_an_example_that_the_filter_leaves_out_is_still_shown(open_page, words, 
     assert examples.text[same] in said
 
 
+def test_a_link_to_an_example_of_another_run_says_so(open_page, words, runs_with_one):
+    said = "This run has no example 'nowhere'; the first one is shown."
+    for page in ("examples", "recombine"):
+        assert said in words(open_page(page, run=runs_with_one.id, example="nowhere"))
+    app = open_page("examples", run=runs_with_one.id, example=runs_with_one.ids[3])
+    assert "the first one is shown" not in words(app)
+
+
 def test_a_single_output_is_a_number_and_no_answer(open_page, words, monkeypatch, tmp_path):
     def one_output(texts, images):
         return as_callable(texts, images)[:, :1]
