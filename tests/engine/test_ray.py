@@ -46,6 +46,9 @@ class Fragile(WithGrid):
     def score_grid(self, t, v):
         import time
         time.sleep(self.wait)
+        hold = HERE / "hold"
+        while hold.exists() and len(list(Path(hold.read_text()).glob("*.npz"))) >= 2:
+            time.sleep(0.01)
         self._count("pair", len(t["t"]) * len(v[0]))
         deadly = HERE / "deadly"
         if deadly.exists() and float(deadly.read_text()) in v[0][:, 0].tolist():
@@ -95,8 +98,8 @@ def cluster(tmp_path_factory):
 
 @pytest.fixture
 def module(cluster):
-    """The folder of the model, with nothing in it that kills or was counted."""
-    for name in ("deadly", "once", "counts"):
+    """The folder of the model, with nothing in it that kills, holds or was counted."""
+    for name in ("deadly", "once", "hold", "counts"):
         (cluster / name).unlink(missing_ok=True)
     return cluster
 
@@ -182,12 +185,15 @@ def killed_driver(module, out, popen):
     command += ["--data", "fragile_model:data", "--batch-size", "20", "--engine", "ray"]
     command += ["--address", ray.get_runtime_context().gcs_address, "--progress", "none"]
     # A single worker, as each takes seconds to start.
-    command += ["--model-arg", "wait=0.1", "--cpus-per-worker", "2", "--out", str(out)]
+    command += ["--cpus-per-worker", "2", "--out", str(out)]
+    # The worker scores no further tile once two are stored.
+    (module / "hold").write_text(str(out / "tiles"))
     process = popen(command, cwd=HOUSE, stdout=subprocess.DEVNULL)
     while len(list(out.glob("tiles/*.npz"))) < 2 and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
+    (module / "hold").unlink()
     return len(list(out.glob("tiles/*.npz")))
 
 
@@ -195,7 +201,7 @@ def test_the_driver_may_be_killed(module, alone, tmp_path, warm_popen):
     stored = killed_driver(module, tmp_path / "run", warm_popen)
     assert stored >= 2
     assert describe_run(tmp_path / "run").status == "interrupted"
-    assert_same(with_ray(tmp_path / "run", model_args={"wait": "0.1"}, cpus_per_worker=2), alone)
+    assert_same(with_ray(tmp_path / "run", cpus_per_worker=2), alone)
     # It costs the tile of its worker, and one that was finished but not stored.
     assert counted(module)["pair"] <= 11 * 23 + 2 * 20
 
