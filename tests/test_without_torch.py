@@ -23,7 +23,7 @@ class Missing:
 
 sys.meta_path.insert(0, Missing())
 """
-READ = """
+AT_HAND = """
 import emap_core as emap
 from emap_core.cli import main
 
@@ -32,6 +32,9 @@ assert run.verdict().sentence in run._repr_html_() and len(run.examples()) == 60
 assert main(["show", "run"]) == 0
 assert main(["report", "run", "--out", "report.html"]) == 0
 assert main(["compare", "run", "run", "--latex"]) == 0
+assert "torch" not in sys.modules
+"""
+ON_PAGES = """
 from streamlit.testing.v1 import AppTest
 for page in ("start", "overview", "examples", "contributions", "modes", "compare", "report"):
     app = AppTest.from_file(HOUSE + "/app.py", default_timeout=60)
@@ -78,10 +81,15 @@ def without_torch(code, folder, monkeypatch):
     )
 
 
-def test_finished_runs_open_without_torch(runs, monkeypatch):
-    done = without_torch(READ, runs, monkeypatch)
+def test_finished_runs_are_read_without_torch(runs, monkeypatch):
+    done = without_torch(AT_HAND, runs, monkeypatch)
     assert done.returncode == 0, done.stderr[-3000:]
     assert r"\begin{table}" in done.stdout
+
+
+def test_pages_show_finished_runs_without_torch(runs, monkeypatch):
+    done = without_torch(ON_PAGES, runs, monkeypatch)
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def test_whatever_computes_says_what_to_install(runs, monkeypatch):

@@ -80,7 +80,7 @@ def small_runs(app_url):
     return url, first
 
 
-def test_the_demo_button_leads_to_a_verdict_and_the_examples_behind_it(new_app, browser_page):
+def test_the_demo_button_leads_to_a_verdict(new_app, browser_page):
     from playwright.sync_api import expect
 
     url, runs = new_app
@@ -98,11 +98,22 @@ def test_the_demo_button_leads_to_a_verdict_and_the_examples_behind_it(new_app, 
     page.wait_for_url(re.compile(r"/overview\?run="))
     assert entries(page) == before + 1
 
-    # Overview: the verdict, and right and wrong with and without interactions.
+    # Overview: the verdict, on one screen.
     sees(page, VERDICT)
     run = Run.load(runs / key_of(page, "run"))
     assert run.manifest["n_pairs_evaluated"] == 107 * 1000
     is_on_one_screen(page)
+
+
+def test_a_verdict_leads_to_the_examples_behind_it(small_runs, browser_page):
+    from playwright.sync_api import expect
+
+    url, run = small_runs
+    page = browser_page
+    page.goto(f"{url}/overview?run={run.path.name}")
+
+    # Overview: right and wrong with and without interactions.
+    sees(page, VERDICT)
     cells = page.locator(".st-key-overview-cells .js-plotly-plot").first
     link = page.get_by_role("link", name=re.compile("right only with interactions"))
     count = link.inner_text(timeout=WAIT).strip().split()[-5]
@@ -181,7 +192,7 @@ def test_an_example_leads_to_any_other_pair_and_to_what_interacts(small_runs, br
     page.wait_for_url(re.compile("/contributions"))
 
 
-def test_a_point_is_an_example_and_a_lasso_or_a_search_are_many(small_runs, browser_page):
+def test_a_point_is_an_example_and_a_lasso_are_many(small_runs, browser_page):
     from playwright.sync_api import expect
 
     url, run = small_runs
@@ -201,6 +212,15 @@ def test_a_point_is_an_example_and_a_lasso_or_a_search_are_many(small_runs, brow
     sees(page, f"{inside} of {FEW}: chosen by hand")
     page.get_by_role("button", name="Show all").click()
     sees(page, f"{FEW} of {FEW}: all examples")
+
+
+def test_a_search_finds_examples_and_becomes_a_slice(small_runs, browser_page):
+    from playwright.sync_api import expect
+
+    url, run = small_runs
+    page = browser_page
+    page.goto(f"{url}/contributions?run={run.path.name}")
+    chosen = run.ids[7]
     find = page.get_by_label("Find an example")
     type_into(page, find, chosen)
     sees(page, f"{sum(chosen in name for name in run.ids)} of {FEW}")
