@@ -80,16 +80,18 @@ def small_runs(app_url):
     return url, first
 
 
-def test_the_demo_button_leads_to_a_verdict(new_app, browser_page):
+def test_a_link_to_a_page_opens_the_app_on_a_server_that_nobody_has_used(new_app, browser_page):
     from playwright.sync_api import expect
 
-    url, runs = new_app
     page = browser_page
-
-    # A link to a page opens the app, also on a server that nobody has used.
-    page.goto(f"{url}/modes")
+    page.goto(f"{new_app[0]}/modes")
     expect(page.get_by_text("There is no finished run yet.")).to_be_visible(timeout=WAIT)
     expect(page.get_by_role("link", name="Overview")).to_be_visible()
+
+
+def test_the_demo_button_leads_to_a_verdict(new_app, browser_page):
+    url, runs = new_app
+    page = browser_page
 
     # Start: a button and ten seconds.
     page.goto(url)
