@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from emap_core.class_names import class_names
 from emap_core.errors import ModelError
 from emap_core.models import encodings as trees
+from emap_core.models.assembled import Assembled
 from emap_core.models.encodings import Encodings, Product
 from emap_core.models.model_outputs import numbers_of
 from emap_core.option_names import option
@@ -265,11 +266,13 @@ class Scorer:
             ]
         rows = min(n_rows, max(batch_size // columns, 1))
         with torch.inference_mode():
-            bands = [
-                [score(_part(row_encodings, a, a + rows, n_rows), block) for block in blocks]
-                for a in range(0, n_rows, rows)
-            ]
-            return Outputs(_joined(bands))
+            tile = Assembled(n_rows, n_columns)
+            for top in range(0, n_rows, rows):
+                some, left = _part(row_encodings, top, top + rows, n_rows), 0
+                for block in blocks:
+                    tile.put(top, left, score(some, block))
+                    left += _n_columns(block)
+            return Outputs(tile.values())
 
     def score_pairs(
         self, row_encodings: Encodings, column_encodings: Encodings, batch_size: int
@@ -277,18 +280,14 @@ class Scorer:
         """Return the outputs of B aligned pairs, shape (B, C), at most `batch_size` at a time."""
         n_pairs = trees.count(row_encodings)
         with torch.inference_mode():
-            values = _joined(
-                [
-                    [
-                        self._score_aligned(
-                            _part(row_encodings, start, start + batch_size, n_pairs),
-                            _part(column_encodings, start, start + batch_size, n_pairs),
-                        )[:, None]
-                    ]
-                    for start in range(0, n_pairs, batch_size)
-                ]
-            )
-            return Outputs(values).numpy()[:, 0]
+            values = Assembled(n_pairs, 1)
+            for start in range(0, n_pairs, batch_size):
+                scores = self._score_aligned(
+                    _part(row_encodings, start, start + batch_size, n_pairs),
+                    _part(column_encodings, start, start + batch_size, n_pairs),
+                )
+                values.put(start, 0, scores[:, None])
+            return Outputs(values.values()).numpy()[:, 0]
 
     def encode(self, place: int, items: list[Any]) -> Encodings:
         """Return the encodings of unique items of a side; a plain callable's are the items."""
@@ -446,16 +445,3 @@ def _n_columns(encodings: Encodings) -> int:
 
 def _part(encodings: Encodings, start: int, stop: int, size: int) -> Encodings:
     return encodings if start == 0 and stop >= size else trees.take(encodings, slice(start, stop))
-
-
-def _joined(bands: Sequence[Sequence[Any]]) -> torch.Tensor | NDArray[Any]:
-    # A cheap head scores a tile about as fast as one copy of it takes.
-    alone = len(bands) == len(bands[0]) == 1
-    if isinstance(bands[0][0], torch.Tensor):
-        joined = (
-            bands[0][0] if alone else torch.cat([torch.cat(list(band), dim=1) for band in bands])
-        )
-        return joined.float() if joined.dtype in (torch.bfloat16, torch.float16) else joined
-    if alone:
-        return np.asarray(bands[0][0])
-    return np.concatenate([np.concatenate(list(band), axis=1) for band in bands])
