@@ -43,10 +43,7 @@ def read_answers(
     if task == "multiclass" and space == "logits":
         values = np.moveaxis(cells, -1, 0).astype(np.float32, order="C")
         highest = values.max(axis=0)
-        decisions = np.zeros(highest.shape, dtype=np.intp)
-        # In a tie, the first class wins, as everywhere.
-        for c in reversed(range(len(values))):
-            np.copyto(decisions, c, where=values[c] == highest)
+        decisions = _first_equal(values, highest)
         values -= highest
         found = np.exp(values)
         total = found.sum(axis=0)
@@ -59,6 +56,20 @@ def read_answers(
         found = np.concatenate([1.0 - found, found])
     entropies = -(found * np.log2(np.maximum(found, _SMALLEST))).sum(axis=0)
     return predict(cells, task, space), found, entropies
+
+
+def _first_equal(values: NDArray[np.float32], highest: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Return for each cell the first class whose value is the highest; classes are on axis 0.
+
+    In a tie, the first class wins, as everywhere. Several times faster than ``argmax``, which looks
+    at one cell after the other.
+    """
+    n_classes = len(values)
+    # Counted from the last class, so that the first one has the greatest number.
+    small = np.uint8 if n_classes <= 255 else np.uint16 if n_classes <= 65535 else np.uint32
+    from_last = np.arange(n_classes, 0, -1, dtype=small).reshape(-1, *[1] * highest.ndim)
+    found = ((values == highest) * from_last).max(axis=0)
+    return np.asarray(n_classes - found.astype(np.intp))
 
 
 def recombine(
