@@ -202,9 +202,9 @@ class Evaluator:
                 f"the model returned {values.shape[-1]} classes, but {self.n_classes} for earlier "
                 "pairs"
             )
+        least, greatest = _extremes(values)
         # NaN is neither.
-        fits = float(values.min()) >= -LARGEST_NUMBER and float(values.max()) <= LARGEST_NUMBER
-        if not fits:
+        if not (least >= -LARGEST_NUMBER and greatest <= LARGEST_NUMBER):
             wrong = ~(np.abs(values.astype(np.float64)) <= LARGEST_NUMBER)
             *place, number = (int(i) for i in np.argwhere(wrong)[0])
             pair = self.name_pair(*(int(i) for i in cell_of(*place)))
@@ -214,6 +214,15 @@ class Evaluator:
                 "still count"
             )
         return values
+
+
+def _extremes(values: NDArray[Any]) -> tuple[float, float]:
+    """Return the least and the greatest number; both are NaN if any is."""
+    if values.dtype in (np.float32, np.float64) and values.flags.carray:
+        # Both in one pass, on all threads: a third of the time.
+        least, greatest = torch.aminmax(torch.from_numpy(values))
+        return float(least), float(greatest)
+    return float(values.min()), float(values.max())
 
 
 def _out_of_memory(error: BaseException) -> bool:
