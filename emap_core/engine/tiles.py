@@ -104,21 +104,30 @@ class TileEvaluation:
         if closed is not None:
             self._folder.update_manifest(closed_form=True)
             return Projected(closed)
-        self._evaluate(progress, workers)
+        sums = self._evaluate(progress, workers)
         if self._problem.settings.shard is not None:
             return None
-        # Read back from disk in tile order, so that an interruption cannot change a bit.
-        sums = GridSums(self._problem.targets, self._plan.n_classes)
-        for tile in self._plan.tiles():
-            stored = TileSums.load(self._file(tile))
-            if stored is None:
-                raise RunError(
-                    f"tile {tile.number} of run {self._folder.id!r} is damaged; start it again"
-                )
-            sums.add(tile, stored)
+        if sums is None:
+            sums = self._read_back()
         return sums.projected(self._problem.row_order)
 
-    def _evaluate(self, progress: Progress, workers: Workers) -> None:
+    def _read_back(self) -> GridSums:
+        """Return the sums of all tiles from disk, those of sets of sides included."""
+        sums = GridSums(self._problem.targets, self._plan.n_classes)
+        for tile in self._plan.tiles():
+            sums.add(tile, self._stored(tile))
+        return sums
+
+    def _stored(self, tile: Tile) -> TileSums:
+        stored = TileSums.load(self._file(tile))
+        if stored is None:
+            raise RunError(
+                f"tile {tile.number} of run {self._folder.id!r} is damaged; start it again"
+            )
+        return stored
+
+    def _evaluate(self, progress: Progress, workers: Workers) -> GridSums | None:
+        """Evaluate what is missing; return the sums of all tiles if they are at hand."""
         problem = self._problem
         grid = open_grid(self._folder.grid) if problem.keep != "sums" else None
         so_far = GridSums(problem.targets, self._plan.n_classes, projects=False)
@@ -141,16 +150,19 @@ class TileEvaluation:
                 self._plan.save(self._folder.plan)
             done += tile.n_pairs
             arrived[tile.number] = found.sums
-            # The estimate needs whole columns, so tiles are added to it in their order.
+            # Always in this order, so that an interruption cannot change a bit; and the estimate
+            # needs whole columns.
             while following and (following.number in there or following.number in arrived):
-                sums = arrived.pop(following.number, None) or TileSums.load(self._file(following))
-                if sums is not None:
-                    so_far.add(following, sums)
+                sums = arrived.pop(following.number, None)
+                so_far.add(following, self._stored(following) if sums is None else sums)
                 following = next(in_order, None)
             progress.pairs(done, self._gap(so_far))
 
         missing = (tile for tile in tiles if tile.number not in there)
         workers.tiles(problem, missing, self._warm_up, finish, progress)
+        # With more sides than two, the sums of their sets were left out.
+        all_there = following is None and not problem.targets.joint_sets
+        return so_far if all_there else None
 
     def _gap(self, so_far: GridSums) -> Callable[[], float | None]:
         """Return a function that estimates the gap of the first metric from the tiles so far."""

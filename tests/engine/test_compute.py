@@ -6,6 +6,7 @@ from samples import Staged, WithGrid, as_callable, make_examples, numbers_of_tex
 
 import emap_core as emap
 from emap_core.engine.noise import FEW
+from emap_core.engine.sums import TileSums
 from emap_core.errors import (
     Cancelled,
     DatasetError,
@@ -508,3 +509,19 @@ def test_what_a_model_says_about_the_texts_is_shown_before_and_kept_beside_the_n
     # Nothing is encoded again for a run that is there, and the note is still known.
     assert emap.Run.load(store / "run").notes == expected
     assert emap.compute(Staged(), examples, out=store / "other").notes == []
+
+
+def test_a_run_in_one_go_reads_no_tile_back(tmp_path, monkeypatch):
+    expected = emap.compute(Staged(), make_examples(), out=tmp_path / "run", batch_size=20)
+    read = []
+    load = TileSums.load
+
+    def noted(path):
+        stored = load(path)
+        read.extend([path] if stored is not None else [])
+        return stored
+
+    monkeypatch.setattr(TileSums, "load", noted)
+    found = emap.compute(Staged(), make_examples(), out=tmp_path / "noted", batch_size=20)
+    assert not read
+    assert found.decomposition.equals(expected.decomposition)
