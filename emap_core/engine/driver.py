@@ -35,8 +35,9 @@ from emap_core.engine.progress import Listener, Progress
 from emap_core.engine.progress_bar import in_a_notebook, showing_progress
 from emap_core.engine.request import Callbacks, Request
 from emap_core.engine.tiles import TileEvaluation
+from emap_core.engine.warm_up import score_at_the_end
 from emap_core.engine.workers import LocalWorker, Workers
-from emap_core.errors import Cancelled, EmapError, RunError, SettingError
+from emap_core.errors import Cancelled, EmapError, ModelError, RunError, SettingError
 from emap_core.methods.base import CellMethod
 from emap_core.modalities.side_names import cells_of
 from emap_core.runs import Run
@@ -313,7 +314,7 @@ def _compute(
             evaluation = _begin(folder, problem, warm_up)
             progress.folder = folder
             with device_turn(problem.device, progress) if queue else contextlib.nullcontext():
-                _evaluate(folder, problem, workers, evaluation, progress)
+                _evaluate(folder, problem, workers, evaluation, progress, warm_up)
         except BaseException as error:
             _stopped(folder, progress, error)
             if isinstance(error, OSError) and (why := _disk_fault(folder, error)):
@@ -352,6 +353,7 @@ def _evaluate(
     workers: Workers,
     evaluation: Evaluation,
     progress: Progress,
+    warm_up: WarmUp | None,
 ) -> None:
     began = time.monotonic()
     progress.tell(
@@ -375,6 +377,8 @@ def _evaluate(
         progress.tell("linear_probes", message="training linear probes on the encodings")
         keep_linear_probes(folder, problem)
     result = evaluation.run(progress, workers)
+    if warm_up is not None and isinstance(workers, LocalWorker):
+        _refuse_a_changed_model(folder, problem, warm_up)
     n_pairs = evaluation.n_pairs
     for items in problem.opened.values():
         items.complete()
@@ -398,6 +402,17 @@ def _evaluate(
     with contextlib.suppress(OSError):
         write_checksums(folder)
     progress.tell("finished", pairs_done=n_pairs, pairs_total=n_pairs)
+
+
+def _refuse_a_changed_model(folder: RunFolder, problem: Problem, warm_up: WarmUp) -> None:
+    try:
+        gate.check_still_the_same(score_at_the_end(problem, warm_up))
+    except ModelError:
+        # Nobody knows which pairs were scored before the change, so that a new start scores all.
+        folder.plan.unlink(missing_ok=True)
+        for scored in (folder.tiles, folder.encodings):
+            remove_folder(scored)
+        raise
 
 
 def _begin(folder: RunFolder, problem: Problem, warm_up: WarmUp | None) -> Evaluation:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from emap_core import inference, methods
 from emap_core.datasets.base import has_answers
 from emap_core.decomposition.projection import TEXT_AND_IMAGE
-from emap_core.engine.measure import WarmUp
+from emap_core.engine.measure import Again, WarmUp
 from emap_core.engine.settings import Settings
 from emap_core.errors import DatasetError, LabelError, ModelError, SettingError
 from emap_core.human_readable import size
@@ -359,6 +359,23 @@ def _same_twice(problem: Problem, warm_up: WarmUp) -> None:
         f"{why}, by up to {apart:.3g}, which would count as interaction; switch off whatever is "
         "random or depends on the whole batch (dropout, batch norm, padding without a mask), or "
         f"set {option('allow_noise', 'true', 'run')}"
+    )
+
+
+def check_still_the_same(again: Again | None) -> None:
+    """Refuse a model whose outputs are others at the end of a run than at its beginning.
+
+    Raises
+    ------
+    ModelError
+    """
+    if again is None or again.cause is None:
+        return
+    apart = float(np.abs(again.first.astype(float) - again.second).max())
+    raise ModelError(
+        "the model's outputs for the same pairs have changed since the run began, by up to "
+        f"{apart:.3g}, which would count as interaction; correct what changes in the model while "
+        f"it scores, then start the run again, or set {option('allow_noise', 'true', 'run')}"
     )
 
 

@@ -101,6 +101,22 @@ def warm_up_area(binding: Binding) -> tuple[slice, slice]:
     return slice(0, min(max(rows, 2), n_rows)), slice(0, min(max(columns, 2), n_columns))
 
 
+def score_at_the_end(binding: Binding, warm_up: WarmUp) -> Again | None:
+    """Score a few pairs of the warm-up tile once more, when all others have been scored.
+
+    Returns
+    -------
+    Again or None
+        None if there is no model behind the outputs, if noise is allowed, or if a model's pairs may
+        cost money.
+    """
+    if warm_up.again is None or binding.settings.allow_noise:
+        return None
+    if binding.scorer.stated_speed is not None:
+        return None
+    return _again(binding, warm_up)
+
+
 def _again(binding: Binding, warm_up: WarmUp) -> Again:
     """Score a few pairs of the warm-up tile a second time."""
     rows, columns = pairs_to_score_again(warm_up)

@@ -120,6 +120,36 @@ def test_outputs_that_are_not_the_same_twice_are_refused(model, message, setting
     refused(tmp_path, model, ModelError, message, **settings)
 
 
+class Changing(Staged):
+    """Adds something to the logits of its first class from some call on."""
+
+    fingerprint = "changing"
+
+    def __init__(self, calls):
+        super().__init__()
+        self.calls_left = calls
+
+    def score(self, texts, images):
+        self.calls_left -= 1
+        return super().score(texts, images) + (self.calls_left < 0) * torch.eye(3)[0]
+
+
+@pytest.mark.parametrize("settings", [{}, {"method": "sampled", "images_per_text": 4}])
+def test_a_model_that_changes_while_it_scores_is_refused_and_scored_anew(settings, tmp_path):
+    settings = {"batch_size": 20, "out": tmp_path / "run", **settings}
+    with pytest.raises(ModelError, match="have changed since the run began, by up to 1,"):
+        emap.compute(Changing(8), make_examples(), **settings)
+    again = Changing(10**6)
+    run = emap.compute(again, make_examples(), **settings)
+    # Nothing is left of what the other one scored.
+    settings["out"] = tmp_path / "whole"
+    whole = emap.compute(Changing(10**6), make_examples(), **settings)
+    np.testing.assert_array_equal(run.decomposition.emap, whole.decomposition.emap)
+    # Noise that is allowed may be of any kind.
+    settings |= {"out": tmp_path / "noisy", "allow_noise": True}
+    emap.compute(Changing(8), make_examples(), **settings)
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_rounding_is_not_taken_for_noise(dtype, tmp_path):
     # As kernels do that add up in another order for another number of pairs.
