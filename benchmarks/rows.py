@@ -51,7 +51,7 @@ ROWS = (
     ),
     Row(
         "verdict",
-        "the demo in a browser, from the start of the server by the demo button to the verdict",
+        "the demo in a browser, on a server that has just started, from its button to the verdict",
         "s",
         12,
         f"{_TIMED}demo",
@@ -59,7 +59,7 @@ ROWS = (
     ),
     Row(
         "first-score",
-        "the demo in a browser, up to the first score (before, scores came with the verdict)",
+        "the same to the first score (before, scores came with the verdict)",
         "s",
         6,
         f"{_TIMED}demo",
