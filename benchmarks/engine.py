@@ -145,10 +145,11 @@ def floor() -> str:
         "Engine over floor",
         "The engine's time from the last encoded chunk to the finished run (of all of `compute` "
         "where the row says so), and that of a bare loop that scores the same pairs with "
-        "`score` or `score_grid`, as many at a time; the best of three each. The first pairs, "
-        "which the engine scores to measure its speed, count as its time. The second loop also "
-        "computes the sums of each tile that a projection needs, in float64. It does nothing "
-        "else: it checks no outputs, keeps no answers and writes no file.",
+        "`score` or `score_grid`, in batches of the engine's size and of three others, of which "
+        "the fastest counts; the best of three each. The first pairs, which the engine scores to "
+        "measure its speed, count as its time. The second loop also computes the sums of each tile "
+        "that a projection needs, in float64. It does nothing else: it checks no outputs, keeps no "
+        "answers and writes no file.",
         (
             "model",
             "pairs",
