@@ -114,6 +114,8 @@ def read_arrow(stored: pa.Table) -> pd.DataFrame:
 
 
 def _records(file: Path, read: Callable[[Path], pd.DataFrame]) -> Records:
+    import pandas as pd
+
     try:
         table = read(file)
         if any("\0" in str(column) for column in table.columns):
@@ -125,11 +127,9 @@ def _records(file: Path, read: Callable[[Path], pd.DataFrame]) -> Records:
         raise
     except UnicodeError as error:
         raise DatasetError(f"{file} is not UTF-8; save it as UTF-8: {error}") from error
+    except pd.errors.EmptyDataError as error:
+        raise DatasetError(f"{file} is empty; give a file with a line of column names") from error
     except Exception as error:
-        if type(error).__name__ == "EmptyDataError":
-            raise DatasetError(
-                f"{file} is empty; give a file with a line of column names"
-            ) from error
         raise DatasetError(f"{file} cannot be read: {error}") from error
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from emap_core.decomposition import Decomposition
 from emap_core.decomposition.rounding import settle
 from emap_core.decomposition.sets_of_sides import product, projection_weights
+from emap_core.inference.resamples.items import Items
 from emap_core.inference.table.rows import one_sided_rows, order_rows, projections_of
 from emap_core.inference.table.score_table import sides_left_out
 from emap_core.types import Array, Index
@@ -112,8 +113,9 @@ def reproject_sides(
     left_out = [decomposition.sides.index(side) for side in sides_left_out(decomposition)]
     for start in range(0, len(weights), outer):
         some = weights[start : start + outer]
+        total = some.sum(axis=1, keepdims=True)
         shares = [
-            _summed(some, index, size)
+            Items(index, size).sums(some) / total
             for index, size in zip(decomposition.index, sizes, strict=True)
         ]
         means, squares = _means(grid, decomposition, shares, centred)
@@ -136,12 +138,6 @@ def _sets(n_sides: int) -> list[Axes]:
     """Return every set of sides except that of all, largest first."""
     sizes = range(n_sides - 1, -1, -1)
     return [some for size in sizes for some in combinations(range(n_sides), size)]
-
-
-def _summed(weights: Array, index: Index, size: int) -> Array:
-    place = index + size * np.arange(len(weights))[:, None]
-    sums = np.bincount(place.ravel(), weights.ravel(), len(weights) * size)
-    return np.asarray(sums.reshape(len(weights), size) / weights.sum(axis=1, keepdims=True))
 
 
 def _means(
