@@ -56,7 +56,7 @@ def main(given: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(given)
     for name in arguments.names:
         if name not in by_name:
-            parser.error(f"there is no table {name!r}; choose from {', '.join(by_name)}")
+            parser.error(f"{name!r} is not a table; choose from {', '.join(by_name)}")
     stored = README.read_text()
     found: list[str] = []
     for name in arguments.names or by_name:

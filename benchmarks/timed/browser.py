@@ -24,7 +24,7 @@ PATIENCE = 120_000
 
 @contextmanager
 def cold_server(page_name: str = "") -> Iterator[tuple[Any, float]]:
-    """Give an open page, and when its server was started; there are no runs yet."""
+    """Yield an open page and the time when its server started; there are no runs yet."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         log, environment = Path(folder) / "log", os.environ | {"EMAP_RUNS": folder}
         began = time.perf_counter()

@@ -20,7 +20,7 @@ KEPT = "TIMED_RUNS"
 
 @contextmanager
 def finished_runs(n: int) -> Iterator[Path]:
-    """Give a folder with `n` runs, named run-000 and so on; each has settings of its own."""
+    """Yield a folder with `n` runs, named run-000 and so on; each has settings of its own."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(os.environ.get(KEPT, temporary)) / str(n)
         if not folder.exists():

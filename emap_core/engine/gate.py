@@ -363,7 +363,7 @@ def _same_twice(problem: Problem, warm_up: WarmUp) -> None:
 
 
 def check_still_the_same(again: Again | None) -> None:
-    """Refuse a model whose outputs are others at the end of a run than at its beginning.
+    """Refuse a model whose outputs at the end of a run differ from those at its beginning.
 
     Raises
     ------

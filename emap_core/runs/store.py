@@ -77,8 +77,8 @@ def _reach(protocol: str, place: str, path: Any) -> None:
     Raises
     ------
     RunError
-        If there are no credentials, no such host, and so on. A place that has nothing under a path,
-        or does not tell, does answer.
+        If the host is unknown, credentials are missing, and so on. A place answers even if it has
+        nothing under the path, or does not say whether it has.
     """
     if (protocol, place) in _reached:
         return
