@@ -2,7 +2,8 @@
 
 ``python -m benchmarks`` runs them all and writes them. ``python -m benchmarks NAME ...`` prints
 some of them; with ``--write`` it also replaces these in the README and leaves the others alone.
-People can add remarks to the README: lines that begin with > stay below their heading.
+People can add remarks to the README: lines that begin with > stay below their heading. A table that
+cannot be measured here, because a library is missing, keeps its figures; the program says so.
 
 Each ratio is compared with the one in the README, which another machine may have measured. If a
 ratio is more than a quarter larger, the program says so, and exits with 1.
@@ -14,7 +15,7 @@ import argparse
 import re
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.attack import attack
@@ -25,7 +26,7 @@ from benchmarks.engine import TABLES as ENGINE
 from benchmarks.ray_overhead import ray_overhead
 from benchmarks.reruns import reruns
 from benchmarks.soak import soak
-from benchmarks.tables import machine
+from benchmarks.tables import NotMeasuredError, machine
 
 TABLES = (
     before_after,
@@ -60,13 +61,17 @@ def main(given: Sequence[str] | None = None) -> int:
     stored = README.read_text()
     found: list[str] = []
     for name in arguments.names or by_name:
-        found.append(by_name[name]())
+        try:
+            found.append(by_name[name]())
+        except NotMeasuredError as reason:
+            print(f"{name} was not measured: {reason}", file=sys.stderr)
+            continue
         print(found[-1], flush=True)
     slower = regressions(stored, "\n".join(found))
     for one in slower:
         print(f"slower than in {README.name}: {one}", file=sys.stderr)
     if not arguments.names:
-        README.write_text(page(found, remarks(stored)))
+        README.write_text(replaced(stored, [heading(), *found]))
     elif arguments.write:
         README.write_text(replaced(stored, found))
     return int(bool(slower))
@@ -127,10 +132,10 @@ def ratios(text: str) -> dict[tuple[str, ...], float]:
     return found
 
 
-def page(tables: Sequence[str], kept: Mapping[str, str]) -> str:
-    """Return the README: heading, tables, and below each heading the remarks that are kept."""
+def heading() -> str:
+    """Return what stands above the tables."""
     names = ", ".join(f"`{table.__name__}`" for table in TABLES)
-    heading = (
+    return (
         "# Benchmarks\n\n`make benchmark` prints these tables and writes them here; `python -m "
         f"benchmarks NAME` prints one ({names}). Each ratio compares times that were measured side "
         "by side. If one has grown by more than a quarter, the command says so and exits with 1. "
@@ -138,10 +143,6 @@ def page(tables: Sequence[str], kept: Mapping[str, str]) -> str:
         "in [three_sides_coverage.md](three_sides_coverage.md). The sampled method is in "
         "[sampled.md](sampled.md), and what was found with damaged files in "
         f"[fuzzing.md](fuzzing.md).\n\nMeasured on {machine()}.\n"
-    )
-    return "\n".join(
-        section + (f"\n{kept[title]}" if (title := section.partition("\n")[0]) in kept else "")
-        for section in (heading, *tables)
     )
 
 

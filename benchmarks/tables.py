@@ -9,6 +9,10 @@ from datetime import date
 from importlib import metadata
 
 
+class NotMeasuredError(Exception):
+    """Why a table cannot be measured here."""
+
+
 def markdown(
     title: str, note: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
 ) -> str:

@@ -4,12 +4,13 @@ from importlib.util import find_spec
 
 import pytest
 
+import benchmarks.__main__ as program
 from benchmarks import before_after
 from benchmarks.__main__ import (
     README,
     TABLES,
+    heading,
     main,
-    page,
     ratios,
     regressions,
     remarks,
@@ -18,7 +19,7 @@ from benchmarks.__main__ import (
 from benchmarks.before_after import cells, compare, values_of
 from benchmarks.gpu import disagreements
 from benchmarks.rows import ROWS, SUITES
-from benchmarks.tables import markdown
+from benchmarks.tables import NotMeasuredError, markdown
 
 EVERY_ROW = (*ROWS, *SUITES)
 
@@ -29,9 +30,9 @@ def test_remarks_stay_below_their_heading_when_the_tables_are_written_anew():
     assert len(kept) >= 2
     titles = [title for title in kept if title.startswith("## ")] + ["## Without a remark"]
     tables = [f"{title}\n\nnew\n" for title in titles]
-    again = page(tables, kept)
+    again = replaced(written, [heading(), *tables])
     assert remarks(again) == kept
-    assert remarks(page(tables, remarks(again))) == kept
+    assert replaced(again, [heading(), *tables]) == again
 
 
 def test_the_readme_names_every_table():
@@ -76,7 +77,7 @@ def test_rows_of_one_name_keep_their_order_and_new_rows_move_no_others():
 
 def test_the_heading_of_the_readme_is_the_one_that_is_written():
     ours, written = (
-        text.partition("\n\nMeasured on")[0] for text in (page([], {}), README.read_text())
+        text.partition("\n\nMeasured on")[0] for text in (heading(), README.read_text())
     )
     assert ours.split() == written.split()
 
@@ -99,6 +100,24 @@ def test_some_tables_are_written_and_the_others_and_all_remarks_stay():
         again = replaced(written, [f"## {title}\n\nfresh\n"])
         assert remarks(again) == remarks(written)
         assert again.count("\n## ") == len(titles)
+
+
+def test_a_table_that_cannot_be_measured_here_keeps_its_figures(tmp_path, monkeypatch, capsys):
+    stored = "# Benchmarks\n\nOld.\n\n## A\n\nold\n\n## B\n\nkept\n\n> remark\n"
+    readme = tmp_path / "README.md"
+    readme.write_text(stored)
+
+    def measured():
+        return "## A\n\nfresh\n"
+
+    def missing():
+        raise NotMeasuredError("a library is not installed")
+
+    monkeypatch.setattr(program, "README", readme)
+    monkeypatch.setattr(program, "TABLES", (measured, missing))
+    assert main([]) == 0
+    assert "missing was not measured: a library is not installed" in capsys.readouterr().err
+    assert readme.read_text() == f"{heading()}\n## A\n\nfresh\n\n## B\n\nkept\n\n> remark\n"
 
 
 def test_a_table_that_does_not_exist_is_refused(capsys):
