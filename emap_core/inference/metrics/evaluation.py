@@ -12,7 +12,7 @@ from emap_core.inference.metrics.registry import Metric, check, metric
 from emap_core.inference.predictions.scores import Scored
 from emap_core.types import Array, Space, Task
 
-# So few are counted faster in a product of matrices.
+# So few are counted faster in a product of matrices, unless there are even fewer weightings.
 _FEW_CLASSES = 64
 
 
@@ -201,9 +201,10 @@ def _counts(
 
 def _counted(classes: Array, weights: Array | None, n_classes: int) -> Array:
     """Return how much each class, of shape (N,) or (B, N), weighs: shape (B, K) or (1, K)."""
-    if weights is not None and classes.ndim == 1 and n_classes <= _FEW_CLASSES:
-        return np.asarray(weights @ (classes[:, None] == np.arange(n_classes)))
     n_resamples = len(np.atleast_2d(classes) if weights is None else weights)
+    few = n_classes <= min(_FEW_CLASSES, n_resamples)
+    if weights is not None and classes.ndim == 1 and few:
+        return np.asarray(weights @ (classes[:, None] == np.arange(n_classes)))
     place = classes + n_classes * np.arange(n_resamples)[:, None]
     of_each = None if weights is None else weights.ravel()
     counts = np.bincount(place.ravel(), of_each, n_resamples * n_classes)
