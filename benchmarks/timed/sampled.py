@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -40,13 +41,18 @@ def main(n: int) -> None:
     began = time.perf_counter()
     metrics = default_metrics("multiclass")
     of_examples = intervals(found.decomposition, labels, "multiclass", metrics, centred=True)
-    of_pairs = {
-        name: {
-            row: pairs.pair_sampling(found, labels, "multiclass", "logits", name, row)
-            for row in ("emap", "emap_leave_one_out")
+    asked = (found, labels, "multiclass", "logits")
+    if "names" in signature(pairs.pair_sampling).parameters:
+        of_pairs = pairs.pair_sampling(*asked, metrics)
+    else:
+        # The earlier version is asked for one number at a time.
+        of_pairs = {
+            name: {
+                row: pairs.pair_sampling(*asked, name, row)
+                for row in ("emap", "emap_leave_one_out")
+            }
+            for name in metrics
         }
-        for name in metrics
-    }
     # The earlier version takes the larger of both sizes.
     sizes = (n, n) if hasattr(chosen, "rows") else n
     pairs.with_pair_sampling(of_examples, of_pairs, len(chosen), sizes)

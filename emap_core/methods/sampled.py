@@ -260,14 +260,9 @@ class SampledStatistics(Statistics):
             return {}
         kept = from_json(self._kept.read("pairs") or {})
         missing = [name for name in run.metrics if name not in kept]
-        for name in missing:
-            kept[name] = {
-                row: pair_sampling(
-                    cast(SampledFit, run.result), run.labels, run.task, run.space, name, row
-                )
-                for row in ("emap", "emap_leave_one_out")
-            }
         if missing:
+            fitted = cast(SampledFit, run.result)
+            kept |= pair_sampling(fitted, run.labels, run.task, run.space, missing)
             self._kept.write("pairs", to_json(kept))
         return kept
 

@@ -17,10 +17,13 @@ import scipy
 from emap_core.decomposition.design import Design
 from emap_core.decomposition.design_of_sides import DesignOfSides
 from emap_core.decomposition.incomplete import SampledFit
-from emap_core.types import Array
+from emap_core.types import Array, Index
 
 Metric = Callable[[Array], float]
 """Scores of shape (N, C) to one number; labels and task are its own business."""
+
+Metrics = Callable[[Array], Array]
+"""Scores of shape (N, C) to the values of K metrics, shape (K,)."""
 
 _INNER_DRAWS = 8
 _LEVEL = 0.95
@@ -70,37 +73,62 @@ def sampled_gap(
     ----------
     fit : SampledFit
     metric : callable
-        Takes scores, shape (N, C); returns a number. It is called some hundred times.
+        Takes scores, shape (N, C); returns a number. It is called about a thousand times.
     projection : str
         Attribute of the decomposition that holds the projected scores.
     seed : int
         Seed of the simulated designs behind the standard error.
     """
+    (gap,) = sampled_gaps(fit, lambda scores: np.array([metric(scores)]), projection, seed)
+    return gap
+
+
+def sampled_gaps(
+    fit: SampledFit, metrics: Metrics, projection: str = "emap_leave_one_out", seed: int = 0
+) -> list[SampledGap]:
+    """Return `sampled_gap` of several metrics, which see the same simulated scores.
+
+    Parameters
+    ----------
+    fit : SampledFit
+    metrics : callable
+        Takes scores, shape (N, C), and returns one number for each metric, shape (K,).
+    projection : str
+    seed : int
+    """
     decomposition = fit.decomposition
-    scores = np.asarray(getattr(decomposition, projection))
-    full, plain = metric(decomposition.logits), metric(scores)
+    # In memory, one class after the other, as metrics read them.
+    scores = np.asfortranarray(getattr(decomposition, projection))
+    full, plain = metrics(decomposition.logits), metrics(scores)
     if fit.fraction >= 1:
-        gap = full - plain
-        return SampledGap(full, plain, gap, gap, 0.0, gap, gap, 0.0, 0.0)
-    noise = [_scores_of_noise(fit, b, projection) for b in range(len(fit.noise[0]))]
-    rest = 1.0 - fit.fraction
-    projected, spread = _without_error(metric, scores, noise, rest, seed)
-    error, bias, bias_error = _simulated_error(metric, scores, noise, rest, spread, seed)
+        projected, error, bias, bias_error = plain, *np.zeros((3, len(plain)))
+    else:
+        noise = [_scores_of_noise(fit, b, projection) for b in range(len(fit.noise[0]))]
+        rest = 1.0 - fit.fraction
+        rng = np.random.default_rng(seed)
+        orders = [rng.permutation(len(scores)) for _ in noise]
+        projected, spread = _without_error(metrics, scores, noise, rest, orders)
+        simulated = _simulated_error(metrics, scores, noise, rest, spread, orders, seed)
+        error, bias, bias_error = simulated
     gap = full - projected
     # Number of pairs of simulated designs from which the standard error is known.
-    reach = t_reach(degrees_of_freedom(fit)) * float(np.hypot(error, bias))
-    return SampledGap(
-        full,
-        projected,
-        gap,
-        full - plain,
-        error,
-        gap - reach,
-        gap + reach,
-        # What lowers the projection's metric raises the difference.
-        -bias,
-        bias_error,
+    reach = t_reach(degrees_of_freedom(fit)) * np.hypot(error, bias)
+    numbers = np.stack(
+        [
+            full,
+            projected,
+            gap,
+            full - plain,
+            error,
+            gap - reach,
+            gap + reach,
+            # What lowers the projection's metric raises the difference.
+            -bias,
+            bias_error,
+        ],
+        axis=1,
     )
+    return [SampledGap(*map(float, of_metric)) for of_metric in numbers]
 
 
 def degrees_of_freedom(fit: SampledFit) -> int:
@@ -142,40 +170,45 @@ def _scores_of_noise(fit: SampledFit, draw: int, projection: str) -> Array:
         mean=fit.decomposition.shares[0] @ side_means[0],
         side_means=side_means,
     )
-    return np.asarray(getattr(projected, projection))
+    return np.asfortranarray(getattr(projected, projection))
 
 
 def _without_error(
-    metric: Metric, scores: Array, noise: Sequence[Array], rest: float, seed: int = 0
-) -> tuple[float, float]:
-    """Return the metric without error, and the variance that the number of draws adds to it.
-
-    Error is added up to what four fifths and one half of the cells would leave: a quarter and one
-    unit more than all of them leave. The line through both is extrapolated to no error, `rest`
-    units less, which is under one unit for a finite grid. Examples swap their draws: an example
-    whose pairs happen to contain an outlier has both a large error and large draws, and would move
-    further from its truth than the line can follow back.
-    """
-    rng = np.random.default_rng(seed)
-    lines = []
-    for draw in noise:
-        added = draw[rng.permutation(len(draw))]
-        for sign in (1.0, -1.0):
-            near = metric(scores + (sign * np.sqrt(_NEAR)) * added)
-            far = metric(scores + sign * added)
-            lines.append(near - (far - near) / (1.0 - _NEAR) * (_NEAR + rest))
-    pairs = np.reshape(lines, (len(noise), 2)).mean(axis=1)
-    return float(pairs.mean()), float(pairs.var(ddof=1) / len(pairs))
-
-
-def _simulated_error(
-    metric: Metric,
+    metrics: Metrics,
     scores: Array,
     noise: Sequence[Array],
     rest: float,
-    spread: float,
+    orders: Sequence[Index],
+) -> tuple[Array, Array]:
+    """Return metrics without error, and the variance that the number of draws adds to each.
+
+    Error is added up to what four fifths and one half of the cells would leave: a quarter and one
+    unit more than all of them leave. The line through both is extrapolated to no error, `rest`
+    units less, which is under one unit for a finite grid. Examples swap their draws, each draw in
+    an order of its own: an example whose pairs happen to contain an outlier has both a large error
+    and large draws, and would move further from its truth than the line can follow back.
+    """
+    lines = []
+    for draw, order in zip(noise, orders, strict=False):
+        added = draw.T.take(order, axis=1).T
+        for sign in (1.0, -1.0):
+            near = metrics(scores + (sign * np.sqrt(_NEAR)) * added)
+            far = metrics(scores + sign * added)
+            lines.append(near - (far - near) / (1.0 - _NEAR) * (_NEAR + rest))
+    # Metrics first, so that no digit of one depends on how many others there are.
+    pairs = np.stack(lines, axis=1).reshape(-1, len(noise), 2).mean(axis=2)
+    return pairs.mean(axis=1), pairs.var(axis=1, ddof=1) / len(noise)
+
+
+def _simulated_error(
+    metrics: Metrics,
+    scores: Array,
+    noise: Sequence[Array],
+    rest: float,
+    spread: Array,
+    orders: Sequence[Index],
     seed: int,
-) -> tuple[float, float, float]:
+) -> tuple[Array, Array, Array]:
     """Return standard deviation and mean of the estimate's error, and how well that mean is known.
 
     The truth is one draw off the estimated scores, so that examples at a threshold fall to either
@@ -191,14 +224,15 @@ def _simulated_error(
             truth = scores + sign * size * noise[b]
             seen = truth + rng.choice((-1.0, 1.0)) * size * noise[others[0]]
             inner = [noise[i] for i in others[1 : 1 + _INNER_DRAWS]]
-            found, inner_spread = _without_error(metric, seen, inner, rest, seed)
-            known = metric(truth)
+            found, inner_spread = _without_error(metrics, seen, inner, rest, orders)
+            known = metrics(truth)
             errors.append(found - known)
-            plain.append(metric(seen) - known)
+            plain.append(metrics(seen) - known)
             spreads.append(inner_spread)
-    variance = np.var(errors, ddof=1) - np.mean(spreads) + spread
+    of_errors = np.stack(errors, axis=1)
+    variance = of_errors.var(axis=1, ddof=1) - np.stack(spreads, axis=1).mean(axis=1) + spread
     # If draws outweigh the error, their own spread is the least that can be reported.
-    error = float(np.sqrt(max(float(variance), spread)))
-    of_mean = float(np.std(errors, ddof=1)) / np.sqrt(len(errors))
-    unknown = float(np.hypot(of_mean, _UNKNOWN * np.mean(plain)))
-    return error, float(np.mean(errors)), unknown
+    error = np.sqrt(np.maximum(variance, spread))
+    of_mean = of_errors.std(axis=1, ddof=1) / np.sqrt(len(errors))
+    unknown = np.hypot(of_mean, _UNKNOWN * np.stack(plain, axis=1).mean(axis=1))
+    return error, of_errors.mean(axis=1), unknown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,12 +12,14 @@ from numpy.typing import ArrayLike
 from emap_core.decomposition.incomplete import SampledFit
 from emap_core.inference.gap import Gap, Interval, Intervals
 from emap_core.inference.intervals.extrapolation import (
+    Metrics,
     SampledGap,
     degrees_of_freedom,
-    sampled_gap,
+    sampled_gaps,
     t_reach,
 )
-from emap_core.inference.metrics import evaluate, metric
+from emap_core.inference.metrics import Metric, check, evaluate_scored, metric
+from emap_core.inference.predictions.scores import Scored
 from emap_core.inference.resamples.limits import two_sided
 from emap_core.modalities.side_names import cells_of
 from emap_core.types import Array, Space, Task
@@ -65,16 +67,54 @@ class PairSampling:
 
 
 def pair_sampling(
-    fit: SampledFit, labels: ArrayLike, task: Task, space: Space, name: str, projection: str
-) -> PairSampling:
-    """Return a projection's metric on the whole grid, estimated from some of its pairs."""
-    found: SampledGap = sampled_gap(fit, _scorer(name, labels, task, space), projection)
-    which = metric(name)
+    fit: SampledFit, labels: ArrayLike, task: Task, space: Space, names: Sequence[str]
+) -> dict[str, dict[str, PairSampling]]:
+    """Return metrics of both projections on the whole grid, estimated from some of its pairs.
+
+    Parameters
+    ----------
+    fit : SampledFit
+    labels : array
+        As for `evaluate`.
+    task, space : str
+    names : sequence of str
+        Metrics. They share the simulated scores, so all together take little more time than one.
+
+    Returns
+    -------
+    dict
+        For each metric, the effect of the choice of pairs on each projection.
+    """
+    chosen = [metric(name) for name in names]
+    truth = np.asarray(labels)
+    for which in chosen:
+        check(which, Scored(truth, fit.decomposition.logits, task, space))
+    metrics = _of_scores(chosen, truth, task, space)
+    gaps = {row: sampled_gaps(fit, metrics, row) for row in _PROJECTED}
+    freedom = degrees_of_freedom(fit)
+    return {
+        name: {row: _sampling(metric(name), found[k], freedom) for row, found in gaps.items()}
+        for k, name in enumerate(names)
+    }
+
+
+def _of_scores(chosen: Sequence[Metric], labels: Array, task: Task, space: Space) -> Metrics:
+    ones = np.ones((1, len(labels)))
+
+    def values(scores: Array) -> Array:
+        # What several metrics read from the scores, such as decisions, is computed once.
+        scored = Scored(labels, scores, task, space)
+        return np.concatenate([evaluate_scored(which, scored, ones) for which in chosen])
+
+    return values
+
+
+def _sampling(which: Metric, found: SampledGap, freedom: int) -> PairSampling:
     return PairSampling(
         float(np.clip(found.projected, *which.range)),
         found.full - found.uncorrected,
         found.standard_error,
-        degrees_of_freedom(fit),
+        freedom,
         (found.high - found.low) / 2,
         found.bias if which.higher_is_better else -found.bias,
         found.bias_standard_error,
@@ -154,13 +194,6 @@ def with_pair_sampling(
         )
     # What single orders add is unknown, so there are no steps.
     return replace(intervals, rows=rows, gaps=gaps, steps={}, notes=notes)
-
-
-def _scorer(name: str, labels: ArrayLike, task: Task, space: Space) -> Callable[[Array], float]:
-    def score(scores: Array) -> float:
-        return evaluate(name, labels, scores, task, space)
-
-    return score
 
 
 def _moved(interval: Interval, sampling: PairSampling, bounds: tuple[float, float]) -> Interval:

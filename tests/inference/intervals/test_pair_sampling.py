@@ -139,18 +139,27 @@ def test_scores_near_the_end_of_a_metrics_range_stay_inside_it():
     labels = fitted.decomposition.logits.argmax(axis=1)
     for name in ("f1_macro", "accuracy"):
         base = intervals(fitted.decomposition, labels, "multiclass", [name], n_resamples=200)
-        sampling = {
-            row: pair_sampling(fitted, labels, "multiclass", "logits", name, row)
-            for row in ("emap", "emap_leave_one_out")
-        }
-        found = with_pair_sampling(base, {name: sampling}, len(d), (n, n))
-        for row in sampling:
+        sampling = pair_sampling(fitted, labels, "multiclass", "logits", [name])
+        found = with_pair_sampling(base, sampling, len(d), (n, n))
+        for row in sampling[name]:
             interval, gap = found.rows[name][row], found.gaps[name][row]
             assert 0 <= interval.low <= interval.value <= interval.high <= 1
             assert interval.value == gap.projected
             # The model is right everywhere: nothing can do better.
             assert gap.full == 1
             assert 0 <= gap.low <= gap.difference <= gap.high <= 1
+
+
+def test_what_the_pairs_do_to_a_metric_does_not_depend_on_the_others():
+    rng = np.random.default_rng(3)
+    fitted = _fit(rng, k=6)
+    labels = rng.integers(0, 3, 20)
+    names = ["accuracy", "f1_macro", "roc_auc", "log_loss"]
+    together = pair_sampling(fitted, labels, "multiclass", "logits", names)
+    for name in names:
+        assert pair_sampling(fitted, labels, "multiclass", "logits", [name]) == {
+            name: together[name]
+        }
 
 
 @pytest.mark.slow
@@ -160,13 +169,7 @@ def test_several_metrics_are_said_to_have_intervals_for_each_alone():
     labels = rng.integers(0, 3, 20)
     for names, said in ((["accuracy"], False), (["accuracy", "f1_macro"], True)):
         base = intervals(fitted.decomposition, labels, "multiclass", names, n_resamples=50)
-        sampling = {
-            name: {
-                row: pair_sampling(fitted, labels, "multiclass", "logits", name, row)
-                for row in ("emap", "emap_leave_one_out")
-            }
-            for name in names
-        }
+        sampling = pair_sampling(fitted, labels, "multiclass", "logits", names)
         notes = with_pair_sampling(base, sampling, 120, (20, 20)).notes
         assert any("own metric alone" in note for note in notes) == said
         assert from_json(json.loads(json.dumps(to_json(sampling)))) == sampling
