@@ -854,9 +854,9 @@ def _for_a_paper(arguments: argparse.Namespace) -> int:
 
 
 def _compare(arguments: argparse.Namespace) -> None:
+    from emap_core.presentation.compared_in_terminal import compared_measures, comparison
     from emap_core.presentation.comparison_tables import check_comparable
     from emap_core.presentation.paper import paper_table
-    from emap_core.presentation.terminal import compared_measures, comparison
     from emap_core.runs import Run
 
     runs = [Run.load(run) for run in arguments.runs]

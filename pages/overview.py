@@ -10,6 +10,7 @@ from emap_core.figures import Chart, gap_dumbbell
 from emap_core.human_readable import capitalised, counted
 from emap_core.inference import Gap, metric
 from emap_core.inference.number_format import bracket, percent
+from emap_core.presentation.blind_rows_table import blind_table
 from emap_core.presentation.charts import RunFigure, overview_figures
 from emap_core.presentation.further_questions import further_questions
 from emap_core.presentation.run_details import PROBABILITIES_NOTE, facts
@@ -17,7 +18,6 @@ from emap_core.presentation.tables import (
     KIND_WORDS,
     SPREAD_NOTE,
     Table,
-    blind_table,
     intervals_note,
     score_notes,
     score_table,

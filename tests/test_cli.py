@@ -91,11 +91,12 @@ def test_run_and_show_tell_the_same_numbers(here, capsys):
 
 
 @pytest.mark.process
-def test_show_reads_a_finished_run_without_what_computed_it(here):
+def test_show_reads_a_finished_run_without_what_computes_tabulates_or_draws(here):
     main(RUN)
     code = (
         "import sys\nfrom emap_core.cli import main\nmain(['show', 'run'])\n"
-        "print(sorted({'torch', 'sklearn', 'zarr', 'scipy.optimize'} & set(sys.modules)))"
+        "slow = {'torch', 'sklearn', 'zarr', 'scipy.optimize', 'pandas', 'plotly', 'pyarrow'}\n"
+        "print(sorted(slow & set(sys.modules)))"
     )
     root = str(Path(emap.__file__).parents[1])
     shown = subprocess.run(

@@ -10,6 +10,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from emap_core.decomposition import Decomposition
+from emap_core.decomposition.names_of_sets import (
+    ALL_INTERACTIONS,
+    COUNTS,
+    set_name,
+)
 from emap_core.decomposition.sets_of_sides import Sides
 from emap_core.figures.chart import Chart
 from emap_core.figures.style import JOINT, Look, hatching, new_figure, outline, words, words_apart
@@ -109,25 +114,6 @@ def shares_of_sets(
     return Chart(figure, _message(shares, names), table, 70 + 34 * len(drawn))
 
 
-def set_name(some: Sides) -> str:
-    """Return the name of a set of sides: question × written."""
-    return " × ".join(some)
-
-
-def order_name(order: int, n_sides: int) -> str:
-    """Return a name for sets of this many sides, in the plural if there are several."""
-    if order == n_sides:
-        return f"all {_COUNT.get(n_sides, n_sides)} together"
-    return _ORDERS.get(order) or f"{_COUNT.get(order, order)} sides together"
-
-
-ALL_INTERACTIONS = "all interactions"
-"""What is told where single sets of several sides are not known."""
-
-_COUNT = {3: "three", 4: "four", 5: "five", 6: "six"}
-_ORDERS = {1: "single sides", 2: "pairs of sides"}
-
-
 def _largest(sets: list[Sides], shares: Mapping[Sides, float]) -> list[Sides]:
     chosen = sorted(sets, key=lambda some: -shares[some])[:_MOST_SETS]
     return [some for some in sets if some in chosen]
@@ -212,7 +198,7 @@ def _add_orders(
 
 
 def _heading(order: int, n_sides: int) -> str:
-    count = _COUNT.get(order, order)
+    count = COUNTS.get(order, order)
     if order == n_sides:
         return f"all {count}"
     return {1: "single sides", 2: "pairs"}.get(order, f"in {count}s")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-
-import numpy as np
+from math import nan
 
 from emap_core import inference
-from emap_core.figures.shares_of_sets import order_name, set_name
+from emap_core.decomposition.names_of_sets import order_name, set_name
 from emap_core.human_readable import capitalised
 from emap_core.inference import ROWS, Interval, metric, rows_of
 from emap_core.inference.number_format import (
@@ -27,12 +26,13 @@ from emap_core.inference.other_measures.measures import Measures
 from emap_core.inference.other_measures.partial_information import ATOMS, PartialInformation
 from emap_core.inference.predictions.scores import in_words
 from emap_core.modalities.side_names import worded
-from emap_core.probes.blind_rows import BLIND, Blinded
 from emap_core.runs import Run
 from emap_core.runs.gaps_by_column import gaps_by
 
 Table = dict[str, list[str]]
 """Cells by column heading."""
+
+_NO_LIMITS = Interval(nan, nan, nan)
 
 KIND_WORDS = {
     "redundant": "text alone and image alone already give the model’s answer",
@@ -47,16 +47,14 @@ def score_table(run: Run, *, intervals: bool = True) -> Table:
 
     Without `intervals`, this does not compute anything.
     """
-    table = run.table(intervals)
     rows = rows_of(run.decomposition.sides)
-    words: Table = {"Predictor": [worded(run.sides, rows[row].label) for row in table.index]}
-    for name in run.metrics:
+    words: Table = {"Predictor": [worded(run.sides, rows[row].label) for row in run.rows]}
+    for name, points in run.points.items():
         which = metric(name)
-        values = table[name]
-        lows, highs = (table.get(f"{name}_{end}", np.nan * values) for end in ("low", "high"))
+        limits = run.intervals().rows[name] if intervals else dict.fromkeys(points, _NO_LIMITS)
         words[f"{capitalised(which.label)} {'↑' if which.higher_is_better else '↓'}"] = [
-            with_interval(value, low, high, which.unit)
-            for value, low, high in zip(values, lows, highs, strict=True)
+            with_interval(value, limits[row].low, limits[row].high, which.unit)
+            for row, value in points.items()
         ]
     return words
 
@@ -256,17 +254,6 @@ def whole_groups_notes(found: GroupScores) -> list[str]:
         "that is another function for each pair."
     )
     return [first, *([of_order] if "group_score" in found.gaps else []), *found.notes]
-
-
-def blind_table(found: Blinded) -> Table:
-    """Return the rows of blind pictures and texts, which are outside the data."""
-    ends = [found.rows[row] for row in BLIND]
-    return {
-        "Outside the data": [name for name, _ in BLIND.values()],
-        capitalised(metric(found.metric).label): [
-            with_interval(one.value, one.low, one.high, "points") for one in ends
-        ],
-    }
 
 
 def information_table(found: PartialInformation) -> Table:

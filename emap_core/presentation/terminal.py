@@ -5,20 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from emap_core.inference.other_measures.partial_information import Target
-from emap_core.presentation.comparison_tables import (
-    comparison_table,
-    gap_differences,
-    left_out_of,
-    measures_of_runs,
-    populations,
-    readable_differences,
-    readable_table,
-    run_names,
-    shared_metrics,
-    why_not_matched,
-)
+from emap_core.modalities.side_names import worded
 from emap_core.presentation.further_questions import further_questions
-from emap_core.presentation.run_details import PROBABILITIES_NOTE, annotated, changed, facts
+from emap_core.presentation.run_details import PROBABILITIES_NOTE, facts
 from emap_core.presentation.run_list import gap_in_words, known_gap
 from emap_core.presentation.run_titles import run_titles
 from emap_core.presentation.tables import (
@@ -121,7 +110,7 @@ def groups(run: Run, by: str, metric: str | None = None) -> str:
     n_groups = len(table["N"])
     return visible(
         f"{lines(table)}\nLimits and p-values hold for all {n_groups:,} groups at once, "
-        f"{populations([run])}."
+        f"{worded(run.sides, run.intervals().population)}."
     )
 
 
@@ -137,36 +126,6 @@ def information(run: Run, target: Target = "label") -> str:
     found = run.partial_information(target)
     table = information_table(found)
     return visible("\n".join([found.sentence, "", lines(table), "", *information_notes(found)]))
-
-
-def comparison(runs: Sequence[Run]) -> str:
-    """Return several runs side by side, and whose gap is larger, as lines for a terminal."""
-    names, metrics = run_names(runs), shared_metrics(runs)
-    parts = [lines(readable_table(comparison_table(runs, metrics), names).to_dict("list"))]
-    parts.append("\n".join(annotated(runs, names)))
-    parts.append(
-        f"{left_out_of(runs)} 95% intervals in brackets, {populations(runs)}; "
-        "p of no difference is adjusted for the number of runs (Holm)."
-    )
-    if (why := why_not_matched(runs)) is not None:
-        parts.append(f"{why}: compare each model with its own EMAP, not models with each other.")
-    elif len(runs) > 1:
-        by_id = {run.id: name for run, name in zip(runs, names, strict=True)}
-        for name in metrics[:1]:
-            found = readable_differences(gap_differences(runs, name), by_id, name)
-            parts.append(lines(found.to_dict("list")))
-    if len(runs) == 2 and (sides := changed(runs[0], runs[1])):
-        table = {"what changed": list(sides)}
-        table |= {name: [one[i] for one in sides.values()] for i, name in enumerate(names)}
-        parts.append(lines(table))
-    return visible("\n\n".join(filter(None, parts)))
-
-
-def compared_measures(runs: Sequence[Run]) -> str:
-    """Return other papers' measures of several runs for a terminal, one run per line."""
-    runs = list({run.path: run for run in runs}.values())
-    table = measures_of_runs(runs, run_names(runs)).set_index("model").T
-    return lines({"": list(table.index), **{str(name): list(table[name]) for name in table}})
 
 
 def lines(table: Table) -> str:

@@ -74,21 +74,22 @@ class CachedInference(RunReader):
         import pandas as pd
 
         columns: dict[str, list[float]] = {}
-        for name, points in self._points.items():
+        for name, points in self.points.items():
             columns[name] = list(points.values())
             if intervals:
                 limits = self.intervals().rows[name]
                 columns[f"{name}_low"] = [limits[row].low for row in points]
                 columns[f"{name}_high"] = [limits[row].high for row in points]
-        index = pd.Index(self._rows, name="projection")
+        index = pd.Index(self.rows, name="projection")
         return pd.DataFrame(columns, index=index, dtype=float)
 
     @property
-    def _rows(self) -> list[str]:
+    def rows(self) -> list[str]:
+        """The rows of the table, in its order."""
         return [*inference.projections_of(self.decomposition.sides), *self.linear_probes]
 
     @property
-    def _points(self) -> dict[str, dict[str, float]]:
+    def points(self) -> dict[str, dict[str, float]]:
         """The scores by metric and row, in the order of the table."""
         kept = self._kept("points") or {}
         missing = [name for name in self.metrics if name not in kept]
@@ -101,7 +102,7 @@ class CachedInference(RunReader):
             value = kept[name][row]
             return np.nan if value is None else float(value)
 
-        return {name: {row: score(name, row) for row in self._rows} for name in self.metrics}
+        return {name: {row: score(name, row) for row in self.rows} for name in self.metrics}
 
     def gap(self, metric: str, projection: str = "emap_leave_one_out") -> Gap:
         """Return what a metric loses without interactions, with an interval and a test.
@@ -496,7 +497,7 @@ class CachedInference(RunReader):
         return inference.verdict(
             gap,
             equivalence_margin=equivalence_margin,
-            scores=self._points[name] | self._weighted_scores(name),
+            scores=self.points[name] | self._weighted_scores(name),
             interaction_share=share,
             decisions_changed=None if flips is None else int((flips != "same").sum()),
             space=self.space,

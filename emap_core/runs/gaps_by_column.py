@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from emap_core import inference, methods
 from emap_core.errors import RunError, SettingError
 from emap_core.inference import Gap
@@ -15,6 +13,8 @@ from emap_core.inference.comparisons.group_gaps import group_gaps
 from emap_core.modalities.side_names import cells_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from emap_core.runs.run import Run
 
 COLUMNS = ("label", "prediction", "kind")
@@ -45,6 +45,8 @@ def gaps_by(run: Run, by: str | Sequence[str], metric: str | None = None) -> dic
     SettingError
         If `by` or `metric` does not fit the run.
     """
+    import pandas as pd
+
     if run.labels is None or not run.metrics:
         raise RunError(f"run {run.id!r} has no labels, so no group has a gap")
     if not run.method.scores_all_pairs:
@@ -73,6 +75,8 @@ def table_by(run: Run, by: str | Sequence[str], metric: str | None = None) -> pd
         One row per group; columns ``n_examples``, ``full``, ``emap_leave_one_out``, ``gap``,
         ``gap_low``, ``gap_high`` and ``p_value``, the last three adjusted for the number of groups.
     """
+    import pandas as pd
+
     rows = {
         name: {
             "n_examples": gap.n_examples,

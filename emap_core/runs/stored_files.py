@@ -12,11 +12,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image
 
 from emap_core.errors import RunError, reason
@@ -24,6 +22,9 @@ from emap_core.methods.stored_arrays import Layout
 from emap_core.runs.manifest import WHAT_TO_DO
 from emap_core.runs.store import opened
 from emap_core.types import AnyArray
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 _MOST_PACKED = 200
 _FREE_BYTES = 2**20
@@ -155,7 +156,7 @@ class Stored:
             except FileNotFoundError:
                 return b""
             with file:
-                table = self._table(file, path, "picture", _BYTES, n_rows)
+                table = self._table(file, path, "picture", "bytes", n_rows)
                 if table.num_row_groups != n_rows:
                     raise ValueError("its pictures do not follow one another")
                 content = table.read_row_group(row, ["picture"]).column(0)[0].as_py()
@@ -177,16 +178,23 @@ class Stored:
             If the file cannot be read, or has no column of this name, kind and length.
         """
         with self._reading(path), opened(path) as file:
-            table = self._table(file, path, name, _TEXTS if kind == "text" else _BYTES, n_rows)
+            table = self._table(file, path, name, kind, n_rows)
             values = table.read([name]).column(0)
             if values.null_count:
                 raise ValueError(f"its column {name} has missing values")
             return list(values.to_pylist())
 
     def _table(
-        self, file: Any, path: Path, name: str, known: tuple[pa.DataType, ...], n_rows: int
+        self, file: Any, path: Path, name: str, kind: Literal["text", "bytes"], n_rows: int
     ) -> pq.ParquetFile:
         """Return a file after checking its column's kind, length and unpacked size."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        known = {
+            "text": (pa.string(), pa.large_string()),
+            "bytes": (pa.binary(), pa.large_binary()),
+        }[kind]
         table = pq.ParquetFile(file)
         if table.metadata.num_rows != n_rows:
             raise ValueError(f"it has {table.metadata.num_rows:,} rows; expected {n_rows:,}")
@@ -194,7 +202,6 @@ class Stored:
         if name not in schema.names:
             raise ValueError(f"it has no column {name}")
         if schema.field(name).type not in known:
-            kind = "text" if known is _TEXTS else "bytes"
             raise ValueError(f"its column {name} holds {schema.field(name).type}, not {kind}")
         unpacked = sum(
             table.metadata.row_group(i).column(schema.names.index(name)).total_uncompressed_size
@@ -256,8 +263,6 @@ class _Header:
 
 _BEGINNINGS = {"image/gif": b"GIF8", "audio/wav": b"RIFF"}
 """First bytes of files of a media type."""
-_TEXTS = (pa.string(), pa.large_string())
-_BYTES = (pa.binary(), pa.large_binary())
 
 
 def _header(file: IO[bytes], n_bytes: int) -> _Header:

@@ -12,6 +12,7 @@ import emap_core as emap
 from emap_core.cli import main
 from emap_core.errors import RunError, SettingError
 from emap_core.inference import holm
+from emap_core.presentation.compared_in_terminal import comparison
 from emap_core.presentation.comparison_tables import (
     as_latex,
     as_markdown,
@@ -27,7 +28,6 @@ from emap_core.presentation.comparison_tables import (
     seeds_together,
     shared_metrics,
 )
-from emap_core.presentation.terminal import comparison
 
 
 class Additive(Staged):
