@@ -16,6 +16,7 @@ import signal
 import sys
 import textwrap
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -28,6 +29,7 @@ from emap_core.human_readable import counted
 from emap_core.installation import computing, program, with_extra
 from emap_core.methods.method_settings import SETTINGS
 from emap_core.option_names import LABELS_AS, ORDERS, UNKNOWN_LABELS, place_told, speaking
+from emap_core.own_code import TRACEBACK_VARIABLE, place_in_own_code, with_place
 from emap_core.specs import typed_arguments
 from emap_core.untrusted_text import visible
 
@@ -200,17 +202,25 @@ def _told(arguments: argparse.Namespace) -> int:
     except Cancelled as error:
         print(error, file=sys.stderr)
         return 128 + (_Stop.signal or signal.SIGINT)
-    except EmapError as error:
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        place = place_in_own_code(error)
+        if place is None and not isinstance(error, EmapError):
+            raise
+        if os.environ.get(TRACEBACK_VARIABLE):
+            traceback.print_exception(error)
+        said = with_place(error)
         if getattr(arguments, "progress", None) == "json":
-            print(json.dumps({"event": "failed", "message": str(error)}), flush=True)
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+            print(json.dumps({"event": "failed", "message": said}), flush=True)
+        if place is not None:
+            said += f"; set {TRACEBACK_VARIABLE}=1 to see the whole traceback"
+        print(f"error: {' '.join(said.split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         # While something is imported or loaded, or for the second time: nothing waits for a tile.
         print("stopped; start it again to resume it", file=sys.stderr)
         return 128 + (_Stop.signal or signal.SIGINT)
-    except BrokenPipeError:
-        return 0
 
 
 class _Stop:

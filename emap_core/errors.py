@@ -20,7 +20,7 @@ class EmapError(Exception):
         return f"{words[: _LONGEST // 2]} … {words[-_LONGEST // 2 :]}"
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """Return the message of a library's error, or its kind if it has no message."""
     return " ".join(str(error).split()) or type(error).__name__
 

@@ -37,9 +37,10 @@ from emap_core.engine.request import Callbacks, Request
 from emap_core.engine.tiles import TileEvaluation
 from emap_core.engine.warm_up import score_at_the_end
 from emap_core.engine.workers import LocalWorker, Workers
-from emap_core.errors import Cancelled, EmapError, ModelError, RunError, SettingError
+from emap_core.errors import Cancelled, ModelError, RunError, SettingError
 from emap_core.methods.base import CellMethod
 from emap_core.modalities.side_names import cells_of
+from emap_core.own_code import with_place
 from emap_core.runs import Run
 from emap_core.runs.checksums import write_checksums
 from emap_core.runs.folder import RunFolder, read_json, runs_root
@@ -437,7 +438,7 @@ def _stopped(folder: RunFolder, progress: Progress, error: BaseException) -> Non
     """Note in the folder why the run stopped, if the disk allows."""
     asked = isinstance(error, (Cancelled, KeyboardInterrupt))
     status = "cancelled" if asked else "failed"
-    message = str(error) if isinstance(error, EmapError) else f"{type(error).__name__}: {error}"
+    message = with_place(error)
     try:
         if (folder.path / "run.json").exists():
             folder.update_manifest(status=status, error=None if asked else message)

@@ -297,7 +297,13 @@ class Scorer:
         seen = items if method == "encode_images" else []
         with torch.inference_mode(), _regions_named(seen):
             encoded = encode(items)
-        sizes = {len(leaf) for leaf in trees.leaves(encoded)}
+        try:
+            sizes = {len(leaf) for leaf in trees.leaves(encoded)}
+        except TypeError as error:
+            raise ModelError(
+                f"model.{method} returned encodings without a length ({error}); every tensor, "
+                "array or list needs one entry per item"
+            ) from error
         if sizes != {len(items)}:
             raise ModelError(
                 f"model.{method} returned encodings with first axes {sorted(sizes)} for "
@@ -361,14 +367,16 @@ class Scorer:
 
     def _place(self, device: str) -> str:
         move: Callable[..., Any] | None = getattr(self.model, "to", None)
-        if move is None:
-            return str(getattr(self.model, "device", "cpu"))
         chosen = best_device() if device == "auto" else device
         try:
-            move(chosen)
+            if move is not None:
+                move(chosen)
+            elif device != "auto":
+                # It stays where it is, but a device that does not exist is a mistake all the same.
+                torch.empty(0, device=device)
         except (RuntimeError, AssertionError) as error:
             raise ModelError(f"device {chosen!r} cannot be used: {error}") from error
-        return str(getattr(self.model, "device", chosen))
+        return str(getattr(self.model, "device", "cpu" if move is None else chosen))
 
 
 def _names(model: Any, attribute: str) -> tuple[str, ...] | None:
