@@ -47,14 +47,15 @@ def location(given: str | Path) -> Path:
     Raises
     ------
     RunError
-        If the package that opens the URL is not installed, or nobody answers there.
+        If the package that opens the URL is not installed, nobody answers there, or the disk allows
+        no such path.
     """
     if not isinstance(given, str):
-        return _at_home(given) if type(given) is type(Path()) else given
+        return _possible(_at_home(given)) if type(given) is type(Path()) else given
     if "://" not in given:
-        return _at_home(Path(given))
+        return _possible(_at_home(Path(given)))
     if given.startswith("file://"):
-        return Path(given.removeprefix("file://"))
+        return _possible(Path(given.removeprefix("file://")))
     try:
         from upath import UPath
 
@@ -66,6 +67,28 @@ def location(given: str | Path) -> Path:
         raise RunError(f"{given} cannot be opened: {error} ({HOW_TO_INSTALL})") from error
     _reach(path.protocol, given.split("/")[2], path)
     return cast(Path, path)
+
+
+def _possible(path: Path) -> Path:
+    """Return a path; raise a RunError if the disk cannot even say whether something is there."""
+    if why := why_impossible(path):
+        raise RunError(f"{path} cannot be opened: {why}; choose another path")
+    return path
+
+
+def why_impossible(path: Path) -> str | None:
+    """Return why the disk cannot say whether something is at a path; None if it can.
+
+    A name may be too long, or a folder closed to this user. `pathlib` raises in these cases.
+    """
+    try:
+        path.lstat()
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return error.strerror or str(error)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 _reached: set[tuple[str, str]] = set()
@@ -132,12 +155,17 @@ def opened(path: Path, *, follow: bool = True) -> BufferedReader:
     return os.fdopen(descriptor, "rb")
 
 
+def beside(path: Path) -> Path:
+    """Return where a file is written before it replaces the one at `path`."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path on disk; its file replaces `path` if the block succeeds."""
     if is_local(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary = beside(path)
         try:
             yield temporary
             temporary.replace(path)

@@ -1,7 +1,9 @@
 """Runs behind URLs: found, locked, followed and shown as those in folders are."""
 
+import errno
 import html
 import json
+import os
 import sys
 import threading
 import time
@@ -29,6 +31,56 @@ from emap_core.runs.store import (
     location,
     seconds_between_calls,
 )
+
+TOO_LONG = "a" * 300
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        f"run --model no:model --data no:data --out {TOO_LONG}",
+        f"merge one --out {TOO_LONG}",
+        f"list {TOO_LONG}",
+        f"app {TOO_LONG}",
+        f"show {TOO_LONG}",
+        f"report one --out {TOO_LONG}",
+        # Its name is short enough, but not the one under which it is written first.
+        f"report one --out {TOO_LONG[:250]}",
+        f"report one --out {TOO_LONG}/report.html",
+        f"show one --csv {TOO_LONG}",
+        f"show one --fail-under 0 --junit {TOO_LONG}",
+        f"figures one --out {TOO_LONG}",
+        f"pairs --data no:data --out {TOO_LONG}.parquet",
+    ],
+)
+def test_a_name_that_no_disk_allows_is_a_mistake_of_one_line(command, capsys):
+    assert main(command.split()) == 2
+    said = capsys.readouterr().err
+    assert "File name too long; choose another path" in said
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT])
+def test_a_run_folder_that_cannot_be_made_is_told_with_the_reason(fault, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(fault, os.strerror(fault))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(RunError, match=f"cannot be written: {os.strerror(fault)}"):
+        emap.compute(Staged(), make_examples(), out=tmp_path / "run", batch_size=20)
+
+
+def test_a_folder_that_is_closed_to_this_user_is_told_as_such(tmp_path, monkeypatch):
+    lstat = Path.lstat
+
+    def closed(self):
+        if self.name == "runs":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return lstat(self)
+
+    monkeypatch.setattr(Path, "lstat", closed)
+    with pytest.raises(RunError, match="runs cannot be opened: Permission denied"):
+        location(str(tmp_path / "runs"))
 
 
 @pytest.fixture
