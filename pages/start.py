@@ -57,21 +57,21 @@ SHOWN = 12
 SEARCHED_FROM = 10
 
 PICTURE = """
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 700 112" width="700" height="112"
- font-family="sans-serif" font-size="15">
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 322 112" width="400" height="139"
+ font-family="sans-serif" font-size="14">
  <g stroke="INK" stroke-width="1">
-  <rect x="1" y="36" width="170" height="36" fill="#0072B2"/>
-  <rect x="171" y="36" width="210" height="36" fill="#E69F00"/>
-  <rect x="381" y="36" width="150" height="36" fill="#CC79A7"/>
-  <path d="M1 28v-8h530v8M1 80v8h380v-8" fill="none"/>
+  <rect x="1" y="36" width="90" height="36" fill="#0072B2"/>
+  <rect x="91" y="36" width="130" height="36" fill="#E69F00"/>
+  <rect x="221" y="36" width="100" height="36" fill="#CC79A7"/>
+  <path d="M1 28v-8h320v8M1 80v8h220v-8" fill="none"/>
  </g>
  <g text-anchor="middle">
-  <text x="266" y="13" fill="INK">what the model predicts</text>
-  <text x="191" y="106" fill="INK">what is left without interactions: its EMAP</text>
-  <text x="86" y="59" fill="#FFFFFF">text</text>
-  <text x="276" y="59" fill="#1F2328">image</text>
-  <text x="456" y="59" fill="#1F2328">interaction</text>
+  <text x="161" y="13" fill="INK">what the model predicts</text>
+  <text x="46" y="59" fill="#FFFFFF">text</text>
+  <text x="156" y="59" fill="#1F2328">image</text>
+  <text x="271" y="59" fill="#1F2328">interaction</text>
  </g>
+ <text x="1" y="106" fill="INK">what is left without interactions: its EMAP</text>
 </svg>
 """
 
@@ -86,7 +86,8 @@ def main() -> None:
     )
     st.image(
         PICTURE.replace("INK", shared.theme().ink),
-        width=700,
+        # On a phone it shrinks to the width of the page, and its words stay readable.
+        width=400,
         alt="A prediction is a text part plus an image part plus their interaction. EMAP is what "
         "is left without the interaction.",
     )
@@ -124,17 +125,22 @@ def main() -> None:
                 words = f"{info.id}: {info.status}"
                 shared.link("pages/run.py", words, icon=":material/hourglass_top:", run=info.id)
     shared.link("pages/run.py", "Run a model on your data", icon=":material/play_circle:", run=None)
+    if runs and demo is None and not shared.policy().viewer:
+        # Other people's runs do not show a newcomer how to make one.
+        with st.expander("New here? Try a demo"):
+            _offer_demos(folded=True)
 
 
-def _offer_demos() -> None:
+def _offer_demos(*, folded: bool = False) -> None:
+    heading = shared.subsection if folded else shared.section
     for number, (place, demo) in enumerate(zip(st.columns(len(DEMOS)), DEMOS, strict=True)):
         with place, st.container(border=True, height="stretch"):
-            shared.section(demo.title)
+            heading(demo.title)
             st.write(demo.about)
             st.button(
                 demo.button,
                 # Begin with one of them.
-                type="secondary" if number else "primary",
+                type="secondary" if number or folded else "primary",
                 icon=":material/play_arrow:",
                 on_click=_start_demo,
                 args=(number,),

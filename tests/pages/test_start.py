@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from emap_core import jobs
+from emap_core.errors import RunError
 from emap_core.runs.folder import RunFolder
 
 HOUSE = Path(__file__).parents[2]
@@ -67,6 +68,28 @@ def test_with_no_run_one_button_runs_the_demo_and_shows_how_far_it_is(open_page,
         assert any(button.label == "Run the demo" for button in app.button)
     finally:
         jobs.cancel(jobs.follow(job.id))
+
+
+def test_beside_other_peoples_runs_the_demos_are_folded_away(
+    open_page, words, runs_with_one, monkeypatch
+):
+    app = open_page("start")
+    (folded,) = (one for one in app.expander if one.label == "New here? Try a demo")
+    assert not folded.proto.expanded
+    assert [button.label for button in folded.button] == ["Run the demo", "Try three sides"]
+    started = []
+    monkeypatch.setattr("pages.shared.start", lambda work: started.append(work) or no_job())
+    folded.button[0].click().run()
+    (work,) = started
+    assert (work.model, work.data) == ("demo:concat", "demo:easy-vqa")
+    monkeypatch.setenv("EMAP_MODE", "viewer")
+    app = open_page("start")
+    assert "60 examples" in words(app)
+    assert not app.expander and not any("demo" in button.label for button in app.button)
+
+
+def no_job():
+    raise RunError("there is no room for another job")
 
 
 def test_finished_runs_are_listed_and_a_damaged_one_says_so(open_page, words, runs_with_one):
@@ -160,7 +183,8 @@ def test_an_archived_run_is_in_no_list_until_it_is_listed_again(
     app.session_state["archived-runs"] = True
     app = open_menu(app.run(), no_runs / "one")
     field(app.button, "archive-one").click().run()
-    assert "· one" in words(app) and not app.expander
+    assert "· one" in words(app)
+    assert "1 archived run" not in {block.label for block in app.expander}
 
 
 def test_a_run_is_deleted_by_who_is_sure_where_visitors_may(
