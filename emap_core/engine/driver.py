@@ -35,7 +35,7 @@ from emap_core.engine.progress import Listener, Progress
 from emap_core.engine.progress_bar import in_a_notebook, showing_progress
 from emap_core.engine.request import Callbacks, Request
 from emap_core.engine.tiles import TileEvaluation
-from emap_core.engine.warm_up import score_at_the_end
+from emap_core.engine.warm_up import score_at_the_end, score_finished_again
 from emap_core.engine.workers import LocalWorker, Workers
 from emap_core.errors import Cancelled, ModelError, RunError, SettingError
 from emap_core.methods.base import CellMethod
@@ -377,6 +377,8 @@ def _evaluate(
 
         progress.tell("linear_probes", message="training linear probes on the encodings")
         keep_linear_probes(folder, problem)
+    if warm_up is None and isinstance(workers, LocalWorker):
+        _refuse_another_model(folder, problem, evaluation)
     result = evaluation.run(progress, workers)
     if warm_up is not None and isinstance(workers, LocalWorker):
         _refuse_a_changed_model(folder, problem, warm_up)
@@ -403,6 +405,19 @@ def _evaluate(
     with contextlib.suppress(OSError):
         write_checksums(folder)
     progress.tell("finished", pairs_done=n_pairs, pairs_total=n_pairs)
+
+
+def _refuse_another_model(folder: RunFolder, problem: Problem, evaluation: Evaluation) -> None:
+    """Refuse to add to an interrupted run what a model gives that is not the one that began it."""
+    finished = evaluation.finished()
+    if finished is not None:
+        manifest = folder.manifest()
+        gate.check_same_as_finished(
+            finished,
+            score_finished_again(problem, finished),
+            manifest["computed_dtype"],
+            *(manifest["device"], problem.device),
+        )
 
 
 def _refuse_a_changed_model(folder: RunFolder, problem: Problem, warm_up: WarmUp) -> None:

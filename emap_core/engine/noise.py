@@ -53,7 +53,7 @@ def score_again(
         Encodes the texts and the images of the pairs anew.
     """
     first = warm_up.raw[rows, columns]
-    tolerance = _tolerance(warm_up, evaluator.scorer.device)
+    tolerance = rounding_of(warm_up.raw, warm_up.computed_dtype, evaluator.scorer.device)
 
     def differ(one: NDArray[Any], other: NDArray[Any]) -> bool:
         apart = np.abs(one.astype(np.float64) - other.astype(np.float64))
@@ -94,18 +94,27 @@ def scored_at_two_times(
     return first, second
 
 
-def _tolerance(warm_up: WarmUp, device: str) -> float:
+def rounding_of(outputs: NDArray[Any], computed_dtype: str, *devices: str) -> float:
     """Return how far outputs may be apart by rounding: other batches use other kernels.
 
     In float32 that is a few thousandths of a per cent of the largest output, and a few hundredths
     of how much the outputs vary; noise below it makes up less than a millionth of the variance.
+
+    Parameters
+    ----------
+    outputs : ndarray
+        Some of them.
+    computed_dtype : str
+        As in `WarmUp`.
+    *devices : str
+        Where they were computed.
     """
     # A model that returns float64 may have computed in float32.
-    relative = max(rounding(warm_up.computed_dtype) or 0.0, rounding("float32") or 0.0)
+    relative = max(rounding(computed_dtype) or 0.0, rounding("float32") or 0.0)
     tf32 = torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
-    if device.startswith("cuda") and tf32:
+    if tf32 and any(device.startswith("cuda") for device in devices):
         relative = max(relative, _TF32)
-    values = warm_up.raw.astype(np.float64)
+    values = outputs.astype(np.float64)
     spread = float(values.max() - values.min())
     largest = float(np.abs(values).max())
     return float(max(relative**0.5 * spread, min(256 * relative, relative**0.5) * largest))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.engine.binding import Binding
-from emap_core.engine.measure import Again, WarmUp, measure
+from emap_core.engine.measure import Again, Outputs, WarmUp, measure
 from emap_core.engine.noise import (
     MANY,
     pairs_to_score_again,
@@ -110,11 +110,34 @@ def score_at_the_end(binding: Binding, warm_up: WarmUp) -> Again | None:
         None if there is no model behind the outputs, if noise is allowed, or if a model's pairs may
         cost money.
     """
-    if warm_up.again is None or binding.settings.allow_noise:
+    return _again(binding, warm_up) if _may_be_scored_again(binding) else None
+
+
+def score_finished_again(binding: Binding, finished: Outputs) -> NDArray[Any] | None:
+    """Score pairs of an interrupted run once more; None where `score_at_the_end` returns it.
+
+    Parameters
+    ----------
+    binding : Binding
+    finished : Outputs
+        What they gave before.
+
+    Returns
+    -------
+    ndarray of shape (k, C)
+        In the space of the run.
+    """
+    if not _may_be_scored_again(binding):
         return None
-    if binding.scorer.stated_speed is not None:
-        return None
-    return _again(binding, warm_up)
+    encoded = _encode(binding, finished.rows, finished.columns)
+    with binding.scorer.anew():
+        return binding.evaluator.convert(binding.evaluator.raw_pairs(*encoded))
+
+
+def _may_be_scored_again(binding: Binding) -> bool:
+    """Say whether a model should answer the same each time, and another answer costs nothing."""
+    costs = binding.scorer.stated_speed is not None
+    return not (binding.is_lookup or binding.settings.allow_noise or costs)
 
 
 def _again(binding: Binding, warm_up: WarmUp) -> Again:

@@ -150,6 +150,61 @@ def test_a_model_that_changes_while_it_scores_is_refused_and_scored_anew(setting
     emap.compute(Changing(8), make_examples(), **settings)
 
 
+class Shifted(Staged):
+    """Gives other logits under the same fingerprint, because of its encoder or of its head."""
+
+    def __init__(self, encoder=0.0, head=0.0):
+        super().__init__()
+        self.encoder, self.head = encoder, head
+
+    def encode_texts(self, texts):
+        return {"t": super().encode_texts(texts)["t"] + self.encoder}
+
+    def score(self, texts, images):
+        return super().score(texts, images) + self.head * torch.eye(3)[0]
+
+
+class Stopping(Staged):
+    """Is stopped while it scores."""
+
+    def __init__(self, calls):
+        super().__init__()
+        self.calls_left = calls
+
+    def score(self, texts, images):
+        self.calls_left -= 1
+        if self.calls_left < 0:
+            raise KeyboardInterrupt
+        return super().score(texts, images)
+
+
+@pytest.mark.parametrize("settings", [{}, {"method": "sampled", "images_per_text": 4}])
+@pytest.mark.parametrize("other", [{"encoder": 0.5}, {"head": 0.5}])
+def test_another_model_does_not_resume_a_run(settings, other, tmp_path):
+    settings = {"batch_size": 20, "out": tmp_path / "run", **settings}
+    with pytest.raises(KeyboardInterrupt):
+        emap.compute(Stopping(8), make_examples(), **settings)
+    tiles = sorted((tmp_path / "run" / "tiles").iterdir())
+    assert len(tiles) >= 2
+    model = Shifted(**other)
+    with pytest.raises(ModelError, match="that this run has finished have changed since"):
+        emap.compute(model, make_examples(), **settings)
+    assert model.pairs_scored <= 4
+    # The model that began it finishes it: nothing was lost.
+    assert sorted((tmp_path / "run" / "tiles").iterdir()) == tiles
+    run = emap.compute(Staged(), make_examples(), **settings)
+    whole = emap.compute(Staged(), make_examples(), **settings | {"out": tmp_path / "whole"})
+    assert run.decomposition.equals(whole.decomposition)
+
+
+def test_another_model_may_resume_a_run_if_noise_is_allowed(tmp_path):
+    settings = {"batch_size": 20, "out": tmp_path / "run", "allow_noise": True}
+    with pytest.raises(KeyboardInterrupt):
+        emap.compute(Stopping(20), make_examples(), **settings)
+    assert any((tmp_path / "run" / "tiles").iterdir())
+    emap.compute(Shifted(head=0.5), make_examples(), **settings)
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_rounding_is_not_taken_for_noise(dtype, tmp_path):
     # As kernels do that add up in another order for another number of pairs.
