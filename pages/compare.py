@@ -293,6 +293,11 @@ def _show_whose_gap_is_larger(
             f"{counted(runs[0].manifest['n_examples'], 'example')}, with 95% intervals "
             f"{shared.plain(populations(runs))}. p tests equal gaps and is adjusted for the number "
             "of pairs of runs (Holm)."
+            + (
+                " There is no interval and no p where one of the two runs scored only some pairs."
+                if table.p_value.isna().any()
+                else ""
+            )
         )
 
 

@@ -79,6 +79,18 @@ def test_it_says_whose_gap_is_larger_by_how_much(open_page, words, runs_with_two
     (table,) = [t.value for t in app.table if "larger gap" in t.value.columns]
     assert f"{100 * found.difference:+.1f}" in table.to_csv().replace("\\", "")
     assert "Whose gap is larger" in words(app)
+    assert "no interval" not in words(app)
+
+
+def test_a_difference_without_an_interval_says_why(
+    two_runs, open_page, words, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("EMAP_RUNS", str(tmp_path))
+    shutil.copytree(two_runs[0].path, tmp_path / "concat")
+    work = {"limit": 60, "method": "sampled", "images_per_text": 4}
+    emap.compute("demo:additive", "demo:easy-vqa", out=tmp_path / "sampled", **work)
+    said = words(open_page("compare", run="concat"))
+    assert "no interval and no p where one of the two runs scored only some pairs" in said
 
 
 def test_runs_that_name_a_step_are_drawn_over_training(

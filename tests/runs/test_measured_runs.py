@@ -34,6 +34,20 @@ def test_sums_of_tiles_come_to_what_the_grid_says(kept, choice, tmp_path):
     assert set(values(run)) == set(MEASURES)
 
 
+def test_from_a_part_of_the_pairs_no_sentence_says_how_much_only_both_tell():
+    """A side that met few partners seems to tell almost everything, so both together nothing."""
+    work = {"limit": 200, "out": None, "n_resamples": 100}
+    whole = emap.compute("demo:cross-attention", "demo:easy-vqa", **work)
+    part = emap.compute(
+        "demo:cross-attention", "demo:easy-vqa", method="sampled", images_per_text=8, **work
+    )
+    both = whole.measures().values["bits_together"].value
+    assert both > 0.3 > 0.1 > part.measures().values["bits_together"].value
+    assert f"{both:.2f} of them come only from both sides" in whole.measures().sentence
+    assert "bits about the answer." in part.measures().sentence
+    assert "those from both together too low" in part.measures().notes[-1]
+
+
 def test_a_run_that_was_cut_off_adds_up_to_the_same_bits(examples, tmp_path):
     model, choices = Staged(), {"keep": "sums", "batch_size": 20}
     with pytest.raises(Cancelled):

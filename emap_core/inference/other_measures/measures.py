@@ -66,6 +66,8 @@ class Measures:
     n_examples : int
     notes : list of str
         What a reader has to know about the limits.
+    a_part : bool
+        Whether the answers cover only some of the recombinations.
     """
 
     values: dict[str, Interval]
@@ -73,6 +75,7 @@ class Measures:
     population: str
     n_examples: int
     notes: list[str]
+    a_part: bool = False
 
     @property
     def sentence(self) -> str:
@@ -83,10 +86,11 @@ class Measures:
             said.append(f"Shuffling images costs {image} points of accuracy, texts {text}.")
         if "bits_both" in found:
             both, together = found["bits_both"].value, found["bits_together"].value
-            said.append(
-                f"The pair tells {both:.2f} bits about the answer; {together:.2f} of them come "
-                "only from both sides together."
-            )
+            told = f"The pair tells {both:.2f} bits about the answer"
+            # From a part of the pairs, what both tell together can come out as 0, whatever it is.
+            if not self.a_part:
+                told += f"; {together:.2f} of them come only from both sides together"
+            said.append(f"{told}.")
         if not said and "shape_cooperation" in found:
             said.append(
                 f"Cooperation of text and image is {points(found['shape_cooperation'].value)} "
@@ -180,8 +184,10 @@ def measures(
         notes.append(_EXAMPLES_ALONE + ("" if recombined is None else " Bits have none."))
     if recombined is not None and a_part:
         notes.append(
-            "Means over some of the pairs are noisy: local InterSHAP and the bits of one side come "
-            "out a little high, and limits do not include the error from the choice of pairs."
+            "Means over some of the pairs are noisy. Local InterSHAP comes out a little high, and "
+            "limits do not include the error from the choice of pairs. The bits of one side come "
+            "out too high, and those from both together too low, perhaps as 0: for bits, score "
+            "all pairs."
         )
     return Measures(
         {name: found[name] for name in MEASURES if name in found},
@@ -189,6 +195,7 @@ def measures(
         population.words,
         len(decomposition.logits),
         notes,
+        a_part=recombined is not None and a_part,
     )
 
 
