@@ -136,8 +136,8 @@ _RUN_SETTINGS: dict[str, dict[str, Any]] = {
     },
     "--batch-size": {
         "type": int,
-        "metavar": "PAIRS",
-        "help": "pairs per batch; measured by default",
+        "metavar": "N",
+        "help": "pairs, or combinations of more sides than two, per batch; measured by default",
     },
     "--device": {"help": "auto (default), cpu, cuda, mps"},
     "--precision": {"help": "float32 (default), bfloat16 or float16"},
@@ -289,12 +289,16 @@ def _parser() -> argparse.ArgumentParser:
     plan.set_defaults(command=_plan)
 
     pairs = commands.add_parser(
-        "pairs", help="list the pairs that a run scores, to score them elsewhere"
+        "pairs",
+        help="list the pairs of two sides that a run scores, to score them elsewhere",
     )
     _add_data(pairs)
     pairs.add_argument("--data-arg", **_KEYWORD)
     pairs.add_argument(
-        "--images-per-text", type=int, metavar="K", help="pairs of a sampled run; all by default"
+        "--images-per-text",
+        type=int,
+        metavar="K",
+        help="only the pairs of a sampled run, in which each text meets K images; all by default",
     )
     pairs.add_argument("--seed", type=int, default=0)
     pairs.add_argument(
@@ -559,8 +563,8 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-noise",
         action="store_true",
-        help="accept a model whose output for a pair differs each time; the result gives the share "
-        "of noise",
+        help="accept a model whose output for the same items differs each time; the result gives "
+        "the share of noise",
     )
     for flag, options in _RUN_SETTINGS.items():
         parser.add_argument(flag, **options)

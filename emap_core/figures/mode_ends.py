@@ -15,6 +15,9 @@ from emap_core.human_readable import or_no_text
 from emap_core.inference.number_format import signed
 from emap_core.themes import LIGHT, Theme
 
+_ROW = 46
+"""Pixels of a text and its bar."""
+
 
 def mode_ends(
     modes: Modes, k: int, texts: Sequence[str], *, count: int = 6, theme: Theme = LIGHT
@@ -35,7 +38,7 @@ def mode_ends(
     shown = np.concatenate([high, low[::-1]])
     scores = modes.row_scores[shown, k]
     table = pd.DataFrame({"text": [or_no_text(texts[u]) for u in shown], "score": scores})
-    figure = new_figure(theme, height=70 + 30 * len(shown), showlegend=False, dragmode=False)
+    figure = new_figure(theme, height=70 + _ROW * len(shown), showlegend=False, dragmode=False)
     figure.add_trace(
         go.Bar(
             y=list(range(len(shown))),
@@ -53,29 +56,32 @@ def mode_ends(
             hovertemplate="%{hovertext}<extra></extra>",
         )
     )
-    # A bar leaves the other side of the zero line free for its text.
-    short = words_apart(table.text.tolist(), 32)
-    for place, (text, score) in enumerate(zip(short, scores, strict=True)):
+    # Above its bar, a text has the whole width, on a phone as well.
+    for place, text in enumerate(words_apart(table.text.tolist(), 38)):
         figure.add_annotation(
             x=0,
-            y=place,
+            xref="paper",
+            xanchor="left",
+            y=place - 0.45,
+            yanchor="middle",
             text=text,
-            xanchor="right" if score > 0 else "left",
-            xshift=-6 if score > 0 else 6,
+            # The zero line may be behind it.
+            bgcolor=theme.paper,
+            borderpad=0,
             showarrow=False,
         )
-    reach = 1.25 * float(np.abs(scores).max(initial=1e-9))
+    reach = 1.45 * float(np.abs(scores).max(initial=1e-9))
     figure.update_xaxes(
         range=[-reach, reach],
         zeroline=True,
         showgrid=False,
-        title="score (0 the average text, 1 a standard deviation)",
+        title="score: 0 the average text,<br>1 a standard deviation",
     )
     figure.update_yaxes(
-        showticklabels=False, range=[len(shown) - 0.5, -0.5], showgrid=False, ticks=""
+        showticklabels=False, range=[len(shown) - 0.6, -0.9], showgrid=False, ticks=""
     )
-    figure.update_layout(bargap=0.35, margin_t=8)
-    return Chart(figure, _message(k, table), table, 480)
+    figure.update_layout(bargap=0.6, margin_t=8)
+    return Chart(figure, _message(k, table), table)
 
 
 def _message(k: int, table: pd.DataFrame) -> str:

@@ -44,7 +44,12 @@ SETTINGS = (
         (4, 32),
     ),
     Setting(
-        "until", "sampled", float, "X", "sampled: add pairs until the gap is known to within X"
+        "until",
+        "sampled",
+        float,
+        "X",
+        "sampled: add pairs (with more than two sides, combinations) until the gap is known to "
+        "within X",
     ),
     Setting(
         "subsample_size",

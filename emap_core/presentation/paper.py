@@ -133,10 +133,11 @@ def _scored(run: Run) -> str:
 def _results(run: Run) -> list[str]:
     name = run.metrics[0]
     gap, which = run.gap(name), metric(name)
+    cell = "pair" if len(run.sides) == 2 else "combination"
     found = [
         f"{capitalised(which.label)} is {measured(gap.full, which.unit)} for the model and "
         f"{measured(gap.projected, which.unit)} for its projection "
-        f"({ROWS[gap.projection].label}: each example’s own pair is left out), a difference of "
+        f"({ROWS[gap.projection].label}: each example’s own {cell} is left out), a difference of "
         f"{change(gap.difference, which.unit)}"
     ]
     if gap.low == gap.low:

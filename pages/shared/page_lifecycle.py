@@ -16,6 +16,7 @@ _STYLE = """<style>
 .stMainBlockContainer { padding: 3.5rem 2.5rem 4rem }
 .stApp [data-testid="stCaptionContainer"] { color: inherit; opacity: 0.78 }
 .stApp .stButtonGroup button[role][data-variant][data-selected] { color: inherit }
+.stMain .stPageLink :is(span, div, p) { white-space: normal; text-overflow: clip }
 .stSidebar :is(a, button):focus-visible { outline: 2px solid currentColor; outline-offset: -2px }
 .stMain :is(h1, h2, h3, p, li, dd, figcaption) { overflow-wrap: anywhere }
 .stImage img { max-height: 24rem; object-fit: contain; object-position: left top }

@@ -27,6 +27,18 @@ def test_the_scree_adds_up_to_the_whole_interaction():
     )
 
 
+def test_on_a_phone_every_text_stands_whole_above_its_bar():
+    texts = [f"is there a red shape in image number {n}?" for n in range(4)]
+    chart = mode_ends(_modes(np.random.default_rng(1).normal(size=(4, 5))), 0, texts)
+    assert chart.least_width == 0
+    said = chart.figure.layout.annotations
+    assert len({one.text for one in said}) == 4
+    # Characters of 14 px are 7 px wide on average, and a phone leaves 290 px.
+    assert all(len(one.text) <= 40 and one.xref == "paper" for one in said)
+    for place, one in enumerate(said):
+        assert place - 0.8 < one.y < place - 0.2, "between its own bar and the one above"
+
+
 def test_no_interaction_is_said():
     modes = _modes(np.zeros((4, 5)))
     assert "no interaction" in mode_scree(modes).alt

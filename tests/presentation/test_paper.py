@@ -63,6 +63,12 @@ def test_without_labels_the_paragraph_claims_no_gap():
     assert "holm" not in bibtex(run)
 
 
+def test_of_three_sides_an_example_has_a_combination_of_its_own():
+    run = emap.compute("demo:digits-joint", "demo:digits", limit=60, out=None, n_resamples=100)
+    said = methods_paragraph(run)
+    assert "each example’s own combination is left out" in said and " pair " not in said
+
+
 def test_what_was_used_is_cited_and_nothing_else(runs, capsys):
     assert re.findall(r"^@\w+\{(.+),$", bibtex(runs[0]), re.M) == [
         "hessel-lee-2020-multimodal",
