@@ -1,4 +1,4 @@
-"""A job's progress, redrawn every second while it runs."""
+"""A job's progress, redrawn twice a second while it runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pages.shared.plain_text import plain
 from pages.shared.run_and_example import all_runs, run_info
 from pages.shared.visitor import cancel, is_own, may_cancel, visitor
 
-_SECONDS = 1.0
+_SECONDS = 0.5
 _SECONDS_ON_OTHER_PAGES = 5.0
 
 

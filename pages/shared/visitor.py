@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Collection
+from threading import Thread
 from typing import Literal, NoReturn
 
 import streamlit as st
@@ -122,7 +123,16 @@ def start(work: RunSpecification, command: Literal["run", "plan"] = "run") -> Jo
     job = jobs.start(work, command, owner=visitor(), environment=rules.environment(*data))
     if command == "run":
         st.session_state.setdefault(_STARTED, set()).add(job.id)
+        Thread(target=import_what_shows_a_run, daemon=True).start()
     return job
+
+
+def import_what_shows_a_run() -> None:
+    """Import what the pages of a run need and no others, while the visitor waits for the run."""
+    import scipy.special  # noqa: F401
+    import zarr  # noqa: F401
+
+    from emap_core.presentation import charts  # noqa: F401
 
 
 def is_own(job: Job) -> bool:

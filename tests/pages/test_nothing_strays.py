@@ -14,7 +14,18 @@ for page in sys.argv[1:]:
     tree = ast.parse(pathlib.Path(page).read_text(encoding="utf-8"))
     tree.body = [line for line in tree.body if isinstance(line, (ast.Import, ast.ImportFrom))]
     exec(compile(tree, page, "exec"), {})
+"""
+_HEAVY = """
 print(sorted({"torch", "sklearn", "scipy.stats", "zarr"} & set(sys.modules)))
+"""
+_AHEAD = """
+import sys
+from pages.shared.visitor import import_what_shows_a_run
+import_what_shows_a_run()
+before = set(sys.modules)
+"""
+_LATER = """
+print({name.partition(".")[0] for name in set(sys.modules) - before} - {"emap_core", "pages"})
 """
 
 
@@ -31,8 +42,17 @@ def _is_string(node):
 
 @pytest.mark.process
 def test_no_page_waits_for_the_libraries_of_models_and_fits():
-    pages = [str(page.path) for page in PAGES]
-    loaded = subprocess.run(
-        [sys.executable, "-c", _IMPORTS, *pages], cwd=FOLDER.parent, capture_output=True, text=True
-    )
-    assert loaded.stdout.strip() == "[]", loaded.stderr
+    assert _said(_IMPORTS + _HEAVY, *page_names()) == "[]"
+
+
+@pytest.mark.process
+def test_the_page_of_a_run_finds_its_libraries_there_once_the_run_is_computed():
+    assert _said(_AHEAD + _IMPORTS + _LATER, "overview") == "set()"
+
+
+def _said(code, *names):
+    pages = [str(page.path) for page in PAGES if page.name in names]
+    command = [sys.executable, "-c", code, *pages]
+    done = subprocess.run(command, cwd=FOLDER.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from emap_core import jobs
 from emap_core.errors import RunError
 from emap_core.runs.folder import RunFolder
+from pages.shared import visitor
 
 HOUSE = Path(__file__).parents[2]
 DRAW = """
@@ -68,6 +70,15 @@ def test_with_no_run_one_button_runs_the_demo_and_shows_how_far_it_is(open_page,
         assert any(button.label == "Run the demo" for button in app.button)
     finally:
         jobs.cancel(jobs.follow(job.id))
+
+
+def test_what_shows_a_run_is_imported_while_it_is_computed(open_page, no_runs, monkeypatch):
+    begun = threading.Event()
+    monkeypatch.setattr(visitor, "import_what_shows_a_run", begun.set)
+    open_page("start").button[0].click().run()
+    (job,) = jobs.list_jobs()
+    jobs.cancel(job)
+    assert begun.wait(10)
 
 
 def test_beside_other_peoples_runs_the_demos_are_folded_away(
