@@ -1,8 +1,9 @@
 """Child processes that need not load their libraries.
 
 Half of what a process of the command line costs is to import torch and its like. One process
-imports them once, and forks whenever a test starts ``python -m emap_core``, ``-m streamlit`` or
-``-c``: what it becomes has its own id, arguments, environment, folder, files and signals.
+imports them once, and forks whenever a test starts ``python -m emap_core``, ``-m streamlit``, a
+worker of Ray or ``-c``: what it becomes has its own id, arguments, environment, folder, files and
+signals.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ LIBRARIES = (
     "streamlit.web.server",
     "zarr",
 )
-_MODULES = ("emap_core", "streamlit")
+RAY_WORKER = "ray._private.workers.default_worker"
+_MODULES = ("emap_core", "streamlit", RAY_WORKER)
 _LENGTH = struct.Struct("!i")
 _SECONDS_TO_LOAD = 180
 

@@ -1,5 +1,6 @@
 """Tiles shared out to the workers of a real Ray instance."""
 
+import json
 import os
 import signal
 import subprocess
@@ -80,20 +81,27 @@ def data():
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
+def cluster(tmp_path_factory, warm_popen):
     """Two cores of a local Ray whose workers find the module beside the tests' own."""
     folder = tmp_path_factory.mktemp("ray")
     (folder / "fragile_model.py").write_text(MODULE)
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (folder, HOUSE / "tests", HOUSE)))
-    sys.path.insert(0, str(folder))
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    yield folder
-    ray.shutdown()
-    sys.path.remove(str(folder))
-    os.environ.pop("PYTHONPATH")
-    if before is not None:
-        os.environ["PYTHONPATH"] = before
+    python = f"{sys.executable} {HOUSE / 'tests' / 'warm_ray_worker.py'} {warm_popen.address}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (folder, HOUSE / "tests", HOUSE))))
+        patch.syspath_prepend(folder)
+        # Read by every driver, also one that is another process.
+        job = {"runtime_env": {"py_executable": python}}
+        patch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps(job))
+        ray.init(
+            num_cpus=2,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+            # Workers that are started ahead do not begin warm.
+            _system_config={"prestart_worker_first_driver": False},
+        )
+        yield folder
+        ray.shutdown()
 
 
 @pytest.fixture
