@@ -98,7 +98,7 @@ def _answer(job: Job | None) -> str:
         return "Choose a model and data. You see the cost before anything starts."
     if job.alive:
         return f"{shared.title_of_job(job)}: {shared.headline(job)}"
-    return f"{shared.title_of_job(job)} did not finish: it was {job.state}."
+    return f"{shared.title_of_job(job)} {job.became}."
 
 
 def _followed_job(job: Job) -> None:
@@ -510,7 +510,7 @@ def _cost(work: RunSpecification, plan: Job | None, started: Job | None) -> None
         _wait(plan)
         return
     if plan is not None and plan.state != "finished":
-        st.error(_said(plan.error or f"The check was {plan.state}."), icon=":material/error:")
+        st.error(_said(plan.error or f"The check {plan.became}."), icon=":material/error:")
     elif plan is not None:
         _first_rows(plan.event)
         pairs, time, disk = st.columns(3)

@@ -164,7 +164,7 @@ def _follow_demo(job: jobs.Job) -> None:
         del st.session_state["demo-job"]
         shared.go_to("overview", run=job.run_id)
     why = f": {job.error}" if job.error else "."
-    st.error(shared.plain(f"The demo was {job.state}{why}"), icon=":material/error:")
+    st.error(shared.plain(f"The demo {job.became}{why}"), icon=":material/error:")
     _offer_demos()
 
 

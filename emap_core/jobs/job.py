@@ -25,6 +25,7 @@ from emap_core.errors import RunError
 from emap_core.jobs.specification import ProbeSpecification, RunSpecification
 from emap_core.option_names import for_a_child
 from emap_core.runs.folder import (
+    STATUS_IN_WORDS,
     RunFolder,
     describe_run,
     holds_run,
@@ -93,6 +94,11 @@ class Job:
     def alive(self) -> bool:
         """Whether its process is running or waiting for its turn."""
         return self.state in ("starting", "queued", "running")
+
+    @property
+    def became(self) -> str:
+        """What became of it if it ended without a result, to follow its name in a sentence."""
+        return STATUS_IN_WORDS.get(self.state, self.state)
 
 
 def start(

@@ -9,7 +9,7 @@ from typing import Any
 
 from emap_core.errors import RunError
 from emap_core.runs.checksummed_results import read_sealed
-from emap_core.runs.folder import RunFolder, find_run, read_json, write_json
+from emap_core.runs.folder import STATUS_IN_WORDS, RunFolder, find_run, read_json, write_json
 from emap_core.runs.store import entries, is_link, is_passing, name_within, opened
 
 CHECKSUMS = "checksums.json"
@@ -51,7 +51,7 @@ def check_run(path: str | Path) -> list[str]:
     manifest = folder.manifest()
     if manifest["status"] != "finished":
         raise RunError(
-            f"run {folder.id!r} is {folder.status()}, not finished; only finished runs have "
+            f"run {folder.id!r} {STATUS_IN_WORDS[folder.status()]}; only finished runs have "
             "checksums"
         )
     kept = read_json(folder.path / CHECKSUMS)

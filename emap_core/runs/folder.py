@@ -21,6 +21,17 @@ Status = Literal[
     "queued", "running", "finished", "failed", "cancelled", "interrupted", "part", "damaged"
 ]
 
+STATUS_IN_WORDS: dict[str, str] = {
+    "queued": "is queued",
+    "running": "is still running",
+    "failed": "failed",
+    "cancelled": "was cancelled",
+    "interrupted": "was interrupted",
+    "part": "is one of several shards",
+    "damaged": "is damaged",
+}
+"""What became of a run that is not finished, to follow its name in a sentence."""
+
 Json = dict[str, Any]
 
 _LARGEST_JSON = 2**28

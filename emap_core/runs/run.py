@@ -15,7 +15,7 @@ from emap_core.notebook_display import ShownInNotebooks
 from emap_core.runs import notes
 from emap_core.runs.cached_inference import CachedInference
 from emap_core.runs.examples import examples_of
-from emap_core.runs.folder import RunFolder, find_run
+from emap_core.runs.folder import STATUS_IN_WORDS, RunFolder, find_run
 from emap_core.runs.record import record_of
 from emap_core.runs.slices import to_csv
 from emap_core.runs.store import replacing
@@ -54,10 +54,10 @@ class Run(CachedInference, ShownInNotebooks):
             then = {
                 "cancelled": "; start it again to resume it",
                 "interrupted": "; start it again to resume it",
-                "part": "; merge it with the other shards",
+                "part": "; merge it with the others",
             }
             raise RunError(
-                f"run {folder.id!r} is {status}, not finished{why}{then.get(status, '')}"
+                f"run {folder.id!r} {STATUS_IN_WORDS[status]}{why}{then.get(status, '')}"
             )
         return cls(folder, manifest)
 

@@ -91,7 +91,7 @@ def say_what_runs(page: str) -> None:
             else:
                 link(
                     "pages/run.py",
-                    f"{whose} was {job.state}: {title_of_job(job)}",
+                    f"{whose} {job.became}: {title_of_job(job)}",
                     icon=":material/error:",
                     run=job.run_id,
                 )

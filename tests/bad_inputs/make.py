@@ -661,22 +661,22 @@ def runs() -> list[Bad]:
         (
             "running",
             json.dumps(MANIFEST | {"status": "running"}).encode(),
-            "is interrupted, not finished; start it again to resume it",
+            "was interrupted; start it again to resume it",
         ),
         (
             "failed",
             json.dumps(MANIFEST | {"status": "failed", "error": "the disk is full"}).encode(),
-            "is failed, not finished: the disk is full",
+            "failed: the disk is full",
         ),
         (
             "cancelled",
             json.dumps(MANIFEST | {"status": "cancelled"}).encode(),
-            "is cancelled, not finished; start it again to resume it",
+            "was cancelled; start it again to resume it",
         ),
         (
             "part",
             json.dumps(MANIFEST | {"status": "part"}).encode(),
-            "is part, not finished; merge it",
+            "is one of several shards; merge it",
         ),
         ("no-status", b"{}", "run 'it' is damaged: in run.json status is missing"),
         ("deep", b'{"a":' * 50_000, "run.json in run 'it' cannot be read"),

@@ -77,7 +77,7 @@ def test_a_shard_resumes_like_a_run(store):
     shard(1, 2, store, model=model)
     assert model.pairs_scored == done, "a shard that is there is not computed again"
     assert describe_run(store / "1").status == "part"
-    with pytest.raises(RunError, match="is part, not finished"):
+    with pytest.raises(RunError, match="is one of several shards; merge it"):
         Run.load(store / "1")
     with pytest.raises(RunError, match="holds another shard"):
         emap.compute(Staged(), make_examples(), out=store / "1", batch_size=20)

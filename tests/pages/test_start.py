@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,7 @@ def test_with_no_run_one_button_runs_the_demo_and_shows_how_far_it_is(open_page,
             time.sleep(0.2)
         app.run()
         assert "The demo was cancelled" in words(app)
+        assert replace(jobs.follow(job.id), state="failed").became == "failed"
         assert any(button.label == "Run the demo" for button in app.button)
     finally:
         jobs.cancel(jobs.follow(job.id))

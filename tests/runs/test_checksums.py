@@ -206,7 +206,7 @@ def test_a_newer_format_and_an_unfinished_run_are_refused(run):
     with pytest.raises(RunError, match="has format 99, but this version reads up to 1; update"):
         check_run(run)
     folder.write_manifest({**manifest, "status": "running"})
-    with pytest.raises(RunError, match="is interrupted, not finished"):
+    with pytest.raises(RunError, match="was interrupted; only finished runs"):
         check_run(run)
     with pytest.raises(RunError, match="there is no run"):
         check_run(run.parent / "none")
