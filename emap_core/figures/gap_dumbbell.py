@@ -16,6 +16,8 @@ from emap_core.inference.number_format import bracket, change, measured
 from emap_core.themes import LIGHT, Theme
 
 _ROW = 58
+_LEGEND_LINE = 20
+"""Pixels of a row, and of a line of the legend."""
 
 
 def gap_dumbbell(
@@ -48,8 +50,11 @@ def gap_dumbbell(
         row_heights=[len(panel) for panel in panels] or [1],
         vertical_spacing=min(0.25, 60 / (_ROW * max(1, len(table)) + 60)),
     )
-    height = 100 + _ROW * len(table) + 56 * max(0, len(panels) - 1)
-    apply_style(figure, theme, height=height, dragmode=False, margin={"r": 12})
+    legend = _LEGEND_LINE * (3 if chance is None else 4)
+    height = 80 + legend + _ROW * len(table) + 56 * max(0, len(panels) - 1)
+    apply_style(figure, theme, height=height, dragmode=False, margin={"r": 12, "t": 20 + legend})
+    # Side by side, its lines would break on a narrow page and take the height of the rows.
+    figure.update_layout(legend_orientation="v")
     for place, panel in enumerate(panels, start=1):
         _draw(figure, table.loc[panel], place, title, theme)
     # Leave room for the numbers in the middle beside the longest name.

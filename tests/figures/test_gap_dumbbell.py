@@ -75,6 +75,16 @@ def test_metrics_of_other_units_have_an_axis_of_their_own():
     assert figure.layout.xaxis2.range[1] < 1
 
 
+def test_the_legend_takes_no_height_from_the_rows_however_narrow_the_page_is():
+    one, five = (gap_dumbbell({str(n): _gap() for n in range(count)}).figure for count in (1, 5))
+    each = (five.layout.height - one.layout.height) / 4
+    # A label of 14 px, the bar of the row above and its marker.
+    assert each >= 14 + 21 + 18
+    assert one.layout.legend.orientation == "v"
+    guessed = gap_dumbbell({"a": _gap()}, chance={"a": 0.5}).figure
+    assert guessed.layout.margin.t > one.layout.margin.t, "guessing has a line in the legend"
+
+
 def test_rows_stand_in_the_order_given():
     figure = gap_dumbbell({"b": _gap(), "a": _gap(full=0.5, projected=0.4)}).figure
     assert list(figure.layout.yaxis.ticktext) == ["b", "a"]
