@@ -79,10 +79,12 @@ async def imports_ahead(_: object) -> AsyncIterator[None]:
 
 
 def import_pages() -> None:
-    """Import what all pages share, with its libraries; keep it out of garbage collection.
+    """Import what the pages Start and Run need, and keep it out of garbage collection.
 
     Otherwise the first page collects it, before the browser has received all of that page.
     """
+    from emap_core.datasets import preview, upload  # noqa: F401
+    from emap_core.models import demo  # noqa: F401
     from pages import shared  # noqa: F401
 
     gc.collect()

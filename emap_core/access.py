@@ -23,10 +23,6 @@ from emap_core.allowed_folders import (
     path_or_hub_id,
     roots_of_environment,
 )
-from emap_core.datasets import LOADERS as DATA_LOADERS
-from emap_core.datasets import with_prefix
-from emap_core.datasets.vqa2 import vqa2_files
-from emap_core.datasets.webdataset import shard_patterns
 from emap_core.errors import AccessError, SettingError
 from emap_core.hub import OF_THE_HUB
 from emap_core.models import LOADERS as MODEL_LOADERS
@@ -150,8 +146,10 @@ class Policy:
 
     def check_data(self, spec: str) -> None:
         """Raise an AccessError unless this dataset may be loaded."""
+        from emap_core.datasets import LOADERS, with_prefix
+
         self.check_full()
-        self._check_spec("dataset", with_prefix(spec), DATA_LOADERS)
+        self._check_spec("dataset", with_prefix(spec), LOADERS)
 
     def environment(self, *data: str) -> dict[str, str]:
         """Return the environment that keeps a child process's data within the roots.
@@ -160,6 +158,8 @@ class Policy:
         own folder. Images are fetched only from public addresses, unless the operator says
         otherwise.
         """
+        from emap_core.datasets import with_prefix
+
         uploaded = any(lies_in(with_prefix(one).partition(":")[2], [uploads()]) for one in data)
         fetched = os.environ.get("EMAP_FETCH") or "public"
         return {
@@ -281,11 +281,15 @@ def _listed(emails: str) -> frozenset[str]:
 def _named(prefix: str, name: str) -> list[str]:
     """Return the paths that a spec names; for a pattern, its folder and all matches."""
     if prefix == "vqa2":
+        from emap_core.datasets.vqa2 import vqa2_files
+
         return vqa2_files(name)
     if prefix != "webdataset":
         return [name]
     if ".." in Path(name).parts:
         return [name]
+    from emap_core.datasets.webdataset import shard_patterns
+
     found = []
     for one in shard_patterns(name):
         fixed = _WILD.split(one, maxsplit=1)[0]

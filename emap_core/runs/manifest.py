@@ -75,7 +75,9 @@ def _kind(expected: str, fits: Callable[[Any], bool]) -> Kind:
 
 def _is_text(value: Any) -> bool:
     # Half a surrogate pair is valid JSON but cannot be sent to a browser.
-    return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)
+    return isinstance(value, str) and (
+        value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value)
+    )
 
 
 def _is_name(value: Any) -> bool:

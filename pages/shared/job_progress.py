@@ -8,7 +8,6 @@ import streamlit as st
 
 from emap_core import jobs
 from emap_core.access import uploads
-from emap_core.datasets.upload import as_uploaded
 from emap_core.errors import RunError
 from emap_core.human_readable import duration, size
 from emap_core.jobs import Job, RunSpecification
@@ -111,6 +110,8 @@ def title_of_job(job: Job) -> str:
     if not isinstance(job.work, RunSpecification):
         info = run_info(job.run_id or "")
         return job.id if info is None else run_title(info.manifest)
+    from emap_core.datasets.upload import as_uploaded
+
     of_both = f"{job.work.model} on {as_uploaded(job.work.data, uploads())}"
     return str(job.work.settings.get("name") or of_both)
 

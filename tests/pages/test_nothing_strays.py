@@ -18,7 +18,13 @@ for page in sys.argv[1:]:
 _HEAVY = """
 print(sorted({"torch", "sklearn", "scipy.stats", "zarr"} & set(sys.modules)))
 """
-_AHEAD = """
+_BEFORE_A_VISIT = """
+import sys
+import app
+app.import_pages()
+before = set(sys.modules)
+"""
+_BEFORE_A_RESULT = """
 import sys
 from pages.shared.visitor import import_what_shows_a_run
 import_what_shows_a_run()
@@ -46,8 +52,13 @@ def test_no_page_waits_for_the_libraries_of_models_and_fits():
 
 
 @pytest.mark.process
-def test_the_page_of_a_run_finds_its_libraries_there_once_the_run_is_computed():
-    assert _said(_AHEAD + _IMPORTS + _LATER, "overview") == "set()"
+@pytest.mark.parametrize(
+    ("ahead", "page"),
+    [(_BEFORE_A_VISIT, "start"), (_BEFORE_A_VISIT, "run"), (_BEFORE_A_RESULT, "overview")],
+    ids=["start", "run", "overview"],
+)
+def test_nobody_waits_for_libraries_that_were_imported_ahead(ahead, page):
+    assert _said(ahead + _IMPORTS + _LATER, page) == "set()"
 
 
 def _said(code, *names):
