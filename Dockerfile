@@ -7,6 +7,8 @@ RUN pip install --no-cache-dir --require-hashes --extra-index-url https://downlo
     -r requirements.lock
 # .dockerignore lets in what the app is made of, and nothing else.
 COPY . .
+# The visitor may not write here, and without this every process would compile all of it again.
+RUN python -m compileall -q app.py emap_core pages
 RUN useradd --create-home visitor && mkdir /runs && chown visitor /runs
 USER visitor
 ENV EMAP_RUNS=/runs

@@ -52,3 +52,9 @@ def test_the_image_lets_in_what_the_app_is_made_of_and_no_secret():
     for name in (line.removeprefix("!") for line in rules if line.startswith("!")):
         assert (HOUSE / name).exists()
         assert name not in (".git", ".streamlit", ".streamlit/secrets.toml", "runs")
+
+
+def test_the_image_is_compiled_before_its_visitor_may_no_longer_write():
+    lines = (HOUSE / "Dockerfile").read_text().splitlines()
+    compiled = lines.index("RUN python -m compileall -q app.py emap_core pages")
+    assert lines.index("COPY . .") < compiled < lines.index("USER visitor")
