@@ -57,8 +57,8 @@ def gap_dumbbell(
     figure.update_layout(legend_orientation="v")
     for place, panel in enumerate(panels, start=1):
         _draw(figure, table.loc[panel], place, title, theme)
-    # Leave room for the numbers in the middle beside the longest name.
-    least_width = 330 + 7 * max((len(name) for name in _names(table)), default=0)
+    # Leave room for the numbers beside the longest name.
+    least_width = 250 + 7 * max((len(name) for name in _names(table)), default=0)
     return Chart(figure, _message(table), table.drop(columns=["least", "most"]), least_width)
 
 
@@ -200,7 +200,8 @@ def _draw(figure: go.Figure, rows: pd.DataFrame, place: int, title: str, theme: 
             x=middle,
             y=number,
             text=_label(row),
-            xanchor="left" if across < 0.15 else "right" if across > 0.85 else "center",
+            # Where a page is narrow, numbers in the middle of a short line would leave it.
+            xanchor="left" if across < 0.35 else "right" if across > 0.65 else "center",
             showarrow=False,
             yshift=21,
             **where,

@@ -55,7 +55,7 @@ def variance_shares(
     table = pd.DataFrame([(name, *values) for name, values in rows], columns=["class", *PARTS])
     drawn = rows[: most + 1]
 
-    figure = new_figure(theme, height=120 + 34 * len(drawn), barmode="stack", bargap=0.3)
+    figure = new_figure(theme, height=140 + 34 * len(drawn), barmode="stack", bargap=0.3)
     places = list(range(len(drawn)))
     for number, part in enumerate(PARTS):
         look = looks.get(part, JOINT)
@@ -90,27 +90,30 @@ def variance_shares(
         )
     )
     figure.update_xaxes(
-        range=[0, 112],
+        range=[0, 100.5],
         tickvals=[0, 25, 50, 75, 100],
         title={
-            "text": "share of the variance over all recombinations, %"
+            "text": "share of the variance<br>over all recombinations, %"
             "<br>(interaction at the right)",
             "standoff": 8,
         },
         showgrid=False,
     )
+    shown = words_apart([name for name, _ in drawn], 28)
     figure.update_yaxes(
         tickvals=places,
         ticktext=[
             f"<b>{name}</b>" if number == 0 and len(rows) > 1 else name
-            for number, name in enumerate(words_apart([name for name, _ in drawn], 28))
+            for number, name in enumerate(shown)
         ],
         ticklabelstandoff=6,
         range=[len(drawn) - 0.5, -0.5],
         showgrid=False,
     )
-    figure.update_layout(legend_traceorder="normal", dragmode=False)
-    return Chart(figure, _message(table, pooled, len(drawn)), table, 480)
+    # The numbers stand in the margin, which is as wide as they are on every page.
+    figure.update_layout(legend_traceorder="normal", dragmode=False, margin_r=52)
+    least_width = 170 + 7 * max(map(len, shown), default=0)
+    return Chart(figure, _message(table, pooled, len(drawn)), table, least_width)
 
 
 def _message(table: pd.DataFrame, pooled: np.ndarray, drawn: int) -> str:

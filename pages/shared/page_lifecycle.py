@@ -26,7 +26,10 @@ _STYLE = """<style>
 .st-key-contents li { margin: 0 0 0.25rem; padding: 0; line-height: 1.35 }
 .st-key-contents li a { color: inherit; font-size: 0.875rem }
 .st-key-contents li a:not(:hover) { text-decoration: none }
-@media (max-width: 640px) { .modebar-container { display: none } }
+@media (max-width: 640px) {
+    .modebar-container { display: none }
+    .stMain .stButtonGroup [role="radiogroup"] { flex-wrap: wrap; mask-image: none }
+}
 @media print {
     .stSidebar, .stAppHeader, .plotly-notifier, .st-key-copy-link { display: none }
     .stMainBlockContainer { padding: 0 }

@@ -66,8 +66,9 @@ SKIPPED = """
 """
 CUT = """
 () => {
-    // Links whose words are cut, and charts made for a phone that have to be moved sideways.
-    const shown = ".stMain .stPageLink a, .stMain .stPageLink span, .st-key-mode-ends"
+    // Links whose words are cut, and charts and choices that have to be moved sideways.
+    const shown = ".stMain .stPageLink a, .stMain .stPageLink span, .stMain [role=radiogroup], "
+        + ".st-key-mode-ends, .st-key-overview-gap"
     return [...document.querySelectorAll(shown)]
         .filter(one => one.clientWidth && one.scrollWidth > one.clientWidth + 1)
         .map(one => one.outerHTML.slice(0, 200))
