@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,7 +36,9 @@ def test_pages_are_imported_when_the_server_starts(app, monkeypatch):
         async with app.imports_ahead(app.app):
             return begun.wait(10)
 
-    assert asyncio.run(serve())
+    # Where a browser has been driven, the thread of the tests has a loop that runs already.
+    with ThreadPoolExecutor() as elsewhere:
+        assert elsewhere.submit(asyncio.run, serve()).result()
 
 
 def test_streamlit_finds_the_server_in_the_script(app):
