@@ -146,17 +146,17 @@ def test_one_logit_has_a_report(tmp_path):
     assert "yes (rather than no)" in report_html(run)
 
 
-def test_a_dark_report_is_dark_all_through(run, tmp_path, capsys):
+def test_a_dark_report_is_dark_all_through(run, page, tmp_path, capsys):
     path = tmp_path / "dark.html"
     assert main(["report", str(run.path), "--out", str(path), "--theme", "dark"]) == 0
-    page = _outside_scripts(path.read_text())
-    assert "color-scheme: only dark" in page
-    assert f"--paper: {DARK.paper}" in page
+    dark = _outside_scripts(path.read_text())
+    assert "color-scheme: only dark" in dark
+    assert f"--paper: {DARK.paper}" in dark
     drawn = path.read_text().split("Plotly.newPlot(")
     # Each figure states its ink; none is left with the light one.
     assert all(f'"color":"{DARK.ink}"' in figure for figure in drawn[-5:])
-    assert LIGHT.ink not in page
-    assert "color-scheme: only light" in report_html(run)
+    assert LIGHT.ink not in dark
+    assert "color-scheme: only light" in page
 
 
 def test_with_one_image_for_all_texts_nothing_is_claimed(one_item_allowed, tmp_path):
