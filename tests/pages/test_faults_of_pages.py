@@ -69,7 +69,7 @@ def test_a_damaged_run_is_listed_with_why_and_harms_no_other(
     assert "60 examples" in words(app)
     said = html.unescape(words(app))
     assert f"damaged: run 'damaged' is damaged: in run.json {why}" in said
-    assert [box.label for box in app.expander] == ["1 damaged run"]
+    assert [box.label for box in app.expander] == ["1 damaged run", "New here? Try a demo"]
     for page in ("overview", "compare"):
         app = open_page(page, run="small-demo")
         assert "is damaged" not in words(app)
