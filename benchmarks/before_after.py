@@ -97,10 +97,13 @@ def _best(
 def _measured(command: str, checkout: Path, runs: Path) -> dict[str, float]:
     """Run a command in a checkout and return the values that it prints."""
     words = [sys.executable if word == "python" else word for word in shlex.split(command)]
+    environment = os.environ | {"PYTHONPATH": str(checkout), KEPT: str(runs)}
+    # Images of containers often set it; without it, Python compiles a module once, not each time.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     printed = subprocess.run(
         ["/usr/bin/env", *words],
         cwd=checkout,
-        env=os.environ | {"PYTHONPATH": str(checkout), KEPT: str(runs)},
+        env=environment,
         check=True,
         stdout=subprocess.PIPE,
         text=True,
