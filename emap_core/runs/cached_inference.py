@@ -293,7 +293,8 @@ class CachedInference(RunReader):
             # ``measures``.
             kept = self._kept_of_resampling("other_measures")
             if kept is not None:
-                return Measures.from_json(kept)
+                a_part = not self.method.scores_all_pairs
+                return replace(Measures.from_json(kept), a_part=a_part)
             found = self._new_measures()
             self._keep("other_measures", {**self._resampling, "other_measures": found.to_json()})
             return found

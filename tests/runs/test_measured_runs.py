@@ -48,6 +48,19 @@ def test_from_a_part_of_the_pairs_no_sentence_says_how_much_only_both_tell():
     assert "those from both together too low" in part.measures().notes[-1]
 
 
+def test_kept_measures_are_told_as_fresh_ones_are(tmp_path):
+    run = emap.compute(
+        Staged(), make_examples(), out=tmp_path / "run", method="sampled", images_per_text=8
+    )
+    fresh = run.measures()
+    assert fresh.a_part and "only from both sides together" not in fresh.sentence
+    (stored,) = run.path.glob("inference/other_measures*.json")
+    # Versions before did not know the word.
+    assert "a_part" not in stored.read_text()
+    again = emap.load_run(run.path).measures()
+    assert again.a_part and again.sentence == fresh.sentence
+
+
 def test_a_run_that_was_cut_off_adds_up_to_the_same_bits(examples, tmp_path):
     model, choices = Staged(), {"keep": "sums", "batch_size": 20}
     with pytest.raises(Cancelled):

@@ -67,7 +67,8 @@ class Measures:
     notes : list of str
         What a reader has to know about the limits.
     a_part : bool
-        Whether the answers cover only some of the recombinations.
+        Whether the answers cover only some of the recombinations. It is not stored: whoever reads
+        stored measures knows it from the run.
     """
 
     values: dict[str, Interval]
@@ -100,7 +101,9 @@ class Measures:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, with None for NaN."""
-        return asdict(self) | {"values": {k: v.to_json() for k, v in self.values.items()}}
+        content = asdict(self) | {"values": {k: v.to_json() for k, v in self.values.items()}}
+        del content["a_part"]
+        return content
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Measures:
@@ -195,7 +198,7 @@ def measures(
         population.words,
         len(decomposition.logits),
         notes,
-        a_part=recombined is not None and a_part,
+        a_part,
     )
 
 
