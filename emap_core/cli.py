@@ -137,7 +137,7 @@ _RUN_SETTINGS: dict[str, dict[str, Any]] = {
     "--batch-size": {
         "type": int,
         "metavar": "N",
-        "help": "pairs, or combinations of more sides than two, per batch; measured by default",
+        "help": "pairs (with more than two sides, combinations) per batch; measured by default",
     },
     "--device": {"help": "auto (default), cpu, cuda, mps"},
     "--precision": {"help": "float32 (default), bfloat16 or float16"},
@@ -208,12 +208,13 @@ def _told(arguments: argparse.Namespace) -> int:
         place = place_in_own_code(error)
         if place is None and not isinstance(error, EmapError):
             raise
-        if os.environ.get(TRACEBACK_VARIABLE):
+        asked = bool(os.environ.get(TRACEBACK_VARIABLE))
+        if asked:
             traceback.print_exception(error)
         said = with_place(error)
         if getattr(arguments, "progress", None) == "json":
             print(json.dumps({"event": "failed", "message": said}), flush=True)
-        if place is not None:
+        if place is not None and not asked:
             said += f"; set {TRACEBACK_VARIABLE}=1 to see the whole traceback"
         print(f"error: {' '.join(said.split())}", file=sys.stderr)
         return 2

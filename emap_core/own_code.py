@@ -11,11 +11,15 @@ from emap_core.errors import EmapError, reason
 TRACEBACK_VARIABLE = "EMAP_TRACEBACK"
 """Set, it makes the command line print the whole traceback of an error."""
 
-_OTHERS = (
-    Path(__file__).parent,
+_HOUSE = Path(__file__).parents[1]
+_INSTALLED = (
+    *(_HOUSE / name for name in ("emap_core", "app.py", "pages")),
     *(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
 )
-"""Where this package and installed libraries lie."""
+"""Where this program and installed libraries lie, as far as Python names the folders."""
+
+# Those of `pip install --user` and of Debian lie elsewhere, but are called the same.
+_FOLDERS_OF_LIBRARIES = {"site-packages", "dist-packages"}
 
 
 def place_in_own_code(error: BaseException) -> str | None:
@@ -29,9 +33,15 @@ def place_in_own_code(error: BaseException) -> str | None:
         return None
     for frame in reversed(traceback.extract_tb(looked_at.__traceback__)):
         file = Path(frame.filename)
-        if file.is_file() and not any(map(file.is_relative_to, _OTHERS)):
+        if file.is_file() and not _is_installed(file):
             return f"{file.name}, line {frame.lineno} ({frame.name})"
     return None
+
+
+def _is_installed(file: Path) -> bool:
+    return bool(_FOLDERS_OF_LIBRARIES & set(file.parts)) or any(
+        map(file.is_relative_to, _INSTALLED)
+    )
 
 
 def with_place(error: BaseException) -> str:
@@ -39,6 +49,7 @@ def with_place(error: BaseException) -> str:
     said = str(error)
     if not isinstance(error, EmapError):
         kind, why = type(error).__name__, reason(error)
-        said = kind if why == kind else f"{kind}: {why}"
+        # As short as our own messages, and without what a terminal would obey.
+        said = str(EmapError(kind if why == kind else f"{kind}: {why}"))
     place = place_in_own_code(error)
     return said if place is None else f"{said}, raised in {place}"

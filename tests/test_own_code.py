@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from samples import Staged, make_examples
 import emap_core as emap
 from emap_core.cli import main
 from emap_core.errors import ModelError
+from emap_core.own_code import place_in_own_code, with_place
 from emap_core.runs import list_runs
 
 MODULE = """
@@ -151,8 +153,41 @@ def test_the_whole_traceback_is_there_for_whoever_asks(here):
         cwd=here,
     )
     assert done.returncode == 2
-    assert 'own.py", line' in done.stderr and "in callable_model" not in done.stdout
-    assert done.stderr.splitlines()[-1].startswith("error: KeyError: 'nothing'")
+    assert "Traceback" in done.stderr
+    assert f'own.py", line {line_of("{}[")}, in deeper' in done.stderr
+    # Whoever has asked for it needs no hint how to.
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: KeyError: 'nothing'") and last.endswith("(deeper)")
+
+
+@pytest.mark.parametrize("folder", ["site-packages", "dist-packages"])
+def test_libraries_are_not_own_code_wherever_they_lie(folder, tmp_path):
+    library = tmp_path / "python3" / folder / "library.py"
+    library.parent.mkdir(parents=True)
+    library.write_text("1 / 0")
+    assert "test_own_code.py" in place_of_what(library)
+    own = tmp_path / "own.py"
+    own.write_text("1 / 0")
+    assert place_of_what(own) == "own.py, line 1 (<module>)"
+
+
+@pytest.mark.parametrize("file", ["app.py", "pages/start.py", "emap_core/cli.py"])
+def test_the_dashboard_is_not_own_code(file):
+    assert "test_own_code.py" in place_of_what(Path(__file__).parents[1] / file)
+
+
+def place_of_what(file):
+    with pytest.raises(ZeroDivisionError) as caught:
+        exec(compile("1 / 0", str(file), "exec"))  # noqa: S102 - as if that file had raised it
+    return place_in_own_code(caught.value)
+
+
+def test_what_other_people_s_errors_say_is_short_and_moves_no_cursor():
+    with pytest.raises(RuntimeError) as caught:
+        raise RuntimeError("\x1b[2J" + "size mismatch for layer " * 5000)
+    said = with_place(caught.value)
+    assert said.startswith(r"RuntimeError: \x1b[2Jsize mismatch") and len(said) < 1200
+    assert "test_own_code.py, line " in said
 
 
 def test_in_python_own_errors_come_as_they_are(tmp_path):
