@@ -48,11 +48,10 @@ def check_run(path: str | Path) -> list[str]:
         If there is no such run, it is unfinished, has a newer format, or has no checksums.
     """
     folder = RunFolder(find_run(path))
-    manifest = folder.manifest()
-    if manifest["status"] != "finished":
+    status, manifest = folder.state()
+    if status != "finished":
         raise RunError(
-            f"run {folder.id!r} {STATUS_IN_WORDS[folder.status()]}; only finished runs have "
-            "checksums"
+            f"run {folder.id!r} {STATUS_IN_WORDS[status]}; only finished runs have checksums"
         )
     kept = read_json(folder.path / CHECKSUMS)
     if kept is None:

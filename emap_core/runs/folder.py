@@ -242,7 +242,17 @@ class RunFolder:
 
     def status(self) -> Status:
         """Return the run's status; if it says running but is not locked, it was interrupted."""
-        return self.status_in(self.manifest())
+        return self.state()[0]
+
+    def state(self) -> tuple[Status, Json]:
+        """Return the run's status and the manifest that says so."""
+        manifest = self.manifest()
+        status = self.status_in(manifest)
+        if status == "interrupted":
+            # It may have finished between the look at its manifest and that at its lock.
+            manifest = self.manifest()
+            status = self.status_in(manifest)
+        return status, manifest
 
     def status_in(self, manifest: Json) -> Status:
         """Return `status`, given a manifest that was read before."""
@@ -277,10 +287,10 @@ def describe_run(path: Path) -> RunInfo:
     """Return what is known about a run folder, finished or not; `error` says why one is damaged."""
     folder = RunFolder(path)
     try:
-        manifest = folder.manifest()
+        status, manifest = folder.state()
     except RunError as error:
         return RunInfo(folder.id, path, "damaged", {}, str(error))
-    return RunInfo(folder.id, path, folder.status_in(manifest), manifest, manifest["error"])
+    return RunInfo(folder.id, path, status, manifest, manifest["error"])
 
 
 def holds_run(path: Path) -> bool:

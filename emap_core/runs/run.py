@@ -47,9 +47,8 @@ class Run(CachedInference, ShownInNotebooks):
             If there is no such run, or it is not finished.
         """
         folder = RunFolder(find_run(path))
-        manifest = folder.manifest()
-        if manifest["status"] != "finished":
-            status = folder.status()
+        status, manifest = folder.state()
+        if status != "finished":
             why = f": {manifest['error']}" if manifest["error"] else ""
             then = {
                 "cancelled": "; start it again to resume it",

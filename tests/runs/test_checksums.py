@@ -41,6 +41,20 @@ def test_other_wishes_on_a_finished_run_are_no_damage(run):
     assert check_run(run) == []
 
 
+@pytest.mark.parametrize("read", [emap.Run.load, check_run])
+def test_a_run_that_finishes_while_it_is_looked_at_is_finished(run, read, monkeypatch):
+    folder = RunFolder(run)
+    folder.update_manifest(status="running")
+
+    def finish(_):
+        folder.update_manifest(status="finished")
+        return False
+
+    monkeypatch.setattr(RunFolder, "is_locked", finish)
+    read(run)
+    assert folder.status() == "finished"
+
+
 def test_every_kind_of_damage_is_named(run, capsys):
     sums = run / "sums.npz"
     sums.write_bytes(sums.read_bytes()[:-100])
