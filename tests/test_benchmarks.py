@@ -117,7 +117,23 @@ def test_a_table_that_cannot_be_measured_here_keeps_its_figures(tmp_path, monkey
     monkeypatch.setattr(program, "TABLES", (measured, missing))
     assert main([]) == 0
     assert "missing was not measured: a library is not installed" in capsys.readouterr().err
+    # The heading tells when all tables were measured, and one was not.
+    assert readme.read_text() == stored.replace("old", "fresh")
+    monkeypatch.setattr(program, "TABLES", (measured,))
+    assert main([]) == 0
     assert readme.read_text() == f"{heading()}\n## A\n\nfresh\n\n## B\n\nkept\n\n> remark\n"
+
+
+def test_a_table_asked_for_by_name_that_is_not_measured_is_a_failure(monkeypatch):
+    def measured():
+        return "## A\n\nfresh\n"
+
+    def missing():
+        raise NotMeasuredError("a library is not installed")
+
+    monkeypatch.setattr(program, "TABLES", (measured, missing))
+    assert main(["measured"]) == 0
+    assert main(["measured", "missing"]) == 1
 
 
 def test_a_table_that_does_not_exist_is_refused(capsys):
