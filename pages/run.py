@@ -32,6 +32,7 @@ from emap_core.models.local_checkpoints import checkpoints_nearby
 from emap_core.option_names import BOXES, CHOICES, TABLE_BOXES, TYPED
 from emap_core.presentation.run_titles import run_title
 from emap_core.runs.annotations import LONGEST_NAME
+from emap_core.runs.folder import STATUS_IN_WORDS
 from emap_core.specs import typed_arguments
 from emap_core.types import SPACES
 from emap_core.untrusted_text import visible_table
@@ -153,7 +154,8 @@ def _list_unfinished(followed: Job | None) -> None:
     shared.section("Not finished")
     for info in unfinished[:MOST_UNFINISHED]:
         words = (
-            f"{run_title(info.manifest)}: {info.status} · {shared.made_as(info.manifest, info.id)}"
+            f"{run_title(info.manifest)} {STATUS_IN_WORDS[info.status]} · "
+            f"{shared.made_as(info.manifest, info.id)}"
         )
         shared.link("pages/run.py", words, icon=":material/replay:", run=info.id)
     if len(unfinished) > MOST_UNFINISHED:

@@ -14,6 +14,7 @@ from emap_core.modalities.side_names import worded
 from emap_core.option_names import ORDERS
 from emap_core.presentation.run_list import gap_in_words, in_order, matching
 from emap_core.runs import RunInfo
+from emap_core.runs.folder import STATUS_IN_WORDS
 from pages import shared
 
 
@@ -122,7 +123,7 @@ def main() -> None:
     if unfinished:
         with st.expander(counted(len(unfinished), "unfinished run")):
             for info in unfinished:
-                words = f"{info.id}: {info.status}"
+                words = f"{info.id} {STATUS_IN_WORDS[info.status]}"
                 shared.link("pages/run.py", words, icon=":material/hourglass_top:", run=info.id)
     shared.link("pages/run.py", "Run a model on your data", icon=":material/play_circle:", run=None)
     if runs and demo is None and not shared.policy().viewer:
