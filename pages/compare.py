@@ -21,6 +21,7 @@ from emap_core.presentation.comparison_tables import (
     gap_differences,
     left_out_of,
     measures_of_runs,
+    missing_intervals,
     paired_p_value,
     populations,
     readable_differences,
@@ -292,12 +293,7 @@ def _show_whose_gap_is_larger(
             f"Whose gap is larger: each pair of runs on the same "
             f"{counted(runs[0].manifest['n_examples'], 'example')}, with 95% intervals "
             f"{shared.plain(populations(runs))}. p tests equal gaps and is adjusted for the number "
-            "of pairs of runs (Holm)."
-            + (
-                " There is no interval and no p where one of the two runs scored only some pairs."
-                if table.p_value.isna().any()
-                else ""
-            )
+            f"of pairs of runs (Holm). {missing_intervals(runs)}"
         )
 
 

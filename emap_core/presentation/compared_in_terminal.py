@@ -9,6 +9,7 @@ from emap_core.presentation.comparison_tables import (
     gap_differences,
     left_out_of,
     measures_of_runs,
+    missing_intervals,
     populations,
     readable_differences,
     readable_table,
@@ -38,6 +39,7 @@ def comparison(runs: Sequence[Run]) -> str:
         for name in metrics[:1]:
             found = readable_differences(gap_differences(runs, name), by_id, name)
             parts.append(lines(found.to_dict("list")))
+            parts.append(missing_intervals(runs))
     if len(runs) == 2 and (sides := changed(runs[0], runs[1])):
         table = {"what changed": list(sides)}
         table |= {name: [one[i] for one in sides.values()] for i, name in enumerate(names)}

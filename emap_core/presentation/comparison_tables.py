@@ -21,7 +21,7 @@ from emap_core.inference.number_format import bracket, change, measured, p_cell
 from emap_core.inference.other_measures.known_measures import MEASURES
 from emap_core.inference.predictions.scores import Scored
 from emap_core.inference.resamples.population import population_of
-from emap_core.modalities.side_names import cell_of, worded
+from emap_core.modalities.side_names import cell_of, cells_of, worded
 from emap_core.presentation.run_titles import run_titles
 from emap_core.presentation.tables import measured_with_interval
 from emap_core.runs import Run
@@ -64,6 +64,14 @@ def why_not_matched(runs: Sequence[Run]) -> str | None:
 def populations(runs: Sequence[Run]) -> str:
     """Return whom the intervals of runs speak of, each run in the words of its own sides."""
     return " or ".join(dict.fromkeys(worded(run.sides, run.intervals().population) for run in runs))
+
+
+def missing_intervals(runs: Sequence[Run]) -> str:
+    """Return why differences between gaps have no interval, in a sentence; empty if all have."""
+    if all(run.method.scores_all_pairs for run in runs):
+        return ""
+    cells = cells_of(max(len(run.sides) for run in runs))
+    return f"There is no interval and no p-value if a run scored only some {cells}."
 
 
 def left_out_of(runs: Sequence[Run]) -> str:

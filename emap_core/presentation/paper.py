@@ -12,7 +12,7 @@ from emap_core.inference import metric
 from emap_core.inference.number_format import bracket, change, measured, p_value, percent
 from emap_core.inference.predictions.scores import in_words
 from emap_core.inference.table.rows import ROWS
-from emap_core.modalities.side_names import items_of
+from emap_core.modalities.side_names import cell_of, items_of
 from emap_core.presentation.comparison_tables import (
     Form,
     as_latex,
@@ -133,12 +133,11 @@ def _scored(run: Run) -> str:
 def _results(run: Run) -> list[str]:
     name = run.metrics[0]
     gap, which = run.gap(name), metric(name)
-    cell = "pair" if len(run.sides) == 2 else "combination"
     found = [
         f"{capitalised(which.label)} is {measured(gap.full, which.unit)} for the model and "
         f"{measured(gap.projected, which.unit)} for its projection "
-        f"({ROWS[gap.projection].label}: each example’s own {cell} is left out), a difference of "
-        f"{change(gap.difference, which.unit)}"
+        f"({ROWS[gap.projection].label}: each example’s own {cell_of(len(run.sides))} is left out), "
+        f"a difference of {change(gap.difference, which.unit)}"
     ]
     if gap.low == gap.low:
         found[0] += (

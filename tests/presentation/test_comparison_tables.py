@@ -212,6 +212,9 @@ def test_a_run_that_scored_a_part_of_the_pairs_has_no_paired_interval(runs, tmp_
     found = paired_gap(runs[0], sampled, "accuracy")
     assert found.second == sampled.gap("accuracy").difference
     assert np.isnan([found.low, found.high, found.p_value]).all()
+    reason = "There is no interval and no p-value if a run scored only some pairs."
+    assert reason in comparison([runs[0], sampled])
+    assert "no interval" not in comparison(runs)
 
 
 def test_seeds_of_one_model_are_put_together(runs):
