@@ -110,8 +110,8 @@ class WithoutDelay:
         """Answer a request, or talk over a web socket."""
         connection = getattr(getattr(receive, "__self__", None), "transport", None)
         if connection is not None:
-            # A socket of another kind, of a server that somebody else started, knows no delay.
-            with suppress(OSError):
+            # A server that somebody else started may have a socket of another kind, or none.
+            with suppress(OSError, AttributeError):
                 connection.get_extra_info("socket").setsockopt(
                     socket.IPPROTO_TCP, socket.TCP_NODELAY, True
                 )

@@ -1,9 +1,9 @@
 """What the server does before anybody visits."""
 
 import asyncio
-import gc
 import importlib
 import socket
+import subprocess
 import sys
 import threading
 import urllib.request
@@ -19,6 +19,24 @@ from streamlit.web.server.starlette.starlette_server import _bind_socket
 from websockets.sync.client import connect
 
 HOUSE = Path(__file__).parents[1]
+FREEZING = """
+import gc, sys
+import app
+print("pages.shared" in sys.modules, gc.get_freeze_count())
+freeze = gc.freeze
+def freeze_and_tell():
+    print("pages.shared" in sys.modules)
+    freeze()
+gc.freeze = freeze_and_tell
+app.import_pages()
+of_pages = sys.modules["pages.shared"].__dict__
+print(gc.get_freeze_count() > 0, not any(one is of_pages for one in gc.get_objects()))
+"""
+
+
+class WithoutSocket:
+    def get_extra_info(self, name):
+        return None
 
 
 @pytest.fixture
@@ -68,11 +86,35 @@ def test_no_part_of_an_answer_waits_for_another(app):
     assert delayed == [("http", True), ("websocket", True), ("http", False), ("websocket", False)]
 
 
-def test_what_pages_import_is_not_collected_again(app, monkeypatch):
-    frozen = []
-    monkeypatch.setattr(gc, "freeze", lambda: frozen.append("pages.shared" in sys.modules))
-    app.import_pages()
-    assert frozen == [True]
+@pytest.mark.parametrize("transport", [object(), WithoutSocket()])
+def test_a_transport_of_another_kind_is_left_as_it_is(app, transport):
+    answered = []
+
+    async def answer(scope, receive, send):
+        answered.append(scope)
+
+    class Connection:
+        def __init__(self):
+            self.transport = transport
+
+        async def receive(self):
+            pass
+
+    asyncio.run(app.WithoutDelay(answer)("scope", Connection().receive, None))
+    assert answered == ["scope"]
+
+
+@pytest.mark.process
+def test_what_pages_import_is_not_collected_again():
+    """In a process of its own: here, other tests have imported the pages already."""
+    done = subprocess.run(
+        [sys.executable, "-c", FREEZING],
+        cwd=HOUSE,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["False", "0", "True", "True", "True"]
 
 
 @contextmanager
