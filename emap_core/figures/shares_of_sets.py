@@ -10,11 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from emap_core.decomposition import Decomposition
-from emap_core.decomposition.names_of_sets import (
-    ALL_INTERACTIONS,
-    COUNTS,
-    set_name,
-)
+from emap_core.decomposition.names_of_sets import ALL_INTERACTIONS, COUNTS, set_name
 from emap_core.decomposition.sets_of_sides import Sides
 from emap_core.figures.chart import Chart
 from emap_core.figures.style import JOINT, Look, hatching, new_figure, outline, words, words_apart
