@@ -136,8 +136,8 @@ def _results(run: Run) -> list[str]:
     found = [
         f"{capitalised(which.label)} is {measured(gap.full, which.unit)} for the model and "
         f"{measured(gap.projected, which.unit)} for its projection "
-        f"({ROWS[gap.projection].label}: each example’s own {cell_of(len(run.sides))} is left out), "
-        f"a difference of {change(gap.difference, which.unit)}"
+        f"({ROWS[gap.projection].label}: each example’s own {cell_of(len(run.sides))} is left "
+        f"out), a difference of {change(gap.difference, which.unit)}"
     ]
     if gap.low == gap.low:
         found[0] += (
