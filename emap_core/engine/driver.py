@@ -34,8 +34,13 @@ from emap_core.engine.problem import Problem, align
 from emap_core.engine.progress import Listener, Progress
 from emap_core.engine.progress_bar import in_a_notebook, showing_progress
 from emap_core.engine.request import Callbacks, Request
+from emap_core.engine.same_model import (
+    FirstOutputs,
+    check_at_the_end,
+    check_resumed,
+    may_be_asked_again,
+)
 from emap_core.engine.tiles import TileEvaluation
-from emap_core.engine.warm_up import score_at_the_end, score_finished_again
 from emap_core.engine.workers import LocalWorker, Workers
 from emap_core.errors import Cancelled, ModelError, RunError, SettingError
 from emap_core.methods.base import CellMethod
@@ -366,6 +371,10 @@ def _evaluate(
         kept_classes=[problem.classes[c] for c in problem.kept_classes or []],
         device=problem.device,
     )
+    first = _first_outputs(folder, problem, workers)
+    if first is not None and warm_up is None:
+        # Before anything of another model is added to the run.
+        check_resumed(problem, first)
     for place, items in problem.opened.items():
         items.keep(folder.previews(place))
     if problem.scorer.staged:
@@ -377,11 +386,9 @@ def _evaluate(
 
         progress.tell("linear_probes", message="training linear probes on the encodings")
         keep_linear_probes(folder, problem)
-    if warm_up is None and isinstance(workers, LocalWorker):
-        _refuse_another_model(folder, problem, evaluation)
     result = evaluation.run(progress, workers)
-    if warm_up is not None and isinstance(workers, LocalWorker):
-        _refuse_a_changed_model(folder, problem, warm_up)
+    if first is not None:
+        _refuse_a_changed_model(folder, problem, first)
     n_pairs = evaluation.n_pairs
     for items in problem.opened.values():
         items.complete()
@@ -400,29 +407,27 @@ def _evaluate(
     finish_run(folder, {**manifest, "n_pairs_evaluated": n_pairs}, result, problem.row_order)
     for leftover in (folder.tiles, folder.encodings):
         remove_folder(leftover)
-    folder.warm_up.unlink(missing_ok=True)
+    for file in (folder.warm_up, folder.first_outputs):
+        file.unlink(missing_ok=True)
     # A run is complete without its checksums, so a disk that is full by now does not undo it.
     with contextlib.suppress(OSError):
         write_checksums(folder)
     progress.tell("finished", pairs_done=n_pairs, pairs_total=n_pairs)
 
 
-def _refuse_another_model(folder: RunFolder, problem: Problem, evaluation: Evaluation) -> None:
-    """Refuse to add to an interrupted run what a model gives that is not the one that began it."""
-    finished = evaluation.finished()
-    if finished is not None:
-        manifest = folder.manifest()
-        gate.check_same_as_finished(
-            finished,
-            score_finished_again(problem, finished),
-            manifest["computed_dtype"],
-            *(manifest["device"], problem.device),
-        )
+def _first_outputs(folder: RunFolder, problem: Problem, workers: Workers) -> FirstOutputs | None:
+    """Return what the model gave when the run began; None if it is not asked again.
+
+    Where pairs are scored elsewhere, no model is at hand here.
+    """
+    if not may_be_asked_again(problem) or not isinstance(workers, LocalWorker):
+        return None
+    return FirstOutputs.load(folder.first_outputs)
 
 
-def _refuse_a_changed_model(folder: RunFolder, problem: Problem, warm_up: WarmUp) -> None:
+def _refuse_a_changed_model(folder: RunFolder, problem: Problem, first: FirstOutputs) -> None:
     try:
-        gate.check_still_the_same(score_at_the_end(problem, warm_up))
+        check_at_the_end(problem, first)
     except ModelError:
         # Nobody knows which pairs were scored before the change, so that a new start scores all.
         folder.plan.unlink(missing_ok=True)
@@ -444,6 +449,8 @@ def _begin(folder: RunFolder, problem: Problem, warm_up: WarmUp | None) -> Evalu
     # First of all: without it, an interrupted run would be taken for somebody else's folder.
     folder.write_manifest(new_manifest(problem, warm_up))
     write_tables(folder, problem)
+    if may_be_asked_again(problem):
+        FirstOutputs.of(problem, warm_up).save(folder.first_outputs)
     if isinstance(method, CellMethod):
         return CellEvaluation.start(folder, problem, warm_up, method)
     return TileEvaluation.start(folder, problem, warm_up)

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from emap_core import inference, methods
 from emap_core.datasets.base import has_answers
 from emap_core.decomposition.projection import TEXT_AND_IMAGE
-from emap_core.engine.measure import Again, Outputs, WarmUp
-from emap_core.engine.noise import rounding_of
+from emap_core.engine.measure import WarmUp
 from emap_core.engine.settings import Settings
 from emap_core.errors import DatasetError, LabelError, ModelError, SettingError
 from emap_core.human_readable import size
@@ -361,52 +360,6 @@ def _same_twice(problem: Problem, warm_up: WarmUp) -> None:
         "random or depends on the whole batch (dropout, batch norm, padding without a mask), or "
         f"set {option('allow_noise', 'true', 'run')}"
     )
-
-
-def check_still_the_same(again: Again | None) -> None:
-    """Refuse a model whose outputs at the end of a run differ from those at its beginning.
-
-    Raises
-    ------
-    ModelError
-    """
-    if again is None or again.cause is None:
-        return
-    apart = float(np.abs(again.first.astype(float) - again.second).max())
-    raise ModelError(
-        "the model's outputs for the same pairs have changed since the run began, by up to "
-        f"{apart:.3g}, which would count as interaction; correct what changes in the model while "
-        f"it scores, then start the run again, or set {option('allow_noise', 'true', 'run')}"
-    )
-
-
-def check_same_as_finished(
-    finished: Outputs, again: NDArray[Any] | None, computed_dtype: str, *devices: str
-) -> None:
-    """Refuse to resume a run with a model whose outputs differ from those that the run has.
-
-    Parameters
-    ----------
-    finished : Outputs
-    again : ndarray of shape (k, C) or None
-        What the model gives for the same pairs now, if it was asked.
-    computed_dtype : str
-    *devices : str
-        Where both were computed.
-
-    Raises
-    ------
-    ModelError
-    """
-    if again is None:
-        return
-    apart = float(np.abs(finished.values - again).max())
-    if apart > rounding_of(finished.values, computed_dtype, *devices):
-        raise ModelError(
-            "the model's outputs for pairs that this run has finished have changed since, by up to "
-            f"{apart:.3g}, which would count as interaction; load the model as it was, or choose "
-            f"another {option('out', of='run')}"
-        )
 
 
 def _outputs_are_what_they_are_called(problem: Problem, warm_up: WarmUp) -> None:

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emap_core.engine.measure import Outputs, WarmUp
-from emap_core.engine.noise import FEW
+from emap_core.engine.measure import WarmUp
 from emap_core.engine.plan import SECONDS_PER_TILE
 from emap_core.engine.problem import Problem
 from emap_core.engine.progress import Progress
@@ -19,7 +18,6 @@ from emap_core.engine.workers import CellTile, FinishedCellTile, Workers, load_c
 from emap_core.errors import RunError
 from emap_core.methods.base import CellList, CellMethod, Result
 from emap_core.runs.folder import RunFolder, read_json, write_json
-from emap_core.types import Index
 
 
 @dataclass(frozen=True)
@@ -111,15 +109,6 @@ class CellEvaluation:
         """Tiles of the first round."""
         return sum(self._n_tiles(one) for one in self._lists)
 
-    def finished(self) -> Outputs | None:
-        """Return what some cells of a finished tile gave; None if there are none."""
-        for place in self._places():
-            stored = load_cell_tile(self._file(*place))
-            if stored is not None and len(stored):
-                rows, columns = self._cells(*place)
-                return Outputs(rows[:FEW], columns[:FEW], stored[:FEW].astype(np.float64))
-        return None
-
     def run(self, progress: Progress, workers: Workers) -> Result:
         """Evaluate what is missing, and return what the method makes of it.
 
@@ -143,14 +132,16 @@ class CellEvaluation:
             self._progress.tell(self._event, **fields)
 
     def _evaluate(self, progress: Progress, workers: Workers) -> None:
-        places = self._places()
+        places = [(one, number) for one in self._lists for number in range(self._n_tiles(one))]
         missing = [
             i for i, place in enumerate(places) if load_cell_tile(self._file(*place)) is None
         ]
         size = self._plan.tile_size
 
         def tile(i: int) -> CellTile:
-            return CellTile(i, *self._cells(*places[i]))
+            cells, number = places[i]
+            rows, columns = cells.cells(number * size, min((number + 1) * size, cells.n_pairs))
+            return CellTile(i, self._row_places[rows], columns)
 
         done = self.n_pairs - sum(_tile_size(*places[i], size) for i in missing)
         progress.start_pairs(done, self.n_pairs)
@@ -178,16 +169,6 @@ class CellEvaluation:
                 )
             parts.append(stored)
         return np.concatenate(parts) if parts else np.empty((0, self._plan.n_classes))
-
-    def _places(self) -> list[tuple[CellList, int]]:
-        """Return every tile of this round, as its list of cells and its number there."""
-        return [(one, number) for one in self._lists for number in range(self._n_tiles(one))]
-
-    def _cells(self, cells: CellList, number: int) -> tuple[Index, Index]:
-        """Return rows, in plan order, and columns of a tile."""
-        size = self._plan.tile_size
-        rows, columns = cells.cells(number * size, min((number + 1) * size, cells.n_pairs))
-        return self._row_places[rows], columns
 
     def _n_tiles(self, cells: CellList) -> int:
         return -(-cells.n_pairs // self._plan.tile_size)

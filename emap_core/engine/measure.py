@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from emap_core.engine.evaluate import Evaluator
 from emap_core.models.torch_modules import computed_dtype
-from emap_core.types import Index
 
 
 @dataclass(frozen=True)
@@ -68,23 +67,6 @@ class Again:
     first: NDArray[Any]
     second: NDArray[Any]
     cause: Literal["random", "batch", "grid"] | None
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """What single cells of the grid gave.
-
-    Attributes
-    ----------
-    rows, columns : ndarray of shape (k,)
-        Rows in plan order.
-    values : ndarray of shape (k, C)
-        In the space of the run.
-    """
-
-    rows: Index
-    columns: Index
-    values: NDArray[Any]
 
 
 def bytes_per_pair(n_classes: int) -> int:

@@ -10,8 +10,7 @@ import numpy as np
 
 from emap_core import inference
 from emap_core.engine.closed_form import in_closed_form
-from emap_core.engine.measure import Outputs, WarmUp
-from emap_core.engine.noise import FEW
+from emap_core.engine.measure import WarmUp
 from emap_core.engine.plan import Plan, Tile
 from emap_core.engine.problem import Problem
 from emap_core.engine.progress import Progress
@@ -91,18 +90,6 @@ class TileEvaluation:
     def n_tiles(self) -> int:
         """Tiles in all, or in the shard."""
         return len(self._tiles)
-
-    def finished(self) -> Outputs | None:
-        """Return what some examples of a finished tile gave; None if there are none."""
-        targets = self._problem.targets
-        for tile in self._tiles:
-            stored = TileSums.load(self._file(tile))
-            if stored is not None and len(stored.examples):
-                some = stored.examples[:FEW]
-                return Outputs(
-                    targets.row_index[some], targets.column_index[some], stored.matched[:FEW]
-                )
-        return None
 
     def run(self, progress: Progress, workers: Workers) -> Projected | None:
         """Evaluate what is missing, and return the projection; None for a shard.

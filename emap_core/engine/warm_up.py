@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emap_core.engine.binding import Binding
-from emap_core.engine.measure import Again, Outputs, WarmUp, measure
+from emap_core.engine.measure import Again, WarmUp, measure
 from emap_core.engine.noise import (
     MANY,
     pairs_to_score_again,
@@ -101,45 +101,6 @@ def warm_up_area(binding: Binding) -> tuple[slice, slice]:
     return slice(0, min(max(rows, 2), n_rows)), slice(0, min(max(columns, 2), n_columns))
 
 
-def score_at_the_end(binding: Binding, warm_up: WarmUp) -> Again | None:
-    """Score a few pairs of the warm-up tile once more, when all others have been scored.
-
-    Returns
-    -------
-    Again or None
-        None if there is no model behind the outputs, if noise is allowed, or if a model's pairs may
-        cost money.
-    """
-    return _again(binding, warm_up) if _may_be_scored_again(binding) else None
-
-
-def score_finished_again(binding: Binding, finished: Outputs) -> NDArray[Any] | None:
-    """Score pairs of an interrupted run once more; None where `score_at_the_end` returns it.
-
-    Parameters
-    ----------
-    binding : Binding
-    finished : Outputs
-        What they gave before.
-
-    Returns
-    -------
-    ndarray of shape (k, C)
-        In the space of the run.
-    """
-    if not _may_be_scored_again(binding):
-        return None
-    encoded = _encode(binding, finished.rows, finished.columns)
-    with binding.scorer.anew():
-        return binding.evaluator.convert(binding.evaluator.raw_pairs(*encoded))
-
-
-def _may_be_scored_again(binding: Binding) -> bool:
-    """Say whether a model should answer the same each time, and another answer costs nothing."""
-    costs = binding.scorer.stated_speed is not None
-    return not (binding.is_lookup or binding.settings.allow_noise or costs)
-
-
 def _again(binding: Binding, warm_up: WarmUp) -> Again:
     """Score a few pairs of the warm-up tile a second time."""
     rows, columns = pairs_to_score_again(warm_up)
@@ -149,7 +110,7 @@ def _again(binding: Binding, warm_up: WarmUp) -> Again:
         warm_up,
         rows,
         columns,
-        lambda: _encode(binding, rows + top, columns + left),
+        lambda: encode_anew(binding, rows + top, columns + left),
     )
 
 
@@ -162,11 +123,11 @@ def _noise(binding: Binding) -> tuple[NDArray[Any], NDArray[Any]]:
     rows = draws.integers(0, n_rows, n)
     columns = draws.integers(wanted.start, wanted.stop, n)
     return scored_at_two_times(
-        binding.evaluator, n, lambda pairs: _encode(binding, rows[pairs], columns[pairs])
+        binding.evaluator, n, lambda pairs: encode_anew(binding, rows[pairs], columns[pairs])
     )
 
 
-def _encode(binding: Binding, rows: Index, columns: Index) -> tuple[Encodings, Encodings]:
+def encode_anew(binding: Binding, rows: Index, columns: Index) -> tuple[Encodings, Encodings]:
     """Return the encodings of single texts and images, encoded anew."""
     scorer, evaluator = binding.scorer, binding.evaluator
     if not scorer.staged:

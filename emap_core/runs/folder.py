@@ -144,6 +144,11 @@ class RunFolder:
         return self.path / "probe.npy"
 
     @property
+    def first_outputs(self) -> Path:
+        """What the model gave for a few pairs at first, to see later whether it is the same."""
+        return self.path / "first_outputs.npz"
+
+    @property
     def sums(self) -> Path:
         """Row, column, total and matched values: everything a decomposition needs."""
         return self.path / "sums.npz"

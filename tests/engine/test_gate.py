@@ -2,6 +2,7 @@
 
 import json
 import re
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,9 @@ from samples import Staged, WithGrid, as_callable, make_examples, numbers_of_ima
 from torch import nn
 
 import emap_core as emap
+from emap_core.engine.noise import FEW
+from emap_core.engine.sums import TileSums
+from emap_core.engine.workers import FinishedCellTile
 from emap_core.errors import DatasetError, EmapError, LabelError, ModelError, RunError, SettingError
 from emap_core.runs import Run
 
@@ -178,8 +182,12 @@ class Stopping(Staged):
         return super().score(texts, images)
 
 
-@pytest.mark.parametrize("settings", [{}, {"method": "sampled", "images_per_text": 4}])
-@pytest.mark.parametrize("other", [{"encoder": 0.5}, {"head": 0.5}])
+METHODS = [{}, {"method": "sampled", "images_per_text": 4}]
+NOT_RESUMED = r"have changed since the run began, by .*; load the model as it was, or"
+
+
+@pytest.mark.parametrize("settings", METHODS)
+@pytest.mark.parametrize("other", [{"encoder": 0.5}, {"head": 0.5}, {"head": np.nan}])
 def test_another_model_does_not_resume_a_run(settings, other, tmp_path):
     settings = {"batch_size": 20, "out": tmp_path / "run", **settings}
     with pytest.raises(KeyboardInterrupt):
@@ -187,14 +195,77 @@ def test_another_model_does_not_resume_a_run(settings, other, tmp_path):
     tiles = sorted((tmp_path / "run" / "tiles").iterdir())
     assert len(tiles) >= 2
     model = Shifted(**other)
-    with pytest.raises(ModelError, match="that this run has finished have changed since"):
+    with pytest.raises(ModelError, match=NOT_RESUMED):
         emap.compute(model, make_examples(), **settings)
-    assert model.pairs_scored <= 4
+    assert model.pairs_scored <= FEW
     # The model that began it finishes it: nothing was lost.
     assert sorted((tmp_path / "run" / "tiles").iterdir()) == tiles
     run = emap.compute(Staged(), make_examples(), **settings)
     whole = emap.compute(Staged(), make_examples(), **settings | {"out": tmp_path / "whole"})
     assert run.decomposition.equals(whole.decomposition)
+    assert not (tmp_path / "run" / "first_outputs.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "kept"), zip(METHODS, (TileSums, FinishedCellTile), strict=True)
+)
+def test_another_model_does_not_resume_a_run_that_has_no_finished_tile(
+    settings, kept, tmp_path, monkeypatch
+):
+    settings = {"batch_size": 20, "out": tmp_path / "run", **settings}
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(kept, "save", Mock(side_effect=KeyboardInterrupt))
+        emap.compute(Staged(), make_examples(), **settings)
+    assert (tmp_path / "run" / "plan.json").exists()
+    assert not list((tmp_path / "run").glob("tiles/*"))
+    with pytest.raises(ModelError, match=NOT_RESUMED):
+        emap.compute(Shifted(encoder=0.5), make_examples(), **settings)
+    run = emap.compute(Staged(), make_examples(), **settings)
+    whole = emap.compute(Staged(), make_examples(), **settings | {"out": tmp_path / "whole"})
+    assert run.decomposition.equals(whole.decomposition)
+
+
+@pytest.mark.parametrize("settings", METHODS)
+def test_a_model_that_changes_after_its_run_was_resumed_is_refused(settings, tmp_path):
+    settings = {"batch_size": 20, "out": tmp_path / "run", **settings}
+    with pytest.raises(KeyboardInterrupt):
+        emap.compute(Stopping(6), make_examples(), **settings)
+    model = Changing(2)
+    model.fingerprint = Staged.fingerprint
+    with pytest.raises(ModelError, match="have changed since the run began, by up to 1,"):
+        emap.compute(model, make_examples(), **settings)
+    assert not (tmp_path / "run" / "tiles").exists()
+
+
+def test_another_number_of_classes_does_not_resume_a_run(tmp_path):
+    class Fewer(Staged):
+        def score(self, texts, images):
+            return super().score(texts, images)[:, :2]
+
+    settings = {"batch_size": 20, "out": tmp_path / "run"}
+    with pytest.raises(KeyboardInterrupt):
+        emap.compute(Stopping(8), make_examples(), **settings)
+    with pytest.raises(ModelError, match="returned 3 classes when the run began, but 2 now; load"):
+        emap.compute(Fewer(), make_examples(), **settings)
+
+
+def test_rounding_near_an_end_of_probabilities_does_not_stop_a_run_from_being_resumed(tmp_path):
+    class Rounded(Stopping):
+        """Says that it is sure; the next time, almost."""
+
+        def __init__(self, calls, off):
+            super().__init__(calls)
+            self.off = off
+
+        def score(self, texts, images):
+            scores = super().score(texts, images)
+            sure = torch.nn.functional.one_hot(scores.argmax(1), 3).half()
+            return sure - torch.tensor(self.off * 2.0**-11).half() * sure
+
+    settings = {"batch_size": 20, "out": tmp_path / "run", "output": "probabilities"}
+    with pytest.raises(KeyboardInterrupt):
+        emap.compute(Rounded(8, 0.0), make_examples(), **settings)
+    emap.compute(Rounded(10**6, 1.0), make_examples(), **settings)
 
 
 def test_another_model_may_resume_a_run_if_noise_is_allowed(tmp_path):
