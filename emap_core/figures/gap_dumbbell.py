@@ -17,7 +17,8 @@ from emap_core.themes import LIGHT, Theme
 
 _ROW = 58
 _LEGEND_LINE = 20
-"""Pixels of a row, and of a line of the legend."""
+_TITLE = 22
+"""Pixels of a row, of a line of the legend, and of the title of an axis."""
 
 
 def gap_dumbbell(
@@ -45,18 +46,22 @@ def gap_dumbbell(
     if chance is not None:
         table["chance"] = [chance[name] for name in gaps]
     panels = _panels(table)
+    titles = [_axis_title(table.loc[panel], title) for panel in panels]
+    # The last title stands below all panels, the others between two.
+    between = 56 if any(titles[:-1]) else 56 - _TITLE
+    below = 28 if titles and titles[-1] else 28 - _TITLE
     figure = make_subplots(
         rows=max(1, len(panels)),
         row_heights=[len(panel) for panel in panels] or [1],
-        vertical_spacing=min(0.25, 60 / (_ROW * max(1, len(table)) + 60)),
+        vertical_spacing=min(0.25, (between + 4) / (_ROW * max(1, len(table)) + 60)),
     )
     legend = _LEGEND_LINE * (3 if chance is None else 4)
-    height = 80 + legend + _ROW * len(table) + 56 * max(0, len(panels) - 1)
+    height = 52 + legend + _ROW * len(table) + between * max(0, len(panels) - 1) + below
     apply_style(figure, theme, height=height, dragmode=False, margin={"r": 12, "t": 20 + legend})
     # Side by side, its lines would break on a narrow page and take the height of the rows.
     figure.update_layout(legend_orientation="v")
-    for place, panel in enumerate(panels, start=1):
-        _draw(figure, table.loc[panel], place, title, theme)
+    for place, (panel, below_axis) in enumerate(zip(panels, titles, strict=True), start=1):
+        _draw(figure, table.loc[panel], place, below_axis, theme)
     # Leave room for the numbers beside the longest name.
     least_width = 250 + 7 * max((len(name) for name in _names(table)), default=0)
     return Chart(figure, _message(table), table.drop(columns=["least", "most"]), least_width)
@@ -208,7 +213,8 @@ def _draw(figure: go.Figure, rows: pd.DataFrame, place: int, title: str, theme: 
         )
     figure.update_xaxes(
         range=[low - room, high + room],
-        title=(title or "score, %") if in_points else rows.metric.iloc[0],
+        # An empty title would keep its room.
+        title=title or None,
         ticksuffix="%" if in_points else "",
         nticks=7,
         **where,
@@ -220,6 +226,14 @@ def _draw(figure: go.Figure, rows: pd.DataFrame, place: int, title: str, theme: 
         showgrid=False,
         **where,
     )
+
+
+def _axis_title(rows: pd.DataFrame, title: str) -> str:
+    """Return the title of a panel's axis; empty where the names of rows and its ticks say it."""
+    if rows.unit.iloc[0] == "points":
+        return title
+    metric = str(rows.metric.iloc[0])
+    return "" if [name.casefold() for name in _names(rows)] == [metric.casefold()] else metric
 
 
 def _pairs(starts: np.ndarray, ends: np.ndarray) -> list[float | None]:

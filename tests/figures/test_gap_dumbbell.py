@@ -85,6 +85,15 @@ def test_the_legend_takes_no_height_from_the_rows_however_narrow_the_page_is():
     assert guessed.layout.margin.t > one.layout.margin.t, "guessing has a line in the legend"
 
 
+def test_an_axis_whose_title_would_repeat_its_row_has_none_and_takes_no_room_for_one():
+    loss = _gap("log_loss", full=0.2, projected=0.5, low=0.25, high=0.35, difference=0.3)
+    metrics = gap_dumbbell({"Accuracy": _gap(), "Log loss": loss}).figure.layout
+    assert metrics.xaxis.title.text is None and metrics.xaxis2.title.text is None
+    models = gap_dumbbell({"concat": _gap(), "other": loss}, title="accuracy, %").figure.layout
+    assert (models.xaxis.title.text, models.xaxis2.title.text) == ("accuracy, %", "log loss")
+    assert models.height > metrics.height + 2 * 20
+
+
 def test_rows_stand_in_the_order_given():
     figure = gap_dumbbell({"b": _gap(), "a": _gap(full=0.5, projected=0.4)}).figure
     assert list(figure.layout.yaxis.ticktext) == ["b", "a"]
