@@ -44,10 +44,9 @@ benchmark: .venv/dev
 screenshots: .venv/dev
 	$(BIN)/python assets/screenshots.py
 
-# Compiled here, because Python may not be able to write compiled files later; without them each
-# start takes a fifth of a second longer.
-
 # The marks are as new as the lists they were installed from, so a second call installs nothing.
+# Python may not be able to write compiled files later; without them, each start takes a fifth of a
+# second longer.
 .venv/app: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt

@@ -110,7 +110,7 @@ class WithoutDelay:
         """Answer a request, or talk over a web socket."""
         connection = getattr(getattr(receive, "__self__", None), "transport", None)
         if connection is not None:
-            # A server that somebody else started may have a socket of another kind, or none.
+            # Another server may use a socket of another kind, or none.
             with suppress(OSError, AttributeError):
                 connection.get_extra_info("socket").setsockopt(
                     socket.IPPROTO_TCP, socket.TCP_NODELAY, True

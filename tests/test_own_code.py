@@ -139,7 +139,7 @@ def test_a_fault_of_ours_stays_a_traceback(here, monkeypatch):
 
 
 @pytest.mark.process
-def test_the_whole_traceback_is_there_for_whoever_asks(here):
+def test_the_whole_traceback_is_shown_on_request(here):
     command = ["run", "--model", "own:callable_model", "--data", "own:make_examples"]
     done = subprocess.run(
         [

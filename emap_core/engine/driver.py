@@ -34,12 +34,7 @@ from emap_core.engine.problem import Problem, align
 from emap_core.engine.progress import Listener, Progress
 from emap_core.engine.progress_bar import in_a_notebook, showing_progress
 from emap_core.engine.request import Callbacks, Request
-from emap_core.engine.same_model import (
-    FirstOutputs,
-    check_at_the_end,
-    check_resumed,
-    may_be_asked_again,
-)
+from emap_core.engine.same_model import FirstOutputs, check_same_model, may_be_asked_again
 from emap_core.engine.tiles import TileEvaluation
 from emap_core.engine.workers import LocalWorker, Workers
 from emap_core.errors import Cancelled, ModelError, RunError, SettingError
@@ -374,7 +369,7 @@ def _evaluate(
     first = _first_outputs(folder, problem, workers)
     if first is not None and warm_up is None:
         # Before anything of another model is added to the run.
-        check_resumed(problem, first)
+        check_same_model(problem, first, resumed=True)
     for place, items in problem.opened.items():
         items.keep(folder.previews(place))
     if problem.scorer.staged:
@@ -427,7 +422,7 @@ def _first_outputs(folder: RunFolder, problem: Problem, workers: Workers) -> Fir
 
 def _refuse_a_changed_model(folder: RunFolder, problem: Problem, first: FirstOutputs) -> None:
     try:
-        check_at_the_end(problem, first)
+        check_same_model(problem, first, resumed=False)
     except ModelError:
         # Nobody knows which pairs were scored before the change, so that a new start scores all.
         folder.plan.unlink(missing_ok=True)

@@ -94,7 +94,7 @@ def scored_at_two_times(
     return first, second
 
 
-def rounding_of(outputs: NDArray[Any], computed_dtype: str, *devices: str) -> float:
+def rounding_of(outputs: NDArray[Any], computed_dtype: str, device: str) -> float:
     """Return how far outputs may be apart by rounding: other batches use other kernels.
 
     In float32 that is a few thousandths of a per cent of the largest output, and a few hundredths
@@ -106,13 +106,13 @@ def rounding_of(outputs: NDArray[Any], computed_dtype: str, *devices: str) -> fl
         Some of them.
     computed_dtype : str
         As in `WarmUp`.
-    *devices : str
-        Where they were computed.
+    device : str
+        Where others are computed.
     """
     # A model that returns float64 may have computed in float32.
     relative = max(rounding(computed_dtype) or 0.0, rounding("float32") or 0.0)
     tf32 = torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
-    if tf32 and any(device.startswith("cuda") for device in devices):
+    if device.startswith("cuda") and tf32:
         relative = max(relative, _TF32)
     values = outputs.astype(np.float64)
     spread = float(values.max() - values.min())

@@ -93,31 +93,32 @@ def may_be_asked_again(binding: Binding) -> bool:
     return not (binding.is_lookup or binding.settings.allow_noise or costs)
 
 
-def check_resumed(binding: Binding, first: FirstOutputs) -> None:
-    """Refuse to resume a run with a model that scores differently from the one that began it.
+def check_same_model(binding: Binding, first: FirstOutputs, resumed: bool) -> None:
+    """Refuse a model that scores differently from when its run began.
+
+    Parameters
+    ----------
+    binding : Binding
+    first : FirstOutputs
+    resumed : bool
+        Whether an interrupted run is about to be resumed; else all pairs have been scored, and the
+        model changed meanwhile.
 
     Raises
     ------
     ModelError
     """
-    if (why := _changed(binding, first)) is not None:
-        raise ModelError(
-            f"{why}; load the model as it was, or choose another {option('out', of='run')}"
+    why = _changed(binding, first)
+    if why is None:
+        return
+    if resumed:
+        advice = f"load the model as it was, or choose another {option('out', of='run')}"
+    else:
+        advice = (
+            "correct what changes in the model while it scores, then start the run again, or set "
+            f"{option('allow_noise', 'true', 'run')}"
         )
-
-
-def check_at_the_end(binding: Binding, first: FirstOutputs) -> None:
-    """Refuse a model whose outputs at the end of a run differ from those at its beginning.
-
-    Raises
-    ------
-    ModelError
-    """
-    if (why := _changed(binding, first)) is not None:
-        raise ModelError(
-            f"{why}; correct what changes in the model while it scores, then start the run again, "
-            f"or set {option('allow_noise', 'true', 'run')}"
-        )
+    raise ModelError(f"{why}; {advice}")
 
 
 def _changed(binding: Binding, first: FirstOutputs) -> str | None:

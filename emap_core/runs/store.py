@@ -70,14 +70,14 @@ def location(given: str | Path) -> Path:
 
 
 def _possible(path: Path) -> Path:
-    """Return a path; raise a RunError if the disk cannot even say whether something is there."""
+    """Return a path; raise a RunError if the disk cannot tell whether it exists."""
     if why := why_impossible(path):
         raise RunError(f"{path} cannot be opened: {why}; choose another path")
     return path
 
 
 def why_impossible(path: Path) -> str | None:
-    """Return why the disk cannot say whether something is at a path; None if it can.
+    """Return why the disk cannot tell whether a path exists; None if it can.
 
     A name may be too long, or a folder closed to this user. `pathlib` raises in these cases.
     """

@@ -67,8 +67,8 @@ class Measures:
     notes : list of str
         What a reader has to know about the limits.
     a_part : bool
-        Whether the answers cover only some of the recombinations. It is not stored: whoever reads
-        stored measures knows it from the run.
+        Whether the answers cover only some of the recombinations. It is not stored, since the run
+        says so.
     """
 
     values: dict[str, Interval]
